@@ -1,0 +1,60 @@
+"""Every error that dlpo raises on purpose.
+
+    DlpoError
+    ├── InputError        a caller's value is unusable (also a ValueError): text, speed, seed, path
+    │   └── TextError     nothing in the text can be spoken
+    ├── ConfigError       a configuration has an unknown key or a value out of range
+    ├── DataError         a corpus, an alignment or a prepared dataset is unusable
+    ├── CheckpointError   a checkpoint is missing, damaged or of another model
+    ├── BundleError       a bundle is missing, damaged, too new or not safe to load
+    ├── EngineError       a runtime could not load or run a graph
+    ├── TrainingError     a run stopped because it could not go on (for example a NaN loss)
+    └── MissingExtraError an optional dependency is not installed; the message has the pip line
+
+Each message says what came, what was expected and what to do.
+"""
+
+from __future__ import annotations
+
+
+class DlpoError(Exception):
+    """Base of every deliberate error; the command line prints its message and exits with 1."""
+
+
+class InputError(DlpoError, ValueError):
+    """A value given by the caller can't be used."""
+
+
+class TextError(InputError):
+    """The text holds nothing that can be spoken."""
+
+
+class ConfigError(DlpoError):
+    """A configuration has an unknown key or a value out of range."""
+
+
+class DataError(DlpoError):
+    """A corpus, an alignment or a prepared dataset can't be used."""
+
+
+class CheckpointError(DlpoError):
+    """A checkpoint is missing, damaged or belongs to another model."""
+
+
+class BundleError(DlpoError):
+    """A bundle is missing, damaged, of a newer format or unsafe."""
+
+
+class EngineError(DlpoError):
+    """A runtime could not load or run a graph."""
+
+
+class TrainingError(DlpoError):
+    """A training run can't go on."""
+
+
+class MissingExtraError(DlpoError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; run: pip install 'dlpo[{extra}]'")
