@@ -1,0 +1,152 @@
+"""Signals and features in numpy: pre-emphasis, log-mel, the harmonic source, WAV.
+
+Waveforms are float32 in [-1, 1], mono, 22,050 Hz; frames are `HOP_LENGTH` samples apart.
+"""
+
+from __future__ import annotations
+
+import wave
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlpo.errors import DataError, InputError
+
+Waveform = NDArray[np.float32]
+
+SAMPLE_RATE = 22_050  # Hz
+HOP_LENGTH = 300  # samples, 73.5 frames a second
+WINDOW = 1024  # samples of one spectral frame
+MEL_BANDS = 80
+MEL_FLOOR = 1e-4
+PRE_EMPHASIS = 0.9
+DE_EMPHASIS_TAPS = 160  # 0.9 ** 160 = 5e-8: the rest of the infinite response is below 24 bits
+F0_FLOOR, F0_CEILING = 80.0, 500.0  # Hz
+MAX_HARMONICS = 50
+SOURCE_GAIN = np.sqrt(2 / 40)  # about unit power with the 40 harmonics of an ordinary voice
+SOURCE_CEILING = 0.95 * SAMPLE_RATE / 2  # Hz; no harmonic above
+
+
+def pre_emphasise(waveform: Waveform) -> Waveform:
+    """(T,) -> (T,): y[n] = x[n] - 0.9 x[n-1], so that errors take the spectrum of speech."""
+    out = waveform.astype(np.float32, copy=True)
+    out[1:] -= np.float32(PRE_EMPHASIS) * waveform[:-1]
+    return out
+
+
+def de_emphasis_kernel() -> Waveform:
+    """(160,) float32: the response of the inverse of `pre_emphasise`, 0.9 ** n."""
+    return (PRE_EMPHASIS ** np.arange(DE_EMPHASIS_TAPS)).astype(np.float32)
+
+
+@cache
+def mel_filters() -> NDArray[np.float32]:
+    """(80, 513) float32 triangles, equally spaced on the mel scale from 0 to 11,025 Hz."""
+    top = 2595 * np.log10(1 + SAMPLE_RATE / 2 / 700)
+    points = 700 * (10 ** (np.linspace(0, top, MEL_BANDS + 2) / 2595) - 1)
+    bins = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)
+    rising = (bins - points[:-2, None]) / (points[1:-1] - points[:-2])[:, None]
+    falling = (points[2:, None] - bins) / (points[2:] - points[1:-1])[:, None]
+    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+
+
+def log_mel(waveform: Waveform) -> NDArray[np.float32]:
+    """(F * 300,) -> (F, 80) float32: log of mel magnitudes; frame f is centred on its 300 samples."""
+    frames = len(waveform) // HOP_LENGTH
+    padded = np.pad(waveform, (WINDOW // 2 - HOP_LENGTH // 2, WINDOW))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP_LENGTH][:frames]
+    magnitude = np.abs(np.fft.rfft(windows * np.hanning(WINDOW).astype(np.float32), axis=1))
+    return np.log(np.maximum(magnitude @ mel_filters().T, MEL_FLOOR)).astype(np.float32)
+
+
+def sample_f0(f0: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """F0 of frames -> F0 of samples.
+
+    Args:
+        f0: (F,) Hz, 0 where unvoiced.
+
+    Returns:
+        (F * 300,) Hz, joined through the unvoiced stretches, and (F * 300,) whether voiced.
+    """
+    samples = np.arange(len(f0) * HOP_LENGTH)
+    times = np.arange(len(f0)) * HOP_LENGTH + HOP_LENGTH / 2
+    voiced = f0 > 0
+    if not voiced.any():
+        return np.full(len(samples), F0_FLOOR), np.zeros(len(samples), bool)
+    return (
+        np.interp(samples, times[voiced], f0[voiced]),
+        np.interp(samples, times, voiced.astype(np.float64)) > 0.5,
+    )
+
+
+def harmonic_source(f0: NDArray[np.float32], phase: NDArray[np.float64] | None = None) -> Waveform:
+    """The band-limited pulse train that the denoiser hears beside the noisy waveform.
+
+    The sum of cos(k phase) over all harmonics below 10.5 kHz, by the closed form of the
+    Dirichlet kernel; zero where unvoiced.
+
+    Args:
+        f0: (F,) Hz, 0 where unvoiced.
+        phase: (F * 300,) radians; the integral of F0 if not given (in training it is locked to
+            the recording, see `dlpo.data.features`).
+
+    Returns:
+        (F * 300,) float32.
+    """
+    hertz, voiced = sample_f0(f0)
+    if phase is None:
+        phase = 2 * np.pi / SAMPLE_RATE * np.cumsum(hertz)
+    out = np.zeros(len(hertz), np.float32)
+    harmonics = np.minimum(SOURCE_CEILING // hertz[voiced], MAX_HARMONICS)
+    half = np.mod(phase[voiced], 2 * np.pi) / 2
+    at_pulse = np.abs(np.sin(half)) < 1e-4
+    half[at_pulse] = 1e-4
+    # sum_{k=1..K} cos(k 2h) = sin(K h) cos((K + 1) h) / sin(h)
+    out[voiced] = SOURCE_GAIN * np.sin(harmonics * half) * np.cos((harmonics + 1) * half) / np.sin(half)
+    return out
+
+
+def to_pcm16(waveform: Waveform) -> NDArray[np.int16]:
+    """float32 in [-1, 1], clipped -> int16."""
+    return np.round(np.clip(waveform, -1, 1) * 32767).astype(np.int16)
+
+
+def write_wav(target: Path | BinaryIO, waveform: Waveform, sample_rate_hz: int = SAMPLE_RATE) -> None:
+    """Write mono 16-bit WAV.
+
+    Raises:
+        InputError: the path can't be written.
+    """
+    try:
+        stream = target.open("wb") if isinstance(target, Path) else target
+        with wave.open(stream, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(sample_rate_hz)
+            file.writeframes(to_pcm16(waveform).astype("<i2").tobytes())
+        if isinstance(target, Path):
+            stream.close()
+    except OSError as error:
+        raise InputError(f"can't write {target}: {error.strerror}; choose another path") from error
+
+
+def read_wav(path: Path) -> tuple[Waveform, int]:
+    """Mono 16-bit WAV -> (T,) float32 and its rate in Hz.
+
+    Raises:
+        DataError: unreadable, or not mono 16-bit PCM.
+    """
+    try:
+        with wave.open(str(path), "rb") as file:
+            if file.getnchannels() != 1 or file.getsampwidth() != 2:
+                raise DataError(
+                    f"{path}: {file.getnchannels()} channels of {8 * file.getsampwidth()} bits;"
+                    " expected mono 16-bit PCM"
+                )
+            pcm = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+            return pcm.astype(np.float32) / 32768, file.getframerate()
+    except (OSError, wave.Error, EOFError) as error:
+        raise DataError(f"{path}: can't be read as WAV ({error})") from error

@@ -1,0 +1,133 @@
+"""Noise levels of the reverse chain: the one source of every diffusion coefficient.
+
+    alpha = sqrt(alpha_bar)      how much of the signal is left     (the "noise level" of WaveGrad)
+    sigma = sqrt(1 - alpha_bar)  standard deviation of the noise
+    x_t   = alpha x_0 + sigma eps
+
+A reverse step goes from level k to level k+1 (DDIM with eta; Song et al. 2021, eq. 12 and 16):
+
+    x_{k+1} = alpha_{k+1} x0_hat + sqrt(sigma_{k+1}^2 - std_k^2) eps_hat + std_k z
+    std_k   = eta sigma_{k+1}/sigma_k sqrt(1 - alpha_k^2/alpha_{k+1}^2)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlpo.errors import ConfigError
+
+Levels = NDArray[np.float64]
+MAX_STEPS = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NoiseSchedule:
+    """The levels that a reverse chain visits, from the noisiest to the output."""
+
+    name: str
+    """where the levels come from; a key of `SCHEDULES`, or the name of a searched schedule"""
+    noise_levels: Levels
+    """(N + 1,) float64, sqrt(alpha_bar), strictly increasing in (0, 1]; the last one is the output"""
+    eta: float = 0.0
+    """0 = deterministic (DDIM) ... 1 = ancestral (DDPM)"""
+
+    def __post_init__(self) -> None:
+        levels = self.noise_levels
+        if levels.ndim != 1 or len(levels) < 2:
+            raise ConfigError(
+                f"noise_levels has shape {levels.shape}; expected (N + 1,) with N >= 1"
+            )
+        if not (levels[0] > 0 and levels[-1] <= 1 and bool(np.all(np.diff(levels) > 0))):
+            raise ConfigError(
+                f"noise_levels {levels} must rise strictly within (0, 1], noisiest first"
+            )
+        if not 0 <= self.eta <= 1:
+            raise ConfigError(f"eta is {self.eta}; expected 0 (DDIM) to 1 (ancestral)")
+
+    @property
+    def steps(self) -> int:
+        """N, the number of reverse steps."""
+        return len(self.noise_levels) - 1
+
+    @property
+    def alpha(self) -> Levels:
+        """(N + 1,) float64, sqrt(alpha_bar)."""
+        return self.noise_levels
+
+    @property
+    def sigma(self) -> Levels:
+        """(N + 1,) float64, sqrt(1 - alpha_bar)."""
+        return np.sqrt(np.maximum(0.0, 1 - self.noise_levels**2))
+
+    @property
+    def posterior_std(self) -> Levels:
+        """(N,) float64: the standard deviation of the noise that each reverse step adds."""
+        alpha, sigma = self.alpha, self.sigma
+        fresh = np.sqrt(np.maximum(0.0, 1 - (alpha[:-1] / alpha[1:]) ** 2))
+        return self.eta * sigma[1:] / sigma[:-1] * fresh
+
+    @property
+    def noise_count(self) -> int:
+        """How many (T,) rows of noise one chain draws: the start, and one for each noisy step."""
+        return 1 + int(np.count_nonzero(self.posterior_std))
+
+
+def cosine_level(t: Levels) -> Levels:
+    """Diffusion time in [0, 1] -> sqrt(alpha_bar), from almost clean to almost pure noise.
+
+    Reference: Nichol and Dhariwal 2021, eq. 17, kept off both ends so that no level is degenerate.
+    """
+    return np.cos(0.98 * np.pi / 2 * t + 0.01)
+
+
+def cosine(steps: int) -> Levels:
+    """Equal strides of the time that `lite` is trained on."""
+    return cosine_level(np.linspace(1.0, 0.0, steps + 1))
+
+
+def from_betas(betas: NDArray[np.float64]) -> Levels:
+    """Betas b_1..b_N of a forward process -> levels from x_N to the clean x_0."""
+    alpha_bar = np.concatenate([[1.0], np.cumprod(1 - betas)])
+    return np.sqrt(alpha_bar[::-1])
+
+
+def linear(steps: int) -> Levels:
+    """The 1000-step chain of WaveGrad 2 (betas 1e-6 to 0.01), visited at `steps` of its levels.
+
+    Reference: Chen et al. 2021; with fewer steps the levels are a sub-sequence, so that the
+    chain still starts at noise (taking N betas from the same range would start at +13 dB SNR).
+    """
+    full = from_betas(np.linspace(1e-6, 0.01, MAX_STEPS))
+    return full[np.round(np.linspace(0, MAX_STEPS, steps + 1)).astype(int)]
+
+
+def logarithmic(steps: int) -> Levels:
+    """Betas in equal ratios from 1e-6 to 0.9: most steps near the clean end.
+
+    Reference: the eight-step list of the WaveGrad 2 reproduction, generalised to N.
+    """
+    return from_betas(np.geomspace(1e-6, 0.9, steps) if steps > 1 else np.array([0.9]))
+
+
+SCHEDULES: dict[str, Callable[[int], Levels]] = {
+    "cosine": cosine,
+    "linear": linear,
+    "logarithmic": logarithmic,
+}
+
+
+def named_schedule(name: str, steps: int, eta: float = 0.0) -> NoiseSchedule:
+    """The schedule `name` with N = `steps` reverse steps.
+
+    Raises:
+        ConfigError: no such schedule, or steps outside 1..1000.
+    """
+    if name not in SCHEDULES:
+        raise ConfigError(f"noise schedule {name!r} is unknown; expected one of {list(SCHEDULES)}")
+    if not 1 <= steps <= MAX_STEPS:
+        raise ConfigError(f"steps is {steps}; expected 1 to {MAX_STEPS}")
+    return NoiseSchedule(name, SCHEDULES[name](steps), eta)
