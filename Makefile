@@ -1,0 +1,42 @@
+# make demo    hear the embedded voice over gRPC: demo.wav, demo.png (installs no torch)
+# make test    the whole suite in a pinned environment: lint, types, import rules, tests
+# make voice   prepare, train and export the voice (hours; resumes where it stopped)
+# make check   the same checks as `make test`, in the environment that is active now
+PYTHON ?= python3
+DATA ?= ../shared/data/ljspeech
+RUN ?= runs/lj
+
+.PHONY: demo test voice check
+.DEFAULT_GOAL := demo
+
+demo: .venv-demo/installed
+	.venv-demo/bin/python -m dlpo_serving.demo
+
+test: .venv/installed
+	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
+
+voice: .venv/installed
+	.venv/bin/dlpo prepare ljspeech "$(DATA)" --alignments "$(DATA)/alignments.tsv" --out data/lj
+	.venv/bin/dlpo train lite --data data/lj --out "$(RUN)"
+	.venv/bin/dlpo export "$(RUN)" --out voices/lj/bundle
+
+check:
+	scripts/check
+
+# torch comes first: asked for by its exact version, a CPU build is taken where pip knows of one.
+.venv/installed: pyproject.toml constraints.txt
+	$(call new_venv,.venv)
+	.venv/bin/python -m pip install --constraint constraints.txt torch==2.13.0
+	.venv/bin/python -m pip install --constraint constraints.txt --editable '.[serve,train,export,bench,dev]'
+	touch $@
+
+.venv-demo/installed: pyproject.toml constraints.txt
+	$(call new_venv,.venv-demo)
+	.venv-demo/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[serve]'
+	touch $@
+
+define new_venv
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dlpo needs Python 3.11 or newer, this is %d.%d; run: make PYTHON=python3.12" % sys.version_info[:2])'
+@echo "==> installing into $(1); this takes some minutes the first time"
+$(PYTHON) -m venv $(1)
+endef

@@ -1,0 +1,1 @@
+"""Benchmarks: what the voice sounds like and what it costs, as records."""

@@ -1,0 +1,1 @@
+"""Export: a checkpoint becomes ONNX graphs, and these a bundle."""

@@ -1,0 +1,1 @@
+"""Serving: a bundle, one runtime and a gRPC server; numpy, never torch."""
