@@ -1,0 +1,158 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class AudioEncoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AUDIO_ENCODING_UNSPECIFIED: _ClassVar[AudioEncoding]
+    AUDIO_ENCODING_LINEAR_PCM_S16: _ClassVar[AudioEncoding]
+    AUDIO_ENCODING_LINEAR_PCM_F32: _ClassVar[AudioEncoding]
+AUDIO_ENCODING_UNSPECIFIED: AudioEncoding
+AUDIO_ENCODING_LINEAR_PCM_S16: AudioEncoding
+AUDIO_ENCODING_LINEAR_PCM_F32: AudioEncoding
+
+class SynthesisConfig(_message.Message):
+    __slots__ = ("voice", "speed", "pitch_semitones", "seed", "steps", "dictionary", "encoding")
+    class DictionaryEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    VOICE_FIELD_NUMBER: _ClassVar[int]
+    SPEED_FIELD_NUMBER: _ClassVar[int]
+    PITCH_SEMITONES_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    DICTIONARY_FIELD_NUMBER: _ClassVar[int]
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
+    voice: str
+    speed: float
+    pitch_semitones: float
+    seed: int
+    steps: int
+    dictionary: _containers.ScalarMap[str, str]
+    encoding: AudioEncoding
+    def __init__(self, voice: _Optional[str] = ..., speed: _Optional[float] = ..., pitch_semitones: _Optional[float] = ..., seed: _Optional[int] = ..., steps: _Optional[int] = ..., dictionary: _Optional[_Mapping[str, str]] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ...) -> None: ...
+
+class AudioFormat(_message.Message):
+    __slots__ = ("encoding", "sample_rate_hz")
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
+    encoding: AudioEncoding
+    sample_rate_hz: int
+    def __init__(self, encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ...) -> None: ...
+
+class SpeechInfo(_message.Message):
+    __slots__ = ("format", "voice", "processed_text", "dropped_characters")
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    VOICE_FIELD_NUMBER: _ClassVar[int]
+    PROCESSED_TEXT_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_CHARACTERS_FIELD_NUMBER: _ClassVar[int]
+    format: AudioFormat
+    voice: str
+    processed_text: str
+    dropped_characters: int
+    def __init__(self, format: _Optional[_Union[AudioFormat, _Mapping]] = ..., voice: _Optional[str] = ..., processed_text: _Optional[str] = ..., dropped_characters: _Optional[int] = ...) -> None: ...
+
+class SpeechTotals(_message.Message):
+    __slots__ = ("samples", "audio_s", "steps", "seed")
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_S_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    samples: int
+    audio_s: float
+    steps: int
+    seed: int
+    def __init__(self, samples: _Optional[int] = ..., audio_s: _Optional[float] = ..., steps: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class AudioChunk(_message.Message):
+    __slots__ = ("audio", "sample_offset", "sentence")
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    audio: bytes
+    sample_offset: int
+    sentence: int
+    def __init__(self, audio: _Optional[bytes] = ..., sample_offset: _Optional[int] = ..., sentence: _Optional[int] = ...) -> None: ...
+
+class SynthesizeRequest(_message.Message):
+    __slots__ = ("text", "config")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    config: SynthesisConfig
+    def __init__(self, text: _Optional[str] = ..., config: _Optional[_Union[SynthesisConfig, _Mapping]] = ...) -> None: ...
+
+class SynthesizeResponse(_message.Message):
+    __slots__ = ("info", "audio", "totals")
+    INFO_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    info: SpeechInfo
+    audio: bytes
+    totals: SpeechTotals
+    def __init__(self, info: _Optional[_Union[SpeechInfo, _Mapping]] = ..., audio: _Optional[bytes] = ..., totals: _Optional[_Union[SpeechTotals, _Mapping]] = ...) -> None: ...
+
+class StreamSynthesizeRequest(_message.Message):
+    __slots__ = ("text", "config")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    config: SynthesisConfig
+    def __init__(self, text: _Optional[str] = ..., config: _Optional[_Union[SynthesisConfig, _Mapping]] = ...) -> None: ...
+
+class StreamSynthesizeResponse(_message.Message):
+    __slots__ = ("info", "audio", "totals")
+    INFO_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    info: SpeechInfo
+    audio: AudioChunk
+    totals: SpeechTotals
+    def __init__(self, info: _Optional[_Union[SpeechInfo, _Mapping]] = ..., audio: _Optional[_Union[AudioChunk, _Mapping]] = ..., totals: _Optional[_Union[SpeechTotals, _Mapping]] = ...) -> None: ...
+
+class ListVoicesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListVoicesResponse(_message.Message):
+    __slots__ = ("voices",)
+    VOICES_FIELD_NUMBER: _ClassVar[int]
+    voices: _containers.RepeatedCompositeFieldContainer[Voice]
+    def __init__(self, voices: _Optional[_Iterable[_Union[Voice, _Mapping]]] = ...) -> None: ...
+
+class Voice(_message.Message):
+    __slots__ = ("name", "language", "sample_rate_hz", "steps", "default_steps", "speed", "pitch_semitones", "licence")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_STEPS_FIELD_NUMBER: _ClassVar[int]
+    SPEED_FIELD_NUMBER: _ClassVar[int]
+    PITCH_SEMITONES_FIELD_NUMBER: _ClassVar[int]
+    LICENCE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    language: str
+    sample_rate_hz: int
+    steps: _containers.RepeatedScalarFieldContainer[int]
+    default_steps: int
+    speed: FloatRange
+    pitch_semitones: FloatRange
+    licence: str
+    def __init__(self, name: _Optional[str] = ..., language: _Optional[str] = ..., sample_rate_hz: _Optional[int] = ..., steps: _Optional[_Iterable[int]] = ..., default_steps: _Optional[int] = ..., speed: _Optional[_Union[FloatRange, _Mapping]] = ..., pitch_semitones: _Optional[_Union[FloatRange, _Mapping]] = ..., licence: _Optional[str] = ...) -> None: ...
+
+class FloatRange(_message.Message):
+    __slots__ = ("min", "max")
+    MIN_FIELD_NUMBER: _ClassVar[int]
+    MAX_FIELD_NUMBER: _ClassVar[int]
+    min: float
+    max: float
+    def __init__(self, min: _Optional[float] = ..., max: _Optional[float] = ...) -> None: ...
