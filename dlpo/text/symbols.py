@@ -31,13 +31,19 @@ _MARK_OF = {
 
 
 def strongest_mark(punctuation: str) -> str:
-    """The one boundary mark that stands for all punctuation between two words.
+    """The one boundary mark that stands for everything written between two words.
+
+    A hyphen that joins two words (sixty-five) is a plain gap; a dash is a mark.
 
     >>> strongest_mark('," ')
     ','
     >>> strongest_mark('?!')
     '?'
+    >>> strongest_mark('-'), strongest_mark(' -- ')
+    (' ', '-')
     """
+    if punctuation == "-":
+        return " "
     found = (_MARK_OF.get(character, " ") for character in punctuation)
     return max(found, key=MARKS.index, default=" ")
 
