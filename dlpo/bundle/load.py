@@ -1,0 +1,165 @@
+"""Opening a bundle: every name, size and sha256 is checked before anything is used."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+import weakref
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from dlpo.bundle.manifest import EXPORT_AGAIN, MANIFEST, FileInfo, Manifest
+from dlpo.errors import BundleError
+
+MAX_MANIFEST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Bundle:
+    """A verified bundle whose files lie in `directory` for as long as this object lives."""
+
+    manifest: Manifest
+    directory: Path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Bundle:
+        """Verify and open a bundle: its directory, or a `.dlpo` zip, unpacked to a temporary one.
+
+        Raises:
+            BundleError: absent, damaged, of another format, or unsafe.
+        """
+        path = Path(path)
+        try:
+            if path.is_dir():
+                return cls(_verify_directory(path), path)
+            if path.is_file():
+                return cls._load_zip(path)
+        except OSError as error:
+            raise BundleError(f"{path} can't be read ({error}); check its permissions") from error
+        raise BundleError(
+            f'{path}: no such bundle; give a directory or .dlpo file made by "dlpo export"'
+        )
+
+    @classmethod
+    def _load_zip(cls, path: Path) -> Bundle:
+        directory = Path(tempfile.mkdtemp(prefix="dlpo-bundle-"))
+        try:
+            bundle = cls(_unpack(path, directory), directory)
+        except BaseException:
+            shutil.rmtree(directory)
+            raise
+        weakref.finalize(bundle, shutil.rmtree, directory, ignore_errors=True)
+        return bundle
+
+    def graph_path(self, graph: str) -> Path:
+        """Where a graph's ONNX file lies, such as `encoder` or `denoiser_4`."""
+        if graph not in self.manifest.graphs:
+            raise BundleError(
+                f"the bundle has no graph {graph!r}; it has {', '.join(self.manifest.graphs)}"
+            )
+        return self.directory / self.manifest.graphs[graph].file
+
+    @property
+    def sha256(self) -> str:
+        """Identifies the bundle: the hash of its manifest, which holds the hash of every file."""
+        return hashlib.sha256(self.manifest.to_json()).hexdigest()
+
+
+def file_info(path: Path) -> FileInfo:
+    """The sha256 and size of a file as it is now."""
+    with path.open("rb") as file:
+        return FileInfo(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
+
+
+def _verify_directory(directory: Path) -> Manifest:
+    entries = {entry.name: entry for entry in directory.iterdir()}
+    for entry in entries.values():
+        if not stat.S_ISREG(entry.lstat().st_mode):
+            raise BundleError(
+                f"{entry}: a link or folder; a bundle holds plain files only, {EXPORT_AGAIN}"
+            )
+    if MANIFEST not in entries:
+        raise BundleError(f"{directory}: there is no {MANIFEST}; {EXPORT_AGAIN}")
+    with entries.pop(MANIFEST).open("rb") as file:
+        manifest = _read_manifest(directory, file.read(MAX_MANIFEST_BYTES + 1))
+    _check_names(directory, entries, manifest)
+    for name, expected in manifest.files.items():
+        if (size := entries[name].stat().st_size) != expected.bytes:
+            raise BundleError(_differs(name, "size", size, expected.bytes))
+        if (found := file_info(entries[name]).sha256) != expected.sha256:
+            raise BundleError(_differs(name, "sha256", found, expected.sha256))
+    return manifest
+
+
+def _unpack(path: Path, directory: Path) -> Manifest:
+    """Copy the zip at `path` into `directory`, no byte more than its manifest declares."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _unpack_archive(path, archive, directory)
+    # A damaged archive shows itself in all these ways; an encrypted one as a RuntimeError.
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise BundleError(
+            f"{path}: a damaged or cut off zip ({error}); copy it again or {EXPORT_AGAIN}"
+        ) from error
+
+
+def _unpack_archive(path: Path, archive: zipfile.ZipFile, directory: Path) -> Manifest:
+    members = {info.filename: info for info in archive.infolist()}
+    if len(members) != len(archive.infolist()):
+        raise BundleError(f"{path}: a name occurs twice in the zip; {EXPORT_AGAIN}")
+    if MANIFEST not in members:
+        raise BundleError(f"{path}: there is no {MANIFEST}; {EXPORT_AGAIN}")
+    with archive.open(members.pop(MANIFEST)) as file:
+        content = file.read(MAX_MANIFEST_BYTES + 1)
+    manifest = _read_manifest(path, content)
+    _check_names(path, members, manifest)
+    for name, expected in manifest.files.items():
+        if (size := members[name].file_size) != expected.bytes:
+            raise BundleError(_differs(name, "size", size, expected.bytes))
+        with archive.open(members[name]) as source, (directory / name).open("wb") as target:
+            found = _copy_and_hash(source, target, expected.bytes)
+        if found != expected.sha256:
+            raise BundleError(_differs(name, "sha256", found, expected.sha256))
+    (directory / MANIFEST).write_bytes(content)
+    return manifest
+
+
+def _read_manifest(where: Path, content: bytes) -> Manifest:
+    if len(content) > MAX_MANIFEST_BYTES:
+        raise BundleError(
+            f"{where}: {MANIFEST} has more than {MAX_MANIFEST_BYTES} bytes; not a voice of ours"
+        )
+    return Manifest.from_json(content)
+
+
+def _copy_and_hash(source: IO[bytes], target: IO[bytes], limit: int) -> str:
+    """Copy `limit` bytes at most and return the sha256 of what came, a longer source included."""
+    digest = hashlib.sha256()
+    left = limit + 1
+    while left and (block := source.read(min(left, 1 << 20))):
+        digest.update(block)
+        target.write(block)
+        left -= len(block)
+    return digest.hexdigest()
+
+
+def _check_names(where: Path, found: Mapping[str, object], manifest: Manifest) -> None:
+    for name in manifest.files:
+        if name not in found:
+            raise BundleError(f"{where}: {name} is missing; copy it again or {EXPORT_AGAIN}")
+    for name in found:
+        if name not in manifest.files:
+            raise BundleError(
+                f"{where}: {name!r} is not in the manifest; delete it or {EXPORT_AGAIN}"
+            )
+
+
+def _differs(name: str, what: str, found: object, expected: object) -> str:
+    return f"{name}: {what} is {found}, manifest says {expected}; copy it again or {EXPORT_AGAIN}"

@@ -1,0 +1,79 @@
+"""Configurations survive JSON and refuse what they don't know."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pytest
+
+from dlpo.config import BASE, LARGE, WaveGrad2Config, from_dict, to_dict
+from dlpo.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Inner:
+    rate: float = 0.5
+
+
+@dataclass(frozen=True)
+class Outer:
+    steps: int
+    kind: Literal["a", "b"] = "a"
+    inner: Inner = Inner()
+    pairs: tuple[tuple[int, str], ...] = ()
+    limit: float | None = None
+    table: dict[str, Inner] | None = None
+
+
+@pytest.mark.parametrize("config", [BASE, LARGE])
+def test_model_config_survives_json(config: WaveGrad2Config) -> None:
+    assert from_dict(WaveGrad2Config, json.loads(json.dumps(to_dict(config)))) == config
+
+
+def test_nested_config_survives_json() -> None:
+    config = Outer(3, "b", Inner(1.5), ((1, "x"), (2, "y")), 0.25, {"k": Inner()})
+    assert from_dict(Outer, json.loads(json.dumps(to_dict(config)))) == config
+
+
+def test_whole_number_is_a_valid_float() -> None:
+    assert from_dict(Inner, {"rate": 2}) == Inner(2.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"step": 3}, "unknown key 'step'; did you mean 'steps'"),
+        ({"steps": 3, "inner": {"rat": 1}}, r"Outer\.inner has the unknown key 'rat'.*'rate'"),
+        ({"steps": 3, "zzz": 1}, "unknown key 'zzz'; known: steps, kind"),
+        ({}, "lacks the key 'steps'"),
+        ({"steps": "3"}, r"Outer\.steps is '3'; expected int"),
+        ({"steps": 3.0}, r"Outer\.steps is 3\.0; expected int"),
+        ({"steps": True}, r"Outer\.steps is True; expected int"),
+        ({"steps": 3, "kind": "c"}, "expected one of 'a', 'b'"),
+        ({"steps": 3, "inner": {"rate": float("nan")}}, "rate is nan; expected float"),
+        ({"steps": 3, "inner": 4}, "expected an object"),
+        ({"steps": 3, "pairs": [[1, "x"], [2, 3]]}, r"pairs\[1\]\[1\] is 3; expected str"),
+        ({"steps": 3, "pairs": [[1]]}, r"pairs\[0\] has 1 values; expected 2"),
+        ({"steps": 3, "limit": "x"}, r"limit is 'x'; expected float \| None"),
+        ([], "expected an object"),
+    ],
+)
+def test_wrong_value_is_refused_by_path(values: object, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        from_dict(Outer, values)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"up_factors": (5, 5)}, "up_factors"),
+        ({"down_channels": (1,)}, "down_channels"),
+        ({"dropout": 1.0}, "dropout"),
+        ({"encoder_channels": 5}, "encoder_channels"),
+    ],
+)
+def test_model_config_out_of_range_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(BASE, **changes)  # type: ignore[arg-type]
