@@ -144,12 +144,12 @@ class Voice(_message.Message):
     sample_rate_hz: int
     steps: _containers.RepeatedScalarFieldContainer[int]
     default_steps: int
-    speed: FloatRange
-    pitch_semitones: FloatRange
+    speed: Range
+    pitch_semitones: Range
     licence: str
-    def __init__(self, name: _Optional[str] = ..., language: _Optional[str] = ..., sample_rate_hz: _Optional[int] = ..., steps: _Optional[_Iterable[int]] = ..., default_steps: _Optional[int] = ..., speed: _Optional[_Union[FloatRange, _Mapping]] = ..., pitch_semitones: _Optional[_Union[FloatRange, _Mapping]] = ..., licence: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., language: _Optional[str] = ..., sample_rate_hz: _Optional[int] = ..., steps: _Optional[_Iterable[int]] = ..., default_steps: _Optional[int] = ..., speed: _Optional[_Union[Range, _Mapping]] = ..., pitch_semitones: _Optional[_Union[Range, _Mapping]] = ..., licence: _Optional[str] = ...) -> None: ...
 
-class FloatRange(_message.Message):
+class Range(_message.Message):
     __slots__ = ("min", "max")
     MIN_FIELD_NUMBER: _ClassVar[int]
     MAX_FIELD_NUMBER: _ClassVar[int]

@@ -1,0 +1,70 @@
+"""The seam between synthesis and the run-time that computes the graphs of a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlpo.bundle import Manifest
+
+Floats = NDArray[np.float32]
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoding:
+    """What the encoder says about the phonemes of one sentence."""
+
+    hidden: Floats
+    """(1, C, P)"""
+    durations: Floats
+    """(1, P) frames, before the speed is applied; 0 for a mark that is no pause"""
+    ranges: Floats
+    """(1, P) frames, standard deviation of the Gaussian upsampling"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frames:
+    """What the denoiser needs to know about the frames of one sentence."""
+
+    conditioning: Floats
+    """(1, C, F)"""
+    f0: Floats
+    """(1, F) Hz, 0 where unvoiced"""
+
+
+class Engine(Protocol):
+    """Computes the three graphs of a voice. Calls come from one thread at a time.
+
+    Every method raises EngineError where the run-time fails.
+    """
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says of itself."""
+        ...
+
+    def encode(self, phonemes: Ids) -> Encoding:
+        """(1, P) symbol ids -> encoding."""
+        ...
+
+    def frames(self, encoding: Encoding, frame_counts: Ids, pitch_semitones: float) -> Frames:
+        """The encoding and (P,) whole frames that each symbol lasts -> F = their sum frames."""
+        ...
+
+    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
+        """All reverse steps of a window of frames.
+
+        Args:
+            steps: one of `manifest.available_steps`.
+            conditioning: (B, C, F).
+            source: (B, F, hop_length), the harmonic source.
+            noise: (K, B, F, hop_length) standard normal.
+
+        Returns:
+            (B, F, hop_length) waveform, before the voice's gain.
+        """
+        ...

@@ -1,0 +1,71 @@
+"""What a caller asks for, and what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dlpo.bundle import Manifest
+from dlpo.errors import InputError
+
+MAX_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechRequest:
+    """A text and how it is to be spoken."""
+
+    text: str
+    speed: float = 1.0
+    """factor of the voice's own pace; 2 takes half the time"""
+    pitch_semitones: float = 0.0
+    """shift of the pitch; 12 is an octave up"""
+    seed: int = 0
+    """of the noise; the same seed gives the same audio"""
+    steps: int | None = None
+    """reverse diffusion steps; the voice's default if None"""
+    dictionary: Mapping[str, str] = field(default_factory=dict)
+    """word -> ARPAbet phonemes with stress, before the voice's own dictionary"""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One field that can't be used, and why."""
+
+    field: str
+    """name of the field of `SpeechRequest`"""
+    message: str
+    """what came, what was expected"""
+
+
+class RequestError(InputError):
+    """A request can't be served; says which fields are wrong."""
+
+    def __init__(self, *violations: Violation) -> None:
+        super().__init__("; ".join(f"{v.field}: {v.message}" for v in violations))
+        self.violations = violations
+
+
+def check_request(request: SpeechRequest, manifest: Manifest) -> None:
+    """Check everything but the words against what the voice can do.
+
+    Raises:
+        RequestError: naming every field that is wrong.
+    """
+    found = []
+    ranges = {
+        "speed": (request.speed, manifest.prosody.speed),
+        "pitch_semitones": (request.pitch_semitones, manifest.prosody.pitch_semitones),
+    }
+    for name, (value, (low, high)) in ranges.items():
+        if not (math.isfinite(value) and low <= value <= high):
+            found.append(Violation(name, f"is {value:g}; expected {low:g} to {high:g}"))
+    if not 0 <= request.seed <= MAX_SEED:
+        found.append(Violation("seed", f"is {request.seed}; expected 0 to {MAX_SEED}"))
+    if request.steps is not None and request.steps not in manifest.available_steps:
+        offer = ", ".join(map(str, manifest.available_steps))
+        message = f"is {request.steps}; voice {manifest.voice!r} has {offer}"
+        found.append(Violation("steps", message))
+    if found:
+        raise RequestError(*found)

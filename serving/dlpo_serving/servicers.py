@@ -1,0 +1,254 @@
+"""The calls of `dlpo.v1.SpeechService` on grpc.aio.
+
+The event loop only passes messages. Text is read on one thread and the engine runs on another; each
+stream has at most one chunk queued there, so streams take turns chunk by chunk, the queue is no
+longer than `max_streams`, and a cancelled stream costs at most the chunk in hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from dlpo.v1 import speech_pb2, speech_pb2_grpc
+from dlpo_serving.encodings import SAMPLE_BYTES, encode_audio, known_encoding
+from dlpo_serving.request import RequestError, SpeechRequest, Violation
+from dlpo_serving.statuses import (
+    Context,
+    NotReadyError,
+    OverloadError,
+    UndecodableError,
+    UnknownVoiceError,
+    errors_as_status,
+)
+from dlpo_serving.synthesizer import SpeechChunk, Synthesizer, Utterance
+
+SERVICE = speech_pb2.DESCRIPTOR.services_by_name["SpeechService"]
+MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
+
+M = TypeVar("M", bound=Message)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Speech:
+    """A request that is being spoken."""
+
+    synthesizer: Synthesizer
+    utterance: Utterance
+    encoding: speech_pb2.AudioEncoding
+
+    def info(self) -> speech_pb2.SpeechInfo:
+        manifest = self.synthesizer.manifest
+        return speech_pb2.SpeechInfo(
+            format=speech_pb2.AudioFormat(
+                encoding=self.encoding, sample_rate_hz=manifest.sample_rate_hz
+            ),
+            voice=manifest.voice,
+            processed_text=self.utterance.processed_text,
+            dropped_characters=self.utterance.dropped_characters,
+        )
+
+    def totals(self, samples: int) -> speech_pb2.SpeechTotals:
+        return speech_pb2.SpeechTotals(
+            samples=samples,
+            audio_s=samples / self.synthesizer.manifest.sample_rate_hz,
+            steps=self.utterance.steps,
+            seed=self.utterance.request.seed,
+        )
+
+
+class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
+    """Speaks with the voices that were added; without any it is not ready."""
+
+    def __init__(
+        self, text_thread: Executor, engine_thread: Executor, max_streams: int, max_characters: int
+    ) -> None:
+        """The executors have one thread each; `max_streams` calls are spoken at the same time."""
+        self._text_thread = text_thread
+        self._engine_thread = engine_thread
+        self._max_streams = max_streams
+        self._max_characters = max_characters
+        self._active_streams = 0
+        self._voices: dict[str, Synthesizer] = {}
+
+    @property
+    def active_streams(self) -> int:
+        """How many calls are being spoken now."""
+        return self._active_streams
+
+    def add_voice(self, synthesizer: Synthesizer) -> None:
+        """Offer a voice; the first one is the default."""
+        self._voices[synthesizer.manifest.voice] = synthesizer
+
+    async def Synthesize(
+        self, request: speech_pb2.SynthesizeRequest | UndecodableError, context: Context
+    ) -> speech_pb2.SynthesizeResponse:
+        async with errors_as_status(context):
+            request = decoded(request)
+            with self._slot():
+                speech = await self._read(request.text, request.config)
+                audio = bytearray()
+                async for chunk in self._chunks(speech):
+                    audio += encode_audio(chunk.samples, speech.encoding)
+                    if len(audio) > MAX_UNARY_BYTES:
+                        message = (
+                            f"is longer to speak than the {MAX_UNARY_BYTES} bytes that one reply"
+                            " may hold; use StreamSynthesize"
+                        )
+                        raise RequestError(Violation("text", message))
+            return speech_pb2.SynthesizeResponse(
+                info=speech.info(),
+                audio=bytes(audio),
+                totals=speech.totals(len(audio) // SAMPLE_BYTES[speech.encoding]),
+            )
+        raise AssertionError("errors_as_status ends the call")
+
+    async def StreamSynthesize(
+        self, request: speech_pb2.StreamSynthesizeRequest | UndecodableError, context: Context
+    ) -> None:
+        async with errors_as_status(context):
+            request = decoded(request)
+            with self._slot():
+                speech = await self._read(request.text, request.config)
+                await context.write(speech_pb2.StreamSynthesizeResponse(info=speech.info()))
+                samples = 0
+                async for chunk in self._chunks(speech):
+                    samples += len(chunk.samples)
+                    audio = speech_pb2.AudioChunk(
+                        audio=encode_audio(chunk.samples, speech.encoding),
+                        sample_offset=chunk.sample_offset,
+                        sentence=chunk.sentence,
+                    )
+                    await context.write(speech_pb2.StreamSynthesizeResponse(audio=audio))
+                totals = speech.totals(samples)
+                await context.write(speech_pb2.StreamSynthesizeResponse(totals=totals))
+
+    async def ListVoices(
+        self, request: speech_pb2.ListVoicesRequest | UndecodableError, context: Context
+    ) -> speech_pb2.ListVoicesResponse:
+        async with errors_as_status(context):
+            decoded(request)
+            voices = [_voice_message(voice) for voice in self._voices.values()]
+            return speech_pb2.ListVoicesResponse(voices=voices)
+        raise AssertionError("errors_as_status ends the call")
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        """One of the places to speak in; given back however the call ends."""
+        if self._active_streams >= self._max_streams:
+            raise OverloadError(f"all {self._max_streams} streams are taken; try again shortly")
+        self._active_streams += 1
+        try:
+            yield
+        finally:
+            self._active_streams -= 1
+
+    async def _read(self, text: str, config: speech_pb2.SynthesisConfig) -> _Speech:
+        if not self._voices:
+            raise NotReadyError("the server is still loading its voice; try again shortly")
+        name = config.voice or next(iter(self._voices))
+        if name not in self._voices:
+            raise UnknownVoiceError(name, list(self._voices))
+        if len(text) > self._max_characters:
+            message = f"has {len(text)} characters; this server takes {self._max_characters}"
+            raise RequestError(Violation("text", f"{message}: send it in parts"))
+        encoding = known_encoding(config.encoding)
+        request = SpeechRequest(
+            text=text,
+            speed=config.speed if config.HasField("speed") else 1.0,
+            pitch_semitones=config.pitch_semitones,
+            seed=config.seed,
+            steps=config.steps or None,
+            dictionary=dict(config.dictionary),
+        )
+        synthesizer = self._voices[name]
+        loop = asyncio.get_running_loop()
+        utterance = await loop.run_in_executor(self._text_thread, synthesizer.read, request)
+        return _Speech(synthesizer, utterance, encoding)
+
+    async def _chunks(self, speech: _Speech) -> AsyncIterator[SpeechChunk]:
+        loop = asyncio.get_running_loop()
+        chunks = speech.synthesizer.stream(speech.utterance)
+        start = time.perf_counter()
+        first_s, samples = 0.0, 0
+        while chunk := await loop.run_in_executor(self._engine_thread, next, chunks, None):
+            first_s = first_s or time.perf_counter() - start
+            samples += len(chunk.samples)
+            yield chunk
+        _log.info(
+            "spoke voice=%s characters=%d steps=%d audio_s=%.2f first_chunk_ms=%.1f wall_s=%.3f",
+            speech.synthesizer.manifest.voice,
+            len(speech.utterance.request.text),
+            speech.utterance.steps,
+            samples / speech.synthesizer.manifest.sample_rate_hz,
+            1000 * first_s,
+            time.perf_counter() - start,
+        )
+
+
+def add_speech_service(servicer: SpeechServicer, server: grpc.aio.Server) -> None:
+    """Register the servicer, with deserialisers that let a call answer for undecodable bytes.
+
+    The generated function would not do: grpc.aio answers such bytes with UNKNOWN and the name of an
+    internal class.
+    """
+    handlers = {}
+    for method in SERVICE.methods:
+        kind = (
+            grpc.unary_stream_rpc_method_handler
+            if method.server_streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        handlers[method.name] = kind(
+            getattr(servicer, method.name),
+            request_deserializer=_tolerant(GetMessageClass(method.input_type)),
+            response_serializer=GetMessageClass(method.output_type).SerializeToString,
+        )
+    handler = grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)
+    server.add_generic_rpc_handlers((handler,))
+
+
+def decoded(request: M | UndecodableError) -> M:
+    """The message, or raise the error that stands in its place."""
+    if isinstance(request, UndecodableError):
+        raise request
+    return request
+
+
+def _tolerant(message_type: type[M]) -> Callable[[bytes], M | UndecodableError]:
+    def deserialize(data: bytes) -> M | UndecodableError:
+        try:
+            return message_type.FromString(data)
+        except DecodeError:
+            name = message_type.DESCRIPTOR.full_name
+            return UndecodableError(f"the {len(data)} bytes of the request are no {name}")
+
+    return deserialize
+
+
+def _voice_message(synthesizer: Synthesizer) -> speech_pb2.Voice:
+    manifest = synthesizer.manifest
+    slowest, fastest = manifest.prosody.speed
+    lowest, highest = manifest.prosody.pitch_semitones
+    return speech_pb2.Voice(
+        name=manifest.voice,
+        language=manifest.language,
+        sample_rate_hz=manifest.sample_rate_hz,
+        steps=manifest.available_steps,
+        default_steps=manifest.steps,
+        speed=speech_pb2.Range(min=slowest, max=fastest),
+        pitch_semitones=speech_pb2.Range(min=lowest, max=highest),
+        licence=manifest.licence,
+    )
