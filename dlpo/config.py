@@ -19,6 +19,8 @@ from dlpo.errors import ConfigError
 
 T = TypeVar("T")
 
+Parametrisation = Literal["x0", "eps", "v"]  # what a denoiser predicts; see dlpo.diffusion
+
 
 def from_dict(cls: type[T], values: object) -> T:
     """The dataclass `cls` from JSON values (as `json.loads` returns them), nested ones included.
@@ -109,7 +111,7 @@ class WaveGrad2Config:
     """
 
     model: Literal["base", "large"] = "base"
-    """Size; `large` has two stacks of dilated convolutions in each block where `base` has one."""
+    """Name of the size."""
     symbols: int = 79
     """Rows of the symbol embedding; `len(dlpo.text.symbols.SYMBOLS)`."""
     encoder_channels: int = 512
@@ -130,6 +132,8 @@ class WaveGrad2Config:
     """Upsampling of each block; the product is the hop length in samples."""
     up_dilations: tuple[tuple[int, ...], ...] = ((1, 2, 4, 8),) * 3 + ((1, 2, 1, 2),) * 2
     """Dilations of the four convolutions of each upsampling block."""
+    blocks_per_scale: int = 1
+    """Blocks at each rate, up and down; in `large` a second one follows that keeps the rate."""
     waveform_channels: int = 32
     """Output channels of the convolution (kernel 5) that reads the noisy waveform."""
     down_channels: tuple[int, ...] = (128, 128, 256, 512)
@@ -164,4 +168,120 @@ class WaveGrad2Config:
 
 
 BASE = WaveGrad2Config()
-LARGE = WaveGrad2Config(model="large", up_dilations=((1, 2, 4, 8),) * 5)
+LARGE = WaveGrad2Config(model="large", blocks_per_scale=2, up_dilations=((1, 2, 4, 8),) * 5)
+
+
+@dataclass(frozen=True, slots=True)
+class LiteConfig:
+    """The embedded voice: WaveGrad 2's flow on patches of 20 samples, for one CPU core."""
+
+    model: Literal["lite"] = "lite"
+    symbols: int = 79
+    """Rows of the symbol embedding; `len(dlpo.text.symbols.SYMBOLS)`."""
+    hidden_channels: int = 192
+    """Width of the encoder and of the frame sequence."""
+    encoder_blocks: int = 3
+    """Pairs of a convolution block and self-attention over the symbols."""
+    encoder_dropout: float = 0.2
+    """Probability, in the encoder and its predictors while training."""
+    prosody_blocks: int = 2
+    """Convolution blocks before F0, voicing and energy are predicted."""
+    mel_blocks: int = 4
+    """Convolution blocks between prosody and log-mel."""
+    frame_dropout: float = 0.1
+    """Probability, in the frame-rate blocks while training."""
+    conditioning_channels: int = 320
+    """Width of the frame sequence as the denoiser takes it."""
+    conditioning_blocks: int = 3
+    """Convolution blocks on the frame sequence; they run once, not once a step."""
+    patch: int = 20
+    """Samples of one position of the denoiser; the rest of the hop is `up_factors`."""
+    up_factors: tuple[int, int] = (5, 3)
+    """Upsampling of the two blocks, frames to patches."""
+    up_channels: tuple[int, int] = (256, 128)
+    """Output channels of the upsampling blocks."""
+    down_channels: tuple[int, int] = (96, 128)
+    """Channels of the noisy branch, at patches and at patches / up_factors[1]."""
+    level_channels: int = 128
+    """Width of the noise-level embedding."""
+    scale: float = 12.0
+    """What the pre-emphasised waveform is multiplied by, to a standard deviation near 0.5."""
+
+    def __post_init__(self) -> None:
+        if self.hop_length != 300:
+            raise ConfigError(
+                f"LiteConfig: patch {self.patch} times up_factors {self.up_factors} is"
+                f" {self.hop_length} samples; expected a hop of 300"
+            )
+        for name in ("encoder_dropout", "frame_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(
+                    f"LiteConfig.{name} is {getattr(self, name)}; expected 0 <= p < 1"
+                )
+
+    @property
+    def hop_length(self) -> int:
+        """Samples a frame."""
+        return self.patch * math.prod(self.up_factors)
+
+
+LITE = LiteConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """How a model is trained; the defaults are the recipe of the embedded voice."""
+
+    updates: int = 40_000
+    """Optimiser steps of the whole run; the learning rate's decay ends there."""
+    batch: int = 16
+    """Windows an update, on each process."""
+    timing_batch: int = 8
+    """Further sentences an update that only teach durations; 0 for none."""
+    window: int = 48
+    """Frames of a window that the denoiser sees (73.5 a second)."""
+    context: int = 16
+    """Frames on either side of it that the frame predictors see."""
+    learning_rate: float = 8e-4
+    warmup: int = 300
+    """Updates over which the learning rate rises from 0."""
+    decay_from: float = 0.5
+    """Share of the run after which the learning rate falls linearly to 3 % of its peak."""
+    weight_decay: float = 0.01
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient."""
+    ema_decay: float = 0.999
+    """Of the averaged weights, which are the ones that are saved and spoken with."""
+    acoustic_updates: int = 6_000
+    """Updates after which everything before the denoiser is frozen: it over-fits long before the
+    denoiser has learnt to speak."""
+    precision: Literal["bf16", "no"] = "bf16"
+    """Arithmetic inside convolutions and matrix products; weights and losses stay float32."""
+    seed: int = 0
+    log_every: int = 100
+    """Updates between lines of the log."""
+    validate_every: int = 500
+    """Updates between measurements on the validation windows."""
+    save_every: int = 1_000
+    """Updates between checkpoints."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "updates", "batch", "window", "context", "log_every", "validate_every", "save_every",
+        ):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise ConfigError(
+                    f"TrainingConfig.{name} is {getattr(self, name)}; expected 1 or more"
+                )
+        if not 0 < self.learning_rate < 1:
+            raise ConfigError(
+                f"TrainingConfig.learning_rate is {self.learning_rate}; expected 0 < rate < 1"
+            )
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(f"TrainingConfig.ema_decay is {self.ema_decay}; expected 0 <= d < 1")
+
+    def rate(self, update: int) -> float:
+        """The learning rate of update `update` (0 is the first)."""
+        done = update / self.updates
+        fall = 1.0 if done < self.decay_from else (1 - done) / (1 - self.decay_from)
+        return self.learning_rate * min(1.0, (update + 1) / max(1, self.warmup)) * max(0.03, fall)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Literal
 
-from dlpo.config import from_dict, to_dict
+from dlpo.config import Parametrisation, from_dict, to_dict
 from dlpo.errors import BundleError, ConfigError
 
 FORMAT = 1  # of the manifest; raised when an older dlpo could misread a bundle
@@ -98,7 +97,7 @@ class Manifest:
     """Samples a frame."""
     symbols: tuple[str, ...]
     """The encoder's input is indices into this."""
-    parametrisation: Literal["x0", "eps", "v"]
+    parametrisation: Parametrisation
     """What the network predicts; for information, the graphs return waveforms."""
     noise_schedule: ScheduleInfo
     steps: int

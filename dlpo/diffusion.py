@@ -1,0 +1,182 @@
+"""Diffusion in torch: forward noising, what a network may predict, and the reverse chain.
+
+    x_0    clean waveform               alpha  noise level, sqrt(alpha_bar)
+    x_t    alpha x_0 + sigma eps        sigma  sqrt(1 - alpha^2)
+    v      alpha eps - sigma x_0        std    of the fresh noise of a reverse step
+
+Every coefficient of the chain comes from `dlpo.noise_schedule`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from dlpo.config import Parametrisation
+from dlpo.errors import InputError
+from dlpo.noise_schedule import NoiseSchedule
+
+
+class Denoise(Protocol):
+    """The network of a reverse step; `model.denoise` of every size."""
+
+    def __call__(
+        self, noisy: Tensor, noise_level: Tensor, conditioning: Tensor, source: Tensor
+    ) -> Tensor:
+        """(B, T), (B,), (B, C, F), (B, T) -> (B, T), the prediction."""
+
+
+def q_sample(clean: Tensor, noise_level: Tensor, noise: Tensor) -> Tensor:
+    """Add noise to a clean waveform in one jump.
+
+    Args:
+        clean: (B, T), x_0.
+        noise_level: (B,), sqrt(alpha_bar) in (0, 1].
+        noise: (B, T), standard normal.
+
+    Returns:
+        (B, T), x_t. Reference: Ho et al. 2020, eq. 4.
+    """
+    alpha, sigma = _coefficients(noise_level)
+    return alpha * clean + sigma * noise
+
+
+def training_target(
+    clean: Tensor, noise_level: Tensor, noise: Tensor, parametrisation: Parametrisation
+) -> Tensor:
+    """(B, T): what the network should predict from `q_sample(clean, noise_level, noise)`."""
+    if parametrisation == "x0":
+        return clean
+    if parametrisation == "eps":
+        return noise
+    alpha, sigma = _coefficients(noise_level)
+    return alpha * noise - sigma * clean
+
+
+def to_x0(
+    prediction: Tensor, noisy: Tensor, noise_level: Tensor, parametrisation: Parametrisation
+) -> Tensor:
+    """The clean waveform that a prediction implies.
+
+    Args:
+        prediction: (B, T), in `parametrisation`.
+        noisy: (B, T), the x_t that it was made from.
+        noise_level: (B,), sqrt(alpha_bar).
+
+    Returns:
+        (B, T). Reference for v: Salimans and Ho 2022, appendix D.
+    """
+    if parametrisation == "x0":
+        return prediction
+    alpha, sigma = _coefficients(noise_level)
+    if parametrisation == "eps":
+        return (noisy - sigma * prediction) / alpha
+    return alpha * noisy - sigma * prediction
+
+
+def to_eps(
+    prediction: Tensor, noisy: Tensor, noise_level: Tensor, parametrisation: Parametrisation
+) -> Tensor:
+    """The noise that a prediction implies; arguments and shapes as for `to_x0`.
+
+    An x0-prediction at level 1 implies none: the quotient has no meaning where there is no noise.
+    """
+    if parametrisation == "eps":
+        return prediction
+    alpha, sigma = _coefficients(noise_level)
+    if parametrisation == "x0":
+        return (noisy - alpha * prediction) / sigma
+    return sigma * noisy + alpha * prediction
+
+
+def reverse_step(
+    noisy: Tensor, x0: Tensor, schedule: NoiseSchedule, step: int
+) -> tuple[Tensor, float]:
+    """One reverse step as a Gaussian: from `noise_levels[step]` to `noise_levels[step + 1]`.
+
+    Args:
+        noisy: (B, T), x at level `step`.
+        x0: (B, T), the clean waveform that the network sees in it.
+        step: 0 for the noisiest.
+
+    Returns:
+        mean (B, T) and standard deviation of the next x; 0 where the step is deterministic.
+        Reference: Song et al. 2021 (DDIM), eq. 12 and 16; eta = 1 is the DDPM posterior.
+    """
+    alpha, sigma = schedule.alpha, schedule.sigma
+    std = float(schedule.posterior_std[step])
+    eps = (noisy - float(alpha[step]) * x0) / float(sigma[step])
+    kept = math.sqrt(max(0.0, float(sigma[step + 1]) ** 2 - std**2))
+    return float(alpha[step + 1]) * x0 + kept * eps, std
+
+
+def log_prob(sample: Tensor, mean: Tensor, std: float) -> Tensor:
+    """Log-density of a reverse step's outcome, averaged over its samples.
+
+    The mean, not the sum: ratios of sums over 10^5 samples over- or underflow.
+
+    Args:
+        sample, mean: (B, T).
+
+    Returns:
+        (B,).
+
+    Raises:
+        InputError: `std` is 0; a deterministic step has no density.
+    """
+    if std <= 0:
+        raise InputError(f"std of the reverse step is {std}; choose a step with eta > 0 and noise")
+    squared = ((sample - mean) / std).square().mean(dim=-1)
+    return -0.5 * squared - math.log(std) - 0.5 * math.log(2 * math.pi)
+
+
+def sample(
+    denoise: Denoise,
+    schedule: NoiseSchedule,
+    conditioning: Tensor,
+    source: Tensor,
+    noise: Tensor,
+    parametrisation: Parametrisation = "x0",
+    clip: float | None = None,
+) -> Tensor:
+    """Run the reverse chain from pure noise to a waveform.
+
+    Args:
+        conditioning: (B, C, F).
+        source: (B, T), harmonic source.
+        noise: (K, B, T), standard normal, K = `schedule.noise_count`: the start, then one for
+            each reverse step that is not deterministic.
+        parametrisation: what `denoise` returns.
+        clip: bound of |x0| in each step; None leaves it free.
+
+    Returns:
+        (B, T), x at the schedule's last level.
+
+    Raises:
+        InputError: `noise` has another K.
+    """
+    if noise.shape[0] != schedule.noise_count:
+        raise InputError(
+            f"noise has {noise.shape[0]} rows; {schedule.name} with {schedule.steps} steps and "
+            f"eta {schedule.eta} takes {schedule.noise_count}"
+        )
+    x, used = noise[0], 1
+    for step in range(schedule.steps):
+        level = torch.full(x.shape[:1], float(schedule.noise_levels[step]), device=x.device)
+        x0 = to_x0(denoise(x, level, conditioning, source), x, level, parametrisation)
+        if clip is not None:
+            x0 = x0.clamp(-clip, clip)
+        x, std = reverse_step(x, x0, schedule, step)
+        if std > 0:
+            x = x + std * noise[used]
+            used += 1
+    return x
+
+
+def _coefficients(noise_level: Tensor) -> tuple[Tensor, Tensor]:
+    """(B,) -> alpha and sigma, (B, 1) each."""
+    alpha = noise_level[:, None]
+    return alpha, (1 - alpha.square()).clamp(min=0).sqrt()

@@ -1,0 +1,48 @@
+"""Phonemes to frames: each frame is a mixture of hidden vectors, weighted by Gaussians in time.
+
+    c_i = sum_{j <= i} d_j - d_i / 2                       centre of symbol i
+    w_ti = N(t; c_i, s_i) / sum_j N(t; c_j, s_j)           over the symbols that last
+
+Reference: Shen et al. 2020 (Non-Attentive Tacotron), section 2.1.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+MIN_RANGE = 0.1  # frames; a narrower Gaussian only risks a division by zero
+
+
+def frame_positions(frames: int, device: torch.device | None = None) -> Tensor:
+    """(F,) float32: the middle of each frame, 0.5, 1.5, ... F - 0.5."""
+    return torch.arange(frames, dtype=torch.float32, device=device) + 0.5
+
+
+def upsampling_weights(durations: Tensor, ranges: Tensor, positions: Tensor) -> Tensor:
+    """The share that each symbol has in each frame.
+
+    Args:
+        durations: (B, P) frames; 0 for a symbol that does not last, and for padding.
+        ranges: (B, P) frames, standard deviation of each symbol's Gaussian.
+        positions: (F,) or (B, F) frames, where to look; `frame_positions` or a window of it.
+
+    Returns:
+        (B, F, P), rows add up to 1; all 0 where no symbol of the utterance lasts.
+    """
+    lasts = (durations > 0)[:, None, :]  # (B, 1, P)
+    centres = (durations.cumsum(-1) - durations / 2)[:, None, :]
+    ranges = ranges.clamp(min=MIN_RANGE)[:, None, :]
+    distance = (positions[..., None] - centres) / ranges  # (B, F, P)
+    logits = -0.5 * distance.square() - ranges.log()
+    # Finite, so that a row without any symbol does not become NaN.
+    absent = torch.finfo(logits.dtype).min
+    weights = torch.softmax(torch.where(lasts, logits, absent), dim=-1)
+    return weights * lasts
+
+
+def gaussian_upsample(
+    hidden: Tensor, durations: Tensor, ranges: Tensor, positions: Tensor
+) -> Tensor:
+    """(B, C, P) -> (B, C, F), with the arguments of `upsampling_weights`."""
+    return hidden @ upsampling_weights(durations, ranges, positions).transpose(1, 2)

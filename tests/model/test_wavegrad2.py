@@ -1,0 +1,148 @@
+"""WaveGrad 2 has the published size, and padding, batching and chunking leave it alone."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dlpo.config import BASE, LARGE, WaveGrad2Config
+from dlpo.errors import ConfigError
+from dlpo.model.gaussian_upsampling import frame_positions
+from dlpo.model.wavegrad2 import BidirectionalLSTM, WaveGrad2
+
+PUBLISHED_SYMBOLS = 151  # of the reproduction; ours are fewer, so the embedding is smaller
+TINY = WaveGrad2Config(
+    encoder_channels=16,
+    speaker_channels=4,
+    predictor_channels=8,
+    conditioning_channels=12,
+    up_channels=(12, 12, 8, 8, 8),
+    waveform_channels=4,
+    down_channels=(8, 8, 8, 12),
+)
+TINY_LARGE = dataclasses.replace(TINY, model="large", blocks_per_scale=2)
+
+
+def count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.fixture
+def model() -> WaveGrad2:
+    torch.manual_seed(3)
+    return WaveGrad2(TINY).eval()
+
+
+@pytest.mark.parametrize(("config", "decoder_millions"), [(BASE, 16.95), (LARGE, 28.66)])
+def test_parameters_match_the_publication(config: WaveGrad2Config, decoder_millions: float) -> None:
+    with torch.device("meta"):
+        model = WaveGrad2(config)
+    missing = (PUBLISHED_SYMBOLS - config.symbols) * config.encoder_channels
+    assert count(model.encoder) + missing == pytest.approx(5.59e6, rel=0.01)
+    assert count(model.duration_predictor) == pytest.approx(10.77e6, rel=0.01)
+    assert count(model.range_predictor) == pytest.approx(10.77e6, rel=0.01)
+    assert count(model.decoder) == pytest.approx(decoder_millions * 1e6, rel=0.01)
+    total = 5.59e6 + 2 * 10.77e6 + decoder_millions * 1e6
+    assert count(model) + missing == pytest.approx(total, rel=0.01)
+
+
+def test_lstm_equals_the_packed_bidirectional_one() -> None:
+    torch.manual_seed(0)
+    ours = BidirectionalLSTM(5, 3, layers=1)
+    theirs = nn.LSTM(5, 3, batch_first=True, bidirectional=True)
+    for name, value in ours.forwards[0].named_parameters():
+        getattr(theirs, name).data.copy_(value)
+    for name, value in ours.backwards[0].named_parameters():
+        getattr(theirs, f"{name}_reverse").data.copy_(value)
+    x, lengths = torch.randn(2, 6, 5), torch.tensor([6, 4])
+    mask = torch.arange(6) < lengths[:, None]
+    packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True)
+    expected, _ = nn.utils.rnn.pad_packed_sequence(theirs(packed)[0], batch_first=True)
+    torch.testing.assert_close(ours(x, mask)[mask], expected[mask])
+
+
+def encode_two(model: WaveGrad2) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """The second of a padded batch of two, and the same utterance alone."""
+    phonemes = torch.tensor([[1, 5, 9, 2, 7, 3], [1, 20, 30, 4, 0, 0]])
+    mask = phonemes > 0
+    both = model.encode(phonemes, mask)
+    alone = model.encode(phonemes[1:, :4], mask[1:, :4])
+    return tuple(x[1:, ..., :4] for x in both), alone
+
+
+@torch.no_grad()
+def test_padding_changes_nothing(model: WaveGrad2) -> None:
+    padded, alone = encode_two(model)
+    for a, b in zip(padded, alone, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@torch.no_grad()
+def test_encoder_gives_frames_that_can_be_used(model: WaveGrad2) -> None:
+    hidden, durations, ranges = model.encode(
+        torch.tensor([[1, 5, 9, 2, 0]]), torch.tensor([[True, True, True, True, False]])
+    )
+    assert hidden.shape == (1, 20, 5)
+    assert durations.min() >= 0
+    assert durations[0, 4] == 0
+    assert ranges.min() > 0
+
+
+@torch.no_grad()
+def test_frames_have_no_f0(model: WaveGrad2) -> None:
+    conditioning, f0 = model.frames(
+        torch.randn(1, 20, 3),
+        torch.tensor([[2.0, 0.0, 3.0]]),
+        torch.ones(1, 3),
+        frame_positions(5),
+        torch.zeros(1),
+    )
+    assert conditioning.shape == (1, 20, 5)
+    assert f0.tolist() == [[0.0] * 5]
+
+
+@pytest.mark.parametrize("config", [TINY, TINY_LARGE])
+@torch.no_grad()
+def test_denoiser_is_deterministic_and_independent_of_the_batch(config: WaveGrad2Config) -> None:
+    torch.manual_seed(4)
+    model = WaveGrad2(config).eval()
+    noisy, conditioning = torch.randn(2, 1200), torch.randn(2, 20, 4)
+    level = torch.tensor([0.2, 0.9])
+    source = torch.zeros_like(noisy)
+    both = model.denoise(noisy, level, conditioning, source)
+    assert both.shape == (2, 1200)
+    torch.testing.assert_close(both, model.denoise(noisy, level, conditioning, source))
+    alone = model.denoise(noisy[1:], level[1:], conditioning[1:], source[1:])
+    torch.testing.assert_close(both[1:], alone, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_denoiser_hears_the_noise_level(model: WaveGrad2) -> None:
+    noisy, conditioning = torch.randn(1, 600), torch.randn(1, 20, 2)
+    outputs = [
+        model.denoise(noisy, torch.tensor([level]), conditioning, noisy) for level in (0.5, 0.501)
+    ]
+    assert not torch.allclose(*outputs)
+
+
+def test_every_parameter_learns(model: WaveGrad2) -> None:
+    model.train()
+    phonemes = torch.tensor([[1, 5, 9, 2]])
+    mask = torch.ones(1, 4, dtype=torch.bool)
+    hidden = model.hidden(phonemes, mask)
+    durations = model.predict_durations(hidden, mask)
+    true = torch.tensor([[1.0, 2.0, 0.0, 1.0]])
+    ranges = model.predict_ranges(hidden, true, mask)
+    conditioning, _ = model.frames(hidden, true, ranges, frame_positions(4), torch.zeros(1))
+    noisy = torch.randn(1, 1200)
+    eps = model.denoise(noisy, torch.tensor([0.5]), conditioning, noisy)
+    (eps.abs().mean() + durations.square().mean()).backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_hop_length_of_another_rate_is_refused() -> None:
+    with pytest.raises(ConfigError, match="up_factors multiply to 600"):
+        WaveGrad2(dataclasses.replace(TINY, up_factors=(5, 5, 3, 2, 4)))
