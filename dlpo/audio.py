@@ -22,6 +22,7 @@ HOP_LENGTH = 300  # samples, 73.5 frames a second
 WINDOW = 1024  # samples of one spectral frame
 MEL_BANDS = 80
 MEL_FLOOR = 1e-4
+ENERGY_FLOOR = 1e-4
 PRE_EMPHASIS = 0.9
 DE_EMPHASIS_TAPS = 160  # 0.9 ** 160 = 5e-8: the rest of the infinite response is below 24 bits
 F0_FLOOR, F0_CEILING = 80.0, 500.0  # Hz

@@ -21,6 +21,7 @@ CONSONANTS = (
 )  # fmt: skip
 PHONEMES = tuple(f"{v}{stress}" for v in VOWELS for stress in "012") + CONSONANTS
 SYMBOLS = (PAD, START, *MARKS, *PHONEMES)
+FIRST_PHONEME = len(SYMBOLS) - len(PHONEMES)  # ids below it may last zero frames
 SYMBOL_IDS = {symbol: i for i, symbol in enumerate(SYMBOLS)}
 
 # Punctuation as it is written -> the mark that it is spoken as. What is absent here is a plain gap.

@@ -1,0 +1,121 @@
+"""Checkpoints: `model.safetensors` with the averaged weights, `checkpoint.json` with all else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from dlpo.config import from_dict, to_dict
+from dlpo.errors import CheckpointError, ConfigError
+from dlpo.model.build import Model, ModelConfig, build_model, model_config
+
+FORMAT = 1
+WEIGHTS, DESCRIPTION = "model.safetensors", "checkpoint.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where weights come from."""
+
+    updates: int
+    """optimiser steps taken"""
+    data_sha256: str
+    """of the dataset's index"""
+    commit: str
+    """of the code, with `+` where the checkout had changes"""
+    corpus: str = "LJSpeech-1.1 (public domain), 37 minutes"
+    """what was learnt from, with its licence"""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A model in eval mode and what is known of it."""
+
+    model: Model
+    config: ModelConfig
+    provenance: Provenance
+    sha256: str
+    """of the weights' file"""
+
+
+def current_commit() -> str:
+    """The commit of the checkout that this code runs from; "unknown" outside one."""
+    here = Path(__file__).parent
+    try:
+        run = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+            cwd=here, capture_output=True, text=True, check=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return run.stdout.strip()
+
+
+def save_checkpoint(
+    path: Path,
+    weights: dict[str, torch.Tensor],
+    config: ModelConfig,
+    provenance: Provenance,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a checkpoint directory; float16 halves it.
+
+    Raises:
+        CheckpointError: the directory can't be written.
+    """
+    description: dict[str, Any] = {
+        "format": FORMAT,
+        "config": to_dict(config),
+        "provenance": asdict(provenance),
+    }
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        unfinished = path / (WEIGHTS + ".part")
+        save_file(
+            {name: value.detach().to("cpu", dtype).contiguous() for name, value in weights.items()},
+            unfinished,
+        )
+        unfinished.replace(path / WEIGHTS)
+        (path / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"can't write {path}: {error}; choose another path") from error
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint directory; nothing is unpickled.
+
+    Raises:
+        CheckpointError: missing, damaged, newer, or weights that don't fit the configuration.
+    """
+    try:
+        description = json.loads((path / DESCRIPTION).read_text())
+        raw = (path / WEIGHTS).read_bytes()
+        weights = load_file(path / WEIGHTS)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path}: not a checkpoint ({error}); expected a directory with {WEIGHTS} and"
+            f" {DESCRIPTION}, as dlpo train writes"
+        ) from error
+    if description.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: format {description.get('format')}; this version reads format {FORMAT}:"
+            " upgrade dlpo"
+        )
+    try:
+        config = model_config(description["config"])
+        provenance = from_dict(Provenance, description["provenance"])
+        model = build_model(config)
+        model.load_state_dict({name: value.float() for name, value in weights.items()})
+    except (KeyError, ConfigError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path}: weights and {DESCRIPTION} don't belong together ({error}); copy both again"
+        ) from error
+    return Checkpoint(model.eval(), config, provenance, hashlib.sha256(raw).hexdigest())

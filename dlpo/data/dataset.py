@@ -1,0 +1,199 @@
+"""A prepared corpus: flat memory-mapped arrays and one JSON index.
+
+    dataset.json      format, corpus, utterances (id, split, where its rows are), what was left out
+    symbols.npy       (S,) uint8      symbol ids of all utterances, one after the other
+    durations.npy     (S,) float32    seconds of each symbol
+    audio.npy         (T,) int16      waveforms; T is 300 times the number of frames
+    phase.npy         (T,) uint16     locked phase of the source, 65,536 to a cycle
+    f0.npy energy.npy (F,) float32    Hz (0 = unvoiced); log RMS
+    mel.npy           (F, 80) float16 log-mel
+
+Utterances without audio (`frames` 0) have symbols and durations only: prosody to learn from.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlpo.audio import HOP_LENGTH, SAMPLE_RATE
+from dlpo.data.features import Features
+from dlpo.errors import DataError
+from dlpo.text.symbols import SYMBOLS
+
+FORMAT = 1
+PHASE_CYCLE = 65_536
+DTYPES: dict[str, type[np.generic]] = {
+    "symbols": np.uint8,
+    "durations": np.float32,
+    "audio": np.int16,
+    "phase": np.uint16,
+    "f0": np.float32,
+    "energy": np.float32,
+    "mel": np.float16,
+}
+_PER_SYMBOL = ("symbols", "durations")
+_PER_SAMPLE = ("audio", "phase")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where one utterance lies in the arrays."""
+
+    id: str
+    split: str
+    """train, validation or test"""
+    text: str
+    first_symbol: int
+    symbols: int
+    first_frame: int
+    frames: int
+    """0 when the utterance has no audio"""
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """Views of one utterance."""
+
+    id: str
+    text: str
+    symbols: NDArray[np.int64]
+    """(P,) symbol ids"""
+    durations: NDArray[np.float32]
+    """(P,) seconds"""
+    waveform: NDArray[np.float32]
+    """(F * 300,)"""
+    features: Features
+
+
+class Dataset:
+    """A prepared corpus, opened for reading.
+
+    Raises:
+        DataError: the directory is not a prepared dataset, or was made with other symbols.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        index_path = path / "dataset.json"
+        try:
+            raw = index_path.read_bytes()
+            index: dict[str, Any] = json.loads(raw)
+            self.arrays = {
+                name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+                for name in DTYPES
+            }
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{path}: not a prepared dataset ({error}); run: dlpo prepare ljspeech"
+            ) from error
+        if index.get("format") != FORMAT or index.get("symbols") != list(SYMBOLS):
+            raise DataError(
+                f"{path}: format {index.get('format')}, {len(index.get('symbols', []))} symbols;"
+                f" expected format {FORMAT} and the {len(SYMBOLS)} symbols of this version:"
+                " prepare it again"
+            )
+        self.sha256 = sha256(raw).hexdigest()
+        self.entries = [Entry(**entry) for entry in index["utterances"]]
+
+    def split(self, name: str, *, with_audio: bool) -> list[int]:
+        """Indices of a split's utterances: those with audio, or those with durations only."""
+        return [
+            i
+            for i, entry in enumerate(self.entries)
+            if entry.split == name and (entry.frames > 0) == with_audio
+        ]
+
+    def timing(self, i: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """(P,) symbol ids and (P,) seconds of utterance `i`."""
+        entry = self.entries[i]
+        rows = slice(entry.first_symbol, entry.first_symbol + entry.symbols)
+        return self.arrays["symbols"][rows].astype(np.int64), np.array(self.arrays["durations"][rows])
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, i: int) -> Utterance:
+        return self.window(i, 0, self.entries[i].frames)
+
+    def window(self, i: int, first: int, frames: int) -> Utterance:
+        """All symbols of utterance `i`, and its audio and features in a range of frames."""
+        entry = self.entries[i]
+        symbols, durations = self.timing(i)
+        start = entry.first_frame + first
+        rows = slice(start, start + frames)
+        samples = slice(start * HOP_LENGTH, (start + frames) * HOP_LENGTH)
+        read = self.arrays
+        return Utterance(
+            entry.id,
+            entry.text,
+            symbols,
+            durations,
+            read["audio"][samples].astype(np.float32) / 32768,
+            Features(
+                np.array(read["f0"][rows]),
+                np.array(read["energy"][rows]),
+                read["mel"][rows].astype(np.float32),
+                read["phase"][samples].astype(np.float64) * (2 * np.pi / PHASE_CYCLE),
+            ),
+        )
+
+
+def pack(
+    path: Path, clips: list[tuple[str, str, str, Path]], left_out: dict[str, str], corpus: str
+) -> None:
+    """Write the arrays and the index from the clips' own files.
+
+    Args:
+        path: directory of the dataset.
+        clips: (id, split, transcript, .npz file with the keys of `DTYPES`).
+        left_out: id -> why it is not in the dataset.
+        corpus: name for the index.
+    """
+    sizes = {name: 0 for name in DTYPES}
+    entries = []
+    for clip, split, text, file in clips:
+        with np.load(file, allow_pickle=False) as arrays:
+            counts = {name: len(arrays[name]) for name in DTYPES}
+        entries.append(
+            Entry(
+                clip, split, text, sizes["symbols"], counts["symbols"], sizes["f0"], counts["f0"]
+            )
+        )
+        for name, count in counts.items():
+            sizes[name] += count
+    out = {
+        name: np.lib.format.open_memmap(
+            path / f"{name}.npy",
+            mode="w+",
+            dtype=dtype,
+            shape=(sizes[name], 80) if name == "mel" else (sizes[name],),
+        )
+        for name, dtype in DTYPES.items()
+    }
+    for entry, (_, _, _, file) in zip(entries, clips, strict=True):
+        with np.load(file, allow_pickle=False) as arrays:
+            for name in DTYPES:
+                first = entry.first_symbol if name in _PER_SYMBOL else entry.first_frame
+                first *= HOP_LENGTH if name in _PER_SAMPLE else 1
+                out[name][first : first + len(arrays[name])] = arrays[name]
+    for array in out.values():
+        array.flush()
+    index = {
+        "format": FORMAT,
+        "corpus": corpus,
+        "sample_rate_hz": SAMPLE_RATE,
+        "hop_length": HOP_LENGTH,
+        "symbols": list(SYMBOLS),
+        "utterances": [asdict(entry) for entry in entries],
+        "left_out": left_out,
+    }
+    unfinished = path / "dataset.json.part"
+    unfinished.write_text(json.dumps(index, ensure_ascii=False))
+    unfinished.replace(path / "dataset.json")

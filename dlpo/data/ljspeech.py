@@ -1,0 +1,199 @@
+"""`dlpo prepare ljspeech`: recordings, transcripts and alignments -> a `Dataset`.
+
+Works on LJSpeech-1.1 as it is downloaded (wav) and on the 385 FLAC clips of our own tests.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE, Waveform
+from dlpo.data.alignments import Alignment, read_alignments
+from dlpo.data.dataset import DTYPES, PHASE_CYCLE, pack
+from dlpo.data.features import measure
+from dlpo.errors import DataError, InputError, MissingExtraError
+from dlpo.text.symbols import SYMBOL_IDS
+
+log = logging.getLogger(__name__)
+
+TEST = ("LJ002-0161", "LJ002-0180")
+VALIDATION = ("LJ002-0181", "LJ002-0200")
+ALIGNMENT_SLACK_S = 0.15  # how far the end of the alignment may lie from the end of the clip
+QUIETEST_PEAK = 0.01  # full scale is 1; below it a clip is taken for silence
+Progress = Callable[[int, int], None]
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What `prepare` did."""
+
+    with_audio: int = 0
+    timing_only: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
+    """id -> why"""
+
+
+def split_of(clip: str) -> str:
+    """The fixed split of the data README: 20 clips to test, 20 to validate, the rest to train."""
+    for name, (first, last) in (("test", TEST), ("validation", VALIDATION)):
+        if first <= clip <= last:
+            return name
+    return "train"
+
+
+def read_transcripts(path: Path) -> dict[str, str]:
+    """metadata.csv (`id|raw|normalised`) -> id -> normalised text.
+
+    Raises:
+        DataError: unreadable, or a line without three fields.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: can't be read ({error}); expected LJSpeech's metadata") from error
+    transcripts = {}
+    for number, line in enumerate(lines, 1):
+        fields = line.split("|")
+        if len(fields) != 3:
+            raise DataError(f"{path}:{number}: {len(fields)} fields; expected id|raw|normalised")
+        transcripts[fields[0]] = fields[2]
+    return transcripts
+
+
+def read_clip(path: Path) -> Waveform:
+    """A recording, checked, cut to whole frames.
+
+    Raises:
+        DataError: unreadable, wrong rate or channels, not finite, silent or too short.
+    """
+    try:
+        import soundfile
+    except ImportError as error:
+        raise MissingExtraError("soundfile", "train") from error
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise DataError(f"can't be decoded ({error})") from error
+    if rate != SAMPLE_RATE or samples.shape[1] != 1:
+        raise DataError(
+            f"{samples.shape[1]} channels at {rate} Hz; expected mono at {SAMPLE_RATE}: resample it"
+        )
+    waveform: Waveform = samples[: len(samples) // HOP_LENGTH * HOP_LENGTH, 0]
+    if len(waveform) == 0:
+        raise DataError(f"{len(samples)} samples; expected at least one frame of {HOP_LENGTH}")
+    if not np.isfinite(waveform).all():
+        raise DataError("NaN or infinite samples; decode it again")
+    if np.abs(waveform).max() < QUIETEST_PEAK:
+        raise DataError(f"silent: the peak is {np.abs(waveform).max():.4f} of full scale")
+    return waveform
+
+
+def prepare(
+    corpus: Path, alignments: Path, out: Path, progress: Progress = lambda done, total: None
+) -> Prepared:
+    """Measure every aligned clip and write the dataset.
+
+    Interrupted, it goes on where it was: finished clips wait in `out/clips`.
+
+    Args:
+        corpus: directory with metadata.csv and wavs/ (wav or flac).
+        alignments: TSV file (plain or .xz) or a directory of MFA TextGrids.
+        out: directory to write.
+        progress: called with clips done and clips in all.
+
+    Raises:
+        DataError: no transcripts, alignments or recordings, or nothing usable among them.
+        InputError: `out` can't be written.
+    """
+    transcripts = read_transcripts(corpus / "metadata.csv")
+    recordings = {
+        file.stem: file
+        for file in sorted((corpus / "wavs").glob("*"))
+        if file.suffix in (".wav", ".flac")
+    }
+    if not recordings:
+        raise DataError(f"{corpus / 'wavs'}: no .wav or .flac inside; expected LJSpeech's clips")
+    aligned = {alignment.id: alignment for alignment in read_alignments(alignments)}
+    partial = out / "clips"
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"can't write {out}: {error.strerror}; choose another --out") from error
+
+    report = Prepared(
+        left_out={clip: "no alignment" for clip in recordings if clip not in aligned}
+    )
+    clips = []
+    for done, (clip, alignment) in enumerate(sorted(aligned.items()), 1):
+        file = partial / f"{clip}.npz"
+        try:
+            if clip not in transcripts:
+                raise DataError("no transcript in metadata.csv")
+            if not file.exists():
+                _write_clip(file, _arrays(alignment, transcripts[clip], recordings.get(clip)))
+        except DataError as error:
+            report.left_out[clip] = str(error)
+            log.warning("left out %s: %s", clip, error)
+            continue
+        finally:
+            progress(done, len(aligned))
+        clips.append((clip, split_of(clip), transcripts[clip], file))
+        report.with_audio += clip in recordings
+        report.timing_only += clip not in recordings
+    if not report.with_audio:
+        raise DataError(
+            f"{corpus}: none of {len(recordings)} recordings is usable; the first reason is:"
+            f" {next(iter(report.left_out.values()), 'none')}"
+        )
+    pack(out, clips, report.left_out, corpus.name)
+    shutil.rmtree(partial)
+    return report
+
+
+def _arrays(
+    alignment: Alignment, transcript: str, recording: Path | None
+) -> dict[str, NDArray[np.generic]]:
+    """Everything that is stored of one clip; no frames if there is no recording.
+
+    Raises:
+        DataError: the recording is unusable, or its alignment doesn't fit it.
+    """
+    symbols, durations = alignment.utterance(transcript)
+    arrays: dict[str, NDArray[np.generic]] = {
+        name: np.zeros((0, MEL_BANDS) if name == "mel" else 0, dtype)
+        for name, dtype in DTYPES.items()
+    }
+    arrays["symbols"] = np.array([SYMBOL_IDS[s] for s in symbols], np.uint8)
+    arrays["durations"] = np.array(durations, np.float32)
+    if recording is None:
+        return arrays
+    waveform = read_clip(recording)
+    seconds = len(waveform) / SAMPLE_RATE
+    if abs(seconds - alignment.seconds) > ALIGNMENT_SLACK_S:
+        raise DataError(
+            f"the alignment ends at {alignment.seconds:.2f} s but the clip at {seconds:.2f} s;"
+            f" expected them within {ALIGNMENT_SLACK_S} s: align it again"
+        )
+    features = measure(waveform)
+    return arrays | {
+        "audio": np.round(waveform * 32768).clip(-32768, 32767).astype(np.int16),
+        "phase": np.floor(features.phase / (2 * np.pi) * PHASE_CYCLE).astype(np.uint16),
+        "f0": features.f0,
+        "energy": features.energy,
+        "mel": features.mel.astype(np.float16),
+    }
+
+
+def _write_clip(file: Path, arrays: dict[str, NDArray[np.generic]]) -> None:
+    """Write atomically, so that an interrupted run leaves no half clip behind."""
+    unfinished = file.with_suffix(".part")
+    with unfinished.open("wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
+    unfinished.replace(file)

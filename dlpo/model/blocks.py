@@ -1,0 +1,155 @@
+"""The blocks of `lite`: WaveGrad's FiLM U-Net blocks on patches, and plain residual ones."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SLOPE = 0.2  # of the leaky ReLUs, as in WaveGrad
+
+
+def conv(channels_in: int, channels_out: int, kernel: int, dilation: int = 1) -> nn.Conv1d:
+    """A convolution that keeps the length (odd kernels)."""
+    return nn.Conv1d(
+        channels_in,
+        channels_out,
+        kernel,
+        padding=dilation * (kernel - 1) // 2,
+        dilation=dilation,
+    )
+
+
+class ChannelNorm(nn.Module):
+    """Layer normalisation over the channels of (B, C, F)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        return out
+
+
+class ConvBlock(nn.Module):
+    """(B, C, F) -> (B, C, F): norm, convolution to twice the width, GELU, back; residual."""
+
+    def __init__(self, channels: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = ChannelNorm(channels)
+        self.widen = conv(channels, 2 * channels, kernel)
+        self.narrow = conv(2 * channels, channels, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.dropout(functional.gelu(self.widen(self.norm(x))))
+        out: Tensor = x + self.narrow(hidden)
+        return out
+
+
+class AttentionBlock(nn.Module):
+    """(B, C, P) -> (B, C, P): self-attention over the symbols that exist; residual."""
+
+    def __init__(self, channels: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = ChannelNorm(channels)
+        self.project_in = conv(channels, 3 * channels, 1)
+        self.project_out = conv(channels, channels, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        batch, channels, length = x.shape
+        joined = self.project_in(self.norm(x)).view(
+            batch, 3, self.heads, channels // self.heads, length
+        )
+        query, key, value = joined.transpose(3, 4).unbind(1)  # each (B, heads, P, C / heads)
+        attended = functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask[:, None, None]
+        )
+        attended = attended.transpose(2, 3).reshape(batch, channels, length)
+        out: Tensor = x + self.dropout(self.project_out(attended))
+        return out
+
+
+class LevelEmbedding(nn.Module):
+    """(B,) noise level -> (B, C): sinusoids of the diffusion angle arccos(sqrt(alpha_bar))."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.mix = nn.Sequential(
+            nn.Linear(channels, channels), nn.SiLU(), nn.Linear(channels, channels)
+        )
+
+    def forward(self, noise_level: Tensor) -> Tensor:
+        frequencies = torch.exp(
+            torch.linspace(0, math.log(1000), self.channels // 2, device=noise_level.device)
+        )
+        angle = torch.arccos(noise_level.clamp(-1, 1)) * (2 / math.pi)
+        phases = angle[:, None] * frequencies
+        out: Tensor = self.mix(torch.cat([phases.sin(), phases.cos()], dim=1))
+        return out
+
+
+class Film(nn.Module):
+    """Noisy branch and noise level -> scale and shift for one `UpBlock`, each (B, C_out, L)."""
+
+    def __init__(self, channels_in: int, channels_out: int, level_channels: int) -> None:
+        super().__init__()
+        self.level = nn.Linear(level_channels, channels_in)
+        self.out = conv(channels_in, 2 * channels_out, 3)
+
+    def forward(self, x: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+        x = functional.leaky_relu(x + self.level(level)[:, :, None], SLOPE)
+        scale, shift = self.out(x).chunk(2, dim=1)
+        return scale, shift
+
+
+class DownBlock(nn.Module):
+    """(B, C_in, L) -> (B, C_out, L / factor)."""
+
+    def __init__(self, channels_in: int, channels_out: int, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.skip = conv(channels_in, channels_out, 1)
+        self.convolutions = nn.ModuleList(
+            [
+                conv(channels_in, channels_out, 3),
+                conv(channels_out, channels_out, 3, 2),
+                conv(channels_out, channels_out, 3, 4),
+            ]
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.avg_pool1d(x, self.factor)
+        hidden = x
+        for convolution in self.convolutions:
+            hidden = convolution(functional.leaky_relu(hidden, SLOPE))
+        out: Tensor = self.skip(x) + hidden
+        return out
+
+
+class UpBlock(nn.Module):
+    """(B, C_in, L) -> (B, C_out, L * factor), modulated three times by the noisy branch."""
+
+    def __init__(self, channels_in: int, channels_out: int, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.skip = conv(channels_in, channels_out, 1)
+        self.enter = conv(channels_in, channels_out, 3)
+        self.modulated = nn.ModuleList(conv(channels_out, channels_out, 3, d) for d in (2, 4, 8))
+
+    def forward(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        def modulate(i: int, y: Tensor) -> Tensor:
+            out: Tensor = self.modulated[i](functional.leaky_relu(scale * y + shift, SLOPE))
+            return out
+
+        skip = functional.interpolate(self.skip(x), scale_factor=self.factor)
+        x = functional.interpolate(functional.leaky_relu(x, SLOPE), scale_factor=self.factor)
+        x = skip + modulate(0, self.enter(x))
+        out: Tensor = x + modulate(2, modulate(1, x))
+        return out

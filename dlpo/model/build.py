@@ -1,0 +1,34 @@
+"""From a configuration to its model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlpo.config import BASE, LARGE, LITE, LiteConfig, WaveGrad2Config, from_dict
+from dlpo.errors import ConfigError
+from dlpo.model.lite import LiteWaveGrad2
+
+ModelConfig = LiteConfig | WaveGrad2Config
+Model = LiteWaveGrad2
+CONFIGS: dict[str, ModelConfig] = {"lite": LITE, "base": BASE, "large": LARGE}
+
+
+def model_config(values: dict[str, Any]) -> ModelConfig:
+    """The configuration that a checkpoint's JSON describes.
+
+    Raises:
+        ConfigError: an unknown model, key or value.
+    """
+    name = values.get("model")
+    if name not in CONFIGS:
+        raise ConfigError(f"model is {name!r}; expected one of {list(CONFIGS)}")
+    return from_dict(type(CONFIGS[name]), values)
+
+
+def build_model(config: ModelConfig) -> Model:
+    """A model with random weights."""
+    if isinstance(config, LiteConfig):
+        return LiteWaveGrad2(config)
+    from dlpo.model.wavegrad2 import WaveGrad2
+
+    return WaveGrad2(config)

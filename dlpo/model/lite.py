@@ -1,0 +1,226 @@
+"""`lite`: the voice for one CPU core. WaveGrad 2's flow, nothing above 1.1 kHz inside.
+
+    phonemes -> encoder -> durations -> Gaussian upsampling -> F0, voicing, energy -> log-mel
+             -> conditioning (once) -> denoiser on patches of 20 samples (once a step) -> x0
+
+The denoiser predicts the clean, pre-emphasised waveform (x0) from a noisy one, and hears a
+harmonic source at F0 beside it, so that it only has to learn a filter.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dlpo.config import LiteConfig
+from dlpo.model.blocks import (
+    AttentionBlock,
+    ConvBlock,
+    DownBlock,
+    Film,
+    LevelEmbedding,
+    UpBlock,
+    conv,
+)
+from dlpo.model.gaussian_upsampling import upsampling_weights
+from dlpo.text.symbols import FIRST_PHONEME
+
+MEL_BANDS = 80
+MEL_SCALE, MEL_SHIFT = 0.5, 0.4  # brings log-mel to about zero mean, unit spread
+LOG_F0_CENTRE, LOG_F0_SCALE = 5.3, 3.0  # 200 Hz; about unit spread for one speaker
+ENERGY_CENTRE, ENERGY_SCALE = -3.5, 0.7
+MIN_RANGE = 0.3  # frames; the narrowest a symbol may be in the upsampling
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What the encoder says of each symbol's length."""
+
+    log_duration: Tensor
+    """(B, P) log of frames, for symbols that sound"""
+    pause_logit: Tensor
+    """(B, P) log-odds that a mark is a pause at all"""
+    ranges: Tensor
+    """(B, P) standard deviation in frames of the symbol's weight in the upsampling"""
+
+
+@dataclass(frozen=True, slots=True)
+class Prosody:
+    """One value a frame, each (B, F), in the network's own scales."""
+
+    log_f0: Tensor
+    """(ln Hz - 5.3) * 3; meaningless where unvoiced"""
+    voicing: Tensor
+    """log-odds of being voiced, or exactly 0 and 1 when measured"""
+    energy: Tensor
+    """(log RMS + 3.5) * 0.7"""
+
+
+class LiteWaveGrad2(nn.Module):
+    """Encoder, frame predictors and denoiser of `lite`."""
+
+    parametrisation = "x0"
+    uses_source = True
+
+    def __init__(self, config: LiteConfig) -> None:
+        super().__init__()
+        self.config = config
+        c, p = config.hidden_channels, config.encoder_dropout
+        self.embedding = nn.Embedding(config.symbols, c, padding_idx=0)
+        self.prenet = conv(c, c, 5)
+        self.encoder = nn.ModuleList(
+            nn.ModuleList([ConvBlock(c, 5, p), AttentionBlock(c, 2, p)])
+            for _ in range(config.encoder_blocks)
+        )
+        self.timing_blocks = nn.Sequential(ConvBlock(c, 3, p), ConvBlock(c, 3, p))
+        self.timing_out = conv(c, 3, 1)
+
+        q = config.frame_dropout
+        self.duration_in = conv(1, c, 1)
+        self.prosody_blocks = nn.Sequential(
+            *(ConvBlock(c, 5, q) for _ in range(config.prosody_blocks))
+        )
+        self.prosody_out = conv(c, 3, 1)
+        self.prosody_in = conv(3, c, 3)
+        self.mel_blocks = nn.Sequential(*(ConvBlock(c, 5, q) for _ in range(config.mel_blocks)))
+        self.mel_out = conv(c, MEL_BANDS, 1)
+
+        self.conditioning_dropout = nn.Dropout1d(p)
+        d = config.conditioning_channels
+        self.conditioning_in = conv(c + MEL_BANDS + 2, d, 3)
+        self.conditioning_blocks = nn.Sequential(
+            *(ConvBlock(d, 3, 0.0) for _ in range(config.conditioning_blocks))
+        )
+
+        (down0, down1), (up0, up1) = config.down_channels, config.up_channels
+        e = config.level_channels
+        self.level = LevelEmbedding(e)
+        self.patch_in = conv(2 * config.patch, down0, 5)
+        self.down = DownBlock(down0, down1, config.up_factors[1])
+        self.up = nn.ModuleList(
+            [UpBlock(d, up0, config.up_factors[0]), UpBlock(up0, up1, config.up_factors[1])]
+        )
+        self.film = nn.ModuleList([Film(down1, up0, e), Film(down0, up1, e)])
+        self.patch_out = conv(up1, config.patch, 3)
+
+    def freeze_acoustics(self) -> None:
+        """Stop learning, and dropping out, in everything before the conditioning."""
+        for name, module in self.named_children():
+            if not name.startswith(("conditioning", "level", "patch", "down", "up", "film")):
+                module.eval().requires_grad_(False)
+
+    # ------------------------------------------------------------------ once a sentence
+    def encode_symbols(self, phonemes: Tensor, mask: Tensor) -> tuple[Tensor, Timing]:
+        """Hidden sequence and timing of a batch of utterances.
+
+        Args:
+            phonemes: (B, P) int64 symbol ids.
+            mask: (B, P) bool, true where there is a symbol.
+
+        Returns:
+            (B, C, P) hidden sequence, and the timing.
+        """
+        keep = mask[:, None].to(self.prenet.weight.dtype)
+        x = self.embedding(phonemes).transpose(1, 2)
+        x = x + self.prenet(x * keep)
+        for convolution, attention in self.encoder:  # type: ignore[misc]
+            x = attention(convolution(x * keep), mask)
+        x = x * keep
+        timing = self.timing_out(self.timing_blocks(x)).float()
+        log_duration, pause_logit, width = timing.unbind(1)
+        return x, Timing(log_duration, pause_logit, functional.softplus(width) + MIN_RANGE)
+
+    def encode(self, phonemes: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, P) symbols -> (B, C, P) hidden, (B, P) durations in frames, (B, P) ranges in frames.
+
+        Durations are not rounded; a mark that is no pause has 0.
+        """
+        hidden, timing = self.encode_symbols(phonemes, mask)
+        silent = (phonemes < FIRST_PHONEME) & (timing.pause_logit < 0)
+        sounding = (mask & ~silent).to(timing.log_duration.dtype)
+        return hidden, timing.log_duration.exp() * sounding, timing.ranges
+
+    def frames(
+        self, hidden: Tensor, durations: Tensor, ranges: Tensor, positions: Tensor, pitch: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Everything that the denoiser is told, and F0.
+
+        Args:
+            hidden: (B, C, P).
+            durations: (B, P) whole frames.
+            ranges: (B, P) frames.
+            positions: (F,) or (B, F) centres of the wanted frames, 0.5 for the first.
+            pitch: (B,) semitones to add to F0.
+
+        Returns:
+            (B, C2, F) conditioning, and (B, F) F0 in Hz, 0 where unvoiced.
+        """
+        upsampled = self.upsample(hidden, durations, ranges, positions)
+        prosody = self.predict_prosody(upsampled)
+        shift = pitch[:, None] * (math.log(2) / 12 * LOG_F0_SCALE)
+        voicing = (prosody.voicing > 0).to(prosody.voicing.dtype)
+        shifted = Prosody(prosody.log_f0 + shift, voicing, prosody.energy)
+        mel = self.predict_mel(upsampled, shifted)
+        f0 = torch.exp(shifted.log_f0 / LOG_F0_SCALE + LOG_F0_CENTRE) * voicing
+        return self.condition(upsampled, shifted, mel), f0
+
+    def upsample(
+        self, hidden: Tensor, durations: Tensor, ranges: Tensor, positions: Tensor
+    ) -> Tensor:
+        """(B, C, P) -> (B, C, F) by Gaussian upsampling; each symbol also tells how long it is."""
+        hidden = hidden + self.duration_in(torch.log1p(durations)[:, None])
+        weights = upsampling_weights(durations, ranges, positions)
+        return hidden @ weights.transpose(1, 2).to(hidden.dtype)
+
+    def predict_prosody(self, upsampled: Tensor) -> Prosody:
+        """(B, C, F) -> F0, voicing and energy of each frame."""
+        return Prosody(*self.prosody_out(self.prosody_blocks(upsampled)).float().unbind(1))
+
+    def predict_mel(self, upsampled: Tensor, prosody: Prosody) -> Tensor:
+        """(B, C, F) and its prosody -> (B, 80, F) log-mel in the network's scale."""
+        told = torch.stack(
+            [prosody.log_f0 * prosody.voicing, prosody.voicing, prosody.energy], dim=1
+        )
+        hidden = upsampled + self.prosody_in(told.to(upsampled.dtype))
+        mel: Tensor = self.mel_out(self.mel_blocks(hidden)).float()
+        return mel
+
+    def condition(self, upsampled: Tensor, prosody: Prosody, mel: Tensor) -> Tensor:
+        """Join hidden sequence, mel and F0 -> (B, C2, F), the part that no step changes."""
+        hidden = self.conditioning_dropout(upsampled)
+        pitch = torch.stack([prosody.log_f0 * prosody.voicing, prosody.voicing], dim=1)
+        joined = torch.cat([hidden, mel.to(hidden.dtype), pitch.to(hidden.dtype)], dim=1)
+        out: Tensor = self.conditioning_blocks(self.conditioning_in(joined))
+        return out
+
+    # ------------------------------------------------------------------ once a step
+    def denoise(
+        self, noisy: Tensor, noise_level: Tensor, conditioning: Tensor, source: Tensor
+    ) -> Tensor:
+        """The clean waveform that the noisy one hides.
+
+        Args:
+            noisy: (B, T), pre-emphasised and scaled.
+            noise_level: (B,), sqrt(alpha_bar).
+            conditioning: (B, C2, F) from `frames`.
+            source: (B, T) harmonic source.
+
+        Returns:
+            (B, T) x0, pre-emphasised and scaled.
+        """
+        batch, samples = noisy.shape
+        patches = torch.cat(
+            [x.view(batch, -1, self.config.patch) for x in (noisy, source)], dim=2
+        ).transpose(1, 2)
+        level = self.level(noise_level)
+        fine = self.patch_in(patches)
+        coarse = self.down(fine)
+        x = conditioning
+        for up, film, branch in zip(self.up, self.film, (coarse, fine), strict=True):
+            x = up(x, *film(branch, level))
+        x = self.patch_out(functional.leaky_relu(x, 0.2))
+        return x.transpose(1, 2).reshape(batch, samples).float()

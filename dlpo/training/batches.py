@@ -1,0 +1,152 @@
+"""Training batches: windows of recordings with their whole sentences, and timing of more texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dlpo.audio import ENERGY_FLOOR, HOP_LENGTH, MEL_FLOOR, SAMPLE_RATE, harmonic_source
+from dlpo.audio import pre_emphasise
+from dlpo.data.dataset import Dataset
+from dlpo.data.features import Features
+
+FRAME_RATE = SAMPLE_RATE / HOP_LENGTH  # 73.5 frames a second
+
+
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """Padded symbols and their lengths."""
+
+    phonemes: Tensor
+    """(B, P) int64"""
+    mask: Tensor
+    """(B, P) bool"""
+    durations: Tensor
+    """(B, P) float32, whole frames"""
+
+    def to(self, device: torch.device) -> Sentences:
+        """The same on another device."""
+        return Sentences(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """A window of each sentence, W frames, with C frames of context on either side."""
+
+    sentences: Sentences
+    positions: Tensor
+    """(B, W + 2C) centres of the frames within the utterance"""
+    inside: Tensor
+    """(B, W + 2C) 1 where the utterance has such a frame, else 0"""
+    log_f0: Tensor
+    """(B, W + 2C) ln Hz, joined through unvoiced frames"""
+    voicing: Tensor
+    """(B, W + 2C) 1 where voiced"""
+    energy: Tensor
+    """(B, W + 2C) log RMS"""
+    mel: Tensor
+    """(B, 80, W + 2C) log-mel"""
+    waveform: Tensor
+    """(B, W * 300) pre-emphasised"""
+    source: Tensor
+    """(B, W * 300) harmonic source, locked to the recording"""
+
+    def to(self, device: torch.device) -> Windows:
+        """The same on another device."""
+        return Windows(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+
+def whole_frames(seconds: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(P,) seconds -> (P,) whole frames whose sum doesn't drift from the clock."""
+    ends = np.round(np.cumsum(seconds.astype(np.float64)) * FRAME_RATE)
+    return np.diff(ends, prepend=0).astype(np.float32)
+
+
+def collate_sentences(
+    rows: list[tuple[NDArray[np.int64], NDArray[np.float32]]],
+) -> Sentences:
+    """Pad (symbol ids, seconds) of several utterances."""
+    longest = max(len(symbols) for symbols, _ in rows)
+    phonemes = np.zeros((len(rows), longest), np.int64)
+    durations = np.zeros((len(rows), longest), np.float32)
+    mask = np.zeros((len(rows), longest), bool)
+    for i, (symbols, seconds) in enumerate(rows):
+        phonemes[i, : len(symbols)] = symbols
+        durations[i, : len(symbols)] = whole_frames(seconds)
+        mask[i, : len(symbols)] = True
+    return Sentences(*map(torch.from_numpy, (phonemes, mask, durations)))
+
+
+class Batches:
+    """Draws batches from one split; update k draws the same whatever happened before it."""
+
+    def __init__(
+        self, dataset: Dataset, split: str, window: int, context: int, seed: int, rank: int = 0
+    ) -> None:
+        self.dataset, self.window, self.context = dataset, window, context
+        self.key = (seed, rank)
+        self.recorded = dataset.split(split, with_audio=True)
+        self.timed = dataset.split(split, with_audio=False) or self.recorded
+        lengths = np.array([dataset.entries[i].frames for i in self.recorded], np.float64)
+        self.chances = lengths / lengths.sum()
+
+    def windows(self, update: int, size: int) -> Windows:
+        """`size` windows, utterances drawn by their length."""
+        random = np.random.default_rng([*self.key, update, 0])
+        chosen = random.choice(self.recorded, size, p=self.chances)
+        firsts = [
+            int(random.integers(0, max(1, self.dataset.entries[i].frames - self.window + 1)))
+            for i in chosen
+        ]
+        return self.collate([(int(i), first) for i, first in zip(chosen, firsts, strict=True)])
+
+    def timings(self, update: int, size: int) -> Sentences:
+        """`size` sentences of the corpus whose durations are known but whose audio is not here."""
+        random = np.random.default_rng([*self.key, update, 1])
+        return collate_sentences(
+            [self.dataset.timing(int(i)) for i in random.choice(self.timed, size)]
+        )
+
+    def collate(self, places: list[tuple[int, int]]) -> Windows:
+        """Windows at (utterance, first frame)."""
+        cut = [self._cut(i, first) for i, first in places]
+        sentences = collate_sentences([self.dataset.timing(i) for i, _ in places])
+        return Windows(
+            sentences, *(torch.from_numpy(np.stack(column)) for column in zip(*cut, strict=True))
+        )
+
+    def _cut(self, i: int, first: int) -> tuple[NDArray[np.float32], ...]:
+        """The arrays of `Windows` for one utterance, padded with silence past its ends."""
+        total = self.dataset.entries[i].frames
+        start, end = first - self.context, first + self.window + self.context
+        piece = self.dataset.window(i, max(0, start), min(total, end) - max(0, start))
+        missing = (max(0, -start), max(0, end - total))
+        features: Features = piece.features
+
+        def padded(values: NDArray[np.float32], fill: float) -> NDArray[np.float32]:
+            widths = [missing] + [(0, 0)] * (values.ndim - 1)
+            return np.pad(values, widths, constant_values=fill).astype(np.float32)
+
+        voiced = features.f0 > 0
+        frames = np.arange(len(voiced))
+        log_f0 = (
+            np.interp(frames, frames[voiced], np.log(features.f0[voiced]))
+            if voiced.any()
+            else np.full(len(frames), 5.3)
+        )
+        samples = slice(self.context * HOP_LENGTH, (self.context + self.window) * HOP_LENGTH)
+        silence = (missing[0] * HOP_LENGTH, missing[1] * HOP_LENGTH)
+        return (
+            np.arange(start, end, dtype=np.float32) + 0.5,
+            padded(np.ones(len(frames), np.float32), 0.0),
+            padded(log_f0, 5.3),
+            padded(voiced.astype(np.float32), 0.0),
+            padded(features.energy, float(np.log(ENERGY_FLOOR))),
+            padded(features.mel, float(np.log(MEL_FLOOR))).T,
+            np.pad(pre_emphasise(piece.waveform), silence)[samples],
+            np.pad(harmonic_source(features.f0, features.phase), silence)[samples],
+        )

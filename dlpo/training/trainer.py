@@ -1,0 +1,264 @@
+"""`dlpo train`: likelihood training with averaged weights, resumable to the bit."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from dlpo.checkpoint import Provenance, current_commit, load_checkpoint, save_checkpoint
+from dlpo.config import LiteConfig, TrainingConfig, to_dict
+from dlpo.data.dataset import Dataset
+from dlpo.errors import TrainingError
+from dlpo.model.build import build_model
+from dlpo.model.lite import LiteWaveGrad2
+from dlpo.training.batches import Batches, Windows
+from dlpo.training.losses import lite_losses
+
+log = logging.getLogger(__name__)
+Report = Callable[[int, dict[str, float]], None]
+VALIDATION_WINDOWS = 32
+
+
+class TrainingStep(torch.nn.Module):
+    """The loss as one module, so that data-parallel training sees every gradient."""
+
+    def __init__(self, model: LiteWaveGrad2, context: int) -> None:
+        super().__init__()
+        self.model, self.context = model, context
+
+    def forward(
+        self, windows: Windows, timings: Any, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        return lite_losses(self.model, windows, timings, self.context, generator)
+
+
+class Trainer:
+    """One run in one directory.
+
+        out/run.json      configuration of model and training, data hash
+        out/state/        everything to resume from: weights, optimiser, averaged weights, update
+        out/checkpoint/   averaged weights, to listen to and export
+        out/log.jsonl     one line of figures every so often; TensorBoard's events lie beside it
+
+    Update k draws its windows, noise and dropout from (seed, k) alone, so that a resumed run is
+    equal to the bit to one that never stopped.
+
+    Args:
+        config: model to train.
+        training: how.
+        data: directory of a prepared dataset.
+        out: directory of the run; holds a state already when resuming.
+        init: checkpoint to start from instead of random weights.
+
+    Raises:
+        DataError, CheckpointError: unusable input.
+        TrainingError: the run in `out` is of another model.
+    """
+
+    def __init__(
+        self,
+        config: LiteConfig,
+        training: TrainingConfig,
+        data: Path,
+        out: Path,
+        init: Path | None = None,
+    ) -> None:
+        self.config, self.training, self.out = config, training, out
+        self.accelerator = Accelerator(mixed_precision=training.precision)
+        self.dataset = Dataset(data)
+        torch.manual_seed(training.seed)
+        model = build_model(config)
+        if init is not None:
+            model.load_state_dict(load_checkpoint(init).model.state_dict())
+        optimizer = torch.optim.AdamW(
+            model.parameters(), training.learning_rate, (0.9, 0.98), weight_decay=training.weight_decay
+        )
+        rank = self.accelerator.process_index
+        window, context, seed = training.window, training.context, training.seed
+        self.batches = Batches(self.dataset, "train", window, context, seed, rank)
+        held_out = Batches(self.dataset, "validation", window, context, seed)
+        self.held_out = held_out.windows(0, VALIDATION_WINDOWS) if held_out.recorded else None
+        self.averaged = AveragedModel(
+            model, multi_avg_fn=get_ema_multi_avg_fn(training.ema_decay), use_buffers=True
+        ).to(self.accelerator.device)
+        self.model = model
+        self.step, self.optimizer = self.accelerator.prepare(
+            TrainingStep(model, context), optimizer
+        )
+        self.update = 0
+        self.stop_signal: int | None = None
+        self._open_run()
+
+    def _open_run(self) -> None:
+        """Write the description of a new run, or resume the one that is there."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        description = self.out / "run.json"
+        model = {"model": to_dict(self.config), "data_sha256": self.dataset.sha256}
+        if description.exists():
+            before = json.loads(description.read_text())
+            if {key: before.get(key) for key in model} != json.loads(json.dumps(model)):
+                raise TrainingError(
+                    f"{self.out}: holds a run of another model or dataset; choose another --out"
+                )
+        if (self.out / "state").exists():
+            self._load_state()
+        description.write_text(
+            json.dumps(model | {"training": to_dict(self.training)}, indent=2) + "\n"
+        )
+
+    # ------------------------------------------------------------------ state
+    def _load_state(self) -> None:
+        state = self.out / "state"
+        try:
+            self.accelerator.load_state(str(state))
+            self.averaged.load_state_dict(load_file(state / "averaged.safetensors"))
+            self.update = int(json.loads((state / "update.json").read_text())["update"])
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise TrainingError(
+                f"{state}: can't be resumed ({error}); remove it to start from"
+                f" {self.out / 'checkpoint'} with --init"
+            ) from error
+        log.info("resumed at update %d", self.update)
+
+    def save(self) -> None:
+        """Write the state and the checkpoint; a crash in between leaves the state before."""
+        if not self.accelerator.is_main_process:
+            return
+        unfinished, state = self.out / "state.part", self.out / "state"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        self.accelerator.save_state(str(unfinished))
+        averaged = {k: v.detach().cpu().contiguous() for k, v in self.averaged.state_dict().items()}
+        save_file(averaged, unfinished / "averaged.safetensors")
+        (unfinished / "update.json").write_text(json.dumps({"update": self.update}))
+        save_checkpoint(
+            self.out / "checkpoint",
+            self.averaged.module.state_dict(),
+            self.config,
+            Provenance(self.update, self.dataset.sha256, current_commit()),
+        )
+        shutil.rmtree(state, ignore_errors=True)
+        unfinished.rename(state)
+
+    # ------------------------------------------------------------------ the loop
+    def run(self, report: Report = lambda update, figures: None) -> Path:
+        """Train to the last update; on SIGINT or SIGTERM save and return early.
+
+        Args:
+            report: called after each update with its number and its loss terms.
+
+        Returns:
+            The checkpoint's directory.
+
+        Raises:
+            TrainingError: the loss is not finite; the batch lies in `out/bad_batch.safetensors`.
+        """
+        handlers = {s: signal.signal(s, self._ask_to_stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            writer = self._writer()
+            started, first = time.monotonic(), self.update
+            while self.update < self.training.updates and self.stop_signal is None:
+                figures = self._one_update()
+                self.update += 1
+                report(self.update, figures)
+                pace = (time.monotonic() - started) / (self.update - first)
+                if self.update % self.training.log_every == 0:
+                    self._log(writer, "train", figures | {"seconds_per_update": pace})
+                if self.update % self.training.validate_every == 0 and self.held_out is not None:
+                    self._log(writer, "validation", self._validate())
+                if self.update % self.training.save_every == 0:
+                    self.save()
+            self.save()
+        finally:
+            for s, handler in handlers.items():
+                signal.signal(s, handler)
+        return self.out / "checkpoint"
+
+    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+        self.stop_signal = number
+
+    def _one_update(self) -> dict[str, float]:
+        training, update = self.training, self.update
+        device = self.accelerator.device
+        windows = self.batches.windows(update, training.batch)
+        timings = None
+        if update < training.acoustic_updates:
+            self.step.train()
+            if training.timing_batch:
+                timings = self.batches.timings(update, training.timing_batch).to(device)
+        else:
+            self.model.freeze_acoustics()
+        for group in self.optimizer.param_groups:
+            group["lr"] = training.rate(update)
+        key = (training.seed * 1_000_003 + update) * 64 + self.accelerator.process_index
+        torch.manual_seed(key)  # dropout
+        generator = torch.Generator().manual_seed(key)
+        with self.accelerator.autocast():
+            terms = self.step(windows.to(device), timings, generator)
+        loss = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(loss):
+            self._fail(windows, terms)
+        self.optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        norm = self.accelerator.clip_grad_norm_(self.step.parameters(), training.gradient_clip)
+        self.optimizer.step()
+        self.averaged.update_parameters(self.model)
+        figures = {name: value.item() for name, value in terms.items()}
+        return figures | {"loss": loss.item(), "gradient_norm": float(norm)}
+
+    def _fail(self, windows: Windows, terms: dict[str, Tensor]) -> None:
+        """Save the batch that gave no finite loss, and stop."""
+        batch = {f.name: getattr(windows, f.name) for f in fields(windows) if f.name != "sentences"}
+        batch |= {f.name: getattr(windows.sentences, f.name) for f in fields(windows.sentences)}
+        path = self.out / "bad_batch.safetensors"
+        save_file({name: value.contiguous() for name, value in batch.items()}, path)
+        found = {name: round(value.item(), 4) for name, value in terms.items()}
+        raise TrainingError(
+            f"update {self.update}: the loss is not finite ({found}); its batch is in {path};"
+            f" resume from the last state with a lower learning rate than"
+            f" {self.training.rate(self.update):.1e}"
+        )
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        """Loss terms of the averaged weights on fixed windows, levels and noise."""
+        assert self.held_out is not None
+        model = self.averaged.module.eval()
+        with self.accelerator.autocast():
+            terms = lite_losses(
+                model,
+                self.held_out.to(self.accelerator.device),
+                None,
+                self.training.context,
+                torch.Generator().manual_seed(0),
+            )
+        return {name: value.item() for name, value in terms.items()}
+
+    # ------------------------------------------------------------------ the log
+    def _writer(self) -> Any:
+        from torch.utils.tensorboard import SummaryWriter
+
+        return SummaryWriter(str(self.out)) if self.accelerator.is_main_process else None
+
+    def _log(self, writer: Any, split: str, figures: dict[str, float]) -> None:
+        if writer is None:
+            return
+        for name, value in figures.items():
+            writer.add_scalar(f"{split}/{name}", value, self.update)
+        line = {"update": self.update, "split": split}
+        rounded = {name: round(value, 5) for name, value in figures.items()}
+        with (self.out / "log.jsonl").open("a") as file:
+            file.write(json.dumps(line | rounded) + "\n")
