@@ -38,4 +38,4 @@ def decode_audio(audio: bytes, encoding: speech_pb2.AudioEncoding) -> Waveform:
     """The inverse of `encode_audio`, to 16 bit where the encoding has no more."""
     if encoding == F32:
         return np.frombuffer(audio, "<f4").astype(np.float32)
-    return np.frombuffer(audio, "<i2").astype(np.float32) / 32767
+    return np.frombuffer(audio, "<i2").astype(np.float32) / np.float32(32767)

@@ -77,8 +77,11 @@ class FakeEngine:
         waveform = noise[0]  # (B, F, 300)
         for _ in range(steps):
             padded = np.pad(waveform, ((0, 0), (CONTEXT, CONTEXT), (0, 0)))
-            spread = sum(padded[:, k : k + waveform.shape[1]] for k in range(2 * CONTEXT + 1))
+            spread = np.sum(
+                [padded[:, k : k + waveform.shape[1]] for k in range(2 * CONTEXT + 1)], axis=0
+            )
             waveform = np.tanh(0.3 * spread + conditioning.sum(axis=1)[:, :, None] + source)
         flat = waveform.reshape(len(waveform), -1)
         filtered = flat + 0.5 * np.pad(flat, ((0, 0), (17, 0)))[:, : flat.shape[1]]  # causal FIR
-        return (0.3 * filtered).reshape(waveform.shape).astype(np.float32)
+        audio: Floats = (0.3 * filtered).reshape(waveform.shape).astype(np.float32)
+        return audio

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,7 +56,7 @@ class OnnxEngine:
         (waveform,) = self._run(f"denoiser_{steps}", inputs)
         return waveform
 
-    def _run(self, graph: str, inputs: dict[str, Floats | Ids]) -> list[Floats]:
+    def _run(self, graph: str, inputs: Mapping[str, Floats | Ids]) -> list[Floats]:
         session = self._session(graph)
         outputs = [tensor.name for tensor in self.manifest.graphs[graph].outputs]
         try:

@@ -66,7 +66,9 @@ def serve(
 
     def announce(address: str, synthesizer: Synthesizer) -> None:
         seconds = time.perf_counter() - start
-        print(f"SERVING {synthesizer.manifest.voice} on {address} after {seconds:.2f} s", flush=True)
+        print(
+            f"SERVING {synthesizer.manifest.voice} on {address} after {seconds:.2f} s", flush=True
+        )
 
     config = ServerConfig(host, port, voice, max_streams)
     asyncio.run(run_server(config, announce=announce))
@@ -86,9 +88,7 @@ async def run_server(
     """
     text_thread = ThreadPoolExecutor(1, thread_name_prefix="text")
     engine_thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
-    servicer = SpeechServicer(
-        text_thread, engine_thread, config.max_streams, config.max_characters
-    )
+    servicer = SpeechServicer(text_thread, engine_thread, config.max_streams, config.max_characters)
     health_servicer = health.aio.HealthServicer()
     server = grpc.aio.server(options=CHANNEL_OPTIONS)
     add_speech_service(servicer, server)

@@ -1,4 +1,4 @@
-"""Errors as google.rpc statuses: the code says whose fault it is, the details say what to change."""
+"""Errors as google.rpc statuses: the code says whose fault it is, the details what to change."""
 
 from __future__ import annotations
 
@@ -47,14 +47,16 @@ class UndecodableError(DlpoError):
 
 
 def status_of(error: Exception) -> Status:
-    """The status that tells a caller about an error; without internals where it is our own fault."""
+    """The status that tells a caller about an error, without internals where it is our fault."""
     match error:
         case RequestError():
             fields = [
                 BadRequest.FieldViolation(field=_path(v.field), description=v.message)
                 for v in error.violations
             ]
-            return _status(grpc.StatusCode.INVALID_ARGUMENT, error, BadRequest(field_violations=fields))
+            return _status(
+                grpc.StatusCode.INVALID_ARGUMENT, error, BadRequest(field_violations=fields)
+            )
         case UndecodableError():
             return _status(grpc.StatusCode.INVALID_ARGUMENT, error)
         case UnknownVoiceError():

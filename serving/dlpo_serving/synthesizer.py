@@ -63,7 +63,7 @@ class _DenoiserInput:
 
     @property
     def frames(self) -> int:
-        return self.source.shape[1]
+        return int(self.source.shape[1])
 
 
 class Synthesizer:
@@ -96,7 +96,8 @@ class Synthesizer:
         except TextError as error:
             raise RequestError(Violation("text", str(error))) from error
         except InputError as error:  # the front end reads nothing else
-            raise RequestError(Violation("dictionary", str(error))) from error
+            message = str(error).removeprefix("dictionary: ")
+            raise RequestError(Violation("dictionary", message)) from error
         steps = request.steps or self.manifest.steps
         return Utterance(request, text.sentences, steps, text.dropped)
 

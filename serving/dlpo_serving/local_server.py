@@ -1,0 +1,52 @@
+"""A server in a process of its own on a free port: for the demo, the benchmark and tests."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dlpo.errors import EngineError
+
+_SERVING = re.compile(r"SERVING \S+ on (\S+) after")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalServer:
+    """A running server."""
+
+    address: str
+    """host:port"""
+    start_s: float
+    """seconds from starting the process until it was SERVING"""
+    process: subprocess.Popen[str]
+
+
+@contextmanager
+def local_server(voice: str, *options: str) -> Iterator[LocalServer]:
+    """Run `python -m dlpo_serving` until the block ends.
+
+    Args:
+        voice: a name or the path of a bundle.
+        options: further options of the server.
+
+    Raises:
+        EngineError: it ended before it was SERVING; the message has what it wrote.
+    """
+    command = [sys.executable, "-m", "dlpo_serving", "--port", "0", "--voice", voice, *options]
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            start_s = time.perf_counter() - start
+            match = _SERVING.match(line)
+            if not match:
+                raise EngineError(f"the server did not start: {' '.join(command)} wrote {line!r}")
+            yield LocalServer(match[1], start_s, process)
+        finally:
+            process.terminate()
