@@ -37,7 +37,7 @@ def test_extras_are_those_that_the_readme_names() -> None:
     assert extras == {"serve", "train", "export", "bench", "gpu", "tensorrt", "riva", "dev"}
 
 
-@pytest.mark.parametrize("extra", ("", *TESTED_EXTRAS))
+@pytest.mark.parametrize("extra", ["", *TESTED_EXTRAS])
 def test_every_tested_dependency_is_pinned_within_its_bounds(extra: str) -> None:
     declared = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
 

@@ -1,0 +1,103 @@
+"""Commands that speak: say, serve, phonemes, voices. None of them needs torch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlpo.errors import InputError
+
+if TYPE_CHECKING:
+    from dlpo.text import Sentence
+
+Text = Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")]
+Voice = Annotated[str, typer.Option(help="Name of a voice, or the path of a bundle.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    for command in (say, serve, phonemes, voices):
+        app.command()(command)
+
+
+def say(
+    text: Text,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="WAV file to write; - is standard output.")
+    ] = None,
+    play: Annotated[bool, typer.Option("--play", help="Play it as well.")] = False,
+    voice: Voice = "lj",
+    speed: Annotated[float, typer.Option(help="2 takes half the time.")] = 1.0,
+    pitch: Annotated[float, typer.Option(help="Shift, in semitones.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same audio.")] = 0,
+    steps: Annotated[
+        int | None, typer.Option(help="Reverse steps; the voice's own number if left out.")
+    ] = None,
+    server: Annotated[
+        str | None, typer.Option(help="host:port of a `dlpo serve` that is to speak.")
+    ] = None,
+) -> None:
+    """Say a text: write it to a WAV file, play it, or both."""
+    from dlpo_serving.say import say as speak
+
+    if out is None and not play:
+        raise typer.BadParameter("where to? give -o FILE, --play or both", param_hint="--out")
+    spoken = speak(
+        _read(text),
+        voice=voice,
+        out=out,
+        play=play,
+        speed=speed,
+        pitch_semitones=pitch,
+        seed=seed,
+        steps=steps,
+        server=server,
+    )
+    typer.echo(spoken, err=True)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 50051,
+    voice: Voice = "lj",
+    max_streams: Annotated[int, typer.Option(min=1, help="Calls at a time; more are refused.")] = 8,
+) -> None:
+    """Stream speech over gRPC (dlpo.v1) until interrupted."""
+    from dlpo_serving.server import serve as run_server
+
+    run_server(host=host, port=port, voice=voice, max_streams=max_streams)
+
+
+def phonemes(text: Text) -> None:
+    """Print as JSON how a text will be spoken: its sentences, their words and phonemes."""
+    from dlpo.text import TextFrontEnd
+
+    sentences = TextFrontEnd().process(_read(text)).sentences
+    typer.echo("[\n" + ",\n".join(map(_as_json, sentences)) + "\n]")
+
+
+def voices() -> None:
+    """List the voices that came with dlpo, and where they lie."""
+    from dlpo_serving.voices import find_voice, known_voices
+
+    for name in known_voices():
+        typer.echo(f"{name}\t{find_voice(name)}")
+
+
+def _as_json(sentence: Sentence) -> str:
+    words = (json.dumps({"word": w.word, "phonemes": w.phonemes}) for w in sentence.words)
+    listed = ",\n    ".join(words)
+    return f'  {{"normalized": {json.dumps(sentence.normalized)}, "words": [\n    {listed}\n  ]}}'
+
+
+def _read(text: str) -> str:
+    if text != "-":
+        return text
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"standard input is not UTF-8 ({error.reason}); convert it") from error
