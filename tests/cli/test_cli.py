@@ -1,0 +1,129 @@
+"""The command line's contract with a shell: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import dlpo
+from dlpo.cli import app
+from dlpo.errors import DataError
+
+DLPO = (sys.executable, "-c", "from dlpo.cli import app; app()")
+
+
+def run(*arguments: str, stdin: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(app, arguments, input=stdin, catch_exceptions=False)
+
+
+def test_version_is_that_of_the_package() -> None:
+    assert run("--version").stdout == f"dlpo {dlpo.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sing", "la"),
+        ("say", "text", "--speed", "fast", "-o", "out.wav"),
+        ("say", "nowhere to go"),
+        ("say", "-o", "out.wav"),
+        ("serve", "--port", "70000"),
+        ("prepare", "librispeech", ".", "--alignments", ".", "--out", "data"),
+        ("prepare", "ljspeech", "no such folder", "--alignments", ".", "--out", "data"),
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+def test_an_error_of_ours_is_one_line_on_stderr_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise DataError("metadata.csv: lone surrogate \ud800")
+
+    monkeypatch.setattr("dlpo.data.ljspeech.prepare", fail)
+
+    folder = str(tmp_path)
+    result = run("prepare", "ljspeech", folder, "--alignments", folder, "--out", folder)
+
+    assert result.exit_code == 1
+    assert result.stderr == "dlpo: metadata.csv: lone surrogate \\ud800\n"
+
+
+def test_interrupted_command_exits_with_130_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dlpo.text.TextFrontEnd.process", interrupt)
+
+    result = run("phonemes", "hello")
+
+    assert result.exit_code == 130
+    assert "Traceback" not in result.output
+
+
+def test_reader_that_leaves_early_is_no_error_message() -> None:
+    command = [*DLPO, "phonemes", "-"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.stdin.write(b"Nobody listens. " * 2000)  # more JSON than a pipe holds
+        process.stdin.close()
+
+        assert process.stderr.read() == b""
+
+
+def test_phonemes_are_a_list_of_sentences_with_their_words() -> None:
+    first, second = json.loads(run("phonemes", "A cat, asleep! It costs $5.").stdout)
+
+    assert first["normalized"] == "a cat asleep"
+    assert first["words"][1] == {"word": "cat", "phonemes": ["K", "AE1", "T"]}
+    assert second["normalized"] == "it costs five dollars"
+
+
+def test_text_comes_from_standard_input_with_or_without_a_byte_order_mark() -> None:
+    plain = run("phonemes", "-", stdin="Hello.")
+    marked = run("phonemes", "-", stdin=b"\xef\xbb\xbfHello.\r\n")
+
+    assert json.loads(plain.stdout) == json.loads(marked.stdout)
+    assert plain.exit_code == 0
+
+
+def test_standard_input_that_is_not_text_is_refused() -> None:
+    result = run("phonemes", "-", stdin=b"caf\xe9")
+
+    assert result.exit_code == 1
+    assert "not UTF-8" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "... !?", "\x00\x07"])
+def test_text_with_nothing_to_say_is_refused(text: str) -> None:
+    result = run("phonemes", text)
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("dlpo: ")
+
+
+@pytest.mark.parametrize("command", [("say", "hello", "--out", "x.wav"), ("serve", "--port", "0")])
+def test_unknown_voice_is_named_in_the_message(command: tuple[str, ...]) -> None:
+    result = run(*command, "--voice", "hal9000")
+
+    assert result.exit_code == 1
+    assert "hal9000" in result.stderr
