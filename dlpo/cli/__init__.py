@@ -49,4 +49,6 @@ def main(
     ] = False,
 ) -> None:
     """Few-step diffusion speech: say it, serve it, train it, measure it."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
+    for room in ("dlpo", "dlpo_serving", "dlpo_export", "dlpo_bench"):
+        logging.getLogger(room).setLevel(logging.INFO)

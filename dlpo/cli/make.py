@@ -1,16 +1,18 @@
-"""Commands that make a voice: prepare."""
+"""Commands that make a voice: prepare, train."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (prepare,):
+    for command in (prepare, train):
         app.command()(command)
 
 
@@ -43,3 +45,59 @@ def prepare(
     typer.echo(f"{out}: {done.with_audio} clips with audio, {done.timing_only} with timing only")
     for clip, reason in done.left_out.items():
         typer.echo(f"left out {clip}: {reason}")
+
+
+def train(
+    model: Annotated[Literal["lite"], typer.Argument(help="Size of the model.")],
+    data: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="Dataset from `dlpo prepare`.")
+    ],
+    out: Annotated[Path, typer.Option(help="Directory of the run; resumed if it holds one.")],
+    init: Annotated[
+        Path | None, typer.Option(exists=True, help="Checkpoint to start from.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE of the training, such as updates=20000; repeatable."),
+    ] = None,
+) -> None:
+    """Train a model by likelihood; Ctrl-C saves the run, the same command resumes it.
+
+    On several GPUs: accelerate launch "$(command -v dlpo)" train ...
+    """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from dlpo.config import LITE, TrainingConfig, from_dict
+    from dlpo.training.trainer import Trainer
+
+    trainer = Trainer(LITE, from_dict(TrainingConfig, _values(settings or [])), data, out, init)
+    columns = (
+        TextColumn("{task.completed}/{task.total} updates, loss {task.fields[loss]:.3f}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, disable=not trainer.accelerator.is_main_process) as bar:
+        task = bar.add_task(
+            "", total=trainer.training.updates, completed=trainer.update, loss=float("nan")
+        )
+        checkpoint = trainer.run(
+            lambda update, terms: bar.update(task, completed=update, loss=terms["loss"])
+        )
+    if trainer.stop_signal is not None:
+        typer.echo(f"stopped at update {trainer.update}; run the same command to go on", err=True)
+        raise typer.Exit(128 + trainer.stop_signal)
+    typer.echo(checkpoint)
+
+
+def _values(settings: Sequence[str]) -> dict[str, Any]:
+    """``["batch=8", "precision=no"]`` -> {"batch": 8, "precision": "no"}."""
+    values = {}
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        if not separator:
+            raise typer.BadParameter(f"{setting!r} is not KEY=VALUE", param_hint="--set")
+        try:
+            values[key] = json.loads(value)
+        except json.JSONDecodeError:
+            values[key] = value
+    return values
