@@ -4,6 +4,7 @@
 # make check   the same checks as `make test`, in the environment that is active now
 PYTHON ?= python3
 DATA ?= ../shared/data/ljspeech
+ALIGNMENTS ?= $(DATA)/alignments.tsv.xz
 RUN ?= runs/lj
 
 .PHONY: demo test voice check
@@ -15,10 +16,12 @@ demo: .venv-demo/installed
 test: .venv/installed
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
 
-voice: .venv/installed
-	.venv/bin/dlpo prepare ljspeech "$(DATA)" --alignments "$(DATA)/alignments.tsv" --out data/lj
+voice: data/lj/dataset.json
 	.venv/bin/dlpo train lite --data data/lj --out "$(RUN)"
-	.venv/bin/dlpo export "$(RUN)" --out voices/lj/bundle
+	.venv/bin/dlpo export "$(RUN)/checkpoint" --out dlpo/voices/lj
+
+data/lj/dataset.json: | .venv/installed
+	.venv/bin/dlpo prepare ljspeech "$(DATA)" --alignments "$(ALIGNMENTS)" --out data/lj
 
 check:
 	scripts/check
