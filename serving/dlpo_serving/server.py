@@ -21,6 +21,7 @@ from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import DEFAULT_VOICE, open_voice
 
 WARM_UP_TEXT = "Dlpo warms up, in 3 steps."  # a number and a word that is in no lexicon
+LAST_WORDS_S = 0.5  # for statuses on their way; after it, health watches are cut, they never end
 HEALTH_NAMES = ("", SERVICE.full_name)
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", 1 << 20),  # bytes; requests are text
@@ -62,28 +63,32 @@ def serve(
         InputError: there is no such voice, or the address can't be listened on.
         BundleError, EngineError: the voice can't be loaded.
     """
-    start = time.perf_counter()
+    asyncio.run(_serve(ServerConfig(host, port, voice, max_streams), time.perf_counter()))
 
-    def announce(address: str, synthesizer: Synthesizer) -> None:
-        seconds = time.perf_counter() - start
-        print(
-            f"SERVING {synthesizer.manifest.voice} on {address} after {seconds:.2f} s", flush=True
-        )
 
-    config = ServerConfig(host, port, voice, max_streams)
-    asyncio.run(run_server(config, announce=announce))
+async def _serve(config: ServerConfig, start: float) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    def announce(address: str, voice: str) -> None:
+        print(f"SERVING {voice} on {address} after {time.perf_counter() - start:.2f} s", flush=True)
+
+    await run_server(config, stop, announce)
 
 
 async def run_server(
     config: ServerConfig,
-    announce: Callable[[str, Synthesizer], None],
+    stop: asyncio.Event,
+    announce: Callable[[str, str], None],
     load: Callable[[str], Synthesizer] = open_voice,
 ) -> None:
-    """Serve until SIGTERM, SIGINT or cancellation.
+    """Serve until `stop` is set, then let running calls end within `config.grace_s`.
 
     Args:
         config: how to serve.
-        announce: called with "host:port" and the voice once health says SERVING.
+        stop: set it, in this event loop, to end.
+        announce: called with "host:port" and the voice's name once health says SERVING.
         load: opens the voice; runs on the engine thread.
     """
     text_thread = ThreadPoolExecutor(1, thread_name_prefix="text")
@@ -99,23 +104,20 @@ async def run_server(
         await health_servicer.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
     port = _bind(server, config)
 
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     await server.start()
     try:
+        loop = asyncio.get_running_loop()
         synthesizer = await loop.run_in_executor(engine_thread, _load_and_warm, load, config.voice)
         servicer.add_voice(synthesizer)
         for name in HEALTH_NAMES:
             await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
-        announce(f"{config.host}:{port}", synthesizer)
+        announce(f"{config.host}:{port}", synthesizer.manifest.voice)
         await stop.wait()
         _log.info("draining streams=%d grace_s=%g", servicer.active_streams, config.grace_s)
         await health_servicer.enter_graceful_shutdown()
-        await server.stop(config.grace_s)
+        await servicer.drain(config.grace_s)
     finally:
-        await server.stop(None)
+        await server.stop(LAST_WORDS_S)
         # After the last call, so that none finds its thread gone.
         text_thread.shutdown()
         engine_thread.shutdown()

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -81,6 +81,9 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
         self._max_streams = max_streams
         self._max_characters = max_characters
         self._active_streams = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._draining = False
         self._voices: dict[str, Synthesizer] = {}
 
     @property
@@ -91,6 +94,12 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
     def add_voice(self, synthesizer: Synthesizer) -> None:
         """Offer a voice; the first one is the default."""
         self._voices[synthesizer.manifest.voice] = synthesizer
+
+    async def drain(self, grace_s: float) -> None:
+        """Refuse new calls; return when the running ones have ended, after `grace_s` at most."""
+        self._draining = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), grace_s)
 
     async def Synthesize(
         self, request: speech_pb2.SynthesizeRequest | UndecodableError, context: Context
@@ -147,13 +156,18 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
     @contextmanager
     def _slot(self) -> Iterator[None]:
         """One of the places to speak in; given back however the call ends."""
+        if self._draining:
+            raise NotReadyError("the server is shutting down; try another one, or again later")
         if self._active_streams >= self._max_streams:
             raise OverloadError(f"all {self._max_streams} streams are taken; try again shortly")
         self._active_streams += 1
+        self._idle.clear()
         try:
             yield
         finally:
             self._active_streams -= 1
+            if not self._active_streams:
+                self._idle.set()
 
     async def _read(self, text: str, config: speech_pb2.SynthesisConfig) -> _Speech:
         if not self._voices:

@@ -1,0 +1,117 @@
+"""A server with the fake engine in a thread of the test process, and its client stub."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import grpc
+import pytest
+
+from dlpo.text import TextFrontEnd
+from dlpo.v1 import speech_pb2_grpc
+from dlpo_serving.engine import Floats
+from dlpo_serving.fake_engine import FakeEngine
+from dlpo_serving.server import ServerConfig, run_server
+from dlpo_serving.synthesizer import Synthesizer
+
+TIMEOUT_S = 20.0  # of a wait that must end; no test takes this long
+
+
+class GatedEngine(FakeEngine):
+    """Denoises only when the test lets it, window by window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = threading.Event()  # set: no gate at all
+        self.permits = threading.Semaphore(0)
+        self.waiting = threading.Semaphore(0)  # released when a window has come to the gate
+
+    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
+        if not self.open.is_set():
+            self.waiting.release()
+            assert self.permits.acquire(timeout=TIMEOUT_S)
+        return super().denoise(steps, conditioning, source, noise)
+
+    def free(self) -> None:
+        """Open the gate for good."""
+        self.open.set()
+        self.permits.release(1000)
+
+
+@dataclass
+class RunningServer:
+    address: str
+    channel: grpc.Channel
+    stub: speech_pb2_grpc.SpeechServiceStub
+    loop: asyncio.AbstractEventLoop
+    stop_event: asyncio.Event
+    thread: threading.Thread
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self.stop_event.set)
+
+
+@contextmanager
+def running_server(
+    synthesizer: Synthesizer, *, max_streams: int = 4, grace_s: float = TIMEOUT_S
+) -> Iterator[RunningServer]:
+    """A server that speaks with `synthesizer`, SERVING when the block begins."""
+    started: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def run() -> None:
+        stop = asyncio.Event()
+
+        def announce(address: str, voice: str) -> None:
+            started.set_result((address, asyncio.get_running_loop(), stop))
+
+        config = ServerConfig(port=0, max_streams=max_streams, max_characters=2000, grace_s=grace_s)
+        await run_server(config, stop, announce, load=lambda voice: synthesizer)
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),))
+    thread.start()
+    address, loop, stop = started.result(TIMEOUT_S)
+    with grpc.insecure_channel(address) as channel:
+        server = RunningServer(
+            address, channel, speech_pb2_grpc.SpeechServiceStub(channel), loop, stop, thread
+        )
+        try:
+            yield server
+        finally:
+            if not loop.is_closed():
+                server.stop()
+            thread.join(TIMEOUT_S)
+            assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def front_end() -> TextFrontEnd:
+    return TextFrontEnd()
+
+
+@pytest.fixture
+def synthesizer(front_end: TextFrontEnd) -> Synthesizer:
+    return Synthesizer(FakeEngine(), front_end)
+
+
+@pytest.fixture
+def gated_engine() -> Iterator[GatedEngine]:
+    engine = GatedEngine()
+    yield engine
+    engine.free()
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., RunningServer]]:
+    """`start_server(synthesizer, max_streams=..., grace_s=...)`; it ends with the test."""
+    with ExitStack() as stack:
+        yield lambda *args, **kwargs: stack.enter_context(running_server(*args, **kwargs))
+
+
+@pytest.fixture
+def server(synthesizer: Synthesizer, start_server: Callable[..., RunningServer]) -> RunningServer:
+    return start_server(synthesizer)

@@ -1,0 +1,317 @@
+"""`dlpo.v1.SpeechService` over a real channel, with the fake engine behind it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from google.rpc.error_details_pb2 import BadRequest, ResourceInfo, RetryInfo
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_status import rpc_status
+
+from dlpo.text import TextFrontEnd
+from dlpo.v1 import speech_pb2
+from dlpo_serving.encodings import F32, S16, decode_audio
+from dlpo_serving.fake_engine import FakeEngine
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.synthesizer import Synthesizer
+
+SERVICE = "/dlpo.v1.SpeechService"
+TEXT = "Noise becomes speech, step by step. Is it not strange?"
+TIMEOUT_S = 20.0
+
+Part = speech_pb2.StreamSynthesizeResponse
+
+
+def stream_request(text: str = TEXT, **config: Any) -> speech_pb2.StreamSynthesizeRequest:
+    return speech_pb2.StreamSynthesizeRequest(
+        text=text, config=speech_pb2.SynthesisConfig(**config)
+    )
+
+
+def parts_of(server: Any, request: speech_pb2.StreamSynthesizeRequest) -> list[Part]:
+    return list(server.stub.StreamSynthesize(request, timeout=TIMEOUT_S))
+
+
+def audio_of(parts: list[Part], encoding: speech_pb2.AudioEncoding = F32) -> np.ndarray:
+    return decode_audio(b"".join(part.audio.audio for part in parts), encoding)
+
+
+def failure(server: Any, request: speech_pb2.StreamSynthesizeRequest) -> grpc.RpcError:
+    with pytest.raises(grpc.RpcError) as caught:
+        parts_of(server, request)
+    return caught.value
+
+
+def first_accepted(server: Any, request: speech_pb2.StreamSynthesizeRequest) -> Iterator[Part]:
+    """Call until the server has a free slot; the stream of the call that got it."""
+    for _ in range(1000):
+        call = server.stub.StreamSynthesize(request, timeout=TIMEOUT_S)
+        with suppress(grpc.RpcError):
+            assert next(call).HasField("info")
+            return call
+    raise AssertionError("the slot was never freed")
+
+
+def detail(error: Any, kind: type) -> Any:
+    found = kind()
+    (packed,) = rpc_status.from_call(error).details
+    assert packed.Unpack(found)
+    return found
+
+
+def test_stream_has_info_then_audio_then_totals(server: Any) -> None:
+    parts = parts_of(server, stream_request(seed=7, steps=1))
+
+    kinds = [part.WhichOneof("part") for part in parts]
+    assert kinds[0] == "info"
+    assert set(kinds[1:-1]) == {"audio"}
+    assert kinds[-1] == "totals"
+    assert parts[0].info.processed_text == "noise becomes speech step by step\nis it not strange"
+    assert (parts[0].info.voice, parts[0].info.format.sample_rate_hz) == ("fake", 22_050)
+    assert (parts[-1].totals.seed, parts[-1].totals.steps) == (7, 1)
+
+
+def test_streamed_audio_equals_offline_audio(server: Any, synthesizer: Synthesizer) -> None:
+    settings = {"speed": 1.1, "pitch_semitones": 1.5, "seed": 3}
+
+    parts = parts_of(server, stream_request(encoding=F32, **settings))
+
+    offline = synthesizer.speak(SpeechRequest(TEXT, **settings))
+    np.testing.assert_allclose(audio_of(parts), offline, atol=1e-6)
+    assert parts[-1].totals.samples == len(offline)
+    assert parts[-1].totals.audio_s == len(offline) / 22_050
+
+
+def test_offsets_and_sentences_are_those_of_the_audio(server: Any) -> None:
+    audio = [part.audio for part in parts_of(server, stream_request())[1:-1]]
+
+    lengths = [len(chunk.audio) // 2 for chunk in audio]
+    assert [chunk.sample_offset for chunk in audio] == [0, *np.cumsum(lengths)[:-1]]
+    assert [chunk.sentence for chunk in audio] == sorted(chunk.sentence for chunk in audio)
+    assert {chunk.sentence for chunk in audio} == {0, 1}
+
+
+def test_unary_reply_equals_the_stream(server: Any) -> None:
+    request = speech_pb2.SynthesizeRequest(
+        text=TEXT, config=speech_pb2.SynthesisConfig(encoding=F32)
+    )
+
+    reply = server.stub.Synthesize(request, timeout=TIMEOUT_S)
+
+    parts = parts_of(server, stream_request(encoding=F32))
+    assert reply.audio == b"".join(part.audio.audio for part in parts)
+    assert (reply.info, reply.totals) == (parts[0].info, parts[-1].totals)
+
+
+def test_default_encoding_is_16_bit(server: Any) -> None:
+    parts = parts_of(server, stream_request())
+
+    assert parts[0].info.format.encoding == S16
+    floats = audio_of(parts_of(server, stream_request(encoding=F32)))
+    np.testing.assert_allclose(audio_of(parts, S16), floats, atol=1 / 32767)
+
+
+def test_voices_are_listed_with_their_ranges(server: Any) -> None:
+    (voice,) = server.stub.ListVoices(speech_pb2.ListVoicesRequest()).voices
+
+    assert (voice.name, voice.language, list(voice.steps)) == ("fake", "en-US", [1, 3])
+    assert (voice.default_steps, voice.speed.min, voice.speed.max) == (3, 0.5, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (stream_request(""), "text"),
+        (stream_request("  \n"), "text"),
+        (stream_request("?!..."), "text"),
+        (stream_request("\x00\x01\x7f"), "text"),
+        (stream_request("今日は"), "text"),
+        (stream_request("word " * 20_000), "text"),
+        (stream_request(speed=float("nan")), "config.speed"),
+        (stream_request(speed=0.0), "config.speed"),
+        (stream_request(pitch_semitones=float("inf")), "config.pitch_semitones"),
+        (stream_request(steps=2), "config.steps"),
+        (stream_request(encoding=99), "config.encoding"),
+        (stream_request(dictionary={"a": "?"}), "config.dictionary"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_bad_values_are_invalid_arguments_that_name_the_field(
+    server: Any, request_: speech_pb2.StreamSynthesizeRequest, field: str
+) -> None:
+    error = failure(server, request_)
+
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert [v.field for v in detail(error, BadRequest).field_violations] == [field]
+
+
+@pytest.mark.parametrize("method", ["Synthesize", "StreamSynthesize", "ListVoices"])
+def test_undecodable_bytes_are_an_invalid_argument(server: Any, method: str) -> None:
+    call = server.channel.unary_stream(f"{SERVICE}/{method}")
+
+    with pytest.raises(grpc.RpcError) as caught:
+        list(call(b"\xff\xff\xff", timeout=TIMEOUT_S))
+
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "class" not in caught.value.details()
+
+
+def test_lone_surrogates_as_bytes_are_an_invalid_argument(server: Any) -> None:
+    surrogate = b"\x0a\x03\xed\xa0\x80"  # field 1 (text) of three bytes that are not UTF-8
+
+    with pytest.raises(grpc.RpcError) as caught:
+        list(server.channel.unary_stream(f"{SERVICE}/StreamSynthesize")(surrogate))
+
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_unknown_methods_are_unimplemented(server: Any) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        server.channel.unary_unary(f"{SERVICE}/Sing")(b"")
+
+    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("voice", ["nobody", "../../etc/passwd", "voices/lj"])
+def test_unknown_voice_is_not_found(server: Any, voice: str) -> None:
+    error = failure(server, stream_request(voice=voice))
+
+    assert error.code() == grpc.StatusCode.NOT_FOUND
+    assert detail(error, ResourceInfo).resource_name == voice
+
+
+def test_a_unary_reply_that_is_too_long_points_to_the_stream(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlpo_serving.servicers.MAX_UNARY_BYTES", 20_000)
+
+    with pytest.raises(grpc.RpcError, match="use StreamSynthesize") as caught:
+        server.stub.Synthesize(speech_pb2.SynthesizeRequest(text=TEXT))
+
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_more_calls_than_streams_are_refused_with_a_time_to_retry(
+    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any]
+) -> None:
+    gated_engine.open.set()
+    server = start_server(Synthesizer(gated_engine, front_end), max_streams=1)
+    gated_engine.open.clear()
+    first = server.stub.StreamSynthesize(stream_request())
+    assert gated_engine.waiting.acquire(timeout=TIMEOUT_S)
+
+    error = failure(server, stream_request())
+
+    assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert detail(error, RetryInfo).retry_delay.ToMilliseconds() > 0
+    gated_engine.free()
+    assert list(first)[-1].HasField("totals")
+
+
+def test_a_cancelled_stream_frees_its_slot_and_stops_the_engine(
+    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any]
+) -> None:
+    gated_engine.open.set()
+    server = start_server(Synthesizer(gated_engine, front_end), max_streams=1)
+    gated_engine.open.clear()
+    call = server.stub.StreamSynthesize(stream_request())
+    assert gated_engine.waiting.acquire(timeout=TIMEOUT_S)
+    before = gated_engine.calls.count("denoiser_3")
+
+    call.cancel()
+    second = first_accepted(server, stream_request("Go"))
+    gated_engine.free()
+
+    spoken = [part for part in second if part.HasField("audio")]
+    # The window that was in hand when the call was cancelled, and those of the second call.
+    assert gated_engine.calls.count("denoiser_3") == before + 1 + len(spoken)
+
+
+def test_concurrent_streams_do_not_mix(server: Any, synthesizer: Synthesizer) -> None:
+    texts = ["One fish, two fish.", "A red fish in the sea.", "Blue is the sky above us."]
+    requests = [SpeechRequest(text, seed=seed) for seed, text in enumerate(texts)]
+
+    with ThreadPoolExecutor(len(requests)) as pool:
+        replies = pool.map(
+            lambda r: parts_of(server, stream_request(r.text, seed=r.seed, encoding=F32)), requests
+        )
+
+    for request, parts in zip(requests, replies, strict=True):
+        np.testing.assert_allclose(audio_of(parts), synthesizer.speak(request), atol=1e-6)
+
+
+def test_an_engine_that_fails_is_an_internal_error_without_internals(
+    front_end: TextFrontEnd,
+    start_server: Callable[..., Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = FakeEngine()
+    server = start_server(Synthesizer(engine, front_end))
+    engine.frames = lambda *_: 1 / 0
+
+    with caplog.at_level(logging.ERROR, "dlpo_serving"):
+        error = failure(server, stream_request())
+
+    assert error.code() == grpc.StatusCode.INTERNAL
+    assert "zero" not in error.details()
+    assert "ZeroDivisionError" in caplog.text
+    del engine.frames
+    assert parts_of(server, stream_request())[-1].HasField("totals")
+
+
+def test_health_says_serving_and_reflection_lists_the_service(server: Any) -> None:
+    health = health_pb2_grpc.HealthStub(server.channel)
+    for name in ("", "dlpo.v1.SpeechService"):
+        reply = health.Check(health_pb2.HealthCheckRequest(service=name))
+        assert reply.status == health_pb2.HealthCheckResponse.SERVING
+    reflection = reflection_pb2_grpc.ServerReflectionStub(server.channel)
+    asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+
+    (reply,) = reflection.ServerReflectionInfo(asked)
+
+    assert "dlpo.v1.SpeechService" in [s.name for s in reply.list_services_response.service]
+
+
+def test_drain_lets_the_running_stream_end_and_refuses_new_ones(
+    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any]
+) -> None:
+    gated_engine.open.set()
+    server = start_server(Synthesizer(gated_engine, front_end))
+    gated_engine.open.clear()
+    watch = health_pb2_grpc.HealthStub(server.channel).Watch(health_pb2.HealthCheckRequest())
+    assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+    running = server.stub.StreamSynthesize(stream_request())
+    assert gated_engine.waiting.acquire(timeout=TIMEOUT_S)
+
+    server.stop()
+    assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert failure(server, stream_request()).code() == grpc.StatusCode.UNAVAILABLE
+    gated_engine.free()
+
+    assert list(running)[-1].HasField("totals")
+    server.thread.join(TIMEOUT_S)
+    assert not server.thread.is_alive()
+
+
+def test_a_stream_longer_than_the_grace_is_cut(
+    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any]
+) -> None:
+    gated_engine.open.set()
+    server = start_server(Synthesizer(gated_engine, front_end), grace_s=0.0)
+    gated_engine.open.clear()
+    running = server.stub.StreamSynthesize(stream_request())
+    assert gated_engine.waiting.acquire(timeout=TIMEOUT_S)
+
+    server.stop()
+
+    with pytest.raises(grpc.RpcError):
+        list(running)
+    gated_engine.free()

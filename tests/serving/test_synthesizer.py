@@ -1,0 +1,201 @@
+"""From text to audio with the fake engine: exact chunks, seeds, laziness, bad requests."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dlpo.errors import BundleError, EngineError
+from dlpo.text import TextFrontEnd
+from dlpo_serving.fake_engine import FakeEngine
+from dlpo_serving.request import RequestError, SpeechRequest
+from dlpo_serving.synthesizer import SENTENCE_PAUSE_S, Synthesizer, whole_frames
+
+TEXT = "Noise becomes speech, step by step. Is it not strange? It is number 23!"
+
+
+@pytest.mark.parametrize("ladder", [(1,), (7,), (10, 20, 40, 64), (3, 1, 500)])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_chunks_joined_equal_the_whole(
+    synthesizer: Synthesizer, ladder: tuple[int, ...], steps: int
+) -> None:
+    request = SpeechRequest(TEXT, speed=1.3, pitch_semitones=2, seed=5, steps=steps)
+
+    chunks = list(synthesizer.stream(synthesizer.read(request), ladder))
+
+    joined = np.concatenate([chunk.samples for chunk in chunks])
+    np.testing.assert_allclose(joined, synthesizer.speak(request), atol=1e-6)
+
+
+def test_a_window_with_too_little_context_would_be_noticed(front_end: TextFrontEnd) -> None:
+    engine = FakeEngine()
+    engine.manifest = replace(engine.manifest, context_frames_per_step=1)
+    short_sighted = Synthesizer(engine, front_end)
+    utterance = short_sighted.read(SpeechRequest(TEXT))
+
+    joined = np.concatenate([c.samples for c in short_sighted.stream(utterance, (10,))])
+
+    assert np.abs(joined - short_sighted.speak(SpeechRequest(TEXT))).max() > 1e-4
+
+
+def test_chunks_follow_each_other_without_a_gap(synthesizer: Synthesizer) -> None:
+    expected = 0
+    for chunk in synthesizer.stream(synthesizer.read(SpeechRequest(TEXT))):
+        assert chunk.sample_offset == expected
+        expected += len(chunk.samples)
+
+
+def test_the_first_chunk_is_small(synthesizer: Synthesizer) -> None:
+    first = next(synthesizer.stream(synthesizer.read(SpeechRequest(TEXT))))
+
+    assert len(first.samples) <= 12 * 300
+
+
+def test_audio_is_float32_within_full_scale(synthesizer: Synthesizer) -> None:
+    audio = synthesizer.speak(SpeechRequest(TEXT))
+
+    assert audio.dtype == np.float32
+    assert np.abs(audio).max() <= 1
+
+
+def test_same_seed_same_audio_other_seed_other_audio(synthesizer: Synthesizer) -> None:
+    audio = synthesizer.speak(SpeechRequest(TEXT, seed=1))
+
+    np.testing.assert_array_equal(audio, synthesizer.speak(SpeechRequest(TEXT, seed=1)))
+    assert np.abs(audio - synthesizer.speak(SpeechRequest(TEXT, seed=2))).max() > 0.01
+
+
+def test_equal_sentences_of_one_text_get_noise_of_their_own(synthesizer: Synthesizer) -> None:
+    audio = synthesizer.speak(SpeechRequest("Again and again. Again and again."))
+
+    pause = round(SENTENCE_PAUSE_S * 22_050)
+    length = (len(audio) - pause) // 2
+    assert np.abs(audio[:length] - audio[-length:]).max() > 0.01
+
+
+def test_a_pause_stands_between_sentences_but_not_at_the_end(synthesizer: Synthesizer) -> None:
+    one = synthesizer.speak(SpeechRequest("Go home."))
+    two = synthesizer.speak(SpeechRequest("Go home. Go home."))
+
+    pause = round(SENTENCE_PAUSE_S * 22_050)
+    assert len(two) == 2 * len(one) + pause
+    assert not two[len(one) : len(one) + pause].any()
+
+
+def test_a_sentence_is_encoded_only_when_its_turn_comes(front_end: TextFrontEnd) -> None:
+    engine = FakeEngine()
+    synthesizer = Synthesizer(engine, front_end)
+    chunks = synthesizer.stream(synthesizer.read(SpeechRequest("One, two, three. Four, five.")))
+
+    next(chunks)
+    assert engine.calls == ["encoder", "frames", "denoiser_3"]
+    list(chunks)
+    assert engine.calls.count("encoder") == 2
+
+
+def test_closing_the_stream_stops_the_work(front_end: TextFrontEnd) -> None:
+    engine = FakeEngine()
+    synthesizer = Synthesizer(engine, front_end)
+    chunks = synthesizer.stream(synthesizer.read(SpeechRequest(TEXT)))
+    next(chunks)
+    done = len(engine.calls)
+
+    chunks.close()
+
+    assert next(chunks, None) is None
+    assert len(engine.calls) == done
+
+
+def test_twice_the_speed_takes_half_the_time(synthesizer: Synthesizer) -> None:
+    slow = synthesizer.speak(SpeechRequest("Faster and faster we go", speed=1))
+    fast = synthesizer.speak(SpeechRequest("Faster and faster we go", speed=2))
+
+    assert abs(len(slow) - 2 * len(fast)) <= 300
+
+
+def test_pitch_changes_the_source(synthesizer: Synthesizer) -> None:
+    low = synthesizer.speak(SpeechRequest(TEXT, pitch_semitones=-4))
+
+    assert np.abs(low - synthesizer.speak(SpeechRequest(TEXT))).max() > 0.01
+
+
+def test_the_dictionary_of_a_request_is_heard(synthesizer: Synthesizer) -> None:
+    request = SpeechRequest("dlpo", dictionary={"dlpo": "D IY1 L P OW0"})
+
+    assert synthesizer.read(request).sentences[0].words[0].phonemes == ("D", "IY1", "L", "P", "OW0")
+
+
+def test_characters_that_cannot_be_spoken_are_counted(synthesizer: Synthesizer) -> None:
+    assert synthesizer.read(SpeechRequest("Hello \N{GRINNING FACE}!")).dropped_characters == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (SpeechRequest(TEXT, speed=math.nan), "speed"),
+        (SpeechRequest(TEXT, speed=math.inf), "speed"),
+        (SpeechRequest(TEXT, speed=0), "speed"),
+        (SpeechRequest(TEXT, speed=2.1), "speed"),
+        (SpeechRequest(TEXT, pitch_semitones=math.nan), "pitch_semitones"),
+        (SpeechRequest(TEXT, pitch_semitones=-7), "pitch_semitones"),
+        (SpeechRequest(TEXT, seed=-1), "seed"),
+        (SpeechRequest(TEXT, seed=2**32), "seed"),
+        (SpeechRequest(TEXT, steps=2), "steps"),
+        (SpeechRequest(TEXT, steps=0), "steps"),
+        (SpeechRequest(TEXT, dictionary={"dlpo": "D XX"}), "dictionary"),
+        (SpeechRequest(TEXT, dictionary={"dlpo": ""}), "dictionary"),
+        (SpeechRequest(""), "text"),
+        (SpeechRequest(" \n\t"), "text"),
+        (SpeechRequest("?!... --"), "text"),
+        (SpeechRequest("\x00\x07\x1b"), "text"),
+        (SpeechRequest("\ud800\udfff"), "text"),
+        (SpeechRequest("你好"), "text"),
+    ],
+)
+def test_a_bad_request_names_its_field(
+    synthesizer: Synthesizer, request_: SpeechRequest, field: str
+) -> None:
+    with pytest.raises(RequestError) as caught:
+        synthesizer.read(request_)
+
+    assert [violation.field for violation in caught.value.violations] == [field]
+
+
+def test_all_wrong_fields_are_named_at_once(synthesizer: Synthesizer) -> None:
+    with pytest.raises(RequestError, match=r"speed: is nan; expected 0\.5 to 2; seed: is -1"):
+        synthesizer.read(SpeechRequest(TEXT, speed=math.nan, seed=-1))
+
+
+@pytest.mark.parametrize(
+    "text", ["supercalifragilistic" * 25, "b" * 500, "word " * 1000, "a,b;c" * 300]
+)
+def test_long_words_and_sentences_are_spoken(synthesizer: Synthesizer, text: str) -> None:
+    assert len(synthesizer.speak(SpeechRequest(text))) > 22_050
+
+
+def test_a_voice_with_other_symbols_is_refused(front_end: TextFrontEnd) -> None:
+    engine = FakeEngine()
+    engine.manifest = replace(engine.manifest, symbols=("a", "b"))
+
+    with pytest.raises(BundleError, match="export it again"):
+        Synthesizer(engine, front_end)
+
+
+def test_rounding_keeps_the_total() -> None:
+    counts = whole_frames(np.full(1000, 2.4, np.float32), speed=1)
+
+    assert counts.sum() == 2400
+    assert set(counts) == {2, 3}
+
+
+def test_frames_never_vanish_altogether() -> None:
+    assert whole_frames(np.zeros(3, np.float32), speed=1).sum() == 1
+
+
+@pytest.mark.parametrize("duration", [math.nan, math.inf, -1.0, 1e6])
+def test_broken_durations_are_an_engine_error(duration: float) -> None:
+    with pytest.raises(EngineError, match="the voice is broken"):
+        whole_frames(np.array([1.0, duration], np.float32), speed=1)
