@@ -1,0 +1,55 @@
+"""Bootstrap intervals over clips: how far a figure would move with other sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 2_000
+CONFIDENCE = 0.95
+Indices = NDArray[np.intp]
+Values = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure and its 95 % percentile interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def bootstrap(
+    statistic: Callable[[Indices], NDArray[np.float64]], clips: int, seed: int = 0
+) -> Estimate:
+    """Resample clips with replacement, 2,000 times.
+
+    Args:
+        statistic: (R, clips) indices of R resamples -> (R,) figures. Figures of several systems
+            from the same indices are paired.
+        clips: how many there are.
+        seed: of the resampling.
+
+    Reference: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+    """
+    resamples = np.random.default_rng(seed).integers(clips, size=(RESAMPLES, clips))
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(statistic(resamples), [tail, 1 - tail])
+    return Estimate(float(statistic(np.arange(clips)[None])[0]), float(low), float(high))
+
+
+def mean(values: Values, seed: int = 0) -> Estimate:
+    """The mean over clips of (clips,) values."""
+    return bootstrap(lambda chosen: values[chosen].mean(axis=1), len(values), seed)
+
+
+def ratio_of_sums(over: Values, under: Values, seed: int = 0) -> Estimate:
+    """sum(over) / sum(under) of (clips,) values each, e.g. pooled errors / pooled words."""
+    return bootstrap(
+        lambda chosen: over[chosen].sum(axis=1) / under[chosen].sum(axis=1), len(over), seed
+    )

@@ -1,0 +1,60 @@
+"""The panel of judges: loads those whose weights are there, and says why the others are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlpo.errors import CheckpointError, InputError, MissingExtraError
+from dlpo.judges.distillmos import DistillMOS
+from dlpo.judges.dnsmos import Dnsmos
+from dlpo.judges.judge import Judge, Recogniser
+from dlpo.judges.nisqa import Nisqa
+from dlpo.judges.pocketsphinx import PocketSphinx
+
+WORD_ERRORS = "word errors"
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Who listens."""
+
+    judges: Sequence[Judge]
+    recogniser: Recogniser | None
+    left_out: Mapping[str, str]
+    """Who can't, and why."""
+
+
+def load_panel(weights: Path) -> Panel:
+    """Every judge that can be had.
+
+    Args:
+        weights: directory with nisqa.tar, nisqa_tts.tar and dnsmos_model_v8.onnx. DistillMOS and
+            the recogniser bring their own.
+
+    Raises:
+        InputError: none can be had.
+    """
+    makers: dict[str, Callable[[], Judge]] = {
+        "DistillMOS": DistillMOS,
+        "NISQA": lambda: Nisqa(weights / "nisqa.tar"),
+        "NISQA-TTS": lambda: Nisqa(weights / "nisqa_tts.tar"),
+        "DNSMOS P.808": lambda: Dnsmos(weights / "dnsmos_model_v8.onnx"),
+    }
+    judges: list[Judge] = []
+    recogniser: Recogniser | None = None
+    left_out = {}
+    for name, make in makers.items():
+        try:
+            judges.append(make())
+        except (CheckpointError, MissingExtraError) as error:
+            left_out[name] = str(error)
+    try:
+        recogniser = PocketSphinx()
+    except (InputError, MissingExtraError) as error:
+        left_out[WORD_ERRORS] = str(error)
+    if not judges and recogniser is None:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+        raise InputError(f"no judge can be had ({reasons}); run: pip install 'dlpo[bench]'")
+    return Panel(judges, recogniser, left_out)

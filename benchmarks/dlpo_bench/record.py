@@ -1,0 +1,180 @@
+"""Benchmark records: figures with everything that is needed to believe and to repeat them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from dlpo.errors import DataError, InputError
+
+FORMAT = 1
+RECORDS = Path("benchmarks") / "records"  # of a checkout, from its root
+LIBRARIES = ("numpy", "onnxruntime", "torch", "grpcio", "scipy", "soxr", "distillmos",
+             "pocketsphinx")  # fmt: skip
+CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+_KIND = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One benchmark run."""
+
+    format: int
+    """Version of this layout."""
+    kind: str
+    """What was measured, e.g. "quality", "latency"; also the first part of the file's name."""
+    command: str
+    """What to run to get it again."""
+    utc: str
+    """When it ended, ISO 8601."""
+    machine: dict[str, Any]
+    """CPU model, cores usable, which of `CPU_FLAGS` it has, memory in MB, system."""
+    software: dict[str, str]
+    """Python and the libraries that were installed -> version."""
+    commit: dict[str, Any] | None
+    """{"hash", "dirty"} of the checkout; null outside of one."""
+    bundle_sha256: str | None
+    """Of the bundle's manifest, which in turn has the hash of every file; null without a bundle."""
+    figures: dict[str, Any]
+    """The results that tables quote."""
+    samples: dict[str, Any]
+    """The raw measurements that the figures were computed from."""
+
+
+def write_record(
+    kind: str,
+    figures: Mapping[str, Any],
+    command: str,
+    out_dir: Path = RECORDS,
+    *,
+    samples: Mapping[str, Any] | None = None,
+    bundle_sha256: str | None = None,
+) -> Path:
+    """Write `<kind>-<UTC time>.json` and return where.
+
+    Raises:
+        InputError: a name or hash of the wrong form, figures that JSON can't hold (NaN included),
+            or a directory that can't be written.
+    """
+    now = datetime.now(UTC)
+    record = Record(
+        FORMAT, kind, command, now.isoformat(timespec="seconds"), _machine(), _software(),
+        _commit(), bundle_sha256, dict(figures), dict(samples or {}),
+    )  # fmt: skip
+    if problem := _problem(asdict(record)):
+        raise InputError(f"can't record: {problem}")
+    try:
+        text = json.dumps(asdict(record), indent=1, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"can't record {kind}: {error}; figures and samples must be finite numbers, texts,"
+            " lists and dictionaries"
+        ) from error
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        path = _free_path(out_dir, f"{kind}-{now:%Y%m%dT%H%M%SZ}")
+        path.write_text(text + "\n", "utf-8")
+    except OSError as error:
+        raise InputError(f"can't write a record to {out_dir}: {error.strerror}") from error
+    return path
+
+
+def read_record(path: Path) -> Record:
+    """Read a record back.
+
+    Raises:
+        DataError: missing, not JSON, a newer format, or not the layout of `Record`.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: can't be read as a record ({error})") from error
+    if problem := _problem(content):
+        raise DataError(f"{path}: {problem}; write it again with this version")
+    return Record(**content)
+
+
+def _problem(content: Any) -> str | None:
+    """What keeps a dictionary from being a record, or None."""
+    if not isinstance(content, dict):
+        return f"is a {type(content).__name__}; expected an object"
+    expected = {field.name for field in fields(Record)}
+    if content.keys() != expected:
+        missing, unknown = sorted(expected - content.keys()), sorted(content.keys() - expected)
+        return f"missing keys {missing}, unknown keys {unknown}"
+    if content["format"] != FORMAT:
+        return f"format is {content['format']!r}; expected {FORMAT}"
+    for name in ("kind", "command", "utc"):
+        if not isinstance(content[name], str) or not content[name]:
+            return f"{name} is {content[name]!r}; expected text"
+    if not _KIND.fullmatch(content["kind"]):
+        return f"kind is {content['kind']!r}; expected lower-case words joined by hyphens"
+    for name in ("machine", "software", "figures", "samples"):
+        if not isinstance(content[name], dict):
+            return f"{name} is a {type(content[name]).__name__}; expected an object"
+    if content["commit"] is not None and not isinstance(content["commit"], dict):
+        return "commit is neither an object nor null"
+    digest = content["bundle_sha256"]
+    if digest is not None and not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
+        return f"bundle_sha256 is {digest!r}; expected 64 hexadecimal digits or null"
+    return None
+
+
+def _free_path(directory: Path, stem: str) -> Path:
+    """A file name that no other record of the same second has."""
+    path, number = directory / f"{stem}.json", 1
+    while path.exists():
+        number += 1
+        path = directory / f"{stem}-{number}.json"
+    return path
+
+
+def _machine() -> dict[str, Any]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    cpu = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    flags = cpu.get("flags", "").split()
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return {
+        "cpu": cpu.get("model name") or platform.processor() or platform.machine(),
+        "cores": len(affinity(0)) if affinity else os.cpu_count(),
+        "flags": [flag for flag in CPU_FLAGS if flag in flags],
+        "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
+        "system": platform.platform(),
+    }
+
+
+def _software() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _commit() -> dict[str, Any] | None:
+    def git(*arguments: str) -> str:
+        here = Path(__file__).parent
+        done = subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        return {"hash": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,76 @@
+"""DistillMOS: naturalness by a small network distilled from XLS-R; weights in its wheel (MIT).
+
+Reference: Stahl and Gamper, Distillation and Pruning for Scalable Self-Supervised
+Representation-Based Speech Quality Assessment, ICASSP 2025.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from dlpo.errors import CheckpointError, MissingExtraError
+from dlpo.judges.judge import Scores, Waveform, listen_at, load_torch_weights
+
+WEIGHTS = Path("weights") / "distill_mos_v7.pt"  # in the package
+
+
+class DistillMOS:
+    """Scores 1..5. It can be fooled (a buzz scores 3.5): read the other judges beside it."""
+
+    name = "DistillMOS"
+    sample_rate_hz = 16_000
+
+    def __init__(self) -> None:
+        """Load the network and its weights.
+
+        Raises:
+            MissingExtraError: distillmos or torch is not installed.
+            CheckpointError: the weights in the wheel are damaged.
+        """
+        package = _import_distillmos()
+        weights = load_torch_weights(Path(package.__path__[0]) / WEIGHTS)
+        self.network = package.ConvTransformerSQAModel(load_weights=False)
+        try:
+            self.network.load_state_dict(weights["model"])
+        except (KeyError, RuntimeError) as error:
+            raise CheckpointError(
+                f"distillmos: its weights don't fit its network ({error}); install it again"
+            ) from error
+        self.network.eval().requires_grad_(False)
+
+    def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
+        """See `Judge.score`. Windows of 7.68 s, a shorter clip padded with zeros."""
+        import torch
+
+        with torch.inference_mode():
+            return np.array(
+                [
+                    float(self.network(torch.from_numpy(waveform)[None]))
+                    for waveform in listen_at(self.sample_rate_hz, waveforms, sample_rate_hz)
+                ]
+            )
+
+
+def _import_distillmos() -> ModuleType:
+    """Import the package without torchaudio.
+
+    It names torchaudio only for its command line; a torchaudio built for another torch than the
+    installed one (CUDA beside a CPU torch, say) would fail its import. An empty module stands in.
+    """
+    stands_in = "torchaudio" not in sys.modules
+    if stands_in:
+        sys.modules["torchaudio"] = ModuleType("torchaudio")
+    try:
+        import distillmos
+    except ImportError as error:
+        raise MissingExtraError("distillmos", "bench") from error
+    finally:
+        if stands_in:
+            del sys.modules["torchaudio"]
+    module: ModuleType = distillmos
+    return module

@@ -1,0 +1,84 @@
+"""DNSMOS P.808: overall quality by Microsoft's onnx network (`dnsmos_model_v8.onnx`, CC BY 4.0).
+
+Reference: Reddy, Gopal and Cutler, DNSMOS: A Non-Intrusive Perceptual Objective Speech Quality
+Metric to Evaluate Noise Suppressors, ICASSP 2021.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlpo.errors import CheckpointError, MissingExtraError
+from dlpo.judges.judge import Scores, Waveform, listen_at
+from dlpo.judges.mel import decibels, magnitudes, mel_filters
+
+SAMPLE_RATE = 16_000  # Hz
+WINDOW = 144_160  # samples: 9.01 s, what the published script feeds
+FRAMES, BANDS = 900, 120  # of the network's input
+N_FFT, HOP = 321, 160  # samples
+POWER_FLOOR = 1e-10
+
+
+class Dnsmos:
+    """Scores 1..5, the mean over windows of 9.01 s that start every second."""
+
+    name = "DNSMOS P.808"
+    sample_rate_hz = SAMPLE_RATE
+
+    def __init__(self, weights: Path) -> None:
+        """Load the graph, on one thread.
+
+        Raises:
+            CheckpointError: missing, damaged, or another graph.
+            MissingExtraError: onnxruntime is not installed.
+        """
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise MissingExtraError("onnxruntime", "bench") from error
+        if not weights.is_file():
+            raise CheckpointError(f"{weights}: no such file; expected dnsmos_model_v8.onnx")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(weights), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime has no public base class of its errors
+            raise CheckpointError(
+                f"{weights}: can't be loaded ({error}); download it again"
+            ) from error
+        shapes = [graph_input.shape[1:] for graph_input in self._session.get_inputs()]
+        if shapes != [[FRAMES, BANDS]]:
+            raise CheckpointError(
+                f"{weights}: its inputs have shape {shapes}; expected [[{FRAMES}, {BANDS}]],"
+                " the graph dnsmos_model_v8.onnx"
+            )
+        self._input = self._session.get_inputs()[0].name
+        self._filters = mel_filters(SAMPLE_RATE, N_FFT, BANDS, SAMPLE_RATE / 2)
+
+    def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
+        """See `Judge.score`. A clip shorter than a window is heard in a loop."""
+        return np.array(
+            [
+                float(self._session.run(None, {self._input: self._windows(waveform)})[0].mean())
+                for waveform in listen_at(SAMPLE_RATE, waveforms, sample_rate_hz)
+            ]
+        )
+
+    def _windows(self, waveform: Waveform) -> NDArray[np.float32]:
+        """(T,) -> (windows, 900, 120), mel decibels below the loudest cell, (dB + 40) / 40."""
+        while len(waveform) < WINDOW:
+            waveform = np.concatenate([waveform, waveform])
+        starts = range(0, len(waveform) - WINDOW + 1, SAMPLE_RATE)
+        return np.stack([self._features(waveform[at : at + WINDOW - HOP]) for at in starts])
+
+    def _features(self, window: Waveform) -> NDArray[np.float32]:
+        """(144000,) -> (900, 120)."""
+        power = magnitudes(window, N_FFT, HOP, N_FFT, "constant") ** 2 @ self._filters.T
+        level = decibels(power, POWER_FLOOR, float(power.max()))
+        return (level + np.float32(40)) / np.float32(40)
