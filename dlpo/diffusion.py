@@ -26,7 +26,7 @@ class Denoise(Protocol):
     def __call__(
         self, noisy: Tensor, noise_level: Tensor, conditioning: Tensor, source: Tensor
     ) -> Tensor:
-        """(B, T), (B,), (B, C, F), (B, T) -> (B, T), the prediction."""
+        """(B, T), (B,) or (1,), (B, C, F), (B, T) -> (B, T), the prediction."""
 
 
 def q_sample(clean: Tensor, noise_level: Tensor, noise: Tensor) -> Tensor:
@@ -165,7 +165,7 @@ def sample(
         )
     x, used = noise[0], 1
     for step in range(schedule.steps):
-        level = torch.full(x.shape[:1], float(schedule.noise_levels[step]), device=x.device)
+        level = torch.tensor([float(schedule.noise_levels[step])], device=x.device)  # for all rows
         x0 = to_x0(denoise(x, level, conditioning, source), x, level, parametrisation)
         if clip is not None:
             x0 = x0.clamp(-clip, clip)
@@ -179,4 +179,4 @@ def sample(
 def _coefficients(noise_level: Tensor) -> tuple[Tensor, Tensor]:
     """(B,) -> alpha and sigma, (B, 1) each."""
     alpha = noise_level[:, None]
-    return alpha, (1 - alpha.square()).clamp(min=0).sqrt()
+    return alpha, ((1 - alpha) * (1 + alpha)).sqrt()  # 1 - alpha^2 loses its digits near 1

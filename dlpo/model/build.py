@@ -7,9 +7,10 @@ from typing import Any
 from dlpo.config import BASE, LARGE, LITE, LiteConfig, WaveGrad2Config, from_dict
 from dlpo.errors import ConfigError
 from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.wavegrad2 import WaveGrad2
 
 ModelConfig = LiteConfig | WaveGrad2Config
-Model = LiteWaveGrad2
+Model = LiteWaveGrad2 | WaveGrad2
 CONFIGS: dict[str, ModelConfig] = {"lite": LITE, "base": BASE, "large": LARGE}
 
 
@@ -29,6 +30,4 @@ def build_model(config: ModelConfig) -> Model:
     """A model with random weights."""
     if isinstance(config, LiteConfig):
         return LiteWaveGrad2(config)
-    from dlpo.model.wavegrad2 import WaveGrad2
-
     return WaveGrad2(config)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlpo.config import LiteConfig
+from dlpo.config import LiteConfig, Parametrisation
 from dlpo.model.blocks import (
     AttentionBlock,
     ConvBlock,
@@ -26,6 +26,7 @@ from dlpo.model.blocks import (
     UpBlock,
     conv,
 )
+from dlpo.model.emphasis import de_emphasise
 from dlpo.model.gaussian_upsampling import upsampling_weights
 from dlpo.text.symbols import FIRST_PHONEME
 
@@ -63,8 +64,10 @@ class Prosody:
 class LiteWaveGrad2(nn.Module):
     """Encoder, frame predictors and denoiser of `lite`."""
 
-    parametrisation = "x0"
+    parametrisation: Parametrisation = "x0"
     uses_source = True
+    x0_limit: float | None = None
+    """bound of |x0| in each step of a chain"""
 
     def __init__(self, config: LiteConfig) -> None:
         super().__init__()
@@ -224,3 +227,7 @@ class LiteWaveGrad2(nn.Module):
             x = up(x, *film(branch, level))
         x = self.patch_out(functional.leaky_relu(x, 0.2))
         return x.transpose(1, 2).reshape(batch, samples).float()
+
+    def to_waveform(self, x0: Tensor) -> Tensor:
+        """(B, T) as `denoise` predicts it -> (B, T) in [-1, 1] or so, as a listener hears it."""
+        return de_emphasise(x0 / self.config.scale)

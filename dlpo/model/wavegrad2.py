@@ -93,6 +93,8 @@ class WaveGrad2(nn.Module):
 
     parametrisation: Parametrisation = "eps"
     uses_source = False
+    x0_limit: float | None = 1.0
+    """bound of |x0| in each step of a chain, as published"""
 
     def __init__(self, config: WaveGrad2Config) -> None:
         super().__init__()
@@ -172,3 +174,7 @@ class WaveGrad2(nn.Module):
         """
         eps: Tensor = self.decoder(noisy, noise_level, conditioning)
         return eps
+
+    def to_waveform(self, x0: Tensor) -> Tensor:
+        """(B, T) -> (B, T): the model works on waveforms as they are heard."""
+        return x0
