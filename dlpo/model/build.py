@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 from dlpo.config import BASE, LARGE, LITE, LiteConfig, WaveGrad2Config, from_dict
 from dlpo.errors import ConfigError
@@ -26,6 +26,10 @@ def model_config(values: dict[str, Any]) -> ModelConfig:
     return from_dict(type(CONFIGS[name]), values)
 
 
+@overload
+def build_model(config: LiteConfig) -> LiteWaveGrad2: ...
+@overload
+def build_model(config: WaveGrad2Config) -> WaveGrad2: ...
 def build_model(config: ModelConfig) -> Model:
     """A model with random weights."""
     if isinstance(config, LiteConfig):
