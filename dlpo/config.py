@@ -234,27 +234,28 @@ class TrainingConfig:
 
     updates: int = 40_000
     """Optimiser steps of the whole run; the learning rate's decay ends there."""
+    acoustic_updates: int = 3_000
+    """The first of them: these teach everything before the denoiser (durations, prosody, mel) and
+    nothing else; the rest teach the denoiser and nothing else. The first part over-fits 37 minutes
+    of speech long before the second has learnt to speak."""
     batch: int = 16
     """Windows an update, on each process."""
+    acoustic_window: int = 128
+    """Frames of a window in the first part (73.5 a second)."""
     timing_batch: int = 8
-    """Further sentences an update that only teach durations; 0 for none."""
+    """Further sentences an update that only teach durations, in the first part; 0 for none."""
     window: int = 48
-    """Frames of a window that the denoiser sees (73.5 a second)."""
-    context: int = 16
-    """Frames on either side of it that the frame predictors see."""
+    """Frames of a window that the denoiser sees."""
     learning_rate: float = 8e-4
     warmup: int = 300
     """Updates over which the learning rate rises from 0."""
     decay_from: float = 0.5
-    """Share of the run after which the learning rate falls linearly to 3 % of its peak."""
+    """Share of each part after which the learning rate falls linearly to 3 % of its peak."""
     weight_decay: float = 0.01
     gradient_clip: float = 1.0
     """Largest norm of the gradient."""
     ema_decay: float = 0.999
     """Of the averaged weights, which are the ones that are saved and spoken with."""
-    acoustic_updates: int = 6_000
-    """Updates after which everything before the denoiser is frozen: it over-fits long before the
-    denoiser has learnt to speak."""
     precision: Literal["bf16", "no"] = "bf16"
     """Arithmetic inside convolutions and matrix products; weights and losses stay float32."""
     seed: int = 0
@@ -267,7 +268,8 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name in (
-            "updates", "batch", "window", "context", "log_every", "validate_every", "save_every",
+            "updates", "batch", "acoustic_window", "window", "log_every", "validate_every",
+            "save_every",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(
@@ -281,7 +283,11 @@ class TrainingConfig:
             raise ConfigError(f"TrainingConfig.ema_decay is {self.ema_decay}; expected 0 <= d < 1")
 
     def rate(self, update: int) -> float:
-        """The learning rate of update `update` (0 is the first)."""
-        done = update / self.updates
+        """The learning rate of update `update` (0 is the first); each part rises and falls."""
+        first, end = 0, self.acoustic_updates
+        if update >= self.acoustic_updates:
+            first, end = self.acoustic_updates, self.updates
+        done = (update - first) / max(1, end - first)
         fall = 1.0 if done < self.decay_from else (1 - done) / (1 - self.decay_from)
-        return self.learning_rate * min(1.0, (update + 1) / max(1, self.warmup)) * max(0.03, fall)
+        rise = min(1.0, (update - first + 1) / max(1, self.warmup))
+        return self.learning_rate * rise * max(0.03, fall)

@@ -15,6 +15,7 @@ from dlpo.data.dataset import Dataset
 from dlpo.data.features import Features
 
 FRAME_RATE = SAMPLE_RATE / HOP_LENGTH  # 73.5 frames a second
+CONTEXT = 4  # frames on either side of a window: what the conditioning convolutions reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,10 @@ class Sentences:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """A window of each sentence, W frames, with C frames of context on either side."""
+    """A window of each sentence, W frames, with C = `CONTEXT` frames more on either side."""
 
+    places: tuple[tuple[int, int], ...]
+    """B times the utterance's index in the dataset and the window's first frame"""
     sentences: Sentences
     positions: Tensor
     """(B, W + 2C) centres of the frames within the utterance"""
@@ -57,7 +60,8 @@ class Windows:
 
     def to(self, device: torch.device) -> Windows:
         """The same on another device."""
-        return Windows(*(getattr(self, f.name).to(device) for f in fields(self)))
+        moved = (getattr(self, f.name).to(device) for f in fields(self) if f.name != "places")
+        return Windows(self.places, *moved)
 
 
 def whole_frames(seconds: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -84,25 +88,25 @@ def collate_sentences(
 class Batches:
     """Draws batches from one split; update k draws the same whatever happened before it."""
 
-    def __init__(
-        self, dataset: Dataset, split: str, window: int, context: int, seed: int, rank: int = 0
-    ) -> None:
-        self.dataset, self.window, self.context = dataset, window, context
-        self.key = (seed, rank)
+    def __init__(self, dataset: Dataset, split: str, seed: int, rank: int = 0) -> None:
+        self.dataset, self.key = dataset, (seed, rank)
         self.recorded = dataset.split(split, with_audio=True)
         self.timed = dataset.split(split, with_audio=False) or self.recorded
         lengths = np.array([dataset.entries[i].frames for i in self.recorded], np.float64)
         self.chances = lengths / lengths.sum()
 
-    def windows(self, update: int, size: int) -> Windows:
-        """`size` windows, utterances drawn by their length."""
+    def windows(self, update: int, size: int, window: int) -> Windows:
+        """`size` windows of `window` frames, utterances drawn by their length."""
         random = np.random.default_rng([*self.key, update, 0])
-        chosen = random.choice(self.recorded, size, p=self.chances)
-        firsts = [
-            int(random.integers(0, max(1, self.dataset.entries[i].frames - self.window + 1)))
-            for i in chosen
-        ]
-        return self.collate([(int(i), first) for i, first in zip(chosen, firsts, strict=True)])
+        places = []
+        for i in random.choice(self.recorded, size, p=self.chances):
+            last = max(0, self.dataset.entries[i].frames - window)
+            places.append((int(i), int(random.integers(0, last + 1))))
+        return self.collate(places, window)
+
+    def whole(self, utterance: int) -> Windows:
+        """One utterance from its first frame to its last."""
+        return self.collate([(utterance, 0)], self.dataset.entries[utterance].frames)
 
     def timings(self, update: int, size: int) -> Sentences:
         """`size` sentences of the corpus whose durations are known but whose audio is not here."""
@@ -111,18 +115,20 @@ class Batches:
             [self.dataset.timing(int(i)) for i in random.choice(self.timed, size)]
         )
 
-    def collate(self, places: list[tuple[int, int]]) -> Windows:
-        """Windows at (utterance, first frame)."""
-        cut = [self._cut(i, first) for i, first in places]
+    def collate(self, places: list[tuple[int, int]], window: int) -> Windows:
+        """Windows of so many frames at (utterance, first frame)."""
+        cut = [self._cut(i, first, window) for i, first in places]
         sentences = collate_sentences([self.dataset.timing(i) for i, _ in places])
         return Windows(
-            sentences, *(torch.from_numpy(np.stack(column)) for column in zip(*cut, strict=True))
+            tuple(places),
+            sentences,
+            *(torch.from_numpy(np.stack(column)) for column in zip(*cut, strict=True)),
         )
 
-    def _cut(self, i: int, first: int) -> tuple[NDArray[np.float32], ...]:
+    def _cut(self, i: int, first: int, window: int) -> tuple[NDArray[np.float32], ...]:
         """The arrays of `Windows` for one utterance, padded with silence past its ends."""
         total = self.dataset.entries[i].frames
-        start, end = first - self.context, first + self.window + self.context
+        start, end = first - CONTEXT, first + window + CONTEXT
         piece = self.dataset.window(i, max(0, start), min(total, end) - max(0, start))
         missing = (max(0, -start), max(0, end - total))
         features: Features = piece.features
@@ -138,7 +144,7 @@ class Batches:
             if voiced.any()
             else np.full(len(frames), 5.3)
         )
-        samples = slice(self.context * HOP_LENGTH, (self.context + self.window) * HOP_LENGTH)
+        samples = slice(CONTEXT * HOP_LENGTH, (CONTEXT + window) * HOP_LENGTH)
         silence = (missing[0] * HOP_LENGTH, missing[1] * HOP_LENGTH)
         return (
             np.arange(start, end, dtype=np.float32) + 0.5,

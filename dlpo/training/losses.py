@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dlpo.model.lite import (
-    ENERGY_CENTRE,
-    ENERGY_SCALE,
-    LOG_F0_CENTRE,
-    LOG_F0_SCALE,
-    MEL_SCALE,
-    MEL_SHIFT,
-    LiteWaveGrad2,
-    Prosody,
-    Timing,
-)
+from dlpo.diffusion import q_sample
+from dlpo.model.lite import LiteWaveGrad2, Prosody, Timing
 from dlpo.text.symbols import FIRST_PHONEME
-from dlpo.training.batches import Sentences, Windows
+from dlpo.training.acoustics import Acoustics, measured_mel, measured_prosody
+from dlpo.training.batches import CONTEXT, Sentences, Windows
 
 STFT_WINDOWS = (1024, 512, 256, 128)  # samples
 STFT_FLOOR = 1e-3
@@ -66,15 +59,6 @@ def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp(min=1.0)
 
 
-def measured_prosody(windows: Windows) -> Prosody:
-    """The recording's prosody in the network's scales."""
-    return Prosody(
-        (windows.log_f0 - LOG_F0_CENTRE) * LOG_F0_SCALE,
-        windows.voicing,
-        (windows.energy - ENERGY_CENTRE) * ENERGY_SCALE,
-    )
-
-
 def mix(chosen: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Row by row `a` where `chosen` (B,), else `b`."""
     return torch.where(chosen.view(-1, *[1] * (a.dim() - 1)), a, b)
@@ -86,69 +70,96 @@ def spread_levels(size: int, generator: torch.Generator) -> Tensor:
     return torch.cos(0.98 * math.pi / 2 * t + 0.01)
 
 
-def lite_losses(
+def acoustic_losses(
     model: LiteWaveGrad2,
     windows: Windows,
     more_timings: Sentences | None,
-    context: int,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
-    """All terms of the training loss of `lite`; minimise their sum.
+    """The first part: durations, pauses, F0, voicing, energy and mel; minimise their sum.
 
-    Half of the rows condition each stage on what the recording says, half on what the stage
-    before predicts, so that the denoiser hears at training what it will hear at synthesis.
+    Half of the rows predict mel from the recording's prosody, half from the predicted one.
 
     Args:
         model: in train mode, or in eval mode to validate.
         windows: recordings.
-        more_timings: sentences that only teach durations; none once the encoder is frozen.
-        context: C, frames to cut from both ends before the denoiser.
-        generator: draws rows, noise levels and noise, on the CPU.
+        more_timings: sentences that only teach durations.
+        generator: draws the rows, on the CPU.
     """
-    device = windows.waveform.device
-    size = len(windows.waveform)
     sentences = windows.sentences
     hidden, timing = model.encode_symbols(sentences.phonemes, sentences.mask)
-    upsampled = model.upsample(hidden, sentences.durations, timing.ranges, windows.positions)
-    predicted = model.predict_prosody(upsampled)
-    measured = measured_prosody(windows)
-    from_text = (torch.rand(size, generator=generator) < 0.5).to(device)
-    told = Prosody(
-        mix(from_text, predicted.log_f0.detach(), measured.log_f0),
-        mix(from_text, (predicted.voicing.detach() > 0).float(), measured.voicing),
-        mix(from_text, predicted.energy.detach(), measured.energy),
-    )
-    mel_target = windows.mel * MEL_SCALE + MEL_SHIFT
-    mel = model.predict_mel(upsampled, told)
-
-    inside, voiced = windows.inside, windows.voicing
-    weight = inside * (voiced + UNVOICED_F0_WEIGHT * (1 - voiced))
     duration, pause = timing_loss(timing, sentences)
     if more_timings is not None:
         more = timing_loss(
             model.encode_symbols(more_timings.phonemes, more_timings.mask)[1], more_timings
         )
         duration, pause = (duration + more[0]) / 2, (pause + more[1]) / 2
+
+    upsampled = model.upsample(hidden, sentences.durations, timing.ranges, windows.positions)
+    predicted, measured = model.predict_prosody(upsampled), measured_prosody(windows)
+    chosen = (torch.rand(len(windows.mel), generator=generator) < 0.5).to(windows.mel.device)
+    told = Prosody(
+        mix(chosen, predicted.log_f0.detach(), measured.log_f0),
+        mix(chosen, (predicted.voicing.detach() > 0).float(), measured.voicing),
+        mix(chosen, predicted.energy.detach(), measured.energy),
+    )
+    mel = model.predict_mel(upsampled, told)
+    inside, voiced = windows.inside, windows.voicing
     voicing = functional.binary_cross_entropy_with_logits(
         predicted.voicing, voiced, reduction="none"
     )
-    terms = {
+    return {
         "duration": duration,
         "pause": pause,
-        "f0": masked_mean((predicted.log_f0 - measured.log_f0).abs(), weight),
+        "f0": masked_mean(
+            (predicted.log_f0 - measured.log_f0).abs(),
+            inside * (voiced + UNVOICED_F0_WEIGHT * (1 - voiced)),
+        ),
         "voicing": masked_mean(voicing, inside),
         "energy": masked_mean((predicted.energy - measured.energy).abs(), inside),
-        "mel": masked_mean((mel - mel_target).abs(), inside[:, None]),
+        "mel": masked_mean((mel - measured_mel(windows)).abs(), inside[:, None]),
     }
 
-    heard = mix((torch.rand(size, generator=generator) < 0.5).to(device), mel.detach(), mel_target)
-    conditioning = model.condition(upsampled, measured, heard)[:, :, context:-context]
+
+@dataclass(frozen=True, slots=True)
+class Denoised:
+    """What the denoiser made of a batch of noisy windows."""
+
+    x0: Tensor
+    """(B, T) float32, its prediction"""
+    clean: Tensor
+    """(B, T) float32, the recording, pre-emphasised and scaled"""
+
+
+def denoise_windows(
+    model: LiteWaveGrad2, windows: Windows, acoustics: Acoustics, generator: torch.Generator
+) -> Denoised:
+    """The second part: noise the recordings and let the denoiser predict them.
+
+    Half of the rows are conditioned on the recording's mel, half on the predicted one, so that the
+    denoiser hears at training what it will hear at synthesis.
+
+    Args:
+        model: in train mode, or in eval mode to validate.
+        windows: recordings with CONTEXT frames on either side.
+        acoustics: what the frozen first part says of the same frames.
+        generator: draws rows, noise levels and noise, on the CPU.
+    """
+    device, size = windows.waveform.device, len(windows.waveform)
+    chosen = (torch.rand(size, generator=generator) < 0.5).to(device)
+    mel = mix(chosen, acoustics.mel, measured_mel(windows))
+    conditioning = model.condition(acoustics.upsampled, measured_prosody(windows), mel)
     level = spread_levels(size, generator).to(device)
     clean = windows.waveform * model.config.scale
     noise = torch.randn(clean.shape, generator=generator).to(device)
-    alpha, sigma = level[:, None], (1 - level[:, None] ** 2).sqrt()
-    x0 = model.denoise(alpha * clean + sigma * noise, level, conditioning, windows.source)
-    with torch.autocast(device.type, enabled=False):
-        terms["diffusion"] = (x0 - clean).abs().mean()
-        terms["stft"] = STFT_WEIGHT * multi_resolution_stft(x0, clean)
-    return terms
+    noisy = q_sample(clean, level, noise)
+    x0 = model.denoise(noisy, level, conditioning[:, :, CONTEXT:-CONTEXT], windows.source)
+    return Denoised(x0, clean)
+
+
+def denoiser_losses(denoised: Denoised) -> dict[str, Tensor]:
+    """The diffusion loss (L1 of x0) and the spectral distance."""
+    return {
+        "diffusion": (denoised.x0 - denoised.clean).abs().mean(),
+        "stft": STFT_WEIGHT * multi_resolution_stft(denoised.x0, denoised.clean),
+    }

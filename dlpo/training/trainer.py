@@ -25,8 +25,9 @@ from dlpo.data.dataset import Dataset
 from dlpo.errors import TrainingError
 from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2
-from dlpo.training.batches import Batches, Windows
-from dlpo.training.losses import lite_losses
+from dlpo.training.acoustics import Acoustics, FrozenAcoustics
+from dlpo.training.batches import Batches, Sentences, Windows
+from dlpo.training.losses import acoustic_losses, denoise_windows, denoiser_losses
 
 log = logging.getLogger(__name__)
 Report = Callable[[int, dict[str, float]], None]
@@ -34,16 +35,22 @@ VALIDATION_WINDOWS = 32
 
 
 class TrainingStep(torch.nn.Module):
-    """The loss as one module, so that data-parallel training sees every gradient."""
+    """The losses as one module, so that data-parallel training sees every gradient."""
 
-    def __init__(self, model: LiteWaveGrad2, context: int) -> None:
+    def __init__(self, model: LiteWaveGrad2) -> None:
         super().__init__()
-        self.model, self.context = model, context
+        self.model = model
 
     def forward(
-        self, windows: Windows, timings: Any, generator: torch.Generator
+        self,
+        windows: Windows,
+        told: Sentences | Acoustics | None,
+        generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        return lite_losses(self.model, windows, timings, self.context, generator)
+        """Losses of the denoiser if `told` is the frozen acoustics, else of what is before it."""
+        if isinstance(told, Acoustics):
+            return denoiser_losses(denoise_windows(self.model, windows, told, generator))
+        return acoustic_losses(self.model, windows, told, generator)
 
 
 class Trainer:
@@ -87,18 +94,15 @@ class Trainer:
         optimizer = torch.optim.AdamW(
             model.parameters(), training.learning_rate, (0.9, 0.98), weight_decay=training.weight_decay
         )
-        rank = self.accelerator.process_index
-        window, context, seed = training.window, training.context, training.seed
-        self.batches = Batches(self.dataset, "train", window, context, seed, rank)
-        held_out = Batches(self.dataset, "validation", window, context, seed)
-        self.held_out = held_out.windows(0, VALIDATION_WINDOWS) if held_out.recorded else None
+        seed, rank = training.seed, self.accelerator.process_index
+        self.batches = Batches(self.dataset, "train", seed, rank)
+        self.held_out = Batches(self.dataset, "validation", seed)
         self.averaged = AveragedModel(
             model, multi_avg_fn=get_ema_multi_avg_fn(training.ema_decay), use_buffers=True
         ).to(self.accelerator.device)
         self.model = model
-        self.step, self.optimizer = self.accelerator.prepare(
-            TrainingStep(model, context), optimizer
-        )
+        self.step, self.optimizer = self.accelerator.prepare(TrainingStep(model), optimizer)
+        self.told = FrozenAcoustics(model, self.batches)
         self.update = 0
         self.stop_signal: int | None = None
         self._open_run()
@@ -177,7 +181,7 @@ class Trainer:
                 pace = (time.monotonic() - started) / (self.update - first)
                 if self.update % self.training.log_every == 0:
                     self._log(writer, "train", figures | {"seconds_per_update": pace})
-                if self.update % self.training.validate_every == 0 and self.held_out is not None:
+                if self.update % self.training.validate_every == 0 and self.held_out.recorded:
                     self._log(writer, "validation", self._validate())
                 if self.update % self.training.save_every == 0:
                     self.save()
@@ -193,21 +197,24 @@ class Trainer:
     def _one_update(self) -> dict[str, float]:
         training, update = self.training, self.update
         device = self.accelerator.device
-        windows = self.batches.windows(update, training.batch)
-        timings = None
+        told: Sentences | Acoustics | None = None
         if update < training.acoustic_updates:
-            self.step.train()
+            windows = self.batches.windows(update, training.batch, training.acoustic_window)
             if training.timing_batch:
-                timings = self.batches.timings(update, training.timing_batch).to(device)
+                told = self.batches.timings(update, training.timing_batch).to(device)
         else:
+            if update == training.acoustic_updates:
+                self.model.load_state_dict(self.averaged.module.state_dict())
             self.model.freeze_acoustics()
+            windows = self.batches.windows(update, training.batch, training.window)
+            told = self.told.of(windows.to(device))
         for group in self.optimizer.param_groups:
             group["lr"] = training.rate(update)
         key = (training.seed * 1_000_003 + update) * 64 + self.accelerator.process_index
         torch.manual_seed(key)  # dropout
         generator = torch.Generator().manual_seed(key)
         with self.accelerator.autocast():
-            terms = self.step(windows.to(device), timings, generator)
+            terms = self.step(windows.to(device), told, generator)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
             self._fail(windows, terms)
@@ -221,7 +228,7 @@ class Trainer:
 
     def _fail(self, windows: Windows, terms: dict[str, Tensor]) -> None:
         """Save the batch that gave no finite loss, and stop."""
-        batch = {f.name: getattr(windows, f.name) for f in fields(windows) if f.name != "sentences"}
+        batch = {f.name: getattr(windows, f.name) for f in fields(windows) if f.name not in ("places", "sentences")}
         batch |= {f.name: getattr(windows.sentences, f.name) for f in fields(windows.sentences)}
         path = self.out / "bad_batch.safetensors"
         save_file({name: value.contiguous() for name, value in batch.items()}, path)
@@ -235,16 +242,17 @@ class Trainer:
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
         """Loss terms of the averaged weights on fixed windows, levels and noise."""
-        assert self.held_out is not None
-        model = self.averaged.module.eval()
+        training, model = self.training, self.averaged.module.eval()
+        generator = torch.Generator().manual_seed(0)
+        first_part = self.update <= training.acoustic_updates
+        window = training.acoustic_window if first_part else training.window
+        windows = self.held_out.windows(0, VALIDATION_WINDOWS, window).to(self.accelerator.device)
         with self.accelerator.autocast():
-            terms = lite_losses(
-                model,
-                self.held_out.to(self.accelerator.device),
-                None,
-                self.training.context,
-                torch.Generator().manual_seed(0),
-            )
+            if first_part:
+                terms = acoustic_losses(model, windows, None, generator)
+            else:
+                told = FrozenAcoustics(model, self.held_out).of(windows)
+                terms = denoiser_losses(denoise_windows(model, windows, told, generator))
         return {name: value.item() for name, value in terms.items()}
 
     # ------------------------------------------------------------------ the log

@@ -1,0 +1,92 @@
+"""What recordings say of prosody and mel, and what the frozen first part of a model says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dlpo.model.lite import (
+    ENERGY_CENTRE,
+    ENERGY_SCALE,
+    LOG_F0_CENTRE,
+    LOG_F0_SCALE,
+    MEL_SCALE,
+    MEL_SHIFT,
+    LiteWaveGrad2,
+    Prosody,
+)
+from dlpo.training.batches import Batches, Windows
+
+LARGEST_CACHE = 2_000  # utterances, about 1.5 GB
+
+
+def measured_prosody(windows: Windows) -> Prosody:
+    """The recording's prosody in the network's scales."""
+    return Prosody(
+        (windows.log_f0 - LOG_F0_CENTRE) * LOG_F0_SCALE,
+        windows.voicing,
+        (windows.energy - ENERGY_CENTRE) * ENERGY_SCALE,
+    )
+
+
+def measured_mel(windows: Windows) -> Tensor:
+    """(B, 80, F) the recording's log-mel in the network's scale."""
+    return windows.mel * MEL_SCALE + MEL_SHIFT
+
+
+@dataclass(frozen=True, slots=True)
+class Acoustics:
+    """What the denoiser is told of some frames by the part before it, float32."""
+
+    upsampled: Tensor
+    """(B, C, F) hidden sequence"""
+    mel: Tensor
+    """(B, 80, F) mel predicted from the recording's prosody, in the network's scale"""
+
+
+class FrozenAcoustics:
+    """The encoder and the mel predictor once they no longer change: each utterance is run once.
+
+    Args:
+        model: its first part is frozen and in eval mode.
+        batches: of the split whose windows will be asked for.
+    """
+
+    def __init__(self, model: LiteWaveGrad2, batches: Batches) -> None:
+        self.model, self.batches = model, batches
+        self._kept: dict[int, Acoustics] = {}
+
+    def of(self, windows: Windows) -> Acoustics:
+        """The acoustics of each window, its context included, on the windows' device."""
+        length = windows.positions.shape[1]
+        rows = []
+        for utterance, first in windows.places:
+            whole = self._whole(utterance)
+            span = slice(first, first + length)
+            rows.append((whole.upsampled[0, :, span], whole.mel[0, :, span]))
+        device = windows.waveform.device
+        hidden, mel = (
+            torch.stack([functional.pad(x, (0, length - x.shape[1])) for x in column]).to(device)
+            for column in zip(*rows, strict=True)
+        )
+        return Acoustics(hidden, mel)
+
+    @torch.no_grad()
+    def _whole(self, utterance: int) -> Acoustics:
+        """One utterance with its context, (1, C, F + 2 * CONTEXT), from memory if it was run."""
+        if utterance not in self._kept:
+            if len(self._kept) >= LARGEST_CACHE:
+                self._kept.pop(next(iter(self._kept)))
+            device = next(self.model.parameters()).device
+            windows = self.batches.whole(utterance).to(device)
+            sentences = windows.sentences
+            hidden, timing = self.model.encode_symbols(sentences.phonemes, sentences.mask)
+            upsampled = self.model.upsample(
+                hidden, sentences.durations, timing.ranges, windows.positions
+            )
+            mel = self.model.predict_mel(upsampled, measured_prosody(windows))
+            self._kept[utterance] = Acoustics(upsampled.float(), mel)
+        return self._kept[utterance]

@@ -1,0 +1,85 @@
+"""Speech from a torch model: from text as a bundle speaks it, or as a copy of a recording."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dlpo.audio import HOP_LENGTH, Waveform, harmonic_source
+from dlpo.diffusion import sample
+from dlpo.model.emphasis import de_emphasise
+from dlpo.model.lite import LiteWaveGrad2
+from dlpo.noise_schedule import NoiseSchedule
+from dlpo.training.acoustics import FrozenAcoustics, measured_mel, measured_prosody
+from dlpo.training.batches import CONTEXT, Batches
+
+
+@torch.no_grad()
+def speak(
+    model: LiteWaveGrad2,
+    symbols: NDArray[np.int64],
+    schedule: NoiseSchedule,
+    seed: int = 0,
+    durations: NDArray[np.float32] | None = None,
+) -> Waveform:
+    """From symbols alone: predicted durations, F0 and mel.
+
+    Args:
+        model: in eval mode.
+        symbols: (P,) symbol ids of one utterance.
+        schedule: the reverse chain.
+        seed: of the noise.
+        durations: (P,) whole frames to use instead of the predicted ones.
+
+    Returns:
+        (T,) float32.
+    """
+    phonemes = torch.from_numpy(symbols)[None]
+    hidden, predicted, ranges = model.encode(phonemes, torch.ones_like(phonemes, dtype=torch.bool))
+    if durations is None:
+        ends = predicted.double().cumsum(1).round()
+        frames = torch.diff(ends, prepend=ends.new_zeros(1, 1)).float()
+    else:
+        frames = torch.from_numpy(durations)[None]
+    positions = torch.arange(int(frames.sum())) + 0.5
+    conditioning, f0 = model.frames(hidden, frames, ranges, positions, torch.zeros(1))
+    return _denoise(model, conditioning, harmonic_source(f0[0].numpy()), schedule, seed)
+
+
+@torch.no_grad()
+def copy(
+    model: LiteWaveGrad2, batches: Batches, utterance: int, schedule: NoiseSchedule, seed: int = 0
+) -> Waveform:
+    """From a recording's own durations, F0 and mel: what the denoiser could do at best.
+
+    Args:
+        model: in eval mode.
+        batches: of the split that the utterance is in.
+        utterance: its index in the dataset.
+        schedule: the reverse chain.
+        seed: of the noise.
+    """
+    windows = batches.whole(utterance)
+    told = FrozenAcoustics(model, batches).of(windows)
+    conditioning = model.condition(
+        told.upsampled, measured_prosody(windows), measured_mel(windows)
+    )[:, :, CONTEXT:-CONTEXT]
+    return _denoise(model, conditioning, windows.source[0].numpy(), schedule, seed)
+
+
+def _denoise(
+    model: LiteWaveGrad2,
+    conditioning: Tensor,
+    source: Waveform,
+    schedule: NoiseSchedule,
+    seed: int,
+) -> Waveform:
+    samples = conditioning.shape[2] * HOP_LENGTH
+    noise = torch.randn(
+        schedule.noise_count, 1, samples, generator=torch.Generator().manual_seed(seed)
+    )
+    x0 = sample(model.denoise, schedule, conditioning, torch.from_numpy(source)[None], noise)
+    out: Waveform = (de_emphasise(x0) / model.config.scale)[0].numpy()
+    return out
