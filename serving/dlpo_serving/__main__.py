@@ -17,10 +17,12 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=defaults.port, help="0 lets the system choose")
     parser.add_argument("--voice", default=defaults.voice, help="a name or the path of a bundle")
     parser.add_argument("--max-streams", type=int, default=defaults.max_streams)
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning"))
+    arguments = vars(parser.parse_args())
+    level = arguments.pop("log_level").upper()
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
-        serve(**vars(arguments))
+        serve(**arguments)
     except DlpoError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

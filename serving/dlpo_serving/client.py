@@ -117,19 +117,24 @@ class SpeechClient:
             InputError: the server refuses a field of the request, or has no such voice.
             EngineError: the server can't be reached, is full or failed.
         """
-        message = speech_pb2.StreamSynthesizeRequest(
-            text=request.text,
-            config=speech_pb2.SynthesisConfig(
-                voice=voice,
-                speed=request.speed,
-                pitch_semitones=request.pitch_semitones,
-                seed=request.seed,
-                steps=request.steps or 0,
-                dictionary=request.dictionary,
-                encoding=speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32,
-            ),
-        )
+        message = _request_message(request, voice)
         return SpeechStream(self._address, self._speech.StreamSynthesize(message))
+
+
+def _request_message(request: SpeechRequest, voice: str) -> speech_pb2.StreamSynthesizeRequest:
+    try:
+        config = speech_pb2.SynthesisConfig(
+            voice=voice,
+            speed=request.speed,
+            pitch_semitones=request.pitch_semitones,
+            seed=request.seed,
+            steps=request.steps or 0,
+            dictionary=request.dictionary,
+            encoding=speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32,
+        )
+        return speech_pb2.StreamSynthesizeRequest(text=request.text, config=config)
+    except ValueError as error:  # a lone surrogate, or a number that a field can't hold
+        raise InputError(f"the request can't be sent: {error}") from error
 
 
 def _error_of(address: str, error: grpc.RpcError) -> InputError | EngineError:

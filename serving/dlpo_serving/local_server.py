@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -27,26 +28,27 @@ class LocalServer:
 
 
 @contextmanager
-def local_server(voice: str, *options: str) -> Iterator[LocalServer]:
-    """Run `python -m dlpo_serving` until the block ends.
+def local_server(voice: str | os.PathLike[str], *options: str) -> Iterator[LocalServer]:
+    """Run `python -m dlpo_serving` until the block ends; its warnings go to standard error.
 
     Args:
         voice: a name or the path of a bundle.
         options: further options of the server.
 
     Raises:
-        EngineError: it ended before it was SERVING; the message has what it wrote.
+        EngineError: it ended before it was SERVING; standard error has its reason.
     """
-    command = [sys.executable, "-m", "dlpo_serving", "--port", "0", "--voice", voice, *options]
+    command = [sys.executable, "-m", "dlpo_serving", "--port", "0", "--log-level", "warning"]
+    command += ["--voice", os.fspath(voice), *options]
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stdout is not None
+            assert process.stdout is not None  # it is a pipe
             line = process.stdout.readline()
             start_s = time.perf_counter() - start
             match = _SERVING.match(line)
             if not match:
-                raise EngineError(f"the server did not start: {' '.join(command)} wrote {line!r}")
+                raise EngineError("the server did not start; see its message above")
             yield LocalServer(match[1], start_s, process)
         finally:
             process.terminate()

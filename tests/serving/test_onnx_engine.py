@@ -1,0 +1,95 @@
+"""The onnxruntime engine on a tiny bundle: the same audio however it is cut, and clear errors."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlpo.bundle import Bundle, write_bundle
+from dlpo.errors import BundleError, EngineError
+from dlpo_serving.onnx_engine import OnnxEngine
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices import open_voice
+
+TEXT = "Noise becomes speech, step by step. Is it not strange?"
+
+
+@pytest.fixture(scope="module")
+def speaker(tiny_bundle: Path) -> Synthesizer:
+    return open_voice(tiny_bundle)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("ladder", [(1,), (5, 9), (10, 20, 40, 64)])
+def test_chunked_audio_equals_offline_audio(
+    speaker: Synthesizer, steps: int, ladder: tuple[int, ...]
+) -> None:
+    request = SpeechRequest(TEXT, speed=0.5, seed=11, steps=steps)
+
+    chunks = [chunk.samples for chunk in speaker.stream(speaker.read(request), ladder)]
+
+    offline = speaker.speak(request)
+    assert len(chunks) > len(speaker.read(request).sentences)
+    assert np.abs(offline).max() > 1e-3
+    np.testing.assert_allclose(np.concatenate(chunks), offline, atol=1e-4 * np.abs(offline).max())
+
+
+def test_noise_and_prosody_reach_the_graphs(speaker: Synthesizer) -> None:
+    audio = speaker.speak(SpeechRequest(TEXT))
+
+    for other in (SpeechRequest(TEXT, seed=1), SpeechRequest(TEXT, pitch_semitones=3)):
+        assert np.abs(speaker.speak(other) - audio).max() > 1e-6
+
+
+def test_a_zipped_bundle_speaks_the_same(
+    speaker: Synthesizer, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    content = shutil.copytree(tiny_bundle, tmp_path / "content")
+    (content / "voice.json").unlink()
+    zipped = write_bundle(tmp_path / "tiny.dlpo", speaker.manifest, content)
+
+    audio = open_voice(zipped).speak(SpeechRequest(TEXT))
+
+    np.testing.assert_array_equal(audio, speaker.speak(SpeechRequest(TEXT)))
+
+
+def test_a_missing_bundle_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"voice\.json"):
+        open_voice(tmp_path)
+
+
+def test_a_flipped_byte_is_found_before_anything_is_loaded(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    damaged = shutil.copytree(tiny_bundle, tmp_path / "damaged")
+    graph = damaged / "frames.onnx"
+    content = bytearray(graph.read_bytes())
+    content[len(content) // 2] ^= 1
+    graph.write_bytes(content)
+
+    with pytest.raises(BundleError, match=r"frames\.onnx: sha256"):
+        open_voice(damaged)
+
+
+def test_a_graph_that_is_no_onnx_is_an_engine_error(
+    speaker: Synthesizer, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    content = shutil.copytree(tiny_bundle, tmp_path / "content")
+    (content / "voice.json").unlink()
+    (content / "frames.onnx").write_bytes(b"not a graph")
+    bundle = write_bundle(tmp_path / "broken", speaker.manifest, content)
+
+    with pytest.raises(EngineError, match=r"frames\.onnx: onnxruntime can't load it"):
+        OnnxEngine(Bundle.load(bundle))
+
+
+def test_a_run_that_fails_is_an_engine_error(tiny_bundle: Path) -> None:
+    engine = OnnxEngine(Bundle.load(tiny_bundle))
+    wrong = np.zeros((1, 3, 7), np.float32)
+
+    with pytest.raises(EngineError, match="denoiser_2: onnxruntime failed on"):
+        engine.denoise(2, wrong, wrong, wrong[None])
