@@ -1,4 +1,4 @@
-"""Commands that make a voice: prepare, train."""
+"""Commands that make a voice: prepare, train, export."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (prepare, train):
+    for command in (prepare, train, export):
         app.command()(command)
 
 
@@ -87,6 +87,40 @@ def train(
         typer.echo(f"stopped at update {trainer.update}; run the same command to go on", err=True)
         raise typer.Exit(128 + trainer.stop_signal)
     typer.echo(checkpoint)
+
+
+def export(
+    checkpoint: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Directory from `dlpo train`.")
+    ],
+    out: Annotated[Path, typer.Option(help="Bundle to write: a directory, or a .dlpo file.")],
+    steps: Annotated[
+        list[int], typer.Option(min=1, max=8, help="Reverse steps to offer; repeatable.")
+    ] = [1, 2, 4, 6],  # noqa: B006  typer shows it as the default
+    default_steps: Annotated[int, typer.Option(min=1, max=8, help="What speaks unasked.")] = 4,
+    schedule: Annotated[str, typer.Option(help="Name of the noise schedule.")] = "cosine",
+    eta: Annotated[float, typer.Option(min=0, max=1, help="0 = DDIM, 1 = ancestral.")] = 0.0,
+    voice: Annotated[str, typer.Option(help="Name of the voice.")] = "lj",
+    gain: Annotated[float, typer.Option(help="Loudness, a factor on the waveform.")] = 1.0,
+    half_weights: Annotated[
+        bool, typer.Option("--half/--full", help="Weights as float16; arithmetic stays float32.")
+    ] = True,
+) -> None:
+    """Turn a checkpoint into a bundle, and check that both say the same."""
+    from dlpo_export.pipeline import export_bundle
+
+    bundle = export_bundle(
+        checkpoint,
+        out,
+        steps,
+        default_steps,
+        schedule=schedule,
+        eta=eta,
+        voice=voice,
+        gain=gain,
+        half_weights=half_weights,
+    )
+    typer.echo(bundle)
 
 
 def _values(settings: Sequence[str]) -> dict[str, Any]:
