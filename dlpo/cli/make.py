@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from dlpo.cli.extras import needs
+
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
@@ -68,7 +70,9 @@ def train(
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from dlpo.config import LITE, TrainingConfig, from_dict
-    from dlpo.training.trainer import Trainer
+
+    with needs("train"):
+        from dlpo.training.trainer import Trainer
 
     trainer = Trainer(LITE, from_dict(TrainingConfig, _values(settings or [])), data, out, init)
     columns = (
@@ -107,7 +111,8 @@ def export(
     ] = True,
 ) -> None:
     """Turn a checkpoint into a bundle, and check that both say the same."""
-    from dlpo_export.pipeline import export_bundle
+    with needs("export"):
+        from dlpo_export.pipeline import export_bundle
 
     bundle = export_bundle(
         checkpoint,

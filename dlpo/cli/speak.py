@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dlpo.cli.extras import needs
 from dlpo.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def serve(
     max_streams: Annotated[int, typer.Option(min=1, help="Calls at a time; more are refused.")] = 8,
 ) -> None:
     """Stream speech over gRPC (dlpo.v1) until interrupted."""
-    from dlpo_serving.server import serve as run_server
+    with needs("serve"):
+        from dlpo_serving.server import serve as run_server
 
     run_server(host=host, port=port, voice=voice, max_streams=max_streams)
 

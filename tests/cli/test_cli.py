@@ -127,3 +127,24 @@ def test_unknown_voice_is_named_in_the_message(command: tuple[str, ...]) -> None
 
     assert result.exit_code == 1
     assert "hal9000" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("package", "command", "extra"),
+    [
+        ("grpc", ("serve", "--port", "0"), "serve"),
+        ("torch", ("train", "lite", "--data", ".", "--out", "run"), "train"),
+        ("torch", ("export", ".", "--out", "bundle"), "export"),
+    ],
+)
+def test_absent_package_is_named_with_its_extra(
+    package: str, command: tuple[str, ...], extra: str, tmp_path: Path
+) -> None:
+    code = f"import sys; sys.modules[{package!r}] = None; from dlpo.cli import app; app()"
+
+    result = subprocess.run(
+        [sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert result.returncode == 1
+    assert result.stderr == f"dlpo: {package} is not installed; run: pip install 'dlpo[{extra}]'\n"
