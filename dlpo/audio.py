@@ -100,13 +100,22 @@ def harmonic_source(f0: NDArray[np.float32], phase: NDArray[np.float64] | None =
     hertz, voiced = sample_f0(f0)
     if phase is None:
         phase = 2 * np.pi / SAMPLE_RATE * np.cumsum(hertz)
+    return pulse_train(hertz, voiced, phase)
+
+
+def pulse_train(
+    hertz: NDArray[np.float64], voiced: NDArray[np.bool_], phase: NDArray[np.float64]
+) -> Waveform:
+    """The harmonics of `harmonic_source` from F0 and phase of each sample, all (T,)."""
     out = np.zeros(len(hertz), np.float32)
     harmonics = np.minimum(SOURCE_CEILING // hertz[voiced], MAX_HARMONICS)
     half = np.mod(phase[voiced], 2 * np.pi) / 2
     at_pulse = np.abs(np.sin(half)) < 1e-4
     half[at_pulse] = 1e-4
     # sum_{k=1..K} cos(k 2h) = sin(K h) cos((K + 1) h) / sin(h)
-    out[voiced] = SOURCE_GAIN * np.sin(harmonics * half) * np.cos((harmonics + 1) * half) / np.sin(half)
+    out[voiced] = (
+        SOURCE_GAIN * np.sin(harmonics * half) * np.cos((harmonics + 1) * half) / np.sin(half)
+    )
     return out
 
 
@@ -115,7 +124,9 @@ def to_pcm16(waveform: Waveform) -> NDArray[np.int16]:
     return np.round(np.clip(waveform, -1, 1) * 32767).astype(np.int16)
 
 
-def write_wav(target: Path | BinaryIO, waveform: Waveform, sample_rate_hz: int = SAMPLE_RATE) -> None:
+def write_wav(
+    target: Path | BinaryIO, waveform: Waveform, sample_rate_hz: int = SAMPLE_RATE
+) -> None:
     """Write mono 16-bit WAV.
 
     Raises:

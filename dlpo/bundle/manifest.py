@@ -111,6 +111,8 @@ class Manifest:
     checkpoint: CheckpointInfo
     gain: float = 1.0
     """Factor on the waveform before it leaves the host."""
+    frames_context: int | None = None
+    """Frames each side that the frames graph sees; None: the whole sentence."""
     prosody: ProsodyInfo = ProsodyInfo()
     uses_source: bool = True
     """False: the denoiser ignores its source input."""

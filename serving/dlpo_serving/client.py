@@ -66,7 +66,7 @@ class SpeechClient:
         """`address` is host:port."""
         self._address = address
         self._channel = grpc.insecure_channel(address)
-        self._speech = speech_pb2_grpc.SpeechServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._speech = speech_pb2_grpc.SpeechServiceStub(self._channel)
 
     def __enter__(self) -> Self:
         return self

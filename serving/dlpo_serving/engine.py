@@ -28,7 +28,7 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frames:
-    """What the denoiser needs to know about the frames of one sentence."""
+    """What the denoiser needs to know about some frames of one sentence."""
 
     conditioning: Floats
     """(1, C, F)"""
@@ -51,8 +51,10 @@ class Engine(Protocol):
         """(1, P) symbol ids -> encoding."""
         ...
 
-    def frames(self, encoding: Encoding, frame_counts: Ids, pitch_semitones: float) -> Frames:
-        """The encoding and (P,) whole frames that each symbol lasts -> F = their sum frames."""
+    def frames(
+        self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float
+    ) -> Frames:
+        """Frames `start` to `stop` of a sentence; (P,) `counts` are the frames of each symbol."""
         ...
 
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:

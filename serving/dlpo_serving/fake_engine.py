@@ -1,6 +1,6 @@
 """An engine of a few numpy lines, for tests: it makes no speech, but it depends on everything.
 
-Each sample depends on phonemes, pitch, source, noise and on `CONTEXT` frames a step each side, so
+Each sample depends on phonemes, pitch, source, noise and on frames of context each side, so
 that a wrong window, offset or seed changes the audio.
 """
 
@@ -20,6 +20,7 @@ from dlpo_serving.engine import Encoding, Floats, Frames, Ids
 
 HOP_LENGTH = 300  # samples
 CONTEXT = 2  # frames that one step sees each side
+FRAMES_CONTEXT = 3  # frames that the frames graph sees each side
 STEPS = (1, 3)
 PHONEME_FRAMES, PAUSE_FRAMES = 5.3, 7.1  # not whole, so that rounding matters
 
@@ -41,6 +42,7 @@ def fake_manifest(voice: str = "fake") -> Manifest:
         noise_schedule=ScheduleInfo("fake"),
         steps=STEPS[-1],
         context_frames_per_step=CONTEXT,
+        frames_context=FRAMES_CONTEXT,
         graphs=graphs,
         licence="Apache-2.0",
         corpus="none",
@@ -66,9 +68,14 @@ class FakeEngine:
         ranges = np.ones_like(durations)
         return Encoding(*(x[None].astype(np.float32) for x in (hidden, durations, ranges)))
 
-    def frames(self, encoding: Encoding, frame_counts: Ids, pitch_semitones: float) -> Frames:
+    def frames(
+        self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float
+    ) -> Frames:
         self.calls.append("frames")
-        conditioning = np.repeat(encoding.hidden, frame_counts, axis=2)
+        hidden = np.repeat(encoding.hidden, counts, axis=2)[:, :, start:stop]
+        padded = np.pad(hidden, ((0, 0), (0, 0), (FRAMES_CONTEXT, FRAMES_CONTEXT)))
+        around = [padded[:, :, k : k + stop - start] for k in range(2 * FRAMES_CONTEXT + 1)]
+        conditioning = np.mean(around, axis=0)
         f0 = 120 * 2 ** (pitch_semitones / 12) * (conditioning[:, 0] > 0)
         return Frames(conditioning, f0.astype(np.float32))
 

@@ -37,15 +37,16 @@ class OnnxEngine:
         hidden, durations, ranges = self._run("encoder", {"phonemes": phonemes})
         return Encoding(hidden, durations, ranges)
 
-    def frames(self, encoding: Encoding, frame_counts: Ids, pitch_semitones: float) -> Frames:
-        positions = np.arange(frame_counts.sum(), dtype=np.float32) + np.float32(0.5)
+    def frames(
+        self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float
+    ) -> Frames:
         conditioning, f0 = self._run(
             "frames",
             {
                 "hidden": encoding.hidden,
-                "durations": frame_counts[None].astype(np.float32),
+                "durations": counts[None].astype(np.float32),
                 "ranges": encoding.ranges,
-                "positions": positions,
+                "positions": np.arange(start, stop, dtype=np.float32) + np.float32(0.5),
                 "pitch": np.array([pitch_semitones], np.float32),
             },
         )

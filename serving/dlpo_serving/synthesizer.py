@@ -1,8 +1,8 @@
 """From text to audio, chunk by chunk, with numpy around the graphs of a voice.
 
-Each sentence is encoded once, when its turn comes. Its noise and its source are made for the whole
-sentence and each chunk is denoised within enough context, so that the audio does not depend on how
-it is cut: chunks joined equal the sentence made at once.
+Each sentence is encoded once, when its turn comes. Noise and source belong to the sentence and each
+chunk is denoised within enough context, so that the audio does not depend on how it is cut: chunks
+joined equal the sentence made at once.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlpo.audio import Waveform, harmonic_source
+from dlpo.audio import Waveform
 from dlpo.bundle import Manifest
-from dlpo.errors import BundleError, EngineError, InputError, TextError
+from dlpo.errors import BundleError, InputError, TextError
 from dlpo.text import Sentence, TextFrontEnd
 from dlpo.text.symbols import SYMBOLS
 from dlpo_serving.chunks import OFFLINE_LADDER, STREAM_LADDER, cut, sizes_of
-from dlpo_serving.engine import Engine, Floats, Ids
+from dlpo_serving.denoiser_input import DenoiserInput
+from dlpo_serving.engine import Engine
 from dlpo_serving.request import RequestError, SpeechRequest, Violation, check_request
 
 SENTENCE_PAUSE_S = 0.2  # between sentences at speed 1, beside the pause that the last mark makes
-MAX_SYMBOL_FRAMES = 1000  # 14 s; a longer symbol is a broken model
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +51,6 @@ class SpeechChunk:
     """place of the first sample in the whole audio"""
     sentence: int
     """index of the sentence; the pause after it belongs to it"""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _DenoiserInput:
-    """All that the denoiser needs for one sentence; windows of it are cut along F."""
-
-    conditioning: Floats  # (1, C, F)
-    source: Floats  # (1, F, hop_length)
-    noise: Floats  # (K, 1, F, hop_length)
-
-    @property
-    def frames(self) -> int:
-        return int(self.source.shape[1])
 
 
 class Synthesizer:
@@ -119,19 +106,17 @@ class Synthesizer:
         pause = np.zeros(round(pause_s * manifest.sample_rate_hz), np.float32)
         sizes = sizes_of(ladder)
         offset = 0
-        for index in range(len(utterance.sentences)):
-            sentence = self._prepare(utterance, index)
-            for chunk in cut(sentence.frames, context, sizes):
-                window = slice(chunk.window_start, chunk.window_stop)
+        for index, sentence in enumerate(utterance.sentences):
+            ids = np.array(sentence.symbol_ids(), np.int64)
+            inputs = DenoiserInput(self._engine, ids, utterance.request, utterance.steps, index)
+            for chunk in cut(inputs.frames, context, sizes):
+                window = inputs.window(chunk.window_start, chunk.window_stop)
                 denoised = self._engine.denoise(
-                    utterance.steps,
-                    sentence.conditioning[:, :, window],
-                    sentence.source[:, window],
-                    sentence.noise[:, :, window],
+                    utterance.steps, window.conditioning, window.source, window.noise
                 )
-                new = slice(chunk.start - window.start, chunk.stop - window.start)
+                new = slice(chunk.start - chunk.window_start, chunk.stop - chunk.window_start)
                 samples = np.clip(manifest.gain * denoised[0, new].ravel(), -1, 1)
-                if chunk.stop == sentence.frames and index + 1 < len(utterance.sentences):
+                if chunk.stop == inputs.frames and index + 1 < len(utterance.sentences):
                     samples = np.concatenate([samples, pause])
                 yield SpeechChunk(samples, offset, index)
                 offset += len(samples)
@@ -145,49 +130,3 @@ class Synthesizer:
         """
         chunks = self.stream(self.read(request), OFFLINE_LADDER)
         return np.concatenate([chunk.samples for chunk in chunks])
-
-    def _prepare(self, utterance: Utterance, index: int) -> _DenoiserInput:
-        request, manifest = utterance.request, self.manifest
-        ids = np.array([utterance.sentences[index].symbol_ids()])  # (1, P)
-        encoding = self._engine.encode(ids)
-        counts = whole_frames(encoding.durations[0], request.speed)
-        frames = self._engine.frames(encoding, counts, request.pitch_semitones)
-        shape = (int(counts.sum()), manifest.hop_length)
-        source = np.zeros(shape, np.float32)
-        if manifest.uses_source and manifest.source.harmonics:
-            source = manifest.source.amplitude * harmonic_source(frames.f0[0]).reshape(shape)
-        generator = np.random.default_rng([request.seed, index])
-        planes = noise_planes(manifest, utterance.steps)
-        noise = generator.standard_normal((planes, 1, *shape), np.float32)
-        return _DenoiserInput(frames.conditioning, source[None], noise)
-
-
-def whole_frames(durations: Floats, speed: float) -> Ids:
-    """Durations as predicted -> whole frames that each symbol lasts, at least one in all.
-
-    The ends are rounded, not the durations, so that errors don't add up.
-
-    Args:
-        durations: (P,) frames.
-        speed: factor of the pace.
-
-    Returns:
-        (P,) int64, not negative.
-
-    Raises:
-        EngineError: a duration is negative, not finite or absurdly long.
-    """
-    if not bool(np.all((durations >= 0) & (durations <= MAX_SYMBOL_FRAMES))):
-        raise EngineError(
-            f"the encoder predicts durations from {durations.min()} to {durations.max()} frames;"
-            f" expected 0 to {MAX_SYMBOL_FRAMES}: the voice is broken, export it again"
-        )
-    ends = np.rint(np.cumsum(durations, dtype=np.float64) / speed).astype(np.int64)
-    ends[-1] = max(ends[-1], 1)
-    return np.diff(ends, prepend=0)
-
-
-def noise_planes(manifest: Manifest, steps: int) -> int:
-    """K, how many draws of noise the denoiser of `steps` steps reads: 1 where eta is 0."""
-    inputs = {tensor.name: tensor for tensor in manifest.graphs[f"denoiser_{steps}"].inputs}
-    return int(inputs["noise"].shape[0])

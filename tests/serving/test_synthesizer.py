@@ -10,9 +10,10 @@ import pytest
 
 from dlpo.errors import BundleError, EngineError
 from dlpo.text import TextFrontEnd
-from dlpo_serving.fake_engine import FakeEngine
+from dlpo_serving.denoiser_input import FIRST_BLOCK, whole_frames
+from dlpo_serving.fake_engine import FRAMES_CONTEXT, FakeEngine
 from dlpo_serving.request import RequestError, SpeechRequest
-from dlpo_serving.synthesizer import SENTENCE_PAUSE_S, Synthesizer, whole_frames
+from dlpo_serving.synthesizer import SENTENCE_PAUSE_S, Synthesizer
 
 TEXT = "Noise becomes speech, step by step. Is it not strange? It is number 23!"
 
@@ -199,3 +200,32 @@ def test_frames_never_vanish_altogether() -> None:
 def test_broken_durations_are_an_engine_error(duration: float) -> None:
     with pytest.raises(EngineError, match="the voice is broken"):
         whole_frames(np.array([1.0, duration], np.float32), speed=1)
+
+
+def test_frames_are_computed_only_as_far_as_the_first_chunk_needs(front_end: TextFrontEnd) -> None:
+    asked: list[tuple[int, int]] = []
+
+    class Watched(FakeEngine):
+        def frames(self, encoding, counts, start, stop, pitch_semitones):  # type: ignore[no-untyped-def]
+            asked.append((start, stop))
+            return super().frames(encoding, counts, start, stop, pitch_semitones)
+
+    synthesizer = Synthesizer(Watched(), front_end)
+    chunks = synthesizer.stream(synthesizer.read(SpeechRequest("A long sentence " * 10)))
+
+    next(chunks)
+    assert asked == [(0, FIRST_BLOCK + FRAMES_CONTEXT)]
+    list(chunks)
+    assert asked[1][0] == FIRST_BLOCK - FRAMES_CONTEXT
+
+
+def test_a_voice_that_does_not_tell_its_context_is_given_whole_sentences(
+    front_end: TextFrontEnd,
+) -> None:
+    engine = FakeEngine()
+    engine.manifest = replace(engine.manifest, frames_context=None)
+    synthesizer = Synthesizer(engine, front_end)
+
+    synthesizer.speak(SpeechRequest("A long sentence " * 30))
+
+    assert engine.calls.count("frames") == engine.calls.count("encoder")

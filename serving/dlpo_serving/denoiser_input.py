@@ -1,0 +1,140 @@
+"""What the denoiser reads for one sentence, made only as far as it is needed.
+
+First audio must not wait for the end of a long sentence. The frames graph runs on blocks with
+context on both sides; the blocks are fixed, so that the same sentence gives the same bits however
+its audio is cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dlpo.errors import EngineError
+from dlpo_serving.engine import Engine, Floats, Ids
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.source import LOOKAHEAD, HarmonicSource
+
+FIRST_BLOCK = 48  # frames; what the first chunk of a stream needs, context included
+NEXT_BLOCKS = 256  # frames; 3.5 s
+MAX_SYMBOL_FRAMES = 1000  # 14 s; a longer symbol is a broken model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """Inputs of the denoiser for some frames of a sentence."""
+
+    conditioning: Floats
+    """(1, C, F)"""
+    source: Floats
+    """(1, F, hop_length)"""
+    noise: Floats
+    """(K, 1, F, hop_length)"""
+
+
+class DenoiserInput:
+    """One sentence, encoded; windows of it have to be asked for in order."""
+
+    def __init__(
+        self, engine: Engine, phonemes: Ids, request: SpeechRequest, steps: int, index: int
+    ) -> None:
+        """Encode the sentence.
+
+        Args:
+            phonemes: (P,) symbol ids.
+            steps: reverse steps, N.
+            index: of the sentence in its text; with the seed it keys the noise.
+
+        Raises:
+            EngineError: the run-time failed, or predicts durations that can't be.
+        """
+        manifest = engine.manifest
+        self._engine = engine
+        self._pitch_semitones = request.pitch_semitones
+        self._encoding = engine.encode(phonemes[None])
+        self._counts = whole_frames(self._encoding.durations[0], request.speed)
+        self.frames = int(self._counts.sum())
+        """length of the sentence"""
+        self._generator = np.random.default_rng([request.seed, index])
+        self._harmonics = HarmonicSource(manifest.hop_length, manifest.sample_rate_hz)
+        self._known = 0  # frames that have conditioning and F0
+        self._made = 0  # frames that have source and noise
+        self._conditioning = np.empty((1, 0, self.frames), np.float32)
+        self._f0 = np.zeros(self.frames, np.float32)
+        self._source = np.zeros((1, self.frames, manifest.hop_length), np.float32)
+        planes = noise_planes(engine, steps)
+        self._noise = np.empty((planes, 1, self.frames, manifest.hop_length), np.float32)
+
+    def window(self, start: int, stop: int) -> Window:
+        """Frames `start` to `stop`."""
+        while self._known < min(stop + LOOKAHEAD, self.frames):
+            self._compute_block()
+        if stop > self._made:
+            self._make_source_and_noise(stop)
+        return Window(
+            self._conditioning[:, :, start:stop],
+            self._source[:, start:stop],
+            self._noise[:, :, start:stop],
+        )
+
+    def _compute_block(self) -> None:
+        context = self._engine.manifest.frames_context
+        size = FIRST_BLOCK if self._known == 0 else NEXT_BLOCKS
+        if context is None:  # the graph may look at the whole sentence
+            size = context = self.frames
+        start, stop = self._known, min(self._known + size, self.frames)
+        first, last = max(0, start - context), min(stop + context, self.frames)
+        block = self._engine.frames(
+            self._encoding, self._counts, first, last, self._pitch_semitones
+        )
+        if start == 0:
+            shape = (1, block.conditioning.shape[1], self.frames)
+            self._conditioning = np.empty(shape, np.float32)
+        new = slice(start - first, stop - first)
+        self._conditioning[:, :, start:stop] = block.conditioning[:, :, new]
+        self._f0[start:stop] = block.f0[0, new]
+        self._known = stop
+
+    def _make_source_and_noise(self, stop: int) -> None:
+        manifest = self._engine.manifest
+        new = slice(self._made, stop)
+        frames, planes = stop - self._made, len(self._noise)
+        if manifest.uses_source and manifest.source.harmonics:
+            source = self._harmonics.extend(self._f0[: self._known], stop)
+            self._source[0, new] = manifest.source.amplitude * source.reshape(frames, -1)
+        # Drawn frame by frame, so that drawing on is the same as drawing all at once.
+        draw = self._generator.standard_normal((frames, planes, manifest.hop_length), np.float32)
+        self._noise[:, 0, new] = draw.swapaxes(0, 1)
+        self._made = stop
+
+
+def whole_frames(durations: Floats, speed: float) -> Ids:
+    """Durations as predicted -> whole frames that each symbol lasts, at least one in all.
+
+    The ends are rounded, not the durations, so that errors don't add up.
+
+    Args:
+        durations: (P,) frames.
+        speed: factor of the pace.
+
+    Returns:
+        (P,) int64, not negative.
+
+    Raises:
+        EngineError: a duration is negative, not finite or absurdly long.
+    """
+    if not bool(np.all((durations >= 0) & (durations <= MAX_SYMBOL_FRAMES))):
+        raise EngineError(
+            f"the encoder predicts durations from {durations.min()} to {durations.max()} frames;"
+            f" expected 0 to {MAX_SYMBOL_FRAMES}: the voice is broken, export it again"
+        )
+    ends = np.rint(np.cumsum(durations, dtype=np.float64) / speed).astype(np.int64)
+    ends[-1] = max(ends[-1], 1)
+    return np.diff(ends, prepend=0)
+
+
+def noise_planes(engine: Engine, steps: int) -> int:
+    """K, how many draws of noise the denoiser of `steps` steps reads: 1 where eta is 0."""
+    inputs = engine.manifest.graphs[f"denoiser_{steps}"].inputs
+    return next(int(tensor.shape[0]) for tensor in inputs if tensor.name == "noise")
