@@ -235,9 +235,9 @@ class TrainingConfig:
     updates: int = 40_000
     """Optimiser steps of the whole run; the learning rate's decay ends there."""
     acoustic_updates: int = 3_000
-    """The first of them: these teach everything before the denoiser (durations, prosody, mel) and
-    nothing else; the rest teach the denoiser and nothing else. The first part over-fits 37 minutes
-    of speech long before the second has learnt to speak."""
+    """The first of them, which teach everything before the denoiser (durations, prosody, mel) and
+    nothing else; the rest teach the denoiser and nothing else. What is before it over-fits 37
+    minutes of speech long before the denoiser has learnt to speak."""
     batch: int = 16
     """Windows an update, on each process."""
     acoustic_window: int = 128
@@ -246,6 +246,10 @@ class TrainingConfig:
     """Further sentences an update that only teach durations, in the first part; 0 for none."""
     window: int = 48
     """Frames of a window that the denoiser sees."""
+    adversarial_updates: int = 0
+    """The last updates, in which the denoiser must also pass for a recording with an adversary."""
+    adversarial_rate: float = 2e-4
+    """Learning rate of both in that last part."""
     learning_rate: float = 8e-4
     warmup: int = 300
     """Updates over which the learning rate rises from 0."""
@@ -275,6 +279,11 @@ class TrainingConfig:
                 raise ConfigError(
                     f"TrainingConfig.{name} is {getattr(self, name)}; expected 1 or more"
                 )
+        if self.acoustic_updates + self.adversarial_updates > self.updates:
+            raise ConfigError(
+                f"TrainingConfig: {self.acoustic_updates} acoustic and {self.adversarial_updates}"
+                f" adversarial updates don't fit into {self.updates}; raise updates"
+            )
         if not 0 < self.learning_rate < 1:
             raise ConfigError(
                 f"TrainingConfig.learning_rate is {self.learning_rate}; expected 0 < rate < 1"
@@ -284,10 +293,12 @@ class TrainingConfig:
 
     def rate(self, update: int) -> float:
         """The learning rate of update `update` (0 is the first); each part rises and falls."""
-        first, end = 0, self.acoustic_updates
-        if update >= self.acoustic_updates:
-            first, end = self.acoustic_updates, self.updates
+        adversarial = self.updates - self.adversarial_updates
+        bounds = (0, self.acoustic_updates, adversarial, self.updates)
+        part = (update >= self.acoustic_updates) + (update >= adversarial)
+        first, end = bounds[part], bounds[part + 1]
+        peak = self.adversarial_rate if part == 2 else self.learning_rate
         done = (update - first) / max(1, end - first)
         fall = 1.0 if done < self.decay_from else (1 - done) / (1 - self.decay_from)
         rise = min(1.0, (update - first + 1) / max(1, self.warmup))
-        return self.learning_rate * rise * max(0.03, fall)
+        return peak * rise * max(0.03, fall)

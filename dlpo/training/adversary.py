@@ -19,6 +19,7 @@ from torch.nn import functional
 
 RESOLUTIONS = ((1024, 256, 256), (512, 128, 192), (256, 64, 128))  # window, hop, channels
 SLOPE = 0.2
+DECEPTION_WEIGHT, FEATURE_WEIGHT = 0.2, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,11 @@ class SpectrogramDiscriminator(nn.Module):
             x = functional.leaky_relu(layer(x), SLOPE)
         features.append(x)
         return Opinion(self.out(x).float(), features)
+
+
+def heard(waveforms: Tensor) -> Tensor:
+    """(B, T) -> (B / 2, T): the rows that the adversary is played; it costs as much as the rest."""
+    return waveforms[::2]
 
 
 class Adversary(nn.Module):

@@ -13,25 +13,49 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
+from dlpo.audio import SAMPLE_RATE, log_mel
 from dlpo.checkpoint import Provenance, current_commit, load_checkpoint, save_checkpoint
 from dlpo.config import LiteConfig, TrainingConfig, to_dict
 from dlpo.data.dataset import Dataset
 from dlpo.errors import TrainingError
 from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2
+from dlpo.noise_schedule import named_schedule
 from dlpo.training.acoustics import Acoustics, FrozenAcoustics
+from dlpo.training.adversary import (
+    DECEPTION_WEIGHT,
+    FEATURE_WEIGHT,
+    Adversary,
+    adversary_loss,
+    deception_loss,
+    feature_loss,
+    heard,
+)
 from dlpo.training.batches import Batches, Sentences, Windows
-from dlpo.training.losses import acoustic_losses, denoise_windows, denoiser_losses
+from dlpo.training.losses import Denoised, acoustic_losses, denoise_windows, denoiser_losses
+from dlpo.training.synthesis import speak
 
 log = logging.getLogger(__name__)
 Report = Callable[[int, dict[str, float]], None]
 VALIDATION_WINDOWS = 32
+SAMPLE_STEPS = 4  # reverse steps of the utterance that TensorBoard plays
+
+
+def warm_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """An exponential average for `AveragedModel` that forgets its random start quickly."""
+
+    def update(averaged: Any, current: Any, count: Any) -> None:
+        taken = int(count)
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + taken) / (10 + taken)))
+
+    return update
 
 
 class TrainingStep(torch.nn.Module):
@@ -46,11 +70,12 @@ class TrainingStep(torch.nn.Module):
         windows: Windows,
         told: Sentences | Acoustics | None,
         generator: torch.Generator,
-    ) -> dict[str, Tensor]:
+    ) -> tuple[dict[str, Tensor], Denoised | None]:
         """Losses of the denoiser if `told` is the frozen acoustics, else of what is before it."""
-        if isinstance(told, Acoustics):
-            return denoiser_losses(denoise_windows(self.model, windows, told, generator))
-        return acoustic_losses(self.model, windows, told, generator)
+        if not isinstance(told, Acoustics):
+            return acoustic_losses(self.model, windows, told, generator), None
+        denoised = denoise_windows(self.model, windows, told, generator)
+        return denoiser_losses(denoised), denoised
 
 
 class Trainer:
@@ -98,10 +123,18 @@ class Trainer:
         self.batches = Batches(self.dataset, "train", seed, rank)
         self.held_out = Batches(self.dataset, "validation", seed)
         self.averaged = AveragedModel(
-            model, multi_avg_fn=get_ema_multi_avg_fn(training.ema_decay), use_buffers=True
+            model, multi_avg_fn=warm_average(training.ema_decay), use_buffers=True
         ).to(self.accelerator.device)
         self.model = model
-        self.step, self.optimizer = self.accelerator.prepare(TrainingStep(model), optimizer)
+        adversary = Adversary()
+        self.step, self.optimizer, self.adversary, self.adversary_optimizer = (
+            self.accelerator.prepare(
+                TrainingStep(model),
+                optimizer,
+                adversary,
+                torch.optim.AdamW(adversary.parameters(), training.adversarial_rate, (0.8, 0.99)),
+            )
+        )
         self.told = FrozenAcoustics(model, self.batches)
         self.update = 0
         self.stop_signal: int | None = None
@@ -183,6 +216,7 @@ class Trainer:
                     self._log(writer, "train", figures | {"seconds_per_update": pace})
                 if self.update % self.training.validate_every == 0 and self.held_out.recorded:
                     self._log(writer, "validation", self._validate())
+                    self._log_sample(writer)
                 if self.update % self.training.save_every == 0:
                     self.save()
             self.save()
@@ -208,23 +242,55 @@ class Trainer:
             self.model.freeze_acoustics()
             windows = self.batches.windows(update, training.batch, training.window)
             told = self.told.of(windows.to(device))
-        for group in self.optimizer.param_groups:
+        for group in (*self.optimizer.param_groups, *self.adversary_optimizer.param_groups):
             group["lr"] = training.rate(update)
         key = (training.seed * 1_000_003 + update) * 64 + self.accelerator.process_index
         torch.manual_seed(key)  # dropout
         generator = torch.Generator().manual_seed(key)
         with self.accelerator.autocast():
-            terms = self.step(windows.to(device), told, generator)
+            terms, denoised = self.step(windows.to(device), told, generator)
+            contested = denoised is not None and self._is_adversarial()
+            if contested:
+                terms |= self._deceive(denoised)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
             self._fail(windows, terms)
-        self.optimizer.zero_grad()
-        self.accelerator.backward(loss)
-        norm = self.accelerator.clip_grad_norm_(self.step.parameters(), training.gradient_clip)
-        self.optimizer.step()
+        figures = {name: value.item() for name, value in terms.items()} | {"loss": loss.item()}
+        figures["gradient_norm"] = self._descend(self.optimizer, self.step, loss)
         self.averaged.update_parameters(self.model)
-        figures = {name: value.item() for name, value in terms.items()}
-        return figures | {"loss": loss.item(), "gradient_norm": float(norm)}
+        if contested:
+            figures["adversary"] = self._teach_adversary(denoised)
+        return figures
+
+    def _is_adversarial(self) -> bool:
+        return self.update >= self.training.updates - self.training.adversarial_updates
+
+    def _descend(self, optimizer: Any, module: torch.nn.Module, loss: Tensor) -> float:
+        """One step of an optimiser; returns the gradient's norm before clipping."""
+        optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        norm = self.accelerator.clip_grad_norm_(module.parameters(), self.training.gradient_clip)
+        optimizer.step()
+        return float(norm)
+
+    def _deceive(self, denoised: Denoised) -> dict[str, Tensor]:
+        """What the denoiser loses for not passing as a recording."""
+        adversary = self.accelerator.unwrap_model(self.adversary).requires_grad_(False)
+        with torch.no_grad():
+            recorded = adversary(heard(denoised.clean))
+        made = adversary(heard(denoised.x0))
+        adversary.requires_grad_(True)
+        return {
+            "deception": DECEPTION_WEIGHT * deception_loss(made),
+            "features": FEATURE_WEIGHT * feature_loss(recorded, made),
+        }
+
+    def _teach_adversary(self, denoised: Denoised) -> float:
+        with self.accelerator.autocast():
+            recorded = self.adversary(heard(denoised.clean))
+            loss = adversary_loss(recorded, self.adversary(heard(denoised.x0.detach())))
+        self._descend(self.adversary_optimizer, self.adversary, loss)
+        return loss.item()
 
     def _fail(self, windows: Windows, terms: dict[str, Tensor]) -> None:
         """Save the batch that gave no finite loss, and stop."""
@@ -270,3 +336,16 @@ class Trainer:
         rounded = {name: round(value, 5) for name, value in figures.items()}
         with (self.out / "log.jsonl").open("a") as file:
             file.write(json.dumps(line | rounded) + "\n")
+
+    def _log_sample(self, writer: Any) -> None:
+        """Speak one validation text with the averaged weights, to hear and see in TensorBoard."""
+        if writer is None or self.update <= self.training.acoustic_updates:
+            return
+        symbols, _ = self.dataset.timing(self.held_out.recorded[0])
+        model = self.averaged.module.eval()
+        waveform = speak(model, symbols, named_schedule("cosine", SAMPLE_STEPS))
+        peak = max(1.0, float(np.abs(waveform).max()))
+        writer.add_audio("sample", waveform / peak, self.update, SAMPLE_RATE)
+        mel = log_mel(waveform).T[::-1]
+        picture = (mel - mel.min()) / max(1e-3, float(np.ptp(mel)))
+        writer.add_image("sample", picture, self.update, dataformats="HW")

@@ -1,0 +1,82 @@
+"""A tiny voice with random weights, made once a session: it goes through every room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint directory of a `lite` of some thousand weights."""
+    import torch
+
+    from dlpo.checkpoint import Provenance, save_checkpoint
+    from dlpo.config import LiteConfig
+    from dlpo.model.build import build_model
+
+    config = LiteConfig(
+        hidden_channels=16,
+        encoder_blocks=1,
+        prosody_blocks=1,
+        mel_blocks=1,
+        conditioning_channels=16,
+        conditioning_blocks=1,
+        up_channels=(16, 8),
+        down_channels=(8, 8),
+        level_channels=8,
+    )
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("tiny") / "checkpoint"
+    weights = build_model(config).state_dict()
+    save_checkpoint(
+        path, weights, config, Provenance(updates=0, data_sha256="0" * 64, commit="test")
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_checkpoint: Path) -> Path:
+    """The directory of `tiny_checkpoint`'s bundle: 1 or 2 steps, 2 by default."""
+    from dlpo_export.pipeline import export_bundle
+
+    return export_bundle(tiny_checkpoint, tiny_checkpoint.parent / "bundle", (1, 2), 2)
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four clips of a humming voice in LJSpeech's layout, with `alignments.tsv`."""
+    import numpy as np
+
+    from dlpo.audio import SAMPLE_RATE, write_wav
+
+    root = tmp_path_factory.mktemp("corpus")
+    (root / "wavs").mkdir()
+    metadata, rows = [], ["id\tphonemes\tdurations_ms\twords"]
+    for number, clip in enumerate(("LJ001-0001", "LJ001-0002", "LJ002-0161", "LJ002-0181")):
+        seconds = np.arange(int(1.5 * SAMPLE_RATE)) / SAMPLE_RATE
+        phase = 2 * np.pi * (150 + 20 * number) * seconds
+        hum = sum(np.cos(k * phase) / k for k in range(1, 20))
+        loud = (seconds > 0.1) & (seconds < 1.3)
+        write_wav(root / "wavs" / f"{clip}.wav", (0.1 * hum * loud).astype(np.float32))
+        metadata.append(f"{clip}|Hum, hum.|Hum, hum.")
+        rows.append(
+            f"{clip}\tsil HH AH1 M sil HH AH1 M sil\t100 100 300 200 100 100 300 100 200"
+            "\thum:1-4 hum:5-8"
+        )
+    rows.append("LJ003-0001\tHH AH1 M sil\t100 300 200 100\thum:0-3")
+    metadata.append("LJ003-0001|Hum?|Hum?")
+    (root / "metadata.csv").write_text("\n".join(metadata) + "\n")
+    (root / "alignments.tsv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny_corpus`, prepared."""
+    from dlpo.data.ljspeech import prepare
+
+    out = tmp_path_factory.mktemp("dataset")
+    prepare(tiny_corpus, tiny_corpus / "alignments.tsv", out)
+    return out

@@ -1,0 +1,75 @@
+"""Features of signals whose features are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dlpo.audio import HOP_LENGTH, SAMPLE_RATE, harmonic_source
+from dlpo.data.features import locked_phase, log_energy, measure, track_f0
+from dlpo.errors import DataError
+
+FRAMES = 80
+TIME = np.arange(FRAMES * HOP_LENGTH) / SAMPLE_RATE
+
+
+def hum(hertz: float, angle: float) -> np.ndarray:
+    """A voice of ten harmonics whose fundamental is cos(2 pi f t + angle)."""
+    phase = 2 * np.pi * hertz * TIME + angle
+    tones = sum(np.cos(k * phase) / k for k in range(1, 11))
+    return (0.1 * tones).astype(np.float32)
+
+
+def test_f0_of_a_hum_is_its_pitch() -> None:
+    f0 = track_f0(hum(180, 0.0))
+    assert f0.shape == (FRAMES,)
+    assert f0[10:-10] == pytest.approx(180, abs=1)
+
+
+def test_noise_has_hardly_any_voiced_frames() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, len(TIME)).astype(np.float32)
+    assert np.mean(track_f0(noise) > 0) < 0.3
+
+
+@pytest.mark.parametrize("angle", [0.0, 1.0, 2.5, -2.0])
+def test_phase_is_locked_to_the_fundamental(angle: float) -> None:
+    waveform = hum(180, angle)
+    locked = locked_phase(waveform, np.full(FRAMES, 181.0, np.float32))
+    truth = 2 * np.pi * 180 * TIME + angle
+    middle = slice(2000, -2000)
+    error = np.angle(np.exp(1j * (locked - truth)))[middle]
+    assert np.abs(error).max() < 0.05
+
+
+def test_locked_source_has_its_pulses_where_the_voice_has_them() -> None:
+    waveform, f0 = hum(180, 1.0), np.full(FRAMES, 180.0, np.float32)
+    locked = harmonic_source(f0, locked_phase(waveform, f0))
+    free = harmonic_source(f0)
+    middle = slice(2000, -2000)
+    assert np.corrcoef(waveform[middle], locked[middle])[0, 1] > 0.3
+    assert abs(np.corrcoef(waveform[middle], free[middle])[0, 1]) < 0.3
+
+
+def test_energy_is_the_log_of_the_rms() -> None:
+    tone = (0.5 * np.sin(2 * np.pi * 1000 * TIME)).astype(np.float32)
+    assert log_energy(tone)[5:-5] == pytest.approx(np.log(0.5 / np.sqrt(2)), abs=0.02)
+
+
+def test_all_features_share_the_frame_grid() -> None:
+    features = measure(hum(150, 0.0))
+    assert features.f0.shape == features.energy.shape == (FRAMES,)
+    assert features.mel.shape == (FRAMES, 80)
+    assert features.phase.shape == (FRAMES * HOP_LENGTH,)
+
+
+@pytest.mark.parametrize(
+    ("waveform", "message"),
+    [
+        (np.zeros(0, np.float32), "0 samples"),
+        (np.zeros(301, np.float32), "301 samples"),
+        (np.full(300, np.nan, np.float32), "NaN"),
+    ],
+)
+def test_unusable_recordings_are_refused(waveform: np.ndarray, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        measure(waveform)

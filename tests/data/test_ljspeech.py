@@ -1,0 +1,182 @@
+"""`dlpo prepare`: what it keeps, what it leaves out and why, and that it can be interrupted."""
+
+from __future__ import annotations
+
+import shutil
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlpo.audio import SAMPLE_RATE, read_wav, write_wav
+from dlpo.data import ljspeech
+from dlpo.data.dataset import Dataset
+from dlpo.data.ljspeech import prepare, split_of
+from dlpo.errors import DataError, InputError
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "ljspeech"
+
+
+@pytest.fixture
+def corpus(tiny_corpus: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny corpus that a test may damage."""
+    return Path(shutil.copytree(tiny_corpus, tmp_path / "corpus"))
+
+
+def prepared(corpus: Path) -> Path:
+    """Where this corpus is prepared."""
+    return corpus.parent / "dataset"
+
+
+def test_every_clip_is_kept_with_its_split(tiny_dataset: Path) -> None:
+    dataset = Dataset(tiny_dataset)
+    assert {entry.id: entry.split for entry in dataset.entries} == {
+        "LJ001-0001": "train",
+        "LJ001-0002": "train",
+        "LJ002-0161": "test",
+        "LJ002-0181": "validation",
+        "LJ003-0001": "train",
+    }
+    assert len(dataset.split("train", with_audio=True)) == 2
+    assert [dataset.entries[i].id for i in dataset.split("train", with_audio=False)] == [
+        "LJ003-0001"
+    ]
+
+
+def test_a_clip_reads_back_as_it_was_recorded(tiny_corpus: Path, tiny_dataset: Path) -> None:
+    recorded, _ = read_wav(tiny_corpus / "wavs" / "LJ001-0002.wav")
+    utterance = Dataset(tiny_dataset)[1]
+    assert utterance.id == "LJ001-0002"
+    assert utterance.waveform == pytest.approx(recorded[: len(utterance.waveform)], abs=1e-4)
+    assert utterance.durations.sum() == pytest.approx(1.5)
+    voiced = utterance.features.f0[utterance.features.f0 > 0]
+    assert np.median(voiced) == pytest.approx(170, abs=2)
+
+
+def test_a_window_is_a_piece_of_the_whole(tiny_dataset: Path) -> None:
+    dataset = Dataset(tiny_dataset)
+    whole, piece = dataset[1], dataset.window(1, 20, 30)
+    assert np.array_equal(piece.waveform, whole.waveform[6000:15000])
+    assert np.array_equal(piece.features.mel, whole.features.mel[20:50])
+
+
+def rewrite(path: Path, samples: np.ndarray, rate: int = SAMPLE_RATE, channels: int = 1) -> None:
+    """Replace a clip by 16-bit samples of any rate and channels."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((samples * 32767).astype("<i2").tobytes())
+
+
+TONE = 0.3 * np.sin(np.arange(int(1.5 * SAMPLE_RATE)) / 20)
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "rate": (lambda path: rewrite(path, TONE, rate=16_000), "1 channels at 16000 Hz"),
+    "stereo": (lambda path: rewrite(path, np.repeat(TONE, 2), channels=2), "2 channels"),
+    "silence": (lambda path: rewrite(path, 0 * TONE), "silent"),
+    "short": (lambda path: rewrite(path, TONE[:100]), "100 samples"),
+    "length": (lambda path: rewrite(path, TONE[: SAMPLE_RATE // 2]), "alignment ends at 1.50 s"),
+    "bytes": (lambda path: path.write_bytes(b"not audio"), "can't be decoded"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_an_unusable_clip_is_left_out_with_the_reason(corpus: Path, kind: str) -> None:
+    damage, reason = DAMAGE[kind]
+    damage(corpus / "wavs" / "LJ001-0001.wav")
+    report = prepare(corpus, corpus / "alignments.tsv", prepared(corpus))
+    assert list(report.left_out) == ["LJ001-0001"]
+    assert reason in report.left_out["LJ001-0001"]
+    assert report.with_audio == 3
+    assert "LJ001-0001" not in {entry.id for entry in Dataset(prepared(corpus)).entries}
+
+
+def test_a_recording_without_alignment_is_left_out(corpus: Path) -> None:
+    write_wav(corpus / "wavs" / "LJ009-0001.wav", TONE.astype(np.float32))
+    report = prepare(corpus, corpus / "alignments.tsv", prepared(corpus))
+    assert report.left_out == {"LJ009-0001": "no alignment"}
+
+
+def test_no_usable_clip_is_an_error(corpus: Path) -> None:
+    for path in (corpus / "wavs").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match="none of 4 recordings is usable"):
+        prepare(corpus, corpus / "alignments.tsv", prepared(corpus))
+
+
+@pytest.mark.parametrize("missing", ["metadata.csv", "alignments.tsv"])
+def test_a_missing_part_is_named(corpus: Path, missing: str) -> None:
+    (corpus / missing).unlink()
+    with pytest.raises(DataError, match=missing):
+        prepare(corpus, corpus / "alignments.tsv", prepared(corpus))
+
+
+def test_an_output_that_cannot_be_written_is_said(corpus: Path) -> None:
+    (corpus.parent / "file").write_text("")
+    with pytest.raises(InputError, match="choose another --out"):
+        prepare(corpus, corpus / "alignments.tsv", corpus.parent / "file" / "out")
+
+
+def test_an_interrupted_run_goes_on_where_it_was(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[int] = []
+
+    def measure_or_stop(waveform: np.ndarray) -> object:
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        measured.append(len(waveform))
+        return measure(waveform)
+
+    measure = ljspeech.measure
+    monkeypatch.setattr(ljspeech, "measure", measure_or_stop)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(corpus, corpus / "alignments.tsv", prepared(corpus))
+    with pytest.raises(DataError, match="not a prepared dataset"):
+        Dataset(prepared(corpus))
+    again: list[int] = []
+    monkeypatch.setattr(ljspeech, "measure", lambda w: (again.append(len(w)), measure(w))[1])
+    assert prepare(corpus, corpus / "alignments.tsv", prepared(corpus)).with_audio == 4
+    assert len(again) == 2
+
+
+def test_a_dataset_of_other_symbols_is_refused(tiny_dataset: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(tiny_dataset, tmp_path / "dataset"))
+    index = (path / "dataset.json").read_text()
+    (path / "dataset.json").write_text(index.replace('"ZH"', '"XX"'))
+    with pytest.raises(DataError, match="prepare it again"):
+        Dataset(path)
+
+
+@pytest.mark.parametrize(
+    ("clip", "split"),
+    [
+        ("LJ002-0160", "train"),
+        ("LJ002-0161", "test"),
+        ("LJ002-0180", "test"),
+        ("LJ002-0181", "validation"),
+        ("LJ002-0200", "validation"),
+        ("LJ002-0201", "train"),
+    ],
+)
+def test_the_split_is_that_of_the_data_readme(clip: str, split: str) -> None:
+    assert split_of(clip) == split
+
+
+def test_real_clips_are_prepared(tmp_path: Path) -> None:
+    if not SHARED.exists():
+        pytest.skip("../shared/data/ljspeech is not here")
+    corpus = tmp_path / "corpus"
+    (corpus / "wavs").mkdir(parents=True)
+    shutil.copy(SHARED / "metadata.csv", corpus)
+    for clip in ("LJ001-0002", "LJ001-0042"):
+        (corpus / "wavs" / f"{clip}.flac").symlink_to(SHARED / "wavs" / f"{clip}.flac")
+    report = prepare(corpus, SHARED / "alignments.tsv.xz", tmp_path / "dataset")
+    assert report.with_audio == 1
+    assert report.timing_only > 12_000
+    assert "alignment ends at" in report.left_out["LJ001-0042"]
+    utterance = next(u for u in Dataset(tmp_path / "dataset") if u.id == "LJ001-0002")
+    voiced = utterance.features.f0[utterance.features.f0 > 0]
+    assert 150 < np.median(voiced) < 280  # Linda Johnson
