@@ -1,0 +1,105 @@
+"""The three kinds of graph in a bundle, as torch modules that are exported as they stand.
+
+encoder      phonemes -> hidden, durations, ranges                       once a sentence
+frames       hidden, whole durations, pitch -> conditioning, F0          once a sentence
+denoiser_N   conditioning, source, noise -> waveform, N reverse steps    once a chunk
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from dlpo.audio import HOP_LENGTH
+from dlpo.diffusion import sample
+from dlpo.model.build import Model
+from dlpo.noise_schedule import NoiseSchedule
+
+
+class EncoderGraph(nn.Module):
+    """One utterance without padding."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, phonemes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(1, P) int64 -> hidden (1, C, P), durations (1, P) frames, ranges (1, P) frames."""
+        return self.model.encode(phonemes, torch.ones_like(phonemes, dtype=torch.bool))
+
+
+class FramesGraph(nn.Module):
+    """Symbols to frames, once the host has chosen whole durations."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, hidden: Tensor, durations: Tensor, ranges: Tensor, positions: Tensor, pitch: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(1, C, P), (1, P), (1, P), (F,), (1,) -> conditioning (1, C2, F), F0 (1, F) Hz."""
+        return self.model.frames(hidden, durations, ranges, positions, pitch)
+
+
+class DenoiserGraph(nn.Module):
+    """The whole reverse chain, unrolled: levels are constants, weights are shared by the steps."""
+
+    def __init__(self, model: Model, schedule: NoiseSchedule) -> None:
+        super().__init__()
+        self.model = model
+        self.schedule = schedule
+
+    def forward(self, conditioning: Tensor, source: Tensor, noise: Tensor) -> Tensor:
+        """A window of the waveform.
+
+        Args:
+            conditioning: (B, C2, F).
+            source: (B, F, 300), harmonic source.
+            noise: (K, B, F, 300), standard normal, K = `schedule.noise_count`.
+
+        Returns:
+            (B, F, 300), without the voice's gain.
+        """
+        x0 = sample(
+            self.model.denoise,
+            self.schedule,
+            conditioning,
+            source.flatten(1),
+            noise.flatten(2),
+            self.model.parametrisation,
+            self.model.x0_limit,
+        )
+        waveform: Tensor = self.model.to_waveform(x0)
+        return waveform.reshape(waveform.shape[0], -1, HOP_LENGTH)
+
+
+def context_frames_per_step(model: Model, conditioning_channels: int) -> int:
+    """How many frames each side of a frame one reverse step looks at, measured by gradients.
+
+    Where a frame of the output does not depend on an input, the gradient is exactly zero.
+    """
+    frames = 33
+    while True:
+        centre = frames // 2
+        generator = torch.Generator().manual_seed(0)
+        noisy, source = torch.randn(2, 1, frames * HOP_LENGTH, generator=generator)
+        conditioning = torch.randn(1, conditioning_channels, frames, generator=generator)
+        inputs = [x.requires_grad_() for x in (noisy, source, conditioning)]
+        with torch.enable_grad():
+            out = model.denoise(noisy, torch.tensor([0.5]), conditioning, source)
+            middle = out.view(1, frames, HOP_LENGTH)[:, centre].sum()
+            gradients = torch.autograd.grad(middle, inputs, allow_unused=True)
+        reach = max(
+            _reach(gradient, centre, frames) for gradient in gradients if gradient is not None
+        )
+        if reach < centre:  # else it may reach beyond this window
+            return reach
+        frames = 2 * frames - 1
+
+
+def _reach(gradient: Tensor, centre: int, frames: int) -> int:
+    """(B, C, F) or (B, F * 300) -> the distance in frames of the farthest entry that is not 0."""
+    by_frame = gradient if gradient.ndim == 3 else gradient.view(1, frames, -1).mT
+    seen = by_frame.abs().amax(dim=(0, 1)).nonzero()
+    return int((seen - centre).abs().max())

@@ -1,0 +1,258 @@
+"""A checkpoint becomes a bundle that computes the same, in any window, with its weights once."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from dlpo.bundle import Bundle
+from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
+from dlpo.config import WaveGrad2Config
+from dlpo.errors import BundleError, InputError
+from dlpo.model.build import Model, build_model
+from dlpo.noise_schedule import named_schedule
+from dlpo_export.graphs import (
+    DenoiserGraph,
+    EncoderGraph,
+    FramesGraph,
+    context_frames_per_step,
+)
+from dlpo_export.parity import check_parity, difference, run_graph
+from dlpo_export.pipeline import export_bundle, graph_sources
+from dlpo_export.to_onnx import to_onnx, write_graphs
+
+CONDITIONING = 16  # channels of the tiny model
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint: Path) -> Model:
+    """As exported: weights rounded to float16."""
+    return load_checkpoint(tiny_checkpoint).model.half().float()
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle: Path) -> Bundle:
+    return Bundle.load(tiny_bundle)
+
+
+def chain_inputs(batch: int, frames: int) -> dict[str, NDArray[np.float32]]:
+    generator = np.random.default_rng(5)
+
+    def normal(*shape: int) -> NDArray[np.float32]:
+        return generator.standard_normal(shape).astype(np.float32)
+
+    return {
+        "conditioning": normal(batch, CONDITIONING, frames),
+        "source": normal(batch, frames, 300),
+        "noise": normal(1, batch, frames, 300),
+    }
+
+
+def denoise(
+    bundle: Bundle, steps: int, inputs: dict[str, NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    return run_graph(bundle.graph_path(f"denoiser_{steps}"), inputs)["waveform"]
+
+
+def test_manifest_names_inputs_and_outputs_as_the_graphs_have_them(bundle: Bundle) -> None:
+    for name, info in bundle.manifest.graphs.items():
+        graph = onnx.load(bundle.graph_path(name), load_external_data=False).graph
+        for described, found in ((info.inputs, graph.input), (info.outputs, graph.output)):
+            shapes = {
+                value.name: tuple(
+                    d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim
+                )
+                for value in found
+            }
+            assert {tensor.name: tensor.shape for tensor in described} == shapes
+
+
+def test_manifest_describes_the_voice(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    assert manifest.available_steps == (1, 2)
+    assert manifest.steps == 2
+    assert manifest.parametrisation == "x0"
+    assert manifest.checkpoint.commit == "test"
+    assert manifest.uses_source
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("frames", [1, 7, 50])
+def test_denoiser_equals_torch_at_every_length_and_batch(
+    bundle: Bundle, model: Model, batch: int, frames: int
+) -> None:
+    inputs = chain_inputs(batch, frames)
+    graph = DenoiserGraph(model, named_schedule("cosine", 2))
+    with torch.no_grad():
+        expected = graph(*(torch.from_numpy(value) for value in inputs.values()))
+    np.testing.assert_allclose(denoise(bundle, 2, inputs), expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_chunk_with_context_equals_the_same_frames_of_the_whole(bundle: Bundle, steps: int) -> None:
+    frames, start, stop = 60, 25, 32
+    inputs = chain_inputs(1, frames)
+    context = bundle.manifest.context_frames(steps)
+    first, last = start - context, stop + context
+    assert first > 0
+    assert last < frames
+    window = {
+        "conditioning": inputs["conditioning"][:, :, first:last],
+        "source": inputs["source"][:, first:last],
+        "noise": inputs["noise"][:, :, first:last],
+    }
+    chunk = denoise(bundle, steps, window)[:, context:-context]
+    np.testing.assert_allclose(chunk, denoise(bundle, steps, inputs)[:, start:stop], atol=1e-6)
+
+
+def test_context_is_not_wider_than_needed(bundle: Bundle, model: Model) -> None:
+    reach = bundle.manifest.context_frames_per_step
+    frames = 2 * reach + 9
+    centre = frames // 2
+    conditioning = torch.randn(1, CONDITIONING, frames, generator=torch.Generator().manual_seed(1))
+    noisy = torch.zeros(1, frames * 300)
+    changed = {}
+    for distance in (reach, reach + 1):
+        moved = conditioning.clone(), noisy.clone()
+        moved[0][:, :, centre + distance] += 1
+        moved[0][:, :, centre - distance] += 1
+        moved[1].view(1, frames, 300)[:, centre + distance] += 1
+        moved[1].view(1, frames, 300)[:, centre - distance] += 1
+        with torch.no_grad():
+            level = torch.tensor([0.5])
+            before, after = (
+                model.denoise(x, level, c, x).view(frames, 300)[centre]
+                for c, x in ((conditioning, noisy), moved)
+            )
+        changed[distance] = not torch.equal(before, after)
+    assert changed == {reach: True, reach + 1: False}
+
+
+def test_another_number_of_steps_adds_no_weights(
+    bundle: Bundle, model: Model, tmp_path: Path
+) -> None:
+    denoisers = {"denoiser_1": DenoiserGraph(model, named_schedule("cosine", 1))}
+    sources = graph_sources(EncoderGraph(model), FramesGraph(model), denoisers)
+    write_graphs({name: to_onnx(source) for name, source in sources.items()}, tmp_path, half=True)
+    alone = (tmp_path / "weights.bin").stat().st_size
+    assert (bundle.directory / "weights.bin").stat().st_size == alone
+
+
+def test_weights_are_stored_as_float16_and_exact(bundle: Bundle, model: Model) -> None:
+    graph = onnx.load(bundle.graph_path("denoiser_1")).graph
+    stored = {
+        tensor.name.removesuffix(".half"): onnx.numpy_helper.to_array(tensor)
+        for tensor in graph.initializer
+        if tensor.data_type == onnx.TensorProto.FLOAT16
+    }
+    weight = model.get_parameter("patch_in.weight").detach().numpy()
+    assert any(
+        value.shape == weight.shape and np.array_equal(value.astype(np.float32), weight)
+        for value in stored.values()
+    )
+
+
+def test_noise_levels_are_constants(bundle: Bundle) -> None:
+    for steps in (1, 2):
+        graph = onnx.load(bundle.graph_path(f"denoiser_{steps}"), load_external_data=False).graph
+        assert {"Sin", "Cos", "Acos"}.isdisjoint(node.op_type for node in graph.node)
+
+
+def test_same_checkpoint_gives_the_same_bundle(
+    bundle: Bundle, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    again = Bundle.load(export_bundle(tiny_checkpoint, tmp_path / "again.dlpo", (2, 1), 2))
+    assert again.sha256 == bundle.sha256
+
+
+def test_graph_of_other_weights_is_refused_with_what_diverged(
+    bundle: Bundle, tiny_checkpoint: Path
+) -> None:
+    other = load_checkpoint(tiny_checkpoint).model
+    with torch.no_grad():
+        other.get_parameter("patch_out.weight").mul_(1.01)
+    denoisers = {"denoiser_1": DenoiserGraph(other, named_schedule("cosine", 1))}
+    with pytest.raises(BundleError, match=r"denoiser_1: waveform differs by .*; no bundle"):
+        check_parity(bundle.directory, EncoderGraph(other), FramesGraph(other), denoisers)
+
+
+def test_export_that_diverges_writes_nothing(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlpo_export.parity.TOLERANCE", 0.0)
+    with pytest.raises(BundleError, match="no bundle is written"):
+        export_bundle(tiny_checkpoint, tmp_path / "voice", (1,), 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "made", [np.full((1, 3), np.nan, np.float32), np.zeros((1, 4), np.float32)]
+)
+def test_nan_or_another_shape_is_infinitely_far(made: NDArray[np.float32]) -> None:
+    assert difference("g", "t", made, np.zeros((1, 3), np.float32)).largest == np.inf
+
+
+def test_default_steps_that_are_not_exported_are_refused(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="default steps is 4; expected one of 1, 2"):
+        export_bundle(tiny_checkpoint, tmp_path / "voice", (1, 2), 4)
+
+
+def test_ancestral_chain_takes_noise_for_every_step(model: Model, tmp_path: Path) -> None:
+    graph = DenoiserGraph(model, named_schedule("cosine", 2, eta=1.0))
+    sources = graph_sources(EncoderGraph(model), FramesGraph(model), {"denoiser_2": graph})
+    write_graphs({"denoiser_2": to_onnx(sources["denoiser_2"])}, tmp_path, half=False)
+    inputs = chain_inputs(1, 5)
+    inputs["noise"] = np.random.default_rng(2).standard_normal((2, 1, 5, 300), np.float32)
+    made = run_graph(tmp_path / "denoiser_2.onnx", inputs)["waveform"]
+    with torch.no_grad():
+        expected = graph(*(torch.from_numpy(value) for value in inputs.values()))
+    np.testing.assert_allclose(made, expected.numpy(), atol=1e-5)
+    assert not np.allclose(
+        made,
+        run_graph(tmp_path / "denoiser_2.onnx", {**inputs, "noise": 0 * inputs["noise"]})[
+            "waveform"
+        ],
+    )
+
+
+def test_wavegrad2_goes_the_same_way(tmp_path: Path) -> None:
+    config = WaveGrad2Config(
+        encoder_channels=16,
+        speaker_channels=4,
+        predictor_channels=8,
+        conditioning_channels=12,
+        up_channels=(12, 12, 8, 8, 8),
+        waveform_channels=4,
+        down_channels=(8, 8, 8, 12),
+    )
+    torch.manual_seed(2)
+    weights = build_model(config).state_dict()
+    save_checkpoint(tmp_path / "checkpoint", weights, config, Provenance(0, "0" * 64, "test"))
+    out = export_bundle(tmp_path / "checkpoint", tmp_path / "voice.dlpo", (2,), 2)
+    manifest = Bundle.load(out).manifest
+    assert manifest.parametrisation == "eps"
+    assert not manifest.uses_source
+
+
+def test_measured_context_of_wavegrad2_is_the_published_one() -> None:
+    config = dataclasses.replace(
+        WaveGrad2Config(),
+        encoder_channels=16,
+        speaker_channels=4,
+        predictor_channels=8,
+        conditioning_channels=8,
+        up_channels=(8,) * 5,
+        waveform_channels=4,
+        down_channels=(4,) * 4,
+    )
+    torch.manual_seed(0)
+    # 3,560 samples and 12 frames in all, both sides together; see papers.md, 3.3
+    assert context_frames_per_step(build_model(config).eval(), 20) == 6
