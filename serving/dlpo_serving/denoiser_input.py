@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlpo.errors import EngineError
+from dlpo_serving.chunks import STREAM_LADDER
 from dlpo_serving.engine import Engine, Floats, Ids
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.source import LOOKAHEAD, HarmonicSource
 
-FIRST_BLOCK = 48  # frames; what the first chunk of a stream needs, context included
+FIRST_FRAMES = STREAM_LADDER[0] + LOOKAHEAD  # of the first block, beside the denoiser's context
 NEXT_BLOCKS = 256  # frames; 3.5 s
 MAX_SYMBOL_FRAMES = 1000  # 14 s; a longer symbol is a broken model
 
@@ -51,6 +52,7 @@ class DenoiserInput:
         """
         manifest = engine.manifest
         self._engine = engine
+        self._first_block = manifest.context_frames(steps) + FIRST_FRAMES
         self._pitch_semitones = request.pitch_semitones
         self._encoding = engine.encode(phonemes[None])
         self._counts = whole_frames(self._encoding.durations[0], request.speed)
@@ -80,7 +82,7 @@ class DenoiserInput:
 
     def _compute_block(self) -> None:
         context = self._engine.manifest.frames_context
-        size = FIRST_BLOCK if self._known == 0 else NEXT_BLOCKS
+        size = NEXT_BLOCKS if self._known else self._first_block
         if context is None:  # the graph may look at the whole sentence
             size = context = self.frames
         start, stop = self._known, min(self._known + size, self.frames)

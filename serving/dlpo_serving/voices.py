@@ -1,4 +1,4 @@
-"""Where voices are found: inside the wheel, in a checkout, or at a path."""
+"""Where voices are found: inside the package, or at a path."""
 
 from __future__ import annotations
 
@@ -15,16 +15,12 @@ if TYPE_CHECKING:
 
 DEFAULT_VOICE = "lj"
 
-_PACKAGE = Path(dlpo.__file__).resolve().parent
-_IN_WHEEL = _PACKAGE / "voices"  # / name
-_IN_CHECKOUT = _PACKAGE.parent / "voices"  # / name / bundle
+_EMBEDDED = Path(dlpo.__file__).resolve().parent / "voices"  # one folder for each name
 
 
 def known_voices() -> list[str]:
     """Names of the voices that came with dlpo, sorted."""
-    in_wheel = {manifest.parts[-2] for manifest in _IN_WHEEL.glob(f"*/{MANIFEST}")}
-    in_checkout = {manifest.parts[-3] for manifest in _IN_CHECKOUT.glob(f"*/bundle/{MANIFEST}")}
-    return sorted(in_wheel | in_checkout)
+    return sorted(manifest.parent.name for manifest in _EMBEDDED.glob(f"*/{MANIFEST}"))
 
 
 def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
@@ -33,15 +29,13 @@ def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: there is no such voice.
     """
-    given = Path(name_or_path)
-    if len(given.parts) == 1:
-        for place in (_IN_WHEEL / given, _IN_CHECKOUT / given / "bundle"):
-            if (place / MANIFEST).is_file():
-                return place
-    if given.exists():
-        return given
+    if name_or_path in known_voices():
+        return _EMBEDDED / name_or_path
+    if Path(name_or_path).exists():
+        return Path(name_or_path)
     raise InputError(
-        f"no voice {str(name_or_path)!r}; expected one of {', '.join(known_voices()) or 'none'},"
+        f"no voice {os.fspath(name_or_path)!r}; expected one of"
+        f" {', '.join(known_voices()) or 'none'},"
         ' or the path of a bundle made by "dlpo export"'
     )
 

@@ -235,6 +235,22 @@ def test_a_cancelled_stream_frees_its_slot_and_stops_the_engine(
     assert gated_engine.calls.count("denoiser_3") == before + 1 + len(spoken)
 
 
+def test_a_deadline_ends_the_call_and_frees_its_slot(
+    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any]
+) -> None:
+    gated_engine.open.set()
+    server = start_server(Synthesizer(gated_engine, front_end), max_streams=1)
+    gated_engine.open.clear()
+
+    with pytest.raises(grpc.RpcError) as caught:
+        list(server.stub.StreamSynthesize(stream_request(TEXT * 30), timeout=0.03))
+
+    assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    second = first_accepted(server, stream_request())
+    gated_engine.free()
+    assert list(second)[-1].HasField("totals")
+
+
 def test_concurrent_streams_do_not_mix(server: Any, synthesizer: Synthesizer) -> None:
     texts = ["One fish, two fish.", "A red fish in the sea.", "Blue is the sky above us."]
     requests = [SpeechRequest(text, seed=seed) for seed, text in enumerate(texts)]

@@ -10,8 +10,8 @@ import pytest
 
 from dlpo.errors import BundleError, EngineError
 from dlpo.text import TextFrontEnd
-from dlpo_serving.denoiser_input import FIRST_BLOCK, whole_frames
-from dlpo_serving.fake_engine import FRAMES_CONTEXT, FakeEngine
+from dlpo_serving.denoiser_input import FIRST_FRAMES, whole_frames
+from dlpo_serving.fake_engine import CONTEXT, FRAMES_CONTEXT, FakeEngine
 from dlpo_serving.request import RequestError, SpeechRequest
 from dlpo_serving.synthesizer import SENTENCE_PAUSE_S, Synthesizer
 
@@ -214,9 +214,10 @@ def test_frames_are_computed_only_as_far_as_the_first_chunk_needs(front_end: Tex
     chunks = synthesizer.stream(synthesizer.read(SpeechRequest("A long sentence " * 10)))
 
     next(chunks)
-    assert asked == [(0, FIRST_BLOCK + FRAMES_CONTEXT)]
+    first_block = 3 * CONTEXT + 1 + FIRST_FRAMES
+    assert asked == [(0, first_block + FRAMES_CONTEXT)]
     list(chunks)
-    assert asked[1][0] == FIRST_BLOCK - FRAMES_CONTEXT
+    assert asked[1][0] == first_block - FRAMES_CONTEXT
 
 
 def test_a_voice_that_does_not_tell_its_context_is_given_whole_sentences(

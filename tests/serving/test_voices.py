@@ -11,22 +11,23 @@ from dlpo_serving import voices
 
 
 @pytest.fixture(autouse=True)
-def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One voice inside the wheel, one in the checkout."""
-    for folder in ("wheel/anna", "checkout/ben/bundle"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "voice.json").write_text("{}")
-    monkeypatch.setattr(voices, "_IN_WHEEL", tmp_path / "wheel")
-    monkeypatch.setattr(voices, "_IN_CHECKOUT", tmp_path / "checkout")
+def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two voices that came with the package, and a folder that is none."""
+    folder = tmp_path / "voices"
+    for name in ("ben", "anna"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "voice.json").write_text("{}")
+    (folder / "empty").mkdir()
+    monkeypatch.setattr(voices, "_EMBEDDED", folder)
+    return folder
 
 
-def test_voices_of_wheel_and_checkout_are_known() -> None:
+def test_the_voices_that_came_along_are_known() -> None:
     assert voices.known_voices() == ["anna", "ben"]
 
 
-def test_a_name_leads_to_its_bundle(tmp_path: Path) -> None:
-    assert voices.find_voice("anna") == tmp_path / "wheel/anna"
-    assert voices.find_voice("ben") == tmp_path / "checkout/ben/bundle"
+def test_a_name_leads_to_its_bundle(embedded: Path) -> None:
+    assert voices.find_voice("anna") == embedded / "anna"
 
 
 def test_a_path_stands_for_itself(tmp_path: Path) -> None:
