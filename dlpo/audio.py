@@ -55,7 +55,7 @@ def mel_filters() -> NDArray[np.float32]:
 
 
 def log_mel(waveform: Waveform) -> NDArray[np.float32]:
-    """(F * 300,) -> (F, 80) float32: log of mel magnitudes; frame f is centred on its 300 samples."""
+    """(F * 300,) -> (F, 80) float32 log of mel magnitudes; a frame is centred on its samples."""
     frames = len(waveform) // HOP_LENGTH
     padded = np.pad(waveform, (WINDOW // 2 - HOP_LENGTH // 2, WINDOW))
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP_LENGTH][:frames]
@@ -159,6 +159,6 @@ def read_wav(path: Path) -> tuple[Waveform, int]:
                     " expected mono 16-bit PCM"
                 )
             pcm = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-            return pcm.astype(np.float32) / 32768, file.getframerate()
+            return pcm.astype(np.float32) / np.float32(32768), file.getframerate()
     except (OSError, wave.Error, EOFError) as error:
         raise DataError(f"{path}: can't be read as WAV ({error})") from error

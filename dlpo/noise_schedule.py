@@ -31,7 +31,7 @@ class NoiseSchedule:
     name: str
     """where the levels come from; a key of `SCHEDULES`, or the name of a searched schedule"""
     noise_levels: Levels
-    """(N + 1,) float64, sqrt(alpha_bar), strictly increasing in (0, 1]; the last one is the output"""
+    """(N + 1,) float64, sqrt(alpha_bar), strictly increasing in (0, 1]; the last is the output"""
     eta: float = 0.0
     """0 = deterministic (DDIM) ... 1 = ancestral (DDPM)"""
 
@@ -81,18 +81,26 @@ def cosine_level(t: Levels) -> Levels:
 
     Reference: Nichol and Dhariwal 2021, eq. 17, kept off both ends so that no level is degenerate.
     """
-    return np.cos(0.98 * np.pi / 2 * t + 0.01)
+    levels: Levels = np.cos(0.98 * np.pi / 2 * t + 0.01)
+    return levels
 
 
-def cosine(steps: int) -> Levels:
-    """Equal strides of the time that `lite` is trained on; the output is exactly clean."""
-    return np.append(cosine_level(np.linspace(1.0, 0.0, steps + 1)[:-1]), 1.0)
+def cosine(steps: int, warp: float = 1.0) -> Levels:
+    """Strides of the time that `lite` is trained on; the output is exactly clean.
+
+    Args:
+        steps: N.
+        warp: 1 = equal strides of time; above 1 more of them near the clean end.
+    """
+    time = np.linspace(1.0, 0.0, steps + 1)[:-1] ** warp
+    return np.append(cosine_level(time), 1.0)
 
 
 def from_betas(betas: NDArray[np.float64]) -> Levels:
     """Betas b_1..b_N of a forward process -> levels from x_N to the clean x_0."""
     alpha_bar = np.concatenate([[1.0], np.cumprod(1 - betas)])
-    return np.sqrt(alpha_bar[::-1])
+    levels: Levels = np.sqrt(alpha_bar[::-1])
+    return levels
 
 
 def linear(steps: int) -> Levels:
@@ -102,7 +110,8 @@ def linear(steps: int) -> Levels:
     chain still starts at noise (taking N betas from the same range would start at +13 dB SNR).
     """
     full = from_betas(np.linspace(1e-6, 0.01, MAX_STEPS))
-    return full[np.round(np.linspace(0, MAX_STEPS, steps + 1)).astype(int)]
+    visited: Levels = full[np.round(np.linspace(0, MAX_STEPS, steps + 1)).astype(int)]
+    return visited
 
 
 def logarithmic(steps: int) -> Levels:
@@ -123,11 +132,30 @@ SCHEDULES: dict[str, Callable[[int], Levels]] = {
 def named_schedule(name: str, steps: int, eta: float = 0.0) -> NoiseSchedule:
     """The schedule `name` with N = `steps` reverse steps.
 
+    Args:
+        name: a key of `SCHEDULES`, or `cosine:WARP` with a number, as `dlpo schedule` finds them.
+        steps: N.
+        eta: 0 = deterministic to 1 = ancestral.
+
     Raises:
-        ConfigError: no such schedule, or steps outside 1..1000.
+        ConfigError: no such schedule, steps outside 1..1000, or a warp outside 0.2..5.
     """
-    if name not in SCHEDULES:
-        raise ConfigError(f"noise schedule {name!r} is unknown; expected one of {list(SCHEDULES)}")
     if not 1 <= steps <= MAX_STEPS:
         raise ConfigError(f"steps is {steps}; expected 1 to {MAX_STEPS}")
+    family, separator, parameter = name.partition(":")
+    if separator and family == "cosine":
+        return NoiseSchedule(name, cosine(steps, _warp(name, parameter)), eta)
+    if name not in SCHEDULES:
+        known = ", ".join(SCHEDULES)
+        raise ConfigError(f"noise schedule {name!r} is unknown; expected {known} or cosine:WARP")
     return NoiseSchedule(name, SCHEDULES[name](steps), eta)
+
+
+def _warp(name: str, parameter: str) -> float:
+    try:
+        warp = float(parameter)
+    except ValueError:
+        warp = float("nan")
+    if not 0.2 <= warp <= 5:
+        raise ConfigError(f"noise schedule {name!r}: the warp must be a number from 0.2 to 5")
+    return warp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import lzma
 import re
 from collections.abc import Iterator
@@ -84,10 +85,12 @@ def _marks_after(words: list[str], transcript: str) -> list[str]:
     found = list(_WORD.finditer(transcript.lower().replace("’", "'")))
     gaps = [
         strongest_mark(transcript[a.end() : b.start()])
-        for a, b in zip(found, found[1:], strict=False)
+        for a, b in itertools.pairwise(found)
     ] + ([strongest_mark(transcript[found[-1].end() :])] if found else [])
     marks = [" "] * len(words)
-    matcher = SequenceMatcher(None, [w.strip("'") for w in words], [m.group() for m in found], False)
+    matcher = SequenceMatcher(
+        None, [w.strip("'") for w in words], [m.group() for m in found], False
+    )
     for _, first, end, text_first, text_end in matcher.get_opcodes():
         same_count = end - first == text_end - text_first
         for i in range(first, end):
@@ -175,11 +178,15 @@ def read_textgrid(path: Path) -> Alignment:
         for name, body in _TIER.findall(text)
     }
     if not tiers.get("phones") or not tiers.get("words"):
-        raise DataError(f"{path}: tiers are {sorted(tiers)}; expected words and phones, as MFA writes")
+        raise DataError(
+            f"{path}: tiers are {sorted(tiers)}; expected words and phones, as MFA writes"
+        )
     phones = tiers["phones"]
     words = []
     for start, end, label in tiers["words"]:
-        inside = [i for i, (a, b, _) in enumerate(phones) if start - 1e-4 <= (a + b) / 2 <= end + 1e-4]
+        inside = [
+            i for i, (a, b, _) in enumerate(phones) if start - 1e-4 <= (a + b) / 2 <= end + 1e-4
+        ]
         if label not in _SILENCES and inside:
             words.append(AlignedWord(label, inside[0], inside[-1] + 1))
     return Alignment(

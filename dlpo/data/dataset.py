@@ -114,7 +114,9 @@ class Dataset:
         """(P,) symbol ids and (P,) seconds of utterance `i`."""
         entry = self.entries[i]
         rows = slice(entry.first_symbol, entry.first_symbol + entry.symbols)
-        return self.arrays["symbols"][rows].astype(np.int64), np.array(self.arrays["durations"][rows])
+        return self.arrays["symbols"][rows].astype(np.int64), np.array(
+            self.arrays["durations"][rows]
+        )
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -156,15 +158,13 @@ def pack(
         left_out: id -> why it is not in the dataset.
         corpus: name for the index.
     """
-    sizes = {name: 0 for name in DTYPES}
+    sizes = dict.fromkeys(DTYPES, 0)
     entries = []
     for clip, split, text, file in clips:
         with np.load(file, allow_pickle=False) as arrays:
             counts = {name: len(arrays[name]) for name in DTYPES}
         entries.append(
-            Entry(
-                clip, split, text, sizes["symbols"], counts["symbols"], sizes["f0"], counts["f0"]
-            )
+            Entry(clip, split, text, sizes["symbols"], counts["symbols"], sizes["f0"], counts["f0"])
         )
         for name, count in counts.items():
             sizes[name] += count

@@ -100,4 +100,5 @@ def locked_phase(waveform: Waveform, f0: NDArray[np.float32]) -> NDArray[np.floa
     integral = 2 * np.pi / SAMPLE_RATE * np.cumsum(hertz)
     lowpass = firwin(PHASE_TAPS, PHASE_BANDWIDTH, fs=SAMPLE_RATE)
     residue = np.angle(fftconvolve(waveform * np.exp(-1j * integral), lowpass, mode="same"))
-    return np.mod(integral + residue, 2 * np.pi)
+    phase: NDArray[np.float64] = np.mod(integral + residue, 2 * np.pi)
+    return phase

@@ -127,9 +127,7 @@ def prepare(
     except OSError as error:
         raise InputError(f"can't write {out}: {error.strerror}; choose another --out") from error
 
-    report = Prepared(
-        left_out={clip: "no alignment" for clip in recordings if clip not in aligned}
-    )
+    report = Prepared(left_out={clip: "no alignment" for clip in recordings if clip not in aligned})
     clips = []
     for done, (clip, alignment) in enumerate(sorted(aligned.items()), 1):
         file = partial / f"{clip}.npz"

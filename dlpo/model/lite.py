@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -130,7 +131,8 @@ class LiteWaveGrad2(nn.Module):
         keep = mask[:, None].to(self.prenet.weight.dtype)
         x = self.embedding(phonemes).transpose(1, 2)
         x = x + self.prenet(x * keep)
-        for convolution, attention in self.encoder:  # type: ignore[misc]
+        for pair in self.encoder:
+            convolution, attention = cast(nn.ModuleList, pair)
             x = attention(convolution(x * keep), mask)
         x = x * keep
         timing = self.timing_out(self.timing_blocks(x)).float()
@@ -226,7 +228,8 @@ class LiteWaveGrad2(nn.Module):
         for up, film, branch in zip(self.up, self.film, (coarse, fine), strict=True):
             x = up(x, *film(branch, level))
         x = self.patch_out(functional.leaky_relu(x, 0.2))
-        return x.transpose(1, 2).reshape(batch, samples).float()
+        x0: Tensor = x.transpose(1, 2).reshape(batch, samples).float()
+        return x0
 
     def to_waveform(self, x0: Tensor) -> Tensor:
         """(B, T) as `denoise` predicts it -> (B, T) in [-1, 1] or so, as a listener hears it."""

@@ -1,4 +1,4 @@
-"""What recordings say of prosody and mel, and what the frozen first part of a model says of them."""
+"""What recordings say of prosody and mel, and what the frozen first part of a model says."""
 
 from __future__ import annotations
 

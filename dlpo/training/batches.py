@@ -9,8 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlpo.audio import ENERGY_FLOOR, HOP_LENGTH, MEL_FLOOR, SAMPLE_RATE, harmonic_source
-from dlpo.audio import pre_emphasise
+from dlpo.audio import (
+    ENERGY_FLOOR,
+    HOP_LENGTH,
+    MEL_FLOOR,
+    SAMPLE_RATE,
+    harmonic_source,
+    pre_emphasise,
+)
 from dlpo.data.dataset import Dataset
 from dlpo.data.features import Features
 
@@ -149,7 +155,7 @@ class Batches:
         return (
             np.arange(start, end, dtype=np.float32) + 0.5,
             padded(np.ones(len(frames), np.float32), 0.0),
-            padded(log_f0, 5.3),
+            padded(log_f0.astype(np.float32), 5.3),
             padded(voiced.astype(np.float32), 0.0),
             padded(features.energy, float(np.log(ENERGY_FLOOR))),
             padded(features.mel, float(np.log(MEL_FLOOR))).T,

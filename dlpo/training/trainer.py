@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from accelerate import Accelerator
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
@@ -117,7 +118,10 @@ class Trainer:
         if init is not None:
             model.load_state_dict(load_checkpoint(init).model.state_dict())
         optimizer = torch.optim.AdamW(
-            model.parameters(), training.learning_rate, (0.9, 0.98), weight_decay=training.weight_decay
+            model.parameters(),
+            training.learning_rate,
+            (0.9, 0.98),
+            weight_decay=training.weight_decay,
         )
         seed, rank = training.seed, self.accelerator.process_index
         self.batches = Batches(self.dataset, "train", seed, rank)
@@ -164,7 +168,7 @@ class Trainer:
             self.accelerator.load_state(str(state))
             self.averaged.load_state_dict(load_file(state / "averaged.safetensors"))
             self.update = int(json.loads((state / "update.json").read_text())["update"])
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise TrainingError(
                 f"{state}: can't be resumed ({error}); remove it to start from"
                 f" {self.out / 'checkpoint'} with --init"
@@ -294,7 +298,11 @@ class Trainer:
 
     def _fail(self, windows: Windows, terms: dict[str, Tensor]) -> None:
         """Save the batch that gave no finite loss, and stop."""
-        batch = {f.name: getattr(windows, f.name) for f in fields(windows) if f.name not in ("places", "sentences")}
+        batch = {
+            f.name: getattr(windows, f.name)
+            for f in fields(windows)
+            if f.name not in ("places", "sentences")
+        }
         batch |= {f.name: getattr(windows.sentences, f.name) for f in fields(windows.sentences)}
         path = self.out / "bad_batch.safetensors"
         save_file({name: value.contiguous() for name, value in batch.items()}, path)
@@ -305,10 +313,14 @@ class Trainer:
             f" {self.training.rate(self.update):.1e}"
         )
 
+    def _averaged_model(self) -> LiteWaveGrad2:
+        """The averaged weights, ready to speak."""
+        return cast(LiteWaveGrad2, self.averaged.module.eval())
+
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
         """Loss terms of the averaged weights on fixed windows, levels and noise."""
-        training, model = self.training, self.averaged.module.eval()
+        training, model = self.training, self._averaged_model()
         generator = torch.Generator().manual_seed(0)
         first_part = self.update <= training.acoustic_updates
         window = training.acoustic_window if first_part else training.window
@@ -342,7 +354,7 @@ class Trainer:
         if writer is None or self.update <= self.training.acoustic_updates:
             return
         symbols, _ = self.dataset.timing(self.held_out.recorded[0])
-        model = self.averaged.module.eval()
+        model = self._averaged_model()
         waveform = speak(model, symbols, named_schedule("cosine", SAMPLE_STEPS))
         peak = max(1.0, float(np.abs(waveform).max()))
         writer.add_audio("sample", waveform / peak, self.update, SAMPLE_RATE)

@@ -47,7 +47,9 @@ def test_an_utterance_without_final_punctuation_ends_like_a_statement() -> None:
 
 
 def test_overlapping_words_are_refused() -> None:
-    clip = Alignment("c", ("HH", "AY1"), (0.1, 0.1), (AlignedWord("x", 0, 2), AlignedWord("y", 1, 2)))
+    clip = Alignment(
+        "c", ("HH", "AY1"), (0.1, 0.1), (AlignedWord("x", 0, 2), AlignedWord("y", 1, 2))
+    )
     with pytest.raises(DataError, match="'y' covers phonemes 1 to 2"):
         clip.utterance("x y")
 
@@ -93,7 +95,7 @@ def test_a_truncated_archive_is_refused(tmp_path: Path) -> None:
 def test_nothing_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         list(read_alignments(tmp_path / "absent"))
-    with pytest.raises(DataError, match="no \\*.TextGrid"):
+    with pytest.raises(DataError, match=r"no \*\.TextGrid"):
         list(read_alignments(tmp_path))
 
 

@@ -1,0 +1,172 @@
+"""Loss terms against independent computations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dlpo.checkpoint import load_checkpoint
+from dlpo.data.dataset import Dataset
+from dlpo.model.lite import LiteWaveGrad2, Timing
+from dlpo.training.acoustics import FrozenAcoustics
+from dlpo.training.adversary import (
+    Adversary,
+    Opinion,
+    adversary_loss,
+    deception_loss,
+    feature_loss,
+)
+from dlpo.training.batches import CONTEXT, Batches, Sentences
+from dlpo.training.losses import (
+    acoustic_losses,
+    denoise_windows,
+    denoiser_losses,
+    masked_mean,
+    multi_resolution_stft,
+    spread_levels,
+    timing_loss,
+)
+
+SENTENCES = Sentences(
+    torch.tensor([[1, 12, 30, 4, 0], [1, 15, 9, 0, 0]]),
+    torch.tensor([[True] * 4 + [False], [True] * 3 + [False] * 2]),
+    torch.tensor([[0.0, 4.0, 8.0, 10.0, 0.0], [3.0, 2.0, 0.0, 0.0, 0.0]]),
+)
+
+
+@pytest.fixture
+def model(tiny_checkpoint: Path) -> LiteWaveGrad2:
+    loaded = load_checkpoint(tiny_checkpoint).model
+    assert isinstance(loaded, LiteWaveGrad2)
+    return loaded
+
+
+@pytest.fixture
+def batches(tiny_dataset: Path) -> Batches:
+    return Batches(Dataset(tiny_dataset), "train", seed=0)
+
+
+def test_perfect_timing_loses_nothing() -> None:
+    durations = SENTENCES.durations.clamp(min=1).log()
+    certain = torch.where(SENTENCES.durations > 0, 50.0, -50.0)
+    duration, pause = timing_loss(Timing(durations, certain, certain), SENTENCES)
+    assert duration == 0
+    assert pause < 1e-6
+
+
+def test_timing_counts_what_sounds_and_marks_only() -> None:
+    log_duration = torch.randn(2, 5, generator=torch.Generator().manual_seed(0))
+    logit = torch.randn(2, 5, generator=torch.Generator().manual_seed(1))
+    duration, pause = timing_loss(Timing(log_duration, logit, logit), SENTENCES)
+    sounding = [(0, 1), (0, 2), (0, 3), (1, 0), (1, 1)]
+    expected = np.mean(
+        [abs(float(log_duration[p]) - np.log(float(SENTENCES.durations[p]))) for p in sounding]
+    )
+    assert float(duration) == pytest.approx(expected, rel=1e-5)
+    marks = {(0, 0): 0, (0, 3): 1, (1, 0): 1, (1, 2): 0}
+    chances = {p: 1 / (1 + np.exp(-float(logit[p]))) for p in marks}
+    expected = -np.mean([np.log(chances[p] if s else 1 - chances[p]) for p, s in marks.items()])
+    assert float(pause) == pytest.approx(expected, rel=1e-5)
+
+
+def test_masked_mean_ignores_what_is_masked() -> None:
+    values = torch.tensor([[[1.0, 2.0, 50.0], [3.0, 4.0, 50.0]]])
+    weight = torch.tensor([[[1.0, 1.0, 0.0]]])
+    assert masked_mean(values, weight) == pytest.approx(2.5)
+
+
+def test_spectral_distance_is_zero_only_for_equal_sounds() -> None:
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 6000, generator=random)
+    assert multi_resolution_stft(x, x) == 0
+    assert multi_resolution_stft(x * 0.5, x) > 0.5
+    assert multi_resolution_stft(-x, x) < 1e-5  # it is deaf to phase
+
+
+def test_spectral_distance_of_a_gain_is_known() -> None:
+    x = torch.randn(1, 20_000, generator=torch.Generator().manual_seed(1)) * 100
+    # log-magnitude differs by ln 2 everywhere; |a - b| is half of b.
+    assert float(multi_resolution_stft(x / 2, x)) == pytest.approx(np.log(2) + 0.5, abs=1e-3)
+
+
+def test_levels_are_spread_over_the_whole_range() -> None:
+    levels = spread_levels(64, torch.Generator().manual_seed(0))
+    angles = (torch.arccos(levels) - 0.01) / (0.98 * np.pi / 2)
+    counts, _ = np.histogram(angles.numpy(), bins=16, range=(0, 1))
+    assert np.all(counts == 4)
+
+
+def test_gradients_of_the_acoustic_losses_miss_the_denoiser(
+    model: LiteWaveGrad2, batches: Batches
+) -> None:
+    windows = batches.windows(0, 2, 24)
+    terms = acoustic_losses(model, windows, batches.timings(0, 2), torch.Generator().manual_seed(0))
+    torch.stack(list(terms.values())).sum().backward()
+    assert model.patch_out.weight.grad is None
+    for layer in (model.embedding, model.timing_out, model.prosody_out, model.mel_out):
+        assert layer.weight.grad is not None
+
+
+def test_frozen_acoustics_learn_nothing_more(model: LiteWaveGrad2, batches: Batches) -> None:
+    model.train()
+    model.freeze_acoustics()
+    windows = batches.windows(0, 2, 24)
+    told = FrozenAcoustics(model, batches).of(windows)
+    denoised = denoise_windows(model, windows, told, torch.Generator().manual_seed(0))
+    torch.stack(list(denoiser_losses(denoised).values())).sum().backward()
+    assert model.embedding.weight.grad is None
+    assert model.mel_out.weight.grad is None
+    assert model.patch_out.weight.grad is not None
+    assert model.conditioning_in.weight.grad is not None
+
+
+def test_remembered_acoustics_are_those_of_the_window(
+    model: LiteWaveGrad2, batches: Batches
+) -> None:
+    acoustics = FrozenAcoustics(model, batches)
+    whole, piece = batches.whole(1), batches.collate([(1, 30)], 24)
+    everything = acoustics.of(whole)
+    span = slice(30, 30 + 24 + 2 * CONTEXT)
+    assert torch.equal(acoustics.of(piece).mel[0], everything.mel[0, :, span])
+    mixed = acoustics.of(batches.collate([(1, 30), (0, 2)], 24))
+    assert torch.equal(mixed.upsampled[0], everything.upsampled[0, :, span])
+
+
+def test_denoiser_losses_of_a_perfect_denoiser_are_zero(
+    model: LiteWaveGrad2, batches: Batches
+) -> None:
+    windows = batches.windows(0, 2, 24)
+    told = FrozenAcoustics(model, batches).of(windows)
+    denoised = denoise_windows(model, windows, told, torch.Generator().manual_seed(0))
+    assert denoised.clean == pytest.approx(windows.waveform * model.config.scale)
+    perfect = denoiser_losses(replace(denoised, x0=denoised.clean))
+    assert all(float(value) == 0 for value in perfect.values())
+
+
+def test_adversary_losses_are_least_where_each_side_wants_them() -> None:
+    ones, zeros = (
+        Opinion(torch.full((2, 1, 5), v), [torch.full((2, 3, 5), v)]) for v in (1.0, 0.0)
+    )
+    assert adversary_loss([ones], [zeros]) == 0
+    assert adversary_loss([zeros], [ones]) == 2
+    assert deception_loss([ones]) == 0
+    assert deception_loss([zeros]) == 1
+    assert feature_loss([ones], [zeros]) == 1
+    assert feature_loss([ones], [ones]) == 0
+
+
+def test_an_adversary_learns_to_tell_noise_from_a_tone() -> None:
+    torch.manual_seed(0)
+    adversary = Adversary()
+    optimizer = torch.optim.AdamW(adversary.parameters(), 1e-3)
+    tone = torch.sin(torch.arange(6000) / 5).repeat(2, 1)
+    for _ in range(15):
+        loss = adversary_loss(adversary(tone), adversary(torch.randn(2, 6000)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.2

@@ -1,0 +1,60 @@
+"""The schedule search ranks by distance to the recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dlpo.checkpoint import load_checkpoint
+from dlpo.data.dataset import Dataset
+from dlpo.errors import ConfigError
+from dlpo.model.lite import LiteWaveGrad2
+from dlpo.training import schedule_search
+from dlpo.training.batches import Batches
+from dlpo.training.schedule_search import search_schedules
+from dlpo.training.synthesis import speak
+
+
+@pytest.fixture
+def model(tiny_checkpoint: Path) -> LiteWaveGrad2:
+    loaded = load_checkpoint(tiny_checkpoint).model
+    assert isinstance(loaded, LiteWaveGrad2)
+    return loaded
+
+
+@pytest.fixture
+def batches(tiny_dataset: Path) -> Batches:
+    return Batches(Dataset(tiny_dataset), "validation", seed=0)
+
+
+def test_the_schedule_that_copies_best_comes_first(
+    model: LiteWaveGrad2, batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = batches.dataset[batches.recorded[0]].waveform
+    gain = {"cosine": 0.5, "linear": 0.9, "logarithmic": 0.1}
+    monkeypatch.setattr(schedule_search, "copy", lambda *args: recording * gain[args[-1].name])
+    trials = search_schedules(model, batches, 2, names=tuple(gain), etas=(0.0,))
+    assert [trial.name for trial in trials] == ["linear", "cosine", "logarithmic"]
+
+
+def test_every_name_is_tried_with_every_eta_where_there_is_noise(
+    model: LiteWaveGrad2, batches: Batches
+) -> None:
+    trials = search_schedules(model, batches, 2, names=("cosine", "cosine:2"), etas=(0.0, 1.0))
+    assert len({(trial.name, trial.eta) for trial in trials}) == 4
+    assert len(search_schedules(model, batches, 1, names=("cosine",), etas=(0.0, 1.0))) == 1
+
+
+def test_an_unknown_schedule_is_refused(model: LiteWaveGrad2, batches: Batches) -> None:
+    with pytest.raises(ConfigError, match="sine"):
+        search_schedules(model, batches, 2, names=("sine",))
+
+
+def test_speech_is_as_long_as_its_durations(model: LiteWaveGrad2, batches: Batches) -> None:
+    from dlpo.noise_schedule import named_schedule
+
+    symbols, seconds = batches.dataset.timing(batches.recorded[0])
+    durations = (seconds * 0 + 3).astype("float32")
+    waveform = speak(model, symbols, named_schedule("cosine", 2), durations=durations)
+    assert len(waveform) == 300 * 3 * len(symbols)

@@ -1,0 +1,163 @@
+"""The trainer: it learns, resumes to the bit, stops when asked and when it must."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dlpo.checkpoint import load_checkpoint
+from dlpo.config import LiteConfig, TrainingConfig
+from dlpo.errors import TrainingError
+from dlpo.training import trainer as module
+from dlpo.training.trainer import Trainer, warm_average
+
+SHORT = TrainingConfig(
+    updates=6,
+    acoustic_updates=2,
+    adversarial_updates=2,
+    batch=2,
+    acoustic_window=24,
+    timing_batch=1,
+    window=16,
+    warmup=1,
+    precision="no",
+    log_every=1,
+    validate_every=3,
+    save_every=3,
+)
+
+
+@pytest.fixture
+def config(tiny_checkpoint: Path) -> LiteConfig:
+    loaded = load_checkpoint(tiny_checkpoint).config
+    assert isinstance(loaded, LiteConfig)
+    return replace(loaded, encoder_dropout=0.2)
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(out / "checkpoint" / "model.safetensors")
+
+
+def run(config: LiteConfig, data: Path, out: Path, **changes: object) -> Trainer:
+    trainer = Trainer(config, replace(SHORT, **changes), data, out)  # type: ignore[arg-type]
+    trainer.run()
+    return trainer
+
+
+def test_a_resumed_run_equals_one_that_never_stopped(
+    config: LiteConfig, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    run(config, tiny_dataset, tmp_path / "whole")
+    for stop in (1, 3, 5):  # in each part
+        halted = Trainer(config, SHORT, tiny_dataset, tmp_path / "parts")
+        halted.run(lambda update, figures, t=halted, s=stop: _stop_at(t, update, s))
+        assert halted.update == stop
+    run(config, tiny_dataset, tmp_path / "parts")
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def _stop_at(trainer: Trainer, update: int, stop: int) -> None:
+    if update == stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_training_lowers_the_loss(config: LiteConfig, tiny_dataset: Path, tmp_path: Path) -> None:
+    losses: list[float] = []
+    trainer = Trainer(
+        config,
+        replace(SHORT, updates=60, acoustic_updates=0, adversarial_updates=0, validate_every=100),
+        tiny_dataset,
+        tmp_path / "run",
+    )
+    trainer.run(lambda update, figures: losses.append(figures["loss"]))
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+
+
+def test_the_encoder_stands_still_after_its_part(
+    config: LiteConfig, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    run(config, tiny_dataset, tmp_path / "run", updates=2, adversarial_updates=0)
+    before = weights(tmp_path / "run")
+    run(config, tiny_dataset, tmp_path / "run")
+    after = weights(tmp_path / "run")
+    assert torch.equal(before["mel_out.weight"], after["mel_out.weight"])
+    assert not torch.equal(before["patch_out.weight"], after["patch_out.weight"])
+
+
+def test_the_log_tells_every_part(config: LiteConfig, tiny_dataset: Path, tmp_path: Path) -> None:
+    run(config, tiny_dataset, tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    train = [line for line in lines if line["split"] == "train"]
+    assert [line["update"] for line in train] == [1, 2, 3, 4, 5, 6]
+    assert "mel" in train[0]
+    assert "diffusion" in train[2]
+    assert "deception" in train[5]
+    assert {line["update"] for line in lines if line["split"] == "validation"} == {3, 6}
+
+
+def test_a_checkpoint_says_where_it_comes_from(
+    config: LiteConfig, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    trainer = run(config, tiny_dataset, tmp_path / "run")
+    checkpoint = load_checkpoint(tmp_path / "run" / "checkpoint")
+    assert checkpoint.provenance.updates == 6
+    assert checkpoint.provenance.data_sha256 == trainer.dataset.sha256
+    assert checkpoint.config == config
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(
+    config: LiteConfig, tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "acoustic_losses", lambda *_: {"mel": torch.tensor(float("nan"))})
+    with pytest.raises(TrainingError, match=r"update 0: the loss is not finite.*bad_batch"):
+        run(config, tiny_dataset, tmp_path / "run")
+    batch = load_file(tmp_path / "run" / "bad_batch.safetensors")
+    assert batch["waveform"].shape == (2, 24 * 300)
+
+
+def test_a_run_of_another_model_is_not_overwritten(
+    config: LiteConfig, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    Trainer(config, SHORT, tiny_dataset, tmp_path / "run")
+    with pytest.raises(TrainingError, match="another model"):
+        Trainer(replace(config, mel_blocks=2), SHORT, tiny_dataset, tmp_path / "run")
+
+
+def test_a_damaged_state_is_said(config: LiteConfig, tiny_dataset: Path, tmp_path: Path) -> None:
+    run(config, tiny_dataset, tmp_path / "run", updates=2, adversarial_updates=0)
+    (tmp_path / "run" / "state" / "averaged.safetensors").write_bytes(b"torn")
+    with pytest.raises(TrainingError, match="can't be resumed"):
+        Trainer(config, SHORT, tiny_dataset, tmp_path / "run")
+
+
+def test_a_run_can_start_from_a_checkpoint(
+    config: LiteConfig, tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    trainer = Trainer(config, SHORT, tiny_dataset, tmp_path / "run", init=tiny_checkpoint)
+    start = load_file(tiny_checkpoint / "model.safetensors")
+    assert torch.equal(trainer.model.mel_out.weight, start["mel_out.weight"])
+
+
+def test_the_average_forgets_its_start_quickly() -> None:
+    averaged = [torch.tensor(100.0)]
+    for count in range(1, 51):
+        warm_average(0.999)(averaged, [torch.tensor(1.0)], torch.tensor(count))
+    assert float(averaged[0]) == pytest.approx(1.0, abs=0.01)
+
+
+def test_learning_rates_rise_and_fall_in_each_part() -> None:
+    training = TrainingConfig(
+        updates=3000, acoustic_updates=1000, adversarial_updates=1000, warmup=100
+    )
+    for first, peak in ((0, 8e-4), (1000, 8e-4), (2000, 2e-4)):
+        assert training.rate(first) == pytest.approx(peak / 100)
+        assert training.rate(first + 400) == peak
+        assert training.rate(first + 999) == pytest.approx(0.03 * peak)
