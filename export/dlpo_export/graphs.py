@@ -98,6 +98,30 @@ def context_frames_per_step(model: Model, conditioning_channels: int) -> int:
         frames = 2 * frames - 1
 
 
+def frames_context(model: Model) -> int:
+    """How many frames each side a frame's conditioning and F0 depend on, measured by gradients.
+
+    The inputs of the frames graph that belong to a frame are its positions.
+    """
+    symbols = 33
+    while True:
+        frames, centre = 2 * symbols, symbols
+        phonemes = 1 + torch.arange(symbols)[None] % 50
+        hidden, _, _ = EncoderGraph(model)(phonemes)
+        lengths = torch.full((1, symbols), 2.0)  # frames; wide enough that all weights count
+        positions = (torch.arange(frames) + 0.5).requires_grad_()
+        with torch.enable_grad():
+            conditioning, f0 = model.frames(
+                hidden.detach(), lengths, lengths, positions, torch.zeros(1)
+            )
+            middle = conditioning[:, :, centre].sum() + f0[:, centre].sum()
+            (gradient,) = torch.autograd.grad(middle, positions)
+        reach = _reach(gradient[None, None], centre, frames)
+        if reach < centre - 1:  # else it may reach beyond this window
+            return reach
+        symbols = 2 * symbols - 1
+
+
 def _reach(gradient: Tensor, centre: int, frames: int) -> int:
     """(B, C, F) or (B, F * 300) -> the distance in frames of the farthest entry that is not 0."""
     by_frame = gradient if gradient.ndim == 3 else gradient.view(1, frames, -1).mT

@@ -27,6 +27,7 @@ from dlpo_export.graphs import (
     EncoderGraph,
     FramesGraph,
     context_frames_per_step,
+    frames_context,
 )
 from dlpo_export.parity import check_parity
 from dlpo_export.to_onnx import GraphSource, graph_info, to_onnx, write_graphs
@@ -97,6 +98,7 @@ def export_bundle(
         noise_schedule=ScheduleInfo(schedule, eta),
         steps=default_steps,
         context_frames_per_step=context_frames_per_step(model, channels),
+        frames_context=frames_context(model),
         graphs={name: graph_info(name, source) for name, source in sources.items()},
         licence="Apache-2.0",
         corpus=checkpoint.provenance.corpus,
