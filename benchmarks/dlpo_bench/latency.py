@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Sequence
 
 import numpy as np
 
+from dlpo.bundle import Bundle
+from dlpo_bench.record import write_record
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.local_server import local_server
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voices import DEFAULT_VOICE
+from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 
 SENTENCES = (  # 80 characters each, so that first audio is comparable between versions
     "The quick brown fox jumps over the lazy dogs while seven wise owls watch in awe.",
@@ -72,6 +75,21 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return float(np.percentile(values, percent))
 
 
-if __name__ == "__main__":
-    for name, value in measure_latency().items():
+def main() -> None:
+    """Print the figures; with --record, keep them."""
+    parser = argparse.ArgumentParser("dlpo_bench.latency", description=__doc__)
+    parser.add_argument("--voice", default=DEFAULT_VOICE, help="a name or the path of a bundle")
+    parser.add_argument("--calls", type=int, default=40)
+    parser.add_argument("--record", action="store_true", help="write a benchmark record")
+    arguments = parser.parse_args()
+    figures = measure_latency(arguments.voice, arguments.calls)
+    for name, value in figures.items():
         print(f"{name:20} {value:8.3f}")
+    if arguments.record:
+        command = f"python -m dlpo_bench.latency --voice {arguments.voice} --record"
+        bundle = Bundle.load(find_voice(arguments.voice))
+        print(write_record("latency", figures, command, bundle_sha256=bundle.sha256))
+
+
+if __name__ == "__main__":
+    main()
