@@ -1,0 +1,144 @@
+"""Each command that does real work, run on a corpus, a checkpoint and a voice of toy size."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import wave
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from dlpo.cli import app
+
+SHORT_RUN = ("updates=2", "batch=1", "timing_batch=1", "window=8", "acoustic_updates=1")
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def train(data: Path, out: Path, *settings: str) -> Result:
+    options = [word for setting in (*SHORT_RUN, *settings) for word in ("--set", setting)]
+    return run("train", "lite", "--data", data, "--out", out, *options)
+
+
+def test_prepare_counts_what_it_took_and_names_what_it_left_out(
+    tiny_corpus: Path, tmp_path: Path
+) -> None:
+    alignments = tmp_path / "alignments.tsv"
+    lines = (tiny_corpus / "alignments.tsv").read_text().splitlines()
+    alignments.write_text("\n".join(line for line in lines if "LJ001-0002" not in line) + "\n")
+
+    result = run(
+        "prepare", "ljspeech", tiny_corpus, "--alignments", alignments, "--out", tmp_path / "data"
+    )
+
+    assert result.exit_code == 0
+    assert "3 clips with audio, 1 with timing only" in result.stdout
+    assert "left out LJ001-0002: no alignment" in result.stdout
+
+
+def test_train_prints_the_checkpoint_that_export_takes(tiny_dataset: Path, tmp_path: Path) -> None:
+    trained = train(tiny_dataset, tmp_path / "run")
+
+    checkpoint = Path(trained.stdout.split()[-1])
+    assert trained.exit_code == 0
+    assert json.loads((checkpoint / "checkpoint.json").read_text())["provenance"]["updates"] == 2
+
+
+def test_interrupted_training_says_how_to_go_on(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dlpo.training.trainer import Trainer
+
+    one_update = Trainer._one_update
+
+    def interrupted_update(trainer: Trainer) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return one_update(trainer)
+
+    monkeypatch.setattr(Trainer, "_one_update", interrupted_update)
+
+    result = train(tiny_dataset, tmp_path / "run")
+
+    assert result.exit_code == 130
+    assert "stopped at update 1; run the same command to go on" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "code", "message"),
+    [
+        ("bach=2", 1, "did you mean 'batch'?"),
+        ("batch=many", 1, "TrainingConfig.batch is 'many'"),
+        ("batch", 2, "'batch' is not KEY=VALUE"),
+    ],
+)
+def test_wrong_training_setting_is_explained(
+    setting: str, code: int, message: str, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    result = train(tiny_dataset, tmp_path / "run", setting)
+
+    assert result.exit_code == code
+    assert message in result.stderr
+
+
+def test_export_hands_every_option_on(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[Any, Any]] = []
+
+    def export_bundle(*arguments: Any, **options: Any) -> Path:
+        calls.append((arguments, options))
+        return Path("toy.dlpo")
+
+    monkeypatch.setattr("dlpo_export.pipeline.export_bundle", export_bundle)
+
+    chain = ("--steps", "1", "--steps", "3", "--default-steps", "3", "--eta", "0.5")
+    result = run("export", tiny_checkpoint, "--out", "toy.dlpo", *chain, "--gain", "2", "--full")
+
+    assert result.stdout == "toy.dlpo\n"
+    assert calls[0][0] == (tiny_checkpoint, Path("toy.dlpo"), [1, 3], 3)
+    assert calls[0][1] == {
+        "schedule": "cosine", "eta": 0.5, "voice": "lj", "gain": 2.0, "half_weights": False,
+    }  # fmt: skip
+
+
+def test_voice_speaks_to_a_file_and_to_standard_output_alike(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    heard = tmp_path / "heard.wav"
+    prosody = ("--speed", "1.5", "--pitch", "2", "--seed", "7", "--steps", "1")
+
+    to_file = run("say", "Hum, hum.", "-o", heard, "--voice", tiny_bundle, *prosody)
+    to_stdout = run("say", "Hum, hum.", "-o", "-", "--voice", tiny_bundle, *prosody)
+
+    assert to_file.exit_code == to_stdout.exit_code == 0
+    assert to_stdout.stdout_bytes == heard.read_bytes()
+    with wave.open(io.BytesIO(to_stdout.stdout_bytes)) as wav:
+        assert (wav.getframerate(), wav.getnchannels(), wav.getsampwidth()) == (22050, 1, 2)
+    assert "RTF" in to_file.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--speed", "nan"), "speed: is nan; expected 0.5 to 2"),
+        (("--pitch", "7"), "pitch_semitones: is 7; expected -6 to 6"),
+        (("--seed", "-1"), "seed: is -1"),
+        (("--steps", "3"), "steps: is 3; voice 'lj' has 1, 2"),
+        (("-o", "/nowhere/x.wav"), "can't write /nowhere/x.wav"),
+    ],
+)
+def test_say_refuses_what_the_voice_or_the_disk_can_not_do(
+    options: tuple[str, str], message: str, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    result = run("say", "Hum.", "-o", tmp_path / "out.wav", "--voice", tiny_bundle, *options)
+
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert not (tmp_path / "out.wav").exists()
