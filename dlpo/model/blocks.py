@@ -35,7 +35,10 @@ class ChannelNorm(nn.Module):
 
 
 class ConvBlock(nn.Module):
-    """(B, C, F) -> (B, C, F): norm, convolution to twice the width, GELU, back; residual."""
+    """(B, C, F) -> (B, C, F): norm, convolution to twice the width, GELU, back; residual.
+
+    `keep` (B, 1, F) is 0 at padding, which then looks to its neighbours like the end of the row.
+    """
 
     def __init__(self, channels: int, kernel: int, dropout: float) -> None:
         super().__init__()
@@ -44,8 +47,9 @@ class ConvBlock(nn.Module):
         self.narrow = conv(2 * channels, channels, 1)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = self.dropout(functional.gelu(self.widen(self.norm(x))))
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+        normed = self.norm(x) if keep is None else self.norm(x) * keep
+        hidden = self.dropout(functional.gelu(self.widen(normed)))
         out: Tensor = x + self.narrow(hidden)
         return out
 

@@ -80,7 +80,7 @@ class LiteWaveGrad2(nn.Module):
             nn.ModuleList([ConvBlock(c, 5, p), AttentionBlock(c, 2, p)])
             for _ in range(config.encoder_blocks)
         )
-        self.timing_blocks = nn.Sequential(ConvBlock(c, 3, p), ConvBlock(c, 3, p))
+        self.timing_blocks = nn.ModuleList([ConvBlock(c, 3, p), ConvBlock(c, 3, p)])
         self.timing_out = conv(c, 3, 1)
 
         q = config.frame_dropout
@@ -133,10 +133,11 @@ class LiteWaveGrad2(nn.Module):
         x = x + self.prenet(x * keep)
         for pair in self.encoder:
             convolution, attention = cast(nn.ModuleList, pair)
-            x = attention(convolution(x * keep), mask)
-        x = x * keep
-        timing = self.timing_out(self.timing_blocks(x)).float()
-        log_duration, pause_logit, width = timing.unbind(1)
+            x = attention(convolution(x, keep), mask)
+        timing = x
+        for block in self.timing_blocks:
+            timing = block(timing, keep)
+        log_duration, pause_logit, width = self.timing_out(timing).float().unbind(1)
         return x, Timing(log_duration, pause_logit, functional.softplus(width) + MIN_RANGE)
 
     def encode(self, phonemes: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,0 +1,87 @@
+"""Checkpoints come back as they were saved, or say why not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from dlpo.checkpoint import load_checkpoint, save_checkpoint
+from dlpo.errors import CheckpointError
+
+
+@pytest.fixture
+def checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint"))
+
+
+def test_a_checkpoint_reads_back(checkpoint: Path, tmp_path: Path) -> None:
+    first = load_checkpoint(checkpoint)
+    assert not first.model.training
+    save_checkpoint(tmp_path / "again", first.model.state_dict(), first.config, first.provenance)
+    again = load_checkpoint(tmp_path / "again")
+    assert (again.config, again.provenance) == (first.config, first.provenance)
+    assert again.sha256 == first.sha256
+    for name, value in first.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], value)
+
+
+def test_half_precision_halves_the_file_and_computes_in_full(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    first = load_checkpoint(checkpoint)
+    save_checkpoint(
+        tmp_path / "half", first.model.state_dict(), first.config, first.provenance, torch.float16
+    )
+    half = load_checkpoint(tmp_path / "half").model.state_dict()
+    for name, value in first.model.state_dict().items():
+        assert half[name].dtype == torch.float32
+        assert torch.equal(half[name], value.half().float())
+
+
+def edit(path: Path, change: Callable[[dict[str, object]], object]) -> None:
+    """Change checkpoint.json."""
+    file = path / "checkpoint.json"
+    description = json.loads(file.read_text())
+    change(description)
+    file.write_text(json.dumps(description))
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no weights": (lambda p: (p / "model.safetensors").unlink(), "not a checkpoint"),
+    "torn weights": (lambda p: (p / "model.safetensors").write_bytes(b"xyz"), "not a checkpoint"),
+    "no description": (lambda p: (p / "checkpoint.json").unlink(), "not a checkpoint"),
+    "not JSON": (lambda p: (p / "checkpoint.json").write_text("{"), "not a checkpoint"),
+    "newer": (lambda p: edit(p, lambda d: d.update(format=2)), "upgrade dlpo"),
+    "other model": (
+        lambda p: edit(p, lambda d: d["config"].update(hidden_channels=32)),  # type: ignore[attr-defined]
+        "don't belong together",
+    ),
+    "unknown key": (
+        lambda p: edit(p, lambda d: d["config"].update(hiden=1)),  # type: ignore[attr-defined]
+        "unknown key 'hiden'",
+    ),
+    "no provenance": (lambda p: edit(p, lambda d: d.pop("provenance")), "don't belong together"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_checkpoint_is_refused(checkpoint: Path, kind: str) -> None:
+    damage, message = DAMAGE[kind]
+    damage(checkpoint)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(checkpoint)
+
+
+def test_a_place_that_cannot_be_written_is_said(checkpoint: Path, tmp_path: Path) -> None:
+    loaded = load_checkpoint(checkpoint)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="choose another path"):
+        save_checkpoint(
+            tmp_path / "file" / "x", loaded.model.state_dict(), loaded.config, loaded.provenance
+        )
