@@ -15,8 +15,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from dlpo.errors import InputError
+from dlpo_serving.registration import SERVICE, add_speech_service
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.servicers import SERVICE, SpeechServicer, add_speech_service
+from dlpo_serving.servicers import SpeechServicer
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import DEFAULT_VOICE, open_voice
 

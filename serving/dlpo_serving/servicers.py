@@ -10,33 +10,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TypeVar
-
-import grpc
-from google.protobuf.message import DecodeError, Message
-from google.protobuf.message_factory import GetMessageClass
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.encodings import SAMPLE_BYTES, encode_audio, known_encoding
+from dlpo_serving.registration import Undecodable, decoded
 from dlpo_serving.request import RequestError, SpeechRequest, Violation
 from dlpo_serving.statuses import (
     Context,
     NotReadyError,
     OverloadError,
-    UndecodableError,
     UnknownVoiceError,
     errors_as_status,
 )
 from dlpo_serving.synthesizer import SpeechChunk, Synthesizer, Utterance
 
-SERVICE = speech_pb2.DESCRIPTOR.services_by_name["SpeechService"]
 MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
-
-M = TypeVar("M", bound=Message)
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +94,7 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
             await asyncio.wait_for(self._idle.wait(), grace_s)
 
     async def Synthesize(
-        self, request: speech_pb2.SynthesizeRequest | UndecodableError, context: Context
+        self, request: speech_pb2.SynthesizeRequest | Undecodable, context: Context
     ) -> speech_pb2.SynthesizeResponse:
         async with errors_as_status(context):
             request = decoded(request)
@@ -125,7 +117,7 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
         raise AssertionError("errors_as_status ends the call")
 
     async def StreamSynthesize(
-        self, request: speech_pb2.StreamSynthesizeRequest | UndecodableError, context: Context
+        self, request: speech_pb2.StreamSynthesizeRequest | Undecodable, context: Context
     ) -> None:
         async with errors_as_status(context):
             request = decoded(request)
@@ -145,7 +137,7 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
                 await context.write(speech_pb2.StreamSynthesizeResponse(totals=totals))
 
     async def ListVoices(
-        self, request: speech_pb2.ListVoicesRequest | UndecodableError, context: Context
+        self, request: speech_pb2.ListVoicesRequest | Undecodable, context: Context
     ) -> speech_pb2.ListVoicesResponse:
         async with errors_as_status(context):
             decoded(request)
@@ -210,46 +202,6 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
             1000 * first_s,
             time.perf_counter() - start,
         )
-
-
-def add_speech_service(servicer: SpeechServicer, server: grpc.aio.Server) -> None:
-    """Register the servicer, with deserialisers that let a call answer for undecodable bytes.
-
-    The generated function would not do: grpc.aio answers such bytes with UNKNOWN and the name of an
-    internal class.
-    """
-    handlers = {}
-    for method in SERVICE.methods:
-        kind = (
-            grpc.unary_stream_rpc_method_handler
-            if method.server_streaming
-            else grpc.unary_unary_rpc_method_handler
-        )
-        handlers[method.name] = kind(
-            getattr(servicer, method.name),
-            request_deserializer=_tolerant(GetMessageClass(method.input_type)),
-            response_serializer=GetMessageClass(method.output_type).SerializeToString,
-        )
-    handler = grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)
-    server.add_generic_rpc_handlers((handler,))
-
-
-def decoded(request: M | UndecodableError) -> M:
-    """The message, or raise the error that stands in its place."""
-    if isinstance(request, UndecodableError):
-        raise request
-    return request
-
-
-def _tolerant(message_type: type[M]) -> Callable[[bytes], M | UndecodableError]:
-    def deserialize(data: bytes) -> M | UndecodableError:
-        try:
-            return message_type.FromString(data)
-        except DecodeError:
-            name = message_type.DESCRIPTOR.full_name
-            return UndecodableError(f"the {len(data)} bytes of the request are no {name}")
-
-    return deserialize
 
 
 def _voice_message(synthesizer: Synthesizer) -> speech_pb2.Voice:
