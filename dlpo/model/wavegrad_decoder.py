@@ -72,7 +72,7 @@ class DownBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, L) -> (B, C', L / factor)."""
-        x = resample(x, x.shape[-1] // self.factor)
+        x = downsample(x, self.factor)
         skip = self.skip(x)
         for layer in self.convolutions:
             x = layer(activated(x))
@@ -96,9 +96,8 @@ class UpBlock(nn.Module):
 
     def forward(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         """(B, C, L), (B, C', L * factor) twice -> (B, C', L * factor)."""
-        length = x.shape[-1] * self.factor
-        skip = resample(self.skip(x), length)
-        x = self.first(resample(activated(x), length))
+        skip = upsample(self.skip(x), self.factor)
+        x = self.first(upsample(activated(x), self.factor))
         second, third, fourth = self.modulated
         x = skip + second(activated(scale * x + shift))
         inner = third(activated(scale * x + shift))
@@ -106,11 +105,29 @@ class UpBlock(nn.Module):
         return out
 
 
-def resample(x: Tensor, length: int) -> Tensor:
-    """(B, C, L) -> (B, C, length) by linear interpolation, frames kept in place."""
-    if length == x.shape[-1]:
+def upsample(x: Tensor, factor: int) -> Tensor:
+    """(B, C, L) -> (B, C, L * factor) by linear interpolation, the ends held.
+
+    As `F.interpolate(mode="linear", align_corners=False)`, which exports to gathers.
+    """
+    if factor == 1:
         return x
-    return F.interpolate(x, size=length, mode="linear", align_corners=False)
+    place = (torch.arange(factor, device=x.device, dtype=x.dtype) + 0.5) / factor - 0.5
+    earlier, later = (-place).clamp(min=0), place.clamp(min=0)  # (factor,) shares of neighbours
+    held = F.pad(x, (1, 1), mode="replicate")[..., None]  # (B, C, L + 2, 1)
+    middle = held[:, :, 1:-1] * (1 - earlier - later)
+    return (middle + held[:, :, :-2] * earlier + held[:, :, 2:] * later).flatten(2)
+
+
+def downsample(x: Tensor, factor: int) -> Tensor:
+    """(B, C, L) -> (B, C, L / factor): the middle of each group of samples, interpolated if even.
+
+    As `F.interpolate(mode="linear", align_corners=False)`; L is a multiple of `factor`.
+    """
+    half = factor // 2
+    if factor % 2:
+        return x[:, :, half::factor]
+    return (x[:, :, half - 1 :: factor] + x[:, :, half::factor]) / 2
 
 
 class WaveGradDecoder(nn.Module):

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from dlpo.bundle import GraphInfo, TensorInfo
-from dlpo.errors import MissingExtraError
+from dlpo.errors import BundleError, MissingExtraError
+from dlpo_export.lstm import OPSET, with_onnx_lstms
 
 if TYPE_CHECKING:
     import onnx
 
-OPSET = 20
 WEIGHTS_FILE = "weights.bin"
 SHARED_BYTES = 1024  # smaller constants stay in their graph
 ALIGNMENT = 64  # bytes; of every tensor in the file of weights
@@ -45,6 +45,7 @@ def to_onnx(source: GraphSource) -> onnx.ModelProto:
     """Export one module to a slimmed ONNX model with named, dynamic dimensions.
 
     Raises:
+        BundleError: the exporter fixed a length that has to vary.
         MissingExtraError: onnx, onnxscript or onnxslim is not installed.
     """
     try:
@@ -64,7 +65,7 @@ def to_onnx(source: GraphSource) -> onnx.ModelProto:
     )
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
-            source.module.eval(),
+            with_onnx_lstms(source.module.eval()),
             tuple(example for example, _ in source.inputs.values()),
             input_names=list(source.inputs),
             output_names=list(source.outputs),
@@ -77,6 +78,7 @@ def to_onnx(source: GraphSource) -> onnx.ModelProto:
         assert program is not None  # None only when written to a file at once
         slim: onnx.ModelProto = onnxslim.slim(program.model_proto)
     _forget_where_it_came_from(slim)
+    _check_shapes(slim, source)
     return slim
 
 
@@ -166,6 +168,18 @@ def _halve(model: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
     model.graph.node.insert(
         0, helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT)
     )
+
+
+def _check_shapes(model: onnx.ModelProto, source: GraphSource) -> None:
+    """The exporter falls back to fixed lengths without a word; refuse that."""
+    wanted = {name: shape for name, (_, shape) in source.inputs.items()} | dict(source.outputs)
+    for value in (*model.graph.input, *model.graph.output):
+        found = tuple(d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim)
+        if found != tuple(wanted[value.name]):
+            raise BundleError(
+                f"{value.name} was exported with shape {found}, expected {wanted[value.name]}; "
+                "a module works with one length only"
+            )
 
 
 def _forget_where_it_came_from(model: onnx.ModelProto) -> None:

@@ -12,6 +12,7 @@ from dlpo.config import BASE, LARGE, WaveGrad2Config
 from dlpo.errors import ConfigError
 from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.model.wavegrad2 import BidirectionalLSTM, WaveGrad2
+from dlpo.model.wavegrad_decoder import downsample, upsample
 
 PUBLISHED_SYMBOLS = 151  # of the reproduction; ours are fewer, so the embedding is smaller
 TINY = WaveGrad2Config(
@@ -62,6 +63,14 @@ def test_lstm_equals_the_packed_bidirectional_one() -> None:
     packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True)
     expected, _ = nn.utils.rnn.pad_packed_sequence(theirs(packed)[0], batch_first=True)
     torch.testing.assert_close(ours(x, mask)[mask], expected[mask])
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 5])
+def test_resampling_is_linear_interpolation(factor: int) -> None:
+    x = torch.randn(2, 3, 30, generator=torch.Generator().manual_seed(1))
+    for ours, length in ((upsample, 30 * factor), (downsample, 30 // factor)):
+        expected = nn.functional.interpolate(x, size=length, mode="linear", align_corners=False)
+        torch.testing.assert_close(ours(x, factor), expected, atol=1e-5, rtol=1e-5)
 
 
 def encode_two(model: WaveGrad2) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
