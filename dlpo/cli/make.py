@@ -1,4 +1,4 @@
-"""Commands that make a voice: prepare, train, export."""
+"""Commands that make a voice: prepare, train, schedule, export."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from dlpo.errors import InputError
+
 from dlpo.cli.extras import needs
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (prepare, train, export):
+    for command in (prepare, train, schedule, export):
         app.command()(command)
 
 
@@ -91,6 +93,46 @@ def train(
         typer.echo(f"stopped at update {trainer.update}; run the same command to go on", err=True)
         raise typer.Exit(128 + trainer.stop_signal)
     typer.echo(checkpoint)
+
+
+def schedule(
+    checkpoint: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Directory from `dlpo train`.")
+    ],
+    data: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="Dataset from `dlpo prepare`.")
+    ],
+    steps: Annotated[int, typer.Option(min=1, max=8, help="Reverse steps, N.")] = 4,
+    clips: Annotated[int, typer.Option(min=1, help="Validation recordings to copy.")] = 4,
+) -> None:
+    """Find the noise schedule and eta that copy validation recordings best in N steps.
+
+    Give the name and eta of the first line to `dlpo export --schedule NAME --eta ETA`.
+    """
+    from rich.progress import Progress
+
+    from dlpo.checkpoint import load_checkpoint
+    from dlpo.data.dataset import Dataset
+    from dlpo.model.lite import LiteWaveGrad2
+    from dlpo.training.batches import Batches
+    from dlpo.training.schedule_search import search_schedules
+
+    model = load_checkpoint(checkpoint).model
+    if not isinstance(model, LiteWaveGrad2):
+        raise InputError(f"{checkpoint} is not a `lite`; the search copies with lite's denoiser")
+    batches = Batches(Dataset(data), "validation", seed=0)
+    with Progress(transient=True) as bar:
+        task = bar.add_task("copying recordings")
+        trials = search_schedules(
+            model,
+            batches,
+            steps,
+            clips,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    typer.echo("schedule\teta\tdistance")
+    for trial in trials:
+        typer.echo(f"{trial.name}\t{trial.eta}\t{trial.distance:.4f}")
 
 
 def export(

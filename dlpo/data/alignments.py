@@ -84,8 +84,7 @@ def _marks_after(words: list[str], transcript: str) -> list[str]:
     """The boundary mark after each aligned word, found in the transcript's punctuation."""
     found = list(_WORD.finditer(transcript.lower().replace("’", "'")))
     gaps = [
-        strongest_mark(transcript[a.end() : b.start()])
-        for a, b in itertools.pairwise(found)
+        strongest_mark(transcript[a.end() : b.start()]) for a, b in itertools.pairwise(found)
     ] + ([strongest_mark(transcript[found[-1].end() :])] if found else [])
     marks = [" "] * len(words)
     matcher = SequenceMatcher(
