@@ -33,10 +33,10 @@ def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
         return _EMBEDDED / name_or_path
     if Path(name_or_path).exists():
         return Path(name_or_path)
+    known = ", ".join(known_voices()) or "no voice"
     raise InputError(
-        f"no voice {os.fspath(name_or_path)!r}; expected one of"
-        f" {', '.join(known_voices()) or 'none'},"
-        ' or the path of a bundle made by "dlpo export"'
+        f"no voice {os.fspath(name_or_path)!r}; {known} came with dlpo,"
+        ' the path of a bundle made by "dlpo export" does as well'
     )
 
 
