@@ -9,9 +9,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from dlpo.errors import InputError
-
 from dlpo.cli.extras import needs
+from dlpo.errors import InputError
 
 
 def register(app: typer.Typer) -> None:
@@ -109,13 +108,14 @@ def schedule(
 
     Give the name and eta of the first line to `dlpo export --schedule NAME --eta ETA`.
     """
-    from rich.progress import Progress
+    with needs("train"):
+        from rich.progress import Progress
 
-    from dlpo.checkpoint import load_checkpoint
-    from dlpo.data.dataset import Dataset
-    from dlpo.model.lite import LiteWaveGrad2
-    from dlpo.training.batches import Batches
-    from dlpo.training.schedule_search import search_schedules
+        from dlpo.checkpoint import load_checkpoint
+        from dlpo.data.dataset import Dataset
+        from dlpo.model.lite import LiteWaveGrad2
+        from dlpo.training.batches import Batches
+        from dlpo.training.schedule_search import search_schedules
 
     model = load_checkpoint(checkpoint).model
     if not isinstance(model, LiteWaveGrad2):
