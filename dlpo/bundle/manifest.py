@@ -111,6 +111,8 @@ class Manifest:
     checkpoint: CheckpointInfo
     gain: float = 1.0
     """Factor on the waveform before it leaves the host."""
+    needed_context: dict[str, int] = field(default_factory=dict)
+    """N -> frames each side that a chunk of N steps needs to sound as in the whole, measured."""
     frames_context: int | None = None
     """Frames each side that the frames graph sees; None: the whole sentence."""
     prosody: ProsodyInfo = ProsodyInfo()
@@ -131,9 +133,11 @@ class Manifest:
     def context_frames(self, steps: int) -> int:
         """Frames each side of a chunk that make it equal to the same samples of the whole.
 
-        One step sees `context_frames_per_step` a side; the de-emphasis filter sees one more frame.
+        As measured; else all that can matter: one step sees `context_frames_per_step` a side, and
+        the de-emphasis filter sees one more frame.
         """
-        return steps * self.context_frames_per_step + 1
+        bound = steps * self.context_frames_per_step + 1
+        return self.needed_context.get(str(steps), bound)
 
     def to_json(self) -> bytes:
         """The content of `voice.json`."""

@@ -85,7 +85,7 @@ def check_parity(
         outputs = {"hidden": hidden, "durations": durations, "ranges": ranges}
         compare("encoder", {"phonemes": phonemes}, outputs)
 
-        whole = _whole_frames(durations)
+        whole = whole_frames(durations)
         inputs = {
             "hidden": hidden,
             "durations": whole,
@@ -131,7 +131,7 @@ def difference(
     return Difference(graph, tensor, float(np.abs(error).max()), float(np.sqrt(np.mean(error**2))))
 
 
-def _whole_frames(durations: Tensor) -> Tensor:
+def whole_frames(durations: Tensor) -> Tensor:
     """(1, P) frames -> (1, P) whole frames, 1 to `MAX_FRAMES` in all."""
     ends = durations.double().cumsum(1).round()
     ends[0, -1] = max(1.0, float(ends[0, -1]))

@@ -29,6 +29,7 @@ from dlpo_export.graphs import (
     context_frames_per_step,
     frames_context,
 )
+from dlpo_export.needed_context import needed_contexts
 from dlpo_export.parity import check_parity
 from dlpo_export.to_onnx import GraphSource, graph_info, to_onnx, write_graphs
 
@@ -88,6 +89,7 @@ def export_bundle(
     }
     sources = graph_sources(encoder, frames, denoisers)
     channels = int(sources["frames"].outputs["conditioning"][1])
+    reach = context_frames_per_step(model, channels)
     manifest = Manifest(
         voice=voice,
         language="en-US",
@@ -97,7 +99,8 @@ def export_bundle(
         parametrisation=model.parametrisation,
         noise_schedule=ScheduleInfo(schedule, eta),
         steps=default_steps,
-        context_frames_per_step=context_frames_per_step(model, channels),
+        context_frames_per_step=reach,
+        needed_context=needed_contexts(encoder, frames, denoisers, reach),
         frames_context=frames_context(model),
         graphs={name: graph_info(name, source) for name, source in sources.items()},
         licence="Apache-2.0",

@@ -1,0 +1,89 @@
+"""The context that a chunk needs is measured, and is enough."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dlpo.config import LiteConfig
+from dlpo.model.build import build_model
+from dlpo.noise_schedule import named_schedule
+from dlpo_export.graphs import DenoiserGraph, context_frames_per_step
+from dlpo_export.needed_context import MARGIN, needed_contexts
+
+STEPS = 2
+PHONEME_FRAMES = 6.0
+
+
+class Spread(nn.Module):
+    """A denoiser that averages the noise over `reach` frames each side, and nothing else."""
+
+    def __init__(self, reach: int) -> None:
+        super().__init__()
+        self.reach = reach
+        self.schedule = named_schedule("cosine", STEPS)
+
+    def forward(self, conditioning: Tensor, source: Tensor, noise: Tensor) -> Tensor:
+        padded = nn.functional.pad(noise[0], (0, 0, self.reach, self.reach))
+        frames = noise.shape[2]
+        return torch.stack([padded[:, k : k + frames] for k in range(2 * self.reach + 1)]).mean(0)
+
+
+def speaking(*_: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """An encoder of 20 phonemes."""
+    return torch.zeros(1, 4, 20), torch.full((1, 20), PHONEME_FRAMES), torch.ones(1, 20)
+
+
+def framing(hidden: Tensor, counts: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+    frames = int(counts.sum())
+    return torch.zeros(1, 4, frames), torch.zeros(1, frames)
+
+
+def needed(reach: int, context_frames_per_step: int) -> int:
+    found = needed_contexts(speaking, framing, {"any": Spread(reach)}, context_frames_per_step)
+    return found[str(STEPS)]
+
+
+@pytest.mark.parametrize("reach", [1, 4])
+def test_a_denoiser_that_uses_little_of_its_reach_needs_little(reach: int) -> None:
+    assert needed(reach, context_frames_per_step=10) == reach + MARGIN
+
+
+def test_a_denoiser_that_uses_all_of_its_reach_gets_all() -> None:
+    assert needed(reach=6, context_frames_per_step=3) == STEPS * 3 + 1
+
+
+def test_a_sentence_too_short_to_measure_gives_all() -> None:
+    assert needed(reach=60, context_frames_per_step=60) == STEPS * 60 + 1
+
+
+@torch.no_grad()
+def test_chunks_with_that_context_equal_the_whole_on_other_inputs() -> None:
+    torch.manual_seed(3)
+    config = LiteConfig(
+        hidden_channels=16, encoder_blocks=1, prosody_blocks=1, mel_blocks=1,
+        conditioning_channels=16, conditioning_blocks=1, up_channels=(16, 8), down_channels=(8, 8),
+        level_channels=8,
+    )  # fmt: skip
+    model = build_model(config).eval()
+    denoiser = DenoiserGraph(model, named_schedule("cosine", STEPS))
+    reach = context_frames_per_step(model, 16)
+    found = needed_contexts(
+        lambda phonemes: (torch.randn(1, 16, phonemes.shape[1]), *speaking()[1:]),
+        lambda hidden, counts, *_: (torch.randn(1, 16, 120), torch.full((1, 120), 150.0)),
+        {"any": denoiser},
+        reach,
+    )
+
+    context = found[str(STEPS)]
+    conditioning, source = torch.randn(1, 16, 90), torch.randn(1, 90, 300)
+    noise = torch.randn(1, 1, 90, 300)
+    whole = denoiser(conditioning, source, noise)[:, 40:50]
+    window = slice(40 - context, 50 + context)
+    chunk = denoiser(conditioning[:, :, window], source[:, window], noise[:, :, window])
+
+    assert context <= STEPS * reach + 1
+    torch.testing.assert_close(chunk[:, context:-context], whole, atol=1e-4, rtol=0)
