@@ -13,7 +13,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
@@ -21,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from dlpo.audio import SAMPLE_RATE, log_mel
+from dlpo.audio import Waveform
 from dlpo.checkpoint import Provenance, current_commit, load_checkpoint, save_checkpoint
 from dlpo.config import LiteConfig, TrainingConfig, to_dict
 from dlpo.data.dataset import Dataset
@@ -41,6 +40,7 @@ from dlpo.training.adversary import (
 )
 from dlpo.training.batches import Batches, Sentences, Windows
 from dlpo.training.losses import Denoised, acoustic_losses, denoise_windows, denoiser_losses
+from dlpo.training.run_log import RunLog
 from dlpo.training.synthesis import speak
 
 log = logging.getLogger(__name__)
@@ -209,18 +209,15 @@ class Trainer:
         """
         handlers = {s: signal.signal(s, self._ask_to_stop) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
-            writer = self._writer()
+            run_log = RunLog(self.out) if self.accelerator.is_main_process else None
             started, first = time.monotonic(), self.update
             while self.update < self.training.updates and self.stop_signal is None:
                 figures = self._one_update()
                 self.update += 1
                 report(self.update, figures)
                 pace = (time.monotonic() - started) / (self.update - first)
-                if self.update % self.training.log_every == 0:
-                    self._log(writer, "train", figures | {"seconds_per_update": pace})
-                if self.update % self.training.validate_every == 0 and self.held_out.recorded:
-                    self._log(writer, "validation", self._validate())
-                    self._log_sample(writer)
+                if run_log is not None:
+                    self._log(run_log, figures | {"seconds_per_update": pace})
                 if self.update % self.training.save_every == 0:
                     self.save()
             self.save()
@@ -228,6 +225,16 @@ class Trainer:
             for s, handler in handlers.items():
                 signal.signal(s, handler)
         return self.out / "checkpoint"
+
+    def _log(self, run_log: RunLog, figures: dict[str, float]) -> None:
+        """Write what is due after this update."""
+        training, update = self.training, self.update
+        if update % training.log_every == 0:
+            run_log.figures(update, "train", figures)
+        if update % training.validate_every == 0 and self.held_out.recorded:
+            run_log.figures(update, "validation", self._validate())
+            if update > training.acoustic_updates:
+                run_log.sample(update, self._sample())
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
         self.stop_signal = number
@@ -333,31 +340,8 @@ class Trainer:
                 terms = denoiser_losses(denoise_windows(model, windows, told, generator))
         return {name: value.item() for name, value in terms.items()}
 
-    # ------------------------------------------------------------------ the log
-    def _writer(self) -> Any:
-        from torch.utils.tensorboard import SummaryWriter
-
-        return SummaryWriter(str(self.out)) if self.accelerator.is_main_process else None
-
-    def _log(self, writer: Any, split: str, figures: dict[str, float]) -> None:
-        if writer is None:
-            return
-        for name, value in figures.items():
-            writer.add_scalar(f"{split}/{name}", value, self.update)
-        line = {"update": self.update, "split": split}
-        rounded = {name: round(value, 5) for name, value in figures.items()}
-        with (self.out / "log.jsonl").open("a") as file:
-            file.write(json.dumps(line | rounded) + "\n")
-
-    def _log_sample(self, writer: Any) -> None:
-        """Speak one validation text with the averaged weights, to hear and see in TensorBoard."""
-        if writer is None or self.update <= self.training.acoustic_updates:
-            return
+    @torch.no_grad()
+    def _sample(self) -> Waveform:
+        """The first validation text, spoken with the averaged weights."""
         symbols, _ = self.dataset.timing(self.held_out.recorded[0])
-        model = self._averaged_model()
-        waveform = speak(model, symbols, named_schedule("cosine", SAMPLE_STEPS))
-        peak = max(1.0, float(np.abs(waveform).max()))
-        writer.add_audio("sample", waveform / peak, self.update, SAMPLE_RATE)
-        mel = log_mel(waveform).T[::-1]
-        picture = (mel - mel.min()) / max(1e-3, float(np.ptp(mel)))
-        writer.add_image("sample", picture, self.update, dataformats="HW")
+        return speak(self._averaged_model(), symbols, named_schedule("cosine", SAMPLE_STEPS))

@@ -1,0 +1,35 @@
+"""The log of a training run: figures as JSON lines, and all of it for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from torch.utils.tensorboard import SummaryWriter
+
+from dlpo.audio import SAMPLE_RATE, Waveform, log_mel
+
+
+class RunLog:
+    """Writes `out/log.jsonl` and TensorBoard's events beside it; the main process has one."""
+
+    def __init__(self, out: Path) -> None:
+        self.lines = out / "log.jsonl"
+        self.writer = SummaryWriter(str(out))
+
+    def figures(self, update: int, split: str, figures: dict[str, float]) -> None:
+        """Add one line of figures after an update, of the `train` or the `validation` split."""
+        for name, value in figures.items():
+            self.writer.add_scalar(f"{split}/{name}", value, update)
+        rounded = {name: round(value, 5) for name, value in figures.items()}
+        with self.lines.open("a") as file:
+            file.write(json.dumps({"update": update, "split": split} | rounded) + "\n")
+
+    def sample(self, update: int, waveform: Waveform) -> None:
+        """Add an utterance to hear, and its log-mel to see."""
+        peak = max(1.0, float(np.abs(waveform).max()))
+        self.writer.add_audio("sample", waveform / peak, update, SAMPLE_RATE)
+        mel = log_mel(waveform).T[::-1]
+        picture = (mel - mel.min()) / max(1e-3, float(np.ptp(mel)))
+        self.writer.add_image("sample", picture, update, dataformats="HW")
