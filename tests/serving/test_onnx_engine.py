@@ -93,3 +93,18 @@ def test_a_run_that_fails_is_an_engine_error(tiny_bundle: Path) -> None:
 
     with pytest.raises(EngineError, match="denoiser_2: onnxruntime failed on"):
         engine.denoise(2, wrong, wrong, wrong[None])
+
+
+def test_frames_computed_in_blocks_equal_those_of_the_whole_sentence(tiny_bundle: Path) -> None:
+    engine = OnnxEngine(Bundle.load(tiny_bundle))
+    context = engine.manifest.frames_context
+    assert context is not None
+    encoding = engine.encode(np.arange(2, 42)[None])
+    counts = np.full(40, 3)
+
+    whole = engine.frames(encoding, counts, 0, 120, 0.0)
+    block = engine.frames(encoding, counts, 50 - context, 70 + context, 0.0)
+
+    inside = slice(context, context + 20)
+    for made, expected in ((block.conditioning, whole.conditioning), (block.f0, whole.f0)):
+        np.testing.assert_allclose(made[..., inside], expected[..., 50:70], rtol=1e-4, atol=1e-5)
