@@ -84,7 +84,7 @@ class Trainer:
 
         out/run.json      configuration of model and training, data hash
         out/state/        everything to resume from: weights, optimiser, averaged weights, update
-        out/checkpoint/   averaged weights, to listen to and export
+        out/checkpoint/   averaged weights as float16, to listen to, export and publish
         out/log.jsonl     one line of figures every so often; TensorBoard's events lie beside it
 
     Update k draws its windows, noise and dropout from (seed, k) alone, so that a resumed run is
@@ -190,6 +190,7 @@ class Trainer:
             self.averaged.module.state_dict(),
             self.config,
             Provenance(self.update, self.dataset.sha256, current_commit()),
+            torch.float16,
         )
         shutil.rmtree(state, ignore_errors=True)
         unfinished.rename(state)
