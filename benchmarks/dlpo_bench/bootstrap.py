@@ -31,7 +31,7 @@ def bootstrap(
 
     Args:
         statistic: (R, clips) indices of R resamples -> (R,) figures. Figures of several systems
-            from the same indices are paired.
+            from the same indices are paired. Resamples without a finite figure are left out.
         clips: how many there are.
         seed: of the resampling.
 
@@ -39,7 +39,8 @@ def bootstrap(
     """
     resamples = np.random.default_rng(seed).integers(clips, size=(RESAMPLES, clips))
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(statistic(resamples), [tail, 1 - tail])
+    figures = statistic(resamples)
+    low, high = np.quantile(figures[np.isfinite(figures)], [tail, 1 - tail])
     return Estimate(float(statistic(np.arange(clips)[None])[0]), float(low), float(high))
 
 
@@ -49,7 +50,15 @@ def mean(values: Values, seed: int = 0) -> Estimate:
 
 
 def ratio_of_sums(over: Values, under: Values, seed: int = 0) -> Estimate:
-    """sum(over) / sum(under) of (clips,) values each, e.g. pooled errors / pooled words."""
-    return bootstrap(
-        lambda chosen: over[chosen].sum(axis=1) / under[chosen].sum(axis=1), len(over), seed
-    )
+    """sum(over) / sum(under) of (clips,) values each, e.g. pooled errors / pooled words.
+
+    Resamples whose sum(under) is 0 are left out.
+    """
+
+    def ratios(chosen: Indices) -> NDArray[np.float64]:
+        divisor = under[chosen].sum(axis=1)
+        found = np.full(len(chosen), np.inf)
+        np.divide(over[chosen].sum(axis=1), divisor, out=found, where=divisor != 0)
+        return found
+
+    return bootstrap(ratios, len(over), seed)

@@ -1,8 +1,8 @@
-"""The body of `dlpo eval`: compare systems on the test sentences, print, and write a record.
+"""The body of `dlpo eval`: listen with a progress bar, print the table, write the record.
 
     python -m dlpo_bench.quality --wavs DIR [--wavs DIR ...]
 
-scores any folders of wavs that are named by clip, beside the recordings.
+judges any folders of wavs that are named by clip, beside the recordings.
 """
 
 from __future__ import annotations
@@ -20,89 +20,74 @@ from dlpo_bench.clips import SUFFIXES, TEST_SPLIT, Clip, load_clips
 from dlpo_bench.comparison import Quality, evaluate
 from dlpo_bench.judging import load_panel
 from dlpo_bench.quality_report import figures, markdown, samples, terminal_table
-from dlpo_bench.record import write_record
+from dlpo_bench.record import RECORDS, write_record
 from dlpo_bench.systems import RECORDINGS, System, audio_files, recordings
 
 
-def compare(
-    systems: Mapping[str, System],
-    clips: Sequence[Clip],
-    weights: Path,
-    *,
-    out_dir: Path | None = None,
-    bundle_sha256: str | None = None,
-) -> Quality:
-    """Evaluate with a progress bar, print the table, and write the record where one is wanted.
+def compare(systems: Mapping[str, System], clips: Sequence[Clip], weights: Path) -> Quality:
+    """Evaluate with a progress bar and print the table.
 
     Args:
-        systems: see `evaluate`.
+        systems: name -> system; see `dlpo_bench.systems`. The recordings are added in front.
         clips: see `load_clips`.
         weights: directory of the judges' weights, see `load_panel`.
-        out_dir: where the record goes, as JSON and as Markdown; none is written without it.
-        bundle_sha256: of the bundle under test, for the record.
 
     Raises:
-        InputError: see `evaluate`, `load_panel` and `write_record`.
+        InputError: see `evaluate` and `load_panel`.
+        DataError: a recording or a wav is missing or damaged.
     """
     from rich.console import Console
     from rich.progress import Progress
 
     panel = load_panel(weights)
+    systems = {RECORDINGS: recordings, **systems}
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("listening", total=len(systems) * len(clips))
         quality = evaluate(systems, clips, panel, lambda: bar.advance(task))
-    console = Console()
-    console.print(terminal_table(quality))
-    if out_dir is not None:
-        path = write_record(
-            "quality", figures(quality), shlex.join(sys.argv), out_dir,
-            samples=samples(quality), bundle_sha256=bundle_sha256,
-        )  # fmt: skip
-        path.with_suffix(".md").write_text(markdown(quality), "utf-8")
-        console.print(f"record: {path}")
+    Console().print(terminal_table(quality))
     return quality
 
 
-def evaluate_directories(
-    directories: Sequence[Path],
-    corpus: Path,
-    weights: Path,
-    *,
-    with_recordings: bool = True,
-    clips: int | None = None,
-    out_dir: Path | None = None,
-) -> Quality:
-    """Compare folders of `<clip id>.wav` on the clips that all of them have.
-
-    Args:
-        directories: one for each system; their names name the systems.
-        corpus: LJSpeech layout, for the texts and the recordings.
-        weights: see `load_panel`.
-        with_recordings: judge the recordings of the same clips too.
-        clips: only the first so many, for a quick look.
-        out_dir: see `compare`.
+def write_quality_record(
+    quality: Quality, command: str, out_dir: Path = RECORDS, bundle_sha256: str | None = None
+) -> Path:
+    """Write the record, and beside it the same table in Markdown.
 
     Raises:
-        InputError: no clip is in all directories.
-        DataError: see `load_clips`.
+        InputError: see `write_record`.
     """
-    names = [_clip_ids(directory) for directory in directories]
-    common = sorted(set.intersection(*names)) if names else list(TEST_SPLIT)
+    path = write_record(
+        "quality",
+        figures(quality),
+        command,
+        out_dir,
+        samples=samples(quality),
+        bundle_sha256=bundle_sha256,
+    )
+    path.with_suffix(".md").write_text(markdown(quality), "utf-8")
+    return path
+
+
+def clips_in_common(directories: Sequence[Path]) -> list[str]:
+    """Sorted names of the clips that each directory has as `<clip id>.wav` or `.flac`.
+
+    Raises:
+        InputError: something is no directory, or there is no such clip.
+    """
+    for directory in directories:
+        if not directory.is_dir():
+            raise InputError(f"{directory} is no directory; expected wavs named by clip")
+    names = [
+        {path.stem for path in directory.iterdir() if path.suffix in SUFFIXES}
+        for directory in directories
+    ]
+    common = sorted(set.intersection(*names))
     if not common:
         raise InputError(
             f"{', '.join(map(str, directories))} have no clip in common;"
             " expected files like LJ002-0161.wav"
         )
-    chosen = load_clips(corpus, common[:clips])
-    systems: dict[str, System] = {RECORDINGS: recordings} if with_recordings else {}
-    systems |= {str(directory): audio_files(directory) for directory in directories}
-    return compare(systems, chosen, weights, out_dir=out_dir)
-
-
-def _clip_ids(directory: Path) -> set[str]:
-    if not directory.is_dir():
-        raise InputError(f"{directory} is no directory; expected wavs named by clip")
-    return {path.stem for path in directory.iterdir() if path.suffix in SUFFIXES}
+    return common
 
 
 def main(
@@ -116,16 +101,16 @@ def main(
         "../shared/models"
     ),
     clips: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
-    with_recordings: Annotated[
-        bool, typer.Option("--recordings/--no-recordings", help="Judge the recordings too.")
-    ] = True,
     out: Annotated[Path | None, typer.Option(help="Directory for the record.")] = None,
 ) -> None:
-    """Judge folders of wavs side by side; without any, the recordings of the test split."""
+    """Judge folders of wavs and the recordings; without a folder, the recordings alone."""
     try:
-        evaluate_directories(
-            wavs or [], corpus, weights, with_recordings=with_recordings, clips=clips, out_dir=out
-        )
+        names = clips_in_common(wavs) if wavs else TEST_SPLIT
+        systems = {str(directory): audio_files(directory) for directory in wavs or []}
+        quality = compare(systems, load_clips(corpus, names[:clips]), weights)
+        if out is not None:
+            command = shlex.join(["python", "-m", "dlpo_bench.quality", *sys.argv[1:]])
+            typer.echo(f"record: {write_quality_record(quality, command, out)}")
     except DlpoError as error:
         typer.echo(f"dlpo_bench.quality: {error}", err=True)
         raise typer.Exit(1) from error

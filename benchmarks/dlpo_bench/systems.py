@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlpo.errors import DataError
 from dlpo_bench.clips import Clip, Waveform, find_audio, read_audio
+
+if TYPE_CHECKING:
+    from dlpo_serving.synthesizer import Synthesizer
 
 System = Callable[[Clip], Waveform]
 RECORDINGS = "recordings"
@@ -33,3 +37,16 @@ def audio_files(directory: Path) -> System:
         return read_audio(path)
 
     return system
+
+
+def text_to_speech(synthesizer: Synthesizer, *, steps: int | None = None, seed: int = 0) -> System:
+    """A voice that is given the text alone.
+
+    Args:
+        synthesizer: of `dlpo_serving.voices.open_voice`.
+        steps: reverse steps; the voice's default if None.
+        seed: of the noise, the same for every clip.
+    """
+    from dlpo_serving.request import SpeechRequest
+
+    return lambda clip: synthesizer.speak(SpeechRequest(clip.text, seed=seed, steps=steps))

@@ -1,0 +1,229 @@
+"""The comparison with judges that measure something we know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import typer
+from typer.testing import CliRunner
+
+import dlpo_bench.quality as quality_command
+from dlpo.errors import DataError, InputError
+from dlpo.judges.judge import Scores, Waveform
+from dlpo.text import TextFrontEnd
+from dlpo_bench.clips import Clip, load_clips, read_audio
+from dlpo_bench.comparison import ERROR_RATIO, evaluate
+from dlpo_bench.judging import WORD_ERRORS, Panel, load_panel
+from dlpo_bench.quality_report import figures, markdown, samples
+from dlpo_bench.record import write_record
+from dlpo_bench.systems import audio_files, recordings, text_to_speech
+from dlpo_serving.fake_engine import FakeEngine
+from dlpo_serving.synthesizer import Synthesizer
+
+RATE = 22_050  # Hz
+TEXTS = {"LJ002-0161": "one two three four", "LJ002-0162": "one, two."}
+
+
+class Level:
+    """Scores the RMS of a waveform, which every system should have alike."""
+
+    name = "RMS"
+    sample_rate_hz = RATE
+
+    def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
+        return np.array([np.sqrt(np.mean(waveform**2)) for waveform in waveforms], np.float64)
+
+
+class Deaf:
+    """Understands the same words whatever is said."""
+
+    name = "deaf"
+
+    def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
+        return ["one two three"] * len(waveforms)
+
+
+def tone(amplitude: float, seconds: float = 0.5) -> Waveform:
+    time = np.arange(round(seconds * RATE)) / RATE
+    return (amplitude * np.sin(2 * np.pi * 200 * time)).astype(np.float32)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    directory = tmp_path / "corpus"
+    (directory / "wavs").mkdir(parents=True)
+    rows = [f"{clip_id}|{text.upper()}|{text}" for clip_id, text in TEXTS.items()]
+    (directory / "metadata.csv").write_text("\n".join(rows), "utf-8")
+    for clip_id in TEXTS:
+        soundfile.write(directory / "wavs" / f"{clip_id}.wav", tone(0.5), RATE)
+    return directory
+
+
+@pytest.fixture
+def clips(corpus: Path) -> list[Clip]:
+    return load_clips(corpus, TEXTS)
+
+
+PANEL = Panel([Level()], Deaf(), {})
+
+
+def test_every_system_is_heard_at_the_level_of_the_recording(clips: list[Clip]) -> None:
+    systems = {"recordings": recordings, "quiet": lambda clip: tone(0.01)}
+    quality = evaluate(systems, clips, PANEL)
+    np.testing.assert_allclose(
+        quality.heard["quiet"].values["RMS"], quality.heard["recordings"].values["RMS"], rtol=1e-3
+    )
+    assert quality.heard["quiet"].values["level, dB"][0] == pytest.approx(-43, abs=0.1)
+
+
+def test_word_errors_are_pooled_and_compared_with_the_recordings(clips: list[Clip]) -> None:
+    quality = evaluate({"recordings": recordings, "text": recordings}, clips, PANEL)
+    estimates = quality.estimates("text")
+    assert estimates[WORD_ERRORS].value == pytest.approx(2 / 6)
+    assert estimates[ERROR_RATIO].value == 1
+
+
+def test_no_ratio_where_the_recordings_have_no_errors(clips: list[Clip]) -> None:
+    perfect = [Clip("LJ002-0161", "one two three", clips[0].recording)]
+    quality = evaluate({"recordings": recordings}, perfect, PANEL)
+    assert ERROR_RATIO not in quality.estimates("recordings")
+
+
+def test_panel_without_recogniser_still_scores(clips: list[Clip]) -> None:
+    quality = evaluate({"recordings": recordings}, clips, Panel([Level()], None, {}))
+    assert "RMS" in quality.estimates("recordings")
+    assert WORD_ERRORS not in quality.estimates("recordings")
+
+
+def test_progress_is_told_after_each_clip_of_each_system(clips: list[Clip]) -> None:
+    ticks: list[None] = []
+    evaluate({"a": recordings, "b": recordings}, clips, PANEL, lambda: ticks.append(None))
+    assert len(ticks) == 4
+
+
+@pytest.mark.parametrize(
+    ("waveform", "message"),
+    [
+        (np.zeros(0, np.float32), "broken, LJ002-0161: waveform 0 lasts"),
+        (np.full(RATE, np.nan, np.float32), "broken, LJ002-0161: .*NaN"),
+        (np.zeros((RATE, 2), np.float32), "broken, LJ002-0161: .*one channel"),
+    ],
+)
+def test_unusable_waveform_is_told_with_its_system_and_clip(
+    waveform: Waveform, message: str, clips: list[Clip]
+) -> None:
+    with pytest.raises(InputError, match=message):
+        evaluate({"broken": lambda clip: waveform}, clips, PANEL)
+
+
+def test_nothing_to_compare_is_refused(clips: list[Clip]) -> None:
+    with pytest.raises(InputError, match="0 systems"):
+        evaluate({}, clips, PANEL)
+    with pytest.raises(InputError, match="0 clips"):
+        evaluate({"recordings": recordings}, [], PANEL)
+
+
+def test_text_to_speech_is_a_system(clips: list[Clip]) -> None:
+    system = text_to_speech(Synthesizer(FakeEngine(), TextFrontEnd()), seed=3)
+    waveform = system(clips[0])
+    assert waveform.ndim == 1
+    np.testing.assert_array_equal(waveform, system(clips[0]))
+
+
+def test_markdown_has_each_system_and_tells_who_is_missing(clips: list[Clip]) -> None:
+    panel = Panel([Level()], Deaf(), {"NISQA": "nisqa.tar: no such file"})
+    text = markdown(evaluate({"recordings": recordings, "text": recordings}, clips, panel))
+    assert "| measure | recordings | text |" in text
+    assert "33.33 % [" in text
+    assert "NISQA left out: nisqa.tar: no such file" in text
+
+
+def test_figures_and_samples_fit_into_a_record(clips: list[Clip], tmp_path: Path) -> None:
+    quality = evaluate({"recordings": recordings}, clips, PANEL)
+    path = write_record(
+        "quality", figures(quality), "dlpo eval", tmp_path, samples=samples(quality)
+    )
+    assert "one two three" in path.read_text()
+
+
+def test_silent_system_can_be_recorded(clips: list[Clip], tmp_path: Path) -> None:
+    silent = evaluate({"silent": lambda clip: np.zeros(RATE, np.float32)}, clips, PANEL)
+    assert write_record("quality", figures(silent), "dlpo eval", tmp_path).is_file()
+
+
+def test_clip_that_the_corpus_does_not_have_is_told(corpus: Path) -> None:
+    with pytest.raises(DataError, match="no clip 'LJ999-0001'"):
+        load_clips(corpus, ["LJ999-0001"])
+
+
+def test_directory_that_is_no_corpus_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"metadata\.csv: can't be read"):
+        load_clips(tmp_path)
+
+
+def test_clip_without_recording_is_told(corpus: Path) -> None:
+    (corpus / "wavs" / "LJ002-0161.wav").unlink()
+    with pytest.raises(DataError, match="LJ002-0161 has no recording"):
+        recordings(load_clips(corpus, TEXTS)[0])
+
+
+@pytest.mark.parametrize(
+    ("samples_", "rate", "message"),
+    [
+        (np.zeros((100, 2)), RATE, "2 channels at 22050 Hz; expected mono"),
+        (np.zeros(100), 16_000, "1 channels at 16000 Hz"),
+    ],
+)
+def test_audio_of_another_layout_is_refused(
+    samples_: np.ndarray, rate: int, message: str, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "a.wav", samples_, rate)
+    with pytest.raises(DataError, match=message):
+        read_audio(tmp_path / "a.wav")
+
+
+def test_file_that_is_no_audio_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "LJ002-0161.wav").write_bytes(b"RIFF, but no")
+    with pytest.raises(DataError, match="can't be read"):
+        audio_files(tmp_path)(Clip("LJ002-0161", "one", None))
+
+
+def test_missing_weights_leave_a_judge_out_with_the_reason(tmp_path: Path) -> None:
+    panel = load_panel(tmp_path)
+    assert [judge.name for judge in panel.judges] == ["DistillMOS"]
+    assert set(panel.left_out) >= {"NISQA", "NISQA-TTS", "DNSMOS P.808"}
+    assert "no such file" in panel.left_out["NISQA"]
+
+
+def run(*arguments: str | Path) -> tuple[int, str]:
+    app = typer.Typer()
+    app.command()(quality_command.main)
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.output
+
+
+def test_command_judges_a_folder_of_wavs_and_records(corpus: Path, tmp_path: Path) -> None:
+    code, output = run(
+        "--wavs", corpus / "wavs", "--corpus", corpus, "--weights", tmp_path, "--clips", "1",
+        "--out", tmp_path / "records",
+    )  # fmt: skip
+    assert code == 0, output
+    assert "DistillMOS" in output
+    assert sorted(p.suffix for p in (tmp_path / "records").iterdir()) == [".json", ".md"]
+
+
+def test_command_tells_of_a_folder_without_clips(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    code, output = run("--wavs", tmp_path / "empty", "--corpus", corpus)
+    assert code == 1
+    assert "no clip in common" in output
+
+
+def test_command_tells_of_a_missing_folder(corpus: Path, tmp_path: Path) -> None:
+    code, output = run("--wavs", tmp_path / "none", "--corpus", corpus)
+    assert code == 1
+    assert "no directory" in output

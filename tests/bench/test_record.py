@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlpo.errors import DataError, InputError
+from dlpo_bench.record import read_record, write_record
+
+FIGURES = {"text": {"NISQA": {"value": 4.1, "interval_95": [4.0, 4.2]}}}
+
+
+def test_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    path = write_record(
+        "quality", FIGURES, "dlpo eval", tmp_path, samples={"NISQA": [4.0, 4.2]},
+        bundle_sha256="0f" * 32,
+    )  # fmt: skip
+    record = read_record(path)
+    assert path.name.startswith("quality-")
+    assert record.figures == FIGURES
+    assert record.samples == {"NISQA": [4.0, 4.2]}
+    assert record.command == "dlpo eval"
+    assert record.bundle_sha256 == "0f" * 32
+
+
+def test_record_names_machine_and_software(tmp_path: Path) -> None:
+    record = read_record(write_record("latency", {}, "true", tmp_path))
+    assert record.machine["cpu"]
+    assert record.machine["cores"] >= 1
+    assert {"python", "numpy"} <= record.software.keys()
+    assert record.utc.endswith("+00:00")
+
+
+def test_record_made_in_a_checkout_names_its_commit(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        pytest.skip("not a checkout")
+    commit = read_record(write_record("latency", {}, "true", tmp_path)).commit
+    assert commit is not None
+    assert len(commit["hash"]) == 40
+    assert isinstance(commit["dirty"], bool)
+
+
+def test_records_of_the_same_second_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    paths = {write_record("latency", {"run": run}, "true", tmp_path) for run in range(3)}
+    assert sorted(read_record(path).figures["run"] for path in paths) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "figures", "command", "digest", "message"),
+    [
+        ("quality", {"NISQA": float("nan")}, "dlpo eval", None, "finite"),
+        ("quality", {"path": Path("/")}, "dlpo eval", None, "finite numbers"),
+        ("../escape", {}, "dlpo eval", None, "kind is '../escape'"),
+        ("", {}, "dlpo eval", None, "kind is ''"),
+        ("quality", {}, "", None, "command is ''"),
+        ("quality", {}, "dlpo eval", "cafe", "64 hexadecimal"),
+    ],
+)
+def test_unusable_content_is_refused(
+    kind: str, figures: Any, command: str, digest: str | None, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        write_record(kind, figures, command, tmp_path, bundle_sha256=digest)
+    assert not list(tmp_path.iterdir())
+
+
+def test_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="can't write a record"):
+        write_record("quality", {}, "dlpo eval", tmp_path / "file")
+
+
+def test_missing_record_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="can't be read as a record"):
+        read_record(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"format": 2}, "format is 2; expected 1"),
+        ({"figures": [1]}, "figures is a list"),
+        ({"surprise": 1}, r"unknown keys \['surprise'\]"),
+        ({"commit": "abc"}, "commit is neither"),
+        ({"bundle_sha256": 7}, "bundle_sha256 is 7"),
+        ({"utc": None}, "utc is None"),
+    ],
+)
+def test_record_of_another_layout_is_refused(
+    changed: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    path = write_record("quality", FIGURES, "dlpo eval", tmp_path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    with pytest.raises(DataError, match=message):
+        read_record(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null"])
+def test_file_that_is_no_record_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"record\.json"):
+        read_record(path)

@@ -1,0 +1,147 @@
+"""Every judge through its Protocol. Weights that can't be shipped come from ../shared."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from dlpo.errors import CheckpointError, InputError
+from dlpo.judges.distillmos import DistillMOS
+from dlpo.judges.dnsmos import Dnsmos
+from dlpo.judges.judge import Judge, Waveform, listen_at
+from dlpo.judges.nisqa import Nisqa
+from dlpo.judges.pocketsphinx import PocketSphinx
+from dlpo.judges.word_errors import word_errors
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+WEIGHTS = SHARED / "models"
+CORPUS = SHARED / "data" / "ljspeech"
+RATE = 22_050  # Hz
+
+JUDGES: dict[str, Callable[[], Judge]] = {
+    "distillmos": DistillMOS,
+    "nisqa": lambda: Nisqa(WEIGHTS / "nisqa.tar"),
+    "nisqa_tts": lambda: Nisqa(WEIGHTS / "nisqa_tts.tar"),
+    "dnsmos": lambda: Dnsmos(WEIGHTS / "dnsmos_model_v8.onnx"),
+}
+
+
+@pytest.fixture(scope="module", params=JUDGES)
+def judge(request: pytest.FixtureRequest) -> Judge:
+    if request.param != "distillmos" and not WEIGHTS.is_dir():
+        pytest.skip(f"{WEIGHTS} is absent: the weights can't be shipped")
+    return JUDGES[request.param]()
+
+
+def noise(seconds: float, seed: int = 0) -> Waveform:
+    generator = np.random.default_rng(seed)
+    return 0.1 * generator.standard_normal(round(seconds * RATE)).astype(np.float32)
+
+
+def recording(clip_id: str) -> Waveform:
+    path = CORPUS / "wavs" / f"{clip_id}.flac"
+    if not path.is_file():
+        pytest.skip(f"{path} is absent: the corpus can't be shipped")
+    return np.asarray(soundfile.read(path, dtype="float32")[0])
+
+
+def first_test_clips() -> list[Waveform]:
+    return [recording(f"LJ002-{number:04d}") for number in range(161, 169)]
+
+
+def test_real_speech_scores_above_itself_in_noise_above_noise(judge: Judge) -> None:
+    speech = recording("LJ001-0002")
+    hiss = noise(len(speech) / RATE)
+    clean, dirty, none = judge.score([speech, speech + 0.2 * hiss, hiss], RATE)
+    assert clean > dirty > none
+
+
+def test_score_of_a_waveform_does_not_depend_on_its_company(judge: Judge) -> None:
+    short, long = noise(0.5), noise(1.1, seed=1)
+    together = judge.score([short, long], RATE)
+    assert together.shape == (2,)
+    assert together.dtype == np.float64
+    np.testing.assert_allclose(judge.score([long], RATE), together[1:], rtol=1e-5)
+
+
+def test_silence_gets_a_finite_score(judge: Judge) -> None:
+    assert np.isfinite(judge.score([np.zeros(RATE, np.float32)], RATE)).all()
+
+
+def test_no_waveforms_get_no_scores(judge: Judge) -> None:
+    assert judge.score([], RATE).shape == (0,)
+
+
+UNUSABLE = {
+    "empty": (np.zeros(0, np.float32), RATE, r"waveform 1 lasts 0\.000 s"),
+    "too short": (noise(0.1), RATE, r"expected at least 0\.2 s"),
+    "two channels": (np.zeros((2, RATE), np.float32), RATE, r"shape \(2, 22050\)"),
+    "NaN": (np.full(RATE, np.nan, np.float32), RATE, "NaN or infinity"),
+    "integers": (np.zeros(RATE, np.int16), RATE, "int16; expected float"),
+    "rate too low": (noise(1), 100, "100 Hz; expected 8000 to 192000"),
+    "negative rate": (noise(1), -RATE, "-22050 Hz"),
+}
+
+
+@pytest.mark.parametrize(("waveform", "rate", "message"), UNUSABLE.values(), ids=UNUSABLE)
+def test_unusable_waveform_is_refused_before_listening(
+    waveform: Waveform, rate: int, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        listen_at(16_000, [noise(1), waveform], rate)
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_waveform_arrives_at_the_rate_of_the_judge(rate: int) -> None:
+    time = np.arange(rate) / rate
+    (heard,) = listen_at(16_000, [np.sin(2 * np.pi * 440 * time).astype(np.float32)], rate)
+    assert heard.dtype == np.float32
+    expected = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
+    np.testing.assert_allclose(heard[1000:-1000], expected[1000:-1000], atol=1e-3)
+
+
+def test_distillmos_leaves_no_stand_in_for_torchaudio_behind() -> None:
+    DistillMOS()
+    module = sys.modules.get("torchaudio")
+    assert module is None or hasattr(module, "__version__")
+
+
+def test_distillmos_of_recordings_is_the_published_figure() -> None:
+    assert DistillMOS().score(first_test_clips(), RATE).mean() == pytest.approx(4.39, abs=0.02)
+
+
+def test_nisqa_of_recordings_is_the_published_figure() -> None:
+    clips = first_test_clips()
+    if not WEIGHTS.is_dir():
+        pytest.skip(f"{WEIGHTS} is absent: the weights can't be shipped")
+    nisqa = Nisqa(WEIGHTS / "nisqa.tar")
+    assert nisqa.score(clips, RATE).mean() == pytest.approx(4.41, abs=0.02)
+
+
+def test_recogniser_understands_speech_better_than_noise() -> None:
+    said = "in being comparatively modern"
+    speech = recording("LJ001-0002")
+    clean, hiss = PocketSphinx().transcribe([speech, noise(1)], RATE)
+    assert word_errors(said, clean).rate <= 0.5 < word_errors(said, hiss).rate
+
+
+def test_transcript_does_not_depend_on_what_was_heard_before() -> None:
+    speech = recording("LJ001-0002")
+    recogniser = PocketSphinx()
+    alone = recogniser.transcribe([speech], RATE)
+    assert recogniser.transcribe([noise(1), speech], RATE)[1:] == alone
+
+
+@pytest.mark.parametrize("make", [Nisqa, Dnsmos])
+def test_missing_or_damaged_weights_are_told(make: Callable[[Path], Judge], tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    with pytest.raises(CheckpointError, match="no such file"):
+        make(path)
+    path.write_bytes(b"not weights at all")
+    with pytest.raises(CheckpointError, match="weights"):
+        make(path)

@@ -1,0 +1,122 @@
+"""The networks against computations written out, and their weight files, made here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from dlpo.errors import CheckpointError
+from dlpo.judges.nisqa import SETTINGS, Nisqa
+from dlpo.judges.nisqa_network import NisqaNetwork, NisqaTtsNetwork
+
+AUTHORS_NAMES = {
+    "NISQA_DIM": {"cnn.": "cnn.model.", "pool.": "pool_layers.0.model."},
+    "NISQA": {
+        "cnn.": "cnn.model.",
+        "fc_out.": "cnn.model.fc_out.",
+        "linear.": "pool.model.linear.",
+    },
+}
+
+
+def authors_file(model: str) -> dict[str, Any]:
+    """Random weights in the layout of the published file."""
+    torch.manual_seed(0)
+    network = NisqaNetwork() if model == "NISQA_DIM" else NisqaTtsNetwork()
+    state = {}
+    for key, value in network.state_dict().items():
+        moved = next((p for p in AUTHORS_NAMES[model] if key.startswith(p)), "")
+        prefix = AUTHORS_NAMES[model].get(moved, "time_dependency.model.")
+        state[prefix + key.removeprefix(moved)] = value
+    arguments = {"model": model, "ms_seg_hop_length": 4, "ms_fmax": 20_000, **SETTINGS}
+    return {"args": arguments, "model_state_dict": state}
+
+
+@pytest.fixture
+def speechlike() -> np.ndarray:
+    return 0.1 * np.random.default_rng(0).standard_normal(22_050).astype(np.float32)
+
+
+@pytest.mark.parametrize(("model", "name"), [("NISQA_DIM", "NISQA"), ("NISQA", "NISQA-TTS")])
+def test_authors_file_becomes_the_network_it_was_saved_from(
+    model: str, name: str, tmp_path: Path, speechlike: np.ndarray
+) -> None:
+    path = tmp_path / "weights.tar"
+    torch.save(authors_file(model), path)
+    judge = Nisqa(path)
+    assert judge.name == name
+    assert np.isfinite(judge.score([speechlike], 22_050)).all()
+
+
+def drop_a_parameter(content: dict[str, Any]) -> None:
+    del content["model_state_dict"]["cnn.model.conv1.weight"]
+
+
+def drop_arguments(content: dict[str, Any]) -> None:
+    del content["args"]
+
+
+def change_front_end(content: dict[str, Any]) -> None:
+    content["args"]["ms_n_mels"] = 64
+
+
+@pytest.mark.parametrize("damage", [drop_a_parameter, drop_arguments, change_front_end])
+def test_file_of_another_model_is_refused(damage: Any, tmp_path: Path) -> None:
+    content = authors_file("NISQA_DIM")
+    damage(content)
+    path = tmp_path / "weights.tar"
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=r"weights\.tar"):
+        Nisqa(path)
+
+
+def test_file_that_would_execute_something_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.tar"
+    torch.save({"args": Path("/"), "model_state_dict": {}}, path)  # a pickled foreign class
+    with pytest.raises(CheckpointError, match="can't be read"):
+        Nisqa(path)
+
+
+def test_self_attention_equals_the_formula() -> None:
+    torch.manual_seed(0)
+    network = NisqaNetwork().eval()
+    segments = torch.randn(6, 1, 48, 15)
+    state = network.state_dict()
+    with torch.no_grad():
+        x = network.norm1(network.linear(network.cnn(segments)))  # (S, 64)
+        for i in range(2):
+            p = {k.removeprefix(f"layers.{i}."): v for k, v in state.items()}
+            q, k, v = (x @ p["self_attn.in_proj_weight"].T + p["self_attn.in_proj_bias"]).chunk(
+                3, 1
+            )
+            attended = (q @ k.T / 8).softmax(1) @ v  # sqrt(64) = 8
+            projected = attended @ p["self_attn.out_proj.weight"].T + p["self_attn.out_proj.bias"]
+            x = functional.layer_norm(x + projected, (64,), p["norm1.weight"], p["norm1.bias"])
+            wide = (x @ p["linear1.weight"].T + p["linear1.bias"]).relu()
+            narrow = wide @ p["linear2.weight"].T + p["linear2.bias"]
+            x = functional.layer_norm(x + narrow, (64,), p["norm2.weight"], p["norm2.bias"])
+        hidden = (x @ state["pool.linear1.weight"].T + state["pool.linear1.bias"]).relu()
+        weights = (hidden @ state["pool.linear2.weight"].T + state["pool.linear2.bias"]).softmax(0)
+        pooled = (weights * x).sum(0)
+        expected = pooled @ state["pool.linear3.weight"][0] + state["pool.linear3.bias"][0]
+        got = network(segments)
+    assert got.shape == ()
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("network", "features"), [(NisqaNetwork, 64 * 6), (NisqaTtsNetwork, 64 * 6 * 2)]
+)
+def test_segments_are_described_one_by_one(network: Any, features: int) -> None:
+    torch.manual_seed(0)
+    cnn = network().eval().cnn
+    segments = torch.randn(3, 1, 48, 15)
+    with torch.no_grad():
+        together = cnn(segments)
+        assert together.shape == (3, features)
+        torch.testing.assert_close(cnn(segments[1:2]), together[1:2])

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlpo.errors import InputError
+from dlpo.judges.word_errors import WordErrors, edit_distance, pooled, word_errors, words_of
+
+WORDS = st.lists(st.sampled_from(["a", "bird", "was", "however"]), max_size=7)
+
+
+def distance_by_definition(a: tuple[str, ...], b: tuple[str, ...]) -> int:
+    """The recursion that defines it, without a table."""
+
+    @cache
+    def from_(i: int, j: int) -> int:
+        if i == len(a) or j == len(b):
+            return len(a) - i + len(b) - j
+        substituted = from_(i + 1, j + 1) + (a[i] != b[j])
+        return min(substituted, from_(i + 1, j) + 1, from_(i, j + 1) + 1)
+
+    return from_(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "errors"),
+    [
+        ("", "", 0),
+        ("a b c", "a b c", 0),
+        ("a b c", "a x c", 1),
+        ("a b c", "a c", 1),
+        ("a b c", "a b b c", 1),
+        ("a b c", "", 3),
+        ("", "a b", 2),
+        ("a b c d", "b c d a", 2),
+    ],
+)
+def test_edit_distance_of_hand_cases(reference: str, hypothesis: str, errors: int) -> None:
+    assert edit_distance(reference.split(), hypothesis.split()) == errors
+
+
+@given(WORDS, WORDS)
+def test_edit_distance_equals_its_recursive_definition(a: list[str], b: list[str]) -> None:
+    assert edit_distance(a, b) == distance_by_definition(tuple(a), tuple(b))
+
+
+@given(WORDS, WORDS, WORDS)
+def test_edit_distance_is_a_metric(a: list[str], b: list[str], c: list[str]) -> None:
+    assert (edit_distance(a, b) == 0) == (a == b)
+    assert edit_distance(a, b) == edit_distance(b, a)
+    assert edit_distance(a, c) <= edit_distance(a, b) + edit_distance(b, c)
+
+
+def test_words_lose_case_and_punctuation_and_keep_apostrophes() -> None:
+    assert words_of('Mr. Buxton’s "fellow-prisoners," didn\'t.') == [
+        "mr", "buxton's", "fellow", "prisoners", "didn't",
+    ]  # fmt: skip
+
+
+def test_rate_is_errors_over_words_of_the_reference() -> None:
+    counted = word_errors("Bird was, however, discharged", "or was however the charged")
+    assert counted == WordErrors(errors=3, words=4)
+    assert counted.rate == 0.75
+
+
+def test_pooling_weighs_clips_by_their_words() -> None:
+    assert pooled([WordErrors(1, 2), WordErrors(0, 8)]).rate == 0.1
+
+
+@pytest.mark.parametrize("reference", ["", " ", "..."])
+def test_reference_without_words_is_refused(reference: str) -> None:
+    with pytest.raises(InputError, match="no words"):
+        word_errors(reference, "anything")
