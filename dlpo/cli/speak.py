@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from dlpo.text import Sentence
 
 Text = Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")]
+Dictionary = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="How to say words: a line each, as `tomato T AH0 M AA1 T OW2`.",
+    ),
+]
 Voice = Annotated[str, typer.Option(help="Name of a voice, or the path of a bundle.")]
 
 
@@ -38,6 +46,7 @@ def say(
     steps: Annotated[
         int | None, typer.Option(help="Reverse steps; the voice's own number if left out.")
     ] = None,
+    dictionary: Dictionary = None,
     server: Annotated[
         str | None, typer.Option(help="host:port of a `dlpo serve` that is to speak.")
     ] = None,
@@ -56,6 +65,7 @@ def say(
         pitch_semitones=pitch,
         seed=seed,
         steps=steps,
+        dictionary=_read_dictionary(dictionary),
         server=server,
     )
     typer.echo(spoken, err=True)
@@ -74,12 +84,12 @@ def serve(
     run_server(host=host, port=port, voice=voice, max_streams=max_streams)
 
 
-def phonemes(text: Text) -> None:
+def phonemes(text: Text, dictionary: Dictionary = None) -> None:
     """Print as JSON how a text will be spoken: its sentences, their words and phonemes."""
     from dlpo.text import TextFrontEnd
 
-    sentences = TextFrontEnd().process(_read(text)).sentences
-    typer.echo("[\n" + ",\n".join(map(_as_json, sentences)) + "\n]")
+    processed = TextFrontEnd().process(_read(text), _read_dictionary(dictionary))
+    typer.echo("[\n" + ",\n".join(map(_as_json, processed.sentences)) + "\n]")
 
 
 def voices() -> None:
@@ -103,3 +113,15 @@ def _read(text: str) -> str:
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"standard input is not UTF-8 ({error.reason}); convert it") from error
+
+
+def _read_dictionary(path: Path | None) -> dict[str, str]:
+    """Word -> phonemes, from a file in CMUdict's format; empty without one."""
+    if path is None:
+        return {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: can't be read ({error}); expected UTF-8 text") from error
+    entries = (line.split(maxsplit=1) for line in lines if line.strip())
+    return {word: " ".join(spoken) for word, *spoken in entries}

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,12 +49,13 @@ def say(
     pitch_semitones: float = 0.0,
     seed: int = 0,
     steps: int | None = None,
+    dictionary: Mapping[str, str] | None = None,
     server: str | None = None,
 ) -> Spoken:
     """Speak a text, here or on a server.
 
     Args:
-        text, speed, pitch_semitones, seed, steps: see `SpeechRequest`.
+        text, speed, pitch_semitones, seed, steps, dictionary: see `SpeechRequest`.
         voice: name or path of a bundle; with `server`, the name of one of its voices.
         out: WAV file to write; "-" is standard output.
         play: play it on this machine.
@@ -67,7 +69,7 @@ def say(
     if out is not None and out != STDOUT:
         check_writable(out)
     player = find_player() if play else None
-    request = SpeechRequest(text, speed, pitch_semitones, seed, steps)
+    request = SpeechRequest(text, speed, pitch_semitones, seed, steps, dictionary or {})
     if server is None:
         waveform, rate, wall_s = _say_here(request, voice)
     else:

@@ -148,3 +148,31 @@ def test_absent_package_is_named_with_its_extra(
 
     assert result.returncode == 1
     assert result.stderr == f"dlpo: {package} is not installed; run: pip install 'dlpo[{extra}]'\n"
+
+
+def test_dictionary_decides_how_words_are_said(tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("Tomato  T AH0 M AA1 T OW2\n\ncat K AA1 T\n")
+
+    (sentence,) = json.loads(run("phonemes", "Tomato, cat.", "--dictionary", str(words)).stdout)
+
+    spoken = [" ".join(word["phonemes"]) for word in sentence["words"]]
+    assert spoken == ["T AH0 M AA1 T OW2", "K AA1 T"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"cat", "'cat': no phonemes are given"),
+        (b"cat K A T", "'A' is no phoneme"),
+        (b"caf\xe9 K AE1 F EY0", "expected UTF-8 text"),
+    ],
+)
+def test_wrong_dictionary_is_explained(content: bytes, message: str, tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_bytes(content)
+
+    result = run("phonemes", "cat", "--dictionary", str(words))
+
+    assert result.exit_code == 1
+    assert message in result.stderr
