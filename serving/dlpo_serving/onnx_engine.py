@@ -60,8 +60,10 @@ class OnnxEngine:
     def _run(self, graph: str, inputs: Mapping[str, Floats | Ids]) -> list[Floats]:
         session = self._session(graph)
         outputs = [tensor.name for tensor in self.manifest.graphs[graph].outputs]
+        # What a graph does not use, such as the pitch of a voice without F0, is no input of it.
+        feed = {tensor.name: inputs[tensor.name] for tensor in session.get_inputs()}
         try:
-            values: list[Floats] = session.run(outputs, inputs)
+            values: list[Floats] = session.run(outputs, feed)
         # onnxruntime raises its own classes and plain ValueError or RuntimeError besides.
         except Exception as error:
             shapes = {name: value.shape for name, value in inputs.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -108,3 +109,22 @@ def test_frames_computed_in_blocks_equal_those_of_the_whole_sentence(tiny_bundle
     inside = slice(context, context + 20)
     for made, expected in ((block.conditioning, whole.conditioning), (block.f0, whole.f0)):
         np.testing.assert_allclose(made[..., inside], expected[..., 50:70], rtol=1e-4, atol=1e-5)
+
+
+def test_a_graph_is_given_only_the_inputs_that_it_has(tiny_bundle: Path) -> None:
+    class PitchlessSession:
+        def get_inputs(self) -> list[SimpleNamespace]:
+            return [SimpleNamespace(name="hidden"), SimpleNamespace(name="positions")]
+
+        def run(self, outputs: list[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+            assert outputs == ["conditioning", "f0"]
+            return [feed.pop("hidden"), feed.pop("positions"), *feed.values()]
+
+    engine = OnnxEngine(Bundle.load(tiny_bundle))
+    encoding = engine.encode(np.arange(2, 12)[None])
+    engine._sessions["frames"] = PitchlessSession()
+
+    frames = engine.frames(encoding, np.ones(10, np.int64), 3, 5, 0.0)
+
+    np.testing.assert_array_equal(frames.conditioning, encoding.hidden)
+    np.testing.assert_array_equal(frames.f0, [3.5, 4.5])
