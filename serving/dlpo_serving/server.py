@@ -119,6 +119,7 @@ async def run_server(
         await servicer.drain(config.grace_s)
     finally:
         await server.stop(LAST_WORDS_S)
+        await asyncio.sleep(0)  # grpc's tasks end here, else it prints a traceback for cut calls
         # After the last call, so that none finds its thread gone.
         text_thread.shutdown()
         engine_thread.shutdown()
