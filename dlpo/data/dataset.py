@@ -14,6 +14,7 @@ Utterances without audio (`frames` 0) have symbols and durations only: prosody t
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.audio import HOP_LENGTH, SAMPLE_RATE
+from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE
 from dlpo.data.features import Features
 from dlpo.errors import DataError
 from dlpo.text.symbols import SYMBOLS
@@ -147,24 +148,43 @@ class Dataset:
         )
 
 
-def pack(
-    path: Path, clips: list[tuple[str, str, str, Path]], left_out: dict[str, str], corpus: str
-) -> None:
-    """Write the arrays and the index from the clips' own files.
+Arrays = Mapping[str, NDArray[Any]]
+"""What is stored of one clip, by the keys of `DTYPES`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """An utterance on its way into a dataset."""
+
+    id: str
+    split: str
+    text: str
+    load: Callable[[], Arrays]
+
+
+def pack(path: Path, clips: Sequence[Clip], left_out: dict[str, str], corpus: str) -> None:
+    """Write the arrays and the index; each clip is loaded twice, one at a time.
 
     Args:
         path: directory of the dataset.
-        clips: (id, split, transcript, .npz file with the keys of `DTYPES`).
+        clips: in the order of the dataset.
         left_out: id -> why it is not in the dataset.
         corpus: name for the index.
     """
     sizes = dict.fromkeys(DTYPES, 0)
     entries = []
-    for clip, split, text, file in clips:
-        with np.load(file, allow_pickle=False) as arrays:
-            counts = {name: len(arrays[name]) for name in DTYPES}
+    for clip in clips:
+        counts = {name: len(array) for name, array in clip.load().items()}
         entries.append(
-            Entry(clip, split, text, sizes["symbols"], counts["symbols"], sizes["f0"], counts["f0"])
+            Entry(
+                clip.id,
+                clip.split,
+                clip.text,
+                first_symbol=sizes["symbols"],
+                symbols=counts["symbols"],
+                first_frame=sizes["f0"],
+                frames=counts["f0"],
+            )
         )
         for name, count in counts.items():
             sizes[name] += count
@@ -173,16 +193,15 @@ def pack(
             path / f"{name}.npy",
             mode="w+",
             dtype=dtype,
-            shape=(sizes[name], 80) if name == "mel" else (sizes[name],),
+            shape=(sizes[name], MEL_BANDS) if name == "mel" else (sizes[name],),
         )
         for name, dtype in DTYPES.items()
     }
-    for entry, (_, _, _, file) in zip(entries, clips, strict=True):
-        with np.load(file, allow_pickle=False) as arrays:
-            for name in DTYPES:
-                first = entry.first_symbol if name in _PER_SYMBOL else entry.first_frame
-                first *= HOP_LENGTH if name in _PER_SAMPLE else 1
-                out[name][first : first + len(arrays[name])] = arrays[name]
+    for entry, clip in zip(entries, clips, strict=True):
+        for name, array in clip.load().items():
+            first = entry.first_symbol if name in _PER_SYMBOL else entry.first_frame
+            first *= HOP_LENGTH if name in _PER_SAMPLE else 1
+            out[name][first : first + len(array)] = array
     for array in out.values():
         array.flush()
     index = {

@@ -5,6 +5,7 @@ Works on LJSpeech-1.1 as it is downloaded (wav) and on the 385 FLAC clips of our
 
 from __future__ import annotations
 
+import functools
 import logging
 import shutil
 from collections.abc import Callable
@@ -12,11 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE, Waveform
 from dlpo.data.alignments import Alignment, read_alignments
-from dlpo.data.dataset import DTYPES, PHASE_CYCLE, pack
+from dlpo.data.dataset import DTYPES, PHASE_CYCLE, Arrays, Clip, pack
 from dlpo.data.features import measure
 from dlpo.errors import DataError, InputError, MissingExtraError
 from dlpo.text.symbols import SYMBOL_IDS
@@ -130,19 +130,24 @@ def prepare(
     report = Prepared(left_out={clip: "no alignment" for clip in recordings if clip not in aligned})
     clips = []
     for done, (clip, alignment) in enumerate(sorted(aligned.items()), 1):
-        file = partial / f"{clip}.npz"
+        progress(done, len(aligned))
         try:
             if clip not in transcripts:
                 raise DataError("no transcript in metadata.csv")
-            if not file.exists():
-                _write_clip(file, _arrays(alignment, transcripts[clip], recordings.get(clip)))
+            text = transcripts[clip]
+            if clip in recordings:
+                file = partial / f"{clip}.npz"
+                if not file.exists():
+                    _write(file, _measured(alignment, text, recordings[clip]))
+                load = functools.partial(_read, file)
+            else:
+                load = functools.partial(_timed, alignment, text)
+                load()  # to see that its alignment is sound
         except DataError as error:
             report.left_out[clip] = str(error)
             log.warning("left out %s: %s", clip, error)
             continue
-        finally:
-            progress(done, len(aligned))
-        clips.append((clip, split_of(clip), transcripts[clip], file))
+        clips.append(Clip(clip, split_of(clip), text, load))
         report.with_audio += clip in recordings
         report.timing_only += clip not in recordings
     if not report.with_audio:
@@ -155,23 +160,26 @@ def prepare(
     return report
 
 
-def _arrays(
-    alignment: Alignment, transcript: str, recording: Path | None
-) -> dict[str, NDArray[np.generic]]:
-    """Everything that is stored of one clip; no frames if there is no recording.
+def _timed(alignment: Alignment, transcript: str) -> Arrays:
+    """What is stored of a clip without a recording: its symbols, and no frames."""
+    symbols, durations = alignment.utterance(transcript)
+    no_frames = {
+        name: np.zeros((0, MEL_BANDS) if name == "mel" else 0, dtype)
+        for name, dtype in DTYPES.items()
+    }
+    return no_frames | {
+        "symbols": np.array([SYMBOL_IDS[s] for s in symbols], np.uint8),
+        "durations": np.array(durations, np.float32),
+    }
+
+
+def _measured(alignment: Alignment, transcript: str, recording: Path) -> Arrays:
+    """Everything that is stored of a recorded clip.
 
     Raises:
         DataError: the recording is unusable, or its alignment doesn't fit it.
     """
-    symbols, durations = alignment.utterance(transcript)
-    arrays: dict[str, NDArray[np.generic]] = {
-        name: np.zeros((0, MEL_BANDS) if name == "mel" else 0, dtype)
-        for name, dtype in DTYPES.items()
-    }
-    arrays["symbols"] = np.array([SYMBOL_IDS[s] for s in symbols], np.uint8)
-    arrays["durations"] = np.array(durations, np.float32)
-    if recording is None:
-        return arrays
+    timed = _timed(alignment, transcript)
     waveform = read_clip(recording)
     seconds = len(waveform) / SAMPLE_RATE
     if abs(seconds - alignment.seconds) > ALIGNMENT_SLACK_S:
@@ -180,7 +188,8 @@ def _arrays(
             f" expected them within {ALIGNMENT_SLACK_S} s: align it again"
         )
     features = measure(waveform)
-    return arrays | {
+    return {
+        **timed,
         "audio": np.round(waveform * 32768).clip(-32768, 32767).astype(np.int16),
         "phase": np.floor(features.phase / (2 * np.pi) * PHASE_CYCLE).astype(np.uint16),
         "f0": features.f0,
@@ -189,9 +198,14 @@ def _arrays(
     }
 
 
-def _write_clip(file: Path, arrays: dict[str, NDArray[np.generic]]) -> None:
+def _write(file: Path, arrays: Arrays) -> None:
     """Write atomically, so that an interrupted run leaves no half clip behind."""
     unfinished = file.with_suffix(".part")
     with unfinished.open("wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
+        np.savez(stream, allow_pickle=False, **arrays)
     unfinished.replace(file)
+
+
+def _read(file: Path) -> Arrays:
+    with np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
