@@ -155,15 +155,16 @@ class Trainer:
                 raise TrainingError(
                     f"{self.out}: holds a run of another model or dataset; choose another --out"
                 )
-        if (self.out / "state").exists():
-            self._load_state()
+        for state in (self.out / "state", self.out / "state.before"):
+            if state.exists():
+                self._load_state(state)
+                break
         description.write_text(
             json.dumps(model | {"training": to_dict(self.training)}, indent=2) + "\n"
         )
 
     # ------------------------------------------------------------------ state
-    def _load_state(self) -> None:
-        state = self.out / "state"
+    def _load_state(self, state: Path) -> None:
         try:
             self.accelerator.load_state(str(state))
             self.averaged.load_state_dict(load_file(state / "averaged.safetensors"))
@@ -192,8 +193,11 @@ class Trainer:
             Provenance(self.update, self.dataset.sha256, current_commit()),
             torch.float16,
         )
-        shutil.rmtree(state, ignore_errors=True)
+        before = self.out / "state.before"
+        if state.exists():
+            state.rename(before)
         unfinished.rename(state)
+        shutil.rmtree(before, ignore_errors=True)
 
     # ------------------------------------------------------------------ the loop
     def run(self, report: Report = lambda update, figures: None) -> Path:

@@ -131,6 +131,16 @@ def test_a_run_of_another_model_is_not_overwritten(
         Trainer(replace(config, mel_blocks=2), SHORT, tiny_dataset, tmp_path / "run")
 
 
+def test_a_crash_while_saving_leaves_the_state_before(
+    config: LiteConfig, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    run(config, tiny_dataset, out, updates=2, adversarial_updates=0)
+    (out / "state").rename(out / "state.before")
+    (out / "state.part").mkdir()
+    assert Trainer(config, SHORT, tiny_dataset, out).update == 2
+
+
 def test_a_damaged_state_is_said(config: LiteConfig, tiny_dataset: Path, tmp_path: Path) -> None:
     run(config, tiny_dataset, tmp_path / "run", updates=2, adversarial_updates=0)
     (tmp_path / "run" / "state" / "averaged.safetensors").write_bytes(b"torn")
