@@ -21,7 +21,8 @@ _PATH = r"[/?#:][^\s<>\"]{0,500}[\w/]|/"
 
 def _address(match: re.Match[str]) -> list[str]:
     words: list[str] = []
-    for part in re.findall(r"[A-Za-z]+|\d+|[^\w\s]|_", match[0].split("://")[-1].rstrip("/")):
+    written = re.sub("^https?://", "", match[0])
+    for part in re.findall(r"[A-Za-z]+|\d+|[^\w\s]|_", written.rstrip("/")):
         if part in _SIGN_NAMES:
             words += _SIGN_NAMES[part].split()
         elif part.lower() in _SPELLED_ENDINGS and words:

@@ -6,9 +6,10 @@ import re
 
 from dlpo.text.numbers import cardinal_words, digit_words, ordinal_words, plural_words, year_words
 
-MONTHS = (
-    "january february march april may june july august september october november december"
-).split()
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september",
+    "october", "november", "december",
+)  # fmt: skip
 _MONTH = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
     r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
@@ -19,7 +20,7 @@ _MERIDIEM = r"(?:\s?[ap]\.m\.|\s?[ap]m\b|\s?[AP]\.M\.|\s?[AP]M\b)"
 
 
 def _month_word(written: str) -> str:
-    return next(month for month in MONTHS if month.startswith(written.lower().rstrip(".")[:3]))
+    return next(month for month in _MONTHS if month.startswith(written.lower().rstrip(".")[:3]))
 
 
 def _date_words(month: str, day: str, year: str | None) -> list[str]:
@@ -28,12 +29,14 @@ def _date_words(month: str, day: str, year: str | None) -> list[str]:
 
 
 def _iso_date(match: re.Match[str]) -> list[str]:
-    return _date_words(MONTHS[int(match["iso_month"]) - 1], match["iso_day"], match["iso_year"])
+    return _date_words(_MONTHS[int(match["iso_month"]) - 1], match["iso_day"], match["iso_year"])
 
 
 def _slash_date(match: re.Match[str]) -> list[str]:
-    year = match["slash_year"]
-    words = _date_words(MONTHS[int(match["slash_month"]) - 1], match["slash_day"], None)
+    month, day, year = match["slash_month"], match["slash_day"], match["slash_year"]
+    if int(month) > 12:  # as the rest of the world writes it
+        month, day = day, month
+    words = _date_words(_MONTHS[int(month) - 1], day, None)
     return words + (year_words(year) if len(year) == 4 else _minute_words(year))
 
 
@@ -91,8 +94,8 @@ FORMS = {
         _iso_date,
     ),
     "slash_date": (
-        rf"(?<![\w/])(?P<slash_month>1[0-2]|0?[1-9])/(?P<slash_day>{_DAY})"
-        r"/(?P<slash_year>[12]\d{3}|\d\d)(?![\w/])",
+        rf"(?<![\w/])(?=(?:1[0-2]|0?[1-9])/|\d\d/(?:1[0-2]|0?[1-9])/)(?P<slash_month>{_DAY})"
+        rf"/(?P<slash_day>{_DAY})/(?P<slash_year>[12]\d{{3}}|\d\d)(?![\w/])",
         _slash_date,
     ),
     "month_day": (

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dlpo.errors import InputError, TextError
 from dlpo.text.characters import ReadableText, readable_text
-from dlpo.text.lexicon import Lexicon
 from dlpo.text.normalize import tokens
-from dlpo.text.sentences import MarkedToken, sentences
+from dlpo.text.pronounce import Phonemes, Pronouncer
+from dlpo.text.sentences import MarkedToken, pieces, sentences
 from dlpo.text.symbols import PHONEMES, symbol_ids, utterance_symbols
+
+MAX_SYMBOLS = 400  # of a sentence, so that the time and memory of one utterance are bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class TextFrontEnd:
 
     def __init__(self, dictionary: Mapping[str, str] | None = None) -> None:
         self._dictionary = parse_dictionary(dictionary or {})
-        self._lexicon = Lexicon()
+        self._pronouncer = Pronouncer()
 
     def process(self, text: str, dictionary: Mapping[str, str] | None = None) -> ProcessedText:
         """Split, normalise and pronounce a text; ``dictionary`` goes before that of the voice.
@@ -89,39 +91,42 @@ class TextFrontEnd:
         return ProcessedText(found, readable.dropped)
 
     def _sentences(
-        self, text: str, readable: ReadableText, known: Mapping[str, tuple[str, ...]]
+        self, text: str, readable: ReadableText, known: Mapping[str, Phonemes]
     ) -> Iterator[Sentence]:
-        spoken = tokens(readable.text, lambda word: word in known or word in self._lexicon)
-        for run in sentences(readable.text, spoken):
-            words = tuple(self._words(run, readable, known))
-            yield Sentence(
-                text=text[words[0].start : words[-1].end],
-                normalized=" ".join(word.word for word in words),
-                words=words,
-            )
+        lexicon = self._pronouncer.lexicon
+        spoken = tokens(readable.text, lambda word: word in known or word in lexicon)
+        for marked in sentences(readable.text, spoken):
+            words = list(self._words(marked, readable, known))
+            lengths = [len(word.phonemes) + 1 for word in words]
+            for piece in pieces(lengths, [word.mark for word in words], MAX_SYMBOLS):
+                yield _sentence(text, words[piece])
 
     def _words(
-        self, run: list[MarkedToken], readable: ReadableText, known: Mapping[str, tuple[str, ...]]
+        self, sentence: list[MarkedToken], readable: ReadableText, known: Mapping[str, Phonemes]
     ) -> Iterator[Word]:
-        for marked in run:
+        spoken = [word for marked in sentence for word in marked.token.words]
+        phonemes = iter(self._pronouncer.phonemes(spoken, known))
+        for marked in sentence:
             start, end = readable.source_span(marked.token.start, marked.token.end)
-            for index, word in enumerate(marked.token.words):
-                last = index == len(marked.token.words) - 1
-                phonemes = self._pronounce(word, known)
-                yield Word(word.lower(), phonemes, marked.mark if last else " ", start, end)
-
-    def _pronounce(self, word: str, known: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-        if word in known:
-            return known[word]
-        if word == "A":
-            return ("EY1",)
-        if found := self._lexicon.pronunciations(word.lower()):
-            return found[0].phonemes
-        letters = [letter for letter in word.lower() if letter.isalpha()]
-        return tuple(p for x in letters for p in self._lexicon.pronunciations(x)[-1].phonemes)
+            *inner, last = marked.token.words
+            for word in inner:
+                yield Word(word.lower(), next(phonemes), " ", start, end)
+            yield Word(last.lower(), next(phonemes), marked.mark, start, end)
 
 
-def parse_dictionary(dictionary: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def _sentence(text: str, words: list[Word]) -> Sentence:
+    """Its words and its passage of the text with the punctuation on both sides."""
+    if words[-1].mark == " ":  # cut in the middle: the voice stays up
+        words = [*words[:-1], replace(words[-1], mark=",")]
+    start, end = words[0].start, words[-1].end
+    while start and not (text[start - 1].isspace() or text[start - 1].isalnum()):
+        start -= 1
+    while end < len(text) and not (text[end].isspace() or text[end].isalnum()):
+        end += 1
+    return Sentence(text[start:end], " ".join(word.word for word in words), tuple(words))
+
+
+def parse_dictionary(dictionary: Mapping[str, str]) -> dict[str, Phonemes]:
     """Words and their phonemes as a user writes them -> lower-case words and tuples, checked."""
     parsed = {}
     for word, written in dictionary.items():

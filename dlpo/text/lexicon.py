@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
+from dlpo.text.corrections import CORRECTIONS
+from dlpo.text.symbols import PHONEMES
+
 _ARPABET = {
     "b": "B", "d": "D", "f": "F", "h": "HH", "k": "K", "l": "L", "m": "M", "n": "N", "p": "P",
     "s": "S", "t": "T", "v": "V", "w": "W", "z": "Z", "ɡ": "G", "ŋ": "NG", "ɹ": "R", "ʃ": "SH",
@@ -21,6 +24,11 @@ _ARPABET = {
 }  # fmt: skip
 _STRESS = {"ˈ": "1", "ˌ": "2"}
 _VOWEL_LETTERS = frozenset("əɪɚiɛɑæoeɔʌauʊ")
+_VOWELS = frozenset(phoneme for phoneme in PHONEMES if phoneme[-1].isdigit())
+# A weak vowel that the lexicon writes as IH0 is AH0 in the alignments, on which voices are trained,
+# after the first vowel of a word before these, and before T after those.
+_AH0_BEFORE = frozenset(("S", "F", "B", "M"))
+_AH0_BEFORE_T_AFTER = frozenset(("R", "N", "L", "M", "T", "ER0", "IY0"))
 _CACHED_WORDS = 20_000
 
 
@@ -34,7 +42,10 @@ class Pronunciation:
 
 
 class Lexicon:
-    """A word in lower case -> its pronunciations, the most usual first. Safe to share by threads."""
+    """A word in lower case -> its pronunciations, the most usual first.
+
+    Safe to share by threads.
+    """
 
     def __init__(self) -> None:
         path = str(files("gruut_lang_en") / "lexicon.db")
@@ -49,6 +60,8 @@ class Lexicon:
         return bool(self.pronunciations(word))
 
     def _pronunciations(self, word: str) -> tuple[Pronunciation, ...]:
+        if corrected := CORRECTIONS.get(word):
+            return (Pronunciation(tuple(corrected.split()), role=""),)
         with self._lock:
             low, high = 1, self._row_count + 1
             while low < high:  # the first row that is not before the word
@@ -73,4 +86,13 @@ def _to_arpabet(ipa: str) -> tuple[str, ...]:
         stress = _STRESS.get(sound[0], "0")
         plain = sound.lstrip("ˈˌ")
         phonemes.append(_ARPABET[plain] + (stress if plain[0] in _VOWEL_LETTERS else ""))
+    vowel_before = False
+    for index in range(1, len(phonemes) - 1):
+        before, phoneme, after = phonemes[index - 1 : index + 2]
+        vowel_before |= before in _VOWELS
+        if phoneme == "IH0" and vowel_before:
+            if after in _AH0_BEFORE or (after == "T" and before in _AH0_BEFORE_T_AFTER):
+                phonemes[index] = "AH0"
+        elif phoneme == "NG" and before in ("IH0", "AH0") and after in ("K", "G"):
+            phonemes[index] = "N"  # in-come, un-kind
     return tuple(phonemes)

@@ -19,10 +19,11 @@ _SIGNS = {
     "→": "to", "<": "less than", ">": "greater than", "≈": "approximately", "≤": "at most",
     "≥": "at least", "≠": "is not equal to", "#": "number", "$": "dollars", "£": "pounds",
     "€": "euros", "¥": "yen", "¢": "cents", "~": "about", "*": "times",
+    "^": "to the power of",
 }  # fmt: skip
 _PLAIN = r"(?<![\w.@'])[a-z]{2,40}(?:'[a-z]{1,3})?(?=[ ,;!?\n]|:\s)"
-_WORD = r"[A-Za-z]{1,1000}(?:'[A-Za-z]{1,20}){0,3}"
-_SIGN = r"[&+=%@°©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=\d)|(?<=\s)[<>*](?=\s)"
+_WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
+_SIGN = r"[&+=%@°©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=\d)|(?<=\w)\^(?=\w)|(?<=\s)[<>*](?=\s)"
 _FORMS = {**addresses.FORMS, **calendar.FORMS, **quantities.FORMS, **abbreviations.FORMS}
 _TOKEN = re.compile(
     "|".join(
@@ -37,8 +38,10 @@ _TOKEN = re.compile(
 )
 _WORD_ONLY = re.compile(_WORD)
 _ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word
-_CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z']+|[A-Z]")
-_READ_AS_LETTERS = frozenset({"US", "UK", "EU", "UN", "AI", "PM", "AM", "TV", "ID", "IT"})
+_PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID
+_CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+)?|[A-Z]")
+_READ_AS_LETTERS = frozenset({"AD", "AI", "BC", "EU", "ID", "TV", "UK", "US"})
+_ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +70,26 @@ def tokens(text: str, is_word: Callable[[str], bool]) -> Iterator[Token]:
         if form == "plain":
             words = [match[0]]
         elif form == "sign":
-            words = _SIGNS[match[0]].split()
+            tag = match[0] == "#" and text[match.end()].isalpha()
+            words = ["hashtag"] if tag else _SIGNS[match[0]].split()
         elif form != "word":
             words = _FORMS[form][1](match)
         if words is None:
             match = _WORD_ONLY.match(text, match.start())
             assert match is not None  # what declines to speak begins with a letter
             words = _words_of(match[0], is_word, shouted)
+            if words == ["A"] and (shouted or _is_article(match)):
+                words = ["a"]
         position = match.end()
-        yield Token(match[0], tuple(words), match.start(), match.end())
+        if words:  # an address may have none
+            yield Token(match[0], tuple(words), match.start(), match.end())
+
+
+def _is_article(match: re.Match[str]) -> bool:
+    """ "A cat" and "a cat", but not "option A is" or "plan A."."""
+    text, (start, end) = match.string, match.span()
+    inside = match[0] == "A" and start > 1 and text[start - 1] == " " and text[start - 2].islower()
+    return not inside and _ARTICLE_BEFORE.match(text, end) is not None
 
 
 def _words_of(written: str, is_word: Callable[[str], bool], shouted: bool) -> list[str]:
@@ -84,17 +98,17 @@ def _words_of(written: str, is_word: Callable[[str], bool], shouted: bool) -> li
     if expansion := expanded(written):
         return expansion
     if len(written) == 1:
-        return [word if word in "ai" and written != "A" else written.upper()]
+        return ["i" if word == "i" else written.upper()]
     stem, apostrophe, ending = written.partition("'")
+    has_vowel = not set("aeiouy").isdisjoint(stem.lower())
     if stem.isupper() and not shouted and stem in _READ_AS_LETTERS:
         return _letters(stem, apostrophe + ending)
-    if is_word(word) or word.islower() and written == word and any(c in "aeiouy" for c in word):
+    if is_word(word) or (written == word and has_vowel):
         return [word]
     if stem[-1] == "s" and stem[:-1].isupper() and len(stem) > 2 and not ending:  # CPUs
         return _letters(stem[:-1], "'s")
-    if stem.isupper() and (len(stem) <= _ACRONYM_LETTERS or not set(stem) & set("AEIOUY")):
-        return _letters(stem, apostrophe + ending)
-    if not set(stem.lower()) & set("aeiouy") and len(stem) <= _ACRONYM_LETTERS:  # mp, Hrm
+    acronym = stem.isupper() and not _PRONOUNCEABLE.fullmatch(stem)
+    if len(stem) <= _ACRONYM_LETTERS and (acronym or not has_vowel):  # SQL, mp
         return _letters(stem.upper(), apostrophe + ending)
     parts = _CAMEL.findall(written) if not written.isupper() else []
     if len(parts) > 1:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 _ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "_ ten twenty thirty forty fifty sixty seventy eighty ninety".split()
-_SCALES = (
-    "thousand million billion trillion quadrillion quintillion sextillion septillion octillion"
-).split()
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "nineteen",
+)  # fmt: skip
+_TENS = (
+    "_", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
+)  # fmt: skip
+_SCALES = ("thousand", "million", "billion", "trillion")
 _MAX_DIGITS = 3 * (len(_SCALES) + 1)  # a longer number is read digit by digit
 _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth",
@@ -38,7 +40,7 @@ def _below_thousand(number: int) -> list[str]:
 
 
 def cardinal_words(digits: str) -> list[str]:
-    """A whole number in digits -> its words; over 27 digits, or with a leading 0, digit by digit.
+    """A whole number in digits -> its words; over 15 digits, or with a leading 0, digit by digit.
 
     >>> cardinal_words("1905")
     ['one', 'thousand', 'nine', 'hundred', 'five']
@@ -69,7 +71,7 @@ def year_words(digits: str) -> list[str]:
     """A year of four digits: 1984 nineteen eighty four, 1905 nineteen oh five, 2009 two thousand
     nine, 2026 twenty twenty six, 1900 nineteen hundred."""
     century, rest = digits[:-2], digits[-2:]
-    if len(digits) != 4 or century[1] == "0" and (rest[0] == "0" or century == "10"):
+    if len(digits) != 4 or (century[1] == "0" and rest[0] == "0"):
         return cardinal_words(digits)
     words = cardinal_words(century)
     if rest == "00":
@@ -104,7 +106,4 @@ def roman_value(numeral: str) -> int | None:
     if not numeral or not re.fullmatch(ROMAN_PATTERN, numeral):
         return None
     values = [_ROMAN[letter] for letter in numeral] + [0]
-    return sum(
-        -value if value < following else value
-        for value, following in zip(values[:-1], values[1:], strict=True)
-    )
+    return sum(-value if value < following else value for value, following in pairwise(values))

@@ -1,4 +1,4 @@
-"""Money, measures, fractions, ordinals and plain numbers as they are written, and how they are said."""
+"""Money, measures, fractions, ordinals and plain numbers: how they are written and said."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ _CURRENCIES = {
 }
 _MAGNITUDES = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion", "t": "trillion"}
 _DENOMINATORS = {"2": "half", "4": "quarter"}
+_SAID_PLAINLY = ("24/7", "9/11")
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d{1,40})(?:\.\d{1,40})?"
 _SCALE = r"(?:\s(?:hundred|thousand|million|billion|trillion)\b|\s?(?:bn|[kKmMBbT])\b)"
@@ -59,11 +60,11 @@ def _money(match: re.Match[str]) -> list[str]:
     whole, _, decimals = number.partition(".")
     if scale or (decimals and len(decimals) != 2):
         return [*number_words(number), *scale, many]
-    words = [] if whole == "0" and decimals else [*number_words(whole), one if whole == "1" else many]
-    if int(decimals or "0"):
-        words += ["and"] if words else []
-        words += [*cardinal_words(str(int(decimals))), small_one if decimals == "01" else small_many]
-    return words
+    words = [*number_words(whole), one if whole == "1" else many]
+    if not int(decimals or "0"):
+        return words
+    small = [*cardinal_words(str(int(decimals))), small_one if decimals == "01" else small_many]
+    return small if whole == "0" else [*words, "and", *small]
 
 
 def _cents(match: re.Match[str]) -> list[str]:
@@ -77,13 +78,14 @@ def _ordinal(match: re.Match[str]) -> list[str]:
 def _fraction(match: re.Match[str]) -> list[str]:
     whole, above, below = match["fraction_whole"], match["above"], match["below"]
     words = [*number_words(whole), "and"] if whole else []
-    if int(below) == 0 or int(above) > 99 or int(below) > 100:
-        return words + [*cardinal_words(above), "over", *cardinal_words(below)]
-    part = _DENOMINATORS.get(below) or ordinal_words(below)[-1]
-    parts = [*ordinal_words(below)[:-1], part]
-    if int(above) == 1:
-        return words + (["a"] if whole or part == "half" else ["one"]) + parts
-    return words + cardinal_words(above) + ([*parts[:-1], "halves"] if part == "half" else plural_words(parts))
+    if match[0] in _SAID_PLAINLY:
+        return cardinal_words(above) + cardinal_words(below)
+    if not 0 < int(above) < int(below) <= 100:
+        return [*words, *cardinal_words(above), "over", *cardinal_words(below)]
+    part = [_DENOMINATORS[below]] if below in _DENOMINATORS else ordinal_words(below)
+    if above == "1":
+        return [*words, "a" if whole or below == "2" else "one", *part]
+    return [*words, *cardinal_words(above), *plural_words(part)]
 
 
 def _dotted(match: re.Match[str]) -> list[str]:
@@ -95,8 +97,8 @@ def _dotted(match: re.Match[str]) -> list[str]:
 
 
 def _plain_number(number: str) -> list[str]:
-    """A four-digit number from 1100 to 2099 is read as a year, every other one in full."""
-    if re.fullmatch(r"1[1-9]\d\d|20\d\d", number):
+    """Four digits from 1010 to 2099 are read in pairs, as a year is; every other number in full."""
+    if re.fullmatch(r"10[1-9]\d|1[1-9]\d\d|20\d\d", number):
         return year_words(number)
     return number_words(number)
 
@@ -138,7 +140,7 @@ FORMS = {
     ),
     "cents_form": (rf"(?P<cents>{_NUMBER})\s?¢", _cents),
     "ordinal_form": (
-        r"\b(?P<ordinal>\d{1,3}(?:,\d{3}){1,9}|\d{1,27})(?:st|nd|rd|th)\b", _ordinal
+        r"\b(?P<ordinal>\d{1,3}(?:,\d{3}){1,9}|\d{1,15})(?:st|nd|rd|th)\b", _ordinal
     ),
     "fraction": (
         r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,3})"

@@ -1,18 +1,25 @@
-"""Tokens -> sentences: where one ends, and where an overlong one may be cut."""
+"""Tokens -> sentences, and overlong sentences -> pieces: where speech may stop."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dlpo.text.abbreviations import TITLES
+from dlpo.text.abbreviations import SENTENCE_STARTERS
 from dlpo.text.normalize import Token
 from dlpo.text.symbols import MARKS, strongest_mark
 
-MAX_LETTERS = 300  # of spoken words in a sentence: about 330 symbols
 _PARAGRAPH = re.compile(r"\n[ \t]*\n")
-_CLAUSE_MARKS = frozenset(MARKS[1:])
+_STOP = re.compile(r"[.!?…][\"')\]}]*\s")
+# Spoken words of abbreviations that a name or a number follows: their period ends no sentence.
+_BEFORE_NAMES = frozenset((
+    "mister", "missus", "miz", "messers", "doctor", "professor", "reverend", "honorable",
+    "general", "colonel", "captain", "lieutenant", "sergeant", "commander", "major", "governor",
+    "senator", "representative", "president", "father", "saint", "mount", "fort", "number",
+    "numbers", "versus", "approximately", "example", "is", "compare", "namely", "volume",
+    "volumes", "page", "pages", "chapter", "figure", "circa",
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,63 +31,62 @@ class MarkedToken:
 
 
 def sentences(text: str, tokens: Iterable[Token]) -> Iterator[list[MarkedToken]]:
-    """Tokens of ``text`` in order -> runs of them that are one sentence, marks included.
+    """The tokens of ``text`` in order -> those of each sentence, with their marks.
 
-    A sentence ends at ``.``, ``!``, ``?`` or an ellipsis before a blank and anything but a
-    lower-case letter, and at an empty line. The last mark of a sentence is never a plain gap.
+    A sentence ends at an empty line, and at ``.``, ``!``, ``?`` or an ellipsis before a blank and
+    no lower-case letter (unless all the text is in lower case). Its last mark is never a plain gap.
     """
-    run: list[MarkedToken] = []
-    letters = 0
+    sentence: list[MarkedToken] = []
+    all_lower = text.islower()
     token: Token | None = None
     for following in tokens:
         if token is not None:
             gap = text[token.end : following.start]
-            run.append(MarkedToken(token, strongest_mark(gap)))
-            letters += sum(map(len, token.words))
-            if _ends_sentence(token, gap, following):
-                yield _closed(run)
-                run, letters = [], 0
-            elif letters > MAX_LETTERS:
-                cut = _best_cut(run)
-                yield _closed(run[:cut])
-                run = run[cut:]
-                letters = sum(len(word) for marked in run for word in marked.token.words)
+            mark = strongest_mark(gap)
+            if _ends_sentence(token, gap, following, all_lower):
+                yield [*sentence, MarkedToken(token, _final(mark))]
+                sentence = []
+            else:
+                sentence.append(MarkedToken(token, mark))
         token = following
     if token is not None:
-        run.append(MarkedToken(token, strongest_mark(text[token.end : token.end + 1000])))
-        yield _closed(run)
+        yield [*sentence, MarkedToken(token, _final(strongest_mark(text[token.end :])))]
 
 
-def _ends_sentence(token: Token, gap: str, following: Token) -> bool:
+def _ends_sentence(token: Token, gap: str, following: Token, all_lower: bool) -> bool:
     if _PARAGRAPH.search(gap):
         return True
-    next_is_lower = following.text[0].islower()
-    if token.text.endswith("."):  # its own period: an abbreviation or initials
-        if next_is_lower or token.text[:-1].lower() in TITLES or not gap[:1].isspace():
-            return False
-        return following.text.lower() in _SENTENCE_STARTERS
-    stop = re.search(r"[.!?…][\"')\]}]*\s", gap + " " if not gap.endswith(" ") else gap)
-    return stop is not None and not next_is_lower
+    if following.text[0].islower() and not all_lower:
+        return False
+    if _STOP.search(gap):
+        return True
+    return (  # the token's own period, of an abbreviation or an initial
+        token.text.endswith(".")
+        and gap[:1].isspace()
+        and token.words[-1] not in _BEFORE_NAMES
+        and following.text.lower() in SENTENCE_STARTERS
+    )
 
 
-_SENTENCE_STARTERS = frozenset(
-    "a after all although an and as at because but by each every for from he her here his how i if "
-    "in is it its many more most my no not now of on one our she since so some such that the their "
-    "then there these they this those though to under until we what when where which while who why "
-    "with yet you your".split()
-)
+def _final(mark: str) -> str:
+    """The mark at the end of a sentence: a full stop where none is written."""
+    return "." if mark == " " else mark
 
 
-def _best_cut(run: list[MarkedToken]) -> int:
-    """Where to cut: after the last clause of the run, or at its end if it has none."""
-    for index in range(len(run) - 1, len(run) // 3, -1):
-        if run[index].mark in _CLAUSE_MARKS and run[index].mark != "-":
-            return index + 1
-    return len(run)
+def pieces(lengths: Sequence[int], marks: Sequence[str], limit: int) -> Iterator[slice]:
+    """Cut a sequence of words so that no piece is longer than ``limit``; time is linear.
 
-
-def _closed(run: list[MarkedToken]) -> list[MarkedToken]:
-    """The same run with a mark at its end."""
-    if run[-1].mark == " ":
-        run[-1] = MarkedToken(run[-1].token, ".")
-    return run
+    ``lengths`` and ``marks`` belong to the words. A piece ends after its strongest mark in the
+    second half of what fits, at the latest of equals; a word longer than the limit stands alone.
+    """
+    start = 0
+    while start < len(lengths):
+        end, total = start, 0
+        while end < len(lengths) and (end == start or total + lengths[end] <= limit):
+            total += lengths[end]
+            end += 1
+        if end < len(lengths):
+            half = start + (end - start) // 2
+            end = 1 + max(range(half, end), key=lambda index: (MARKS.index(marks[index]), index))
+        yield slice(start, end)
+        start = end

@@ -1,0 +1,76 @@
+"""Where sentences end, and where overlong ones are cut."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlpo.text.normalize import tokens
+from dlpo.text.sentences import pieces, sentences
+from dlpo.text.symbols import MARKS
+
+
+def split(text: str) -> list[str]:
+    """Each sentence as its spoken words with their marks."""
+    return [
+        "".join(" ".join(m.token.words) + (m.mark + " " if m.mark != " " else " ") for m in found)
+        .strip()
+        .lower()
+        for found in sentences(text, tokens(text, lambda _: True))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One. Two! Three? Four", ["one.", "two!", "three?", "four."]),
+        ("Dr. Smith met Ann. They left.", ["doctor smith met ann.", "they left."]),
+        ("He lives in the U.S. He works.", ["he lives in the u s.", "he works."]),
+        ("The U.S. Senate sat.", ["the u s senate sat."]),
+        ("He came at 5 p.m. The end.", ["he came at five p m.", "the end."]),
+        ("He lives on Elm St. He works.", ["he lives on elm street.", "he works."]),
+        ("It cost 3.50 today.", ["it cost three point five zero today."]),
+        ('"Stop!" He ran.', ["stop!", "he ran."]),
+        ("Well... maybe. Wait... No.", ["well. maybe.", "wait.", "no."]),
+        ("A heading\n\nThen text", ["a heading.", "then text."]),
+        ("one line\nanother line", ["one line another line."]),
+        ("no capitals here. none at all.", ["no capitals here.", "none at all."]),
+        ("J. R. Smith wrote it.", ["j r smith wrote it."]),
+        ("Yes, no; so: he (well) ran", ["yes, no; so: he, well, ran."]),
+    ],
+)
+def test_sentences_end_where_a_reader_stops(text: str, expected: list[str]) -> None:
+    assert split(text) == expected
+
+
+def cut(lengths: list[int], marks: list[str], limit: int) -> list[slice]:
+    return list(pieces(lengths, marks, limit))
+
+
+def test_a_short_sentence_is_one_piece() -> None:
+    assert cut([5, 5], [" ", "."], 10) == [slice(0, 2)]
+
+
+def test_a_long_sentence_is_cut_after_its_strongest_late_mark() -> None:
+    marks = [",", " ", ",", ";", " ", " ", " ", "."]
+    assert cut([10] * 8, marks, 60) == [slice(0, 4), slice(4, 8)]
+
+
+def test_a_word_longer_than_the_limit_stands_alone() -> None:
+    assert cut([3, 50, 3], [" ", " ", "."], 10) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 12), st.sampled_from(MARKS)), max_size=80),
+    st.integers(12, 60),
+)
+def test_pieces_keep_every_word_in_order_and_within_the_limit(
+    words: list[tuple[int, str]], limit: int
+) -> None:
+    lengths, marks = [w[0] for w in words], [w[1] for w in words]
+    found = cut(lengths, marks, limit)
+    assert [index for piece in found for index in range(piece.start, piece.stop)] == list(
+        range(len(words))
+    )
+    assert all(sum(lengths[piece]) <= limit for piece in found)
