@@ -147,7 +147,7 @@ WRITTEN_FORMS = (
 )  # fmt: skip
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     st.text(max_size=60)
     | st.lists(st.sampled_from([*WRITTEN_FORMS, " ", " ", "\n", "\n\n"]), max_size=25).map("".join)
