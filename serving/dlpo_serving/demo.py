@@ -50,7 +50,7 @@ def _speak(client: SpeechClient, sentence: str) -> Waveform:
         arrivals_s.append(time.perf_counter() - start)
     waveform = np.concatenate(chunks)
     audio_s = len(waveform) / stream.info.format.sample_rate_hz
-    print(f"  {stream.info.processed_text}")
+    print(f"  {sentence}")
     print(
         f"    first audio {1000 * arrivals_s[0]:.0f} ms, {len(chunks)} chunks,"
         f" {audio_s:.1f} s of speech in {arrivals_s[-1]:.2f} s: RTF {arrivals_s[-1] / audio_s:.3f}"
