@@ -111,6 +111,8 @@ class Manifest:
     checkpoint: CheckpointInfo
     gain: float = 1.0
     """Factor on the waveform before it leaves the host."""
+    dictionary: dict[str, str] = field(default_factory=dict)
+    """Word -> its phonemes with stress, where this voice says it otherwise than the lexicon."""
     needed_context: dict[str, int] = field(default_factory=dict)
     """N -> frames each side that a chunk of N steps needs to sound as in the whole, measured."""
     frames_context: int | None = None

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from dlpo.cli.dictionary import Dictionary, read_dictionary
 from dlpo.cli.extras import needs
 from dlpo.errors import InputError
 
@@ -148,6 +149,7 @@ def export(
     eta: Annotated[float, typer.Option(min=0, max=1, help="0 = DDIM, 1 = ancestral.")] = 0.0,
     voice: Annotated[str, typer.Option(help="Name of the voice.")] = "lj",
     gain: Annotated[float, typer.Option(help="Loudness, a factor on the waveform.")] = 1.0,
+    dictionary: Dictionary = None,
     half_weights: Annotated[
         bool, typer.Option("--half/--full", help="Weights as float16; arithmetic stays float32.")
     ] = True,
@@ -165,6 +167,7 @@ def export(
         eta=eta,
         voice=voice,
         gain=gain,
+        dictionary=read_dictionary(dictionary),
         half_weights=half_weights,
     )
     typer.echo(bundle)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dlpo.cli.dictionary import Dictionary, read_dictionary
 from dlpo.cli.extras import needs
 from dlpo.errors import InputError
 
@@ -16,14 +17,6 @@ if TYPE_CHECKING:
     from dlpo.text import Sentence
 
 Text = Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")]
-Dictionary = Annotated[
-    Path | None,
-    typer.Option(
-        exists=True,
-        dir_okay=False,
-        help="How to say words: a line each, as `tomato T AH0 M AA1 T OW2`.",
-    ),
-]
 Voice = Annotated[str, typer.Option(help="Name of a voice, or the path of a bundle.")]
 
 
@@ -65,7 +58,7 @@ def say(
         pitch_semitones=pitch,
         seed=seed,
         steps=steps,
-        dictionary=_read_dictionary(dictionary),
+        dictionary=read_dictionary(dictionary),
         server=server,
     )
     typer.echo(spoken, err=True)
@@ -88,7 +81,7 @@ def phonemes(text: Text, dictionary: Dictionary = None) -> None:
     """Print as JSON how a text will be spoken: its sentences, their words and phonemes."""
     from dlpo.text import TextFrontEnd
 
-    processed = TextFrontEnd().process(_read(text), _read_dictionary(dictionary))
+    processed = TextFrontEnd().process(_read(text), read_dictionary(dictionary))
     typer.echo("[\n" + ",\n".join(map(_as_json, processed.sentences)) + "\n]")
 
 
@@ -113,15 +106,3 @@ def _read(text: str) -> str:
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"standard input is not UTF-8 ({error.reason}); convert it") from error
-
-
-def _read_dictionary(path: Path | None) -> dict[str, str]:
-    """Word -> phonemes, from a file in CMUdict's format; empty without one."""
-    if path is None:
-        return {}
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: can't be read ({error}); expected UTF-8 text") from error
-    entries = (line.split(maxsplit=1) for line in lines if line.strip())
-    return {word: " ".join(spoken) for word, *spoken in entries}

@@ -21,6 +21,7 @@ from dlpo.bundle import (
 from dlpo.checkpoint import Checkpoint, load_checkpoint
 from dlpo.errors import InputError
 from dlpo.noise_schedule import named_schedule
+from dlpo.text.front_end import parse_dictionary
 from dlpo.text.symbols import SYMBOLS
 from dlpo_export.graphs import (
     DenoiserGraph,
@@ -49,6 +50,7 @@ def export_bundle(
     eta: float = 0.0,
     voice: str = "lj",
     gain: float = 1.0,
+    dictionary: Mapping[str, str] | None = None,
     scores: Mapping[str, float] | None = None,
     half_weights: bool = True,
 ) -> Path:
@@ -62,6 +64,7 @@ def export_bundle(
         schedule: name of the noise schedule.
         eta: 0 = DDIM to 1 = ancestral.
         gain: factor on the waveform before it leaves the host.
+        dictionary: word -> phonemes, where this voice is to say it otherwise than the lexicon.
         scores: what the judges measured, by name.
         half_weights: round weights to float16, which halves the bundle; they are computed with as
             float32.
@@ -72,12 +75,13 @@ def export_bundle(
     Raises:
         CheckpointError: the checkpoint can't be loaded.
         BundleError: a graph differs from the checkpoint, or `out` can't be written.
-        InputError, ConfigError: steps, schedule or eta are out of range.
+        InputError, ConfigError: steps, schedule, eta or dictionary can't be used.
     """
     if default_steps not in steps:
         raise InputError(
             f"default steps is {default_steps}; expected one of {', '.join(map(str, steps))}"
         )
+    parse_dictionary(dictionary or {})  # refused now, not by whoever opens the bundle
     checkpoint = load_checkpoint(checkpoint_dir)
     model = checkpoint.model
     if half_weights:
@@ -107,6 +111,7 @@ def export_bundle(
         corpus=checkpoint.provenance.corpus,
         checkpoint=_checkpoint_info(checkpoint),
         gain=gain,
+        dictionary=dict(dictionary or {}),
         prosody=ProsodyInfo() if model.uses_source else ProsodyInfo(pitch_semitones=(0.0, 0.0)),
         uses_source=model.uses_source,
         source=SourceInfo(harmonics=model.uses_source),

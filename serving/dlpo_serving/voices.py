@@ -52,4 +52,5 @@ def open_voice(name_or_path: str | os.PathLike[str]) -> Synthesizer:
     from dlpo_serving.onnx_engine import OnnxEngine
     from dlpo_serving.synthesizer import Synthesizer
 
-    return Synthesizer(OnnxEngine(Bundle.load(find_voice(name_or_path))), TextFrontEnd())
+    bundle = Bundle.load(find_voice(name_or_path))
+    return Synthesizer(OnnxEngine(bundle), TextFrontEnd(bundle.manifest.dictionary))

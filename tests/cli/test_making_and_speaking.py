@@ -91,8 +91,10 @@ def test_wrong_training_setting_is_explained(
 
 
 def test_export_hands_every_option_on(
-    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("hum HH AH1 M\n")
     calls: list[tuple[Any, Any]] = []
 
     def export_bundle(*arguments: Any, **options: Any) -> Path:
@@ -102,12 +104,14 @@ def test_export_hands_every_option_on(
     monkeypatch.setattr("dlpo_export.pipeline.export_bundle", export_bundle)
 
     chain = ("--steps", "1", "--steps", "3", "--default-steps", "3", "--eta", "0.5")
-    result = run("export", tiny_checkpoint, "--out", "toy.dlpo", *chain, "--gain", "2", "--full")
+    voice = ("--gain", "2", "--full", "--dictionary", words)
+    result = run("export", tiny_checkpoint, "--out", "toy.dlpo", *chain, *voice)
 
     assert result.stdout == "toy.dlpo\n"
     assert calls[0][0] == (tiny_checkpoint, Path("toy.dlpo"), [1, 3], 3)
     assert calls[0][1] == {
         "schedule": "cosine", "eta": 0.5, "voice": "lj", "gain": 2.0, "half_weights": False,
+        "dictionary": {"hum": "HH AH1 M"},
     }  # fmt: skip
 
 

@@ -1,44 +1,44 @@
-"""Finding a voice by name or path."""
+"""Opening a voice: its own words, and names that are none."""
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
 
+from dlpo.bundle import MANIFEST, Bundle
 from dlpo.errors import InputError
-from dlpo_serving import voices
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.voices import open_voice
 
 
-@pytest.fixture(autouse=True)
-def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two voices that came with the package, and a folder that is none."""
-    folder = tmp_path / "voices"
-    for name in ("ben", "anna"):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "voice.json").write_text("{}")
-    (folder / "empty").mkdir()
-    monkeypatch.setattr(voices, "_EMBEDDED", folder)
-    return folder
+def first_phonemes(voice: Path, **request: dict[str, str]) -> str:
+    utterance = open_voice(voice).read(SpeechRequest("Tomato.", **request))
+    return " ".join(utterance.sentences[0].words[0].phonemes)
 
 
-def test_the_voices_that_came_along_are_known() -> None:
-    assert voices.known_voices() == ["anna", "ben"]
+@pytest.fixture
+def voice_with_words(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """`tiny_bundle` with a dictionary of its own."""
+    voice = tmp_path / "voice"
+    shutil.copytree(tiny_bundle, voice)
+    manifest = Bundle.load(voice).manifest
+    own = dataclasses.replace(manifest, dictionary={"tomato": "T AH0 M AA1 T OW2"})
+    (voice / MANIFEST).write_bytes(own.to_json())
+    return voice
 
 
-def test_a_name_leads_to_its_bundle(embedded: Path) -> None:
-    assert voices.find_voice("anna") == embedded / "anna"
+def test_voice_says_a_word_its_own_way(tiny_bundle: Path, voice_with_words: Path) -> None:
+    assert first_phonemes(tiny_bundle) != "T AH0 M AA1 T OW2"
+    assert first_phonemes(voice_with_words) == "T AH0 M AA1 T OW2"
 
 
-def test_a_path_stands_for_itself(tmp_path: Path) -> None:
-    zipped = tmp_path / "carol.dlpo"
-    zipped.touch()
-
-    assert voices.find_voice(zipped) == zipped
-    assert voices.find_voice(str(tmp_path)) == tmp_path
+def test_request_knows_better_than_the_voice(voice_with_words: Path) -> None:
+    assert first_phonemes(voice_with_words, dictionary={"tomato": "T UW1"}) == "T UW1"
 
 
-@pytest.mark.parametrize("name", ["dora", "../anna", "no/such/path"])
-def test_an_unknown_voice_is_an_error_that_lists_the_known(name: str) -> None:
-    with pytest.raises(InputError, match="anna, ben came with dlpo"):
-        voices.find_voice(name)
+def test_unknown_voice_is_an_error_that_says_what_there_is() -> None:
+    with pytest.raises(InputError, match="no voice 'hal9000'"):
+        open_voice("hal9000")
