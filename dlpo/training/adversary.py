@@ -19,7 +19,9 @@ from torch.nn import functional
 
 RESOLUTIONS = ((1024, 256, 256), (512, 128, 192), (256, 64, 128))  # window, hop, channels
 SLOPE = 0.2
-DECEPTION_WEIGHT, FEATURE_WEIGHT = 0.2, 0.5
+LOG_FLOOR = 0.1  # 40 dB below speech: no reward for the shape of silence
+DECEPTION_SHARE = 0.7  # of the pull of the other losses on the last layer
+FEATURE_WEIGHT = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class SpectrogramDiscriminator(nn.Module):
             spectrum = torch.stft(
                 waveform.float(), self.window, self.hop, window=taper, return_complex=True
             )
-            x = torch.log(spectrum.abs() + 1e-2)
+            x = torch.log(spectrum.abs() + LOG_FLOOR)
         features = []
         x = functional.leaky_relu(self.enter(x), SLOPE)
         for layer in self.hidden:
@@ -93,6 +95,25 @@ def adversary_loss(recorded: Sequence[Opinion], made: Sequence[Opinion]) -> Tens
 def deception_loss(made: Sequence[Opinion]) -> Tensor:
     """What the denoiser minimises: to be taken for a recording."""
     return torch.stack([(1 - fake.score).square().mean() for fake in made]).mean()
+
+
+def balanced_weight(deception: Tensor, others: Tensor, last_layer: Tensor) -> Tensor:
+    """The weight at which deception pulls `DECEPTION_SHARE` as hard as the other losses.
+
+    A discriminator that tells the two apart with ease has gradients of any size; measured at the
+    weights of the last layer they can be compared.
+
+    Returns:
+        A detached scalar.
+
+    Reference: Esser et al. 2021 (VQGAN), eq. 7.
+    """
+    pull, others_pull = (
+        torch.autograd.grad(loss, last_layer, retain_graph=True)[0].norm()
+        for loss in (deception, others)
+    )
+    weight: Tensor = DECEPTION_SHARE * others_pull / pull.clamp(min=1e-8)
+    return weight.detach()
 
 
 def feature_loss(recorded: Sequence[Opinion], made: Sequence[Opinion]) -> Tensor:

@@ -30,10 +30,10 @@ from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo.training.acoustics import Acoustics, FrozenAcoustics
 from dlpo.training.adversary import (
-    DECEPTION_WEIGHT,
     FEATURE_WEIGHT,
     Adversary,
     adversary_loss,
+    balanced_weight,
     deception_loss,
     feature_loss,
     heard,
@@ -57,6 +57,10 @@ def warm_average(decay: float) -> Callable[[Any, Any, Any], None]:
         torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + taken) / (10 + taken)))
 
     return update
+
+
+def _total(terms: dict[str, Tensor]) -> Tensor:
+    return torch.stack(list(terms.values())).sum()
 
 
 class TrainingStep(torch.nn.Module):
@@ -267,8 +271,8 @@ class Trainer:
             terms, denoised = self.step(windows.to(device), told, generator)
             contested = denoised is not None and self._is_adversarial()
             if contested:
-                terms |= self._deceive(denoised)
-        loss = torch.stack(list(terms.values())).sum()
+                terms |= self._deceive(denoised, _total(terms))
+        loss = _total(terms)
         if not torch.isfinite(loss):
             self._fail(windows, terms)
         figures = {name: value.item() for name, value in terms.items()} | {"loss": loss.item()}
@@ -289,15 +293,17 @@ class Trainer:
         optimizer.step()
         return float(norm)
 
-    def _deceive(self, denoised: Denoised) -> dict[str, Tensor]:
-        """What the denoiser loses for not passing as a recording."""
+    def _deceive(self, denoised: Denoised, others: Tensor) -> dict[str, Tensor]:
+        """What the denoiser loses for not passing as a recording, beside its `others` losses."""
         adversary = self.accelerator.unwrap_model(self.adversary).requires_grad_(False)
         with torch.no_grad():
             recorded = adversary(heard(denoised.clean))
         made = adversary(heard(denoised.x0))
         adversary.requires_grad_(True)
+        deception = deception_loss(made)
+        weight = balanced_weight(deception, others, self.model.patch_out.weight)
         return {
-            "deception": DECEPTION_WEIGHT * deception_loss(made),
+            "deception": weight * deception,
             "features": FEATURE_WEIGHT * feature_loss(recorded, made),
         }
 

@@ -14,9 +14,11 @@ from dlpo.data.dataset import Dataset
 from dlpo.model.lite import LiteWaveGrad2, Timing
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.adversary import (
+    DECEPTION_SHARE,
     Adversary,
     Opinion,
     adversary_loss,
+    balanced_weight,
     deception_loss,
     feature_loss,
 )
@@ -157,6 +159,14 @@ def test_adversary_losses_are_least_where_each_side_wants_them() -> None:
     assert deception_loss([zeros]) == 1
     assert feature_loss([ones], [zeros]) == 1
     assert feature_loss([ones], [ones]) == 0
+
+
+def test_deception_is_weighed_by_its_pull_on_the_last_layer() -> None:
+    weight = torch.tensor([3.0, 4.0], requires_grad=True)
+    others, deception = 2 * weight.sum(), 50 * weight.sum()
+    balanced = balanced_weight(deception, others, weight)
+    assert float(balanced) == pytest.approx(DECEPTION_SHARE * 2 / 50)
+    assert not balanced.requires_grad
 
 
 def test_an_adversary_learns_to_tell_noise_from_a_tone() -> None:
