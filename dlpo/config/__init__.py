@@ -1,0 +1,17 @@
+"""Configurations: frozen dataclasses, read strictly from JSON values and written back unchanged."""
+
+from dlpo.config.models import BASE, LARGE, LITE, LiteConfig, Parametrisation, WaveGrad2Config
+from dlpo.config.strict import from_dict, to_dict
+from dlpo.config.training import TrainingConfig
+
+__all__ = [
+    "BASE",
+    "LARGE",
+    "LITE",
+    "LiteConfig",
+    "Parametrisation",
+    "TrainingConfig",
+    "WaveGrad2Config",
+    "from_dict",
+    "to_dict",
+]

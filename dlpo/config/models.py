@@ -1,0 +1,137 @@
+"""Configurations of the models, each size with its defaults."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from dlpo.errors import ConfigError
+
+Parametrisation = Literal["x0", "eps", "v"]  # what a denoiser predicts; see dlpo.diffusion
+
+
+@dataclass(frozen=True, slots=True)
+class WaveGrad2Config:
+    """WaveGrad 2 as published: text to waveform by diffusion at the full sample rate.
+
+    Reference: Chen et al. 2021, https://arxiv.org/abs/2106.09660; widths of the MINDs Lab
+    reproduction that the DLPO paper tunes ("WaveGrad 2R").
+    """
+
+    model: Literal["base", "large"] = "base"
+    """Name of the size."""
+    symbols: int = 79
+    """Rows of the symbol embedding; `len(dlpo.text.symbols.SYMBOLS)`."""
+    encoder_channels: int = 512
+    """Width of embedding and convolutions; the two directions of the LSTM have half of it each."""
+    encoder_layers: int = 3
+    """Convolutions (kernel 5) before the encoder's LSTM."""
+    dropout: float = 0.5
+    """Probability, in the encoder while training."""
+    speaker_channels: int = 64
+    """Width of the speaker embedding joined to the hidden sequence; one speaker."""
+    predictor_channels: int = 512
+    """Width a side of the two-layer LSTMs that predict durations and ranges."""
+    conditioning_channels: int = 768
+    """Width of the frame sequence as the first upsampling block takes it."""
+    up_channels: tuple[int, ...] = (512, 512, 256, 128, 128)
+    """Output channels of the upsampling blocks, from frames to samples."""
+    up_factors: tuple[int, ...] = (5, 5, 3, 2, 2)
+    """Upsampling of each block; the product is the hop length in samples."""
+    up_dilations: tuple[tuple[int, ...], ...] = ((1, 2, 4, 8),) * 3 + ((1, 2, 1, 2),) * 2
+    """Dilations of the four convolutions of each upsampling block."""
+    blocks_per_scale: int = 1
+    """Blocks at each rate, up and down; in `large` a second one follows that keeps the rate."""
+    waveform_channels: int = 32
+    """Output channels of the convolution (kernel 5) that reads the noisy waveform."""
+    down_channels: tuple[int, ...] = (128, 128, 256, 512)
+    """Output channels of the downsampling blocks, from samples towards frames."""
+    down_dilations: tuple[int, ...] = (1, 2, 4)
+    """Dilations of the convolutions of every downsampling block."""
+
+    def __post_init__(self) -> None:
+        if not len(self.up_channels) == len(self.up_factors) == len(self.up_dilations):
+            raise ConfigError(
+                f"WaveGrad2Config: up_channels, up_factors, up_dilations have "
+                f"{len(self.up_channels)}, {len(self.up_factors)}, {len(self.up_dilations)} "
+                f"entries; give one of each per block"
+            )
+        if len(self.down_channels) != len(self.up_channels) - 1:
+            raise ConfigError(
+                f"WaveGrad2Config.down_channels has {len(self.down_channels)} entries; expected "
+                f"{len(self.up_channels) - 1}, one less than up_channels"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"WaveGrad2Config.dropout is {self.dropout}; expected 0 <= p < 1")
+        if self.encoder_channels % 2:
+            raise ConfigError(
+                f"WaveGrad2Config.encoder_channels is {self.encoder_channels}; expected an even "
+                "number, half for each direction of the LSTM"
+            )
+
+    @property
+    def hop_length(self) -> int:
+        """Samples a frame."""
+        return math.prod(self.up_factors)
+
+
+BASE = WaveGrad2Config()
+LARGE = WaveGrad2Config(model="large", blocks_per_scale=2, up_dilations=((1, 2, 4, 8),) * 5)
+
+
+@dataclass(frozen=True, slots=True)
+class LiteConfig:
+    """The embedded voice: WaveGrad 2's flow on patches of 20 samples, for one CPU core."""
+
+    model: Literal["lite"] = "lite"
+    symbols: int = 79
+    """Rows of the symbol embedding; `len(dlpo.text.symbols.SYMBOLS)`."""
+    hidden_channels: int = 192
+    """Width of the encoder and of the frame sequence."""
+    encoder_blocks: int = 3
+    """Pairs of a convolution block and self-attention over the symbols."""
+    encoder_dropout: float = 0.2
+    """Probability, in the encoder and its predictors while training."""
+    prosody_blocks: int = 2
+    """Convolution blocks before F0, voicing and energy are predicted."""
+    mel_blocks: int = 4
+    """Convolution blocks between prosody and log-mel."""
+    frame_dropout: float = 0.1
+    """Probability, in the frame-rate blocks while training."""
+    conditioning_channels: int = 320
+    """Width of the frame sequence as the denoiser takes it."""
+    conditioning_blocks: int = 3
+    """Convolution blocks on the frame sequence; they run once, not once a step."""
+    patch: int = 20
+    """Samples of one position of the denoiser; the rest of the hop is `up_factors`."""
+    up_factors: tuple[int, int] = (5, 3)
+    """Upsampling of the two blocks, frames to patches."""
+    up_channels: tuple[int, int] = (256, 128)
+    """Output channels of the upsampling blocks."""
+    down_channels: tuple[int, int] = (96, 128)
+    """Channels of the noisy branch, at patches and at patches / up_factors[1]."""
+    level_channels: int = 128
+    """Width of the noise-level embedding."""
+    scale: float = 12.0
+    """What the pre-emphasised waveform is multiplied by, to a standard deviation near 0.5."""
+
+    def __post_init__(self) -> None:
+        if self.hop_length != 300:
+            raise ConfigError(
+                f"LiteConfig: patch {self.patch} times up_factors {self.up_factors} is"
+                f" {self.hop_length} samples; expected a hop of 300"
+            )
+        for name in ("encoder_dropout", "frame_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(
+                    f"LiteConfig.{name} is {getattr(self, name)}; expected 0 <= p < 1"
+                )
+
+    @property
+    def hop_length(self) -> int:
+        """Samples a frame."""
+        return self.patch * math.prod(self.up_factors)
+
+
+LITE = LiteConfig()

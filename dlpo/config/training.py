@@ -1,0 +1,84 @@
+"""How a model is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dlpo.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """How a model is trained; the defaults are the recipe of the embedded voice."""
+
+    updates: int = 40_000
+    """Optimiser steps of the whole run; the learning rate's decay ends there."""
+    acoustic_updates: int = 3_000
+    """The first of them, which teach everything before the denoiser (durations, prosody, mel) and
+    nothing else; the rest teach the denoiser and nothing else. What is before it over-fits 37
+    minutes of speech long before the denoiser has learnt to speak."""
+    batch: int = 16
+    """Windows an update, on each process."""
+    acoustic_window: int = 128
+    """Frames of a window in the first part (73.5 a second)."""
+    timing_batch: int = 8
+    """Further sentences an update that only teach durations, in the first part; 0 for none."""
+    window: int = 48
+    """Frames of a window that the denoiser sees."""
+    adversarial_updates: int = 0
+    """The last updates, in which the denoiser must also pass for a recording with an adversary."""
+    adversarial_rate: float = 2e-4
+    """Learning rate of both in that last part."""
+    learning_rate: float = 8e-4
+    warmup: int = 300
+    """Updates over which the learning rate rises from 0."""
+    decay_from: float = 0.5
+    """Share of each part after which the learning rate falls linearly to 3 % of its peak."""
+    weight_decay: float = 0.01
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient."""
+    ema_decay: float = 0.999
+    """Of the averaged weights, which are the ones that are saved and spoken with."""
+    precision: Literal["bf16", "no"] = "bf16"
+    """Arithmetic inside convolutions and matrix products; weights and losses stay float32."""
+    seed: int = 0
+    log_every: int = 100
+    """Updates between lines of the log."""
+    validate_every: int = 500
+    """Updates between measurements on the validation windows."""
+    save_every: int = 1_000
+    """Updates between checkpoints."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "updates", "batch", "acoustic_window", "window", "log_every", "validate_every",
+            "save_every",
+        ):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise ConfigError(
+                    f"TrainingConfig.{name} is {getattr(self, name)}; expected 1 or more"
+                )
+        if self.acoustic_updates + self.adversarial_updates > self.updates:
+            raise ConfigError(
+                f"TrainingConfig: {self.acoustic_updates} acoustic and {self.adversarial_updates}"
+                f" adversarial updates don't fit into {self.updates}; raise updates"
+            )
+        if not 0 < self.learning_rate < 1:
+            raise ConfigError(
+                f"TrainingConfig.learning_rate is {self.learning_rate}; expected 0 < rate < 1"
+            )
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(f"TrainingConfig.ema_decay is {self.ema_decay}; expected 0 <= d < 1")
+
+    def rate(self, update: int) -> float:
+        """The learning rate of update `update` (0 is the first); each part rises and falls."""
+        adversarial = self.updates - self.adversarial_updates
+        bounds = (0, self.acoustic_updates, adversarial, self.updates)
+        part = (update >= self.acoustic_updates) + (update >= adversarial)
+        first, end = bounds[part], bounds[part + 1]
+        peak = self.adversarial_rate if part == 2 else self.learning_rate
+        done = (update - first) / max(1, end - first)
+        fall = 1.0 if done < self.decay_from else (1 - done) / (1 - self.decay_from)
+        rise = min(1.0, (update - first + 1) / max(1, self.warmup))
+        return peak * rise * max(0.03, fall)
