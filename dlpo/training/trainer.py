@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -15,8 +13,7 @@ from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
@@ -29,21 +26,13 @@ from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo.training.acoustics import Acoustics, FrozenAcoustics
-from dlpo.training.adversary import (
-    FEATURE_WEIGHT,
-    Adversary,
-    adversary_loss,
-    balanced_weight,
-    deception_loss,
-    feature_loss,
-    heard,
-)
 from dlpo.training.batches import Batches, Sentences, Windows
+from dlpo.training.contest import Contest, descend
 from dlpo.training.losses import Denoised, acoustic_losses, denoise_windows, denoiser_losses
 from dlpo.training.run_log import RunLog
+from dlpo.training.run_state import load_state, save_state
 from dlpo.training.synthesis import speak
 
-log = logging.getLogger(__name__)
 Report = Callable[[int, dict[str, float]], None]
 VALIDATION_WINDOWS = 32
 SAMPLE_STEPS = 4  # reverse steps of the utterance that TensorBoard plays
@@ -134,15 +123,8 @@ class Trainer:
             model, multi_avg_fn=warm_average(training.ema_decay), use_buffers=True
         ).to(self.accelerator.device)
         self.model = model
-        adversary = Adversary()
-        self.step, self.optimizer, self.adversary, self.adversary_optimizer = (
-            self.accelerator.prepare(
-                TrainingStep(model),
-                optimizer,
-                adversary,
-                torch.optim.AdamW(adversary.parameters(), training.adversarial_rate, (0.8, 0.99)),
-            )
-        )
+        self.step, self.optimizer = self.accelerator.prepare(TrainingStep(model), optimizer)
+        self.contest = Contest(self.accelerator, training.adversarial_rate, training.gradient_clip)
         self.told = FrozenAcoustics(model, self.batches)
         self.update = 0
         self.stop_signal: int | None = None
@@ -159,37 +141,16 @@ class Trainer:
                 raise TrainingError(
                     f"{self.out}: holds a run of another model or dataset; choose another --out"
                 )
-        for state in (self.out / "state", self.out / "state.before"):
-            if state.exists():
-                self._load_state(state)
-                break
+        self.update = load_state(self.out, self.accelerator, self.averaged)
         description.write_text(
             json.dumps(model | {"training": to_dict(self.training)}, indent=2) + "\n"
         )
 
-    # ------------------------------------------------------------------ state
-    def _load_state(self, state: Path) -> None:
-        try:
-            self.accelerator.load_state(str(state))
-            self.averaged.load_state_dict(load_file(state / "averaged.safetensors"))
-            self.update = int(json.loads((state / "update.json").read_text())["update"])
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise TrainingError(
-                f"{state}: can't be resumed ({error}); remove it to start from"
-                f" {self.out / 'checkpoint'} with --init"
-            ) from error
-        log.info("resumed at update %d", self.update)
-
     def save(self) -> None:
-        """Write the state and the checkpoint; a crash in between leaves the state before."""
+        """Write the state and the checkpoint."""
         if not self.accelerator.is_main_process:
             return
-        unfinished, state = self.out / "state.part", self.out / "state"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        self.accelerator.save_state(str(unfinished))
-        averaged = {k: v.detach().cpu().contiguous() for k, v in self.averaged.state_dict().items()}
-        save_file(averaged, unfinished / "averaged.safetensors")
-        (unfinished / "update.json").write_text(json.dumps({"update": self.update}))
+        save_state(self.out, self.accelerator, self.averaged, self.update)
         save_checkpoint(
             self.out / "checkpoint",
             self.averaged.module.state_dict(),
@@ -197,13 +158,7 @@ class Trainer:
             Provenance(self.update, self.dataset.sha256, current_commit()),
             torch.float16,
         )
-        before = self.out / "state.before"
-        if state.exists():
-            state.rename(before)
-        unfinished.rename(state)
-        shutil.rmtree(before, ignore_errors=True)
 
-    # ------------------------------------------------------------------ the loop
     def run(self, report: Report = lambda update, figures: None) -> Path:
         """Train to the last update; on SIGINT or SIGTERM save and return early.
 
@@ -262,7 +217,7 @@ class Trainer:
             self.model.freeze_acoustics()
             windows = self.batches.windows(update, training.batch, training.window)
             told = self.told.of(windows.to(device))
-        for group in (*self.optimizer.param_groups, *self.adversary_optimizer.param_groups):
+        for group in self.optimizer.param_groups:
             group["lr"] = training.rate(update)
         key = (training.seed * 1_000_003 + update) * 64 + self.accelerator.process_index
         torch.manual_seed(key)  # dropout
@@ -271,48 +226,26 @@ class Trainer:
             terms, denoised = self.step(windows.to(device), told, generator)
             contested = denoised is not None and self._is_adversarial()
             if contested:
-                terms |= self._deceive(denoised, _total(terms))
+                last_layer = self.model.patch_out.weight
+                terms |= self.contest.deceive(denoised, _total(terms), last_layer)
         loss = _total(terms)
         if not torch.isfinite(loss):
             self._fail(windows, terms)
         figures = {name: value.item() for name, value in terms.items()} | {"loss": loss.item()}
-        figures["gradient_norm"] = self._descend(self.optimizer, self.step, loss)
+        figures["gradient_norm"] = descend(
+            self.accelerator,
+            self.optimizer,
+            self.step.parameters(),
+            loss,
+            training.gradient_clip,
+        )
         self.averaged.update_parameters(self.model)
         if contested:
-            figures["adversary"] = self._teach_adversary(denoised)
+            figures["adversary"] = self.contest.teach(denoised, training.rate(update))
         return figures
 
     def _is_adversarial(self) -> bool:
         return self.update >= self.training.updates - self.training.adversarial_updates
-
-    def _descend(self, optimizer: Any, module: torch.nn.Module, loss: Tensor) -> float:
-        """One step of an optimiser; returns the gradient's norm before clipping."""
-        optimizer.zero_grad()
-        self.accelerator.backward(loss)
-        norm = self.accelerator.clip_grad_norm_(module.parameters(), self.training.gradient_clip)
-        optimizer.step()
-        return float(norm)
-
-    def _deceive(self, denoised: Denoised, others: Tensor) -> dict[str, Tensor]:
-        """What the denoiser loses for not passing as a recording, beside its `others` losses."""
-        adversary = self.accelerator.unwrap_model(self.adversary).requires_grad_(False)
-        with torch.no_grad():
-            recorded = adversary(heard(denoised.clean))
-        made = adversary(heard(denoised.x0))
-        adversary.requires_grad_(True)
-        deception = deception_loss(made)
-        weight = balanced_weight(deception, others, self.model.patch_out.weight)
-        return {
-            "deception": weight * deception,
-            "features": FEATURE_WEIGHT * feature_loss(recorded, made),
-        }
-
-    def _teach_adversary(self, denoised: Denoised) -> float:
-        with self.accelerator.autocast():
-            recorded = self.adversary(heard(denoised.clean))
-            loss = adversary_loss(recorded, self.adversary(heard(denoised.x0.detach())))
-        self._descend(self.adversary_optimizer, self.adversary, loss)
-        return loss.item()
 
     def _fail(self, windows: Windows, terms: dict[str, Tensor]) -> None:
         """Save the batch that gave no finite loss, and stop."""
