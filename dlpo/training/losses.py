@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +10,7 @@ from torch.nn import functional
 
 from dlpo.diffusion import q_sample
 from dlpo.model.lite import LiteWaveGrad2, Prosody, Timing
+from dlpo.noise_schedule import cosine, cosine_level
 from dlpo.text.symbols import FIRST_PHONEME
 from dlpo.training.acoustics import Acoustics, measured_mel, measured_prosody
 from dlpo.training.batches import CONTEXT, Sentences, Windows
@@ -18,6 +18,7 @@ from dlpo.training.batches import CONTEXT, Sentences, Windows
 STFT_WINDOWS = (1024, 512, 256, 128)  # samples
 STFT_FLOOR = 1e-3
 STFT_WEIGHT = 0.5
+NOISIEST = float(cosine(1)[0])  # sqrt(alpha_bar) at which a chain starts
 UNVOICED_F0_WEIGHT = 0.1  # F0 is only interpolated there
 
 
@@ -67,7 +68,7 @@ def mix(chosen: Tensor, a: Tensor, b: Tensor) -> Tensor:
 def spread_levels(size: int, generator: torch.Generator) -> Tensor:
     """(B,) noise levels sqrt(alpha_bar): one stratified draw of the cosine schedule's time."""
     t = (torch.rand(1, generator=generator) + torch.arange(size)) / size
-    return torch.cos(0.98 * math.pi / 2 * t + 0.01)
+    return torch.from_numpy(cosine_level(t.double().numpy())).float()
 
 
 def acoustic_losses(
@@ -136,8 +137,10 @@ def denoise_windows(
 ) -> Denoised:
     """The second part: noise the recordings and let the denoiser predict them.
 
-    Half of the rows are conditioned on the recording's mel, half on the predicted one, so that the
-    denoiser hears at training what it will hear at synthesis.
+    It is trained on what it will hear at synthesis. Half of the rows are conditioned on the
+    recording's mel, half on the predicted one. And in every other row it is not the recording that
+    is noised but what the denoiser itself makes of pure noise, which is what all but the first
+    step of a chain see.
 
     Args:
         model: in train mode, or in eval mode to validate.
@@ -152,8 +155,12 @@ def denoise_windows(
     level = spread_levels(size, generator).to(device)
     clean = windows.waveform * model.config.scale
     noise = torch.randn(clean.shape, generator=generator).to(device)
-    noisy = q_sample(clean, level, noise)
-    x0 = model.denoise(noisy, level, conditioning[:, :, CONTEXT:-CONTEXT], windows.source)
+    conditioning, source = conditioning[:, :, CONTEXT:-CONTEXT], windows.source
+    seen = clean.clone()
+    with torch.no_grad():
+        start = level.new_full((len(seen[::2]),), NOISIEST)
+        seen[::2] = model.denoise(noise[::2], start, conditioning[::2], source[::2])
+    x0 = model.denoise(q_sample(seen, level, noise), level, conditioning, source)
     return Denoised(x0, clean)
 
 

@@ -149,6 +149,31 @@ def test_denoiser_losses_of_a_perfect_denoiser_are_zero(
     assert all(float(value) == 0 for value in perfect.values())
 
 
+def test_every_other_row_is_noised_from_what_the_denoiser_makes_of_noise(
+    model: LiteWaveGrad2, batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def spy(
+        noisy: torch.Tensor, level: torch.Tensor, conditioning: torch.Tensor, source: torch.Tensor
+    ) -> torch.Tensor:
+        inputs.append((noisy, level))
+        return torch.full_like(noisy, 7.0)
+
+    windows = batches.windows(0, 4, 24)
+    told = FrozenAcoustics(model, batches).of(windows)
+    monkeypatch.setattr(model, "denoise", spy)
+    denoise_windows(model, windows, told, torch.Generator().manual_seed(0))
+    (noise, start), (noisy, level) = inputs
+    assert (start < 0.03).all()  # a chain's first level: hardly any signal
+    alpha, sigma = level[:, None], (1 - level[:, None] ** 2).sqrt()
+    seen = (noisy[::2] - sigma[::2] * noise) / alpha[::2]
+    assert torch.allclose(seen, torch.full_like(seen, 7.0), atol=1e-2)
+    silent = batches.windows(0, 4, 24).waveform[1::2] * model.config.scale
+    residue = (noisy[1::2] - alpha[1::2] * silent) / sigma[1::2]
+    assert float(residue.std()) == pytest.approx(1.0, abs=0.05)
+
+
 def test_adversary_losses_are_least_where_each_side_wants_them() -> None:
     ones, zeros = (
         Opinion(torch.full((2, 1, 5), v), [torch.full((2, 3, 5), v)]) for v in (1.0, 0.0)
