@@ -18,6 +18,7 @@ from dlpo.training.batches import CONTEXT, Sentences, Windows
 STFT_WINDOWS = (1024, 512, 256, 128)  # samples
 STFT_FLOOR = 1e-3
 STFT_WEIGHT = 0.5
+SEAM_WEIGHT, SEAM_FLOOR = 0.2, 1e-4
 NOISIEST = float(cosine(1)[0])  # sqrt(alpha_bar) at which a chain starts
 UNVOICED_F0_WEIGHT = 0.1  # F0 is only interpolated there
 
@@ -164,9 +165,29 @@ def denoise_windows(
     return Denoised(x0, clean)
 
 
-def denoiser_losses(denoised: Denoised) -> dict[str, Tensor]:
-    """The diffusion loss (L1 of x0) and the spectral distance."""
+def seam_loss(predicted: Tensor, target: Tensor, patch: int) -> Tensor:
+    """How unevenly the treble's energy lies within the patches, against the recording's.
+
+    A denoiser that writes its waveform in patches leaves small steps where they join: a buzz at
+    the patch rate, which neither L1 nor a spectral distance minds much.
+
+    Args:
+        predicted, target: (B, T) float32, T a multiple of `patch`.
+        patch: samples.
+    """
+
+    def energy(x: Tensor) -> Tensor:  # (B, T) -> (B, patch), of the step into each position
+        steps = torch.diff(x, dim=1, prepend=x[:, :1])
+        return (steps.view(len(x), -1, patch).square().mean(1) + SEAM_FLOOR).log()
+
+    return (energy(predicted) - energy(target)).abs().mean()
+
+
+def denoiser_losses(denoised: Denoised, patch: int) -> dict[str, Tensor]:
+    """The diffusion loss (L1 of x0), the spectral distance and the seams between patches."""
+    x0, clean = denoised.x0, denoised.clean
     return {
-        "diffusion": (denoised.x0 - denoised.clean).abs().mean(),
-        "stft": STFT_WEIGHT * multi_resolution_stft(denoised.x0, denoised.clean),
+        "diffusion": (x0 - clean).abs().mean(),
+        "stft": STFT_WEIGHT * multi_resolution_stft(x0, clean),
+        "seam": SEAM_WEIGHT * seam_loss(x0, clean, patch),
     }

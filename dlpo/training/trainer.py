@@ -69,7 +69,7 @@ class TrainingStep(torch.nn.Module):
         if not isinstance(told, Acoustics):
             return acoustic_losses(self.model, windows, told, generator), None
         denoised = denoise_windows(self.model, windows, told, generator)
-        return denoiser_losses(denoised), denoised
+        return denoiser_losses(denoised, self.model.config.patch), denoised
 
 
 class Trainer:
@@ -281,7 +281,8 @@ class Trainer:
                 terms = acoustic_losses(model, windows, None, generator)
             else:
                 told = FrozenAcoustics(model, self.held_out).of(windows)
-                terms = denoiser_losses(denoise_windows(model, windows, told, generator))
+                denoised = denoise_windows(model, windows, told, generator)
+                terms = denoiser_losses(denoised, model.config.patch)
         return {name: value.item() for name, value in terms.items()}
 
     @torch.no_grad()

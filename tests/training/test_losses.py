@@ -29,6 +29,7 @@ from dlpo.training.losses import (
     denoiser_losses,
     masked_mean,
     multi_resolution_stft,
+    seam_loss,
     spread_levels,
     timing_loss,
 )
@@ -95,6 +96,15 @@ def test_spectral_distance_of_a_gain_is_known() -> None:
     assert float(multi_resolution_stft(x / 2, x)) == pytest.approx(np.log(2) + 0.5, abs=1e-3)
 
 
+def test_seams_between_patches_are_counted() -> None:
+    smooth = torch.randn(2, 6000, generator=torch.Generator().manual_seed(2))
+    steps = torch.where(torch.arange(6000) // 20 % 2 == 0, 1.5, -1.5)
+    assert seam_loss(smooth, smooth, 20) == 0
+    # A step of 3 at each seam adds 9 to the 2 of white noise in one position of 20.
+    expected = np.log((2 + 9) / 2) / 20
+    assert float(seam_loss(smooth + steps, smooth, 20)) == pytest.approx(expected, rel=0.25)
+
+
 def test_levels_are_spread_over_the_whole_range() -> None:
     levels = spread_levels(64, torch.Generator().manual_seed(0))
     angles = (torch.arccos(levels) - 0.01) / (0.98 * np.pi / 2)
@@ -119,7 +129,7 @@ def test_frozen_acoustics_learn_nothing_more(model: LiteWaveGrad2, batches: Batc
     windows = batches.windows(0, 2, 24)
     told = FrozenAcoustics(model, batches).of(windows)
     denoised = denoise_windows(model, windows, told, torch.Generator().manual_seed(0))
-    torch.stack(list(denoiser_losses(denoised).values())).sum().backward()
+    torch.stack(list(denoiser_losses(denoised, 20).values())).sum().backward()
     assert model.embedding.weight.grad is None
     assert model.mel_out.weight.grad is None
     assert model.patch_out.weight.grad is not None
@@ -145,7 +155,7 @@ def test_denoiser_losses_of_a_perfect_denoiser_are_zero(
     told = FrozenAcoustics(model, batches).of(windows)
     denoised = denoise_windows(model, windows, told, torch.Generator().manual_seed(0))
     assert denoised.clean == pytest.approx(windows.waveform * model.config.scale)
-    perfect = denoiser_losses(replace(denoised, x0=denoised.clean))
+    perfect = denoiser_losses(replace(denoised, x0=denoised.clean), 20)
     assert all(float(value) == 0 for value in perfect.values())
 
 
