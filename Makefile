@@ -18,7 +18,7 @@ test: .venv/installed
 
 voice: data/lj/dataset.json
 	.venv/bin/dlpo train lite --data data/lj --out "$(RUN)"
-	.venv/bin/dlpo export "$(RUN)/checkpoint" --out dlpo/voices/lj
+	.venv/bin/dlpo export "$(RUN)/checkpoint" --out dlpo/voices/lj $(CHAIN)
 
 data/lj/dataset.json: | .venv/installed
 	.venv/bin/dlpo prepare ljspeech "$(DATA)" --alignments "$(ALIGNMENTS)" --out data/lj

@@ -12,9 +12,9 @@ from dlpo.errors import ConfigError
 class TrainingConfig:
     """How a model is trained; the defaults are the recipe of the embedded voice."""
 
-    updates: int = 40_000
+    updates: int = 14_000
     """Optimiser steps of the whole run; the learning rate's decay ends there."""
-    acoustic_updates: int = 3_000
+    acoustic_updates: int = 2_600
     """The first of them, which teach everything before the denoiser (durations, prosody, mel) and
     nothing else; the rest teach the denoiser and nothing else. What is before it over-fits 37
     minutes of speech long before the denoiser has learnt to speak."""
@@ -26,14 +26,14 @@ class TrainingConfig:
     """Further sentences an update that only teach durations, in the first part; 0 for none."""
     window: int = 48
     """Frames of a window that the denoiser sees."""
-    adversarial_updates: int = 0
+    adversarial_updates: int = 6_900
     """The last updates, in which the denoiser must also pass for a recording with an adversary."""
-    adversarial_rate: float = 2e-4
+    adversarial_rate: float = 4e-4
     """Learning rate of both in that last part."""
     learning_rate: float = 8e-4
     warmup: int = 300
     """Updates over which the learning rate rises from 0."""
-    decay_from: float = 0.5
+    decay_from: float = 0.8
     """Share of each part after which the learning rate falls linearly to 3 % of its peak."""
     weight_decay: float = 0.01
     gradient_clip: float = 1.0

@@ -17,6 +17,7 @@ from dlpo.cli import app
 
 SHORT_RUN = (
     "updates=2", "batch=1", "timing_batch=1", "window=8", "acoustic_updates=1",
+    "adversarial_updates=0",
     "precision=no",  # accelerate has one precision a process, and other tests train with this one
 )  # fmt: skip
 

@@ -165,7 +165,11 @@ def test_the_average_forgets_its_start_quickly() -> None:
 
 def test_learning_rates_rise_and_fall_in_each_part() -> None:
     training = TrainingConfig(
-        updates=3000, acoustic_updates=1000, adversarial_updates=1000, warmup=100
+        updates=3000,
+        acoustic_updates=1000,
+        adversarial_updates=1000,
+        adversarial_rate=2e-4,
+        warmup=100,
     )
     for first, peak in ((0, 8e-4), (1000, 8e-4), (2000, 2e-4)):
         assert training.rate(first) == pytest.approx(peak / 100)
