@@ -143,8 +143,8 @@ def export(
     out: Annotated[Path, typer.Option(help="Bundle to write: a directory, or a .dlpo file.")],
     steps: Annotated[
         list[int], typer.Option(min=1, max=8, help="Reverse steps to offer; repeatable.")
-    ] = [1, 2, 4, 6],  # noqa: B006  typer shows it as the default
-    default_steps: Annotated[int, typer.Option(min=1, max=8, help="What speaks unasked.")] = 4,
+    ] = [1, 2, 3, 4, 6],  # noqa: B006  typer shows it as the default
+    default_steps: Annotated[int, typer.Option(min=1, max=8, help="What speaks unasked.")] = 3,
     schedule: Annotated[str, typer.Option(help="Name of the noise schedule.")] = "cosine",
     eta: Annotated[float, typer.Option(min=0, max=1, help="0 = DDIM, 1 = ancestral.")] = 0.0,
     voice: Annotated[str, typer.Option(help="Name of the voice.")] = "lj",

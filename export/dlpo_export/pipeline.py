@@ -34,7 +34,7 @@ from dlpo_export.needed_context import needed_contexts
 from dlpo_export.parity import check_parity
 from dlpo_export.to_onnx import GraphSource, graph_info, to_onnx, write_graphs
 
-STEPS = (1, 2, 4, 6)  # reverse steps on offer
+STEPS = (1, 2, 3, 4, 6)  # reverse steps on offer
 EXAMPLE_BATCH, EXAMPLE_FRAMES, EXAMPLE_PHONEMES = 2, 12, 9  # of the traced inputs; any will do
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def export_bundle(
     checkpoint_dir: Path,
     out: Path,
     steps: Sequence[int] = STEPS,
-    default_steps: int = 4,
+    default_steps: int = 3,
     *,
     schedule: str = "cosine",
     eta: float = 0.0,
