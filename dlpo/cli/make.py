@@ -34,11 +34,12 @@ def prepare(
 
     Interrupted, it goes on where it was when called again.
     """
+    from rich.console import Console
     from rich.progress import Progress
 
     from dlpo.data import ljspeech
 
-    with Progress(transient=True) as bar:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         clips = bar.add_task("measuring clips")
         done = ljspeech.prepare(
             directory,
@@ -69,6 +70,7 @@ def train(
 
     On several GPUs: accelerate launch "$(command -v dlpo)" train ...
     """
+    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from dlpo.config import LITE, TrainingConfig, from_dict
@@ -82,7 +84,9 @@ def train(
         BarColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, disable=not trainer.accelerator.is_main_process) as bar:
+    with Progress(
+        *columns, console=Console(stderr=True), disable=not trainer.accelerator.is_main_process
+    ) as bar:
         task = bar.add_task(
             "", total=trainer.training.updates, completed=trainer.update, loss=float("nan")
         )
@@ -110,6 +114,7 @@ def schedule(
     Give the name and eta of the first line to `dlpo export --schedule NAME --eta ETA`.
     """
     with needs("train"):
+        from rich.console import Console
         from rich.progress import Progress
 
         from dlpo.checkpoint import load_checkpoint
@@ -122,7 +127,7 @@ def schedule(
     if not isinstance(model, LiteWaveGrad2):
         raise InputError(f"{checkpoint} is not a `lite`; the search copies with lite's denoiser")
     batches = Batches(Dataset(data), "validation", seed=0)
-    with Progress(transient=True) as bar:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("copying recordings")
         trials = search_schedules(
             model,

@@ -150,3 +150,14 @@ def test_say_refuses_what_the_voice_or_the_disk_can_not_do(
     assert result.exit_code == 1
     assert message in result.stderr
     assert not (tmp_path / "out.wav").exists()
+
+
+def test_schedule_lists_the_best_first(tiny_checkpoint: Path, tiny_dataset: Path) -> None:
+    result = run(
+        "schedule", tiny_checkpoint, "--data", tiny_dataset, "--steps", "1", "--clips", "1"
+    )
+    header, *rows = (line.split("\t") for line in result.stdout.splitlines())
+    assert header == ["schedule", "eta", "distance"]
+    assert {"cosine", "linear", "logarithmic"} <= {name for name, _, _ in rows}
+    distances = [float(distance) for _, _, distance in rows]
+    assert distances == sorted(distances)
