@@ -11,6 +11,7 @@ import typer
 
 from dlpo.cli.dictionary import Dictionary, read_dictionary
 from dlpo.cli.extras import needs
+from dlpo.cli.progress import progress
 from dlpo.errors import InputError
 
 
@@ -34,12 +35,9 @@ def prepare(
 
     Interrupted, it goes on where it was when called again.
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     from dlpo.data import ljspeech
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress() as bar:
         clips = bar.add_task("measuring clips")
         done = ljspeech.prepare(
             directory,
@@ -70,12 +68,11 @@ def train(
 
     On several GPUs: accelerate launch "$(command -v dlpo)" train ...
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     from dlpo.config import LITE, TrainingConfig, from_dict
 
     with needs("train"):
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
         from dlpo.training.trainer import Trainer
 
     trainer = Trainer(LITE, from_dict(TrainingConfig, _values(settings or [])), data, out, init)
@@ -84,9 +81,7 @@ def train(
         BarColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(
-        *columns, console=Console(stderr=True), disable=not trainer.accelerator.is_main_process
-    ) as bar:
+    with progress(*columns, disable=not trainer.accelerator.is_main_process) as bar:
         task = bar.add_task(
             "", total=trainer.training.updates, completed=trainer.update, loss=float("nan")
         )
@@ -114,9 +109,6 @@ def schedule(
     Give the name and eta of the first line to `dlpo export --schedule NAME --eta ETA`.
     """
     with needs("train"):
-        from rich.console import Console
-        from rich.progress import Progress
-
         from dlpo.checkpoint import load_checkpoint
         from dlpo.data.dataset import Dataset
         from dlpo.model.lite import LiteWaveGrad2
@@ -127,7 +119,7 @@ def schedule(
     if not isinstance(model, LiteWaveGrad2):
         raise InputError(f"{checkpoint} is not a `lite`; the search copies with lite's denoiser")
     batches = Batches(Dataset(data), "validation", seed=0)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress() as bar:
         task = bar.add_task("copying recordings")
         trials = search_schedules(
             model,
