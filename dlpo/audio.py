@@ -24,7 +24,6 @@ MEL_BANDS = 80
 MEL_FLOOR = 1e-4
 ENERGY_FLOOR = 1e-4
 PRE_EMPHASIS = 0.9
-DE_EMPHASIS_TAPS = 160  # 0.9 ** 160 = 5e-8: the rest of the infinite response is below 24 bits
 F0_FLOOR, F0_CEILING = 80.0, 500.0  # Hz
 MAX_HARMONICS = 50
 SOURCE_GAIN = np.sqrt(2 / 40)  # about unit power with the 40 harmonics of an ordinary voice
@@ -36,11 +35,6 @@ def pre_emphasise(waveform: Waveform) -> Waveform:
     out = waveform.astype(np.float32, copy=True)
     out[1:] -= np.float32(PRE_EMPHASIS) * waveform[:-1]
     return out
-
-
-def de_emphasis_kernel() -> Waveform:
-    """(160,) float32: the response of the inverse of `pre_emphasise`, 0.9 ** n."""
-    return (PRE_EMPHASIS ** np.arange(DE_EMPHASIS_TAPS)).astype(np.float32)
 
 
 @cache

@@ -28,7 +28,7 @@ from dlpo.model.blocks import (
     conv,
 )
 from dlpo.model.emphasis import de_emphasise
-from dlpo.model.gaussian_upsampling import upsampling_weights
+from dlpo.model.gaussian_upsampling import gaussian_upsample
 from dlpo.text.symbols import FIRST_PHONEME
 
 MEL_BANDS = 80
@@ -179,8 +179,7 @@ class LiteWaveGrad2(nn.Module):
     ) -> Tensor:
         """(B, C, P) -> (B, C, F) by Gaussian upsampling; each symbol also tells how long it is."""
         hidden = hidden + self.duration_in(torch.log1p(durations)[:, None])
-        weights = upsampling_weights(durations, ranges, positions)
-        return hidden @ weights.transpose(1, 2).to(hidden.dtype)
+        return gaussian_upsample(hidden, durations, ranges, positions)
 
     def predict_prosody(self, upsampled: Tensor) -> Prosody:
         """(B, C, F) -> F0, voicing and energy of each frame."""

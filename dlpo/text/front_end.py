@@ -53,19 +53,6 @@ class ProcessedText:
     dropped: int
     """Characters that can't be spoken, such as emoji and letters of other scripts."""
 
-    def as_json(self) -> list[dict[str, object]]:
-        """What ``dlpo phonemes`` prints: for each sentence ``normalized`` and ``words``."""
-        return [
-            {
-                "normalized": sentence.normalized,
-                "words": [
-                    {"word": word.word, "phonemes": " ".join(word.phonemes)}
-                    for word in sentence.words
-                ],
-            }
-            for sentence in self.sentences
-        ]
-
 
 class TextFrontEnd:
     """Reads English text aloud, on paper. Safe to share by threads.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dlpo.audio import HOP_LENGTH, Waveform, harmonic_source
 from dlpo.diffusion import sample
-from dlpo.model.emphasis import de_emphasise
+from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.training.acoustics import FrozenAcoustics, measured_mel, measured_prosody
@@ -43,7 +43,7 @@ def speak(
         frames = torch.diff(ends, prepend=ends.new_zeros(1, 1)).float()
     else:
         frames = torch.from_numpy(durations)[None]
-    positions = torch.arange(int(frames.sum())) + 0.5
+    positions = frame_positions(int(frames.sum()))
     conditioning, f0 = model.frames(hidden, frames, ranges, positions, torch.zeros(1))
     return _denoise(model, conditioning, harmonic_source(f0[0].numpy()), schedule, seed)
 
@@ -81,5 +81,5 @@ def _denoise(
         schedule.noise_count, 1, samples, generator=torch.Generator().manual_seed(seed)
     )
     x0 = sample(model.denoise, schedule, conditioning, torch.from_numpy(source)[None], noise)
-    out: Waveform = (de_emphasise(x0) / model.config.scale)[0].numpy()
+    out: Waveform = model.to_waveform(x0)[0].numpy()
     return out

@@ -208,22 +208,23 @@ class Trainer:
         device = self.accelerator.device
         told: Sentences | Acoustics | None = None
         if update < training.acoustic_updates:
-            windows = self.batches.windows(update, training.batch, training.acoustic_window)
+            window = training.acoustic_window
+            windows = self.batches.windows(update, training.batch, window).to(device)
             if training.timing_batch:
                 told = self.batches.timings(update, training.timing_batch).to(device)
         else:
             if update == training.acoustic_updates:
                 self.model.load_state_dict(self.averaged.module.state_dict())
             self.model.freeze_acoustics()
-            windows = self.batches.windows(update, training.batch, training.window)
-            told = self.told.of(windows.to(device))
+            windows = self.batches.windows(update, training.batch, training.window).to(device)
+            told = self.told.of(windows)
         for group in self.optimizer.param_groups:
             group["lr"] = training.rate(update)
         key = (training.seed * 1_000_003 + update) * 64 + self.accelerator.process_index
         torch.manual_seed(key)  # dropout
         generator = torch.Generator().manual_seed(key)
         with self.accelerator.autocast():
-            terms, denoised = self.step(windows.to(device), told, generator)
+            terms, denoised = self.step(windows, told, generator)
             contested = denoised is not None and self._is_adversarial()
             if contested:
                 last_layer = self.model.patch_out.weight

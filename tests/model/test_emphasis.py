@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from dlpo.audio import de_emphasis_kernel, pre_emphasise
+from dlpo.audio import pre_emphasise
 from dlpo.model.emphasis import de_emphasise
 
 
@@ -17,7 +17,7 @@ def test_de_emphasis_undoes_pre_emphasis() -> None:
 
 def test_de_emphasis_is_the_convolution_with_its_kernel() -> None:
     x = np.random.default_rng(2).standard_normal((2, 900)).astype(np.float32)
-    expected = [np.convolve(row, de_emphasis_kernel())[:900] for row in x]
+    expected = [np.convolve(row, 0.9 ** np.arange(160))[:900] for row in x]
     np.testing.assert_allclose(de_emphasise(torch.from_numpy(x)).numpy(), expected, atol=1e-5)
 
 
