@@ -113,6 +113,9 @@ class LiteConfig:
     """Channels of the noisy branch, at patches and at patches / up_factors[1]."""
     level_channels: int = 128
     """Width of the noise-level embedding."""
+    level_frequency: float = 30.0
+    """Of its fastest sinusoid, radians over all levels; at 1000 neighbouring levels had nothing in
+    common and the sound hung on the exact schedule."""
     scale: float = 12.0
     """What the pre-emphasised waveform is multiplied by, to a standard deviation near 0.5."""
 

@@ -30,6 +30,8 @@ class TrainingConfig:
     """The last updates, in which the denoiser must also pass for a recording with an adversary."""
     adversarial_rate: float = 4e-4
     """Learning rate of both in that last part."""
+    adversary_every: int = 2
+    """Updates of the denoiser to one of the adversary, which else learns the faster of the two."""
     learning_rate: float = 8e-4
     warmup: int = 300
     """Updates over which the learning rate rises from 0."""
@@ -53,7 +55,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for name in (
             "updates", "batch", "acoustic_window", "window", "log_every", "validate_every",
-            "save_every",
+            "save_every", "adversary_every",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(

@@ -80,18 +80,25 @@ class AttentionBlock(nn.Module):
 
 
 class LevelEmbedding(nn.Module):
-    """(B,) noise level -> (B, C): sinusoids of the diffusion angle arccos(sqrt(alpha_bar))."""
+    """(B,) noise level -> (B, C): sinusoids of the diffusion angle arccos(sqrt(alpha_bar)).
 
-    def __init__(self, channels: int) -> None:
+    Args:
+        channels: C.
+        highest: frequency of the fastest sinusoid, radians over the whole range of levels.
+    """
+
+    def __init__(self, channels: int, highest: float) -> None:
         super().__init__()
-        self.channels = channels
+        self.channels, self.highest = channels, highest
         self.mix = nn.Sequential(
             nn.Linear(channels, channels), nn.SiLU(), nn.Linear(channels, channels)
         )
 
     def forward(self, noise_level: Tensor) -> Tensor:
         frequencies = torch.exp(
-            torch.linspace(0, math.log(1000), self.channels // 2, device=noise_level.device)
+            torch.linspace(
+                0, math.log(self.highest), self.channels // 2, device=noise_level.device
+            )
         )
         angle = torch.arccos(noise_level.clamp(-1, 1)) * (2 / math.pi)
         phases = angle[:, None] * frequencies

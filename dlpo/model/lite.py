@@ -102,7 +102,7 @@ class LiteWaveGrad2(nn.Module):
 
         (down0, down1), (up0, up1) = config.down_channels, config.up_channels
         e = config.level_channels
-        self.level = LevelEmbedding(e)
+        self.level = LevelEmbedding(e, config.level_frequency)
         self.patch_in = conv(2 * config.patch, down0, 5)
         self.down = DownBlock(down0, down1, config.up_factors[1])
         self.up = nn.ModuleList(

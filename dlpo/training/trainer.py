@@ -241,7 +241,7 @@ class Trainer:
             training.gradient_clip,
         )
         self.averaged.update_parameters(self.model)
-        if contested:
+        if contested and (update + 1) % training.adversary_every == 0:
             figures["adversary"] = self.contest.teach(denoised, training.rate(update))
         return figures
 
