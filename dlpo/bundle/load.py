@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from dlpo.bundle.manifest import EXPORT_AGAIN, MANIFEST, FileInfo, Manifest
+from dlpo.bundle.manifest import EXPORT_AGAIN, MANIFEST, FileInfo, Manifest, Precision
 from dlpo.errors import BundleError
 
 MAX_MANIFEST_BYTES = 1 << 20
@@ -58,13 +58,19 @@ class Bundle:
         weakref.finalize(bundle, shutil.rmtree, directory, ignore_errors=True)
         return bundle
 
-    def graph_path(self, graph: str) -> Path:
+    def graph_path(self, graph: str, precision: Precision = "fp32") -> Path:
         """Where a graph's ONNX file lies, such as `encoder` or `denoiser_4`."""
         if graph not in self.manifest.graphs:
             raise BundleError(
                 f"the bundle has no graph {graph!r}; it has {', '.join(self.manifest.graphs)}"
             )
-        return self.directory / self.manifest.graphs[graph].file
+        files = self.manifest.graphs[graph].files
+        if precision not in files:
+            raise BundleError(
+                f"the bundle has {graph} in {', '.join(files)}, not in {precision}; "
+                f'export it with "dlpo export --precision {precision}"'
+            )
+        return self.directory / files[precision]
 
     @property
     def sha256(self) -> str:

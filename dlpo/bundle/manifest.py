@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from typing import Literal
 
 from dlpo.config import Parametrisation, from_dict, to_dict
 from dlpo.errors import BundleError, ConfigError
 
-FORMAT = 1  # of the manifest; raised when an older dlpo could misread a bundle
+FORMAT = 2  # of the manifest; raised when an older dlpo could misread a bundle
 MANIFEST = "voice.json"
 MAX_BUNDLE_BYTES = 4 << 30  # `large` in fp32 is 0.23 GB; far more is an attack or an accident
 EXPORT_AGAIN = 'export again with "dlpo export"'
+Precision = Literal["fp32", "fp16", "int8", "int8_symmetric"]
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
@@ -29,11 +31,32 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class GraphInfo:
-    """One ONNX graph of the bundle."""
+    """One graph of the bundle, in one or more precisions; inputs and outputs are float32 in all."""
 
-    file: str
+    files: dict[Precision, str]
+    """Precision -> ONNX file; fp32 is always there. fp16 and int8_symmetric are for GPUs, int8
+    (activations of 8 bits without a sign) for CPUs."""
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanInfo:
+    """A TensorRT engine of one graph, of use on the machines that it was built for only."""
+
+    graph: str
+    precision: Precision
+    file: str
+    gpu: str
+    """Name of the GPU that it was built on."""
+    compute_capability: str
+    """Of that GPU, such as `9.0`."""
+    tensorrt: str
+    """Version that built it, such as `11.4.0.106`."""
+    hardware_compatible: bool = False
+    """True: also runs on other GPUs of Ampere or newer."""
+    version_compatible: bool = False
+    """True: also runs on later TensorRT of the same major version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +144,10 @@ class Manifest:
     uses_source: bool = True
     """False: the denoiser ignores its source input."""
     source: SourceInfo = SourceInfo()
+    precision: Precision = "fp32"
+    """Of the denoiser on a CPU, unless the host is told otherwise."""
+    plans: tuple[PlanInfo, ...] = ()
+    """TensorRT engines, built on the machine that uses them."""
     scores: dict[str, float] = field(default_factory=dict)
     """What the judges measured at export, by measure."""
     files: dict[str, FileInfo] = field(default_factory=dict)
@@ -192,10 +219,22 @@ class Manifest:
                     f"{EXPORT_AGAIN}"
                 )
         for name, graph in self.graphs.items():
-            if graph.file not in self.files:
+            if "fp32" not in graph.files:
                 raise BundleError(
-                    f"{MANIFEST}: graph {name!r} is in {graph.file!r}, which is not in files; "
-                    f"{EXPORT_AGAIN}"
+                    f"{MANIFEST}: graph {name!r} has {', '.join(graph.files) or 'no file'}, but "
+                    f"not fp32; {EXPORT_AGAIN}"
+                )
+            for file in graph.files.values():
+                if file not in self.files:
+                    raise BundleError(
+                        f"{MANIFEST}: graph {name!r} is in {file!r}, which is not in files; "
+                        f"{EXPORT_AGAIN}"
+                    )
+        for plan in self.plans:
+            if plan.file not in self.files or plan.graph not in self.graphs:
+                raise BundleError(
+                    f"{MANIFEST}: the plan {plan.file!r} of graph {plan.graph!r} is not in files "
+                    f"and graphs; {EXPORT_AGAIN}"
                 )
         if sum(info.bytes for info in self.files.values()) > MAX_BUNDLE_BYTES:
             raise BundleError(

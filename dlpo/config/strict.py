@@ -70,7 +70,11 @@ def _convert(kind: Any, value: object, where: str) -> object:
             for i, (item_kind, item) in enumerate(zip(arguments, value, strict=True))
         )
     if origin is dict and isinstance(value, Mapping):
-        return {key: _convert(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+        keys, items = arguments
+        return {
+            _convert(keys, key, f"a key of {where}"): _convert(items, item, f"{where}.{key}")
+            for key, item in value.items()
+        }
     if kind is float and type(value) in (int, float) and math.isfinite(typing.cast(float, value)):
         return float(typing.cast(float, value))
     if kind is type(None) and value is None:

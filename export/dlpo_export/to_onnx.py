@@ -109,7 +109,7 @@ def graph_info(name: str, source: GraphSource) -> GraphInfo:
         for tensor, (example, shape) in source.inputs.items()
     )
     outputs = (TensorInfo(tensor, "float32", shape) for tensor, shape in source.outputs.items())
-    return GraphInfo(f"{name}.onnx", tuple(inputs), tuple(outputs))
+    return GraphInfo({"fp32": f"{name}.onnx"}, tuple(inputs), tuple(outputs))
 
 
 @contextlib.contextmanager

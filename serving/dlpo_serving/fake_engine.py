@@ -30,8 +30,8 @@ _WEAK_MARKS = [SYMBOL_IDS[mark] for mark in MARKS[:2]]  # these last no time at 
 def fake_manifest(voice: str = "fake") -> Manifest:
     """The manifest of the fake engine; it names graphs but no files."""
     noise = TensorInfo("noise", "float32", (1, "B", "F", HOP_LENGTH))
-    graphs = {"encoder": GraphInfo("none", (), ()), "frames": GraphInfo("none", (), ())}
-    graphs |= {f"denoiser_{n}": GraphInfo("none", (noise,), ()) for n in STEPS}
+    graphs = {name: GraphInfo({}, (), ()) for name in ("encoder", "frames")}
+    graphs |= {f"denoiser_{n}": GraphInfo({}, (noise,), ()) for n in STEPS}
     return Manifest(
         voice=voice,
         language="en-US",

@@ -39,7 +39,7 @@ def make_manifest() -> Manifest:
         steps=2,
         context_frames_per_step=7,
         graphs={
-            name.removesuffix(".onnx"): GraphInfo(name, (tensor,), (tensor,)) for name in CONTENT
+            name.removesuffix(".onnx"): GraphInfo({"fp32": name}, (tensor,), (tensor,)) for name in CONTENT
         },
         licence="CC0",
         corpus="none",
@@ -228,8 +228,8 @@ def test_link_in_the_folder_is_refused(directory: Path, tmp_path: Path) -> None:
 
 
 def test_newer_format_asks_for_an_upgrade(directory: Path) -> None:
-    edit_manifest(directory, lambda values: values.update(format=2, unheard_of=True))
-    with pytest.raises(BundleError, match="format is 2, this dlpo reads 1; upgrade"):
+    edit_manifest(directory, lambda values: values.update(format=3, unheard_of=True))
+    with pytest.raises(BundleError, match="format is 3, this dlpo reads 2; upgrade"):
         Bundle.load(directory)
 
 
