@@ -48,9 +48,25 @@ def to_onnx(source: GraphSource) -> onnx.ModelProto:
         BundleError: the exporter fixed a length that has to vary.
         MissingExtraError: onnx, onnxscript or onnxslim is not installed.
     """
+    program = torch_program(source)
+    import onnxslim
+
+    with _quiet():
+        slim: onnx.ModelProto = onnxslim.slim(program.model_proto)
+    _forget_where_it_came_from(slim)
+    _check_shapes(slim, source)
+    return slim
+
+
+def torch_program(source: GraphSource) -> torch.onnx.ONNXProgram:
+    """What torch's exporter makes of a module: an ONNX model, and torch's own program beside it.
+
+    Raises:
+        MissingExtraError: onnxscript or onnxslim is not installed.
+    """
     try:
         import onnxscript  # noqa: F401  the exporter needs it
-        import onnxslim
+        import onnxslim  # noqa: F401  refused before minutes of work
     except ImportError as error:
         raise MissingExtraError(error.name or "onnx", "export") from error
     lengths = {
@@ -75,11 +91,8 @@ def to_onnx(source: GraphSource) -> onnx.ModelProto:
             optimize=True,
             verbose=False,
         )
-        assert program is not None  # None only when written to a file at once
-        slim: onnx.ModelProto = onnxslim.slim(program.model_proto)
-    _forget_where_it_came_from(slim)
-    _check_shapes(slim, source)
-    return slim
+    assert program is not None  # None only when written to a file at once
+    return program
 
 
 def write_graphs(models: Mapping[str, onnx.ModelProto], folder: Path, *, half: bool) -> None:
