@@ -1,20 +1,19 @@
 """The contract between export and serving: a directory (or a `.dlpo` zip of it) that speaks.
 
 A bundle is data: the manifest `voice.json`, ONNX graphs and their weights, all plain files in one
-folder. Loading checks the format, every name, every size and every sha256 before anything is used;
-nothing in it is executed or unpickled, and no name can lead outside the folder.
+folder. Loading checks the format, every name, every size and every sha256, the manifest's own too,
+before anything is used; nothing is executed or unpickled, and no name leads outside the folder.
+docs/bundle.md describes it for other hosts.
 """
 
 from __future__ import annotations
 
 from dlpo.bundle.load import Bundle
-from dlpo.bundle.manifest import (
-    FORMAT,
-    MANIFEST,
+from dlpo.bundle.manifest import Manifest
+from dlpo.bundle.parts import (
     CheckpointInfo,
     FileInfo,
     GraphInfo,
-    Manifest,
     PlanInfo,
     Precision,
     ProsodyInfo,
@@ -22,7 +21,8 @@ from dlpo.bundle.manifest import (
     SourceInfo,
     TensorInfo,
 )
-from dlpo.bundle.write import write_bundle
+from dlpo.bundle.voice_json import FORMAT, MANIFEST
+from dlpo.bundle.write import copy_bundle, write_bundle
 
 __all__ = [
     "FORMAT",
@@ -38,5 +38,6 @@ __all__ = [
     "ScheduleInfo",
     "SourceInfo",
     "TensorInfo",
+    "copy_bundle",
     "write_bundle",
 ]

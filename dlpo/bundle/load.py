@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from dlpo.bundle.manifest import EXPORT_AGAIN, MANIFEST, FileInfo, Manifest, Precision
+from dlpo.bundle.manifest import Manifest
+from dlpo.bundle.parts import FileInfo, Precision
+from dlpo.bundle.voice_json import EXPORT_AGAIN, MANIFEST, MAX_MANIFEST_BYTES
 from dlpo.errors import BundleError
-
-MAX_MANIFEST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -26,6 +26,8 @@ class Bundle:
     """A verified bundle whose files lie in `directory` for as long as this object lives."""
 
     manifest: Manifest
+    sha256: str
+    """Identifies the bundle: the hash of its manifest, which holds the hash of every file."""
     directory: Path
 
     @classmethod
@@ -38,7 +40,7 @@ class Bundle:
         path = Path(path)
         try:
             if path.is_dir():
-                return cls(_verify_directory(path), path)
+                return cls(*_verify_directory(path), path)
             if path.is_file():
                 return cls._load_zip(path)
         except OSError as error:
@@ -51,7 +53,7 @@ class Bundle:
     def _load_zip(cls, path: Path) -> Bundle:
         directory = Path(tempfile.mkdtemp(prefix="dlpo-bundle-"))
         try:
-            bundle = cls(_unpack(path, directory), directory)
+            bundle = cls(*_unpack(path, directory), directory)
         except BaseException:
             shutil.rmtree(directory)
             raise
@@ -72,11 +74,6 @@ class Bundle:
             )
         return self.directory / files[precision]
 
-    @property
-    def sha256(self) -> str:
-        """Identifies the bundle: the hash of its manifest, which holds the hash of every file."""
-        return hashlib.sha256(self.manifest.to_json()).hexdigest()
-
 
 def file_info(path: Path) -> FileInfo:
     """The sha256 and size of a file as it is now."""
@@ -84,7 +81,7 @@ def file_info(path: Path) -> FileInfo:
         return FileInfo(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
 
 
-def _verify_directory(directory: Path) -> Manifest:
+def _verify_directory(directory: Path) -> tuple[Manifest, str]:
     entries = {entry.name: entry for entry in directory.iterdir()}
     for entry in entries.values():
         if not stat.S_ISREG(entry.lstat().st_mode):
@@ -94,17 +91,17 @@ def _verify_directory(directory: Path) -> Manifest:
     if MANIFEST not in entries:
         raise BundleError(f"{directory}: there is no {MANIFEST}; {EXPORT_AGAIN}")
     with entries.pop(MANIFEST).open("rb") as file:
-        manifest = _read_manifest(directory, file.read(MAX_MANIFEST_BYTES + 1))
+        manifest, sha256 = Manifest.from_json(file.read(MAX_MANIFEST_BYTES + 1))
     _check_names(directory, entries, manifest)
     for name, expected in manifest.files.items():
         if (size := entries[name].stat().st_size) != expected.bytes:
             raise BundleError(_differs(name, "size", size, expected.bytes))
         if (found := file_info(entries[name]).sha256) != expected.sha256:
             raise BundleError(_differs(name, "sha256", found, expected.sha256))
-    return manifest
+    return manifest, sha256
 
 
-def _unpack(path: Path, directory: Path) -> Manifest:
+def _unpack(path: Path, directory: Path) -> tuple[Manifest, str]:
     """Copy the zip at `path` into `directory`, no byte more than its manifest declares."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -116,7 +113,7 @@ def _unpack(path: Path, directory: Path) -> Manifest:
         ) from error
 
 
-def _unpack_archive(path: Path, archive: zipfile.ZipFile, directory: Path) -> Manifest:
+def _unpack_archive(path: Path, archive: zipfile.ZipFile, directory: Path) -> tuple[Manifest, str]:
     members = {info.filename: info for info in archive.infolist()}
     if len(members) != len(archive.infolist()):
         raise BundleError(f"{path}: a name occurs twice in the zip; {EXPORT_AGAIN}")
@@ -124,7 +121,7 @@ def _unpack_archive(path: Path, archive: zipfile.ZipFile, directory: Path) -> Ma
         raise BundleError(f"{path}: there is no {MANIFEST}; {EXPORT_AGAIN}")
     with archive.open(members.pop(MANIFEST)) as file:
         content = file.read(MAX_MANIFEST_BYTES + 1)
-    manifest = _read_manifest(path, content)
+    manifest, sha256 = Manifest.from_json(content)
     _check_names(path, members, manifest)
     for name, expected in manifest.files.items():
         if (size := members[name].file_size) != expected.bytes:
@@ -134,15 +131,7 @@ def _unpack_archive(path: Path, archive: zipfile.ZipFile, directory: Path) -> Ma
         if found != expected.sha256:
             raise BundleError(_differs(name, "sha256", found, expected.sha256))
     (directory / MANIFEST).write_bytes(content)
-    return manifest
-
-
-def _read_manifest(where: Path, content: bytes) -> Manifest:
-    if len(content) > MAX_MANIFEST_BYTES:
-        raise BundleError(
-            f"{where}: {MANIFEST} has more than {MAX_MANIFEST_BYTES} bytes; not a voice of ours"
-        )
-    return Manifest.from_json(content)
+    return manifest, sha256
 
 
 def _copy_and_hash(source: IO[bytes], target: IO[bytes], limit: int) -> str:

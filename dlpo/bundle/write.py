@@ -1,8 +1,14 @@
-"""Writing a bundle: all or nothing, and the same bytes for the same content."""
+"""Writing a bundle: all or nothing, and the same bytes for the same content.
+
+It is made in a scratch folder `.dlpo-*` beside its place, flushed to the disk, and then renamed. A
+process that is killed leaves at most that folder behind, which nobody reads.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import os
 import shutil
 import tempfile
@@ -10,8 +16,9 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from dlpo.bundle.load import file_info
-from dlpo.bundle.manifest import MANIFEST, Manifest
+from dlpo.bundle.load import Bundle, file_info
+from dlpo.bundle.manifest import Manifest
+from dlpo.bundle.voice_json import MANIFEST
 from dlpo.errors import BundleError
 
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the same bytes for the same content
@@ -21,7 +28,8 @@ def write_bundle(out: Path, manifest: Manifest, content: Path) -> Path:
     """Write `manifest` and the files of the folder `content` as a bundle at `out`, all or nothing.
 
     A name that ends in `.dlpo` gives a zip, any other a directory. The manifest's `files` are
-    filled in here. An earlier bundle at `out` is replaced; anything else there is refused.
+    filled in here; a `voice.json` in `content` is not looked at, so that a bundle's own folder will
+    do. An earlier bundle at `out` is replaced; anything else there is refused.
 
     Returns:
         `out`. The same content gives the same bytes.
@@ -29,38 +37,98 @@ def write_bundle(out: Path, manifest: Manifest, content: Path) -> Path:
     Raises:
         BundleError: `out` exists and is no bundle, can't be written, or the manifest is wrong.
     """
+    try:
+        paths = {path.name: path for path in sorted(content.iterdir()) if path.name != MANIFEST}
+        files = {name: file_info(path) for name, path in paths.items()}
+    except OSError as error:
+        raise BundleError(f"{content}: expected a folder of plain files ({error})") from error
+    voice_json = dataclasses.replace(manifest, files=files).to_json()
+    Manifest.from_json(voice_json)  # what can't be read is not written
+    return _write(out, voice_json, paths)
+
+
+def copy_bundle(bundle: Bundle, out: Path) -> Path:
+    """Write a bundle again, byte for byte: `.dlpo` makes a zip, any other name a directory.
+
+    Returns:
+        `out`.
+
+    Raises:
+        BundleError: `out` exists and is no bundle, or can't be written.
+    """
+    paths = {name: bundle.directory / name for name in sorted(bundle.manifest.files)}
+    try:
+        voice_json = (bundle.directory / MANIFEST).read_bytes()
+    except OSError as error:
+        raise BundleError(f"{bundle.directory} can't be read any more ({error})") from error
+    return _write(out, voice_json, paths)
+
+
+def _write(out: Path, voice_json: bytes, paths: Mapping[str, Path]) -> Path:
     zipped = out.suffix == ".dlpo"
     if out.exists() and not (out.is_file() if zipped else (out / MANIFEST).is_file()):
-        raise BundleError(f"{out} exists and is not a bundle; choose another --out or delete it")
-    paths = {path.name: path for path in sorted(content.iterdir())}
-    manifest = dataclasses.replace(manifest, files={n: file_info(p) for n, p in paths.items()})
-    manifest.check()
+        raise BundleError(f"{out} exists and is not a bundle; choose another place or delete it")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".dlpo-", dir=out.parent) as scratch:
             made = Path(scratch) / "made"
             if zipped:
-                _write_zip(made, manifest, paths)
+                _write_zip(made, voice_json, paths)
                 os.replace(made, out)
-                return out
-            made.mkdir()
-            for name, path in paths.items():
-                shutil.copyfile(path, made / name)
-            (made / MANIFEST).write_bytes(manifest.to_json())
-            if out.exists():
-                out.rename(Path(scratch) / "replaced")
-            made.rename(out)
+            else:
+                _write_directory(made, voice_json, paths)
+                _exchange(made, out, Path(scratch))
+            _flush(out.parent)
     except OSError as error:
-        raise BundleError(f"{out} can't be written ({error}); choose another --out") from error
+        raise BundleError(
+            f"{out} can't be written ({error}); make room there or choose another place"
+        ) from error
     return out
 
 
-def _write_zip(made: Path, manifest: Manifest, paths: Mapping[str, Path]) -> None:
+def _write_directory(made: Path, voice_json: bytes, paths: Mapping[str, Path]) -> None:
+    made.mkdir()
+    for name, path in paths.items():
+        shutil.copyfile(path, made / name)
+        _flush(made / name)
+    (made / MANIFEST).write_bytes(voice_json)
+    _flush(made / MANIFEST)
+    _flush(made)
+
+
+def _write_zip(made: Path, voice_json: bytes, paths: Mapping[str, Path]) -> None:
     # Stored, not deflated: weights hardly shrink, and loading is a plain copy.
     with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo(MANIFEST, _ZIP_DATE), manifest.to_json())
+        archive.writestr(zipfile.ZipInfo(MANIFEST, _ZIP_DATE), voice_json)
         for name, path in paths.items():
             info = zipfile.ZipInfo(name, _ZIP_DATE)
             info.file_size = path.stat().st_size
             with path.open("rb") as source, archive.open(info, "w") as target:
                 shutil.copyfileobj(source, target)
+    _flush(made)
+
+
+def _exchange(made: Path, out: Path, scratch: Path) -> None:
+    """Rename `made` to `out` and what was there into `scratch`; if that fails, nothing changes."""
+    while True:
+        replaced = Path(tempfile.mkdtemp(dir=scratch)) / "replaced"
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                out.rename(replaced)
+            made.rename(out)
+            return
+        except BaseException as error:
+            if replaced.exists() and not out.exists():
+                replaced.rename(out)
+            if not (isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST)):
+                raise
+            # Another process put its bundle there in between; the last one stays.
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a directory, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

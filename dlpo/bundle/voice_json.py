@@ -1,0 +1,113 @@
+"""`voice.json` as bytes: its format, its seal, and what only a newer dlpo knows.
+
+The rules by which old and new versions of dlpo read each other's bundles are in docs/bundle.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import re
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from dlpo.errors import BundleError
+
+FORMAT = 2  # raised when an older dlpo could misread any bundle of the new kind
+FEATURES: tuple[str, ...] = ()  # that `requires` may name; docs/bundle.md says what each is
+MANIFEST = "voice.json"
+SEAL = "manifest_sha256"
+MAX_MANIFEST_BYTES = 1 << 20
+EXPORT_AGAIN = 'export again with "dlpo export"'
+UPGRADE = 'upgrade with "pip install -U dlpo"'
+_OPEN_SEAL = "0" * 64
+
+logger = logging.getLogger(__name__)
+
+
+def seal(values: Mapping[str, Any]) -> bytes:
+    """The content of `voice.json`: JSON values, and the sha256 of the content itself.
+
+    The hash is taken while it still reads 64 zeros, so that any language can check it without a
+    canonical form of JSON.
+    """
+    opened = {"format": values["format"], SEAL: _OPEN_SEAL, **values}
+    content = (json.dumps(opened, indent=2, ensure_ascii=False) + "\n").encode()
+    return content.replace(_OPEN_SEAL.encode(), hashlib.sha256(content).hexdigest().encode(), 1)
+
+
+def unseal(content: bytes) -> tuple[dict[str, Any], str]:
+    """Check what comes before all keys: JSON, format, seal, features.
+
+    Returns:
+        The values without the seal, and the seal: the sha256 that identifies the bundle.
+
+    Raises:
+        BundleError: too long, not JSON, of another format, changed after it was written, or in
+            need of a feature that this dlpo does not know.
+    """
+    if len(content) > MAX_MANIFEST_BYTES:
+        raise BundleError(f"{MANIFEST} has more than {MAX_MANIFEST_BYTES} bytes; not a voice")
+    try:
+        values = json.loads(content)
+        json.dumps(values, ensure_ascii=False).encode()  # half a character can't be shown
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{MANIFEST} is not JSON ({error}); {EXPORT_AGAIN}") from error
+    found = values.get("format") if isinstance(values, dict) else None
+    if found != FORMAT:
+        advice = UPGRADE if isinstance(found, int) and found > FORMAT else EXPORT_AGAIN
+        raise BundleError(f"{MANIFEST}: format is {found!r}, this dlpo reads {FORMAT}; {advice}")
+    said = values.pop(SEAL, None)
+    if not (isinstance(said, str) and re.fullmatch("[0-9a-f]{64}", said)):
+        raise BundleError(f"{MANIFEST}: {SEAL} is {said!r}, expected a sha256; {EXPORT_AGAIN}")
+    digest = hashlib.sha256(content.replace(said.encode(), _OPEN_SEAL.encode())).hexdigest()
+    if digest != said:
+        raise BundleError(
+            f"{MANIFEST}: sha256 is {digest}, {SEAL} says {said}: it was changed after it was "
+            'written; undo that or copy it again. docs/bundle.md, "Changing a bundle", says how'
+        )
+    required = values.get("requires", [])
+    if isinstance(required, list) and (unknown := [x for x in required if x not in FEATURES]):
+        raise BundleError(
+            f"{MANIFEST} requires {', '.join(map(str, unknown))}, which this dlpo does not know; "
+            f"{UPGRADE}"
+        )
+    return values, said
+
+
+def without_unknown_keys(kind: type, values: Mapping[str, Any], voice: object) -> Any:
+    """What this dlpo knows of `values`, JSON of the dataclass `kind`; warns once of the rest."""
+    unknown: list[str] = []
+    known = _known(kind, values, "", unknown)
+    if unknown:
+        logger.warning(
+            "voice %r: ignored what this dlpo does not know: %s; %s to use it",
+            voice, ", ".join(unknown), UPGRADE,
+        )  # fmt: skip
+    return known
+
+
+def _known(kind: Any, value: Any, where: str, unknown: list[str]) -> Any:
+    """`value` without the keys that the annotated type `kind` has not; adds them to `unknown`."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple and isinstance(value, list):
+        return [_known(arguments[0], item, f"{where}{i}.", unknown) for i, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    if dataclasses.is_dataclass(kind):
+        kinds = typing.get_type_hints(kind)
+    elif origin is dict and typing.get_origin(arguments[0]) is Literal:
+        kinds = dict.fromkeys(typing.get_args(arguments[0]), arguments[1])
+    elif origin is dict:
+        kinds = dict.fromkeys(value, arguments[1])
+    else:
+        return value
+    unknown += [f"{where}{key}" for key in value if key not in kinds]
+    return {
+        key: _known(kinds[key], item, f"{where}{key}.", unknown)
+        for key, item in value.items()
+        if key in kinds
+    }

@@ -1,0 +1,161 @@
+"""Old and new versions of dlpo, and hands that change a manifest: what is read and what refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlpo.bundle import FORMAT, MANIFEST, Bundle, Manifest, write_bundle
+from dlpo.errors import BundleError
+
+EMBEDDED = Path(__file__).resolve().parents[2] / "dlpo" / "voices" / "lj"
+
+
+def test_seal_is_the_sha256_of_the_file_while_it_reads_64_zeros(directory: Path) -> None:
+    content = (directory / MANIFEST).read_bytes()
+    said = json.loads(content)["manifest_sha256"]
+
+    blank = content.replace(said.encode(), b"0" * 64)
+
+    assert hashlib.sha256(blank).hexdigest() == said == Bundle.load(directory).sha256
+
+
+def test_manifest_of_the_embedded_voice_is_as_this_dlpo_would_write_it() -> None:
+    content = (EMBEDDED / MANIFEST).read_bytes()
+
+    manifest, _ = Manifest.from_json(content)
+
+    assert manifest.to_json() == content
+
+
+def test_every_key_counts_for_the_identity_of_a_bundle(
+    directory: Path, manifest: Manifest, content: Path, tmp_path: Path
+) -> None:
+    louder = dataclasses.replace(manifest, gain=1.1)
+
+    other = write_bundle(tmp_path / "louder", louder, content)
+
+    assert Bundle.load(other).sha256 != Bundle.load(directory).sha256
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"gain": 1.0', '"gain": 9.0'),
+        ('"dictionary": {}', '"dictionary": {"no": "Y EH1 S"}'),
+        ('"licence": "CC0"', '"licence": "MIT"'),
+        ('"scores": {}', '"scores": {"mos": 5.0}'),
+        ('"updates": 3', '"updates": 30000'),
+        ('"voice": "test"', '"voice":  "test"'),
+    ],
+)
+def test_edit_by_hand_is_refused_and_says_how_to_do_it_rightly(
+    directory: Path, before: str, after: str
+) -> None:
+    path = directory / MANIFEST
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+    with pytest.raises(BundleError, match=r'changed after it was written.*"Changing a bundle"'):
+        Bundle.load(directory)
+
+
+@pytest.mark.parametrize("seal", [None, 3, "", "0" * 63, "é" * 64, "\ud800" * 64])
+def test_manifest_without_a_sound_seal_is_refused(directory: Path, seal: object) -> None:
+    path = directory / MANIFEST
+    values = json.loads(path.read_bytes())
+    path.write_text(json.dumps(values | {"manifest_sha256": seal}))
+    with pytest.raises(BundleError, match=r"manifest_sha256|not JSON"):
+        Bundle.load(directory)
+
+
+def test_newer_format_asks_for_an_upgrade(directory: Path, edit_manifest: Any) -> None:
+    edit_manifest(directory, lambda values: values.update(format=FORMAT + 1, unheard_of=True))
+    with pytest.raises(BundleError, match=f"format is {FORMAT + 1}, this dlpo reads {FORMAT}; upg"):
+        Bundle.load(directory)
+
+
+@pytest.mark.parametrize("older", [1, 0, "2", None, True, 1.5])
+def test_older_or_odd_format_asks_for_another_export(
+    directory: Path, edit_manifest: Any, older: object
+) -> None:
+    edit_manifest(directory, lambda values: values.update(format=older))
+    with pytest.raises(BundleError, match=r"format is .*export again"):
+        Bundle.load(directory)
+
+
+def test_keys_of_a_later_dlpo_are_ignored_with_one_warning(
+    directory: Path, edit_manifest: Any, manifest: Manifest, caplog: pytest.LogCaptureFixture
+) -> None:
+    def add(values: dict[str, Any]) -> None:
+        values["mood"] = {"calm": 0.7}
+        values["source"]["breath"] = 0.1
+        values["graphs"]["encoder"]["files"]["fp4"] = "encoder.onnx"
+        values["graphs"]["frames"]["inputs"][0]["unit"] = "symbol"
+
+    edit_manifest(directory, add)
+    with caplog.at_level(logging.WARNING):
+        bundle = Bundle.load(directory)
+
+    assert dataclasses.replace(bundle.manifest, files={}) == manifest
+    (record,) = caplog.records
+    for key in (
+        "mood",
+        "source.breath",
+        "graphs.encoder.files.fp4",
+        "graphs.frames.inputs.0.unit",
+    ):
+        assert key in record.getMessage()
+
+
+def test_bundle_that_this_dlpo_knows_wholly_gives_no_warning(
+    directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        Bundle.load(directory)
+
+    assert not caplog.records
+
+
+def test_feature_that_a_reader_must_know_is_refused_by_name(
+    directory: Path, edit_manifest: Any
+) -> None:
+    edit_manifest(directory, lambda values: values.update(requires=["moods", "breath"]))
+    with pytest.raises(BundleError, match=r"requires moods, breath, which .* not know; upgrade"):
+        Bundle.load(directory)
+
+
+@pytest.mark.parametrize("requires", [3, "moods", {"moods": 1}, None])
+def test_requires_that_is_no_list_is_refused(
+    directory: Path, edit_manifest: Any, requires: object
+) -> None:
+    edit_manifest(directory, lambda values: values.update(requires=requires))
+    with pytest.raises(BundleError, match="requires"):
+        Bundle.load(directory)
+
+
+def test_optional_keys_may_be_absent(directory: Path, edit_manifest: Any) -> None:
+    optional = {
+        field.name
+        for field in dataclasses.fields(Manifest)
+        if not field.default is field.default_factory is dataclasses.MISSING
+    } - {"format", "files"}
+    edit_manifest(directory, lambda values: [values.pop(key) for key in optional])
+
+    assert Bundle.load(directory).manifest.gain == 1
+
+
+def test_writer_refuses_what_no_reader_would_take(
+    tmp_path: Path, manifest: Manifest, content: Path
+) -> None:
+    wrong = {"gain": float("nan"), "requires": ("moods",), "steps": 7}
+    for key, value in wrong.items():
+        with pytest.raises(BundleError):
+            write_bundle(tmp_path / "voice", dataclasses.replace(manifest, **{key: value}), content)
+        assert not (tmp_path / "voice").exists()
