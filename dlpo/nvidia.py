@@ -1,0 +1,134 @@
+"""What of NVIDIA's software and hardware is here: TensorRT, the CUDA run-time, the GPU.
+
+Nothing is imported before it is asked for, and what is absent is an error that says what to
+install. Both the builder of TensorRT plans and the engine that runs them stand on this.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal
+
+from dlpo.errors import EngineError, MissingExtraError
+
+TENSORRT = "11.4.0.106"  # the version that our use of the API was checked against
+INSTALL_TENSORRT = (
+    f"pip install 'dlpo[tensorrt]' tensorrt-cu13=={TENSORRT}"
+    " --extra-index-url https://pypi.nvidia.com"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check looked at."""
+
+    subject: str
+    state: Literal["ok", "failed", "skipped"]
+    detail: str
+    remedy: str = ""
+    """what to do, where it is not ok"""
+
+    def __str__(self) -> str:
+        line = f"{self.state:<8}{self.subject}: {self.detail}"
+        return f"{line}; {self.remedy}" if self.remedy else line
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """An NVIDIA GPU."""
+
+    index: int
+    name: str
+    """such as `NVIDIA H200`"""
+    compute_capability: str
+    """such as `9.0`"""
+    total_bytes: int
+    driver: str
+    """newest CUDA that the driver runs, such as `13.0`"""
+
+
+def load_tensorrt() -> ModuleType:
+    """The module `tensorrt`, or its bindings where the libraries were installed without it.
+
+    Raises:
+        MissingExtraError: there is no such package.
+        EngineError: there is one, but its libraries are missing or it is older than 11.
+    """
+    try:
+        try:
+            tensorrt = importlib.import_module("tensorrt")
+        except ModuleNotFoundError:
+            tensorrt = importlib.import_module("tensorrt_bindings")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("tensorrt", "tensorrt") from error
+    except ImportError as error:
+        raise EngineError(
+            f"TensorRT can't be loaded ({error}); its libraries come from the vendor:"
+            f" {INSTALL_TENSORRT}"
+        ) from error
+    version = getattr(tensorrt, "__version__", None)  # the empty placeholder wheels have none
+    if version is None or int(str(version).split(".")[0]) < 11:
+        raise EngineError(
+            f"TensorRT is {version or 'an empty placeholder package'}; expected 11 or newer:"
+            f" {INSTALL_TENSORRT}"
+        )
+    return tensorrt
+
+
+def load_cuda() -> ModuleType:
+    """The CUDA run-time API, `cuda.bindings.runtime`.
+
+    Raises:
+        MissingExtraError: the package cuda-bindings is not installed.
+    """
+    try:
+        return importlib.import_module("cuda.bindings.runtime")
+    except ImportError as error:
+        raise MissingExtraError("cuda-bindings", "tensorrt") from error
+
+
+def call(cuda: ModuleType, function: Callable[..., tuple[Any, ...]], *arguments: object) -> Any:
+    """Call a function of the CUDA run-time and return what it returns besides its status.
+
+    Raises:
+        EngineError: the status is an error.
+    """
+    status, *values = function(*arguments)
+    if status != cuda.cudaError_t.cudaSuccess:
+        _, text = cuda.cudaGetErrorString(status)
+        advice = ""
+        if status == cuda.cudaError_t.cudaErrorMemoryAllocation:
+            advice = "; free memory of the GPU or use fewer and smaller buckets"
+        raise EngineError(f"{function.__name__}: {text.decode()} ({status.name}){advice}")
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def find_gpu(index: int = 0) -> Gpu:
+    """The GPU of that index.
+
+    Raises:
+        MissingExtraError: see `load_cuda`.
+        EngineError: there is no driver or no such GPU.
+    """
+    cuda = load_cuda()
+    status, count = cuda.cudaGetDeviceCount()
+    if status != cuda.cudaError_t.cudaSuccess:
+        _, text = cuda.cudaGetErrorString(status)
+        raise EngineError(
+            f"no NVIDIA GPU can be used here ({text.decode()}); run this on a machine with a GPU"
+            " and a driver for CUDA 13, or leave the GPU option out"
+        )
+    if not 0 <= index < count:
+        raise EngineError(f"GPU {index} was asked for, but this machine has {count}, from 0 on")
+    version = call(cuda, cuda.cudaDriverGetVersion)
+    properties = call(cuda, cuda.cudaGetDeviceProperties, index)
+    return Gpu(
+        index,
+        properties.name.decode().rstrip("\0"),
+        f"{properties.major}.{properties.minor}",
+        properties.totalGlobalMem,
+        f"{version // 1000}.{version % 1000 // 10}",
+    )

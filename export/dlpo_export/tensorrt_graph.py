@@ -1,0 +1,85 @@
+"""A graph of a bundle as TensorRT is given it: weights inside, none of them behind a Cast.
+
+Bundles store weights as float16 with a Cast to float32, which run-times fold when they load. For
+TensorRT a kernel that comes out of a Cast is an activation, not a weight, so it is folded here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlpo.errors import BundleError, MissingExtraError
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def load_for_tensorrt(path: Path) -> onnx.ModelProto:
+    """The model at `path` with its weights inside and Casts and Constants of weights folded.
+
+    Raises:
+        BundleError: it can't be read.
+        MissingExtraError: onnx is not installed.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingExtraError("onnx", "export") from error
+    try:
+        model = onnx.load(path)
+    # protobuf, onnx and the file system each raise their own
+    except Exception as error:
+        raise BundleError(
+            f'{path} can\'t be read ({error}); export again with "dlpo export"'
+        ) from (error)
+    fold_casts(model)
+    return model
+
+
+def fold_casts(model: onnx.ModelProto) -> None:
+    """Replace, in place, each Cast of an initialiser and each Constant by an initialiser."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = model.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    outputs = {value.name for value in graph.output}
+    kept = []
+    for node in graph.node:
+        folded: onnx.TensorProto | None = None
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            folded = TensorProto()
+            folded.CopyFrom(node.attribute[0].t)
+        elif node.op_type == "Cast" and node.input[0] in constants:
+            target = next(a.i for a in node.attribute if a.name == "to")
+            # bfloat16 and float8 are no types of numpy
+            if target <= TensorProto.DOUBLE and target not in (TensorProto.STRING,):
+                values = numpy_helper.to_array(constants[node.input[0]])
+                dtype = helper.tensor_dtype_to_np_dtype(target)
+                with np.errstate(over="ignore"):
+                    folded = numpy_helper.from_array(values.astype(dtype))
+        if folded is None or node.output[0] in outputs:
+            kept.append(node)
+            continue
+        folded.name = node.output[0]
+        constants[folded.name] = folded
+        graph.initializer.append(folded)
+    del graph.node[:]
+    graph.node.extend(kept)
+    used = {name for node in _all_nodes(graph) for name in node.input} | outputs
+    unused = [tensor for tensor in graph.initializer if tensor.name not in used]
+    for tensor in unused:
+        graph.initializer.remove(tensor)
+
+
+def _all_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The nodes of a graph and of the graphs inside them."""
+    nodes = []
+    for node in graph.node:
+        nodes.append(node)
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                nodes.extend(_all_nodes(attribute.g))
+    return nodes

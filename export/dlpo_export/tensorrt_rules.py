@@ -1,0 +1,182 @@
+"""Whether TensorRT will take a graph, as far as that can be told without TensorRT.
+
+Networks are strongly typed: nothing is converted on the way, so one float16 beside a float32 ends
+a build. What is checked here are operators, types, quantisation and shapes; whether the real parser
+agrees, only `dlpo export --check-tensorrt` on a machine with a GPU can tell.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlpo.errors import BundleError
+from dlpo_export.tensorrt_nodes import NODE_RULES
+from dlpo_export.tensorrt_operators import MAX_OPSET, MIN_OPSET, OPERATORS, SAME_TYPE
+
+if TYPE_CHECKING:
+    import onnx
+
+_INT32 = np.iinfo(np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A reason why TensorRT would refuse a graph."""
+
+    node: str
+    """name of the node, or what else is at fault"""
+    operator: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.node} ({self.operator}): {self.reason}"
+
+
+def check_graph(model: onnx.ModelProto) -> list[Violation]:
+    """Every reason to expect that TensorRT refuses this graph.
+
+    Args:
+        model: with its weights inside; see `load_for_tensorrt`.
+
+    Raises:
+        BundleError: not a valid ONNX model.
+    """
+    import onnx
+
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise BundleError(
+            f'{model.graph.name}: not a valid ONNX graph ({error}); export again with "dlpo export"'
+        ) from error
+    graph = inferred.graph
+    types = _types_of(graph)
+    constants = _constants_of(graph)
+    found = [*_check_opsets(model), *_check_shapes(graph), *_check_constants(graph, constants)]
+    for node in graph.node:
+        found.extend(_check_node(node, types, constants, model))
+        if node.op_type == "QuantizeLinear" and node.input[0] in constants:
+            constants[node.output[0]] = constants[node.input[0]]  # weights still, for the rules
+    return found
+
+
+def refuse_violations(graph: str, model: onnx.ModelProto) -> None:
+    """Raise BundleError with every violation of a graph, if there is one."""
+    if found := check_graph(model):
+        lines = "".join(f"\n  {violation}" for violation in found)
+        raise BundleError(f"{graph}: TensorRT would refuse {len(found)} things in it:{lines}")
+
+
+def _check_opsets(model: onnx.ModelProto) -> Iterator[Violation]:
+    for opset in model.opset_import:
+        if opset.domain in ("", "ai.onnx"):
+            if not MIN_OPSET <= opset.version <= MAX_OPSET:
+                reason = f"opset is {opset.version}; expected {MIN_OPSET} to {MAX_OPSET}"
+                yield Violation("graph", "opset", reason)
+        elif any(node.domain == opset.domain for node in model.graph.node):
+            yield Violation("graph", opset.domain, "operators of this domain need a plugin")
+
+
+def _check_shapes(graph: onnx.GraphProto) -> Iterator[Violation]:
+    """Every length that varies has a name, and outputs have those of inputs."""
+    constants = {tensor.name for tensor in graph.initializer}
+    known: set[str] = set()
+    for value in graph.input:
+        if value.name in constants:
+            yield Violation(value.name, "input", "is an initialiser too; drop it from the inputs")
+        for dim in value.type.tensor_type.shape.dim:
+            if not dim.dim_param and dim.dim_value < 1:
+                yield Violation(value.name, "input", "has a length without a name")
+            known.add(dim.dim_param)
+    for value in graph.output:
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_value < 1 and dim.dim_param not in known:
+                name = dim.dim_param or "without a name"
+                yield Violation(value.name, "output", f"its length {name} is that of no input")
+
+
+def _check_constants(
+    graph: onnx.GraphProto, constants: Mapping[str, NDArray[np.generic]]
+) -> Iterator[Violation]:
+    """No doubles, and no integer beyond 32 bits but the "to the end" of a Slice."""
+    of_slices = {name for node in graph.node if node.op_type == "Slice" for name in node.input[1:]}
+    for name, values in constants.items():
+        if values.dtype == np.float64:
+            yield Violation(name, "initialiser", "is float64, which TensorRT would round")
+        if values.dtype == np.int64 and values.size and name not in of_slices:
+            low, high = int(values.min()), int(values.max())
+            if low < _INT32.min or high > _INT32.max:
+                yield Violation(name, "initialiser", f"holds {low} to {high}, beyond int32")
+
+
+def _check_node(
+    node: onnx.NodeProto,
+    types: Mapping[str, str],
+    constants: Mapping[str, NDArray[np.generic]],
+    model: onnx.ModelProto,
+) -> Iterator[Violation]:
+    label = node.name or node.output[0]
+    if node.domain not in ("", "ai.onnx"):
+        return  # told once for the graph
+    if node.op_type not in OPERATORS:
+        yield Violation(label, node.op_type, "the parser does not have this operator")
+        return
+    reasons = [*_type_reasons(node, types, model)]
+    if rule := NODE_RULES.get(node.op_type):
+        reasons.extend(rule(node, constants))
+    for reason in reasons:
+        yield Violation(label, node.op_type, reason)
+    for attribute in node.attribute:
+        if attribute.HasField("g"):  # the body of a Loop, Scan or If
+            inner = {**types, **_types_of(attribute.g)}
+            known = {**constants, **_constants_of(attribute.g)}
+            for body in attribute.g.node:
+                yield from _check_node(body, inner, known, model)
+
+
+def _type_reasons(
+    node: onnx.NodeProto, types: Mapping[str, str], model: onnx.ModelProto
+) -> Iterator[str]:
+    import onnx
+
+    given = [(name, types[name]) for name in node.input if types.get(name)]
+    allowed = OPERATORS[node.op_type]
+    first = node.input[0] if node.input else ""
+    if first in types and types[first] not in allowed:
+        yield f"{first} is {types[first]}; expected one of {', '.join(sorted(allowed))}"
+    version = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    schema = onnx.defs.get_schema(node.op_type, version)
+    groups: dict[str, dict[str, str]] = defaultdict(dict)  # type parameter -> input -> type
+    for index, name in enumerate(node.input):
+        if name and name in types:
+            formal = schema.inputs[min(index, len(schema.inputs) - 1)]
+            groups[formal.type_str][name] = types[name]
+    if node.op_type in SAME_TYPE:
+        groups = defaultdict(dict, {"T": dict(given)})
+    for members in groups.values():
+        if len(set(members.values())) > 1:
+            mixed = ", ".join(f"{name} is {kind}" for name, kind in members.items())
+            yield f"its inputs are of several types: {mixed}; cast them before it"
+
+
+def _types_of(graph: onnx.GraphProto) -> dict[str, str]:
+    """Tensor -> ONNX name of its type, in lower case."""
+    from onnx import TensorProto
+
+    names = {
+        value.name: value.type.tensor_type.elem_type
+        for value in (*graph.input, *graph.value_info, *graph.output)
+    } | {tensor.name: tensor.data_type for tensor in graph.initializer}
+    return {name: TensorProto.DataType.Name(kind).lower() for name, kind in names.items() if kind}
+
+
+def _constants_of(graph: onnx.GraphProto) -> dict[str, NDArray[np.generic]]:
+    from onnx import numpy_helper
+
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}

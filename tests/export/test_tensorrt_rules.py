@@ -1,0 +1,251 @@
+"""The rules of TensorRT: our graphs follow them, and a graph that breaks one is told why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import dlpo
+from dlpo.bundle import Bundle
+from dlpo.errors import BundleError
+from dlpo_export.tensorrt_graph import load_for_tensorrt
+from dlpo_export.tensorrt_rules import check_graph, refuse_violations
+
+EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
+GPU_PRECISIONS = ("fp32", "fp16", "int8_symmetric")
+
+F32, F16, I64, I8, U8 = (
+    TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.INT8, TensorProto.UINT8,
+)  # fmt: skip
+
+
+def model(
+    *nodes: onnx.NodeProto,
+    inputs: dict[str, int] | None = None,
+    shape: tuple[int | str, ...] = ("B", 4, "F"),
+    constants: dict[str, np.ndarray] | None = None,
+    out: int = F32,
+    out_shape: tuple[int | str, ...] | None = None,
+    opset: int = 20,
+) -> onnx.ModelProto:
+    """A graph from `x` (and more inputs) to `y`."""
+    given = [helper.make_tensor_value_info(n, t, shape) for n, t in (inputs or {"x": F32}).items()]
+    graph = helper.make_graph(
+        list(nodes),
+        "test",
+        given,
+        [helper.make_tensor_value_info("y", out, out_shape or shape)],
+        [numpy_helper.from_array(value, name) for name, value in (constants or {}).items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+
+
+def reasons(broken: onnx.ModelProto) -> str:
+    return "\n".join(map(str, check_graph(broken)))
+
+
+def test_every_graph_of_the_voice_for_gpus_follows_the_rules() -> None:
+    bundle = Bundle.load(EMBEDDED)
+
+    for name, graph in bundle.manifest.graphs.items():
+        for precision in set(GPU_PRECISIONS) & set(graph.files):
+            loaded = load_for_tensorrt(bundle.graph_path(name, precision))
+            assert check_graph(loaded) == [], f"{name} in {precision}"
+
+
+def test_folded_graph_computes_the_same_without_a_cast_of_weights() -> None:
+    path = Bundle.load(EMBEDDED).graph_path("denoiser_2")
+    generator = np.random.default_rng(0)
+    original = onnxruntime.InferenceSession(path)
+    shapes = {i.name: [{"B": 2, "F": 9}.get(d, d) for d in i.shape] for i in original.get_inputs()}
+    feed = {n: generator.standard_normal(s, np.float32) for n, s in shapes.items()}
+
+    folded = load_for_tensorrt(path)
+
+    constants = {tensor.name for tensor in folded.graph.initializer}
+    casts = [node for node in folded.graph.node if node.op_type == "Cast"]
+    assert not [node for node in casts if node.input[0] in constants]
+    assert len(casts) < sum(node.op_type == "Cast" for node in onnx.load(path).graph.node)
+    made = onnxruntime.InferenceSession(folded.SerializeToString()).run(None, feed)[0]
+    np.testing.assert_allclose(made, original.run(None, feed)[0], atol=1e-4)
+
+
+def test_constants_become_weights_and_unused_ones_go(tmp_path: Path) -> None:
+    half = np.array([1.5], np.float16)
+    nodes = [
+        helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(half)),
+        helper.make_node("Cast", ["c"], ["w"], to=F32),
+        helper.make_node("Mul", ["x", "w"], ["y"]),
+    ]
+    onnx.save(model(*nodes), tmp_path / "m.onnx")
+
+    folded = load_for_tensorrt(tmp_path / "m.onnx")
+
+    assert [node.op_type for node in folded.graph.node] == ["Mul"]
+    assert [(t.name, t.data_type) for t in folded.graph.initializer] == [("w", F32)]
+
+
+@pytest.mark.parametrize("content", [None, b"not a graph"])
+def test_a_graph_that_cant_be_read_is_a_bundle_error(tmp_path: Path, content: bytes | None) -> None:
+    if content:
+        (tmp_path / "g.onnx").write_bytes(content)
+
+    with pytest.raises(BundleError, match=r"g\.onnx can't be read .* export again"):
+        load_for_tensorrt(tmp_path / "g.onnx")
+
+
+def test_operator_that_the_parser_lacks_is_refused() -> None:
+    broken = model(helper.make_node("BitShift", ["x", "x"], ["y"], direction="LEFT"),
+                   inputs={"x": U8}, out=U8)  # fmt: skip
+
+    assert "BitShift): the parser does not have this operator" in reasons(broken)
+
+
+def test_mixed_floats_at_pow_are_refused() -> None:
+    broken = model(helper.make_node("Pow", ["x", "h"], ["y"], name="p"),
+                   inputs={"x": F32, "h": F16})  # fmt: skip
+
+    assert "p (Pow): its inputs are of several types: x is float, h is float16" in reasons(broken)
+
+
+def test_mixed_floats_at_an_addition_are_refused() -> None:
+    broken = model(helper.make_node("Add", ["x", "h"], ["y"]), inputs={"x": F32, "h": F16})
+
+    # onnx itself may refuse it before our rule does
+    with pytest.raises(BundleError, match="type"):
+        refuse_violations("test", broken)
+
+
+def test_graph_that_is_no_valid_onnx_is_refused() -> None:
+    with pytest.raises(BundleError, match="test: not a valid ONNX graph"):
+        check_graph(model(helper.make_node("Add", ["x"], ["y"])))
+
+
+def quantized(
+    zero_point: np.ndarray, scale: np.ndarray, kind: int = I8, data: str = "x"
+) -> onnx.ModelProto:
+    weights = np.zeros((4, 4, 1), np.float32)
+    return model(
+        helper.make_node("QuantizeLinear", [data, "s", "z"], ["q"], name="quantize", axis=1),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"], name="dequantize", axis=1),
+        constants={"s": scale, "z": zero_point, "w": weights},
+        out_shape=("B", 4, "F") if data == "x" else (4, 4, 1),
+    )
+
+
+def test_symmetric_int8_with_one_scale_is_taken() -> None:
+    assert check_graph(quantized(np.array(0, np.int8), np.array(0.1, np.float32))) == []
+
+
+def test_weights_may_have_a_scale_for_each_channel() -> None:
+    scales = np.full(4, 0.1, np.float32)
+    assert check_graph(quantized(np.zeros(4, np.int8), scales, data="w")) == []
+
+
+@pytest.mark.parametrize(
+    ("zero_point", "scale", "reason"),
+    [
+        (np.array(3, np.int8), np.array(0.1, np.float32), "zero point is not 0"),
+        (np.array(0, np.uint8), np.array(0.1, np.float32), "zero point is uint8; expected int8"),
+        (np.array(0, np.int8), np.array(0.0, np.float32), "has values of 0 or less"),
+        (np.zeros(4, np.int8), np.full(4, 0.1, np.float32), "x has 4 scales; expected one"),
+    ],
+)
+def test_quantisation_that_tensorrt_lacks_is_refused(
+    zero_point: np.ndarray, scale: np.ndarray, reason: str
+) -> None:
+    assert reason in reasons(quantized(zero_point, scale))
+
+
+def test_dequantised_int32_bias_is_refused() -> None:
+    node = helper.make_node("DequantizeLinear", ["b", "s"], ["y"], name="bias", axis=0)
+    broken = model(
+        node,
+        constants={"b": np.zeros(4, np.int32), "s": np.full(4, 0.1, np.float32)},
+        out_shape=(4,),
+    )
+
+    assert "bias (DequantizeLinear): b is int32; expected one of int8" in reasons(broken)
+
+
+def test_quantisation_without_zero_point_is_refused() -> None:
+    broken = model(
+        helper.make_node("QuantizeLinear", ["x", "s"], ["y"]),
+        constants={"s": np.array(0.1, np.float32)},
+        out=U8,
+    )
+
+    assert "has no zero point, so it gives uint8" in reasons(broken)
+
+
+@pytest.mark.parametrize(
+    ("node", "reason"),
+    [
+        (helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="cubic"), "mode is 'cubic'"),
+        (helper.make_node("Resize", ["x", "", "scales"], ["y"], antialias=1), "antialias is 1"),
+        (helper.make_node("Pad", ["x", "pads"], ["y"], mode="wrap"), "mode is wrap"),
+        (helper.make_node("CumSum", ["x", "axis"], ["y"]), "axis axis is computed"),
+        (helper.make_node("Cast", ["x"], ["y"], to=TensorProto.DOUBLE), "no cast to double"),
+        (helper.make_node("RandomNormalLike", ["x"], ["y"]), "make noise an input"),
+        (
+            helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[3], dilations=[2]),
+            "dilations are [2]; expected ones",
+        ),
+        (helper.make_node("Mul", ["x", "double"], ["y"]), "double (initialiser): is float64"),
+        (helper.make_node("Gather", ["x", "huge"], ["y"], axis=1), "huge (initialiser): holds"),
+    ],
+)
+def test_single_operators_have_their_rules(node: onnx.NodeProto, reason: str) -> None:
+    constants = {
+        "scales": np.array([1, 1, 2], np.float32),
+        "pads": np.array([0, 0, 1, 0, 0, 1]),
+        "double": np.ones(1),
+        "huge": np.array([2**40]),
+    }
+    used = {name: value for name, value in constants.items() if name in node.input}
+    inputs = {"x": TensorProto.DOUBLE if "double" in used else F32}
+    broken = model(node, inputs=inputs, constants=used)
+    broken.graph.output[0].type.tensor_type.elem_type = (
+        TensorProto.DOUBLE if "double" in str(node).lower() or node.op_type == "Cast" else F32
+    )
+    broken.graph.output[0].type.tensor_type.ClearField("shape")
+    if "axis" in node.input:
+        broken.graph.input.append(helper.make_tensor_value_info("axis", I64, ()))
+
+    assert reason in reasons(broken)
+
+
+@pytest.mark.parametrize("opset", [8, 25])
+def test_opset_beyond_the_parser_is_refused(opset: int) -> None:
+    broken = model(helper.make_node("Relu", ["x"], ["y"]), opset=opset)
+
+    assert f"opset is {opset}; expected 9 to 24" in reasons(broken)
+
+
+def test_output_length_that_no_input_has_is_refused() -> None:
+    broken = model(
+        helper.make_node("Concat", ["x", "x"], ["y"], axis=2), out_shape=("B", 4, "twice")
+    )
+
+    assert "y (output): its length twice is that of no input" in reasons(broken)
+
+
+def test_input_length_without_a_name_is_refused() -> None:
+    broken = model(helper.make_node("Relu", ["x"], ["y"]))
+    broken.graph.input[0].type.tensor_type.shape.dim[2].Clear()
+
+    assert "x (input): has a length without a name" in reasons(broken)
+
+
+def test_all_violations_of_a_graph_are_told_at_once() -> None:
+    broken = quantized(np.array(3, np.uint8), np.array(0.0, np.float32))
+
+    with pytest.raises(BundleError, match=r"denoiser_3: TensorRT would refuse \d+ things") as error:
+        refuse_violations("denoiser_3", broken)
+
+    assert str(error.value).count("\n") >= 4
