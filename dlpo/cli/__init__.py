@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import dlpo
-from dlpo.cli import make, measure, speak
+from dlpo.cli import make, measure, speak, voices
 from dlpo.errors import DlpoError
 
 
@@ -32,6 +32,7 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(name="dlpo", cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 speak.register(app)
+voices.register(app)
 make.register(app)
 measure.register(app)
 

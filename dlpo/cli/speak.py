@@ -1,4 +1,4 @@
-"""Commands that speak: say, serve, phonemes, voices. None of them needs torch."""
+"""Commands that speak: say, serve, phonemes. None of them needs torch."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ import typer
 from dlpo.cli.dictionary import Dictionary, read_dictionary
 from dlpo.cli.extras import needs
 from dlpo.errors import InputError
+from dlpo_serving.engines import EngineName, EnginePrecision
 
 if TYPE_CHECKING:
     from dlpo.text import Sentence
 
 Text = Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")]
 Voice = Annotated[str, typer.Option(help="Name of a voice, or the path of a bundle.")]
+Engine = Annotated[EngineName, typer.Option(help="What computes: this CPU, or an NVIDIA GPU.")]
+Precision = Annotated[
+    EnginePrecision | None, typer.Option(help="Of the denoiser; the engine's own if left out.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (say, serve, phonemes, voices):
+    for command in (say, serve, phonemes):
         app.command()(command)
 
 
@@ -43,6 +48,8 @@ def say(
     server: Annotated[
         str | None, typer.Option(help="host:port of a `dlpo serve` that is to speak.")
     ] = None,
+    engine: Engine = "cpu",
+    precision: Precision = None,
 ) -> None:
     """Say a text: write it to a WAV file, play it, or both."""
     from dlpo_serving.say import say as speak
@@ -60,6 +67,8 @@ def say(
         steps=steps,
         dictionary=read_dictionary(dictionary),
         server=server,
+        engine=engine,
+        precision=precision,
     )
     typer.echo(spoken, err=True)
 
@@ -69,12 +78,16 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 50051,
     voice: Voice = "lj",
     max_streams: Annotated[int, typer.Option(min=1, help="Calls at a time; more are refused.")] = 8,
+    engine: Engine = "cpu",
+    precision: Precision = None,
 ) -> None:
     """Stream speech over gRPC (dlpo.v1) until interrupted."""
     with needs("serve"):
+        from dlpo_serving.server import ServerConfig
         from dlpo_serving.server import serve as run_server
 
-    run_server(host=host, port=port, voice=voice, max_streams=max_streams)
+    config = ServerConfig(host, port, voice, max_streams, engine=engine, precision=precision)
+    run_server(config)
 
 
 def phonemes(text: Text, dictionary: Dictionary = None) -> None:
@@ -83,14 +96,6 @@ def phonemes(text: Text, dictionary: Dictionary = None) -> None:
 
     processed = TextFrontEnd().process(_read(text), read_dictionary(dictionary))
     typer.echo("[\n" + ",\n".join(map(_as_json, processed.sentences)) + "\n]")
-
-
-def voices() -> None:
-    """List the voices that came with dlpo, and where they lie."""
-    from dlpo_serving.voices import find_voice, known_voices
-
-    for name in known_voices():
-        typer.echo(f"{name}\t{find_voice(name)}")
 
 
 def _as_json(sentence: Sentence) -> str:
