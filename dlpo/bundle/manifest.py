@@ -27,7 +27,7 @@ from dlpo.config import Parametrisation, from_dict, to_dict
 from dlpo.errors import BundleError, ConfigError
 
 MAX_BUNDLE_BYTES = 4 << 30  # `large` in fp32 is 0.23 GB; far more is an attack or an accident
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+PLAIN_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"  # of a file; no folders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +122,14 @@ class Manifest:
                     f"{MANIFEST}: {key} is {getattr(self, key)}; expected more than 0, "
                     f"{EXPORT_AGAIN}"
                 )
+        contexts = (self.context_frames_per_step, self.frames_context or 0)
+        if min(*contexts, *self.needed_context.values()) < 0:
+            raise BundleError(
+                f"{MANIFEST}: context_frames_per_step, frames_context or needed_context is "
+                f"negative; expected frames, {EXPORT_AGAIN}"
+            )
         for name in self.files:
-            if not _PLAIN_NAME.fullmatch(name) or name == MANIFEST:
+            if not re.fullmatch(PLAIN_NAME, name) or name == MANIFEST:
                 raise BundleError(
                     f"{MANIFEST}: {name!r} is not a plain file name (letters, digits, . _ -, "
                     f"no folders); a bundle holds its files beside {MANIFEST}"

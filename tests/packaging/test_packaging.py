@@ -90,3 +90,7 @@ def test_wheel_holds_every_file_of_the_embedded_voice(wheel_names: set[str]) -> 
 
     assert "dlpo/voices/lj/voice.json" in files
     assert files <= wheel_names
+
+
+def test_wheel_holds_the_schema_of_bundles(wheel_names: set[str]) -> None:
+    assert "dlpo/bundle/voice.schema.json" in wheel_names

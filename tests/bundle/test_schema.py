@@ -1,0 +1,158 @@
+"""The JSON Schema of `voice.json` says what the reader does."""
+
+from __future__ import annotations
+
+import copy
+import json
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlpo.bundle import MANIFEST, Manifest
+from dlpo.bundle.voice_json import SEAL, seal
+from dlpo.errors import BundleError
+
+jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is in the dev extra")
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "dlpo" / "bundle" / "voice.schema.json"
+EMBEDDED = json.loads((ROOT / "dlpo" / "voices" / "lj" / MANIFEST).read_bytes())
+
+
+@pytest.fixture(scope="module")
+def validator() -> Any:
+    schema = json.loads(SCHEMA.read_bytes())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def is_read(values: dict[str, Any]) -> bool:
+    unsealed = {key: value for key, value in values.items() if key != SEAL}
+    try:
+        Manifest.from_json(seal(unsealed))
+    except BundleError:
+        return False
+    return True
+
+
+def changed(*path: str | int, to: object) -> Callable[[dict[str, Any]], None]:
+    """Sets a value deep inside."""
+
+    def change(values: Any) -> None:
+        for key in path[:-1]:
+            values = values[key]
+        values[path[-1]] = to
+
+    return change
+
+
+def without(*path: str) -> Callable[[dict[str, Any]], None]:
+    """Takes a key away."""
+
+    def take(values: Any) -> None:
+        for key in path[:-1]:
+            values = values[key]
+        del values[path[-1]]
+
+    return take
+
+
+def test_schema_has_not_drifted_from_the_dataclasses() -> None:
+    made = runpy.run_path(str(ROOT / "scripts" / "bundle_schema.py"))["content"]()
+
+    assert SCHEMA.read_text(encoding="utf-8") == made, "run: python scripts/bundle_schema.py"
+
+
+def test_manifest_of_the_embedded_voice_is_valid(validator: Any) -> None:
+    validator.validate(EMBEDDED)
+
+
+def test_manifest_that_was_just_written_is_valid(validator: Any, directory: Path) -> None:
+    validator.validate(json.loads((directory / MANIFEST).read_bytes()))
+
+
+def test_every_key_is_explained_or_is_plain(validator: Any) -> None:
+    plain = {"format", "voice", "language", "licence", "corpus", "sample_rate_hz"}
+    for key, value in validator.schema["properties"].items():
+        assert "description" in value or "$ref" in value or key in plain
+
+
+@pytest.mark.parametrize("key", [key for key in EMBEDDED if key not in (SEAL, "format")])
+@pytest.mark.parametrize("value", ["a word", -1, 0.5, True, None, [1], {"a": 1}])
+def test_schema_and_reader_agree_on_every_value(validator: Any, key: str, value: object) -> None:
+    values = EMBEDDED | {key: value}
+
+    assert validator.is_valid(values) == is_read(values)
+
+
+@pytest.mark.parametrize("key", [key for key in EMBEDDED if key != SEAL])
+def test_schema_and_reader_agree_on_which_keys_are_optional(validator: Any, key: str) -> None:
+    values = {name: value for name, value in EMBEDDED.items() if name != key}
+    if key == "format":
+        assert not validator.is_valid(values)
+        return
+
+    assert validator.is_valid(values) == is_read(values)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        changed("format", to=3),
+        changed("graphs", "encoder", "files", "fp32", to=7),
+        changed("graphs", "encoder", "inputs", 0, "shape", to="1 x P"),
+        changed("graphs", "encoder", "inputs", 0, "shape", to=[1, None]),
+        changed("prosody", "speed", to=[0.5]),
+        changed("prosody", "speed", to=[0.5, 1, 2]),
+        changed("noise_schedule", to="cosine"),
+        changed("files", "weights.bin", "bytes", to="19 MB"),
+        changed("files", "../weights.bin", to={"sha256": "0" * 64, "bytes": 1}),
+        changed("files", MANIFEST, to={"sha256": "0" * 64, "bytes": 1}),
+        changed("needed_context", "3", to="7"),
+        changed("needed_context", "3", to=-1),
+        changed("plans", to=[{"graph": "encoder"}]),
+        changed("requires", to="moods"),
+        without("graphs", "encoder"),
+        without("graphs", "encoder", "files", "fp32"),
+        without("graphs", "encoder", "outputs"),
+        without("checkpoint", "commit"),
+        without("files", "weights.bin", "sha256"),
+    ],
+)
+def test_wrong_manifest_is_refused_by_schema_and_reader(
+    validator: Any, change: Callable[[dict[str, Any]], None]
+) -> None:
+    values = copy.deepcopy(EMBEDDED)
+    change(values)
+
+    assert not validator.is_valid(values)
+    assert not is_read(values)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        changed("mood", to="calm"),
+        changed("source", "breath", to=0.1),
+        changed("graphs", "encoder", "files", "fp4", to="encoder.onnx"),
+        changed(
+            "graphs", "mouth", to={"files": {"fp32": "encoder.onnx"}, "inputs": [], "outputs": []}
+        ),
+    ],
+)
+def test_what_a_later_dlpo_may_add_is_valid(
+    validator: Any, change: Callable[[dict[str, Any]], None]
+) -> None:
+    values = copy.deepcopy(EMBEDDED)
+    change(values)
+
+    assert validator.is_valid(values)
+    assert is_read(values)
+
+
+def test_seal_must_be_a_sha256(validator: Any) -> None:
+    assert not validator.is_valid(EMBEDDED | {SEAL: "sealed"})
+    assert not validator.is_valid({k: v for k, v in EMBEDDED.items() if k != SEAL})
