@@ -14,6 +14,7 @@ import numpy as np
 
 from dlpo.audio import Waveform, write_wav
 from dlpo.errors import InputError
+from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.player import find_player, play_waveform
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import DEFAULT_VOICE, open_voice
@@ -51,6 +52,8 @@ def say(
     steps: int | None = None,
     dictionary: Mapping[str, str] | None = None,
     server: str | None = None,
+    engine: EngineName = "cpu",
+    precision: EnginePrecision | None = None,
 ) -> Spoken:
     """Speak a text, here or on a server.
 
@@ -60,18 +63,25 @@ def say(
         out: WAV file to write; "-" is standard output.
         play: play it on this machine.
         server: host:port of a running server; None makes the audio in this process.
+        engine, precision: of this process, see `open_engine`; a server has its own.
 
     Raises:
         InputError: a value is wrong, there is no such voice, `out` can't be written, or no player
             is installed. The last two are found before any work is done.
         BundleError, EngineError: the voice or the server failed.
+        MissingExtraError: the engine's packages are not installed.
     """
+    if server is not None and (engine != "cpu" or precision is not None):
+        raise InputError(
+            f"engine is {engine} and precision {precision}, but {server} was started with its own;"
+            " leave both out"
+        )
     if out is not None and out != STDOUT:
         check_writable(out)
     player = find_player() if play else None
     request = SpeechRequest(text, speed, pitch_semitones, seed, steps, dictionary or {})
     if server is None:
-        waveform, rate, wall_s = _say_here(request, voice)
+        waveform, rate, wall_s = _say_here(request, voice, engine, precision)
     else:
         waveform, rate, wall_s = _say_there(request, voice, server)
     if out == STDOUT:
@@ -96,8 +106,10 @@ def check_writable(path: Path) -> None:
         raise InputError(f"can't write {path}: permission denied; choose another path")
 
 
-def _say_here(request: SpeechRequest, voice: str) -> tuple[Waveform, int, float]:
-    synthesizer = open_voice(voice)
+def _say_here(
+    request: SpeechRequest, voice: str, engine: EngineName, precision: EnginePrecision | None
+) -> tuple[Waveform, int, float]:
+    synthesizer = open_voice(voice, engine, precision)
     start = time.perf_counter()
     waveform = synthesizer.speak(request)
     return waveform, synthesizer.manifest.sample_rate_hz, time.perf_counter() - start

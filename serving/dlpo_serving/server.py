@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from dlpo.errors import InputError
+from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.registration import SERVICE, add_speech_service
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.servicers import SpeechServicer
@@ -53,18 +54,26 @@ class ServerConfig:
     """longest text of one call"""
     grace_s: float = 30.0
     """seconds that running calls have after SIGTERM"""
+    engine: EngineName = "cpu"
+    """run-time that computes the voice, see `open_engine`"""
+    precision: EnginePrecision | None = None
+    """of the denoiser; None is the engine's own"""
 
 
-def serve(
-    host: str = "127.0.0.1", port: int = 50_051, voice: str = DEFAULT_VOICE, max_streams: int = 8
-) -> None:
+def open_configured_voice(config: ServerConfig) -> Synthesizer:
+    """The voice that `config` names, in the engine that it names; see `open_voice`."""
+    return open_voice(config.voice, config.engine, config.precision)
+
+
+def serve(config: ServerConfig) -> None:
     """Serve until SIGTERM or Ctrl-C; prints one line when calls are welcome.
 
     Raises:
-        InputError: there is no such voice, or the address can't be listened on.
+        InputError: there is no such voice or precision, or the address can't be listened on.
         BundleError, EngineError: the voice can't be loaded.
+        MissingExtraError: the engine's packages are not installed.
     """
-    asyncio.run(_serve(ServerConfig(host, port, voice, max_streams), time.perf_counter()))
+    asyncio.run(_serve(config, time.perf_counter()))
 
 
 async def _serve(config: ServerConfig, start: float) -> None:
@@ -82,7 +91,7 @@ async def run_server(
     config: ServerConfig,
     stop: asyncio.Event,
     announce: Callable[[str, str], None],
-    load: Callable[[str], Synthesizer] = open_voice,
+    load: Callable[[ServerConfig], Synthesizer] = open_configured_voice,
 ) -> None:
     """Serve until `stop` is set, then let running calls end within `config.grace_s`.
 
@@ -108,7 +117,7 @@ async def run_server(
     await server.start()
     try:
         loop = asyncio.get_running_loop()
-        synthesizer = await loop.run_in_executor(engine_thread, _load_and_warm, load, config.voice)
+        synthesizer = await loop.run_in_executor(engine_thread, _load_and_warm, load, config)
         servicer.add_voice(synthesizer)
         for name in HEALTH_NAMES:
             await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -135,8 +144,10 @@ def _bind(server: grpc.aio.Server, config: ServerConfig) -> int:
         ) from error
 
 
-def _load_and_warm(load: Callable[[str], Synthesizer], voice: str) -> Synthesizer:
-    synthesizer = load(voice)
+def _load_and_warm(
+    load: Callable[[ServerConfig], Synthesizer], config: ServerConfig
+) -> Synthesizer:
+    synthesizer = load(config)
     for _ in synthesizer.stream(synthesizer.read(SpeechRequest(WARM_UP_TEXT))):
         pass
     return synthesizer

@@ -11,6 +11,7 @@ from dlpo.bundle import MANIFEST, Bundle
 from dlpo.errors import InputError
 
 if TYPE_CHECKING:
+    from dlpo_serving.engines import EngineName, EnginePrecision
     from dlpo_serving.synthesizer import Synthesizer
 
 DEFAULT_VOICE = "lj"
@@ -40,17 +41,26 @@ def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
     )
 
 
-def open_voice(name_or_path: str | os.PathLike[str]) -> Synthesizer:
+def open_voice(
+    name_or_path: str | os.PathLike[str],
+    engine: EngineName = "cpu",
+    precision: EnginePrecision | None = None,
+) -> Synthesizer:
     """Load a voice with its engine and the text front end.
 
+    Args:
+        engine, precision: see `open_engine`.
+
     Raises:
-        InputError: there is no such voice.
-        BundleError: the bundle is damaged.
+        InputError: there is no such voice, or the engine does not compute in this precision.
+        BundleError: the bundle is damaged, or has no graphs in this precision.
         EngineError: the run-time can't load it.
+        MissingExtraError: the engine's packages are not installed.
     """
     from dlpo.text import TextFrontEnd
-    from dlpo_serving.onnx_engine import OnnxEngine
+    from dlpo_serving.engines import open_engine
     from dlpo_serving.synthesizer import Synthesizer
 
     bundle = Bundle.load(find_voice(name_or_path))
-    return Synthesizer(OnnxEngine(bundle), TextFrontEnd(bundle.manifest.dictionary))
+    front_end = TextFrontEnd(bundle.manifest.dictionary)
+    return Synthesizer(open_engine(bundle, engine, precision), front_end)

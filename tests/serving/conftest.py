@@ -70,7 +70,7 @@ def running_server(
             started.set_result((address, asyncio.get_running_loop(), stop))
 
         config = ServerConfig(port=0, max_streams=max_streams, max_characters=2000, grace_s=grace_s)
-        await run_server(config, stop, announce, load=lambda voice: synthesizer)
+        await run_server(config, stop, announce, load=lambda config: synthesizer)
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()

@@ -23,7 +23,7 @@ TEXT = "Noise becomes speech."
 
 @pytest.fixture(autouse=True)
 def fake_voice(synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(say_module, "open_voice", lambda name: synthesizer)
+    monkeypatch.setattr(say_module, "open_voice", lambda *voice: synthesizer)
 
 
 @pytest.fixture
@@ -118,3 +118,21 @@ def test_a_server_can_speak_instead(
     say(TEXT, out=tmp_path / "there.wav", seed=2, voice="fake", server=server.address)
 
     assert (tmp_path / "there.wav").read_bytes() == (tmp_path / "here.wav").read_bytes()
+
+
+def test_an_engine_is_not_chosen_for_a_server(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="started with its own"):
+        say(TEXT, out=tmp_path / "out.wav", server="127.0.0.1:1", engine="cuda")
+
+
+def test_engine_and_precision_reach_the_voice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synthesizer: Synthesizer
+) -> None:
+    opened: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(
+        say_module, "open_voice", lambda *voice: opened.append(voice) or synthesizer
+    )
+
+    say(TEXT, out=tmp_path / "out.wav", engine="openvino", precision="bf16")
+
+    assert opened == [("lj", "openvino", "bf16")]

@@ -1,0 +1,140 @@
+"""A denoiser whose inputs and outputs stay where they are: IO binding, one set for each bucket.
+
+A CUDA graph replays work on the addresses that it was captured with. So every bucket has arrays on
+the host and tensors on the device that live as long as the session, and a run is: fill, copy
+there, compute, copy back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlpo.bundle import GraphInfo
+from dlpo.errors import EngineError
+from dlpo_serving.buckets import Bucket, Buckets, PaddedInputs, Piece, denoise_in_buckets
+from dlpo_serving.engine import Floats
+from dlpo_serving.onnx_session import failed_run, import_onnxruntime
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession, IOBinding, OrtValue, RunOptions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Binding:
+    """The memory of one bucket."""
+
+    host: PaddedInputs
+    host_output: Floats
+    """(B, F, hop_length)"""
+    inputs: dict[str, OrtValue]
+    """on the device, by name"""
+    output: OrtValue
+    """on the device"""
+    received: OrtValue
+    """`host_output` in onnxruntime's terms"""
+    io: IOBinding
+    options: RunOptions
+
+
+class BoundDenoiser:
+    """One denoiser graph in fixed shapes. Calls come from one thread.
+
+    onnxruntime keeps captured CUDA graphs by thread: a call from another thread than the one that
+    warmed up is correct, but captures again.
+    """
+
+    def __init__(
+        self,
+        session: InferenceSession,
+        name: str,
+        graph: GraphInfo,
+        buckets: Buckets,
+        device: str,
+        page_lock: Callable[[Floats], None] | None = None,
+    ) -> None:
+        """Allocate all memory, then compute every bucket twice: the second run finds all warm.
+
+        Args:
+            session: of the graph.
+            name: of the graph, for errors.
+            device: where the session computes, "cuda" or "cpu".
+            page_lock: makes the memory of an array quick to copy from and to the device.
+
+        Raises:
+            EngineError: the memory does not suffice, or the run-time fails.
+        """
+        self._session = session
+        self._name = name
+        self._buckets = buckets
+        self._device = device
+        shapes = {tensor.name: tensor.shape for tensor in graph.inputs}
+        self._channels, self._planes = int(shapes["conditioning"][1]), int(shapes["noise"][0])
+        self._hop_length = int(shapes["noise"][3])
+        self._names = [tensor.name for tensor in session.get_inputs()]
+        try:
+            self._bindings = {
+                bucket: self._bind(number, bucket, page_lock)
+                for number, bucket in enumerate(buckets.all, start=1)  # 0 is onnxruntime's own
+            }
+        except EngineError:
+            raise
+        except Exception as error:  # onnxruntime raises its own classes and RuntimeError
+            raise EngineError(
+                f"{name}: no memory on {device} for {len(buckets.all)} buckets ({error}); free"
+                " some or use fewer and smaller buckets"
+            ) from error
+        for _ in range(2):
+            for binding in self._bindings.values():
+                self._compute(binding)
+
+    def denoise(self, margin: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
+        """The denoised window; `margin` is `manifest.context_frames`, the rest as in `Engine`.
+
+        Raises:
+            EngineError: the run-time fails.
+        """
+
+        def run(piece: Piece) -> Floats:
+            binding = self._bindings[piece.bucket]
+            binding.host.fill(piece, conditioning, source, noise)
+            return self._compute(binding)
+
+        return denoise_in_buckets(run, self._buckets, margin, source.shape)
+
+    def _compute(self, binding: _Binding) -> Floats:
+        host = binding.host._asdict()
+        try:
+            for name, value in binding.inputs.items():
+                value.update_inplace(host[name])
+            self._session.run_with_iobinding(binding.io, binding.options)
+            binding.io.synchronize_outputs()
+            binding.received.update_inplace(binding.output)
+        except Exception as error:  # onnxruntime raises its own classes and RuntimeError
+            raise failed_run(self._name, "onnxruntime", host, error) from error
+        return binding.host_output
+
+    def _bind(
+        self, number: int, bucket: Bucket, page_lock: Callable[[Floats], None] | None
+    ) -> _Binding:
+        onnxruntime = import_onnxruntime()
+        new = onnxruntime.OrtValue.ortvalue_from_shape_and_type
+        host = PaddedInputs.zeros(bucket, self._channels, self._planes, self._hop_length)
+        host_output = np.zeros_like(host.source)
+        if page_lock:
+            for array in (*host, host_output):
+                page_lock(array)
+        given = host._asdict()
+        inputs = {name: new(given[name].shape, np.float32, self._device) for name in self._names}
+        output = new(host_output.shape, np.float32, self._device)
+        io = self._session.io_binding()
+        for name, value in inputs.items():
+            io.bind_ortvalue_input(name, value)
+        io.bind_ortvalue_output("waveform", output)
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("gpu_graph_id", str(number))
+        received = onnxruntime.OrtValue.ortvalue_from_numpy(host_output)  # shares its memory
+        return _Binding(host, host_output, inputs, output, received, io, options)

@@ -1,0 +1,121 @@
+"""The denoiser on an NVIDIA GPU with onnxruntime: its CUDA provider, or its TensorRT provider.
+
+What was and what was not run: this code was written where there is no GPU. Binding, buckets and
+every refusal are tested on the CPU provider and with the real GPU package; the speed of a GPU, the
+capture of CUDA graphs and fp16 on a GPU are for the tests marked `gpu`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from dlpo.bundle import Bundle
+from dlpo.errors import EngineError
+from dlpo_serving.bound_denoiser import BoundDenoiser
+from dlpo_serving.buckets import Buckets
+from dlpo_serving.cuda_machine import PageLock, check_cuda
+from dlpo_serving.engine import Floats
+from dlpo_serving.onnx_session import CPU, Provider, open_session
+from dlpo_serving.ort_tensorrt import (
+    TensorrtPrecision,
+    cache_folder,
+    check_tensorrt_provider,
+    tensorrt_provider,
+)
+from dlpo_serving.sentence_graphs import SentenceGraphs, check_precision
+
+CUDA = "CUDAExecutionProvider"
+
+_log = logging.getLogger(__name__)
+
+
+class CudaEngine(SentenceGraphs):
+    """Denoisers on the GPU in fixed shapes; encoder and frames on the CPU.
+
+    The default denoiser is loaded and all its buckets are warmed at once; another number of steps
+    when it is first asked for. Load it on the thread that will call it, see `BoundDenoiser`. See
+    `Engine` for the methods.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        precision: TensorrtPrecision = "fp32",
+        buckets: Buckets | None = None,
+        *,
+        tensorrt: bool = False,
+    ) -> None:
+        """Load the graphs.
+
+        Args:
+            precision: of the denoiser; int8_symmetric asks for `tensorrt`.
+            buckets: the shapes to prepare; None is `Buckets()`.
+            tensorrt: let onnxruntime's TensorRT provider compile the denoiser: minutes for the
+                first time, then its cache is read.
+
+        Raises:
+            BundleError: a denoiser is not there in this precision.
+            EngineError: there is no GPU, a library is missing, or onnxruntime fails. It never
+                falls back to the CPU.
+            MissingExtraError: a package is not installed.
+        """
+        check_precision(bundle, precision)
+        self._gpu = check_cuda(CUDA)
+        if tensorrt:
+            check_tensorrt_provider()
+        super().__init__(bundle)
+        self._denoiser_precision: TensorrtPrecision = precision
+        self._buckets = buckets or Buckets()
+        self._tensorrt = tensorrt
+        self._page_lock = PageLock()
+        self._denoisers: dict[int, BoundDenoiser] = {}
+        self._denoiser(bundle.manifest.steps)
+
+    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
+        margin = self.manifest.context_frames(steps)
+        return self._denoiser(steps).denoise(margin, conditioning, source, noise)
+
+    def _denoiser(self, steps: int) -> BoundDenoiser:
+        if steps not in self._denoisers:
+            self._denoisers[steps] = self._load(f"denoiser_{steps}")
+        return self._denoisers[steps]
+
+    def _load(self, graph: str) -> BoundDenoiser:
+        start = time.perf_counter()
+        info = self.manifest.graphs[graph]
+        path = self._bundle.graph_path(graph, self._denoiser_precision)
+        providers = [cuda_provider(capture=not self._tensorrt), (CPU, {})]
+        if self._tensorrt:
+            inputs = [tensor.name for tensor in open_session(path).get_inputs()]
+            cache = cache_folder(self._bundle, self._denoiser_precision)
+            providers.insert(
+                0, tensorrt_provider(info, inputs, self._buckets, self._denoiser_precision, cache)
+            )
+        session = open_session(path, providers)
+        session.disable_fallback()
+        wanted, used = providers[0][0], session.get_providers()
+        if used[0] != wanted:
+            raise EngineError(
+                f"{graph}: onnxruntime would compute on {used[0]}, not on {wanted}, and says why"
+                " above; mend it, or use --engine cpu"
+            )
+        denoiser = BoundDenoiser(session, graph, info, self._buckets, "cuda", self._page_lock)
+        _log.info(
+            "warm graph=%s provider=%s gpu=%r precision=%s buckets=%d seconds=%.2f",
+            *(graph, wanted, self._gpu.name, self._denoiser_precision, len(self._buckets.all)),
+            time.perf_counter() - start,
+        )
+        return denoiser
+
+
+def cuda_provider(capture: bool) -> Provider:
+    """onnxruntime's CUDA provider with its options; `capture` makes CUDA graphs of what it runs."""
+    options = {
+        "device_id": "0",
+        # An exhaustive search would time every convolution in every bucket at load.
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "enable_cuda_graph": str(int(capture)),
+        "use_tf32": "0",  # fp32 shall be fp32; who wants speed takes fp16
+    }
+    return CUDA, options

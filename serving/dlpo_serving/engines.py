@@ -1,0 +1,75 @@
+"""Which engine speaks: the run-times by the names that the command line gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from dlpo.errors import InputError
+
+if TYPE_CHECKING:
+    from dlpo.bundle import Bundle
+    from dlpo_serving.engine import Engine
+
+EngineName = Literal["cpu", "openvino", "cuda", "ort-tensorrt", "tensorrt"]
+EnginePrecision = Literal["fp32", "fp16", "bf16", "int8", "int8_symmetric"]
+
+PRECISIONS: Mapping[EngineName, tuple[EnginePrecision, ...]] = MappingProxyType(
+    {
+        "cpu": ("fp32", "fp16", "int8", "int8_symmetric"),
+        "openvino": ("fp32", "bf16"),
+        "cuda": ("fp32", "fp16"),
+        "ort-tensorrt": ("fp32", "fp16", "int8_symmetric"),
+        "tensorrt": ("fp32", "fp16", "int8_symmetric"),
+    }
+)
+"""What each engine computes in."""
+
+
+def open_engine(
+    bundle: Bundle, engine: EngineName = "cpu", precision: EnginePrecision | None = None
+) -> Engine:
+    """Load the graphs of a bundle into a run-time.
+
+    Args:
+        engine: `cpu` is onnxruntime on one core, `openvino` the same in bf16, `cuda` and
+            `ort-tensorrt` are onnxruntime on a GPU, `tensorrt` is NVIDIA's own run-time.
+        precision: of the denoiser. None is the manifest's on `cpu`, bf16 with `openvino`, that of
+            the bundle's plan with `tensorrt`, else fp16 where the bundle has it, or fp32.
+
+    Raises:
+        InputError: there is no such engine, or it does not compute in this precision.
+        BundleError: the bundle does not have the denoiser in this precision.
+        EngineError: the machine or an installed package can't run this engine, or a graph fails.
+        MissingExtraError: the engine's packages are not installed.
+    """
+    if engine not in PRECISIONS:
+        raise InputError(f"engine is {engine!r}; expected one of {', '.join(PRECISIONS)}")
+    if precision is not None and precision not in PRECISIONS[engine]:
+        raise InputError(
+            f"engine {engine} computes in {' or '.join(PRECISIONS[engine])}, not in {precision}"
+        )
+    chosen: Any = precision  # one of the engine's own, as was checked
+    if engine == "cpu":
+        from dlpo_serving.onnx_engine import OnnxEngine
+
+        return OnnxEngine(bundle, chosen)
+    if engine == "openvino":
+        from dlpo_serving.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(bundle, chosen or "bf16")
+    if engine == "tensorrt":
+        from dlpo_serving.tensorrt_engine import TensorrtEngine
+
+        return TensorrtEngine(bundle, chosen)
+    from dlpo_serving.cuda_engine import CudaEngine
+
+    return CudaEngine(bundle, chosen or gpu_precision(bundle), tensorrt=engine == "ort-tensorrt")
+
+
+def gpu_precision(bundle: Bundle) -> Literal["fp16", "fp32"]:
+    """What a GPU computes in unless told otherwise: fp16 where every denoiser is there in it."""
+    manifest = bundle.manifest
+    denoisers = (manifest.graphs[f"denoiser_{steps}"] for steps in manifest.available_steps)
+    return "fp16" if all("fp16" in graph.files for graph in denoisers) else "fp32"

@@ -1,0 +1,83 @@
+"""Encoder and frames: small graphs that every engine computes on the CPU.
+
+The encoder runs once a sentence and the frames graph once in 3.5 s of audio: a GPU would gain less
+on them than the copies cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlpo.bundle import Bundle, Manifest, Precision
+from dlpo_serving.engine import Encoding, Floats, Frames, Ids
+from dlpo_serving.onnx_session import open_session, run_session
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+
+class SentenceGraphs:
+    """The part of an engine that comes before the denoiser; see `Engine` for the methods."""
+
+    def __init__(self, bundle: Bundle, precision: Precision | None = None) -> None:
+        """Load encoder and frames.
+
+        Args:
+            precision: None is the manifest's. A graph that has no such file is computed in fp32.
+
+        Raises:
+            EngineError: onnxruntime can't load a graph.
+            MissingExtraError: onnxruntime is not installed.
+        """
+        self._bundle = bundle
+        self._precision = precision or bundle.manifest.precision
+        self._sessions: dict[str, InferenceSession] = {}
+        for graph in ("encoder", "frames"):
+            self._session(graph)
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._bundle.manifest
+
+    def encode(self, phonemes: Ids) -> Encoding:
+        hidden, durations, ranges = self._run("encoder", {"phonemes": phonemes})
+        return Encoding(hidden, durations, ranges)
+
+    def frames(
+        self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float
+    ) -> Frames:
+        conditioning, f0 = self._run(
+            "frames",
+            {
+                "hidden": encoding.hidden,
+                "durations": counts[None].astype(np.float32),
+                "ranges": encoding.ranges,
+                "positions": np.arange(start, stop, dtype=np.float32) + np.float32(0.5),
+                "pitch": np.array([pitch_semitones], np.float32),
+            },
+        )
+        return Frames(conditioning, f0)
+
+    def _run(self, graph: str, inputs: Mapping[str, Floats | Ids]) -> list[Floats]:
+        outputs = [tensor.name for tensor in self.manifest.graphs[graph].outputs]
+        return run_session(self._session(graph), graph, outputs, inputs)
+
+    def _session(self, graph: str) -> InferenceSession:
+        if graph not in self._sessions:
+            self._sessions[graph] = open_session(self._path(graph))
+        return self._sessions[graph]
+
+    def _path(self, graph: str) -> Path:
+        known = self.manifest.graphs.get(graph)
+        has_it = known is None or self._precision in known.files
+        return self._bundle.graph_path(graph, self._precision if has_it else "fp32")
+
+
+def check_precision(bundle: Bundle, precision: Precision) -> None:
+    """Raise BundleError unless every denoiser of the bundle is there in `precision`."""
+    for steps in bundle.manifest.available_steps:
+        bundle.graph_path(f"denoiser_{steps}", precision)
