@@ -1,0 +1,118 @@
+"""docs/bundle.md is exact: its programs are run, its engine says what dlpo says."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlpo.bundle import FORMAT, Bundle, Manifest, write_bundle
+from dlpo.bundle.manifest import MAX_BUNDLE_BYTES
+from dlpo.bundle.parts import (
+    CheckpointInfo,
+    FileInfo,
+    GraphInfo,
+    PlanInfo,
+    ProsodyInfo,
+    ScheduleInfo,
+    SourceInfo,
+    TensorInfo,
+)
+from dlpo.bundle.voice_json import FEATURES, MAX_MANIFEST_BYTES
+from dlpo.text.front_end import MAX_SYMBOLS
+from dlpo.text.symbols import SYMBOLS
+from dlpo_serving.denoiser_input import MAX_SYMBOL_FRAMES
+from dlpo_serving.request import MAX_SEED, SpeechRequest
+from dlpo_serving.voices import find_voice, open_voice
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = (ROOT / "docs" / "bundle.md").read_text(encoding="utf-8")
+PARTS = (
+    Manifest, TensorInfo, GraphInfo, PlanInfo, FileInfo, ScheduleInfo, ProsodyInfo, SourceInfo,
+    CheckpointInfo,
+)  # fmt: skip
+
+
+def program(heading: str) -> str:
+    """The Python below a heading."""
+    section = re.split(rf"^#+ {re.escape(heading)}$", DOCS, flags=re.MULTILINE)[1]
+    (first, *_) = re.findall(r"^```python\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    return str(first)
+
+
+@pytest.fixture
+def voice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The embedded voice in fp32, as `voice` in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    bundle = Bundle.load(find_voice("lj"))
+    exact = dataclasses.replace(bundle.manifest, precision="fp32")
+    return write_bundle(Path("voice"), exact, bundle.directory)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"seed": 9, "speed": 1.3, "pitch_semitones": -2.5, "steps": 2}]
+)
+def test_engine_of_the_docs_says_what_dlpo_says(voice: Path, settings: dict[str, Any]) -> None:
+    synthesizer = open_voice(voice)
+    request = SpeechRequest("This is a test, Mr. Smith. Is it?", **settings)
+    rows = [
+        [SYMBOLS[i] for i in sentence.symbol_ids()]
+        for sentence in synthesizer.read(request).sentences
+    ]
+    namespace: dict[str, Any] = {}
+    exec(program("An engine in 75 lines"), namespace)
+
+    spoken = namespace["speak"](
+        voice, rows, request.seed, request.speed, request.pitch_semitones, request.steps
+    )
+
+    assert len(rows) == 2
+    assert np.abs(spoken).max() > 0.1
+    np.testing.assert_allclose(spoken, synthesizer.speak(request), atol=1e-4)
+
+
+def test_engine_of_the_docs_is_as_short_as_it_says() -> None:
+    assert 65 < len(program("An engine in 75 lines").splitlines()) <= 75
+
+
+def test_integrity_program_accepts_a_sound_manifest_only(voice: Path) -> None:
+    exec(program("Integrity"), {})
+
+    manifest = voice / "voice.json"
+    manifest.write_text(manifest.read_text().replace('"gain": 1.26', '"gain": 1.27'))
+
+    with pytest.raises(AssertionError):
+        exec(program("Integrity"), {})
+
+
+def test_changing_program_changes_a_key(voice: Path) -> None:
+    before = Bundle.load(voice).manifest
+
+    exec(program("Changing a bundle"), {})
+
+    louder = dataclasses.replace(before, gain=1.1 * before.gain)
+    assert Bundle.load(voice).manifest == louder
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_key_is_described(part: type) -> None:
+    for field in dataclasses.fields(part):
+        assert f"`{field.name}`" in DOCS, f"{part.__name__}.{field.name}"
+
+
+def test_every_feature_is_described() -> None:
+    for feature in FEATURES:
+        assert f"| `{feature}` |" in DOCS
+
+
+def test_limits_are_those_of_the_code() -> None:
+    assert f"describes format {FORMAT} " in DOCS
+    assert f"| `voice.json` | {MAX_MANIFEST_BYTES >> 20} MiB |" in DOCS
+    assert f"| all files together | {MAX_BUNDLE_BYTES >> 30} GiB |" in DOCS
+    assert f"| duration of a symbol | {MAX_SYMBOL_FRAMES} frames |" in DOCS
+    assert f"| symbols in a sentence that dlpo sends | {MAX_SYMBOLS} |" in DOCS
+    assert f"| seed | 0 to {MAX_SEED} |" in DOCS
