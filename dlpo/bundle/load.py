@@ -44,7 +44,10 @@ class Bundle:
             if path.is_file():
                 return cls._load_zip(path)
         except OSError as error:
-            raise BundleError(f"{path} can't be read ({error}); check its permissions") from error
+            raise BundleError(
+                f"{path} can't be read ({error}); check its permissions and, of a zip, the room in "
+                f"{tempfile.gettempdir()}"
+            ) from error
         raise BundleError(
             f'{path}: no such bundle; give a directory or .dlpo file made by "dlpo export"'
         )

@@ -80,8 +80,8 @@ class Manifest:
     @property
     def available_steps(self) -> tuple[int, ...]:
         """Every N for which there is a denoiser graph, ascending."""
-        names = (name.removeprefix("denoiser_") for name in self.graphs)
-        return tuple(sorted(int(name) for name in names if name.isdigit()))
+        found = (re.fullmatch("denoiser_([1-9][0-9]{0,3})", name) for name in self.graphs)
+        return tuple(sorted(int(match[1]) for match in found if match))
 
     def context_frames(self, steps: int) -> int:
         """Frames each side of a chunk that make it equal to the same samples of the whole.
@@ -127,6 +127,12 @@ class Manifest:
             raise BundleError(
                 f"{MANIFEST}: context_frames_per_step, frames_context or needed_context is "
                 f"negative; expected frames, {EXPORT_AGAIN}"
+            )
+        slowest, fastest = self.prosody.speed
+        if not 0 < slowest <= fastest:
+            raise BundleError(
+                f"{MANIFEST}: prosody.speed is {slowest} to {fastest}; expected two factors above "
+                f"0, the lower first, {EXPORT_AGAIN}"
             )
         for name in self.files:
             if not re.fullmatch(PLAIN_NAME, name) or name == MANIFEST:

@@ -176,7 +176,16 @@ def test_manifest_that_is_no_manifest_is_refused(directory: Path, text: bytes) -
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("gain", float("nan")), ("gain", 0), ("hop_length", "300"), ("steps", 3), ("symbols", "abc")],
+    [
+        ("gain", float("nan")),
+        ("gain", 0),
+        ("hop_length", "300"),
+        ("steps", 3),
+        ("symbols", "abc"),
+        ("needed_context", {"2": -1}),
+        ("prosody", {"speed": [0, 2]}),
+        ("prosody", {"speed": [2, 1]}),
+    ],
 )
 def test_unusable_value_is_refused_by_name(
     directory: Path, edit_manifest: Any, key: str, value: object
@@ -184,6 +193,24 @@ def test_unusable_value_is_refused_by_name(
     edit_manifest(directory, lambda values: values.update({key: value}))
     with pytest.raises(BundleError, match="denoiser_3" if key == "steps" else key):
         Bundle.load(directory)
+
+
+@pytest.mark.parametrize("name", ["7", "denoiser_²", "denoiser_0", "denoiser_two", "denoiser_"])
+def test_graph_of_another_kind_is_no_offer_of_steps(
+    directory: Path, edit_manifest: Any, name: str
+) -> None:
+    edit_manifest(
+        directory, lambda values: values["graphs"].update({name: values["graphs"]["encoder"]})
+    )
+    assert Bundle.load(directory).manifest.available_steps == (2,)
+
+
+def test_full_temporary_directory_is_told(
+    zipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(BundleError, match=r"can't be read .* the room in .*gone"):
+        Bundle.load(zipped)
 
 
 def test_absent_path_says_what_to_give(tmp_path: Path) -> None:
