@@ -16,7 +16,7 @@ from dlpo.errors import EngineError, MissingExtraError
 
 TENSORRT = "11.4.0.106"  # the version that our use of the API was checked against
 INSTALL_TENSORRT = (
-    f"pip install 'dlpo[tensorrt]' tensorrt-cu13=={TENSORRT}"
+    f"pip install 'dlpo[serve,tensorrt]' tensorrt-cu13=={TENSORRT}"
     " --extra-index-url https://pypi.nvidia.com"
 )
 
@@ -54,8 +54,7 @@ def load_tensorrt() -> ModuleType:
     """The module `tensorrt`, or its bindings where the libraries were installed without it.
 
     Raises:
-        MissingExtraError: there is no such package.
-        EngineError: there is one, but its libraries are missing or it is older than 11.
+        EngineError: it is not installed, its libraries are missing, or it is older than 11.
     """
     try:
         try:
@@ -63,7 +62,7 @@ def load_tensorrt() -> ModuleType:
         except ModuleNotFoundError:
             tensorrt = importlib.import_module("tensorrt_bindings")
     except ModuleNotFoundError as error:
-        raise MissingExtraError("tensorrt", "tensorrt") from error
+        raise EngineError(f"TensorRT is not installed: {INSTALL_TENSORRT}") from error
     except ImportError as error:
         raise EngineError(
             f"TensorRT can't be loaded ({error}); its libraries come from the vendor:"

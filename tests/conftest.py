@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,3 +83,13 @@ def tiny_dataset(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) ->
     out = tmp_path_factory.mktemp("dataset")
     prepare(tiny_corpus, tiny_corpus / "alignments.tsv", out)
     return out
+
+
+@pytest.fixture
+def nvidia(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A machine with a simulated GPU and TensorRT; see tests/nvidia/nvidia_fake.py."""
+    monkeypatch.syspath_prepend(Path(__file__).parent / "nvidia")
+    fake = importlib.import_module("nvidia_fake").FakeNvidia()
+    for name, module in fake.modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return fake

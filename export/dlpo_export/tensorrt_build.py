@@ -1,0 +1,156 @@
+"""From an ONNX graph to a TensorRT plan for the GPU of this machine.
+
+TensorRT 11 has strongly typed networks only: the plan computes in the types of the graph, there
+are no switches for precision. Checked against the real bindings of 11.4 and run against a fake of
+them; no GPU was at hand to build with.
+"""
+
+from __future__ import annotations
+
+import re
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from dlpo.errors import BundleError, EngineError
+from dlpo_export.tensorrt_options import TensorrtOptions
+
+if TYPE_CHECKING:
+    import onnx
+
+_OUT_OF_MEMORY = re.compile(
+    r"out ?of ?memory|insufficient memory|memoryallocation|failed_allocation|bad_alloc", re.I
+)
+_LAST_MESSAGES = 5  # of TensorRT, that an error repeats
+
+
+def build_plan(
+    trt: ModuleType, model: onnx.ModelProto, options: TensorrtOptions, timings: bytes = b""
+) -> tuple[bytes, bytes]:
+    """Build the engine of one graph with a profile for each bucket.
+
+    Args:
+        trt: the module, from `dlpo.nvidia.load_tensorrt`.
+        model: with its weights inside; see `load_for_tensorrt`. Of its inputs' lengths `B` is the
+            batch and `F` the frames.
+        timings: a timing cache of an earlier build; one of another GPU or version is not used.
+
+    Returns:
+        The plan and the timing cache, which holds the earlier timings and the new ones.
+
+    Raises:
+        BundleError: the parser refuses the graph.
+        EngineError: the build failed; says what to lower where memory ran out.
+    """
+    name = model.graph.name
+    logger = _logger(trt)
+    builder, network = _parse(trt, model, logger)
+    config = _config(trt, builder, options)
+    _add_profiles(builder, config, model, options)
+    _set_timings(config, timings)
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise _failed(name, logger, "TensorRT could not build it", options)
+    return bytes(plan), bytes(config.get_timing_cache().serialize())
+
+
+def parse_graph(trt: ModuleType, model: onnx.ModelProto) -> int:
+    """How many layers TensorRT makes of a graph.
+
+    Raises:
+        BundleError: the parser refuses the graph.
+        EngineError: TensorRT can't start.
+    """
+    _, network = _parse(trt, model, _logger(trt))
+    return int(network.num_layers)
+
+
+def _parse(trt: ModuleType, model: onnx.ModelProto, logger: Any) -> tuple[Any, Any]:
+    """A builder and the graph as its network."""
+    name = model.graph.name
+    try:
+        builder = trt.Builder(logger)
+    except TypeError as error:  # what the bindings raise for a null pointer
+        raise _failed(name, logger, "TensorRT can't start; is there a GPU and a driver?") from error
+    network = builder.create_network()
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(model.SerializeToString()):
+        raise BundleError(f"{name}: TensorRT refuses it:{_parser_errors(parser)}")
+    return builder, network
+
+
+def _config(trt: ModuleType, builder: Any, options: TensorrtOptions) -> Any:
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_bytes)
+    config.builder_optimization_level = options.optimization_level
+    if not options.tf32:
+        config.clear_flag(trt.BuilderFlag.TF32)  # it is set by default
+    if options.version_compatible:
+        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+    config.hardware_compatibility_level = {
+        "same": trt.HardwareCompatibilityLevel.NONE,
+        "compute_capability": trt.HardwareCompatibilityLevel.SAME_COMPUTE_CAPABILITY,
+        "ampere_plus": trt.HardwareCompatibilityLevel.AMPERE_PLUS,
+    }[options.runs_on]
+    return config
+
+
+def _add_profiles(
+    builder: Any, config: Any, model: onnx.ModelProto, options: TensorrtOptions
+) -> None:
+    """One profile a bucket, of one shape only, in the order that `PlanInfo` promises."""
+    for batch in options.batch:
+        for frames in options.frames:
+            profile = builder.create_optimization_profile()
+            lengths = {"B": batch, "F": frames}
+            for value in model.graph.input:
+                dims = value.type.tensor_type.shape.dim
+                shape = tuple(lengths[d.dim_param] if d.dim_param else d.dim_value for d in dims)
+                profile.set_shape(value.name, shape, shape, shape)
+            if config.add_optimization_profile(profile) < 0:
+                raise EngineError(
+                    f"{model.graph.name}: TensorRT refuses the profile of {batch} x {frames} frames"
+                )
+
+
+def _set_timings(config: Any, timings: bytes) -> None:
+    cache = config.create_timing_cache(timings)
+    if cache is None or not config.set_timing_cache(cache, False):
+        config.set_timing_cache(config.create_timing_cache(b""), False)
+
+
+def _parser_errors(parser: Any) -> str:
+    lines = []
+    for index in range(parser.num_errors):
+        error = parser.get_error(index)
+        where = f"{error.node_name() or 'graph'} ({error.node_operator()})"
+        lines.append(f"\n  {where}: {error.desc()} [{error.code().name}]")
+    return "".join(lines)
+
+
+def _failed(
+    name: str, logger: Any, what: str, options: TensorrtOptions | None = None
+) -> EngineError:
+    said = "; ".join(logger.messages[-_LAST_MESSAGES:]) or "it said nothing"
+    advice = ""
+    if options is not None and _OUT_OF_MEMORY.search(said):
+        advice = (
+            f"; the GPU's memory ran out: free it, or lower the workspace"
+            f" ({options.workspace_bytes >> 20} MiB), the largest frames ({options.frames[-1]}) or"
+            f" the largest batch ({options.batch[-1]})"
+        )
+    return EngineError(f"{name}: {what} ({said}){advice}")
+
+
+def _logger(trt: ModuleType) -> Any:
+    """A logger that keeps warnings and errors for the message of an exception."""
+
+    class Messages(trt.ILogger):  # type: ignore[name-defined, misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.messages: list[str] = []
+
+        def log(self, severity: Any, msg: str) -> None:
+            if severity in (trt.ILogger.INTERNAL_ERROR, trt.ILogger.ERROR):
+                self.messages.append(msg)
+
+    return Messages()

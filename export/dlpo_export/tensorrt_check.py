@@ -1,0 +1,267 @@
+"""Does all of it work on this machine? Libraries, GPU, parser, builder, engine, refusals.
+
+Written for a machine with a GPU that nobody of ours has seen: every step is tried on its own and
+told in a line, and a step that needs a failed one is skipped, so that one run says all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from types import ModuleType
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlpo.bundle import Bundle, Precision, write_bundle
+from dlpo.errors import BundleError, DlpoError, EngineError
+from dlpo.nvidia import TENSORRT, Finding, Gpu, find_gpu, load_tensorrt
+from dlpo_export.tensorrt_build import parse_graph
+from dlpo_export.tensorrt_graph import load_for_tensorrt
+from dlpo_export.tensorrt_options import GPU_PRECISIONS, TensorrtOptions
+from dlpo_export.tensorrt_plans import add_plans
+from dlpo_export.tensorrt_rules import refuse_violations
+from dlpo_export.tensorrt_sample import DenoiserSample, sample_of
+
+TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 3e-2, "int8_symmetric": 1e-1}
+"""Largest error against onnxruntime, as a share of the loudest sample. Of fp16 and int8 the GPU
+rounds elsewhere than the CPU, but a fault in a graph or a buffer is far above this."""
+TIMED_RUNS = 20
+
+T = TypeVar("T")
+
+
+class Denoises(Protocol):
+    """The part of an engine that is checked."""
+
+    def denoise(
+        self,
+        steps: int,
+        conditioning: NDArray[np.float32],
+        source: NDArray[np.float32],
+        noise: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """(B, C, F), (B, F, hop_length) and (K, B, F, hop_length) -> (B, F, hop_length)."""
+        ...
+
+    def close(self) -> None:
+        """Give the GPU's memory back."""
+        ...
+
+
+class OpenEngine(Protocol):
+    """How an engine is opened: `dlpo_serving.tensorrt_engine.TensorrtEngine`."""
+
+    def __call__(
+        self, bundle: Bundle, precision: Precision, *, cuda_graphs: bool = True
+    ) -> Denoises: ...
+
+
+def check_tensorrt(
+    bundle: Bundle | None,
+    open_engine: OpenEngine,
+    check_provider: Callable[[], None],
+    report: Callable[[Finding], None],
+) -> bool:
+    """Try everything that TensorRT is used for, on this machine.
+
+    Args:
+        bundle: a voice; None checks the machine only.
+        open_engine: `TensorrtEngine`; it is passed in since this room can't see that one.
+        check_provider: raises EngineError where onnxruntime's own TensorRT provider can't run.
+        report: told each finding at once.
+
+    Returns:
+        Whether nothing failed. The provider is an extra: without it the answer may be True.
+    """
+    check = _Check(report)
+    gpu = check.step("GPU", _look_at_gpu)
+    trt = check.step("TensorRT", _look_at_tensorrt)
+    check.extra("onnxruntime's TensorRT provider", check_provider)
+    if bundle is None:
+        check.skip("graphs", "no bundle was given", "give one: dlpo export BUNDLE --check-tensorrt")
+        return not check.failed
+    for graph, precision in _graphs(bundle):
+        subject = f"{graph} in {precision}"
+        check.step(f"rules for {subject}", partial(_apply_rules, bundle, graph, precision))
+        if trt is not None:
+            check.step(f"parse {subject}", partial(_parse, trt, bundle, graph, precision))
+    if trt is None:
+        check.skip("parse", "TensorRT is missing")
+    steps = min(bundle.manifest.available_steps)
+    for precision in GPU_PRECISIONS:
+        if precision not in bundle.manifest.graphs[f"denoiser_{steps}"].files:
+            check.skip(f"engine in {precision}", "the bundle has no such graph")
+        elif trt is None or gpu is None:
+            check.skip(f"engine in {precision}", "TensorRT or the GPU is missing")
+        else:
+            _check_engine(check, bundle, steps, precision, open_engine)
+    return not check.failed
+
+
+def _check_engine(
+    check: _Check, bundle: Bundle, steps: int, precision: Precision, open_engine: OpenEngine
+) -> None:
+    """Build the smallest engine, run it with and without CUDA graphs, see it refused elsewhere."""
+    margin = bundle.manifest.context_frames(steps)
+    options = TensorrtOptions(
+        steps=(steps,), precisions=(precision,), frames=(max(64, 4 * margin),), batch=(1,)
+    )
+    with tempfile.TemporaryDirectory(prefix="dlpo-check-") as scratch:
+        out = Path(scratch) / "built"
+        built = check.step(f"build in {precision}", lambda: _build(bundle, out, steps, options))
+        if built is None:
+            check.skip(f"run in {precision}", "there is no engine")
+            return
+        sample = check.step(
+            f"sample in {precision}",
+            lambda: (sample_of(bundle, steps, precision, options.frames[0] - margin), "made"),
+        )
+        if sample is None:
+            return
+        for cuda_graphs in (False, True):
+            how = "with CUDA graphs" if cuda_graphs else "without CUDA graphs"
+            check.step(
+                f"run in {precision} {how}",
+                partial(_run, built, sample, margin, open_engine, cuda_graphs),
+            )
+        check.step(
+            f"refusal in {precision}", lambda: _refusals(built, Path(scratch), open_engine, sample)
+        )
+
+
+def _look_at_gpu() -> tuple[Gpu, str]:
+    gpu = find_gpu()
+    return gpu, (
+        f"{gpu.name}, compute capability {gpu.compute_capability}, {gpu.total_bytes >> 30} GiB,"
+        f" driver for CUDA {gpu.driver}"
+    )
+
+
+def _look_at_tensorrt() -> tuple[ModuleType, str]:
+    trt = load_tensorrt()
+    same = "the version that" if trt.__version__ == TENSORRT else f"{TENSORRT} is what"
+    return trt, f"{trt.__version__}; {same} our calls were checked against"
+
+
+def _graphs(bundle: Bundle) -> list[tuple[str, Precision]]:
+    """Those that get plans: encoder and frames stay on the CPU."""
+    return [
+        (name, precision)
+        for name, graph in bundle.manifest.graphs.items()
+        for precision in GPU_PRECISIONS
+        if name.startswith("denoiser_") and precision in graph.files
+    ]
+
+
+def _apply_rules(bundle: Bundle, graph: str, precision: Precision) -> tuple[bool, str]:
+    model = load_for_tensorrt(bundle.graph_path(graph, precision))
+    refuse_violations(graph, model)
+    return True, f"{len(model.graph.node)} nodes follow them"
+
+
+def _parse(trt: ModuleType, bundle: Bundle, graph: str, precision: Precision) -> tuple[bool, str]:
+    layers = parse_graph(trt, load_for_tensorrt(bundle.graph_path(graph, precision)))
+    return True, f"{layers} layers"
+
+
+def _build(bundle: Bundle, out: Path, steps: int, options: TensorrtOptions) -> tuple[Bundle, str]:
+    started = time.perf_counter()
+    # The plan is of the default denoiser, so that opening the bundle loads it.
+    manifest = dataclasses.replace(bundle.manifest, steps=steps)
+    add_plans(dataclasses.replace(bundle, manifest=manifest), out, options)
+    built = Bundle.load(out)
+    size = sum(built.manifest.files[plan.file].bytes for plan in built.manifest.plans)
+    return built, f"{size / 1e6:.1f} MB in {time.perf_counter() - started:.0f} s"
+
+
+def _run(
+    built: Bundle, sample: DenoiserSample, margin: int, open_engine: OpenEngine, cuda_graphs: bool
+) -> tuple[bool, str]:
+    engine = open_engine(built, sample.precision, cuda_graphs=cuda_graphs)
+    try:
+        made = engine.denoise(sample.steps, *sample.inputs)
+        seconds = []
+        for _ in range(TIMED_RUNS):
+            started = time.perf_counter()
+            engine.denoise(sample.steps, *sample.inputs)
+            seconds.append(time.perf_counter() - started)
+    finally:
+        engine.close()
+    # At its end a window is padded for the GPU and just ends for the CPU.
+    error = made[:, :-margin] - sample.expected[:, :-margin]
+    share = float(np.abs(error).max() / np.abs(sample.expected).max())
+    if not share <= TOLERANCE[sample.precision]:  # NaN too
+        raise EngineError(
+            f"the largest error against onnxruntime is {share:.1e} of the loudest sample; expected"
+            f" {TOLERANCE[sample.precision]:.0e} or less"
+        )
+    frames = sample.expected.shape[1]
+    return True, (
+        f"largest error {share:.1e} of the loudest sample, {1e3 * median(seconds):.2f} ms for"
+        f" {frames} frames in {sample.steps} steps (median of {TIMED_RUNS})"
+    )
+
+
+def _refusals(
+    built: Bundle, scratch: Path, open_engine: OpenEngine, sample: DenoiserSample
+) -> tuple[bool, str]:
+    """Plans of another GPU and of another TensorRT are not run."""
+    others: dict[str, dict[str, Any]] = {
+        "GPU": {"gpu": "Another GPU", "runs_on": "same"},
+        "TensorRT": {"tensorrt": "11.0.0.1", "version_compatible": False},
+    }
+    for name, changes in others.items():
+        plans = tuple(dataclasses.replace(p, **changes) for p in built.manifest.plans)
+        manifest = dataclasses.replace(built.manifest, plans=plans)
+        other = Bundle.load(write_bundle(scratch / name, manifest, built.directory))
+        try:
+            engine = open_engine(other, sample.precision)
+        except EngineError:
+            continue
+        engine.close()
+        raise BundleError(f"a plan of another {name} was run; expected a refusal")
+    return True, "plans of another GPU and of another TensorRT are refused"
+
+
+class _Check:
+    """Tells each step, and remembers whether one failed."""
+
+    def __init__(self, report: Callable[[Finding], None]) -> None:
+        self._report = report
+        self.failed = False
+
+    def step(self, subject: str, action: Callable[[], tuple[T, str]]) -> T | None:
+        """What `action` returns, or None where it failed."""
+        try:
+            value, detail = action()
+        except DlpoError as error:  # their messages say what to do
+            self.failed = True
+            self._report(Finding(subject, "failed", str(error)))
+            return None
+        # A library that nobody here has seen may raise anything, and the next step still counts.
+        except Exception as error:
+            self.failed = True
+            detail = f"{type(error).__name__}: {error}"
+            self._report(Finding(subject, "failed", detail, "please report this line"))
+            return None
+        self._report(Finding(subject, "ok", detail))
+        return value
+
+    def extra(self, subject: str, action: Callable[[], None]) -> None:
+        """A step that nothing else needs: where it fails, it is skipped."""
+        try:
+            action()
+        except DlpoError as error:
+            self._report(Finding(subject, "skipped", str(error)))
+        else:
+            self._report(Finding(subject, "ok", "its libraries are here"))
+
+    def skip(self, subject: str, why: str, remedy: str = "") -> None:
+        self._report(Finding(subject, "skipped", why, remedy))

@@ -1,0 +1,148 @@
+"""Adding TensorRT plans to a bundle, on the machine that will use them.
+
+Only denoisers get plans. They are nearly all of the work and run on few fixed shapes; encoder and
+frames run once in seconds of audio, on lengths that always differ, and stay on onnxruntime's CPU.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from dlpo.bundle import Bundle, PlanInfo, Precision, write_bundle
+from dlpo.errors import BundleError, InputError
+from dlpo.nvidia import Gpu, find_gpu, load_tensorrt
+from dlpo_export.tensorrt_build import build_plan
+from dlpo_export.tensorrt_graph import load_for_tensorrt
+from dlpo_export.tensorrt_options import GPU_PRECISIONS, TensorrtOptions
+from dlpo_export.tensorrt_rules import refuse_violations
+
+logger = logging.getLogger(__name__)
+
+
+def add_plans(
+    bundle: Bundle,
+    out: Path,
+    options: TensorrtOptions | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Build plans for the GPU of this machine and write the bundle with them, all or nothing.
+
+    Plans for other machines are kept, those of the same name replaced.
+
+    Args:
+        bundle: stays as it is, unless `out` is its own place.
+        out: a directory, or a zip where the name ends in `.dlpo`.
+        options: None: the defaults.
+        progress: told in a line what is built next and how long the last took.
+
+    Returns:
+        `out`.
+
+    Raises:
+        InputError: a precision or a number of steps is not in the bundle.
+        BundleError: TensorRT would refuse or refuses a graph, or `out` can't be written.
+        EngineError: no GPU, or a build failed, for example for lack of memory.
+        MissingExtraError: TensorRT, cuda-bindings or onnx is not installed.
+    """
+    options = options or TensorrtOptions()
+    work = planned_work(bundle, options)
+    trt = load_tensorrt()
+    gpu = find_gpu(options.device)
+    models = {}
+    for graph, precision in work:  # all are checked before the first minutes are spent
+        models[graph, precision] = load_for_tensorrt(bundle.graph_path(graph, precision))
+        refuse_violations(f"{graph} in {precision}", models[graph, precision])
+    version = str(trt.__version__)
+    cache = options.timing_cache or out.parent / timing_cache_name(gpu, version)
+    plans = {plan.file: plan for plan in bundle.manifest.plans}
+    with tempfile.TemporaryDirectory(prefix="dlpo-tensorrt-") as scratch:
+        folder = Path(scratch)
+        try:
+            for name in bundle.manifest.files:
+                shutil.copyfile(bundle.directory / name, folder / name)
+            timings = cache.read_bytes() if cache.exists() else b""
+            for number, ((graph, precision), model) in enumerate(models.items(), 1):
+                plan = plan_info(graph, precision, gpu, version, options)
+                progress(f"{number} of {len(models)}: {plan.file}")
+                started = time.monotonic()
+                content, timings = build_plan(trt, model, options, timings)
+                (folder / plan.file).write_bytes(content)
+                _replace(cache, timings)
+                plans[plan.file] = plan
+                seconds = time.monotonic() - started
+                logger.info("%s: %.1f MB in %.0f s", plan.file, len(content) / 1e6, seconds)
+        except OSError as error:
+            raise BundleError(
+                f"plans can't be written ({error}); make room in {folder.parent} and {cache.parent}"
+            ) from error
+        manifest = dataclasses.replace(bundle.manifest, plans=tuple(plans.values()))
+        return write_bundle(out, manifest, folder)
+
+
+def planned_work(bundle: Bundle, options: TensorrtOptions) -> list[tuple[str, Precision]]:
+    """The denoisers and precisions that `options` ask for.
+
+    Raises:
+        InputError: one of them is not in the bundle, or no precision for GPUs is.
+    """
+    manifest = bundle.manifest
+    work: list[tuple[str, Precision]] = []
+    for steps in options.steps or manifest.available_steps:
+        if steps not in manifest.available_steps:
+            offered = ", ".join(map(str, manifest.available_steps))
+            raise InputError(f"steps {steps} are not in the bundle; it has {offered}")
+        files = manifest.graphs[f"denoiser_{steps}"].files
+        for precision in options.precisions or [p for p in GPU_PRECISIONS if p in files]:
+            if precision not in files:
+                raise InputError(
+                    f"the bundle has denoiser_{steps} in {', '.join(files)}, not in {precision};"
+                    f' export it with "dlpo export --precision {precision}" first'
+                )
+            work.append((f"denoiser_{steps}", precision))
+    return work
+
+
+def plan_info(
+    graph: str, precision: Precision, gpu: Gpu, version: str, options: TensorrtOptions
+) -> PlanInfo:
+    """What the manifest says of a plan; its file is named by all that it is tied to."""
+    return PlanInfo(
+        graph=graph,
+        precision=precision,
+        file=f"{graph}.{precision}.{_slug(gpu.name)}.trt{version}.plan",
+        gpu=gpu.name,
+        compute_capability=gpu.compute_capability,
+        tensorrt=version,
+        frames=options.frames,
+        batch=options.batch,
+        runs_on=options.runs_on,
+        version_compatible=options.version_compatible,
+    )
+
+
+def timing_cache_name(gpu: Gpu, version: str) -> str:
+    """Timings hold for one GPU and version."""
+    return f"tensorrt-{version}-{_slug(gpu.name)}.timings"
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file so that an interrupted write leaves the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(content)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)

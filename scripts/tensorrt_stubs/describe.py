@@ -1,0 +1,110 @@
+"""Print, as JSON, the real API of TensorRT and of the CUDA run-time, as far as dlpo uses it.
+
+Signatures are read from the docstrings of the packages tensorrt-cu13-bindings and cuda-bindings;
+the first needs the stub libraries (stub.c) on LD_LIBRARY_PATH where TensorRT's own are absent. The
+names to describe come from the file that is to be compared or written:
+
+    python describe.py API.json > NEW.json
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+Parameter = tuple[str, str, bool]
+"""Name, type, and whether it has a default."""
+
+
+def signatures(doc: str, name: str) -> list[list[Parameter]]:
+    """Parameters of every overload in a docstring of pybind11, `self` left out."""
+    found = []
+    for line in doc.splitlines():
+        match = re.match(rf"(?:\d+\. )?{name}\((.*)\) -> ", line)
+        if not match or match[1] == "*args, **kwargs":
+            continue
+        text = re.sub(r"<[^<>]*>", "...", match[1]).replace("::", ".")
+        function = ast.parse(f"def f({text}): ...").body[0]
+        assert isinstance(function, ast.FunctionDef)
+        arguments = function.args.args
+        first_default = len(arguments) - len(function.args.defaults)
+        found.append(
+            [
+                (argument.arg, _last_name(argument.annotation), index >= first_default)
+                for index, argument in enumerate(arguments)
+                if argument.arg != "self"
+            ]
+        )
+    return found
+
+
+def _last_name(annotation: ast.expr | None) -> str:
+    return ast.unparse(annotation).split(".")[-1] if annotation else ""
+
+
+def describe_class(cls: Any, known: dict[str, Any]) -> dict[str, Any]:
+    """Of the methods and properties in `known`, those that are there, with every overload."""
+    methods = {
+        name: signatures(getattr(cls, name).__doc__ or "", name)
+        for name in sorted(known["methods"])
+        if callable(getattr(cls, name, None))
+    }
+    properties = [
+        n for n in sorted(known["properties"]) if isinstance(getattr(cls, n, 0), property)
+    ]
+    return {"methods": methods, "properties": properties}
+
+
+def describe_function(function: Any) -> dict[str, Any]:
+    """Names of the parameters, and how many values come back, of a function of cuda-bindings."""
+    doc = function.__doc__
+    listed = re.match(rf"{function.__name__}\((.*)\)", doc)
+    assert listed, doc
+    parameters = [p.split(":")[0].split()[-1] for p in listed[1].split(", ") if p]
+    section = re.search(r"\nReturns\n-+\n(.*?)(?:\n\n[A-Z][^\n]*\n-+\n|\Z)", doc, re.S)
+    assert section, doc
+    returned = [line for line in section[1].splitlines() if line and not line[0].isspace()]
+    return {"parameters": parameters, "returns": len(returned)}
+
+
+def describe(known: dict[str, Any]) -> dict[str, Any]:
+    """The same names as in `known`, as the installed packages have them now."""
+    trt: Any = importlib.import_module("tensorrt_bindings")
+    cuda: Any = importlib.import_module("cuda.bindings.runtime")
+    structs = {}
+    for name, fields in known["cuda"]["structs"].items():
+        struct = getattr(cuda, name)
+        structs[name] = [field for field in fields if hasattr(struct, field)]
+    return {
+        "tensorrt": {
+            "version": trt.__version__,
+            "classes": {
+                name: describe_class(getattr(trt, name), parts)
+                for name, parts in known["tensorrt"]["classes"].items()
+            },
+            "enums": {n: members(getattr(trt, n)) for n in known["tensorrt"]["enums"]},
+        },
+        "cuda": {
+            "functions": {
+                n: describe_function(getattr(cuda, n)) for n in known["cuda"]["functions"]
+            },
+            "enums": {n: members(getattr(cuda, n)) for n in known["cuda"]["enums"]},
+            "structs": structs,
+            "constants": {n: int(getattr(cuda, n)) for n in known["cuda"]["constants"]},
+        },
+    }
+
+
+def members(enum: Any) -> dict[str, int]:
+    """Names and values of an enumeration."""
+    return {name: int(getattr(enum, name)) for name in sorted(enum.__members__)}
+
+
+if __name__ == "__main__":
+    json.dump(describe(json.loads(Path(sys.argv[1]).read_text())), sys.stdout, indent=1)
+    print()

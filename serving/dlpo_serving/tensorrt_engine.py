@@ -1,0 +1,131 @@
+"""The engine on TensorRT: the plans of a bundle, with CUDA graphs and without torch.
+
+What was and what was not run: this code was written where there is no GPU. Its calls are checked
+against the signatures of the real bindings, and its results against onnxruntime on a simulated
+device; `dlpo export --check-tensorrt` and the tests marked `gpu` run it on a real one.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from dlpo.bundle import Bundle, Precision
+from dlpo.errors import EngineError, InputError
+from dlpo.nvidia import find_gpu, load_cuda, load_tensorrt
+from dlpo_serving.buckets import Buckets, Piece, denoise_in_buckets
+from dlpo_serving.engine import Floats
+from dlpo_serving.sentence_graphs import SentenceGraphs
+from dlpo_serving.tensorrt_plan import choose_plan, choose_precision
+from dlpo_serving.tensorrt_runner import PlanRunner
+
+_log = logging.getLogger(__name__)
+
+
+class TensorrtEngine(SentenceGraphs):
+    """Denoisers on the GPU through plans; encoder and frames on the CPU.
+
+    The plan of the default denoiser is loaded, and all its buckets are run and captured, at once;
+    that of another number of steps when it is first asked for. See `Engine` for the methods.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        precision: Precision | None = None,
+        *,
+        device: int = 0,
+        host_code: bool = False,
+        cuda_graphs: bool = True,
+    ) -> None:
+        """Load the graphs and the default plan.
+
+        Args:
+            bundle: with plans, as `dlpo export --tensorrt` writes it.
+            precision: of the plan; None is fp16, fp32 or int8_symmetric, the first that is there.
+            device: index of the GPU.
+            host_code: run version-compatible plans; they bring code for the CPU with them, so allow
+                it only for bundles that you trust like a program.
+            cuda_graphs: False launches kernel by kernel, to look for faults.
+
+        Raises:
+            EngineError: no GPU, no plan for it, or TensorRT refuses the plan.
+            MissingExtraError: TensorRT, cuda-bindings or onnxruntime is not installed.
+        """
+        self._trt = load_tensorrt()
+        self._cuda = load_cuda()
+        self._gpu = find_gpu(device)
+        self._version = str(self._trt.__version__)
+        self._plan_precision = precision or choose_precision(
+            bundle.manifest, self._gpu, self._version
+        )
+        self._host_code = host_code
+        self._cuda_graphs = cuda_graphs
+        self._runners: dict[int, tuple[PlanRunner, Buckets]] = {}
+        choose_plan(
+            bundle.manifest,
+            f"denoiser_{bundle.manifest.steps}",
+            self._plan_precision,
+            self._gpu,
+            self._version,
+        )  # refused before anything is loaded
+        super().__init__(bundle)
+        self._runner(bundle.manifest.steps)
+
+    @property
+    def plan_precision(self) -> Precision:
+        """What the denoiser computes in."""
+        return self._plan_precision
+
+    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
+        runner, buckets = self._runner(steps)
+
+        def run(piece: Piece) -> Floats:
+            runner.inputs(piece.bucket).fill(piece, conditioning, source, noise)
+            return runner.run(piece.bucket)
+
+        margin = self.manifest.context_frames(steps)
+        return denoise_in_buckets(run, buckets, margin, source.shape)
+
+    def close(self) -> None:
+        """Give the GPU's memory back; later calls raise EngineError."""
+        for runner, _ in self._runners.values():
+            runner.close()
+
+    def _runner(self, steps: int) -> tuple[PlanRunner, Buckets]:
+        if steps not in self._runners:
+            self._runners[steps] = self._load(steps)
+        return self._runners[steps]
+
+    def _load(self, steps: int) -> tuple[PlanRunner, Buckets]:
+        graph = f"denoiser_{steps}"
+        plan = choose_plan(self.manifest, graph, self._plan_precision, self._gpu, self._version)
+        if plan.version_compatible and not self._host_code:
+            raise EngineError(
+                f"{plan.file} is version-compatible and brings code for the CPU; open it with"
+                " host_code=True if you built it yourself, or build it without"
+            )
+        try:
+            buckets = Buckets(plan.frames, plan.batch)
+        except InputError as error:
+            raise EngineError(f"{plan.file}: {error}; build it again") from error
+        info = self.manifest.graphs[graph]
+        shapes = {tensor.name: tensor.shape for tensor in (*info.inputs, *info.outputs)}
+        try:
+            content = (self._bundle.directory / plan.file).read_bytes()
+        except OSError as error:
+            raise EngineError(f"{plan.file} can't be read any more ({error})") from error
+        try:
+            runner = PlanRunner(
+                self._trt,
+                self._cuda,
+                content,
+                buckets,
+                shapes,
+                device=self._gpu.index,
+                host_code=self._host_code,
+                cuda_graphs=self._cuda_graphs,
+            )
+        except EngineError as error:
+            raise EngineError(f"{plan.file}: {error}") from error
+        _log.info("plan=%s gpu=%r precision=%s", plan.file, self._gpu.name, plan.precision)
+        return runner, buckets

@@ -1,0 +1,258 @@
+"""One TensorRT plan on the GPU: a context, buffers and a CUDA graph for every bucket.
+
+All memory is taken when a bucket is prepared: the same pinned arrays on the host and the same
+buffers on the GPU serve every call, so that one captured CUDA graph holds the copies and the
+kernels, and a call is one launch. The contexts share one scratch buffer, since only one runs at a
+time. Checked against the real bindings and run on a simulated device; no GPU was at hand.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from dlpo.errors import EngineError
+from dlpo.nvidia import call
+from dlpo_serving.buckets import Bucket, Buckets, PaddedInputs
+from dlpo_serving.engine import Floats
+
+_log = logging.getLogger(__name__)
+FLOAT_BYTES = 4
+
+
+class PlanRunner:
+    """Computes a denoiser in the buckets of its plan. Calls come from one thread at a time."""
+
+    def __init__(
+        self,
+        trt: ModuleType,
+        cuda: ModuleType,
+        plan: bytes,
+        buckets: Buckets,
+        shapes: Mapping[str, tuple[int | str, ...]],
+        *,
+        device: int = 0,
+        host_code: bool = False,
+        cuda_graphs: bool = True,
+    ) -> None:
+        """Load the plan and prepare every bucket.
+
+        Args:
+            buckets: those of the plan's profiles, in their order.
+            shapes: of the inputs and of the output `waveform` by name, as the manifest has them.
+            host_code: let the plan bring code for the CPU, as version-compatible ones do.
+            cuda_graphs: False launches kernel by kernel.
+
+        Raises:
+            EngineError: TensorRT refuses the plan, or memory of the GPU ran out.
+        """
+        self._cuda = cuda
+        self._device = device
+        self._memory = ExitStack()
+        self.close = weakref.finalize(self, self._memory.close)
+        """Frees everything at once; later calls fail. Also called when nobody holds this."""
+        started = time.perf_counter()
+        self._call(cuda.cudaSetDevice, device)
+        self._stream = self._call(cuda.cudaStreamCreateWithFlags, cuda.cudaStreamNonBlocking)
+        self._memory.callback(cuda.cudaStreamDestroy, self._stream)
+        self._logger = _logger(trt)
+        self._engine = self._deserialize(trt, plan, host_code)
+        self._check_profiles(buckets, shapes)
+        self._scratch = self._allocate(max(1, self._engine.device_memory_size_v2))
+        self._buckets = {
+            bucket: self._prepare(trt, index, bucket, shapes, cuda_graphs)
+            for index, bucket in enumerate(buckets.all)
+        }
+        _log.info(
+            "warm buckets=%d scratch_mb=%.1f seconds=%.2f",
+            *(len(self._buckets), self._engine.device_memory_size_v2 / 1e6),
+            time.perf_counter() - started,
+        )
+
+    def inputs(self, bucket: Bucket) -> PaddedInputs:
+        """The pinned arrays that the next run of this bucket reads."""
+        return self._buckets[bucket].inputs
+
+    def run(self, bucket: Bucket) -> Floats:
+        """Compute what lies in `inputs(bucket)`; the result is overwritten by the next run.
+
+        Raises:
+            EngineError: the GPU failed.
+        """
+        if not self.close.alive:
+            raise EngineError("this TensorRT engine was closed; open the voice again")
+        prepared = self._buckets[bucket]
+        self._call(self._cuda.cudaSetDevice, self._device)  # callers' threads may change
+        prepared.launch()
+        self._call(self._cuda.cudaStreamSynchronize, self._stream)
+        return prepared.waveform
+
+    def _deserialize(self, trt: ModuleType, plan: bytes, host_code: bool) -> Any:
+        try:
+            runtime = trt.Runtime(self._logger)
+        except TypeError as error:  # what the bindings raise for a null pointer
+            raise self._failed("TensorRT can't start") from error
+        if host_code:
+            runtime.engine_host_code_allowed = True
+        engine = runtime.deserialize_cuda_engine(plan)
+        if engine is None:
+            raise self._failed("TensorRT refuses the plan")
+        self._runtime = runtime  # has to outlive the engine
+        return engine
+
+    def _check_profiles(
+        self, buckets: Buckets, shapes: Mapping[str, tuple[int | str, ...]]
+    ) -> None:
+        """The profiles are the buckets that the manifest promises."""
+        engine = self._engine
+        if engine.num_optimization_profiles != len(buckets.all):
+            raise EngineError(
+                f"the plan has {engine.num_optimization_profiles} profiles, the manifest says"
+                f" {len(buckets.all)}; build it again"
+            )
+        for name in self._names():
+            if name not in shapes:
+                raise EngineError(f"the plan has a tensor {name!r}; expected {', '.join(shapes)}")
+            if name == "waveform":
+                continue
+            for index, bucket in enumerate(buckets.all):
+                _, _, largest = engine.get_tensor_profile_shape(name, index)
+                expected = _shape(shapes[name], bucket)
+                if tuple(largest) != expected:
+                    raise EngineError(
+                        f"profile {index} of {name} is {tuple(largest)}, the manifest says"
+                        f" {expected}; build the plan again"
+                    )
+
+    def _names(self) -> list[str]:
+        engine = self._engine
+        return [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+
+    def _prepare(
+        self,
+        trt: ModuleType,
+        index: int,
+        bucket: Bucket,
+        shapes: Mapping[str, tuple[int | str, ...]],
+        cuda_graphs: bool,
+    ) -> _Prepared:
+        """Buffers and context of a bucket, run once and captured."""
+        arrays = {name: self._pinned(_shape(shape, bucket)) for name, shape in shapes.items()}
+        names = self._names()
+        buffers = {name: self._allocate(arrays[name].nbytes) for name in names}
+        strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
+        context = self._engine.create_execution_context(strategy)
+        if context is None:
+            raise self._failed("TensorRT has no memory for another context")
+        stream = int(self._stream)
+        self._expect(context.set_optimization_profile_async(index, stream), "profile", index)
+        for name, address in buffers.items():
+            if name != "waveform":
+                self._expect(context.set_input_shape(name, arrays[name].shape), "shape", name)
+            self._expect(context.set_tensor_address(name, address), "address", name)
+        context.set_device_memory(self._scratch, self._engine.device_memory_size_v2)
+        if missing := context.infer_shapes():
+            raise self._failed(f"TensorRT lacks the shapes of {', '.join(missing)}")
+
+        def enqueue() -> None:
+            for name in names:
+                if name != "waveform":
+                    self._copy(buffers[name], arrays[name], to_gpu=True)
+            if not context.execute_async_v3(stream):
+                raise self._failed("TensorRT could not run")
+            self._copy(buffers["waveform"], arrays["waveform"], to_gpu=False)
+
+        enqueue()  # the first run may allocate, which a capture forbids
+        self._call(self._cuda.cudaStreamSynchronize, self._stream)
+        inputs = PaddedInputs(*(arrays[name] for name in PaddedInputs._fields))
+        launch = self._capture(enqueue) if cuda_graphs else enqueue
+        return _Prepared(inputs, arrays["waveform"], launch, context)
+
+    def _capture(self, enqueue: Callable[[], None]) -> Callable[[], None]:
+        """What `enqueue` puts on the stream, as one CUDA graph; returns what launches it."""
+        cuda = self._cuda
+        # Other threads may go on with calls of their own meanwhile.
+        mode = cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        self._call(cuda.cudaStreamBeginCapture, self._stream, mode)
+        try:
+            enqueue()
+        except BaseException:
+            cuda.cudaStreamEndCapture(self._stream)
+            raise
+        graph = self._call(cuda.cudaStreamEndCapture, self._stream)
+        executable = self._call(cuda.cudaGraphInstantiate, graph, 0)
+        self._memory.callback(cuda.cudaGraphExecDestroy, executable)
+        self._call(cuda.cudaGraphDestroy, graph)
+        return lambda: self._call(cuda.cudaGraphLaunch, executable, self._stream)
+
+    def _pinned(self, shape: tuple[int, ...]) -> Floats:
+        """A float32 array of zeros in page-locked memory."""
+        cuda = self._cuda
+        count = int(np.prod(shape))
+        address = self._call(cuda.cudaHostAlloc, count * FLOAT_BYTES, cuda.cudaHostAllocDefault)
+        self._memory.callback(cuda.cudaFreeHost, address)
+        array: Floats = np.ctypeslib.as_array((ctypes.c_float * count).from_address(address))
+        array[:] = 0
+        return array.reshape(shape)
+
+    def _allocate(self, size: int) -> int:
+        address: int = self._call(self._cuda.cudaMalloc, size)
+        self._memory.callback(self._cuda.cudaFree, address)
+        return address
+
+    def _copy(self, buffer: int, array: Floats, *, to_gpu: bool) -> None:
+        kinds = self._cuda.cudaMemcpyKind
+        kind = kinds.cudaMemcpyHostToDevice if to_gpu else kinds.cudaMemcpyDeviceToHost
+        ends = (buffer, array.ctypes.data) if to_gpu else (array.ctypes.data, buffer)
+        self._call(self._cuda.cudaMemcpyAsync, *ends, array.nbytes, kind, self._stream)
+
+    def _call(self, function: Callable[..., tuple[Any, ...]], *arguments: object) -> Any:
+        return call(self._cuda, function, *arguments)
+
+    def _expect(self, done: bool, what: str, of: object) -> None:
+        if not done:
+            raise self._failed(f"TensorRT refuses the {what} of {of}")
+
+    def _failed(self, what: str) -> EngineError:
+        said = "; ".join(self._logger.messages[-3:]) or "it said nothing"
+        return EngineError(f"{what} ({said}); build the plan again on this machine")
+
+
+class _Prepared:
+    """All that one bucket needs."""
+
+    def __init__(
+        self, inputs: PaddedInputs, waveform: Floats, launch: Callable[[], None], context: object
+    ) -> None:
+        self.inputs = inputs
+        self.waveform = waveform
+        self.launch = launch
+        self._context = context  # the captured graph points into it
+
+
+def _shape(shape: tuple[int | str, ...], bucket: Bucket) -> tuple[int, ...]:
+    lengths = {"B": bucket.batch, "F": bucket.frames}
+    return tuple(lengths[n] if isinstance(n, str) else n for n in shape)
+
+
+def _logger(trt: ModuleType) -> Any:
+    """A logger that keeps errors for the message of an exception."""
+
+    class Messages(trt.ILogger):  # type: ignore[name-defined, misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.messages: list[str] = []
+
+        def log(self, severity: Any, msg: str) -> None:
+            if severity in (trt.ILogger.INTERNAL_ERROR, trt.ILogger.ERROR):
+                self.messages.append(msg)
+
+    return Messages()
