@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 
-from dlpo.bundle import Bundle
+from dlpo.bundle import Bundle, GraphInfo
 from dlpo.errors import EngineError
 from dlpo_serving.bound_denoiser import BoundDenoiser
 from dlpo_serving.buckets import Buckets
@@ -37,6 +38,8 @@ class CudaEngine(SentenceGraphs):
     when it is first asked for. Load it on the thread that will call it, see `BoundDenoiser`. See
     `Engine` for the methods.
     """
+
+    _device = "cuda"
 
     def __init__(
         self,
@@ -85,13 +88,7 @@ class CudaEngine(SentenceGraphs):
         start = time.perf_counter()
         info = self.manifest.graphs[graph]
         path = self._bundle.graph_path(graph, self._denoiser_precision)
-        providers = [cuda_provider(capture=not self._tensorrt), (CPU, {})]
-        if self._tensorrt:
-            inputs = [tensor.name for tensor in open_session(path).get_inputs()]
-            cache = cache_folder(self._bundle, self._denoiser_precision)
-            providers.insert(
-                0, tensorrt_provider(info, inputs, self._buckets, self._denoiser_precision, cache)
-            )
+        providers = self._providers(info, path)
         session = open_session(path, providers)
         session.disable_fallback()
         wanted, used = providers[0][0], session.get_providers()
@@ -100,13 +97,23 @@ class CudaEngine(SentenceGraphs):
                 f"{graph}: onnxruntime would compute on {used[0]}, not on {wanted}, and says why"
                 " above; mend it, or use --engine cpu"
             )
-        denoiser = BoundDenoiser(session, graph, info, self._buckets, "cuda", self._page_lock)
+        denoiser = BoundDenoiser(session, graph, info, self._buckets, self._device, self._page_lock)
         _log.info(
             "warm graph=%s provider=%s gpu=%r precision=%s buckets=%d seconds=%.2f",
             *(graph, wanted, self._gpu.name, self._denoiser_precision, len(self._buckets.all)),
             time.perf_counter() - start,
         )
         return denoiser
+
+    def _providers(self, graph: GraphInfo, path: Path) -> list[Provider]:
+        providers = [cuda_provider(capture=not self._tensorrt), (CPU, {})]
+        if self._tensorrt:
+            inputs = [tensor.name for tensor in open_session(path).get_inputs()]
+            precision = self._denoiser_precision
+            cache = cache_folder(self._bundle, precision)
+            ours = tensorrt_provider(graph, inputs, self._buckets, precision, cache)
+            providers.insert(0, ours)
+        return providers
 
 
 def cuda_provider(capture: bool) -> Provider:

@@ -27,7 +27,6 @@ CUDA_LIBRARIES = (
     "libcufft.so.12",
     "libcudnn.so.9",
 )
-OTHERWISE = "or use --engine cpu"
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ def check_cuda(provider: str) -> Gpu:
         raise EngineError(
             f"onnxruntime {onnxruntime.__version__} is the build for CPUs, it has no {provider};"
             " in an environment of its own run: pip install 'dlpo[gpu]', which brings"
-            f" onnxruntime-gpu, {OTHERWISE}"
+            f" onnxruntime-gpu, or use --engine cpu"
         )
     gpu = find_gpu()
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it can't find
@@ -54,7 +53,7 @@ def check_cuda(provider: str) -> Gpu:
         raise EngineError(
             f"{gpu.name} is there, but not {', '.join(missing)}; onnxruntime"
             f" {onnxruntime.__version__} wants CUDA 13 and cuDNN 9: pip install 'dlpo[gpu]'"
-            f" brings them, or put them on LD_LIBRARY_PATH, {OTHERWISE}"
+            f" brings them, or put them on LD_LIBRARY_PATH, or use --engine cpu"
         )
     return gpu
 

@@ -9,7 +9,7 @@ from typing import Literal
 from dlpo.bundle import Bundle, GraphInfo, TensorInfo
 from dlpo.errors import EngineError
 from dlpo_serving.buckets import Bucket, Buckets
-from dlpo_serving.cuda_machine import OTHERWISE, missing_libraries
+from dlpo_serving.cuda_machine import missing_libraries
 from dlpo_serving.onnx_session import Provider, import_onnxruntime
 
 TENSORRT = "TensorrtExecutionProvider"
@@ -29,8 +29,7 @@ def check_tensorrt_provider() -> None:
             f"onnxruntime {import_onnxruntime().__version__} wants TensorRT 10, but can't load"
             f" {', '.join(missing)}; install it with: pip install 'tensorrt-cu13<11'"
             " --extra-index-url https://pypi.nvidia.com, and put its libraries on LD_LIBRARY_PATH."
-            f" TensorRT 11 does not do here: that is --engine tensorrt. Or use --engine cuda,"
-            f" {OTHERWISE}"
+            " TensorRT 11 does not do here: that is --engine tensorrt. Or use --engine cuda or cpu"
         )
 
 

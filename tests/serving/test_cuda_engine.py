@@ -1,0 +1,351 @@
+"""The engine on the GPU: its buckets and bindings for real on the CPU provider, its refusals as
+they come here, and the rest where there is a GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlpo.bundle import Bundle, GraphInfo
+from dlpo.errors import DlpoError, EngineError
+from dlpo.nvidia import Gpu
+from dlpo.text import TextFrontEnd
+from dlpo_serving import cuda_engine, cuda_machine, ort_tensorrt
+from dlpo_serving.buckets import Buckets
+from dlpo_serving.cuda_engine import CUDA, CudaEngine, cuda_provider
+from dlpo_serving.cuda_machine import check_cuda, missing_libraries
+from dlpo_serving.engine import Floats
+from dlpo_serving.onnx_engine import OnnxEngine
+from dlpo_serving.onnx_session import CPU, Provider, import_onnxruntime, open_session
+from dlpo_serving.ort_tensorrt import cache_folder, check_tensorrt_provider, tensorrt_provider
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.synthesizer import Synthesizer
+
+H200 = Gpu(0, "NVIDIA H200", "9.0", 1 << 37, "13.0")
+TEXT = "Noise becomes speech, step by step. Is it not strange?"
+SMALL = Buckets((32, 64), (1, 2))
+
+
+class OnCpu(CudaEngine):
+    """The engine with onnxruntime's CPU provider in the place of CUDA's."""
+
+    _device = "cpu"
+
+    def _providers(self, graph: GraphInfo, path: Path) -> list[Provider]:
+        return [(CPU, {})]
+
+
+@pytest.fixture
+def pinned(monkeypatch: pytest.MonkeyPatch) -> list[Floats]:
+    """A machine that claims to have a GPU; what the engine pins is kept in the list."""
+    arrays: list[Floats] = []
+    monkeypatch.setattr(cuda_engine, "check_cuda", lambda provider: H200)
+    monkeypatch.setattr(cuda_engine, "PageLock", lambda: arrays.append)
+    return arrays
+
+
+def window(bundle: Bundle, steps: int, batch: int, frames: int) -> tuple[Floats, Floats, Floats]:
+    """Random conditioning, source and noise."""
+    shapes = {t.name: t.shape for t in bundle.manifest.graphs[f"denoiser_{steps}"].inputs}
+    lengths = {"B": batch, "F": frames}
+    rng = np.random.default_rng(frames)
+    conditioning, source, noise = (
+        rng.standard_normal([lengths[n] if isinstance(n, str) else n for n in shapes[name]])
+        for name in ("conditioning", "source", "noise")
+    )
+    return (
+        conditioning.astype(np.float32),
+        source.astype(np.float32),
+        noise.astype(np.float32),
+    )
+
+
+@pytest.mark.usefixtures("pinned")
+@pytest.mark.parametrize(("batch", "frames"), [(1, 5), (1, 30), (2, 40), (3, 90), (1, 200)])
+def test_windows_in_buckets_equal_the_windows_as_they_are(
+    tiny_bundle: Path, batch: int, frames: int
+) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    inputs = window(bundle, 2, batch, frames)
+
+    made = OnCpu(bundle, buckets=SMALL).denoise(2, *inputs)
+
+    expected = OnnxEngine(bundle).denoise(2, *inputs)
+    assert made.shape == expected.shape
+    inner = slice(0, max(frames - bundle.manifest.context_frames(2), 0))  # then it sees the padding
+    np.testing.assert_allclose(made[:, inner], expected[:, inner], atol=1e-5)
+
+
+@pytest.mark.usefixtures("pinned")
+def test_the_bucket_is_not_heard(tiny_bundle: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    inputs = window(bundle, 2, 1, 40)
+
+    small, large = (
+        OnCpu(bundle, buckets=Buckets((frames,), (1,))).denoise(2, *inputs) for frames in (64, 200)
+    )
+
+    np.testing.assert_allclose(small, large, atol=1e-5)
+
+
+@pytest.mark.usefixtures("pinned")
+def test_a_row_does_not_hear_its_neighbours(tiny_bundle: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    engine = OnCpu(bundle, buckets=SMALL)
+    conditioning, source, noise = window(bundle, 1, 2, 20)
+
+    both = engine.denoise(1, conditioning, source, noise)
+
+    for row in (slice(0, 1), slice(1, 2)):
+        alone = engine.denoise(1, conditioning[row], source[row], noise[:, row])
+        np.testing.assert_allclose(both[row], alone, atol=1e-5)
+
+
+@pytest.mark.usefixtures("pinned")
+def test_a_run_leaves_what_an_earlier_one_returned(tiny_bundle: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    engine = OnCpu(bundle, buckets=SMALL)
+    first = engine.denoise(2, *window(bundle, 2, 1, 20))
+    kept = first.copy()
+
+    engine.denoise(2, *window(bundle, 2, 1, 19))
+
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_every_array_that_is_copied_is_pinned(tiny_bundle: Path, pinned: list[Floats]) -> None:
+    OnCpu(Bundle.load(tiny_bundle), buckets=SMALL)
+
+    assert len(pinned) == 4 * len(SMALL.all)  # conditioning, source, noise, waveform
+    assert {array.shape[-2] for array in pinned if array.shape[-1] == 300} == {32, 64}
+
+
+@pytest.mark.usefixtures("pinned")
+def test_every_bucket_is_warmed_and_has_a_cuda_graph_of_its_own(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_type = import_onnxruntime().InferenceSession
+    compute = session_type.run_with_iobinding
+    graph_ids: list[str] = []
+    fallback_off: list[bool] = []
+
+    def spy(session: Any, binding: Any, options: Any) -> None:
+        graph_ids.append(options.get_run_config_entry("gpu_graph_id"))
+        compute(session, binding, options)
+
+    monkeypatch.setattr(session_type, "run_with_iobinding", spy)
+    monkeypatch.setattr(session_type, "disable_fallback", lambda _: fallback_off.append(True))
+
+    engine = OnCpu(Bundle.load(tiny_bundle), buckets=SMALL)
+
+    warmed = ["1", "2", "3", "4"]
+    assert graph_ids == warmed + warmed  # not 0 nor -1: these are onnxruntime's own
+    assert fallback_off == [True]
+    engine.denoise(2, *window(Bundle.load(tiny_bundle), 2, 1, 3))
+    assert graph_ids[8:] == ["1"]
+
+
+def test_another_number_of_steps_is_loaded_when_it_is_asked_for(
+    tiny_bundle: Path, pinned: list[Floats]
+) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    engine = OnCpu(bundle, buckets=Buckets((32,), (1,)))
+    before = len(pinned)
+
+    engine.denoise(1, *window(bundle, 1, 1, 5))
+    engine.denoise(1, *window(bundle, 1, 1, 6))
+
+    assert len(pinned) == 2 * before
+
+
+@pytest.mark.usefixtures("pinned")
+def test_a_run_that_fails_is_an_engine_error(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    engine = OnCpu(bundle, buckets=SMALL)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA error 700")
+
+    monkeypatch.setattr(import_onnxruntime().InferenceSession, "run_with_iobinding", fail)
+
+    with pytest.raises(EngineError, match=r"denoiser_2: onnxruntime failed on.*CUDA error 700"):
+        engine.denoise(2, *window(bundle, 2, 1, 5))
+
+
+@pytest.mark.usefixtures("pinned")
+def test_memory_that_does_not_suffice_is_an_engine_error(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("failed to allocate")
+
+    value_type = import_onnxruntime().OrtValue
+    monkeypatch.setattr(value_type, "ortvalue_from_shape_and_type", fail)
+
+    with pytest.raises(EngineError, match=r"no memory on cpu for 4 buckets.*fewer and smaller"):
+        OnCpu(Bundle.load(tiny_bundle), buckets=SMALL)
+
+
+@pytest.mark.usefixtures("pinned")
+def test_a_session_that_fell_back_to_the_cpu_is_refused(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cuda_engine, "open_session", lambda path, _: open_session(path))
+
+    with pytest.raises(EngineError, match=f"would compute on {CPU}, not on {CUDA}"):
+        CudaEngine(Bundle.load(tiny_bundle), buckets=SMALL)
+
+
+def test_the_build_for_cpus_is_refused_with_the_line_to_run() -> None:
+    if CUDA in import_onnxruntime().get_available_providers():
+        pytest.skip("onnxruntime-gpu is installed")
+
+    with pytest.raises(EngineError, match=r"build for CPUs.*dlpo\[gpu\].*--engine cpu"):
+        check_cuda(CUDA)
+
+
+def test_missing_libraries_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    onnxruntime = import_onnxruntime()
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(cuda_machine, "find_gpu", lambda: H200)
+    monkeypatch.setattr(cuda_machine, "CUDA_LIBRARIES", ("libc.so.6", "libcublas.so.999"))
+
+    with pytest.raises(EngineError, match=r"H200 is there, but not libcublas\.so\.999; .*cuDNN 9"):
+        check_cuda(CUDA)
+
+
+def test_a_machine_with_everything_names_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    onnxruntime = import_onnxruntime()
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(cuda_machine, "find_gpu", lambda: H200)
+    monkeypatch.setattr(cuda_machine, "CUDA_LIBRARIES", ("libc.so.6",))
+
+    assert check_cuda(CUDA) == H200
+
+
+def test_the_tensorrt_provider_wants_tensorrt_10(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort_tensorrt, "TENSORRT_LIBRARIES", ("libnvinfer.so.10.none",))
+
+    with pytest.raises(EngineError, match=r"wants TensorRT 10.*libnvinfer\.so\.10\.none.*cuda"):
+        check_tensorrt_provider()
+
+
+def test_the_tensorrt_provider_is_told_all_buckets(tiny_bundle: Path, tmp_path: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    graph = bundle.manifest.graphs["denoiser_2"]
+    cache = cache_folder(bundle, "fp16", tmp_path)
+
+    name, options = tensorrt_provider(graph, ("conditioning", "noise"), SMALL, "fp16", cache)
+
+    assert name == "TensorrtExecutionProvider"
+    assert options["trt_profile_min_shapes"] == "conditioning:1x16x32,noise:1x1x32x300"
+    assert options["trt_profile_opt_shapes"] == "conditioning:1x16x64,noise:1x1x64x300"
+    assert options["trt_profile_max_shapes"] == "conditioning:2x16x64,noise:1x2x64x300"
+    assert (options["trt_fp16_enable"], options["trt_int8_enable"]) == ("1", "0")
+    assert Path(options["trt_engine_cache_path"]).is_dir()
+    assert cache != cache_folder(bundle, "fp32", tmp_path)
+
+
+def test_an_engine_cache_that_cannot_be_made_is_an_engine_error(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "ort-tensorrt").write_text("in the way")
+
+    with pytest.raises(EngineError, match="can't keep TensorRT's engines"):
+        cache_folder(Bundle.load(tiny_bundle), "fp16", tmp_path)
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_every_provider_option_is_one_of_the_installed_package(
+    provider: str, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    folder = Path(import_onnxruntime().__file__).parent / "capi"
+    library = folder / f"libonnxruntime_providers_{provider}.so"
+    if not library.exists():
+        pytest.skip("onnxruntime-gpu is not installed")
+    graph = Bundle.load(tiny_bundle).manifest.graphs["denoiser_2"]
+    _, options = (
+        cuda_provider(capture=True)
+        if provider == "cuda"
+        else tensorrt_provider(graph, ("noise",), SMALL, "fp16", tmp_path)
+    )
+
+    known = library.read_bytes()
+
+    assert [option for option in options if option.encode() not in known] == []
+
+
+def test_missing_libraries_lists_only_those_that_are_missing() -> None:
+    assert missing_libraries(("libc.so.6", "libnot.so.1")) == ["libnot.so.1"]
+
+
+# From here on: on a GPU.
+
+
+@pytest.fixture(scope="module")
+def gpu() -> Gpu:
+    try:
+        return check_cuda(CUDA)
+    except DlpoError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("gpu")
+def test_the_gpu_speaks_as_the_cpu_does(tiny_bundle: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    inputs = window(bundle, 2, 3, 90)
+
+    made = CudaEngine(bundle, buckets=SMALL).denoise(2, *inputs)
+
+    expected = OnnxEngine(bundle).denoise(2, *inputs)
+    inner = slice(0, 90 - bundle.manifest.context_frames(2))
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(made[:, inner], expected[:, inner], atol=1e-4 * scale)
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("gpu")
+def test_the_bucket_is_not_heard_on_the_gpu(tiny_bundle: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    inputs = window(bundle, 2, 1, 40)
+
+    small, large = (
+        CudaEngine(bundle, buckets=Buckets((frames,), (1,))).denoise(2, *inputs)
+        for frames in (64, 200)
+    )
+
+    np.testing.assert_allclose(small, large, atol=1e-4 * np.abs(small).max())
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("gpu")
+def test_chunks_equal_the_whole_on_the_gpu(tiny_bundle: Path, front_end: TextFrontEnd) -> None:
+    speaker = Synthesizer(CudaEngine(Bundle.load(tiny_bundle)), front_end)
+    request = SpeechRequest(TEXT, seed=5)
+
+    chunks = [chunk.samples for chunk in speaker.stream(speaker.read(request))]
+
+    offline = speaker.speak(request)
+    np.testing.assert_allclose(np.concatenate(chunks), offline, atol=1e-4 * np.abs(offline).max())
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("gpu")
+def test_replayed_graphs_compute_with_the_new_inputs(tiny_bundle: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    captured = CudaEngine(bundle, buckets=SMALL)
+    windows = [window(bundle, 2, 1, frames) for frames in (12, 40, 13, 41, 12)]
+
+    audio = [captured.denoise(2, *inputs) for inputs in windows]
+
+    np.testing.assert_array_equal(audio[0], audio[4])  # through the same graph
+    for made, inputs in zip(audio, windows, strict=True):
+        expected = OnnxEngine(bundle).denoise(2, *inputs)
+        inner = slice(0, max(made.shape[1] - bundle.manifest.context_frames(2), 0))
+        np.testing.assert_allclose(made[:, inner], expected[:, inner], atol=1e-4)
