@@ -126,7 +126,7 @@ def find_gpu(index: int = 0) -> Gpu:
     properties = call(cuda, cuda.cudaGetDeviceProperties, index)
     return Gpu(
         index,
-        properties.name.decode().rstrip("\0"),
+        properties.name.split(b"\0")[0].decode(),
         f"{properties.major}.{properties.minor}",
         properties.totalGlobalMem,
         f"{version // 1000}.{version % 1000 // 10}",

@@ -85,11 +85,18 @@ def tiny_dataset(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return out
 
 
+@pytest.fixture(scope="session")
+def fake_nvidia() -> Any:
+    """Class of a machine with a simulated GPU and TensorRT; see tests/nvidia/nvidia_fake.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent / "nvidia")
+        return importlib.import_module("nvidia_fake").FakeNvidia
+
+
 @pytest.fixture
-def nvidia(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A machine with a simulated GPU and TensorRT; see tests/nvidia/nvidia_fake.py."""
-    monkeypatch.syspath_prepend(Path(__file__).parent / "nvidia")
-    fake = importlib.import_module("nvidia_fake").FakeNvidia()
-    for name, module in fake.modules.items():
+def nvidia(fake_nvidia: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """This machine, made to have a simulated GPU and TensorRT."""
+    machine = fake_nvidia()
+    for name, module in machine.modules.items():
         monkeypatch.setitem(sys.modules, name, module)
-    return fake
+    return machine

@@ -58,7 +58,12 @@ def check_graph(model: onnx.ModelProto) -> list[Violation]:
     graph = inferred.graph
     types = _types_of(graph)
     constants = _constants_of(graph)
-    found = [*_check_opsets(model), *_check_shapes(graph), *_check_constants(graph, constants)]
+    found = [
+        *_check_opsets(model),
+        *_check_interface(graph),
+        *_check_shapes(graph),
+        *_check_constants(graph, constants),
+    ]
     for node in graph.node:
         found.extend(_check_node(node, types, constants, model))
         if node.op_type == "QuantizeLinear" and node.input[0] in constants:
@@ -81,6 +86,16 @@ def _check_opsets(model: onnx.ModelProto) -> Iterator[Violation]:
                 yield Violation("graph", "opset", reason)
         elif any(node.domain == opset.domain for node in model.graph.node):
             yield Violation("graph", opset.domain, "operators of this domain need a plugin")
+
+
+def _check_interface(graph: onnx.GraphProto) -> Iterator[Violation]:
+    """Inputs and outputs are float32 in every precision, or integers."""
+    from onnx import TensorProto
+
+    for value in (*graph.input, *graph.output):
+        kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
+        if kind not in ("float", "int64", "int32", "bool"):
+            yield Violation(value.name, "input or output", f"is {kind}; expected float32")
 
 
 def _check_shapes(graph: onnx.GraphProto) -> Iterator[Violation]:

@@ -14,8 +14,9 @@ from dlpo.errors import EngineError, InputError
 from dlpo.nvidia import find_gpu, load_cuda, load_tensorrt
 from dlpo_serving.buckets import Buckets, Piece, denoise_in_buckets
 from dlpo_serving.engine import Floats
+from dlpo_serving.onnx_session import failed_run
 from dlpo_serving.sentence_graphs import SentenceGraphs
-from dlpo_serving.tensorrt_plan import choose_plan, choose_precision
+from dlpo_serving.tensorrt_plan import REBUILD, choose_plan, choose_precision
 from dlpo_serving.tensorrt_runner import PlanRunner
 
 _log = logging.getLogger(__name__)
@@ -84,7 +85,11 @@ class TensorrtEngine(SentenceGraphs):
             return runner.run(piece.bucket)
 
         margin = self.manifest.context_frames(steps)
-        return denoise_in_buckets(run, buckets, margin, source.shape)
+        try:
+            return denoise_in_buckets(run, buckets, margin, source.shape)
+        except ValueError as error:  # of numpy: the arrays do not fit the buffers
+            inputs = {"conditioning": conditioning, "source": source, "noise": noise}
+            raise failed_run(f"denoiser_{steps}", "TensorRT", inputs, error) from error
 
     def close(self) -> None:
         """Give the GPU's memory back; later calls raise EngineError."""
@@ -107,7 +112,7 @@ class TensorrtEngine(SentenceGraphs):
         try:
             buckets = Buckets(plan.frames, plan.batch)
         except InputError as error:
-            raise EngineError(f"{plan.file}: {error}; build it again") from error
+            raise EngineError(f"{plan.file}: {error}; {REBUILD}") from error
         info = self.manifest.graphs[graph]
         shapes = {tensor.name: tensor.shape for tensor in (*info.inputs, *info.outputs)}
         try:

@@ -13,7 +13,7 @@ from dlpo.errors import EngineError
 from dlpo.nvidia import Gpu
 
 PREFERENCE: tuple[Precision, ...] = ("fp16", "fp32", "int8_symmetric")  # int8 is for who asks
-REBUILD = "build one on this machine: dlpo export BUNDLE --tensorrt --out NEW_BUNDLE"
+REBUILD = "build the plan on this machine: dlpo export BUNDLE --tensorrt --out NEW_BUNDLE"
 
 
 def choose_precision(manifest: Manifest, gpu: Gpu, tensorrt: str) -> Precision:

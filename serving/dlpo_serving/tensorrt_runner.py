@@ -23,9 +23,11 @@ from dlpo.errors import EngineError
 from dlpo.nvidia import call
 from dlpo_serving.buckets import Bucket, Buckets, PaddedInputs
 from dlpo_serving.engine import Floats
+from dlpo_serving.tensorrt_plan import REBUILD
 
 _log = logging.getLogger(__name__)
 FLOAT_BYTES = 4
+OUTPUT = "waveform"
 
 
 class PlanRunner:
@@ -65,7 +67,7 @@ class PlanRunner:
         self._memory.callback(cuda.cudaStreamDestroy, self._stream)
         self._logger = _logger(trt)
         self._engine = self._deserialize(trt, plan, host_code)
-        self._check_profiles(buckets, shapes)
+        self._check_tensors(trt, buckets, shapes)
         self._scratch = self._allocate(max(1, self._engine.device_memory_size_v2))
         self._buckets = {
             bucket: self._prepare(trt, index, bucket, shapes, cuda_graphs)
@@ -78,22 +80,30 @@ class PlanRunner:
         )
 
     def inputs(self, bucket: Bucket) -> PaddedInputs:
-        """The pinned arrays that the next run of this bucket reads."""
+        """The pinned arrays that the next run of this bucket reads.
+
+        Raises:
+            EngineError: `close` has freed them.
+        """
+        self._check_open()
         return self._buckets[bucket].inputs
 
     def run(self, bucket: Bucket) -> Floats:
-        """Compute what lies in `inputs(bucket)`; the result is overwritten by the next run.
+        """Compute what was written to `inputs(bucket)`; the next run overwrites the result.
 
         Raises:
             EngineError: the GPU failed.
         """
-        if not self.close.alive:
-            raise EngineError("this TensorRT engine was closed; open the voice again")
+        self._check_open()
         prepared = self._buckets[bucket]
         self._call(self._cuda.cudaSetDevice, self._device)  # callers' threads may change
         prepared.launch()
         self._call(self._cuda.cudaStreamSynchronize, self._stream)
         return prepared.waveform
+
+    def _check_open(self) -> None:
+        if not self.close.alive:
+            raise EngineError("this TensorRT engine was closed; open the voice again")
 
     def _deserialize(self, trt: ModuleType, plan: bytes, host_code: bool) -> Any:
         try:
@@ -108,20 +118,24 @@ class PlanRunner:
         self._runtime = runtime  # has to outlive the engine
         return engine
 
-    def _check_profiles(
-        self, buckets: Buckets, shapes: Mapping[str, tuple[int | str, ...]]
+    def _check_tensors(
+        self, trt: ModuleType, buckets: Buckets, shapes: Mapping[str, tuple[int | str, ...]]
     ) -> None:
-        """The profiles are the buckets that the manifest promises."""
+        """Names, types and profiles are those that the manifest promises."""
         engine = self._engine
         if engine.num_optimization_profiles != len(buckets.all):
             raise EngineError(
                 f"the plan has {engine.num_optimization_profiles} profiles, the manifest says"
-                f" {len(buckets.all)}; build it again"
+                f" {len(buckets.all)}; {REBUILD}"
             )
         for name in self._names():
             if name not in shapes:
-                raise EngineError(f"the plan has a tensor {name!r}; expected {', '.join(shapes)}")
-            if name == "waveform":
+                raise EngineError(
+                    f"the plan has a tensor {name!r}, expected {', '.join(shapes)}; {REBUILD}"
+                )
+            if (dtype := engine.get_tensor_dtype(name)) != trt.DataType.FLOAT:
+                raise EngineError(f"{name} is {dtype.name} in the plan, expected FLOAT; {REBUILD}")
+            if name == OUTPUT:
                 continue
             for index, bucket in enumerate(buckets.all):
                 _, _, largest = engine.get_tensor_profile_shape(name, index)
@@ -129,7 +143,7 @@ class PlanRunner:
                 if tuple(largest) != expected:
                     raise EngineError(
                         f"profile {index} of {name} is {tuple(largest)}, the manifest says"
-                        f" {expected}; build the plan again"
+                        f" {expected}; {REBUILD}"
                     )
 
     def _names(self) -> list[str]:
@@ -155,7 +169,7 @@ class PlanRunner:
         stream = int(self._stream)
         self._expect(context.set_optimization_profile_async(index, stream), "profile", index)
         for name, address in buffers.items():
-            if name != "waveform":
+            if name != OUTPUT:
                 self._expect(context.set_input_shape(name, arrays[name].shape), "shape", name)
             self._expect(context.set_tensor_address(name, address), "address", name)
         context.set_device_memory(self._scratch, self._engine.device_memory_size_v2)
@@ -164,17 +178,17 @@ class PlanRunner:
 
         def enqueue() -> None:
             for name in names:
-                if name != "waveform":
+                if name != OUTPUT:
                     self._copy(buffers[name], arrays[name], to_gpu=True)
             if not context.execute_async_v3(stream):
                 raise self._failed("TensorRT could not run")
-            self._copy(buffers["waveform"], arrays["waveform"], to_gpu=False)
+            self._copy(buffers[OUTPUT], arrays[OUTPUT], to_gpu=False)
 
         enqueue()  # the first run may allocate, which a capture forbids
         self._call(self._cuda.cudaStreamSynchronize, self._stream)
         inputs = PaddedInputs(*(arrays[name] for name in PaddedInputs._fields))
         launch = self._capture(enqueue) if cuda_graphs else enqueue
-        return _Prepared(inputs, arrays["waveform"], launch, context)
+        return _Prepared(inputs, arrays[OUTPUT], launch, context)
 
     def _capture(self, enqueue: Callable[[], None]) -> Callable[[], None]:
         """What `enqueue` puts on the stream, as one CUDA graph; returns what launches it."""
@@ -223,7 +237,7 @@ class PlanRunner:
 
     def _failed(self, what: str) -> EngineError:
         said = "; ".join(self._logger.messages[-3:]) or "it said nothing"
-        return EngineError(f"{what} ({said}); build the plan again on this machine")
+        return EngineError(f"{what} ({said}); {REBUILD}")
 
 
 class _Prepared:

@@ -242,6 +242,13 @@ def test_input_length_without_a_name_is_refused() -> None:
     assert "x (input): has a length without a name" in reasons(broken)
 
 
+def test_half_at_the_interface_is_refused() -> None:
+    broken = model(helper.make_node("Relu", ["x"], ["y"]), inputs={"x": F16}, out=F16)
+
+    assert "x (input or output): is float16; expected float32" in reasons(broken)
+    assert "y (input or output): is float16" in reasons(broken)
+
+
 def test_all_violations_of_a_graph_are_told_at_once() -> None:
     broken = quantized(np.array(3, np.uint8), np.array(0.0, np.float32))
 

@@ -31,6 +31,7 @@ class Faults:
         self.refuse_timings = False
         self.deserialize: str | None = None
         self.run = True
+        self.dtype: str | None = None
         self.settings: list[dict[str, Any]] = []
 
 
@@ -282,6 +283,9 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
 
         def get_tensor_mode(self, name: str) -> Any:
             return modes.INPUT if name in self._inputs else modes.OUTPUT
+
+        def get_tensor_dtype(self, name: str) -> Any:
+            return module.DataType.FLOAT if faults.dtype is None else module.DataType[faults.dtype]
 
         def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[Any]:
             return 3 * [tuple(self._plan["profiles"][profile_index][name])]

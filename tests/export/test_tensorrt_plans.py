@@ -1,0 +1,267 @@
+"""Building TensorRT plans, on a simulated machine: what is asked of TensorRT and what fails how."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dlpo
+from dlpo.bundle import MANIFEST, Bundle, GraphInfo, PlanInfo, write_bundle
+from dlpo.errors import BundleError, DlpoError, EngineError, InputError
+from dlpo_export.tensorrt_options import TensorrtOptions
+from dlpo_export.tensorrt_plans import add_plans, planned_work
+
+EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
+SMALL = TensorrtOptions(steps=(1,), precisions=("fp32",), frames=(24, 48), batch=(1, 2))
+
+
+@pytest.fixture(scope="module")
+def voice() -> Bundle:
+    """The embedded voice in fp32 alone."""
+    bundle = Bundle.load(EMBEDDED)
+    graphs = {
+        name: dataclasses.replace(graph, files={"fp32": graph.files["fp32"]})
+        for name, graph in bundle.manifest.graphs.items()
+    }
+    return dataclasses.replace(
+        bundle, manifest=dataclasses.replace(bundle.manifest, graphs=graphs, plans=())
+    )
+
+
+def changed(options: TensorrtOptions, **values: Any) -> TensorrtOptions:
+    return dataclasses.replace(options, **values)
+
+
+def test_bundle_gets_plans_named_by_gpu_version_and_precision(
+    nvidia: Any, voice: Bundle, tmp_path: Path
+) -> None:
+    told: list[str] = []
+
+    out = add_plans(voice, tmp_path / "voice", SMALL, told.append)
+
+    (plan,) = Bundle.load(out).manifest.plans
+    assert plan == PlanInfo(
+        graph="denoiser_1",
+        precision="fp32",
+        file="denoiser_1.fp32.NVIDIA-H200.trt11.4.0.106.plan",
+        gpu="NVIDIA H200",
+        compute_capability="9.0",
+        tensorrt="11.4.0.106",
+        frames=(24, 48),
+        batch=(1, 2),
+    )
+    assert told == [f"1 of 1: {plan.file}"]
+    assert set(Bundle.load(out).manifest.files) == {*voice.manifest.files, plan.file}
+
+
+def test_a_zip_gets_plans_as_well(nvidia: Any, voice: Bundle, tmp_path: Path) -> None:
+    out = add_plans(voice, tmp_path / "voice.dlpo", SMALL)
+
+    assert len(Bundle.load(out).manifest.plans) == 1
+
+
+def test_every_bucket_is_a_profile_of_one_shape(nvidia: Any, voice: Bundle, tmp_path: Path) -> None:
+    add_plans(voice, tmp_path / "voice", SMALL)
+
+    (settings,) = nvidia.faults.settings
+    shapes = [profile["source"] for profile in settings["profiles"]]
+    assert shapes == [[1, 24, 300], [1, 48, 300], [2, 24, 300], [2, 48, 300]]
+    assert [p["noise"] for p in settings["profiles"]][-1] == [1, 2, 48, 300]
+
+
+def test_fp32_is_fp32_unless_tf32_is_asked_for(nvidia: Any, voice: Bundle, tmp_path: Path) -> None:
+    add_plans(voice, tmp_path / "exact", SMALL)
+    add_plans(voice, tmp_path / "fast", changed(SMALL, tf32=True))
+
+    assert [s["flags"] for s in nvidia.faults.settings] == [[], ["TF32"]]
+
+
+def test_options_reach_the_builder(nvidia: Any, voice: Bundle, tmp_path: Path) -> None:
+    options = changed(
+        SMALL,
+        workspace_bytes=5 << 20,
+        optimization_level=5,
+        runs_on="ampere_plus",
+        version_compatible=True,
+    )
+
+    out = add_plans(voice, tmp_path / "voice", options)
+
+    (settings,) = nvidia.faults.settings
+    assert settings["pools"] == {"WORKSPACE": 5 << 20}
+    assert settings["level"] == 5
+    assert settings["hardware"].name == "AMPERE_PLUS"
+    assert settings["flags"] == ["VERSION_COMPATIBLE"]
+    (plan,) = Bundle.load(out).manifest.plans
+    assert plan.runs_on == "ampere_plus"
+    assert plan.version_compatible
+
+
+def test_timings_are_kept_beside_the_bundle_and_used_again(
+    nvidia: Any, voice: Bundle, tmp_path: Path
+) -> None:
+    add_plans(voice, tmp_path / "first", SMALL)
+    add_plans(voice, tmp_path / "second", SMALL)
+
+    assert [settings["timings"] for settings in nvidia.faults.settings] == [b"", b"+"]
+    cache = tmp_path / "tensorrt-11.4.0.106-NVIDIA-H200.timings"
+    assert cache.read_bytes() == b"++"
+
+
+def test_timings_of_another_machine_are_left_out(
+    nvidia: Any, voice: Bundle, tmp_path: Path
+) -> None:
+    cache = tmp_path / "of-another"
+    cache.write_bytes(b"foreign")
+    nvidia.faults.refuse_timings = True
+
+    add_plans(voice, tmp_path / "voice", changed(SMALL, timing_cache=cache))
+
+    assert nvidia.faults.settings[0]["timings"] == b""
+    assert cache.read_bytes() == b"+"
+
+
+def test_plans_of_other_machines_stay_and_those_of_this_one_are_replaced(
+    nvidia: Any, voice: Bundle, tmp_path: Path
+) -> None:
+    first = Bundle.load(add_plans(voice, tmp_path / "voice", SMALL))
+    nvidia.device.name = b"NVIDIA L4"
+    second = Bundle.load(add_plans(first, tmp_path / "voice", SMALL))
+
+    third = Bundle.load(add_plans(second, tmp_path / "voice", changed(SMALL, frames=(32,))))
+
+    plans = {plan.gpu: plan.frames for plan in third.manifest.plans}
+    assert plans == {"NVIDIA H200": (24, 48), "NVIDIA L4": (32,)}
+
+
+def test_all_denoisers_and_all_precisions_for_gpus_are_built_by_default(voice: Bundle) -> None:
+    graphs = {
+        name: GraphInfo({**g.files, "fp16": f"{name}.16", "int8": f"{name}.8"}, g.inputs, g.outputs)
+        for name, g in voice.manifest.graphs.items()
+    }
+    manifest = dataclasses.replace(voice.manifest, graphs=graphs)
+
+    work = planned_work(dataclasses.replace(voice, manifest=manifest), TensorrtOptions())
+
+    steps = voice.manifest.available_steps
+    assert work == [(f"denoiser_{n}", p) for n in steps for p in ("fp32", "fp16")]
+
+
+def assert_refused(
+    voice: Bundle, tmp_path: Path, options: TensorrtOptions, error: type[DlpoError], match: str
+) -> None:
+    with pytest.raises(error, match=match):
+        add_plans(voice, tmp_path / "out" / "voice", options)
+    assert not (tmp_path / "out" / "voice").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        ({"precisions": ("fp16",)}, r'not in fp16; export it with "dlpo export --precision fp16"'),
+        ({"steps": (1, 9)}, "steps 9 are not in the bundle; it has 1, 2"),
+    ],
+)
+def test_what_the_bundle_lacks_is_refused(
+    voice: Bundle, tmp_path: Path, values: dict[str, Any], match: str
+) -> None:
+    assert_refused(voice, tmp_path, changed(SMALL, **values), InputError, match)
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        ({"frames": (64, 32)}, "frames is .64, 32.; expected numbers from 1, ascending"),
+        ({"batch": ()}, "batch is .*; expected numbers from 1"),
+        ({"optimization_level": 6}, "optimisation level is 6; expected 0 to 5"),
+        ({"workspace_bytes": 1}, "workspace is 1 bytes; expected 1 MiB or more"),
+        ({"precisions": ("int8",)}, "precision int8 is not for TensorRT; expected one of fp32"),
+    ],
+)
+def test_options_that_cant_be_are_refused(values: dict[str, Any], match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        changed(SMALL, **values)
+
+
+def test_parser_errors_name_their_nodes(nvidia: Any, voice: Bundle, tmp_path: Path) -> None:
+    nvidia.faults.parser = [("conv1d_7", "Conv", "no such kernel"), ("", "Resize", "no such mode")]
+
+    match = r"(?s)TensorRT refuses it:.*conv1d_7 \(Conv\): no such kernel.*graph \(Resize\)"
+    assert_refused(voice, tmp_path, SMALL, BundleError, match)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["Requested amount of GPU memory (9 bytes): out of memory", "Error Code 2: OutOfMemory"],
+)
+def test_out_of_memory_says_what_to_lower(
+    nvidia: Any, voice: Bundle, tmp_path: Path, message: str
+) -> None:
+    nvidia.faults.build = message
+
+    match = r"memory ran out: free it, or lower the workspace \(2048 MiB\), the largest frames"
+    assert_refused(voice, tmp_path, SMALL, EngineError, match)
+    assert list((tmp_path).iterdir()) == []
+
+
+def test_other_build_errors_repeat_what_tensorrt_said(
+    nvidia: Any, voice: Bundle, tmp_path: Path
+) -> None:
+    nvidia.faults.build = "no implementation for node"
+
+    assert_refused(voice, tmp_path, SMALL, EngineError, r"\(no implementation for node\)$")
+
+
+def test_no_driver_is_an_error_before_anything_is_built(
+    nvidia: Any, voice: Bundle, tmp_path: Path
+) -> None:
+    nvidia.faults.no_driver = True
+
+    assert_refused(voice, tmp_path, SMALL, EngineError, "can't start; is there a GPU and a driver")
+
+
+def test_no_gpu_is_an_error(nvidia: Any, voice: Bundle, tmp_path: Path) -> None:
+    nvidia.device.count = 0
+
+    assert_refused(voice, tmp_path, SMALL, EngineError, "no NVIDIA GPU can be used here")
+
+
+def test_graph_that_breaks_a_rule_is_refused_before_the_first_build(
+    nvidia: Any, voice: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlpo_export.tensorrt_rules.MAX_OPSET", 10)
+
+    match = "denoiser_1 in fp32: TensorRT would refuse 1 things"
+    assert_refused(voice, tmp_path, SMALL, BundleError, match)
+    assert nvidia.faults.settings == []
+
+
+def test_disk_that_is_full_leaves_the_earlier_bundle(
+    nvidia: Any, voice: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = shutil.copytree(EMBEDDED, tmp_path / "content")
+    (content / MANIFEST).unlink()
+    earlier = write_bundle(tmp_path / "voice", voice.manifest, content)
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dlpo_export.tensorrt_plans._replace", full)
+    with pytest.raises(BundleError, match=r"No space left on device.*make room"):
+        add_plans(voice, earlier, SMALL)
+
+    assert Bundle.load(earlier).manifest.plans == ()
+
+
+def test_interrupted_build_leaves_no_bundle(nvidia: Any, voice: Bundle, tmp_path: Path) -> None:
+    def interrupt(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        add_plans(voice, tmp_path / "voice", SMALL, interrupt)
+
+    assert list(tmp_path.iterdir()) == []
