@@ -16,8 +16,8 @@ import pytest
 
 import dlpo
 from dlpo.bundle import Bundle, PlanInfo, write_bundle
-from dlpo.errors import EngineError, MissingExtraError
-from dlpo.nvidia import Gpu
+from dlpo.errors import DlpoError, EngineError, MissingExtraError
+from dlpo.nvidia import Gpu, find_gpu, load_tensorrt
 from dlpo_export.tensorrt_options import TensorrtOptions
 from dlpo_export.tensorrt_plans import add_plans
 from dlpo_serving.engine import Floats
@@ -342,3 +342,36 @@ def test_fp16_comes_before_fp32_and_int8_only_alone(voice: Bundle) -> None:
     assert best("fp32", "fp16", "int8_symmetric") == "fp16"
     assert best("int8_symmetric", "fp32") == "fp32"
     assert best("int8_symmetric") == "int8_symmetric"
+
+
+@pytest.fixture
+def built_for_real(voice: Bundle, tmp_path: Path) -> Bundle:
+    """Plans for the GPU of this machine; skips where it or TensorRT is missing."""
+    options = TensorrtOptions(
+        steps=(1,), precisions=("fp32",), frames=(24, 40), batch=(1, 2), optimization_level=0
+    )
+    try:
+        find_gpu()
+        load_tensorrt()
+    except DlpoError as error:
+        pytest.skip(f"needs a GPU and TensorRT: {error}")
+    return Bundle.load(add_plans(voice, tmp_path / "voice", options))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("frames", [17, 33, 75])
+def test_on_a_real_gpu_the_audio_is_that_of_onnxruntime(
+    built_for_real: Bundle, frames: int
+) -> None:
+    engine = TensorrtEngine(built_for_real)
+    inputs = window(built_for_real, 1, 3, frames)
+
+    made = engine.denoise(1, *inputs)
+
+    expected = OnnxEngine(built_for_real).denoise(1, *inputs)
+    inside = slice(0, frames - built_for_real.manifest.context_frames(1))
+    tolerance = 1e-3 * np.abs(expected).max()
+    np.testing.assert_allclose(made[:, inside], expected[:, inside], atol=tolerance)
+    again = engine.denoise(1, *inputs)
+    np.testing.assert_array_equal(again, made)
+    engine.close()

@@ -1,0 +1,176 @@
+"""`dlpo export --check-tensorrt`: all of it on a simulated machine, clear lines elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dlpo
+from dlpo.bundle import Bundle
+from dlpo.errors import DlpoError, EngineError
+from dlpo.nvidia import Finding, find_gpu, load_tensorrt
+from dlpo_export.tensorrt_check import check_tensorrt
+from dlpo_export.tensorrt_sample import sample_of
+from dlpo_serving.tensorrt_engine import TensorrtEngine
+
+EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
+
+
+@pytest.fixture(scope="module")
+def voice() -> Bundle:
+    """The embedded voice with one step only, in fp32 alone."""
+    bundle = Bundle.load(EMBEDDED)
+    graphs = {
+        name: dataclasses.replace(graph, files={"fp32": graph.files["fp32"]})
+        for name, graph in bundle.manifest.graphs.items()
+        if name in ("encoder", "frames", "denoiser_1")
+    }
+    manifest = dataclasses.replace(
+        bundle.manifest, graphs=graphs, steps=1, precision="fp32", plans=()
+    )
+    return dataclasses.replace(bundle, manifest=manifest)
+
+
+def no_provider() -> None:
+    raise EngineError("libnvinfer.so.10 is missing")
+
+
+def check(bundle: Bundle | None, engine: Any = TensorrtEngine) -> tuple[bool, dict[str, Finding]]:
+    found: list[Finding] = []
+    passed = check_tensorrt(bundle, engine, no_provider, found.append)
+    return passed, {finding.subject: finding for finding in found}
+
+
+def test_machine_where_all_works_passes(nvidia: Any, voice: Bundle) -> None:
+    passed, found = check(voice)
+
+    assert passed
+    assert {subject for subject, finding in found.items() if finding.state == "ok"} == {
+        "GPU",
+        "TensorRT",
+        "rules for denoiser_1 in fp32",
+        "parse denoiser_1 in fp32",
+        "build in fp32",
+        "sample in fp32",
+        "run in fp32 without CUDA graphs",
+        "run in fp32 with CUDA graphs",
+        "refusal in fp32",
+    }
+    assert "largest error" in found["run in fp32 with CUDA graphs"].detail
+    assert found["onnxruntime's TensorRT provider"].state == "skipped"
+    assert found["engine in fp16"].detail == "the bundle has no such graph"
+    assert nvidia.device.memory == {}
+
+
+def test_machine_without_anything_fails_with_what_to_do(
+    voice: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tensorrt", "tensorrt_bindings", "cuda.bindings.runtime"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    passed, found = check(voice)
+
+    assert not passed
+    assert found["GPU"].state == found["TensorRT"].state == "failed"
+    assert "pip install" in found["GPU"].detail
+    assert "--extra-index-url https://pypi.nvidia.com" in found["TensorRT"].detail
+    assert found["rules for denoiser_1 in fp32"].state == "ok"
+    assert found["parse"].state == found["engine in fp32"].state == "skipped"
+
+
+def test_without_a_bundle_only_the_machine_is_checked(nvidia: Any) -> None:
+    passed, found = check(None)
+
+    assert passed
+    assert set(found) == {"GPU", "TensorRT", "onnxruntime's TensorRT provider", "graphs"}
+
+
+def test_parser_that_refuses_a_graph_fails_the_check(nvidia: Any, voice: Bundle) -> None:
+    nvidia.faults.parser = [("conv1d_7", "Conv", "no such kernel")]
+
+    passed, found = check(voice)
+
+    assert not passed
+    assert "conv1d_7 (Conv): no such kernel" in found["parse denoiser_1 in fp32"].detail
+    assert found["run in fp32"].state == "skipped"
+
+
+def test_engine_that_computes_something_else_fails_the_check(nvidia: Any, voice: Bundle) -> None:
+    class Louder(TensorrtEngine):
+        def denoise(self, *arguments: Any) -> Any:
+            return 1.01 * super().denoise(*arguments)
+
+    passed, found = check(voice, Louder)
+
+    assert not passed
+    assert "of the loudest sample; expected 1e-03 or less" in (
+        found["run in fp32 with CUDA graphs"].detail
+    )
+
+
+def test_engine_that_makes_nan_fails_the_check(nvidia: Any, voice: Bundle) -> None:
+    class Broken(TensorrtEngine):
+        def denoise(self, *arguments: Any) -> Any:
+            return np.nan * super().denoise(*arguments)
+
+    assert not check(voice, Broken)[0]
+
+
+def test_engine_that_runs_plans_of_other_machines_fails_the_check(
+    nvidia: Any, voice: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlpo_serving.tensorrt_plan.misfit", lambda plan, gpu, version: None)
+
+    passed, found = check(voice)
+
+    assert not passed
+    assert found["refusal in fp32"].detail == "a plan of another GPU was run; expected a refusal"
+
+
+def test_what_a_library_raises_is_told_and_the_check_goes_on(nvidia: Any, voice: Bundle) -> None:
+    class Surprising(TensorrtEngine):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            raise AttributeError("no attribute 'create_execution_context'")
+
+    passed, found = check(voice, Surprising)
+
+    assert not passed
+    finding = found["run in fp32 with CUDA graphs"]
+    assert finding.detail == "AttributeError: no attribute 'create_execution_context'"
+    assert finding.remedy == "please report this line"
+    assert found["build in fp32"].state == "ok"
+
+
+def test_sample_is_speech_of_the_length_that_was_asked_for(voice: Bundle) -> None:
+    sample = sample_of(voice, 1, "fp32", 90)
+
+    assert sample.expected.shape == (1, 90, 300)
+    assert sample.inputs[0].shape[2] == 90
+    assert 0.01 < np.abs(sample.expected).max() < 2
+    assert np.abs(sample.inputs[1]).max() > 0
+
+
+@pytest.fixture
+def real_gpu() -> None:
+    """Skips where TensorRT or a GPU is missing."""
+    try:
+        find_gpu()
+        load_tensorrt()
+    except DlpoError as error:
+        pytest.skip(f"needs a GPU and TensorRT: {error}")
+
+
+@pytest.mark.gpu
+def test_all_of_it_works_on_a_real_gpu(real_gpu: None) -> None:
+    lines: list[str] = []
+
+    passed = check_tensorrt(
+        Bundle.load(EMBEDDED), TensorrtEngine, no_provider, lambda f: lines.append(str(f))
+    )
+
+    assert passed, "\n".join(lines)

@@ -1,0 +1,119 @@
+"""Our calls against the real packages, by way of stub libraries where TensorRT's own are absent.
+
+The fakes allow only what `api.json` has, and `api.json` has to be what the real packages have; what
+our code takes from the modules `trt` and `cuda` is also looked up there by name.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STUBS = ROOT / "scripts" / "tensorrt_stubs"
+LIBRARIES = ("nvinfer", "nvonnxparser", "nvinfer_plugin")
+OURS = (
+    "dlpo/nvidia.py",
+    "export/dlpo_export/tensorrt_build.py",
+    "export/dlpo_export/tensorrt_plans.py",
+    "export/dlpo_export/tensorrt_check.py",
+    "serving/dlpo_serving/tensorrt_engine.py",
+    "serving/dlpo_serving/tensorrt_runner.py",
+)
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("tensorrt_bindings") is None
+    or importlib.util.find_spec("cuda") is None,
+    reason="needs the packages tensorrt-cu13-bindings and cuda-bindings (dlpo[dev])",
+)
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Variables of a process that can import the real bindings."""
+    if importlib.util.find_spec("tensorrt_libs") is not None:
+        return dict(os.environ)  # the real libraries are here
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("needs a C compiler for the stub libraries")
+    folder = tmp_path_factory.mktemp("stubs")
+    for name in LIBRARIES:
+        library = folder / f"lib{name}.so.11"
+        subprocess.run([compiler, "-shared", "-fPIC", "-o", library, STUBS / "stub.c"], check=True)
+    paths = [str(folder), os.environ.get("LD_LIBRARY_PATH", "")]
+    return {**os.environ, "LD_LIBRARY_PATH": ":".join(filter(None, paths))}
+
+
+def python(environment: dict[str, str], *arguments: str | Path) -> str:
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_recorded_api_is_that_of_the_real_packages(environment: dict[str, str]) -> None:
+    recorded = Path(__file__).parent / "api.json"
+
+    real = python(environment, STUBS / "describe.py", recorded)
+
+    assert json.loads(real) == json.loads(recorded.read_text())
+
+
+def names_taken(path: Path) -> set[str]:
+    """Dotted names that a file takes from `trt` and `cuda`, such as `trt.BuilderFlag.TF32`."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute):
+            name = ast.unparse(node).replace("self._trt.", "trt.").replace("self._cuda.", "cuda.")
+            root, *rest = name.split(".")
+            if root in ("trt", "cuda") and all(part.isidentifier() for part in rest):
+                names.add(name)
+    return names
+
+
+def test_names_that_we_take_from_the_modules_are_there(environment: dict[str, str]) -> None:
+    names = set().union(*(names_taken(ROOT / path) for path in OURS))
+    assert {"trt.BuilderFlag.TF32", "cuda.cudaGraphLaunch", "trt.ILogger.ERROR"} <= names
+    look_up = (
+        "import functools, json, sys\n"
+        "import tensorrt_bindings as trt\n"
+        "from cuda.bindings import runtime as cuda\n"
+        "modules = {'trt': trt, 'cuda': cuda}\n"
+        "for name in json.loads(sys.argv[1]):\n"
+        "    root, *rest = name.split('.')\n"
+        "    functools.reduce(getattr, rest, modules[root])\n"
+    )
+
+    python(environment, "-c", look_up, json.dumps(sorted(names)))
+
+
+def test_real_bindings_without_a_driver_end_in_our_error(environment: dict[str, str]) -> None:
+    if importlib.util.find_spec("tensorrt_libs") is not None:
+        pytest.skip("TensorRT is here and would really build")
+    build = (
+        "import onnx\n"
+        "from onnx import helper, TensorProto as T\n"
+        "from dlpo.errors import EngineError\n"
+        "from dlpo.nvidia import find_gpu, load_tensorrt\n"
+        "from dlpo_export.tensorrt_build import build_plan\n"
+        "from dlpo_export.tensorrt_options import TensorrtOptions\n"
+        "x, y = (helper.make_tensor_value_info(n, T.FLOAT, ['B', 'F']) for n in 'xy')\n"
+        "graph = helper.make_graph([helper.make_node('Relu', ['x'], ['y'])], 'g', [x], [y])\n"
+        "try:\n"
+        "    build_plan(load_tensorrt(), helper.make_model(graph), TensorrtOptions())\n"
+        "except EngineError as error:\n"
+        "    print(error)\n"
+    )
+    paths = os.pathsep.join(str(ROOT / room) for room in ("", "export", "serving"))
+
+    said = python({**environment, "PYTHONPATH": paths}, "-c", build)
+
+    assert said.startswith("g: TensorRT can't start; is there a GPU and a driver?")

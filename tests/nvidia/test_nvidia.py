@@ -1,0 +1,108 @@
+"""What of NVIDIA's is found here, and what is said where it is missing."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from dlpo.errors import EngineError, MissingExtraError
+from dlpo.nvidia import Finding, call, find_gpu, load_cuda, load_tensorrt
+
+
+def test_gpu_is_described(nvidia: Any) -> None:
+    gpu = find_gpu()
+
+    assert (gpu.name, gpu.compute_capability, gpu.driver) == ("NVIDIA H200", "9.0", "13.0")
+    assert gpu.total_bytes == 141 << 30
+
+
+def test_name_that_is_padded_is_cut(nvidia: Any) -> None:
+    nvidia.device.name = b"NVIDIA L4" + bytes(10)
+
+    assert find_gpu().name == "NVIDIA L4"
+
+
+def test_machine_without_a_driver_is_an_error(nvidia: Any) -> None:
+    nvidia.device.count = 0
+
+    with pytest.raises(EngineError, match=r"InsufficientDriver.*run this on a machine with a GPU"):
+        find_gpu()
+
+
+@pytest.mark.parametrize("index", [-1, 1])
+def test_gpu_that_is_not_there_is_an_error(nvidia: Any, index: int) -> None:
+    with pytest.raises(EngineError, match=f"GPU {index} was asked for, but this machine has 1"):
+        find_gpu(index)
+
+
+def test_failed_call_names_function_and_status(nvidia: Any) -> None:
+    with pytest.raises(
+        EngineError, match=r"cudaMalloc: .*cudaErrorMemoryAllocation\); free memory"
+    ):
+        call(nvidia.cuda, nvidia.cuda.cudaMalloc, 1 << 40)
+
+
+def test_missing_cuda_bindings_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
+
+    with pytest.raises(MissingExtraError, match=r"cuda-bindings .* 'dlpo\[tensorrt\]'"):
+        load_cuda()
+
+
+def test_missing_tensorrt_says_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NotHere:
+        def find_spec(self, name: str, path: object, target: object = None) -> None:
+            if name in ("tensorrt", "tensorrt_bindings"):
+                raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(sys, "meta_path", [NotHere(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+
+    with pytest.raises(EngineError, match=r"not installed: pip install .*tensorrt-cu13==11\.4"):
+        load_tensorrt()
+
+
+def test_bindings_without_libraries_say_where_these_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoLibrary:
+        def find_spec(self, name: str, path: object, target: object = None) -> None:
+            if name == "tensorrt":
+                raise ImportError("libnvinfer.so.11: cannot open shared object file")
+
+    monkeypatch.setattr(sys, "meta_path", [NoLibrary(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+
+    with pytest.raises(EngineError, match=r"\(libnvinfer.so.11: .*come from the vendor: pip"):
+        load_tensorrt()
+
+
+@pytest.mark.parametrize(
+    ("version", "match"),
+    [("10.9.0.34", "TensorRT is 10.9.0.34; expected 11"), (None, "empty placeholder package")],
+)
+def test_older_or_empty_tensorrt_is_refused(
+    monkeypatch: pytest.MonkeyPatch, version: str | None, match: str
+) -> None:
+    module = ModuleType("tensorrt")
+    if version:
+        module.__version__ = version
+    monkeypatch.setitem(sys.modules, "tensorrt", module)
+
+    with pytest.raises(EngineError, match=match):
+        load_tensorrt()
+
+
+def test_bindings_do_where_the_module_tensorrt_is_missing(
+    nvidia: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "tensorrt")
+    monkeypatch.setitem(sys.modules, "tensorrt_bindings", nvidia.tensorrt)
+
+    assert load_tensorrt().__version__ == "11.4.0.106"
+
+
+def test_finding_is_a_line_with_its_remedy() -> None:
+    assert str(Finding("GPU", "ok", "NVIDIA H200")) == "ok      GPU: NVIDIA H200"
+    assert str(Finding("GPU", "failed", "none", "buy one")) == "failed  GPU: none; buy one"
