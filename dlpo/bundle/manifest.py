@@ -60,6 +60,8 @@ class Manifest:
     """Word -> its phonemes with stress, where this voice says it otherwise than the lexicon."""
     needed_context: dict[str, int] = field(default_factory=dict)
     """N -> frames each side that a chunk of N steps needs to sound as in the whole, measured."""
+    needed_context_int8: dict[str, int] = field(default_factory=dict)
+    """The same for denoisers in 8 bits: tiny differences tip their rounding, so they need more."""
     frames_context: int | None = None
     """Frames each side that the frames graph sees; None: the whole sentence."""
     prosody: ProsodyInfo = field(default_factory=ProsodyInfo)
@@ -83,14 +85,19 @@ class Manifest:
         found = (re.fullmatch("denoiser_([1-9][0-9]{0,3})", name) for name in self.graphs)
         return tuple(sorted(int(match[1]) for match in found if match))
 
-    def context_frames(self, steps: int) -> int:
+    def context_frames(self, steps: int, precision: Precision = "fp32") -> int:
         """Frames each side of a chunk that make it equal to the same samples of the whole.
 
         As measured; else all that can matter: one step sees `context_frames_per_step` a side, and
         the de-emphasis filter sees one more frame.
+
+        Args:
+            precision: of the denoiser.
         """
         bound = steps * self.context_frames_per_step + 1
-        return self.needed_context.get(str(steps), bound)
+        rounded = precision in ("int8", "int8_symmetric")
+        measured = self.needed_context_int8 if rounded else self.needed_context
+        return measured.get(str(steps), bound)
 
     def to_json(self) -> bytes:
         """The content of `voice.json`, sealed."""
@@ -123,10 +130,11 @@ class Manifest:
                     f"{EXPORT_AGAIN}"
                 )
         contexts = (self.context_frames_per_step, self.frames_context or 0)
-        if min(*contexts, *self.needed_context.values()) < 0:
+        measured = (*self.needed_context.values(), *self.needed_context_int8.values())
+        if min(*contexts, *measured) < 0:
             raise BundleError(
-                f"{MANIFEST}: context_frames_per_step, frames_context or needed_context is "
-                f"negative; expected frames, {EXPORT_AGAIN}"
+                f"{MANIFEST}: context_frames_per_step, frames_context, needed_context or "
+                f"needed_context_int8 is negative; expected frames, {EXPORT_AGAIN}"
             )
         slowest, fastest = self.prosody.speed
         if not 0 < slowest <= fastest:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import json
 import os
 import shutil
 import tempfile
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from dlpo.bundle.load import Bundle, file_info
 from dlpo.bundle.manifest import Manifest
-from dlpo.bundle.voice_json import MANIFEST
+from dlpo.bundle.voice_json import MANIFEST, MAX_MANIFEST_BYTES
 from dlpo.errors import BundleError
 
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the same bytes for the same content
@@ -66,8 +67,11 @@ def copy_bundle(bundle: Bundle, out: Path) -> Path:
 
 def _write(out: Path, voice_json: bytes, paths: Mapping[str, Path]) -> Path:
     zipped = out.suffix == ".dlpo"
-    if out.exists() and not (out.is_file() if zipped else (out / MANIFEST).is_file()):
-        raise BundleError(f"{out} exists and is not a bundle; choose another place or delete it")
+    if out.exists() and (out.is_dir() == zipped or not _holds_a_bundle_only(out)):
+        raise BundleError(
+            f"{out} exists and is not a bundle, or more than a bundle; choose another place or "
+            "delete it"
+        )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".dlpo-", dir=out.parent) as scratch:
@@ -84,6 +88,21 @@ def _write(out: Path, voice_json: bytes, paths: Mapping[str, Path]) -> Path:
             f"{out} can't be written ({error}); make room there or choose another place"
         ) from error
     return out
+
+
+def _holds_a_bundle_only(path: Path) -> bool:
+    """Whether all that would be replaced is of a bundle, be it damaged or of another format."""
+    try:
+        if path.is_dir():
+            names = {entry.name for entry in path.iterdir()}
+            content = (path / MANIFEST).read_bytes()
+        else:
+            with zipfile.ZipFile(path) as archive, archive.open(MANIFEST) as file:
+                names, content = set(archive.namelist()), file.read(MAX_MANIFEST_BYTES)
+        return names <= {MANIFEST, *json.loads(content)["files"]}
+    # What is no zip, no JSON, or other JSON shows itself in all these ways.
+    except (OSError, ValueError, TypeError, LookupError, RuntimeError, zipfile.BadZipFile):
+        return False
 
 
 def _write_directory(made: Path, voice_json: bytes, paths: Mapping[str, Path]) -> None:

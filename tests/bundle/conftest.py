@@ -80,6 +80,12 @@ def bundle_path(
     return write_bundle(tmp_path / name, manifest, content)
 
 
+@pytest.fixture(params=["voice", "voice.dlpo"])
+def out(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A place for a bundle, in a folder of its own."""
+    return tmp_path / "voices" / str(request.param)
+
+
 @pytest.fixture
 def edit_manifest() -> EditManifest:
     """Changes the values of a directory's manifest and seals it anew, as another writer would."""

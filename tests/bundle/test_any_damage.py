@@ -38,7 +38,7 @@ JSON = st.recursive(
 )
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(derandomize=True, max_examples=150, deadline=None)
 @given(place=st.sampled_from(places(EMBEDDED)), value=JSON)
 def test_any_other_value_anywhere_is_read_or_refused_in_our_words(
     place: tuple[str | int, ...], value: object

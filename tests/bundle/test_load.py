@@ -183,6 +183,7 @@ def test_manifest_that_is_no_manifest_is_refused(directory: Path, text: bytes) -
         ("steps", 3),
         ("symbols", "abc"),
         ("needed_context", {"2": -1}),
+        ("needed_context_int8", {"2": -1}),
         ("prosody", {"speed": [0, 2]}),
         ("prosody", {"speed": [2, 1]}),
     ],

@@ -1,65 +1,21 @@
-"""A bundle is written whole or not at all, whatever happens meanwhile."""
+"""What writing a bundle replaces and what it leaves alone."""
 
 from __future__ import annotations
 
 import dataclasses
-import errno
-import os
-import resource
 import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dlpo.bundle import Bundle, Manifest, copy_bundle, write_bundle
+from dlpo.bundle import FORMAT, MANIFEST, Bundle, Manifest, copy_bundle, write_bundle
 from dlpo.errors import BundleError
-
-# Writes a bundle of `gain` to `out` in a process of its own; a signal comes at the Nth `call`.
-WRITER = """
-import dataclasses, os, signal, sys
-from pathlib import Path
-from dlpo.bundle import Bundle, write_bundle
-old, out, gain, content, call, nth, number = sys.argv[1:]
-manifest = dataclasses.replace(Bundle.load(old).manifest, gain=float(gain))
-left = int(nth)
-def watch(event, arguments):
-    global left
-    if event == call:
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), int(number))
-sys.addaudithook(watch)
-for _ in range(10 if call == "never" else 1):
-    write_bundle(Path(out), manifest, Path(content))
-"""
-
-
-def writer(
-    old: Path, out: Path, gain: float, content: Path, call: str = "never", nth: int = 0,
-    signal_number: int = 0,
-) -> subprocess.Popen[bytes]:  # fmt: skip
-    arguments = map(str, (old, out, gain, content, call, nth, int(signal_number)))
-    return subprocess.Popen([sys.executable, "-c", WRITER, *arguments], stderr=subprocess.DEVNULL)
 
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
-
-
-def gain_of(out: Path) -> float | None:
-    return Bundle.load(out).manifest.gain if out.exists() else None
-
-
-@pytest.fixture(params=["voice", "voice.dlpo"])
-def out(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A place for a bundle, in a folder of its own."""
-    return tmp_path / "voices" / str(request.param)
 
 
 def test_same_content_gives_the_same_bytes(
@@ -91,15 +47,57 @@ def test_bundle_is_rewritten_from_its_own_folder(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["thesis", "thesis.dlpo"])
-def test_what_is_no_bundle_is_not_replaced(
-    tmp_path: Path, manifest: Manifest, content: Path, place: str
+@pytest.mark.parametrize("also", [None, "{}", '{"files": 3}', "[]", "no JSON"])
+def test_folder_that_is_no_bundle_is_not_replaced(
+    tmp_path: Path, manifest: Manifest, content: Path, place: str, also: str | None
 ) -> None:
     precious = tmp_path / place
     precious.mkdir()
     (precious / "chapter1.txt").write_text("years of work")
+    if also is not None:
+        (precious / MANIFEST).write_text(also)
     with pytest.raises(BundleError, match="not a bundle"):
         write_bundle(precious, manifest, content)
-    assert names(precious) == {"chapter1.txt"}
+    assert (precious / "chapter1.txt").read_text() == "years of work"
+
+
+def test_bundle_with_a_note_in_it_is_not_replaced(
+    directory: Path, manifest: Manifest, content: Path
+) -> None:
+    (directory / "note.txt").write_text("works well with speed 1.2")
+    with pytest.raises(BundleError, match="more than a bundle"):
+        write_bundle(directory, manifest, content)
+    assert (directory / "note.txt").exists()
+
+
+@pytest.mark.parametrize("data", [b"", b"years of work"])
+def test_file_that_is_no_bundle_is_not_replaced(
+    tmp_path: Path, manifest: Manifest, content: Path, data: bytes
+) -> None:
+    for name in ("voice", "voice.dlpo"):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(BundleError, match="not a bundle"):
+            write_bundle(tmp_path / name, manifest, content)
+        assert (tmp_path / name).read_bytes() == data
+
+
+def test_zip_of_something_else_is_not_replaced(
+    tmp_path: Path, manifest: Manifest, content: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "thesis.dlpo", "w") as archive:
+        archive.writestr("chapter1.txt", "years of work")
+    with pytest.raises(BundleError, match="not a bundle"):
+        write_bundle(tmp_path / "thesis.dlpo", manifest, content)
+
+
+def test_damaged_or_older_bundle_is_replaced(
+    directory: Path, manifest: Manifest, content: Path, edit_manifest: Any
+) -> None:
+    edit_manifest(directory, lambda values: values.update(format=1))
+    (directory / "frames.onnx").write_bytes(b"damaged")
+    write_bundle(directory, manifest, content)
+
+    assert Bundle.load(directory).manifest.format == FORMAT
 
 
 def test_unwritable_place_is_refused(tmp_path: Path, manifest: Manifest, content: Path) -> None:
@@ -132,148 +130,3 @@ def test_copies_there_and_back_are_the_same_to_the_byte(
     assert names(unpacked) == names(directory)
     for name in names(directory):
         assert (unpacked / name).read_bytes() == (directory / name).read_bytes()
-
-
-@contextmanager
-def files_end_at(size: int) -> Iterator[None]:
-    """No file of this process grows beyond `size` bytes, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@pytest.mark.parametrize("before", [None, 1.0])
-@pytest.mark.parametrize("room", [0, 100, 1000])
-def test_writing_that_meets_a_real_limit_leaves_what_was_there(
-    out: Path, manifest: Manifest, content: Path, before: float | None, room: int
-) -> None:
-    out.parent.mkdir()
-    if before:
-        write_bundle(out, dataclasses.replace(manifest, gain=before), content)
-
-    with files_end_at(room), pytest.raises(BundleError, match=r"can't be written .*make room"):
-        write_bundle(out, dataclasses.replace(manifest, gain=2.0), content)
-
-    assert gain_of(out) == before
-    assert names(out.parent) == ({out.name} if before else set())
-
-
-@pytest.mark.parametrize(
-    ("name", "call"),
-    [
-        ("voice", "os.fsync"),
-        ("voice", "shutil.copyfile"),
-        ("voice.dlpo", "os.fsync"),
-        ("voice.dlpo", "shutil.copyfileobj"),
-        ("voice.dlpo", "os.replace"),
-    ],
-)
-def test_full_disk_leaves_what_was_there(
-    tmp_path: Path,
-    manifest: Manifest,
-    content: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    call: str,
-) -> None:
-    def no_space(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    out = write_bundle(tmp_path / "voices" / name, manifest, content)
-    monkeypatch.setattr(call, no_space)
-    with pytest.raises(BundleError, match="No space left"):
-        write_bundle(out, dataclasses.replace(manifest, gain=2.0), content)
-    monkeypatch.undo()
-
-    assert gain_of(out) == 1.0
-    assert names(out.parent) == {out.name}
-
-
-@pytest.mark.parametrize("nth", [1, 2])
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.EIO, "I/O error")])
-def test_failed_exchange_of_directories_brings_the_old_one_back(
-    directory: Path,
-    manifest: Manifest,
-    content: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    nth: int,
-    error: BaseException,
-) -> None:
-    rename: Callable[[Path, Path], Path] = Path.rename
-    calls = 0
-
-    def fail_once(self: Path, target: Path) -> Path:
-        nonlocal calls
-        calls += 1
-        if calls == nth:
-            raise error
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", fail_once)
-    with pytest.raises((KeyboardInterrupt, BundleError)):
-        write_bundle(directory, dataclasses.replace(manifest, gain=2.0), content)
-    monkeypatch.undo()
-
-    assert gain_of(directory) == 1.0
-    assert names(directory.parent) == {"voice", "content"}
-
-
-@pytest.mark.parametrize("killer", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize(
-    ("name", "call", "nth"),
-    [
-        ("voice", "shutil.copyfile", 2),
-        ("voice", "os.rename", 1),
-        ("voice", "os.rename", 2),
-        ("voice.dlpo", "open", 6),
-        ("voice.dlpo", "os.rename", 1),
-    ],
-)
-def test_writer_that_is_stopped_leaves_the_old_bundle_or_none(
-    directory: Path,
-    manifest: Manifest,
-    content: Path,
-    tmp_path: Path,
-    killer: signal.Signals,
-    name: str,
-    call: str,
-    nth: int,
-) -> None:
-    out = write_bundle(tmp_path / "voices" / name, manifest, content)
-
-    stopped = writer(directory, out, 2.0, content, call, nth, killer)
-
-    assert stopped.wait() == -killer
-    between_renames = (name, call, nth) == ("voice", "os.rename", 2)
-    assert gain_of(out) == (None if between_renames and killer != signal.SIGINT else 1.0)
-
-
-def test_scratch_of_a_killed_writer_is_no_obstacle(
-    directory: Path, manifest: Manifest, content: Path, out: Path
-) -> None:
-    writer(directory, out, 2.0, content, "os.rename", 1, signal.SIGKILL).wait()
-    (scratch,) = names(out.parent)
-    assert scratch.startswith(".dlpo-")
-
-    write_bundle(out, manifest, content)
-
-    assert gain_of(out) == 1.0
-
-
-def test_two_writers_at_once_leave_one_whole_bundle(
-    out: Path, directory: Path, content: Path, tmp_path: Path
-) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(content, other)
-    (other / "frames.onnx").write_bytes(b"of the other")
-    writers = [writer(directory, out, 2.0, content), writer(directory, out, 3.0, other)]
-
-    assert [process.wait() for process in writers] == [0, 0]
-
-    bundle = Bundle.load(out)
-    found = bundle.manifest.gain, bundle.graph_path("frames").read_bytes()
-    assert found in {(2.0, b"frames"), (3.0, b"of the other")}
-    assert names(out.parent) == {out.name}
