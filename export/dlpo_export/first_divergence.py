@@ -68,7 +68,7 @@ def first_divergence(
     """
     by_tensor = {entry.tensor: entry for entry in errors}
     for entry in errors:
-        if not entry.local_largest <= tolerance:
+        if entry.local_largest > tolerance:
             read = tuple((name, by_tensor[name].sqnr_db) for name in entry.inputs)
             return Divergence(entry, (modules or {}).get(entry.tensor, ""), read)
     return None

@@ -1,27 +1,37 @@
 """How much context a chunk needs: measured on speech, for a trained network hardly uses its reach.
 
 A reverse step can look several frames to each side, N steps N times as far; but what lies at the
-far end moves a sample by far less than its last bit of 16. Chunks with only the context that they
-need cost the server half as much.
+far end moves a sample by far less than its last bit of 16: each further frame of context divides
+the deviation by about eight. Chunks with only the context that they need cost the server less.
+
+In 8 bits that does not hold. A deviation of any size can tip the rounding of an activation, the
+tipped one tips others, and around the seam another draw of the rounding noise is heard. Only where
+nothing at all changes does a chunk equal the whole, so int8 needs about twice the context.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from dlpo.audio import HOP_LENGTH, harmonic_source
+from dlpo.errors import MissingExtraError
 from dlpo.text.symbols import symbol_ids
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
-from dlpo_export.parity import UTTERANCE, whole_frames
+from dlpo_export.parity_cases import UTTERANCE, whole_frames
 
-TOLERANCE = 1e-5  # of full scale; a tenth of what a server promises for chunks
-MARGIN = 2  # frames beyond what the measurement asks for, since other speech differs
+TOLERANCE = 1e-5  # of full scale; a tenth of what a server promises for chunks in fp32
+INT8_TOLERANCE = 10 ** (-50 / 20)  # RMS of the deviation, as a share of the RMS of the speech
+MARGIN = 1  # frames beyond what the measurement asks for, since other speech differs
 CHUNK = 8  # frames, as few as the first of a stream
-STRIDE = 5  # frames from one measured chunk to the next
+STRIDE = 9  # frames from one measured chunk to the next
 SEEDS = 2
+
+Inputs = tuple[Tensor, Tensor, Tensor]  # conditioning, source and noise of a denoiser
+Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @torch.no_grad()
@@ -31,60 +41,127 @@ def needed_contexts(
     denoisers: Mapping[str, DenoiserGraph],
     context_frames_per_step: int,
 ) -> dict[str, int]:
-    """Frames each side that a chunk needs, by number of steps: {"4": 9, ...}.
+    """Frames each side that a chunk needs in floating point, by number of steps: {"4": 9, ...}.
 
     Args:
         denoisers: any names.
         context_frames_per_step: what one step can see; N of them and one frame more are enough.
     """
+    conditioning, source = _speech(encoder, frames)
+    needed: dict[str, int] = {}
+    for denoiser in sorted(denoisers.values(), key=lambda denoiser: denoiser.schedule.steps):
+        steps, noise_count = denoiser.schedule.steps, denoiser.schedule.noise_count
+        inputs = _inputs(conditioning, source, noise_count)
+        # More steps hardly need more: the search goes on where fewer steps were content.
+        first = max((context - MARGIN for context in needed.values()), default=1)
+        contexts = range(first, steps * context_frames_per_step + 2)
+        needed[str(steps)] = _needed_context(denoiser, inputs, contexts, _largest, TOLERANCE)
+    return needed
+
+
+@torch.no_grad()
+def needed_int8_contexts(
+    encoder: EncoderGraph,
+    frames: FramesGraph,
+    denoisers: Mapping[str, tuple[DenoiserGraph, Path]],
+    context_frames_per_step: int,
+) -> dict[str, int]:
+    """Frames each side that a chunk needs in 8 bits, by number of steps, as onnxruntime computes.
+
+    Args:
+        denoisers: by any name, a denoiser and its int8 graph.
+        context_frames_per_step: see `needed_contexts`.
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
+    """
+    conditioning, source = _speech(encoder, frames)
+    needed = {}
+    for denoiser, path in denoisers.values():
+        steps, noise_count = denoiser.schedule.steps, denoiser.schedule.noise_count
+        inputs = _inputs(conditioning, source, noise_count)
+        contexts = range(context_frames_per_step, steps * context_frames_per_step + 2)
+        needed[str(steps)] = _needed_context(
+            _on_onnxruntime(path), inputs, contexts, _relative_rms, INT8_TOLERANCE
+        )
+    return needed
+
+
+def _speech(encoder: EncoderGraph, frames: FramesGraph) -> tuple[Tensor, Tensor]:
+    """Conditioning (1, C2, F) and source (1, F, 300) of the utterance of the parity check."""
     phonemes = torch.tensor([symbol_ids(UTTERANCE)])
     hidden, durations, ranges = encoder(phonemes)
     counts = whole_frames(durations)
     positions = torch.arange(int(counts.sum())) + 0.5
     conditioning, f0 = frames(hidden, counts, ranges, positions, torch.zeros(1))
     source = torch.from_numpy(harmonic_source(f0[0].numpy())).view(1, -1, HOP_LENGTH)
-    needed = {}
-    for denoiser in denoisers.values():
-        steps = denoiser.schedule.steps
-        enough = steps * context_frames_per_step + 1
-        needed[str(steps)] = _needed_context(denoiser, conditioning, source, enough)
-    return needed
+    return conditioning, source
+
+
+def _inputs(conditioning: Tensor, source: Tensor, noise_count: int) -> Inputs:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn((noise_count, SEEDS, *source.shape[1:]), generator=generator)
+    return conditioning.expand(SEEDS, -1, -1), source.expand(SEEDS, -1, -1), noise
 
 
 def _needed_context(
-    denoiser: DenoiserGraph, conditioning: Tensor, source: Tensor, enough: int
+    denoise: Denoise,
+    inputs: Inputs,
+    contexts: range,
+    deviation: Callable[[Tensor, Tensor], float],
+    tolerance: float,
 ) -> int:
-    generator = torch.Generator().manual_seed(0)
-    shape = (denoiser.schedule.noise_count, SEEDS, *source.shape[1:])
-    inputs = (
-        conditioning.expand(SEEDS, -1, -1),
-        source.expand(SEEDS, -1, -1),
-        torch.randn(shape, generator=generator),
-    )
-    whole = denoiser(*inputs)
-    for context in range(1, enough - MARGIN):
+    """The first of `contexts` to keep the tolerance, and the margin; the last one is enough."""
+    whole = denoise(*inputs)
+    for context in contexts[: -1 - MARGIN]:
         starts = range(0, whole.shape[1] - CHUNK - 2 * context, STRIDE)
         if not starts:
             break
-        if _deviation(denoiser, inputs, whole, starts, context) <= TOLERANCE:
+        chunks, expected = _chunks(denoise, inputs, whole, starts, context)
+        if deviation(chunks, expected) <= tolerance:
             return context + MARGIN
-    return enough
+    return contexts[-1]
 
 
-def _deviation(
-    denoiser: DenoiserGraph,
-    inputs: tuple[Tensor, Tensor, Tensor],
-    whole: Tensor,
-    starts: range,
-    context: int,
-) -> float:
-    """The largest difference between chunks and the same frames of `whole`, (B, F, 300)."""
+def _chunks(
+    denoise: Denoise, inputs: Inputs, whole: Tensor, starts: range, context: int
+) -> tuple[Tensor, Tensor]:
+    """Chunks of all windows, (B, `CHUNK`, 300), and the same frames of `whole`, (B, F, 300)."""
     conditioning, source, noise = inputs
     size = CHUNK + 2 * context
 
     def windows(x: Tensor, dim: int, batch_dim: int) -> Tensor:
         return torch.cat([x.narrow(dim, start, size) for start in starts], dim=batch_dim)
 
-    chunks = denoiser(windows(conditioning, 2, 0), windows(source, 1, 0), windows(noise, 2, 1))
+    chunks = denoise(windows(conditioning, 2, 0), windows(source, 1, 0), windows(noise, 2, 1))
     inside = slice(context, context + CHUNK)
-    return float((chunks - windows(whole, 1, 0))[:, inside].abs().max())
+    return chunks[:, inside], windows(whole, 1, 0)[:, inside]
+
+
+def _largest(chunks: Tensor, expected: Tensor) -> float:
+    return float((chunks - expected).abs().max())
+
+
+def _relative_rms(chunks: Tensor, expected: Tensor) -> float:
+    deviation, level = (chunks - expected).square().mean(), expected.square().mean()
+    return float((deviation / level.clamp(min=1e-20)).sqrt())
+
+
+def _on_onnxruntime(path: Path) -> Denoise:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "export") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3  # errors, not advice
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    wanted = {tensor.name for tensor in session.get_inputs()}
+
+    def denoise(conditioning: Tensor, source: Tensor, noise: Tensor) -> Tensor:
+        feed = {"conditioning": conditioning, "source": source, "noise": noise}
+        contiguous = {k: v.contiguous().numpy() for k, v in feed.items() if k in wanted}
+        (waveform,) = session.run(["waveform"], contiguous)
+        return torch.from_numpy(waveform)
+
+    return denoise

@@ -1,148 +1,209 @@
 """Do the exported graphs compute what the checkpoint computes?
 
-Every graph is run on onnxruntime and in torch with the same inputs, on a fixed utterance and seeds.
+Every file of every graph is run on onnxruntime, and its module in torch, with the same inputs: the
+fixed sentences and seeds of `dlpo_export.parity_cases`. Where they part, every tensor on the way is
+compared, and the first layer that is wrong by itself is named.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlpo.audio import HOP_LENGTH, harmonic_source
-from dlpo.errors import BundleError, MissingExtraError
-from dlpo.text.symbols import symbol_ids, utterance_symbols
-from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
-
-TOLERANCE = 1e-4  # of the largest error, as a share of the tensor's RMS where that is above 1
-SEMITONES = 2.0  # pitch shift of the check, so that a forgotten input shows
-MAX_FRAMES = 200  # of the check; a random model may speak for minutes
-
-# "The quick brown fox, it jumps."
-UTTERANCE = utterance_symbols(
-    [
-        (("DH", "AH0"), " "),
-        (("K", "W", "IH1", "K"), " "),
-        (("B", "R", "AW1", "N"), " "),
-        (("F", "AA1", "K", "S"), ","),
-        (("IH0", "T"), " "),
-        (("JH", "AH1", "M", "P", "S"), "."),
-    ]
+from dlpo.bundle import Precision
+from dlpo.errors import BundleError
+from dlpo.judges.judge import Judge
+from dlpo_export.divergence import layer_errors, sqnr_db
+from dlpo_export.first_divergence import Divergence, diverged_from_torch, first_divergence
+from dlpo_export.log_spectral_distance import log_spectral_distance
+from dlpo_export.open_graph import OpenGraph
+from dlpo_export.parity_cases import DENOISER, SENTENCES, Case, speak
+from dlpo_export.parity_judges import judge_denoisers
+from dlpo_export.parity_report import (
+    EQUAL_DB,
+    TOLERANCES,
+    Difference,
+    ParityReport,
 )
+from dlpo_export.to_onnx import GraphSource
 
+Files = Mapping[str, Mapping[Precision, str]]
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How far a tensor of a graph is from torch's."""
-
-    graph: str
-    tensor: str
-    largest: float
-    """of all absolute differences, divided by the RMS of the tensor where that is above 1"""
-    rms: float
-    """likewise"""
-
-    def __str__(self) -> str:
-        return f"{self.graph}: {self.tensor} differs by {self.largest:.1e} (RMS {self.rms:.1e})"
+DIAGNOSED_FRAMES = 24  # of a denoiser's window in which every tensor is compared
 
 
 def check_parity(
     folder: Path,
-    encoder: EncoderGraph,
-    frames: FramesGraph,
-    denoisers: Mapping[str, DenoiserGraph],
-) -> list[Difference]:
-    """Compare `{name}.onnx` in `folder` with the modules that they were exported from.
-
-    Each graph gets torch's outputs of the one before, so that a difference shows where it arises.
+    sources: Mapping[str, GraphSource],
+    files: Files,
+    judges: Sequence[Judge] = (),
+    gain: float = 1.0,
+) -> ParityReport:
+    """Compare the graphs of a bundle with the modules that they were exported from.
 
     Args:
-        denoisers: by graph name, such as `denoiser_4`.
+        folder: of the files.
+        sources: `encoder`, `frames` and any denoisers, by the graph's name.
+        files: graph -> precision -> ONNX file; what is not there is not checked.
+        judges: listen to the speech of every denoiser, in torch and in each precision.
+        gain: factor on a waveform before judges hear it.
 
     Returns:
-        One entry for each output.
+        What was measured, all of it within the tolerances.
 
     Raises:
-        BundleError: a difference is above `TOLERANCE`.
-        MissingExtraError: onnxruntime is not installed.
+        BundleError: something is above its tolerance, or onnxruntime can't run a graph; the
+            message names the first layer that diverged.
+        MissingExtraError: onnx or onnxruntime is not installed.
     """
-    found: list[Difference] = []
+    cases: dict[str, list[Case]] = defaultdict(list)
+    for sentence in SENTENCES:
+        for case in speak(sources, sentence, sentence.seed):
+            cases[case.graph].append(case)
+    differences: list[Difference] = []
+    for graph, in_precisions in files.items():
+        for precision, file in in_precisions.items():
+            differences += compare_graph(folder / file, precision, cases[graph])
+    report = ParityReport(tuple(differences))
+    _refuse_failures(report, folder, sources, files, cases)
+    if judges:
+        judged = judge_denoisers(folder, sources, files, judges, gain)
+        report = ParityReport(report.differences, tuple(judged))
+        _refuse_failures(report, folder, sources, files, cases)
+    return report
 
-    def compare(graph: str, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:
-        made = run_graph(folder / f"{graph}.onnx", {k: v.numpy() for k, v in inputs.items()})
-        for tensor, expected in outputs.items():
-            found.append(difference(graph, tensor, made[tensor], expected.numpy()))
 
-    with torch.no_grad():
-        phonemes = torch.tensor([symbol_ids(UTTERANCE)])
-        hidden, durations, ranges = encoder(phonemes)
-        outputs = {"hidden": hidden, "durations": durations, "ranges": ranges}
-        compare("encoder", {"phonemes": phonemes}, outputs)
-
-        whole = whole_frames(durations)
-        inputs = {
-            "hidden": hidden,
-            "durations": whole,
-            "ranges": ranges,
-            "positions": torch.arange(int(whole.sum())) + 0.5,
-            "pitch": torch.tensor([SEMITONES]),
-        }
-        conditioning, f0 = frames(*inputs.values())
-        compare("frames", inputs, {"conditioning": conditioning, "f0": f0})
-
-        source = torch.from_numpy(harmonic_source(f0[0].numpy())).view(1, -1, HOP_LENGTH)
-        for name, denoiser in denoisers.items():
-            generator = torch.Generator().manual_seed(0)
-            noise = torch.randn(denoiser.schedule.noise_count, *source.shape, generator=generator)
-            inputs = {"conditioning": conditioning, "source": source, "noise": noise}
-            compare(name, inputs, {"waveform": denoiser(conditioning, source, noise)})
-    _refuse_divergence(found)
+def compare_graph(path: Path, precision: Precision, cases: Sequence[Case]) -> list[Difference]:
+    """Run one file on all sentences and compare its outputs with torch's, one entry for each."""
+    opened = OpenGraph(path)
+    made = [opened.run(case.numpy_inputs()) for case in cases]
+    found = []
+    for tensor in cases[0].outputs:
+        pairs = [
+            (outputs[tensor], case.outputs[tensor].numpy())
+            for outputs, case in zip(made, cases, strict=True)
+        ]
+        found.append(difference(cases[0].graph, precision, tensor, pairs))
     return found
 
 
-def run_graph(path: Path, inputs: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.float32]]:
-    """Run an ONNX file on one CPU thread; outputs by name."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "export") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    wanted = {tensor.name for tensor in session.get_inputs()}  # unused ones are optimised away
-    values = session.run(names, {k: v for k, v in inputs.items() if k in wanted})
-    return dict(zip(names, values, strict=True))
-
-
 def difference(
-    graph: str, tensor: str, made: NDArray[np.float32], expected: NDArray[np.float32]
+    graph: str,
+    precision: Precision,
+    tensor: str,
+    pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]],
 ) -> Difference:
-    """Compare one output; another shape or a NaN counts as infinitely far."""
-    if made.shape != expected.shape or not np.isfinite(made).all():
-        return Difference(graph, tensor, math.inf, math.inf)
-    error = (made.astype(np.float64) - expected) / max(1.0, float(np.sqrt(np.mean(expected**2))))
-    return Difference(graph, tensor, float(np.abs(error).max()), float(np.sqrt(np.mean(error**2))))
+    """Compare one output over all sentences; another shape or a NaN counts as infinitely far.
+
+    Args:
+        pairs: made by the graph and expected, for each sentence.
+    """
+    if any(a.shape != b.shape or not np.isfinite(a).all() for a, b in pairs):
+        return Difference(graph, precision, tensor, math.inf, math.inf, -math.inf)
+    made, expected = (
+        np.concatenate([np.asarray(pair[side], np.float64).ravel() for pair in pairs])
+        for side in (0, 1)
+    )
+    scale = max(1.0, float(np.sqrt(np.mean(expected**2))))
+    error = (made - expected) / scale
+    spectral, wrong = None, None
+    if tensor == "waveform":
+        distances = [log_spectral_distance(a.ravel(), b.ravel()) for a, b in pairs]
+        spectral = float(np.mean(distances))
+    if tensor == "durations":
+        wrong = sum(int(np.sum(_whole(a) != _whole(b))) for a, b in pairs)
+    return Difference(
+        graph,
+        precision,
+        tensor,
+        largest=float(np.abs(error).max()),
+        rms=float(np.sqrt(np.mean(error**2))),
+        sqnr_db=min(sqnr_db(made, expected), EQUAL_DB),
+        log_spectral_db=spectral,
+        wrong_durations=wrong,
+    )
 
 
-def whole_frames(durations: Tensor) -> Tensor:
-    """(1, P) frames -> (1, P) whole frames, 1 to `MAX_FRAMES` in all."""
-    ends = durations.double().cumsum(1).round()
-    ends[0, -1] = max(1.0, float(ends[0, -1]))
-    return torch.diff(ends.clamp(max=MAX_FRAMES), prepend=ends.new_zeros(1, 1)).float()
+def _refuse_failures(
+    report: ParityReport,
+    folder: Path,
+    sources: Mapping[str, GraphSource],
+    files: Files,
+    cases: Mapping[str, Sequence[Case]],
+) -> None:
+    failures = report.failures()
+    if not failures:
+        return
+    reasons = [
+        f"{entry.graph} {entry.precision}: {entry.measured} {reason}" for entry, reason in failures
+    ]
+    first = failures[0][0]
+    where = ""
+    if isinstance(first, Difference):
+        where = f"; {first.graph} {first.precision} diverged "
+        where += _diagnosis(first, folder, sources[first.graph], files, cases[first.graph])
+    raise BundleError(
+        f"the exported graphs don't compute what the checkpoint computes: {'; '.join(reasons)}"
+        f"{where}; no bundle is written. Report it with the versions of torch, onnxscript and "
+        "onnxruntime"
+    )
 
 
-def _refuse_divergence(found: list[Difference]) -> None:
-    diverged = [str(entry) for entry in found if not entry.largest <= TOLERANCE]
-    if diverged:
-        raise BundleError(
-            f"the exported graphs don't compute what the checkpoint computes, tolerance "
-            f"{TOLERANCE:.0e}: {'; '.join(diverged)}; no bundle is written. Report it with the "
-            "versions of torch, onnxscript and onnxruntime"
-        )
+def _diagnosis(
+    failed: Difference,
+    folder: Path,
+    source: GraphSource,
+    files: Files,
+    cases: Sequence[Case],
+) -> str:
+    """Which layer is the first that is wrong by itself, on a short window of the first sentence."""
+    import onnx
+
+    in_precisions = files[failed.graph]
+    inputs = _short(cases[0])
+    found: Divergence | None
+    try:
+        model = onnx.load(folder / in_precisions[failed.precision])
+        if failed.precision == "fp32":
+            found = diverged_from_torch(source, model, inputs)
+        else:
+            reference = onnx.load(folder / in_precisions["fp32"])
+            errors = layer_errors(
+                reference, model, {k: v.contiguous().numpy() for k, v in inputs.items()}
+            )
+            found = first_divergence(errors, TOLERANCES[failed.precision].layer_largest)
+            if found is None:  # none is broken, all are coarse
+                worst = min(errors, key=lambda entry: entry.local_sqnr_db)
+                return (
+                    f"layer by layer, most of all at {worst.node} ({worst.op_type}, "
+                    f"{worst.local_sqnr_db:.0f} dB by itself)"
+                )
+    except BundleError as error:
+        return f"so far that its layers can't be compared ({error})"
+    return str(found) if found else "in no single layer of a short window"
+
+
+def _short(case: Case) -> dict[str, Tensor]:
+    """Inputs that keep the memory of all tensors in bounds."""
+    if not case.graph.startswith(DENOISER):
+        return case.inputs
+    axes = {"conditioning": 2, "source": 1, "noise": 2}
+    return {
+        name: value.narrow(axes[name], 0, min(DIAGNOSED_FRAMES, value.shape[axes[name]]))
+        if name in axes
+        else value
+        for name, value in case.inputs.items()
+    }
+
+
+def _whole(durations: NDArray[Any]) -> NDArray[Any]:
+    """(1, P) frames -> (1, P) whole frames; the ends are rounded, as when speaking."""
+    ends = np.rint(np.cumsum(durations, axis=1, dtype=np.float64))
+    return np.diff(ends, axis=1, prepend=0.0)

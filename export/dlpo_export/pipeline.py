@@ -122,8 +122,9 @@ def export_bundle(
         write_graphs(
             {name: to_onnx(source) for name, source in sources.items()}, folder, half=half_weights
         )
-        for entry in check_parity(folder, encoder, frames, denoisers):
-            logger.info("%s", entry)
+        files = {name: info.files for name, info in manifest.graphs.items()}
+        for line in check_parity(folder, sources, files).lines():
+            logger.info("%s", line)
         return write_bundle(out, manifest, folder)
 
 

@@ -1,0 +1,227 @@
+"""A graph in float16: the network in half precision, the chain around it in float32.
+
+Convolutions are where the time goes, and they lose nothing that the ear would miss. What stays in
+float32, with Casts in between: inputs and outputs, the arithmetic of the reverse steps and the
+de-emphasis (errors there add up from step to step), normalisations, attention, LSTMs, and every
+layer whose values come near the end of float16's range. No operator sees two types at once, as
+TensorRT's strong typing asks for.
+
+onnxruntime's converter can't tell the arithmetic of a reverse step from that of a FiLM layer; here
+they differ by rank: a waveform has no channels.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlpo_export.divergence import Tensors, run_model, varying_tensors
+
+if TYPE_CHECKING:
+    import onnx
+
+LARGEST = 65504 / 8  # of any value in float16; a louder voice must not reach the end of its range
+CONVOLUTIONS = ("Conv", "ConvTranspose")
+ARITHMETIC = ("Add", "Div", "Gelu", "LeakyRelu", "Mul", "Sub")  # on (B, C, L)
+MOVES = (
+    "AveragePool",
+    "Concat",
+    "Expand",
+    "Pad",
+    "Reshape",
+    "Resize",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+)
+CHANNELS = 3  # axes of a tensor with channels, at least
+
+logger = logging.getLogger(__name__)
+
+
+def to_fp16(model: onnx.ModelProto, samples: Sequence[Tensors] = ()) -> onnx.ModelProto:
+    """The same graph with its convolutions, and what follows them, in float16.
+
+    Weights that float16 holds exactly keep their bytes, so that a file of halved weights serves
+    both graphs.
+
+    Args:
+        model: float32, with its weights loaded and its shapes inferred.
+        samples: inputs by name on which to measure how large values become; a layer that makes or
+            reads values above `LARGEST` stays in float32.
+
+    Raises:
+        BundleError: onnxruntime can't run `model`.
+        MissingExtraError: onnx or onnxruntime is not installed.
+    """
+    half = _half_layers(model, set())
+    made = [name for node in half for name in node.output]
+    large = {
+        name for name, value in largest_values(model, made, samples).items() if value > LARGEST
+    }
+    for name in sorted(large):
+        logger.warning("%s: values above %.0f, stays in float32", name, LARGEST)
+    return _convert(model, _half_layers(model, large) if large else half)
+
+
+def largest_values(
+    model: onnx.ModelProto, tensors: Sequence[str], samples: Sequence[Tensors]
+) -> dict[str, float]:
+    """The largest absolute value of each tensor over some inputs, NaN counting as infinite."""
+    found = dict.fromkeys(tensors, 0.0) if samples else {}
+    for inputs in samples:
+        for name, value in run_model(model, inputs, tensors).items():
+            largest = float(np.abs(value).max(initial=0.0))
+            found[name] = max(found[name], largest if np.isfinite(largest) else np.inf)
+    return found
+
+
+def _half_layers(model: onnx.ModelProto, large: set[str]) -> list[onnx.NodeProto]:
+    """Convolutions, and what reads nothing but float16 from them on.
+
+    Args:
+        large: tensors that float16 can't hold; their makers and readers are left out.
+    """
+    ranks = _ranks(model)
+    varying = {tensor.name for tensor in model.graph.input} | set(varying_tensors(model))
+    unfit = {tensor.name for tensor in model.graph.initializer if _largest_weight(tensor) > LARGEST}
+    unfit |= large
+    half: set[str] = set()
+    chosen = []
+    for node in model.graph.node:
+        if unfit.intersection((*node.input, *node.output)) or not varying.intersection(node.input):
+            continue
+        reads = [name for name in node.input if name in varying and name in ranks]
+        follows = bool(reads) and half.issuperset(reads)
+        has_channels = all(ranks.get(name, 0) >= CHANNELS for name in (*reads, *node.output))
+        if node.op_type in CONVOLUTIONS or (
+            follows and (node.op_type in MOVES or (node.op_type in ARITHMETIC and has_channels))
+        ):
+            half.update(node.output)
+            chosen.append(node)
+    return chosen
+
+
+def _convert(model: onnx.ModelProto, half: Sequence[onnx.NodeProto]) -> onnx.ModelProto:
+    """Switch these layers to float16 and put a Cast wherever a value crosses over."""
+    from onnx import TensorProto, helper
+
+    floats = set(_ranks(model))
+    chosen = {node.output[0] for node in half}
+    is_half = {name for node in half for name in node.output}
+    outputs = {value.name for value in model.graph.output}
+    narrow = _Weights(model)
+    converted = copy.deepcopy(model)
+    graph = converted.graph
+    nodes: list[onnx.NodeProto] = []
+    crossed: set[str] = set()  # tensors that exist in the other type as well
+
+    def cross(name: str, to: int, suffix: str) -> str:
+        if f"{name}{suffix}" not in crossed:
+            nodes.append(helper.make_node("Cast", [name], [f"{name}{suffix}"], to=to))
+            nodes[-1].name = f"cast_{name}{suffix}"
+            crossed.add(f"{name}{suffix}")
+        return f"{name}{suffix}"
+
+    for node in graph.node:
+        in_half = bool(node.output) and node.output[0] in chosen
+        for place, name in enumerate(node.input):
+            if in_half and name in narrow.weights and _takes_half(node, place):
+                node.input[place] = narrow.half(name)
+            elif in_half and name in floats and name not in is_half and _takes_half(node, place):
+                node.input[place] = cross(name, TensorProto.FLOAT16, ".fp16")
+            elif not in_half and name in is_half:
+                node.input[place] = cross(name, TensorProto.FLOAT, ".fp32")
+        nodes.append(node)
+        for place, name in enumerate(node.output):
+            if in_half and name in outputs:  # its readers, if any, are further on
+                raise_to = node.output[place] = f"{name}.fp16"
+                nodes.append(helper.make_node("Cast", [raise_to], [name], to=TensorProto.FLOAT))
+                nodes[-1].name = f"cast_{name}"
+                is_half.discard(name)
+                crossed.add(raise_to)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(narrow.made.values())
+    for value in graph.value_info:
+        if value.name in is_half:
+            value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    _drop_unused(graph)
+    return converted
+
+
+class _Weights:
+    """The weights and constants of a graph, and their float16 where one was asked for."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        from onnx import TensorProto
+
+        tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+        self.weights = {
+            name: tensor
+            for name, tensor in tensors.items()
+            if tensor.data_type == TensorProto.FLOAT
+        }
+        self.made: dict[str, onnx.TensorProto] = {}
+        self._stored: dict[str, str] = {}  # float32 name -> its float16 in the graph
+        for node in model.graph.node:
+            if node.op_type == "Cast" and node.input[0] in tensors:
+                source = tensors[node.input[0]]
+                if source.data_type == TensorProto.FLOAT16:
+                    self.weights[node.output[0]] = source
+                    self._stored[node.output[0]] = source.name
+
+    def half(self, name: str) -> str:
+        from onnx import numpy_helper
+
+        if name in self._stored:
+            return self._stored[name]
+        if name not in self.made:
+            values = numpy_helper.to_array(self.weights[name]).astype(np.float16)
+            self.made[name] = numpy_helper.from_array(values, f"{name}.fp16")
+        return f"{name}.fp16"
+
+
+def _takes_half(node: onnx.NodeProto, place: int) -> bool:
+    """Whether this input has the type of the data; a Resize's scales are always float32."""
+    return node.op_type != "Resize" or place == 0
+
+
+def _largest_weight(tensor: onnx.TensorProto) -> float:
+    from onnx import TensorProto, numpy_helper
+
+    if tensor.data_type != TensorProto.FLOAT:
+        return 0.0
+    return float(np.abs(numpy_helper.to_array(tensor)).max(initial=0.0))
+
+
+def _ranks(model: onnx.ModelProto) -> Mapping[str, int]:
+    """Number of axes of every float32 tensor that is computed or an input, by name."""
+    import onnx
+
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    return {
+        value.name: len(value.type.tensor_type.shape.dim)
+        for value in (*inferred.input, *inferred.value_info, *inferred.output)
+        if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+        and value.type.tensor_type.HasField("shape")
+    }
+
+
+def _drop_unused(graph: onnx.GraphProto) -> None:
+    """Remove Casts of weights and weights that nothing reads any more."""
+    outputs = {value.name for value in graph.output}
+    read = {name for node in graph.node for name in node.input} | outputs
+    kept = [node for node in graph.node if node.op_type != "Cast" or node.output[0] in read]
+    del graph.node[:]
+    graph.node.extend(kept)
+    read = {name for node in graph.node for name in node.input}
+    weights = [tensor for tensor in graph.initializer if tensor.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(weights)

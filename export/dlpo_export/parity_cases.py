@@ -1,0 +1,132 @@
+"""What the checks of an export speak: fixed sentences and seeds, and torch's values all along.
+
+Each graph is given torch's outputs of the graph before it, so that a difference shows where it
+arises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dlpo.audio import HOP_LENGTH, harmonic_source
+from dlpo.text.symbols import symbol_ids, utterance_symbols
+from dlpo_export.to_onnx import GraphSource
+
+MAX_FRAMES = 200  # of a sentence; a random model may speak for minutes
+DENOISER = "denoiser_"  # how the names of the denoisers start
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A fixed sentence and how it is said."""
+
+    symbols: tuple[str, ...]
+    speed: float
+    """factor"""
+    semitones: float
+    """pitch shift; not 0, so that a forgotten input shows"""
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """What one graph is given for a sentence, and what torch makes of it."""
+
+    graph: str
+    inputs: Tensors
+    outputs: Tensors
+
+    def numpy_inputs(self) -> dict[str, NDArray[Any]]:
+        """For onnxruntime."""
+        return {name: value.contiguous().numpy() for name, value in self.inputs.items()}
+
+
+# "The quick brown fox, it jumps."
+UTTERANCE = utterance_symbols(
+    [
+        (("DH", "AH0"), " "),
+        (("K", "W", "IH1", "K"), " "),
+        (("B", "R", "AW1", "N"), " "),
+        (("F", "AA1", "K", "S"), ","),
+        (("IH0", "T"), " "),
+        (("JH", "AH1", "M", "P", "S"), "."),
+    ]
+)
+# "Is that you, down there?"
+_QUESTION = utterance_symbols(
+    [
+        (("IH1", "Z"), " "),
+        (("DH", "AE1", "T"), " "),
+        (("Y", "UW1"), ","),
+        (("D", "AW1", "N"), " "),
+        (("DH", "EH1", "R"), "?"),
+    ]
+)
+# "Stop!"
+_COMMAND = utterance_symbols([(("S", "T", "AA1", "P"), "!")])
+
+# The default, and both extremes of speed and pitch.
+SENTENCES = (
+    Sentence(tuple(UTTERANCE), 1.0, 2.0, seed=0),
+    Sentence(tuple(_QUESTION), 0.5, -6.0, seed=1),
+    Sentence(tuple(_COMMAND), 2.0, 6.0, seed=2),
+)
+
+
+@torch.no_grad()
+def speak(sources: Mapping[str, GraphSource], sentence: Sentence, seed: int) -> Iterator[Case]:
+    """Run every graph's module on a sentence, each on the outputs of the one before.
+
+    Args:
+        sources: `encoder`, `frames` and denoisers by name; any other graph is run on the inputs
+            that it was exported with.
+        seed: of the noise.
+    """
+    encoder = _run("encoder", sources, {"phonemes": torch.tensor([symbol_ids(sentence.symbols)])})
+    yield encoder
+    whole = whole_frames(encoder.outputs["durations"], sentence.speed)
+    frames = _run(
+        "frames",
+        sources,
+        {
+            "hidden": encoder.outputs["hidden"],
+            "durations": whole,
+            "ranges": encoder.outputs["ranges"],
+            "positions": torch.arange(int(whole.sum())) + 0.5,
+            "pitch": torch.tensor([sentence.semitones]),
+        },
+    )
+    yield frames
+    f0 = frames.outputs["f0"][0].numpy()
+    source = torch.from_numpy(harmonic_source(f0)).view(1, -1, HOP_LENGTH)
+    for name, graph in sources.items():
+        if name.startswith(DENOISER):
+            generator = torch.Generator().manual_seed(seed)
+            planes = graph.inputs["noise"][0].shape[0]
+            noise = torch.randn(planes, *source.shape, generator=generator)
+            given = {"conditioning": frames.outputs["conditioning"], "source": source}
+            yield _run(name, sources, {**given, "noise": noise})
+        elif name not in ("encoder", "frames"):
+            yield _run(name, sources, {key: value for key, (value, _) in graph.inputs.items()})
+
+
+def whole_frames(durations: Tensor, speed: float = 1.0) -> Tensor:
+    """(1, P) frames -> (1, P) whole frames at a pace, 1 to `MAX_FRAMES` in all."""
+    ends = (durations.double().cumsum(1) / speed).round()
+    ends[0, -1] = max(1.0, float(ends[0, -1]))
+    return torch.diff(ends.clamp(max=MAX_FRAMES), prepend=ends.new_zeros(1, 1)).float()
+
+
+def _run(graph: str, sources: Mapping[str, GraphSource], inputs: Tensors) -> Case:
+    source = sources[graph]
+    made = source.module(*(inputs[name] for name in source.inputs))
+    values = made if isinstance(made, tuple) else (made,)
+    return Case(graph, inputs, dict(zip(source.outputs, values, strict=True)))

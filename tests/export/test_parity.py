@@ -1,0 +1,250 @@
+"""An export that computes something else than its checkpoint is refused, and says where."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from dlpo.bundle import Bundle, Precision
+from dlpo.checkpoint import load_checkpoint
+from dlpo.errors import BundleError
+from dlpo.noise_schedule import named_schedule
+from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
+from dlpo_export.half_precision import to_fp16
+from dlpo_export.log_spectral_distance import log_spectral_distance
+from dlpo_export.open_graph import OpenGraph
+from dlpo_export.parity import check_parity, difference
+from dlpo_export.parity_cases import SENTENCES, speak, whole_frames
+from dlpo_export.pipeline import graph_sources
+from dlpo_export.to_onnx import GraphSource
+
+FILES: dict[str, dict[Precision, str]] = {
+    name: {"fp32": f"{name}.onnx"} for name in ("encoder", "frames", "denoiser_1")
+}
+
+
+@pytest.fixture
+def folder(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """A copy of the bundle's files that a test may damage."""
+    return Path(shutil.copytree(Bundle.load(tiny_bundle).directory, tmp_path / "graphs"))
+
+
+@pytest.fixture(scope="module")
+def sources(tiny_checkpoint: Path) -> dict[str, GraphSource]:
+    model = load_checkpoint(tiny_checkpoint).model.half().float()  # as exported
+    denoisers = {"denoiser_1": DenoiserGraph(model, named_schedule("cosine", 1))}
+    return graph_sources(EncoderGraph(model), FramesGraph(model), denoisers)
+
+
+def damage(path: Path, weight: str, factor: float) -> None:
+    """Scale one weight of a graph, which then no longer shares it with the others."""
+    model = onnx.load(path)
+    (found,) = (t for t in model.graph.initializer if t.name.startswith(weight))
+    values = numpy_helper.to_array(found)
+    found.CopyFrom(numpy_helper.from_array((values * factor).astype(values.dtype), found.name))
+    onnx.save(model, path)
+
+
+def in_fp16(folder: Path) -> dict[str, dict[Precision, str]]:
+    """Add a float16 denoiser to the files."""
+    onnx.save(to_fp16(onnx.load(folder / "denoiser_1.onnx")), folder / "half.onnx")
+    return {**FILES, "denoiser_1": {"fp32": "denoiser_1.onnx", "fp16": "half.onnx"}}
+
+
+def test_every_output_of_a_healthy_export_is_within_tolerance(
+    folder: Path, sources: dict[str, GraphSource]
+) -> None:
+    report = check_parity(folder, sources, FILES)
+    assert [(entry.graph, entry.tensor) for entry in report.differences] == [
+        ("encoder", "hidden"),
+        ("encoder", "durations"),
+        ("encoder", "ranges"),
+        ("frames", "conditioning"),
+        ("frames", "f0"),
+        ("denoiser_1", "waveform"),
+    ]
+    assert report.failures() == []
+    assert report.differences[1].wrong_durations == 0
+    assert max(entry.largest for entry in report.differences) < 1e-4
+
+
+def test_report_goes_into_json_with_its_tolerances(
+    folder: Path, sources: dict[str, GraphSource]
+) -> None:
+    report = check_parity(folder, sources, in_fp16(folder))
+    read = json.loads(json.dumps(report.as_json(), allow_nan=False))
+    assert list(read["tolerances"]) == ["fp32", "fp16"]
+    assert len(read["differences"]) == len(report.differences) == 7
+    waveform = read["differences"][-1]
+    assert (waveform["precision"], waveform["tensor"]) == ("fp16", "waveform")
+    assert waveform["log_spectral_db"] < read["tolerances"]["fp16"]["log_spectral_db"]
+
+
+def test_graph_of_other_weights_is_refused_with_the_layer_that_diverged(
+    folder: Path, sources: dict[str, GraphSource]
+) -> None:
+    damage(folder / "denoiser_1.onnx", "model.up.0.modulated.2.weight", 1.5)
+    expected = (
+        r"denoiser_1 fp32: waveform differs by .*; denoiser_1 fp32 diverged first at node_conv1d_\d"
+        r"+ \(Conv of model.up.0.modulated.2\), .*; it reads leaky_relu_\d+ \d+ dB; no bundle"
+    )
+    with pytest.raises(BundleError, match=expected):
+        check_parity(folder, sources, FILES)
+
+
+def test_encoder_with_other_durations_is_refused(
+    folder: Path, sources: dict[str, GraphSource]
+) -> None:
+    damage(folder / "encoder.onnx", "model.timing_out.weight", 2.0)
+    with pytest.raises(BundleError, match=r"encoder fp32: durations \d+ symbols last another"):
+        check_parity(folder, sources, FILES)
+
+
+def test_half_precision_is_within_its_own_tolerance(
+    folder: Path, sources: dict[str, GraphSource]
+) -> None:
+    report = check_parity(folder, sources, in_fp16(folder))
+    full, half = report.differences[-2:]
+    assert (full.precision, half.precision) == ("fp32", "fp16")
+    assert full.sqnr_db > half.sqnr_db > 40
+
+
+def test_wrong_layer_of_a_low_precision_is_found_by_comparison_with_fp32(
+    folder: Path, sources: dict[str, GraphSource]
+) -> None:
+    files = in_fp16(folder)
+    damage(folder / "half.onnx", "model.patch_in.weight", -1.0)
+    expected = r"denoiser_1 fp16: waveform .*denoiser_1 fp16 diverged first at node_conv1d \(Conv"
+    with pytest.raises(BundleError, match=expected):
+        check_parity(folder, sources, files)
+
+
+def test_low_precision_that_is_coarse_everywhere_names_its_worst_layer(
+    folder: Path, sources: dict[str, GraphSource]
+) -> None:
+    model = onnx.load(folder / "denoiser_1.onnx")
+    for tensor in model.graph.initializer:  # three bits a weight
+        if tensor.name.endswith(".weight.half"):
+            values = numpy_helper.to_array(tensor)
+            scale = np.abs(values).max() / 4
+            coarse = (np.round(values / scale) * scale).astype(values.dtype)
+            tensor.CopyFrom(numpy_helper.from_array(coarse, tensor.name))
+    onnx.save(model, folder / "coarse.onnx")
+    files = {**FILES, "denoiser_1": {**FILES["denoiser_1"], "fp16": "coarse.onnx"}}
+    with pytest.raises(BundleError, match=r"waveform differs, SQNR .* expected 40 dB.* diverged"):
+        check_parity(folder, sources, files)
+
+
+def test_file_that_onnxruntime_refuses_is_an_error_that_names_it(
+    folder: Path, sources: dict[str, GraphSource]
+) -> None:
+    (folder / "frames.onnx").write_bytes(b"no graph")
+    with pytest.raises(BundleError, match=r"frames\.onnx: onnxruntime can't run it"):
+        check_parity(folder, sources, FILES)
+
+
+class FixedJudge:
+    """Gives scores in turn, whatever it hears."""
+
+    name = "Fixed"
+    sample_rate_hz = 22_050
+
+    def __init__(self, *scores: float) -> None:
+        self.scores = list(scores)
+        self.heard: list[Sequence[NDArray[np.float32]]] = []
+
+    def score(
+        self, waveforms: Sequence[NDArray[np.float32]], sample_rate_hz: int
+    ) -> NDArray[np.float64]:
+        self.heard.append(waveforms)
+        return np.full(len(waveforms), self.scores.pop(0))
+
+
+def test_judges_hear_torch_and_every_precision_say_the_same(
+    folder: Path, sources: dict[str, GraphSource]
+) -> None:
+    judge = FixedJudge(4.0, 4.001, 3.99)
+    report = check_parity(folder, sources, in_fp16(folder), [judge])
+    assert [(entry.precision, entry.torch_score, entry.score) for entry in report.judged] == [
+        ("fp32", 4.0, 4.001),
+        ("fp16", 4.0, 3.99),
+    ]
+    by_torch, full, half = judge.heard
+    assert len(by_torch) == report.judged[0].clips
+    for expected, made, coarse in zip(by_torch, full, half, strict=True):
+        np.testing.assert_allclose(made, expected, atol=1e-5)
+        np.testing.assert_allclose(coarse, expected, atol=1e-2)
+
+
+def test_export_that_a_judge_hears_is_refused(
+    folder: Path, sources: dict[str, GraphSource]
+) -> None:
+    with pytest.raises(BundleError, match=r"denoiser_1 fp32: Fixed drops by 0\.500, tolerance"):
+        check_parity(folder, sources, FILES, [FixedJudge(4.0, 3.5)])
+
+
+def test_each_graph_is_given_what_torch_made_of_the_one_before(
+    sources: Mapping[str, GraphSource],
+) -> None:
+    slow = SENTENCES[1]
+    encoder, frames, denoiser = speak(sources, slow, seed=3)
+    assert frames.inputs["hidden"] is encoder.outputs["hidden"]
+    assert denoiser.inputs["conditioning"] is frames.outputs["conditioning"]
+    assert float(frames.inputs["pitch"]) == slow.semitones == -6
+    whole = whole_frames(encoder.outputs["durations"], slow.speed)
+    assert frames.inputs["positions"].shape == (int(whole.sum()),)
+    again = list(speak(sources, slow, seed=3))[2]
+    other = list(speak(sources, slow, seed=4))[2]
+    assert torch.equal(again.outputs["waveform"], denoiser.outputs["waveform"])
+    assert not torch.equal(other.inputs["noise"], denoiser.inputs["noise"])
+
+
+@pytest.mark.parametrize(
+    "made", [np.full((1, 3), np.nan, np.float32), np.zeros((1, 4), np.float32)]
+)
+def test_nan_or_another_shape_is_infinitely_far(made: NDArray[np.float32]) -> None:
+    found = difference("g", "fp32", "t", [(made, np.zeros((1, 3), np.float32))])
+    assert found.largest == math.inf
+    assert found.failure() is not None
+
+
+def test_one_bad_sentence_among_good_ones_is_seen() -> None:
+    good = np.ones((1, 300), np.float32)
+    bad = good.copy()
+    bad[0, 7] += 0.01
+    found = difference("g", "fp32", "t", [(good, good), (bad, good), (good, good)])
+    assert found.largest == pytest.approx(0.01, rel=1e-4)
+    assert found.failure() is not None
+
+
+def test_gain_is_its_own_log_spectral_distance() -> None:
+    noise = np.random.default_rng(0).standard_normal(8000)
+    assert log_spectral_distance(noise, noise) == 0
+    assert log_spectral_distance(2 * noise, noise) == pytest.approx(20 * math.log10(2), abs=1e-6)
+
+
+def test_what_lies_60_db_below_does_not_count() -> None:
+    tone = np.sin(2 * np.pi * 1000 * np.arange(8000) / 22050)
+    hiss = 1e-5 * np.random.default_rng(0).standard_normal(8000)
+    assert log_spectral_distance(tone + hiss, tone) < 0.01
+    assert log_spectral_distance(np.zeros(100), np.zeros(100)) == 0
+
+
+def test_open_graph_leaves_out_inputs_that_the_graph_does_not_use(
+    folder: Path, sources: dict[str, GraphSource]
+) -> None:
+    encoder, *_ = speak(sources, SENTENCES[0], seed=0)
+    inputs = {**encoder.numpy_inputs(), "pitch": np.zeros(1, np.float32)}
+    made = OpenGraph(folder / "encoder.onnx").run(copy.deepcopy(inputs))
+    assert list(made) == ["hidden", "durations", "ranges"]
