@@ -38,6 +38,7 @@ CHECKED: dict[type, dict[str, Any]] = {
         "context_frames_per_step": NOT_NEGATIVE,
         "frames_context": NOT_NEGATIVE,
         "needed_context": {"additionalProperties": {"type": "integer"} | NOT_NEGATIVE},
+        "needed_context_int8": {"additionalProperties": {"type": "integer"} | NOT_NEGATIVE},
         "graphs": {"required": ["encoder", "frames"]},
         "files": {"propertyNames": {"pattern": f"^{PLAIN_NAME}$", "not": {"const": MANIFEST}}},
     },
