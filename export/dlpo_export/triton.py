@@ -1,0 +1,260 @@
+"""A model repository for Triton Inference Server from a bundle.
+
+    DIR/{voice}/              text or phonemes -> audio in chunks: Python backend, decoupled
+    DIR/{voice}_encoder/      the bundle's graphs: onnxruntime backend
+    DIR/{voice}_frames/
+    DIR/{voice}_denoiser_N/   its noise is (B, K, F, 300) here, so that Triton can batch streams
+
+Every model keeps only the weights that it uses; models with the same weights share one file on
+the disk, where the file system knows hard links.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import dlpo
+from dlpo.bundle import MANIFEST, Bundle, Precision
+from dlpo.errors import BundleError, InputError, MissingExtraError
+from dlpo_export.triton_config import Tensor, front_config, graph_config
+
+if TYPE_CHECKING:
+    import onnx
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # of a voice, as a model's name and folder
+VERSION = "1"  # of every model; Triton wants a number
+CONFIG = "config.pbtxt"
+WEIGHTS = "weights.bin"
+ALIGNMENT = 64  # bytes; of every tensor in a file of weights
+MADE_BY = "dlpo_bundle"  # the parameter that tells our models from others
+WARM_UP_CHUNKS = (8, 64)  # frames; the first and the last rung of the ladder that streams
+CPU_PARAMETERS = {"intra_op_thread_count": "1", "inter_op_thread_count": "1"}
+GPU_PARAMETERS = {"cudnn_conv_algo_search": "1"}  # HEURISTIC: no benchmark at each new length
+FRONT = '''"""The front of this voice; what it does is in dlpo, which has to be installed here."""
+
+from dlpo_serving.triton_model import TritonPythonModel
+
+__all__ = ["TritonPythonModel"]
+'''
+
+
+def write_triton_repository(
+    bundle: Bundle,
+    out: Path,
+    precision: Precision | None = None,
+    *,
+    max_batch: int = 8,
+    max_streams: int = 64,
+) -> Path:
+    """Write a model repository that speaks with `bundle`'s voice, all or nothing.
+
+    Args:
+        out: a directory; replaced if all that it holds was written here.
+        precision: of the denoisers; None is fp32. fp16 is for GPUs, int8 for CPUs.
+        max_batch: windows that Triton may denoise at once.
+        max_streams: calls that the front speaks at the same time; more are refused.
+
+    Returns:
+        `out`, for `tritonserver --model-repository`.
+
+    Raises:
+        BundleError: a graph has no such precision, or `out` is something else or can't be written.
+        InputError: `max_batch` or `max_streams` is less than 1.
+        MissingExtraError: onnx is not installed.
+    """
+    for name, value in (("max_batch", max_batch), ("max_streams", max_streams)):
+        if value < 1:
+            raise InputError(f"{name} is {value}; expected 1 or more")
+    if not NAME.fullmatch(bundle.manifest.voice):
+        raise BundleError(
+            f"the voice is called {bundle.manifest.voice!r}, which can't name a Triton model; "
+            "export it with --voice of letters, digits, _ and -"
+        )
+    _check_replaceable(out)
+    precision = precision or "fp32"
+    denoisers = [f"denoiser_{steps}" for steps in bundle.manifest.available_steps]
+    paths = {graph: bundle.graph_path(graph) for graph in ("encoder", "frames")}
+    paths |= {graph: bundle.graph_path(graph, precision) for graph in denoisers}
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".dlpo-", dir=out.parent) as scratch:
+            made = Path(scratch) / "made"
+            writer = _Writer(bundle, made, precision, max_batch)
+            unused: list[str] = []
+            for graph, path in paths.items():
+                found = writer.write_graph(graph, path)
+                known = [tensor.name for tensor in bundle.manifest.graphs[graph].inputs]
+                unused += [f"{graph}.{name}" for name in known if name not in found]
+            writer.write_front(unused, max_streams)
+            made.chmod(0o755)
+            if out.exists():
+                out.rename(Path(scratch) / "replaced")
+            made.rename(out)
+    except OSError as error:
+        raise BundleError(
+            f"{out} can't be written ({error}); make room there or choose another place"
+        ) from error
+    return out
+
+
+class _Writer:
+    """The models of one repository, written into `folder`."""
+
+    def __init__(self, bundle: Bundle, folder: Path, precision: Precision, max_batch: int) -> None:
+        self._manifest = bundle.manifest
+        self._precision: Precision = precision
+        self._parameters = {
+            MADE_BY: bundle.sha256,
+            "dlpo_version": dlpo.__version__,
+            "precision": precision,
+        }
+        self._directory = bundle.directory
+        self._folder = folder
+        self._max_batch = max_batch
+        self._weights: dict[str, Path] = {}  # by sha256 of the content
+
+    def write_front(self, unused: Sequence[str], max_streams: int) -> None:
+        name = self._manifest.voice
+        parameters = {"max_streams": str(max_streams), "unused_inputs": " ".join(unused)}
+        version = self._model(name, front_config(name, self._parameters | parameters))
+        (version / "model.py").write_text(FRONT, encoding="utf-8")
+        shutil.copyfile(self._directory / MANIFEST, version / MANIFEST)
+
+    def write_graph(self, graph: str, path: Path) -> list[str]:
+        """One model; returns the names of its inputs."""
+        try:
+            import onnx
+        except ImportError as error:
+            raise MissingExtraError("onnx", "export") from error
+        model = onnx.load(path, load_external_data=False)
+        batched = graph.startswith("denoiser")
+        if batched:
+            _batch_first(model, "noise")
+        inputs, outputs = _tensors(model.graph.input), _tensors(model.graph.output)
+        name = f"{self._manifest.voice}_{graph}"
+        config = graph_config(
+            name,
+            inputs,
+            outputs,
+            max_batch=self._max_batch if batched else 0,
+            # Encoder and frames are small: a GPU gains less on them than the copies cost.
+            instances="KIND_AUTO" if batched else "KIND_CPU",
+            parameters=self._parameters | CPU_PARAMETERS | (GPU_PARAMETERS if batched else {}),
+            warm_up=self._warm_up_lengths(graph) if batched else (),
+        )
+        folder = (
+            self._model(name, config) / "model.onnx"
+        )  # a folder, as Triton wants it for several files
+        folder.mkdir()
+        self._write_weights(folder / WEIGHTS, _own_weights(model, path.parent))
+        (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
+        return [tensor.name for tensor in inputs]
+
+    def _model(self, name: str, config: str) -> Path:
+        version = self._folder / name / VERSION
+        version.mkdir(parents=True)
+        (self._folder / name / CONFIG).write_text(config, encoding="utf-8")
+        return version
+
+    def _write_weights(self, path: Path, content: bytes) -> None:
+        if not content:
+            return
+        same = self._weights.setdefault(hashlib.sha256(content).hexdigest(), path)
+        if same is not path:
+            try:
+                os.link(same, path)
+                return
+            except OSError:  # this file system has no hard links
+                pass
+        path.write_bytes(content)
+
+    def _warm_up_lengths(self, graph: str) -> list[int]:
+        """Frames of the first window of a stream and of those in its middle."""
+        steps = int(graph.removeprefix("denoiser_"))
+        context = self._manifest.context_frames(steps, self._precision)
+        first, last = WARM_UP_CHUNKS
+        return [first + context, last + 2 * context]
+
+
+def _check_replaceable(out: Path) -> None:
+    if not out.exists():
+        return
+    models = sorted(out.iterdir()) if out.is_dir() else [out]
+    for model in models:
+        config = model / CONFIG
+        if not config.is_file() or MADE_BY not in config.read_text(encoding="utf-8"):
+            raise BundleError(
+                f"{out} exists and {model.name!r} in it is no model written by dlpo; choose "
+                "another folder, Triton takes several --model-repository, or delete it"
+            )
+
+
+def _batch_first(model: onnx.ModelProto, name: str) -> None:
+    """Let the graph take its input `name` as (B, K, F, 300) in place of (K, B, F, 300)."""
+    from onnx import helper
+
+    (value,) = (value for value in model.graph.input if value.name == name)
+    k, b = value.type.tensor_type.shape.dim[:2]
+    k_copy = type(k).FromString(k.SerializeToString())
+    k.CopyFrom(b)
+    b.CopyFrom(k_copy)
+    for node in model.graph.node:
+        for place, read in enumerate(node.input):
+            if read == name:
+                node.input[place] = f"{name}.planes_first"
+    transpose = helper.make_node("Transpose", [name], [f"{name}.planes_first"], perm=[1, 0, 2, 3])
+    model.graph.node.insert(0, transpose)
+
+
+def _own_weights(model: onnx.ModelProto, folder: Path) -> bytes:
+    """The bytes of the model's external tensors, which then say where in these they are.
+
+    In the order of the bundle's file, so that models with the same weights get the same bytes.
+    """
+    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+    external = [
+        (info.location, int(info.offset or 0), int(info.length or 0), tensor)
+        for tensor in model.graph.initializer
+        if uses_external_data(tensor)
+        for info in (ExternalDataInfo(tensor),)
+    ]
+    content = bytearray()
+    places: dict[tuple[str, int, int], int] = {}
+    for location, offset, length, tensor in sorted(external, key=lambda entry: entry[:3]):
+        if (location, offset, length) not in places:
+            content += bytes(-len(content) % ALIGNMENT)
+            places[location, offset, length] = len(content)
+            with (folder / location).open("rb") as file:
+                file.seek(offset)
+                content += file.read(length)
+        del tensor.external_data[:]
+        for key, value in (
+            ("location", WEIGHTS),
+            ("offset", str(places[location, offset, length])),
+            ("length", str(length)),
+        ):
+            tensor.external_data.add(key=key, value=value)
+    return bytes(content)
+
+
+def _tensors(values: Sequence[onnx.ValueInfoProto]) -> list[Tensor]:
+    from onnx import helper
+
+    return [
+        Tensor(
+            value.name,
+            np.dtype(helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)).name,
+            tuple(d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim),
+        )
+        for value in values
+    ]

@@ -1,0 +1,92 @@
+"""The engine inside a Triton server: every graph is a model of Triton's, called from within (BLS).
+
+Triton runs the graphs on its own devices and batches the windows of all streams; what is left for
+Python is text, noise and the harmonic source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from dlpo.bundle import Manifest, Precision
+from dlpo.errors import EngineError
+from dlpo_serving.engine import Encoding, Floats, Frames, Ids
+
+Values = Mapping[str, Floats | Ids]
+
+
+class TritonEngine:
+    """See `Engine` for the methods; safe to share by threads."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        prefix: str,
+        triton: Any,
+        precision: Precision = "fp32",
+        unused: Collection[str] = (),
+    ) -> None:
+        """An engine that calls the models `{prefix}_{graph}`.
+
+        Args:
+            manifest: of the bundle that the models were written from.
+            triton: the module `triton_python_backend_utils`, which exists only inside the server.
+            precision: of the denoiser models.
+            unused: inputs that the voice's graphs do not have, such as `frames.pitch`.
+        """
+        self.manifest = manifest
+        self._prefix = prefix
+        self._triton = triton
+        self._precision = precision
+        self._unused = frozenset(unused)
+
+    def context_frames(self, steps: int) -> int:
+        return self.manifest.context_frames(steps, self._precision)
+
+    def encode(self, phonemes: Ids) -> Encoding:
+        return Encoding(*self._run("encoder", {"phonemes": phonemes}))
+
+    def frames(
+        self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float
+    ) -> Frames:
+        inputs = {
+            "hidden": encoding.hidden,
+            "durations": counts[None].astype(np.float32),
+            "ranges": encoding.ranges,
+            "positions": np.arange(start, stop, dtype=np.float32) + np.float32(0.5),
+            "pitch": np.array([pitch_semitones], np.float32),
+        }
+        return Frames(*self._run("frames", inputs))
+
+    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
+        batch_first = noise.swapaxes(0, 1)  # Triton batches along the first axis of every input
+        inputs = {"conditioning": conditioning, "source": source, "noise": batch_first}
+        (waveform,) = self._run(f"denoiser_{steps}", inputs)
+        return waveform
+
+    def _run(self, graph: str, inputs: Values) -> list[Floats]:
+        triton = self._triton
+        outputs = [tensor.name for tensor in self.manifest.graphs[graph].outputs]
+        request = triton.InferenceRequest(
+            model_name=f"{self._prefix}_{graph}",
+            requested_output_names=outputs,
+            inputs=[
+                triton.Tensor(name, np.ascontiguousarray(value))
+                for name, value in inputs.items()
+                if f"{graph}.{name}" not in self._unused
+            ],
+            # The front computes with numpy: results on a GPU come back to host memory.
+            preferred_memory=triton.PreferredMemory(triton.TRITONSERVER_MEMORY_CPU, 0),
+        )
+        response = request.exec()
+        if response.has_error():
+            shapes = {name: value.shape for name, value in inputs.items()}
+            raise EngineError(
+                f"{self._prefix}_{graph}: Triton failed on {shapes}: {response.error().message()}"
+            )
+        found = (triton.get_output_tensor_by_name(response, name) for name in outputs)
+        # Copies: Triton's memory goes with the response.
+        return [np.array(tensor.as_numpy()) for tensor in found]
