@@ -35,12 +35,16 @@ def import_onnxruntime() -> ModuleType:
     return module
 
 
-def open_session(path: Path, providers: Sequence[Provider] = ((CPU, {}),)) -> InferenceSession:
+def open_session(
+    path: Path, providers: Sequence[Provider] = ((CPU, {}),), *, optimise: bool = True
+) -> InferenceSession:
     """Load a graph.
 
     Args:
         path: its ONNX file.
         providers: in the order in which they may take nodes.
+        optimise: let onnxruntime rewrite the graph. A quantised one is slow without; for a small
+            one that the export has slimmed it takes longer than the rest of the load.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
@@ -51,6 +55,8 @@ def open_session(path: Path, providers: Sequence[Provider] = ((CPU, {}),)) -> In
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3  # errors; warnings about unused initialisers help nobody here
     try:
         return onnxruntime.InferenceSession(path, options, providers=list(providers))
