@@ -77,6 +77,24 @@ def load_tensorrt() -> ModuleType:
     return tensorrt
 
 
+def collecting_logger(trt: ModuleType) -> Any:
+    """A logger for TensorRT that keeps errors in its list `messages`, for an exception to repeat.
+
+    It has to live as long as what is made with it.
+    """
+
+    class CollectingLogger(trt.ILogger):  # type: ignore[name-defined, misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.messages: list[str] = []
+
+        def log(self, severity: Any, msg: str) -> None:
+            if severity in (trt.ILogger.INTERNAL_ERROR, trt.ILogger.ERROR):
+                self.messages.append(msg)
+
+    return CollectingLogger()
+
+
 def load_cuda() -> ModuleType:
     """The CUDA run-time API, `cuda.bindings.runtime`.
 

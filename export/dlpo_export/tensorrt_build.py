@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from dlpo.errors import BundleError, EngineError
+from dlpo.nvidia import collecting_logger
 from dlpo_export.tensorrt_options import TensorrtOptions
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def build_plan(
         EngineError: the build failed; says what to lower where memory ran out.
     """
     name = model.graph.name
-    logger = _logger(trt)
+    logger = collecting_logger(trt)
     builder, network = _parse(trt, model, logger)
     config = _config(trt, builder, options)
     _add_profiles(builder, config, model, options)
@@ -60,7 +61,7 @@ def parse_graph(trt: ModuleType, model: onnx.ModelProto) -> int:
         BundleError: the parser refuses the graph.
         EngineError: TensorRT can't start.
     """
-    _, network = _parse(trt, model, _logger(trt))
+    _, network = _parse(trt, model, collecting_logger(trt))
     return int(network.num_layers)
 
 
@@ -139,18 +140,3 @@ def _failed(
             f" the largest batch ({options.batch[-1]})"
         )
     return EngineError(f"{name}: {what} ({said}){advice}")
-
-
-def _logger(trt: ModuleType) -> Any:
-    """A logger that keeps warnings and errors for the message of an exception."""
-
-    class Messages(trt.ILogger):  # type: ignore[name-defined, misc]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.messages: list[str] = []
-
-        def log(self, severity: Any, msg: str) -> None:
-            if severity in (trt.ILogger.INTERNAL_ERROR, trt.ILogger.ERROR):
-                self.messages.append(msg)
-
-    return Messages()

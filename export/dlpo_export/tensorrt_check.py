@@ -109,7 +109,7 @@ def _check_engine(
     check: _Check, bundle: Bundle, steps: int, precision: Precision, open_engine: OpenEngine
 ) -> None:
     """Build the smallest engine, run it with and without CUDA graphs, see it refused elsewhere."""
-    margin = bundle.manifest.context_frames(steps)
+    margin = bundle.manifest.context_frames(steps, precision)
     options = TensorrtOptions(
         steps=(steps,), precisions=(precision,), frames=(max(64, 4 * margin),), batch=(1,)
     )

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from dlpo.errors import EngineError
-from dlpo.nvidia import call
+from dlpo.nvidia import call, collecting_logger
 from dlpo_serving.buckets import Bucket, Buckets, PaddedInputs
 from dlpo_serving.engine import Floats
 from dlpo_serving.tensorrt_plan import REBUILD
@@ -65,7 +65,7 @@ class PlanRunner:
         self._call(cuda.cudaSetDevice, device)
         self._stream = self._call(cuda.cudaStreamCreateWithFlags, cuda.cudaStreamNonBlocking)
         self._memory.callback(cuda.cudaStreamDestroy, self._stream)
-        self._logger = _logger(trt)
+        self._logger = collecting_logger(trt)
         self._engine = self._deserialize(trt, plan, host_code)
         self._check_tensors(trt, buckets, shapes)
         self._scratch = self._allocate(max(1, self._engine.device_memory_size_v2))
@@ -255,18 +255,3 @@ class _Prepared:
 def _shape(shape: tuple[int | str, ...], bucket: Bucket) -> tuple[int, ...]:
     lengths = {"B": bucket.batch, "F": bucket.frames}
     return tuple(lengths[n] if isinstance(n, str) else n for n in shape)
-
-
-def _logger(trt: ModuleType) -> Any:
-    """A logger that keeps errors for the message of an exception."""
-
-    class Messages(trt.ILogger):  # type: ignore[name-defined, misc]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.messages: list[str] = []
-
-        def log(self, severity: Any, msg: str) -> None:
-            if severity in (trt.ILogger.INTERNAL_ERROR, trt.ILogger.ERROR):
-                self.messages.append(msg)
-
-    return Messages()
