@@ -75,8 +75,11 @@ class CudaEngine(SentenceGraphs):
         self._denoisers: dict[int, BoundDenoiser] = {}
         self._denoiser(bundle.manifest.steps)
 
+    def context_frames(self, steps: int) -> int:
+        return self.manifest.context_frames(steps, self._denoiser_precision)
+
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
-        margin = self.manifest.context_frames(steps)
+        margin = self.context_frames(steps)
         return self._denoiser(steps).denoise(margin, conditioning, source, noise)
 
     def _denoiser(self, steps: int) -> BoundDenoiser:

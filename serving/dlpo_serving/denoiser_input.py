@@ -52,7 +52,7 @@ class DenoiserInput:
         """
         manifest = engine.manifest
         self._engine = engine
-        self._first_block = manifest.context_frames(steps) + FIRST_FRAMES
+        self._first_block = engine.context_frames(steps) + FIRST_FRAMES
         self._pitch_semitones = request.pitch_semitones
         self._encoding = engine.encode(phonemes[None])
         self._counts = whole_frames(self._encoding.durations[0], request.speed)

@@ -47,6 +47,10 @@ class Engine(Protocol):
         """What the bundle says of itself."""
         ...
 
+    def context_frames(self, steps: int) -> int:
+        """Frames each side that a window of `steps` steps needs, in this engine's precision."""
+        ...
+
     def encode(self, phonemes: Ids) -> Encoding:
         """(1, P) symbol ids -> encoding."""
         ...

@@ -58,6 +58,9 @@ class FakeEngine:
         self.manifest = fake_manifest(voice)
         self.calls: list[str] = []  # names of the graphs, in the order they were computed
 
+    def context_frames(self, steps: int) -> int:
+        return self.manifest.context_frames(steps)
+
     def encode(self, phonemes: Ids) -> Encoding:
         self.calls.append("encoder")
         ids = phonemes[0]

@@ -70,6 +70,9 @@ class OpenVinoEngine(SentenceGraphs):
         super().__init__(bundle)
         self._request(bundle.manifest.steps)
 
+    def context_frames(self, steps: int) -> int:
+        return self.manifest.context_frames(steps)
+
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
         inputs = {"conditioning": conditioning, "source": source, "noise": noise}
         request = self._request(steps)

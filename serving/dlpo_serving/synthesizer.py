@@ -101,7 +101,7 @@ class Synthesizer:
             EngineError: the run-time failed.
         """
         manifest = self.manifest
-        context = manifest.context_frames(utterance.steps)
+        context = self._engine.context_frames(utterance.steps)
         pause_s = SENTENCE_PAUSE_S / utterance.request.speed
         pause = np.zeros(round(pause_s * manifest.sample_rate_hz), np.float32)
         sizes = sizes_of(ladder)

@@ -77,6 +77,9 @@ class TensorrtEngine(SentenceGraphs):
         """What the denoiser computes in."""
         return self._plan_precision
 
+    def context_frames(self, steps: int) -> int:
+        return self.manifest.context_frames(steps, self._plan_precision)
+
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
         runner, buckets = self._runner(steps)
 
@@ -84,7 +87,7 @@ class TensorrtEngine(SentenceGraphs):
             runner.inputs(piece.bucket).fill(piece, conditioning, source, noise)
             return runner.run(piece.bucket)
 
-        margin = self.manifest.context_frames(steps)
+        margin = self.context_frames(steps)
         try:
             return denoise_in_buckets(run, buckets, margin, source.shape)
         except ValueError as error:  # of numpy: the arrays do not fit the buffers

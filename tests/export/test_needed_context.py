@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,7 @@ from dlpo.config import LiteConfig
 from dlpo.model.build import build_model
 from dlpo.noise_schedule import named_schedule
 from dlpo_export.graphs import DenoiserGraph, context_frames_per_step
-from dlpo_export.needed_context import MARGIN, needed_contexts
+from dlpo_export.needed_context import MARGIN, needed_contexts, needed_int8_contexts
 
 STEPS = 2
 PHONEME_FRAMES = 6.0
@@ -58,6 +60,52 @@ def test_a_denoiser_that_uses_all_of_its_reach_gets_all() -> None:
 
 def test_a_sentence_too_short_to_measure_gives_all() -> None:
     assert needed(reach=60, context_frames_per_step=60) == STEPS * 60 + 1
+
+
+def test_the_search_goes_on_a_frame_below_what_fewer_steps_need() -> None:
+    few, many = Spread(4), Spread(2)
+    many.schedule = named_schedule("cosine", STEPS + 1)
+    found = needed_contexts(speaking, framing, {"many": many, "few": few}, 10)
+
+    assert found == {str(STEPS): 4 + MARGIN, str(STEPS + 1): 3 + MARGIN}
+
+
+def averaging(path: Path, reach: int) -> Path:
+    """`Spread` as an ONNX file."""
+    width = 2 * reach + 1
+    nodes = [
+        onnx.helper.make_node(
+            "AveragePool", ["noise"], ["spread"], kernel_shape=[width, 1],
+            pads=[reach, 0, reach, 0], count_include_pad=1,
+        ),
+        onnx.helper.make_node("Squeeze", ["spread", "first"], ["waveform"]),
+    ]  # fmt: skip
+
+    def described(name: str, *shape: int | str) -> onnx.ValueInfoProto:
+        return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+
+    graph = onnx.helper.make_graph(
+        nodes, "spread", [described("noise", 1, "B", "F", 300)],
+        [described("waveform", "B", "F", 300)],
+        [onnx.helper.make_tensor("first", onnx.TensorProto.INT64, [1], [0])],
+    )  # fmt: skip
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)])
+    model.ir_version = 10
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(("reach", "expected"), [(4, 4 + MARGIN), (12, 2 * 6 + 1)])
+def test_what_a_graph_file_needs_is_measured_by_running_it(
+    tmp_path: Path, reach: int, expected: int
+) -> None:
+    file = averaging(tmp_path / "int8.onnx", reach)
+
+    found = needed_int8_contexts(
+        speaking, framing, {"any": (Spread(0), file)}, context_frames_per_step=min(reach, 6)
+    )
+
+    assert found == {str(STEPS): min(expected, STEPS * min(reach, 6) + 1)}
 
 
 @torch.no_grad()
