@@ -1,0 +1,45 @@
+"""The benchmarks of engines measure the engines that are asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dlpo.errors import EngineError, InputError
+from dlpo_bench.cold_start import measure_cold_start
+from dlpo_bench.engine_comparison import compare_engines
+
+
+def test_an_engine_equals_itself_and_its_stream_its_whole(tiny_bundle: Path) -> None:
+    figures = compare_engines(["cpu", "cpu:fp32"], str(tiny_bundle), repeats=1, sentences=1)
+
+    assert set(figures) == {"cpu", "cpu:fp32"}
+    assert figures["cpu"]["offline_speed"] == 1
+    for name in ("cpu", "cpu:fp32"):
+        assert figures[name]["offline_error_db"] == -400
+        assert figures[name]["stream_error_db"] < -80
+        assert figures[name]["stream_log_spectral_db"] < 0.1
+        assert figures[name]["load_s"] > 0
+
+
+def test_an_unknown_engine_is_not_measured(tiny_bundle: Path) -> None:
+    with pytest.raises(InputError, match="tpu"):
+        compare_engines(["tpu"], str(tiny_bundle))
+
+
+def test_the_parts_of_a_cold_start_add_up(tiny_bundle: Path) -> None:
+    figures = measure_cold_start(str(tiny_bundle), repeats=1)
+
+    parts = ("python_ms", "imports_ms", "open_voice_ms", "first_chunk_ms")
+    assert figures["first_audio_ms"] == pytest.approx(sum(figures[part] for part in parts))
+    assert figures["processor_ms"] > 0
+
+
+def test_a_process_that_fails_is_an_error(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(EngineError, match="ended with 1"):
+        measure_cold_start(str(tmp_path / "nobody"), repeats=1)
+
+    assert "no voice" in capfd.readouterr().err
