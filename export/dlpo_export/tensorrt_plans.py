@@ -55,8 +55,8 @@ def add_plans(
     """
     options = options or TensorrtOptions()
     work = planned_work(bundle, options)
+    gpu = find_gpu(options.device)  # first: without one, TensorRT need not be installed
     trt = load_tensorrt()
-    gpu = find_gpu(options.device)
     models = {}
     for graph, precision in work:  # all are checked before the first minutes are spent
         models[graph, precision] = load_for_tensorrt(bundle.graph_path(graph, precision))

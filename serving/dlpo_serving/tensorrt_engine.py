@@ -52,9 +52,9 @@ class TensorrtEngine(SentenceGraphs):
             EngineError: no GPU, no plan for it, or TensorRT refuses the plan.
             MissingExtraError: TensorRT, cuda-bindings or onnxruntime is not installed.
         """
-        self._trt = load_tensorrt()
+        self._gpu = find_gpu(device)  # first: without one, TensorRT need not be installed
         self._cuda = load_cuda()
-        self._gpu = find_gpu(device)
+        self._trt = load_tensorrt()
         self._version = str(self._trt.__version__)
         self._plan_precision = precision or choose_precision(
             bundle.manifest, self._gpu, self._version

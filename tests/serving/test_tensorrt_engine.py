@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import importlib.util
 import shutil
 import sys
 from collections.abc import Callable
@@ -287,12 +286,23 @@ def test_machine_without_a_gpu_is_an_error(nvidia: Any, built: Bundle) -> None:
         TensorrtEngine(built)
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("tensorrt") is not None, reason="TensorRT is installed here"
-)
-def test_machine_without_tensorrt_says_where_to_get_it(voice: Bundle) -> None:
-    with pytest.raises((EngineError, MissingExtraError), match=r"pip install 'dlpo\["):
-        TensorrtEngine(voice)
+def test_machine_without_tensorrt_says_where_to_get_it(
+    built: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tensorrt", "tensorrt_bindings"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    with pytest.raises(EngineError, match=r"not installed: pip install .*pypi\.nvidia\.com"):
+        TensorrtEngine(built)
+
+
+def test_machine_without_cuda_bindings_names_the_extra(
+    built: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
+
+    with pytest.raises(MissingExtraError, match=r"pip install 'dlpo\[tensorrt\]'"):
+        TensorrtEngine(built)
 
 
 def plan(**changes: Any) -> PlanInfo:
