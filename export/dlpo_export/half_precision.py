@@ -61,10 +61,10 @@ def to_fp16(model: onnx.ModelProto, samples: Sequence[Tensors] = ()) -> onnx.Mod
         MissingExtraError: onnx or onnxruntime is not installed.
     """
     half = _half_layers(model, set())
-    made = [name for node in half for name in node.output]
-    large = {
-        name for name, value in largest_values(model, made, samples).items() if value > LARGEST
-    }
+    computed = {tensor.name for tensor in model.graph.input} | set(varying_tensors(model))
+    crossing = {name for node in half for name in (*node.input, *node.output)} & computed
+    largest = largest_values(model, sorted(crossing), samples)
+    large = {name for name, value in largest.items() if value > LARGEST}
     for name in sorted(large):
         logger.warning("%s: values above %.0f, stays in float32", name, LARGEST)
     return _convert(model, _half_layers(model, large) if large else half)
@@ -76,7 +76,9 @@ def largest_values(
     """The largest absolute value of each tensor over some inputs, NaN counting as infinite."""
     found = dict.fromkeys(tensors, 0.0) if samples else {}
     for inputs in samples:
-        for name, value in run_model(model, inputs, tensors).items():
+        made = run_model(model, inputs, [name for name in tensors if name not in inputs])
+        given = {name: inputs[name] for name in tensors if name in inputs}
+        for name, value in (made | given).items():
             largest = float(np.abs(value).max(initial=0.0))
             found[name] = max(found[name], largest if np.isfinite(largest) else np.inf)
     return found

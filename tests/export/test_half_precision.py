@@ -1,0 +1,160 @@
+"""The float16 graph: network in half precision, chain and normalisations in float32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from dlpo.bundle import Bundle
+from dlpo_export.divergence import layer_errors, run_model
+from dlpo_export.half_precision import LARGEST, largest_values, to_fp16
+from dlpo_export.tensorrt_rules import check_graph
+
+FLOAT, FLOAT16 = TensorProto.FLOAT, TensorProto.FLOAT16
+
+
+@pytest.fixture(scope="module")
+def full(tiny_bundle: Path) -> onnx.ModelProto:
+    return onnx.load(Bundle.load(tiny_bundle).graph_path("denoiser_2"))
+
+
+@pytest.fixture(scope="module")
+def half(full: onnx.ModelProto) -> onnx.ModelProto:
+    return to_fp16(full)
+
+
+@pytest.fixture(scope="module")
+def inputs() -> dict[str, NDArray[np.float32]]:
+    generator = np.random.default_rng(5)
+    shapes = {"conditioning": (1, 16, 7), "source": (1, 7, 300), "noise": (1, 1, 7, 300)}
+    return {name: generator.standard_normal(shape, np.float32) for name, shape in shapes.items()}
+
+
+def types(model: onnx.ModelProto) -> dict[str, int]:
+    """Element type of every tensor, as the graph's nodes imply."""
+    bare = onnx.ModelProto.FromString(model.SerializeToString())
+    del bare.graph.value_info[:]  # what the graph says of itself does not count
+    inferred = onnx.shape_inference.infer_shapes(bare, strict_mode=True).graph
+    found = {
+        value.name: value.type.tensor_type.elem_type
+        for value in (*inferred.input, *inferred.value_info, *inferred.output)
+    }
+    return found | {tensor.name: tensor.data_type for tensor in inferred.initializer}
+
+
+def test_convolutions_run_in_half_precision_and_the_chain_in_full(half: onnx.ModelProto) -> None:
+    kinds = types(half)
+    by_op = {
+        op: {kinds[node.output[0]] for node in half.graph.node if node.op_type == op}
+        for op in ("Conv", "LeakyRelu", "Div", "Sub", "Pad")
+    }
+    assert by_op["Conv"] == {FLOAT16}
+    assert FLOAT16 in by_op["LeakyRelu"]
+    assert by_op["Div"] == by_op["Sub"] == {FLOAT}  # reverse steps
+    assert by_op["Pad"] == {FLOAT}  # de-emphasis
+
+
+def test_no_operator_sees_two_types(half: onnx.ModelProto) -> None:
+    kinds = types(half)
+    for node in half.graph.node:
+        if node.op_type in ("Cast", "Resize"):  # a Resize's scales are float32 whatever its data
+            continue
+        seen = {kinds[name] for name in (*node.input, *node.output) if name}
+        assert len(seen & {FLOAT, FLOAT16}) <= 1, node.name
+
+
+def test_inputs_and_outputs_are_those_of_the_full_graph(
+    full: onnx.ModelProto, half: onnx.ModelProto
+) -> None:
+    assert half.graph.input == full.graph.input
+    assert half.graph.output == full.graph.output
+
+
+def test_stated_types_are_the_inferred_ones(half: onnx.ModelProto) -> None:
+    onnx.checker.check_model(half, full_check=True)
+    kinds = types(half)
+    assert all(
+        value.type.tensor_type.elem_type == kinds[value.name] for value in half.graph.value_info
+    )
+
+
+def test_tensorrt_would_take_it(half: onnx.ModelProto) -> None:
+    assert check_graph(half) == []
+
+
+def test_every_layer_is_within_eleven_bits(
+    full: onnx.ModelProto, half: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
+) -> None:
+    errors = layer_errors(full, half, inputs)
+    assert {"Conv", "Resize", "waveform"} <= {e.op_type for e in errors} | {
+        e.tensor for e in errors
+    }
+    assert all(entry.local_sqnr_db > 55 for entry in errors)
+    assert errors[-1].sqnr_db > 45
+
+
+def test_halved_weights_keep_their_bytes(full: onnx.ModelProto, half: onnx.ModelProto) -> None:
+    stored = {t.raw_data for t in full.graph.initializer if t.data_type == FLOAT16}
+    weights = [t for t in half.graph.initializer if t.data_type == FLOAT16 and len(t.dims) == 3]
+    large = [t for t in weights if 2 * np.prod(t.dims) >= 1024]
+    assert large
+    assert all(tensor.raw_data in stored for tensor in large)
+
+
+def small_graph(scale: float) -> onnx.ModelProto:
+    """x (1, 2, L) -> Conv, times `scale`, Conv, divided by it again."""
+    weight = np.eye(2, dtype=np.float32)[:, :, None]
+    constants = {
+        "w": weight,
+        "up": np.full((2, 2, 1), 0, np.float32) + scale * weight,
+        "down": weight / scale,
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], name="first"),
+        helper.make_node("Conv", ["a", "up"], ["b"], name="louder"),
+        helper.make_node("LeakyRelu", ["b"], ["c"], name="bend", alpha=1.0),
+        helper.make_node("Conv", ["c", "down"], ["y"], name="softer"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("x", FLOAT, (1, 2, "L"))],
+        [helper.make_tensor_value_info("y", FLOAT, (1, 2, "L"))],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    return onnx.shape_inference.infer_shapes(model)
+
+
+def test_layers_with_large_values_stay_in_full_precision() -> None:
+    x = np.random.default_rng(0).standard_normal((1, 2, 50)).astype(np.float32)
+    model = small_graph(2 * LARGEST / 5)
+    sample = {"x": 8 * x}
+    assert largest_values(model, ["b"], [sample])["b"] > LARGEST
+    careless, careful = to_fp16(model), to_fp16(model, [sample])
+    assert types(careless)["b"] == FLOAT16
+    kinds = types(careful)
+    assert (kinds["a"], kinds["b"], kinds["c"]) == (FLOAT16, FLOAT, FLOAT)
+    made = run_model(careful, sample, ["y"])["y"]
+    np.testing.assert_allclose(made, sample["x"], rtol=2e-3)
+
+
+def test_weight_that_half_precision_cannot_hold_keeps_its_layer_in_full() -> None:
+    kinds = types(to_fp16(small_graph(1e5)))
+    assert (kinds["a"], kinds["b"]) == (FLOAT16, FLOAT)
+
+
+def test_normalisation_and_softmax_stay_in_full_precision(tiny_bundle: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    for name in ("encoder", "frames"):
+        half = to_fp16(onnx.load(bundle.graph_path(name)))
+        kinds = types(half)
+        for node in half.graph.node:
+            if node.op_type in ("LayerNormalization", "Softmax", "MatMul", "Exp", "CumSum"):
+                assert kinds[node.output[0]] == FLOAT, node.name
+        assert {kinds[value.name] for value in half.graph.output} == {FLOAT}
