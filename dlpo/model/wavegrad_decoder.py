@@ -33,10 +33,14 @@ def activated(x: Tensor) -> Tensor:
 
 
 def level_encoding(noise_level: Tensor, channels: int) -> Tensor:
-    """(B,) sqrt(alpha_bar) -> (B, C) float32 sinusoids; never in half precision, see runtime.md."""
-    rates = 1e-4 ** (torch.arange(channels // 2, device=noise_level.device) / (channels // 2))
-    angles = LEVEL_SCALE * noise_level.float()[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+    """(B,) sqrt(alpha_bar) -> (B, C) float32 sinusoids.
+
+    In float64, since the angles reach 5000: their last bit in float32 moves a sinusoid by 5e-4, and
+    each run-time rounds another way.
+    """
+    places = torch.arange(channels // 2, device=noise_level.device, dtype=torch.float64)
+    angles = LEVEL_SCALE * noise_level.double()[:, None] * 1e-4 ** (places / (channels // 2))
+    return torch.cat([angles.sin(), angles.cos()], dim=-1).float()
 
 
 class FiLM(nn.Module):

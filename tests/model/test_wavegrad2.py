@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from dlpo.config import BASE, LARGE, WaveGrad2Config
 from dlpo.errors import ConfigError
 from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.model.wavegrad2 import BidirectionalLSTM, WaveGrad2
-from dlpo.model.wavegrad_decoder import downsample, upsample
+from dlpo.model.wavegrad_decoder import downsample, level_encoding, upsample
 
 PUBLISHED_SYMBOLS = 151  # of the reproduction; ours are fewer, so the embedding is smaller
 TINY = WaveGrad2Config(
@@ -155,3 +156,13 @@ def test_every_parameter_learns(model: WaveGrad2) -> None:
 def test_hop_length_of_another_rate_is_refused() -> None:
     with pytest.raises(ConfigError, match="up_factors multiply to 600"):
         WaveGrad2(dataclasses.replace(TINY, up_factors=(5, 5, 3, 2, 4)))
+
+
+@pytest.mark.parametrize("level", [0.3, 0.9999995])
+def test_level_encoding_is_exact_up_to_angles_of_5000(level: float) -> None:
+    encoded = level_encoding(torch.tensor([level]), 128)
+    rates = 10 ** (-4 * np.arange(64) / 64)
+    angles = 5000 * np.float64(np.float32(level)) * rates
+    assert encoded.dtype == torch.float32
+    expected = np.concatenate([np.sin(angles), np.cos(angles)])
+    np.testing.assert_allclose(encoded[0].numpy(), expected, atol=1e-6)
