@@ -1,0 +1,238 @@
+"""Which way to stream: a window with context, a wavefront, or cached state, on a trained voice.
+
+All three give chunks that equal the whole. They differ in what a chunk costs, in how long the
+first one takes, and in what a server has to keep and may batch; docs/streaming.md says which one
+serving takes and why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlpo.bundle import Bundle, Precision
+from dlpo.text import TextFrontEnd
+from dlpo_bench.record import RECORDS, write_record
+from dlpo_bench.streaming_export import unused_methods
+from dlpo_bench.streaming_methods import (
+    Method,
+    Sentence,
+    Window,
+    joined,
+    open_graph,
+    whole,
+)
+from dlpo_serving.chunks import STREAM_LADDER
+from dlpo_serving.denoiser_input import DenoiserInput
+from dlpo_serving.engine import Floats
+from dlpo_serving.onnx_engine import OnnxEngine
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+
+CHECKPOINT = Path("voices") / "lj" / "checkpoint"  # of a checkout, from its root
+COMMAND = "python -m dlpo_bench.streaming --record"
+TEXTS = (
+    "Rain fell on the old stone bridge, and nobody crossed it until the sun was high.",
+    "Fuzzy foxes fish for fresh sausages; she sells sea shells by the shore.",
+    "Is this the way to San Jose, or did we miss the turn?",
+    "In 1984, 37 percent of Mr. Smith's $2,500 went to taxes.",
+    "Yes.",
+)
+PROSODY = ((1.0, 0.0), (0.5, -6.0), (2.0, 6.0), (1.3, -3.0), (0.8, 4.0))  # speed, semitones
+RANDOM_LADDERS = 3  # a sentence
+LADDERS: Mapping[str, tuple[int, ...]] = {
+    "0.1 s": (7,),
+    "0.25 s": (18,),
+    "0.5 s": (37,),
+    "as served": STREAM_LADDER,
+    "as served, then 128": (*STREAM_LADDER, 2 * STREAM_LADDER[-1]),
+}
+
+
+def run(
+    voice: str = DEFAULT_VOICE, checkpoint: Path = CHECKPOINT, rounds: int = 10, texts: int = 5
+) -> dict[str, Any]:
+    """Measure the three methods on the voice's default number of steps.
+
+    Args:
+        voice: name or path of a bundle of a `lite`.
+        checkpoint: the one that it was exported from; the two methods that serving does not use
+            are exported from it.
+        rounds: how often each time is taken; the shortest counts.
+        texts: of `TEXTS`, the first so many.
+
+    Returns:
+        `context`, `halo` and `delay`: frames of look-ahead; `state`: floats a stream;
+        `largest_deviation`: of chunks from the whole, of full scale, by method;
+        `int8`: the deviation of windows from the whole in dB of the speech, where there is an
+        int8 denoiser; `cost`: ladder -> method -> frames denoised for each frame, of the first
+        chunk and later, and times as a share of what the whole takes.
+
+    Raises:
+        InputError: the checkpoint is not a `lite`.
+        CheckpointError, BundleError, EngineError: it, or the voice, can't be loaded.
+    """
+    bundle = Bundle.load(find_voice(voice))
+    manifest = bundle.manifest
+    sentences = _sentences(bundle, TEXTS[:texts])
+    denoise = whole(open_graph(str(bundle.graph_path(f"denoiser_{manifest.steps}"))))
+    others = unused_methods(bundle, checkpoint, denoise, sentences[0])
+    methods: dict[str, Method] = {
+        "window": Window(denoise, manifest.context_frames(manifest.steps)),
+        "wavefront": others.wavefront,
+        "cached": others.cached,
+    }
+    wholes = [denoise(s.conditioning, s.source, s.noise).reshape(-1) for s in sentences]
+    random = np.random.default_rng(0)
+    ladders = [
+        tuple(map(int, random.integers(1, 65, size=4)))
+        for _ in range(RANDOM_LADDERS * len(sentences))
+    ]
+    figures: dict[str, Any] = {
+        "steps": manifest.steps,
+        "sentences": len(sentences),
+        "frames": sum(sentence.frames for sentence in sentences),
+        "context": manifest.context_frames(manifest.steps),
+        "halo": others.wavefront.halo,
+        "delay": others.cached.delay_frames,
+        "state": others.cached.state_size,
+        "largest_deviation": {
+            name: manifest.gain * _largest_deviation(method, sentences, wholes, ladders)
+            for name, method in methods.items()
+        },
+    }
+    if "int8" in manifest.graphs[f"denoiser_{manifest.steps}"].files:
+        figures["int8"] = _int8(bundle, sentences, ladders)
+    longest = max(sentences, key=lambda sentence: sentence.frames)
+    typical = sentences[0] if sentences[0].frames > 200 else longest
+    figures["timed_frames"] = typical.frames
+    figures["cost"] = _costs(denoise, methods, typical, rounds)
+    return figures
+
+
+def table(figures: Mapping[str, Any]) -> str:
+    """Markdown: a row for each ladder and method."""
+    lines = [
+        "| chunks | method | first chunk, frames | later, frames a frame | time of the sentence"
+        " | time of the first chunk |",
+        "|---|---|---|---|---|---|",
+    ]
+    for ladder, costs in figures["cost"].items():
+        for name, cost in costs.items():
+            lines.append(
+                f"| {ladder} | {name} | {cost['first_frames']:.1f} | {cost['later']:.2f} "
+                f"| {cost['time']:.2f} | {cost['first_time']:.3f} |"
+            )
+    return "\n".join(lines)
+
+
+def _sentences(bundle: Bundle, texts: Sequence[str]) -> list[Sentence]:
+    """Every text in every prosody, with a seed of its own."""
+    engine = OnnxEngine(bundle, "fp32")
+    synthesizer = Synthesizer(engine, TextFrontEnd(bundle.manifest.dictionary))
+    steps, found = bundle.manifest.steps, []
+    for seed, (text, (speed, pitch)) in enumerate((t, p) for t in texts for p in PROSODY):
+        request = SpeechRequest(text, speed=speed, pitch_semitones=pitch, seed=seed)
+        spoken = synthesizer.read(request).sentences[0]
+        inputs = DenoiserInput(engine, np.array(spoken.symbol_ids()), request, steps, 0)
+        window = inputs.window(0, inputs.frames)
+        found.append(Sentence(window.conditioning, window.source, window.noise))
+    return found
+
+
+def _largest_deviation(
+    method: Method,
+    sentences: Sequence[Sentence],
+    wholes: Sequence[Floats],
+    ladders: Sequence[Sequence[int]],
+) -> float:
+    return max(
+        float(np.abs(joined(method.stream(sentences[i % len(sentences)], ladder)) - expected).max())
+        for i, ladder in enumerate(ladders)
+        for expected in (wholes[i % len(sentences)],)
+    )
+
+
+def _int8(
+    bundle: Bundle, sentences: Sequence[Sentence], ladders: Sequence[Sequence[int]]
+) -> dict[str, Any]:
+    """Windows in 8 bits with the context of each precision: deviation in dB of the speech."""
+    manifest, steps = bundle.manifest, bundle.manifest.steps
+    denoise = whole(open_graph(str(bundle.graph_path(f"denoiser_{steps}", "int8"))))
+    wholes = [denoise(s.conditioning, s.source, s.noise).reshape(-1) for s in sentences]
+    found = {}
+    precisions: tuple[Precision, ...] = ("fp32", "int8")
+    for precision in precisions:
+        context = manifest.context_frames(steps, precision)
+        method = Window(denoise, context)
+        worst = -math.inf
+        for i, ladder in enumerate(ladders):
+            expected = wholes[i % len(sentences)]
+            deviation = joined(method.stream(sentences[i % len(sentences)], ladder)) - expected
+            share = float(np.mean(deviation**2)) / max(float(np.mean(expected**2)), 1e-20)
+            worst = max(worst, 10 * math.log10(max(share, 1e-20)))
+        found[f"context of {precision}"] = {"frames": context, "worst_db": worst}
+    return found
+
+
+def _costs(
+    denoise: Any, methods: Mapping[str, Method], sentence: Sentence, rounds: int
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Frames and times, all methods in turn so that a busy machine is busy for all of them."""
+    offline = math.inf
+    total = {(ladder, name): math.inf for ladder in LADDERS for name in methods}
+    first = dict(total)
+    for _ in range(rounds):
+        start = time.perf_counter()
+        denoise(sentence.conditioning, sentence.source, sentence.noise)
+        offline = min(offline, time.perf_counter() - start)
+        for ladder, name in total:
+            start = time.perf_counter()
+            pieces = methods[name].stream(sentence, LADDERS[ladder])
+            next(pieces)
+            first[ladder, name] = min(first[ladder, name], time.perf_counter() - start)
+            for _ in pieces:
+                pass
+            total[ladder, name] = min(total[ladder, name], time.perf_counter() - start)
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for ladder, rungs in LADDERS.items():
+        found[ladder] = {}
+        for name, method in methods.items():
+            made = list(method.stream(sentence, rungs))
+            # One that is not at the end: of all steps, and of the last rung where that is reached.
+            inner = made[max(len(made) - 4, min(1, len(made) - 1))]
+            found[ladder][name] = {
+                "first_frames": made[0].denoised,
+                "later": inner.denoised / len(inner.waveform),
+                "time": total[ladder, name] / offline,
+                "first_time": first[ladder, name] / offline,
+                "first_ms": 1000 * first[ladder, name],
+            }
+    return found
+
+
+def main() -> None:
+    """Print the table; with --record, keep the figures."""
+    parser = argparse.ArgumentParser("dlpo_bench.streaming", description=__doc__)
+    parser.add_argument("--voice", default=DEFAULT_VOICE, help="name or path of a bundle")
+    parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="that it was made from")
+    parser.add_argument("--rounds", type=int, default=10, help="times are the shortest of so many")
+    parser.add_argument("--record", action="store_true", help=f"write a record to {RECORDS}")
+    arguments = parser.parse_args()
+    figures = run(arguments.voice, arguments.checkpoint, arguments.rounds)
+    print(table(figures))
+    print({key: value for key, value in figures.items() if key != "cost"})
+    if arguments.record:
+        bundle = Bundle.load(find_voice(arguments.voice))
+        print(write_record("streaming", figures, COMMAND, bundle_sha256=bundle.sha256))
+
+
+if __name__ == "__main__":
+    main()

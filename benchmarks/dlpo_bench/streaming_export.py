@@ -1,0 +1,108 @@
+"""The ways to stream that serving does not take, exported from a checkpoint to be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlpo.audio import HOP_LENGTH
+from dlpo.bundle import Bundle
+from dlpo.checkpoint import load_checkpoint
+from dlpo.errors import InputError
+from dlpo.model.lite import LiteWaveGrad2
+from dlpo.noise_schedule import named_schedule
+from dlpo_bench.streaming_graphs import CachedChain, WavefrontStep
+from dlpo_bench.streaming_methods import Cached, Denoise, Sentence, Wavefront, joined, open_graph
+from dlpo_export.needed_context import MARGIN, TOLERANCE
+from dlpo_export.to_onnx import GraphSource, Shape, to_onnx
+
+EXAMPLE_FRAMES = 12  # of the traced inputs; any will do
+PROBE = (8,)  # frames; the ladder that the halo is measured with
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedMethods:
+    """What stands beside the window."""
+
+    wavefront: Wavefront
+    cached: Cached
+
+
+def unused_methods(
+    bundle: Bundle, checkpoint: Path, denoise: Denoise, sentence: Sentence
+) -> UnusedMethods:
+    """Export both for the default number of steps, in fp32.
+
+    Args:
+        checkpoint: the one that the bundle was exported from.
+        denoise: the bundle's denoiser.
+        sentence: what the wavefront's halo is measured on, as the context of windows is.
+
+    Raises:
+        InputError: the checkpoint is not a `lite`.
+        CheckpointError: it can't be loaded.
+    """
+    manifest = bundle.manifest
+    model = load_checkpoint(checkpoint).model
+    if not isinstance(model, LiteWaveGrad2):
+        raise InputError(
+            f"{checkpoint} is a {type(model).__name__}; the cached chain is written for lite only"
+        )
+    model = model.half().float().eval()  # as the export rounds it
+    chosen = manifest.noise_schedule
+    schedule = named_schedule(chosen.name, manifest.steps, chosen.eta)
+    examples = (
+        torch.from_numpy(sentence.conditioning[:, :, :EXAMPLE_FRAMES].copy()),
+        torch.from_numpy(sentence.source[:, :EXAMPLE_FRAMES].copy()),
+        torch.from_numpy(sentence.noise[:, :, :EXAMPLE_FRAMES].copy()),
+    )
+    steps = [
+        open_graph(_step_graph(WavefrontStep(model, schedule, step), examples))
+        for step in range(schedule.steps)
+    ]
+    expected = denoise(sentence.conditioning, sentence.source, sentence.noise).reshape(-1)
+    reach = manifest.context_frames_per_step + 1  # of a step and the de-emphasis
+    for halo in range(1, reach - MARGIN):
+        made = joined(Wavefront(steps, halo).stream(sentence, PROBE))
+        if np.abs(made - expected).max() <= TOLERANCE:
+            reach = halo + MARGIN
+            break
+    chain = CachedChain(model, schedule).eval()
+    graph = open_graph(_chain_graph(chain, examples))
+    return UnusedMethods(
+        Wavefront(steps, reach), Cached(graph, chain.delay_frames, chain.state_size)
+    )
+
+
+def _step_graph(step: WavefrontStep, examples: Sequence[Tensor]) -> bytes:
+    conditioning, source, noise = examples
+    shape: Shape = (1, "F", HOP_LENGTH)
+    inputs: dict[str, tuple[Tensor, Shape]] = {
+        "conditioning": (conditioning, (1, conditioning.shape[1], "F")),
+        "source": (source, shape),
+        "noisy": (noise[0], shape),
+        "noise": (noise[-1], shape),
+    }
+    content: bytes = to_onnx(GraphSource(step, inputs, {"after": shape})).SerializeToString()
+    return content
+
+
+def _chain_graph(chain: CachedChain, examples: Sequence[Tensor]) -> bytes:
+    conditioning, source, noise = examples
+    shape: Shape = (1, "F", HOP_LENGTH)
+    size = chain.state_size
+    inputs: dict[str, tuple[Tensor, Shape]] = {
+        "conditioning": (conditioning, (1, conditioning.shape[1], "F")),
+        "source": (source, shape),
+        "noise": (noise, (noise.shape[0], *shape)),
+        "place": (torch.tensor([0, EXAMPLE_FRAMES]), (2,)),
+        "state": (torch.zeros(1, size), (1, size)),
+    }
+    outputs = {"waveform": shape, "next_state": (1, size)}
+    content: bytes = to_onnx(GraphSource(chain, inputs, outputs)).SerializeToString()
+    return content
