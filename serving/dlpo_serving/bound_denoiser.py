@@ -7,9 +7,8 @@ there, compute, copy back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -23,6 +22,25 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession, IOBinding, OrtValue, RunOptions
 
 
+class Device(Protocol):
+    """Where a session computes, and how arrays get there and back."""
+
+    name: str
+    """as onnxruntime calls it, such as "cuda\""""
+
+    def pin(self, array: Floats) -> None:
+        """Make the memory of an array quick to copy; it is about to be copied often."""
+        ...
+
+    def send(self, array: Floats, value: OrtValue) -> None:
+        """Copy an array into a tensor of the device; it is there when this returns."""
+        ...
+
+    def fetch(self, value: OrtValue, array: Floats) -> None:
+        """Copy a tensor of the device into an array; it is there when this returns."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Binding:
     """The memory of one bucket."""
@@ -34,8 +52,6 @@ class _Binding:
     """on the device, by name"""
     output: OrtValue
     """on the device"""
-    received: OrtValue
-    """`host_output` in onnxruntime's terms"""
     io: IOBinding
     options: RunOptions
 
@@ -53,16 +69,14 @@ class BoundDenoiser:
         name: str,
         graph: GraphInfo,
         buckets: Buckets,
-        device: str,
-        page_lock: Callable[[Floats], None] | None = None,
+        device: Device,
     ) -> None:
         """Allocate all memory, then compute every bucket twice: the second run finds all warm.
 
         Args:
             session: of the graph.
             name: of the graph, for errors.
-            device: where the session computes, "cuda" or "cpu".
-            page_lock: makes the memory of an array quick to copy from and to the device.
+            device: where the session computes.
 
         Raises:
             EngineError: the memory does not suffice, or the run-time fails.
@@ -77,14 +91,14 @@ class BoundDenoiser:
         self._names = [tensor.name for tensor in session.get_inputs()]
         try:
             self._bindings = {
-                bucket: self._bind(number, bucket, page_lock)
+                bucket: self._bind(number, bucket)
                 for number, bucket in enumerate(buckets.all, start=1)  # 0 is onnxruntime's own
             }
         except EngineError:
             raise
         except Exception as error:  # onnxruntime raises its own classes and RuntimeError
             raise EngineError(
-                f"{name}: no memory on {device} for {len(buckets.all)} buckets ({error}); free"
+                f"{name}: no memory on {device.name} for {len(buckets.all)} buckets ({error}); free"
                 " some or use fewer and smaller buckets"
             ) from error
         for _ in range(2):
@@ -109,32 +123,30 @@ class BoundDenoiser:
         host = binding.host._asdict()
         try:
             for name, value in binding.inputs.items():
-                value.update_inplace(host[name])
+                self._device.send(host[name], value)
             self._session.run_with_iobinding(binding.io, binding.options)
             binding.io.synchronize_outputs()
-            binding.received.update_inplace(binding.output)
+            self._device.fetch(binding.output, binding.host_output)
         except Exception as error:  # onnxruntime raises its own classes and RuntimeError
             raise failed_run(self._name, "onnxruntime", host, error) from error
         return binding.host_output
 
-    def _bind(
-        self, number: int, bucket: Bucket, page_lock: Callable[[Floats], None] | None
-    ) -> _Binding:
+    def _bind(self, number: int, bucket: Bucket) -> _Binding:
         onnxruntime = import_onnxruntime()
         new = onnxruntime.OrtValue.ortvalue_from_shape_and_type
         host = PaddedInputs.zeros(bucket, self._channels, self._planes, self._hop_length)
         host_output = np.zeros_like(host.source)
-        if page_lock:
-            for array in (*host, host_output):
-                page_lock(array)
+        for array in (*host, host_output):
+            self._device.pin(array)
         given = host._asdict()
-        inputs = {name: new(given[name].shape, np.float32, self._device) for name in self._names}
-        output = new(host_output.shape, np.float32, self._device)
+        inputs = {
+            name: new(given[name].shape, np.float32, self._device.name) for name in self._names
+        }
+        output = new(host_output.shape, np.float32, self._device.name)
         io = self._session.io_binding()
         for name, value in inputs.items():
             io.bind_ortvalue_input(name, value)
         io.bind_ortvalue_output("waveform", output)
         options = onnxruntime.RunOptions()
         options.add_run_config_entry("gpu_graph_id", str(number))
-        received = onnxruntime.OrtValue.ortvalue_from_numpy(host_output)  # shares its memory
-        return _Binding(host, host_output, inputs, output, received, io, options)
+        return _Binding(host, host_output, inputs, output, io, options)

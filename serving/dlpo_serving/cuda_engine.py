@@ -13,9 +13,9 @@ from pathlib import Path
 
 from dlpo.bundle import Bundle, GraphInfo
 from dlpo.errors import EngineError
-from dlpo_serving.bound_denoiser import BoundDenoiser
+from dlpo_serving.bound_denoiser import BoundDenoiser, Device
 from dlpo_serving.buckets import Buckets
-from dlpo_serving.cuda_machine import PageLock, check_cuda
+from dlpo_serving.cuda_machine import CudaDevice, check_cuda
 from dlpo_serving.engine import Floats
 from dlpo_serving.onnx_session import CPU, Provider, open_session
 from dlpo_serving.ort_tensorrt import (
@@ -38,8 +38,6 @@ class CudaEngine(SentenceGraphs):
     when it is first asked for. Load it on the thread that will call it, see `BoundDenoiser`. See
     `Engine` for the methods.
     """
-
-    _device = "cuda"
 
     def __init__(
         self,
@@ -71,7 +69,7 @@ class CudaEngine(SentenceGraphs):
         self._denoiser_precision: TensorrtPrecision = precision
         self._buckets = buckets or Buckets()
         self._tensorrt = tensorrt
-        self._page_lock = PageLock()
+        self._device = self._open_device()
         self._denoisers: dict[int, BoundDenoiser] = {}
         self._denoiser(bundle.manifest.steps)
 
@@ -100,13 +98,16 @@ class CudaEngine(SentenceGraphs):
                 f"{graph}: onnxruntime would compute on {used[0]}, not on {wanted}, and says why"
                 " above; mend it, or use --engine cpu"
             )
-        denoiser = BoundDenoiser(session, graph, info, self._buckets, self._device, self._page_lock)
+        denoiser = BoundDenoiser(session, graph, info, self._buckets, self._device)
         _log.info(
             "warm graph=%s provider=%s gpu=%r precision=%s buckets=%d seconds=%.2f",
             *(graph, wanted, self._gpu.name, self._denoiser_precision, len(self._buckets.all)),
             time.perf_counter() - start,
         )
         return denoiser
+
+    def _open_device(self) -> Device:
+        return CudaDevice()
 
     def _providers(self, graph: GraphInfo, path: Path) -> list[Provider]:
         providers = [cuda_provider(capture=not self._tensorrt), (CPU, {})]

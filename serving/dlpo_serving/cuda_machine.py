@@ -12,11 +12,16 @@ import io
 import logging
 import weakref
 from collections.abc import Iterable
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from dlpo.errors import EngineError
 from dlpo.nvidia import Gpu, call, find_gpu, load_cuda
 from dlpo_serving.engine import Floats
 from dlpo_serving.onnx_session import import_onnxruntime
+
+if TYPE_CHECKING:
+    from onnxruntime import OrtValue
 
 # What libonnxruntime_providers_cuda.so 1.31 asks for, with what it loads later (cuDNN, cuFFT).
 CUDA_LIBRARIES = (
@@ -69,27 +74,40 @@ def missing_libraries(names: Iterable[str]) -> list[str]:
     return missing
 
 
-class PageLock:
-    """Pins arrays in physical memory for as long as this object lives, so that copies are direct.
+class CudaDevice:
+    """The GPU as the binding of `BoundDenoiser` sees it; pins arrays for as long as it lives."""
 
-    Where that fails the copies are slower but right, so it is a warning.
-    """
+    name = "cuda"
 
     def __init__(self) -> None:
+        """Raises MissingExtraError where cuda-bindings is not installed."""
         self._cuda = load_cuda()
 
-    def __call__(self, array: Floats) -> None:
-        """Pin the memory of an array."""
-        address = array.ctypes.data
+    def pin(self, array: Floats) -> None:
+        """Keep the memory of an array where it is, so that the GPU reads and writes it itself.
+
+        Where that fails, the copies are slower but right, so it is a warning.
+        """
+        cuda = self._cuda
         try:
-            call(self._cuda, self._cuda.cudaHostRegister, address, array.nbytes, 0)
+            call(cuda, cuda.cudaHostRegister, array.ctypes.data, array.nbytes, 0)
         except EngineError as error:
             _log.warning("not pinned bytes=%d reason=%s", array.nbytes, error)
             return
-        # The array is kept alive until it is released.
-        weakref.finalize(self, _release, self._cuda.cudaHostUnregister, array)
+        weakref.finalize(self, _release, cuda, array)  # keeps the array alive until then
+
+    def send(self, array: Floats, value: OrtValue) -> None:
+        """Copy an array to the GPU."""
+        cuda = self._cuda
+        kind = cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
+        call(cuda, cuda.cudaMemcpy, value.data_ptr(), array.ctypes.data, array.nbytes, kind)
+
+    def fetch(self, value: OrtValue, array: Floats) -> None:
+        """Copy from the GPU into an array."""
+        cuda = self._cuda
+        kind = cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        call(cuda, cuda.cudaMemcpy, array.ctypes.data, value.data_ptr(), array.nbytes, kind)
 
 
-def _release(unregister: object, array: Floats) -> None:
-    if callable(unregister):
-        unregister(array.ctypes.data)
+def _release(cuda: ModuleType, array: Floats) -> None:
+    cuda.cudaHostUnregister(array.ctypes.data)

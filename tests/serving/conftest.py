@@ -8,18 +8,57 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 
+from dlpo.bundle import Bundle, GraphInfo
+from dlpo.nvidia import Gpu
 from dlpo.text import TextFrontEnd
 from dlpo.v1 import speech_pb2_grpc
+from dlpo_serving import cuda_engine
+from dlpo_serving.cuda_engine import CudaEngine
 from dlpo_serving.engine import Floats
 from dlpo_serving.fake_engine import FakeEngine
+from dlpo_serving.onnx_session import CPU, Provider
 from dlpo_serving.server import ServerConfig, run_server
 from dlpo_serving.synthesizer import Synthesizer
 
+if TYPE_CHECKING:
+    from onnxruntime import OrtValue
+
 TIMEOUT_S = 20.0  # of a wait that must end; no test takes this long
+
+
+class CpuDevice:
+    """The CPU in the place of a GPU: what comes to it is copied all the same."""
+
+    name = "cpu"
+
+    def __init__(self) -> None:
+        self.pinned: list[Floats] = []
+
+    def pin(self, array: Floats) -> None:
+        self.pinned.append(array)
+
+    def send(self, array: Floats, value: OrtValue) -> None:
+        value.update_inplace(array)
+
+    def fetch(self, value: OrtValue, array: Floats) -> None:
+        array[...] = value.numpy()
+
+
+class CudaEngineOnCpu(CudaEngine):
+    """The CUDA engine, its buckets and its bindings on onnxruntime's CPU provider."""
+
+    def _open_device(self) -> CpuDevice:
+        self.device = CpuDevice()
+        return self.device
+
+    def _providers(self, graph: GraphInfo, path: Path) -> list[Provider]:
+        return [(CPU, {})]
 
 
 class GatedEngine(FakeEngine):
@@ -86,6 +125,19 @@ def running_server(
                 server.stop()
             thread.join(TIMEOUT_S)
             assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def cuda_engine_on_cpu() -> Callable[..., CudaEngineOnCpu]:
+    """`cuda_engine_on_cpu(bundle, buckets=...)`, as on a machine that has a GPU."""
+
+    def load(bundle: Bundle, *arguments: Any, **named: Any) -> CudaEngineOnCpu:
+        with pytest.MonkeyPatch.context() as patch:
+            gpu = Gpu(0, "no GPU", "0.0", 0, "0.0")
+            patch.setattr(cuda_engine, "check_cuda", lambda provider: gpu)
+            return CudaEngineOnCpu(bundle, *arguments, **named)
+
+    return load
 
 
 @pytest.fixture(scope="session")

@@ -3,48 +3,37 @@ they come here, and the rest where there is a GPU."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import inspect
+import logging
+from collections.abc import Callable
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from dlpo.bundle import Bundle, GraphInfo
+from dlpo.bundle import Bundle
 from dlpo.errors import DlpoError, EngineError
 from dlpo.nvidia import Gpu
 from dlpo.text import TextFrontEnd
 from dlpo_serving import cuda_engine, cuda_machine, ort_tensorrt
 from dlpo_serving.buckets import Buckets
 from dlpo_serving.cuda_engine import CUDA, CudaEngine, cuda_provider
-from dlpo_serving.cuda_machine import check_cuda, missing_libraries
+from dlpo_serving.cuda_machine import CudaDevice, check_cuda, missing_libraries
 from dlpo_serving.engine import Floats
 from dlpo_serving.onnx_engine import OnnxEngine
-from dlpo_serving.onnx_session import CPU, Provider, import_onnxruntime, open_session
+from dlpo_serving.onnx_session import CPU, import_onnxruntime, open_session
 from dlpo_serving.ort_tensorrt import cache_folder, check_tensorrt_provider, tensorrt_provider
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 
+LoadEngine = Callable[..., Any]
 H200 = Gpu(0, "NVIDIA H200", "9.0", 1 << 37, "13.0")
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 SMALL = Buckets((32, 64), (1, 2))
-
-
-class OnCpu(CudaEngine):
-    """The engine with onnxruntime's CPU provider in the place of CUDA's."""
-
-    _device = "cpu"
-
-    def _providers(self, graph: GraphInfo, path: Path) -> list[Provider]:
-        return [(CPU, {})]
-
-
-@pytest.fixture
-def pinned(monkeypatch: pytest.MonkeyPatch) -> list[Floats]:
-    """A machine that claims to have a GPU; what the engine pins is kept in the list."""
-    arrays: list[Floats] = []
-    monkeypatch.setattr(cuda_engine, "check_cuda", lambda provider: H200)
-    monkeypatch.setattr(cuda_engine, "PageLock", lambda: arrays.append)
-    return arrays
 
 
 def window(bundle: Bundle, steps: int, batch: int, frames: int) -> tuple[Floats, Floats, Floats]:
@@ -63,15 +52,14 @@ def window(bundle: Bundle, steps: int, batch: int, frames: int) -> tuple[Floats,
     )
 
 
-@pytest.mark.usefixtures("pinned")
 @pytest.mark.parametrize(("batch", "frames"), [(1, 5), (1, 30), (2, 40), (3, 90), (1, 200)])
 def test_windows_in_buckets_equal_the_windows_as_they_are(
-    tiny_bundle: Path, batch: int, frames: int
+    cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path, batch: int, frames: int
 ) -> None:
     bundle = Bundle.load(tiny_bundle)
     inputs = window(bundle, 2, batch, frames)
 
-    made = OnCpu(bundle, buckets=SMALL).denoise(2, *inputs)
+    made = cuda_engine_on_cpu(bundle, buckets=SMALL).denoise(2, *inputs)
 
     expected = OnnxEngine(bundle).denoise(2, *inputs)
     assert made.shape == expected.shape
@@ -79,22 +67,23 @@ def test_windows_in_buckets_equal_the_windows_as_they_are(
     np.testing.assert_allclose(made[:, inner], expected[:, inner], atol=1e-5)
 
 
-@pytest.mark.usefixtures("pinned")
-def test_the_bucket_is_not_heard(tiny_bundle: Path) -> None:
+def test_the_bucket_is_not_heard(cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path) -> None:
     bundle = Bundle.load(tiny_bundle)
     inputs = window(bundle, 2, 1, 40)
 
     small, large = (
-        OnCpu(bundle, buckets=Buckets((frames,), (1,))).denoise(2, *inputs) for frames in (64, 200)
+        cuda_engine_on_cpu(bundle, buckets=Buckets((frames,), (1,))).denoise(2, *inputs)
+        for frames in (64, 200)
     )
 
     np.testing.assert_allclose(small, large, atol=1e-5)
 
 
-@pytest.mark.usefixtures("pinned")
-def test_a_row_does_not_hear_its_neighbours(tiny_bundle: Path) -> None:
+def test_a_row_does_not_hear_its_neighbours(
+    cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path
+) -> None:
     bundle = Bundle.load(tiny_bundle)
-    engine = OnCpu(bundle, buckets=SMALL)
+    engine = cuda_engine_on_cpu(bundle, buckets=SMALL)
     conditioning, source, noise = window(bundle, 1, 2, 20)
 
     both = engine.denoise(1, conditioning, source, noise)
@@ -104,10 +93,11 @@ def test_a_row_does_not_hear_its_neighbours(tiny_bundle: Path) -> None:
         np.testing.assert_allclose(both[row], alone, atol=1e-5)
 
 
-@pytest.mark.usefixtures("pinned")
-def test_a_run_leaves_what_an_earlier_one_returned(tiny_bundle: Path) -> None:
+def test_a_run_leaves_what_an_earlier_one_returned(
+    cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path
+) -> None:
     bundle = Bundle.load(tiny_bundle)
-    engine = OnCpu(bundle, buckets=SMALL)
+    engine = cuda_engine_on_cpu(bundle, buckets=SMALL)
     first = engine.denoise(2, *window(bundle, 2, 1, 20))
     kept = first.copy()
 
@@ -116,16 +106,17 @@ def test_a_run_leaves_what_an_earlier_one_returned(tiny_bundle: Path) -> None:
     np.testing.assert_array_equal(first, kept)
 
 
-def test_every_array_that_is_copied_is_pinned(tiny_bundle: Path, pinned: list[Floats]) -> None:
-    OnCpu(Bundle.load(tiny_bundle), buckets=SMALL)
+def test_every_array_that_is_copied_is_pinned(
+    cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path
+) -> None:
+    pinned = cuda_engine_on_cpu(Bundle.load(tiny_bundle), buckets=SMALL).device.pinned
 
     assert len(pinned) == 4 * len(SMALL.all)  # conditioning, source, noise, waveform
     assert {array.shape[-2] for array in pinned if array.shape[-1] == 300} == {32, 64}
 
 
-@pytest.mark.usefixtures("pinned")
 def test_every_bucket_is_warmed_and_has_a_cuda_graph_of_its_own(
-    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+    cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session_type = import_onnxruntime().InferenceSession
     compute = session_type.run_with_iobinding
@@ -139,7 +130,7 @@ def test_every_bucket_is_warmed_and_has_a_cuda_graph_of_its_own(
     monkeypatch.setattr(session_type, "run_with_iobinding", spy)
     monkeypatch.setattr(session_type, "disable_fallback", lambda _: fallback_off.append(True))
 
-    engine = OnCpu(Bundle.load(tiny_bundle), buckets=SMALL)
+    engine = cuda_engine_on_cpu(Bundle.load(tiny_bundle), buckets=SMALL)
 
     warmed = ["1", "2", "3", "4"]
     assert graph_ids == warmed + warmed  # not 0 nor -1: these are onnxruntime's own
@@ -149,10 +140,11 @@ def test_every_bucket_is_warmed_and_has_a_cuda_graph_of_its_own(
 
 
 def test_another_number_of_steps_is_loaded_when_it_is_asked_for(
-    tiny_bundle: Path, pinned: list[Floats]
+    cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path
 ) -> None:
     bundle = Bundle.load(tiny_bundle)
-    engine = OnCpu(bundle, buckets=Buckets((32,), (1,)))
+    engine = cuda_engine_on_cpu(bundle, buckets=Buckets((32,), (1,)))
+    pinned = engine.device.pinned
     before = len(pinned)
 
     engine.denoise(1, *window(bundle, 1, 1, 5))
@@ -161,12 +153,11 @@ def test_another_number_of_steps_is_loaded_when_it_is_asked_for(
     assert len(pinned) == 2 * before
 
 
-@pytest.mark.usefixtures("pinned")
 def test_a_run_that_fails_is_an_engine_error(
-    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+    cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = Bundle.load(tiny_bundle)
-    engine = OnCpu(bundle, buckets=SMALL)
+    engine = cuda_engine_on_cpu(bundle, buckets=SMALL)
 
     def fail(*_: object) -> None:
         raise RuntimeError("CUDA error 700")
@@ -177,9 +168,8 @@ def test_a_run_that_fails_is_an_engine_error(
         engine.denoise(2, *window(bundle, 2, 1, 5))
 
 
-@pytest.mark.usefixtures("pinned")
 def test_memory_that_does_not_suffice_is_an_engine_error(
-    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+    cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("failed to allocate")
@@ -188,14 +178,15 @@ def test_memory_that_does_not_suffice_is_an_engine_error(
     monkeypatch.setattr(value_type, "ortvalue_from_shape_and_type", fail)
 
     with pytest.raises(EngineError, match=r"no memory on cpu for 4 buckets.*fewer and smaller"):
-        OnCpu(Bundle.load(tiny_bundle), buckets=SMALL)
+        cuda_engine_on_cpu(Bundle.load(tiny_bundle), buckets=SMALL)
 
 
-@pytest.mark.usefixtures("pinned")
 def test_a_session_that_fell_back_to_the_cpu_is_refused(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cuda_engine, "open_session", lambda path, _: open_session(path))
+    monkeypatch.setattr(cuda_engine, "check_cuda", lambda provider: H200)
+    monkeypatch.setattr(cuda_engine, "CudaDevice", lambda: None)
+    monkeypatch.setattr(cuda_engine, "open_session", lambda path, providers: open_session(path))
 
     with pytest.raises(EngineError, match=f"would compute on {CPU}, not on {CUDA}"):
         CudaEngine(Bundle.load(tiny_bundle), buckets=SMALL)
@@ -284,15 +275,93 @@ def test_missing_libraries_lists_only_those_that_are_missing() -> None:
     assert missing_libraries(("libc.so.6", "libnot.so.1")) == ["libnot.so.1"]
 
 
+class FakeCuda:
+    """What `CudaDevice` calls of the CUDA run-time, on the memory of the host."""
+
+    class cudaError_t(IntEnum):
+        cudaSuccess = 0
+        cudaErrorMemoryAllocation = 2
+
+    class cudaMemcpyKind(IntEnum):
+        cudaMemcpyHostToDevice = 1
+        cudaMemcpyDeviceToHost = 2
+
+    def __init__(self) -> None:
+        self.pinned: dict[int, int] = {}  # address -> bytes
+        self.kinds: list[IntEnum] = []
+
+    def cudaHostRegister(self, ptr: int, size: int, flags: int) -> tuple[IntEnum]:
+        self.pinned[ptr] = size
+        return (self.cudaError_t.cudaSuccess,)
+
+    def cudaHostUnregister(self, ptr: int) -> tuple[IntEnum]:
+        del self.pinned[ptr]
+        return (self.cudaError_t.cudaSuccess,)
+
+    def cudaMemcpy(self, dst: int, src: int, count: int, kind: IntEnum) -> tuple[IntEnum]:
+        ctypes.memmove(dst, src, count)
+        self.kinds.append(kind)
+        return (self.cudaError_t.cudaSuccess,)
+
+
+def test_the_fake_of_cuda_is_called_as_the_real_one() -> None:
+    real = pytest.importorskip("cuda.bindings.runtime", exc_type=ImportError)
+
+    for name in ("cudaHostRegister", "cudaHostUnregister", "cudaMemcpy"):
+        ours = list(inspect.signature(getattr(FakeCuda(), name)).parameters)
+        assert list(inspect.signature(getattr(real, name)).parameters) == ours
+    for kind in FakeCuda.cudaMemcpyKind:
+        assert getattr(real.cudaMemcpyKind, kind.name) == kind
+
+
+def test_copies_go_there_and_back_and_pinned_memory_is_released(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cuda = FakeCuda()
+    monkeypatch.setattr(cuda_machine, "load_cuda", lambda: cuda)
+    device = CudaDevice()
+    value = import_onnxruntime().OrtValue.ortvalue_from_shape_and_type((3, 2), np.float32, "cpu")
+    given, back = np.arange(6, dtype=np.float32).reshape(3, 2), np.zeros((3, 2), np.float32)
+
+    device.pin(given)
+    device.send(given, value)
+    device.fetch(value, back)
+
+    np.testing.assert_array_equal(back, given)
+    assert cuda.kinds == [1, 2]
+    assert cuda.pinned == {given.ctypes.data: 24}
+    del device
+    gc.collect()
+    assert cuda.pinned == {}
+
+
+def test_memory_that_cannot_be_pinned_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("cuda.bindings.runtime", exc_type=ImportError)
+    if not isinstance(_gpu_or_error(), DlpoError):
+        pytest.skip("here it can")
+
+    with caplog.at_level(logging.WARNING):
+        CudaDevice().pin(np.zeros(10, np.float32))
+
+    assert "not pinned bytes=40 reason=cudaHostRegister" in caplog.text
+
+
 # From here on: on a GPU.
+
+
+def _gpu_or_error() -> Gpu | DlpoError:
+    try:
+        return check_cuda(CUDA)
+    except DlpoError as error:
+        return error
 
 
 @pytest.fixture(scope="module")
 def gpu() -> Gpu:
-    try:
-        return check_cuda(CUDA)
-    except DlpoError as error:
-        pytest.skip(str(error))
+    found = _gpu_or_error()
+    if isinstance(found, DlpoError):
+        pytest.skip(str(found))
+    return found
 
 
 @pytest.mark.gpu
