@@ -5,14 +5,12 @@
     DIR/{voice}_frames/
     DIR/{voice}_denoiser_N/   its noise is (B, K, F, 300) here, so that Triton can batch streams
 
-Every model keeps only the weights that it uses; models with the same weights share one file on
-the disk, where the file system knows hard links.
+Every model has a file of the weights that it uses and no others. The denoisers' are alike, but they
+are copies: the onnx package refuses links of both kinds, and object stores know neither.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 import shutil
 import tempfile
@@ -120,7 +118,6 @@ class _Writer:
         self._directory = bundle.directory
         self._folder = folder
         self._max_batch = max_batch
-        self._weights: dict[str, Path] = {}  # by sha256 of the content
 
     def write_front(self, unused: Sequence[str], max_streams: int) -> None:
         name = self._manifest.voice
@@ -155,7 +152,8 @@ class _Writer:
             self._model(name, config) / "model.onnx"
         )  # a folder, as Triton wants it for several files
         folder.mkdir()
-        self._write_weights(folder / WEIGHTS, _own_weights(model, path.parent))
+        if weights := _own_weights(model, path.parent):
+            (folder / WEIGHTS).write_bytes(weights)
         (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
         return [tensor.name for tensor in inputs]
 
@@ -164,18 +162,6 @@ class _Writer:
         version.mkdir(parents=True)
         (self._folder / name / CONFIG).write_text(config, encoding="utf-8")
         return version
-
-    def _write_weights(self, path: Path, content: bytes) -> None:
-        if not content:
-            return
-        same = self._weights.setdefault(hashlib.sha256(content).hexdigest(), path)
-        if same is not path:
-            try:
-                os.link(same, path)
-                return
-            except OSError:  # this file system has no hard links
-                pass
-        path.write_bytes(content)
 
     def _warm_up_lengths(self, graph: str) -> list[int]:
         """Frames of the first window of a stream and of those in its middle."""
@@ -216,10 +202,7 @@ def _batch_first(model: onnx.ModelProto, name: str) -> None:
 
 
 def _own_weights(model: onnx.ModelProto, folder: Path) -> bytes:
-    """The bytes of the model's external tensors, which then say where in these they are.
-
-    In the order of the bundle's file, so that models with the same weights get the same bytes.
-    """
+    """The bytes of the model's external tensors, which then say where in these they are."""
     from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
     external = [

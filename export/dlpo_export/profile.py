@@ -1,0 +1,282 @@
+"""Where the time of a graph goes: onnxruntime's own profiler, added up by layer of the network.
+
+The graph runs on one thread with real inputs, a sentence of the voice; of every node the fastest
+of several runs counts, so that other work on the machine hardly shows.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dlpo.audio import harmonic_source
+from dlpo.bundle import Bundle, Precision
+from dlpo.errors import BundleError, InputError, MissingExtraError
+from dlpo.text.symbols import symbol_ids
+from dlpo_export.parity_cases import UTTERANCE, whole_frames
+from dlpo_export.profile_layers import ONCE, SAMPLER, Place, macs, places
+
+RUNS = 30  # more find a quiet moment for every node, also on a busy machine
+_SUFFIX = "_kernel_time"  # of the profiler's events that are the computation of a node
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTime:
+    """One node of the optimised graph."""
+
+    name: str
+    kind: str
+    """Operator, such as `QLinearConv`."""
+    layer: str
+    step: int
+    """Reverse step from 1 on; 0 for what all steps share."""
+    ms: float
+    """Fastest of all runs."""
+    mac: int
+    """Multiplications with accumulation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Some of the nodes together."""
+
+    name: str
+    ms: float
+    share: float
+    """Of the time of all nodes, 0 to 1."""
+    gmac: float
+    gmac_per_s: float
+    ms_by_kind: dict[str, float]
+    """Of operators with multiplications by name, of all others as `other`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Everything measured on one graph."""
+
+    voice: str
+    bundle_sha256: str
+    graph: str
+    precision: str
+    machine: str
+    onnxruntime: str
+    threads: int
+    runs: int
+    audio_s: float
+    """Length of the audio that one run is for."""
+    total_ms: float
+    """Sum over the nodes."""
+    run_ms: float
+    """Fastest whole run, with everything between the nodes and the profiler itself."""
+    gmac: float
+    layers: tuple[Share, ...]
+    """Most expensive first, as in the two others."""
+    kinds: tuple[Share, ...]
+    steps: tuple[Share, ...]
+    nodes: tuple[NodeTime, ...]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+def profile_graph(
+    bundle: Bundle,
+    graph: str,
+    precision: Precision,
+    out_svg: Path,
+    *,
+    runs: int = RUNS,
+) -> Profile:
+    """Measure one graph and draw `out_svg`; the numbers go beside it as JSON.
+
+    Args:
+        graph: such as `denoiser_3`.
+        runs: timed runs; one more warms up.
+
+    Raises:
+        BundleError: there is no such graph or precision, or `out_svg` can't be written.
+        InputError: `runs` is less than 1.
+        MissingExtraError: onnx or onnxruntime is not installed.
+    """
+    from dlpo_export.profile_picture import draw_profile
+
+    if runs < 1:
+        raise InputError(f"runs is {runs}; expected 1 or more")
+    profile = measure(bundle, graph, precision, runs)
+    try:
+        out_svg.parent.mkdir(parents=True, exist_ok=True)
+        out_svg.write_text(draw_profile(profile), encoding="utf-8")
+        out_svg.with_suffix(".json").write_text(profile.to_json(), encoding="utf-8")
+    except OSError as error:
+        raise BundleError(f"{out_svg} can't be written ({error}); choose another place") from error
+    return profile
+
+
+def measure(bundle: Bundle, graph: str, precision: Precision, runs: int = RUNS) -> Profile:
+    """As `profile_graph`, without files."""
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError(error.name or "onnxruntime", "export") from error
+    path = bundle.graph_path(graph, precision)
+    inputs, frames = sentence_inputs(bundle, graph)
+    with tempfile.TemporaryDirectory(prefix="dlpo-profile-") as scratch:
+        optimised_path = Path(scratch, "optimised.onnx")
+        events = _run_profiled(onnxruntime, path, inputs, optimised_path, Path(scratch), runs)
+        optimised = onnx.load(optimised_path)
+    original = onnx.load(path, load_external_data=False)
+    steps = int(graph.removeprefix("denoiser_")) if graph.startswith("denoiser_") else 0
+    nodes = _node_times(optimised, places(optimised, original, steps), events)
+    manifest = bundle.manifest
+    total = sum(node.ms for node in nodes)
+    run_ms = [event["dur"] / 1e3 for event in events if event["name"] == "model_run"]
+    return Profile(
+        voice=manifest.voice,
+        bundle_sha256=bundle.sha256,
+        graph=graph,
+        precision=precision,
+        machine=machine(),
+        onnxruntime=onnxruntime.__version__,
+        threads=1,
+        runs=runs,
+        audio_s=frames * manifest.hop_length / manifest.sample_rate_hz,
+        total_ms=total,
+        run_ms=min(run_ms),
+        gmac=sum(node.mac for node in nodes) / 1e9,
+        layers=_shares(nodes, lambda node: node.layer, total),
+        kinds=_shares(nodes, lambda node: node.kind, total),
+        steps=_shares(nodes, _step_name, total),
+        nodes=nodes,
+    )
+
+
+def sentence_inputs(bundle: Bundle, graph: str) -> tuple[dict[str, NDArray[Any]], int]:
+    """Inputs of a graph for a fixed sentence, and the frames that the sentence lasts.
+
+    Encoder and frames are run in fp32 to get there; the noise has seed 0.
+    """
+    from dlpo_export.open_graph import run_graph
+
+    phonemes = np.array([symbol_ids([*UTTERANCE, *UTTERANCE[1:]])], np.int64)
+    values: dict[str, NDArray[Any]] = {"phonemes": phonemes}
+    encoding = run_graph(bundle.graph_path("encoder"), values)
+    durations = whole_frames(torch.from_numpy(encoding["durations"])).numpy()
+    frames = int(durations.sum())
+    values |= encoding | {
+        "durations": durations,
+        "positions": np.arange(frames, dtype=np.float32) + np.float32(0.5),
+        "pitch": np.zeros(1, np.float32),
+    }
+    hop = bundle.manifest.hop_length
+    if graph not in ("encoder", "frames"):
+        made = run_graph(bundle.graph_path("frames"), _wanted(bundle, "frames", values))
+        (noise,) = (t for t in bundle.manifest.graphs[graph].inputs if t.name == "noise")
+        generator = np.random.default_rng(0)
+        values |= {
+            "conditioning": made["conditioning"],
+            "source": harmonic_source(made["f0"][0]).reshape(1, frames, hop),
+            "noise": generator.standard_normal((int(noise.shape[0]), 1, frames, hop), np.float32),
+        }
+    return _wanted(bundle, graph, values), frames
+
+
+def machine() -> str:
+    """What this computes on, for people."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    info = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    flags = info.get("flags", "").split()
+    known = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16") if flag in flags]
+    family = f"family {info.get('cpu family', '?')} model {info.get('model', '?')}"
+    return f"{info.get('model name', platform.machine())} ({family}; {', '.join(known)})"
+
+
+def _wanted(
+    bundle: Bundle, graph: str, values: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    return {tensor.name: values[tensor.name] for tensor in bundle.manifest.graphs[graph].inputs}
+
+
+def _run_profiled(
+    onnxruntime: Any,
+    path: Path,
+    inputs: Mapping[str, NDArray[Any]],
+    optimised: Path,
+    scratch: Path,
+    runs: int,
+) -> list[dict[str, Any]]:
+    """The profiler's events of all runs but the first; `optimised` is what really runs."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.enable_profiling = True
+    options.profile_file_prefix = str(scratch / "events")
+    options.optimized_model_filepath = str(optimised)
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    known = {tensor.name for tensor in session.get_inputs()}
+    feed = {name: value for name, value in inputs.items() if name in known}
+    for _ in range(1 + runs):
+        session.run(None, feed)
+    events: list[dict[str, Any]] = json.loads(Path(session.end_profiling()).read_text())
+    starts = [event["ts"] for event in events if event["name"] == "model_run"]
+    return [event for event in events if event["ts"] >= starts[1]]
+
+
+def _node_times(
+    optimised: Any, where: Iterable[Place], events: Iterable[Mapping[str, Any]]
+) -> tuple[NodeTime, ...]:
+    timed: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for event in events:
+        if event["name"].endswith(_SUFFIX):
+            timed[event["name"].removesuffix(_SUFFIX)].append(event)
+    weights = {tensor.name: tuple(tensor.dims) for tensor in optimised.graph.initializer}
+    found = []
+    for node, place in zip(optimised.graph.node, where, strict=True):
+        if node.name not in timed:
+            continue  # folded when the session was made
+        arguments = timed[node.name][0]["args"]
+        shapes = [next(iter(shape.values())) for shape in arguments["input_type_shape"]]
+        (out, *_) = (next(iter(s.values())) for s in arguments["output_type_shape"])
+        ms = min(float(event["dur"]) for event in timed.pop(node.name)) / 1e3
+        mac = macs(node, weights, shapes, out)
+        found.append(NodeTime(node.name, node.op_type, place.layer, place.step, ms, mac))
+    for name, left in timed.items():  # the profiler knows a node that the file does not
+        ms = min(float(event["dur"]) for event in left) / 1e3
+        found.append(NodeTime(name, left[0]["args"]["op_name"], SAMPLER, ONCE, ms, 0))
+    return tuple(found)
+
+
+def _step_name(node: NodeTime) -> str:
+    return f"step {node.step}" if node.step else "once"
+
+
+def _shares(
+    nodes: Iterable[NodeTime], name_of: Callable[[NodeTime], str], total: float
+) -> tuple[Share, ...]:
+    groups: dict[str, list[NodeTime]] = defaultdict(list)
+    for node in nodes:
+        groups[name_of(node)].append(node)
+    shares = []
+    for name, members in groups.items():
+        ms, gmac = sum(node.ms for node in members), sum(node.mac for node in members) / 1e9
+        kinds: dict[str, float] = defaultdict(float)
+        for node in members:
+            kinds[node.kind if node.mac else "other"] += node.ms
+        busy = sum(node.ms for node in members if node.mac)
+        rate = gmac / busy * 1e3 if busy else 0.0
+        shares.append(Share(name, ms, ms / total if total else 0.0, gmac, rate, dict(kinds)))
+    return tuple(sorted(shares, key=lambda share: -share.ms))

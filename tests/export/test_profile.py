@@ -1,0 +1,198 @@
+"""The profile adds up, knows layers and steps of optimised graphs, and draws what it measured."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from dlpo.bundle import Bundle
+from dlpo.errors import BundleError, InputError
+from dlpo_export.profile import Profile, measure, profile_graph
+from dlpo_export.profile_layers import ONCE, SAMPLER, macs, places
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle: Path) -> Bundle:
+    return Bundle.load(tiny_bundle)
+
+
+@pytest.fixture(scope="module")
+def profile(bundle: Bundle) -> Profile:
+    return measure(bundle, "denoiser_2", "fp32", runs=2)
+
+
+def test_layers_kinds_and_steps_each_add_up_to_the_whole(profile: Profile) -> None:
+    for shares in (profile.layers, profile.kinds, profile.steps):
+        assert sum(share.ms for share in shares) == pytest.approx(profile.total_ms)
+        assert sum(share.gmac for share in shares) == pytest.approx(profile.gmac)
+        assert sum(share.share for share in shares) == pytest.approx(1)
+        for share in shares:
+            assert sum(share.ms_by_kind.values()) == pytest.approx(share.ms)
+
+
+def test_every_convolution_of_the_network_is_a_layer(profile: Profile) -> None:
+    expected = {"patch_in", "patch_out", "down.skip", "film.0.out", "film.1.out"}
+    expected |= {f"down.convolutions.{i}" for i in range(3)}
+    for up in ("up.0", "up.1"):
+        expected |= {f"{up}.skip", f"{up}.enter", *(f"{up}.modulated.{i}" for i in range(3))}
+
+    assert {share.name for share in profile.layers if share.gmac} == expected
+    assert SAMPLER in {share.name for share in profile.layers}
+
+
+def test_multiplications_are_those_of_the_network(bundle: Bundle, profile: Profile) -> None:
+    """Counted from the shapes of the weights alone: a layer runs once a step at its own rate."""
+    frames = round(profile.audio_s * 22_050 / 300)
+    patches = {"up.0.skip": 1, "up.0.enter": 5, "up.1.skip": 5, "film.0.out": 5}
+    patches |= {f"up.0.modulated.{i}": 5 for i in range(3)}
+    patches |= {f"down.{name}": 5 for name in ("skip", *(f"convolutions.{i}" for i in range(3)))}
+    shared = ("up.0.skip", "up.0.enter")  # read nothing but the conditioning
+    model = onnx.load(bundle.graph_path("denoiser_2"))
+    weights = {tensor.name.removesuffix(".half"): tensor for tensor in model.graph.initializer}
+    for share in profile.layers:
+        if share.gmac:
+            kernel = weights[f"model.{share.name}.weight"].dims
+            times = 1 if share.name in shared else 2
+            expected = times * frames * patches.get(share.name, 15) * int(np.prod(kernel))
+            assert share.gmac * 1e9 == pytest.approx(expected), share.name
+
+
+def test_steps_are_alike_and_what_they_share_is_counted_once(profile: Profile) -> None:
+    gmac = {share.name: share.gmac for share in profile.steps}
+
+    assert set(gmac) == {"once", "step 1", "step 2"}
+    assert gmac["step 1"] == pytest.approx(gmac["step 2"])
+    assert gmac["once"] > 0
+
+
+@pytest.mark.parametrize("graph", ["encoder", "frames"])
+def test_graphs_without_steps_have_none(bundle: Bundle, graph: str) -> None:
+    found = measure(bundle, graph, "fp32", runs=1)
+
+    assert {node.step for node in found.nodes} == {ONCE}
+    assert found.gmac > 0
+
+
+def test_picture_and_json_say_the_same(bundle: Bundle, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "profile.svg"
+    profile = profile_graph(bundle, "denoiser_1", "fp32", out, runs=1)
+
+    texts = [element.text for element in ElementTree.parse(out).iter(f"{SVG}text")]
+    values = json.loads(out.with_suffix(".json").read_text())
+    assert values["total_ms"] == profile.total_ms
+    assert "Where denoiser_1 spends its time" in texts
+    assert f"{profile.total_ms:.2f}" in texts
+    assert profile.layers[0].name in texts
+
+
+def test_texts_of_a_row_do_not_overlap_and_bars_stay_left_of_the_numbers(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    out = tmp_path / "profile.svg"
+    profile_graph(bundle, "frames", "fp32", out, runs=1)
+    root = ElementTree.parse(out).getroot()
+
+    rows: dict[str, list[tuple[float, float]]] = {}
+    for text in root.iter(f"{SVG}text"):
+        width = 8 * len(text.text or "")  # of the widest usual letters at 12 pixels
+        x = float(text.attrib["x"])
+        to_the_left = "r" in text.attrib.get("class", "").split()
+        rows.setdefault(text.attrib["y"], []).append((x - width, x) if to_the_left else (x, x))
+    for spans in rows.values():
+        for (_, end), (start, _) in zip(sorted(spans), sorted(spans)[1:], strict=False):
+            assert start >= end
+    bars = [rect for rect in root.iter(f"{SVG}rect") if rect.attrib.get("height") == "14"]
+    assert bars
+    assert all(float(r.attrib["x"]) + float(r.attrib["width"]) <= 601 for r in bars)
+
+
+def test_a_layer_that_was_cut_in_two_is_still_in_its_step() -> None:
+    """Two convolutions of `film` a step, as a quantised graph has them."""
+
+    def weight(name: str) -> TensorProto:
+        return numpy_helper.from_array(np.ones((2, 2, 1), np.float32), name)
+
+    def conv(source: str, kernel: str, out: str) -> onnx.NodeProto:
+        return helper.make_node("Conv", [source, kernel], [out], name=out)
+
+    nodes = []
+    for step, source in enumerate(("noise", "y1"), start=1):
+        nodes += [
+            helper.make_node("LeakyRelu", [source], [f"leaky{step}"]),
+            conv(f"leaky{step}", "model.film.weight_0", f"scale{step}"),
+            conv(f"leaky{step}", "model.film.weight_1", f"shift{step}"),
+            helper.make_node("Add", [f"scale{step}", f"shift{step}"], [f"sum{step}"]),
+            conv(f"sum{step}", "model.out.weight", f"out{step}"),
+            helper.make_node("Mul", [f"out{step}", f"out{step}"], [f"y{step}"]),
+        ]
+    names = ("model.film.weight_0", "model.film.weight_1", "model.out.weight")
+    model = helper.make_model(
+        helper.make_graph(nodes, "steps", [], [], initializer=[weight(name) for name in names])
+    )
+
+    found = [(place.layer, place.step) for place in places(model, model, 2)]
+
+    step = [("film", 1)] * 3 + [("out", 1)] * 2
+    assert found[:5] == step
+    assert found[5:7] == [(SAMPLER, 1)] * 2  # between the steps
+    assert found[7:11] == [(layer, 2) for layer, _ in step[1:]]
+    assert found[11] == (SAMPLER, 2)
+
+
+@pytest.mark.parametrize(
+    ("node", "weights", "inputs", "out", "expected"),
+    [
+        (("Conv", ["x", "w"]), {"w": (6, 4, 3)}, [(1, 4, 10), ()], (1, 6, 10), 6 * 4 * 3 * 10),
+        (("Conv", ["x", "w"]), {"w": (6, 2, 3)}, [(1, 4, 10), ()], (1, 6, 10), 6 * 2 * 3 * 10),
+        (("ConvTranspose", ["x", "w"]), {"w": (4, 6, 5)}, [(1, 4, 10), ()], (1, 6, 30), 4 * 6 * 50),
+        (("MatMul", ["a", "b"]), {}, [(2, 7, 5), (5, 3)], (2, 7, 3), 2 * 7 * 5 * 3),
+        (("Add", ["a", "b"]), {}, [(2, 7), (2, 7)], (2, 7), 0),
+    ],
+)
+def test_multiplications_of_an_operator(
+    node: tuple[str, list[str]],
+    weights: dict[str, tuple[int, ...]],
+    inputs: list[tuple[int, ...]],
+    out: tuple[int, ...],
+    expected: int,
+) -> None:
+    assert macs(helper.make_node(*node, ["y"]), weights, inputs, out) == expected
+
+
+def test_an_unknown_graph_or_precision_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    for graph, precision in (("denoiser_9", "fp32"), ("denoiser_1", "int8")):
+        with pytest.raises(BundleError):
+            profile_graph(bundle, graph, precision, tmp_path / "p.svg", runs=1)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_run_at_all_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="runs is 0"):
+        profile_graph(bundle, "denoiser_1", "fp32", tmp_path / "p.svg", runs=0)
+
+
+def test_a_place_that_can_not_be_written_is_told(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(BundleError, match="can't be written"):
+        profile_graph(bundle, "denoiser_1", "fp32", tmp_path / "file" / "p.svg", runs=1)
+
+
+def test_a_layer_that_does_not_see_the_noise_is_shared_by_the_steps() -> None:
+    nodes = [
+        helper.make_node("Conv", ["conditioning", "model.up.weight"], ["a"], name="a"),
+        helper.make_node("Conv", ["conditioning", "model.up.weight"], ["b"], name="b"),
+        helper.make_node("Conv", ["noise", "model.out.weight"], ["c"], name="c"),
+        helper.make_node("Conv", ["c", "model.out.weight"], ["d"], name="d"),
+    ]
+    model = helper.make_model(helper.make_graph(nodes, "steps", [], []))
+
+    assert [place.step for place in places(model, model, 2)] == [ONCE, ONCE, 1, 2]

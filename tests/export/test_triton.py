@@ -1,0 +1,219 @@
+"""The Triton repository is right by Triton's own schema and by its graphs; nothing is half done."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import helper
+
+from dlpo.bundle import MANIFEST, Bundle
+from dlpo.errors import BundleError, InputError
+from dlpo_export.triton import write_triton_repository
+
+NUMPY_TYPES = {"TYPE_FP32": np.float32, "TYPE_INT64": np.int64}
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle: Path) -> Bundle:
+    return Bundle.load(tiny_bundle)
+
+
+@pytest.fixture(scope="module")
+def repository(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_triton_repository(bundle, tmp_path_factory.mktemp("triton") / "models")
+
+
+@pytest.fixture(scope="module")
+def configs(repository: Path) -> dict[str, Any]:
+    """Every config.pbtxt by the name of its folder, as Triton's own schema reads it."""
+    pytest.importorskip("tritonclient.grpc", reason="pip install 'tritonclient[grpc]'")
+    from google.protobuf import text_format
+    from tritonclient.grpc import model_config_pb2
+
+    return {
+        folder.name: text_format.Parse(
+            (folder / "config.pbtxt").read_text(), model_config_pb2.ModelConfig()
+        )
+        for folder in repository.iterdir()
+    }
+
+
+def onnx_path(repository: Path, model: str) -> Path:
+    return repository / model / "1" / "model.onnx" / "model.onnx"
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def test_a_voice_is_a_front_and_one_model_for_each_graph(configs: dict[str, Any]) -> None:
+    graphs = ("encoder", "frames", "denoiser_1", "denoiser_2")
+    assert set(configs) == {"lj", *(f"lj_{graph}" for graph in graphs)}
+    assert all(config.name == folder for folder, config in configs.items())
+
+
+def test_the_front_streams_and_needs_no_input_in_particular(configs: dict[str, Any]) -> None:
+    front = configs["lj"]
+
+    assert front.backend == "python"
+    assert front.model_transaction_policy.decoupled
+    assert all(tensor.optional for tensor in front.input)
+    assert {tensor.name for tensor in front.output} == {"audio", "sample_offset", "sample_rate_hz"}
+
+
+def test_configs_describe_the_tensors_of_their_graphs(
+    configs: dict[str, Any], repository: Path
+) -> None:
+    from tritonclient.grpc import model_config_pb2
+
+    for name, config in configs.items():
+        if name == "lj":
+            continue
+        graph = onnx.load(onnx_path(repository, name)).graph
+        for described, values in ((config.input, graph.input), (config.output, graph.output)):
+            assert [tensor.name for tensor in described] == [value.name for value in values]
+            for tensor, value in zip(described, values, strict=True):
+                found = value.type.tensor_type
+                dims = [d.dim_value if d.HasField("dim_value") else -1 for d in found.shape.dim]
+                batch = [-1] if config.max_batch_size else []
+                assert batch + list(tensor.dims) == dims
+                kind = model_config_pb2.DataType.Name(tensor.data_type)
+                assert NUMPY_TYPES[kind] == helper.tensor_dtype_to_np_dtype(found.elem_type)
+
+
+def test_only_denoisers_are_batched_and_warmed_up(configs: dict[str, Any]) -> None:
+    for name, config in configs.items():
+        batched = "denoiser" in name
+        assert (config.max_batch_size == 8) == config.HasField("dynamic_batching") == batched
+        assert bool(config.model_warmup) == batched
+        for sample in config.model_warmup:
+            assert set(sample.inputs) == {tensor.name for tensor in config.input}
+            for tensor in config.input:
+                dims = list(sample.inputs[tensor.name].dims)
+                assert len(dims) == len(tensor.dims)
+                assert all(w in (d, -1) or d > 0 for d, w in zip(dims, tensor.dims, strict=True))
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_batch_of_windows_gives_what_the_bundle_gives_for_each(
+    bundle: Bundle, repository: Path, steps: int
+) -> None:
+    graph = f"denoiser_{steps}"
+    generator = np.random.default_rng(0)
+    shapes = {tensor.name: tensor.shape for tensor in bundle.manifest.graphs[graph].inputs}
+    lengths: dict[Any, int] = {"B": 3, "F": 11}
+    inputs = {
+        name: generator.standard_normal([lengths.get(d, d) for d in shape], np.float32)
+        for name, shape in shapes.items()
+    }
+
+    (expected,) = session(bundle.graph_path(graph)).run(None, inputs)
+    inputs["noise"] = inputs["noise"].swapaxes(0, 1).copy()
+    (made,) = session(onnx_path(repository, f"lj_{graph}")).run(None, inputs)
+
+    np.testing.assert_array_equal(made, expected)
+
+
+def test_each_model_works_alone_and_has_no_weights_of_others(
+    bundle: Bundle, repository: Path, tmp_path: Path
+) -> None:
+    total = bundle.manifest.files["weights.bin"].bytes
+    sizes = {}
+    for path in repository.glob("*/1/model.onnx/weights.bin"):
+        model = path.parts[-4]
+        sizes[model.removesuffix("_2").removesuffix("_1")] = path.stat().st_size
+        alone = shutil.copytree(repository / model, tmp_path / model)
+        session(alone / "1" / "model.onnx" / "model.onnx")
+    assert sum(sizes.values()) <= total + 64 * len(sizes)  # each starts with no gap before it
+
+
+def test_the_front_carries_the_manifest_and_names_the_class(
+    bundle: Bundle, repository: Path
+) -> None:
+    version = repository / "lj" / "1"
+    assert (version / MANIFEST).read_bytes() == (bundle.directory / MANIFEST).read_bytes()
+    assert "from dlpo_serving.triton_model import TritonPythonModel" in (
+        (version / "model.py").read_text()
+    )
+
+
+def test_the_front_is_told_which_inputs_a_graph_does_not_have(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    graphs = dict(bundle.manifest.graphs)
+    frames = graphs["frames"]
+    extra = (*frames.inputs, dataclasses.replace(frames.inputs[-1], name="mood"))
+    graphs["frames"] = dataclasses.replace(frames, inputs=extra)
+    manifest = dataclasses.replace(bundle.manifest, graphs=graphs)
+
+    out = write_triton_repository(
+        dataclasses.replace(bundle, manifest=manifest), tmp_path / "models"
+    )
+
+    line = 'parameters { key: "unused_inputs" value { string_value: "frames.mood" } }'
+    assert line in (out / "lj" / "config.pbtxt").read_text()
+
+
+def test_our_repository_is_replaced(bundle: Bundle, tmp_path: Path) -> None:
+    out = write_triton_repository(bundle, tmp_path / "models")
+    (out / "lj" / "1" / "old").write_text("")
+
+    write_triton_repository(bundle, out)
+
+    assert not (out / "lj" / "1" / "old").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["models"]
+
+
+@pytest.mark.parametrize("other", ["notes.txt", "resnet/config.pbtxt", "empty/1/model.onnx"])
+def test_what_is_not_ours_is_refused_and_kept(bundle: Bundle, tmp_path: Path, other: str) -> None:
+    theirs = tmp_path / "models" / other
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text('name: "resnet"')
+
+    with pytest.raises(BundleError, match="no model written by dlpo"):
+        write_triton_repository(bundle, tmp_path / "models")
+
+    assert theirs.read_text() == 'name: "resnet"'
+
+
+def test_a_failed_write_leaves_the_earlier_repository(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = write_triton_repository(bundle, tmp_path / "models")
+    before = sorted(path.relative_to(out) for path in out.rglob("*"))
+
+    def disk_full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", disk_full)
+    with pytest.raises(BundleError, match="No space left"):
+        write_triton_repository(bundle, out)
+
+    assert sorted(path.relative_to(out) for path in out.rglob("*")) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["models"]
+
+
+def test_a_precision_that_the_bundle_lacks_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="fp16"):
+        write_triton_repository(bundle, tmp_path / "models", "fp16")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", ["max_batch", "max_streams"])
+def test_limits_below_one_are_refused(bundle: Bundle, tmp_path: Path, limit: str) -> None:
+    with pytest.raises(InputError, match=f"{limit} is 0"):
+        write_triton_repository(bundle, tmp_path / "models", **{limit: 0})
+
+
+def test_a_voice_name_that_leads_elsewhere_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    manifest = dataclasses.replace(bundle.manifest, voice="../lj")
+
+    with pytest.raises(BundleError, match="can't name a Triton model"):
+        write_triton_repository(dataclasses.replace(bundle, manifest=manifest), tmp_path / "models")

@@ -1,0 +1,291 @@
+"""The Triton front streams, refuses and stops as it should; Triton itself is a recording here.
+
+`tests/export/test_triton_server.py` runs the same class in a real tritonserver.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlpo.bundle import MANIFEST, Bundle
+from dlpo.text import TextFrontEnd
+from dlpo_serving.onnx_engine import OnnxEngine
+from dlpo_serving.request import RequestError, SpeechRequest
+from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.triton_model import TritonPythonModel
+from dlpo_serving.triton_request import phoneme_sentences
+
+TEXT = "Hello there. Really?"
+TIMEOUT_S = 20.0  # of a wait that must end
+
+
+@dataclass
+class Tensor:
+    name: str
+    value: np.ndarray[Any, Any]
+
+    def as_numpy(self) -> np.ndarray[Any, Any]:
+        return self.value
+
+
+@dataclass
+class TritonError:
+    text: str
+    code: str
+    INVALID_ARG = "invalid argument"
+    INTERNAL = "internal"
+    UNAVAILABLE = "unavailable"
+
+    def message(self) -> str:
+        return self.text
+
+
+@dataclass
+class InferenceResponse:
+    output_tensors: list[Tensor]
+    error_: TritonError | None = None
+
+    def has_error(self) -> bool:
+        return self.error_ is not None
+
+    def error(self) -> TritonError | None:
+        return self.error_
+
+
+class Triton:
+    """The part of `triton_python_backend_utils` that the front uses; graphs run on onnxruntime."""
+
+    TRITONSERVER_RESPONSE_COMPLETE_FINAL = 1
+    TRITONSERVER_MEMORY_CPU = 0
+    TritonError = TritonError
+    Tensor = Tensor
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.engine = OnnxEngine(bundle)
+        self.failing: str | None = None  # name of a model
+        self.sent: dict[str, set[str]] = {}  # model -> names of its inputs
+
+    @staticmethod
+    def PreferredMemory(kind: int, device: int) -> tuple[int, int]:
+        return kind, device
+
+    @staticmethod
+    def InferenceResponse(
+        output_tensors: list[Tensor], error: TritonError | None = None
+    ) -> InferenceResponse:
+        return InferenceResponse(output_tensors, error)
+
+    @staticmethod
+    def get_output_tensor_by_name(response: InferenceResponse, name: str) -> Tensor:
+        return next(tensor for tensor in response.output_tensors if tensor.name == name)
+
+    @staticmethod
+    def get_input_tensor_by_name(request: Call, name: str) -> Tensor | None:
+        value = request.values.get(name)
+        if value is None:
+            return None
+        encoded = value.encode() if isinstance(value, str) else value
+        return Tensor(name, np.array([encoded], object if isinstance(value, str) else None))
+
+    def InferenceRequest(
+        self,
+        model_name: str,
+        requested_output_names: list[str],
+        inputs: list[Tensor],
+        preferred_memory: tuple[int, int],
+    ) -> BlsCall:
+        assert all(tensor.value.flags.c_contiguous for tensor in inputs)
+        self.sent[model_name] = {tensor.name for tensor in inputs}
+        return BlsCall(self, model_name, requested_output_names, inputs)
+
+
+@dataclass
+class BlsCall:
+    triton: Triton
+    model: str
+    outputs: list[str]
+    inputs: list[Tensor]
+
+    def exec(self) -> InferenceResponse:
+        if self.model == self.triton.failing:
+            return InferenceResponse([], TritonError("out of memory", "internal"))
+        graph = self.model.removeprefix("lj_")
+        feed = {tensor.name: tensor.value for tensor in self.inputs}
+        if "noise" in feed:  # batch first in the repository
+            feed["noise"] = np.ascontiguousarray(feed["noise"].swapaxes(0, 1))
+        values = self.triton.engine._run(graph, feed)
+        return InferenceResponse([Tensor(n, v) for n, v in zip(self.outputs, values, strict=True)])
+
+
+@dataclass
+class Call:
+    """One call of a client, and what came back."""
+
+    values: Mapping[str, Any]
+    chunks: list[dict[str, np.ndarray[Any, Any]]] = field(default_factory=list)
+    errors: list[TritonError] = field(default_factory=list)
+    finals: int = 0
+    cancel_after: int | None = None
+    gate: threading.Event | None = None
+    """The first chunk is only taken once it is set."""
+
+    def get_response_sender(self) -> Call:
+        return self
+
+    def is_cancelled(self) -> bool:
+        return self.cancel_after is not None and len(self.chunks) >= self.cancel_after
+
+    def send(self, response: InferenceResponse | None = None, flags: int = 0) -> None:
+        if self.gate:
+            assert self.gate.wait(TIMEOUT_S)
+        assert not self.finals
+        self.finals += flags
+        if response and response.error_:
+            self.errors.append(response.error_)
+        elif response:
+            self.chunks.append({tensor.name: tensor.value for tensor in response.output_tensors})
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle: Path) -> Bundle:
+    return Bundle.load(tiny_bundle)
+
+
+@pytest.fixture
+def triton(bundle: Bundle) -> Triton:
+    return Triton(bundle)
+
+
+def front(bundle: Bundle, triton: Triton, folder: Path, **parameters: str) -> TritonPythonModel:
+    (folder / "1").mkdir()
+    (folder / "1" / MANIFEST).write_bytes((bundle.directory / MANIFEST).read_bytes())
+    model = TritonPythonModel(triton)
+    config = {"parameters": {key: {"string_value": value} for key, value in parameters.items()}}
+    model.initialize(
+        {
+            "model_repository": str(folder),
+            "model_version": "1",
+            "model_name": "lj",
+            "model_config": json.dumps(config),
+        }
+    )
+    return model
+
+
+@pytest.fixture
+def model(bundle: Bundle, triton: Triton, tmp_path: Path) -> TritonPythonModel:
+    return front(bundle, triton, tmp_path)
+
+
+def run(model: TritonPythonModel, *calls: Call) -> None:
+    model.execute(list(calls))
+    model.finalize()
+
+
+def test_the_stream_is_the_audio_of_the_voice(model: TritonPythonModel, bundle: Bundle) -> None:
+    call = Call({"text": TEXT, "seed": np.uint32(3), "speed": np.float32(1.5)})
+    run(model, call)
+
+    expected = Synthesizer(OnnxEngine(bundle), TextFrontEnd()).speak(
+        SpeechRequest(TEXT, seed=3, speed=1.5)
+    )
+    joined = np.concatenate([chunk["audio"] for chunk in call.chunks])
+    np.testing.assert_allclose(joined, expected, atol=1e-4)
+    assert len(call.chunks) > 1
+    assert call.finals == 1
+    assert call.chunks[1]["sample_offset"] == len(call.chunks[0]["audio"])
+
+
+def test_a_cancelled_call_ends_at_the_next_chunk(model: TritonPythonModel) -> None:
+    call = Call({"text": TEXT}, cancel_after=1)
+    run(model, call)
+
+    assert (len(call.chunks), call.finals, call.errors) == (1, 1, [])
+
+
+def test_a_graph_that_fails_is_told_with_its_name(model: TritonPythonModel, triton: Triton) -> None:
+    triton.failing = "lj_denoiser_2"
+    call = Call({"text": TEXT})
+    run(model, call)
+
+    assert call.finals == 1
+    assert call.errors[0].code == TritonError.INTERNAL
+    assert "lj_denoiser_2" in call.errors[0].text
+    assert "out of memory" in call.errors[0].text
+
+
+def test_calls_beyond_the_limit_are_refused_and_a_free_place_is_used_again(
+    bundle: Bundle, triton: Triton, tmp_path: Path
+) -> None:
+    model = front(bundle, triton, tmp_path, max_streams="1")
+    gate = threading.Event()
+    first, second, third = (
+        Call({"text": TEXT}, gate=gate),
+        Call({"text": TEXT}),
+        Call({"text": "Hi."}),
+    )
+    model.execute([first, second])
+    gate.set()
+    model.finalize()
+    run(model, third)
+
+    assert second.errors[0].code == TritonError.UNAVAILABLE
+    assert first.chunks
+    assert third.chunks
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "got neither"),
+        ({"text": "Hi.", "phonemes": "HH AY1"}, "got text and phonemes"),
+        ({"text": "Hi.", "speed": np.float32(np.nan)}, "speed: is nan"),
+        ({"phonemes": "HH AY1", "steps": np.int32(7)}, "steps: is 7"),
+        ({"text": "?!"}, "nothing in the text"),
+    ],
+)
+def test_a_wrong_call_is_the_callers_fault(
+    model: TritonPythonModel, values: dict[str, Any], message: str
+) -> None:
+    call = Call(values)
+    run(model, call)
+
+    assert call.errors[0].code == TritonError.INVALID_ARG
+    assert message in call.errors[0].text
+    assert call.finals == 1
+
+
+def test_inputs_that_the_graphs_lack_are_not_sent(
+    bundle: Bundle, triton: Triton, tmp_path: Path
+) -> None:
+    triton.failing = "lj_frames"
+    run(front(bundle, triton, tmp_path, unused_inputs="frames.pitch"), Call({"text": "Hi."}))
+
+    assert triton.sent == {
+        "lj_encoder": {"phonemes"},
+        "lj_frames": {"hidden", "durations", "ranges", "positions"},
+    }
+
+
+def test_phonemes_become_sentences_of_words_with_marks() -> None:
+    first, second = phoneme_sentences("HH AH0 L OW1 | DH EH1 R ,\n\nHH AY1 ! Y UW1 |")
+
+    assert [(word.phonemes, word.mark) for word in first.words] == [
+        (("HH", "AH0", "L", "OW1"), " "),
+        (("DH", "EH1", "R"), ","),
+    ]
+    assert [word.mark for word in second.words] == ["!", "."]
+
+
+@pytest.mark.parametrize("written", ["", " \n ", "HH AY", "| HH AY1", "HH AY1 , .", "hello"])
+def test_what_is_no_phonemes_is_refused(written: str) -> None:
+    with pytest.raises(RequestError, match="phonemes"):
+        phoneme_sentences(written)
