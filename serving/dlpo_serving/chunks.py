@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-STREAM_LADDER = (8, 16, 32, 64)  # frames; 0.11 s of sound first, 0.9 s later
+STREAM_LADDER = (8, 24, 64, 128)  # frames; 0.11 s of sound first, 1.7 s later; docs/streaming.md
 OFFLINE_LADDER = (1024,)  # frames, 14 s: nearly always the whole sentence
 
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlpo.errors import EngineError
-from dlpo_serving.chunks import STREAM_LADDER
+from dlpo_serving.chunks import STREAM_LADDER, sizes_of
 from dlpo_serving.engine import Engine, Floats, Ids
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.source import LOOKAHEAD, HarmonicSource
 
 FIRST_FRAMES = STREAM_LADDER[0] + LOOKAHEAD  # of the first block, beside the denoiser's context
-NEXT_BLOCKS = 256  # frames; 3.5 s
+NEXT_BLOCKS = (64, 256)  # frames, the last for ever; a long one would hold up the second chunk
 MAX_SYMBOL_FRAMES = 1000  # 14 s; a longer symbol is a broken model
 
 
@@ -52,7 +52,6 @@ class DenoiserInput:
         """
         manifest = engine.manifest
         self._engine = engine
-        self._first_block = engine.context_frames(steps) + FIRST_FRAMES
         self._pitch_semitones = request.pitch_semitones
         self._encoding = engine.encode(phonemes[None])
         self._counts = whole_frames(self._encoding.durations[0], request.speed)
@@ -60,6 +59,8 @@ class DenoiserInput:
         """length of the sentence"""
         self._generator = np.random.default_rng([request.seed, index])
         self._harmonics = HarmonicSource(manifest.hop_length, manifest.sample_rate_hz)
+        first_block = engine.context_frames(steps) + FIRST_FRAMES
+        self._block_sizes = sizes_of((first_block, *NEXT_BLOCKS))
         self._known = 0  # frames that have conditioning and F0
         self._made = 0  # frames that have source and noise
         self._conditioning = np.empty((1, 0, self.frames), np.float32)
@@ -82,7 +83,7 @@ class DenoiserInput:
 
     def _compute_block(self) -> None:
         context = self._engine.manifest.frames_context
-        size = NEXT_BLOCKS if self._known else self._first_block
+        size = next(self._block_sizes)
         if context is None:  # the graph may look at the whole sentence
             size = context = self.frames
         start, stop = self._known, min(self._known + size, self.frames)
