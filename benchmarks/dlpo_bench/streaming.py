@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from dlpo.bundle import Bundle, Precision
+from dlpo.bundle import Bundle, Manifest, Precision
 from dlpo.text import TextFrontEnd
 from dlpo_bench.record import RECORDS, write_record
 from dlpo_bench.streaming_export import unused_methods
 from dlpo_bench.streaming_methods import (
+    Denoise,
     Method,
+    Piece,
     Sentence,
     Window,
     joined,
@@ -51,8 +53,8 @@ LADDERS: Mapping[str, tuple[int, ...]] = {
     "0.1 s": (7,),
     "0.25 s": (18,),
     "0.5 s": (37,),
+    "8 16 32 64": (8, 16, 32, 64),
     "as served": STREAM_LADDER,
-    "as served, then 128": (*STREAM_LADDER, 2 * STREAM_LADDER[-1]),
 }
 
 
@@ -109,7 +111,10 @@ def run(
         },
     }
     if "int8" in manifest.graphs[f"denoiser_{manifest.steps}"].files:
-        figures["int8"] = _int8(bundle, sentences, ladders)
+        int8 = whole(open_graph(str(bundle.graph_path(f"denoiser_{manifest.steps}", "int8"))))
+        figures["int8"] = _int8(manifest, int8, sentences, ladders)
+        context = manifest.context_frames(manifest.steps, "int8")
+        methods["window, int8"] = Window(int8, context)
     longest = max(sentences, key=lambda sentence: sentence.frames)
     typical = sentences[0] if sentences[0].frames > 200 else longest
     figures["timed_frames"] = typical.frames
@@ -161,16 +166,17 @@ def _largest_deviation(
 
 
 def _int8(
-    bundle: Bundle, sentences: Sequence[Sentence], ladders: Sequence[Sequence[int]]
+    manifest: Manifest,
+    denoise: Denoise,
+    sentences: Sequence[Sentence],
+    ladders: Sequence[Sequence[int]],
 ) -> dict[str, Any]:
     """Windows in 8 bits with the context of each precision: deviation in dB of the speech."""
-    manifest, steps = bundle.manifest, bundle.manifest.steps
-    denoise = whole(open_graph(str(bundle.graph_path(f"denoiser_{steps}", "int8"))))
     wholes = [denoise(s.conditioning, s.source, s.noise).reshape(-1) for s in sentences]
     found = {}
     precisions: tuple[Precision, ...] = ("fp32", "int8")
     for precision in precisions:
-        context = manifest.context_frames(steps, precision)
+        context = manifest.context_frames(manifest.steps, precision)
         method = Window(denoise, context)
         worst = -math.inf
         for i, ladder in enumerate(ladders):
@@ -183,7 +189,7 @@ def _int8(
 
 
 def _costs(
-    denoise: Any, methods: Mapping[str, Method], sentence: Sentence, rounds: int
+    denoise: Denoise, methods: Mapping[str, Method], sentence: Sentence, rounds: int
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Frames and times, all methods in turn so that a busy machine is busy for all of them."""
     offline = math.inf
@@ -206,8 +212,7 @@ def _costs(
         found[ladder] = {}
         for name, method in methods.items():
             made = list(method.stream(sentence, rungs))
-            # One that is not at the end: of all steps, and of the last rung where that is reached.
-            inner = made[max(len(made) - 4, min(1, len(made) - 1))]
+            inner = _inner(made)
             found[ladder][name] = {
                 "first_frames": made[0].denoised,
                 "later": inner.denoised / len(inner.waveform),
@@ -216,6 +221,14 @@ def _costs(
                 "first_ms": 1000 * first[ladder, name],
             }
     return found
+
+
+def _inner(pieces: Sequence[Piece]) -> Piece:
+    """The middle one of the largest chunks that are neither first nor last."""
+    between = pieces[1:-1] or pieces
+    largest = max(len(piece.waveform) for piece in between)
+    same = [piece for piece in between if len(piece.waveform) == largest]
+    return same[len(same) // 2]
 
 
 def main() -> None:
