@@ -43,8 +43,7 @@ def open_session(
     Args:
         path: its ONNX file.
         providers: in the order in which they may take nodes.
-        optimise: let onnxruntime rewrite the graph. A quantised one is slow without; for a small
-            one that the export has slimmed it takes longer than the rest of the load.
+        optimise: let onnxruntime rewrite the graph. A quantised one is slow without.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
