@@ -7,7 +7,6 @@ of several runs counts, so that other work on the machine hardly shows.
 from __future__ import annotations
 
 import json
-import platform
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -15,15 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from dlpo.audio import harmonic_source
 from dlpo.bundle import Bundle, Precision
 from dlpo.errors import BundleError, InputError, MissingExtraError
-from dlpo.text.symbols import symbol_ids
-from dlpo_export.parity_cases import UTTERANCE, whole_frames
+from dlpo_export.profile_inputs import machine, sentence_inputs
 from dlpo_export.profile_layers import ONCE, SAMPLER, Place, macs, places
 
 RUNS = 30  # more find a quiet moment for every node, also on a busy machine
@@ -159,55 +154,6 @@ def measure(bundle: Bundle, graph: str, precision: Precision, runs: int = RUNS) 
         steps=_shares(nodes, _step_name, total),
         nodes=nodes,
     )
-
-
-def sentence_inputs(bundle: Bundle, graph: str) -> tuple[dict[str, NDArray[Any]], int]:
-    """Inputs of a graph for a fixed sentence, and the frames that the sentence lasts.
-
-    Encoder and frames are run in fp32 to get there; the noise has seed 0.
-    """
-    from dlpo_export.open_graph import run_graph
-
-    phonemes = np.array([symbol_ids([*UTTERANCE, *UTTERANCE[1:]])], np.int64)
-    values: dict[str, NDArray[Any]] = {"phonemes": phonemes}
-    encoding = run_graph(bundle.graph_path("encoder"), values)
-    durations = whole_frames(torch.from_numpy(encoding["durations"])).numpy()
-    frames = int(durations.sum())
-    values |= encoding | {
-        "durations": durations,
-        "positions": np.arange(frames, dtype=np.float32) + np.float32(0.5),
-        "pitch": np.zeros(1, np.float32),
-    }
-    hop = bundle.manifest.hop_length
-    if graph not in ("encoder", "frames"):
-        made = run_graph(bundle.graph_path("frames"), _wanted(bundle, "frames", values))
-        (noise,) = (t for t in bundle.manifest.graphs[graph].inputs if t.name == "noise")
-        generator = np.random.default_rng(0)
-        values |= {
-            "conditioning": made["conditioning"],
-            "source": harmonic_source(made["f0"][0]).reshape(1, frames, hop),
-            "noise": generator.standard_normal((int(noise.shape[0]), 1, frames, hop), np.float32),
-        }
-    return _wanted(bundle, graph, values), frames
-
-
-def machine() -> str:
-    """What this computes on, for people."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    info = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    flags = info.get("flags", "").split()
-    known = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16") if flag in flags]
-    family = f"family {info.get('cpu family', '?')} model {info.get('model', '?')}"
-    return f"{info.get('model name', platform.machine())} ({family}; {', '.join(known)})"
-
-
-def _wanted(
-    bundle: Bundle, graph: str, values: Mapping[str, NDArray[Any]]
-) -> dict[str, NDArray[Any]]:
-    return {tensor.name: values[tensor.name] for tensor in bundle.manifest.graphs[graph].inputs}
 
 
 def _run_profiled(

@@ -14,25 +14,18 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 import dlpo
-from dlpo.bundle import MANIFEST, Bundle, Precision
+from dlpo.bundle import MANIFEST, Bundle, PlanInfo, Precision
 from dlpo.errors import BundleError, InputError, MissingExtraError
-from dlpo_export.triton_config import Tensor, front_config, graph_config
-
-if TYPE_CHECKING:
-    import onnx
+from dlpo_export.triton_config import front_config, graph_config, plan_config
+from dlpo_export.triton_graph import WEIGHTS, batch_first, own_weights, tensors
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # of a voice, as a model's name and folder
 VERSION = "1"  # of every model; Triton wants a number
 CONFIG = "config.pbtxt"
-WEIGHTS = "weights.bin"
-ALIGNMENT = 64  # bytes; of every tensor in a file of weights
 MADE_BY = "dlpo_bundle"  # the parameter that tells our models from others
 WARM_UP_CHUNKS = (8, 64)  # frames; the first and the last rung of the ladder that streams
 CPU_PARAMETERS = {"intra_op_thread_count": "1", "inter_op_thread_count": "1"}
@@ -50,6 +43,7 @@ def write_triton_repository(
     out: Path,
     precision: Precision | None = None,
     *,
+    tensorrt: bool = False,
     max_batch: int = 8,
     max_streams: int = 64,
 ) -> Path:
@@ -58,6 +52,8 @@ def write_triton_repository(
     Args:
         out: a directory; replaced if all that it holds was written here.
         precision: of the denoisers; None is fp32. fp16 is for GPUs, int8 for CPUs.
+        tensorrt: denoisers as the bundle's TensorRT plans. Streams are not batched then, and the
+            server's TensorRT and GPU have to be those of the plans.
         max_batch: windows that Triton may denoise at once.
         max_streams: calls that the front speaks at the same time; more are refused.
 
@@ -65,7 +61,8 @@ def write_triton_repository(
         `out`, for `tritonserver --model-repository`.
 
     Raises:
-        BundleError: a graph has no such precision, or `out` is something else or can't be written.
+        BundleError: a graph has no such precision or plan, or `out` is something else or can't be
+            written.
         InputError: `max_batch` or `max_streams` is less than 1.
         MissingExtraError: onnx is not installed.
     """
@@ -81,18 +78,23 @@ def write_triton_repository(
     precision = precision or "fp32"
     denoisers = [f"denoiser_{steps}" for steps in bundle.manifest.available_steps]
     paths = {graph: bundle.graph_path(graph) for graph in ("encoder", "frames")}
-    paths |= {graph: bundle.graph_path(graph, precision) for graph in denoisers}
+    by_graph = {graph: _plans(bundle, graph, precision) for graph in denoisers if tensorrt}
+    paths |= {graph: bundle.graph_path(graph, precision) for graph in denoisers if not tensorrt}
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".dlpo-", dir=out.parent) as scratch:
             made = Path(scratch) / "made"
             writer = _Writer(bundle, made, precision, max_batch)
             unused: list[str] = []
+            for graph, plans in by_graph.items():
+                writer.write_plans(graph, plans)
             for graph, path in paths.items():
                 found = writer.write_graph(graph, path)
                 known = [tensor.name for tensor in bundle.manifest.graphs[graph].inputs]
                 unused += [f"{graph}.{name}" for name in known if name not in found]
-            writer.write_front(unused, max_streams)
+            lengths = {f"frames_of_{g}": plans[0].frames for g, plans in by_graph.items()}
+            buckets = {key: " ".join(map(str, frames)) for key, frames in lengths.items()}
+            writer.write_front(unused, max_streams, buckets)
             made.chmod(0o755)
             if out.exists():
                 out.rename(Path(scratch) / "replaced")
@@ -119,10 +121,13 @@ class _Writer:
         self._folder = folder
         self._max_batch = max_batch
 
-    def write_front(self, unused: Sequence[str], max_streams: int) -> None:
+    def write_front(
+        self, unused: Sequence[str], max_streams: int, buckets: Mapping[str, str]
+    ) -> None:
         name = self._manifest.voice
         parameters = {"max_streams": str(max_streams), "unused_inputs": " ".join(unused)}
-        version = self._model(name, front_config(name, self._parameters | parameters))
+        config = front_config(name, self._parameters | parameters | dict(buckets))
+        version = self._model(name, config)
         (version / "model.py").write_text(FRONT, encoding="utf-8")
         shutil.copyfile(self._directory / MANIFEST, version / MANIFEST)
 
@@ -135,8 +140,8 @@ class _Writer:
         model = onnx.load(path, load_external_data=False)
         batched = graph.startswith("denoiser")
         if batched:
-            _batch_first(model, "noise")
-        inputs, outputs = _tensors(model.graph.input), _tensors(model.graph.output)
+            batch_first(model, "noise")
+        inputs, outputs = tensors(model.graph.input), tensors(model.graph.output)
         name = f"{self._manifest.voice}_{graph}"
         config = graph_config(
             name,
@@ -152,10 +157,28 @@ class _Writer:
             self._model(name, config) / "model.onnx"
         )  # a folder, as Triton wants it for several files
         folder.mkdir()
-        if weights := _own_weights(model, path.parent):
+        if weights := own_weights(model, path.parent):
             (folder / WEIGHTS).write_bytes(weights)
         (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
         return [tensor.name for tensor in inputs]
+
+    def write_plans(self, graph: str, plans: Sequence[PlanInfo]) -> None:
+        """One model with a plan for each kind of GPU."""
+        known = self._manifest.graphs[graph]
+        name = f"{self._manifest.voice}_{graph}"
+        portable = [plan for plan in plans if plan.runs_on == "ampere_plus"]
+        config = plan_config(
+            name,
+            known.inputs,
+            known.outputs,
+            profiles=len(plans[0].frames) * len(plans[0].batch),
+            default=(*portable, *plans)[0].file,
+            files={plan.compute_capability: plan.file for plan in reversed(plans)},
+            parameters=self._parameters | {"tensorrt": plans[0].tensorrt},
+        )
+        version = self._model(name, config)
+        for plan in plans:
+            shutil.copyfile(self._directory / plan.file, version / plan.file)
 
     def _model(self, name: str, config: str) -> Path:
         version = self._folder / name / VERSION
@@ -171,6 +194,18 @@ class _Writer:
         return [first + context, last + 2 * context]
 
 
+def _plans(bundle: Bundle, graph: str, precision: Precision) -> list[PlanInfo]:
+    plans = [p for p in bundle.manifest.plans if (p.graph, p.precision) == (graph, precision)]
+    shapes = {(plan.frames, plan.batch) for plan in plans}
+    if len(shapes) != 1:
+        found = "plans of different buckets" if plans else "no TensorRT plan"
+        raise BundleError(
+            f"the bundle has {found} for {graph} in {precision}; build them alike with "
+            f'"dlpo export BUNDLE --tensorrt --precision {precision}"'
+        )
+    return plans
+
+
 def _check_replaceable(out: Path) -> None:
     if not out.exists():
         return
@@ -182,62 +217,3 @@ def _check_replaceable(out: Path) -> None:
                 f"{out} exists and {model.name!r} in it is no model written by dlpo; choose "
                 "another folder, Triton takes several --model-repository, or delete it"
             )
-
-
-def _batch_first(model: onnx.ModelProto, name: str) -> None:
-    """Let the graph take its input `name` as (B, K, F, 300) in place of (K, B, F, 300)."""
-    from onnx import helper
-
-    (value,) = (value for value in model.graph.input if value.name == name)
-    k, b = value.type.tensor_type.shape.dim[:2]
-    k_copy = type(k).FromString(k.SerializeToString())
-    k.CopyFrom(b)
-    b.CopyFrom(k_copy)
-    for node in model.graph.node:
-        for place, read in enumerate(node.input):
-            if read == name:
-                node.input[place] = f"{name}.planes_first"
-    transpose = helper.make_node("Transpose", [name], [f"{name}.planes_first"], perm=[1, 0, 2, 3])
-    model.graph.node.insert(0, transpose)
-
-
-def _own_weights(model: onnx.ModelProto, folder: Path) -> bytes:
-    """The bytes of the model's external tensors, which then say where in these they are."""
-    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
-
-    external = [
-        (info.location, int(info.offset or 0), int(info.length or 0), tensor)
-        for tensor in model.graph.initializer
-        if uses_external_data(tensor)
-        for info in (ExternalDataInfo(tensor),)
-    ]
-    content = bytearray()
-    places: dict[tuple[str, int, int], int] = {}
-    for location, offset, length, tensor in sorted(external, key=lambda entry: entry[:3]):
-        if (location, offset, length) not in places:
-            content += bytes(-len(content) % ALIGNMENT)
-            places[location, offset, length] = len(content)
-            with (folder / location).open("rb") as file:
-                file.seek(offset)
-                content += file.read(length)
-        del tensor.external_data[:]
-        for key, value in (
-            ("location", WEIGHTS),
-            ("offset", str(places[location, offset, length])),
-            ("length", str(length)),
-        ):
-            tensor.external_data.add(key=key, value=value)
-    return bytes(content)
-
-
-def _tensors(values: Sequence[onnx.ValueInfoProto]) -> list[Tensor]:
-    from onnx import helper
-
-    return [
-        Tensor(
-            value.name,
-            np.dtype(helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)).name,
-            tuple(d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim),
-        )
-        for value in values
-    ]

@@ -7,7 +7,8 @@ tensors against the ONNX graphs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from dlpo.bundle import TensorInfo
 
 Shape = Sequence[int | str]
 
@@ -27,21 +28,10 @@ FRONT_OUTPUTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """An input or output of a graph as the ONNX file has it."""
-
-    name: str
-    dtype: str
-    """NumPy's name of the type."""
-    shape: tuple[int | str, ...]
-    """A letter stands for a length that varies."""
-
-
 def graph_config(
     name: str,
-    inputs: Sequence[Tensor],
-    outputs: Sequence[Tensor],
+    inputs: Sequence[TensorInfo],
+    outputs: Sequence[TensorInfo],
     *,
     max_batch: int,
     instances: str,
@@ -69,6 +59,39 @@ def graph_config(
     return "\n".join(lines) + "\n"
 
 
+def plan_config(
+    name: str,
+    inputs: Sequence[TensorInfo],
+    outputs: Sequence[TensorInfo],
+    *,
+    profiles: int,
+    default: str,
+    files: Mapping[str, str],
+    parameters: Mapping[str, str],
+) -> str:
+    """Configuration of a TensorRT plan, whose axes Triton leaves as they are.
+
+    Args:
+        profiles: how many the plan has; Triton takes the one that fits a request.
+        default: file for GPUs that are not in `files`.
+        files: compute capability such as `9.0` -> file.
+    """
+    lines = [
+        f'name: "{name}"',
+        'backend: "tensorrt"',
+        "max_batch_size: 0",
+        *_tensors("input", inputs, batched=False),
+        *_tensors("output", outputs, batched=False),
+        f'default_model_filename: "{default}"',
+        *(
+            f'cc_model_filenames {{ key: "{capability}" value: "{file}" }}'
+            for capability, file in files.items()
+        ),
+        *_common("KIND_GPU", parameters, [str(number) for number in range(profiles)]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def front_config(name: str, parameters: Mapping[str, str]) -> str:
     """Configuration of the front: any number of responses to a request, on the Python backend."""
     lines = [
@@ -90,9 +113,12 @@ def front_config(name: str, parameters: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _common(instances: str, parameters: Mapping[str, str]) -> list[str]:
+def _common(
+    instances: str, parameters: Mapping[str, str], profiles: Sequence[str] = ()
+) -> list[str]:
+    chosen = "".join(f' profile: "{number}"' for number in profiles)
     return [
-        f"instance_group {{ count: 1 kind: {instances} }}",
+        f"instance_group {{ count: 1 kind: {instances}{chosen} }}",
         "version_policy { latest { num_versions: 1 } }",
         *(
             f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}'
@@ -101,7 +127,7 @@ def _common(instances: str, parameters: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _tensors(kind: str, tensors: Sequence[Tensor], *, batched: bool) -> list[str]:
+def _tensors(kind: str, tensors: Sequence[TensorInfo], *, batched: bool) -> list[str]:
     return [
         f'{kind} {{ name: "{tensor.name}" data_type: {TRITON_TYPES[tensor.dtype]} '
         f"dims: [ {', '.join(map(str, _dims(tensor.shape, batched=batched)))} ] }}"
@@ -109,7 +135,7 @@ def _tensors(kind: str, tensors: Sequence[Tensor], *, batched: bool) -> list[str
     ]
 
 
-def _warm_up(frames: int, inputs: Sequence[Tensor]) -> str:
+def _warm_up(frames: int, inputs: Sequence[TensorInfo]) -> str:
     tensors = (
         f'inputs {{ key: "{tensor.name}" value {{ data_type: {TRITON_TYPES[tensor.dtype]} dims: '
         f"[ {', '.join(str(frames if d < 0 else d) for d in _dims(tensor.shape, batched=True))} ] "

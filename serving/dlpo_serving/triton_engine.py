@@ -13,6 +13,7 @@ import numpy as np
 
 from dlpo.bundle import Manifest, Precision
 from dlpo.errors import EngineError
+from dlpo_serving.buckets import Buckets, PaddedInputs, Piece, denoise_in_buckets
 from dlpo_serving.engine import Encoding, Floats, Frames, Ids
 
 Values = Mapping[str, Floats | Ids]
@@ -28,6 +29,7 @@ class TritonEngine:
         triton: Any,
         precision: Precision = "fp32",
         unused: Collection[str] = (),
+        buckets: Mapping[str, Buckets] | None = None,
     ) -> None:
         """An engine that calls the models `{prefix}_{graph}`.
 
@@ -36,12 +38,15 @@ class TritonEngine:
             triton: the module `triton_python_backend_utils`, which exists only inside the server.
             precision: of the denoiser models.
             unused: inputs that the voice's graphs do not have, such as `frames.pitch`.
+            buckets: denoisers that are TensorRT plans, by graph, and the shapes that they take;
+                their noise is (K, B, F, hop_length), that of the others (B, K, F, hop_length).
         """
         self.manifest = manifest
         self._prefix = prefix
         self._triton = triton
         self._precision = precision
         self._unused = frozenset(unused)
+        self._buckets = buckets or {}
 
     def context_frames(self, steps: int) -> int:
         return self.manifest.context_frames(steps, self._precision)
@@ -62,10 +67,26 @@ class TritonEngine:
         return Frames(*self._run("frames", inputs))
 
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
+        graph = f"denoiser_{steps}"
+        if graph in self._buckets:
+            return self._denoise_in_buckets(graph, steps, conditioning, source, noise)
         batch_first = noise.swapaxes(0, 1)  # Triton batches along the first axis of every input
         inputs = {"conditioning": conditioning, "source": source, "noise": batch_first}
-        (waveform,) = self._run(f"denoiser_{steps}", inputs)
+        (waveform,) = self._run(graph, inputs)
         return waveform
+
+    def _denoise_in_buckets(
+        self, graph: str, steps: int, conditioning: Floats, source: Floats, noise: Floats
+    ) -> Floats:
+        def run(piece: Piece) -> Floats:
+            shape = conditioning.shape[1], len(noise), noise.shape[3]
+            padded = PaddedInputs.zeros(piece.bucket, *shape)
+            padded.fill(piece, conditioning, source, noise)
+            (made,) = self._run(graph, padded._asdict())
+            return made
+
+        margin = self.context_frames(steps)
+        return denoise_in_buckets(run, self._buckets[graph], margin, source.shape)
 
     def _run(self, graph: str, inputs: Values) -> list[Floats]:
         triton = self._triton

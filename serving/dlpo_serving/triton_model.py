@@ -17,6 +17,7 @@ import numpy as np
 from dlpo.bundle import MANIFEST, Manifest, Precision
 from dlpo.errors import DlpoError
 from dlpo.text import TextFrontEnd
+from dlpo_serving.buckets import Buckets
 from dlpo_serving.request import RequestError
 from dlpo_serving.synthesizer import SpeechChunk, Synthesizer
 from dlpo_serving.triton_engine import TritonEngine
@@ -44,7 +45,14 @@ class TritonPythonModel:
         self._free = threading.BoundedSemaphore(self._max_streams)
         unused = parameters.get("unused_inputs", "").split()
         precision = cast(Precision, parameters.get("precision", "fp32"))
-        engine = TritonEngine(manifest, args["model_name"], self._triton, precision, unused)
+        buckets = {
+            key.removeprefix("frames_of_"): Buckets(tuple(map(int, value.split())), (1,))
+            for key, value in parameters.items()
+            if key.startswith("frames_of_")
+        }
+        engine = TritonEngine(
+            manifest, args["model_name"], self._triton, precision, unused, buckets
+        )
         self._synthesizer = Synthesizer(engine, TextFrontEnd(manifest.dictionary))
 
     def execute(self, requests: list[Any]) -> None:

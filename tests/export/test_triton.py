@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 from onnx import helper
 
-from dlpo.bundle import MANIFEST, Bundle
+from dlpo.bundle import MANIFEST, Bundle, PlanInfo, write_bundle
 from dlpo.errors import BundleError, InputError
 from dlpo_export.triton import write_triton_repository
 
@@ -30,19 +30,19 @@ def repository(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path
     return write_triton_repository(bundle, tmp_path_factory.mktemp("triton") / "models")
 
 
-@pytest.fixture(scope="module")
-def configs(repository: Path) -> dict[str, Any]:
-    """Every config.pbtxt by the name of its folder, as Triton's own schema reads it."""
+def parse(folder: Path) -> Any:
+    """The config.pbtxt of a model as Triton's own schema reads it."""
     pytest.importorskip("tritonclient.grpc", reason="pip install 'tritonclient[grpc]'")
     from google.protobuf import text_format
     from tritonclient.grpc import model_config_pb2
 
-    return {
-        folder.name: text_format.Parse(
-            (folder / "config.pbtxt").read_text(), model_config_pb2.ModelConfig()
-        )
-        for folder in repository.iterdir()
-    }
+    text = (folder / "config.pbtxt").read_text()
+    return text_format.Parse(text, model_config_pb2.ModelConfig())
+
+
+@pytest.fixture(scope="module")
+def configs(repository: Path) -> dict[str, Any]:
+    return {folder.name: parse(folder) for folder in repository.iterdir()}
 
 
 def onnx_path(repository: Path, model: str) -> Path:
@@ -159,6 +159,66 @@ def test_the_front_is_told_which_inputs_a_graph_does_not_have(
 
     line = 'parameters { key: "unused_inputs" value { string_value: "frames.mood" } }'
     assert line in (out / "lj" / "config.pbtxt").read_text()
+
+
+def with_plans(bundle: Bundle, tmp_path: Path, *frames: tuple[int, ...]) -> Bundle:
+    """A copy of the bundle with a plan of each graph for one GPU after the other."""
+    folder = Path(shutil.copytree(bundle.directory, tmp_path / "bundle"))
+    (folder / MANIFEST).unlink()
+    plans = []
+    for number, lengths in enumerate(frames):
+        for steps in (1, 2):
+            file = f"denoiser_{steps}.{number}.plan"
+            (folder / file).write_bytes(b"TensorRT")
+            plans.append(
+                PlanInfo(
+                    graph=f"denoiser_{steps}",
+                    precision="fp16",
+                    file=file,
+                    gpu=f"GPU {number}",
+                    compute_capability=f"{8 + number}.0",
+                    tensorrt="11.4.0.106",
+                    frames=lengths,
+                    batch=(1, 4),
+                )
+            )
+    manifest = dataclasses.replace(bundle.manifest, plans=tuple(plans))
+    return Bundle.load(write_bundle(tmp_path / "with_plans", manifest, folder))
+
+
+def test_plans_are_models_for_their_gpus(bundle: Bundle, tmp_path: Path) -> None:
+    planned = with_plans(bundle, tmp_path, (32, 64), (32, 64))
+    out = write_triton_repository(planned, tmp_path / "models", "fp16", tensorrt=True)
+
+    config = parse(out / "lj_denoiser_2")
+    assert (config.backend, config.max_batch_size) == ("tensorrt", 0)
+    assert config.cc_model_filenames == {
+        "8.0": "denoiser_2.0.plan",
+        "9.0": "denoiser_2.1.plan",
+    }
+    assert list(config.instance_group[0].profile) == ["0", "1", "2", "3"]  # 2 lengths, 2 batches
+    noise = next(tensor for tensor in config.input if tensor.name == "noise")
+    assert list(noise.dims) == [1, -1, -1, 300]  # a plan's axes are what they are
+    assert all(
+        (out / "lj_denoiser_2" / "1" / file).is_file()
+        for file in config.cc_model_filenames.values()
+    )
+    front = parse(out / "lj").parameters
+    assert front["frames_of_denoiser_2"].string_value == "32 64"
+    assert front["precision"].string_value == "fp16"
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"), [((), "no TensorRT plan"), (((32,), (64,)), "different buckets")]
+)
+def test_plans_that_lack_or_differ_are_refused(
+    bundle: Bundle, tmp_path: Path, frames: tuple[tuple[int, ...], ...], message: str
+) -> None:
+    planned = with_plans(bundle, tmp_path, *frames)
+
+    with pytest.raises(BundleError, match=message):
+        write_triton_repository(planned, tmp_path / "models", "fp16", tensorrt=True)
+    assert not (tmp_path / "models").exists()
 
 
 def test_our_repository_is_replaced(bundle: Bundle, tmp_path: Path) -> None:
