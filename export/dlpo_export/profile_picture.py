@@ -109,8 +109,8 @@ class _Drawing:
         self._y += 18
         self._text(
             MARGIN,
-            f"The fastest whole run took {profile.run_ms:.1f} ms, profiler and other work on the "
-            "machine included. GMAC/s is of the time in blue only.",
+            f"The quickest whole run took {profile.run_ms:.1f} ms of CPU time, profiler included. "
+            "GMAC/s is of the time in blue only.",
             "s",
         )
 
