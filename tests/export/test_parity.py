@@ -175,7 +175,7 @@ def test_judges_hear_torch_and_every_precision_say_the_same(
     folder: Path, sources: dict[str, GraphSource]
 ) -> None:
     judge = FixedJudge(4.0, 4.001, 3.99)
-    report = check_parity(folder, sources, in_fp16(folder), [judge])
+    report = check_parity(folder, sources, in_fp16(folder), judges=[judge])
     assert [(entry.precision, entry.torch_score, entry.score) for entry in report.judged] == [
         ("fp32", 4.0, 4.001),
         ("fp16", 4.0, 3.99),
@@ -191,7 +191,7 @@ def test_export_that_a_judge_hears_is_refused(
     folder: Path, sources: dict[str, GraphSource]
 ) -> None:
     with pytest.raises(BundleError, match=r"denoiser_1 fp32: Fixed drops by 0\.500, tolerance"):
-        check_parity(folder, sources, FILES, [FixedJudge(4.0, 3.5)])
+        check_parity(folder, sources, FILES, judges=[FixedJudge(4.0, 3.5)])
 
 
 def test_each_graph_is_given_what_torch_made_of_the_one_before(
