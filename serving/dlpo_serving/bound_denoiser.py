@@ -109,12 +109,16 @@ class BoundDenoiser:
         """The denoised window; `margin` is `manifest.context_frames`, the rest as in `Engine`.
 
         Raises:
-            EngineError: the run-time fails.
+            EngineError: the arrays are not those of this graph, or the run-time fails.
         """
 
         def run(piece: Piece) -> Floats:
             binding = self._bindings[piece.bucket]
-            binding.host.fill(piece, conditioning, source, noise)
+            try:
+                binding.host.fill(piece, conditioning, source, noise)
+            except ValueError as error:  # of numpy, where shapes do not fit
+                given = {"conditioning": conditioning, "source": source, "noise": noise}
+                raise failed_run(self._name, "the padding", given, error) from error
             return self._compute(binding)
 
         return denoise_in_buckets(run, self._buckets, margin, source.shape)

@@ -19,7 +19,7 @@ from dlpo_serving.cuda_machine import CudaDevice, check_cuda
 from dlpo_serving.engine import Floats
 from dlpo_serving.onnx_session import CPU, Provider, open_session
 from dlpo_serving.ort_tensorrt import (
-    TensorrtPrecision,
+    GpuPrecision,
     cache_folder,
     check_tensorrt_provider,
     tensorrt_provider,
@@ -42,7 +42,7 @@ class CudaEngine(SentenceGraphs):
     def __init__(
         self,
         bundle: Bundle,
-        precision: TensorrtPrecision = "fp32",
+        precision: GpuPrecision = "fp32",
         buckets: Buckets | None = None,
         *,
         tensorrt: bool = False,
@@ -66,7 +66,7 @@ class CudaEngine(SentenceGraphs):
         if tensorrt:
             check_tensorrt_provider()
         super().__init__(bundle)
-        self._denoiser_precision: TensorrtPrecision = precision
+        self._denoiser_precision: GpuPrecision = precision
         self._buckets = buckets or Buckets()
         self._tensorrt = tensorrt
         self._device = self._open_device()

@@ -15,7 +15,7 @@ from dlpo_serving.onnx_session import Provider, import_onnxruntime
 TENSORRT = "TensorrtExecutionProvider"
 # The provider of onnxruntime-gpu 1.31 is linked against TensorRT 10, while our engine wants 11.
 TENSORRT_LIBRARIES = ("libnvinfer.so.10", "libnvonnxparser.so.10", "libnvinfer_plugin.so.10")
-TensorrtPrecision = Literal["fp32", "fp16", "int8_symmetric"]
+GpuPrecision = Literal["fp32", "fp16", "int8_symmetric"]
 
 
 def check_tensorrt_provider() -> None:
@@ -37,7 +37,7 @@ def tensorrt_provider(
     graph: GraphInfo,
     inputs: Collection[str],
     buckets: Buckets,
-    precision: TensorrtPrecision,
+    precision: GpuPrecision,
     cache: Path,
 ) -> Provider:
     """The provider with options for one denoiser.
@@ -73,7 +73,7 @@ def tensorrt_provider(
     }
 
 
-def cache_folder(bundle: Bundle, precision: TensorrtPrecision, root: Path | None = None) -> Path:
+def cache_folder(bundle: Bundle, precision: GpuPrecision, root: Path | None = None) -> Path:
     """Where the engines of a voice are kept, created if need be.
 
     Args:

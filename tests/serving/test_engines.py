@@ -99,6 +99,13 @@ def test_inputs_are_left_as_they_were(engine: Engine) -> None:
         np.testing.assert_array_equal(array, kept)
 
 
+def test_a_window_of_the_wrong_shape_is_an_engine_error(engine: Engine) -> None:
+    wrong = np.zeros((1, 3, 7), np.float32)
+
+    with pytest.raises(EngineError, match=r"denoiser_2: .* failed on"):
+        engine.denoise(2, wrong, wrong, wrong[None])
+
+
 def test_phonemes_that_are_none_are_an_engine_error(engine: Engine) -> None:
     with pytest.raises(EngineError, match="encoder: onnxruntime failed on"):
         engine.encode(np.array([[10_000]]))
