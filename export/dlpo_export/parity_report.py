@@ -34,11 +34,11 @@ TOLERANCES: Mapping[Precision, Tolerance] = {
     "fp32": Tolerance(1e-4, 80.0, 0.05, 0.01, 2e-5),
     # 11 bits a value: 66 dB a layer. An error is a few times as large at the end of the chain.
     "fp16": Tolerance(math.inf, 40.0, 0.5, 0.02, 0.05),
-    # 8 bits with one scale for a tensor: 30 to 40 dB a layer. Errors grow with the layers of a step
-    # and are noise of the level that a last reverse step leaves; what matters is that the spectrum
-    # keeps its shape and that the judges, where asked, hear nothing.
-    "int8": Tolerance(math.inf, 12.0, 4.0, 0.05, 1.0),
-    "int8_symmetric": Tolerance(math.inf, 12.0, 4.0, 0.05, 1.0),
+    # 8 bits with one scale for a tensor: 30 to 40 dB a layer, and most of it hides under speech.
+    # On the embedded voice 35 dB and 0.4 dB cost 0.03 DistillMOS, 23 dB and 2.2 dB cost 0.2, and
+    # 20 dB and 3.5 dB, where no layer is spared, 0.9.
+    "int8": Tolerance(math.inf, 15.0, 2.0, 0.05, 1.0),
+    "int8_symmetric": Tolerance(math.inf, 15.0, 2.0, 0.05, 1.0),
 }
 
 
