@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,17 @@ import numpy as np
 from dlpo.bundle import Bundle, Manifest, Precision
 from dlpo.text import TextFrontEnd
 from dlpo_bench.record import RECORDS, write_record
+from dlpo_bench.streaming_costs import as_served, costs
 from dlpo_bench.streaming_export import unused_methods
 from dlpo_bench.streaming_methods import (
     Denoise,
     Method,
-    Piece,
     Sentence,
     Window,
     joined,
     open_graph,
     whole,
 )
-from dlpo_serving.chunks import STREAM_LADDER
 from dlpo_serving.denoiser_input import DenoiserInput
 from dlpo_serving.engine import Floats
 from dlpo_serving.onnx_engine import OnnxEngine
@@ -48,18 +46,11 @@ TEXTS = (
     "Yes.",
 )
 PROSODY = ((1.0, 0.0), (0.5, -6.0), (2.0, 6.0), (1.3, -3.0), (0.8, 4.0))  # speed, semitones
-RANDOM_LADDERS = 3  # a sentence
-LADDERS: Mapping[str, tuple[int, ...]] = {
-    "0.1 s": (7,),
-    "0.25 s": (18,),
-    "0.5 s": (37,),
-    "8 16 32 64": (8, 16, 32, 64),
-    "as served": STREAM_LADDER,
-}
+RANDOM_LADDERS = 1  # a sentence
 
 
 def run(
-    voice: str = DEFAULT_VOICE, checkpoint: Path = CHECKPOINT, rounds: int = 10, texts: int = 5
+    voice: str = DEFAULT_VOICE, checkpoint: Path = CHECKPOINT, rounds: int = 5, texts: int = 5
 ) -> dict[str, Any]:
     """Measure the three methods on the voice's default number of steps.
 
@@ -75,7 +66,8 @@ def run(
         `largest_deviation`: of chunks from the whole, of full scale, by method;
         `int8`: the deviation of windows from the whole in dB of the speech, where there is an
         int8 denoiser; `cost`: ladder -> method -> frames denoised for each frame, of the first
-        chunk and later, and times as a share of what the whole takes.
+        chunk and later, and CPU times as a share of what the whole takes; `served`: all of
+        speaking, as a server does it.
 
     Raises:
         InputError: the checkpoint is not a `lite`.
@@ -118,7 +110,8 @@ def run(
     longest = max(sentences, key=lambda sentence: sentence.frames)
     typical = sentences[0] if sentences[0].frames > 200 else longest
     figures["timed_frames"] = typical.frames
-    figures["cost"] = _costs(denoise, methods, typical, rounds)
+    figures["cost"] = costs(denoise, methods, typical, rounds)
+    figures["served"] = as_served(bundle, TEXTS[0], rounds)
     return figures
 
 
@@ -129,8 +122,8 @@ def table(figures: Mapping[str, Any]) -> str:
         " | time of the first chunk |",
         "|---|---|---|---|---|---|",
     ]
-    for ladder, costs in figures["cost"].items():
-        for name, cost in costs.items():
+    for ladder, methods in figures["cost"].items():
+        for name, cost in methods.items():
             lines.append(
                 f"| {ladder} | {name} | {cost['first_frames']:.1f} | {cost['later']:.2f} "
                 f"| {cost['time']:.2f} | {cost['first_time']:.3f} |"
@@ -188,55 +181,12 @@ def _int8(
     return found
 
 
-def _costs(
-    denoise: Denoise, methods: Mapping[str, Method], sentence: Sentence, rounds: int
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Frames and times, all methods in turn so that a busy machine is busy for all of them."""
-    offline = math.inf
-    total = {(ladder, name): math.inf for ladder in LADDERS for name in methods}
-    first = dict(total)
-    for _ in range(rounds):
-        start = time.perf_counter()
-        denoise(sentence.conditioning, sentence.source, sentence.noise)
-        offline = min(offline, time.perf_counter() - start)
-        for ladder, name in total:
-            start = time.perf_counter()
-            pieces = methods[name].stream(sentence, LADDERS[ladder])
-            next(pieces)
-            first[ladder, name] = min(first[ladder, name], time.perf_counter() - start)
-            for _ in pieces:
-                pass
-            total[ladder, name] = min(total[ladder, name], time.perf_counter() - start)
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for ladder, rungs in LADDERS.items():
-        found[ladder] = {}
-        for name, method in methods.items():
-            made = list(method.stream(sentence, rungs))
-            inner = _inner(made)
-            found[ladder][name] = {
-                "first_frames": made[0].denoised,
-                "later": inner.denoised / len(inner.waveform),
-                "time": total[ladder, name] / offline,
-                "first_time": first[ladder, name] / offline,
-                "first_ms": 1000 * first[ladder, name],
-            }
-    return found
-
-
-def _inner(pieces: Sequence[Piece]) -> Piece:
-    """The middle one of the largest chunks that are neither first nor last."""
-    between = pieces[1:-1] or pieces
-    largest = max(len(piece.waveform) for piece in between)
-    same = [piece for piece in between if len(piece.waveform) == largest]
-    return same[len(same) // 2]
-
-
 def main() -> None:
     """Print the table; with --record, keep the figures."""
     parser = argparse.ArgumentParser("dlpo_bench.streaming", description=__doc__)
     parser.add_argument("--voice", default=DEFAULT_VOICE, help="name or path of a bundle")
     parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="that it was made from")
-    parser.add_argument("--rounds", type=int, default=10, help="times are the shortest of so many")
+    parser.add_argument("--rounds", type=int, default=5, help="times are the shortest of so many")
     parser.add_argument("--record", action="store_true", help=f"write a record to {RECORDS}")
     arguments = parser.parse_args()
     figures = run(arguments.voice, arguments.checkpoint, arguments.rounds)

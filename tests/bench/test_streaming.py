@@ -16,7 +16,8 @@ from dlpo.bundle import Bundle
 from dlpo.checkpoint import load_checkpoint
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import named_schedule
-from dlpo_bench.streaming import LADDERS, run, table
+from dlpo_bench.streaming import run, table
+from dlpo_bench.streaming_costs import LADDERS
 from dlpo_bench.streaming_graphs import CachedChain, WavefrontStep
 from dlpo_bench.streaming_methods import Cached, Method, Sentence, Wavefront, Window, joined
 from dlpo_export.graphs import DenoiserGraph
