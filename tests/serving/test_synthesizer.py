@@ -10,7 +10,7 @@ import pytest
 
 from dlpo.errors import BundleError, EngineError
 from dlpo.text import TextFrontEnd
-from dlpo_serving.denoiser_input import FIRST_FRAMES, whole_frames
+from dlpo_serving.denoiser_input import FIRST_FRAMES, NEXT_BLOCKS, whole_frames
 from dlpo_serving.fake_engine import CONTEXT, FRAMES_CONTEXT, FakeEngine
 from dlpo_serving.request import RequestError, SpeechRequest
 from dlpo_serving.synthesizer import SENTENCE_PAUSE_S, Synthesizer
@@ -29,6 +29,23 @@ def test_chunks_joined_equal_the_whole(
 
     joined = np.concatenate([chunk.samples for chunk in chunks])
     np.testing.assert_allclose(joined, synthesizer.speak(request), atol=1e-6)
+
+
+def test_windows_have_the_context_that_the_engine_asks_for(front_end: TextFrontEnd) -> None:
+    lengths: list[int] = []
+
+    class Rounding(FakeEngine):
+        def context_frames(self, steps: int) -> int:
+            return super().context_frames(steps) + 5
+
+        def denoise(self, steps, conditioning, source, noise):  # type: ignore[no-untyped-def]
+            lengths.append(source.shape[1])
+            return super().denoise(steps, conditioning, source, noise)
+
+    synthesizer = Synthesizer(Rounding(), front_end)
+    next(synthesizer.stream(synthesizer.read(SpeechRequest(TEXT)), (8,)))
+
+    assert lengths == [8 + 3 * CONTEXT + 1 + 5]
 
 
 def test_a_window_with_too_little_context_would_be_noticed(front_end: TextFrontEnd) -> None:
@@ -216,8 +233,11 @@ def test_frames_are_computed_only_as_far_as_the_first_chunk_needs(front_end: Tex
     next(chunks)
     first_block = 3 * CONTEXT + 1 + FIRST_FRAMES
     assert asked == [(0, first_block + FRAMES_CONTEXT)]
+    next(chunks)
+    second_block = first_block + NEXT_BLOCKS[0]  # a small one: the second chunk is awaited too
+    assert asked[1:] == [(first_block - FRAMES_CONTEXT, second_block + FRAMES_CONTEXT)]
     list(chunks)
-    assert asked[1][0] == first_block - FRAMES_CONTEXT
+    assert asked[2][0] == second_block - FRAMES_CONTEXT
 
 
 def test_a_voice_that_does_not_tell_its_context_is_given_whole_sentences(
