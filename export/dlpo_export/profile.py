@@ -10,7 +10,7 @@ import json
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from dlpo.bundle import Bundle, Precision
 from dlpo.errors import BundleError, InputError, MissingExtraError
 from dlpo_export.profile_inputs import machine, sentence_inputs
-from dlpo_export.profile_layers import ONCE, SAMPLER, Place, macs, places
+from dlpo_export.profile_layers import ONCE, SAMPLER, Place, kernels, macs, places
 
 RUNS = 30  # more find a quiet moment for every node, also on a busy machine
 _SUFFIX = "_kernel_time"  # of the profiler's events that are the computation of a node
@@ -132,10 +132,11 @@ def measure(bundle: Bundle, graph: str, precision: Precision, runs: int = RUNS) 
         events, run_s = _run_profiled(
             onnxruntime, path, inputs, optimised_path, Path(scratch), runs
         )
-        optimised = onnx.load(optimised_path)
+        # Shapes and names are all that is needed; its weights may still lie with the bundle.
+        optimised = onnx.load(optimised_path, load_external_data=False)
     original = onnx.load(path, load_external_data=False)
     steps = int(graph.removeprefix("denoiser_")) if graph.startswith("denoiser_") else 0
-    nodes = _node_times(optimised, places(optimised, original, steps), events)
+    nodes = _node_times(optimised, places(optimised, original, steps), kernels(original), events)
     manifest = bundle.manifest
     total = sum(node.ms for node in nodes)
     return Profile(
@@ -191,7 +192,10 @@ def _run_profiled(
 
 
 def _node_times(
-    optimised: Any, where: Iterable[Place], events: Iterable[Mapping[str, Any]]
+    optimised: Any,
+    where: Iterable[Place],
+    kernel_of: Mapping[str, Sequence[int]],
+    events: Iterable[Mapping[str, Any]],
 ) -> tuple[NodeTime, ...]:
     timed: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for event in events:
@@ -206,7 +210,7 @@ def _node_times(
         shapes = [next(iter(shape.values())) for shape in arguments["input_type_shape"]]
         (out, *_) = (next(iter(s.values())) for s in arguments["output_type_shape"])
         ms = min(float(event["dur"]) for event in timed.pop(node.name)) / 1e3
-        mac = macs(node, weights, shapes, out)
+        mac = macs(node, weights, shapes, out, kernel_of.get(place.layer))
         found.append(NodeTime(node.name, node.op_type, place.layer, place.step, ms, mac))
     for name, left in timed.items():  # the profiler knows a node that the file does not
         ms = min(float(event["dur"]) for event in left) / 1e3

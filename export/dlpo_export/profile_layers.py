@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 SAMPLER = "(sampler, output)"  # between the last layer of a step and the first of the next
 NOISE = "noise"  # the input that makes a step what it is
 ONCE = 0  # number of the step of what all steps share
-_PARAMETER = re.compile(r"(?:model\.)?(?P<layer>.+?)\.(?:weight|bias|w|r|b)(?:_[A-Za-z0-9_]+)?")
+_PARAMETER = re.compile(
+    r"(?:model\.|denoise\.)?(?P<layer>.+?)(?:\.convolution)?\.(?:weight|bias|w|r|b)(?:_[A-Za-z0-9_]+)?"
+)
+_ACTIVATION = re.compile(r"Relu|Sigmoid|Tanh|Clip")
+_OF_WEIGHTS = (
+    "Cast",
+    "QuantizeLinear",
+    "DequantizeLinear",
+)  # operators without a layer of their own
 _ADDED = re.compile(r"(?:_nchwc|_token_\d+)$")  # what onnxruntime appends to names
 
 Shape = Sequence[int]
@@ -71,8 +79,26 @@ def places(optimised: onnx.ModelProto, original: onnx.ModelProto, steps: int) ->
     return [place for place in found if place is not None]
 
 
+def kernels(original: onnx.ModelProto) -> dict[str, Shape]:
+    """Layer -> shape of its weights, where a layer has one kernel only."""
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in original.graph.initializer}
+    for node in original.graph.node:  # weights are stored in fewer bytes than they are used in
+        if node.op_type in _OF_WEIGHTS and node.input[0] in shapes:
+            shapes[node.output[0]] = shapes[node.input[0]]
+    found: dict[str, set[Shape]] = {}
+    for node in original.graph.node:
+        layer = _layer_of(node, {})
+        if layer and _multiplies(node) and len(node.input) > 1 and node.input[1] in shapes:
+            found.setdefault(layer, set()).add(shapes[node.input[1]])
+    return {layer: next(iter(known)) for layer, known in found.items() if len(known) == 1}
+
+
 def macs(
-    node: onnx.NodeProto, weights: Mapping[str, Shape], inputs: Sequence[Shape], out: Shape
+    node: onnx.NodeProto,
+    weights: Mapping[str, Shape],
+    inputs: Sequence[Shape],
+    out: Shape,
+    kernel: Shape | None = None,
 ) -> int:
     """Multiplications of a node, 0 for other than convolutions, products and LSTMs.
 
@@ -80,37 +106,50 @@ def macs(
         weights: shape of every initialiser by name.
         inputs: shapes of the inputs, empty where unknown.
         out: shape of the first output.
+        kernel: of the convolution before onnxruntime padded its channels to whole vectors.
     """
     shapes = [weights.get(name, shape) for name, shape in zip(node.input, inputs, strict=False)]
-    kernels = [weights[name] for name in node.input if len(weights.get(name, ())) >= 2]
-    if node.op_type in ("Conv", "FusedConv", "QLinearConv") and kernels:
-        return prod(out) * prod(kernels[0][1:])
-    if node.op_type == "ConvTranspose" and kernels:
-        return prod(shapes[0]) * prod(kernels[0][1:])
+    known = [weights[name] for name in node.input if len(weights.get(name, ())) >= 2]
+    if node.op_type in ("Conv", "FusedConv", "QLinearConv") and known:
+        positions = prod(out) // known[0][0]
+        return positions * prod(kernel or known[0])
+    if node.op_type == "ConvTranspose" and known:
+        return prod(shapes[0]) * prod(known[0][1:])
     if node.op_type == "LSTM":
-        return shapes[0][0] * shapes[0][1] * sum(prod(kernel) for kernel in kernels[:2])
-    if "MatMul" in node.op_type or "Gemm" in node.op_type:
+        return shapes[0][0] * shapes[0][1] * sum(prod(matrix) for matrix in known[:2])
+    if _multiplies(node):
         return prod(out) * (shapes[0][-1] if shapes[0] else 0)
     return 0
 
 
+def _multiplies(node: onnx.NodeProto) -> bool:
+    return any(kind in node.op_type for kind in ("Conv", "MatMul", "Gemm"))
+
+
 def _layers_by_name(model: onnx.ModelProto) -> dict[str, str]:
-    """Name of a node, or of its output -> its layer."""
+    """Name of a node, or of its output or of the activation behind it -> its layer."""
     found: dict[str, str] = {}
     for node in model.graph.node:
-        if layer := _layer_of(node, {}):
+        layer = _layer_of(node, {})
+        if not layer and len(node.input) == 1 and node.op_type not in _OF_WEIGHTS:
+            layer = found.get(node.input[0])  # onnxruntime calls what it fuses by the last
+            if layer and not _ACTIVATION.search(node.op_type):
+                layer = None
+        if layer:
             found |= dict.fromkeys((node.name, *node.output), layer)
     return found
 
 
 def _layer_of(node: onnx.NodeProto, by_name: Mapping[str, str]) -> str | None:
-    if node.op_type in ("Cast", "QuantizeLinear", "DequantizeLinear"):  # of weights
+    if node.op_type in _OF_WEIGHTS:
         return None
     for name in node.input[1:] if len(node.input) > 1 else ():
         if match := _PARAMETER.fullmatch(name):
             return match["layer"]
     if "Gather" in node.op_type and node.input and (match := _PARAMETER.fullmatch(node.input[0])):
         return match["layer"]  # an embedding
+    if not _multiplies(node):
+        return None
     name = node.name
     while name not in by_name and (shorter := _ADDED.sub("", name)) != name:
         name = shorter

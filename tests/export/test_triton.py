@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 from onnx import helper
 
-from dlpo.bundle import MANIFEST, Bundle, PlanInfo, write_bundle
+from dlpo.bundle import MANIFEST, Bundle, PlanInfo, Precision, write_bundle
 from dlpo.errors import BundleError, InputError
 from dlpo_export.triton import write_triton_repository
 
@@ -101,10 +101,11 @@ def test_only_denoisers_are_batched_and_warmed_up(configs: dict[str, Any]) -> No
                 assert all(w in (d, -1) or d > 0 for d, w in zip(dims, tensor.dims, strict=True))
 
 
-@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize(("steps", "precision"), [(1, "fp32"), (2, "fp32"), (2, "int8")])
 def test_a_batch_of_windows_gives_what_the_bundle_gives_for_each(
-    bundle: Bundle, repository: Path, steps: int
+    bundle: Bundle, tmp_path: Path, steps: int, precision: Precision
 ) -> None:
+    repository = write_triton_repository(bundle, tmp_path / "models", precision)
     graph = f"denoiser_{steps}"
     generator = np.random.default_rng(0)
     shapes = {tensor.name: tensor.shape for tensor in bundle.manifest.graphs[graph].inputs}
@@ -114,7 +115,7 @@ def test_a_batch_of_windows_gives_what_the_bundle_gives_for_each(
         for name, shape in shapes.items()
     }
 
-    (expected,) = session(bundle.graph_path(graph)).run(None, inputs)
+    (expected,) = session(bundle.graph_path(graph, precision)).run(None, inputs)
     inputs["noise"] = inputs["noise"].swapaxes(0, 1).copy()
     (made,) = session(onnx_path(repository, f"lj_{graph}")).run(None, inputs)
 

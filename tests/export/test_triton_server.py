@@ -159,7 +159,7 @@ def test_streams_at_the_same_time_sound_like_the_voice_itself(client: Any, bundl
     }
     found = speak_all(client, calls)
 
-    voice = Synthesizer(OnnxEngine(bundle), TextFrontEnd())
+    voice = Synthesizer(OnnxEngine(bundle, "fp32"), TextFrontEnd())
     for name, values in calls.items():
         expected = voice.speak(SpeechRequest(**values))
         np.testing.assert_allclose(audio(found[name]), expected, atol=1e-4)
@@ -178,7 +178,7 @@ def test_phonemes_sound_like_the_text_that_reads_so(client: Any, bundle: Bundle)
     words = [" ".join((*w.phonemes, marks.get(w.mark, w.mark))) for w in sentence.words]
     found = speak_all(client, {"call": {"phonemes": " ".join(words)}})
 
-    voice = Synthesizer(OnnxEngine(bundle), front_end)
+    voice = Synthesizer(OnnxEngine(bundle, "fp32"), front_end)
     expected = voice.speak(SpeechRequest("Hello there, you."))
     np.testing.assert_allclose(audio(found["call"]), expected, atol=1e-4)
 

@@ -69,7 +69,7 @@ class Triton:
     Tensor = Tensor
 
     def __init__(self, bundle: Bundle) -> None:
-        self.engine = OnnxEngine(bundle)
+        self.engine = OnnxEngine(bundle, "fp32")
         self.plans = False  # denoisers take what TensorRT plans take
         self.frames: list[int] = []  # lengths of the windows that were denoised
         self.failing: str | None = None  # name of a model
@@ -197,7 +197,7 @@ def test_the_stream_is_the_audio_of_the_voice(model: TritonPythonModel, bundle: 
     call = Call({"text": TEXT, "seed": np.uint32(3), "speed": np.float32(1.5)})
     run(model, call)
 
-    expected = Synthesizer(OnnxEngine(bundle), TextFrontEnd()).speak(
+    expected = Synthesizer(OnnxEngine(bundle, "fp32"), TextFrontEnd()).speak(
         SpeechRequest(TEXT, seed=3, speed=1.5)
     )
     joined = np.concatenate([chunk["audio"] for chunk in call.chunks])
@@ -224,7 +224,7 @@ def test_plans_get_windows_of_their_lengths_and_the_audio_does_not_depend_on_the
 
     np.testing.assert_allclose(*made, atol=1e-4)
     # The start; the end of a sentence hears what is behind it, which is padding here.
-    expected = Synthesizer(OnnxEngine(bundle), TextFrontEnd()).speak(SpeechRequest(TEXT))
+    expected = Synthesizer(OnnxEngine(bundle, "fp32"), TextFrontEnd()).speak(SpeechRequest(TEXT))
     np.testing.assert_allclose(made[0][:1800], expected[:1800], atol=1e-4)
 
 
