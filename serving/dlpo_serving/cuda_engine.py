@@ -91,7 +91,6 @@ class CudaEngine(SentenceGraphs):
         path = self._bundle.graph_path(graph, self._denoiser_precision)
         providers = self._providers(info, path)
         session = open_session(path, providers)
-        session.disable_fallback()
         wanted, used = providers[0][0], session.get_providers()
         if used[0] != wanted:
             raise EngineError(

@@ -58,12 +58,19 @@ def open_session(
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3  # errors; warnings about unused initialisers help nobody here
     try:
-        return onnxruntime.InferenceSession(path, options, providers=list(providers))
+        # Without fallback: else it would say on standard output that it takes the CPU, and take it.
+        return onnxruntime.InferenceSession(
+            path, options, providers=list(providers), enable_fallback=0
+        )
     # onnxruntime raises its own classes and plain ValueError or RuntimeError besides.
     except Exception as error:
-        raise EngineError(
-            f'{path}: onnxruntime can\'t load it ({error}); export again with "dlpo export"'
-        ) from error
+        first = providers[0][0]
+        advice = (
+            'export again with "dlpo export"'
+            if first == CPU
+            else f"where {first} can't be mended, use --engine cpu"
+        )
+        raise EngineError(f"{path}: onnxruntime can't load it ({error}); {advice}") from error
 
 
 def run_session(

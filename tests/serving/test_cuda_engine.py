@@ -121,20 +121,17 @@ def test_every_bucket_is_warmed_and_has_a_cuda_graph_of_its_own(
     session_type = import_onnxruntime().InferenceSession
     compute = session_type.run_with_iobinding
     graph_ids: list[str] = []
-    fallback_off: list[bool] = []
 
     def spy(session: Any, binding: Any, options: Any) -> None:
         graph_ids.append(options.get_run_config_entry("gpu_graph_id"))
         compute(session, binding, options)
 
     monkeypatch.setattr(session_type, "run_with_iobinding", spy)
-    monkeypatch.setattr(session_type, "disable_fallback", lambda _: fallback_off.append(True))
 
     engine = cuda_engine_on_cpu(Bundle.load(tiny_bundle), buckets=SMALL)
 
     warmed = ["1", "2", "3", "4"]
     assert graph_ids == warmed + warmed  # not 0 nor -1: these are onnxruntime's own
-    assert fallback_off == [True]
     engine.denoise(2, *window(Bundle.load(tiny_bundle), 2, 1, 3))
     assert graph_ids[8:] == ["1"]
 
@@ -190,6 +187,28 @@ def test_a_session_that_fell_back_to_the_cpu_is_refused(
 
     with pytest.raises(EngineError, match=f"would compute on {CPU}, not on {CUDA}"):
         CudaEngine(Bundle.load(tiny_bundle), buckets=SMALL)
+
+
+def test_a_provider_that_fails_is_an_error_and_not_the_cpu(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime = import_onnxruntime()
+    create = onnxruntime.InferenceSession._create_inference_session
+    tried = []
+
+    def fail_on_cuda(session: Any, providers: Any, *rest: Any) -> None:
+        tried.append([name for name, _ in providers])
+        if CUDA in tried[-1]:
+            raise RuntimeError("CUDA failure 35")
+        create(session, providers, *rest)
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "_create_inference_session", fail_on_cuda)
+    graph = Bundle.load(tiny_bundle).graph_path("denoiser_2")
+
+    with pytest.raises(EngineError, match=rf"CUDA failure 35.*{CUDA}.*--engine cpu"):
+        open_session(graph, [(CUDA, {}), (CPU, {})])
+
+    assert tried == [[CUDA, CPU]]
 
 
 def test_the_build_for_cpus_is_refused_with_the_line_to_run() -> None:
