@@ -30,7 +30,7 @@ def naming_lack_of_memory(doing: str) -> Iterator[None]:
         raise BundleError(
             f"{doing}: out of memory ({str(cause).splitlines()[0] if str(cause) else 'no detail'});"
             " nothing is written. Export fewer numbers of steps at once, or on a machine with more;"
-            " base with 6 steps takes 2.3 GB"
+            " large with 2 and 6 steps takes 3 GB"
         ) from error
 
 
