@@ -163,17 +163,40 @@ def sample(
             f"noise has {noise.shape[0]} rows; {schedule.name} with {schedule.steps} steps and "
             f"eta {schedule.eta} takes {schedule.noise_count}"
         )
-    x, used = noise[0], 1
+    x = noise[0]
     for step in range(schedule.steps):
         level = torch.tensor([float(schedule.noise_levels[step])], device=x.device)  # for all rows
-        x0 = to_x0(denoise(x, level, conditioning, source), x, level, parametrisation)
-        if clip is not None:
-            x0 = x0.clamp(-clip, clip)
-        x, std = reverse_step(x, x0, schedule, step)
-        if std > 0:
-            x = x + std * noise[used]
-            used += 1
+        prediction = denoise(x, level, conditioning, source)
+        x = chain_step(x, prediction, noise, schedule, step, parametrisation, clip)
     return x
+
+
+def chain_step(
+    noisy: Tensor,
+    prediction: Tensor,
+    noise: Tensor,
+    schedule: NoiseSchedule,
+    step: int,
+    parametrisation: Parametrisation,
+    clip: float | None = None,
+) -> Tensor:
+    """What one reverse step makes of the network's prediction; arguments as for `sample`.
+
+    Args:
+        noisy: (B, T), x at level `step`.
+        prediction: (B, T), in `parametrisation`.
+        step: 0 for the noisiest.
+
+    Returns:
+        (B, T), x at the next level.
+    """
+    level = torch.tensor([float(schedule.noise_levels[step])], device=noisy.device)
+    x0 = to_x0(prediction, noisy, level, parametrisation)
+    if clip is not None:
+        x0 = x0.clamp(-clip, clip)
+    mean, std = reverse_step(noisy, x0, schedule, step)
+    row = schedule.noise_row(step)
+    return mean if row is None else mean + std * noise[row]
 
 
 def _coefficients(noise_level: Tensor) -> tuple[Tensor, Tensor]:

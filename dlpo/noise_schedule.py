@@ -70,6 +70,11 @@ class NoiseSchedule:
         fresh = np.sqrt(np.maximum(0.0, 1 - (alpha[:-1] / alpha[1:]) ** 2))
         return self.eta * sigma[1:] / sigma[:-1] * fresh
 
+    def noise_row(self, step: int) -> int | None:
+        """Which draw of the noise a reverse step adds; None where it is deterministic."""
+        drawn = self.posterior_std > 0
+        return 1 + int(drawn[:step].sum()) if drawn[step] else None
+
     @property
     def noise_count(self) -> int:
         """How many (T,) rows of noise one chain draws: the start, and one for each noisy step."""

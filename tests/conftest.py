@@ -42,9 +42,11 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_bundle(tiny_checkpoint: Path) -> Path:
     """The directory of `tiny_checkpoint`'s bundle: 1 or 2 steps, 2 by default."""
+    from dlpo_export.options import ExportOptions
     from dlpo_export.pipeline import export_bundle
 
-    return export_bundle(tiny_checkpoint, tiny_checkpoint.parent / "bundle", (1, 2), 2)
+    options = ExportOptions(steps=(1, 2), default_steps=2)
+    return export_bundle(tiny_checkpoint, tiny_checkpoint.parent / "bundle", options)
 
 
 @pytest.fixture(scope="session")

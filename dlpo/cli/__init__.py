@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import dlpo
-from dlpo.cli import make, measure, speak, voices
+from dlpo.cli import export, make, measure, speak, voices
 from dlpo.errors import DlpoError
 
 
@@ -34,6 +34,7 @@ app = typer.Typer(name="dlpo", cls=_Commands, no_args_is_help=True, pretty_excep
 speak.register(app)
 voices.register(app)
 make.register(app)
+export.register(app)
 measure.register(app)
 
 

@@ -1,4 +1,4 @@
-"""Commands that make a voice: prepare, train, schedule, export."""
+"""Commands that make a voice: prepare, train, schedule."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from dlpo.cli.dictionary import Dictionary, read_dictionary
 from dlpo.cli.extras import needs
 from dlpo.cli.progress import progress
 from dlpo.errors import InputError
@@ -17,7 +16,7 @@ from dlpo.errors import InputError
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (prepare, train, schedule, export):
+    for command in (prepare, train, schedule):
         app.command()(command)
 
 
@@ -131,43 +130,6 @@ def schedule(
     typer.echo("schedule\teta\tdistance")
     for trial in trials:
         typer.echo(f"{trial.name}\t{trial.eta}\t{trial.distance:.4f}")
-
-
-def export(
-    checkpoint: Annotated[
-        Path, typer.Argument(exists=True, file_okay=False, help="Directory from `dlpo train`.")
-    ],
-    out: Annotated[Path, typer.Option(help="Bundle to write: a directory, or a .dlpo file.")],
-    steps: Annotated[
-        list[int], typer.Option(min=1, max=8, help="Reverse steps to offer; repeatable.")
-    ] = [1, 2, 3, 4, 6],  # noqa: B006  typer shows it as the default
-    default_steps: Annotated[int, typer.Option(min=1, max=8, help="What speaks unasked.")] = 3,
-    schedule: Annotated[str, typer.Option(help="Name of the noise schedule.")] = "cosine",
-    eta: Annotated[float, typer.Option(min=0, max=1, help="0 = DDIM, 1 = ancestral.")] = 0.0,
-    voice: Annotated[str, typer.Option(help="Name of the voice.")] = "lj",
-    gain: Annotated[float, typer.Option(help="Loudness, a factor on the waveform.")] = 1.0,
-    dictionary: Dictionary = None,
-    half_weights: Annotated[
-        bool, typer.Option("--half/--full", help="Weights as float16; arithmetic stays float32.")
-    ] = True,
-) -> None:
-    """Turn a checkpoint into a bundle, and check that both say the same."""
-    with needs("export"):
-        from dlpo_export.pipeline import export_bundle
-
-    bundle = export_bundle(
-        checkpoint,
-        out,
-        steps,
-        default_steps,
-        schedule=schedule,
-        eta=eta,
-        voice=voice,
-        gain=gain,
-        dictionary=read_dictionary(dictionary),
-        half_weights=half_weights,
-    )
-    typer.echo(bundle)
 
 
 def _values(settings: Sequence[str]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from torch.export.graph_signature import InputKind, TensorArgument
 
 from dlpo_export.divergence import LayerError, compare_layers
 from dlpo_export.lstm import lstm_of_onnx
-from dlpo_export.to_onnx import GraphSource, torch_program
+from dlpo_export.parts import Tracer
+from dlpo_export.to_onnx import GraphSource
 
 if TYPE_CHECKING:
     import onnx
@@ -98,23 +99,33 @@ def diverged_from_torch(
 @torch.no_grad()
 def torch_tensors(source: GraphSource, inputs: Mapping[str, Tensor]) -> TorchTensors:
     """Trace a module as the export does, and run the trace node by node."""
-    program = torch_program(source).exported_program
-    assert program is not None  # the dynamo exporter always keeps it
-    user = iter(inputs.values())
-    state: Mapping[str, Any] = {**program.constants, **program.state_dict}
-    arguments = [
-        next(user) if spec.kind == InputKind.USER_INPUT else state[str(spec.target)]
-        for spec in program.graph_signature.input_specs
-    ]
-    recorder = _Recorder(program.graph_module)
-    recorder.run(*arguments)
-    modules = {node.name: _module_path(node) for node in program.graph.nodes}
-    # The graph calls its outputs by names of its own.
-    for name, spec in zip(source.outputs, program.graph_signature.output_specs, strict=True):
-        assert isinstance(spec.arg, TensorArgument)
-        recorder.found[name] = recorder.found[spec.arg.name]
-        modules[name] = modules[spec.arg.name]
-    return TorchTensors(recorder.found, modules)
+    known = dict(inputs)
+    tensors: dict[str, NDArray[Any]] = {}
+    modules: dict[str, str] = {}
+    for part in Tracer().parts(source):
+        program = part.program.exported_program
+        assert program is not None  # the dynamo exporter always keeps it
+        given = {name: known[tensor] for name, tensor in part.takes.items()} | dict(part.constants)
+        # In the order of the module's arguments, which ONNX keeps.
+        user = iter([given[value.name] for value in part.program.model_proto.graph.input])
+        state: Mapping[str, Any] = {**program.constants, **program.state_dict}
+        arguments = [
+            next(user) if spec.kind == InputKind.USER_INPUT else state[str(spec.target)]
+            for spec in program.graph_signature.input_specs
+        ]
+        recorder = _Recorder(program.graph_module)
+        recorder.run(*arguments)
+        paths = {node.name: _module_path(node) for node in program.graph.nodes}
+        # The graph calls its outputs by names of its own.
+        outputs = program.graph_signature.output_specs
+        for name, spec in zip(part.gives, outputs, strict=True):
+            assert isinstance(spec.arg, TensorArgument)
+            recorder.found[name] = recorder.found[spec.arg.name]
+            paths[name] = paths[spec.arg.name]
+            known[part.gives[name]] = torch.from_numpy(recorder.found[name])
+        tensors |= {part.tensor_of(name): value for name, value in recorder.found.items()}
+        modules |= {part.tensor_of(name): path for name, path in paths.items()}
+    return TorchTensors(tensors, modules)
 
 
 class _Recorder(torch.fx.Interpreter):

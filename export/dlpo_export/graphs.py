@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dlpo.audio import HOP_LENGTH
-from dlpo.diffusion import sample
+from dlpo.diffusion import chain_step, sample
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule
 
@@ -45,10 +45,19 @@ class FramesGraph(nn.Module):
 class DenoiserGraph(nn.Module):
     """The whole reverse chain, unrolled: levels are constants, weights are shared by the steps."""
 
-    def __init__(self, model: Model, schedule: NoiseSchedule) -> None:
+    def __init__(
+        self, model: Model, schedule: NoiseSchedule, denoise: nn.Module | None = None
+    ) -> None:
+        """Chain a model's own `denoise`, or a module of the same function arranged otherwise."""
         super().__init__()
         self.model = model
         self.schedule = schedule
+        self.denoise = denoise or model.denoise
+
+    @property
+    def network(self) -> nn.Module:
+        """What holds the weights of a reverse step."""
+        return self.denoise if isinstance(self.denoise, nn.Module) else self.model
 
     def forward(self, conditioning: Tensor, source: Tensor, noise: Tensor) -> Tensor:
         """A window of the waveform.
@@ -62,7 +71,7 @@ class DenoiserGraph(nn.Module):
             (B, F, 300), without the voice's gain.
         """
         x0 = sample(
-            self.model.denoise,
+            self.denoise,
             self.schedule,
             conditioning,
             source.flatten(1),
@@ -72,6 +81,53 @@ class DenoiserGraph(nn.Module):
         )
         waveform: Tensor = self.model.to_waveform(x0)
         return waveform.reshape(waveform.shape[0], -1, HOP_LENGTH)
+
+
+class PredictionGraph(nn.Module):
+    """The network of one reverse step: what is the same in all of them, and traced once."""
+
+    def __init__(self, denoiser: DenoiserGraph) -> None:
+        super().__init__()
+        self.model, self.denoise = denoiser.model, denoiser.denoise
+
+    def forward(
+        self, noisy: Tensor, noise_level: Tensor, conditioning: Tensor, source: Tensor
+    ) -> Tensor:
+        """(B, F, 300), (1,), (B, C2, F), (B, F, 300) -> (B, F, 300)."""
+        prediction: Tensor = self.denoise(
+            noisy.flatten(1), noise_level, conditioning, source.flatten(1)
+        )
+        return prediction.view(noisy.shape)
+
+
+class StartGraph(nn.Module):
+    """(K, B, F, 300) noise -> (B, F, 300), where the chain starts."""
+
+    def forward(self, noise: Tensor) -> Tensor:
+        return noise[0]
+
+
+class UpdateGraph(nn.Module):
+    """The arithmetic of one reverse step, and after the last one what makes the waveform."""
+
+    def __init__(self, model: Model, schedule: NoiseSchedule, step: int) -> None:
+        super().__init__()
+        self.model, self.schedule, self.step = model, schedule, step
+
+    def forward(self, noisy: Tensor, prediction: Tensor, noise: Tensor) -> Tensor:
+        """(B, F, 300), (B, F, 300), (K, B, F, 300) -> (B, F, 300)."""
+        x = chain_step(
+            noisy.flatten(1),
+            prediction.flatten(1),
+            noise.flatten(2),
+            self.schedule,
+            self.step,
+            self.model.parametrisation,
+            self.model.x0_limit,
+        )
+        if self.step == self.schedule.steps - 1:
+            x = self.model.to_waveform(x)
+        return x.view(noisy.shape)
 
 
 def context_frames_per_step(model: Model, conditioning_channels: int) -> int:

@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,11 @@ from dlpo_export.parity_report import (
 )
 from dlpo_export.to_onnx import GraphSource
 
+if TYPE_CHECKING:
+    import onnx
+
 Files = Mapping[str, Mapping[Precision, str]]
+References = Mapping[str, Mapping[Precision, "onnx.ModelProto"]]
 
 DIAGNOSED_FRAMES = 24  # of a denoiser's window in which every tensor is compared
 
@@ -43,6 +47,7 @@ def check_parity(
     folder: Path,
     sources: Mapping[str, GraphSource],
     files: Files,
+    references: References | None = None,
     judges: Sequence[Judge] = (),
     gain: float = 1.0,
 ) -> ParityReport:
@@ -52,6 +57,8 @@ def check_parity(
         folder: of the files.
         sources: `encoder`, `frames` and any denoisers, by the graph's name.
         files: graph -> precision -> ONNX file; what is not there is not checked.
+        references: graph -> precision -> the float32 graph that it was made from, where that is
+            not the fp32 file.
         judges: listen to the speech of every denoiser, in torch and in each precision.
         gain: factor on a waveform before judges hear it.
 
@@ -72,11 +79,11 @@ def check_parity(
         for precision, file in in_precisions.items():
             differences += compare_graph(folder / file, precision, cases[graph])
     report = ParityReport(tuple(differences))
-    _refuse_failures(report, folder, sources, files, cases)
+    _refuse_failures(report, folder, sources, files, references or {}, cases)
     if judges:
         judged = judge_denoisers(folder, sources, files, judges, gain)
         report = ParityReport(report.differences, tuple(judged))
-        _refuse_failures(report, folder, sources, files, cases)
+        _refuse_failures(report, folder, sources, files, references or {}, cases)
     return report
 
 
@@ -136,6 +143,7 @@ def _refuse_failures(
     folder: Path,
     sources: Mapping[str, GraphSource],
     files: Files,
+    references: References,
     cases: Mapping[str, Sequence[Case]],
 ) -> None:
     failures = report.failures()
@@ -148,7 +156,10 @@ def _refuse_failures(
     where = ""
     if isinstance(first, Difference):
         where = f"; {first.graph} {first.precision} diverged "
-        where += _diagnosis(first, folder, sources[first.graph], files, cases[first.graph])
+        reference = references.get(first.graph, {}).get(first.precision)
+        where += _diagnosis(
+            first, folder, sources[first.graph], files, reference, cases[first.graph]
+        )
     raise BundleError(
         f"the exported graphs don't compute what the checkpoint computes: {'; '.join(reasons)}"
         f"{where}; no bundle is written. Report it with the versions of torch, onnxscript and "
@@ -161,6 +172,7 @@ def _diagnosis(
     folder: Path,
     source: GraphSource,
     files: Files,
+    reference: onnx.ModelProto | None,
     cases: Sequence[Case],
 ) -> str:
     """Which layer is the first that is wrong by itself, on a short window of the first sentence."""
@@ -174,7 +186,7 @@ def _diagnosis(
         if failed.precision == "fp32":
             found = diverged_from_torch(source, model, inputs)
         else:
-            reference = onnx.load(folder / in_precisions["fp32"])
+            reference = reference or onnx.load(folder / in_precisions["fp32"])
             errors = layer_errors(
                 reference, model, {k: v.contiguous().numpy() for k, v in inputs.items()}
             )

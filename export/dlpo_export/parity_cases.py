@@ -6,6 +6,7 @@ arises.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,11 +74,21 @@ _QUESTION = utterance_symbols(
 # "Stop!"
 _COMMAND = utterance_symbols([(("S", "T", "AA1", "P"), "!")])
 
-# The default, and both extremes of speed and pitch.
+# The default, and both extremes of speed and pitch: what parity is checked on.
 SENTENCES = (
     Sentence(tuple(UTTERANCE), 1.0, 2.0, seed=0),
     Sentence(tuple(_QUESTION), 0.5, -6.0, seed=1),
     Sentence(tuple(_COMMAND), 2.0, 6.0, seed=2),
+)
+# Others, which ranges of 8-bit tensors are measured on: each at the default and at both extremes.
+CALIBRATION = tuple(
+    Sentence(tuple(symbols), speed, semitones, seed)
+    for seed, (symbols, (speed, semitones)) in enumerate(
+        itertools.product(
+            (UTTERANCE, _QUESTION, _COMMAND), ((1.0, 0.0), (0.5, -6.0), (2.0, 6.0), (0.8, 6.0))
+        ),
+        start=10,
+    )
 )
 
 
@@ -90,32 +101,38 @@ def speak(sources: Mapping[str, GraphSource], sentence: Sentence, seed: int) -> 
             that it was exported with.
         seed: of the noise.
     """
-    encoder = _run("encoder", sources, {"phonemes": torch.tensor([symbol_ids(sentence.symbols)])})
+    encoder, frames = until_frames(sources, sentence)
     yield encoder
-    whole = whole_frames(encoder.outputs["durations"], sentence.speed)
-    frames = _run(
-        "frames",
-        sources,
-        {
-            "hidden": encoder.outputs["hidden"],
-            "durations": whole,
-            "ranges": encoder.outputs["ranges"],
-            "positions": torch.arange(int(whole.sum())) + 0.5,
-            "pitch": torch.tensor([sentence.semitones]),
-        },
-    )
     yield frames
-    f0 = frames.outputs["f0"][0].numpy()
-    source = torch.from_numpy(harmonic_source(f0)).view(1, -1, HOP_LENGTH)
     for name, graph in sources.items():
         if name.startswith(DENOISER):
-            generator = torch.Generator().manual_seed(seed)
-            planes = graph.inputs["noise"][0].shape[0]
-            noise = torch.randn(planes, *source.shape, generator=generator)
-            given = {"conditioning": frames.outputs["conditioning"], "source": source}
-            yield _run(name, sources, {**given, "noise": noise})
+            yield _run(name, sources, denoiser_inputs(graph, frames, seed))
         elif name not in ("encoder", "frames"):
             yield _run(name, sources, {key: value for key, (value, _) in graph.inputs.items()})
+
+
+@torch.no_grad()
+def until_frames(sources: Mapping[str, GraphSource], sentence: Sentence) -> tuple[Case, Case]:
+    """What comes before the denoiser: encoder and frames."""
+    encoder = _run("encoder", sources, {"phonemes": torch.tensor([symbol_ids(sentence.symbols)])})
+    whole = whole_frames(encoder.outputs["durations"], sentence.speed)
+    inputs = {
+        "hidden": encoder.outputs["hidden"],
+        "durations": whole,
+        "ranges": encoder.outputs["ranges"],
+        "positions": torch.arange(int(whole.sum())) + 0.5,
+        "pitch": torch.tensor([sentence.semitones]),
+    }
+    return encoder, _run("frames", sources, inputs)
+
+
+def denoiser_inputs(denoiser: GraphSource, frames: Case, seed: int) -> Tensors:
+    """What a denoiser is given for the frames of a sentence; the seed is that of the noise."""
+    f0 = frames.outputs["f0"][0].numpy()
+    source = torch.from_numpy(harmonic_source(f0)).view(1, -1, HOP_LENGTH)
+    planes = denoiser.inputs["noise"][0].shape[0]
+    noise = torch.randn(planes, *source.shape, generator=torch.Generator().manual_seed(seed))
+    return {"conditioning": frames.outputs["conditioning"], "source": source, "noise": noise}
 
 
 def whole_frames(durations: Tensor, speed: float = 1.0) -> Tensor:

@@ -5,24 +5,30 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from dlpo.audio import HOP_LENGTH, SAMPLE_RATE
 from dlpo.bundle import (
     CheckpointInfo,
+    GraphInfo,
     Manifest,
+    Precision,
     ProsodyInfo,
     ScheduleInfo,
     SourceInfo,
     write_bundle,
 )
 from dlpo.checkpoint import Checkpoint, load_checkpoint
-from dlpo.errors import InputError
+from dlpo.judges.judge import Judge
+from dlpo.model.build import Model
+from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import named_schedule
-from dlpo.text.front_end import parse_dictionary
 from dlpo.text.symbols import SYMBOLS
+from dlpo_export.divergence import Tensors
 from dlpo_export.graphs import (
     DenoiserGraph,
     EncoderGraph,
@@ -30,12 +36,24 @@ from dlpo_export.graphs import (
     context_frames_per_step,
     frames_context,
 )
-from dlpo_export.needed_context import needed_contexts
+from dlpo_export.half_precision import to_fp16
+from dlpo_export.layouts import ChannelsFirst, ChannelsLast, Layout
+from dlpo_export.lite_denoiser import LiteDenoiser
+from dlpo_export.needed_context import needed_contexts, needed_int8_contexts
+from dlpo_export.options import ExportOptions
 from dlpo_export.parity import check_parity
-from dlpo_export.to_onnx import GraphSource, graph_info, to_onnx, write_graphs
+from dlpo_export.parity_cases import CALIBRATION, denoiser_inputs, until_frames
+from dlpo_export.parts import Tracer
+from dlpo_export.quantise import to_int8
+from dlpo_export.to_onnx import GraphSource, graph_info
+from dlpo_export.weights import round_weights, write_graphs
 
-STEPS = (1, 2, 3, 4, 6)  # reverse steps on offer
+if TYPE_CHECKING:
+    import onnx
+
 EXAMPLE_BATCH, EXAMPLE_FRAMES, EXAMPLE_PHONEMES = 2, 12, 9  # of the traced inputs; any will do
+
+Models = dict[Precision, "onnx.ModelProto"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,31 +61,16 @@ logger = logging.getLogger(__name__)
 def export_bundle(
     checkpoint_dir: Path,
     out: Path,
-    steps: Sequence[int] = STEPS,
-    default_steps: int = 3,
-    *,
-    schedule: str = "cosine",
-    eta: float = 0.0,
-    voice: str = "lj",
-    gain: float = 1.0,
-    dictionary: Mapping[str, str] | None = None,
-    scores: Mapping[str, float] | None = None,
-    half_weights: bool = True,
+    options: ExportOptions | None = None,
+    judges: Sequence[Judge] = (),
 ) -> Path:
-    """Export a checkpoint, check it against onnxruntime, and write the bundle.
+    """Export a checkpoint, check every graph against torch, and write the bundle.
 
     Args:
         checkpoint_dir: as `dlpo train` writes it.
         out: a directory, or a zip where the name ends in `.dlpo`; replaced if it is a bundle.
-        steps: every N for which to make a denoiser; they share their weights.
-        default_steps: the N that speaks when nobody asks for another.
-        schedule: name of the noise schedule.
-        eta: 0 = DDIM to 1 = ancestral.
-        gain: factor on the waveform before it leaves the host.
-        dictionary: word -> phonemes, where this voice is to say it otherwise than the lexicon.
-        scores: what the judges measured, by name.
-        half_weights: round weights to float16, which halves the bundle; they are computed with as
-            float32.
+        options: what to make.
+        judges: who must not hear a difference between the graphs and torch.
 
     Returns:
         `out`.
@@ -75,57 +78,127 @@ def export_bundle(
     Raises:
         CheckpointError: the checkpoint can't be loaded.
         BundleError: a graph differs from the checkpoint, or `out` can't be written.
-        InputError, ConfigError: steps, schedule, eta or dictionary can't be used.
+        MissingExtraError: a package of the extra `export` is not installed.
     """
-    if default_steps not in steps:
-        raise InputError(
-            f"default steps is {default_steps}; expected one of {', '.join(map(str, steps))}"
-        )
-    parse_dictionary(dictionary or {})  # refused now, not by whoever opens the bundle
+    options = options or ExportOptions()
     checkpoint = load_checkpoint(checkpoint_dir)
     model = checkpoint.model
-    if half_weights:
-        model = model.half().float()
+    round_weights(model, options.weight_bits)
     encoder, frames = EncoderGraph(model), FramesGraph(model)
-    denoisers = {
-        f"denoiser_{n}": DenoiserGraph(model, named_schedule(schedule, n, eta))
-        for n in sorted(set(steps))
-    }
+    denoisers = _denoisers(model, options, ChannelsFirst())
     sources = graph_sources(encoder, frames, denoisers)
-    channels = int(sources["frames"].outputs["conditioning"][1])
-    reach = context_frames_per_step(model, channels)
-    manifest = Manifest(
-        voice=voice,
+    reach = context_frames_per_step(model, int(sources["frames"].outputs["conditioning"][1]))
+    with tempfile.TemporaryDirectory(prefix="dlpo-export-") as scratch:
+        folder = Path(scratch)
+        graphs, references = _write_graphs(model, options, sources, folder)
+        files = {name: info.files for name, info in graphs.items()}
+        report = check_parity(folder, sources, files, references, judges, options.gain)
+        for line in report.lines():
+            logger.info("%s", line)
+        manifest = _manifest(checkpoint, options, graphs)
+        manifest = replace(
+            manifest,
+            context_frames_per_step=reach,
+            needed_context=needed_contexts(encoder, frames, denoisers, reach),
+            frames_context=frames_context(model),
+        )
+        if "int8" in options.precisions:
+            rounded = {
+                name: (denoiser, folder / graphs[name].files["int8"])
+                for name, denoiser in denoisers.items()
+            }
+            contexts = needed_int8_contexts(encoder, frames, rounded, reach)
+            manifest = replace(manifest, precision="int8", needed_context_int8=contexts)
+        return write_bundle(out, manifest, folder)
+
+
+def _denoisers(model: Model, options: ExportOptions, layout: Layout) -> dict[str, DenoiserGraph]:
+    """The denoiser of every number of steps; `lite`'s in a layout, others as they are."""
+    denoise = LiteDenoiser(model, layout) if isinstance(model, LiteWaveGrad2) else None
+    return {
+        f"denoiser_{n}": DenoiserGraph(
+            model, named_schedule(options.schedule, n, options.eta), denoise
+        )
+        for n in sorted(set(options.steps))
+    }
+
+
+def _write_graphs(
+    model: Model, options: ExportOptions, sources: Mapping[str, GraphSource], folder: Path
+) -> tuple[dict[str, GraphInfo], dict[str, Models]]:
+    """Make every graph in every precision.
+
+    Returns:
+        What the manifest says of the graphs, and float32 graphs that are not written but from which
+        those in another precision were made.
+    """
+    channels_last = {
+        name: replace(sources[name], module=denoiser)
+        for name, denoiser in _denoisers(model, options, ChannelsLast()).items()
+    }
+    spoken = [(sentence.seed, until_frames(sources, sentence)[1]) for sentence in CALIBRATION]
+    tracer = Tracer(options.opset)
+    infos: dict[str, GraphInfo] = {}
+    references: dict[str, Models] = {}
+    files: dict[str, onnx.ModelProto] = {}
+    for name, source in sources.items():
+        made: Models = {"fp32": tracer.to_onnx(source)}
+        if name in channels_last:
+            rollouts = [_as_numpy(denoiser_inputs(source, frames, seed)) for seed, frames in spoken]
+            if "int8" in options.precisions:
+                references[name] = {"int8": tracer.to_onnx(channels_last[name])}
+            for precision in options.precisions:
+                if precision != "fp32":
+                    reference = references.get(name, {}).get(precision, made["fp32"])
+                    made[precision] = _in_precision(reference, precision, rollouts)
+        infos[name] = graph_info(source, {p: _file(name, p) for p in made})
+        files |= {_file(name, precision): graph for precision, graph in made.items()}
+    write_graphs(files, folder)
+    return infos, references
+
+
+def _in_precision(
+    reference: onnx.ModelProto, precision: Precision, rollouts: Sequence[Tensors]
+) -> onnx.ModelProto:
+    if precision == "fp16":
+        return to_fp16(reference, rollouts)
+    return to_int8(reference, rollouts, symmetric=precision == "int8_symmetric")[0]
+
+
+def _file(graph: str, precision: Precision) -> str:
+    return f"{graph}.onnx" if precision == "fp32" else f"{graph}.{precision}.onnx"
+
+
+def _as_numpy(inputs: Mapping[str, torch.Tensor]) -> Tensors:
+    return {name: value.contiguous().numpy() for name, value in inputs.items()}
+
+
+def _manifest(
+    checkpoint: Checkpoint, options: ExportOptions, graphs: dict[str, GraphInfo]
+) -> Manifest:
+    """All that needs no measuring."""
+    model, provenance = checkpoint.model, checkpoint.provenance
+    return Manifest(
+        voice=options.voice,
         language="en-US",
         sample_rate_hz=SAMPLE_RATE,
         hop_length=HOP_LENGTH,
         symbols=SYMBOLS,
         parametrisation=model.parametrisation,
-        noise_schedule=ScheduleInfo(schedule, eta),
-        steps=default_steps,
-        context_frames_per_step=reach,
-        needed_context=needed_contexts(encoder, frames, denoisers, reach),
-        frames_context=frames_context(model),
-        graphs={name: graph_info(name, source) for name, source in sources.items()},
+        noise_schedule=ScheduleInfo(options.schedule, options.eta),
+        steps=options.default_steps,
+        context_frames_per_step=0,
+        graphs=graphs,
         licence="Apache-2.0",
-        corpus=checkpoint.provenance.corpus,
-        checkpoint=_checkpoint_info(checkpoint),
-        gain=gain,
-        dictionary=dict(dictionary or {}),
+        corpus=provenance.corpus,
+        checkpoint=CheckpointInfo(checkpoint.sha256, provenance.commit, provenance.updates),
+        gain=options.gain,
+        dictionary=dict(options.dictionary),
         prosody=ProsodyInfo() if model.uses_source else ProsodyInfo(pitch_semitones=(0.0, 0.0)),
         uses_source=model.uses_source,
         source=SourceInfo(harmonics=model.uses_source),
-        scores=dict(scores or {}),
+        scores=dict(options.scores),
     )
-    with tempfile.TemporaryDirectory(prefix="dlpo-export-") as scratch:
-        folder = Path(scratch)
-        write_graphs(
-            {name: to_onnx(source) for name, source in sources.items()}, folder, half=half_weights
-        )
-        files = {name: info.files for name, info in manifest.graphs.items()}
-        for line in check_parity(folder, sources, files).lines():
-            logger.info("%s", line)
-        return write_bundle(out, manifest, folder)
 
 
 @torch.no_grad()
@@ -172,8 +245,3 @@ def graph_sources(
             {"waveform": window},
         )
     return sources
-
-
-def _checkpoint_info(checkpoint: Checkpoint) -> CheckpointInfo:
-    provenance = checkpoint.provenance
-    return CheckpointInfo(checkpoint.sha256, provenance.commit, provenance.updates)

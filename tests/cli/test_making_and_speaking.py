@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import wave
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dlpo.cli import app
+from dlpo_export.options import ExportOptions
 
 SHORT_RUN = (
     "updates=2", "batch=1", "timing_batch=1", "window=8", "acoustic_updates=1",
@@ -92,28 +94,43 @@ def test_wrong_training_setting_is_explained(
 
 
 def test_export_hands_every_option_on(
-    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_checkpoint: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = tmp_path / "words.txt"
     words.write_text("hum HH AH1 M\n")
-    calls: list[tuple[Any, Any]] = []
+    calls: list[tuple[Any, ...]] = []
+    out = tmp_path / "toy"
 
-    def export_bundle(*arguments: Any, **options: Any) -> Path:
-        calls.append((arguments, options))
-        return Path("toy.dlpo")
+    def export_bundle(*arguments: Any) -> None:
+        calls.append(arguments)
+        shutil.copytree(tiny_bundle, out)
 
     monkeypatch.setattr("dlpo_export.pipeline.export_bundle", export_bundle)
 
     chain = ("--steps", "1", "--steps", "3", "--default-steps", "3", "--eta", "0.5")
-    voice = ("--gain", "2", "--full", "--dictionary", words)
-    result = run("export", tiny_checkpoint, "--out", "toy.dlpo", *chain, *voice)
+    voice = ("--voice", "toy", "--gain", "2", "--dictionary", words)
+    numbers = ("--precision", "fp16", "--weight-bits", "8", "--opset", "19")
+    result = run("export", tiny_checkpoint, "--out", out, *chain, *voice, *numbers)
 
-    assert result.stdout == "toy.dlpo\n"
-    assert calls[0][0] == (tiny_checkpoint, Path("toy.dlpo"), [1, 3], 3)
-    assert calls[0][1] == {
-        "schedule": "cosine", "eta": 0.5, "voice": "lj", "gain": 2.0, "half_weights": False,
-        "dictionary": {"hum": "HH AH1 M"},
-    }  # fmt: skip
+    assert result.stdout == f"{out}\n"
+    expected = ExportOptions(
+        steps=(1, 3),
+        default_steps=3,
+        eta=0.5,
+        precisions=("fp16",),
+        weight_bits=8,
+        opset=19,
+        voice="toy",
+        gain=2.0,
+        dictionary={"hum": "HH AH1 M"},
+    )
+    assert calls == [(tiny_checkpoint, out, expected, [])]
+
+
+def test_export_of_a_bundle_asks_what_for(tiny_bundle: Path) -> None:
+    result = run("export", tiny_bundle)
+    assert result.exit_code == 2
+    assert "is a bundle already" in result.stderr
 
 
 def test_voice_speaks_to_a_file_and_to_standard_output_alike(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -25,8 +26,11 @@ from dlpo_export.graphs import (
     context_frames_per_step,
 )
 from dlpo_export.open_graph import run_graph
+from dlpo_export.options import ExportOptions
+from dlpo_export.parts import Tracer
 from dlpo_export.pipeline import export_bundle, graph_sources
-from dlpo_export.to_onnx import GraphSource, to_onnx, write_graphs
+from dlpo_export.to_onnx import GraphSource
+from dlpo_export.weights import write_graphs
 
 CONDITIONING = 16  # channels of the tiny model
 
@@ -135,21 +139,22 @@ def test_context_is_not_wider_than_needed(bundle: Bundle, model: Model) -> None:
     assert changed == {reach: True, reach + 1: False}
 
 
-def shared_weights(bundle: Bundle, graph: str) -> set[tuple[str, int]]:
+def shared_weights(bundle: Bundle, file: str) -> set[tuple[str, int]]:
     """(offset, length) in the file of weights of all tensors that a graph reads there."""
-    tensors = onnx.load(bundle.graph_path(graph), load_external_data=False).graph.initializer
+    tensors = onnx.load(bundle.directory / file, load_external_data=False).graph.initializer
     places = [{entry.key: entry.value for entry in tensor.external_data} for tensor in tensors]
     return {(place["offset"], int(place["length"])) for place in places if place}
 
 
 def test_another_number_of_steps_adds_no_weights(bundle: Bundle) -> None:
-    one, two = (shared_weights(bundle, f"denoiser_{steps}") for steps in (1, 2))
+    one, two = (shared_weights(bundle, f"denoiser_{steps}.onnx") for steps in (1, 2))
     assert one
     assert two == one
 
 
 def test_file_of_weights_holds_no_more_than_the_graphs_read(bundle: Bundle) -> None:
-    read = set().union(*(shared_weights(bundle, name) for name in bundle.manifest.graphs))
+    files = {file for graph in bundle.manifest.graphs.values() for file in graph.files.values()}
+    read = set().union(*(shared_weights(bundle, file) for file in files))
     padding = 64 * len(read)
     size = bundle.manifest.files["weights.bin"].bytes
     assert size <= sum(length for _, length in read) + padding
@@ -177,7 +182,7 @@ def test_noise_levels_are_constants(bundle: Bundle) -> None:
 
 def test_same_checkpoint_gives_the_same_bytes(bundle: Bundle, model: Model, tmp_path: Path) -> None:
     sources = graph_sources(EncoderGraph(model), FramesGraph(model), {})
-    write_graphs({"encoder": to_onnx(sources["encoder"])}, tmp_path, half=True)
+    write_graphs({"encoder.onnx": Tracer().to_onnx(sources["encoder"])}, tmp_path)
     again = (tmp_path / "encoder.onnx").read_bytes()
     assert again == bundle.graph_path("encoder").read_bytes()
 
@@ -187,12 +192,15 @@ def test_export_that_diverges_writes_nothing(
 ) -> None:
     names = {EncoderGraph: "encoder", FramesGraph: "frames", DenoiserGraph: "denoiser_1"}
 
-    def of_another_schedule(source: GraphSource) -> onnx.ModelProto:
+    def of_another_schedule(_: Tracer, source: GraphSource) -> onnx.ModelProto:
         return onnx.load(bundle.graph_path(names[type(source.module)]))  # made for "cosine"
 
-    monkeypatch.setattr("dlpo_export.pipeline.to_onnx", of_another_schedule)
+    monkeypatch.setattr(Tracer, "to_onnx", of_another_schedule)
     with pytest.raises(BundleError, match="denoiser_1 fp32: waveform differs"):
-        export_bundle(tiny_checkpoint, tmp_path / "voice", (1,), 1, schedule="logarithmic")
+        options = ExportOptions(
+            steps=(1,), default_steps=1, schedule="logarithmic", precisions=("fp32",)
+        )
+        export_bundle(tiny_checkpoint, tmp_path / "voice", options)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -204,20 +212,28 @@ class OneLengthOnly(nn.Module):
 def test_length_that_the_exporter_fixes_is_refused() -> None:
     source = GraphSource(OneLengthOnly(), {"x": (torch.ones(3, 3), ("P", "F"))}, {"y": ("P", "F")})
     with pytest.raises(BundleError, match="works with one length only"):
-        to_onnx(source)
+        Tracer().to_onnx(source)
 
 
-def test_default_steps_that_are_not_exported_are_refused(
-    tiny_checkpoint: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(InputError, match="default steps is 4; expected one of 1, 2"):
-        export_bundle(tiny_checkpoint, tmp_path / "voice", (1, 2), 4)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"steps": (1, 2), "default_steps": 4}, "default steps is 4; expected one of 1, 2"),
+        ({"steps": (0, 3)}, "steps is 0; expected 1 to 8"),
+        ({"steps": (3, 100)}, "steps is 100; expected 1 to 8"),
+        ({"opset": 99}, "opset is 99; expected 18 to 21"),
+        ({"weight_bits": 4}, "weight bits is 4; expected 8, 16 or 32"),
+    ],
+)
+def test_options_that_cannot_be_made_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ExportOptions(**wrong)
 
 
 def test_ancestral_chain_takes_noise_for_every_step(model: Model, tmp_path: Path) -> None:
     graph = DenoiserGraph(model, named_schedule("cosine", 2, eta=1.0))
     sources = graph_sources(EncoderGraph(model), FramesGraph(model), {"denoiser_2": graph})
-    write_graphs({"denoiser_2": to_onnx(sources["denoiser_2"])}, tmp_path, half=False)
+    write_graphs({"denoiser_2.onnx": Tracer().to_onnx(sources["denoiser_2"])}, tmp_path)
     inputs = chain_inputs(1, 5)
     inputs["noise"] = np.random.default_rng(2).standard_normal((2, 1, 5, 300), np.float32)
     made = run_graph(tmp_path / "denoiser_2.onnx", inputs)["waveform"]
@@ -245,7 +261,11 @@ def test_wavegrad2_goes_the_same_way(tmp_path: Path) -> None:
     torch.manual_seed(2)
     weights = build_model(config).state_dict()
     save_checkpoint(tmp_path / "checkpoint", weights, config, Provenance(0, "0" * 64, "test"))
-    out = export_bundle(tmp_path / "checkpoint", tmp_path / "voice.dlpo", (1,), 1)
+    out = export_bundle(
+        tmp_path / "checkpoint",
+        tmp_path / "voice.dlpo",
+        ExportOptions(steps=(1,), default_steps=1, precisions=("fp32",)),
+    )
     manifest = Bundle.load(out).manifest
     assert manifest.parametrisation == "eps"
     assert not manifest.uses_source

@@ -1,0 +1,219 @@
+"""`dlpo export`: from a checkpoint to a bundle, and from a bundle to what a GPU or Triton wants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from dlpo.cli.dictionary import Dictionary, read_dictionary
+from dlpo.cli.extras import needs
+
+if TYPE_CHECKING:
+    from dlpo.bundle import Bundle
+    from dlpo.judges.judge import Judge
+
+Precision = Literal["fp32", "fp16", "int8", "int8_symmetric"]
+
+_CHECKPOINT, _BUNDLE = "Of a checkpoint", "Of a checkpoint or a bundle"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command."""
+    app.command()(export)
+
+
+def export(
+    source: Annotated[
+        str, typer.Argument(help="Directory from `dlpo train`, or a bundle: its path or name.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Bundle to write: a directory, or a .dlpo file.")
+    ] = None,
+    steps: Annotated[
+        list[int],
+        typer.Option(help="Reverse steps to offer; repeatable.", rich_help_panel=_CHECKPOINT),
+    ] = [1, 2, 3, 4, 6],  # noqa: B006  typer shows it as the default
+    default_steps: Annotated[
+        int, typer.Option(help="What speaks unasked.", rich_help_panel=_CHECKPOINT)
+    ] = 3,
+    schedule: Annotated[
+        str, typer.Option(help="Name of the noise schedule.", rich_help_panel=_CHECKPOINT)
+    ] = "cosine",
+    eta: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="0 = DDIM, 1 = ancestral.", rich_help_panel=_CHECKPOINT),
+    ] = 0.0,
+    precision: Annotated[
+        list[Precision],
+        typer.Option(
+            help="Of the denoisers; repeatable. fp32 is always made; fp16 and int8_symmetric are"
+            " for GPUs, int8 for CPUs.",
+            rich_help_panel=_CHECKPOINT,
+        ),
+    ] = ["fp32", "int8"],  # noqa: B006
+    weight_bits: Annotated[
+        int,
+        typer.Option(help="8, 16 or 32: that weights are kept in.", rich_help_panel=_CHECKPOINT),
+    ] = 16,
+    opset: Annotated[int, typer.Option(help="Of ONNX.", rich_help_panel=_CHECKPOINT)] = 20,
+    voice: Annotated[
+        str, typer.Option(help="Name of the voice.", rich_help_panel=_CHECKPOINT)
+    ] = "lj",
+    gain: Annotated[
+        float,
+        typer.Option(help="Loudness, a factor on the waveform.", rich_help_panel=_CHECKPOINT),
+    ] = 1.0,
+    dictionary: Dictionary = None,
+    judge: Annotated[
+        bool,
+        typer.Option(
+            "--judge",
+            help="DistillMOS must hear no difference between graphs and checkpoint.",
+            rich_help_panel=_CHECKPOINT,
+        ),
+    ] = False,
+    nisqa: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, help="Weights of NISQA, which judges too.", rich_help_panel=_CHECKPOINT
+        ),
+    ] = None,
+    tensorrt: Annotated[
+        bool,
+        typer.Option(
+            "--tensorrt", help="Build TensorRT plans on this machine.", rich_help_panel=_BUNDLE
+        ),
+    ] = False,
+    ort_tensorrt: Annotated[
+        bool,
+        typer.Option(
+            "--ort-tensorrt",
+            help="Fill the cache of onnxruntime's TensorRT provider, for --engine ort-tensorrt.",
+            rich_help_panel=_BUNDLE,
+        ),
+    ] = False,
+    check_tensorrt: Annotated[
+        bool,
+        typer.Option(
+            "--check-tensorrt",
+            help="Try all that TensorRT is used for on this machine, and exit with 1 if it fails.",
+            rich_help_panel=_BUNDLE,
+        ),
+    ] = False,
+    triton: Annotated[
+        Path | None,
+        typer.Option(help="Model repository for Triton to write.", rich_help_panel=_BUNDLE),
+    ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            help="SVG to draw: where the time of the default denoiser goes.",
+            rich_help_panel=_BUNDLE,
+        ),
+    ] = None,
+) -> None:
+    """Turn a checkpoint into a bundle, and check that both say the same.
+
+    The further options also take a bundle, so that a GPU machine needs no checkpoint.
+    """
+    from dlpo.bundle import Bundle
+    from dlpo_serving.voices import find_voice
+
+    checkpoint = Path(source)
+    if (checkpoint / "checkpoint.json").exists():
+        if out is None:
+            raise typer.BadParameter("where to? give --out", param_hint="--out")
+        with needs("export"):
+            from dlpo_export.options import ExportOptions
+            from dlpo_export.pipeline import export_bundle
+
+            options = ExportOptions(
+                steps=tuple(steps),
+                default_steps=default_steps,
+                schedule=schedule,
+                eta=eta,
+                precisions=tuple(precision),
+                weight_bits=weight_bits,
+                opset=opset,
+                voice=voice,
+                gain=gain,
+                dictionary=read_dictionary(dictionary) or {},
+            )
+            export_bundle(checkpoint, out, options, _judges(judge, nisqa))
+        typer.echo(out)
+        bundle = Bundle.load(out)
+    else:
+        bundle = Bundle.load(find_voice(source))
+        if not (tensorrt or ort_tensorrt or check_tensorrt or triton or profile):
+            raise typer.BadParameter(
+                f"{source} is a bundle already; give --tensorrt, --ort-tensorrt, --check-tensorrt,"
+                " --triton or --profile",
+                param_hint="SOURCE",
+            )
+    if profile:
+        _profile(bundle, profile)
+    if triton:
+        _triton(bundle, triton)
+    if tensorrt:
+        if out is None:
+            raise typer.BadParameter("where to? give --out", param_hint="--out")
+        _tensorrt(bundle, out)
+    if ort_tensorrt:
+        _ort_tensorrt(bundle)
+    if check_tensorrt:
+        _check_tensorrt(bundle)
+
+
+def _judges(judge: bool, nisqa: Path | None) -> list[Judge]:
+    if not (judge or nisqa):
+        return []
+    with needs("bench"):
+        from dlpo.judges.distillmos import DistillMOS
+        from dlpo.judges.nisqa import Nisqa
+
+        return [DistillMOS(), *([Nisqa(nisqa)] if nisqa else [])]
+
+
+def _profile(bundle: Bundle, out: Path) -> None:
+    with needs("export"):
+        from dlpo_export.profile import profile_graph
+
+        manifest = bundle.manifest
+        profile_graph(bundle, f"denoiser_{manifest.steps}", manifest.precision, out)
+    typer.echo(out)
+
+
+def _triton(bundle: Bundle, out: Path) -> None:
+    with needs("export"):
+        from dlpo_export.triton import write_triton_repository
+
+        write_triton_repository(bundle, out, tensorrt=bool(bundle.manifest.plans))
+    typer.echo(out)
+
+
+def _tensorrt(bundle: Bundle, out: Path) -> None:
+    with needs("export"):
+        from dlpo_export.tensorrt_plans import add_plans
+
+        add_plans(bundle, out)
+    typer.echo(out)
+
+
+def _ort_tensorrt(bundle: Bundle) -> None:
+    with needs("gpu"):
+        from dlpo_serving.engines import open_engine
+
+        open_engine(bundle, "ort-tensorrt")
+
+
+def _check_tensorrt(bundle: Bundle) -> None:
+    with needs("export"):
+        from dlpo_export.tensorrt_check import check_tensorrt
+        from dlpo_serving.ort_tensorrt import check_tensorrt_provider
+        from dlpo_serving.tensorrt_engine import TensorrtEngine
+
+        works = check_tensorrt(bundle, TensorrtEngine, check_tensorrt_provider, typer.echo)
+    if not works:
+        raise typer.Exit(1)

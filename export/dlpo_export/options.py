@@ -1,0 +1,61 @@
+"""What an export can be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dlpo.bundle import Precision
+from dlpo.errors import InputError
+from dlpo.noise_schedule import named_schedule
+from dlpo.text.front_end import parse_dictionary
+from dlpo_export.lstm import OPSET
+
+MOST_STEPS = 8  # of a fused graph: more are neither quick to trace nor to run
+WEIGHT_BITS = (8, 16, 32)
+OPSETS = range(18, 22)  # of ONNX; tested from end to end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """Everything about a bundle but the checkpoint."""
+
+    steps: tuple[int, ...] = (1, 2, 3, 4, 6)
+    """Every N for which to make a denoiser; they share their weights."""
+    default_steps: int = 3
+    """The N that speaks when nobody asks for another."""
+    schedule: str = "cosine"
+    """Name of the noise schedule."""
+    eta: float = 0.0
+    """0 = DDIM to 1 = ancestral."""
+    precisions: tuple[Precision, ...] = ("fp32", "int8")
+    """Of the denoisers; fp32 is always made. fp16 and int8_symmetric are for GPUs."""
+    weight_bits: int = 16
+    """That weights are rounded to before anything else; 8 halves the bundle, 32 keeps all."""
+    opset: int = OPSET
+    """Version of ONNX's operators."""
+    voice: str = "lj"
+    """Name of the voice."""
+    gain: float = 1.0
+    """Factor on the waveform before it leaves the host."""
+    dictionary: Mapping[str, str] = field(default_factory=dict)
+    """Word -> phonemes, where this voice is to say it otherwise than the lexicon."""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """What the judges measured, by name."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError or ConfigError where something can't be made."""
+        for steps in self.steps:
+            if not 1 <= steps <= MOST_STEPS:
+                raise InputError(f"steps is {steps}; expected 1 to {MOST_STEPS}")
+            named_schedule(self.schedule, steps, self.eta)
+        if self.default_steps not in self.steps:
+            raise InputError(
+                f"default steps is {self.default_steps}; expected one of "
+                f"{', '.join(map(str, self.steps))}"
+            )
+        if self.weight_bits not in WEIGHT_BITS:
+            raise InputError(f"weight bits is {self.weight_bits}; expected 8, 16 or 32")
+        if self.opset not in OPSETS:
+            raise InputError(f"opset is {self.opset}; expected {OPSETS[0]} to {OPSETS[-1]}")
+        parse_dictionary(self.dictionary)  # refused now, not by whoever opens the bundle

@@ -1,0 +1,164 @@
+"""A graph out of traced parts: what a chain does N times is traced once and copied N times.
+
+Tracing is most of an export, and all steps of all chains call the same network. The parts keep
+torch's own programs, so that a graph that differs can be compared with torch tensor by tensor.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dlpo_export.graphs import DenoiserGraph, PredictionGraph, StartGraph, UpdateGraph
+from dlpo_export.lstm import OPSET
+from dlpo_export.to_onnx import GraphSource, Shape, slim_graph, trace
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """One use of a traced module in a graph."""
+
+    kind: str
+    """what weights and constants of all uses of the module start with, or ''"""
+    use: str
+    """what tensors and nodes of this use start with, or ''"""
+    program: torch.onnx.ONNXProgram
+    takes: Mapping[str, str]
+    """input of the module -> tensor of the graph"""
+    gives: Mapping[str, str]
+    """output of the module -> tensor of the graph"""
+    constants: Mapping[str, Tensor] = field(default_factory=dict)
+    """input of the module -> its value in this use"""
+
+    def tensor_of(self, name: str) -> str:
+        """What a tensor of the module is called in the graph."""
+        return {**self.takes, **self.gives}.get(name) or f"{self.use}{name}"
+
+
+class Tracer:
+    """Traces modules, each of them once.
+
+    Args:
+        opset: version of ONNX's operators.
+    """
+
+    def __init__(self, opset: int = OPSET) -> None:
+        self.opset = opset
+        self._predictions: dict[nn.Module, torch.onnx.ONNXProgram] = {}
+
+    def to_onnx(self, source: GraphSource) -> onnx.ModelProto:
+        """Export one module to a slimmed ONNX model with named, dynamic dimensions.
+
+        Raises:
+            BundleError: the exporter fixed a length that has to vary.
+            MissingExtraError: onnx, onnxscript or onnxslim is not installed.
+        """
+        parts = self.parts(source)
+        return slim_graph(parts[0].program.model_proto if len(parts) == 1 else _join(parts, source))
+
+    def parts(self, source: GraphSource) -> list[Part]:
+        """The traced parts of a graph, in the order in which they are computed."""
+        if isinstance(source.module, DenoiserGraph):
+            return self._chain(source, source.module)
+        names = {name: name for name in (*source.inputs, *source.outputs)}
+        takes = {name: names[name] for name in source.inputs}
+        gives = {name: names[name] for name in source.outputs}
+        return [Part("", "", trace(source, self.opset), takes, gives)]
+
+    def _chain(self, source: GraphSource, denoiser: DenoiserGraph) -> list[Part]:
+        schedule, noise = denoiser.schedule, {"noise": source.inputs["noise"]}
+        waveform, shape = source.inputs["source"]
+        start = GraphSource(StartGraph(), noise, {"start": shape})
+        parts = [self._part(start, "start.", {"start": "x.0"})]
+        for step, level in enumerate(schedule.noise_levels[:-1]):
+            prediction = Part(
+                "",
+                f"step.{step}.",
+                self._prediction(source, denoiser),
+                {"noisy": f"x.{step}", "conditioning": "conditioning", "source": "source"},
+                {"prediction": f"prediction.{step}"},
+                {"noise_level": torch.tensor([level], dtype=torch.float32)},
+            )
+            update = GraphSource(
+                UpdateGraph(denoiser.model, schedule, step),
+                {"noisy": (waveform, shape), "prediction": (waveform, shape), **noise},
+                {"updated": shape},
+            )
+            last = step == schedule.steps - 1
+            takes = {"noisy": f"x.{step}", "prediction": f"prediction.{step}"}
+            gives = {"updated": "waveform" if last else f"x.{step + 1}"}
+            parts += [prediction, self._part(update, f"update.{step}.", gives, takes)]
+        return parts
+
+    def _part(
+        self,
+        source: GraphSource,
+        use: str,
+        gives: Mapping[str, str],
+        takes: Mapping[str, str] | None = None,
+    ) -> Part:
+        named = {name: name for name in source.inputs} | dict(takes or {})
+        return Part(use, use, trace(source, self.opset), named, gives)
+
+    def _prediction(self, source: GraphSource, denoiser: DenoiserGraph) -> torch.onnx.ONNXProgram:
+        network = denoiser.network
+        if network not in self._predictions:
+            waveform, shape = source.inputs["source"]
+            inputs: dict[str, tuple[Tensor, Shape]] = {
+                "noisy": (waveform, shape),
+                "noise_level": (torch.tensor([0.5]), (1,)),
+                "conditioning": source.inputs["conditioning"],
+                "source": (waveform, shape),
+            }
+            traced = GraphSource(PredictionGraph(denoiser), inputs, {"prediction": shape})
+            self._predictions[network] = trace(traced, self.opset)
+        return self._predictions[network]
+
+
+def _join(parts: list[Part], source: GraphSource) -> onnx.ModelProto:
+    """One graph of all parts; weights are there once."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    first = parts[0].program.model_proto
+    nodes: list[onnx.NodeProto] = []
+    weights: dict[str, onnx.TensorProto] = {}
+    for part in parts:
+        graph = part.program.model_proto.graph
+        names = {name: part.tensor_of(name) for node in graph.node for name in node.output}
+        names |= dict(part.takes)
+        for tensor in graph.initializer:
+            names[tensor.name] = f"{part.kind}{tensor.name}"
+            weights[names[tensor.name]] = tensor
+        for name, value in part.constants.items():
+            names[name] = part.tensor_of(name)
+            constant = numpy_helper.from_array(np.asarray(value), names[name])
+            weights[names[name]] = constant
+        for node in graph.node:
+            renamed = copy.deepcopy(node)
+            renamed.name = f"{part.use}{node.name}"
+            renamed.input[:] = [names.get(name, name) for name in node.input]
+            renamed.output[:] = [names.get(name, name) for name in node.output]
+            nodes.append(renamed)
+    initializers = []
+    for name, tensor in weights.items():
+        initializers.append(copy.deepcopy(tensor))
+        initializers[-1].name = name
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, (_, shape) in source.inputs.items()
+    ]
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in source.outputs.items()
+    ]
+    graph = helper.make_graph(nodes, first.graph.name, inputs, outputs, initializers)
+    return helper.make_model(graph, opset_imports=first.opset_import, ir_version=first.ir_version)

@@ -1,0 +1,147 @@
+"""8-bit graphs: calibrated on real speech, and only where the ear does not mind.
+
+Weights get one scale a channel, activations one a tensor: the lowest and highest value that they
+take while sentences at both extremes of prosody are spoken, in every reverse step by itself.
+onnxruntime's quantiser inserts the QuantizeLinear and DequantizeLinear nodes.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlpo.errors import MissingExtraError
+from dlpo_export.divergence import Tensors, run_model
+from dlpo_export.sensitivity import LayerNoise, Range, layer_noise
+from dlpo_export.to_onnx import quiet
+
+if TYPE_CHECKING:
+    import onnx
+
+LAYERS = ("Conv", "Gemm", "MatMul")
+NOISE_DB = -20.0  # noise to signal of a layer alone, from which on it would be heard
+PROBE_FRAMES = 80  # of the rollout on which layers are measured one by one
+
+logger = logging.getLogger(__name__)
+
+
+def to_int8(
+    model: onnx.ModelProto, rollouts: Sequence[Tensors], *, symmetric: bool = False
+) -> tuple[onnx.ModelProto, list[LayerNoise]]:
+    """Quantise the layers of a denoiser whose rounding is not heard.
+
+    Args:
+        model: float32, weights inside.
+        rollouts: inputs of the graph, speech that covers what will be spoken.
+        symmetric: activations with a sign and zero at 0, for TensorRT; else without a sign, for
+            CPUs, which is finer.
+
+    Returns:
+        The graph with Q/DQ nodes, and what was measured of each layer, the noisiest first; those
+        above `NOISE_DB` stay in float32.
+
+    Raises:
+        BundleError: onnxruntime can't run the model.
+        MissingExtraError: onnx or onnxruntime is not installed.
+    """
+    weights = {tensor.name for tensor in model.graph.initializer}
+    layers = [
+        node.name
+        for node in model.graph.node
+        if node.op_type in LAYERS and len(node.input) > 1 and node.input[1] in weights
+    ]
+    ranges = tensor_ranges(model, layers, rollouts)
+    if symmetric:
+        ranges = {name: (-max(-low, high), max(-low, high)) for name, (low, high) in ranges.items()}
+    measured = layer_noise(model, layers, ranges, _probe(rollouts))
+    measured.sort(key=lambda layer: layer.noise_db, reverse=True)
+    kept = [layer for layer in measured if layer.noise_db > NOISE_DB]
+    for layer in kept:
+        logger.info("%s stays in float32: %.0f dB of noise", layer.weight, layer.noise_db)
+    exact = {layer.node for layer in kept}
+    return _insert(model, [n for n in layers if n not in exact], ranges, symmetric), measured
+
+
+def tensor_ranges(
+    model: onnx.ModelProto, layers: Sequence[str], rollouts: Sequence[Tensors]
+) -> Mapping[str, Range]:
+    """Lowest and highest value of what the layers read and make; 0 is always inside."""
+    from onnx import helper
+
+    chosen = set(layers)
+    tensors = {
+        name: None
+        for node in model.graph.node
+        if node.name in chosen
+        for name in (node.input[0], node.output[0])
+    }
+    watched = copy.deepcopy(model)
+    for name in tensors:
+        for end in ("Min", "Max"):
+            watched.graph.node.append(
+                helper.make_node(f"Reduce{end}", [name], [f"{name}.{end}"], keepdims=0)
+            )
+    found = dict.fromkeys(tensors, (0.0, 0.0))
+    ends = [f"{name}.{end}" for name in tensors for end in ("Min", "Max")]
+    for inputs in rollouts:
+        values = run_model(watched, inputs, ends)
+        for name, (low, high) in found.items():
+            found[name] = (
+                min(low, float(values[f"{name}.Min"])),
+                max(high, float(values[f"{name}.Max"])),
+            )
+    return found
+
+
+def _probe(rollouts: Sequence[Tensors]) -> Tensors:
+    """The middle of the longest rollout."""
+    longest = max(rollouts, key=lambda inputs: inputs["source"].shape[1])
+    frames = longest["source"].shape[1]
+    start = max(0, (frames - PROBE_FRAMES) // 2)
+    axes = {"conditioning": 2, "source": 1, "noise": 2}
+    return {
+        name: value.take(range(start, min(frames, start + PROBE_FRAMES)), axes[name])
+        for name, value in longest.items()
+    }
+
+
+def _insert(
+    model: onnx.ModelProto, layers: Sequence[str], ranges: Mapping[str, Range], symmetric: bool
+) -> onnx.ModelProto:
+    try:
+        from onnx import shape_inference
+        from onnxruntime.quantization import CalibrationMethod, QuantType
+        from onnxruntime.quantization.calibrate import TensorsData
+        from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+    except ImportError as error:
+        raise MissingExtraError(error.name or "onnxruntime", "export") from error
+    values = {
+        name: (np.array(low, np.float32), np.array(high, np.float32))
+        for name, (low, high) in ranges.items()
+    }
+    with quiet():  # the quantiser advises to prepare the model; it is prepared
+        quantizer = QDQQuantizer(
+            shape_inference.infer_shapes(model),
+            per_channel=True,
+            reduce_range=False,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QInt8 if symmetric else QuantType.QUInt8,
+            tensors_range=TensorsData(CalibrationMethod.MinMax, values),
+            nodes_to_quantize=list(layers),
+            nodes_to_exclude=[],
+            op_types_to_quantize=list(LAYERS),
+            extra_options={
+                "ActivationSymmetric": symmetric,
+                "WeightSymmetric": True,
+                # TensorRT adds biases in float and leaves outputs to the layer that follows.
+                "QuantizeBias": not symmetric,
+                "OpTypesToExcludeOutputQuantization": list(LAYERS) if symmetric else [],
+            },
+        )
+        quantised: onnx.ModelProto = quantizer.quantize_model()
+    del quantised.graph.value_info[:]
+    return quantised

@@ -1,0 +1,139 @@
+"""The one file of weights that all graphs of a bundle share, each weight in as few bytes as it has.
+
+A weight that 8 bits and a scale a channel hold exactly, or float16, is stored so and turned back
+into float32 by nodes that a run-time folds when it loads the graph. `round_weights` makes a model
+such that they do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    import onnx
+
+WEIGHTS_FILE = "weights.bin"
+SHARED_BYTES = 1024  # smaller constants stay in their graph
+ALIGNMENT = 64  # bytes; of every tensor in the file of weights
+LARGEST = 127  # of a weight in 8 bits; -128 is not used
+SCALE_BITS = 16  # of a scale's mantissa: few enough that scale times 127 is exact in float32
+
+logger = logging.getLogger(__name__)
+
+
+@torch.no_grad()
+def round_weights(model: nn.Module, bits: int) -> None:
+    """Round the weights of a model in place to what few bits hold.
+
+    Args:
+        bits: 8 rounds matrices and kernels to 127 steps each way of a scale for each of their
+            first dimension, and the rest to float16; 16 rounds all to float16; 32 changes nothing.
+    """
+    for parameter in model.parameters():
+        if bits == 8 and parameter.ndim > 1:
+            scale = _scale(parameter.flatten(1).abs().amax(1))
+            scale = scale.view(-1, *[1] * (parameter.ndim - 1))
+            parameter.copy_((parameter / scale).round() * scale)
+        elif bits < 32:
+            parameter.copy_(parameter.half())
+
+
+def write_graphs(models: Mapping[str, onnx.ModelProto], folder: Path) -> None:
+    """Write every model to the file of its name, and the weights of all of them once.
+
+    A tensor that occurs in several graphs, precisions or steps is stored once.
+
+    Args:
+        models: by the name of their file; changed in place.
+    """
+    offsets: dict[str, int] = {}
+    with (folder / WEIGHTS_FILE).open("wb") as weights:
+        for name, model in models.items():
+            for tensor in list(model.graph.initializer):
+                _store_small(model, tensor)
+            for tensor in model.graph.initializer:
+                _share(tensor, weights, offsets)
+            (folder / name).write_bytes(model.SerializeToString(deterministic=True))
+            logger.info("%s: %d nodes", name, len(model.graph.node))
+
+
+def _scale(largest: Tensor) -> Tensor:
+    """The scale at which the largest weight is 127, rounded up to `SCALE_BITS`."""
+    mantissa, exponent = torch.frexp(largest.clamp(min=1e-20) / LARGEST)
+    step = 2.0**-SCALE_BITS
+    return torch.ldexp((mantissa / step).ceil() * step, exponent)
+
+
+def _store_small(model: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
+    """Replace a float32 weight by fewer bytes that hold it exactly, if there are any."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    if tensor.data_type != TensorProto.FLOAT:
+        return
+    values = numpy_helper.to_array(tensor)
+    if values.nbytes < SHARED_BYTES:
+        return
+    name = tensor.name
+    if (in_bytes := _as_bytes(values)) is not None:
+        steps, scale = in_bytes
+        tensor.CopyFrom(numpy_helper.from_array(steps, f"{name}.steps"))
+        model.graph.initializer.append(numpy_helper.from_array(scale, f"{name}.scale"))
+        nodes = [
+            helper.make_node("Cast", [f"{name}.steps"], [f"{name}.float"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [f"{name}.float", f"{name}.scale"], [name]),
+        ]
+    else:
+        with np.errstate(over="ignore"):
+            halves = values.astype(np.float16)
+        if not np.array_equal(halves.astype(np.float32), values):
+            return
+        tensor.CopyFrom(numpy_helper.from_array(halves, f"{name}.half"))
+        nodes = [helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT)]
+    for place, node in enumerate(nodes):
+        model.graph.node.insert(place, node)
+
+
+def _as_bytes(values: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]] | None:
+    """int8 and the scale of each channel, along either of the first two axes; None if not exact."""
+    for axis in range(min(2, values.ndim)) if values.ndim > 1 else ():
+        others = tuple(k for k in range(values.ndim) if k != axis)
+        largest = torch.from_numpy(np.abs(values).max(axis=others, keepdims=True))
+        scale = _scale(largest).numpy()
+        steps = np.rint(values / scale)
+        if np.abs(steps).max() <= LARGEST and np.array_equal(
+            steps.astype(np.float32) * scale, values
+        ):
+            return steps.astype(np.int8), scale
+    return None
+
+
+def _share(tensor: onnx.TensorProto, weights: Any, offsets: dict[str, int]) -> None:
+    """Move a tensor's bytes to the file of weights, unless they are there already."""
+    from onnx import TensorProto, numpy_helper
+
+    content = np.ascontiguousarray(numpy_helper.to_array(tensor)).tobytes()
+    if len(content) < SHARED_BYTES:
+        return
+    digest = hashlib.sha256(content).hexdigest()
+    if digest not in offsets:
+        weights.write(bytes(-weights.tell() % ALIGNMENT))
+        offsets[digest] = weights.tell()
+        weights.write(content)
+    for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data"):
+        tensor.ClearField(field)
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (
+        ("location", WEIGHTS_FILE),
+        ("offset", str(offsets[digest])),
+        ("length", str(len(content))),
+    ):
+        tensor.external_data.add(key=key, value=value)
