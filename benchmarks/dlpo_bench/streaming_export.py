@@ -15,13 +15,16 @@ from dlpo.bundle import Bundle
 from dlpo.checkpoint import load_checkpoint
 from dlpo.errors import InputError
 from dlpo.model.lite import LiteWaveGrad2
-from dlpo.noise_schedule import named_schedule
+from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo_bench.streaming_graphs import CachedChain, WavefrontStep
 from dlpo_bench.streaming_methods import Cached, Denoise, Sentence, Wavefront, joined, open_graph
+from dlpo_export.graphs import DenoiserGraph
 from dlpo_export.needed_context import MARGIN, TOLERANCE
-from dlpo_export.to_onnx import GraphSource, Shape, to_onnx
+from dlpo_export.to_onnx import GraphSource, Shape, slim_graph, trace
+from dlpo_export.weights import round_weights
 
 EXAMPLE_FRAMES = 12  # of the traced inputs; any will do
+WEIGHT_BITS = (16, 8, 32)  # that the export can round to
 PROBE = (8,)  # frames; the ladder that the halo is measured with
 
 
@@ -44,16 +47,10 @@ def unused_methods(
         sentence: what the wavefront's halo is measured on, as the context of windows is.
 
     Raises:
-        InputError: the checkpoint is not a `lite`.
+        InputError: the checkpoint is not a `lite`, or not the one of the bundle.
         CheckpointError: it can't be loaded.
     """
     manifest = bundle.manifest
-    model = load_checkpoint(checkpoint).model
-    if not isinstance(model, LiteWaveGrad2):
-        raise InputError(
-            f"{checkpoint} is a {type(model).__name__}; the cached chain is written for lite only"
-        )
-    model = model.half().float().eval()  # as the export rounds it
     chosen = manifest.noise_schedule
     schedule = named_schedule(chosen.name, manifest.steps, chosen.eta)
     examples = (
@@ -61,6 +58,7 @@ def unused_methods(
         torch.from_numpy(sentence.source[:, :EXAMPLE_FRAMES].copy()),
         torch.from_numpy(sentence.noise[:, :, :EXAMPLE_FRAMES].copy()),
     )
+    model = _exported_model(checkpoint, schedule, denoise, examples)
     steps = [
         open_graph(_step_graph(WavefrontStep(model, schedule, step), examples))
         for step in range(schedule.steps)
@@ -79,6 +77,26 @@ def unused_methods(
     )
 
 
+@torch.no_grad()
+def _exported_model(
+    checkpoint: Path, schedule: NoiseSchedule, denoise: Denoise, examples: Sequence[Tensor]
+) -> LiteWaveGrad2:
+    """The model with its weights rounded as they were for the bundle."""
+    conditioning, source, noise = examples
+    expected = torch.from_numpy(denoise(conditioning.numpy(), source.numpy(), noise.numpy()))
+    for bits in WEIGHT_BITS:
+        model = load_checkpoint(checkpoint).model
+        if not isinstance(model, LiteWaveGrad2):
+            raise InputError(
+                f"{checkpoint} is a {type(model).__name__}; the cached chain is for lite only"
+            )
+        round_weights(model, bits)
+        made = DenoiserGraph(model.eval(), schedule)(*examples)
+        if float((made - expected).abs().max()) <= TOLERANCE:
+            return model
+    raise InputError(f"{checkpoint} is not the checkpoint that the bundle was exported from")
+
+
 def _step_graph(step: WavefrontStep, examples: Sequence[Tensor]) -> bytes:
     conditioning, source, noise = examples
     shape: Shape = (1, "F", HOP_LENGTH)
@@ -88,8 +106,7 @@ def _step_graph(step: WavefrontStep, examples: Sequence[Tensor]) -> bytes:
         "noisy": (noise[0], shape),
         "noise": (noise[-1], shape),
     }
-    content: bytes = to_onnx(GraphSource(step, inputs, {"after": shape})).SerializeToString()
-    return content
+    return _slimmed(GraphSource(step, inputs, {"after": shape}))
 
 
 def _chain_graph(chain: CachedChain, examples: Sequence[Tensor]) -> bytes:
@@ -104,5 +121,9 @@ def _chain_graph(chain: CachedChain, examples: Sequence[Tensor]) -> bytes:
         "state": (torch.zeros(1, size), (1, size)),
     }
     outputs = {"waveform": shape, "next_state": (1, size)}
-    content: bytes = to_onnx(GraphSource(chain, inputs, outputs)).SerializeToString()
+    return _slimmed(GraphSource(chain, inputs, outputs))
+
+
+def _slimmed(source: GraphSource) -> bytes:
+    content: bytes = slim_graph(trace(source).model_proto).SerializeToString()
     return content

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
@@ -99,7 +99,7 @@ class Wavefront:
                     "noisy": x[step][:, window],
                     "noise": sentence.noise[fresh][:, window],
                 }
-                (after,) = session.run(["after"], inputs)
+                (after,) = _run(session, "after", inputs)
                 x[step + 1][:, start:stop] = after[:, start - window.start : stop - window.start]
                 done[step + 1] = stop
                 denoised += after.shape[1]
@@ -160,11 +160,17 @@ def whole(session: InferenceSession) -> Denoise:
 
     def denoise(conditioning: Floats, source: Floats, noise: Floats) -> Floats:
         inputs = {"conditioning": conditioning, "source": source, "noise": noise}
-        (waveform,) = session.run(["waveform"], inputs)
-        result: Floats = waveform
-        return result
+        (waveform,) = _run(session, "waveform", inputs)
+        return waveform
 
     return denoise
+
+
+def _run(session: InferenceSession, output: str, inputs: Mapping[str, Floats]) -> list[Floats]:
+    """What a graph does not use, such as the noise of a last step, is no input of it."""
+    wanted = (tensor.name for tensor in session.get_inputs())
+    values: list[Floats] = session.run([output], {name: inputs[name] for name in wanted})
+    return values
 
 
 def joined(pieces: Iterator[Piece]) -> Floats:

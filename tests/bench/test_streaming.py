@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +24,7 @@ from dlpo_bench.streaming_methods import Cached, Method, Sentence, Wavefront, Wi
 from dlpo_export.graphs import DenoiserGraph
 from dlpo_serving.engine import Floats
 
+METHODS = {"window", "wavefront", "cached"}
 FRAMES, STEPS, REACH = 61, 2, 6  # frames, reverse steps, frames that a step sees
 
 
@@ -31,6 +33,9 @@ class Session:
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
+
+    def get_inputs(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(name=name) for name in signature(self.module.forward).parameters]
 
     @torch.no_grad()
     def run(self, outputs: Sequence[str], inputs: dict[str, Any]) -> list[Floats]:
@@ -116,7 +121,10 @@ def test_every_ladder_and_method_is_in_the_table(tiny_bundle: Path, tiny_checkpo
 
     assert figures["context"] == Bundle.load(tiny_bundle).manifest.context_frames(2)
     assert max(figures["largest_deviation"].values()) < 1e-4
-    assert len(table(figures).splitlines()) == 2 + 3 * len(LADDERS)
+    assert figures["cost"].keys() == LADDERS.keys()
+    assert all(costs.keys() >= METHODS for costs in figures["cost"].values())
+    rows = table(figures).splitlines()[2:]
+    assert len(rows) == sum(len(costs) for costs in figures["cost"].values())
     assert all(
         cost["first_time"] > 0 and cost["later"] >= 1
         for costs in figures["cost"].values()
