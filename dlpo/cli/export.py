@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,8 +13,6 @@ from dlpo.cli.extras import needs
 if TYPE_CHECKING:
     from dlpo.bundle import Bundle
     from dlpo.judges.judge import Judge
-
-Precision = Literal["fp32", "fp16", "int8", "int8_symmetric"]
 
 _CHECKPOINT, _BUNDLE = "Of a checkpoint", "Of a checkpoint or a bundle"
 
@@ -46,7 +44,7 @@ def export(
         typer.Option(min=0, max=1, help="0 = DDIM, 1 = ancestral.", rich_help_panel=_CHECKPOINT),
     ] = 0.0,
     precision: Annotated[
-        list[Precision],
+        list[str],
         typer.Option(
             help="Of the denoisers; repeatable. fp32 is always made; fp16 and int8_symmetric are"
             " for GPUs, int8 for CPUs.",
@@ -129,12 +127,13 @@ def export(
             from dlpo_export.options import ExportOptions
             from dlpo_export.pipeline import export_bundle
 
+            wanted: Any = tuple(precision)  # ExportOptions checks them
             options = ExportOptions(
                 steps=tuple(steps),
                 default_steps=default_steps,
                 schedule=schedule,
                 eta=eta,
-                precisions=tuple(precision),
+                precisions=wanted,
                 weight_bits=weight_bits,
                 opset=opset,
                 voice=voice,

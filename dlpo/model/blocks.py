@@ -96,9 +96,7 @@ class LevelEmbedding(nn.Module):
 
     def forward(self, noise_level: Tensor) -> Tensor:
         frequencies = torch.exp(
-            torch.linspace(
-                0, math.log(self.highest), self.channels // 2, device=noise_level.device
-            )
+            torch.linspace(0, math.log(self.highest), self.channels // 2, device=noise_level.device)
         )
         angle = torch.arccos(noise_level.clamp(-1, 1)) * (2 / math.pi)
         phases = angle[:, None] * frequencies

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
 from dlpo.bundle import Precision
 from dlpo.errors import InputError
@@ -54,6 +55,11 @@ class ExportOptions:
                 f"default steps is {self.default_steps}; expected one of "
                 f"{', '.join(map(str, self.steps))}"
             )
+        for precision in self.precisions:
+            if precision not in get_args(Precision):
+                raise InputError(
+                    f"precision is {precision!r}; expected {', '.join(get_args(Precision))}"
+                )
         if self.weight_bits not in WEIGHT_BITS:
             raise InputError(f"weight bits is {self.weight_bits}; expected 8, 16 or 32")
         if self.opset not in OPSETS:

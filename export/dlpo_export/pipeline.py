@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ from dlpo.model.build import Model
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo.text.symbols import SYMBOLS
+from dlpo_export.batch_norm import fold_batch_norms
 from dlpo_export.divergence import Tensors
 from dlpo_export.graphs import (
     DenoiserGraph,
@@ -39,6 +41,7 @@ from dlpo_export.graphs import (
 from dlpo_export.half_precision import to_fp16
 from dlpo_export.layouts import ChannelsFirst, ChannelsLast, Layout
 from dlpo_export.lite_denoiser import LiteDenoiser
+from dlpo_export.memory import naming_lack_of_memory
 from dlpo_export.needed_context import needed_contexts, needed_int8_contexts
 from dlpo_export.options import ExportOptions
 from dlpo_export.parity import check_parity
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
     import onnx
 
 EXAMPLE_BATCH, EXAMPLE_FRAMES, EXAMPLE_PHONEMES = 2, 12, 9  # of the traced inputs; any will do
+
+PARITY_FILE = "parity.json"  # what `check_parity` measured
 
 Models = dict[Precision, "onnx.ModelProto"]
 
@@ -80,36 +85,45 @@ def export_bundle(
         BundleError: a graph differs from the checkpoint, or `out` can't be written.
         MissingExtraError: a package of the extra `export` is not installed.
     """
-    options = options or ExportOptions()
     checkpoint = load_checkpoint(checkpoint_dir)
-    model = checkpoint.model
+    with (
+        naming_lack_of_memory(f"exporting {checkpoint_dir}"),
+        tempfile.TemporaryDirectory(prefix="dlpo-export-") as scratch,
+    ):
+        manifest = _make(checkpoint, options or ExportOptions(), Path(scratch), judges)
+        return write_bundle(out, manifest, Path(scratch))
+
+
+def _make(
+    checkpoint: Checkpoint, options: ExportOptions, folder: Path, judges: Sequence[Judge]
+) -> Manifest:
+    """Fill `folder` with graphs, weights and `PARITY_FILE`."""
+    model = fold_batch_norms(checkpoint.model)
     round_weights(model, options.weight_bits)
     encoder, frames = EncoderGraph(model), FramesGraph(model)
     denoisers = _denoisers(model, options, ChannelsFirst())
     sources = graph_sources(encoder, frames, denoisers)
     reach = context_frames_per_step(model, int(sources["frames"].outputs["conditioning"][1]))
-    with tempfile.TemporaryDirectory(prefix="dlpo-export-") as scratch:
-        folder = Path(scratch)
-        graphs, references = _write_graphs(model, options, sources, folder)
-        files = {name: info.files for name, info in graphs.items()}
-        report = check_parity(folder, sources, files, references, judges, options.gain)
-        for line in report.lines():
-            logger.info("%s", line)
-        manifest = _manifest(checkpoint, options, graphs)
-        manifest = replace(
-            manifest,
-            context_frames_per_step=reach,
-            needed_context=needed_contexts(encoder, frames, denoisers, reach),
-            frames_context=frames_context(model),
-        )
-        if "int8" in options.precisions:
-            rounded = {
-                name: (denoiser, folder / graphs[name].files["int8"])
-                for name, denoiser in denoisers.items()
-            }
-            contexts = needed_int8_contexts(encoder, frames, rounded, reach)
-            manifest = replace(manifest, precision="int8", needed_context_int8=contexts)
-        return write_bundle(out, manifest, folder)
+    graphs, references = _write_graphs(model, options, sources, folder)
+    files = {name: info.files for name, info in graphs.items()}
+    report = check_parity(folder, sources, files, references, judges, options.gain)
+    for line in report.lines():
+        logger.info("%s", line)
+    (folder / PARITY_FILE).write_text(json.dumps(report.as_json(), indent=1) + "\n")
+    manifest = replace(
+        _manifest(checkpoint, options, graphs),
+        context_frames_per_step=reach,
+        needed_context=needed_contexts(encoder, frames, denoisers, reach),
+        frames_context=frames_context(model),
+    )
+    if "int8" not in options.precisions:
+        return manifest
+    rounded = {
+        name: (denoiser, folder / graphs[name].files["int8"])
+        for name, denoiser in denoisers.items()
+    }
+    contexts = needed_int8_contexts(encoder, frames, rounded, reach)
+    return replace(manifest, precision="int8", needed_context_int8=contexts)
 
 
 def _denoisers(model: Model, options: ExportOptions, layout: Layout) -> dict[str, DenoiserGraph]:
