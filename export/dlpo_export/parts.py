@@ -7,17 +7,17 @@ torch's own programs, so that a graph that differs can be compared with torch te
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlpo_export.graphs import DenoiserGraph, PredictionGraph, StartGraph, UpdateGraph
 from dlpo_export.lstm import OPSET
-from dlpo_export.to_onnx import GraphSource, Shape, slim_graph, trace
+from dlpo_export.to_onnx import GraphSource, slim_graph, trace
 
 if TYPE_CHECKING:
     import onnx
@@ -53,7 +53,7 @@ class Tracer:
 
     def __init__(self, opset: int = OPSET) -> None:
         self.opset = opset
-        self._predictions: dict[nn.Module, torch.onnx.ONNXProgram] = {}
+        self._traced: dict[Hashable, torch.onnx.ONNXProgram] = {}
 
     def to_onnx(self, source: GraphSource) -> onnx.ModelProto:
         """Export one module to a slimmed ONNX model with named, dynamic dimensions.
@@ -76,52 +76,65 @@ class Tracer:
 
     def _chain(self, source: GraphSource, denoiser: DenoiserGraph) -> list[Part]:
         schedule, noise = denoiser.schedule, {"noise": source.inputs["noise"]}
-        waveform, shape = source.inputs["source"]
-        start = GraphSource(StartGraph(), noise, {"start": shape})
-        parts = [self._part(start, "start.", {"start": "x.0"})]
+        _, shape = waveform = source.inputs["source"]
+        start = GraphSource(StartGraph(), noise, {"x": shape})
+        parts = [self._part("start", "start.", start, {"noise": "noise"}, {"x": "x.0"})]
+        network = GraphSource(
+            PredictionGraph(denoiser),
+            {
+                "noisy": waveform,
+                "noise_level": (torch.tensor([0.5]), (1,)),
+                "conditioning": source.inputs["conditioning"],
+                "source": waveform,
+            },
+            {"prediction": shape},
+        )
         for step, level in enumerate(schedule.noise_levels[:-1]):
-            prediction = Part(
-                "",
-                f"step.{step}.",
-                self._prediction(source, denoiser),
-                {"noisy": f"x.{step}", "conditioning": "conditioning", "source": "source"},
-                {"prediction": f"prediction.{step}"},
-                {"noise_level": torch.tensor([level], dtype=torch.float32)},
-            )
+            last = step == schedule.steps - 1
+            given = {"noisy": f"x.{step}", "prediction": f"prediction.{step}"}
+            parts.append(
+                Part(
+                    kind="",
+                    use=f"step.{step}.",
+                    program=self._program(denoiser.network, network),
+                    takes={
+                        "noisy": f"x.{step}", "conditioning": "conditioning", "source": "source",
+                    },
+                    gives={"prediction": f"prediction.{step}"},
+                    constants={"noise_level": torch.tensor([level], dtype=torch.float32)},
+                )
+            )  # fmt: skip
             update = GraphSource(
                 UpdateGraph(denoiser.model, schedule, step),
-                {"noisy": (waveform, shape), "prediction": (waveform, shape), **noise},
+                {"noisy": waveform, "prediction": waveform, **noise},
                 {"updated": shape},
             )
-            last = step == schedule.steps - 1
-            takes = {"noisy": f"x.{step}", "prediction": f"prediction.{step}"}
-            gives = {"updated": "waveform" if last else f"x.{step + 1}"}
-            parts += [prediction, self._part(update, f"update.{step}.", gives, takes)]
+            parts.append(
+                self._part(
+                    (denoiser.model, schedule.name, schedule.eta, schedule.steps, step),
+                    f"update.{step}.",
+                    update,
+                    {**given, "noise": "noise"},
+                    {"updated": "waveform" if last else f"x.{step + 1}"},
+                )
+            )
         return parts
 
     def _part(
         self,
-        source: GraphSource,
+        key: Hashable,
         use: str,
+        source: GraphSource,
+        takes: Mapping[str, str],
         gives: Mapping[str, str],
-        takes: Mapping[str, str] | None = None,
     ) -> Part:
-        named = {name: name for name in source.inputs} | dict(takes or {})
-        return Part(use, use, trace(source, self.opset), named, gives)
+        planes = source.inputs["noise"][0].shape[0]
+        return Part(use, use, self._program((key, planes), source), takes, gives)
 
-    def _prediction(self, source: GraphSource, denoiser: DenoiserGraph) -> torch.onnx.ONNXProgram:
-        network = denoiser.network
-        if network not in self._predictions:
-            waveform, shape = source.inputs["source"]
-            inputs: dict[str, tuple[Tensor, Shape]] = {
-                "noisy": (waveform, shape),
-                "noise_level": (torch.tensor([0.5]), (1,)),
-                "conditioning": source.inputs["conditioning"],
-                "source": (waveform, shape),
-            }
-            traced = GraphSource(PredictionGraph(denoiser), inputs, {"prediction": shape})
-            self._predictions[network] = trace(traced, self.opset)
-        return self._predictions[network]
+    def _program(self, key: Hashable, source: GraphSource) -> torch.onnx.ONNXProgram:
+        if key not in self._traced:
+            self._traced[key] = trace(source, self.opset)
+        return self._traced[key]
 
 
 def _join(parts: list[Part], source: GraphSource) -> onnx.ModelProto:
