@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,10 @@ def evaluate(
     steps: Annotated[
         list[int] | None,
         typer.Option(help="Reverse steps; repeatable. The voice's own number if left out."),
+    ] = None,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option(help="fp32 or int8; repeatable. The voice's own precision if left out."),
     ] = None,
     checkpoint: Annotated[
         Path | None,
@@ -59,17 +63,21 @@ def evaluate(
 
     if (checkpoint is None) != (data is None):
         raise typer.BadParameter("give both or neither", param_hint="--checkpoint and --data")
-    spoken = open_voice(voice)
-    chain = spoken.manifest.noise_schedule
+    wanted: list[Any] = [*precision] if precision else [None]  # open_voice checks them
+    spoken = {name: open_voice(voice, "cpu", name) for name in wanted}
+    manifest = spoken[wanted[0]].manifest
+    chain = manifest.noise_schedule
     systems = {}
-    for n in steps or [spoken.manifest.steps]:
+    for n in steps or [manifest.steps]:
         if checkpoint is not None and data is not None:
             with needs("train"):
                 from dlpo_bench.copy_synthesis import copy_synthesis
             systems[f"copy-synthesis, {n} steps"] = copy_synthesis(
                 checkpoint, data, named_schedule(chain.name, n, chain.eta)
             )
-        systems[f"text-to-speech, {n} steps"] = text_to_speech(spoken, steps=n)
+        for name, speaker in spoken.items():
+            system = f"text-to-speech, {n} steps" + (f", {name}" if name else "")
+            systems[system] = text_to_speech(speaker, steps=n)
     quality = compare(systems, load_clips(corpus, TEST_SPLIT[:clips]), weights)
     if out is not None:
         command = shlex.join(["dlpo", *sys.argv[1:]])
