@@ -24,7 +24,7 @@ from dlpo_bench.latency import SENTENCES
 from dlpo_bench.record import write_record
 from dlpo_export.graphs import DenoiserGraph
 from dlpo_serving.denoiser_input import DenoiserInput, Window
-from dlpo_serving.onnx_engine import OnnxEngine
+from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 

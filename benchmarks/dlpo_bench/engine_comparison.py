@@ -19,7 +19,7 @@ from dlpo.bundle import Bundle
 from dlpo.text import TextFrontEnd
 from dlpo_bench.latency import SENTENCES
 from dlpo_bench.record import write_record
-from dlpo_export.log_spectral_distance import log_spectral_distance
+from dlpo_export.parity.log_spectral_distance import log_spectral_distance
 from dlpo_serving.chunks import OFFLINE_LADDER, STREAM_LADDER
 from dlpo_serving.engines import EngineName, EnginePrecision, open_engine
 from dlpo_serving.request import SpeechRequest

@@ -31,7 +31,7 @@ from dlpo_bench.streaming_methods import (
 )
 from dlpo_serving.denoiser_input import DenoiserInput
 from dlpo_serving.engine import Floats
-from dlpo_serving.onnx_engine import OnnxEngine
+from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice

@@ -12,7 +12,7 @@ from dlpo.bundle import Bundle
 from dlpo.text import TextFrontEnd
 from dlpo_bench.streaming_methods import Denoise, Method, Piece, Sentence
 from dlpo_serving.chunks import STREAM_LADDER
-from dlpo_serving.onnx_engine import OnnxEngine
+from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 

@@ -177,7 +177,7 @@ def _judges(judge: bool, nisqa: Path | None) -> list[Judge]:
 
 def _profile(bundle: Bundle, out: Path) -> None:
     with needs("export"):
-        from dlpo_export.profile import profile_graph
+        from dlpo_export.profile.measure import profile_graph
 
         manifest = bundle.manifest
         profile_graph(bundle, f"denoiser_{manifest.steps}", manifest.precision, out)
@@ -186,7 +186,7 @@ def _profile(bundle: Bundle, out: Path) -> None:
 
 def _triton(bundle: Bundle, out: Path) -> None:
     with needs("export"):
-        from dlpo_export.triton import write_triton_repository
+        from dlpo_export.triton.repository import write_triton_repository
 
         write_triton_repository(bundle, out, tensorrt=bool(bundle.manifest.plans))
     typer.echo(out)
@@ -194,7 +194,7 @@ def _triton(bundle: Bundle, out: Path) -> None:
 
 def _tensorrt(bundle: Bundle, out: Path) -> None:
     with needs("export"):
-        from dlpo_export.tensorrt_plans import add_plans
+        from dlpo_export.tensorrt.plans import add_plans
 
         add_plans(bundle, out)
     typer.echo(out)
@@ -209,9 +209,9 @@ def _ort_tensorrt(bundle: Bundle) -> None:
 
 def _check_tensorrt(bundle: Bundle) -> None:
     with needs("export"):
-        from dlpo_export.tensorrt_check import check_tensorrt
-        from dlpo_serving.ort_tensorrt import check_tensorrt_provider
-        from dlpo_serving.tensorrt_engine import TensorrtEngine
+        from dlpo_export.tensorrt.check import check_tensorrt
+        from dlpo_serving.engines.ort_tensorrt import check_tensorrt_provider
+        from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
 
         works = check_tensorrt(bundle, TensorrtEngine, check_tensorrt_provider, typer.echo)
     if not works:

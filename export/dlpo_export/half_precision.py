@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlpo_export.divergence import Tensors, run_model, varying_tensors
+from dlpo_export.parity.divergence import Tensors, run_model, varying_tensors
 
 if TYPE_CHECKING:
     import onnx

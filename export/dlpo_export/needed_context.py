@@ -21,7 +21,7 @@ from dlpo.audio import HOP_LENGTH, harmonic_source
 from dlpo.errors import MissingExtraError
 from dlpo.text.symbols import symbol_ids
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
-from dlpo_export.parity_cases import UTTERANCE, whole_frames
+from dlpo_export.parity.cases import UTTERANCE, whole_frames
 
 TOLERANCE = 5e-5  # of full scale; half of what a server promises, before the margin
 INT8_TOLERANCE = 10 ** (-50 / 20)  # RMS of the deviation, as a share of the RMS of the speech

@@ -30,7 +30,6 @@ from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo.text.symbols import SYMBOLS
 from dlpo_export.batch_norm import fold_batch_norms
-from dlpo_export.divergence import Tensors
 from dlpo_export.graphs import (
     DenoiserGraph,
     EncoderGraph,
@@ -44,8 +43,9 @@ from dlpo_export.lite_denoiser import LiteDenoiser
 from dlpo_export.memory import naming_lack_of_memory
 from dlpo_export.needed_context import needed_contexts, needed_int8_contexts
 from dlpo_export.options import ExportOptions
-from dlpo_export.parity import check_parity
-from dlpo_export.parity_cases import CALIBRATION, denoiser_inputs, until_frames
+from dlpo_export.parity.cases import CALIBRATION, denoiser_inputs, until_frames
+from dlpo_export.parity.check import check_parity
+from dlpo_export.parity.divergence import Tensors
 from dlpo_export.parts import Tracer
 from dlpo_export.quantise import to_int8
 from dlpo_export.to_onnx import GraphSource, graph_info

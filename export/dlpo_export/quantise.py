@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlpo.errors import MissingExtraError
-from dlpo_export.divergence import Tensors, run_model
+from dlpo_export.parity.divergence import Tensors, run_model
 from dlpo_export.sensitivity import LayerNoise, Range, layer_noise
 from dlpo_export.to_onnx import quiet
 

@@ -21,7 +21,7 @@ from dlpo_bench.judging import WORD_ERRORS, Panel, load_panel
 from dlpo_bench.quality_report import figures, markdown, samples
 from dlpo_bench.record import write_record
 from dlpo_bench.systems import audio_files, recordings, text_to_speech
-from dlpo_serving.fake_engine import FakeEngine
+from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.synthesizer import Synthesizer
 
 RATE = 22_050  # Hz

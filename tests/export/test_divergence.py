@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from dlpo.bundle import Bundle
 from dlpo.errors import BundleError
-from dlpo_export.divergence import LayerError, layer_errors, sqnr_db
+from dlpo_export.parity.divergence import LayerError, layer_errors, sqnr_db
 
 SAME = 100.0  # dB; above it a layer of a float32 graph counts as unchanged
 

@@ -25,8 +25,8 @@ from dlpo_export.graphs import (
     FramesGraph,
     context_frames_per_step,
 )
-from dlpo_export.open_graph import run_graph
 from dlpo_export.options import ExportOptions
+from dlpo_export.parity.open_graph import run_graph
 from dlpo_export.parts import Tracer
 from dlpo_export.pipeline import export_bundle, graph_sources
 from dlpo_export.to_onnx import GraphSource

@@ -16,17 +16,17 @@ from dlpo.checkpoint import load_checkpoint
 from dlpo.config import WaveGrad2Config
 from dlpo.model.build import build_model
 from dlpo.noise_schedule import named_schedule
-from dlpo_export.divergence import compare_layers
-from dlpo_export.first_divergence import (
+from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
+from dlpo_export.parity.divergence import compare_layers
+from dlpo_export.parity.first_divergence import (
     TOLERANCE,
     Divergence,
     TorchTensors,
     first_divergence,
     torch_tensors,
 )
-from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
+from dlpo_export.parts import Tracer
 from dlpo_export.pipeline import graph_sources
-from dlpo_export.to_onnx import to_onnx
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def test_graph_with_lstms_is_compared_as_well() -> None:
     torch.manual_seed(2)
     model = build_model(config).eval()
     source = graph_sources(EncoderGraph(model), FramesGraph(model), {})["encoder"]
-    onnx_model = to_onnx(source)
+    onnx_model = Tracer().to_onnx(source)
     inputs = {"phonemes": torch.tensor([[5, 9, 3, 30, 2]])}
     expected = torch_tensors(source, inputs)
     assert diverged(expected, onnx_model, inputs) is None

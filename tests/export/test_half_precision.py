@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from dlpo.bundle import Bundle
-from dlpo_export.divergence import layer_errors, run_model
 from dlpo_export.half_precision import LARGEST, largest_values, to_fp16
-from dlpo_export.tensorrt_rules import check_graph
+from dlpo_export.parity.divergence import layer_errors, run_model
+from dlpo_export.tensorrt.rules import check_graph
 
 FLOAT, FLOAT16 = TensorProto.FLOAT, TensorProto.FLOAT16
 

@@ -22,10 +22,10 @@ from dlpo.errors import BundleError
 from dlpo.noise_schedule import named_schedule
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_export.half_precision import to_fp16
-from dlpo_export.log_spectral_distance import log_spectral_distance
-from dlpo_export.open_graph import OpenGraph
-from dlpo_export.parity import check_parity, difference
-from dlpo_export.parity_cases import SENTENCES, speak, whole_frames
+from dlpo_export.parity.cases import SENTENCES, speak, whole_frames
+from dlpo_export.parity.check import check_parity, difference
+from dlpo_export.parity.log_spectral_distance import log_spectral_distance
+from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.pipeline import graph_sources
 from dlpo_export.to_onnx import GraphSource
 

@@ -14,9 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from dlpo.bundle import Bundle
 from dlpo.errors import BundleError, InputError
-from dlpo_export.profile import Profile, measure, profile_graph
-from dlpo_export.profile_inputs import sentence_inputs
-from dlpo_export.profile_layers import ONCE, SAMPLER, macs, places
+from dlpo_export.profile.inputs import sentence_inputs
+from dlpo_export.profile.layers import ONCE, SAMPLER, macs, places
+from dlpo_export.profile.measure import Profile, measure, profile_graph
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -14,9 +14,9 @@ import dlpo
 from dlpo.bundle import Bundle
 from dlpo.errors import DlpoError, EngineError
 from dlpo.nvidia import Finding, find_gpu, load_tensorrt
-from dlpo_export.tensorrt_check import check_tensorrt
-from dlpo_export.tensorrt_sample import sample_of
-from dlpo_serving.tensorrt_engine import TensorrtEngine
+from dlpo_export.tensorrt.check import check_tensorrt
+from dlpo_export.tensorrt.sample import sample_of
+from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
 
 EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
 
@@ -124,7 +124,9 @@ def test_engine_that_makes_nan_fails_the_check(nvidia: Any, voice: Bundle) -> No
 def test_engine_that_runs_plans_of_other_machines_fails_the_check(
     nvidia: Any, voice: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlpo_serving.tensorrt_plan.misfit", lambda plan, gpu, version: None)
+    monkeypatch.setattr(
+        "dlpo_serving.engines.tensorrt_plan.misfit", lambda plan, gpu, version: None
+    )
 
     passed, found = check(voice)
 

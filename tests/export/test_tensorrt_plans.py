@@ -12,8 +12,8 @@ import pytest
 import dlpo
 from dlpo.bundle import MANIFEST, Bundle, GraphInfo, PlanInfo, write_bundle
 from dlpo.errors import BundleError, DlpoError, EngineError, InputError
-from dlpo_export.tensorrt_options import TensorrtOptions
-from dlpo_export.tensorrt_plans import add_plans, planned_work
+from dlpo_export.tensorrt.options import TensorrtOptions
+from dlpo_export.tensorrt.plans import add_plans, planned_work
 
 EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
 SMALL = TensorrtOptions(steps=(1,), precisions=("fp32",), frames=(24, 48), batch=(1, 2))
@@ -233,7 +233,7 @@ def test_no_gpu_is_an_error(nvidia: Any, voice: Bundle, tmp_path: Path) -> None:
 def test_graph_that_breaks_a_rule_is_refused_before_the_first_build(
     nvidia: Any, voice: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlpo_export.tensorrt_rules.MAX_OPSET", 10)
+    monkeypatch.setattr("dlpo_export.tensorrt.rules.MAX_OPSET", 10)
 
     match = "denoiser_1 in fp32: TensorRT would refuse 1 things"
     assert_refused(voice, tmp_path, SMALL, BundleError, match)
@@ -250,7 +250,7 @@ def test_disk_that_is_full_leaves_the_earlier_bundle(
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("dlpo_export.tensorrt_plans._replace", full)
+    monkeypatch.setattr("dlpo_export.tensorrt.plans._replace", full)
     with pytest.raises(BundleError, match=r"No space left on device.*make room"):
         add_plans(voice, earlier, SMALL)
 

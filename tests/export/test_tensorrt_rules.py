@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 import dlpo
 from dlpo.bundle import Bundle
 from dlpo.errors import BundleError
-from dlpo_export.tensorrt_graph import load_for_tensorrt
-from dlpo_export.tensorrt_rules import check_graph, refuse_violations
+from dlpo_export.tensorrt.graph import load_for_tensorrt
+from dlpo_export.tensorrt.rules import check_graph, refuse_violations
 
 EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
 GPU_PRECISIONS = ("fp32", "fp16", "int8_symmetric")

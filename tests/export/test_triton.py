@@ -15,7 +15,7 @@ from onnx import helper
 
 from dlpo.bundle import MANIFEST, Bundle, PlanInfo, Precision, write_bundle
 from dlpo.errors import BundleError, InputError
-from dlpo_export.triton import write_triton_repository
+from dlpo_export.triton.repository import write_triton_repository
 
 NUMPY_TYPES = {"TYPE_FP32": np.float32, "TYPE_INT64": np.int64}
 
@@ -140,7 +140,7 @@ def test_the_front_carries_the_manifest_and_names_the_class(
 ) -> None:
     version = repository / "lj" / "1"
     assert (version / MANIFEST).read_bytes() == (bundle.directory / MANIFEST).read_bytes()
-    assert "from dlpo_serving.triton_model import TritonPythonModel" in (
+    assert "from dlpo_serving.triton.model import TritonPythonModel" in (
         (version / "model.py").read_text()
     )
 

@@ -23,8 +23,8 @@ import dlpo_serving
 from dlpo.audio import Waveform
 from dlpo.bundle import Bundle
 from dlpo.text import TextFrontEnd
-from dlpo_export.triton import write_triton_repository
-from dlpo_serving.onnx_engine import OnnxEngine
+from dlpo_export.triton.repository import write_triton_repository
+from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 

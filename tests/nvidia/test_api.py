@@ -22,11 +22,11 @@ STUBS = ROOT / "scripts" / "tensorrt_stubs"
 LIBRARIES = ("nvinfer", "nvonnxparser", "nvinfer_plugin")
 OURS = (
     "dlpo/nvidia.py",
-    "export/dlpo_export/tensorrt_build.py",
-    "export/dlpo_export/tensorrt_plans.py",
-    "export/dlpo_export/tensorrt_check.py",
-    "serving/dlpo_serving/tensorrt_engine.py",
-    "serving/dlpo_serving/tensorrt_runner.py",
+    "export/dlpo_export/tensorrt/build.py",
+    "export/dlpo_export/tensorrt/plans.py",
+    "export/dlpo_export/tensorrt/check.py",
+    "serving/dlpo_serving/engines/tensorrt_engine.py",
+    "serving/dlpo_serving/engines/tensorrt_runner.py",
 )
 
 pytestmark = pytest.mark.skipif(
@@ -103,8 +103,8 @@ def test_real_bindings_without_a_driver_end_in_our_error(environment: dict[str, 
         "from onnx import helper, TensorProto as T\n"
         "from dlpo.errors import EngineError\n"
         "from dlpo.nvidia import find_gpu, load_tensorrt\n"
-        "from dlpo_export.tensorrt_build import build_plan\n"
-        "from dlpo_export.tensorrt_options import TensorrtOptions\n"
+        "from dlpo_export.tensorrt.build import build_plan\n"
+        "from dlpo_export.tensorrt.options import TensorrtOptions\n"
         "x, y = (helper.make_tensor_value_info(n, T.FLOAT, ['B', 'F']) for n in 'xy')\n"
         "graph = helper.make_graph([helper.make_node('Relu', ['x'], ['y'])], 'g', [x], [y])\n"
         "try:\n"

@@ -18,11 +18,11 @@ from dlpo.bundle import Bundle, GraphInfo
 from dlpo.nvidia import Gpu
 from dlpo.text import TextFrontEnd
 from dlpo.v1 import speech_pb2_grpc
-from dlpo_serving import cuda_engine
-from dlpo_serving.cuda_engine import CudaEngine
 from dlpo_serving.engine import Floats
-from dlpo_serving.fake_engine import FakeEngine
-from dlpo_serving.onnx_session import CPU, Provider
+from dlpo_serving.engines import cuda_engine
+from dlpo_serving.engines.cuda_engine import CudaEngine
+from dlpo_serving.engines.fake_engine import FakeEngine
+from dlpo_serving.engines.onnx_session import CPU, Provider
 from dlpo_serving.server import ServerConfig, run_server
 from dlpo_serving.synthesizer import Synthesizer
 

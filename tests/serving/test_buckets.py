@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dlpo.errors import EngineError, InputError
-from dlpo_serving.buckets import Bucket, Buckets, PaddedInputs, Piece, denoise_in_buckets
 from dlpo_serving.engine import Floats
-from dlpo_serving.fake_engine import CONTEXT, HOP_LENGTH, FakeEngine
+from dlpo_serving.engines.buckets import Bucket, Buckets, PaddedInputs, Piece, denoise_in_buckets
+from dlpo_serving.engines.fake_engine import CONTEXT, HOP_LENGTH, FakeEngine
 
 STEPS = 3
 MARGIN = STEPS * CONTEXT + 1  # as `Manifest.context_frames` of the fake

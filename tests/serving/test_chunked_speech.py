@@ -10,7 +10,7 @@ import pytest
 
 from dlpo.bundle import Bundle, Precision
 from dlpo.text import TextFrontEnd
-from dlpo_serving.onnx_engine import OnnxEngine
+from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice

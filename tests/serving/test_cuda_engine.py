@@ -19,14 +19,18 @@ from dlpo.bundle import Bundle
 from dlpo.errors import DlpoError, EngineError
 from dlpo.nvidia import Gpu
 from dlpo.text import TextFrontEnd
-from dlpo_serving import cuda_engine, cuda_machine, ort_tensorrt
-from dlpo_serving.buckets import Buckets
-from dlpo_serving.cuda_engine import CUDA, CudaEngine, cuda_provider
-from dlpo_serving.cuda_machine import CudaDevice, check_cuda, missing_libraries
 from dlpo_serving.engine import Floats
-from dlpo_serving.onnx_engine import OnnxEngine
-from dlpo_serving.onnx_session import CPU, import_onnxruntime, open_session
-from dlpo_serving.ort_tensorrt import cache_folder, check_tensorrt_provider, tensorrt_provider
+from dlpo_serving.engines import cuda_engine, cuda_machine, ort_tensorrt
+from dlpo_serving.engines.buckets import Buckets
+from dlpo_serving.engines.cuda_engine import CUDA, CudaEngine, cuda_provider
+from dlpo_serving.engines.cuda_machine import CudaDevice, check_cuda, missing_libraries
+from dlpo_serving.engines.onnx_engine import OnnxEngine
+from dlpo_serving.engines.onnx_session import CPU, import_onnxruntime, open_session
+from dlpo_serving.engines.ort_tensorrt import (
+    cache_folder,
+    check_tensorrt_provider,
+    tensorrt_provider,
+)
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 

@@ -18,11 +18,11 @@ import pytest
 from dlpo.bundle import Bundle, write_bundle
 from dlpo.errors import BundleError, DlpoError, EngineError, InputError, MissingExtraError
 from dlpo.text import TextFrontEnd
-from dlpo_serving.buckets import Buckets
-from dlpo_serving.cuda_machine import check_cuda
 from dlpo_serving.engine import Engine, Floats
 from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision, gpu_precision, open_engine
-from dlpo_serving.onnx_engine import OnnxEngine
+from dlpo_serving.engines.buckets import Buckets
+from dlpo_serving.engines.cuda_machine import check_cuda
+from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 

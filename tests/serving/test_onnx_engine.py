@@ -11,7 +11,7 @@ import pytest
 
 from dlpo.bundle import Bundle, write_bundle
 from dlpo.errors import BundleError, EngineError
-from dlpo_serving.onnx_engine import OnnxEngine
+from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice

@@ -12,9 +12,9 @@ import pytest
 from dlpo.bundle import Bundle
 from dlpo.errors import EngineError, MissingExtraError
 from dlpo.text import TextFrontEnd
-from dlpo_serving import openvino_engine
-from dlpo_serving.onnx_engine import OnnxEngine
-from dlpo_serving.openvino_engine import OpenVinoEngine, import_openvino
+from dlpo_serving.engines import openvino_engine
+from dlpo_serving.engines.onnx_engine import OnnxEngine
+from dlpo_serving.engines.openvino_engine import OpenVinoEngine, import_openvino
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice

@@ -19,7 +19,7 @@ from grpc_status import rpc_status
 from dlpo.text import TextFrontEnd
 from dlpo.v1 import speech_pb2
 from dlpo_serving.encodings import F32, S16, decode_audio
-from dlpo_serving.fake_engine import FakeEngine
+from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 

@@ -17,14 +17,14 @@ import dlpo
 from dlpo.bundle import Bundle, PlanInfo, write_bundle
 from dlpo.errors import DlpoError, EngineError, MissingExtraError
 from dlpo.nvidia import Gpu, find_gpu, load_tensorrt
-from dlpo_export.tensorrt_options import TensorrtOptions
-from dlpo_export.tensorrt_plans import add_plans
+from dlpo_export.tensorrt.options import TensorrtOptions
+from dlpo_export.tensorrt.plans import add_plans
 from dlpo_serving.engine import Floats
-from dlpo_serving.onnx_engine import OnnxEngine
+from dlpo_serving.engines.onnx_engine import OnnxEngine
+from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
+from dlpo_serving.engines.tensorrt_plan import choose_plan, choose_precision, misfit
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.tensorrt_engine import TensorrtEngine
-from dlpo_serving.tensorrt_plan import choose_plan, choose_precision, misfit
 from dlpo_serving.voices import open_voice
 
 EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"

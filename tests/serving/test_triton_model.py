@@ -17,11 +17,11 @@ import pytest
 
 from dlpo.bundle import MANIFEST, Bundle
 from dlpo.text import TextFrontEnd
-from dlpo_serving.onnx_engine import OnnxEngine
+from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.request import RequestError, SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.triton_model import TritonPythonModel
-from dlpo_serving.triton_request import phoneme_sentences
+from dlpo_serving.triton.model import TritonPythonModel
+from dlpo_serving.triton.request import phoneme_sentences
 
 TEXT = "Hello there. Really?"
 TIMEOUT_S = 20.0  # of a wait that must end

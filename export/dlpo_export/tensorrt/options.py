@@ -10,7 +10,7 @@ from dlpo.bundle import Precision
 from dlpo.bundle.parts import GpuRange
 from dlpo.errors import InputError
 
-FRAMES = (32, 64, 128, 256, 512)  # as dlpo_serving.buckets, which this room can't see
+FRAMES = (32, 64, 128, 256, 512)  # as dlpo_serving.engines.buckets, which this room can't see
 BATCH = (1, 4)
 GPU_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8_symmetric")
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from dlpo.audio import harmonic_source
 from dlpo.bundle import Bundle
 from dlpo.text.symbols import symbol_ids
-from dlpo_export.open_graph import run_graph
-from dlpo_export.parity_cases import UTTERANCE, whole_frames
+from dlpo_export.parity.cases import UTTERANCE, whole_frames
+from dlpo_export.parity.open_graph import run_graph
 
 
 def sentence_inputs(bundle: Bundle, graph: str) -> tuple[dict[str, NDArray[Any]], int]:

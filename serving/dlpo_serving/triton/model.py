@@ -17,11 +17,11 @@ import numpy as np
 from dlpo.bundle import MANIFEST, Manifest, Precision
 from dlpo.errors import DlpoError
 from dlpo.text import TextFrontEnd
-from dlpo_serving.buckets import Buckets
+from dlpo_serving.engines.buckets import Buckets
 from dlpo_serving.request import RequestError
 from dlpo_serving.synthesizer import SpeechChunk, Synthesizer
-from dlpo_serving.triton_engine import TritonEngine
-from dlpo_serving.triton_request import SETTINGS, read_utterance
+from dlpo_serving.triton.engine import TritonEngine
+from dlpo_serving.triton.request import SETTINGS, read_utterance
 
 DEFAULT_MAX_STREAMS = 64
 

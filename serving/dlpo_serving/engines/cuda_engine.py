@@ -13,18 +13,18 @@ from pathlib import Path
 
 from dlpo.bundle import Bundle, GraphInfo
 from dlpo.errors import EngineError
-from dlpo_serving.bound_denoiser import BoundDenoiser, Device
-from dlpo_serving.buckets import Buckets
-from dlpo_serving.cuda_machine import CudaDevice, check_cuda
 from dlpo_serving.engine import Floats
-from dlpo_serving.onnx_session import CPU, Provider, open_session
-from dlpo_serving.ort_tensorrt import (
+from dlpo_serving.engines.bound_denoiser import BoundDenoiser, Device
+from dlpo_serving.engines.buckets import Buckets
+from dlpo_serving.engines.cuda_machine import CudaDevice, check_cuda
+from dlpo_serving.engines.onnx_session import CPU, Provider, open_session
+from dlpo_serving.engines.ort_tensorrt import (
     GpuPrecision,
     cache_folder,
     check_tensorrt_provider,
     tensorrt_provider,
 )
-from dlpo_serving.sentence_graphs import SentenceGraphs, check_precision
+from dlpo_serving.engines.sentence_graphs import SentenceGraphs, check_precision
 
 CUDA = "CUDAExecutionProvider"
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.errors import BundleError
-from dlpo_export.tensorrt_nodes import NODE_RULES
-from dlpo_export.tensorrt_operators import MAX_OPSET, MIN_OPSET, OPERATORS, SAME_TYPE
+from dlpo_export.tensorrt.nodes import NODE_RULES
+from dlpo_export.tensorrt.operators import MAX_OPSET, MIN_OPSET, OPERATORS, SAME_TYPE
 
 if TYPE_CHECKING:
     import onnx

@@ -20,8 +20,8 @@ from pathlib import Path
 import dlpo
 from dlpo.bundle import MANIFEST, Bundle, PlanInfo, Precision
 from dlpo.errors import BundleError, InputError, MissingExtraError
-from dlpo_export.triton_config import front_config, graph_config, plan_config
-from dlpo_export.triton_graph import WEIGHTS, batch_first, own_weights, tensors
+from dlpo_export.triton.config import front_config, graph_config, plan_config
+from dlpo_export.triton.graph import WEIGHTS, batch_first, own_weights, tensors
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # of a voice, as a model's name and folder
 VERSION = "1"  # of every model; Triton wants a number
@@ -32,7 +32,7 @@ CPU_PARAMETERS = {"intra_op_thread_count": "1", "inter_op_thread_count": "1"}
 GPU_PARAMETERS = {"cudnn_conv_algo_search": "1"}  # HEURISTIC: no benchmark at each new length
 FRONT = '''"""The front of this voice; what it does is in dlpo, which has to be installed here."""
 
-from dlpo_serving.triton_model import TritonPythonModel
+from dlpo_serving.triton.model import TritonPythonModel
 
 __all__ = ["TritonPythonModel"]
 '''

@@ -52,18 +52,18 @@ def open_engine(
         )
     chosen: Any = precision  # one of the engine's own, as was checked
     if engine == "cpu":
-        from dlpo_serving.onnx_engine import OnnxEngine
+        from dlpo_serving.engines.onnx_engine import OnnxEngine
 
         return OnnxEngine(bundle, chosen)
     if engine == "openvino":
-        from dlpo_serving.openvino_engine import OpenVinoEngine
+        from dlpo_serving.engines.openvino_engine import OpenVinoEngine
 
         return OpenVinoEngine(bundle, chosen or "bf16")
     if engine == "tensorrt":
-        from dlpo_serving.tensorrt_engine import TensorrtEngine
+        from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
 
         return TensorrtEngine(bundle, chosen)
-    from dlpo_serving.cuda_engine import CudaEngine
+    from dlpo_serving.engines.cuda_engine import CudaEngine
 
     return CudaEngine(bundle, chosen or gpu_precision(bundle), tensorrt=engine == "ort-tensorrt")
 

@@ -20,10 +20,10 @@ from pathlib import Path
 from dlpo.bundle import Bundle, PlanInfo, Precision, write_bundle
 from dlpo.errors import BundleError, InputError
 from dlpo.nvidia import Gpu, find_gpu, load_tensorrt
-from dlpo_export.tensorrt_build import build_plan
-from dlpo_export.tensorrt_graph import load_for_tensorrt
-from dlpo_export.tensorrt_options import GPU_PRECISIONS, TensorrtOptions
-from dlpo_export.tensorrt_rules import refuse_violations
+from dlpo_export.tensorrt.build import build_plan
+from dlpo_export.tensorrt.graph import load_for_tensorrt
+from dlpo_export.tensorrt.options import GPU_PRECISIONS, TensorrtOptions
+from dlpo_export.tensorrt.rules import refuse_violations
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from dlpo.bundle import Manifest, Precision
 from dlpo.errors import EngineError
-from dlpo_serving.buckets import Buckets, PaddedInputs, Piece, denoise_in_buckets
 from dlpo_serving.engine import Encoding, Floats, Frames, Ids
+from dlpo_serving.engines.buckets import Buckets, PaddedInputs, Piece, denoise_in_buckets
 
 Values = Mapping[str, Floats | Ids]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlpo.errors import BundleError, EngineError
 from dlpo.nvidia import collecting_logger
-from dlpo_export.tensorrt_options import TensorrtOptions
+from dlpo_export.tensorrt.options import TensorrtOptions
 
 if TYPE_CHECKING:
     import onnx

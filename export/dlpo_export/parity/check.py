@@ -1,7 +1,7 @@
 """Do the exported graphs compute what the checkpoint computes?
 
 Every file of every graph is run on onnxruntime, and its module in torch, with the same inputs: the
-fixed sentences and seeds of `dlpo_export.parity_cases`. Where they part, every tensor on the way is
+fixed sentences and seeds of `dlpo_export.parity.cases`. Where they part, every tensor on the way is
 compared, and the first layer that is wrong by itself is named.
 """
 
@@ -20,13 +20,13 @@ from torch import Tensor
 from dlpo.bundle import Precision
 from dlpo.errors import BundleError
 from dlpo.judges.judge import Judge
-from dlpo_export.divergence import layer_errors, sqnr_db
-from dlpo_export.first_divergence import Divergence, diverged_from_torch, first_divergence
-from dlpo_export.log_spectral_distance import log_spectral_distance
-from dlpo_export.open_graph import OpenGraph
-from dlpo_export.parity_cases import DENOISER, SENTENCES, Case, speak
-from dlpo_export.parity_judges import judge_denoisers
-from dlpo_export.parity_report import (
+from dlpo_export.parity.cases import DENOISER, SENTENCES, Case, speak
+from dlpo_export.parity.divergence import layer_errors, sqnr_db
+from dlpo_export.parity.first_divergence import Divergence, diverged_from_torch, first_divergence
+from dlpo_export.parity.judges import judge_denoisers
+from dlpo_export.parity.log_spectral_distance import log_spectral_distance
+from dlpo_export.parity.open_graph import OpenGraph
+from dlpo_export.parity.report import (
     EQUAL_DB,
     TOLERANCES,
     Difference,

@@ -8,9 +8,9 @@ from typing import Literal
 
 from dlpo.bundle import Bundle, GraphInfo, TensorInfo
 from dlpo.errors import EngineError
-from dlpo_serving.buckets import Bucket, Buckets
-from dlpo_serving.cuda_machine import missing_libraries
-from dlpo_serving.onnx_session import Provider, import_onnxruntime
+from dlpo_serving.engines.buckets import Bucket, Buckets
+from dlpo_serving.engines.cuda_machine import missing_libraries
+from dlpo_serving.engines.onnx_session import Provider, import_onnxruntime
 
 TENSORRT = "TensorrtExecutionProvider"
 # The provider of onnxruntime-gpu 1.31 is linked against TensorRT 10, while our engine wants 11.

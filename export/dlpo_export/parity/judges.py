@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from dlpo.audio import SAMPLE_RATE
 from dlpo.bundle import Precision
 from dlpo.judges.judge import Judge
-from dlpo_export.open_graph import OpenGraph
-from dlpo_export.parity_cases import DENOISER, SENTENCES, speak
-from dlpo_export.parity_report import JudgedDifference
+from dlpo_export.parity.cases import DENOISER, SENTENCES, speak
+from dlpo_export.parity.open_graph import OpenGraph
+from dlpo_export.parity.report import JudgedDifference
 from dlpo_export.to_onnx import GraphSource
 
 Waveform = NDArray[np.float32]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dlpo.bundle import Bundle, Precision
 from dlpo_serving.engine import Floats
-from dlpo_serving.sentence_graphs import SentenceGraphs, check_precision
+from dlpo_serving.engines.sentence_graphs import SentenceGraphs, check_precision
 
 
 class OnnxEngine(SentenceGraphs):

@@ -14,9 +14,9 @@ import numpy as np
 
 from dlpo.bundle import GraphInfo
 from dlpo.errors import EngineError
-from dlpo_serving.buckets import Bucket, Buckets, PaddedInputs, Piece, denoise_in_buckets
 from dlpo_serving.engine import Floats
-from dlpo_serving.onnx_session import failed_run, import_onnxruntime
+from dlpo_serving.engines.buckets import Bucket, Buckets, PaddedInputs, Piece, denoise_in_buckets
+from dlpo_serving.engines.onnx_session import failed_run, import_onnxruntime
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, IOBinding, OrtValue, RunOptions

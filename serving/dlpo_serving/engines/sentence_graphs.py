@@ -13,7 +13,7 @@ import numpy as np
 
 from dlpo.bundle import Bundle, Manifest, Precision
 from dlpo_serving.engine import Encoding, Floats, Frames, Ids
-from dlpo_serving.onnx_session import open_session, run_session
+from dlpo_serving.engines.onnx_session import open_session, run_session
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.export.graph_signature import InputKind, TensorArgument
 
-from dlpo_export.divergence import LayerError, compare_layers
 from dlpo_export.lstm import lstm_of_onnx
+from dlpo_export.parity.divergence import LayerError, compare_layers
 from dlpo_export.parts import Tracer
 from dlpo_export.to_onnx import GraphSource
 

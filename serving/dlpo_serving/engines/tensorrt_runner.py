@@ -21,9 +21,9 @@ import numpy as np
 
 from dlpo.errors import EngineError
 from dlpo.nvidia import call, collecting_logger
-from dlpo_serving.buckets import Bucket, Buckets, PaddedInputs
 from dlpo_serving.engine import Floats
-from dlpo_serving.tensorrt_plan import REBUILD
+from dlpo_serving.engines.buckets import Bucket, Buckets, PaddedInputs
+from dlpo_serving.engines.tensorrt_plan import REBUILD
 
 _log = logging.getLogger(__name__)
 FLOAT_BYTES = 4

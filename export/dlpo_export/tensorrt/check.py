@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from dlpo.bundle import Bundle, Precision, write_bundle
 from dlpo.errors import BundleError, DlpoError, EngineError
 from dlpo.nvidia import TENSORRT, Finding, Gpu, find_gpu, load_tensorrt
-from dlpo_export.tensorrt_build import parse_graph
-from dlpo_export.tensorrt_graph import load_for_tensorrt
-from dlpo_export.tensorrt_options import GPU_PRECISIONS, TensorrtOptions
-from dlpo_export.tensorrt_plans import add_plans
-from dlpo_export.tensorrt_rules import refuse_violations
-from dlpo_export.tensorrt_sample import DenoiserSample, sample_of
+from dlpo_export.tensorrt.build import parse_graph
+from dlpo_export.tensorrt.graph import load_for_tensorrt
+from dlpo_export.tensorrt.options import GPU_PRECISIONS, TensorrtOptions
+from dlpo_export.tensorrt.plans import add_plans
+from dlpo_export.tensorrt.rules import refuse_violations
+from dlpo_export.tensorrt.sample import DenoiserSample, sample_of
 
 TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 3e-2, "int8_symmetric": 1e-1}
 """Largest error against onnxruntime, as a share of the loudest sample. Of fp16 and int8 the GPU
@@ -56,7 +56,7 @@ class Denoises(Protocol):
 
 
 class OpenEngine(Protocol):
-    """How an engine is opened: `dlpo_serving.tensorrt_engine.TensorrtEngine`."""
+    """How an engine is opened: `dlpo_serving.engines.tensorrt_engine.TensorrtEngine`."""
 
     def __call__(
         self, bundle: Bundle, precision: Precision, *, cuda_graphs: bool = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from dlpo_export.profile import Profile, Share
+from dlpo_export.profile.measure import Profile, Share
 
 WIDTH = 960  # pixels, as all below
 MARGIN = 24

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from dlpo.bundle import Bundle, Precision
 from dlpo.errors import BundleError, InputError, MissingExtraError
-from dlpo_export.profile_inputs import machine, sentence_inputs
-from dlpo_export.profile_layers import ONCE, SAMPLER, Place, kernels, macs, places
+from dlpo_export.profile.inputs import machine, sentence_inputs
+from dlpo_export.profile.layers import ONCE, SAMPLER, Place, kernels, macs, places
 
 RUNS = 30  # more find a quiet moment for every node, also on a busy machine
 _SUFFIX = "_kernel_time"  # of the profiler's events that are the computation of a node
@@ -104,7 +104,7 @@ def profile_graph(
         InputError: `runs` is less than 1.
         MissingExtraError: onnx or onnxruntime is not installed.
     """
-    from dlpo_export.profile_picture import draw_profile
+    from dlpo_export.profile.picture import draw_profile
 
     if runs < 1:
         raise InputError(f"runs is {runs}; expected 1 or more")

@@ -1,0 +1,1 @@
+"""Does a bundle compute what its checkpoint computes, and where not?"""
