@@ -175,7 +175,7 @@ class _ByRepeat(nn.Module):
         first, middle, last = range(3)
         batch, length, _ = x.shape
         kinds: Tensor = self.kinds(x).view(batch, length, 3, -1)
-        if self.middles > 1:
+        if self.middles != 1:
             kinds = kinds[:, :, [first, *[middle] * self.middles, last]]
         return kinds.flatten(1, 2)
 

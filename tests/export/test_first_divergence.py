@@ -15,8 +15,11 @@ from dlpo.bundle import Bundle
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config import WaveGrad2Config
 from dlpo.model.build import build_model
+from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
+from dlpo_export.layouts import ChannelsFirst
+from dlpo_export.lite_denoiser import LiteDenoiser
 from dlpo_export.parity.divergence import compare_layers
 from dlpo_export.parity.first_divergence import (
     TOLERANCE,
@@ -44,7 +47,9 @@ def inputs() -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def expected(tiny_checkpoint: Path, inputs: dict[str, Tensor]) -> TorchTensors:
     model = load_checkpoint(tiny_checkpoint).model.half().float()  # as exported
-    denoiser = DenoiserGraph(model, named_schedule("cosine", 2))
+    assert isinstance(model, LiteWaveGrad2)
+    network = LiteDenoiser(model, ChannelsFirst())
+    denoiser = DenoiserGraph(model, named_schedule("cosine", 2), network)
     sources = graph_sources(EncoderGraph(model), FramesGraph(model), {"denoiser_2": denoiser})
     return torch_tensors(sources["denoiser_2"], inputs)
 

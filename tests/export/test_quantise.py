@@ -1,0 +1,145 @@
+"""8 bits go where they are not heard, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from dlpo_export.parity.divergence import run_model
+from dlpo_export.quantise import tensor_ranges, to_int8
+from dlpo_export.sensitivity import noise_db
+
+FRAMES = 40
+OUTLIER = 400.0  # one channel so loud that 8 bits leave nothing of the others
+
+
+@pytest.fixture(scope="module")
+def model() -> onnx.ModelProto:
+    """Two convolutions in parallel and a third one behind; the second reads an outlier."""
+    rng = np.random.default_rng(0)
+
+    def weight(name: str, outputs: int, inputs: int) -> onnx.TensorProto:
+        kernel = 0.2 * rng.standard_normal((outputs, inputs, 1))
+        return numpy_helper.from_array(kernel.astype(np.float32), name)
+
+    loud = np.ones((1, 8, 1), np.float32)
+    loud[0, 0] = OUTLIER
+    quiet = numpy_helper.to_array(weight("loud.weight", 8, 8)).copy()
+    quiet[:, 0] /= OUTLIER  # the sum is as large as that of the first
+    shape = ["B", "F", 300]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Reshape", ["source", "patches"], ["rows"]),
+            helper.make_node("Transpose", ["rows"], ["x"], perm=[0, 2, 1]),
+            helper.make_node("Conv", ["x", "enter.weight"], ["entered"], name="enter"),
+            helper.make_node("Mul", ["entered", "loud"], ["scaled"]),
+            helper.make_node("Conv", ["scaled", "loud.weight"], ["b"], name="loud"),
+            helper.make_node("Conv", ["entered", "calm.weight"], ["a"], name="calm"),
+            helper.make_node("Add", ["a", "b"], ["sum"]),
+            helper.make_node("Conv", ["sum", "leave.weight"], ["left"], name="leave"),
+            helper.make_node("Transpose", ["left"], ["samples"], perm=[0, 2, 1]),
+            helper.make_node("Reshape", ["samples", "frames"], ["waveform"]),
+        ],
+        "toy",
+        [helper.make_tensor_value_info("source", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("waveform", TensorProto.FLOAT, shape)],
+        [
+            weight("enter.weight", 8, 20),
+            weight("calm.weight", 8, 8),
+            weight("leave.weight", 20, 8),
+            numpy_helper.from_array(quiet, "loud.weight"),
+            numpy_helper.from_array(loud, "loud"),
+            numpy_helper.from_array(np.array([0, -1, 20], np.int64), "patches"),
+            numpy_helper.from_array(np.array([0, -1, 300], np.int64), "frames"),
+        ],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+@pytest.fixture(scope="module")
+def rollouts() -> list[dict[str, NDArray[Any]]]:
+    rng = np.random.default_rng(1)
+    return [
+        {
+            "conditioning": np.zeros((1, 2, FRAMES), np.float32),
+            "source": rng.standard_normal((1, FRAMES, 300)).astype(np.float32),
+            "noise": np.zeros((1, 1, FRAMES, 300), np.float32),
+        }
+        for _ in range(3)
+    ]
+
+
+def quantised_layers(model: onnx.ModelProto) -> set[str]:
+    """Layers whose input comes from a DequantizeLinear."""
+    made = {output: node.op_type for node in model.graph.node for output in node.output}
+    return {
+        node.name
+        for node in model.graph.node
+        if node.op_type == "Conv" and made.get(node.input[0]) == "DequantizeLinear"
+    }
+
+
+def test_layer_that_would_be_heard_stays_in_float32(
+    model: onnx.ModelProto, rollouts: list[dict[str, NDArray[Any]]]
+) -> None:
+    made, measured = to_int8(model, rollouts)
+    assert measured[0].node == "loud"
+    assert quantised_layers(made) == {"enter", "calm", "leave"}
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_quantised_graph_is_close_to_the_float_graph(
+    model: onnx.ModelProto, rollouts: list[dict[str, NDArray[Any]]], symmetric: bool
+) -> None:
+    made, measured = to_int8(model, rollouts, symmetric=symmetric)
+    inputs = rollouts[0]
+    before, after = (run_model(m, inputs, ["waveform"])["waveform"] for m in (model, made))
+    error = noise_db(after, before)
+    assert -60 < error < -20
+    assert error < measured[0].noise_db  # of the layer that was left out
+
+
+def test_symmetric_activations_have_a_sign_and_their_zero_at_0(
+    model: onnx.ModelProto, rollouts: list[dict[str, NDArray[Any]]]
+) -> None:
+    made, _ = to_int8(model, rollouts, symmetric=True)
+    values = {t.name: numpy_helper.to_array(t) for t in made.graph.initializer}
+    nodes = [node for node in made.graph.node if node.op_type == "QuantizeLinear"]
+    assert nodes
+    assert all(values[node.input[2]].dtype == np.int8 for node in nodes)
+    assert all(not values[node.input[2]].any() for node in nodes)
+
+
+def test_cpu_activations_have_no_sign_and_weights_a_scale_a_channel(
+    model: onnx.ModelProto, rollouts: list[dict[str, NDArray[Any]]]
+) -> None:
+    made, _ = to_int8(model, rollouts)
+    values = {t.name: numpy_helper.to_array(t) for t in made.graph.initializer}
+    quantisers = [node for node in made.graph.node if node.op_type == "QuantizeLinear"]
+    assert all(values[node.input[2]].dtype == np.uint8 for node in quantisers)
+    scales = [values[name] for name in values if name.startswith("calm.weight_scale")]
+    assert [scale.shape for scale in scales] == [(8,)]
+
+
+def test_ranges_span_all_rollouts_and_zero(model: onnx.ModelProto) -> None:
+    def rollout(value: float) -> dict[str, NDArray[Any]]:
+        return {"source": np.full((1, 1, 300), value, np.float32)}
+
+    ranges = tensor_ranges(model, ["enter"], [rollout(1.0), rollout(3.0)])
+    assert ranges["x"] == (0.0, 3.0)
+    ranges = tensor_ranges(model, ["enter"], [rollout(-2.0), rollout(3.0)])
+    assert ranges["x"] == (-2.0, 3.0)
+
+
+def test_noise_counts_in_quiet_frames_as_it_is_heard() -> None:
+    expected = np.zeros((1, 2, 300), np.float32)
+    expected[0, 0] = 0.5
+    loud, quiet = expected.copy(), expected.copy()
+    loud[0, 0] += 0.01
+    quiet[0, 1] += 0.01
+    assert noise_db(quiet, expected) > noise_db(loud, expected) + 20

@@ -1,0 +1,94 @@
+"""Weights lose nothing in the file: what they are rounded to is what is stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from dlpo_export.parity.open_graph import run_graph
+from dlpo_export.weights import round_weights, write_graphs
+
+
+def product(weight: torch.Tensor) -> onnx.ModelProto:
+    """x -> x @ weight."""
+    matrix = weight.detach().numpy()
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size])
+        for name, size in zip("xy", matrix.shape, strict=True)
+    ]
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "product",
+        values[:1],
+        values[1:],
+        [numpy_helper.from_array(matrix, "w")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+def rounded(bits: int) -> nn.Linear:
+    torch.manual_seed(0)
+    layer = nn.Linear(64, 48)
+    with torch.no_grad():
+        layer.weight *= torch.logspace(-3, 1, 48)[:, None]  # channels of very different size
+    round_weights(layer, bits)
+    return layer
+
+
+@pytest.mark.parametrize(("bits", "stored"), [(8, np.int8), (16, np.float16), (32, np.float32)])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_rounded_weights_are_stored_in_as_many_bits_and_exactly(
+    bits: int, stored: type, transposed: bool, tmp_path: Path
+) -> None:
+    layer = rounded(bits)
+    weight = layer.weight.mT if transposed else layer.weight
+
+    write_graphs({"product.onnx": product(weight.contiguous())}, tmp_path)
+
+    kept = onnx.load(tmp_path / "product.onnx").graph.initializer
+    largest = max((numpy_helper.to_array(tensor) for tensor in kept), key=np.size)
+    assert largest.dtype == stored
+    unit = np.eye(weight.shape[0], dtype=np.float32)
+    made = np.concatenate(
+        [run_graph(tmp_path / "product.onnx", {"x": row[None]})["y"] for row in unit]
+    )
+    np.testing.assert_array_equal(made, weight.detach().numpy())
+
+
+def test_rounding_to_8_bits_is_at_most_half_a_step_of_its_channel() -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv1d(8, 6, 3)
+    before = layer.weight.detach().clone()
+    round_weights(layer, 8)
+    error = (layer.weight - before).abs().flatten(1).amax(1)
+    step = before.abs().flatten(1).amax(1) / 127
+    assert bool((error <= 0.501 * step).all())
+    assert bool((error > 0).all())
+
+
+def test_rounding_twice_changes_nothing() -> None:
+    layer = rounded(8)
+    again = rounded(8)
+    round_weights(again, 8)
+    assert torch.equal(layer.weight, again.weight)
+
+
+def test_channel_of_zeros_stays_zero() -> None:
+    layer = nn.Linear(4, 2)
+    nn.init.zeros_(layer.weight)
+    round_weights(layer, 8)
+    assert bool((layer.weight == 0).all())
+
+
+def test_equal_weights_of_two_graphs_are_stored_once(tmp_path: Path) -> None:
+    weight = rounded(16).weight.mT.contiguous()
+    write_graphs({"a.onnx": product(weight)}, tmp_path)
+    alone = (tmp_path / "weights.bin").stat().st_size
+    write_graphs({"a.onnx": product(weight), "b.onnx": product(weight)}, tmp_path)
+    assert (tmp_path / "weights.bin").stat().st_size == alone
