@@ -9,6 +9,7 @@ import typer
 
 from dlpo.cli.dictionary import Dictionary, read_dictionary
 from dlpo.cli.extras import needs
+from dlpo.errors import InputError
 
 if TYPE_CHECKING:
     from dlpo.bundle import Bundle
@@ -116,7 +117,7 @@ def export(
 
     The further options also take a bundle, so that a GPU machine needs no checkpoint.
     """
-    from dlpo.bundle import Bundle
+    from dlpo.bundle import MANIFEST, Bundle
     from dlpo_serving.voices import find_voice
 
     checkpoint = Path(source)
@@ -144,6 +145,11 @@ def export(
         typer.echo(out)
         bundle = Bundle.load(out)
     else:
+        if checkpoint.is_dir() and not (checkpoint / MANIFEST).exists():
+            raise InputError(
+                f"{source} is neither a checkpoint (no checkpoint.json) nor a bundle (no"
+                f" {MANIFEST}); give a directory from `dlpo train` or `dlpo export`"
+            )
         bundle = Bundle.load(find_voice(source))
         if not (tensorrt or ort_tensorrt or check_tensorrt or triton or profile):
             raise typer.BadParameter(

@@ -140,6 +140,7 @@ def test_unknown_voice_is_named_in_the_message(command: tuple[str, ...]) -> None
 def test_absent_package_is_named_with_its_extra(
     package: str, command: tuple[str, ...], extra: str, tmp_path: Path
 ) -> None:
+    (tmp_path / "checkpoint.json").touch()  # so that `export` takes it for a checkpoint
     code = f"import sys; sys.modules[{package!r}] = None; from dlpo.cli import app; app()"
 
     result = subprocess.run(

@@ -127,6 +127,12 @@ def test_export_hands_every_option_on(
     assert calls == [(tiny_checkpoint, out, expected, [])]
 
 
+def test_export_of_neither_checkpoint_nor_bundle_says_so(tmp_path: Path) -> None:
+    result = run("export", tmp_path, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "neither a checkpoint" in result.stderr
+
+
 def test_export_of_a_bundle_asks_what_for(tiny_bundle: Path) -> None:
     result = run("export", tiny_bundle)
     assert result.exit_code == 2

@@ -90,13 +90,13 @@ def test_changed_weight_is_named_with_its_module(
     expected: TorchTensors, graph: onnx.ModelProto, inputs: dict[str, Tensor]
 ) -> None:
     broken = copy.deepcopy(graph)
-    change(broken, "model.up.0.modulated.1.weight", 0.5)
+    change(broken, "denoise.up.0.modulated.1.weight", 0.5)
     found = diverged(expected, broken, inputs)
     assert found is not None
-    assert found.module == "model.up.0.modulated.1"
+    assert found.module == "denoise.up.0.modulated.1"
     assert found.layer.op_type == "Conv"
     assert all(db > 100 for _, db in found.read)  # what it reads was still right
-    assert "(Conv of model.up.0.modulated.1)" in str(found)
+    assert "(Conv of denoise.up.0.modulated.1)" in str(found)
 
 
 def test_wrong_level_of_one_step_is_found_in_that_step(
@@ -115,7 +115,7 @@ def test_wrong_level_of_one_step_is_found_in_that_step(
     found = diverged(expected, broken, inputs)
     assert found is not None
     assert found.layer.node == second.name
-    assert found.module.startswith("model.film")
+    assert found.module.startswith("denoise.film")
 
 
 def test_wrong_coefficient_of_the_chain_is_found_though_it_belongs_to_no_network(
@@ -138,15 +138,15 @@ def test_two_wrong_layers_are_both_seen_and_the_first_is_reported(
     expected: TorchTensors, graph: onnx.ModelProto, inputs: dict[str, Tensor]
 ) -> None:
     broken = copy.deepcopy(graph)
-    change(broken, "model.patch_in.weight", 0.5)
-    change(broken, "model.patch_out.weight", 0.5)
+    change(broken, "denoise.patch_in.weight", 0.5)
+    change(broken, "denoise.patch_out.weight", 0.5)
     feed = {name: value.numpy() for name, value in inputs.items()}
     errors = compare_layers(expected.tensors, broken, feed)
     wrong = [expected.modules[entry.tensor] for entry in errors if entry.local_largest > TOLERANCE]
-    assert wrong == ["model.patch_in", "model.patch_out"] * 2
+    assert wrong == ["denoise.patch_in", "denoise.patch_out"] * 2
     found = first_divergence(errors, TOLERANCE, expected.modules)
     assert found is not None
-    assert found.module == "model.patch_in"
+    assert found.module == "denoise.patch_in"
 
 
 def test_graph_with_lstms_is_compared_as_well() -> None:

@@ -17,7 +17,14 @@ import dlpo
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-TESTED_EXTRAS = ("serve", "train", "export", "bench", "dev")  # what `make test` installs
+TESTED_EXTRAS = (
+    "serve",
+    "train",
+    "export",
+    "bench",
+    "openvino",
+    "dev",
+)  # what `make test` installs
 
 
 def pins() -> dict[str, Requirement]:
@@ -34,7 +41,9 @@ def test_version_is_that_of_the_package() -> None:
 def test_extras_are_those_that_the_readme_names() -> None:
     extras = set(PROJECT["optional-dependencies"])
 
-    assert extras == {"serve", "train", "export", "bench", "gpu", "tensorrt", "riva", "dev"}
+    assert extras == {
+        "serve", "train", "export", "bench", "gpu", "openvino", "tensorrt", "riva", "dev",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("extra", ["", *TESTED_EXTRAS])

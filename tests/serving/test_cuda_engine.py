@@ -65,7 +65,7 @@ def test_windows_in_buckets_equal_the_windows_as_they_are(
 
     made = cuda_engine_on_cpu(bundle, buckets=SMALL).denoise(2, *inputs)
 
-    expected = OnnxEngine(bundle).denoise(2, *inputs)
+    expected = OnnxEngine(bundle, "fp32").denoise(2, *inputs)
     assert made.shape == expected.shape
     inner = slice(0, max(frames - bundle.manifest.context_frames(2), 0))  # then it sees the padding
     np.testing.assert_allclose(made[:, inner], expected[:, inner], atol=1e-5)
@@ -395,7 +395,7 @@ def test_the_gpu_speaks_as_the_cpu_does(tiny_bundle: Path) -> None:
 
     made = CudaEngine(bundle, buckets=SMALL).denoise(2, *inputs)
 
-    expected = OnnxEngine(bundle).denoise(2, *inputs)
+    expected = OnnxEngine(bundle, "fp32").denoise(2, *inputs)
     inner = slice(0, 90 - bundle.manifest.context_frames(2))
     scale = np.abs(expected).max()
     np.testing.assert_allclose(made[:, inner], expected[:, inner], atol=1e-4 * scale)
@@ -438,6 +438,6 @@ def test_replayed_graphs_compute_with_the_new_inputs(tiny_bundle: Path) -> None:
 
     np.testing.assert_array_equal(audio[0], audio[4])  # through the same graph
     for made, inputs in zip(audio, windows, strict=True):
-        expected = OnnxEngine(bundle).denoise(2, *inputs)
+        expected = OnnxEngine(bundle, "fp32").denoise(2, *inputs)
         inner = slice(0, max(made.shape[1] - bundle.manifest.context_frames(2), 0))
         np.testing.assert_allclose(made[:, inner], expected[:, inner], atol=1e-4)
