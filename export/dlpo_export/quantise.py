@@ -125,7 +125,7 @@ def _insert(
     }
     with quiet():  # the quantiser advises to prepare the model; it is prepared
         quantizer = QDQQuantizer(
-            shape_inference.infer_shapes(model),
+            shape_inference.infer_shapes(_with_own_weights(model, set(layers))),
             per_channel=True,
             reduce_range=False,
             weight_qType=QuantType.QInt8,
@@ -145,3 +145,26 @@ def _insert(
         quantised: onnx.ModelProto = quantizer.quantize_model()
     del quantised.graph.value_info[:]
     return quantised
+
+
+def _with_own_weights(model: onnx.ModelProto, quantised: set[str]) -> onnx.ModelProto:
+    """Weights of their own for layers that stay exact in one step while others are quantised.
+
+    Else they would read the 8-bit weights of those through a DequantizeLinear in every run.
+    """
+    separate = copy.deepcopy(model)
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    shared = {name for node in model.graph.node if node.name in quantised for name in node.input}
+    copied = set()
+    for node in separate.graph.node:
+        if node.op_type not in LAYERS or node.name in quantised:
+            continue
+        for place, name in enumerate(node.input):
+            if name in weights and name in shared:
+                node.input[place] = f"{name}.exact"
+                copied.add(name)
+    for name in copied:
+        exact = separate.graph.initializer.add()
+        exact.CopyFrom(weights[name])
+        exact.name = f"{name}.exact"
+    return separate

@@ -92,6 +92,21 @@ def test_layer_that_would_be_heard_stays_in_float32(
     assert quantised_layers(made) == {"enter", "calm", "leave"}
 
 
+def test_exact_layer_reads_exact_weights_though_others_share_them(
+    model: onnx.ModelProto, rollouts: list[dict[str, NDArray[Any]]]
+) -> None:
+    sharing = onnx.ModelProto.FromString(model.SerializeToString())
+    for node in sharing.graph.node:
+        if node.name == "calm":  # as a step that is quantised shares them with one that is not
+            node.input[1] = "loud.weight"
+    made, _ = to_int8(sharing, rollouts)
+    assert quantised_layers(made) == {"enter", "calm", "leave"}
+    (exact,) = (node for node in made.graph.node if node.name == "loud")
+    values = {t.name: numpy_helper.to_array(t) for t in made.graph.initializer}
+    before = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    np.testing.assert_array_equal(values[exact.input[1]], before["loud.weight"])
+
+
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_quantised_graph_is_close_to_the_float_graph(
     model: onnx.ModelProto, rollouts: list[dict[str, NDArray[Any]]], symmetric: bool
