@@ -142,7 +142,9 @@ def _insert(
                 "OpTypesToExcludeOutputQuantization": list(LAYERS) if symmetric else [],
             },
         )
-        quantised: onnx.ModelProto = quantizer.quantize_model()
+        quantizer.quantize_model()
+        quantizer.model.topological_sort()  # onnxruntime sorts for itself, others don't
+    quantised: onnx.ModelProto = quantizer.model.model
     del quantised.graph.value_info[:]
     return quantised
 

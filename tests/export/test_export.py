@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dlpo.bundle import Bundle
+from dlpo.bundle import Bundle, Precision
 from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
 from dlpo.config import WaveGrad2Config
 from dlpo.errors import BundleError, InputError
@@ -29,6 +29,8 @@ from dlpo_export.options import ExportOptions
 from dlpo_export.parity.open_graph import run_graph
 from dlpo_export.parts import Tracer
 from dlpo_export.pipeline import export_bundle, graph_sources
+from dlpo_export.tensorrt.graph import load_for_tensorrt
+from dlpo_export.tensorrt.rules import check_graph
 from dlpo_export.to_onnx import GraphSource
 from dlpo_export.weights import write_graphs
 
@@ -230,6 +232,18 @@ def test_length_that_the_exporter_fixes_is_refused() -> None:
 def test_options_that_cannot_be_made_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ExportOptions(**wrong)
+
+
+def test_graphs_for_gpus_are_made_and_follow_the_rules_of_tensorrt(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    gpu: tuple[Precision, ...] = ("fp16", "int8_symmetric")
+    options = ExportOptions(steps=(2,), default_steps=2, precisions=gpu, weight_bits=8)
+    bundle = Bundle.load(export_bundle(tiny_checkpoint, tmp_path / "voice", options))
+    assert bundle.manifest.precision == "fp32"  # of a CPU
+    for precision in ("fp32", *gpu):
+        graph = load_for_tensorrt(bundle.graph_path("denoiser_2", precision))
+        assert check_graph(graph) == [], precision
 
 
 def test_ancestral_chain_takes_noise_for_every_step(model: Model, tmp_path: Path) -> None:

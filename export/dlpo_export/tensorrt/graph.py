@@ -1,7 +1,8 @@
 """A graph of a bundle as TensorRT is given it: weights inside, none of them behind a Cast.
 
-Bundles store weights as float16 with a Cast to float32, which run-times fold when they load. For
-TensorRT a kernel that comes out of a Cast is an activation, not a weight, so it is folded here.
+Bundles store weights in fewer bits, with a Cast and perhaps a Mul by a scale behind them, which
+run-times fold when they load. For TensorRT a kernel that comes out of a Cast is an activation, not
+a weight, so it is folded here.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def load_for_tensorrt(path: Path) -> onnx.ModelProto:
-    """The model at `path` with its weights inside and Casts and Constants of weights folded.
+    """The model at `path` with its weights inside, as they are computed with.
 
     Raises:
         BundleError: it can't be read.
@@ -35,12 +36,12 @@ def load_for_tensorrt(path: Path) -> onnx.ModelProto:
         raise BundleError(
             f'{path} can\'t be read ({error}); export again with "dlpo export"'
         ) from (error)
-    fold_casts(model)
+    fold_weights(model)
     return model
 
 
-def fold_casts(model: onnx.ModelProto) -> None:
-    """Replace, in place, each Cast of an initialiser and each Constant by an initialiser."""
+def fold_weights(model: onnx.ModelProto) -> None:
+    """Replace, in place, Casts and products of initialisers, and Constants, by initialisers."""
     from onnx import TensorProto, helper, numpy_helper
 
     graph = model.graph
@@ -60,6 +61,9 @@ def fold_casts(model: onnx.ModelProto) -> None:
                 dtype = helper.tensor_dtype_to_np_dtype(target)
                 with np.errstate(over="ignore"):
                     folded = numpy_helper.from_array(values.astype(dtype))
+        elif node.op_type == "Mul" and all(name in constants for name in node.input):
+            a, b = (numpy_helper.to_array(constants[name]) for name in node.input)
+            folded = numpy_helper.from_array(a * b)
         if folded is None or node.output[0] in outputs:
             kept.append(node)
             continue
