@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import onnx
 
 LAYERS = ("Conv", "Gemm", "MatMul")
-NOISE_DB = -20.0  # noise to signal of a layer alone, from which on it would be heard
+NOISE_DB = -15.0  # noise to signal of a layer alone, from which on it would be heard
 PROBE_FRAMES = 80  # of the rollout on which layers are measured one by one
 
 logger = logging.getLogger(__name__)
