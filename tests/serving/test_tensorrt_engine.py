@@ -140,7 +140,7 @@ def test_results_of_earlier_calls_are_not_overwritten(built: Bundle) -> None:
 
 def test_engine_speaks(built: Bundle) -> None:
     request = SpeechRequest("Yes.", steps=1)
-    speaker = open_voice(EMBEDDED)
+    speaker = open_voice(EMBEDDED, "cpu", "fp32")
     voice = Synthesizer(TensorrtEngine(built), speaker._front_end)
     expected = speaker.speak(request)
 
