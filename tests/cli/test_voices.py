@@ -115,8 +115,9 @@ def test_sound_bundles_are_verified(voice: Path) -> None:
 
     assert result.exit_code == 0
     first, second = result.stdout.splitlines()
-    assert first.startswith(f"{voice}: sound, 9 files")
-    assert first.endswith(Bundle.load(voice).sha256)
+    bundle = Bundle.load(voice)
+    assert first.startswith(f"{voice}: sound, {len(bundle.manifest.files)} files")
+    assert first.endswith(bundle.sha256)
     assert second.startswith("lj: sound")
 
 
@@ -125,7 +126,7 @@ def test_every_bundle_is_verified_and_each_failure_has_its_reason(
 ) -> None:
     tampered = shutil.copytree(voice, tmp_path / "tampered")
     manifest = tampered / MANIFEST
-    manifest.write_text(manifest.read_text().replace('"gain": 1.26', '"gain": 9'))
+    manifest.write_text(manifest.read_text().replace('"gain": 1.', '"gain": 9.'))
     flipped = shutil.copytree(voice, tmp_path / "flipped")
     (flipped / "frames.onnx").write_bytes(b"Frames.onnx")
 
