@@ -45,13 +45,14 @@ def export(
         typer.Option(min=0, max=1, help="0 = DDIM, 1 = ancestral.", rich_help_panel=_CHECKPOINT),
     ] = 0.0,
     precision: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             help="Of the denoisers; repeatable. fp32 is always made; fp16 and int8_symmetric are"
-            " for GPUs, int8 for CPUs.",
-            rich_help_panel=_CHECKPOINT,
+            " for GPUs, int8 for CPUs. Of a checkpoint fp32 and int8 if left out; of a bundle for"
+            " which to build plans, one for --triton or --profile.",
+            rich_help_panel=_BUNDLE,
         ),
-    ] = ["fp32", "int8"],  # noqa: B006
+    ] = None,
     weight_bits: Annotated[
         int,
         typer.Option(help="8, 16 or 32: that weights are kept in.", rich_help_panel=_CHECKPOINT),
@@ -128,7 +129,7 @@ def export(
             from dlpo_export.options import ExportOptions
             from dlpo_export.pipeline import export_bundle
 
-            wanted: Any = tuple(precision)  # ExportOptions checks them
+            wanted: Any = tuple(precision or ("fp32", "int8"))  # ExportOptions checks them
             options = ExportOptions(
                 steps=tuple(steps),
                 default_steps=default_steps,
@@ -158,13 +159,13 @@ def export(
                 param_hint="SOURCE",
             )
     if profile:
-        _profile(bundle, profile)
+        _profile(bundle, profile, _only(precision))
     if triton:
-        _triton(bundle, triton)
+        _triton(bundle, triton, _only(precision))
     if tensorrt:
         if out is None:
             raise typer.BadParameter("where to? give --out", param_hint="--out")
-        _tensorrt(bundle, out)
+        _tensorrt(bundle, out, precision)
     if ort_tensorrt:
         _ort_tensorrt(bundle)
     if check_tensorrt:
@@ -181,28 +182,35 @@ def _judges(judge: bool, nisqa: Path | None) -> list[Judge]:
         return [DistillMOS(), *([Nisqa(nisqa)] if nisqa else [])]
 
 
-def _profile(bundle: Bundle, out: Path) -> None:
+def _only(precision: list[str] | None) -> Any:
+    """The one precision that was asked for, checked by who takes it; None if it was left to us."""
+    return precision[0] if precision and len(precision) == 1 else None
+
+
+def _profile(bundle: Bundle, out: Path, precision: Any) -> None:
     with needs("export"):
         from dlpo_export.profile.measure import profile_graph
 
         manifest = bundle.manifest
-        profile_graph(bundle, f"denoiser_{manifest.steps}", manifest.precision, out)
+        profile_graph(bundle, f"denoiser_{manifest.steps}", precision or manifest.precision, out)
     typer.echo(out)
 
 
-def _triton(bundle: Bundle, out: Path) -> None:
+def _triton(bundle: Bundle, out: Path, precision: Any) -> None:
     with needs("export"):
         from dlpo_export.triton.repository import write_triton_repository
 
-        write_triton_repository(bundle, out, tensorrt=bool(bundle.manifest.plans))
+        write_triton_repository(bundle, out, precision, tensorrt=bool(bundle.manifest.plans))
     typer.echo(out)
 
 
-def _tensorrt(bundle: Bundle, out: Path) -> None:
+def _tensorrt(bundle: Bundle, out: Path, precision: list[str] | None) -> None:
     with needs("export"):
+        from dlpo_export.tensorrt.options import TensorrtOptions
         from dlpo_export.tensorrt.plans import add_plans
 
-        add_plans(bundle, out)
+        wanted: Any = tuple(precision) if precision else None  # TensorrtOptions checks them
+        add_plans(bundle, out, TensorrtOptions(precisions=wanted))
     typer.echo(out)
 
 

@@ -133,6 +133,31 @@ def test_export_of_neither_checkpoint_nor_bundle_says_so(tmp_path: Path) -> None
     assert "neither a checkpoint" in result.stderr
 
 
+def test_profile_and_triton_take_one_precision_of_a_bundle(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    picture, repository = tmp_path / "where.svg", tmp_path / "triton"
+    made = run(
+        "export", tiny_bundle, "--profile", picture, "--triton", repository, "--precision", "fp32"
+    )
+    assert made.exit_code == 0, made.stderr
+    assert ", fp32, " in picture.read_text()
+    assert '"precision"' in (repository / "lj" / "config.pbtxt").read_text()
+
+    result = run("export", tiny_bundle, "--profile", picture, "--precision", "fp16")
+    assert result.exit_code == 1
+    assert "not in fp16" in result.stderr
+
+
+def test_tensorrt_of_a_bundle_without_a_gpu_says_so(tiny_bundle: Path, tmp_path: Path) -> None:
+    result = run("export", tiny_bundle, "--tensorrt", "--out", tmp_path / "out")
+    if result.exit_code == 0:
+        pytest.skip("this machine has a GPU and TensorRT")
+    assert result.exit_code == 1
+    assert "GPU" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_export_of_a_bundle_asks_what_for(tiny_bundle: Path) -> None:
     result = run("export", tiny_bundle)
     assert result.exit_code == 2
