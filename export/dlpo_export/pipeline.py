@@ -24,6 +24,7 @@ from dlpo.bundle import (
     write_bundle,
 )
 from dlpo.checkpoint import Checkpoint, load_checkpoint
+from dlpo.errors import BundleError
 from dlpo.judges.judge import Judge
 from dlpo.model.build import Model
 from dlpo.model.lite import LiteWaveGrad2
@@ -86,12 +87,18 @@ def export_bundle(
         MissingExtraError: a package of the extra `export` is not installed.
     """
     checkpoint = load_checkpoint(checkpoint_dir)
-    with (
-        naming_lack_of_memory(f"exporting {checkpoint_dir}"),
-        tempfile.TemporaryDirectory(prefix="dlpo-export-") as scratch,
-    ):
-        manifest = _make(checkpoint, options or ExportOptions(), Path(scratch), judges)
-        return write_bundle(out, manifest, Path(scratch))
+    try:
+        with (
+            naming_lack_of_memory(f"exporting {checkpoint_dir}"),
+            tempfile.TemporaryDirectory(prefix="dlpo-export-") as scratch,
+        ):
+            manifest = _make(checkpoint, options or ExportOptions(), Path(scratch), judges)
+            return write_bundle(out, manifest, Path(scratch))
+    except OSError as error:  # of the scratch folder; `write_bundle` speaks for itself
+        raise BundleError(
+            f"graphs can't be written to {tempfile.gettempdir()} ({error}); free space there or"
+            " set TMPDIR to another folder. No bundle is written"
+        ) from error
 
 
 def _make(

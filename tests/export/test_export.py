@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +207,22 @@ def test_export_that_diverges_writes_nothing(
     with pytest.raises(BundleError, match="denoiser_1 fp32: waveform differs"):
         export_bundle(tiny_checkpoint, tmp_path / "voice", options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_is_told_and_leaves_nothing(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("dlpo_export.pipeline.write_graphs", full)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    options = ExportOptions(steps=(1,), default_steps=1, precisions=("fp32",))
+    with pytest.raises(BundleError, match=r"scratch .*No space left on device.*set TMPDIR"):
+        export_bundle(tiny_checkpoint, tmp_path / "voice", options)
+    assert list((tmp_path / "scratch").iterdir()) == []
+    assert not (tmp_path / "voice").exists()
 
 
 class OneLengthOnly(nn.Module):
