@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import dlpo
+from dlpo.bundle import Bundle
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +51,18 @@ def tiny_bundle(tiny_checkpoint: Path) -> Path:
 
     options = ExportOptions(steps=(1, 2), default_steps=2)
     return export_bundle(tiny_checkpoint, tiny_checkpoint.parent / "bundle", options)
+
+
+@pytest.fixture(scope="session")
+def embedded_fp32() -> Bundle:
+    """The embedded voice as if it had been exported in fp32 alone."""
+    bundle = Bundle.load(Path(dlpo.__file__).parent / "voices" / "lj")
+    graphs = {
+        name: replace(graph, files={"fp32": graph.files["fp32"]})
+        for name, graph in bundle.manifest.graphs.items()
+    }
+    manifest = replace(bundle.manifest, graphs=graphs, precision="fp32", plans=())
+    return replace(bundle, manifest=manifest)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlpo_export.parity.divergence import Tensors, run_model, varying_tensors
+from dlpo_export.parity.divergence import Tensors, varying_tensors
+from dlpo_export.parity.open_graph import OpenGraph
 
 if TYPE_CHECKING:
     import onnx
@@ -74,12 +75,14 @@ def largest_values(
     model: onnx.ModelProto, tensors: Sequence[str], samples: Sequence[Tensors]
 ) -> dict[str, float]:
     """The largest absolute value of each tensor over some inputs, NaN counting as infinite."""
-    found = dict.fromkeys(tensors, 0.0) if samples else {}
+    if not samples:
+        return {}
+    found = dict.fromkeys(tensors, 0.0)
+    opened = OpenGraph(model, [name for name in tensors if name not in samples[0]], fuse=False)
     for inputs in samples:
-        made = run_model(model, inputs, [name for name in tensors if name not in inputs])
-        given = {name: inputs[name] for name in tensors if name in inputs}
-        for name, value in (made | given).items():
-            largest = float(np.abs(value).max(initial=0.0))
+        values = {**inputs, **opened.run(inputs)}
+        for name in found:
+            largest = float(np.abs(values[name]).max(initial=0.0))
             found[name] = max(found[name], largest if np.isfinite(largest) else np.inf)
     return found
 

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from dlpo.audio import HOP_LENGTH, harmonic_source
-from dlpo.errors import MissingExtraError
 from dlpo.text.symbols import symbol_ids
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_export.parity.cases import UTTERANCE, whole_frames
+from dlpo_export.parity.open_graph import OpenGraph
 
 TOLERANCE = 5e-5  # of full scale; half of what a server promises, before the margin
 INT8_TOLERANCE = 10 ** (-50 / 20)  # RMS of the deviation, as a share of the RMS of the speech
@@ -149,20 +149,11 @@ def _relative_rms(chunks: Tensor, expected: Tensor) -> float:
 
 
 def _on_onnxruntime(path: Path) -> Denoise:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "export") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3  # errors, not advice
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    wanted = {tensor.name for tensor in session.get_inputs()}
+    opened = OpenGraph(path)
 
     def denoise(conditioning: Tensor, source: Tensor, noise: Tensor) -> Tensor:
-        feed = {"conditioning": conditioning, "source": source, "noise": noise}
-        contiguous = {k: v.contiguous().numpy() for k, v in feed.items() if k in wanted}
-        (waveform,) = session.run(["waveform"], contiguous)
-        return torch.from_numpy(waveform)
+        given = {"conditioning": conditioning, "source": source, "noise": noise}
+        made = opened.run({name: value.contiguous().numpy() for name, value in given.items()})
+        return torch.from_numpy(made["waveform"])
 
     return denoise

@@ -69,9 +69,8 @@ class Tracer:
         """The traced parts of a graph, in the order in which they are computed."""
         if isinstance(source.module, DenoiserGraph):
             return self._chain(source, source.module)
-        names = {name: name for name in (*source.inputs, *source.outputs)}
-        takes = {name: names[name] for name in source.inputs}
-        gives = {name: names[name] for name in source.outputs}
+        takes = {name: name for name in source.inputs}
+        gives = {name: name for name in source.outputs}
         return [Part("", "", trace(source, self.opset), takes, gives)]
 
     def _chain(self, source: GraphSource, denoiser: DenoiserGraph) -> list[Part]:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlpo.errors import MissingExtraError
-from dlpo_export.parity.divergence import Tensors, run_model
+from dlpo_export.parity.divergence import Tensors
+from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.sensitivity import LayerNoise, Range, layer_noise
 from dlpo_export.to_onnx import quiet
 
@@ -87,8 +88,9 @@ def tensor_ranges(
             )
     found = dict.fromkeys(tensors, (0.0, 0.0))
     ends = [f"{name}.{end}" for name in tensors for end in ("Min", "Max")]
+    opened = OpenGraph(watched, ends, fuse=False)
     for inputs in rollouts:
-        values = run_model(watched, inputs, ends)
+        values = opened.run(inputs)
         for name, (low, high) in found.items():
             found[name] = (
                 min(low, float(values[f"{name}.Min"])),

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.audio import HOP_LENGTH
+from dlpo_export.parity.open_graph import OpenGraph
 
 if TYPE_CHECKING:
     import onnx
@@ -52,20 +53,10 @@ def layer_noise(
     Returns:
         One entry for each layer, in their order.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    gated = _gated(model, layers, ranges)
-    session = onnxruntime.InferenceSession(
-        gated.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    wanted = {tensor.name for tensor in session.get_inputs()}
-    feed = {name: value for name, value in inputs.items() if name in wanted}
+    opened = OpenGraph(_gated(model, layers, ranges))
 
     def waveform(gates: NDArray[np.bool_]) -> NDArray[np.float32]:
-        made: NDArray[np.float32] = session.run(None, feed | {GATES: gates})[0]
+        (made,) = opened.run({**inputs, GATES: gates}).values()
         return made
 
     expected = waveform(np.zeros(len(layers), bool))

@@ -22,18 +22,12 @@ EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
 
 
 @pytest.fixture(scope="module")
-def voice() -> Bundle:
-    """The embedded voice with one step only, in fp32 alone."""
-    bundle = Bundle.load(EMBEDDED)
-    graphs = {
-        name: dataclasses.replace(graph, files={"fp32": graph.files["fp32"]})
-        for name, graph in bundle.manifest.graphs.items()
-        if name in ("encoder", "frames", "denoiser_1")
-    }
-    manifest = dataclasses.replace(
-        bundle.manifest, graphs=graphs, steps=1, precision="fp32", plans=()
-    )
-    return dataclasses.replace(bundle, manifest=manifest)
+def voice(embedded_fp32: Bundle) -> Bundle:
+    """One step only."""
+    manifest = embedded_fp32.manifest
+    graphs = {name: manifest.graphs[name] for name in ("encoder", "frames", "denoiser_1")}
+    manifest = dataclasses.replace(manifest, graphs=graphs, steps=1)
+    return dataclasses.replace(embedded_fp32, manifest=manifest)
 
 
 def no_provider() -> None:

@@ -20,16 +20,8 @@ SMALL = TensorrtOptions(steps=(1,), precisions=("fp32",), frames=(24, 48), batch
 
 
 @pytest.fixture(scope="module")
-def voice() -> Bundle:
-    """The embedded voice in fp32 alone."""
-    bundle = Bundle.load(EMBEDDED)
-    graphs = {
-        name: dataclasses.replace(graph, files={"fp32": graph.files["fp32"]})
-        for name, graph in bundle.manifest.graphs.items()
-    }
-    return dataclasses.replace(
-        bundle, manifest=dataclasses.replace(bundle.manifest, graphs=graphs, plans=())
-    )
+def voice(embedded_fp32: Bundle) -> Bundle:
+    return embedded_fp32
 
 
 def changed(options: TensorrtOptions, **values: Any) -> TensorrtOptions:

@@ -34,17 +34,10 @@ Denoise = Callable[[int, Floats, Floats, Floats], Floats]
 
 
 @pytest.fixture(scope="module")
-def voice() -> Bundle:
-    """The embedded voice, one step by default, in fp32 alone."""
-    bundle = Bundle.load(EMBEDDED)
-    graphs = {
-        name: dataclasses.replace(graph, files={"fp32": graph.files["fp32"]})
-        for name, graph in bundle.manifest.graphs.items()
-    }
-    manifest = dataclasses.replace(
-        bundle.manifest, graphs=graphs, steps=1, precision="fp32", plans=()
-    )
-    return dataclasses.replace(bundle, manifest=manifest)
+def voice(embedded_fp32: Bundle) -> Bundle:
+    """One step by default."""
+    manifest = dataclasses.replace(embedded_fp32.manifest, steps=1)
+    return dataclasses.replace(embedded_fp32, manifest=manifest)
 
 
 @pytest.fixture(scope="module")

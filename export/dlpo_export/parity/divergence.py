@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import BundleError, MissingExtraError
+from dlpo.errors import BundleError
+from dlpo_export.parity.open_graph import OpenGraph
 
 if TYPE_CHECKING:
     import onnx
@@ -152,29 +153,7 @@ def run_model(
         BundleError: onnxruntime can't load or run it.
         MissingExtraError: onnx or onnxruntime is not installed.
     """
-    try:
-        import onnxruntime
-        from onnx import helper
-    except ImportError as error:
-        raise MissingExtraError(error.name or "onnx", "export") from error
-    if not fetch:
-        return {}
-    opened = copy.deepcopy(model)
-    del opened.graph.output[:]
-    opened.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in fetch)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 3  # errors
-    try:
-        session = onnxruntime.InferenceSession(
-            opened.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-        wanted = {tensor.name for tensor in session.get_inputs()}
-        values = session.run(list(fetch), {k: v for k, v in inputs.items() if k in wanted})
-    except Exception as error:  # onnxruntime raises its own classes and plain ones besides
-        raise BundleError(f"{model.graph.name}: onnxruntime can't run it: {error}") from error
-    return dict(zip(fetch, values, strict=True))
+    return OpenGraph(model, fetch, fuse=False).run(inputs) if fetch else {}
 
 
 def varying_tensors(model: onnx.ModelProto) -> list[str]:

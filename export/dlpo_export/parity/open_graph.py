@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.errors import BundleError, MissingExtraError
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def run_graph(path: Path, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
@@ -19,14 +23,25 @@ def run_graph(path: Path, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArr
 
 
 class OpenGraph:
-    """An ONNX file in an onnxruntime session of one CPU thread."""
+    """A graph in an onnxruntime session of one CPU thread, to be run any number of times."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        graph: Path | onnx.ModelProto,
+        fetch: Collection[str] = (),
+        *,
+        fuse: bool = True,
+    ) -> None:
         """Load it.
+
+        Args:
+            graph: an ONNX file, or a model with its weights inside.
+            fetch: tensors of a model to return, any that it computes; else its outputs.
+            fuse: let onnxruntime join layers; False: each computes what it says.
 
         Raises:
             BundleError: onnxruntime can't.
-            MissingExtraError: onnxruntime is not installed.
+            MissingExtraError: onnx or onnxruntime is not installed.
         """
         try:
             import onnxruntime
@@ -34,14 +49,21 @@ class OpenGraph:
             raise MissingExtraError("onnxruntime", "export") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
+        if not fuse:
+            level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+            options.graph_optimization_level = level
         options.log_severity_level = 3  # errors
-        self._path = path
+        loaded: Path | bytes
+        if isinstance(graph, Path):
+            self._name, self._consequence, loaded = graph.name, "; no bundle is written", graph
+        else:
+            self._name, self._consequence, loaded = graph.graph.name, "", _serialised(graph, fetch)
         with self._as_bundle_error():
             self._session = onnxruntime.InferenceSession(
-                path, options, providers=["CPUExecutionProvider"]
+                loaded, options, providers=["CPUExecutionProvider"]
             )
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Outputs by name; inputs that the graph does not use are left out."""
         names = [output.name for output in self._session.get_outputs()]
         wanted = {tensor.name for tensor in self._session.get_inputs()}
@@ -55,5 +77,19 @@ class OpenGraph:
             yield
         except Exception as error:  # onnxruntime raises its own classes and plain ones besides
             raise BundleError(
-                f"{self._path.name}: onnxruntime can't run it ({error}); no bundle is written"
+                f"{self._name}: onnxruntime can't run it ({error}){self._consequence}"
             ) from error
+
+
+def _serialised(model: onnx.ModelProto, fetch: Collection[str]) -> bytes:
+    """The model's bytes, its outputs being the tensors of `fetch` if there are any."""
+    if fetch:
+        try:
+            from onnx import helper
+        except ImportError as error:
+            raise MissingExtraError("onnx", "export") from error
+        model = copy.deepcopy(model)
+        del model.graph.output[:]
+        model.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in fetch)
+    content: bytes = model.SerializeToString()
+    return content

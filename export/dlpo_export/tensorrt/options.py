@@ -9,9 +9,8 @@ from pathlib import Path
 from dlpo.bundle import Precision
 from dlpo.bundle.parts import GpuRange
 from dlpo.errors import InputError
+from dlpo.nvidia import BUCKET_BATCH, BUCKET_FRAMES
 
-FRAMES = (32, 64, 128, 256, 512)  # as dlpo_serving.engines.buckets, which this room can't see
-BATCH = (1, 4)
 GPU_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8_symmetric")
 
 
@@ -23,9 +22,9 @@ class TensorrtOptions:
     """N of the denoisers to build; None: all that the bundle has."""
     precisions: tuple[Precision, ...] | None = None
     """None: every one for GPUs that the bundle has: fp32, fp16, int8_symmetric."""
-    frames: tuple[int, ...] = FRAMES
+    frames: tuple[int, ...] = BUCKET_FRAMES
     """Lengths of a window, each with `batch` a profile of its own; the context is part of them."""
-    batch: tuple[int, ...] = BATCH
+    batch: tuple[int, ...] = BUCKET_BATCH
     """Windows at once."""
     workspace_bytes: int = 2 << 30
     """Of GPU memory that one layer may take while the engine runs."""

@@ -15,10 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dlpo.errors import EngineError, InputError
+from dlpo.nvidia import BUCKET_BATCH, BUCKET_FRAMES
 from dlpo_serving.engine import Floats
-
-FRAMES = (32, 64, 128, 256, 512)  # 0.4 to 7 s with the margin; a chunk that streams fits the first
-BATCH = (1, 4)
 
 
 class Bucket(NamedTuple):
@@ -81,9 +79,9 @@ class PaddedInputs(NamedTuple):
 class Buckets:
     """Every shape on offer: each of `batch` with each of `frames`."""
 
-    frames: tuple[int, ...] = FRAMES
+    frames: tuple[int, ...] = BUCKET_FRAMES
     """lengths of a window, ascending"""
-    batch: tuple[int, ...] = BATCH
+    batch: tuple[int, ...] = BUCKET_BATCH
     """windows computed at once, ascending"""
 
     def __post_init__(self) -> None:
