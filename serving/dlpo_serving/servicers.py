@@ -17,15 +17,10 @@ from dataclasses import dataclass
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.encodings import SAMPLE_BYTES, encode_audio, known_encoding
+from dlpo_serving.refusals import NotReadyError, OverloadError, UnknownVoiceError
 from dlpo_serving.registration import Undecodable, decoded
 from dlpo_serving.request import RequestError, SpeechRequest, Violation
-from dlpo_serving.statuses import (
-    Context,
-    NotReadyError,
-    OverloadError,
-    UnknownVoiceError,
-    errors_as_status,
-)
+from dlpo_serving.statuses import Context, errors_as_status
 from dlpo_serving.synthesizer import SpeechChunk, Synthesizer, Utterance
 
 MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
@@ -151,7 +146,9 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
         if self._draining:
             raise NotReadyError("the server is shutting down; try another one, or again later")
         if self._active_streams >= self._max_streams:
-            raise OverloadError(f"all {self._max_streams} streams are taken; try again shortly")
+            raise OverloadError(
+                f"all {self._max_streams} streams are taken; try again shortly", 1.0
+            )
         self._active_streams += 1
         self._idle.clear()
         try:

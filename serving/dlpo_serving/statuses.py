@@ -16,30 +16,14 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from dlpo.errors import DlpoError
+from dlpo_serving.refusals import NotReadyError, OverloadError, UnknownVoiceError
 from dlpo_serving.request import RequestError
 
 DOMAIN = "dlpo"  # of google.rpc.ErrorInfo
-RETRY_AFTER_S = 1.0
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _log = logging.getLogger(__name__)
-
-
-class UnknownVoiceError(DlpoError):
-    """The server does not hold the voice that a request names."""
-
-    def __init__(self, voice: str, known: list[str]) -> None:
-        super().__init__(f"config.voice is {voice!r}; this server has {', '.join(known)}")
-        self.voice = voice
-
-
-class NotReadyError(DlpoError):
-    """The server is warming up or shutting down."""
-
-
-class OverloadError(DlpoError):
-    """The server speaks for as many callers as it may."""
 
 
 class UndecodableError(DlpoError):
@@ -63,9 +47,11 @@ def status_of(error: Exception) -> Status:
             resource = ResourceInfo(resource_type="dlpo.v1.Voice", resource_name=error.voice)
             return _status(grpc.StatusCode.NOT_FOUND, error, resource)
         case OverloadError():
-            return _status(grpc.StatusCode.RESOURCE_EXHAUSTED, error, _retry_info())
+            return _status(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, error, _retry_info(error.retry_after_s)
+            )
         case NotReadyError():
-            return _status(grpc.StatusCode.UNAVAILABLE, error, _retry_info())
+            return _status(grpc.StatusCode.UNAVAILABLE, error, _retry_info(error.retry_after_s))
         case _:
             fault = DlpoError("the server failed; its log has the cause")
             info = ErrorInfo(reason=type(error).__name__, domain=DOMAIN)
@@ -94,9 +80,9 @@ def _status(code: grpc.StatusCode, error: Exception, *details: Message) -> Statu
     return Status(code=code.value[0], message=str(error), details=packed)
 
 
-def _retry_info() -> RetryInfo:
+def _retry_info(delay_s: float) -> RetryInfo:
     info = RetryInfo()
-    info.retry_delay.FromMilliseconds(round(1000 * RETRY_AFTER_S))
+    info.retry_delay.FromMilliseconds(round(1000 * delay_s))
     return info
 
 

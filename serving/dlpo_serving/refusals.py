@@ -1,0 +1,69 @@
+"""Why a call is not served, whichever door it came through; each door has its own words for it.
+
+DlpoError
+├── InputError
+│   └── RequestError        a field can't be used (request.py)
+└── RefusalError
+    ├── UnknownVoiceError   the server does not hold this voice
+    ├── NotReadyError       it is warming up or shutting down
+    ├── OverloadError       it is full
+    ├── QuotaError          this caller has used up its share
+    ├── UnauthenticatedError  no token, or one that is not known
+    ├── DeadlineError       there would be no sound within the caller's deadline
+    └── StalledError        the caller stopped listening
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dlpo.errors import DlpoError
+
+
+class RefusalError(DlpoError):
+    """A call that is not served, or not to its end."""
+
+
+class UnknownVoiceError(RefusalError):
+    """The server does not hold the voice that a request names."""
+
+    def __init__(self, voice: str, known: Sequence[str]) -> None:
+        super().__init__(f"config.voice is {voice!r}; this server has {', '.join(known)}")
+        self.voice = voice
+
+
+class NotReadyError(RefusalError):
+    """The server is warming up or shutting down."""
+
+    retry_after_s = 1.0
+
+
+class OverloadError(RefusalError):
+    """The server speaks for as many callers as it can."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        """`retry_after_s`: when a new call is likely to be taken."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class QuotaError(RefusalError):
+    """A caller has used up its share."""
+
+    def __init__(self, message: str, caller: str, retry_after_s: float) -> None:
+        """`caller`: name of the key; `retry_after_s`: when the share allows this call."""
+        super().__init__(message)
+        self.caller = caller
+        self.retry_after_s = retry_after_s
+
+
+class UnauthenticatedError(RefusalError):
+    """A call without a token, or with one that is not known."""
+
+
+class DeadlineError(RefusalError):
+    """There would be no sound within the time that the caller gave."""
+
+
+class StalledError(RefusalError):
+    """The caller has not taken its audio for so long that its place was given away."""
