@@ -1,0 +1,1 @@
+"""Stubs of NVIDIA Riva's speech service, made by protos/riva/generate.py."""
