@@ -12,12 +12,37 @@ class AudioEncoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     AUDIO_ENCODING_UNSPECIFIED: _ClassVar[AudioEncoding]
     AUDIO_ENCODING_LINEAR_PCM_S16: _ClassVar[AudioEncoding]
     AUDIO_ENCODING_LINEAR_PCM_F32: _ClassVar[AudioEncoding]
+    AUDIO_ENCODING_WAV: _ClassVar[AudioEncoding]
+    AUDIO_ENCODING_FLAC: _ClassVar[AudioEncoding]
+    AUDIO_ENCODING_OGG_OPUS: _ClassVar[AudioEncoding]
+    AUDIO_ENCODING_MP3: _ClassVar[AudioEncoding]
+    AUDIO_ENCODING_MULAW: _ClassVar[AudioEncoding]
+    AUDIO_ENCODING_ALAW: _ClassVar[AudioEncoding]
+    AUDIO_ENCODING_AAC: _ClassVar[AudioEncoding]
+
+class TimeDetail(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TIME_DETAIL_UNSPECIFIED: _ClassVar[TimeDetail]
+    TIME_DETAIL_NONE: _ClassVar[TimeDetail]
+    TIME_DETAIL_WORDS: _ClassVar[TimeDetail]
+    TIME_DETAIL_PHONEMES: _ClassVar[TimeDetail]
 AUDIO_ENCODING_UNSPECIFIED: AudioEncoding
 AUDIO_ENCODING_LINEAR_PCM_S16: AudioEncoding
 AUDIO_ENCODING_LINEAR_PCM_F32: AudioEncoding
+AUDIO_ENCODING_WAV: AudioEncoding
+AUDIO_ENCODING_FLAC: AudioEncoding
+AUDIO_ENCODING_OGG_OPUS: AudioEncoding
+AUDIO_ENCODING_MP3: AudioEncoding
+AUDIO_ENCODING_MULAW: AudioEncoding
+AUDIO_ENCODING_ALAW: AudioEncoding
+AUDIO_ENCODING_AAC: AudioEncoding
+TIME_DETAIL_UNSPECIFIED: TimeDetail
+TIME_DETAIL_NONE: TimeDetail
+TIME_DETAIL_WORDS: TimeDetail
+TIME_DETAIL_PHONEMES: TimeDetail
 
 class SynthesisConfig(_message.Message):
-    __slots__ = ("voice", "speed", "pitch_semitones", "seed", "steps", "dictionary", "encoding")
+    __slots__ = ("voice", "speed", "pitch_semitones", "seed", "steps", "dictionary", "encoding", "sample_rate_hz", "volume_db", "time_detail")
     class DictionaryEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -32,6 +57,9 @@ class SynthesisConfig(_message.Message):
     STEPS_FIELD_NUMBER: _ClassVar[int]
     DICTIONARY_FIELD_NUMBER: _ClassVar[int]
     ENCODING_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_DB_FIELD_NUMBER: _ClassVar[int]
+    TIME_DETAIL_FIELD_NUMBER: _ClassVar[int]
     voice: str
     speed: float
     pitch_semitones: float
@@ -39,7 +67,10 @@ class SynthesisConfig(_message.Message):
     steps: int
     dictionary: _containers.ScalarMap[str, str]
     encoding: AudioEncoding
-    def __init__(self, voice: _Optional[str] = ..., speed: _Optional[float] = ..., pitch_semitones: _Optional[float] = ..., seed: _Optional[int] = ..., steps: _Optional[int] = ..., dictionary: _Optional[_Mapping[str, str]] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ...) -> None: ...
+    sample_rate_hz: int
+    volume_db: float
+    time_detail: TimeDetail
+    def __init__(self, voice: _Optional[str] = ..., speed: _Optional[float] = ..., pitch_semitones: _Optional[float] = ..., seed: _Optional[int] = ..., steps: _Optional[int] = ..., dictionary: _Optional[_Mapping[str, str]] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ..., volume_db: _Optional[float] = ..., time_detail: _Optional[_Union[TimeDetail, str]] = ...) -> None: ...
 
 class AudioFormat(_message.Message):
     __slots__ = ("encoding", "sample_rate_hz")
@@ -62,54 +93,138 @@ class SpeechInfo(_message.Message):
     def __init__(self, format: _Optional[_Union[AudioFormat, _Mapping]] = ..., voice: _Optional[str] = ..., processed_text: _Optional[str] = ..., dropped_characters: _Optional[int] = ...) -> None: ...
 
 class SpeechTotals(_message.Message):
-    __slots__ = ("samples", "audio_s", "steps", "seed")
+    __slots__ = ("samples", "audio_s", "steps", "seed", "processed_text", "dropped_characters")
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     AUDIO_S_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    PROCESSED_TEXT_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_CHARACTERS_FIELD_NUMBER: _ClassVar[int]
     samples: int
     audio_s: float
     steps: int
     seed: int
-    def __init__(self, samples: _Optional[int] = ..., audio_s: _Optional[float] = ..., steps: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
+    processed_text: str
+    dropped_characters: int
+    def __init__(self, samples: _Optional[int] = ..., audio_s: _Optional[float] = ..., steps: _Optional[int] = ..., seed: _Optional[int] = ..., processed_text: _Optional[str] = ..., dropped_characters: _Optional[int] = ...) -> None: ...
+
+class WordTime(_message.Message):
+    __slots__ = ("word", "start_s", "end_s", "start_sample", "end_sample", "text_start", "text_end", "phonemes")
+    WORD_FIELD_NUMBER: _ClassVar[int]
+    START_S_FIELD_NUMBER: _ClassVar[int]
+    END_S_FIELD_NUMBER: _ClassVar[int]
+    START_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    END_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_START_FIELD_NUMBER: _ClassVar[int]
+    TEXT_END_FIELD_NUMBER: _ClassVar[int]
+    PHONEMES_FIELD_NUMBER: _ClassVar[int]
+    word: str
+    start_s: float
+    end_s: float
+    start_sample: int
+    end_sample: int
+    text_start: int
+    text_end: int
+    phonemes: _containers.RepeatedCompositeFieldContainer[PhonemeTime]
+    def __init__(self, word: _Optional[str] = ..., start_s: _Optional[float] = ..., end_s: _Optional[float] = ..., start_sample: _Optional[int] = ..., end_sample: _Optional[int] = ..., text_start: _Optional[int] = ..., text_end: _Optional[int] = ..., phonemes: _Optional[_Iterable[_Union[PhonemeTime, _Mapping]]] = ...) -> None: ...
+
+class PhonemeTime(_message.Message):
+    __slots__ = ("phoneme", "start_s", "end_s", "start_sample", "end_sample")
+    PHONEME_FIELD_NUMBER: _ClassVar[int]
+    START_S_FIELD_NUMBER: _ClassVar[int]
+    END_S_FIELD_NUMBER: _ClassVar[int]
+    START_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    END_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    phoneme: str
+    start_s: float
+    end_s: float
+    start_sample: int
+    end_sample: int
+    def __init__(self, phoneme: _Optional[str] = ..., start_s: _Optional[float] = ..., end_s: _Optional[float] = ..., start_sample: _Optional[int] = ..., end_sample: _Optional[int] = ...) -> None: ...
+
+class MarkTime(_message.Message):
+    __slots__ = ("name", "time_s", "sample")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TIME_S_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    time_s: float
+    sample: int
+    def __init__(self, name: _Optional[str] = ..., time_s: _Optional[float] = ..., sample: _Optional[int] = ...) -> None: ...
 
 class AudioChunk(_message.Message):
-    __slots__ = ("audio", "sample_offset", "sentence")
+    __slots__ = ("audio", "sample_offset", "sentence", "words", "marks")
     AUDIO_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_OFFSET_FIELD_NUMBER: _ClassVar[int]
     SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    MARKS_FIELD_NUMBER: _ClassVar[int]
     audio: bytes
     sample_offset: int
     sentence: int
-    def __init__(self, audio: _Optional[bytes] = ..., sample_offset: _Optional[int] = ..., sentence: _Optional[int] = ...) -> None: ...
+    words: _containers.RepeatedCompositeFieldContainer[WordTime]
+    marks: _containers.RepeatedCompositeFieldContainer[MarkTime]
+    def __init__(self, audio: _Optional[bytes] = ..., sample_offset: _Optional[int] = ..., sentence: _Optional[int] = ..., words: _Optional[_Iterable[_Union[WordTime, _Mapping]]] = ..., marks: _Optional[_Iterable[_Union[MarkTime, _Mapping]]] = ...) -> None: ...
 
 class SynthesizeRequest(_message.Message):
-    __slots__ = ("text", "config")
+    __slots__ = ("text", "config", "ssml")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     CONFIG_FIELD_NUMBER: _ClassVar[int]
+    SSML_FIELD_NUMBER: _ClassVar[int]
     text: str
     config: SynthesisConfig
-    def __init__(self, text: _Optional[str] = ..., config: _Optional[_Union[SynthesisConfig, _Mapping]] = ...) -> None: ...
+    ssml: str
+    def __init__(self, text: _Optional[str] = ..., config: _Optional[_Union[SynthesisConfig, _Mapping]] = ..., ssml: _Optional[str] = ...) -> None: ...
 
 class SynthesizeResponse(_message.Message):
+    __slots__ = ("info", "audio", "totals", "words", "marks")
+    INFO_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    MARKS_FIELD_NUMBER: _ClassVar[int]
+    info: SpeechInfo
+    audio: bytes
+    totals: SpeechTotals
+    words: _containers.RepeatedCompositeFieldContainer[WordTime]
+    marks: _containers.RepeatedCompositeFieldContainer[MarkTime]
+    def __init__(self, info: _Optional[_Union[SpeechInfo, _Mapping]] = ..., audio: _Optional[bytes] = ..., totals: _Optional[_Union[SpeechTotals, _Mapping]] = ..., words: _Optional[_Iterable[_Union[WordTime, _Mapping]]] = ..., marks: _Optional[_Iterable[_Union[MarkTime, _Mapping]]] = ...) -> None: ...
+
+class StreamSynthesizeRequest(_message.Message):
+    __slots__ = ("text", "config", "ssml")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    SSML_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    config: SynthesisConfig
+    ssml: str
+    def __init__(self, text: _Optional[str] = ..., config: _Optional[_Union[SynthesisConfig, _Mapping]] = ..., ssml: _Optional[str] = ...) -> None: ...
+
+class StreamSynthesizeResponse(_message.Message):
     __slots__ = ("info", "audio", "totals")
     INFO_FIELD_NUMBER: _ClassVar[int]
     AUDIO_FIELD_NUMBER: _ClassVar[int]
     TOTALS_FIELD_NUMBER: _ClassVar[int]
     info: SpeechInfo
-    audio: bytes
+    audio: AudioChunk
     totals: SpeechTotals
-    def __init__(self, info: _Optional[_Union[SpeechInfo, _Mapping]] = ..., audio: _Optional[bytes] = ..., totals: _Optional[_Union[SpeechTotals, _Mapping]] = ...) -> None: ...
+    def __init__(self, info: _Optional[_Union[SpeechInfo, _Mapping]] = ..., audio: _Optional[_Union[AudioChunk, _Mapping]] = ..., totals: _Optional[_Union[SpeechTotals, _Mapping]] = ...) -> None: ...
 
-class StreamSynthesizeRequest(_message.Message):
-    __slots__ = ("text", "config")
-    TEXT_FIELD_NUMBER: _ClassVar[int]
+class IncrementalSynthesizeRequest(_message.Message):
+    __slots__ = ("config", "text", "flush")
     CONFIG_FIELD_NUMBER: _ClassVar[int]
-    text: str
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    FLUSH_FIELD_NUMBER: _ClassVar[int]
     config: SynthesisConfig
-    def __init__(self, text: _Optional[str] = ..., config: _Optional[_Union[SynthesisConfig, _Mapping]] = ...) -> None: ...
+    text: str
+    flush: Flush
+    def __init__(self, config: _Optional[_Union[SynthesisConfig, _Mapping]] = ..., text: _Optional[str] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ...) -> None: ...
 
-class StreamSynthesizeResponse(_message.Message):
+class Flush(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class IncrementalSynthesizeResponse(_message.Message):
     __slots__ = ("info", "audio", "totals")
     INFO_FIELD_NUMBER: _ClassVar[int]
     AUDIO_FIELD_NUMBER: _ClassVar[int]
@@ -130,7 +245,7 @@ class ListVoicesResponse(_message.Message):
     def __init__(self, voices: _Optional[_Iterable[_Union[Voice, _Mapping]]] = ...) -> None: ...
 
 class Voice(_message.Message):
-    __slots__ = ("name", "language", "sample_rate_hz", "steps", "default_steps", "speed", "pitch_semitones", "licence")
+    __slots__ = ("name", "language", "sample_rate_hz", "steps", "default_steps", "speed", "pitch_semitones", "licence", "volume_db")
     NAME_FIELD_NUMBER: _ClassVar[int]
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +254,7 @@ class Voice(_message.Message):
     SPEED_FIELD_NUMBER: _ClassVar[int]
     PITCH_SEMITONES_FIELD_NUMBER: _ClassVar[int]
     LICENCE_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_DB_FIELD_NUMBER: _ClassVar[int]
     name: str
     language: str
     sample_rate_hz: int
@@ -147,7 +263,8 @@ class Voice(_message.Message):
     speed: Range
     pitch_semitones: Range
     licence: str
-    def __init__(self, name: _Optional[str] = ..., language: _Optional[str] = ..., sample_rate_hz: _Optional[int] = ..., steps: _Optional[_Iterable[int]] = ..., default_steps: _Optional[int] = ..., speed: _Optional[_Union[Range, _Mapping]] = ..., pitch_semitones: _Optional[_Union[Range, _Mapping]] = ..., licence: _Optional[str] = ...) -> None: ...
+    volume_db: Range
+    def __init__(self, name: _Optional[str] = ..., language: _Optional[str] = ..., sample_rate_hz: _Optional[int] = ..., steps: _Optional[_Iterable[int]] = ..., default_steps: _Optional[int] = ..., speed: _Optional[_Union[Range, _Mapping]] = ..., pitch_semitones: _Optional[_Union[Range, _Mapping]] = ..., licence: _Optional[str] = ..., volume_db: _Optional[_Union[Range, _Mapping]] = ...) -> None: ...
 
 class Range(_message.Message):
     __slots__ = ("min", "max")

@@ -45,6 +45,11 @@ class SpeechServiceStub(object):
                 request_serializer=dlpo_dot_v1_dot_speech__pb2.StreamSynthesizeRequest.SerializeToString,
                 response_deserializer=dlpo_dot_v1_dot_speech__pb2.StreamSynthesizeResponse.FromString,
                 _registered_method=True)
+        self.IncrementalSynthesize = channel.stream_stream(
+                '/dlpo.v1.SpeechService/IncrementalSynthesize',
+                request_serializer=dlpo_dot_v1_dot_speech__pb2.IncrementalSynthesizeRequest.SerializeToString,
+                response_deserializer=dlpo_dot_v1_dot_speech__pb2.IncrementalSynthesizeResponse.FromString,
+                _registered_method=True)
         self.ListVoices = channel.unary_unary(
                 '/dlpo.v1.SpeechService/ListVoices',
                 request_serializer=dlpo_dot_v1_dot_speech__pb2.ListVoicesRequest.SerializeToString,
@@ -72,6 +77,17 @@ class SpeechServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IncrementalSynthesize(self, request_iterator, context):
+        """Speaks a text while it is still being written, for example by a language model. The first
+        message of the caller is `config`, every other one is `text` or `flush`; it half-closes where
+        the text ends. The server answers as StreamSynthesize does, and speaks each sentence, or a long
+        clause, as soon as no further text can change it. How the text is cut into pieces changes
+        nothing; only `flush` does. A `config` after the first message is INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListVoices(self, request, context):
         """Lists the voices that a request may name.
         """
@@ -91,6 +107,11 @@ def add_SpeechServiceServicer_to_server(servicer, server):
                     servicer.StreamSynthesize,
                     request_deserializer=dlpo_dot_v1_dot_speech__pb2.StreamSynthesizeRequest.FromString,
                     response_serializer=dlpo_dot_v1_dot_speech__pb2.StreamSynthesizeResponse.SerializeToString,
+            ),
+            'IncrementalSynthesize': grpc.stream_stream_rpc_method_handler(
+                    servicer.IncrementalSynthesize,
+                    request_deserializer=dlpo_dot_v1_dot_speech__pb2.IncrementalSynthesizeRequest.FromString,
+                    response_serializer=dlpo_dot_v1_dot_speech__pb2.IncrementalSynthesizeResponse.SerializeToString,
             ),
             'ListVoices': grpc.unary_unary_rpc_method_handler(
                     servicer.ListVoices,
@@ -153,6 +174,33 @@ class SpeechService(object):
             '/dlpo.v1.SpeechService/StreamSynthesize',
             dlpo_dot_v1_dot_speech__pb2.StreamSynthesizeRequest.SerializeToString,
             dlpo_dot_v1_dot_speech__pb2.StreamSynthesizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IncrementalSynthesize(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/dlpo.v1.SpeechService/IncrementalSynthesize',
+            dlpo_dot_v1_dot_speech__pb2.IncrementalSynthesizeRequest.SerializeToString,
+            dlpo_dot_v1_dot_speech__pb2.IncrementalSynthesizeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,4 +1,4 @@
-"""Registering the service so that a call can answer for bytes that are no message.
+"""Registering a service so that a call can answer for bytes that are no message.
 
 The generated function would not do: grpc.aio answers such bytes with UNKNOWN and the name of an
 internal class.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import grpc
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -20,6 +21,13 @@ from dlpo_serving.statuses import UndecodableError
 SERVICE = speech_pb2.DESCRIPTOR.services_by_name["SpeechService"]
 
 M = TypeVar("M", bound=Message)
+
+_KINDS = {  # by whether the requests and whether the replies are a stream
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +40,25 @@ class Undecodable:
 def add_speech_service(
     servicer: speech_pb2_grpc.SpeechServiceServicer, server: grpc.aio.Server
 ) -> None:
-    """Register a servicer whose methods take a message or `Undecodable`."""
-    handlers = {}
-    for method in SERVICE.methods:
-        kind = (
-            grpc.unary_stream_rpc_method_handler
-            if method.server_streaming
-            else grpc.unary_unary_rpc_method_handler
-        )
-        handlers[method.name] = kind(
+    """Register `dlpo.v1.SpeechService`; see `add_service`."""
+    add_service(SERVICE, servicer, server)
+
+
+def add_service(service: ServiceDescriptor, servicer: object, server: grpc.aio.Server) -> None:
+    """Register a servicer whose methods take messages, or streams of messages, or `Undecodable`.
+
+    Args:
+        service: its methods name those of `servicer`.
+    """
+    handlers = {
+        method.name: _KINDS[method.client_streaming, method.server_streaming](
             getattr(servicer, method.name),
             request_deserializer=_tolerant(GetMessageClass(method.input_type)),
             response_serializer=GetMessageClass(method.output_type).SerializeToString,
         )
-    handler = grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)
+        for method in service.methods
+    }
+    handler = grpc.method_handlers_generic_handler(service.full_name, handlers)
     server.add_generic_rpc_handlers((handler,))
 
 

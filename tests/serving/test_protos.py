@@ -1,13 +1,20 @@
-"""The stubs that are checked in are those of the .proto files."""
+"""The contract: stubs of the .proto files, buf's rules, and nothing taken from callers."""
 
 from __future__ import annotations
 
 import runpy
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
+
+from dlpo.v1 import speech_pb2
 
 ROOT = Path(__file__).resolve().parents[2]
+PROTOS = ROOT / "protos"
+PUBLISHED = PROTOS / "published.binpb"  # what callers were compiled against
 
 
 def test_stubs_have_not_drifted_from_the_proto_files(tmp_path: Path) -> None:
@@ -20,3 +27,36 @@ def test_stubs_have_not_drifted_from_the_proto_files(tmp_path: Path) -> None:
     for stub in stubs:
         checked_in = ROOT / stub.relative_to(tmp_path)
         assert checked_in.read_text() == stub.read_text(), "run: python protos/generate.py"
+
+
+def fields(message: DescriptorProto) -> dict[int, tuple[str, int, int, str]]:
+    return {f.number: (f.name, f.type, f.label, f.type_name) for f in message.field}
+
+
+def test_what_was_published_still_stands() -> None:
+    (published,) = FileDescriptorSet.FromString(PUBLISHED.read_bytes()).file
+    present = FileDescriptorProto()
+    speech_pb2.DESCRIPTOR.CopyToProto(present)
+
+    messages = {message.name: fields(message) for message in present.message_type}
+    for message in published.message_type:
+        assert fields(message).items() <= messages[message.name].items()
+    values = {enum.name: {v.number: v.name for v in enum.value} for enum in present.enum_type}
+    for enum in published.enum_type:
+        assert {v.number: v.name for v in enum.value}.items() <= values[enum.name].items()
+    methods = [method.SerializeToString() for method in present.service[0].method]
+    assert published.service[0].method
+    assert all(method.SerializeToString() in methods for method in published.service[0].method)
+
+
+@pytest.mark.parametrize(
+    "check", [("lint",), ("format", "--diff", "--exit-code"), ("breaking", "--against", PUBLISHED)]
+)
+def test_buf_finds_nothing(check: tuple[str | Path, ...]) -> None:
+    buf = shutil.which("buf")
+    if not buf:
+        pytest.skip("buf is not on PATH; npm install --global @bufbuild/buf")
+
+    run = subprocess.run([buf, *check], cwd=PROTOS, capture_output=True, text=True, check=False)
+
+    assert run.returncode == 0, run.stdout + run.stderr
