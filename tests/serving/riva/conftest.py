@@ -1,0 +1,106 @@
+"""NVIDIA's own client, in its own environment and process."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+DRIVER = Path(__file__).with_name("riva_process.py")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One SynthesizeSpeechResponse, as the client saw it."""
+
+    after_s: float
+    audio: bytes
+    id: str
+    text: str
+    processed_text: str
+    predicted_durations: list[float]
+    words: list[tuple[str, int, int]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one call."""
+
+    code: str
+    details: str
+    raw: list[Any]
+
+    @property
+    def replies(self) -> list[Reply]:
+        return [
+            Reply(
+                **{
+                    **fields,
+                    "audio": base64.b64decode(fields["audio"]),
+                    "words": [tuple(word) for word in fields["words"]],
+                }
+            )
+            for fields in self.raw
+        ]
+
+    @property
+    def audio(self) -> bytes:
+        return b"".join(reply.audio for reply in self.replies)
+
+
+@dataclass(frozen=True)
+class RivaClient:
+    """The client's process; `client(address, "synthesize", arguments={...})` makes a call."""
+
+    process: subprocess.Popen[str]
+
+    def __call__(self, address: str, do: str, **call: Any) -> Answer:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps({"address": address, "do": do, **call}) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        return Answer(answer["code"], answer["details"], answer["replies"])
+
+
+def environment(variable: str, default: Path | None = None) -> Path:
+    """The Python of an environment that lies where `variable` says; skips where it is not there."""
+    found = os.environ.get(variable) or default
+    if found is None:
+        pytest.skip(f"{variable} names no environment; see docs/riva.md")
+    python = Path(found) / "bin/python"
+    if not python.exists():
+        assert variable not in os.environ, f"{variable} is {found}; there is no {python}"
+        pytest.skip(f"there is no {python}; make test makes it, {variable} names another")
+    return python
+
+
+@pytest.fixture(scope="session")
+def start_riva_client() -> Iterator[Callable[[], RivaClient]]:
+    """A further process of the client; it ends with the session."""
+    python = environment("DLPO_RIVA_VENV", ROOT / ".venv-riva")
+    processes = []
+
+    def start() -> RivaClient:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        process = subprocess.Popen([python, str(DRIVER)], text=True, **pipes)
+        processes.append(process)
+        return RivaClient(process)
+
+    yield start
+    for process in processes:
+        with process:  # closes its pipes; it ends at the end of its input
+            process.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def riva_client(start_riva_client: Callable[[], RivaClient]) -> RivaClient:
+    return start_riva_client()
