@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -60,8 +59,7 @@ def measure_compiled(
     for precision in PRECISIONS:
         runs[precision] = _fused(OnnxEngine(bundle, precision), steps)
     sentence = TextFrontEnd(manifest.dictionary).process(SENTENCES[0]).sentences[0]
-    ids = np.array(sentence.symbol_ids(), np.int64)
-    given = DenoiserInput(OnnxEngine(bundle), ids, SpeechRequest("x", speed=0.8), steps, 0)
+    given = DenoiserInput(OnnxEngine(bundle), sentence, SpeechRequest("x", speed=0.8), steps, 0)
     per_second = manifest.sample_rate_hz / manifest.hop_length
     windows = {seconds: given.window(0, round(seconds * per_second)) for seconds in SECONDS}
     least = {(name, seconds): float("inf") for seconds in SECONDS for name in runs}

@@ -139,7 +139,7 @@ def _sentences(bundle: Bundle, texts: Sequence[str]) -> list[Sentence]:
     for seed, (text, (speed, pitch)) in enumerate((t, p) for t in texts for p in PROSODY):
         request = SpeechRequest(text, speed=speed, pitch_semitones=pitch, seed=seed)
         spoken = synthesizer.read(request).sentences[0]
-        inputs = DenoiserInput(engine, np.array(spoken.symbol_ids()), request, steps, 0)
+        inputs = DenoiserInput(engine, spoken, request, steps, 0)
         window = inputs.window(0, inputs.frames)
         found.append(Sentence(window.conditioning, window.source, window.noise))
     return found

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from dlpo.text.front_end import ProcessedText, Sentence, TextFrontEnd, Word
+from dlpo.text.front_end import Mark, ProcessedText, Sentence, TextFrontEnd, Word
 
-__all__ = ["ProcessedText", "Sentence", "TextFrontEnd", "Word"]
+__all__ = ["Mark", "ProcessedText", "Sentence", "TextFrontEnd", "Word"]

@@ -28,6 +28,21 @@ class Word:
     start: int
     end: int
     """Character offsets in the input; words that come from one token share them."""
+    speed: float = 1.0
+    """Factor of the request's own pace, for the word and its mark."""
+    pitch_semitones: float = 0.0
+    """Shift beside the request's own."""
+    volume_db: float = 0.0
+    """Gain beside the request's own; minus infinity is silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a sentence that SSML names, to be told when speech gets there."""
+
+    name: str
+    word: int
+    """Index of the word that follows; at the end of the sentence the number of its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +54,12 @@ class Sentence:
     normalized: str
     """The words as spoken, with a blank between them."""
     words: tuple[Word, ...]
+    pause_after_s: float | None = None
+    """Silence after it whatever the speed; None: what the synthesizer puts between sentences."""
+    pause_before_s: float = 0.0
+    """Silence before it, where the text begins with a break."""
+    marks: tuple[Mark, ...] = ()
+    """In the order of their words."""
 
     def symbol_ids(self) -> list[int]:
         """The row of symbol indices that the encoder reads."""

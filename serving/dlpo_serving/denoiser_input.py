@@ -8,14 +8,19 @@ its audio is cut.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlpo.errors import EngineError
+from dlpo.text import Sentence
 from dlpo_serving.chunks import STREAM_LADDER, sizes_of
 from dlpo_serving.engine import Engine, Floats, Ids
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.source import LOOKAHEAD, HarmonicSource
+from dlpo_serving.timing import SentenceTiming, Volume, per_symbol, sentence_timing
 
 FIRST_FRAMES = STREAM_LADDER[0] + LOOKAHEAD  # of the first block, beside the denoiser's context
 NEXT_BLOCKS = (64, 256)  # frames, the last for ever; a long one would hold up the second chunk
@@ -34,16 +39,25 @@ class Window:
     """(K, 1, F, hop_length)"""
 
 
+class _Block(NamedTuple):
+    """Frames that the frames graph computes at once: up to `stop`, with context on both sides."""
+
+    stop: int
+    first: int
+    last: int
+
+
 class DenoiserInput:
     """One sentence, encoded; windows of it have to be asked for in order."""
 
     def __init__(
-        self, engine: Engine, phonemes: Ids, request: SpeechRequest, steps: int, index: int
+        self, engine: Engine, sentence: Sentence, request: SpeechRequest, steps: int, index: int
     ) -> None:
         """Encode the sentence.
 
         Args:
-            phonemes: (P,) symbol ids.
+            sentence: its words may have a pace, a pitch and a volume of their own.
+            request: that these are beside.
             steps: reverse steps, N.
             index: of the sentence in its text; with the seed it keys the noise.
 
@@ -52,15 +66,20 @@ class DenoiserInput:
         """
         manifest = engine.manifest
         self._engine = engine
-        self._pitch_semitones = request.pitch_semitones
-        self._encoding = engine.encode(phonemes[None])
-        self._counts = whole_frames(self._encoding.durations[0], request.speed)
+        self._sentence = sentence
+        self._encoding = engine.encode(np.array([sentence.symbol_ids()], np.int64))
+        speed = per_symbol(sentence, [request.speed * word.speed for word in sentence.words])
+        self._counts = whole_frames(self._encoding.durations[0], speed)
         self.frames = int(self._counts.sum())
         """length of the sentence"""
+        pitch = [request.pitch_semitones + word.pitch_semitones for word in sentence.words]
+        self._pitch = np.repeat(per_symbol(sentence, pitch), self._counts)  # (F,) semitones
+        self._volume = self._volume_of(sentence)
         self._generator = np.random.default_rng([request.seed, index])
         self._harmonics = HarmonicSource(manifest.hop_length, manifest.sample_rate_hz)
-        first_block = engine.context_frames(steps) + FIRST_FRAMES
-        self._block_sizes = sizes_of((first_block, *NEXT_BLOCKS))
+        self._block_sizes = sizes_of(NEXT_BLOCKS)
+        self._block_size = engine.context_frames(steps) + FIRST_FRAMES  # of the next one
+        self._pitches: list[float] = []  # of the block, still to be computed
         self._known = 0  # frames that have conditioning and F0
         self._made = 0  # frames that have source and noise
         self._conditioning = np.empty((1, 0, self.frames), np.float32)
@@ -68,11 +87,12 @@ class DenoiserInput:
         self._source = np.zeros((1, self.frames, manifest.hop_length), np.float32)
         planes = noise_planes(engine, steps)
         self._noise = np.empty((planes, 1, self.frames, manifest.hop_length), np.float32)
+        self._plan_block()
 
     def window(self, start: int, stop: int) -> Window:
         """Frames `start` to `stop`."""
-        while self._known < min(stop + LOOKAHEAD, self.frames):
-            self._compute_block()
+        while self.missing_block(stop):
+            self.compute_block()
         if stop > self._made:
             self._make_source_and_noise(stop)
         return Window(
@@ -81,23 +101,68 @@ class DenoiserInput:
             self._noise[:, :, start:stop],
         )
 
-    def _compute_block(self) -> None:
+    @cached_property
+    def timing(self) -> SentenceTiming:
+        """When its words, phonemes and marks are heard."""
+        return sentence_timing(self._sentence, self._counts, self._engine.manifest.hop_length)
+
+    def volume(self, start: int, stop: int) -> Floats | None:
+        """The gain of frames `start` to `stop`, (T,) float32; None where it is 1 throughout."""
+        return self._volume.gain(start, stop) if self._volume else None
+
+    def _volume_of(self, sentence: Sentence) -> Volume | None:
+        levels = [word.volume_db for word in sentence.words]
+        if not any(levels):
+            return None
+        manifest = self._engine.manifest
+        level_db = np.repeat(per_symbol(sentence, levels), self._counts)
+        return Volume(level_db, manifest.hop_length, manifest.sample_rate_hz)
+
+    def missing_block(self, stop: int) -> int:
+        """Frames of the block to be computed next for a window up to `stop`; 0 where none is."""
+        if self._known >= min(stop + LOOKAHEAD, self.frames):
+            return 0
+        return self._block.last - self._block.first
+
+    def compute_block(self) -> None:
+        """Run the frames graph once on the next block.
+
+        The graph reads one pitch, but frames may have theirs: such a block takes a run for each,
+        and of each run the frames that it is for.
+        """
+        block, known = self._block, self._known
+        pitch = self._pitches.pop()
+        made = self._engine.frames(self._encoding, self._counts, block.first, block.last, pitch)
+        if self._conditioning.shape[1] == 0:
+            shape = (1, made.conditioning.shape[1], self.frames)
+            self._conditioning = np.empty(shape, np.float32)
+        (at,) = np.nonzero(self._pitch[known : block.stop] == pitch)
+        self._conditioning[:, :, known + at] = made.conditioning[:, :, known - block.first + at]
+        self._f0[known + at] = made.f0[0, known - block.first + at]
+        if not self._pitches:
+            self._known = block.stop
+            self._plan_block()
+
+    def _plan_block(self) -> None:
+        if self._known == self.frames:
+            return
         context = self._engine.manifest.frames_context
         size = next(self._block_sizes)
         if context is None:  # the graph may look at the whole sentence
             size = context = self.frames
+        stop = min(self._known + size, self.frames)
+        first, last = max(0, self._known - context), min(stop + context, self.frames)
+        self._block = _Block(stop, first, last)
+        self._pitches = np.unique(self._pitch[self._known : stop]).tolist()
+
+    def _next_block(self) -> tuple[int, int, int, int]:
+        """Its new frames, and the same with the context that the graph reads."""
+        context = self._engine.manifest.frames_context
+        size = self._block_size
+        if context is None:  # the graph may look at the whole sentence
+            size = context = self.frames
         start, stop = self._known, min(self._known + size, self.frames)
-        first, last = max(0, start - context), min(stop + context, self.frames)
-        block = self._engine.frames(
-            self._encoding, self._counts, first, last, self._pitch_semitones
-        )
-        if start == 0:
-            shape = (1, block.conditioning.shape[1], self.frames)
-            self._conditioning = np.empty(shape, np.float32)
-        new = slice(start - first, stop - first)
-        self._conditioning[:, :, start:stop] = block.conditioning[:, :, new]
-        self._f0[start:stop] = block.f0[0, new]
-        self._known = stop
+        return start, stop, max(0, start - context), min(stop + context, self.frames)
 
     def _make_source_and_noise(self, stop: int) -> None:
         manifest = self._engine.manifest
@@ -112,14 +177,14 @@ class DenoiserInput:
         self._made = stop
 
 
-def whole_frames(durations: Floats, speed: float) -> Ids:
+def whole_frames(durations: Floats, speed: NDArray[np.float64] | float) -> Ids:
     """Durations as predicted -> whole frames that each symbol lasts, at least one in all.
 
     The ends are rounded, not the durations, so that errors don't add up.
 
     Args:
         durations: (P,) frames.
-        speed: factor of the pace.
+        speed: factor of the pace, one or (P,) that of each symbol.
 
     Returns:
         (P,) int64, not negative.
@@ -132,7 +197,12 @@ def whole_frames(durations: Floats, speed: float) -> Ids:
             f"the encoder predicts durations from {durations.min()} to {durations.max()} frames;"
             f" expected 0 to {MAX_SYMBOL_FRAMES}: the voice is broken, export it again"
         )
-    ends = np.rint(np.cumsum(durations, dtype=np.float64) / speed).astype(np.int64)
+    pace = np.ravel(speed)
+    if np.ptp(pace) == 0:  # divided once, as if the request had asked for it
+        exact = np.cumsum(durations, dtype=np.float64) / pace[0]
+    else:
+        exact = np.cumsum(durations / pace)
+    ends: Ids = np.rint(exact).astype(np.int64)
     ends[-1] = max(ends[-1], 1)
     return np.diff(ends, prepend=0)
 

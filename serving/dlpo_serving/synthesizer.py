@@ -107,8 +107,9 @@ class Synthesizer:
         sizes = sizes_of(ladder)
         offset = 0
         for index, sentence in enumerate(utterance.sentences):
-            ids = np.array(sentence.symbol_ids(), np.int64)
-            inputs = DenoiserInput(self._engine, ids, utterance.request, utterance.steps, index)
+            inputs = DenoiserInput(
+                self._engine, sentence, utterance.request, utterance.steps, index
+            )
             for chunk in cut(inputs.frames, context, sizes):
                 window = inputs.window(chunk.window_start, chunk.window_stop)
                 denoised = self._engine.denoise(
