@@ -77,8 +77,8 @@ class DenoiserInput:
         self._volume = self._volume_of(sentence)
         self._generator = np.random.default_rng([request.seed, index])
         self._harmonics = HarmonicSource(manifest.hop_length, manifest.sample_rate_hz)
-        self._block_sizes = sizes_of(NEXT_BLOCKS)
-        self._block_size = engine.context_frames(steps) + FIRST_FRAMES  # of the next one
+        first_block = engine.context_frames(steps) + FIRST_FRAMES
+        self._block_sizes = sizes_of((first_block, *NEXT_BLOCKS))
         self._pitches: list[float] = []  # of the block, still to be computed
         self._known = 0  # frames that have conditioning and F0
         self._made = 0  # frames that have source and noise
@@ -154,15 +154,6 @@ class DenoiserInput:
         first, last = max(0, self._known - context), min(stop + context, self.frames)
         self._block = _Block(stop, first, last)
         self._pitches = np.unique(self._pitch[self._known : stop]).tolist()
-
-    def _next_block(self) -> tuple[int, int, int, int]:
-        """Its new frames, and the same with the context that the graph reads."""
-        context = self._engine.manifest.frames_context
-        size = self._block_size
-        if context is None:  # the graph may look at the whole sentence
-            size = context = self.frames
-        start, stop = self._known, min(self._known + size, self.frames)
-        return start, stop, max(0, start - context), min(stop + context, self.frames)
 
     def _make_source_and_noise(self, stop: int) -> None:
         manifest = self._engine.manifest
