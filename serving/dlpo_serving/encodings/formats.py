@@ -1,0 +1,109 @@
+"""The encodings that a client may ask for, and what each of them can carry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NoReturn
+
+from dlpo_serving.request import RequestError, Violation
+
+MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
+G711_RATE_HZ = 8_000  # the only rate of the recommendation; others are a habit of some clients
+
+
+class Encoding(StrEnum):
+    """How audio travels as bytes; mono, little-endian.
+
+    `Encoding("no such")` raises RequestError, like every other bad value of a request.
+    """
+
+    PCM_S16 = "pcm_s16"
+    """signed 16 bit integers, no header; 32767 is full scale"""
+    PCM_F32 = "pcm_f32"
+    """IEEE 754 32 bit floats, no header; 1.0 is full scale"""
+    WAV = "wav"
+    """`PCM_S16` behind a header that leaves the length open (0xFFFFFFFF)"""
+    FLAC = "flac"
+    """16 bit, lossless"""
+    OGG_OPUS = "ogg_opus"
+    """RFC 7845"""
+    OPUS_FRAMED = "opus_framed"
+    """[int32 length][Opus packet of 20 ms], again and again: what Riva calls OGGOPUS"""
+    MP3 = "mp3"
+    AAC = "aac"
+    """AAC-LC in ADTS frames"""
+    MULAW = "mulaw"
+    """G.711, one byte a sample"""
+    ALAW = "alaw"
+    """G.711, one byte a sample"""
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        known = ", ".join(cls)
+        raise RequestError(Violation("encoding", f"is {value!r}; this server knows {known}"))
+
+
+_OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
+_MPEG_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+_RATES_HZ = {  # of the encodings that do not carry every rate
+    Encoding.OGG_OPUS: _OPUS_RATES,
+    Encoding.OPUS_FRAMED: _OPUS_RATES,
+    Encoding.MP3: _MPEG_RATES,
+    Encoding.AAC: _MPEG_RATES,
+}
+
+_MEDIA_TYPES = {
+    Encoding.PCM_S16: "audio/pcm",  # audio/L16 would be big-endian
+    Encoding.PCM_F32: "audio/pcm",
+    Encoding.WAV: "audio/wav",
+    Encoding.FLAC: "audio/flac",
+    Encoding.OGG_OPUS: "audio/ogg; codecs=opus",
+    Encoding.OPUS_FRAMED: "application/octet-stream",
+    Encoding.MP3: "audio/mpeg",
+    Encoding.AAC: "audio/aac",
+    Encoding.MULAW: "audio/PCMU",
+    Encoding.ALAW: "audio/PCMA",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFormat:
+    """What the bytes of a stream are.
+
+    Raises:
+        RequestError: the encoding is unknown, or does not carry this rate.
+    """
+
+    encoding: Encoding
+    sample_rate_hz: int
+    """what the stream says of itself; 8,000 to 48,000"""
+
+    def __post_init__(self) -> None:
+        Encoding(self.encoding)
+        rate = self.sample_rate_hz
+        if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
+            message = f"is {rate}; expected {MIN_RATE_HZ} to {MAX_RATE_HZ}"
+            raise RequestError(Violation("sample_rate_hz", message))
+        rates = _RATES_HZ.get(self.encoding)
+        if rates and rate not in rates:
+            offer = ", ".join(map(str, rates))
+            message = f"is {rate}; {self.encoding} has {offer}"
+            raise RequestError(Violation("sample_rate_hz", message))
+
+
+def usual_format(encoding: Encoding, voice_rate_hz: int) -> AudioFormat:
+    """The format of a caller who names no rate.
+
+    The voice's own rate where the encoding carries it, else the next one above; 8,000 for G.711.
+    """
+    if encoding in (Encoding.MULAW, Encoding.ALAW):
+        return AudioFormat(encoding, G711_RATE_HZ)
+    rates = _RATES_HZ.get(encoding, (voice_rate_hz,))
+    above = [rate for rate in rates if rate >= voice_rate_hz]
+    return AudioFormat(encoding, above[0] if above else rates[-1])
+
+
+def media_type(encoding: Encoding) -> str:
+    """The Content-Type of a reply over HTTP."""
+    return _MEDIA_TYPES[encoding]
