@@ -1,0 +1,193 @@
+"""Bearer tokens: who may call. Their file holds hashes only, and is read again when it changes.
+
+    [[key]]
+    caller = "alice"
+    sha256 = "…"                     # of the token, which `dlpo keys new` printed once
+
+    [quota.alice]                    # optional; see `Quota`
+    max_streams = 4
+    characters_per_minute = 20000
+
+A caller may have several keys, so that a new one can be given out before the old one is deleted.
+Tokens are 256 random bits, so that a plain hash of one can't be searched for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import os
+import re
+import secrets
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dlpo.config import from_dict
+from dlpo.errors import ConfigError, InputError
+from dlpo_serving.operations.file_watch import POLL_S, Clock, FileWatch
+from dlpo_serving.refusals import UnauthenticatedError
+
+CALLER = (
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # name of a caller; also a bare key of TOML, but for "."
+)
+
+_SEND = "send the metadata or header 'authorization: Bearer TOKEN'"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One token that is let in."""
+
+    caller: str
+    """name of whom it was given to; shows in logs"""
+    sha256: str
+    """of the token, in 64 lower-case hex digits"""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(CALLER, self.caller):
+            raise ConfigError(f"key.caller is {self.caller!r}; expected {CALLER}")
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise ConfigError(
+                f"key.sha256 of {self.caller} is {len(self.sha256)} characters long; expected 64"
+                ' lower-case hex digits, as "dlpo keys new" writes them'
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A caller's share; what is None has no limit."""
+
+    max_streams: int | None = None
+    """calls spoken at the same time"""
+    characters_per_minute: float | None = None
+    """of text; one minute's worth may come at once"""
+    audio_s_per_minute: float | None = None
+    """seconds of audio; one minute's worth may be made at once"""
+
+    def __post_init__(self) -> None:
+        for name in ("max_streams", "characters_per_minute", "audio_s_per_minute"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ConfigError(f"quota.{name} is {value:g}; expected more than 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What a keys file says."""
+
+    key: tuple[Key, ...] = ()
+    quota: dict[str, Quota] = field(default_factory=dict)
+    """caller -> its share"""
+
+    def __post_init__(self) -> None:
+        callers = {key.caller for key in self.key}
+        if unknown := sorted(self.quota.keys() - callers):
+            raise ConfigError(
+                f"quota.{unknown[0]} is of nobody; callers with a key: {', '.join(sorted(callers))}"
+            )
+        hashes = [key.sha256 for key in self.key]
+        for key in self.key:
+            if hashes.count(key.sha256) > 1:
+                raise ConfigError(f"a key of {key.caller} is there twice; delete one")
+
+
+def read_keys(path: Path) -> Keys:
+    """Read a keys file.
+
+    Raises:
+        ConfigError: it can't be read, is no TOML, or says what it should not.
+    """
+    try:
+        return from_dict(Keys, tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"keys file {path} can't be read: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"keys file {path}: {error}") from error
+
+
+def new_key(path: Path, caller: str) -> str:
+    """Make a token for `caller`, add its hash to the keys file, and return the token.
+
+    Raises:
+        InputError: `caller` is no plain name.
+        ConfigError: what is in the file already can't be read.
+    """
+    if not re.fullmatch(CALLER, caller):
+        raise InputError(f"the caller's name is {caller!r}; expected {CALLER}")
+    if path.exists():
+        read_keys(path)  # rather than bury the fault under a key that does not work
+    token = f"dlpo_{secrets.token_urlsafe(32)}"
+    block = f'\n[[key]]\ncaller = "{caller}"\nsha256 = "{_hash(token)}"\n'
+    # One write to the end: a server that reads meanwhile sees all of the key or nothing of it.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    try:
+        descriptor = os.open(path, flags, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(block)
+    except OSError as error:
+        raise InputError(f"can't write {path}: {error.strerror}") from error
+    return token
+
+
+def bearer_token(headers: Sequence[str]) -> str:
+    """The token in the values of a call's `authorization` headers.
+
+    Raises:
+        UnauthenticatedError: there is not exactly one of the scheme Bearer.
+    """
+    if len(headers) != 1:
+        got = f"{len(headers)} authorization headers came" if headers else "no token came"
+        raise UnauthenticatedError(f"{got}; {_SEND}")
+    scheme, _, token = headers[0].strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise UnauthenticatedError(f"the authorization header is no Bearer token; {_SEND}")
+    return token.strip()
+
+
+class KeyRing:
+    """The keys of a file, as it is now. Calls come from one thread at a time."""
+
+    def __init__(self, path: Path, clock: Clock, poll_s: float = POLL_S) -> None:
+        """Raises ConfigError where the file can't be used."""
+        self._path = path
+        self._watch = FileWatch([path], clock, poll_s)
+        self._keys = read_keys(path)
+
+    def authorize(self, token: str) -> str:
+        """The name of the caller whose token this is.
+
+        Raises:
+            UnauthenticatedError: it is nobody's.
+        """
+        self._refresh()
+        found = ""
+        wanted = _hash(token)
+        for key in self._keys.key:  # all of them, so that time tells nothing
+            if hmac.compare_digest(key.sha256, wanted):
+                found = key.caller
+        if not found:
+            raise UnauthenticatedError("the token is not known here; ask the operator for one")
+        return found
+
+    def quota(self, caller: str) -> Quota:
+        """The share of a caller; one without limits where the file names none."""
+        self._refresh()
+        return self._keys.quota.get(caller, Quota())
+
+    def _refresh(self) -> None:
+        if not self._watch.changed():
+            return
+        try:
+            self._keys = read_keys(self._path)
+        except ConfigError as error:
+            _log.error("%s; the keys that were read before stay in use", error)
+        else:
+            _log.info("keys read again keys=%d file=%s", len(self._keys.key), self._path)
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
