@@ -10,6 +10,7 @@ from dlpo.bundle import Manifest
 from dlpo.errors import InputError
 
 MAX_SEED = 2**32 - 1
+VOLUME_DB = (-40.0, 12.0)  # range: nearly silent to limited throughout
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,10 @@ class SpeechRequest:
     """reverse diffusion steps; the voice's default if None"""
     dictionary: Mapping[str, str] = field(default_factory=dict)
     """word -> ARPAbet phonemes with stress, before the voice's own dictionary"""
+    ssml: bool = False
+    """the text is an SSML document"""
+    volume_db: float = 0.0
+    """gain in decibels; peaks are limited, they never clip"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ def check_request(request: SpeechRequest, manifest: Manifest) -> None:
     ranges = {
         "speed": (request.speed, manifest.prosody.speed),
         "pitch_semitones": (request.pitch_semitones, manifest.prosody.pitch_semitones),
+        "volume_db": (request.volume_db, VOLUME_DB),
     }
     for name, (value, (low, high)) in ranges.items():
         if not (math.isfinite(value) and low <= value <= high):

@@ -19,9 +19,10 @@ from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.encodings import SAMPLE_BYTES, encode_audio, known_encoding
 from dlpo_serving.refusals import NotReadyError, OverloadError, UnknownVoiceError
 from dlpo_serving.registration import Undecodable, decoded
+from dlpo_serving.rendering import SpeechChunk
 from dlpo_serving.request import RequestError, SpeechRequest, Violation
 from dlpo_serving.statuses import Context, errors_as_status
-from dlpo_serving.synthesizer import SpeechChunk, Synthesizer, Utterance
+from dlpo_serving.synthesizer import Synthesizer, Utterance
 
 MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
 

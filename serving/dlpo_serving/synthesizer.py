@@ -1,9 +1,4 @@
-"""From text to audio, chunk by chunk, with numpy around the graphs of a voice.
-
-Each sentence is encoded once, when its turn comes. Noise and source belong to the sentence and each
-chunk is denoised within enough context, so that the audio does not depend on how it is cut: chunks
-joined equal the sentence made at once.
-"""
+"""A voice: reads requests, and turns them into audio."""
 
 from __future__ import annotations
 
@@ -17,12 +12,10 @@ from dlpo.bundle import Manifest
 from dlpo.errors import BundleError, InputError, TextError
 from dlpo.text import Sentence, TextFrontEnd
 from dlpo.text.symbols import SYMBOLS
-from dlpo_serving.chunks import OFFLINE_LADDER, STREAM_LADDER, cut, sizes_of
-from dlpo_serving.denoiser_input import DenoiserInput
+from dlpo_serving.chunks import STREAM_LADDER
 from dlpo_serving.engine import Engine
+from dlpo_serving.rendering import Rendering, SpeechChunk, compute_unit
 from dlpo_serving.request import RequestError, SpeechRequest, Violation, check_request
-
-SENTENCE_PAUSE_S = 0.2  # between sentences at speed 1, beside the pause that the last mark makes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +32,6 @@ class Utterance:
     def processed_text(self) -> str:
         """The text as it will be spoken, one line a sentence."""
         return "\n".join(sentence.normalized for sentence in self.sentences)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SpeechChunk:
-    """A piece of the audio; the pieces follow each other without a gap."""
-
-    samples: Waveform
-    """(T,) float32 in [-1, 1]"""
-    sample_offset: int
-    """place of the first sample in the whole audio"""
-    sentence: int
-    """index of the sentence; the pause after it belongs to it"""
 
 
 class Synthesizer:
@@ -88,6 +69,13 @@ class Synthesizer:
         steps = request.steps or self.manifest.steps
         return Utterance(request, text.sentences, steps, text.dropped)
 
+    def render(self, utterance: Utterance, ladder: Sequence[int] = STREAM_LADDER) -> Rendering:
+        """The utterance as work for the engine; see `stream`."""
+        rendering = Rendering(self._engine, utterance.request, utterance.steps, ladder)
+        rendering.add(utterance.sentences)
+        rendering.close()
+        return rendering
+
     def stream(
         self, utterance: Utterance, ladder: Sequence[int] = STREAM_LADDER
     ) -> Iterator[SpeechChunk]:
@@ -100,27 +88,9 @@ class Synthesizer:
         Raises:
             EngineError: the run-time failed.
         """
-        manifest = self.manifest
-        context = self._engine.context_frames(utterance.steps)
-        pause_s = SENTENCE_PAUSE_S / utterance.request.speed
-        pause = np.zeros(round(pause_s * manifest.sample_rate_hz), np.float32)
-        sizes = sizes_of(ladder)
-        offset = 0
-        for index, sentence in enumerate(utterance.sentences):
-            inputs = DenoiserInput(
-                self._engine, sentence, utterance.request, utterance.steps, index
-            )
-            for chunk in cut(inputs.frames, context, sizes):
-                window = inputs.window(chunk.window_start, chunk.window_stop)
-                denoised = self._engine.denoise(
-                    utterance.steps, window.conditioning, window.source, window.noise
-                )
-                new = slice(chunk.start - chunk.window_start, chunk.stop - chunk.window_start)
-                samples = np.clip(manifest.gain * denoised[0, new].ravel(), -1, 1)
-                if chunk.stop == inputs.frames and index + 1 < len(utterance.sentences):
-                    samples = np.concatenate([samples, pause])
-                yield SpeechChunk(samples, offset, index)
-                offset += len(samples)
+        rendering = self.render(utterance, ladder)
+        while unit := rendering.next_unit:
+            yield from compute_unit(unit, [rendering])
 
     def speak(self, request: SpeechRequest) -> Waveform:
         """The whole audio of a request at once, (T,) float32 in [-1, 1].
@@ -129,5 +99,4 @@ class Synthesizer:
             RequestError: see `read`.
             EngineError: the run-time failed.
         """
-        chunks = self.stream(self.read(request), OFFLINE_LADDER)
-        return np.concatenate([chunk.samples for chunk in chunks])
+        return np.concatenate([chunk.samples for chunk in self.stream(self.read(request))])

@@ -12,8 +12,9 @@ from dlpo.errors import BundleError, EngineError
 from dlpo.text import TextFrontEnd
 from dlpo_serving.denoiser_input import FIRST_FRAMES, NEXT_BLOCKS, whole_frames
 from dlpo_serving.engines.fake_engine import CONTEXT, FRAMES_CONTEXT, FakeEngine
+from dlpo_serving.rendering import SENTENCE_PAUSE_S
 from dlpo_serving.request import RequestError, SpeechRequest
-from dlpo_serving.synthesizer import SENTENCE_PAUSE_S, Synthesizer
+from dlpo_serving.synthesizer import Synthesizer
 
 TEXT = "Noise becomes speech, step by step. Is it not strange? It is number 23!"
 

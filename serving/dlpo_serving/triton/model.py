@@ -18,8 +18,9 @@ from dlpo.bundle import MANIFEST, Manifest, Precision
 from dlpo.errors import DlpoError
 from dlpo.text import TextFrontEnd
 from dlpo_serving.engines.buckets import Buckets
+from dlpo_serving.rendering import SpeechChunk
 from dlpo_serving.request import RequestError
-from dlpo_serving.synthesizer import SpeechChunk, Synthesizer
+from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.triton.engine import TritonEngine
 from dlpo_serving.triton.request import SETTINGS, read_utterance
 

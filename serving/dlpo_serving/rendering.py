@@ -1,0 +1,197 @@
+"""An utterance on its way to audio, one call of a graph at a time.
+
+Each sentence is encoded once, when its turn comes. Noise and source belong to the sentence and the
+plan of the chunks to the utterance, never to the load: the same call gives the same bits, whether
+it is streamed or not, alone or in a batch with others.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dlpo.audio import Waveform
+from dlpo.text import Sentence
+from dlpo_serving.chunks import STREAM_LADDER, cut, sizes_of
+from dlpo_serving.denoiser_input import DenoiserInput, Window
+from dlpo_serving.engine import Engine, Floats
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.scheduling import Unit
+from dlpo_serving.timing import MarkTiming, PhonemeTiming, WordTiming
+
+SENTENCE_PAUSE_S = 0.2  # between sentences at speed 1, beside the pause that the last mark makes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpeechChunk:
+    """A piece of the audio; the pieces follow each other without a gap."""
+
+    samples: Waveform
+    """(T,) float32 in [-1, 1]"""
+    sample_offset: int
+    """place of the first sample in the whole audio"""
+    sentence: int
+    """index of the sentence; the pause between two belongs to the second"""
+    words: tuple[WordTiming, ...] = ()
+    """that begin in this piece, in samples of the whole audio"""
+    marks: tuple[MarkTiming, ...] = ()
+    """that are passed in this piece, in samples of the whole audio"""
+
+
+class Rendering:
+    """Turns sentences into chunks; more may be added while it runs. See `Work`.
+
+    A unit of the stage `encode` or `frames` is computed by `advance`, one of the stage `denoise` by
+    the engine, from `window` and into `take`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        request: SpeechRequest,
+        steps: int,
+        ladder: Sequence[int] = STREAM_LADDER,
+    ) -> None:
+        """Begin without a sentence.
+
+        Args:
+            engine: of the voice.
+            request: how to speak; its text is not read, see `add`.
+            steps: reverse steps, one of the voice's.
+            ladder: frames of the first chunks; the last rung repeats.
+        """
+        self.engine = engine
+        self._request = request
+        self._steps = steps
+        self._context = engine.context_frames(steps)
+        self._sizes = sizes_of(ladder)
+        self._sentences: deque[Sentence] = deque()
+        self._closed = False
+        self._begun = 0  # sentences
+        self._current: tuple[Sentence, DenoiserInput] | None = None
+        self._pause_s = 0.0  # that the sentence before left for the next one to begin with
+        self._samples = 0  # made so far
+
+    def add(self, sentences: Iterable[Sentence]) -> None:
+        """Speak these after what is there already."""
+        self._sentences.extend(sentences)
+
+    def close(self) -> None:
+        """No more sentences will come."""
+        self._closed = True
+
+    @property
+    def done(self) -> bool:
+        """All audio is made, and no more text will come."""
+        return self._closed and self.next_unit is None
+
+    @property
+    def next_unit(self) -> Unit | None:
+        """What has to be computed next; None while more text is awaited, and at the end."""
+        voice = self.engine.manifest.voice
+        if self._current:
+            block = self._current[1].missing_block(self._chunk.window_stop)
+            if block:
+                return Unit("frames", block, self._steps, voice)
+            size = self._chunk.window_stop - self._chunk.window_start
+            return Unit("denoise", size, self._steps, voice)
+        if self._sentences:
+            return Unit("encode", len(self._sentences[0].symbol_ids()), self._steps, voice)
+        return None
+
+    def advance(self) -> None:
+        """Compute the next unit, where it is of the stage `encode` or `frames`.
+
+        Raises:
+            EngineError: the run-time failed.
+        """
+        if self._current:
+            self._current[1].compute_block()
+            return
+        sentence = self._sentences.popleft()
+        inputs = DenoiserInput(self.engine, sentence, self._request, self._steps, self._begun)
+        self._begun += 1
+        self._chunks = cut(inputs.frames, self._context, self._sizes)
+        self._chunk = next(self._chunks)
+        self._current = sentence, inputs
+
+    def window(self) -> Window:
+        """What the denoiser reads, where the next unit is of its stage."""
+        assert self._current  # else it is of another
+        return self._current[1].window(self._chunk.window_start, self._chunk.window_stop)
+
+    def take(self, waveform: Floats) -> SpeechChunk:
+        """The chunk that comes of the denoised window, (F, hop_length) float32."""
+        assert self._current  # its window was denoised
+        sentence, inputs = self._current
+        chunk = self._chunk
+        is_first, is_last = chunk.start == 0, chunk.stop == inputs.frames
+        new = slice(chunk.start - chunk.window_start, chunk.stop - chunk.window_start)
+        speech = self.engine.manifest.gain * waveform[new].ravel()
+        volume = inputs.volume(chunk.start, chunk.stop)
+        speech = np.clip(speech if volume is None else speech * volume, -1, 1)
+
+        before = self._silence(self._pause_s + sentence.pause_before_s) if is_first else []
+        after = self._silence(sentence.pause_after_s or 0.0) if is_last else []
+        samples = np.concatenate([before, speech, after], dtype=np.float32)
+        hop = self.engine.manifest.hop_length
+        shift = self._samples + len(before) - chunk.start * hop  # of the sentence in the audio
+        made = SpeechChunk(
+            samples,
+            self._samples,
+            self._begun - 1,
+            tuple(
+                _later(word, shift)
+                for word in inputs.timing.words
+                if chunk.start * hop <= word.start < chunk.stop * hop
+            ),
+            tuple(
+                replace(mark, sample=mark.sample + shift)
+                for mark in inputs.timing.marks
+                if chunk.start * hop <= mark.sample < chunk.stop * hop + is_last
+            ),
+        )
+        self._samples += len(samples)
+        if is_last:
+            default_s = SENTENCE_PAUSE_S / self._request.speed
+            self._pause_s = default_s if sentence.pause_after_s is None else 0.0
+            self._current = None
+        else:
+            self._chunk = next(self._chunks)
+        return made
+
+    def _silence(self, seconds: float) -> Waveform:
+        return np.zeros(round(seconds * self.engine.manifest.sample_rate_hz), np.float32)
+
+
+def compute_unit(unit: Unit, renderings: Sequence[Rendering]) -> list[SpeechChunk]:
+    """Compute the next unit of renderings for which it is equal, in one call of the engine.
+
+    Returns:
+        A chunk for each of them if the unit denoises, else none.
+
+    Raises:
+        EngineError: the run-time failed.
+    """
+    if unit.stage != "denoise":
+        for rendering in renderings:
+            rendering.advance()
+        return []
+    windows = [rendering.window() for rendering in renderings]
+    waveform = renderings[0].engine.denoise(
+        unit.steps,
+        np.concatenate([window.conditioning for window in windows]),
+        np.concatenate([window.source for window in windows]),
+        np.concatenate([window.noise for window in windows], axis=1),
+    )
+    return [rendering.take(row) for rendering, row in zip(renderings, waveform, strict=True)]
+
+
+def _later(word: WordTiming, samples: int) -> WordTiming:
+    phonemes = tuple(
+        PhonemeTiming(p.phoneme, p.start + samples, p.stop + samples) for p in word.phonemes
+    )
+    return replace(word, start=word.start + samples, stop=word.stop + samples, phonemes=phonemes)

@@ -1,0 +1,25 @@
+"""Who is computed next: many streams on few engine threads, none of them late if it can be helped.
+
+Pure Python without a thread or a clock: time is passed in, so that tests run in simulated time.
+"""
+
+from __future__ import annotations
+
+from dlpo_serving.scheduling.costs import CostLines, Costs, Line
+from dlpo_serving.scheduling.policy import Policy
+from dlpo_serving.scheduling.scheduler import Batch, Scheduler
+from dlpo_serving.scheduling.stream import Stream
+from dlpo_serving.scheduling.unit import Stage, Unit, Work
+
+__all__ = [
+    "Batch",
+    "CostLines",
+    "Costs",
+    "Line",
+    "Policy",
+    "Scheduler",
+    "Stage",
+    "Stream",
+    "Unit",
+    "Work",
+]
