@@ -1,0 +1,32 @@
+"""Clients of `dlpo.v1.SpeechService`.
+
+    with SpeechClient("127.0.0.1:50051") as client:
+        with client.stream(SpeechRequest("Hello.")) as stream:
+            for chunk in stream:
+                play(chunk.samples, stream.info.format.sample_rate_hz)
+
+`AsyncSpeechClient` has the same methods for asyncio.
+"""
+
+from dlpo.v1.speech_pb2 import Flush
+from dlpo_serving.client.aio import AsyncSpeechClient, AsyncSpeechStream
+from dlpo_serving.client.connection import Tls
+from dlpo_serving.client.errors import CallError
+from dlpo_serving.client.messages import Chunk, ReplyFormat, Speech
+from dlpo_serving.client.retries import Chance, RetryPolicy
+from dlpo_serving.client.sync import SpeechClient, SpeechStream
+
+__all__ = [
+    "AsyncSpeechClient",
+    "AsyncSpeechStream",
+    "CallError",
+    "Chance",
+    "Chunk",
+    "Flush",
+    "ReplyFormat",
+    "RetryPolicy",
+    "Speech",
+    "SpeechClient",
+    "SpeechStream",
+    "Tls",
+]

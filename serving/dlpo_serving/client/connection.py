@@ -1,0 +1,99 @@
+"""How a client reaches its server: address, encryption, token."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from dlpo.errors import InputError
+
+Metadata = tuple[tuple[str, str], ...]
+
+_CHANNEL_OPTIONS = (
+    ("grpc.keepalive_time_ms", 30_000),  # a server that is gone is noticed
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.enable_retries", 0),  # retries.py knows what was heard, gRPC does not
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Encryption, with the server's certificate checked."""
+
+    ca: Path | None = None
+    """PEM file of the authorities to trust; None trusts those that gRPC brings"""
+    certificate: Path | None = None
+    """PEM file of the chain that the server is shown; with `key`, where it asks for one (mTLS)"""
+    key: Path | None = None
+    """PEM file of the certificate's private key"""
+    server_name: str | None = None
+    """name in the server's certificate, where that is not the host of the address"""
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise InputError("a client certificate needs its key: give both, or none of them")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A server, and what it wants to see."""
+
+    address: str
+    """host:port"""
+    tls: Tls | None = None
+    """None speaks in plaintext: on this machine, or where the network is trusted"""
+    token: str | None = None
+    """bearer token; without `tls` everybody on the way can read it"""
+
+    def __post_init__(self) -> None:
+        host, colon, port = self.address.rpartition(":")
+        if not (host and colon and port.isdecimal()):
+            raise InputError(f"the server is {self.address!r}; expected HOST:PORT")
+        if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
+            raise InputError("the token holds characters that no token has; copy it again")
+
+    def open(self) -> grpc.Channel:
+        """A channel for threads."""
+        if self.tls is None:
+            return grpc.insecure_channel(self.address, self._options())
+        return grpc.secure_channel(self.address, self._credentials(self.tls), self._options())
+
+    def open_async(self) -> grpc.aio.Channel:
+        """A channel for the running event loop."""
+        if self.tls is None:
+            return grpc.aio.insecure_channel(self.address, self._options())
+        return grpc.aio.secure_channel(self.address, self._credentials(self.tls), self._options())
+
+    def metadata(self, request_id: str) -> Metadata:
+        """What goes with a call."""
+        named: Metadata = (("x-request-id", request_id),)
+        return named if self.token is None else (*named, ("authorization", f"Bearer {self.token}"))
+
+    def _options(self) -> list[tuple[str, int | str]]:
+        name = self.tls and self.tls.server_name
+        return [
+            *_CHANNEL_OPTIONS,
+            *([("grpc.ssl_target_name_override", name)] if name else []),
+        ]
+
+    def _credentials(self, tls: Tls) -> grpc.ChannelCredentials:
+        return grpc.ssl_channel_credentials(_read(tls.ca), _read(tls.key), _read(tls.certificate))
+
+
+def new_request_id() -> str:
+    """A name for a call that no other has."""
+    return uuid.uuid4().hex
+
+
+def _read(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path}: can't be read ({error.strerror}); expected a PEM file"
+        ) from error

@@ -1,0 +1,296 @@
+"""The client for threads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from dlpo.v1 import speech_pb2, speech_pb2_grpc
+from dlpo_serving.client.connection import Connection, Metadata, Tls, new_request_id
+from dlpo_serving.client.errors import cut_short, failure_of
+from dlpo_serving.client.messages import (
+    Chunk,
+    Part,
+    Piece,
+    Reply,
+    ReplyFormat,
+    Speech,
+    first_messages,
+    stream_message,
+    unary_message,
+)
+from dlpo_serving.client.pieces import SharedMessages
+from dlpo_serving.client.retries import Backoff, Chance, RetryPolicy
+from dlpo_serving.request import SpeechRequest
+
+T = TypeVar("T")
+
+
+class _Call(Protocol):
+    """What grpc returns for a call whose reply is a stream."""
+
+    def __next__(self) -> Part: ...
+
+    def cancel(self) -> object: ...
+
+
+class SpeechStream:
+    """The reply of one call: iterate for the chunks; `totals` is there after the last one.
+
+    In a `with` statement the call is cancelled where the block is left early.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        open_call: Callable[[float | None, Metadata], _Call],
+        backoff: Backoff,
+        sleep: Callable[[float], None],
+        text: SharedMessages | None = None,
+    ) -> None:
+        """`open_call` begins a call that has so many seconds, with this metadata."""
+        self.request_id = new_request_id()
+        """the call's name in the server's log"""
+        self._connection = connection
+        self._open_call = open_call
+        self._backoff = backoff
+        self._sleep = sleep
+        self._text = text
+        self._reply = Reply()
+        self._call = self._open()
+        while self._reply.info is None:
+            self._advance()
+
+    @property
+    def info(self) -> speech_pb2.SpeechInfo:
+        """Format, voice and processed text."""
+        assert self._reply.info  # __init__ has waited for it
+        return self._reply.info
+
+    @property
+    def totals(self) -> speech_pb2.SpeechTotals | None:
+        """Length, steps and seed; None until the stream has ended."""
+        return self._reply.totals
+
+    def __iter__(self) -> Iterator[Chunk]:
+        while self._reply.totals is None:
+            chunk = self._advance()
+            if chunk is not None:
+                yield chunk
+        if self._text and self._text.failure:
+            raise self._text.failure
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Stop the server's work on this stream; without effect where it has ended."""
+        self._call.cancel()
+
+    def _open(self) -> _Call:
+        return self._open_call(
+            self._backoff.remaining_s(), self._connection.metadata(self.request_id)
+        )
+
+    def _advance(self) -> Chunk | None:
+        """Take the next part; while nothing was heard, a refused call is begun again."""
+        try:
+            return self._reply.take(next(self._call))
+        except StopIteration:
+            raise cut_short(self._connection.address, self.request_id) from None
+        except grpc.RpcError as error:
+            failure = failure_of(self._connection.address, self.request_id, error)
+            if self._reply.heard:
+                raise failure from error
+            self._sleep(self._backoff.delay_after(failure))
+            self._call = self._open()
+            return None
+
+
+class SpeechClient:
+    """Talks to one server; use it in a `with` statement. Threads may share it.
+
+    What a server that is full or not there refuses is tried again, as `retries` says, as long as
+    nothing was heard of it yet.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        tls: Tls | None = None,
+        token: str | None = None,
+        retries: RetryPolicy | None = None,
+        chance: Chance | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Nothing is sent before the first call.
+
+        Args:
+            address: host:port.
+            tls: encryption; None speaks in plaintext.
+            token: bearer token, where the server wants one.
+            retries: None are four attempts within 20 s.
+            chance, sleep: clock, random numbers and waiting of the retries.
+
+        Raises:
+            InputError: the address has no port, or a file of `tls` can't be read.
+        """
+        self._connection = Connection(address, tls, token)
+        self._retries = retries or RetryPolicy()
+        self._chance = chance or Chance()
+        self._sleep = sleep
+        self._channel = self._connection.open()
+        self._speech = speech_pb2_grpc.SpeechServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the calls that still run, and the connection."""
+        self._channel.close()
+
+    def wait_until_serving(self, timeout_s: float = 10.0) -> None:
+        """Return as soon as health says SERVING.
+
+        Raises:
+            CallError: it did not within `timeout_s`.
+        """
+        health = health_pb2_grpc.HealthStub(self._channel)
+        request = health_pb2.HealthCheckRequest(service="dlpo.v1.SpeechService")
+        request_id = new_request_id()
+        metadata = self._connection.metadata(request_id)
+        try:
+            for reply in health.Watch(
+                request, timeout=timeout_s, wait_for_ready=True, metadata=metadata
+            ):
+                if reply.status == health_pb2.HealthCheckResponse.SERVING:
+                    return
+        except grpc.RpcError as error:
+            raise failure_of(self._connection.address, request_id, error) from error
+        raise cut_short(self._connection.address, request_id)
+
+    def voices(self, *, timeout_s: float | None = None) -> list[speech_pb2.Voice]:
+        """The voices of the server, the default one first.
+
+        Raises:
+            CallError: the server can't be reached or failed.
+        """
+        method, request = self._speech.ListVoices, speech_pb2.ListVoicesRequest()
+        reply: speech_pb2.ListVoicesResponse = self._unary(method, request, timeout_s)
+        return list(reply.voices)
+
+    def speak(
+        self,
+        request: SpeechRequest,
+        voice: str = "",
+        reply: ReplyFormat | None = None,
+        *,
+        timeout_s: float | None = None,
+    ) -> Speech:
+        """The whole audio at once, 4 MiB at most; see `stream` for arguments and errors."""
+        message = unary_message(request, voice, reply or ReplyFormat())
+        return Speech(self._unary(self._speech.Synthesize, message, timeout_s))
+
+    def stream(
+        self,
+        request: SpeechRequest,
+        voice: str = "",
+        reply: ReplyFormat | None = None,
+        *,
+        timeout_s: float | None = None,
+    ) -> SpeechStream:
+        """Begin to speak; returns once the server has accepted the text.
+
+        Args:
+            request: what to say.
+            voice: the server's default if empty.
+            reply: None is float samples at the voice's rate, with the times of the words.
+            timeout_s: seconds until the stream must have ended, retries included; None: no limit.
+
+        Raises:
+            InputError: the server refuses a field of the request, or has no such voice.
+            CallError: the server can't be reached, is full or failed.
+        """
+        message = stream_message(request, voice, reply or ReplyFormat())
+
+        def open_call(left_s: float | None, metadata: Metadata) -> _Call:
+            call: _Call = self._speech.StreamSynthesize(message, timeout=left_s, metadata=metadata)
+            return call
+
+        return self._stream(open_call, timeout_s)
+
+    def stream_pieces(
+        self,
+        pieces: Iterable[Piece],
+        request: SpeechRequest | None = None,
+        voice: str = "",
+        reply: ReplyFormat | None = None,
+        *,
+        timeout_s: float | None = None,
+    ) -> SpeechStream:
+        """Speak a text while it is being written; returns once the server listens.
+
+        Args:
+            pieces: of the text, as they come; `Flush()` has all before it spoken now. They are
+                read in another thread.
+            request: how to say it; its text, if it has any, comes first.
+            voice, reply, timeout_s: see `stream`.
+
+        Raises:
+            InputError, CallError: see `stream`. What reading `pieces` raises comes at the end of
+                the stream, after what was sent before it.
+        """
+        first = first_messages(request or SpeechRequest(""), voice, reply or ReplyFormat())
+        text = SharedMessages(first, pieces)
+
+        def open_call(left_s: float | None, metadata: Metadata) -> _Call:
+            method = self._speech.IncrementalSynthesize
+            call: _Call = method(iter(text), timeout=left_s, metadata=metadata)
+            return call
+
+        return self._stream(open_call, timeout_s, text)
+
+    def _stream(
+        self,
+        open_call: Callable[[float | None, Metadata], _Call],
+        timeout_s: float | None,
+        text: SharedMessages | None = None,
+    ) -> SpeechStream:
+        backoff = self._backoff(timeout_s)
+        return SpeechStream(self._connection, open_call, backoff, self._sleep, text)
+
+    def _unary(self, method: Callable[..., T], request: object, timeout_s: float | None) -> T:
+        request_id = new_request_id()
+        metadata = self._connection.metadata(request_id)
+        backoff = self._backoff(timeout_s)
+        while True:
+            try:
+                return method(request, timeout=backoff.remaining_s(), metadata=metadata)
+            except grpc.RpcError as error:
+                failure = failure_of(self._connection.address, request_id, error)
+                self._sleep(backoff.delay_after(failure))
+
+    def _backoff(self, timeout_s: float | None) -> Backoff:
+        return Backoff(self._retries, self._chance, timeout_s)
