@@ -42,8 +42,8 @@ def mulaw(pcm: NDArray[np.int16]) -> NDArray[np.uint8]:
     magnitude = np.minimum(np.where(negative, ~linear, linear), MULAW_CLIP) + MULAW_BIAS
     segment = np.frexp(magnitude)[1] - 6  # 33..63 -> 0, 64..127 -> 1, ... 4096..8191 -> 7
     step = (magnitude >> (segment + 1)) & 0x0F
-    sign = np.where(negative, 0x80, 0)
-    return np.bitwise_xor(sign | segment << 4 | step, 0xFF).astype(np.uint8)
+    code: NDArray[np.int64] = np.where(negative, 0x80, 0) | segment << 4 | step
+    return (code ^ 0xFF).astype(np.uint8)
 
 
 def alaw(pcm: NDArray[np.int16]) -> NDArray[np.uint8]:
@@ -53,5 +53,5 @@ def alaw(pcm: NDArray[np.int16]) -> NDArray[np.uint8]:
     magnitude = np.where(negative, ~linear, linear)  # 0..4095
     segment = np.maximum(np.frexp(magnitude)[1] - 5, 0)  # 0..31 -> 0, 32..63 -> 1, ... -> 7
     step = (magnitude >> np.maximum(segment, 1)) & 0x0F
-    sign = np.where(negative, 0, 0x80)
-    return np.bitwise_xor(sign | segment << 4 | step, 0x55).astype(np.uint8)
+    code: NDArray[np.int64] = np.where(negative, 0, 0x80) | segment << 4 | step
+    return (code ^ 0x55).astype(np.uint8)

@@ -1,0 +1,102 @@
+"""How loud speech is to a listener, in LUFS: the measure by which voices are set to one level.
+
+Reference: ITU-R BS.1770-5, annex 1, for one channel; EBU Tech 3341.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlpo.audio import Waveform
+from dlpo.errors import InputError
+
+BLOCK_S = 0.4
+HOP_S = 0.1  # blocks overlap by three quarters
+ABSOLUTE_GATE_LUFS = -70.0
+RELATIVE_GATE_LU = -10.0
+TARGET_LUFS = -22.0  # of every voice: peaks of speech stay below `levels.KNEE`
+OFFSET_LUFS = -0.691  # makes a full-scale sine of 997 Hz -3.01
+RING_OUT_S = 1.0  # the filters' impulse response is below 1e-12 by then
+
+# The standard gives its filters' coefficients at 48 kHz only. These are the analogue filters behind
+# them; the bilinear transform makes the standard's numbers of them at 48 kHz, and others elsewhere.
+SHELF_HZ, SHELF_Q, SHELF_DB = 1681.974450955533, 0.7071752369554196, 3.999843853973347
+SHELF_BAND_EXPONENT = 0.4996667741545416
+HIGH_PASS_HZ, HIGH_PASS_Q = 38.13547087602444, 0.5003270373238773
+
+Coefficients = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def integrated_loudness(waveform: Waveform, sample_rate_hz: int) -> float:
+    """How loud a recording is as a whole, without its pauses.
+
+    Args:
+        waveform: (T,) float32, at least 0.4 s.
+
+    Returns:
+        LUFS; -inf for silence.
+
+    Raises:
+        InputError: too short, or not finite.
+    """
+    block, hop = round(BLOCK_S * sample_rate_hz), round(HOP_S * sample_rate_hz)
+    if len(waveform) < block:
+        raise InputError(
+            f"a waveform of {len(waveform) / sample_rate_hz:.3f} s has no loudness;"
+            f" expected at least {BLOCK_S} s"
+        )
+    if not np.isfinite(waveform).all():
+        raise InputError("the waveform holds NaN or infinite samples; decode it again")
+    energy = np.concatenate([[0.0], np.cumsum(k_weighted(waveform, sample_rate_hz) ** 2)])
+    starts = np.arange(0, len(waveform) - block + 1, hop)
+    power = (energy[starts + block] - energy[starts]) / block
+    power = power[_lufs(power) > ABSOLUTE_GATE_LUFS]
+    if not len(power):
+        return -np.inf
+    power = power[_lufs(power) > _lufs(power.mean()) + RELATIVE_GATE_LU]
+    return float(_lufs(power.mean()))
+
+
+def gain_to_reach(target_lufs: float, loudness_lufs: float) -> float:
+    """The factor that takes a recording of one loudness to another."""
+    return float(10 ** ((target_lufs - loudness_lufs) / 20))
+
+
+def k_weighted(waveform: Waveform, sample_rate_hz: int) -> NDArray[np.float64]:
+    """(T,) -> (T,): treble raised as by a head, bass taken away as by the ear."""
+    padded = len(waveform) + round(RING_OUT_S * sample_rate_hz)
+    delay = np.exp(-2j * np.pi * np.fft.rfftfreq(padded))  # z^-1
+    response = np.ones(len(delay), complex)
+    for numerator, denominator in (shelf(sample_rate_hz), high_pass(sample_rate_hz)):
+        response *= np.polyval(numerator[::-1], delay) / np.polyval(denominator[::-1], delay)
+    spectrum = np.fft.rfft(waveform.astype(np.float64), padded)
+    return np.fft.irfft(spectrum * response, padded)[: len(waveform)]
+
+
+def shelf(sample_rate_hz: int) -> Coefficients:
+    """Stage 1: numerator and denominator, (3,) each, in powers of z^-1."""
+    k = np.tan(np.pi * SHELF_HZ / sample_rate_hz)
+    high = 10 ** (SHELF_DB / 20)
+    band = high**SHELF_BAND_EXPONENT
+    numerator = [high + band * k / SHELF_Q + k * k, 2 * (k * k - high)]
+    numerator.append(high - band * k / SHELF_Q + k * k)
+    return _normalised(numerator, k, SHELF_Q)
+
+
+def high_pass(sample_rate_hz: int) -> Coefficients:
+    """Stage 2: numerator and denominator, (3,) each, in powers of z^-1."""
+    k = np.tan(np.pi * HIGH_PASS_HZ / sample_rate_hz)
+    # The standard leaves this numerator as it is.
+    _, denominator = _normalised([1.0, -2.0, 1.0], k, HIGH_PASS_Q)
+    return np.array([1.0, -2.0, 1.0]), denominator
+
+
+def _normalised(numerator: list[float], k: float, q: float) -> Coefficients:
+    denominator = np.array([1 + k / q + k * k, 2 * (k * k - 1), 1 - k / q + k * k])
+    return np.array(numerator) / denominator[0], denominator / denominator[0]
+
+
+def _lufs(power: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore"):
+        return OFFSET_LUFS + 10 * np.log10(power)

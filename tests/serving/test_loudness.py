@@ -1,0 +1,132 @@
+"""Loudness against the standard's own figures, and against FFmpeg's meter."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from dlpo.audio import Waveform
+from dlpo.errors import InputError
+from dlpo_serving.loudness import (
+    gain_to_reach,
+    high_pass,
+    integrated_loudness,
+    k_weighted,
+    shelf,
+)
+
+MONO_LU = 10 * np.log10(2)  # EBU Tech 3341 measures two equal channels
+
+
+def sine(hertz: float, level_dbfs: float, seconds: float, rate: int) -> Waveform:
+    times = np.arange(round(seconds * rate)) / rate
+    return (10 ** (level_dbfs / 20) * np.sin(2 * np.pi * hertz * times)).astype(np.float32)
+
+
+def ffmpeg_loudness(waveform: Waveform, rate: int) -> float:
+    import av
+    from av.filter import Graph
+
+    graph = Graph()
+    source = graph.add_abuffer(
+        sample_rate=rate, format="flt", layout="mono", time_base=Fraction(1, rate)
+    )
+    graph.link_nodes(source, graph.add("ebur128", "metadata=1"), graph.add("abuffersink"))
+    graph.configure()
+    loudness = -np.inf
+    for start in range(0, len(waveform), rate // 10):
+        frame = av.AudioFrame.from_ndarray(
+            waveform[None, start : start + rate // 10], format="flt", layout="mono"
+        )
+        frame.sample_rate, frame.pts = rate, start
+        graph.push(frame)
+        try:
+            loudness = float(graph.pull().metadata["lavfi.r128.I"])
+        except av.BlockingIOError:
+            continue
+    return loudness
+
+
+def test_at_48_khz_the_filters_are_those_of_the_standard() -> None:
+    numerator, denominator = shelf(48_000)  # BS.1770-5, table 1
+    np.testing.assert_allclose(
+        numerator, [1.53512485958697, -2.69169618940638, 1.19839281085285], atol=1e-12
+    )
+    np.testing.assert_allclose(denominator, [1, -1.69065929318241, 0.73248077421585], atol=1e-12)
+    numerator, denominator = high_pass(48_000)  # table 2
+    np.testing.assert_array_equal(numerator, [1, -2, 1])
+    np.testing.assert_allclose(denominator, [1, -1.99004745483398, 0.99007225036621], atol=1e-12)
+
+
+def test_a_full_scale_sine_of_997_hz_has_the_standards_loudness() -> None:
+    assert integrated_loudness(sine(997, 0, 2, 48_000), 48_000) == pytest.approx(-3.01, abs=0.005)
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 22_050, 24_000, 44_100])
+def test_the_rate_hardly_matters(rate: int) -> None:
+    assert integrated_loudness(sine(997, -20, 2, rate), rate) == pytest.approx(-23.01, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("levels_dbfs", "lufs"),
+    [
+        ([(-23, 20)], -23),
+        ([(-33, 20)], -33),
+        ([(-36, 10), (-23, 60), (-36, 10)], -23),
+        ([(-72, 10), (-36, 10), (-23, 60), (-36, 10), (-72, 10)], -23),
+        ([(-26, 20), (-20, 20.1), (-26, 20)], -23),
+    ],
+)
+def test_the_gates_meet_the_cases_of_ebu_tech_3341(
+    levels_dbfs: list[tuple[float, float]], lufs: float
+) -> None:
+    rate = 8000
+    parts = [sine(1000, level, seconds, rate) for level, seconds in levels_dbfs]
+
+    assert integrated_loudness(np.concatenate(parts), rate) == pytest.approx(
+        lufs - MONO_LU, abs=0.1
+    )
+
+
+def test_ffmpegs_meter_says_the_same() -> None:
+    rng = np.random.default_rng(5)
+    rate = 22_050
+    bursts = np.repeat(rng.uniform(0, 0.4, 24) ** 2, rate // 4)  # syllables and pauses
+    speech = (bursts * rng.standard_normal(len(bursts))).astype(np.float32)
+
+    assert integrated_loudness(speech, rate) == pytest.approx(
+        ffmpeg_loudness(speech, rate), abs=0.02
+    )
+
+
+def test_the_weighting_is_the_recursive_filter_of_the_standard() -> None:
+    from scipy.signal import lfilter
+
+    rate = 22_050
+    noise = np.random.default_rng(6).standard_normal(rate).astype(np.float32)
+    recursive = lfilter(*high_pass(rate), lfilter(*shelf(rate), noise))
+
+    np.testing.assert_allclose(k_weighted(noise, rate), recursive, atol=1e-9)
+
+
+def test_a_gain_moves_the_loudness_where_it_should() -> None:
+    speech = sine(300, -31, 1, 22_050)
+    gain = np.float32(gain_to_reach(-22, integrated_loudness(speech, 22_050)))
+
+    assert integrated_loudness(gain * speech, 22_050) == pytest.approx(-22, abs=1e-4)
+
+
+def test_silence_has_no_loudness() -> None:
+    assert integrated_loudness(np.zeros(22_050, np.float32), 22_050) == -np.inf
+
+
+def test_too_short_a_waveform_is_refused() -> None:
+    with pytest.raises(InputError, match=r"0\.100 s has no loudness; expected at least 0\.4"):
+        integrated_loudness(np.ones(2205, np.float32), 22_050)
+
+
+def test_samples_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(InputError, match="NaN"):
+        integrated_loudness(np.full(22_050, np.nan, np.float32), 22_050)
