@@ -1,0 +1,128 @@
+"""TLS from PEM files that may be replaced while the server runs: new handshakes use the new ones.
+
+Calls that are under way stay on the certificate that they began with. Files that don't fit, such
+as a certificate whose key has not been replaced yet, are logged, and the last good ones stay.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from dlpo.errors import ConfigError
+from dlpo_serving.operations.file_watch import POLL_S, Clock, FileWatch
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Where the certificates of a server lie."""
+
+    certificate: Path
+    """PEM, the server's own first, then its chain"""
+    key: Path
+    """PEM, without a password"""
+    client_ca: Path | None = None
+    """PEM; with it, only clients with a certificate of these authorities are let in"""
+
+    def paths(self) -> list[Path]:
+        """Every file that is read."""
+        return [path for path in (self.certificate, self.key, self.client_ca) if path]
+
+
+def grpc_credentials(
+    files: TlsFiles, clock: Clock, poll_s: float = POLL_S
+) -> grpc.ServerCredentials:
+    """Credentials for a gRPC port.
+
+    Raises:
+        ConfigError: the files can't be read, or don't fit together.
+    """
+    watch = FileWatch(files.paths(), clock, poll_s)
+    first = _grpc_configuration(files)
+
+    def fetch() -> grpc.ServerCertificateConfiguration | None:
+        """What to use from now on; None for no change. gRPC asks before each handshake."""
+        if not watch.changed():
+            return None
+        try:
+            configuration = _grpc_configuration(files)
+        except ConfigError as error:
+            _log.error("%s; the certificate that was read before stays in use", error)
+            return None
+        _log.info("certificate read again file=%s", files.certificate)
+        return configuration
+
+    return grpc.dynamic_ssl_server_credentials(
+        first,
+        fetch,  # type: ignore[arg-type]  # its stub does not know of None
+        require_client_authentication=files.client_ca is not None,
+    )
+
+
+def http_ssl_context(files: TlsFiles, clock: Clock, poll_s: float = POLL_S) -> ssl.SSLContext:
+    """An SSLContext for an HTTP port.
+
+    Raises:
+        ConfigError: the files can't be read, or don't fit together.
+    """
+    watch = FileWatch(files.paths(), clock, poll_s)
+    current = _ssl_context(files)
+    outer = _ssl_context(files)
+
+    def choose(connection: ssl.SSLObject, server_name: str | None, _: ssl.SSLContext) -> None:
+        """Called at each handshake, before a certificate is shown, with or without a name."""
+        nonlocal current
+        if watch.changed():
+            try:
+                current = _ssl_context(files)
+            except ConfigError as error:
+                _log.error("%s; the certificate that was read before stays in use", error)
+            else:
+                _log.info("certificate read again file=%s", files.certificate)
+        connection.context = current
+
+    outer.sni_callback = choose
+    return outer
+
+
+def _grpc_configuration(files: TlsFiles) -> grpc.ServerCertificateConfiguration:
+    _ssl_context(files)  # gRPC itself would not say what is wrong with them
+    try:
+        pair = (files.key.read_bytes(), files.certificate.read_bytes())
+        roots = files.client_ca.read_bytes() if files.client_ca else None
+    except OSError as error:
+        raise _unusable(files, error) from error
+    return grpc.ssl_server_certificate_configuration([pair], roots)
+
+
+def _ssl_context(files: TlsFiles) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(files.certificate, files.key, password=_no_password)
+        if files.client_ca:
+            context.load_verify_locations(files.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise _unusable(files, error) from error
+    return context
+
+
+def _no_password() -> str:
+    """Instead of asking on a terminal that a server does not have."""
+    return ""
+
+
+def _unusable(files: TlsFiles, error: Exception) -> ConfigError:
+    names = ", ".join(map(str, files.paths()))
+    reason: Any = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+    return ConfigError(
+        f"TLS files {names} can't be used ({reason}); expected a PEM certificate, its key without"
+        " a password, and for mutual TLS the authorities of the clients"
+    )

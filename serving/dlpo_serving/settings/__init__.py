@@ -1,0 +1,7 @@
+"""How a server is to run, and where that is read from.
+
+server_settings.ServerSettings    every setting, with unit, default and bounds
+sources.read_settings             from flags, the environment and a TOML file
+"""
+
+from __future__ import annotations

@@ -1,0 +1,75 @@
+"""The server's flags: one for each setting, so that they never tell apart."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from dlpo_serving.settings.server_settings import ServerSettings
+
+FLAG_NAMES = {"voices": "--voice"}  # given once for each voice
+
+
+def settings_parser(prog: str) -> argparse.ArgumentParser:
+    """A parser with a flag for every setting; what is not given is not in its result.
+
+    Values stay text: the settings themselves check them, from wherever they come.
+    """
+    parser = argparse.ArgumentParser(
+        prog,
+        description="Stream speech over gRPC, and over HTTP if asked to, until SIGTERM or Ctrl-C.",
+        epilog="Each setting may also stand in the TOML file of --config (max_streams = 8), and in"
+        " the environment (DLPO_MAX_STREAMS=8). Flags go before the environment, that before the"
+        " file.",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    for name, field in ServerSettings.model_fields.items():
+        _add(parser, name, field)
+    return parser
+
+
+def flag_of(name: str) -> str:
+    """The flag of a setting."""
+    return FLAG_NAMES.get(name, "--" + name.replace("_", "-"))
+
+
+def given_flags(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> dict[str, Any]:
+    """Setting -> value, of the flags that were given. Exits with 2 at an unknown one."""
+    return vars(parser.parse_args(arguments))
+
+
+def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
+    text = (field.description or "").replace("%", "%%")
+    if field.default is not None and field.default != ():
+        text += f" (default: {_shown(field.default)})"
+    flag = flag_of(name)
+    if field.annotation is bool:
+        parser.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=text)
+    elif get_origin(field.annotation) is tuple:
+        parser.add_argument(flag, dest=name, action="append", metavar="VOICE", help=text)
+    else:
+        parser.add_argument(flag, dest=name, metavar=_metavar(field.annotation), help=text)
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
+def _metavar(annotation: Any) -> str:
+    choices = [value for value in _flat(annotation) if isinstance(value, str)]
+    if choices:
+        return "{" + ",".join(choices) + "}"
+    kinds = [kind for kind in _flat(annotation) if isinstance(kind, type)]
+    return {int: "N", float: "SECONDS", str: "TEXT"}.get(kinds[0], "PATH")
+
+
+def _flat(annotation: Any) -> list[Any]:
+    """The choices and types within Literal, Union and Annotated."""
+    arguments = get_args(annotation)
+    return [kind for inner in arguments for kind in _flat(inner)] if arguments else [annotation]

@@ -1,0 +1,132 @@
+"""Every setting of the server: name, unit, default, bounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from dlpo_serving.engines import EngineName, EnginePrecision
+from dlpo_serving.operations.interceptors import HEALTH, REFLECTION
+from dlpo_serving.operations.logs import LogFormat, LogLevel
+from dlpo_serving.operations.tls import TlsFiles
+from dlpo_serving.voices import DEFAULT_VOICE
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+SomeSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _split(value: Any) -> Any:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]  # "a,b" where only text can be given
+
+
+class ServerSettings(BaseModel):
+    """How to serve; checked when it is made, and unchangeable."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
+    )
+
+    config: Path | None = None
+    """TOML file of settings; flags and environment variables go before it"""
+
+    host: str = "127.0.0.1"
+    """address to listen on for gRPC; 0.0.0.0 for every interface"""
+    port: Port = 50_051
+    """TCP port for gRPC; 0 lets the system choose"""
+    http_host: str = "127.0.0.1"
+    """address to listen on for HTTP"""
+    http_port: Port | None = None
+    """TCP port for HTTP: the web page, /v1/audio/speech, /metrics; none without it"""
+    health_host: str = "127.0.0.1"
+    """address of the health port"""
+    health_port: Port | None = None
+    """TCP port where grpc.health.v1 alone answers, without TLS and token, for Kubernetes' probes"""
+
+    voices: Names = (DEFAULT_VOICE,)
+    """names of voices or paths of bundles; the first one is the default"""
+    voice_directory: Path | None = None
+    """folder of further bundles; they may come, change and go while the server runs"""
+    voice_poll_s: SomeSeconds = 2.0
+    """seconds between two looks into that folder"""
+    engine: EngineName = "cpu"
+    """run-time that computes the voices"""
+    precision: EnginePrecision | None = None
+    """of the denoiser; the engine's own if left out"""
+    lanes: Count = 1
+    """engine threads that compute side by side; for engines on a CPU"""
+
+    max_streams: Count = 100
+    """calls spoken or waiting at the same time; more are refused with RESOURCE_EXHAUSTED"""
+    max_characters: Count = 10_000
+    """longest text of one call, in characters"""
+    max_first_audio_s: SomeSeconds = 1.0
+    """seconds; a call that would wait longer for its first audio is refused"""
+    grace_s: Seconds = 30.0
+    """seconds that running calls have after SIGTERM"""
+    pre_stop_s: Seconds = 0.0
+    """seconds between saying NOT_SERVING and refusing calls, for balancers to notice"""
+
+    tls_certificate: Path | None = None
+    """PEM file of the certificate and its chain; read again when it changes"""
+    tls_key: Path | None = None
+    """PEM file of the certificate's private key"""
+    tls_client_ca: Path | None = None
+    """PEM file of the authorities whose clients alone are let in (mutual TLS)"""
+    keys_file: Path | None = None
+    """TOML file of the keys that are let in, see `dlpo keys`; without it everybody is"""
+    open_health: bool = True
+    """answer grpc.health.v1 without a token"""
+    open_reflection: bool = True
+    """answer grpc.reflection without a token"""
+
+    metrics: bool = True
+    """show Prometheus figures at /metrics of the HTTP port"""
+    log_format: LogFormat = "plain"
+    """how a line of log is written: for people, or for programs"""
+    log_level: LogLevel = "info"
+    """least severity that is logged"""
+    otlp_endpoint: str | None = None
+    """collector to send traces to, such as http://localhost:4317"""
+    reflection: bool = True
+    """say over gRPC which services there are"""
+    channelz: bool = False
+    """say over gRPC which connections there are; those who may ask see the peers of all"""
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> ServerSettings:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together; give both or neither")
+        if self.tls_client_ca and not self.tls_certificate:
+            raise ValueError("tls_client_ca needs tls_certificate and tls_key beside it")
+        if not self.voices and not self.voice_directory:
+            raise ValueError("there is nothing to speak with; give voices or voice_directory")
+        listening = {
+            "port": (self.host, self.port),
+            "http_port": (self.http_host, self.http_port),
+            "health_port": (self.health_host, self.health_port),
+        }
+        taken: dict[tuple[str, int], str] = {}
+        for name, (host, port) in listening.items():
+            if port and (first := taken.setdefault((host, port), name)) != name:
+                raise ValueError(f"{first} and {name} are both {port}; give each its own")
+        return self
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """Where the certificates lie; None to listen without TLS."""
+        if self.tls_certificate is None or self.tls_key is None:
+            return None
+        return TlsFiles(self.tls_certificate, self.tls_key, self.tls_client_ca)
+
+    @property
+    def open_services(self) -> tuple[str, ...]:
+        """Full names of the gRPC services that need no token."""
+        health = (HEALTH,) if self.open_health else ()
+        return (*health, *(REFLECTION if self.open_reflection else ()))

@@ -1,0 +1,128 @@
+"""Settings from flags, environment variables and a TOML file, in this order of precedence.
+
+Imported by the entry points of the process only: reading settings at their source costs the import
+of pydantic-settings.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from dlpo.errors import ConfigError
+from dlpo_serving.settings.flags import flag_of, given_flags, settings_parser
+from dlpo_serving.settings.server_settings import ServerSettings
+
+PREFIX = "DLPO_"  # of environment variables
+
+
+def read_settings(
+    arguments: Sequence[str] | None = None, prog: str = "dlpo serve"
+) -> ServerSettings:
+    """The settings of this process.
+
+    Args:
+        arguments: of the command line; those of the process if None. `--help`, an unknown flag or
+            a wrong value of one end the process as argparse does, with 2 for a mistake.
+        prog: name of the command, for the help.
+
+    Raises:
+        ConfigError: the environment or the file has an unknown key, or a value out of range.
+    """
+    parser = settings_parser(prog)
+    flags = given_flags(parser, sys.argv[1:] if arguments is None else arguments)
+    path = flags.get("config") or os.environ.get(f"{PREFIX}CONFIG")
+    _check_file(path)
+    try:
+        values = _Sources(**flags)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        message = "; ".join(_told(detail, flags, path) for detail in details)
+        if all(detail["loc"] and detail["loc"][0] in flags for detail in details):
+            parser.error(message)
+        raise ConfigError(message) from error
+    return ServerSettings.model_construct(**dict(values))
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Names of `DLPO_` variables that are no setting, for a warning.
+
+    They are no error: Kubernetes sets DLPO_SERVICE_HOST and its like for a Service called dlpo.
+    """
+    known = {PREFIX + name.upper() for name in ServerSettings.model_fields}
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+
+
+class _Sources(ServerSettings, BaseSettings):
+    """`ServerSettings`, read where they may stand; made from the flags."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        enable_decoding=False,  # a list is a,b and not JSON
+        env_ignore_empty=True,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        path = init_settings().get("config") or os.environ.get(f"{PREFIX}CONFIG")
+        file = (TomlConfigSettingsSource(settings_cls, Path(path)),) if path else ()
+        return init_settings, env_settings, *file
+
+
+def _check_file(path: str | None) -> None:
+    """pydantic-settings itself takes a file that is absent for one that is empty."""
+    if path is None:
+        return
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"config file {path} can't be read: {error}") from error
+    if "config" in values:
+        raise ConfigError(f"config file {path}: it can't name another one; delete config")
+
+
+def _told(error: ErrorDetails, flags: Mapping[str, Any], path: str | None) -> str:
+    """One error of pydantic as got, expected, and where it came from."""
+    if not error["loc"]:  # settings that don't fit together
+        return str(error["ctx"]["error"])
+    name = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        closest = difflib.get_close_matches(name, ServerSettings.model_fields, n=1)
+        hint = f"did you mean {closest[0]!r}?" if closest else "see dlpo serve --help"
+        return f"config file {path} has the unknown key {name!r}; {hint}"
+    expected = error["msg"].replace("Input should be", "expected", 1)
+    variable = PREFIX + name.upper()
+    if name in flags:
+        source = flag_of(name)
+    elif variable in os.environ:
+        source = variable
+    else:
+        source = f"config file {path}"
+    told = f"{name} is {error['input']!r} ({source}); {expected}"
+    if str(error["input"]).startswith("tcp://"):
+        told += (
+            "; Kubernetes sets such variables for a Service called dlpo:"
+            " set enableServiceLinks: false in the pod"
+        )
+    return told
