@@ -1,0 +1,172 @@
+"""Both clients against a real server: audio, and errors of our own tree."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from dlpo.errors import EngineError, InputError
+from dlpo.text import TextFrontEnd
+from dlpo_serving.client import (
+    AsyncSpeechClient,
+    CallError,
+    ReplyFormat,
+    RetryPolicy,
+    SpeechClient,
+)
+from dlpo_serving.encodings import Encoding
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.synthesizer import Synthesizer
+
+TEXT = "Noise becomes speech, step by step. Is it not strange?"
+ONCE = {"retries": RetryPolicy(attempts=1)}
+
+
+def test_a_stream_brings_info_audio_and_totals(
+    server: Any, synthesizer: Synthesizer, hear: Callable[..., None], heard: Any
+) -> None:
+    request = SpeechRequest(TEXT, 0.9, -1.5, 8, 1, {"noise": "N OY1 Z"})
+
+    hear(heard, server.address, request, {}, voice="fake")
+
+    audio = np.concatenate([chunk.samples for chunk in heard.chunks])
+    np.testing.assert_allclose(audio, synthesizer.speak(request), atol=1e-6)
+    assert heard.info.voice == "fake"
+    assert (heard.totals.samples, heard.totals.steps) == (len(audio), 1)
+
+
+def test_a_whole_utterance_equals_its_stream(
+    server: Any, hear: Callable[..., None], heard: Any
+) -> None:
+    hear(heard, server.address, SpeechRequest(TEXT), {})
+
+    with SpeechClient(server.address) as client:
+        speech = client.speak(SpeechRequest(TEXT))
+
+    assert speech.audio == b"".join(chunk.audio for chunk in heard.chunks)
+    assert len(speech.samples) == speech.message.totals.samples
+
+    async def speak() -> bytes:
+        async with AsyncSpeechClient(server.address) as client:
+            return (await client.speak(SpeechRequest(TEXT))).audio
+
+    assert asyncio.run(speak()) == speech.audio
+
+
+def test_voices_are_listed_once_it_serves(server: Any) -> None:
+    with SpeechClient(server.address) as client:
+        client.wait_until_serving()
+        assert [voice.name for voice in client.voices()] == ["fake"]
+
+    async def voices() -> list[str]:
+        async with AsyncSpeechClient(server.address) as client:
+            await client.wait_until_serving()
+            return [voice.name for voice in await client.voices()]
+
+    assert asyncio.run(voices()) == ["fake"]
+
+
+@pytest.mark.parametrize(("text", "voice"), [("", ""), (TEXT, "nobody")])
+def test_what_the_server_refuses_is_an_input_error(
+    server: Any, hear: Callable[..., None], heard: Any, text: str, voice: str
+) -> None:
+    with pytest.raises(InputError):
+        hear(heard, server.address, SpeechRequest(text), {}, voice=voice)
+
+
+@pytest.mark.parametrize("request_", [SpeechRequest("\ud800 hello"), SpeechRequest(TEXT, seed=-1)])
+def test_what_no_message_can_hold_is_an_input_error(
+    server: Any, hear: Callable[..., None], heard: Any, request_: SpeechRequest
+) -> None:
+    with pytest.raises(InputError, match="can't be sent"):
+        hear(heard, server.address, request_, {})
+
+
+def test_an_ssml_document_does_not_come_in_pieces(hear: Callable[..., None], heard: Any) -> None:
+    request = SpeechRequest("<speak>", ssml=True)
+
+    with pytest.raises(InputError, match="send it whole"):
+        hear(heard, "127.0.0.1:1", ["</speak>"], {}, request=request)
+
+
+def test_an_encoding_that_the_contract_lacks_is_an_input_error(
+    server: Any, hear: Callable[..., None], heard: Any
+) -> None:
+    reply = ReplyFormat(Encoding.OPUS_FRAMED)
+
+    with pytest.raises(InputError, match=r"opus_framed; dlpo\.v1 has pcm_s16"):
+        hear(heard, server.address, SpeechRequest(TEXT), {}, reply=reply)
+
+
+def test_no_server_is_an_engine_error_with_a_hint(hear: Callable[..., None], heard: Any) -> None:
+    with pytest.raises(EngineError, match="is a server running there"):
+        hear(heard, "127.0.0.1:1", SpeechRequest(TEXT), ONCE)
+
+
+def test_waiting_for_a_server_ends() -> None:
+    with SpeechClient("127.0.0.1:1") as client, pytest.raises(EngineError, match="DEADLINE_EXC"):
+        client.wait_until_serving(timeout_s=0.05)
+
+
+def test_a_full_server_is_an_engine_error(
+    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any]
+) -> None:
+    gated_engine.open.set()
+    server = start_server(Synthesizer(gated_engine, front_end), max_streams=1)
+    gated_engine.open.clear()
+    with SpeechClient(server.address, **ONCE) as client:
+        first = client.stream(SpeechRequest(TEXT))
+        with pytest.raises(CallError, match="RESOURCE_EXHAUSTED") as caught:
+            client.stream(SpeechRequest(TEXT))
+        gated_engine.free()
+        list(first)
+    assert caught.value.retry_after_s
+
+
+def test_a_deadline_is_an_engine_error(
+    gated_engine: Any,
+    front_end: TextFrontEnd,
+    start_server: Callable[..., Any],
+    hear: Callable[..., None],
+    heard: Any,
+) -> None:
+    gated_engine.open.set()
+    server = start_server(Synthesizer(gated_engine, front_end))
+    gated_engine.open.clear()
+
+    with pytest.raises(CallError) as caught:
+        hear(heard, server.address, SpeechRequest(TEXT), {}, timeout_s=0.05)
+
+    assert caught.value.code == grpc.StatusCode.DEADLINE_EXCEEDED
+    gated_engine.free()
+
+
+def test_a_cancelled_stream_ends_with_an_engine_error(server: Any) -> None:
+    with SpeechClient(server.address) as client:
+        stream = client.stream(SpeechRequest(TEXT * 10))
+        next(iter(stream))
+        stream.cancel()
+        with pytest.raises(EngineError, match="CANCELLED"):
+            list(stream)
+
+
+def test_leaving_the_block_ends_the_stream(
+    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any]
+) -> None:
+    gated_engine.open.set()
+    server = start_server(Synthesizer(gated_engine, front_end), max_streams=1)
+    gated_engine.open.clear()
+
+    patient = RetryPolicy(attempts=10_000, total_s=20.0)
+    with SpeechClient(server.address, retries=patient, sleep=lambda delay_s: None) as client:
+        with client.stream(SpeechRequest(TEXT)):
+            assert gated_engine.waiting.acquire(timeout=20)
+        # The only place is free again, or becomes so while this one is tried again.
+        with client.stream(SpeechRequest("Go")) as second:
+            gated_engine.free()
+            assert list(second)
