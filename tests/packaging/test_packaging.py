@@ -23,6 +23,7 @@ TESTED_EXTRAS = (
     "export",
     "bench",
     "openvino",
+    "otel",
     "dev",
 )  # what `make test` installs
 
@@ -42,7 +43,8 @@ def test_extras_are_those_that_the_readme_names() -> None:
     extras = set(PROJECT["optional-dependencies"])
 
     assert extras == {
-        "serve", "train", "export", "bench", "gpu", "openvino", "tensorrt", "riva", "dev",
+        "serve", "train", "export", "bench", "gpu", "openvino", "otel", "tensorrt", "riva",
+        "dev",
     }  # fmt: skip
 
 

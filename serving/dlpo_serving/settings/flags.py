@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import inspect
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from dlpo_serving.settings import server_settings
 from dlpo_serving.settings.server_settings import ServerSettings
 
 FLAG_NAMES = {"voices": "--voice"}  # given once for each voice
@@ -27,8 +31,9 @@ def settings_parser(prog: str) -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
+    texts = _docstrings()
     for name, field in ServerSettings.model_fields.items():
-        _add(parser, name, field)
+        _add(parser, name, field, texts[name])
     return parser
 
 
@@ -42,8 +47,24 @@ def given_flags(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> di
     return vars(parser.parse_args(arguments))
 
 
-def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
-    text = (field.description or "").replace("%", "%%")
+def _docstrings() -> dict[str, str]:
+    """Setting -> the text below it. pydantic could read them too, at ten times the cost."""
+    module = ast.parse(inspect.getsource(server_settings))
+    classes = [node for node in module.body if isinstance(node, ast.ClassDef)]
+    (body,) = [node.body for node in classes if node.name == ServerSettings.__name__]
+    return {
+        field.target.id: text.value.value
+        for field, text in pairwise(body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
+
+
+def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo, text: str) -> None:
+    text = text.replace("%", "%%")
     if field.default is not None and field.default != ():
         text += f" (default: {_shown(field.default)})"
     flag = flag_of(name)

@@ -29,9 +29,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_split)]  # "a,b" where only 
 class ServerSettings(BaseModel):
     """How to serve; checked when it is made, and unchangeable."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     config: Path | None = None
     """TOML file of settings; flags and environment variables go before it"""
