@@ -23,6 +23,9 @@ from dlpo.errors import DlpoError
 class RefusalError(DlpoError):
     """A call that is not served, or not to its end."""
 
+    reason = "other"
+    """what the metrics count it as"""
+
 
 class UnknownVoiceError(RefusalError):
     """The server does not hold the voice that a request names."""
@@ -35,11 +38,14 @@ class UnknownVoiceError(RefusalError):
 class NotReadyError(RefusalError):
     """The server is warming up or shutting down."""
 
+    reason = "draining"
     retry_after_s = 1.0
 
 
 class OverloadError(RefusalError):
     """The server speaks for as many callers as it can."""
+
+    reason = "backlog"
 
     def __init__(self, message: str, retry_after_s: float) -> None:
         """`retry_after_s`: when a new call is likely to be taken."""
@@ -49,6 +55,8 @@ class OverloadError(RefusalError):
 
 class QuotaError(RefusalError):
     """A caller has used up its share."""
+
+    reason = "quota"
 
     def __init__(self, message: str, caller: str, retry_after_s: float) -> None:
         """`caller`: name of the key; `retry_after_s`: when the share allows this call."""
@@ -64,6 +72,10 @@ class UnauthenticatedError(RefusalError):
 class DeadlineError(RefusalError):
     """There would be no sound within the time that the caller gave."""
 
+    reason = "deadline"
+
 
 class StalledError(RefusalError):
     """The caller has not taken its audio for so long that its place was given away."""
+
+    reason = "stalled"

@@ -18,6 +18,7 @@ from dlpo.text import Sentence
 from dlpo_serving.chunks import STREAM_LADDER, cut, sizes_of
 from dlpo_serving.denoiser_input import DenoiserInput, Window
 from dlpo_serving.engine import Engine, Floats
+from dlpo_serving.levels import LevelShaper
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling import Unit
 from dlpo_serving.timing import MarkTiming, PhonemeTiming, WordTiming
@@ -33,6 +34,7 @@ class SpeechChunk:
     """(T,) float32 in [-1, 1]"""
     sample_offset: int
     """place of the first sample in the whole audio"""
+    duration_s: float
     sentence: int
     """index of the sentence; the pause between two belongs to the second"""
     words: tuple[WordTiming, ...] = ()
@@ -67,6 +69,9 @@ class Rendering:
         self._request = request
         self._steps = steps
         self._context = engine.context_frames(steps)
+        manifest = engine.manifest
+        gain = manifest.gain * 10 ** (request.volume_db / 20)
+        self._shaper = LevelShaper(gain, manifest.sample_rate_hz)
         self._sizes = sizes_of(ladder)
         self._sentences: deque[Sentence] = deque()
         self._closed = False
@@ -130,18 +135,21 @@ class Rendering:
         chunk = self._chunk
         is_first, is_last = chunk.start == 0, chunk.stop == inputs.frames
         new = slice(chunk.start - chunk.window_start, chunk.stop - chunk.window_start)
-        speech = self.engine.manifest.gain * waveform[new].ravel()
+        speech = waveform[new].ravel()
         volume = inputs.volume(chunk.start, chunk.stop)
-        speech = np.clip(speech if volume is None else speech * volume, -1, 1)
+        if volume is not None:
+            speech = speech * volume
+        speech = self._shaper.apply(speech, first=is_first, last=is_last)
 
-        before = self._silence(self._pause_s + sentence.pause_before_s) if is_first else []
-        after = self._silence(sentence.pause_after_s or 0.0) if is_last else []
+        before = self._silence(self._pause_s + sentence.pause_before_s if is_first else 0.0)
+        after = self._silence(sentence.pause_after_s or 0.0 if is_last else 0.0)
         samples = np.concatenate([before, speech, after], dtype=np.float32)
         hop = self.engine.manifest.hop_length
         shift = self._samples + len(before) - chunk.start * hop  # of the sentence in the audio
         made = SpeechChunk(
             samples,
             self._samples,
+            len(samples) / self.engine.manifest.sample_rate_hz,
             self._begun - 1,
             tuple(
                 _later(word, shift)

@@ -52,21 +52,30 @@ class Synthesizer:
         """What the voice says of itself."""
         return self._engine.manifest
 
+    def steps_of(self, request: SpeechRequest) -> int:
+        """Reverse steps of a request, N.
+
+        Raises:
+            RequestError: one of its numbers is out of range, see `check_request`.
+        """
+        check_request(request, self.manifest)
+        return request.steps or self.manifest.steps
+
     def read(self, request: SpeechRequest) -> Utterance:
         """Check a request and turn its text into sentences of phonemes.
 
         Raises:
             RequestError: a field is out of range, or the text holds nothing that can be spoken.
         """
-        check_request(request, self.manifest)
+        steps = self.steps_of(request)
+        read = self._front_end.process_ssml if request.ssml else self._front_end.process
         try:
-            text = self._front_end.process(request.text, request.dictionary or None)
+            text = read(request.text, request.dictionary or None)
         except TextError as error:
             raise RequestError(Violation("text", str(error))) from error
         except InputError as error:  # the front end reads nothing else
             message = str(error).removeprefix("dictionary: ")
             raise RequestError(Violation("dictionary", message)) from error
-        steps = request.steps or self.manifest.steps
         return Utterance(request, text.sentences, steps, text.dropped)
 
     def render(self, utterance: Utterance, ladder: Sequence[int] = STREAM_LADDER) -> Rendering:

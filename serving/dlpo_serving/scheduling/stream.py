@@ -26,6 +26,8 @@ class Stream:
     """when the caller gives up"""
     work: Work | None = None
     """what is to be computed; None while the text is being read"""
+    ready_s: float = 0.0
+    """when its text had been read"""
     started_s: float | None = None
     """when the first chunk was made"""
     made_s: float = 0.0

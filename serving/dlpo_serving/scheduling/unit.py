@@ -28,3 +28,8 @@ class Work(Protocol):
     def next_unit(self) -> Unit | None:
         """What has to be computed next; None while more text is awaited, and at the end."""
         ...
+
+    @property
+    def done(self) -> bool:
+        """There is nothing to compute and never will be."""
+        ...

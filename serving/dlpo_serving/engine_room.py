@@ -1,0 +1,270 @@
+"""The lanes, threads that compute what the scheduler decides, and the lock between them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import Protocol
+
+from dlpo.errors import EngineError
+from dlpo.text import Sentence
+from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.rendering import Rendering, SpeechChunk, compute_unit
+from dlpo_serving.scheduling import Batch, Scheduler, Stream, Unit
+
+_Outcome = SpeechChunk | Exception | None
+
+LANE_NICENESS = 5  # beside the event loop's 0, which has little to do, but that at once
+
+_log = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Hears what becomes of a stream. Calls come from a lane, or from whoever ended the text."""
+
+    def on_chunk(self, chunk: SpeechChunk, late_s: float) -> None:
+        """The next chunk; `late_s` seconds after the audio before it had ended, if positive."""
+        ...
+
+    def on_end(self) -> None:
+        """There will be no more."""
+        ...
+
+    def on_error(self, error: Exception) -> None:
+        """There will be no more: the engine failed."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """One thread and what it computes now."""
+
+    batch: Batch | None = None
+    since_s: float = 0.0
+    abandoned: bool = False
+    thread: threading.Thread = field(init=False)
+
+
+class EngineRoom:
+    """Runs the scheduler's decisions. Safe to call from any thread; nothing in it waits long."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        lanes: int,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start `lanes` threads, as many as the scheduler reckons with."""
+        self._scheduler = scheduler
+        self._metrics = metrics
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._listeners: dict[Stream, Listener] = {}
+        self._closing = False
+        self._lanes = [self._open_lane(index) for index in range(lanes)]
+        self.hung = 0
+        """lanes that were given up because the engine did not answer"""
+
+    def admit(self, stream: Stream) -> None:
+        """Reserve a place; see `Scheduler.admit`. `remove` must follow sooner or later."""
+        with self._changed:
+            self._scheduler.admit(stream, self._clock())
+
+    def start(self, stream: Stream, rendering: Rendering, listener: Listener) -> None:
+        """Compute an admitted stream; its listener hears of every chunk."""
+        with self._changed:
+            stream.work, stream.ready_s = rendering, self._clock()
+            self._listeners[stream] = listener
+            self._changed.notify_all()
+
+    def add(self, stream: Stream, sentences: Sequence[Sentence], audio_s: float) -> None:
+        """Further text of a stream that was started, predicted to last `audio_s`."""
+        with self._changed:
+            stream.expected_audio_s += audio_s
+            _rendering(stream).add(sentences)
+            self._changed.notify_all()
+
+    def end_text(self, stream: Stream) -> None:
+        """There will be no further text of a stream that was started."""
+        with self._changed:
+            rendering = _rendering(stream)
+            rendering.close()
+            if rendering.done and not stream.running:
+                self._end(stream)
+
+    def took(self, stream: Stream, audio_s: float) -> None:
+        """The caller has taken so much of what was made."""
+        with self._changed:
+            stream.untaken_s -= audio_s
+            self._changed.notify_all()
+
+    def remove(self, stream: Stream) -> None:
+        """Forget a stream, at the end or before; a unit that is being computed is thrown away."""
+        with self._changed:
+            self._scheduler.remove(stream)
+            self._listeners.pop(stream, None)
+            self._changed.notify_all()
+
+    def active(self) -> int:
+        """Streams that have a place."""
+        with self._changed:
+            return len(self._scheduler.streams)
+
+    def waiting(self) -> int:
+        """Streams that have not had their first sound."""
+        with self._changed:
+            return self._scheduler.waiting()
+
+    def backlog_s(self) -> float:
+        """Predicted seconds of audio still to be made."""
+        with self._changed:
+            return self._scheduler.backlog_s()
+
+    def give_up_on(self, longer_than_s: float) -> int:
+        """Replace lanes whose engine has not answered for so long; their streams fail.
+
+        Python can't end a thread: it stays until its call returns, if it ever does.
+
+        Returns:
+            How many lanes were replaced.
+        """
+        with self._changed:
+            now = self._clock()
+            stuck = [
+                index
+                for index, lane in enumerate(self._lanes)
+                if lane.batch and now - lane.since_s > longer_than_s
+            ]
+            for index in stuck:
+                lane = self._lanes[index]
+                assert lane.batch  # that is why it is stuck
+                lane.abandoned = True
+                error = EngineError(
+                    f"the engine has not answered for {longer_than_s:g} s, computing"
+                    f" {lane.batch.unit}; if that happens again, start the server anew"
+                )
+                _log.critical("%s", error)
+                self._scheduler.finished(lane.batch, now, [0.0] * len(lane.batch.streams))
+                for stream in lane.batch.streams:
+                    self._fail(stream, error)
+                self._lanes[index] = self._open_lane(index)
+            self.hung += len(stuck)
+            return len(stuck)
+
+    def close(self) -> None:
+        """End the lanes after what they compute now; streams that are left hear nothing more."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        for lane in self._lanes:
+            lane.thread.join()
+
+    def _open_lane(self, index: int) -> _Lane:
+        lane = _Lane()
+        lane.thread = threading.Thread(
+            target=self._run, args=(lane,), name=f"lane-{index}", daemon=True
+        )
+        lane.thread.start()
+        return lane
+
+    def _run(self, lane: _Lane) -> None:
+        if sys.platform == "linux":  # where a thread has a niceness of its own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LANE_NICENESS)
+        while batch := self._await_batch(lane):
+            renderings = [_rendering(stream) for stream in batch.streams]
+            computed = _compute(batch.unit, renderings)
+            outcomes = [
+                self._deliver(stream, outcome)
+                for stream, outcome in zip(batch.streams, computed, strict=True)
+            ]
+            with self._changed:
+                if lane.abandoned:
+                    return
+                self._account(lane, batch, outcomes)
+                self._changed.notify_all()
+
+    def _await_batch(self, lane: _Lane) -> Batch | None:
+        """The next thing to compute; None when the room closes."""
+        with self._changed:
+            while not self._closing:
+                now = self._clock()
+                batch = self._scheduler.next_batch(now)
+                if batch:
+                    lane.batch, lane.since_s = batch, now
+                    self._note_wait(batch, now)
+                    return batch
+                wait_s = self._scheduler.next_urgency_s() - now
+                self._changed.wait(None if wait_s == inf else max(wait_s, 0.001))
+            return None
+
+    def _note_wait(self, batch: Batch, now: float) -> None:
+        if batch.unit.stage == "encode":  # the others follow upon it
+            for stream in batch.streams:
+                if stream.started_s is None:
+                    self._metrics.queue_wait(now - stream.ready_s)
+
+    def _deliver(self, stream: Stream, outcome: _Outcome) -> _Outcome:
+        """Hand a chunk to who waits for it; that may fail as well, an encoder has its own ways."""
+        listener = self._listeners.get(stream)
+        if listener is None or not isinstance(outcome, SpeechChunk):
+            return outcome
+        started = stream.started_s is not None
+        late_s = -stream.ahead_s(self._clock()) if started else 0.0
+        try:
+            listener.on_chunk(outcome, late_s)
+        except Exception as error:
+            return error
+        return outcome
+
+    def _account(self, lane: _Lane, batch: Batch, outcomes: Sequence[_Outcome]) -> None:
+        """Tell scheduler, metrics and listeners what came of a batch."""
+        now = self._clock()
+        took_s = now - lane.since_s
+        lane.batch = None
+        rows = len(batch.streams)
+        batch.streams[0].costs.saw_unit(batch.unit, rows, took_s)
+        self._metrics.batch(batch.unit.stage, rows)
+        if batch.unit.stage == "denoise":
+            frames = 1 << (batch.unit.size - 1).bit_length()  # few sizes, so few labels
+            self._metrics.step(f"{rows}x{frames}", took_s)
+        made_s = [
+            outcome.duration_s if isinstance(outcome, SpeechChunk) else 0.0 for outcome in outcomes
+        ]
+        self._scheduler.finished(batch, now, made_s)
+        for stream, outcome in zip(batch.streams, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                self._fail(stream, outcome)
+            elif stream.work and stream.work.done:
+                self._end(stream)
+
+    def _end(self, stream: Stream) -> None:
+        if listener := self._listeners.pop(stream, None):
+            listener.on_end()
+
+    def _fail(self, stream: Stream, error: Exception) -> None:
+        self._scheduler.remove(stream)
+        if listener := self._listeners.pop(stream, None):
+            listener.on_error(error)
+
+
+def _rendering(stream: Stream) -> Rendering:
+    assert isinstance(stream.work, Rendering)  # `start` put it there
+    return stream.work
+
+
+def _compute(unit: Unit, renderings: Sequence[Rendering]) -> Sequence[_Outcome]:
+    """What becomes of each: a chunk, None where the unit makes no sound, or the error."""
+    try:
+        return compute_unit(unit, renderings) or [None] * len(renderings)
+    # The engine may raise whatever it likes: the lane and the other streams must go on.
+    except Exception as error:
+        if len(renderings) == 1:
+            return [error]
+        return [outcome for one in renderings for outcome in _compute(unit, [one])]

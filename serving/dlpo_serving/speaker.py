@@ -1,0 +1,320 @@
+"""Speaks for every door: gRPC, Riva and HTTP only translate to and from what is here.
+
+    async with speaker.speak(call) as speech:
+        speech.info
+        async for piece in speech:
+            piece.audio
+        speech.totals
+
+A call is admitted by what it will cost, before its text is read. Its place is free again as soon as
+the block ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+
+from dlpo.bundle import Manifest
+from dlpo.text import Sentence
+from dlpo_serving.encodings import AudioFormat, Encoding, open_encoder, usual_format
+from dlpo_serving.engine_room import EngineRoom
+from dlpo_serving.operations.calls import current_call
+from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.operations.quotas import Quotas
+from dlpo_serving.refusals import NotReadyError, RefusalError, StalledError, UnknownVoiceError
+from dlpo_serving.request import RequestError, SpeechRequest, Violation
+from dlpo_serving.scheduling import Costs, Policy, Stream
+from dlpo_serving.speech import Speech, SpeechInfo
+from dlpo_serving.synthesizer import Synthesizer
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a caller wants, whichever door it came through."""
+
+    request: SpeechRequest
+    """how to speak; its text is empty where the text comes in pieces"""
+    voice: str = ""
+    """the server's default if empty"""
+    encoding: Encoding = Encoding.PCM_S16
+    sample_rate_hz: int | None = None
+    """of the reply; None is `usual_format`'s"""
+    timeout_s: float | None = None
+    """after which the caller will not listen any more"""
+    streamed: bool = True
+    """played while it is made; else sent when all is made"""
+
+
+class Flush:
+    """Stands between pieces of text: what came so far is to be spoken now."""
+
+
+TextPieces = AsyncIterator[str | Flush]
+
+
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    synthesizer: Synthesizer
+    costs: Costs
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.synthesizer.manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one call may take."""
+
+    max_characters: int = 10_000
+    """longest text"""
+    stall_s: float = 30.0
+    """seconds that a caller may leave its audio untaken; then it loses its place"""
+
+
+class Speaker:
+    """Speaks with the voices that were added; without any it is not ready. For one event loop."""
+
+    def __init__(
+        self,
+        room: EngineRoom,
+        text_threads: Executor,
+        policy: Policy,
+        limits: Limits,
+        metrics: Metrics,
+        quotas: Quotas | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            room: computes.
+            text_threads: read texts.
+            policy: the scheduler's.
+            limits: of each call.
+            metrics: told of every call.
+            quotas: shares of the callers; none has one if None.
+            clock: that of the room.
+        """
+        self._room = room
+        self._text_threads = text_threads
+        self._policy = policy
+        self._limits = limits
+        self._metrics = metrics
+        self._quotas = quotas
+        self._clock = clock
+        self._voices: dict[str, _Voice] = {}
+        self._draining = False
+        self._calls = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def voices(self) -> list[Manifest]:
+        """What the voices say of themselves, the default one first."""
+        return [voice.manifest for voice in self._voices.values()]
+
+    @property
+    def ready(self) -> bool:
+        """There is a voice, and new calls are welcome."""
+        return bool(self._voices) and not self._draining
+
+    @property
+    def calls(self) -> int:
+        """How many are being spoken now."""
+        return self._calls
+
+    def add_voice(self, synthesizer: Synthesizer, costs: Costs) -> None:
+        """Offer a voice, or a new version of one; calls that run keep theirs."""
+        self._voices[synthesizer.manifest.voice] = _Voice(synthesizer, costs)
+
+    def remove_voice(self, name: str) -> None:
+        """Offer a voice no more; calls that run keep it."""
+        del self._voices[name]
+
+    async def drain(self, grace_s: float) -> None:
+        """Refuse new calls; return when the running ones have ended, after `grace_s` at most."""
+        self._draining = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), grace_s)
+
+    @asynccontextmanager
+    async def speak(self, call: Call) -> AsyncIterator[Speech]:
+        """Speak a text.
+
+        Raises:
+            RequestError: a field can't be used.
+            RefusalError: the call is not served, see `refusals`.
+            EngineError: the engine failed; also while iterating.
+        """
+        request = call.request
+        async with self._place(call, len(request.text)) as (voice, stream, speech):
+            read = partial(voice.synthesizer.read, request)
+            utterance = await asyncio.get_running_loop().run_in_executor(self._text_threads, read)
+            speech.info.processed_text = utterance.processed_text
+            speech.info.dropped_characters = utterance.dropped_characters
+            self._room.start(stream, voice.synthesizer.render(utterance), speech)
+            yield speech
+            if speech.totals:
+                voice.costs.saw_text(len(request.text), speech.totals.audio_s, request.speed)
+
+    @asynccontextmanager
+    async def converse(self, call: Call, pieces: TextPieces) -> AsyncIterator[Speech]:
+        """Speak a text while it is written.
+
+        Raises:
+            as `speak` does, but while iterating for what is wrong with the text; and whatever
+            `pieces` raises.
+        """
+        async with self._place(call, 0) as (voice, stream, speech):
+            self._room.start(stream, voice.synthesizer.begin(call.request), speech)
+            reading = asyncio.create_task(self._read(pieces, call, voice, stream, speech))
+            try:
+                yield speech
+            finally:
+                reading.cancel()
+                with suppress(asyncio.CancelledError):
+                    await reading
+
+    async def _read(
+        self, pieces: TextPieces, call: Call, voice: _Voice, stream: Stream, speech: Speech
+    ) -> None:
+        """Feed a stream with the sentences of a text that comes in pieces."""
+        feed = voice.synthesizer.feed(call.request)
+        characters = 0
+
+        async def speak_of(read: Callable[[], list[Sentence]]) -> None:
+            loop = asyncio.get_running_loop()
+            sentences = await loop.run_in_executor(self._text_threads, read)
+            length = sum(len(sentence.text) for sentence in sentences)
+            self._room.add(stream, sentences, voice.costs.audio_s(length, call.request.speed))
+            lines = [speech.info.processed_text, *(s.normalized for s in sentences)]
+            speech.info.processed_text = "\n".join(filter(None, lines))
+            speech.info.dropped_characters = feed.dropped
+
+        try:
+            async for piece in pieces:
+                if isinstance(piece, Flush):
+                    await speak_of(feed.flush)
+                    continue
+                characters += len(piece)
+                self._check_length(characters)
+                if self._quotas:
+                    self._quotas.take_characters(current_call().caller, len(piece))
+                await speak_of(partial(feed.push, piece))
+            await speak_of(feed.finish)
+            self._room.end_text(stream)
+        # It belongs to the caller, who iterates elsewhere.
+        except Exception as error:
+            speech.on_error(error)
+
+    @asynccontextmanager
+    async def _place(
+        self, call: Call, characters: int
+    ) -> AsyncIterator[tuple[_Voice, Stream, Speech]]:
+        """A place among the streams for as long as the block lasts."""
+        try:
+            voice = self._voice(call.voice)
+            self._check_length(characters)
+            stream = self._stream(call, voice, characters)
+            current_call().voice = voice.manifest.voice
+            current_call().characters = characters
+            form = _format(call, voice)
+            with self._share(characters) as take_audio, self._admitted(stream):
+                async with self._patience() as patience:
+
+                    def on_taken(audio_s: float) -> None:
+                        take_audio(audio_s)
+                        self._room.took(stream, audio_s)
+
+                    speech = Speech(
+                        SpeechInfo(voice.manifest, form, stream.steps, call.request.seed),
+                        open_encoder(form, voice.manifest.sample_rate_hz),
+                        on_taken,
+                        self._metrics,
+                        self._clock,
+                        patience,
+                        self._limits.stall_s,
+                    )
+                    yield voice, stream, speech
+        except RefusalError as error:
+            self._metrics.shed(error.reason)
+            raise
+
+    def _voice(self, name: str) -> _Voice:
+        if self._draining:
+            raise NotReadyError("the server is shutting down; try another one, or again later")
+        if not self._voices:
+            raise NotReadyError("the server is still loading its voice; try again shortly")
+        name = name or next(iter(self._voices))
+        if name not in self._voices:
+            raise UnknownVoiceError(name, list(self._voices))
+        return self._voices[name]
+
+    def _check_length(self, characters: int) -> None:
+        limit = self._limits.max_characters
+        if characters > limit:
+            message = f"has {characters} characters; this server takes {limit}: send it in parts"
+            raise RequestError(Violation("text", message))
+
+    def _stream(self, call: Call, voice: _Voice, characters: int) -> Stream:
+        """The call as the scheduler is to weigh it; raises RequestError for its numbers."""
+        now = self._clock()
+        return Stream(
+            costs=voice.costs,
+            steps=voice.synthesizer.steps_of(call.request),
+            arrived_s=now,
+            expected_audio_s=voice.costs.audio_s(characters, call.request.speed),
+            slack_s=0.0 if call.streamed else self._policy.unary_slack_s,
+            ends_s=inf if call.timeout_s is None else now + call.timeout_s,
+        )
+
+    @contextmanager
+    def _share(self, characters: int) -> Iterator[Callable[[float], None]]:
+        """Within the caller's quota; gives what is to be told the audio that it takes."""
+        if not self._quotas:
+            yield lambda audio_s: None
+            return
+        caller = current_call().caller
+        self._quotas.check_audio(caller)
+        with self._quotas.stream(caller):
+            self._quotas.take_characters(caller, characters)
+            yield partial(self._quotas.take_audio, caller)
+
+    @contextmanager
+    def _admitted(self, stream: Stream) -> Iterator[None]:
+        self._room.admit(stream)
+        self._calls += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._room.remove(stream)
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
+
+    @asynccontextmanager
+    async def _patience(self) -> AsyncIterator[asyncio.Timeout]:
+        """Ends the block where its timeout, not running yet, is set and runs out."""
+        try:
+            async with asyncio.timeout(None) as patience:
+                yield patience
+        except TimeoutError as error:
+            if not patience.expired():
+                raise
+            raise StalledError(
+                f"no audio was taken for {self._limits.stall_s:g} s; read the stream as it comes"
+            ) from error
+
+
+def _format(call: Call, voice: _Voice) -> AudioFormat:
+    if call.sample_rate_hz is None:
+        return usual_format(call.encoding, voice.manifest.sample_rate_hz)
+    return AudioFormat(call.encoding, call.sample_rate_hz)
