@@ -1,0 +1,43 @@
+"""The server that is measured: a process of its own, warm, with its callers connected."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+
+from dlpo_bench.latency import WARM_UP_CALLS
+from dlpo_bench.load.caller import Caller, stream_request
+from dlpo_bench.load.options import LoadOptions
+from dlpo_bench.load.texts import utterances
+from dlpo_serving.local_server import local_server
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedServer:
+    """A running server and its callers."""
+
+    address: str
+    """host:port"""
+    pid: int
+    caller: Caller
+
+
+@asynccontextmanager
+async def loaded_server(options: LoadOptions, max_streams: int) -> AsyncIterator[LoadedServer]:
+    """Run a server until the block ends.
+
+    Raises:
+        EngineError: it did not start; standard error has its reason.
+    """
+    arguments = ["--max-streams", str(max_streams), "--engine", options.engine]
+    if options.precision:
+        arguments += ["--precision", options.precision]
+    # Starting and ending it blocks this event loop, in which nothing else runs by then.
+    with local_server(options.voice, *arguments, *options.server_options) as server:
+        async with Caller(server.address, options.connections) as caller:
+            texts = utterances(Random(options.seed))
+            for _ in range(WARM_UP_CALLS):
+                await caller.listen(stream_request(next(texts)))
+            yield LoadedServer(server.address, server.process.pid, caller)

@@ -1,0 +1,80 @@
+"""Who used the processors meanwhile: server, client, everybody else. Linux only."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")  # per second, in /proc
+
+
+@dataclass(frozen=True, slots=True)
+class CpuTimes:
+    """Processor seconds used so far."""
+
+    at_s: float
+    """when this was read, of `time.perf_counter`"""
+    server_s: float
+    client_s: float
+    """of this process"""
+    machine_s: float
+    """of all processes"""
+
+
+@dataclass(frozen=True, slots=True)
+class CpuUse:
+    """Mean number of processors in use."""
+
+    server: float
+    client: float
+    others: float
+    """neither server nor client: what disturbs the measurement"""
+
+    def figures(self) -> dict[str, float]:
+        """As figures of a record; `client_share` is the client's part of what both use."""
+        both = self.server + self.client
+        return {
+            "server_cpu": self.server,
+            "client_cpu": self.client,
+            "other_cpu": self.others,
+            "client_share": self.client / both if both else 0.0,
+        }
+
+
+def cpu_times(server_pid: int) -> CpuTimes:
+    """Read all clocks now."""
+    return CpuTimes(
+        time.perf_counter(), process_cpu_s(server_pid), time.process_time(), machine_cpu_s()
+    )
+
+
+def cpu_use(before: CpuTimes, after: CpuTimes) -> CpuUse:
+    """What was used between two readings."""
+    wall_s = after.at_s - before.at_s
+    server = (after.server_s - before.server_s) / wall_s
+    client = (after.client_s - before.client_s) / wall_s
+    machine = (after.machine_s - before.machine_s) / wall_s
+    # The machine's clock ticks 100 times a second: the rest may come out a little below nothing.
+    return CpuUse(server, client, max(0.0, machine - server - client))
+
+
+def process_cpu_s(pid: int) -> float:
+    """Processor seconds of a process and its threads, in user and system mode."""
+    stat = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace")
+    fields = stat.rpartition(")")[2].split()  # the name before it may hold anything
+    user, system = int(fields[11]), int(fields[12])
+    return (user + system) / TICKS
+
+
+def machine_cpu_s() -> float:
+    """Processor seconds of all processes since the machine started, stolen ones included."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        user, nice, system, _, _, irq, soft_irq, steal, *_ = map(int, stat.readline().split()[1:])
+    return (user + nice + system + irq + soft_irq + steal) / TICKS
+
+
+def memory_growth(resident_mb: float, later_mb: float) -> float:
+    """Growth of resident memory, as a share of what it was; negative where it shrank."""
+    return later_mb / resident_mb - 1

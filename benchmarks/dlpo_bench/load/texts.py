@@ -1,0 +1,43 @@
+"""What is said under load: English of mixed length, the same for the same generator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+from dlpo_bench.latency import SENTENCES
+
+PHRASES = (  # about a second each
+    "Yes.", "Not today.", "Turn left here.", "Thank you.", "One moment, please.",
+    "Your order is ready.", "Door closing.", "It is ten past four.", "Call me later.",
+    "Next stop, the museum.", "Two new messages.", "Good morning.",
+)  # fmt: skip
+LONGER = (
+    "The parcel was left with your neighbour at half past eleven this morning.",
+    "In 400 metres, take the second exit.",
+    "She sold her old bicycle for 120 dollars, and then she walked all the way home,"
+    " humming a tune that nobody had heard since the war.",
+    "Tomorrow will be cloudy at first, with sunny spells from noon.",
+    "Why would anyone keep a piano in the kitchen?",
+    "Please hold the line; all of our agents are busy, and your call is the next one.",
+    *SENTENCES,
+)
+
+
+def utterances(random: Random, most_sentences: int = 3) -> Iterator[str]:
+    """Texts of one to `most_sentences` sentences without end, some 2 to 20 seconds of speech."""
+    while True:
+        yield " ".join(random.choices(LONGER, k=random.randint(1, most_sentences)))
+
+
+def short_utterances(random: Random) -> Iterator[str]:
+    """Nearly all a phrase, one in 25 up to three sentences, without end."""
+    longer = utterances(random)
+    while True:
+        yield next(longer) if random.random() < 0.04 else random.choice(PHRASES)
+
+
+def long_utterance(characters: int) -> str:
+    """A text of about `characters` characters: a stream that lasts."""
+    text = " ".join(LONGER)
+    return " ".join([text] * max(1, round(characters / len(text))))
