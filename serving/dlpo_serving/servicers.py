@@ -23,6 +23,7 @@ from dlpo_serving.rendering import SpeechChunk
 from dlpo_serving.request import RequestError, SpeechRequest, Violation
 from dlpo_serving.statuses import Context, errors_as_status
 from dlpo_serving.synthesizer import Synthesizer, Utterance
+from dlpo_serving.v1.wire import field_path
 
 MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
 
@@ -92,7 +93,7 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
     async def Synthesize(
         self, request: speech_pb2.SynthesizeRequest | Undecodable, context: Context
     ) -> speech_pb2.SynthesizeResponse:
-        async with errors_as_status(context):
+        async with errors_as_status(context, field_path):
             request = decoded(request)
             with self._slot():
                 speech = await self._read(request.text, request.config)
@@ -115,7 +116,7 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
     async def StreamSynthesize(
         self, request: speech_pb2.StreamSynthesizeRequest | Undecodable, context: Context
     ) -> None:
-        async with errors_as_status(context):
+        async with errors_as_status(context, field_path):
             request = decoded(request)
             with self._slot():
                 speech = await self._read(request.text, request.config)
@@ -135,7 +136,7 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
     async def ListVoices(
         self, request: speech_pb2.ListVoicesRequest | Undecodable, context: Context
     ) -> speech_pb2.ListVoicesResponse:
-        async with errors_as_status(context):
+        async with errors_as_status(context, field_path):
             decoded(request)
             voices = [_voice_message(voice) for voice in self._voices.values()]
             return speech_pb2.ListVoicesResponse(voices=voices)

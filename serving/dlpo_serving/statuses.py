@@ -1,27 +1,48 @@
-"""Errors as google.rpc statuses: the code says whose fault it is, the details what to change."""
+"""Errors as google.rpc statuses: the code says whose fault it is, the details what to change.
+
+Every status has an ErrorInfo whose `reason` a program can tell apart; what else it has stands in
+`status_of`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, ResourceInfo, RetryInfo
+from google.rpc.error_details_pb2 import (
+    BadRequest,
+    ErrorInfo,
+    QuotaFailure,
+    ResourceInfo,
+    RetryInfo,
+)
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
-from dlpo.errors import DlpoError
-from dlpo_serving.refusals import NotReadyError, OverloadError, UnknownVoiceError
+from dlpo.errors import DlpoError, MissingExtraError
+from dlpo_serving.refusals import (
+    DeadlineError,
+    NotReadyError,
+    OverloadError,
+    QuotaError,
+    StalledError,
+    UnauthenticatedError,
+    UnknownVoiceError,
+)
 from dlpo_serving.request import RequestError
 
 DOMAIN = "dlpo"  # of google.rpc.ErrorInfo
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Code = grpc.StatusCode
+FieldPath = Callable[[str], str]
+"""name of a field of `SpeechRequest` -> its path in the request message of a service"""
 
 _log = logging.getLogger(__name__)
 
@@ -30,36 +51,48 @@ class UndecodableError(DlpoError):
     """The bytes of a request are no message of its type."""
 
 
-def status_of(error: Exception) -> Status:
+def status_of(error: Exception, field_path: FieldPath = str) -> Status:
     """The status that tells a caller about an error, without internals where it is our fault."""
     match error:
         case RequestError():
             fields = [
-                BadRequest.FieldViolation(field=_path(v.field), description=v.message)
+                BadRequest.FieldViolation(field=field_path(v.field), description=v.message)
                 for v in error.violations
             ]
-            return _status(
-                grpc.StatusCode.INVALID_ARGUMENT, error, BadRequest(field_violations=fields)
-            )
+            bad = BadRequest(field_violations=fields)
+            return _status(Code.INVALID_ARGUMENT, "INVALID_REQUEST", error, bad)
         case UndecodableError():
-            return _status(grpc.StatusCode.INVALID_ARGUMENT, error)
+            return _status(Code.INVALID_ARGUMENT, "UNDECODABLE", error)
         case UnknownVoiceError():
-            resource = ResourceInfo(resource_type="dlpo.v1.Voice", resource_name=error.voice)
-            return _status(grpc.StatusCode.NOT_FOUND, error, resource)
+            voice = ResourceInfo(resource_type="dlpo.v1.Voice", resource_name=error.voice)
+            return _status(Code.NOT_FOUND, "UNKNOWN_VOICE", error, voice)
+        case UnauthenticatedError():
+            return _status(Code.UNAUTHENTICATED, "UNAUTHENTICATED", error)
+        case QuotaError():
+            share = QuotaFailure.Violation(subject=f"key:{error.caller}", description=str(error))
+            quota = QuotaFailure(violations=[share])
+            retry = _retry_info(error.retry_after_s)
+            return _status(Code.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", error, quota, retry)
         case OverloadError():
-            return _status(
-                grpc.StatusCode.RESOURCE_EXHAUSTED, error, _retry_info(error.retry_after_s)
-            )
+            retry = _retry_info(error.retry_after_s)
+            return _status(Code.RESOURCE_EXHAUSTED, "OVERLOADED", error, retry)
         case NotReadyError():
-            return _status(grpc.StatusCode.UNAVAILABLE, error, _retry_info(error.retry_after_s))
+            retry = _retry_info(error.retry_after_s)
+            return _status(Code.UNAVAILABLE, "NOT_READY", error, retry)
+        case DeadlineError():
+            return _status(Code.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT", error)
+        case StalledError():
+            return _status(Code.ABORTED, "STALLED", error)
+        case MissingExtraError():
+            missing = DlpoError("this server lacks a package that the call needs; see its log")
+            return _status(Code.UNIMPLEMENTED, "MISSING_PACKAGE", missing)
         case _:
             fault = DlpoError("the server failed; its log has the cause")
-            info = ErrorInfo(reason=type(error).__name__, domain=DOMAIN)
-            return _status(grpc.StatusCode.INTERNAL, fault, info)
+            return _status(Code.INTERNAL, "INTERNAL", fault)
 
 
 @asynccontextmanager
-async def errors_as_status(context: Context) -> AsyncIterator[None]:
+async def errors_as_status(context: Context, field_path: FieldPath = str) -> AsyncIterator[None]:
     """End the call with `status_of` whatever is raised inside; log it where it is our own fault."""
     try:
         yield
@@ -67,13 +100,14 @@ async def errors_as_status(context: Context) -> AsyncIterator[None]:
     except Exception as error:
         if context.done():  # the caller is gone; grpc reports that as an error of the pending write
             raise asyncio.CancelledError from error
-        status = status_of(error)
-        if status.code == grpc.StatusCode.INTERNAL.value[0]:
+        status = status_of(error, field_path)
+        if status.code in (Code.INTERNAL.value[0], Code.UNIMPLEMENTED.value[0]):
             _log.exception("internal error")
         await context.abort_with_status(rpc_status.to_status(status))
 
 
-def _status(code: grpc.StatusCode, error: Exception, *details: Message) -> Status:
+def _status(code: grpc.StatusCode, reason: str, error: Exception, *details: Message) -> Status:
+    details = (*details, ErrorInfo(reason=reason, domain=DOMAIN))
     packed = [AnyMessage() for _ in details]
     for slot, detail in zip(packed, details, strict=True):
         slot.Pack(detail)
@@ -84,8 +118,3 @@ def _retry_info(delay_s: float) -> RetryInfo:
     info = RetryInfo()
     info.retry_delay.FromMilliseconds(round(1000 * delay_s))
     return info
-
-
-def _path(field: str) -> str:
-    """Name of a `SpeechRequest` field -> path of the field in the request message."""
-    return field if field == "text" else f"config.{field}"

@@ -62,7 +62,7 @@ def first_accepted(server: Any, request: speech_pb2.StreamSynthesizeRequest) -> 
 
 def detail(error: Any, kind: type) -> Any:
     found = kind()
-    (packed,) = rpc_status.from_call(error).details
+    (packed,) = (d for d in rpc_status.from_call(error).details if d.Is(kind.DESCRIPTOR))
     assert packed.Unpack(found)
     return found
 

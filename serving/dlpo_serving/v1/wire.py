@@ -1,4 +1,4 @@
-"""Encodings as `dlpo.v1` names them."""
+"""Encodings and fields as `dlpo.v1` names them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ _ENCODINGS = {
     speech_pb2.AUDIO_ENCODING_AAC: Encoding.AAC,
 }
 _NUMBERS = {encoding: number for number, encoding in _ENCODINGS.items()}  # S16 is not UNSPECIFIED
+_OWN_FIELDS = ("text", "ssml", "config", "part")  # of a request message; others are of its config
+
+
+def field_path(name: str) -> str:
+    """Name of a field of `SpeechRequest` -> its path in a request message."""
+    return name if name in _OWN_FIELDS else f"config.{name}"
 
 
 def read_encoding(number: speech_pb2.AudioEncoding) -> Encoding:
