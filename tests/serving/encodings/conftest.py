@@ -1,0 +1,101 @@
+"""Speech to be encoded, and decoders that share nothing with our encoders."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from dlpo.audio import Waveform
+from dlpo_serving.encodings import Encoding
+
+Samples = NDArray[np.float64]
+VOICE_HZ = 22_050
+
+
+@pytest.fixture(scope="session")
+def speech() -> Waveform:
+    """1.2 s of a gliding, swelling vowel at 22,050 Hz; no two stretches of it are alike."""
+    seconds = np.arange(round(1.2 * VOICE_HZ)) / VOICE_HZ
+    phase = 2 * np.pi * (120 * seconds + 40 * seconds**2)
+    vowel = sum(np.sin(k * phase) / k for k in range(1, 12))
+    swell = 0.6 + 0.4 * np.sin(2 * np.pi * 3 * seconds)
+    return (0.25 * swell * vowel).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def decode() -> Callable[[bytes, Encoding, int], Samples]:
+    """`decode(audio, encoding, sample_rate_hz)`: see `decode_stream`."""
+    return decode_stream
+
+
+@pytest.fixture(scope="session")
+def framed_packets() -> Callable[[bytes], list[bytes]]:
+    """`framed_packets(audio)`: see `split_frames`."""
+    return split_frames
+
+
+def decode_stream(audio: bytes, encoding: Encoding, rate: int) -> Samples:
+    """What a player makes of a stream, (T,); it need not be complete."""
+    match encoding:
+        case Encoding.PCM_S16:
+            return np.frombuffer(audio, "<i2") / 32_767
+        case Encoding.PCM_F32:
+            return np.frombuffer(audio, "<f4").astype(np.float64)
+        case Encoding.MULAW:
+            return _packets([audio], "pcm_mulaw", rate) if audio else np.zeros(0)
+        case Encoding.ALAW:
+            return _packets([audio], "pcm_alaw", rate) if audio else np.zeros(0)
+        case Encoding.OPUS_FRAMED:
+            return _packets(split_frames(audio), "libopus", rate)
+        case Encoding.OGG_OPUS:
+            return _ogg(audio)
+        case Encoding.WAV | Encoding.FLAC | Encoding.MP3 | Encoding.AAC:
+            return _container(audio, encoding.value)
+
+
+def _ogg(audio: bytes) -> Samples:
+    """By libsndfile: checks sums and pages, drops the pre-skip and ends where the stream says."""
+    import soundfile
+
+    with soundfile.SoundFile(io.BytesIO(audio)) as file:
+        return np.asarray(file.read(), np.float64)
+
+
+def split_frames(audio: bytes) -> list[bytes]:
+    """[int32 length][packet] ... -> packets."""
+    packets = []
+    while audio:
+        size = int.from_bytes(audio[:4], "little", signed=True)
+        packets.append(audio[4 : 4 + size])
+        assert len(packets[-1]) == size
+        audio = audio[4 + size :]
+    return packets
+
+
+def _container(audio: bytes, format: str) -> Samples:
+    import av
+
+    with av.open(io.BytesIO(audio), format=format) as file:
+        return _joined(list(file.decode(file.streams.audio[0])))
+
+
+def _packets(
+    packets: list[bytes], codec: Literal["pcm_mulaw", "pcm_alaw", "libopus"], rate: int
+) -> Samples:
+    import av
+
+    context = av.AudioCodecContext.create(codec, "r")
+    context.sample_rate, context.layout = rate, "mono"
+    frames = [frame for packet in packets for frame in context.decode(av.Packet(packet))]
+    return _joined(frames + context.decode(None))
+
+
+def _joined(frames: list[Any]) -> Samples:
+    pieces = [frame.to_ndarray()[0] for frame in frames]
+    scale = 1 if not pieces or pieces[0].dtype.kind == "f" else 1 << (8 * pieces[0].itemsize - 1)
+    return np.concatenate([*pieces, np.zeros(0)]) / scale
