@@ -24,11 +24,15 @@ Precision = Annotated[
     EnginePrecision | None, typer.Option(help="Of the denoiser; the engine's own if left out.")
 ]
 
+_UNREAD = {"ignore_unknown_options": True, "allow_extra_args": True}
+
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (say, serve, phonemes):
-        app.command()(command)
+    app.command()(say)
+    # The settings are the server's own: it reads flags as it reads its file and environment.
+    app.command(context_settings=_UNREAD, add_help_option=False)(serve)
+    app.command()(phonemes)
 
 
 def say(
@@ -73,21 +77,13 @@ def say(
     typer.echo(spoken, err=True)
 
 
-def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 50051,
-    voice: Voice = "lj",
-    max_streams: Annotated[int, typer.Option(min=1, help="Calls at a time; more are refused.")] = 8,
-    engine: Engine = "cpu",
-    precision: Precision = None,
-) -> None:
-    """Stream speech over gRPC (dlpo.v1) until interrupted."""
+def serve(context: typer.Context) -> None:
+    """Stream speech over gRPC and HTTP until interrupted; --help lists its settings."""
     with needs("serve"):
-        from dlpo_serving.server import ServerConfig
         from dlpo_serving.server import serve as run_server
+        from dlpo_serving.settings.sources import read_settings
 
-    config = ServerConfig(host, port, voice, max_streams, engine=engine, precision=precision)
-    run_server(config)
+    run_server(read_settings(context.args, "dlpo serve"))
 
 
 def phonemes(text: Text, dictionary: Dictionary = None) -> None:

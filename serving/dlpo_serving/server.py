@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from dlpo.errors import InputError
-from dlpo_serving.engines import EngineName, EnginePrecision
+from dlpo_serving.operations.logs import configure_logs
 from dlpo_serving.registration import SERVICE, add_speech_service
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.servicers import SpeechServicer
+from dlpo_serving.settings.server_settings import ServerSettings, unknown_variables
 from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.voices import DEFAULT_VOICE, open_voice
+from dlpo_serving.voices import open_voice
 
 WARM_UP_TEXT = "Dlpo warms up, in 3 steps."  # a number and a word that is in no lexicon
 LAST_WORDS_S = 0.5  # for statuses on their way; after it, health watches are cut, they never end
@@ -38,34 +39,12 @@ CHANNEL_OPTIONS = (
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ServerConfig:
-    """How to serve."""
-
-    host: str = "127.0.0.1"
-    """address to listen on; 0.0.0.0 for every interface"""
-    port: int = 50_051
-    """TCP port; 0 lets the system choose"""
-    voice: str = DEFAULT_VOICE
-    """name of a voice or path of a bundle"""
-    max_streams: int = 8
-    """calls spoken at the same time; more are refused with RESOURCE_EXHAUSTED"""
-    max_characters: int = 10_000
-    """longest text of one call"""
-    grace_s: float = 30.0
-    """seconds that running calls have after SIGTERM"""
-    engine: EngineName = "cpu"
-    """run-time that computes the voice, see `open_engine`"""
-    precision: EnginePrecision | None = None
-    """of the denoiser; None is the engine's own"""
+def open_configured_voice(settings: ServerSettings) -> Synthesizer:
+    """The voice that `settings` names, in the engine that it names; see `open_voice`."""
+    return open_voice(settings.voices[0], settings.engine, settings.precision)
 
 
-def open_configured_voice(config: ServerConfig) -> Synthesizer:
-    """The voice that `config` names, in the engine that it names; see `open_voice`."""
-    return open_voice(config.voice, config.engine, config.precision)
-
-
-def serve(config: ServerConfig) -> None:
+def serve(settings: ServerSettings) -> None:
     """Serve until SIGTERM or Ctrl-C; prints one line when calls are welcome.
 
     Raises:
@@ -73,10 +52,14 @@ def serve(config: ServerConfig) -> None:
         BundleError, EngineError: the voice can't be loaded.
         MissingExtraError: the engine's packages are not installed.
     """
-    asyncio.run(_serve(config, time.perf_counter()))
+    start = time.perf_counter()
+    configure_logs(settings.log_format, settings.log_level)
+    for name in unknown_variables(os.environ):
+        _log.warning("%s is no setting and does nothing; see dlpo serve --help", name)
+    asyncio.run(_serve(settings, start))
 
 
-async def _serve(config: ServerConfig, start: float) -> None:
+async def _serve(settings: ServerSettings, start: float) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -84,26 +67,28 @@ async def _serve(config: ServerConfig, start: float) -> None:
     def announce(address: str, voice: str) -> None:
         print(f"SERVING {voice} on {address} after {time.perf_counter() - start:.2f} s", flush=True)
 
-    await run_server(config, stop, announce)
+    await run_server(settings, stop, announce)
 
 
 async def run_server(
-    config: ServerConfig,
+    settings: ServerSettings,
     stop: asyncio.Event,
     announce: Callable[[str, str], None],
-    load: Callable[[ServerConfig], Synthesizer] = open_configured_voice,
+    load: Callable[[ServerSettings], Synthesizer] = open_configured_voice,
 ) -> None:
-    """Serve until `stop` is set, then let running calls end within `config.grace_s`.
+    """Serve until `stop` is set, then let running calls end within `settings.grace_s`.
 
     Args:
-        config: how to serve.
+        settings: how to serve.
         stop: set it, in this event loop, to end.
         announce: called with "host:port" and the voice's name once health says SERVING.
         load: opens the voice; runs on the engine thread.
     """
     text_thread = ThreadPoolExecutor(1, thread_name_prefix="text")
     engine_thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
-    servicer = SpeechServicer(text_thread, engine_thread, config.max_streams, config.max_characters)
+    servicer = SpeechServicer(
+        text_thread, engine_thread, settings.max_streams, settings.max_characters
+    )
     health_servicer = health.aio.HealthServicer()
     server = grpc.aio.server(options=CHANNEL_OPTIONS)
     add_speech_service(servicer, server)
@@ -112,20 +97,20 @@ async def run_server(
     reflection.enable_server_reflection(names, server)
     for name in HEALTH_NAMES:
         await health_servicer.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
-    port = _bind(server, config)
+    port = _bind(server, settings)
 
     await server.start()
     try:
         loop = asyncio.get_running_loop()
-        synthesizer = await loop.run_in_executor(engine_thread, _load_and_warm, load, config)
+        synthesizer = await loop.run_in_executor(engine_thread, _load_and_warm, load, settings)
         servicer.add_voice(synthesizer)
         for name in HEALTH_NAMES:
             await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
-        announce(f"{config.host}:{port}", synthesizer.manifest.voice)
+        announce(f"{settings.host}:{port}", synthesizer.manifest.voice)
         await stop.wait()
-        _log.info("draining streams=%d grace_s=%g", servicer.active_streams, config.grace_s)
+        _log.info("draining streams=%d grace_s=%g", servicer.active_streams, settings.grace_s)
         await health_servicer.enter_graceful_shutdown()
-        await servicer.drain(config.grace_s)
+        await servicer.drain(settings.grace_s)
     finally:
         await server.stop(LAST_WORDS_S)
         await asyncio.sleep(0)  # grpc's tasks end here, else it prints a traceback for cut calls
@@ -134,20 +119,20 @@ async def run_server(
         engine_thread.shutdown()
 
 
-def _bind(server: grpc.aio.Server, config: ServerConfig) -> int:
+def _bind(server: grpc.aio.Server, settings: ServerSettings) -> int:
     try:
-        return server.add_insecure_port(f"{config.host}:{config.port}")
+        return server.add_insecure_port(f"{settings.host}:{settings.port}")
     except RuntimeError as error:
         raise InputError(
-            f"can't listen on {config.host}:{config.port}; is another server there?"
+            f"can't listen on {settings.host}:{settings.port}; is another server there?"
             " Choose another --port, or 0 for a free one"
         ) from error
 
 
 def _load_and_warm(
-    load: Callable[[ServerConfig], Synthesizer], config: ServerConfig
+    load: Callable[[ServerSettings], Synthesizer], settings: ServerSettings
 ) -> Synthesizer:
-    synthesizer = load(config)
+    synthesizer = load(settings)
     for _ in synthesizer.stream(synthesizer.read(SpeechRequest(WARM_UP_TEXT))):
         pass
     return synthesizer

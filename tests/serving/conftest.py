@@ -23,7 +23,8 @@ from dlpo_serving.engines import cuda_engine
 from dlpo_serving.engines.cuda_engine import CudaEngine
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.engines.onnx_session import CPU, Provider
-from dlpo_serving.server import ServerConfig, run_server
+from dlpo_serving.server import run_server
+from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
 
 if TYPE_CHECKING:
@@ -108,8 +109,10 @@ def running_server(
         def announce(address: str, voice: str) -> None:
             started.set_result((address, asyncio.get_running_loop(), stop))
 
-        config = ServerConfig(port=0, max_streams=max_streams, max_characters=2000, grace_s=grace_s)
-        await run_server(config, stop, announce, load=lambda config: synthesizer)
+        settings = ServerSettings(
+            port=0, max_streams=max_streams, max_characters=2000, grace_s=grace_s
+        )
+        await run_server(settings, stop, announce, load=lambda settings: synthesizer)
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,8 @@ from dlpo_serving.operations.interceptors import HEALTH, REFLECTION
 from dlpo_serving.operations.logs import LogFormat, LogLevel
 from dlpo_serving.operations.tls import TlsFiles
 from dlpo_serving.voices import DEFAULT_VOICE
+
+PREFIX = "DLPO_"  # of the environment variables that hold settings
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Count = Annotated[int, Field(ge=1)]
@@ -128,3 +131,12 @@ class ServerSettings(BaseModel):
         """Full names of the gRPC services that need no token."""
         health = (HEALTH,) if self.open_health else ()
         return (*health, *(REFLECTION if self.open_reflection else ()))
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Names of `DLPO_` variables that are no setting, for a warning.
+
+    They are no error: Kubernetes sets DLPO_SERVICE_HOST and its like for a Service called dlpo.
+    """
+    known = {PREFIX + name.upper() for name in ServerSettings.model_fields}
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)

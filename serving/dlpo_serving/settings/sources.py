@@ -25,9 +25,7 @@ from pydantic_settings import (
 
 from dlpo.errors import ConfigError
 from dlpo_serving.settings.flags import flag_of, given_flags, settings_parser
-from dlpo_serving.settings.server_settings import ServerSettings
-
-PREFIX = "DLPO_"  # of environment variables
+from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
 
 
 def read_settings(
@@ -56,15 +54,6 @@ def read_settings(
             parser.error(message)
         raise ConfigError(message) from error
     return ServerSettings.model_construct(**dict(values))
-
-
-def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Names of `DLPO_` variables that are no setting, for a warning.
-
-    They are no error: Kubernetes sets DLPO_SERVICE_HOST and its like for a Service called dlpo.
-    """
-    known = {PREFIX + name.upper() for name in ServerSettings.model_fields}
-    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
 
 
 class _Sources(ServerSettings, BaseSettings):
