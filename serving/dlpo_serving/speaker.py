@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 
@@ -32,7 +32,7 @@ from dlpo_serving.refusals import NotReadyError, RefusalError, StalledError, Unk
 from dlpo_serving.request import RequestError, SpeechRequest, Violation
 from dlpo_serving.scheduling import Costs, Policy, Stream
 from dlpo_serving.speech import Speech, SpeechInfo
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.synthesizer import Synthesizer, Utterance
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +182,63 @@ class Speaker:
                 with suppress(asyncio.CancelledError):
                     await reading
 
+    @asynccontextmanager
+    async def recite(
+        self,
+        call: Call,
+        texts: AsyncIterator[SpeechRequest],
+        on_read: Callable[[Utterance], None],
+    ) -> AsyncIterator[Speech]:
+        """Speak a text, and further ones that come while it is spoken, as one audio.
+
+        Args:
+            call: the first text, and how to speak all of them.
+            texts: the further ones; what they say beside `text` and `ssml` is not read.
+            on_read: told of each text, the first one too, before any of its audio comes.
+
+        Raises:
+            as `speak` does, but while iterating for what is wrong with a further text; and whatever
+            `texts` raises.
+        """
+        request = call.request
+        async with self._place(call, len(request.text)) as (voice, stream, speech):
+
+            async def read(text: SpeechRequest) -> Utterance:
+                run = asyncio.get_running_loop().run_in_executor
+                utterance = await run(self._text_threads, voice.synthesizer.read, text)
+                speech.info.processed_text += "\n" * bool(speech.info.processed_text)
+                speech.info.processed_text += utterance.processed_text
+                speech.info.dropped_characters += utterance.dropped_characters
+                on_read(utterance)
+                return utterance
+
+            async def read_further() -> None:
+                characters = len(request.text)
+                try:
+                    async for text in texts:
+                        characters += len(text.text)
+                        self._check_length(characters)
+                        if self._quotas:
+                            self._quotas.take_characters(current_call().caller, len(text.text))
+                        utterance = await read(replace(request, text=text.text, ssml=text.ssml))
+                        audio_s = voice.costs.audio_s(len(text.text), request.speed)
+                        self._room.add(stream, utterance.sentences, audio_s)
+                    self._room.end_text(stream)
+                # It belongs to the caller, who iterates elsewhere.
+                except Exception as error:
+                    speech.on_error(error)
+
+            rendering = voice.synthesizer.begin(request)
+            rendering.add((await read(request)).sentences)
+            self._room.start(stream, rendering, speech)
+            reading = asyncio.create_task(read_further())
+            try:
+                yield speech
+            finally:
+                reading.cancel()
+                with suppress(asyncio.CancelledError):
+                    await reading
+
     async def _read(
         self, pieces: TextPieces, call: Call, voice: _Voice, stream: Stream, speech: Speech
     ) -> None:
@@ -271,6 +328,7 @@ class Speaker:
             steps=voice.synthesizer.steps_of(call.request),
             arrived_s=now,
             expected_audio_s=voice.costs.audio_s(characters, call.request.speed),
+            max_batch=voice.synthesizer.max_batch,
             slack_s=0.0 if call.streamed else self._policy.unary_slack_s,
             ends_s=inf if call.timeout_s is None else now + call.timeout_s,
         )
