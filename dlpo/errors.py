@@ -3,6 +3,7 @@
     DlpoError
     ├── InputError        a caller's value is unusable (also a ValueError): text, speed, seed, path
     │   └── TextError     nothing in the text can be spoken
+    │       └── SsmlError an SSML document is malformed or asks for what can't be done
     ├── ConfigError       a configuration has an unknown key or a value out of range
     ├── DataError         a corpus, an alignment or a prepared dataset is unusable
     ├── CheckpointError   a checkpoint is missing, damaged or of another model
@@ -27,6 +28,18 @@ class InputError(DlpoError, ValueError):
 
 class TextError(InputError):
     """The text holds nothing that can be spoken."""
+
+
+class SsmlError(TextError):
+    """An SSML document is malformed, too large, or asks for what can't be done.
+
+    ``line`` and ``column`` count from 1; both are 0 where it isn't one place.
+    """
+
+    def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
 
 
 class ConfigError(DlpoError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from dlpo.text.front_end import Mark, ProcessedText, Sentence, TextFrontEnd, Word
+from dlpo.text.front_end import TextFrontEnd
+from dlpo.text.ssml import ProsodyLimits
+from dlpo.text.words import Mark, ProcessedText, Sentence, Word
 
-__all__ = ["Mark", "ProcessedText", "Sentence", "TextFrontEnd", "Word"]
+__all__ = ["Mark", "ProcessedText", "ProsodyLimits", "Sentence", "TextFrontEnd", "Word"]

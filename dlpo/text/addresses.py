@@ -6,7 +6,7 @@ import re
 
 from dlpo.text.numbers import cardinal_words, digit_words
 
-_SIGN_NAMES = {
+SIGN_NAMES = {
     ".": "dot", "@": "at", "/": "slash", "-": "dash", "_": "underscore", ":": "colon",
     "?": "question mark", "=": "equals", "&": "and", "#": "hash", "+": "plus", "%": "percent",
     "~": "tilde",
@@ -23,8 +23,8 @@ def _address(match: re.Match[str]) -> list[str]:
     words: list[str] = []
     written = re.sub("^https?://", "", match[0])
     for part in re.findall(r"[A-Za-z]+|\d+|[^\w\s]|_", written.rstrip("/")):
-        if part in _SIGN_NAMES:
-            words += _SIGN_NAMES[part].split()
+        if part in SIGN_NAMES:
+            words += SIGN_NAMES[part].split()
         elif part.lower() in _SPELLED_ENDINGS and words:
             words += list(part.upper())
         elif part == "www":

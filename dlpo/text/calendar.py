@@ -6,7 +6,7 @@ import re
 
 from dlpo.text.numbers import cardinal_words, digit_words, ordinal_words, plural_words, year_words
 
-_MONTHS = (
+MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september",
     "october", "november", "december",
 )  # fmt: skip
@@ -20,28 +20,31 @@ _MERIDIEM = r"(?:\s?[ap]\.m\.|\s?[ap]m\b|\s?[AP]\.M\.|\s?[AP]M\b)"
 
 
 def _month_word(written: str) -> str:
-    return next(month for month in _MONTHS if month.startswith(written.lower().rstrip(".")[:3]))
+    return next(month for month in MONTHS if month.startswith(written.lower().rstrip(".")[:3]))
 
 
-def _date_words(month: str, day: str, year: str | None) -> list[str]:
+def date_words(month: str, day: str, year: str | None) -> list[str]:
+    """``("july", "4", "1776")`` -> july fourth seventeen seventy six; or a year of two digits."""
     words = [month, *ordinal_words(day)]
-    return words + year_words(year[-4:]) if year else words
+    if not year:
+        return words
+    return words + (year_words(year) if len(year) == 4 else _minute_words(year))
 
 
 def _iso_date(match: re.Match[str]) -> list[str]:
-    return _date_words(_MONTHS[int(match["iso_month"]) - 1], match["iso_day"], match["iso_year"])
+    return date_words(MONTHS[int(match["iso_month"]) - 1], match["iso_day"], match["iso_year"])
 
 
 def _slash_date(match: re.Match[str]) -> list[str]:
     month, day, year = match["slash_month"], match["slash_day"], match["slash_year"]
     if int(month) > 12:  # as the rest of the world writes it
         month, day = day, month
-    words = _date_words(_MONTHS[int(month) - 1], day, None)
-    return words + (year_words(year) if len(year) == 4 else _minute_words(year))
+    return date_words(MONTHS[int(month) - 1], day, year)
 
 
 def _month_day(match: re.Match[str]) -> list[str]:
-    return _date_words(_month_word(match["md_month"]), match["md_day"], match["md_year"])
+    year = match["md_year"]
+    return date_words(_month_word(match["md_month"]), match["md_day"], year and year[-4:])
 
 
 def _day_month(match: re.Match[str]) -> list[str]:

@@ -53,18 +53,33 @@ class Token:
     """As spoken, lower case, but for single capitals: letters to be called by their names."""
     start: int
     end: int
+    phonemes: tuple[str, ...] | None = None
+    """Of its one word, where the writer has told how to say it."""
 
 
-def tokens(text: str, is_word: Callable[[str], bool]) -> Iterator[Token]:
+def tokens(
+    text: str,
+    is_word: Callable[[str], bool],
+    *,
+    shouted: bool | None = None,
+    start: int = 0,
+    end: int | None = None,
+) -> Iterator[Token]:
     """Readable text (see `readable_text`) -> its spoken tokens in order.
 
     What lies between two tokens is punctuation and blanks; an abbreviation's period belongs to
-    the abbreviation. ``is_word`` tells whether a lower-case word has a known pronunciation: what
-    is unknown and in capitals is read letter by letter.
+    the abbreviation.
+
+    Args:
+        text: of which the passage from ``start`` to ``end`` is read.
+        is_word: tells whether a lower-case word has a known pronunciation: what is unknown and in
+            capitals is read letter by letter.
+        shouted: capitals mean nothing here; by default where there is nothing but capitals.
     """
-    position = 0
-    shouted = text.isupper()
-    while match := _TOKEN.search(text, position):
+    position, end = start, len(text) if end is None else end
+    if shouted is None:
+        shouted = text.isupper()
+    while match := _TOKEN.search(text, position, end):
         form = match.lastgroup or ""
         words: list[str] | None = None
         if form == "plain":
@@ -75,7 +90,7 @@ def tokens(text: str, is_word: Callable[[str], bool]) -> Iterator[Token]:
         elif form != "word":
             words = _FORMS[form][1](match)
         if words is None:
-            match = _WORD_ONLY.match(text, match.start())
+            match = _WORD_ONLY.match(text, match.start(), end)
             assert match is not None  # what declines to speak begins with a letter
             words = _words_of(match[0], is_word, shouted)
             if words == ["A"] and (shouted or _is_article(match)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 
 from dlpo.text.homographs import choose
 from dlpo.text.letter_to_sound import LetterToSound
@@ -27,21 +28,30 @@ class Pronouncer:
         self._letter_to_sound = LetterToSound()
         self._unlisted = lru_cache(maxsize=_CACHED_WORDS)(self._derive)
 
-    def phonemes(self, words: Sequence[str], known: Mapping[str, Phonemes]) -> list[Phonemes]:
+    def phonemes(
+        self,
+        words: Sequence[str],
+        known: Mapping[str, Phonemes],
+        given: Mapping[int, Phonemes] = MappingProxyType({}),
+    ) -> list[Phonemes]:
         """The words of one sentence -> phonemes of each.
 
-        ``words``: lower case, but for single capitals (perhaps with 's), which are letters.
-        ``known``: pronunciations that go before all others.
+        Args:
+            words: lower case, but for single capitals (perhaps with 's), which are letters.
+            known: pronunciations that go before all others.
+            given: those of single words, by their index, that go before even these.
         """
         alone = [
-            self._alone(word, known, words[index - 1] if index else "", following)
+            given.get(index)
+            or self._alone(word, known, words[index - 1] if index else "", following)
             for index, (word, following) in enumerate(zip(words, [*words[1:], ""], strict=True))
         ]
         spoken: list[Phonemes] = []
         for index, word in enumerate(words):
             previous = spoken[-1][-1] if spoken else ""
             following = alone[index + 1][0] if index + 1 < len(alone) else ""
-            weak = None if word in known else weak_form(word, previous, following)
+            fixed = word in known or index in given
+            weak = None if fixed else weak_form(word, previous, following)
             spoken.append(weak or alone[index])
         return spoken
 

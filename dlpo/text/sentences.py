@@ -30,20 +30,24 @@ class MarkedToken:
     mark: str
 
 
-def sentences(text: str, tokens: Iterable[Token]) -> Iterator[list[MarkedToken]]:
+def sentences(
+    text: str, tokens: Iterable[Token], all_lower: bool | None = None
+) -> Iterator[list[MarkedToken]]:
     """The tokens of ``text`` in order -> those of each sentence, with their marks.
 
     A sentence ends at an empty line, and at ``.``, ``!``, ``?`` or an ellipsis before a blank and
-    no lower-case letter (unless all the text is in lower case). Its last mark is never a plain gap.
+    no lower-case letter. ``all_lower``: before any letter, as the writer uses no capitals; by
+    default where the text has none. The last mark is never a plain gap.
     """
     sentence: list[MarkedToken] = []
-    all_lower = text.islower()
+    if all_lower is None:
+        all_lower = text.islower()
     token: Token | None = None
     for following in tokens:
         if token is not None:
             gap = text[token.end : following.start]
             mark = strongest_mark(gap)
-            if _ends_sentence(token, gap, following, all_lower):
+            if ends_sentence(token, gap, following, all_lower):
                 yield [*sentence, MarkedToken(token, _final(mark))]
                 sentence = []
             else:
@@ -53,7 +57,8 @@ def sentences(text: str, tokens: Iterable[Token]) -> Iterator[list[MarkedToken]]
         yield [*sentence, MarkedToken(token, _final(strongest_mark(text[token.end :])))]
 
 
-def _ends_sentence(token: Token, gap: str, following: Token, all_lower: bool) -> bool:
+def ends_sentence(token: Token, gap: str, following: Token, all_lower: bool) -> bool:
+    """Whether a sentence ends in the gap between two tokens."""
     if _PARAGRAPH.search(gap):
         return True
     if following.text[0].islower() and not all_lower:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from dlpo.text import Sentence
-from dlpo.text.front_end import Word
+from dlpo.text import Sentence, Word
 from dlpo.text.symbols import MARKS, PHONEMES
 from dlpo_serving.request import RequestError, SpeechRequest, Violation, check_request
 from dlpo_serving.synthesizer import Synthesizer, Utterance

@@ -1,0 +1,115 @@
+"""Phonemes as writers of SSML spell them, in IPA or ARPAbet -> ARPAbet with stress."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from dlpo.text.symbols import PHONEMES, VOWELS
+
+MAX_PHONEMES = 60  # of one word: far beyond any English one
+
+# Decomposed (NFD) IPA -> ARPAbet; the stress of the vowels comes from the marks. Beside the
+# symbols of American English: British vowels, allophones and common foreign sounds, each as the
+# nearest sound that an American has.
+_IPA = {
+    "p": "P", "b": "B", "t": "T", "d": "D", "k": "K", "ɡ": "G", "g": "G", "m": "M", "n": "N",
+    "ŋ": "NG", "f": "F", "v": "V", "θ": "TH", "ð": "DH", "s": "S", "z": "Z", "ʃ": "SH", "ʒ": "ZH",
+    "h": "HH", "l": "L", "ɹ": "R", "r": "R", "j": "Y", "w": "W", "tʃ": "CH", "dʒ": "JH",
+    "ʧ": "CH", "ʤ": "JH", "ɾ": "D", "ʔ": "T", "ɫ": "L", "ʍ": "W", "hw": "W", "ɻ": "R", "ʁ": "R",
+    "ʀ": "R", "x": "K", "c\u0327": "HH", "ɱ": "M", "ɲ": "N Y", "ʎ": "L Y", "β": "V", "ɦ": "HH",
+    "i": "IY", "ɪ": "IH", "e": "EY", "eɪ": "EY", "ɛ": "EH", "æ": "AE", "a": "AE", "ɑ": "AA",
+    "aː": "AA", "ɒ": "AA", "ɔ": "AO", "o": "OW", "oʊ": "OW", "əʊ": "OW", "ʊ": "UH", "u": "UW",
+    "ʌ": "AH", "ə": "AH", "ɐ": "AH", "ɜ": "ER", "ɝ": "ER", "ɚ": "ER", "ɜɹ": "ER", "ɜr": "ER",
+    "ɜːɹ": "ER", "ɜːr": "ER", "əɹ": "ER", "ər": "ER", "aɪ": "AY", "aʊ": "AW", "ɔɪ": "OY",
+    "ɨ": "IH", "ᵻ": "IH", "ʉ": "UW", "ɵ": "UH", "ᵊ": "AH", "ei": "EY", "ai": "AY", "au": "AW",
+    "ɔi": "OY", "ou": "OW", "m\u0329": "AH M", "n\u0329": "AH N", "l\u0329": "AH L",
+    "ɫ\u0329": "AH L", "ɹ\u0329": "ER", "r\u0329": "ER", "ə˞": "ER", "ɜ˞": "ER",
+}  # fmt: skip
+_LONGEST = max(map(len, _IPA))
+_STRESS = {"ˈ": "1", "'": "1", "ˌ": "2"}
+_SILENT = frozenset(
+    " \t\n.-|‿ːˑ"  # syllables, feet, links, length
+    "\u0361\u035c"  # ties: removed before, but for stray ones
+    "ʰʷʲˠˤˀⁿ˞\u02de"  # release and colour of a neighbour
+    "\u0303\u0325\u030a\u032c\u032a\u033a\u032f\u031a\u0330\u0324\u0334\u031e\u031d\u0320\u031f"
+)
+_SCHWAS = frozenset("əɚᵊɐ")
+
+
+def parse_arpabet(written: str) -> tuple[str, ...]:
+    """``"HH AH0 l ow1"`` -> its phonemes.
+
+    Raises:
+        ValueError: what is wrong, and what was expected.
+    """
+    phonemes = tuple(written.upper().split())
+    wrong = [phoneme for phoneme in phonemes if phoneme not in PHONEMES]
+    if wrong or not phonemes:
+        got = f"{wrong[0]!r} is no phoneme" if wrong else "no phonemes are given"
+        raise ValueError(f"{got}; expected ARPAbet with stress, such as 'HH AH0 L OW1'")
+    return _bounded(phonemes)
+
+
+def parse_ipa(written: str) -> tuple[str, ...]:
+    """``"həˈloʊ"`` -> HH AH0 L OW1.
+
+    A stress mark belongs to the next vowel. Where a word has no mark, its first vowel that is not
+    a schwa is stressed.
+
+    Raises:
+        ValueError: names the symbol that has no English sound.
+    """
+    text = unicodedata.normalize("NFD", written).replace("\u0361", "").replace("\u035c", "")
+    phonemes: list[str] = []
+    full_vowels: list[int] = []  # that may bear the stress where none is written
+    stress = ""
+    position = 0
+    while position < len(text):
+        symbol = _longest_symbol(text, position)
+        if symbol is None:
+            character = text[position]
+            if character in _STRESS:
+                stress = _STRESS[character]
+            elif character not in _SILENT:
+                name = unicodedata.name(character, f"U+{ord(character):04X}")
+                raise ValueError(
+                    f"{character!r} ({name}) at character {position + 1} is no English sound;"
+                    " expected IPA, such as 'həˈloʊ'"
+                )
+            position += 1
+            continue
+        for phoneme in _IPA[symbol].split():
+            if phoneme in VOWELS:
+                if symbol[0] not in _SCHWAS and "\u0329" not in symbol:
+                    full_vowels.append(len(phonemes))
+                phoneme, stress = phoneme + (stress or "0"), ""
+            phonemes.append(phoneme)
+        position += len(symbol)
+    if not phonemes:
+        raise ValueError("no phonemes are given; expected IPA, such as 'həˈloʊ'")
+    if full_vowels and not any(phoneme[-1] in "12" for phoneme in phonemes):
+        first = full_vowels[0]
+        phonemes[first] = phonemes[first][:-1] + "1"
+    return _bounded(tuple(phonemes))
+
+
+def _longest_symbol(text: str, position: int) -> str | None:
+    """The symbol of `_IPA` that begins there, or None."""
+    for length in range(min(_LONGEST, len(text) - position), 0, -1):
+        symbol = text[position : position + length]
+        if symbol in _IPA and not (
+            symbol in ("əɹ", "ər") and _begins_with_vowel(text, position + length)
+        ):
+            return symbol
+    return None
+
+
+def _begins_with_vowel(text: str, position: int) -> bool:
+    """The R before it then begins a syllable: around is AH R, not ER."""
+    return _IPA.get(text[position : position + 1]) in VOWELS
+
+
+def _bounded(phonemes: tuple[str, ...]) -> tuple[str, ...]:
+    if len(phonemes) > MAX_PHONEMES:
+        raise ValueError(f"{len(phonemes)} phonemes; expected at most {MAX_PHONEMES} for one word")
+    return phonemes

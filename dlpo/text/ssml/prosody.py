@@ -1,0 +1,155 @@
+"""How fast, how high and how loud: what `prosody` and `emphasis` ask for.
+
+Every value is relative to the element around it, and in the end to the request's own.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+_RATES = {
+    "x-slow": 0.5, "slow": 0.75, "medium": 1.0, "default": 1.0, "fast": 1.3, "x-fast": 1.7,
+}  # fmt: skip
+_PITCHES = {
+    "x-low": -4.0, "low": -2.0, "medium": 0.0, "default": 0.0, "high": 2.0, "x-high": 4.0,
+}  # fmt: skip
+_VOLUMES = {
+    "silent": -math.inf, "x-soft": -12.0, "soft": -6.0, "medium": 0.0, "default": 0.0,
+    "loud": 3.0, "x-loud": 6.0,
+}  # fmt: skip
+_NUMBER = r"(\d{1,5}(?:\.\d{1,5})?|\.\d{1,5})"
+_RATE = re.compile(rf"([+-]?){_NUMBER}(%?)")
+_PITCH = re.compile(rf"([+-]?){_NUMBER}(st|%)")
+_VOLUME = re.compile(rf"([+-]?){_NUMBER}dB")
+
+
+class Prosody(NamedTuple):
+    """Beside the request's own."""
+
+    speed: float = 1.0
+    pitch_semitones: float = 0.0
+    volume_db: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProsodyLimits:
+    """How far a document may go from the request's own speed, pitch and volume."""
+
+    speed: tuple[float, float] = (0.5, 2.0)
+    pitch_semitones: tuple[float, float] = (-6.0, 6.0)
+    volume_db: tuple[float, float] = (-math.inf, 12.0)
+
+
+_EMPHASIS = {
+    "strong": Prosody(0.85, 1.5, 3.0),
+    "moderate": Prosody(0.92, 0.75, 1.5),
+    "none": Prosody(),
+    "reduced": Prosody(1.1, -0.75, -3.0),
+}
+
+
+def changed_prosody(
+    prosody: Prosody, attributes: Mapping[str, str], limits: ProsodyLimits
+) -> Prosody:
+    """The prosody inside ``<prosody rate= pitch= volume=>``.
+
+    Raises:
+        ValueError: a value is no rate, pitch or volume, or leads out of the limits.
+    """
+    if "rate" in attributes:
+        speed = prosody.speed * _parsed(attributes, "rate", _rate)
+        _check(attributes, "rate", "speed", speed, limits.speed)
+        prosody = prosody._replace(speed=speed)
+    if "pitch" in attributes:
+        pitch = prosody.pitch_semitones + _parsed(attributes, "pitch", _pitch)
+        _check(attributes, "pitch", "pitch", pitch, limits.pitch_semitones, " semitones")
+        prosody = prosody._replace(pitch_semitones=pitch)
+    if "volume" in attributes:
+        volume = prosody.volume_db + _parsed(attributes, "volume", _volume)
+        _check(attributes, "volume", "volume", volume, limits.volume_db, " dB")
+        prosody = prosody._replace(volume_db=volume)
+    return prosody
+
+
+def emphasised(prosody: Prosody, level: str, limits: ProsodyLimits) -> Prosody:
+    """The prosody inside ``<emphasis level=>``, as far as the limits allow.
+
+    Raises:
+        ValueError: there is no such level.
+    """
+    change = _EMPHASIS.get(level)
+    if change is None:
+        raise ValueError(f"level={level!r}; expected {', '.join(_EMPHASIS)}")
+    return Prosody(
+        _within(prosody.speed * change.speed, limits.speed),
+        _within(prosody.pitch_semitones + change.pitch_semitones, limits.pitch_semitones),
+        _within(prosody.volume_db + change.volume_db, limits.volume_db),
+    )
+
+
+def _parsed(attributes: Mapping[str, str], name: str, parse: Callable[[str], float]) -> float:
+    return parse(attributes[name].strip())
+
+
+def _rate(value: str) -> float:
+    if value in _RATES:
+        return _RATES[value]
+    match = _RATE.fullmatch(value)
+    if match is None or (match[1] and not match[3]):
+        raise ValueError(
+            f"rate={value!r}; expected {', '.join(_RATES)}, a percentage such as 120%, a change"
+            " such as +20%, or a factor such as 1.2"
+        )
+    number = float(match[2]) / (100 if match[3] else 1)
+    return 1 + math.copysign(number, -1 if match[1] == "-" else 1) if match[1] else number
+
+
+def _pitch(value: str) -> float:
+    if value in _PITCHES:
+        return _PITCHES[value]
+    match = _PITCH.fullmatch(value)
+    number = math.nan
+    if match and (match[1] or match[3] == "st"):
+        number = math.copysign(float(match[2]), -1 if match[1] == "-" else 1)
+        if match[3] == "%":
+            number = 12 * math.log2(1 + number / 100) if number > -100 else -math.inf
+    if math.isnan(number):
+        raise ValueError(
+            f"pitch={value!r}; expected {', '.join(_PITCHES)}, semitones such as +2st or a change"
+            " such as -10% (Hz is not supported)"
+        )
+    return number
+
+
+def _volume(value: str) -> float:
+    if value in _VOLUMES:
+        return _VOLUMES[value]
+    match = _VOLUME.fullmatch(value)
+    if match is None:
+        raise ValueError(f"volume={value!r}; expected {', '.join(_VOLUMES)}, or decibels: +6dB")
+    return math.copysign(float(match[2]), -1 if match[1] == "-" else 1)
+
+
+def _check(
+    attributes: Mapping[str, str],
+    attribute: str,
+    quantity: str,
+    value: float,
+    limits: tuple[float, float],
+    unit: str = "",
+) -> None:
+    low, high = limits
+    if not low - 1e-9 <= value <= high + 1e-9:  # sums of decimals
+        expected = f"at most {high:g}" if math.isinf(low) else f"{low:g} to {high:g}"
+        raise ValueError(
+            f"{attribute}={attributes[attribute]!r} makes the {quantity} {value:g}{unit} of the"
+            f" request's own; expected {expected}{unit}"
+        )
+
+
+def _within(value: float, limits: tuple[float, float]) -> float:
+    return min(max(value, limits[0]), limits[1])

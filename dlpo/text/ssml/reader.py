@@ -1,0 +1,263 @@
+"""SSML document -> script, safely: no document type, no entities, nothing fetched, all bounded."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, NoReturn
+from xml.parsers import expat
+
+from dlpo.errors import SsmlError
+from dlpo.text.characters import readable_text
+from dlpo.text.ssml.breaks import MAX_PAUSES_S, break_seconds
+from dlpo.text.ssml.phonemes import parse_arpabet, parse_ipa
+from dlpo.text.ssml.prosody import Prosody, ProsodyLimits, changed_prosody, emphasised
+from dlpo.text.ssml.say_as import said_as
+from dlpo.text.ssml.script import Script
+
+MAX_CHARACTERS = 200_000  # of a document; the server's own limit on texts is lower
+MAX_DEPTH = 32  # elements in one another
+MAX_ELEMENTS = 10_000
+MAX_VALUE = 2_000  # characters of one attribute, and of the text in say-as, phoneme and sub
+_ATTRIBUTES = {
+    "speak": {"version", "onlangfailure"},
+    "p": set(),
+    "s": set(),
+    "break": {"strength", "time"},
+    "prosody": {"rate", "pitch", "volume"},
+    "emphasis": {"level"},
+    "say-as": {"interpret-as", "format", "detail"},
+    "sub": {"alias"},
+    "phoneme": {"alphabet", "ph", "type"},
+    "mark": {"name"},
+}
+_REQUIRED = {"say-as": "interpret-as", "sub": "alias", "phoneme": "ph", "mark": "name"}
+_EMPTY = ("break", "mark")  # these hold nothing
+_SPOKEN_OTHERWISE = ("say-as", "sub", "phoneme")  # these hold text only
+_INSTEAD = {
+    "audio": "nothing is fetched; take it out, or put its text in its place",
+    "voice": "choose the voice in the request; another voice's text is a request of its own",
+    "lang": "this voice speaks English only; take the other language out",
+    "lexicon": "nothing is fetched; send the words in the request's dictionary",
+}
+_ALPHABETS = {
+    "ipa": parse_ipa,
+    "x-arpabet": parse_arpabet,
+    "arpabet": parse_arpabet,
+    "x-cmu": parse_arpabet,
+    "cmu": parse_arpabet,
+}
+
+
+def read_ssml(document: str, limits: ProsodyLimits) -> Script:
+    """Read a document from ``<speak>`` to ``</speak>``; time is linear in its length.
+
+    Raises:
+        SsmlError: it is malformed, too large, or asks for what can't be done.
+    """
+    return _Reader(document, limits).read()
+
+
+class _Element(NamedTuple):
+    """One that is open."""
+
+    name: str
+    attributes: dict[str, str]
+    start: int
+    """Place of its tag in the document."""
+    prosody: Prosody
+    """Inside of it."""
+
+
+class _Reader:
+    def __init__(self, document: str, limits: ProsodyLimits) -> None:
+        self._document = document
+        self._limits = limits
+        self._script = Script()
+        self._open: list[_Element] = []
+        self._elements = 0
+        self._pauses_s = 0.0
+        self._held: list[tuple[str, int, int]] = []  # text of an element that is spoken otherwise
+        self._byte, self._character = 0, 0  # the same place in the bytes and in the document
+        self._bytes = b""
+        self._parser = expat.ParserCreate(encoding="utf-8")
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._text
+        self._parser.StartDoctypeDeclHandler = self._refuse_doctype
+        self._parser.EntityDeclHandler = self._refuse_doctype
+
+    def read(self) -> Script:
+        if len(self._document) > MAX_CHARACTERS:
+            raise SsmlError(
+                f"the document has {len(self._document)} characters;"
+                f" expected at most {MAX_CHARACTERS}: send it in parts"
+            )
+        if not self._document.strip():
+            raise SsmlError("the document is empty; expected <speak>...</speak>")
+        try:
+            self._bytes = self._document.encode()
+        except UnicodeEncodeError as error:
+            self._fail("a lone surrogate; expected characters", error.start)
+        try:
+            self._parser.Parse(self._bytes, True)
+        except expat.ExpatError as error:
+            what = expat.ErrorString(error.code)
+            self._fail(f"{what}; expected well-formed XML, with &amp; for & and &lt; for <")
+        self._script.finish()
+        return self._script
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        place = self._place()
+        outer = self._open[-1] if self._open else None
+        self._check_element(name, attributes, outer)
+        prosody = outer.prosody if outer else Prosody()
+        try:
+            if name == "prosody":
+                prosody = changed_prosody(prosody, attributes, self._limits)
+            elif name == "emphasis":
+                level = attributes.get("level", "moderate")
+                prosody = emphasised(prosody, level, self._limits)
+            elif name == "break":
+                self._pause(break_seconds(attributes), place)
+        except ValueError as error:
+            self._fail(f"<{name}>: {error}")
+        if name in ("prosody", "emphasis"):
+            self._script.change_prosody(prosody)
+        elif name in ("p", "s"):
+            self._script.end_sentence(place)
+        elif name == "mark":
+            self._script.mark(attributes["name"])
+        self._open.append(_Element(name, attributes, place, prosody))
+
+    def _end(self, name: str) -> None:
+        element = self._open.pop()
+        if name in ("prosody", "emphasis"):
+            self._script.change_prosody(self._open[-1].prosody)
+        elif name in ("p", "s"):
+            self._script.end_sentence(self._place())
+        elif name in _SPOKEN_OTHERWISE:
+            try:
+                self._say_otherwise(element)
+            except ValueError as error:
+                self._fail(f"<{name}>: {error}", element.start)
+
+    def _text(self, data: str) -> None:
+        start = self._place()
+        is_reference = len(data) == 1 and self._document[start] == "&"  # such as &amp;
+        semicolon = self._document.find(";", start, start + 12) if is_reference else -1
+        stop = semicolon + 1 or start + len(data)
+        name = self._open[-1].name
+        if name in _SPOKEN_OTHERWISE:
+            self._held.append((data, start, stop))
+        elif name in _EMPTY:
+            if data.strip():
+                self._fail(f"<{name}> holds text; expected <{name}/>")
+        elif stop - start == len(data):
+            self._script.say(data, start)
+        else:
+            self._script.say_instead(data, start, stop)
+
+    def _say_otherwise(self, element: _Element) -> None:
+        """The content of say-as, sub or phoneme, which is not spoken as it is written."""
+        written = "".join(text for text, _, _ in self._held)
+        if len(written) > MAX_VALUE:
+            raise ValueError(f"holds {len(written)} characters; expected at most {MAX_VALUE}")
+        start, stop = element.start, self._place()
+        if self._held:
+            start, stop = self._held[0][1], self._held[-1][2]
+        self._held = []
+        attributes = element.attributes
+        if element.name == "sub":
+            self._script.say_apart(attributes["alias"], start, stop)
+        elif element.name == "say-as":
+            readable = readable_text(written).text
+            kind, form = attributes["interpret-as"], attributes.get("format", "")
+            words = tuple(said_as(kind, readable, form))
+            self._script.say_apart(readable.strip(), start, stop, words)
+        else:
+            alphabet = attributes.get("alphabet", "ipa")
+            if alphabet not in _ALPHABETS:
+                raise ValueError(f"alphabet={alphabet!r}; expected {', '.join(_ALPHABETS)}")
+            try:
+                phonemes = _ALPHABETS[alphabet](attributes["ph"])
+            except ValueError as error:
+                raise ValueError(f"ph={attributes['ph']!r}: {error}") from error
+            readable = readable_text(written).text.strip() or " ".join(phonemes)
+            words = (" ".join(readable.lower().split()),)
+            self._script.say_apart(readable, start, stop, words, phonemes)
+
+    def _pause(self, seconds: float, place: int) -> None:
+        if not seconds:
+            return
+        self._pauses_s += seconds
+        if self._pauses_s > MAX_PAUSES_S:
+            raise ValueError(
+                f"all breaks together last more than {MAX_PAUSES_S:g} s; send the text in parts"
+            )
+        self._script.pause(seconds, place)
+
+    def _check_element(self, name: str, attributes: dict[str, str], outer: _Element | None) -> None:
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS:
+            self._fail(f"more than {MAX_ELEMENTS} elements; send the text in parts")
+        if len(self._open) >= MAX_DEPTH:
+            self._fail(f"elements lie more than {MAX_DEPTH} deep in one another")
+        if name not in _ATTRIBUTES:
+            instead = _INSTEAD.get(name, f"expected {', '.join(_ATTRIBUTES)}")
+            self._fail(f"<{_shortened(name)}> is not supported: {instead}")
+        if (name == "speak") is not (outer is None):
+            self._fail(
+                f"<{name}> stands {'inside' if outer else 'outside'} of <speak>; expected"
+                " one <speak> around everything"
+            )
+        if outer and outer.name in (*_EMPTY, *_SPOKEN_OTHERWISE):
+            self._fail(f"<{name}> stands in <{outer.name}>; expected no element there")
+        for attribute, value in attributes.items():
+            self._check_attribute(name, attribute, value)
+        required = _REQUIRED.get(name)
+        if required and not attributes.get(required, "").strip():
+            self._fail(f'<{name}> lacks {required}; expected <{name} {required}="...">')
+
+    def _check_attribute(self, name: str, attribute: str, value: str) -> None:
+        if len(value) > MAX_VALUE:
+            self._fail(
+                f"<{name} {_shortened(attribute)}> has {len(value)} characters;"
+                f" expected at most {MAX_VALUE}"
+            )
+        if attribute == "xml:lang" and name in ("speak", "p", "s"):
+            if value.partition("-")[0].lower() != "en":
+                self._fail(f"xml:lang={value!r}; this voice speaks English only")
+        elif attribute in _ATTRIBUTES[name] or (name == "speak" and _is_namespace(attribute)):
+            return
+        else:
+            expected = ", ".join(sorted(_ATTRIBUTES[name])) or "none"
+            got = f"<{name} {_shortened(attribute)}>"
+            self._fail(f"{got} is not supported; expected attributes: {expected}")
+
+    def _refuse_doctype(self, *declaration: object) -> None:
+        self._fail("a document type or entity is declared; take it out, write characters instead")
+
+    def _place(self) -> int:
+        """Where the parser is, in characters."""
+        byte = max(self._byte, self._parser.CurrentByteIndex)
+        self._character += len(self._bytes[self._byte : byte].decode(errors="replace"))
+        self._byte = byte
+        return self._character
+
+    def _fail(self, message: str, place: int | None = None) -> NoReturn:
+        if place is None:
+            place = self._place()
+        before = self._document[:place]
+        line, column = before.count("\n") + 1, place - before.rfind("\n")
+        raise SsmlError(f"line {line}, column {column}: {message}", line, column)
+
+
+def _is_namespace(attribute: str) -> bool:
+    return attribute.startswith(("xmlns", "xsi:")) or attribute in (
+        "xml:base",
+        "xml:id",
+        "xml:space",
+    )
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 40 else name[:40] + "…"
