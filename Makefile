@@ -9,13 +9,13 @@ RUN ?= runs/lj
 DLPO_RIVA_VENV ?= $(CURDIR)/.venv-riva
 CHAIN ?= --steps 1 --steps 2 --steps 3 --steps 4 --default-steps 3 --schedule cosine:1.25 --eta 0.7 --gain 1.22 --weight-bits 8  # chosen by the judges on validation clips
 
-.PHONY: demo test voice check
+.PHONY: demo test voice check chromium
 .DEFAULT_GOAL := demo
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python -m dlpo_serving.demo
 
-test: .venv/installed $(DLPO_RIVA_VENV)/installed
+test: .venv/installed $(DLPO_RIVA_VENV)/installed chromium
 	PATH="$(CURDIR)/.venv/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" scripts/check
 
 voice: data/lj/dataset.json
@@ -45,6 +45,13 @@ $(DLPO_RIVA_VENV)/installed: Makefile
 	$(call new_venv,$(DLPO_RIVA_VENV))
 	$(DLPO_RIVA_VENV)/bin/python -m pip install nvidia-riva-client==2.27.0 grpcio==1.85.1
 	touch $@
+
+# The page is tested in Chromium; where it is absent and can't be installed, those tests are skipped.
+chromium:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null \
+	|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null || exit 0; \
+	     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null \
+	     || echo "chromium can't be installed: the tests of the page are skipped"; }
 
 define new_venv
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dlpo needs Python 3.11 or newer, this is %d.%d; run: make PYTHON=python3.12" % sys.version_info[:2])'

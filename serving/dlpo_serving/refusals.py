@@ -31,7 +31,7 @@ class UnknownVoiceError(RefusalError):
     """The server does not hold the voice that a request names."""
 
     def __init__(self, voice: str, known: Sequence[str]) -> None:
-        super().__init__(f"config.voice is {voice!r}; this server has {', '.join(known)}")
+        super().__init__(f"voice is {voice!r}; this server has {', '.join(known)}")
         self.voice = voice
 
 

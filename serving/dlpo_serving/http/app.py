@@ -1,0 +1,124 @@
+"""The HTTP door: OpenAI's speech API, probes, figures and the page, over one `Speaker`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from dlpo_serving.http.catalog import catalog_routes
+from dlpo_serving.http.probes import probe_routes
+from dlpo_serving.http.speech_route import BEGUN, HttpLimits, speech_routes
+from dlpo_serving.http.statuses import reply_to
+from dlpo_serving.http.web_page import page_routes
+from dlpo_serving.operations.calls import REQUEST_ID, CallRecord, current_call, recorded, request_id
+from dlpo_serving.operations.keys import bearer_token
+from dlpo_serving.operations.logs import log_call
+from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.operations.tracing import NoTracer, Tracer
+from dlpo_serving.speaker import Speaker
+
+SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+GONE = "CANCELLED"  # in the log, in the place of a status: the client left before the end
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_log = logging.getLogger(__name__)
+
+
+def build_app(
+    speaker: Speaker,
+    metrics: Metrics,
+    authorize: Callable[[str], str] | None = None,
+    tracer: Tracer | None = None,
+    limits: HttpLimits | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> web.Application:
+    """The application, for `listening` in the speaker's event loop.
+
+    Args:
+        speaker: speaks.
+        metrics: shown at /metrics.
+        authorize: token -> name of the caller, or raises UnauthenticatedError, such as
+            `KeyRing.authorize`; asked for everything under /v1/. None asks for no token.
+        tracer: records calls; none are recorded if None.
+        limits: what a client may cost.
+        clock: seconds, for the log.
+    """
+    limits = limits or HttpLimits()
+    door = _Door(authorize, tracer or NoTracer(), clock)
+    app = web.Application(middlewares=[door.pass_through], client_max_size=limits.body_bytes)
+    app.add_routes(speech_routes(speaker, limits))
+    app.add_routes(catalog_routes(speaker))
+    app.add_routes(probe_routes(speaker, metrics))
+    app.add_routes(page_routes())
+    app.on_response_prepare.append(_add_headers)
+    return app
+
+
+class _Door:
+    """What every request passes: id and log line, trace, token, and errors made to replies."""
+
+    def __init__(
+        self, authorize: Callable[[str], str] | None, tracer: Tracer, clock: Callable[[], float]
+    ) -> None:
+        self._authorize = authorize
+        self._tracer = tracer
+        self._clock = clock
+        self.pass_through = web.middleware(self._pass_through)
+
+    async def _pass_through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        start_s = self._clock()
+        method = f"{request.method} {_route(request)}"
+        proposed = request.headers.get(REQUEST_ID)
+        record = CallRecord(request_id(proposed), method, request.remote or "")
+        level = logging.INFO if request.method == "POST" else logging.DEBUG  # probes come often
+        code = GONE
+        with recorded(record), self._tracer.call(method, _lower(request)) as span:
+            try:
+                response, code = await self._answer(request, handler)
+                return response
+            finally:
+                span.set("http.response.status_code", code)
+                log_call(record, code, self._clock() - start_s, level)
+
+    async def _answer(
+        self, request: web.Request, handler: Handler
+    ) -> tuple[web.StreamResponse, str]:
+        """The reply, and how the log calls its end."""
+        try:
+            if self._authorize and request.path.startswith("/v1/"):
+                token = bearer_token(request.headers.getall("Authorization", []))
+                current_call().caller = self._authorize(token)
+            response = await handler(request)
+            return response, str(response.status)
+        # The boundary of the process: whatever went wrong, the client must get a reply of ours.
+        except Exception as error:
+            begun = request.get(BEGUN)
+            if isinstance(error, ConnectionResetError):  # nobody is left to be told
+                return begun.response if begun else web.Response(), GONE
+            reply = reply_to(error)
+            if reply.status in (500, 501):
+                _log.exception("internal error")
+            if begun is None:
+                return reply.response(), str(reply.status)
+            await begun.cut(reply)
+            return begun.response, str(reply.status)
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(SAFE_HEADERS)
+    if call := current_call().id:
+        response.headers[REQUEST_ID] = call
+
+
+def _route(request: web.Request) -> str:
+    """The route and not the path, which is of the client's choice."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "(unknown)"
+
+
+def _lower(request: web.Request) -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}

@@ -1,0 +1,70 @@
+// One utterance from the server: our own events, one JSON object a line, as they come.
+
+export class SpeechError extends Error {
+  /** @param {{message: string, param?: string|null}} error OpenAI's error object */
+  constructor(error, status = 0) {
+    super(error.message);
+    this.param = error.param ?? null;
+    this.status = status;
+  }
+}
+
+/** The voices of the server, the default one first. */
+export async function voices(token) {
+  const response = await fetch("v1/voices", { headers: authorization(token) });
+  if (!response.ok) throw await errorOf(response);
+  return (await response.json()).data;
+}
+
+/**
+ * Events of one utterance: speech.info, then speech.audio again and again, then speech.done.
+ * Aborting `signal` ends the server's work.
+ */
+export async function* speak(request, token, signal) {
+  const response = await fetch("v1/audio/speech", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...authorization(token) },
+    body: JSON.stringify({ ...request, response_format: "pcm", stream_format: "dlpo" }),
+    signal,
+  });
+  if (!response.ok) throw await errorOf(response);
+  let last = "";
+  for await (const event of lines(response.body)) {
+    if (event.type === "error") throw new SpeechError(event.error);
+    last = event.type;
+    yield event;
+  }
+  if (last !== "speech.done") throw new SpeechError({ message: "The stream was cut; try again." });
+}
+
+/** Base64 of 16 bit little-endian samples -> Int16Array; browsers run on such machines alone. */
+export function decode(audio) {
+  const characters = atob(audio);
+  const bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+  return new Int16Array(bytes.buffer);
+}
+
+async function* lines(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const parts = (rest + value).split("\n");
+    rest = parts.pop();
+    for (const part of parts) yield JSON.parse(part);
+  }
+}
+
+async function errorOf(response) {
+  let error = { message: `The server answered ${response.status} ${response.statusText}.` };
+  if (response.headers.get("Content-Type")?.startsWith("application/json")) {
+    error = (await response.json()).error ?? error;
+  }
+  return new SpeechError(error, response.status);
+}
+
+function authorization(token) {
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}

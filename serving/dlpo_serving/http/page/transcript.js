@@ -1,0 +1,76 @@
+// The text as it was typed, in which the word that sounds is marked.
+
+export class Transcript {
+  #box;
+  #points = []; // characters as the server counts them: code points, not UTF-16 units
+  #done = 0; // code points that lie before the tail
+  #tail = null; // the text whose words have not come yet
+  #words = []; // {element, start, stop}, seconds
+  #now = -1; // index of the word that was marked last; -1 before the first
+
+  constructor(box) {
+    this.#box = box;
+  }
+
+  begin(text) {
+    this.#points = Array.from(text);
+    this.#done = 0;
+    this.#words = [];
+    this.#now = -1;
+    this.#tail = document.createTextNode(text);
+    this.#box.replaceChildren(this.#tail);
+    this.#box.scrollTop = 0;
+    this.#box.hidden = false;
+  }
+
+  /** Words of the server, in the order in which they are spoken. */
+  add(words) {
+    for (const word of words) {
+      if (word.start_character >= this.#done) this.#append(word.start_character, word.stop_character);
+      const element = this.#box.querySelector(".word:last-of-type"); // "$5" is two words in one place
+      if (element) this.#words.push({ element, start: word.start_s, stop: word.stop_s });
+    }
+    this.#tail.data = this.#points.slice(this.#done).join("");
+  }
+
+  /** Mark what sounds at this time. */
+  show(seconds) {
+    let now = this.#now;
+    while (now + 1 < this.#words.length && this.#words[now + 1].start <= seconds) now += 1;
+    for (let i = this.#now + 1; i <= now; i++) this.#words[i].element.classList.add("said");
+    this.#now = now;
+    const word = this.#words[now];
+    this.#mark(word && seconds < word.stop ? word.element : null);
+  }
+
+  /** Nothing sounds. */
+  unmark() {
+    this.#mark(null);
+  }
+
+  /** Before the first word again. */
+  rewind() {
+    for (const { element } of this.#words) element.classList.remove("said");
+    this.#now = -1;
+    this.#mark(null);
+  }
+
+  #append(start, stop) {
+    const element = document.createElement("span");
+    element.className = "word";
+    element.textContent = this.#points.slice(start, stop).join("");
+    this.#tail.before(this.#points.slice(this.#done, start).join(""), element);
+    this.#done = stop;
+  }
+
+  #mark(element) {
+    const before = this.#box.querySelector("[aria-current]");
+    if (before === element) return;
+    before?.removeAttribute("aria-current");
+    if (!element) return;
+    element.setAttribute("aria-current", "true");
+    const box = this.#box; // scrollIntoView would move the whole page as well
+    const below = element.offsetTop + element.offsetHeight > box.scrollTop + box.clientHeight;
+    if (below || element.offsetTop < box.scrollTop) box.scrollTop = element.offsetTop - box.clientHeight / 3;
+  }
+}
