@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import dlpo
-from dlpo.cli import export, make, measure, speak, voices
+from dlpo.cli import export, keys, make, measure, speak, voices
 from dlpo.errors import DlpoError
 
 
@@ -33,6 +33,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(name="dlpo", cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 speak.register(app)
 voices.register(app)
+keys.register(app)
 make.register(app)
 export.register(app)
 measure.register(app)
