@@ -1,6 +1,6 @@
 """Samples as the bytes that a client asked for: formats, and one encoder for each stream."""
 
-from dlpo_serving.encodings.encoder import AudioEncoder, open_encoder
+from dlpo_serving.encodings.encoder import AudioEncoder, open_encoder, warm_encoders
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, media_type, usual_format
 from dlpo_serving.encodings.v1 import (
     F32,
@@ -24,4 +24,5 @@ __all__ = [
     "media_type",
     "open_encoder",
     "usual_format",
+    "warm_encoders",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 from dlpo.audio import Waveform
 from dlpo.errors import EngineError
 from dlpo_serving.encodings.codec import AAC, FLAC, MP3, OPUS, CodecStream
-from dlpo_serving.encodings.formats import AudioFormat, Encoding
+from dlpo_serving.encodings.formats import MAX_RATE_HZ, AudioFormat, Encoding
 from dlpo_serving.encodings.framing import (
     AdtsFraming,
     BareFraming,
@@ -54,6 +54,20 @@ def open_encoder(format: AudioFormat, voice_rate_hz: int) -> AudioEncoder:
     """
     resampler = Resampler(voice_rate_hz, format.sample_rate_hz)
     return _ResamplingEncoder(resampler, _open_at_rate(format.encoding, format.sample_rate_hz))
+
+
+def warm_encoders(voice_rate_hz: int) -> None:
+    """Run every encoder once, so that the first call does not wait for imports: 0.2 s.
+
+    Raises:
+        MissingExtraError: a package is not installed.
+        EngineError: a codec can't be opened.
+    """
+    silence = np.zeros(voice_rate_hz // 10, np.float32)
+    for encoding in Encoding:
+        encoder = open_encoder(AudioFormat(encoding, MAX_RATE_HZ), voice_rate_hz)
+        encoder.encode(silence)
+        encoder.finish()
 
 
 class _ResamplingEncoder:

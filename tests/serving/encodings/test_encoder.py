@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import io
-import resource
 import sys
 import wave
 from collections.abc import Callable
 
 import numpy as np
+import psutil
 import pytest
 import soxr
 from numpy.typing import NDArray
 
 from dlpo.audio import Waveform, to_pcm16
 from dlpo.errors import EngineError, MissingExtraError
-from dlpo_serving.encodings import AudioFormat, Encoding, open_encoder, usual_format
+from dlpo_serving.encodings import (
+    AudioEncoder,
+    AudioFormat,
+    Encoding,
+    open_encoder,
+    usual_format,
+    warm_encoders,
+)
 from dlpo_serving.encodings.codec import MP3, OPUS, CodecStream
 
 Samples = NDArray[np.float64]
@@ -194,12 +201,25 @@ def test_encoders_that_are_dropped_give_their_memory_back(speech: Waveform) -> N
         for i in range(count):
             encoder = open_encoder(AudioFormat(CODED[i % len(CODED)], 24_000), VOICE_HZ)
             encoder.encode(speech[:1200])
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kB, the most so far
+        return psutil.Process().memory_info().rss
 
     before = open_and_drop(200)
     after = open_and_drop(2000)
 
-    assert after - before < 24 * 1024  # less than two streams of FLAC, the largest
+    assert after - before < 24 * 2**20  # less than two streams of FLAC, the largest
+
+
+def test_warming_runs_every_encoder_behind_the_resampler(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+
+    def listening(format: AudioFormat, voice_rate_hz: int) -> AudioEncoder:
+        opened.append((format.encoding, format.sample_rate_hz != voice_rate_hz))
+        return open_encoder(format, voice_rate_hz)
+
+    monkeypatch.setattr("dlpo_serving.encodings.encoder.open_encoder", listening)
+    warm_encoders(VOICE_HZ)
+
+    assert opened == [(encoding, True) for encoding in Encoding]
 
 
 def test_the_wav_header_is_one_that_readers_take(speech: Waveform) -> None:
