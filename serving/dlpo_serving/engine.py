@@ -37,10 +37,16 @@ class Frames:
 
 
 class Engine(Protocol):
-    """Computes the three graphs of a voice. Calls come from one thread at a time.
+    """Computes the three graphs of a voice.
 
-    Every method raises EngineError where the run-time fails.
+    Calls come from one thread at a time, but with an engine on the CPU: there several lanes share
+    it. Every method raises EngineError where the run-time fails.
     """
+
+    @property
+    def max_batch(self) -> int:
+        """Rows of one call of `denoise` up to which a batch is faster than its rows one by one."""
+        ...
 
     @property
     def manifest(self) -> Manifest:

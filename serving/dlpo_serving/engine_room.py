@@ -7,10 +7,12 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from math import inf
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from dlpo.errors import EngineError
 from dlpo.text import Sentence
@@ -18,6 +20,7 @@ from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.rendering import Rendering, SpeechChunk, compute_unit
 from dlpo_serving.scheduling import Batch, Scheduler, Stream, Unit
 
+T = TypeVar("T")
 _Outcome = SpeechChunk | Exception | None
 
 LANE_NICENESS = 5  # beside the event loop's 0, which has little to do, but that at once
@@ -67,10 +70,28 @@ class EngineRoom:
         self._clock = clock
         self._changed = threading.Condition()
         self._listeners: dict[Stream, Listener] = {}
+        self._tasks: deque[Callable[[], None]] = deque()
         self._closing = False
         self._lanes = [self._open_lane(index) for index in range(lanes)]
-        self.hung = 0
-        """lanes that were given up because the engine did not answer"""
+        self._replaced = 0  # lanes
+
+    def run(self, task: Callable[[], T]) -> Future[T]:
+        """Let a lane do something else before it computes on, such as to load a voice.
+
+        What a GPU prepares has to be prepared by the thread that will use it.
+        """
+        future: Future[T] = Future()
+
+        def do() -> None:
+            try:
+                future.set_result(task())
+            except BaseException as error:
+                future.set_exception(error)
+
+        with self._changed:
+            self._tasks.append(do)
+            self._changed.notify_all()
+        return future
 
     def admit(self, stream: Stream) -> None:
         """Reserve a place; see `Scheduler.admit`. `remove` must follow sooner or later."""
@@ -133,7 +154,7 @@ class EngineRoom:
         Python can't end a thread: it stays until its call returns, if it ever does.
 
         Returns:
-            How many lanes were replaced.
+            How many lanes were replaced since the room was opened.
         """
         with self._changed:
             now = self._clock()
@@ -155,8 +176,8 @@ class EngineRoom:
                 for stream in lane.batch.streams:
                     self._fail(stream, error)
                 self._lanes[index] = self._open_lane(index)
-            self.hung += len(stuck)
-            return len(stuck)
+            self._replaced += len(stuck)
+            return self._replaced
 
     def close(self) -> None:
         """End the lanes after what they compute now; streams that are left hear nothing more."""
@@ -177,7 +198,11 @@ class EngineRoom:
     def _run(self, lane: _Lane) -> None:
         if sys.platform == "linux":  # where a thread has a niceness of its own
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LANE_NICENESS)
-        while batch := self._await_batch(lane):
+        while work := self._await_work(lane):
+            if not isinstance(work, Batch):
+                work()
+                continue
+            batch = work
             renderings = [_rendering(stream) for stream in batch.streams]
             computed = _compute(batch.unit, renderings)
             outcomes = [
@@ -190,10 +215,12 @@ class EngineRoom:
                 self._account(lane, batch, outcomes)
                 self._changed.notify_all()
 
-    def _await_batch(self, lane: _Lane) -> Batch | None:
-        """The next thing to compute; None when the room closes."""
+    def _await_work(self, lane: _Lane) -> Batch | Callable[[], None] | None:
+        """The next thing to do; None when the room closes."""
         with self._changed:
             while not self._closing:
+                if self._tasks:
+                    return self._tasks.popleft()
                 now = self._clock()
                 batch = self._scheduler.next_batch(now)
                 if batch:

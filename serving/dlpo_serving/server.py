@@ -1,4 +1,4 @@
-"""The speech server: a process with health, reflection, warm-up and a graceful end."""
+"""The server: a process that loads voices, opens its doors, watches itself and ends gracefully."""
 
 from __future__ import annotations
 
@@ -10,53 +10,40 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from dlpo.errors import EngineError
+from dlpo_serving.doors import Doors, Health, open_doors
+from dlpo_serving.engine_room import EngineRoom
+from dlpo_serving.engines import EngineName
+from dlpo_serving.operations.keys import KeyRing
+from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.operations.quotas import Quotas
+from dlpo_serving.operations.tracing import open_tracer
+from dlpo_serving.repertoire import Load, Repertoire, open_voices
+from dlpo_serving.scheduling import Policy, Scheduler
+from dlpo_serving.settings.server_settings import ServerSettings
+from dlpo_serving.speaker import Limits, Speaker
 
-from dlpo.errors import InputError
-from dlpo_serving.operations.logs import configure_logs
-from dlpo_serving.registration import SERVICE, add_speech_service
-from dlpo_serving.request import SpeechRequest
-from dlpo_serving.servicers import SpeechServicer
-from dlpo_serving.settings.server_settings import ServerSettings, unknown_variables
-from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.voices import open_voice
-
-WARM_UP_TEXT = "Dlpo warms up, in 3 steps."  # a number and a word that is in no lexicon
-LAST_WORDS_S = 0.5  # for statuses on their way; after it, health watches are cut, they never end
-HEALTH_NAMES = ("", SERVICE.full_name)
-CHANNEL_OPTIONS = (
-    ("grpc.max_receive_message_length", 1 << 20),  # bytes; requests are text
-    ("grpc.max_send_message_length", -1),  # chunks are small, a unary reply is capped by itself
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ("grpc.so_reuseport", 0),  # a second server on the same port is an error, not a lottery
-)
+TEXT_THREADS = 2  # so that a book does not hold up a sentence
+HEARTBEAT_S = 1.0  # between two looks at the lanes
+HANG_S = 20.0  # that one call of a graph may take
+MAX_HUNG_LANES = 3  # that are replaced; then the engine is given up, and the process with it
 
 _log = logging.getLogger(__name__)
 
-
-def open_configured_voice(settings: ServerSettings) -> Synthesizer:
-    """The voice that `settings` names, in the engine that it names; see `open_voice`."""
-    return open_voice(settings.voices[0], settings.engine, settings.precision)
+Announce = Callable[[Doors, str], None]
 
 
 def serve(settings: ServerSettings) -> None:
-    """Serve until SIGTERM or Ctrl-C; prints one line when calls are welcome.
+    """Serve until SIGTERM or Ctrl-C; prints a line when calls are welcome.
 
     Raises:
-        InputError: there is no such voice or precision, or the address can't be listened on.
-        BundleError, EngineError: the voice can't be loaded.
-        MissingExtraError: the engine's packages are not installed.
+        InputError: there is no such voice or precision, or an address can't be listened on.
+        ConfigError: a file that the settings name can't be used.
+        BundleError: a voice can't be loaded.
+        EngineError: likewise, or the engine does not answer any more.
+        MissingExtraError: a package is not installed.
     """
-    start = time.perf_counter()
-    configure_logs(settings.log_format, settings.log_level)
-    for name in unknown_variables(os.environ):
-        _log.warning("%s is no setting and does nothing; see dlpo serve --help", name)
-    asyncio.run(_serve(settings, start))
+    asyncio.run(_serve(settings, time.perf_counter()))
 
 
 async def _serve(settings: ServerSettings, start: float) -> None:
@@ -64,75 +51,97 @@ async def _serve(settings: ServerSettings, start: float) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
-    def announce(address: str, voice: str) -> None:
-        print(f"SERVING {voice} on {address} after {time.perf_counter() - start:.2f} s", flush=True)
+    def announce(doors: Doors, voice: str) -> None:
+        seconds = time.perf_counter() - start
+        print(f"SERVING {voice} on {doors.grpc_address} after {seconds:.2f} s", flush=True)
+        if doors.http_url:
+            print(f"the page is at {doors.http_url}", flush=True)
 
     await run_server(settings, stop, announce)
 
 
 async def run_server(
-    settings: ServerSettings,
-    stop: asyncio.Event,
-    announce: Callable[[str, str], None],
-    load: Callable[[ServerSettings], Synthesizer] = open_configured_voice,
+    settings: ServerSettings, stop: asyncio.Event, announce: Announce, load: Load = open_voices
 ) -> None:
     """Serve until `stop` is set, then let running calls end within `settings.grace_s`.
 
     Args:
         settings: how to serve.
         stop: set it, in this event loop, to end.
-        announce: called with "host:port" and the voice's name once health says SERVING.
-        load: opens the voice; runs on the engine thread.
+        announce: called with the addresses and the default voice's name once health says SERVING.
+        load: opens the voices; runs on a lane.
+
+    Raises:
+        as `serve` does.
     """
-    text_thread = ThreadPoolExecutor(1, thread_name_prefix="text")
-    engine_thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
-    servicer = SpeechServicer(
-        text_thread, engine_thread, settings.max_streams, settings.max_characters
+    clock = time.monotonic
+    metrics = Metrics()
+    keys = KeyRing(settings.keys_file, clock) if settings.keys_file else None
+    policy = Policy(max_first_audio_s=settings.max_first_audio_s, max_streams=settings.max_streams)
+    lanes = settings.lanes or usable_lanes(settings.engine)
+    tracer = open_tracer(settings.otlp_endpoint)
+    text_threads = ThreadPoolExecutor(TEXT_THREADS, thread_name_prefix="text")
+    room = EngineRoom(Scheduler(policy, lanes), lanes, metrics, clock)
+    metrics.watch(
+        streams_active=room.active, streams_waiting=room.waiting, backlog_audio_s=room.backlog_s
     )
-    health_servicer = health.aio.HealthServicer()
-    server = grpc.aio.server(options=CHANNEL_OPTIONS)
-    add_speech_service(servicer, server)
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    names = (SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
-    for name in HEALTH_NAMES:
-        await health_servicer.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
-    port = _bind(server, settings)
-
-    await server.start()
+    limits = Limits(settings.max_characters, settings.stall_s)
+    quotas = Quotas(keys.quota, clock) if keys else None
+    speaker = Speaker(room, text_threads, policy, limits, metrics, quotas, clock)
+    status = Health()
+    await status.starting()
     try:
-        loop = asyncio.get_running_loop()
-        synthesizer = await loop.run_in_executor(engine_thread, _load_and_warm, load, settings)
-        servicer.add_voice(synthesizer)
-        for name in HEALTH_NAMES:
-            await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
-        announce(f"{settings.host}:{port}", synthesizer.manifest.voice)
-        await stop.wait()
-        _log.info("draining streams=%d grace_s=%g", servicer.active_streams, settings.grace_s)
-        await health_servicer.enter_graceful_shutdown()
-        await servicer.drain(settings.grace_s)
+        async with open_doors(
+            settings, speaker, status, metrics, tracer, keys.authorize if keys else None, clock
+        ) as doors:
+            repertoire = Repertoire(settings, speaker, room, metrics)
+            await repertoire.load(load)
+            async with asyncio.TaskGroup() as beside:
+                watches = (
+                    beside.create_task(repertoire.watch(clock)),
+                    beside.create_task(_watch_lanes(room)),
+                )
+                await _first_of(repertoire.filled, stop)
+                if not stop.is_set():
+                    await status.serving()
+                    announce(doors, speaker.voices[0].voice)
+                    await stop.wait()
+                await _drain(settings, speaker, status)
+                for watch in watches:
+                    watch.cancel()
+    except* EngineError as errors:
+        raise errors.exceptions[0] from errors
     finally:
-        await server.stop(LAST_WORDS_S)
-        await asyncio.sleep(0)  # grpc's tasks end here, else it prints a traceback for cut calls
         # After the last call, so that none finds its thread gone.
-        text_thread.shutdown()
-        engine_thread.shutdown()
+        room.close()
+        text_threads.shutdown()
+        tracer.close()
 
 
-def _bind(server: grpc.aio.Server, settings: ServerSettings) -> int:
-    try:
-        return server.add_insecure_port(f"{settings.host}:{settings.port}")
-    except RuntimeError as error:
-        raise InputError(
-            f"can't listen on {settings.host}:{settings.port}; is another server there?"
-            " Choose another --port, or 0 for a free one"
-        ) from error
+def usable_lanes(engine: EngineName) -> int:
+    """Lanes where the settings name no number: a core each on a CPU, else one that batches."""
+    return len(os.sched_getaffinity(0)) if engine == "cpu" else 1
 
 
-def _load_and_warm(
-    load: Callable[[ServerSettings], Synthesizer], settings: ServerSettings
-) -> Synthesizer:
-    synthesizer = load(settings)
-    for _ in synthesizer.stream(synthesizer.read(SpeechRequest(WARM_UP_TEXT))):
-        pass
-    return synthesizer
+async def _first_of(*events: asyncio.Event) -> None:
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+
+
+async def _watch_lanes(room: EngineRoom) -> None:
+    """Replace lanes that hang; raises EngineError where that has not helped."""
+    while room.give_up_on(HANG_S) < MAX_HUNG_LANES:
+        await asyncio.sleep(HEARTBEAT_S)
+    raise EngineError(
+        f"the engine has hung {MAX_HUNG_LANES} times; look at its log, and start the server anew"
+    )
+
+
+async def _drain(settings: ServerSettings, speaker: Speaker, status: Health) -> None:
+    """Tell balancers, wait for them to hear it, then let the calls that run come to their end."""
+    _log.info("draining calls=%d grace_s=%g", speaker.calls, settings.grace_s)
+    await status.ending()
+    await asyncio.sleep(settings.pre_stop_s)
+    await speaker.drain(settings.grace_s)

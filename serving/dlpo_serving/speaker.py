@@ -32,7 +32,7 @@ from dlpo_serving.refusals import NotReadyError, RefusalError, StalledError, Unk
 from dlpo_serving.request import RequestError, SpeechRequest, Violation
 from dlpo_serving.scheduling import Costs, Policy, Stream
 from dlpo_serving.speech import Speech, SpeechInfo
-from dlpo_serving.synthesizer import Synthesizer, Utterance
+from dlpo_serving.synthesizer import Synthesizer, Utterance, text_errors_as_violations
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,15 @@ TextPieces = AsyncIterator[str | Flush]
 
 
 @dataclass(frozen=True, slots=True)
-class _Voice:
+class Voice:
+    """A voice that is warm."""
+
     synthesizer: Synthesizer
     costs: Costs
 
     @property
     def manifest(self) -> Manifest:
+        """What it says of itself."""
         return self.synthesizer.manifest
 
 
@@ -109,7 +112,7 @@ class Speaker:
         self._metrics = metrics
         self._quotas = quotas
         self._clock = clock
-        self._voices: dict[str, _Voice] = {}
+        self._voices: dict[str, Voice] = {}
         self._draining = False
         self._calls = 0
         self._idle = asyncio.Event()
@@ -130,13 +133,13 @@ class Speaker:
         """How many are being spoken now."""
         return self._calls
 
-    def add_voice(self, synthesizer: Synthesizer, costs: Costs) -> None:
+    def add_voice(self, voice: Voice) -> None:
         """Offer a voice, or a new version of one; calls that run keep theirs."""
-        self._voices[synthesizer.manifest.voice] = _Voice(synthesizer, costs)
+        self._voices[voice.manifest.voice] = voice
 
-    def remove_voice(self, name: str) -> None:
+    def remove_voice(self, name: str) -> Voice:
         """Offer a voice no more; calls that run keep it."""
-        del self._voices[name]
+        return self._voices.pop(name)
 
     async def drain(self, grace_s: float) -> None:
         """Refuse new calls; return when the running ones have ended, after `grace_s` at most."""
@@ -240,7 +243,7 @@ class Speaker:
                     await reading
 
     async def _read(
-        self, pieces: TextPieces, call: Call, voice: _Voice, stream: Stream, speech: Speech
+        self, pieces: TextPieces, call: Call, voice: Voice, stream: Stream, speech: Speech
     ) -> None:
         """Feed a stream with the sentences of a text that comes in pieces."""
         feed = voice.synthesizer.feed(call.request)
@@ -248,7 +251,8 @@ class Speaker:
 
         async def speak_of(read: Callable[[], list[Sentence]]) -> None:
             loop = asyncio.get_running_loop()
-            sentences = await loop.run_in_executor(self._text_threads, read)
+            with text_errors_as_violations():
+                sentences = await loop.run_in_executor(self._text_threads, read)
             length = sum(len(sentence.text) for sentence in sentences)
             self._room.add(stream, sentences, voice.costs.audio_s(length, call.request.speed))
             lines = [speech.info.processed_text, *(s.normalized for s in sentences)]
@@ -274,7 +278,7 @@ class Speaker:
     @asynccontextmanager
     async def _place(
         self, call: Call, characters: int
-    ) -> AsyncIterator[tuple[_Voice, Stream, Speech]]:
+    ) -> AsyncIterator[tuple[Voice, Stream, Speech]]:
         """A place among the streams for as long as the block lasts."""
         try:
             voice = self._voice(call.voice)
@@ -304,7 +308,7 @@ class Speaker:
             self._metrics.shed(error.reason)
             raise
 
-    def _voice(self, name: str) -> _Voice:
+    def _voice(self, name: str) -> Voice:
         if self._draining:
             raise NotReadyError("the server is shutting down; try another one, or again later")
         if not self._voices:
@@ -320,7 +324,7 @@ class Speaker:
             message = f"has {characters} characters; this server takes {limit}: send it in parts"
             raise RequestError(Violation("text", message))
 
-    def _stream(self, call: Call, voice: _Voice, characters: int) -> Stream:
+    def _stream(self, call: Call, voice: Voice, characters: int) -> Stream:
         """The call as the scheduler is to weigh it; raises RequestError for its numbers."""
         now = self._clock()
         return Stream(
@@ -372,7 +376,7 @@ class Speaker:
             ) from error
 
 
-def _format(call: Call, voice: _Voice) -> AudioFormat:
+def _format(call: Call, voice: Voice) -> AudioFormat:
     if call.sample_rate_hz is None:
         return usual_format(call.encoding, voice.manifest.sample_rate_hz)
     return AudioFormat(call.encoding, call.sample_rate_hz)

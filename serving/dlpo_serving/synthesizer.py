@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from dlpo.audio import Waveform
 from dlpo.bundle import Manifest
 from dlpo.errors import BundleError, InputError, TextError
 from dlpo.text import Sentence, TextFrontEnd
+from dlpo.text.feed import TextFeed
 from dlpo.text.symbols import SYMBOLS
 from dlpo_serving.chunks import STREAM_LADDER
 from dlpo_serving.engine import Engine
@@ -52,6 +54,11 @@ class Synthesizer:
         """What the voice says of itself."""
         return self._engine.manifest
 
+    @property
+    def max_batch(self) -> int:
+        """How many utterances its engine denoises at once."""
+        return self._engine.max_batch
+
     def steps_of(self, request: SpeechRequest) -> int:
         """Reverse steps of a request, N.
 
@@ -69,14 +76,22 @@ class Synthesizer:
         """
         steps = self.steps_of(request)
         read = self._front_end.process_ssml if request.ssml else self._front_end.process
-        try:
+        with text_errors_as_violations():
             text = read(request.text, request.dictionary or None)
-        except TextError as error:
-            raise RequestError(Violation("text", str(error))) from error
-        except InputError as error:  # the front end reads nothing else
-            message = str(error).removeprefix("dictionary: ")
-            raise RequestError(Violation("dictionary", message)) from error
         return Utterance(request, text.sentences, steps, text.dropped)
+
+    def feed(self, request: SpeechRequest) -> TextFeed:
+        """Reads a text that comes in pieces; what it raises is for `text_errors_as_violations`.
+
+        Raises:
+            RequestError: the dictionary can't be used.
+        """
+        with text_errors_as_violations():
+            return TextFeed(self._front_end, request.dictionary or None)
+
+    def begin(self, request: SpeechRequest) -> Rendering:
+        """Work for the engine that has no sentence yet."""
+        return Rendering(self._engine, request, self.steps_of(request))
 
     def render(self, utterance: Utterance, ladder: Sequence[int] = STREAM_LADDER) -> Rendering:
         """The utterance as work for the engine; see `stream`."""
@@ -109,3 +124,15 @@ class Synthesizer:
             EngineError: the run-time failed.
         """
         return np.concatenate([chunk.samples for chunk in self.stream(self.read(request))])
+
+
+@contextmanager
+def text_errors_as_violations() -> Iterator[None]:
+    """What the front end raises, as the fault of a field of the request."""
+    try:
+        yield
+    except TextError as error:
+        raise RequestError(Violation("text", str(error))) from error
+    except InputError as error:  # the front end reads nothing else
+        message = str(error).removeprefix("dictionary: ")
+        raise RequestError(Violation("dictionary", message)) from error

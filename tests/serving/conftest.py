@@ -18,6 +18,7 @@ from dlpo.bundle import Bundle, GraphInfo
 from dlpo.nvidia import Gpu
 from dlpo.text import TextFrontEnd
 from dlpo.v1 import speech_pb2_grpc
+from dlpo_serving.doors import Doors
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines import cuda_engine
 from dlpo_serving.engines.cuda_engine import CudaEngine
@@ -106,13 +107,13 @@ def running_server(
     async def run() -> None:
         stop = asyncio.Event()
 
-        def announce(address: str, voice: str) -> None:
-            started.set_result((address, asyncio.get_running_loop(), stop))
+        def announce(doors: Doors, voice: str) -> None:
+            started.set_result((doors.grpc_address, asyncio.get_running_loop(), stop))
 
         settings = ServerSettings(
             port=0, max_streams=max_streams, max_characters=2000, grace_s=grace_s
         )
-        await run_server(settings, stop, announce, load=lambda settings: synthesizer)
+        await run_server(settings, stop, announce, load=lambda settings: [synthesizer])
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()

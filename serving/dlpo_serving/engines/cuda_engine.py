@@ -73,6 +73,10 @@ class CudaEngine(SentenceGraphs):
         self._denoisers: dict[int, BoundDenoiser] = {}
         self._denoiser(bundle.manifest.steps)
 
+    @property
+    def max_batch(self) -> int:
+        return self._buckets.batch[-1]
+
     def context_frames(self, steps: int) -> int:
         return self.manifest.context_frames(steps, self._denoiser_precision)
 

@@ -54,6 +54,8 @@ def fake_manifest(voice: str = "fake") -> Manifest:
 class FakeEngine:
     """See the module."""
 
+    max_batch = 4
+
     def __init__(self, voice: str = "fake") -> None:
         self.manifest = fake_manifest(voice)
         self.calls: list[str] = []  # names of the graphs, in the order they were computed

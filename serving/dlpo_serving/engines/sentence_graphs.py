@@ -42,6 +42,10 @@ class SentenceGraphs:
     def manifest(self) -> Manifest:
         return self._bundle.manifest
 
+    @property
+    def max_batch(self) -> int:
+        return 1  # one core gains nothing from a batch
+
     def context_frames(self, steps: int) -> int:
         return self.manifest.context_frames(steps, self._precision_of(f"denoiser_{steps}"))
 

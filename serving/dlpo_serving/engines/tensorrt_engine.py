@@ -77,6 +77,11 @@ class TensorrtEngine(SentenceGraphs):
         """What the denoiser computes in."""
         return self._plan_precision
 
+    @property
+    def max_batch(self) -> int:
+        _, buckets = self._runner(self.manifest.steps)
+        return buckets.batch[-1]
+
     def context_frames(self, steps: int) -> int:
         return self.manifest.context_frames(steps, self._plan_precision)
 

@@ -28,11 +28,10 @@ class Batch:
 class Scheduler:
     """Decides; it has no clock, no thread and no engine. Calls come from one thread at a time."""
 
-    def __init__(self, policy: Policy, lanes: int, max_batch: int) -> None:
-        """`lanes` batches of up to `max_batch` streams are computed at the same time."""
+    def __init__(self, policy: Policy, lanes: int) -> None:
+        """`lanes` batches are computed at the same time."""
         self.policy = policy
         self._lanes = lanes
-        self._max_batch = max_batch
         self._streams: list[Stream] = []
         self._busy_lanes = 0
 
@@ -93,7 +92,7 @@ class Scheduler:
         if keeps_one and first.ahead_s(now) > self.policy.lead_s:
             return None
         equal = [stream for _, _, other, stream in ready if other == unit]
-        limit = self._max_batch if unit.stage == "denoise" else 1
+        limit = first.max_batch if unit.stage == "denoise" else 1
         batch = Batch(unit, tuple(equal[:limit]))
         for stream in batch.streams:
             stream.running = True

@@ -20,6 +20,8 @@ class Stream:
     arrived_s: float
     expected_audio_s: float
     """predicted length of the whole audio; grows where the text does"""
+    max_batch: int = 1
+    """how many streams its engine denoises at once"""
     slack_s: float = 0.0
     """how much later than it would be played each chunk may come"""
     ends_s: float = inf

@@ -60,15 +60,17 @@ class ServerSettings(BaseModel):
     """run-time that computes the voices"""
     precision: EnginePrecision | None = None
     """of the denoiser; the engine's own if left out"""
-    lanes: Count = 1
-    """engine threads that compute side by side; for engines on a CPU"""
+    lanes: Count | None = None
+    """engine threads that compute side by side; a core each on a CPU if left out, else one"""
 
-    max_streams: Count = 100
-    """calls spoken or waiting at the same time; more are refused with RESOURCE_EXHAUSTED"""
+    max_streams: Count = 500
+    """calls at the same time, whatever they cost; more are refused with RESOURCE_EXHAUSTED"""
     max_characters: Count = 10_000
     """longest text of one call, in characters"""
-    max_first_audio_s: SomeSeconds = 1.0
+    max_first_audio_s: SomeSeconds = 0.25
     """seconds; a call that would wait longer for its first audio is refused"""
+    stall_s: SomeSeconds = 30.0
+    """seconds that a caller may leave its audio untaken; then it loses its place"""
     grace_s: Seconds = 30.0
     """seconds that running calls have after SIGTERM"""
     pre_stop_s: Seconds = 0.0

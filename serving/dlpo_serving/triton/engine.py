@@ -22,6 +22,8 @@ Values = Mapping[str, Floats | Ids]
 class TritonEngine:
     """See `Engine` for the methods; safe to share by threads."""
 
+    max_batch = 1  # of the utterance that asks: Triton batches those of all
+
     def __init__(
         self,
         manifest: Manifest,

@@ -1,0 +1,59 @@
+"""Warm-up: every graph runs before the first caller comes, and what it costs is measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from dlpo_serving.rendering import compute_unit
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.scheduling import CostLines, Line, Stage, Unit
+from dlpo_serving.synthesizer import Synthesizer
+
+# A number and a word that is in no lexicon; a short sentence and one of several blocks.
+TEXT = (
+    "Dlpo warms up, in 3 steps. Then it knows how long each of its graphs takes on this machine,"
+    " and what it may promise to the callers who are about to come."
+)
+
+
+def measure_costs(synthesizer: Synthesizer, clock: Callable[[], float] = time.perf_counter) -> CostLines:
+    """Speak a text twice, and measure the second time.
+
+    Raises:
+        EngineError: the run-time failed.
+    """
+    utterance = synthesizer.read(SpeechRequest(TEXT))
+    for _ in range(2):
+        measured: list[tuple[Unit, float]] = []
+        first_chunk_s = audio_s = 0.0
+        rendering = synthesizer.render(utterance)
+        while unit := rendering.next_unit:
+            start = clock()
+            chunks = compute_unit(unit, [rendering])
+            measured.append((unit, clock() - start))
+            if chunks and not audio_s:
+                first_chunk_s = sum(seconds for _, seconds in measured)
+            audio_s += sum(chunk.duration_s for chunk in chunks)
+    manifest = synthesizer.manifest
+    frames_per_second = manifest.sample_rate_hz / manifest.hop_length
+    return CostLines(
+        encode=_line("encode", measured),
+        frames=_line("frames", measured),
+        denoise=_line("denoise", measured),
+        steps=utterance.steps,
+        frame_s=sum(seconds for _, seconds in measured) / (audio_s * frames_per_second),
+        first_chunk_s=first_chunk_s,
+        frames_per_second=frames_per_second,
+    )
+
+
+def _line(stage: Stage, measured: Sequence[tuple[Unit, float]]) -> Line:
+    """The line through what one stage took, by least squares; it does not fall."""
+    points = [(unit.size, seconds) for unit, seconds in measured if unit.stage == stage]
+    sizes, seconds = np.array(points).T
+    spread = sizes - sizes.mean()
+    slope = max(float(spread @ seconds / max(spread @ spread, 1.0)), 0.0)
+    return Line(max(float(seconds.mean() - slope * sizes.mean()), 0.0), slope)

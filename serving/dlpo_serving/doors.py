@@ -1,0 +1,174 @@
+"""Where callers come in: the ports of gRPC, HTTP and health, all in front of one speaker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from dlpo.errors import InputError
+from dlpo_serving.operations.interceptors import call_interceptors
+from dlpo_serving.operations.introspection import (
+    CHANNELZ_OPTION,
+    add_channelz,
+    add_reflection,
+    start_health_port,
+)
+from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.operations.tls import grpc_credentials, http_ssl_context
+from dlpo_serving.operations.tracing import Tracer
+from dlpo_serving.registration import SERVICE, add_speech_service
+from dlpo_serving.riva.servicer import RIVA_SERVICE, add_riva_service
+from dlpo_serving.settings.server_settings import ServerSettings
+from dlpo_serving.speaker import Speaker
+from dlpo_serving.v1.servicer import SpeechServicer
+
+LAST_WORDS_S = 0.5  # for statuses on their way; after it, health watches are cut, they never end
+LIVENESS = "liveness"  # health name of the process itself: NOT_SERVING asks to start it anew
+SERVICES = (SERVICE.full_name, RIVA_SERVICE.full_name)
+CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", 1 << 20),  # bytes; requests are text
+    ("grpc.max_send_message_length", -1),  # chunks are small, a unary reply is capped by itself
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.so_reuseport", 0),  # a second server on the same port is an error, not a lottery
+)
+
+
+class Health:
+    """What grpc.health.v1 says of the services and of the process."""
+
+    def __init__(self) -> None:
+        self.servicer = health.aio.HealthServicer()
+
+    async def serving(self) -> None:
+        """All services are ready."""
+        await self._set(("", *SERVICES), health_pb2.HealthCheckResponse.SERVING)
+
+    async def starting(self) -> None:
+        """The process lives, no service is ready."""
+        await self._set((LIVENESS,), health_pb2.HealthCheckResponse.SERVING)
+        await self._set(("", *SERVICES), health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    async def ending(self) -> None:
+        """No service is ready, and none will be."""
+        await self.servicer.enter_graceful_shutdown()
+
+    async def _set(self, names: Iterable[str], status: int) -> None:
+        for name in names:
+            await self.servicer.set(name, status)
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Where the server can be reached."""
+
+    grpc_address: str
+    """host:port"""
+    http_url: str | None
+    """of the web page; None without HTTP"""
+
+
+@asynccontextmanager
+async def open_doors(
+    settings: ServerSettings,
+    speaker: Speaker,
+    status: Health,
+    metrics: Metrics,
+    tracer: Tracer,
+    authorize: Callable[[str], str] | None,
+    clock: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[Doors]:
+    """Listen while the block runs; calls that are left at its end are cut.
+
+    Args:
+        settings: where, and behind which TLS.
+        speaker: speaks for every door.
+        status: what probes are told.
+        metrics, tracer: told of every call.
+        authorize: token -> name of the caller; None asks for no token.
+        clock: seconds.
+
+    Raises:
+        InputError: an address can't be listened on.
+        ConfigError: the TLS files can't be used.
+        MissingExtraError: a package of a door is not installed.
+    """
+    options = (*CHANNEL_OPTIONS, CHANNELZ_OPTION) if settings.channelz else CHANNEL_OPTIONS
+    server = grpc.aio.server(
+        options=options,
+        interceptors=call_interceptors(metrics, tracer, authorize, clock, settings.open_services),
+    )
+    add_speech_service(SpeechServicer(speaker), server)
+    add_riva_service(speaker, server)
+    health_pb2_grpc.add_HealthServicer_to_server(status.servicer, server)
+    if settings.reflection:
+        add_reflection(server, (*SERVICES, health.SERVICE_NAME))
+    if settings.channelz:
+        add_channelz(server)
+    port = _bind(server, settings, clock)
+    await server.start()
+    try:
+        async with (
+            _probes(settings, status),
+            _http(settings, speaker, metrics, authorize, tracer, clock) as url,
+        ):
+            yield Doors(f"{settings.host}:{port}", url)
+    finally:
+        await server.stop(LAST_WORDS_S)
+        # grpc's own tasks end here, else it prints a traceback for calls that were cut
+        await asyncio.sleep(0)
+
+
+def _bind(server: grpc.aio.Server, settings: ServerSettings, clock: Callable[[], float]) -> int:
+    address = f"{settings.host}:{settings.port}"
+    try:
+        if settings.tls:
+            return server.add_secure_port(address, grpc_credentials(settings.tls, clock))
+        return server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise InputError(
+            f"can't listen on {address}; is another server there?"
+            " Choose another --port, or 0 for a free one"
+        ) from error
+
+
+@asynccontextmanager
+async def _probes(settings: ServerSettings, status: Health) -> AsyncIterator[None]:
+    """Health on a port of its own, where the settings name one."""
+    if settings.health_port is None:
+        yield
+        return
+    server, _ = await start_health_port(settings.health_host, settings.health_port, status.servicer)
+    try:
+        yield
+    finally:
+        await server.stop(None)
+
+
+@asynccontextmanager
+async def _http(
+    settings: ServerSettings,
+    speaker: Speaker,
+    metrics: Metrics,
+    authorize: Callable[[str], str] | None,
+    tracer: Tracer,
+    clock: Callable[[], float],
+) -> AsyncIterator[str | None]:
+    """HTTP, where the settings name a port; yields the URL of the page."""
+    if settings.http_port is None:
+        yield None
+        return
+    from dlpo_serving.http import build_app, listening  # aiohttp takes 0.2 s to load
+
+    tls = http_ssl_context(settings.tls, clock) if settings.tls else None
+    app = build_app(speaker, metrics, authorize, tracer, clock=clock)
+    async with listening(app, settings.http_host, settings.http_port, tls) as port:
+        yield f"{'https' if tls else 'http'}://{settings.http_host}:{port}/"

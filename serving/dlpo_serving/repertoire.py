@@ -1,0 +1,86 @@
+"""The voices that a server offers: loaded at its start, and as they come and go in a folder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dlpo_serving.calibration import measure_costs
+from dlpo_serving.engine_room import EngineRoom
+from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.operations.voice_directory import VoiceAdded, VoiceDirectory, VoiceRemoved
+from dlpo_serving.scheduling import Costs
+from dlpo_serving.settings.server_settings import ServerSettings
+from dlpo_serving.speaker import Speaker, Voice
+from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices import open_voice
+
+Load = Callable[[ServerSettings], Sequence[Synthesizer]]
+
+
+def open_voices(settings: ServerSettings) -> list[Synthesizer]:
+    """The voices that `settings` name, in the engine that it names; see `open_voice`."""
+    return [open_voice(name, settings.engine, settings.precision) for name in settings.voices]
+
+
+def warm(synthesizer: Synthesizer) -> Voice:
+    """A voice that has spoken, so that its first caller does not wait.
+
+    Raises:
+        EngineError: the run-time failed.
+    """
+    return Voice(synthesizer, Costs(measure_costs(synthesizer)))
+
+
+class Repertoire:
+    """Keeps the speaker's voices. Voices are loaded on a lane, see `EngineRoom.run`."""
+
+    def __init__(
+        self, settings: ServerSettings, speaker: Speaker, room: EngineRoom, metrics: Metrics
+    ) -> None:
+        self._settings = settings
+        self._speaker = speaker
+        self._room = room
+        self._metrics = metrics
+        self.filled = asyncio.Event()
+        """there is a voice"""
+
+    async def load(self, load: Load) -> None:
+        """Offer the voices that the settings name; raises what `load` does, or EngineError."""
+
+        def load_warm() -> list[Voice]:
+            return [warm(synthesizer) for synthesizer in load(self._settings)]
+
+        for voice in await asyncio.wrap_future(self._room.run(load_warm)):
+            self._offer(voice)
+
+    async def watch(self, clock: Callable[[], float]) -> None:
+        """Follow the folder of the settings, if there is one, until cancelled."""
+        if not self._settings.voice_directory:
+            return
+        named = [manifest.voice for manifest in self._speaker.voices]
+        folder = VoiceDirectory(self._settings.voice_directory, clock, self._open, named)
+        while True:
+            for event in await asyncio.wrap_future(self._room.run(folder.poll)):
+                match event:
+                    case VoiceAdded(voice=voice):
+                        self._offer(voice)
+                    case VoiceRemoved(name=name):
+                        self._withdraw(name)
+            await asyncio.sleep(self._settings.voice_poll_s)
+
+    def _open(self, path: Path) -> Voice:
+        return warm(open_voice(path, self._settings.engine, self._settings.precision))
+
+    def _offer(self, voice: Voice) -> None:
+        for manifest in self._speaker.voices:
+            if manifest.voice == voice.manifest.voice:
+                self._metrics.model_gone(manifest, self._settings.engine)
+        self._speaker.add_voice(voice)
+        self._metrics.model_info(voice.manifest, self._settings.engine)
+        self.filled.set()
+
+    def _withdraw(self, name: str) -> None:
+        manifest = self._speaker.remove_voice(name).manifest
+        self._metrics.model_gone(manifest, self._settings.engine)
