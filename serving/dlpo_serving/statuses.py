@@ -103,7 +103,10 @@ async def errors_as_status(context: Context, field_path: FieldPath = str) -> Asy
         status = status_of(error, field_path)
         if status.code in (Code.INTERNAL.value[0], Code.UNIMPLEMENTED.value[0]):
             _log.exception("internal error")
-        await context.abort_with_status(rpc_status.to_status(status))
+        wire = rpc_status.to_status(status)
+        # Beside what is set already, such as the request's id: aborting would replace it.
+        trailing = (*context.trailing_metadata(), *wire.trailing_metadata)
+        await context.abort(wire.code, wire.details, trailing)
 
 
 def _status(code: grpc.StatusCode, reason: str, error: Exception, *details: Message) -> Status:

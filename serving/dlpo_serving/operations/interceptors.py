@@ -208,12 +208,13 @@ def _at_end(context: Context, tell: Callable[[str], None]) -> Iterator[None]:
 
 
 def _status_of_failure(context: Context, error: BaseException) -> str:
+    if status := _status_set(context):
+        return status
     if isinstance(error, asyncio.CancelledError):
         left_s = context.time_remaining()
         return "CANCELLED" if left_s is None or left_s > 0 else "DEADLINE_EXCEEDED"
-    if context.done():  # the caller went while a write was under way
-        return "CANCELLED"
-    return _status_set(context) or "UNKNOWN"
+    # Of a caller that is gone: the write that was under way failed.
+    return "CANCELLED" if context.done() else "UNKNOWN"
 
 
 def _status_set(context: Context) -> str | None:

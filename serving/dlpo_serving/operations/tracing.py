@@ -79,15 +79,14 @@ def open_tracer(endpoint: str | None) -> Tracer:
         return NoTracer()
     try:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.resources import OTELResourceDetector, Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ModuleNotFoundError as error:
         raise MissingExtraError("opentelemetry-exporter-otlp-proto-grpc", "otel") from error
 
-    provider = TracerProvider(
-        resource=Resource({"service.name": SERVICE_NAME}).merge(Resource.create())
-    )
+    ours = Resource.create({"service.name": SERVICE_NAME})
+    provider = TracerProvider(resource=ours.merge(OTELResourceDetector().detect()))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
     return OtelTracer(provider)
 

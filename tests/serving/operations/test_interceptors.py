@@ -1,0 +1,360 @@
+"""What every call passes: a server on loopback with handlers of each kind, and a plain client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc.status_pb2 import Status
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from dlpo_serving.operations import logs
+from dlpo_serving.operations.calls import current_call
+from dlpo_serving.operations.interceptors import call_interceptors
+from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.operations.tracing import NoTracer, OtelTracer, Tracer
+from dlpo_serving.refusals import UnauthenticatedError
+from dlpo_serving.statuses import Context
+
+SERVICE = "test.Echo"
+KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+TIMEOUT_S = 20.0
+
+
+class Echo:
+    """Handlers of each kind; what the request says decides how the call ends."""
+
+    def __init__(self) -> None:
+        self.callers: list[str] = []
+        self.waiting = asyncio.Event()
+
+    async def answer(self, request: bytes, context: Context) -> bytes:
+        self.callers.append(current_call().caller)
+        match request:
+            case b"abort":
+                await context.abort(grpc.StatusCode.NOT_FOUND, "no such voice")
+            case b"code":
+                context.set_code(grpc.StatusCode.DATA_LOSS)
+            case b"raise":
+                raise RuntimeError("of the handler")
+            case b"wait":
+                self.waiting.set()
+                await asyncio.Event().wait()
+        return request
+
+    async def unary_unary(self, request: bytes, context: Context) -> bytes:
+        return await self.answer(request, context)
+
+    async def unary_stream(self, request: bytes, context: Context) -> AsyncIterator[bytes]:
+        yield b"first"
+        yield await self.answer(request, context)
+
+    async def stream_unary(self, requests: AsyncIterator[bytes], context: Context) -> bytes:
+        return b"+".join([await self.answer(request, context) async for request in requests])
+
+    async def stream_stream(self, requests: AsyncIterator[bytes], context: Context) -> None:
+        async for request in requests:
+            await context.write(await self.answer(request, context))
+
+
+class World:
+    """A running server and what it told."""
+
+    def __init__(self, channel: grpc.aio.Channel, echo: Echo, metrics: Metrics) -> None:
+        self.channel, self.echo, self.metrics = channel, echo, metrics
+
+    def start(self, kind: str, request: bytes, *metadata: tuple[str, str], **options: Any) -> Any:
+        argument = request
+        if kind.startswith("stream"):
+
+            async def requests() -> AsyncIterator[bytes]:
+                yield request
+
+            argument = requests()  # type: ignore[assignment]
+        method = getattr(self.channel, kind)(f"/{SERVICE}/{kind}")
+        options.setdefault("timeout", TIMEOUT_S)
+        return method(argument, metadata=metadata, **options)
+
+    async def call(
+        self, kind: str, request: bytes, *metadata: tuple[str, str], **options: Any
+    ) -> tuple[str, list[bytes], dict[str, Any]]:
+        """Status, responses, trailing metadata."""
+        call = self.start(kind, request, *metadata, **options)
+        responses = []
+        try:
+            if kind.endswith("stream"):
+                async for response in call:
+                    responses.append(response)
+            else:
+                responses.append(await call)
+        except grpc.aio.AioRpcError:
+            pass  # the call itself has the status
+        trailing = await call.trailing_metadata()
+        return (await call.code()).name, responses, dict(trailing or ())
+
+    def handled(self, kind: str, code: str) -> float | None:
+        labels = {"grpc_service": SERVICE, "grpc_method": kind, "grpc_code": code}
+        return self.metrics.registry.get_sample_value("grpc_server_handled_total", labels)
+
+
+def authorize(token: str) -> str:
+    if token != "tok-alice":
+        raise UnauthenticatedError("the token is not known here")
+    return "alice"
+
+
+@asynccontextmanager
+async def world(
+    *, keys: bool = False, tracer: Tracer | None = None, clock: Callable[[], float] = lambda: 0.0
+) -> AsyncIterator[World]:
+    echo, metrics = Echo(), Metrics()
+    interceptors = call_interceptors(
+        metrics, tracer or NoTracer(), authorize if keys else None, clock
+    )
+    server = grpc.aio.server(interceptors=interceptors)
+    handlers = {
+        kind: getattr(grpc, f"{kind}_rpc_method_handler")(getattr(echo, kind)) for kind in KINDS
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    health_servicer = health.aio.HealthServicer()
+    await health_servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield World(channel, echo, metrics)
+    finally:
+        await server.stop(0)
+        await asyncio.sleep(0)
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(test, TIMEOUT_S))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_calls_of_every_kind_go_through_unchanged(kind: str) -> None:
+    async def test() -> None:
+        async with world(keys=True) as it:
+            code, responses, _ = await it.call(kind, b"hi", ("authorization", "Bearer tok-alice"))
+
+            assert code == "OK"
+            assert responses == ([b"first", b"hi"] if kind == "unary_stream" else [b"hi"])
+            assert it.echo.callers == ["alice"]
+            assert it.handled(kind, "OK") == 1
+
+    run(test())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("request_bytes", "code"),
+    [(b"abort", "NOT_FOUND"), (b"code", "DATA_LOSS"), (b"raise", "UNKNOWN")],
+)
+def test_the_status_that_a_call_ends_with_is_counted(
+    kind: str, request_bytes: bytes, code: str
+) -> None:
+    async def test() -> None:
+        async with world() as it:
+            ended, _, _ = await it.call(kind, request_bytes)
+
+            assert ended == code
+            assert it.handled(kind, code) == 1
+            labels = {"grpc_service": SERVICE, "grpc_method": kind}
+            value = it.metrics.registry.get_sample_value("grpc_server_started_total", labels)
+            assert value == 1
+
+    run(test())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cancelled_call_is_counted_as_cancelled(kind: str) -> None:
+    async def test() -> None:
+        async with world() as it:
+            call = it.start(kind, b"wait")
+            reading = asyncio.ensure_future(anext(aiter(call)) if kind.endswith("stream") else call)
+            await it.echo.waiting.wait()
+            call.cancel()
+            await asyncio.wait([reading])
+            while it.handled(kind, "CANCELLED") is None:
+                await asyncio.sleep(0)
+
+    run(test())
+
+
+@pytest.mark.parametrize("kind", ["unary_unary", "stream_stream"])
+def test_a_call_past_its_deadline_is_counted_as_such(kind: str) -> None:
+    async def test() -> None:
+        async with world() as it:
+            code, _, _ = await it.call(kind, b"wait", timeout=0.05)
+            assert code == "DEADLINE_EXCEEDED"
+            while it.handled(kind, code) is None:
+                await asyncio.sleep(0)
+
+    run(test())
+
+
+def test_a_call_is_measured_by_the_clock() -> None:
+    times = iter(range(0, 1000, 5))
+
+    async def test() -> None:
+        async with world(clock=lambda: next(times)) as it:
+            await it.call("unary_unary", b"hi")
+
+            labels = {"grpc_service": SERVICE, "grpc_method": "unary_unary"}
+            name = "grpc_server_handling_seconds_sum"
+            assert it.metrics.registry.get_sample_value(name, labels) == 5
+
+    run(test())
+
+
+def test_an_unknown_method_is_unimplemented_and_adds_no_label() -> None:
+    async def test() -> None:
+        async with world(keys=True) as it:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await it.channel.unary_unary("/evil.Service/Made_up")(b"")
+
+            assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+            page, _ = it.metrics.page()
+            assert b"evil" not in page
+
+    run(test())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        (),
+        (("authorization", "Bearer forged"),),
+        (("authorization", "tok-alice"),),
+        (("authorization", "Bearer tok-alice"), ("authorization", "Bearer tok-alice")),
+    ],
+)
+def test_a_call_without_its_one_known_token_never_reaches_the_handler(
+    kind: str, metadata: tuple[tuple[str, str], ...]
+) -> None:
+    async def test() -> None:
+        async with world(keys=True) as it:
+            code, responses, _ = await it.call(kind, b"hi", *metadata)
+
+            assert code == "UNAUTHENTICATED"
+            assert responses == []
+            assert it.echo.callers == []
+            assert it.handled(kind, "UNAUTHENTICATED") == 1
+
+    run(test())
+
+
+def test_health_needs_no_token() -> None:
+    async def test() -> None:
+        async with world(keys=True) as it:
+            stub = health_pb2_grpc.HealthStub(it.channel)
+            answer = await stub.Check(health_pb2.HealthCheckRequest())
+
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+    run(test())
+
+
+@pytest.mark.parametrize("request_bytes", [b"hi", b"abort", b"raise"])
+def test_the_callers_request_id_comes_back(request_bytes: bytes) -> None:
+    async def test() -> None:
+        async with world() as it:
+            _, _, trailing = await it.call("unary_unary", request_bytes, ("x-request-id", "mine-7"))
+
+            assert trailing["x-request-id"] == "mine-7"
+
+    run(test())
+
+
+def test_the_request_id_comes_back_with_a_refusal_and_its_details() -> None:
+    async def test() -> None:
+        async with world(keys=True) as it:
+            call = it.start("unary_unary", b"hi", ("x-request-id", "mine-7"))
+            with pytest.raises(grpc.aio.AioRpcError):
+                await call
+
+            trailing = await call.trailing_metadata()
+            assert dict(trailing)["x-request-id"] == "mine-7"
+            status = await rpc_status.aio.from_call(call)
+            assert isinstance(status, Status)
+            assert status.code == grpc.StatusCode.UNAUTHENTICATED.value[0]
+
+    run(test())
+
+
+def test_a_call_without_an_id_gets_one_of_its_own() -> None:
+    async def test() -> None:
+        async with world() as it:
+            ids = {(await it.call("unary_unary", b"hi"))[2]["x-request-id"] for _ in range(3)}
+
+            assert len(ids) == 3
+
+    run(test())
+
+
+def test_each_call_is_one_line_of_log_without_what_was_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test() -> None:
+        async with world(keys=True) as it:
+            metadata = (("authorization", "Bearer tok-alice"), ("x-request-id", "mine-7"))
+            await it.call("unary_stream", b"a private text", *metadata)
+            await it.call("unary_unary", b"abort", *metadata)
+
+    with caplog.at_level(logging.INFO):
+        run(test())
+
+    lines = [logs._JsonFormatter().format(record) for record in caplog.records]
+    calls = [json.loads(line) for line in lines]
+    assert [(line["code"], line["caller"], line["id"]) for line in calls] == [
+        ("OK", "alice", "mine-7"),
+        ("NOT_FOUND", "alice", "mine-7"),
+    ]
+    assert "private" not in "".join(lines)
+    assert "tok-alice" not in "".join(lines)
+
+
+def test_health_checks_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        async with world() as it:
+            await health_pb2_grpc.HealthStub(it.channel).Check(health_pb2.HealthCheckRequest())
+
+    with caplog.at_level(logging.INFO):
+        run(test())
+
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_call_is_a_span_in_the_callers_trace(kind: str) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+    async def test() -> None:
+        async with world(tracer=OtelTracer(provider)) as it:
+            await it.call(kind, b"abort", ("traceparent", f"00-{trace}-00f067aa0ba902b7-01"))
+
+    run(test())
+
+    (span,) = exporter.get_finished_spans()
+    assert span.name == f"{SERVICE}/{kind}"
+    assert span.context.trace_id == int(trace, 16)
+    assert dict(span.attributes or {}) == {
+        "rpc.system": "grpc",
+        "rpc.response.status_code": "NOT_FOUND",
+    }
