@@ -1,0 +1,399 @@
+"""`nvidia.riva.tts` as NVIDIA's own client sees it, with the fake engine behind it."""
+
+from __future__ import annotations
+
+import io
+import queue
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import av
+import grpc
+import numpy as np
+import pytest
+import soundfile
+from google.rpc.error_details_pb2 import BadRequest
+from grpc_status import rpc_status
+
+from dlpo.audio import to_pcm16
+from dlpo.text import TextFrontEnd
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.riva.proto.riva_tts_pb2 import SynthesizeSpeechRequest, SynthesizeSpeechResponse
+from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices import open_voice
+
+SERVICE = "/nvidia.riva.tts.RivaSpeechSynthesis"
+TEXT = "Noise becomes speech, step by step. Is it not strange?"
+TIMEOUT_S = 20.0
+
+
+def online(server: Any) -> Any:
+    """SynthesizeOnline, called with our own stubs."""
+    return server.channel.stream_stream(
+        f"{SERVICE}/SynthesizeOnline",
+        SynthesizeSpeechRequest.SerializeToString,
+        SynthesizeSpeechResponse.FromString,
+    )
+
+
+def samples(audio: bytes) -> np.ndarray:
+    return np.frombuffer(audio, "<i2")
+
+
+def test_synthesize_returns_the_offline_audio(
+    server: Any, riva_client: Any, synthesizer: Synthesizer
+) -> None:
+    answer = riva_client(server.address, "synthesize", arguments={"text": TEXT})
+
+    assert (answer.code, answer.details) == ("OK", "")
+    np.testing.assert_array_equal(
+        samples(answer.audio), to_pcm16(synthesizer.speak(SpeechRequest(TEXT)))
+    )
+
+
+def test_the_stream_joined_is_the_unary_reply(server: Any, riva_client: Any) -> None:
+    unary = riva_client(server.address, "synthesize", arguments={"text": TEXT})
+    stream = riva_client(server.address, "synthesize_online", arguments={"text": TEXT})
+
+    assert len(stream.replies) > 2
+    assert stream.audio == unary.audio
+
+
+def test_clients_that_stream_no_requests_are_served(server: Any, riva_client: Any) -> None:
+    old = riva_client(server.address, "old_online", requests=[{"text": TEXT}])
+
+    assert old.audio == riva_client(server.address, "synthesize", arguments={"text": TEXT}).audio
+
+
+def test_texts_of_one_call_are_spoken_in_order_as_one_audio(server: Any, riva_client: Any) -> None:
+    requests = [{"text": "One fish."}, {"text": "..."}, {"text": "A red fish."}]
+
+    answer = riva_client(server.address, "raw_online", requests=requests, ids=["a", "b", "c"])
+
+    whole = riva_client(server.address, "synthesize", arguments={"text": "One fish. A red fish."})
+    assert answer.audio == whole.audio
+    ids = [reply.id for reply in answer.replies]
+    assert ids == sorted(ids)
+    assert set(ids) == {"a", "c"}
+    told = [(reply.text, reply.processed_text) for reply in answer.replies if reply.text]
+    assert told == [("One fish.", "one fish"), ("A red fish.", "a red fish")]
+
+
+def test_a_list_of_texts_is_a_stream_of_requests(server: Any, riva_client: Any) -> None:
+    answer = riva_client(
+        server.address, "synthesize_online", arguments={"text": ["One fish.", "A red fish."]}
+    )
+
+    assert [reply.text for reply in answer.replies if reply.text] == ["One fish.", "A red fish."]
+
+
+def test_a_text_is_spoken_before_the_next_one_comes(server: Any) -> None:
+    texts: queue.Queue[SynthesizeSpeechRequest | None] = queue.Queue()
+    replies = online(server)(iter(texts.get, None), timeout=TIMEOUT_S)
+
+    texts.put(SynthesizeSpeechRequest(text="One fish."))
+    assert next(replies).meta.processed_text == "one fish"
+
+    texts.put(SynthesizeSpeechRequest(text="A red fish."))
+    texts.put(None)
+    assert "a red fish" in [reply.meta.processed_text for reply in replies]
+
+
+@pytest.mark.parametrize("encoding", ["FLAC", "MULAW", "ALAW", "OGGOPUS", "ENCODING_UNSPECIFIED"])
+@pytest.mark.parametrize("do", ["synthesize", "synthesize_online"])
+def test_every_encoding_of_the_client_holds_the_audio(
+    server: Any, riva_client: Any, synthesizer: Synthesizer, do: str, encoding: str
+) -> None:
+    arguments = {"text": "One fish, two fish.", "encoding": encoding, "sample_rate_hz": 16_000}
+
+    answer = riva_client(server.address, do, arguments=arguments)
+
+    length_s = len(synthesizer.speak(SpeechRequest(arguments["text"]))) / 22_050
+    assert answer.code == "OK"
+    assert decoded_s(answer.audio, encoding) == pytest.approx(length_s, abs=0.03)  # of a last frame
+
+
+def decoded_s(audio: bytes, encoding: str) -> float:
+    """Seconds at 16 kHz that others than us find in the audio."""
+    if encoding == "OGGOPUS":
+        packets = framed_packets(audio)
+        decoder = av.CodecContext.create("libopus", "r")
+        decoder.sample_rate = 16_000
+        return sum(f.samples for p in packets for f in decoder.decode(av.Packet(p))) / 48_000
+    if encoding == "FLAC":
+        with av.open(io.BytesIO(audio)) as file:
+            return sum(frame.samples for frame in file.decode(audio=0)) / 16_000
+    subtypes = {"MULAW": "ULAW", "ALAW": "ALAW", "ENCODING_UNSPECIFIED": "PCM_16"}
+    raw = {"samplerate": 16_000, "channels": 1, "format": "RAW"}
+    decoded, rate = soundfile.read(io.BytesIO(audio), subtype=subtypes[encoding], **raw)
+    assert np.abs(decoded).max() > 0.01
+    return len(decoded) / rate
+
+
+def framed_packets(audio: bytes) -> list[bytes]:
+    """[int32 length][packet], again and again, up to the last byte."""
+    packets = []
+    while audio:
+        (length,) = struct.unpack_from("<i", audio)
+        packets.append(audio[4 : 4 + length])
+        assert len(packets[-1]) == length > 0
+        audio = audio[4 + length :]
+    return packets
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 22_050, 44_100, 48_000])
+def test_opus_is_served_at_the_rates_that_clients_ask_for(
+    server: Any, riva_client: Any, rate_hz: int
+) -> None:
+    arguments = {"text": "One fish.", "encoding": "OGGOPUS", "sample_rate_hz": rate_hz}
+
+    answer = riva_client(server.address, "synthesize_online", arguments=arguments)
+
+    assert answer.code == "OK"
+    assert all(framed_packets(reply.audio) for reply in answer.replies if reply.audio)
+
+
+def test_the_rate_is_the_callers(server: Any, riva_client: Any) -> None:
+    lengths = {
+        rate: len(riva_client(server.address, "raw_unary", requests=[request]).audio)
+        for rate in (0, 8_000, 44_100)
+        for request in [{"text": "One fish.", "sample_rate_hz": rate}]
+    }
+
+    assert lengths[8_000] == pytest.approx(lengths[0] * 8_000 / 22_050, abs=4)
+    assert lengths[44_100] == 2 * lengths[0]
+
+
+def test_a_dictionary_in_ipa_is_spoken(
+    server: Any, riva_client: Any, synthesizer: Synthesizer
+) -> None:
+    arguments = {"text": "A dlpo sings.", "custom_dictionary": {"dlpo": "diːˈɛl", "fish": "fɪʃ"}}
+
+    answer = riva_client(server.address, "synthesize", arguments=arguments)
+
+    ours = SpeechRequest("A dlpo sings.", dictionary={"dlpo": "D IY0 EH1 L"})
+    np.testing.assert_array_equal(samples(answer.audio), to_pcm16(synthesizer.speak(ours)))
+
+
+def test_settings_by_name_are_those_of_dlpo(
+    server: Any, riva_client: Any, synthesizer: Synthesizer
+) -> None:
+    settings = {
+        "speed": "1.25", "pitch_semitones": "-2", "volume_db": "-6", "seed": "7", "steps": "1",
+    }  # fmt: skip
+
+    answer = riva_client(
+        server.address,
+        "synthesize",
+        arguments={"text": TEXT, "custom_configuration": settings},
+    )
+
+    ours = SpeechRequest(TEXT, 1.25, -2.0, 7, 1, volume_db=-6.0)
+    np.testing.assert_array_equal(samples(answer.audio), to_pcm16(synthesizer.speak(ours)))
+
+
+def test_a_text_that_begins_with_speak_is_ssml(
+    server: Any, riva_client: Any, synthesizer: Synthesizer
+) -> None:
+    document = "<speak>One <sub alias='cat'>fish</sub>.</speak>"
+
+    answer = riva_client(server.address, "synthesize_online", arguments={"text": document})
+
+    assert answer.replies[0].processed_text == "one cat"
+    expected = synthesizer.speak(SpeechRequest(document, ssml=True))
+    np.testing.assert_array_equal(samples(answer.audio), to_pcm16(expected))
+
+
+def test_words_have_times_in_milliseconds_of_the_whole_call(server: Any, riva_client: Any) -> None:
+    requests = [
+        {"text": text, "enable_word_time_offsets": True, "sample_rate_hz": 44_100}
+        for text in ("One fish.", "A red fish.")
+    ]
+
+    answer = riva_client(server.address, "raw_online", requests=requests)
+
+    words = [word for reply in answer.replies for word in reply.words]
+    assert [word for word, _, _ in words] == ["one", "fish", "a", "red", "fish"]
+    times = [time for _, start, end in words for time in (start, end)]
+    assert times == sorted(times)
+    assert times[-1] <= 1000 * len(answer.audio) / 2 / 44_100
+    durations = [s for reply in answer.replies for s in reply.predicted_durations]
+    np.testing.assert_allclose(durations, [(b - a) / 1000 for _, a, b in words], atol=0.001)
+
+
+def test_words_are_left_out_where_nobody_asked(server: Any, riva_client: Any) -> None:
+    answer = riva_client(server.address, "synthesize", arguments={"text": TEXT})
+
+    (reply,) = answer.replies
+    assert reply.words == []
+    assert len(reply.predicted_durations) == len(reply.processed_text.split())
+
+
+def test_voices_are_listed_as_clients_read_them(server: Any, riva_client: Any) -> None:
+    answer = riva_client(server.address, "synthesis_config")
+
+    (voice,) = answer.raw
+    assert voice["model_name"] == "fake"
+    assert voice["parameters"]["language_code"] == "en-US"
+    named = {"text": "One fish.", "voice_name": "dlpo.fake"}
+    assert riva_client(server.address, "synthesize", arguments=named).code == "OK"
+
+
+def test_one_voice_may_be_asked_about_by_name(server: Any, riva_client: Any) -> None:
+    assert len(riva_client(server.address, "synthesis_config", model_name="fake").raw) == 1
+    assert riva_client(server.address, "synthesis_config", model_name="x").code == "NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("field", "arguments"),
+    [
+        ("text", {"text": ""}),
+        ("text", {"text": "?!..."}),
+        ("text", {"text": "word " * 20_000}),
+        ("text", {"text": "<speak><audio src='http://x'/></speak>"}),
+        ("sample_rate_hz", {"sample_rate_hz": 7_999}),
+        ("sample_rate_hz", {"sample_rate_hz": -1}),
+        ("sample_rate_hz", {"sample_rate_hz": 96_000, "encoding": "OGGOPUS"}),
+        ("language_code", {"language_code": "de-DE"}),
+        ("custom_dictionary", {"custom_dictionary": {"fish": "ʘ"}}),
+        ("custom_dictionary", {"custom_dictionary": {"fish": ""}}),
+        ("custom_configuration", {"custom_configuration": {"exaggeration_factor": "1.5"}}),
+        ("custom_configuration[speed]", {"custom_configuration": {"speed": "fast"}}),
+        ("custom_configuration[speed]", {"custom_configuration": {"speed": "nan"}}),
+        ("custom_configuration[steps]", {"custom_configuration": {"steps": "2"}}),
+        ("zero_shot_data", {"zero_shot_audio_prompt_file": __file__}),
+    ],
+)
+@pytest.mark.parametrize("do", ["synthesize", "synthesize_online"])
+def test_what_dlpo_cannot_do_is_refused_by_the_name_of_the_field(
+    server: Any, riva_client: Any, do: str, field: str, arguments: dict[str, Any]
+) -> None:
+    answer = riva_client(server.address, do, arguments={"text": "One fish.", **arguments})
+
+    assert answer.code == "INVALID_ARGUMENT"
+    assert field.split("[")[-1].rstrip("]") in answer.details
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"encoding": 99}, "encoding"),
+        ({"custom_dictionary": "fish"}, "custom_dictionary"),
+        ({"custom_configuration": {"speed": "0"}}, "custom_configuration[speed]"),
+        ({"custom_configuration": {"seed": "1.5"}}, "custom_configuration[seed]"),
+    ],
+)
+def test_details_name_the_field_of_the_message(
+    server: Any, changed: dict[str, Any], field: str
+) -> None:
+    request = SynthesizeSpeechRequest(text="One fish.", **changed)
+
+    with pytest.raises(grpc.RpcError) as caught:
+        list(online(server)(iter([request]), timeout=TIMEOUT_S))
+
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    bad = BadRequest()
+    assert any(detail.Unpack(bad) for detail in rpc_status.from_call(caught.value).details)
+    assert [violation.field for violation in bad.field_violations] == [field]
+
+
+def test_an_unknown_voice_is_not_found(server: Any, riva_client: Any) -> None:
+    arguments = {"text": "One fish.", "voice_name": "German-DE.Male-1"}
+
+    answer = riva_client(server.address, "synthesize", arguments=arguments)
+
+    assert answer.code == "NOT_FOUND"
+    assert "German-DE.Male-1" in answer.details
+
+
+def test_settings_that_change_within_a_call_end_it(server: Any, riva_client: Any) -> None:
+    requests = [{"text": "One fish."}, {"text": "Two fish.", "sample_rate_hz": 8_000}]
+
+    answer = riva_client(server.address, "raw_online", requests=requests)
+
+    assert answer.code == "INVALID_ARGUMENT"
+    assert "settings" in answer.details
+
+
+def test_a_stream_without_a_request_is_an_invalid_argument(server: Any, riva_client: Any) -> None:
+    assert riva_client(server.address, "raw_online", requests=[]).code == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize("texts_before", [0, 1])
+@pytest.mark.parametrize("method", ["Synthesize", "SynthesizeOnline", "GetRivaSynthesisConfig"])
+def test_undecodable_bytes_are_an_invalid_argument(
+    server: Any, method: str, texts_before: int
+) -> None:
+    messages = [SynthesizeSpeechRequest(text="One fish.").SerializeToString()] * texts_before
+    if method != "SynthesizeOnline":
+        messages = []
+    call = server.channel.stream_stream(f"{SERVICE}/{method}")
+
+    with pytest.raises(grpc.RpcError) as caught:
+        list(call(iter([*messages, b"\xff\xff\xff"]), timeout=TIMEOUT_S))
+
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "class" not in caught.value.details()
+
+
+def test_a_unary_reply_that_is_too_long_points_to_the_stream(
+    server: Any, riva_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlpo_serving.riva.servicer.MAX_UNARY_BYTES", 20_000)
+
+    answer = riva_client(server.address, "synthesize", arguments={"text": TEXT})
+
+    assert answer.code == "INVALID_ARGUMENT"
+    assert "use SynthesizeOnline" in answer.details
+
+
+@pytest.mark.parametrize("do", ["raw_online", "raw_unary"])
+def test_a_deadline_of_30_ms_ends_a_long_text(
+    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any], riva_client: Any,
+    do: str,
+) -> None:  # fmt: skip
+    gated_engine.open.set()
+    server = start_server(Synthesizer(gated_engine, front_end))
+    gated_engine.open.clear()
+    requests = [{"text": "Noise becomes speech. " * 90}]
+
+    answer = riva_client(server.address, do, requests=requests, timeout_s=0.03)
+
+    assert answer.code == "DEADLINE_EXCEEDED"
+    gated_engine.free()
+    assert riva_client(server.address, do, requests=[{"text": "Go."}]).code == "OK"
+
+
+def test_a_cancelled_call_frees_its_place_and_stops_the_engine(
+    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any], riva_client: Any
+) -> None:
+    gated_engine.open.set()
+    server = start_server(Synthesizer(gated_engine, front_end), max_streams=1)
+    gated_engine.open.clear()
+    gated_engine.permits.release(1)
+    answer = riva_client(
+        server.address, "synthesize_online", arguments={"text": TEXT}, cancel_after=1
+    )
+    assert len(answer.replies) == 1
+    gated_engine.free()
+
+    for _ in range(1000):
+        again = riva_client(server.address, "raw_unary", requests=[{"text": "Go."}])
+        if again.code == "OK":
+            break
+        assert again.code == "RESOURCE_EXHAUSTED"
+    assert again.code == "OK"
+
+
+def test_the_embedded_voice_speaks_to_the_client(
+    start_server: Callable[..., Any], riva_client: Any
+) -> None:
+    voice = open_voice("lj")
+    server = start_server(voice)
+    arguments = {"text": TEXT, "voice_name": "Magpie-Multilingual.EN-US.Aria"}
+
+    answer = riva_client(server.address, "synthesize_online", arguments=arguments)
+
+    assert answer.code == "OK"
+    np.testing.assert_array_equal(samples(answer.audio), to_pcm16(voice.speak(SpeechRequest(TEXT))))
