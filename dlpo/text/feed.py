@@ -1,0 +1,123 @@
+"""Text that arrives in pieces, as from a language model -> sentences, as early as may be.
+
+Where one ends depends on the text alone, never on how it was cut into pieces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from dlpo.errors import TextError
+from dlpo.text.ends import End, end_at
+from dlpo.text.front_end import TextFrontEnd, nothing_to_say
+from dlpo.text.words import Sentence
+
+FIRST_CLAUSE_WORDS = 5  # at least, in a clause that is spoken before its sentence has ended
+LATER_CLAUSE_WORDS = 18  # while speech goes on there is time, and whole sentences sound better
+MAX_PENDING = 500  # characters without an end, after which there is one all the same
+_BLOCK = 2000  # characters of a large piece that are looked at together
+_PLACE = re.compile(r"[\s—]")
+_LETTER = re.compile(r"[^\W_]")
+
+
+class TextFeed:
+    """Takes a text piece by piece and gives out its sentences. For one thread at a time.
+
+    A long sentence comes in parts that end at a comma, semicolon, colon or dash: the first one
+    early, so that speech can begin. Time is linear in the text, whatever the pieces.
+    """
+
+    def __init__(
+        self, front_end: TextFrontEnd, dictionary: Mapping[str, str] | None = None
+    ) -> None:
+        """Begin without text; ``dictionary`` goes before that of the voice.
+
+        Raises InputError for a wrong dictionary.
+        """
+        self._front_end = front_end
+        self._known = front_end.known_words(dictionary)
+        self.dropped = 0
+        """characters so far that can't be spoken"""
+        self._taken = 0  # characters given out
+        self._pending = ""
+        self._judged = 0  # behind the last place of the pending text that is no end
+        self._words = 0  # before there
+        self._blank = True  # nothing but blanks so far
+        self._speaking = False  # a sentence has been given out
+        self._upper = self._lower = False  # letters of that case have been given out
+
+    def push(self, piece: str) -> list[Sentence]:
+        """More text -> the sentences that it completes; offsets are those in the whole text."""
+        self._blank = self._blank and not piece.strip()
+        found: list[Sentence] = []
+        for start in range(0, len(piece), _BLOCK):
+            self._pending += piece[start : start + _BLOCK]
+            found += self._complete()
+        return found
+
+    def flush(self) -> list[Sentence]:
+        """All that is pending, as if a sentence ended here."""
+        found = self._complete(final=True)
+        return found + self._take(len(self._pending))
+
+    def finish(self) -> list[Sentence]:
+        """No more text comes -> the rest.
+
+        Raises TextError where the whole text has nothing that can be spoken.
+        """
+        found = self.flush()
+        if not self._speaking:
+            raise TextError(nothing_to_say("" if self._blank else "?", self.dropped))
+        return found
+
+    def _complete(self, final: bool = False) -> list[Sentence]:
+        """What can be given out already."""
+        found: list[Sentence] = []
+        while True:
+            match = _PLACE.search(self._pending, self._judged, MAX_PENDING)
+            if match is None:
+                if len(self._pending) < MAX_PENDING:
+                    return found
+                found += self._take(self._judged or MAX_PENDING, within_sentence=True)
+                continue
+            place = match.start()
+            words = self._words + bool(_LETTER.search(self._pending, self._judged, place))
+            end = self._end_at(place, words, final) if words else End.NONE
+            if end is End.UNKNOWN:
+                return found
+            if end is End.NONE:
+                self._judged, self._words = place + 1, words
+            else:
+                found += self._take(place + 1, within_sentence=end is End.CLAUSE)
+
+    def _end_at(self, place: int, words: int, final: bool) -> End:
+        clauses = words >= (LATER_CLAUSE_WORDS if self._speaking else FIRST_CLAUSE_WORDS)
+        return end_at(self._pending, place, clauses=clauses, capitals=self._upper, final=final)
+
+    def _take(self, end: int, within_sentence: bool = False) -> list[Sentence]:
+        """The first characters of the pending text, as sentences."""
+        text, self._pending = self._pending[:end], self._pending[end:]
+        start, self._taken = self._taken, self._taken + end
+        self._judged = self._words = 0
+        self._upper |= text != text.lower()
+        self._lower |= text != text.upper()
+        shouted = self._upper and not self._lower
+        processed = self._front_end.process_passage(
+            text, self._known, shouted=shouted, all_lower=not self._upper
+        )
+        self.dropped += processed.dropped
+        found = [_moved(sentence, start) for sentence in processed.sentences]
+        self._speaking |= bool(found)
+        if within_sentence and found:  # its last mark makes all the pause
+            found[-1] = replace(found[-1], pause_after_s=0.0)
+        return found
+
+
+def _moved(sentence: Sentence, offset: int) -> Sentence:
+    """The same, so many characters further into the text."""
+    words = (
+        replace(word, start=word.start + offset, end=word.end + offset) for word in sentence.words
+    )
+    return replace(sentence, words=tuple(words))
