@@ -171,9 +171,22 @@ def test_memory_is_read_first_after_a_tenth_of_the_requests() -> None:
         )
 
 
-def test_growth_of_memory_is_a_share() -> None:
-    assert memory_growth(200, 210) == pytest.approx(0.05)
-    assert memory_growth(200, 190) == pytest.approx(-0.05)
+def test_growth_of_memory_is_that_of_a_leak_whatever_single_readings_say() -> None:
+    random = Random(5)
+    leak = [(done, 200 * (1 + 0.04 * (done - 2000) / 18_000)) for done in range(2000, 20_001, 1000)]
+    scattered = [(done, memory + random.gauss(0, 0.5)) for done, memory in leak]
+    scattered[0] = (2000, 230.0)  # one that lies far off
+
+    assert memory_growth(leak) == pytest.approx(0.04)
+    assert memory_growth(scattered) == pytest.approx(0.04, abs=0.005)
+
+
+def test_memory_that_only_scatters_has_not_grown() -> None:
+    random = Random(6)
+    readings = [(done, 200 + random.gauss(0, 3)) for done in range(2000, 20_001, 1000)]
+
+    assert memory_growth(readings) == pytest.approx(0, abs=0.02)
+    assert memory_growth(readings[:1]) == 0
 
 
 def test_callers_behave_in_every_manner() -> None:

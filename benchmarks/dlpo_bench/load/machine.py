@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
+from statistics import median
 
 TICKS = os.sysconf("SC_CLK_TCK")  # per second, in /proc
 
@@ -75,6 +78,17 @@ def machine_cpu_s() -> float:
     return (user + nice + system + irq + soft_irq + steal) / TICKS
 
 
-def memory_growth(resident_mb: float, later_mb: float) -> float:
-    """Growth of resident memory, as a share of what it was; negative where it shrank."""
-    return later_mb / resident_mb - 1
+def memory_growth(readings: Sequence[tuple[int, float]]) -> float:
+    """Growth of resident memory from the first to the last of (requests, memory) readings.
+
+    Single readings scatter by some percent, so it is the growth of a line through all of them: its
+    slope is the median of the slopes between every two (Theil-Sen), its height the median.
+
+    Returns:
+        A share of what the line begins with; negative where memory shrank.
+    """
+    if len(readings) < 2:
+        return 0.0
+    slope = median((b - a) / (y - x) for (x, a), (y, b) in combinations(readings, 2))
+    begin = median(memory - slope * (done - readings[0][0]) for done, memory in readings)
+    return slope * (readings[-1][0] - readings[0][0]) / begin

@@ -19,7 +19,7 @@ from dlpo_bench.load.machine import cpu_times, cpu_use, memory_growth
 from dlpo_bench.load.options import LoadOptions, Measured
 from dlpo_bench.load.texts import short_utterances
 
-READINGS = 20  # of memory, evenly over the run; the first and the last make the figure
+READINGS = 20  # of memory, evenly over the run
 TIGHT_DEADLINE_S = 0.03
 
 _log = logging.getLogger(__name__)
@@ -57,8 +57,9 @@ async def measure_soak(options: LoadOptions) -> Measured:
     Memory is read when no call runs, first after a tenth of the requests: after 2,000 of 20,000.
 
     Returns:
-        Resident memory at the first and last reading, `growth` between them, requests per second,
-        requests in each manner, and how many failed for no reason of their own.
+        Resident memory at the first and last reading and at most, `growth` as `memory_growth` has
+        it, `growth_of_ends` as these two readings have it, requests per second, requests in each
+        manner, and how many failed for no reason of their own.
     """
     random = Random(options.seed)
     texts = short_utterances(random)
@@ -82,7 +83,9 @@ async def measure_soak(options: LoadOptions) -> Measured:
         "requests_per_s": options.requests / (after.at_s - before.at_s),
         "resident_mb_early": early_mb,
         "resident_mb_late": late_mb,
-        "growth": memory_growth(early_mb, late_mb),
+        "resident_mb_most": max(memory for _, memory in readings),
+        "growth": memory_growth(readings),
+        "growth_of_ends": late_mb / early_mb - 1,
         **cpu_use(before, after).figures(),
         **{str(manner): endings[manner] for manner in Manner},
         "failed": endings["failed"],
