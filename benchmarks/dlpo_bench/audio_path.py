@@ -16,6 +16,7 @@ from dlpo_bench.latency import resident_mb
 from dlpo_bench.record import write_record
 from dlpo_serving.chunks import STREAM_LADDER
 from dlpo_serving.encodings import AudioFormat, Encoding, open_encoder, usual_format, warm_encoders
+from dlpo_serving.levels import limited
 from dlpo_serving.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
@@ -42,6 +43,7 @@ OTHER_FORMATS = (  # that callers often name
     AudioFormat(Encoding.AAC, 44_100),
 )
 OPEN_AT_ONCE = 20  # encoders, to weigh one
+VOLUMES_DB = (0.0, 6.0, 12.0)
 PROBE_S = 0.005  # pieces in which the first bytes are waited for
 
 
@@ -59,6 +61,8 @@ class Loudness:
     """that the manifest has"""
     target_gain: float
     """that would reach `TARGET_LUFS`"""
+    limiter: dict[str, dict[str, float]]
+    """at volumes of `VOLUMES_DB`: the peak in dBFS, and what was bent in dB of the speech"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +91,22 @@ def measure_loudness(voice: Synthesizer, sentences: list[Waveform]) -> Loudness:
         integrated,
         min(each),
         max(each),
-        float(20 * np.log10(np.abs(joined).max())),
+        _peak_dbfs(joined),
         gain,
         gain * gain_to_reach(TARGET_LUFS, integrated),
+        {f"{volume_db:g} dB": _limiter(joined, volume_db) for volume_db in VOLUMES_DB},
     )
+
+
+def _limiter(speech: Waveform, volume_db: float) -> dict[str, float]:
+    louder = speech * np.float32(10 ** (volume_db / 20))
+    held = limited(louder)
+    bent = np.mean((held - louder) ** 2) / np.mean(louder**2)
+    return {"peak_dbfs": _peak_dbfs(held), "bent_db": float(10 * np.log10(bent + 1e-12))}
+
+
+def _peak_dbfs(waveform: Waveform) -> float:
+    return float(20 * np.log10(np.abs(waveform).max()))
 
 
 def measure_encoding(format: AudioFormat, speech: Waveform, rate: int, hop: int) -> EncodingCost:

@@ -1,0 +1,38 @@
+"""What the benchmark of the audio path says of speech that is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dlpo.audio import Waveform
+from dlpo_bench.audio_path import measure_encoding, weigh_encoders
+from dlpo_serving.encodings import AudioFormat, Encoding
+
+RATE, HOP = 22_050, 300
+
+
+@pytest.fixture
+def hum() -> Waveform:
+    return (0.3 * np.sin(np.arange(RATE) / 20)).astype(np.float32)
+
+
+def test_16_bit_samples_are_sent_at_once_and_whole(hum: Waveform) -> None:
+    cost = measure_encoding(AudioFormat(Encoding.PCM_S16, RATE), hum, RATE, HOP)
+
+    assert cost.first_bytes_ms == pytest.approx(5, abs=0.1)  # the first piece
+    assert cost.of_first_chunk == pytest.approx(1)
+    assert cost.kbit_per_s == pytest.approx(16 * RATE / 1000)
+
+
+def test_a_frame_of_flac_is_waited_for(hum: Waveform) -> None:
+    cost = measure_encoding(AudioFormat(Encoding.FLAC, RATE), hum, RATE, HOP)
+
+    assert 20 <= cost.first_bytes_ms <= 26
+    assert 0.5 < cost.of_first_chunk < 1
+
+
+def test_an_open_encoder_of_flac_weighs_megabytes(hum: Waveform) -> None:
+    (kilobytes,) = weigh_encoders([AudioFormat(Encoding.FLAC, RATE)], hum[:2400], RATE)
+
+    assert kilobytes > 1000
