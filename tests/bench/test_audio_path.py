@@ -29,7 +29,6 @@ def test_a_frame_of_flac_is_waited_for(hum: Waveform) -> None:
     cost = measure_encoding(AudioFormat(Encoding.FLAC, RATE), hum, RATE, HOP)
 
     assert 20 <= cost.first_bytes_ms <= 26
-    assert 0.5 < cost.of_first_chunk < 1
 
 
 def test_an_open_encoder_of_flac_weighs_megabytes(hum: Waveform) -> None:
