@@ -38,39 +38,74 @@ def register(app: typer.Typer) -> None:
 def say(
     text: Text,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="WAV file to write; - is standard output.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="File to write: .wav, .flac, .ogg, .opus, .mp3 or .aac; - is standard output.",
+        ),
     ] = None,
-    play: Annotated[bool, typer.Option("--play", help="Play it as well.")] = False,
+    play: Annotated[
+        bool, typer.Option("--play", help="Play it as well; that is done anyway without --out.")
+    ] = False,
     voice: Voice = "lj",
     speed: Annotated[float, typer.Option(help="2 takes half the time.")] = 1.0,
     pitch: Annotated[float, typer.Option(help="Shift, in semitones.")] = 0.0,
+    volume: Annotated[float, typer.Option(help="Gain, in decibels.")] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same audio.")] = 0,
     steps: Annotated[
         int | None, typer.Option(help="Reverse steps; the voice's own number if left out.")
     ] = None,
     dictionary: Dictionary = None,
+    ssml: Annotated[bool, typer.Option("--ssml", help="The text is an SSML document.")] = False,
+    sample_rate: Annotated[
+        int | None, typer.Option(help="Of the file, in Hz; the voice's own if left out.")
+    ] = None,
     server: Annotated[
-        str | None, typer.Option(help="host:port of a `dlpo serve` that is to speak.")
+        str | None,
+        typer.Option(
+            help="host:port of a `dlpo serve` that is to speak. Text from standard input is then"
+            " spoken as it comes."
+        ),
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="DLPO_TOKEN", help="Where the server wants one.")
+    ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Speak with the server encrypted.")] = False,
+    ca: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="PEM file of who to trust; implies --tls."),
     ] = None,
     engine: Engine = "cpu",
     precision: Precision = None,
 ) -> None:
-    """Say a text: write it to a WAV file, play it, or both."""
+    """Say a text: play it, write it to a sound file, or both."""
+    from dlpo_serving.say import RemoteVoice
     from dlpo_serving.say import say as speak
 
-    if out is None and not play:
-        raise typer.BadParameter("where to? give -o FILE, --play or both", param_hint="--out")
+    remote, source = None, None
+    if server is not None:
+        with needs("serve"):
+            from dlpo_serving.client import Tls
+            from dlpo_serving.typed_text import typed_pieces
+
+        remote = RemoteVoice(server, Tls(ca) if tls or ca else None, token)
+        if text == "-" and not ssml:
+            source = typed_pieces(sys.stdin.fileno())
     spoken = speak(
-        _read(text),
+        source or _read(text),
         voice=voice,
         out=out,
-        play=play,
+        play=play or out is None,
         speed=speed,
         pitch_semitones=pitch,
+        volume_db=volume,
         seed=seed,
         steps=steps,
         dictionary=read_dictionary(dictionary),
-        server=server,
+        ssml=ssml,
+        sample_rate_hz=sample_rate,
+        server=remote,
         engine=engine,
         precision=precision,
     )

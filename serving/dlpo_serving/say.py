@@ -1,25 +1,27 @@
-"""`dlpo say`: one text to a WAV file, to standard output or to the speaker."""
+"""`dlpo say`: text to a sound file, to standard output or to the speaker, while it is made."""
 
 from __future__ import annotations
 
-import io
-import os
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from dlpo.audio import Waveform, write_wav
+from dlpo.audio import Waveform
 from dlpo.errors import InputError
+from dlpo_serving.encodings import Encoding
 from dlpo_serving.engines import EngineName, EnginePrecision
-from dlpo_serving.player import find_player, play_waveform
+from dlpo_serving.player import Playback, find_player
 from dlpo_serving.request import SpeechRequest
+from dlpo_serving.sound_file import SoundFile, check_writable, encoding_of
 from dlpo_serving.voices import DEFAULT_VOICE, open_voice
 
-STDOUT = Path("-")
+if TYPE_CHECKING:
+    from dlpo_serving.client import Tls
+    from dlpo_serving.client.messages import Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,99 +30,153 @@ class Spoken:
 
     audio_s: float
     """length of the audio"""
+    first_audio_s: float
+    """time from the begin to the first sound, without loading the voice"""
     wall_s: float
-    """time that it took to make, without loading the voice"""
+    """time that was spent waiting for audio, without loading the voice"""
 
     @property
     def rtf(self) -> float:
         """Real-time factor: seconds of work for a second of audio."""
-        return self.wall_s / self.audio_s
+        return self.wall_s / self.audio_s if self.audio_s else inf
 
     def __str__(self) -> str:
-        return f"{self.audio_s:.2f} s of speech in {self.wall_s:.2f} s: RTF {self.rtf:.3f}"
+        return (
+            f"{self.audio_s:.2f} s of speech in {self.wall_s:.2f} s: RTF {self.rtf:.3f},"
+            f" first sound after {1000 * self.first_audio_s:.0f} ms"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteVoice:
+    """A server that is to speak."""
+
+    address: str
+    """host:port"""
+    tls: Tls | None = None
+    """encryption; None speaks in plaintext"""
+    token: str | None = None
+    """bearer token, where the server wants one"""
 
 
 def say(
-    text: str,
+    text: str | Iterable[Piece],
     *,
     voice: str = DEFAULT_VOICE,
     out: Path | None = None,
     play: bool = False,
     speed: float = 1.0,
     pitch_semitones: float = 0.0,
+    volume_db: float = 0.0,
     seed: int = 0,
     steps: int | None = None,
     dictionary: Mapping[str, str] | None = None,
-    server: str | None = None,
+    ssml: bool = False,
+    sample_rate_hz: int | None = None,
+    server: RemoteVoice | None = None,
     engine: EngineName = "cpu",
     precision: EnginePrecision | None = None,
 ) -> Spoken:
     """Speak a text, here or on a server.
 
     Args:
-        text, speed, pitch_semitones, seed, steps, dictionary: see `SpeechRequest`.
+        text: all of it; with `server`, also pieces that are spoken as they come.
+        speed, pitch_semitones, volume_db, seed, steps, dictionary, ssml: see `SpeechRequest`.
         voice: name or path of a bundle; with `server`, the name of one of its voices.
-        out: WAV file to write; "-" is standard output.
+        out: file to write, in the encoding of its ending; "-" is standard output, as WAV.
         play: play it on this machine.
-        server: host:port of a running server; None makes the audio in this process.
+        sample_rate_hz: of `out`; None is the voice's own, or the next that the encoding has.
+        server: None makes the audio in this process.
         engine, precision: of this process, see `open_engine`; a server has its own.
 
     Raises:
         InputError: a value is wrong, there is no such voice, `out` can't be written, or no player
             is installed. The last two are found before any work is done.
-        BundleError, EngineError: the voice or the server failed.
-        MissingExtraError: the engine's packages are not installed.
+        BundleError, EngineError: the voice, the server or the player failed.
+        MissingExtraError: the packages of the engine or of the encoding are not installed.
     """
     if server is not None and (engine != "cpu" or precision is not None):
         raise InputError(
-            f"engine is {engine} and precision {precision}, but {server} was started with its own;"
-            " leave both out"
+            f"engine is {engine} and precision {precision}, but {server.address} was started with"
+            " its own; leave both out"
         )
-    if out is not None and out != STDOUT:
+    if out is not None:
+        encoding_of(out)
         check_writable(out)
     player = find_player() if play else None
-    request = SpeechRequest(text, speed, pitch_semitones, seed, steps, dictionary or {})
-    if server is None:
-        waveform, rate, wall_s = _say_here(request, voice, engine, precision)
+    whole, pieces = (text, None) if isinstance(text, str) else ("", text)
+    request = SpeechRequest(
+        whole, speed, pitch_semitones, seed, steps, dictionary or {}, ssml, volume_db
+    )
+    if server is not None:
+        source = _there(request, pieces, voice, server)
+    elif pieces is None:
+        source = _here(request, voice, engine, precision)
     else:
-        waveform, rate, wall_s = _say_there(request, voice, server)
-    if out == STDOUT:
-        wav = io.BytesIO()  # the header wants the length, and a pipe can't be rewound
-        write_wav(wav, waveform, rate)
-        sys.stdout.buffer.write(wav.getvalue())
-        sys.stdout.buffer.flush()
-    elif out is not None:
-        write_wav(out, waveform, rate)
-    if player:
-        play_waveform(player, waveform, rate)
-    return Spoken(len(waveform) / rate, wall_s)
+        raise InputError("text in pieces is spoken by a server only; name one, or join them")
+
+    with ExitStack() as stack:
+        spoken = stack.enter_context(source)
+        sinks: list[SoundFile | Playback] = []
+        if out is not None:
+            sinks.append(stack.enter_context(SoundFile(out, spoken.rate_hz, sample_rate_hz)))
+        if player:
+            sinks.append(stack.enter_context(Playback(player, spoken.rate_hz)))
+        for samples in spoken:
+            for sink in sinks:
+                sink.write(samples)
+    return spoken.figures()
 
 
-def check_writable(path: Path) -> None:
-    """Raise InputError unless a file can be written at `path`; leaves nothing behind."""
-    if path.is_dir():
-        raise InputError(f"can't write {path}: it is a folder; give the name of a file in it")
-    if not path.parent.is_dir():
-        raise InputError(f"can't write {path}: there is no folder {path.parent}; create it first")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise InputError(f"can't write {path}: permission denied; choose another path")
+class _Source:
+    """Samples as they are made, and how long that took."""
+
+    def __init__(self, chunks: Iterator[Waveform], rate_hz: int, start: float) -> None:
+        self.rate_hz = rate_hz
+        self._chunks = chunks
+        self._samples = 0
+        self._waited_s = time.perf_counter() - start
+        self._first_s = 0.0
+
+    def __iter__(self) -> Iterator[Waveform]:
+        while True:
+            start = time.perf_counter()  # what the sinks take is not counted
+            samples = next(self._chunks, None)
+            self._waited_s += time.perf_counter() - start
+            if samples is None:
+                return
+            self._first_s = self._first_s or self._waited_s
+            self._samples += len(samples)
+            yield samples
+
+    def figures(self) -> Spoken:
+        return Spoken(self._samples / self.rate_hz, self._first_s, self._waited_s)
 
 
-def _say_here(
+@contextmanager
+def _here(
     request: SpeechRequest, voice: str, engine: EngineName, precision: EnginePrecision | None
-) -> tuple[Waveform, int, float]:
+) -> Iterator[_Source]:
     synthesizer = open_voice(voice, engine, precision)
     start = time.perf_counter()
-    waveform = synthesizer.speak(request)
-    return waveform, synthesizer.manifest.sample_rate_hz, time.perf_counter() - start
+    chunks = synthesizer.stream(synthesizer.read(request))
+    samples = (chunk.samples for chunk in chunks)
+    yield _Source(samples, synthesizer.manifest.sample_rate_hz, start)
 
 
-def _say_there(request: SpeechRequest, voice: str, server: str) -> tuple[Waveform, int, float]:
-    from dlpo_serving.client import SpeechClient
+@contextmanager
+def _there(
+    request: SpeechRequest, pieces: Iterable[Piece] | None, voice: str, server: RemoteVoice
+) -> Iterator[_Source]:
+    from dlpo_serving.client import ReplyFormat, SpeechClient
 
+    reply = ReplyFormat(Encoding.PCM_S16, times="none")
     start = time.perf_counter()
-    with SpeechClient(server) as client:
-        stream = client.stream(request, voice)
-        waveform = np.concatenate([chunk.samples for chunk in stream])
-        rate = stream.info.format.sample_rate_hz
-    return waveform, rate, time.perf_counter() - start
+    with SpeechClient(server.address, tls=server.tls, token=server.token) as client:
+        if pieces is None:
+            stream = client.stream(request, voice, reply)
+        else:
+            stream = client.stream_pieces(pieces, request, voice, reply)
+        with stream:
+            samples = (chunk.samples for chunk in stream)
+            yield _Source(samples, stream.info.format.sample_rate_hz, start)

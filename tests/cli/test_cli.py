@@ -31,7 +31,6 @@ def test_version_is_that_of_the_package() -> None:
     [
         ("sing", "la"),
         ("say", "text", "--speed", "fast", "-o", "out.wav"),
-        ("say", "nowhere to go"),
         ("say", "-o", "out.wav"),
         ("serve", "--port", "70000"),
         ("prepare", "librispeech", ".", "--alignments", ".", "--out", "data"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import sys
 import wave
 from pathlib import Path
@@ -12,10 +14,11 @@ import numpy as np
 import pytest
 
 from dlpo.audio import read_wav
-from dlpo.errors import InputError
+from dlpo.errors import EngineError, InputError
 from dlpo_serving import say as say_module
+from dlpo_serving.player import Playback, find_player
 from dlpo_serving.request import RequestError, SpeechRequest
-from dlpo_serving.say import say
+from dlpo_serving.say import RemoteVoice, say
 from dlpo_serving.synthesizer import Synthesizer
 
 TEXT = "Noise becomes speech."
@@ -28,11 +31,11 @@ def fake_voice(synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.fixture
 def fake_player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only player on PATH keeps what it is given in `played.wav`."""
+    """The only player on PATH keeps the samples that it is given in `played.pcm`."""
     folder = tmp_path / "bin"
     folder.mkdir()
     player = folder / "aplay"
-    player.write_text(f'#!/bin/sh\n[ "$1" = -q ] && /bin/cp "$2" {tmp_path / "played.wav"}\n')
+    player.write_text(f"#!/bin/sh\n/bin/cat > {tmp_path / 'played.pcm'}\n")
     player.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder))
     return player
@@ -58,18 +61,41 @@ def test_a_dash_writes_wav_to_standard_output(monkeypatch: pytest.MonkeyPatch) -
         assert file.getnframes() / file.getframerate() == spoken.audio_s
 
 
-def test_play_hands_the_player_a_wav_file(fake_player: Path, tmp_path: Path) -> None:
-    spoken = say(TEXT, play=True)
+def test_play_hands_the_player_the_samples(
+    fake_player: Path, tmp_path: Path, synthesizer: Synthesizer
+) -> None:
+    say(TEXT, play=True)
 
-    waveform, rate = read_wav(tmp_path / "played.wav")
-    assert len(waveform) / rate == spoken.audio_s
+    played = np.fromfile(tmp_path / "played.pcm", "<i2") / 32767
+    np.testing.assert_allclose(played, synthesizer.speak(SpeechRequest(TEXT)), atol=1e-4)
 
 
 def test_a_player_that_fails_is_reported(fake_player: Path) -> None:
-    fake_player.write_text("#!/bin/sh\necho no sound card >&2\nexit 1\n")
+    fake_player.write_text("#!/bin/sh\n/bin/cat > /dev/null\necho no sound card >&2\nexit 1\n")
 
-    with pytest.raises(Exception, match="no sound card"):
+    with pytest.raises(EngineError, match="no sound card"):
         say(TEXT, play=True)
+
+
+def test_a_player_that_ends_early_is_reported(fake_player: Path) -> None:
+    fake_player.write_text("#!/bin/sh\nexec 0<&-\nexit 0\n")
+
+    with pytest.raises(EngineError, match="ended early"):
+        say(TEXT * 100, play=True)
+
+
+def test_a_player_is_silenced_where_the_voice_fails(fake_player: Path) -> None:
+    fake_player.write_text("#!/bin/sh\n/bin/cat > /dev/null\n")
+    playback = Playback(find_player(), 22_050)
+
+    def fail_while_it_plays() -> None:
+        with playback:
+            playback.write(np.zeros(100, np.float32))
+            raise EngineError("the voice failed")
+
+    with pytest.raises(EngineError, match="the voice failed"):
+        fail_while_it_plays()
+    assert playback.returncode == -signal.SIGKILL
 
 
 def test_no_player_is_an_error_before_any_work(
@@ -89,8 +115,65 @@ def test_a_path_that_cannot_be_written_is_an_error_before_any_work(
 
     with pytest.raises(InputError, match="there is no folder"):
         say(TEXT, out=tmp_path / "missing" / "out.wav")
+    (tmp_path / "folder.wav").mkdir()
     with pytest.raises(InputError, match="it is a folder"):
-        say(TEXT, out=tmp_path)
+        say(TEXT, out=tmp_path / "folder.wav")
+
+
+@pytest.mark.parametrize("name", ["out", "out.wma", ".wav.txt"])
+def test_an_ending_that_is_no_encoding_is_an_error_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(say_module, "open_voice", pytest.fail)
+
+    with pytest.raises(InputError, match=r"expected one of \.wav, \.flac"):
+        say(TEXT, out=tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "begin"),
+    [
+        ("a.wav", b"RIFF"),
+        ("a.FLAC", b"fLaC"),
+        ("a.ogg", b"OggS"),
+        ("a.opus", b"OggS"),
+        ("a.mp3", b"\xff"),
+        ("a.aac", b"\xff"),
+    ],
+)
+def test_the_ending_says_the_encoding(tmp_path: Path, name: str, begin: bytes) -> None:
+    say(TEXT, out=tmp_path / name)
+
+    assert (tmp_path / name).read_bytes().startswith(begin)
+
+
+def test_a_file_may_have_another_rate(tmp_path: Path) -> None:
+    spoken = say(TEXT, out=tmp_path / "out.wav", sample_rate_hz=8000)
+
+    with wave.open(str(tmp_path / "out.wav")) as file:
+        assert file.getframerate() == 8000
+        assert file.getnframes() == pytest.approx(spoken.audio_s * 8000, abs=2)
+
+
+def test_a_rate_that_an_encoding_lacks_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="sample_rate_hz: is 44100"):
+        say(TEXT, out=tmp_path / "out.ogg", sample_rate_hz=44_100)
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_pipe_gets_a_wav_header_without_a_length_and_sound_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as stdout, os.fdopen(reader, "rb") as pipe:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        spoken = say("Go.", out=Path("-"))
+        stdout.close()
+        received = pipe.read()
+
+    assert received.startswith(b"RIFF\xff\xff\xff\xff")
+    assert len(received) - 44 == 2 * round(spoken.audio_s * 22_050)
 
 
 def test_a_folder_without_permission_is_an_error(
@@ -115,14 +198,22 @@ def test_a_server_can_speak_instead(
     say(TEXT, out=tmp_path / "here.wav", seed=2)
     monkeypatch.setattr(say_module, "open_voice", pytest.fail)
 
-    say(TEXT, out=tmp_path / "there.wav", seed=2, voice="fake", server=server.address)
+    remote = RemoteVoice(server.address)
+    say(TEXT, out=tmp_path / "there.wav", seed=2, voice="fake", server=remote)
 
     assert (tmp_path / "there.wav").read_bytes() == (tmp_path / "here.wav").read_bytes()
 
 
 def test_an_engine_is_not_chosen_for_a_server(tmp_path: Path) -> None:
+    remote = RemoteVoice("127.0.0.1:1")
+
     with pytest.raises(InputError, match="started with its own"):
-        say(TEXT, out=tmp_path / "out.wav", server="127.0.0.1:1", engine="cuda")
+        say(TEXT, out=tmp_path / "out.wav", server=remote, engine="cuda")
+
+
+def test_pieces_want_a_server(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="by a server only"):
+        say(["One ", "piece."], out=tmp_path / "out.wav")
 
 
 def test_engine_and_precision_reach_the_voice(
