@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from enum import Enum, auto
 from typing import NamedTuple
 
 from dlpo.text.characters import readable_text
@@ -19,68 +18,57 @@ _NEXT = re.compile(r"\n[^\S\n]*\n|[^\W_]")  # a paragraph's end, or what a word 
 _SPACE = re.compile(r"\s")
 
 
-class End(Enum):
-    """What ends at a place."""
-
-    UNKNOWN = auto()
-    """More text will tell."""
-    NONE = auto()
-    CLAUSE = auto()
-    SENTENCE = auto()
-
-
-def end_at(text: str, place: int, *, clauses: bool, capitals: bool, final: bool) -> End:
-    """What ends at a blank or a dash.
+def ends_at(text: str, place: int, *, clauses: bool, capitals: bool, final: bool) -> bool | None:
+    """Whether speech may stop at a blank or a dash; None while only more text will tell.
 
     The answer depends on no character that it could have been given without: of two texts that
-    begin alike, the longer one has it too, unless it is unknown.
+    begin alike, the longer one has it too, unless it is None.
 
     Args:
         text: as it is written, up to where it has arrived.
         place: of the blank or dash.
-        clauses: whether the end of a clause counts.
+        clauses: whether speech may stop at the end of a clause, too.
         capitals: whether the writer has used capitals before this text.
         final: no more text will come.
     """
     before = text[max(0, place - _CONTEXT) : place + 1]
     if _PARAGRAPH.search(before):
-        return End.SENTENCE
+        return True
     if before[-1].isspace():
         before = before[:-1]
     stop = _STOP.search(before) is not None
     if not stop and not (clauses and _CLAUSE.search(before)):
-        return End.NONE
+        return False
     limit = place + LOOKAHEAD
     following = _NEXT.search(text, place, limit)
     enough = final or len(text) >= limit
     if following is None:
-        return End.NONE if enough else End.UNKNOWN
+        return False if enough else None
     if following[0][0] == "\n":
-        return End.SENTENCE
+        return True
     first = following.start()
     word_end = _SPACE.search(text, first, limit)
     enough = enough or word_end is not None
     whole_word = word_end.start() if word_end else limit
     if not stop:
         if not following[0].isdigit():
-            return End.CLAUSE
+            return True
         if not enough:  # perhaps of a date
-            return End.UNKNOWN
-        return End.NONE if _around(text, place, whole_word).is_one else End.CLAUSE
+            return None
+        return not _around(text, place, whole_word).is_one
     all_lower = not capitals and text[:first] == text[:first].lower()
     if following[0].islower() and not all_lower:
-        return End.NONE
+        return False
     around = _around(text, place, first + 1)
     if around.before and around.before.text.endswith("."):  # an abbreviation's own
         if not enough:
-            return End.UNKNOWN
+            return None
         around = _around(text, place, whole_word)
     if around.is_one:
-        return End.NONE
+        return False
     if around.before is None or around.after is None:  # of another script
-        return End.SENTENCE
-    ends = ends_sentence(around.before, around.gap, around.after, all_lower)
-    return End.SENTENCE if ends else End.NONE
+        return True
+    return ends_sentence(around.before, around.gap, around.after, all_lower)
 
 
 class _Around(NamedTuple):

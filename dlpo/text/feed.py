@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dlpo.errors import TextError
-from dlpo.text.ends import End, end_at
+from dlpo.text.ends import ends_at
 from dlpo.text.front_end import TextFrontEnd, nothing_to_say
 from dlpo.text.words import Sentence
 
@@ -80,23 +80,23 @@ class TextFeed:
             if match is None:
                 if len(self._pending) < MAX_PENDING:
                     return found
-                found += self._take(self._judged or MAX_PENDING, within_sentence=True)
+                found += self._take(self._judged or MAX_PENDING)
                 continue
             place = match.start()
             words = self._words + bool(_LETTER.search(self._pending, self._judged, place))
-            end = self._end_at(place, words, final) if words else End.NONE
-            if end is End.UNKNOWN:
+            ends = self._ends_at(place, words, final) if words else False
+            if ends is None:
                 return found
-            if end is End.NONE:
-                self._judged, self._words = place + 1, words
+            if ends:
+                found += self._take(place + 1)
             else:
-                found += self._take(place + 1, within_sentence=end is End.CLAUSE)
+                self._judged, self._words = place + 1, words
 
-    def _end_at(self, place: int, words: int, final: bool) -> End:
+    def _ends_at(self, place: int, words: int, final: bool) -> bool | None:
         clauses = words >= (LATER_CLAUSE_WORDS if self._speaking else FIRST_CLAUSE_WORDS)
-        return end_at(self._pending, place, clauses=clauses, capitals=self._upper, final=final)
+        return ends_at(self._pending, place, clauses=clauses, capitals=self._upper, final=final)
 
-    def _take(self, end: int, within_sentence: bool = False) -> list[Sentence]:
+    def _take(self, end: int) -> list[Sentence]:
         """The first characters of the pending text, as sentences."""
         text, self._pending = self._pending[:end], self._pending[end:]
         start, self._taken = self._taken, self._taken + end
@@ -110,8 +110,6 @@ class TextFeed:
         self.dropped += processed.dropped
         found = [_moved(sentence, start) for sentence in processed.sentences]
         self._speaking |= bool(found)
-        if within_sentence and found:  # its last mark makes all the pause
-            found[-1] = replace(found[-1], pause_after_s=0.0)
         return found
 
 
