@@ -102,13 +102,17 @@ def test_ffmpegs_meter_says_the_same() -> None:
 
 
 def test_the_weighting_is_the_recursive_filter_of_the_standard() -> None:
-    from scipy.signal import lfilter
-
     rate = 22_050
-    noise = np.random.default_rng(6).standard_normal(rate).astype(np.float32)
-    recursive = lfilter(*high_pass(rate), lfilter(*shelf(rate), noise))
+    noise = np.random.default_rng(6).standard_normal(3000).astype(np.float32)
 
-    np.testing.assert_allclose(k_weighted(noise, rate), recursive, atol=1e-9)
+    filtered = noise.astype(np.float64)
+    for numerator, denominator in (shelf(rate), high_pass(rate)):
+        x, y = np.pad(filtered, (2, 0)), np.zeros(len(noise) + 2)
+        for n in range(2, len(y)):
+            y[n] = numerator @ x[n - 2 : n + 1][::-1] - denominator[1:] @ y[n - 2 : n][::-1]
+        filtered = y[2:]
+
+    np.testing.assert_allclose(k_weighted(noise, rate), filtered, atol=1e-9)
 
 
 def test_a_gain_moves_the_loudness_where_it_should() -> None:
