@@ -71,22 +71,26 @@ class RivaClient:
         return Answer(answer["code"], answer["details"], answer["replies"])
 
 
-def environment(variable: str, default: Path | None = None) -> Path:
-    """The Python of an environment that lies where `variable` says; skips where it is not there."""
-    found = os.environ.get(variable) or default
-    if found is None:
-        pytest.skip(f"{variable} names no environment; see docs/riva.md")
-    python = Path(found) / "bin/python"
-    if not python.exists():
-        assert variable not in os.environ, f"{variable} is {found}; there is no {python}"
-        pytest.skip(f"there is no {python}; make test makes it, {variable} names another")
-    return python
+@pytest.fixture(scope="session")
+def python_of() -> Callable[..., Path]:
+    """`python_of(variable, default)`: the Python of the environment that a variable names."""
+
+    def find(variable: str, default: Path | None = None) -> Path:
+        if variable not in os.environ and default is None:
+            pytest.skip(f"{variable} names no environment; see docs/riva.md")
+        python = Path(os.environ.get(variable, default)) / "bin/python"
+        if not python.exists():
+            assert variable not in os.environ, f"{variable}: there is no {python}"
+            pytest.skip(f"there is no {python}; make test makes it, {variable} names another")
+        return python
+
+    return find
 
 
 @pytest.fixture(scope="session")
-def start_riva_client() -> Iterator[Callable[[], RivaClient]]:
+def start_riva_client(python_of: Callable[..., Path]) -> Iterator[Callable[[], RivaClient]]:
     """A further process of the client; it ends with the session."""
-    python = environment("DLPO_RIVA_VENV", ROOT / ".venv-riva")
+    python = python_of("DLPO_RIVA_VENV", ROOT / ".venv-riva")
     processes = []
 
     def start() -> RivaClient:
