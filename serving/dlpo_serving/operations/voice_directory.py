@@ -66,7 +66,7 @@ class _Entry:
     """What is known of one name in the folder."""
 
     state: object
-    """of its files, when they were last seen to change"""
+    """of its files, when they were last seen to change; None when they are gone"""
     since_s: float
     tried: bool = False
     """whether this state was loaded, or refused"""
@@ -107,17 +107,18 @@ class VoiceDirectory(Generic[V]):
         if found is None:
             return []
         events: list[VoiceAdded[V] | VoiceRemoved | VoiceRefused] = []
-        for name in self._entries.keys() - found.keys():
-            if offered := self._entries.pop(name).offers:
-                _log.info("voice withdrawn voice=%s entry=%s", offered, name)
-                events.append(VoiceRemoved(offered))
         now_s = self._clock()
-        for name, state in found.items():
+        for name in sorted(found.keys() | self._entries.keys()):
+            state = found.get(name)
             entry = self._entries.setdefault(name, _Entry(state, now_s))
             if entry.state != state:
                 entry.state, entry.since_s, entry.tried = state, now_s, False
-            if not entry.tried and now_s - entry.since_s >= self._settle_s:
-                entry.tried = True
+            if entry.tried or now_s - entry.since_s < self._settle_s:
+                continue
+            entry.tried = True
+            if state is None:  # for a while now, and not just between two renames
+                events += self._withdraw(name)
+            else:
                 events += self._take(self._path / name, entry)
         return events
 
@@ -133,6 +134,13 @@ class VoiceDirectory(Generic[V]):
             return None
         self._readable = True
         return found
+
+    def _withdraw(self, name: str) -> list[VoiceRemoved]:
+        offered = self._entries.pop(name).offers
+        if not offered:
+            return []
+        _log.info("voice withdrawn voice=%s entry=%s", offered, name)
+        return [VoiceRemoved(offered)]
 
     def _take(self, path: Path, entry: _Entry) -> list[VoiceAdded[V] | VoiceRemoved | VoiceRefused]:
         try:
@@ -168,6 +176,9 @@ def _is_candidate(entry: os.DirEntry[str]) -> bool:
 
 def _state(path: Path) -> object:
     """What changes when any file of a bundle does."""
-    files = [path, *sorted(path.iterdir())] if path.is_dir() else [path]
-    stats = [(file.name, file.stat()) for file in files]
+    try:
+        files = [path, *sorted(path.iterdir())] if path.is_dir() else [path]
+        stats = [(file.name, file.stat()) for file in files]
+    except OSError as error:  # on its way out, or a link to nowhere: loading it will tell
+        return str(error)
     return [(name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats]

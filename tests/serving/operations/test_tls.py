@@ -1,0 +1,293 @@
+"""TLS on both doors: who is let in, and certificates that change while the server runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+
+from dlpo.errors import ConfigError
+from dlpo_serving.operations.tls import TlsFiles, grpc_credentials, http_ssl_context
+
+if TYPE_CHECKING:
+    from conftest import Authority, Issued
+
+TIMEOUT_S = 20.0
+
+
+class Clock:
+    """Seconds that pass when a test says so. gRPC asks from a thread of its own."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@asynccontextmanager
+async def grpc_server(files: TlsFiles, clock: Clock) -> AsyncIterator[int]:
+    async def echo(request: bytes, context: Any) -> bytes:
+        return request
+
+    server = grpc.aio.server()
+    handler = grpc.unary_unary_rpc_method_handler(echo)
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("test.Echo", {"Say": handler}),)
+    )
+    port = server.add_secure_port("127.0.0.1:0", grpc_credentials(files, clock))
+    await server.start()
+    try:
+        yield port
+    finally:
+        await server.stop(0)
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def http_server(files: TlsFiles, clock: Clock) -> AsyncIterator[int]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"!")
+        writer.close()
+
+    context = http_ssl_context(files, clock)
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def ask_grpc(port: int, ca: Path, client: Issued | None = None) -> str:
+    """ "OK", or the name of the status."""
+    credentials = grpc.ssl_channel_credentials(
+        ca.read_bytes(),
+        client and client.key.read_bytes(),
+        client and client.certificate.read_bytes(),
+    )
+    # A connection of its own, so that each call is a handshake.
+    options = (("grpc.use_local_subchannel_pool", 1),)
+    async with grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials, options) as channel:
+        try:
+            await channel.unary_unary("/test.Echo/Say")(b"hi", timeout=TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            return error.code().name
+        return "OK"
+
+
+async def ask_http(
+    port: int, ca: Path, client: Issued | None = None, server_name: str = "localhost"
+) -> int | None:
+    """Serial number of the server's certificate; None where either side refused the other."""
+    context = ssl.create_default_context(cafile=str(ca))
+    if client:
+        context.load_cert_chain(client.certificate, client.key)
+    try:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=context, server_hostname=server_name
+        )
+        serial = writer.get_extra_info("peercert")["serialNumber"]
+        writer.write(b"?")
+        # In TLS 1.3 a client hears only now that its own certificate was refused.
+        answer = await reader.read(1)
+    except (ssl.SSLError, ConnectionError):
+        return None
+    writer.close()
+    return int(serial, 16) if answer else None
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(test, TIMEOUT_S))
+
+
+def replace(old: Issued, new: Issued) -> None:
+    """As a certificate is renewed: new files are moved to where the old ones are."""
+    new.key.replace(old.key)
+    new.certificate.replace(old.certificate)
+
+
+def test_grpc_is_heard_by_those_who_trust_the_authority_only(
+    authority: Authority, stranger: Authority
+) -> None:
+    served = authority.issue("server")
+
+    async def test() -> None:
+        async with grpc_server(TlsFiles(served.certificate, served.key), Clock()) as port:
+            assert await ask_grpc(port, authority.path) == "OK"
+            assert await ask_grpc(port, stranger.path) == "UNAVAILABLE"
+
+    run(test())
+
+
+def test_a_plain_client_of_a_tls_port_is_refused_and_harms_no_other(authority: Authority) -> None:
+    served = authority.issue("server")
+
+    async def test() -> None:
+        async with grpc_server(TlsFiles(served.certificate, served.key), Clock()) as port:
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await channel.unary_unary("/test.Echo/Say")(b"hi", timeout=TIMEOUT_S)
+                assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+            assert await ask_grpc(port, authority.path) == "OK"
+
+    run(test())
+
+
+def test_mutual_tls_lets_in_only_clients_of_its_authority(
+    authority: Authority, stranger: Authority
+) -> None:
+    served, ours, theirs = (
+        authority.issue("server"), authority.issue("client"), stranger.issue("thief"),
+    )  # fmt: skip
+    files = TlsFiles(served.certificate, served.key, authority.path)
+
+    async def test() -> None:
+        async with grpc_server(files, Clock()) as port:
+            assert await ask_grpc(port, authority.path, ours) == "OK"
+            assert await ask_grpc(port, authority.path, theirs) == "UNAVAILABLE"
+            assert await ask_grpc(port, authority.path) == "UNAVAILABLE"
+        async with http_server(files, Clock()) as port:
+            assert await ask_http(port, authority.path, ours) == served.serial
+            assert await ask_http(port, authority.path, theirs) is None
+            assert await ask_http(port, authority.path) is None
+
+    run(test())
+
+
+def test_a_renewed_certificate_is_used_by_new_handshakes_of_grpc(
+    authority: Authority, stranger: Authority
+) -> None:
+    served, clock = authority.issue("server"), Clock()
+
+    async def test() -> None:
+        async with grpc_server(TlsFiles(served.certificate, served.key), clock) as port:
+            assert await ask_grpc(port, authority.path) == "OK"
+            replace(served, stranger.issue("next"))
+            clock.now_s = 10
+
+            assert await ask_grpc(port, stranger.path) == "OK"
+            assert await ask_grpc(port, authority.path) == "UNAVAILABLE"
+
+    run(test())
+
+
+def test_a_call_under_way_survives_the_renewal(authority: Authority, stranger: Authority) -> None:
+    served, clock = authority.issue("server"), Clock()
+
+    async def test() -> None:
+        credentials = grpc.ssl_channel_credentials(authority.path.read_bytes())
+        async with (
+            grpc_server(TlsFiles(served.certificate, served.key), clock) as port,
+            grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials) as channel,
+        ):
+            say = channel.unary_unary("/test.Echo/Say")
+            await say(b"before", timeout=TIMEOUT_S)
+            replace(served, stranger.issue("next"))
+            clock.now_s = 10
+            assert await ask_grpc(port, stranger.path) == "OK"
+
+            assert await say(b"after", timeout=TIMEOUT_S) == b"after"
+
+    run(test())
+
+
+@pytest.mark.parametrize("server_name", ["localhost", "127.0.0.1"])  # a number is sent as no name
+def test_a_renewed_certificate_is_used_by_new_handshakes_of_http(
+    server_name: str, authority: Authority
+) -> None:
+    served, clock = authority.issue("server"), Clock()
+
+    async def test() -> None:
+        async with http_server(TlsFiles(served.certificate, served.key), clock) as port:
+            before = await ask_http(port, authority.path, server_name=server_name)
+            assert before == served.serial
+            renewed = authority.issue("next")
+            replace(served, renewed)
+            clock.now_s = 10
+
+            after = await ask_http(port, authority.path, server_name=server_name)
+            assert after == renewed.serial
+
+    run(test())
+
+
+def test_authorities_of_clients_may_change_on_both_doors(
+    authority: Authority, stranger: Authority, tmp_path: Path
+) -> None:
+    served, ours, theirs = (
+        authority.issue("server"), authority.issue("client"), stranger.issue("partner"),
+    )  # fmt: skip
+    trusted = tmp_path / "clients.pem"
+    trusted.write_bytes(authority.path.read_bytes())
+    files, clock = TlsFiles(served.certificate, served.key, trusted), Clock()
+
+    async def test() -> None:
+        async with grpc_server(files, clock) as port, http_server(files, clock) as http_port:
+            assert await ask_grpc(port, authority.path, theirs) == "UNAVAILABLE"
+            assert await ask_http(http_port, authority.path, theirs) is None
+            trusted.write_bytes(stranger.path.read_bytes())
+            clock.now_s = 10
+
+            assert await ask_grpc(port, authority.path, theirs) == "OK"
+            assert await ask_http(http_port, authority.path, theirs) == served.serial
+            assert await ask_grpc(port, authority.path, ours) == "UNAVAILABLE"
+            assert await ask_http(http_port, authority.path, ours) is None
+
+    run(test())
+
+
+def test_a_half_renewed_certificate_is_not_used_and_is_logged(
+    authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    served, clock = authority.issue("server"), Clock()
+    files = TlsFiles(served.certificate, served.key)
+
+    async def test() -> None:
+        async with grpc_server(files, clock) as port, http_server(files, clock) as http_port:
+            renewed = authority.issue("next")
+            renewed.certificate.replace(served.certificate)  # its key is still to come
+            clock.now_s = 10
+            assert await ask_grpc(port, authority.path) == "OK"
+            assert await ask_http(http_port, authority.path) == served.serial
+
+            renewed.key.replace(served.key)
+            clock.now_s = 20
+            assert await ask_grpc(port, authority.path) == "OK"
+            assert await ask_http(http_port, authority.path) == renewed.serial
+
+    with caplog.at_level(logging.INFO, "dlpo_serving.operations.tls"):
+        run(test())
+
+    told = [record.getMessage() for record in caplog.records]
+    assert len([line for line in told if "stays in use" in line]) == 2  # one a door
+    assert len([line for line in told if "read again" in line]) == 2
+
+
+@pytest.mark.parametrize("victim", ["certificate", "key", "client_ca"])
+@pytest.mark.parametrize("content", [b"", b"no PEM", b"-----BEGIN CERTIFICATE-----\n!!", None])
+def test_files_that_can_not_be_used_are_refused_at_the_start(
+    victim: str, content: bytes | None, authority: Authority
+) -> None:
+    served = authority.issue("server")
+    files = TlsFiles(served.certificate, served.key, authority.path)
+    path: Path = getattr(files, victim)
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+
+    for door in (grpc_credentials, http_ssl_context):
+        with pytest.raises(ConfigError, match="can't be used") as caught:
+            door(files, Clock())
+        assert str(path) in str(caught.value)
+
+
+def test_a_key_of_another_certificate_is_refused_at_the_start(authority: Authority) -> None:
+    served, other = authority.issue("server"), authority.issue("other")
+
+    with pytest.raises(ConfigError, match="MISMATCH"):
+        grpc_credentials(TlsFiles(served.certificate, other.key), Clock())

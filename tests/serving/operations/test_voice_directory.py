@@ -1,0 +1,291 @@
+"""A folder of bundles, in simulated time; bundles are real ones, loading them is the test's."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle
+from dlpo.bundle.voice_json import seal
+from dlpo_serving.operations.voice_directory import (
+    VoiceAdded,
+    VoiceDirectory,
+    VoiceRefused,
+    VoiceRemoved,
+)
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@dataclass(eq=False)
+class Spoken:
+    """A voice that was loaded."""
+
+    manifest: Manifest
+
+
+def load(path: Path) -> Spoken:
+    return Spoken(Bundle.load(path).manifest)
+
+
+@pytest.fixture(scope="session")
+def small_bundle(tiny_bundle: Path) -> Bundle:
+    return Bundle.load(tiny_bundle)
+
+
+@dataclass(eq=False)
+class Folder:
+    """The folder, its clock, and the directory that watches it."""
+
+    path: Path
+    clock: Clock
+    bundle: Bundle
+
+    def __post_init__(self) -> None:
+        self.watched = VoiceDirectory(self.path, self.clock, load, taken=("fixed",), settle_s=1)
+
+    def put(self, entry: str, voice: str) -> Path:
+        """Write a bundle of that voice all at once."""
+        out = self.path / entry
+        copy_bundle(self.bundle, out)
+        if voice != self.bundle.manifest.voice:
+            manifest = replace(self.bundle.manifest, voice=voice)
+            (out / MANIFEST).write_bytes(manifest.to_json())
+        return out
+
+    def events(self) -> list[tuple[str, str]]:
+        """What two polls, two seconds apart, tell: one sees a change, one finds it at rest."""
+        told: list[tuple[str, str]] = []
+        for _ in range(2):
+            self.clock.now_s += 2
+            for event in self.watched.poll():
+                match event:
+                    case VoiceAdded():
+                        assert event.voice.manifest.voice == event.name
+                        told.append(("added", event.name))
+                    case VoiceRemoved():
+                        told.append(("removed", event.name))
+                    case VoiceRefused():
+                        told.append(("refused", event.path.name))
+        return told
+
+
+@pytest.fixture
+def folder(tmp_path: Path, small_bundle: Bundle) -> Folder:
+    (tmp_path / "voices").mkdir()
+    return Folder(tmp_path / "voices", Clock(), small_bundle)
+
+
+def test_bundles_that_are_there_are_offered_once(folder: Folder) -> None:
+    folder.put("a", "ann")
+    folder.put("b", "ben")
+
+    assert folder.events() == [("added", "ann"), ("added", "ben")]
+    assert folder.events() == []
+
+
+def test_a_bundle_in_one_file_is_offered_too(folder: Folder) -> None:
+    copy_bundle(Bundle.load(folder.put(".a", "ann")), folder.path / "x.dlpo")
+
+    assert folder.events() == [("added", "ann")]
+
+
+def test_a_changed_bundle_replaces_its_voice(folder: Folder) -> None:
+    folder.put("a", "ann")
+    folder.events()
+
+    shutil.rmtree(folder.path / "a")
+    folder.put("a", "ann")
+
+    assert folder.events() == [("added", "ann")]
+
+
+def test_a_bundle_that_changes_its_name_withdraws_the_old_one(folder: Folder) -> None:
+    folder.put("a", "ann")
+    folder.events()
+
+    shutil.rmtree(folder.path / "a")
+    folder.put("a", "ben")
+
+    assert folder.events() == [("removed", "ann"), ("added", "ben")]
+
+
+def test_a_bundle_that_is_gone_is_withdrawn_and_may_come_back(folder: Folder) -> None:
+    folder.put("a", "ann")
+    folder.events()
+
+    shutil.rmtree(folder.path / "a")
+    assert folder.events() == [("removed", "ann")]
+    assert folder.events() == []
+
+    folder.put("a", "ann")
+    assert folder.events() == [("added", "ann")]
+
+
+def test_a_bundle_that_is_gone_between_two_renames_stays(folder: Folder) -> None:
+    path = folder.put("a", "ann")
+    folder.events()
+
+    path.rename(folder.path / ".away")
+    folder.clock.now_s += 0.5
+    assert folder.watched.poll() == []
+    (folder.path / ".away").rename(path)
+
+    assert ("removed", "ann") not in folder.events()
+
+
+def test_a_bundle_is_not_taken_while_it_is_being_copied(folder: Folder, tmp_path: Path) -> None:
+    source = Folder(tmp_path, Clock(), folder.bundle).put("source", "ann")
+    copy = folder.path / "a"
+    copy.mkdir()
+    for file in [source / MANIFEST, *sorted(source.iterdir())]:
+        shutil.copy(file, copy)
+        folder.clock.now_s += 0.6
+        assert folder.watched.poll() == []
+
+    assert folder.events() == [("added", "ann")]
+
+
+def test_a_copy_that_stops_half_way_is_refused_and_taken_when_it_goes_on(folder: Folder) -> None:
+    path = folder.put("a", "ann")
+    victim = max(path.glob("*.onnx*"), key=lambda file: file.stat().st_size)
+    content = victim.read_bytes()
+    victim.write_bytes(content[: len(content) // 2])
+
+    assert folder.events() == [("refused", "a")]
+
+    victim.write_bytes(content)
+    assert folder.events() == [("added", "ann")]
+
+
+Damage = Callable[[Path], object]
+
+
+def flip_a_byte(path: Path) -> None:
+    victim = max(path.glob("*.onnx*"), key=lambda file: file.stat().st_size)
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 1
+    victim.write_bytes(content)
+
+
+def change_the_manifest(path: Path) -> None:
+    values = json.loads((path / MANIFEST).read_bytes())
+    (path / MANIFEST).write_text(json.dumps({**values, "gain": 2.0}))
+
+
+def demand_the_future(path: Path) -> None:
+    values = json.loads((path / MANIFEST).read_bytes())
+    (path / MANIFEST).write_bytes(seal({**values, "requires": ["telepathy"]}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        flip_a_byte,
+        change_the_manifest,
+        demand_the_future,
+        lambda path: (path / MANIFEST).write_bytes(b"\x00" * 2_000_000),
+        lambda path: (path / "evil.py").write_text("import os"),
+        lambda path: (path / "link.onnx").symlink_to("/etc/passwd"),
+    ],
+)
+def test_a_corrupt_bundle_is_refused_once_with_a_reason_and_the_old_voice_stays(
+    damage: Damage, folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = folder.put("a", "ann")
+    folder.put("b", "ben")
+    folder.events()
+
+    damage(path)
+
+    assert folder.events() == [("refused", "a")]
+    assert folder.events() == []
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 1
+    assert "voice refused entry=a reason=BundleError" in errors[0].getMessage()
+
+
+def test_a_run_time_that_throws_refuses_the_bundle(folder: Folder) -> None:
+    def explode(path: Path) -> Spoken:
+        raise RuntimeError("of the run-time")
+
+    folder.put("a", "ann")
+    watched = VoiceDirectory(folder.path, folder.clock, explode, settle_s=0)
+
+    (event,) = watched.poll()
+
+    assert isinstance(event, VoiceRefused)
+    assert event.reason == "RuntimeError: of the run-time"
+
+
+@pytest.mark.parametrize("voice", ["fixed", "ann"])
+def test_a_name_that_is_taken_is_not_given_twice(voice: str, folder: Folder) -> None:
+    folder.put("a", "ann")
+    folder.events()
+
+    folder.put("b", voice)
+
+    assert folder.events() == [("refused", "b")]
+
+
+def test_what_is_no_bundle_is_left_alone(folder: Folder) -> None:
+    (folder.path / "README.txt").write_text("voices")
+    (folder.path / "empty").mkdir()
+    (folder.path / ".dlpo-scratch").mkdir()
+    (folder.path / ".dlpo-scratch" / MANIFEST).write_text("{")
+    (folder.path / ".hidden.dlpo").write_text("x")
+
+    assert folder.events() == []
+
+
+def test_a_link_to_nowhere_is_refused_and_harms_no_other(folder: Folder) -> None:
+    (folder.path / "a.dlpo").symlink_to("nowhere")
+    folder.put("b", "ben")
+
+    assert folder.events() == [("refused", "a.dlpo"), ("added", "ben")]
+
+
+def test_a_folder_that_can_not_be_read_keeps_its_voices_and_says_so_once(
+    folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.put("a", "ann")
+    folder.events()
+
+    folder.path.rename(folder.path.with_name("away"))
+    assert folder.events() == []
+    assert folder.events() == []
+    assert len([r for r in caplog.records if "can't be read" in r.getMessage()]) == 1
+
+    folder.path.with_name("away").rename(folder.path)
+    assert folder.events() == []
+
+
+def test_a_voice_that_was_withdrawn_is_freed_with_its_last_user(folder: Folder) -> None:
+    folder.put("a", "ann")
+    folder.watched.poll()
+    folder.clock.now_s += 2
+    (event,) = folder.watched.poll()
+    assert isinstance(event, VoiceAdded)
+    stream = [event.voice]
+    gone = weakref.ref(event.voice)
+    del event
+    shutil.rmtree(folder.path / "a")
+    assert folder.events() == [("removed", "ann")]
+
+    assert gone() is not None
+    stream.clear()
+    assert gone() is None
