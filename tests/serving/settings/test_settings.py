@@ -1,0 +1,262 @@
+"""Where settings are read from, which source goes first, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlpo.errors import ConfigError
+from dlpo_serving.operations.interceptors import HEALTH, OPEN_SERVICES
+from dlpo_serving.settings.flags import flag_of
+from dlpo_serving.settings.server_settings import ServerSettings, unknown_variables
+from dlpo_serving.settings.sources import read_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ServerSettings.model_fields:
+        monkeypatch.delenv(f"DLPO_{name.upper()}", raising=False)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "dlpo.toml"
+
+
+def test_without_any_source_the_defaults_hold() -> None:
+    assert read_settings([]) == ServerSettings()
+
+
+def test_flags_go_before_the_environment_and_that_before_the_file(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text("grace_s = 1\nmax_streams = 1\nmax_characters = 1\n")
+    monkeypatch.setenv("DLPO_GRACE_S", "2")
+    monkeypatch.setenv("DLPO_MAX_STREAMS", "2")
+
+    settings = read_settings(["--config", str(config), "--grace-s", "3"])
+
+    assert (settings.grace_s, settings.max_streams, settings.max_characters) == (3, 2, 1)
+
+
+def test_the_file_may_be_named_by_the_environment(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text("port = 7")
+    monkeypatch.setenv("DLPO_CONFIG", str(config))
+
+    assert read_settings([]).port == 7
+    assert read_settings([]).config == config
+
+
+OTHER_THAN_DEFAULT: dict[str, tuple[str, Any]] = {
+    "host": ("0.0.0.0", "0.0.0.0"),
+    "port": ("1234", 1234),
+    "http_host": ("::", "::"),
+    "http_port": ("0", 0),
+    "health_host": ("0.0.0.0", "0.0.0.0"),
+    "health_port": ("8081", 8081),
+    "voices": ("v/other.dlpo", ("v/other.dlpo",)),
+    "voice_directory": ("v", Path("v")),
+    "voice_poll_s": ("0.5", 0.5),
+    "engine": ("openvino", "openvino"),
+    "precision": ("int8", "int8"),
+    "lanes": ("2", 2),
+    "max_streams": ("9", 9),
+    "max_characters": ("99", 99),
+    "max_first_audio_s": ("0.3", 0.3),
+    "grace_s": ("0", 0.0),
+    "pre_stop_s": ("5", 5.0),
+    "stall_s": ("4", 4.0),
+    "tls_certificate": ("c.pem", Path("c.pem")),
+    "tls_key": ("k.pem", Path("k.pem")),
+    "tls_client_ca": ("a.pem", Path("a.pem")),
+    "keys_file": ("keys.toml", Path("keys.toml")),
+    "open_health": ("false", False),
+    "open_reflection": ("false", False),
+    "metrics": ("false", False),
+    "log_format": ("json", "json"),
+    "log_level": ("error", "error"),
+    "otlp_endpoint": ("http://c:4317", "http://c:4317"),
+    "reflection": ("false", False),
+    "channelz": ("true", True),
+}
+BESIDE = {  # that a setting needs to be allowed
+    "tls_certificate": ["tls_key"],
+    "tls_key": ["tls_certificate"],
+    "tls_client_ca": ["tls_certificate", "tls_key"],
+}
+
+
+@pytest.mark.parametrize("name", [name for name in ServerSettings.model_fields if name != "config"])
+def test_every_setting_is_a_flag_a_variable_and_a_key_of_the_file(
+    name: str, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags, lines = [], []
+    names = [name, *BESIDE.get(name, [])]
+    for each in names:
+        text, value = OTHER_THAN_DEFAULT[each]
+        if isinstance(value, bool):
+            flags.append(flag_of(each) if value else "--no-" + flag_of(each).removeprefix("--"))
+        else:
+            flags += [flag_of(each), text]
+        quoted = text if isinstance(value, bool | int | float) else f'"{text}"'
+        lines.append(f"{each} = [{quoted}]" if isinstance(value, tuple) else f"{each} = {quoted}")
+    config.write_text("\n".join(lines))
+    expected = {each: OTHER_THAN_DEFAULT[each][1] for each in names}
+    assert getattr(ServerSettings(), name) != expected[name]
+
+    by_flag = read_settings(flags)
+    by_file = read_settings(["--config", str(config)])
+    for each in names:
+        monkeypatch.setenv(f"DLPO_{each.upper()}", OTHER_THAN_DEFAULT[each][0])
+    by_variable = read_settings([])
+
+    for settings in (by_flag, by_variable, by_file):
+        assert {each: getattr(settings, each) for each in names} == expected
+
+
+def test_several_voices_are_flags_commas_or_a_list(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text('voices = ["a", "b"]')
+
+    assert read_settings(["--config", str(config)]).voices == ("a", "b")
+    assert read_settings(["--voice", "a", "--voice", "b"]).voices == ("a", "b")
+    monkeypatch.setenv("DLPO_VOICES", "a, b")
+    assert read_settings([]).voices == ("a", "b")
+
+
+def test_an_empty_variable_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DLPO_HTTP_PORT", "")
+
+    assert read_settings([]).http_port is None
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("max_strems = 3", "unknown key 'max_strems'; did you mean 'max_streams'"),
+        ("nonsense = 3", "unknown key 'nonsense'"),
+        ("port = 'x'", r"port is 'x' \(config file .*\); expected a valid integer"),
+        ("port = -1", "port is -1 .* expected greater than or equal to 0"),
+        ("grace_s = nan", "grace_s is nan"),
+        ("grace_s = inf", "grace_s is inf"),
+        ("lanes = 0", "lanes is 0 .* expected greater than or equal to 1"),
+        ("max_first_audio_s = 0", "expected greater than 0"),
+        ("engine = 'abacus'", "engine is 'abacus' .* expected 'cpu'"),
+        ("log_format = 'xml'", "expected 'plain', 'logfmt' or 'json'"),
+        ("metrics = 'perhaps'", "metrics is 'perhaps'"),
+        ("voices = 3", "voices is 3"),
+        ("voices = []", "nothing to speak with"),
+        ("tls_key = 'k.pem'", "belong together"),
+        ("tls_client_ca = 'ca.pem'", "needs tls_certificate and tls_key"),
+        ("http_port = 50051", "port and http_port are both 50051"),
+        ("http_port = 9\nhealth_port = 9", "http_port and health_port are both 9"),
+        ("config = 'other.toml'", "can't name another one"),
+        ("[server]\nport = 1", "unknown key 'server'"),
+        ("port = ", "can't be read"),
+    ],
+)
+def test_a_mistake_in_the_file_is_told_with_got_and_expected(
+    text: str, complaint: str, config: Path
+) -> None:
+    config.write_text(text)
+
+    with pytest.raises(ConfigError, match=complaint):
+        read_settings(["--config", str(config)])
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_file_that_can_not_be_read_is_refused(content: bytes | None, config: Path) -> None:
+    if content is not None:
+        config.write_bytes(content)
+
+    with pytest.raises(ConfigError, match=r"dlpo\.toml can't be read"):
+        read_settings(["--config", str(config)])
+
+
+def test_every_mistake_is_told_at_once(config: Path) -> None:
+    config.write_text("port = -1\nlanes = 0\n")
+
+    with pytest.raises(ConfigError, match=r"port is -1.*lanes is 0"):
+        read_settings(["--config", str(config)])
+
+
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DLPO_MAX_STREAMS", "many")
+
+    with pytest.raises(ConfigError, match=r"max_streams is 'many' \(DLPO_MAX_STREAMS\); expected"):
+        read_settings([])
+
+
+def test_a_variable_that_kubernetes_set_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DLPO_PORT", "tcp://10.0.0.1:50051")
+
+    with pytest.raises(ConfigError, match="enableServiceLinks: false"):
+        read_settings([])
+
+
+def test_variables_that_are_no_setting_are_listed() -> None:
+    environment = {"DLPO_PORT": "1", "DLPO_PROT": "1", "DLPO_SERVICE_HOST": "x", "PATH": "/"}
+
+    assert unknown_variables(environment) == ["DLPO_PROT", "DLPO_SERVICE_HOST"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--prot", "1"],
+        ["--port"],
+        ["--port", "70000"],
+        ["--port", "x"],
+        ["--max-str", "3"],  # no guessing: it would change its meaning with the next setting
+        ["--metrics", "no"],
+        ["stray"],
+    ],
+)
+def test_wrong_usage_ends_with_2_and_names_the_mistake(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        read_settings(arguments)
+
+    assert caught.value.code == 2
+    assert "dlpo serve: error: " in capsys.readouterr().err
+
+
+def test_help_shows_every_setting_with_its_text_and_default(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        read_settings(["--help"])
+
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    assert [flag for flag in map(flag_of, ServerSettings.model_fields) if flag not in shown] == []
+    assert "longest text of one call, in characters (default: 10000)" in " ".join(shown.split())
+
+
+def test_settings_can_not_be_changed_nor_misspelt() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        ServerSettings().port = 1  # type: ignore[misc]
+    with pytest.raises(ValueError, match="max_stream"):
+        ServerSettings(max_stream=1)  # type: ignore[call-arg]
+
+
+def test_services_are_open_unless_they_are_closed() -> None:
+    assert ServerSettings().open_services == OPEN_SERVICES
+    assert ServerSettings(open_reflection=False).open_services == (HEALTH,)
+    assert ServerSettings(open_health=False, open_reflection=False).open_services == ()
+
+
+def test_certificates_are_files_or_none(tmp_path: Path) -> None:
+    certificate, key, ca = (tmp_path / name for name in "abc")
+
+    tls = ServerSettings(tls_certificate=certificate, tls_key=key, tls_client_ca=ca).tls
+
+    assert tls is not None
+    assert tls.paths() == [certificate, key, ca]
+    assert ServerSettings().tls is None
