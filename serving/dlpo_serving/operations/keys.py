@@ -136,10 +136,12 @@ def new_key(path: Path, caller: str) -> str:
 def bearer_token(headers: Sequence[str]) -> str:
     """The token in the values of a call's `authorization` headers.
 
+    NVIDIA's client sends its header twice over TLS, with the call and with the channel.
+
     Raises:
-        UnauthenticatedError: there is not exactly one of the scheme Bearer.
+        UnauthenticatedError: there is not exactly one value, or it is not of the scheme Bearer.
     """
-    if len(headers) != 1:
+    if len(set(headers)) != 1:
         got = f"{len(headers)} authorization headers came" if headers else "no token came"
         raise UnauthenticatedError(f"{got}; {_SEND}")
     scheme, _, token = headers[0].strip().partition(" ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from dlpo_serving.encodings import AudioFormat, Encoding, usual_format
@@ -13,6 +14,7 @@ from dlpo_serving.speaker import Call
 
 SETTINGS = ("speed", "pitch_semitones", "volume_db", "seed", "steps")  # of custom_configuration
 
+_DOCUMENT = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!DOCTYPE|<speak[\s/>])")
 _ENCODINGS = {
     riva_audio_pb2.ENCODING_UNSPECIFIED: Encoding.PCM_S16,
     riva_audio_pb2.LINEAR_PCM: Encoding.PCM_S16,
@@ -70,7 +72,7 @@ def read_call(
 
 def is_ssml(text: str) -> bool:
     """Whether a text is a document: Riva has no field that says so."""
-    return text.lstrip().startswith("<speak")
+    return bool(_DOCUMENT.match(text))
 
 
 def wire_field(name: str) -> str:

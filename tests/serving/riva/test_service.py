@@ -20,6 +20,7 @@ from dlpo.audio import to_pcm16
 from dlpo.text import TextFrontEnd
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.proto.riva_tts_pb2 import SynthesizeSpeechRequest, SynthesizeSpeechResponse
+from dlpo_serving.riva.requests import is_ssml
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
 
@@ -252,6 +253,9 @@ def test_one_voice_may_be_asked_about_by_name(server: Any, riva_client: Any) -> 
         ("text", {"text": "?!..."}),
         ("text", {"text": "word " * 20_000}),
         ("text", {"text": "<speak><audio src='http://x'/></speak>"}),
+        ("text", {"text": "<speak>Fish & chips</speak>"}),
+        ("text", {"text": "<!DOCTYPE x [<!ENTITY a 'b'>]><speak>&a;</speak>"}),
+        ("text", {"text": "<?xml version='1.0'?><!DOCTYPE x []><speak>One</speak>"}),
         ("sample_rate_hz", {"sample_rate_hz": 7_999}),
         ("sample_rate_hz", {"sample_rate_hz": -1}),
         ("sample_rate_hz", {"sample_rate_hz": 96_000, "encoding": "OGGOPUS"}),
@@ -273,6 +277,19 @@ def test_what_dlpo_cannot_do_is_refused_by_the_name_of_the_field(
 
     assert answer.code == "INVALID_ARGUMENT"
     assert field.split("[")[-1].rstrip("]") in answer.details
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<speak>One <!-- --> fish.</speak>", "\n<?xml version='1.0'?>\n<speak\n>One fish.</speak>"],
+)
+def test_documents_may_have_a_declaration(text: str) -> None:
+    assert is_ssml(text)
+
+
+@pytest.mark.parametrize("text", ["<speaker> One", "I <speak> up", "<?xml", "< speak>", "<speak"])
+def test_other_texts_are_read_as_they_are(text: str) -> None:
+    assert not is_ssml(text)
 
 
 @pytest.mark.parametrize(
