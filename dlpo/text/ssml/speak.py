@@ -122,7 +122,7 @@ def _set_marks(found: list[Sentence], places: list[int], script: Script) -> None
     for place, name in script.marks if found else ():
         word = bisect_left(places, place)
         index = min(bisect_left(starts, word + 1) - 1, len(found) - 1)
-        if index and word == starts[index] and _any_between(boundaries, place, places[word]):
+        if index and word == starts[index] and _any_between(boundaries, place + 1, places[word]):
             index -= 1
         marks.setdefault(index, []).append(Mark(name, word - starts[index]))
     for index, of_sentence in marks.items():

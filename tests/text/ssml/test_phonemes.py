@@ -1,0 +1,104 @@
+"""IPA and ARPAbet as writers spell them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlpo.text.ssml.phonemes import MAX_PHONEMES, parse_arpabet, parse_ipa
+from dlpo.text.symbols import PHONEMES
+
+# Each phoneme in a word of its own, transcribed as dictionaries do, against the CMU dictionary.
+WORDS = {
+    "hɑt": "HH AA1 T", "hæt": "HH AE1 T", "hʌt": "HH AH1 T", "əbˈaʊt": "AH0 B AW1 T",
+    "ˈɔːfəl": "AO1 F AH0 L", "kˈaʊ": "K AW1", "hˈaɪd": "HH AY1 D", "bˈiː": "B IY1",
+    "tʃˈiːz": "CH IY1 Z", "t͡ʃˈiːz": "CH IY1 Z", "ʧˈiːz": "CH IY1 Z", "dˈiː": "D IY1",
+    "ðˈiː": "DH IY1", "ˈɛd": "EH1 D", "hˈɝːt": "HH ER1 T", "hˈɜːt": "HH ER1 T", "ˈeɪt": "EY1 T",
+    "fˈiː": "F IY1", "ɡɹˈiːn": "G R IY1 N", "griːn": "G R IY1 N",
+    "ˈɪt": "IH1 T", "dʒˈiː": "JH IY1", "d͡ʒˈiː": "JH IY1", "ˈki": "K IY1", "liː": "L IY1",
+    "mˈiː": "M IY1", "nˈiː": "N IY1", "pˈɪŋ": "P IH1 NG", "ˈoʊt": "OW1 T", "ˈəʊt": "OW1 T",
+    "tˈɔɪ": "T OY1", "ˈɹiːd": "R IY1 D", "sˈiː": "S IY1", "ʃˈiː": "SH IY1", "tˈiː": "T IY1",
+    "θˈeɪtə": "TH EY1 T AH0", "hˈʊd": "HH UH1 D", "tˈuː": "T UW1", "vˈiː": "V IY1",
+    "wˈiː": "W IY1", "jˈiːld": "Y IY1 L D", "zˈiː": "Z IY1", "ˈsiːʒɚ": "S IY1 ZH ER0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("written", "expected"), WORDS.items())
+def test_every_english_sound_is_read(written: str, expected: str) -> None:
+    assert " ".join(parse_ipa(written)) == expected
+
+
+def test_words_reach_every_phoneme() -> None:
+    without_stress = {phoneme.rstrip("012") for phoneme in PHONEMES}
+    reached = {p.rstrip("012") for word in WORDS.values() for p in word.split()}
+    assert reached == without_stress
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("təˈmeɪtoʊ", "T AH0 M EY1 T OW0"),
+        ("təˈmɑːtəʊ", "T AH0 M AA1 T OW0"),
+        ("ˌɛdʒʊˈkeɪʃən", "EH2 JH UH0 K EY1 SH AH0 N"),
+        ("ˌɪn.təˈnæʃ.nəl", "IH2 N T AH0 N AE1 SH N AH0 L"),
+        ("ˈbʌtər", "B AH1 T ER0"),
+        ("ˈbʌɾɚ", "B AH1 D ER0"),
+        ("əˈɹaʊnd", "AH0 R AW1 N D"),
+        ("təɹɪfɪk", "T AH0 R IH1 F IH0 K"),  # the R begins a syllable; no stress is written
+        ("ˈbɒtl̩", "B AA1 T AH0 L"),
+        ("ˈpʰɪˀ", "P IH1"),
+        ("ˈnaɪ̯t", "N AY1 T"),
+        ("lɒx", "L AA1 K"),
+        ("ə", "AH0"),
+        ("wˈʊlf wˌʊlf", "W UH1 L F W UH2 L F"),
+    ],
+)
+def test_stress_syllables_and_diacritics(written: str, expected: str) -> None:
+    assert " ".join(parse_ipa(written)) == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [
+        ("ʘa", "'ʘ'"),
+        ("hɛ8", "'8'"),
+        ("t͡s!", "'!'"),
+        ("yː", "'y'"),
+        ("", "no phonemes"),
+        ("ˈ.", "no"),
+    ],
+)
+def test_what_is_no_english_sound_is_named(written: str, named: str) -> None:
+    with pytest.raises(ValueError, match="expected IPA") as caught:
+        parse_ipa(written)
+    assert named in str(caught.value)
+
+
+def test_arpabet_is_read_in_either_case() -> None:
+    assert parse_arpabet(" hh ah0  L ow1 ") == ("HH", "AH0", "L", "OW1")
+
+
+@pytest.mark.parametrize("written", ["HH AH L OW1", "XX", "", "həˈloʊ"])
+def test_what_is_no_arpabet_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="expected ARPAbet with stress"):
+        parse_arpabet(written)
+
+
+@pytest.mark.parametrize(("parse", "phoneme"), [(parse_ipa, "a"), (parse_arpabet, "T ")])
+def test_a_word_is_not_endless(parse: Callable[[str], tuple[str, ...]], phoneme: str) -> None:
+    assert len(parse(phoneme * MAX_PHONEMES)) == MAX_PHONEMES
+    with pytest.raises(ValueError, match=f"expected at most {MAX_PHONEMES}"):
+        parse(phoneme * (MAX_PHONEMES + 1))
+
+
+@given(st.text(max_size=20) | st.text("ˈˌəɹtʃdʒaɪʊoːɜ.̩͡ n", max_size=12))
+def test_any_text_is_phonemes_or_refused(written: str) -> None:
+    try:
+        phonemes = parse_ipa(written)
+    except ValueError:
+        return
+    assert phonemes
+    assert set(phonemes) <= set(PHONEMES)

@@ -1,0 +1,176 @@
+"""SSML is read safely: whatever comes is a script or a clear error, in bounded time and memory."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlpo.errors import SsmlError, TextError
+from dlpo.text import TextFrontEnd
+from dlpo.text.ssml import ProsodyLimits, read_ssml
+from dlpo.text.ssml.breaks import MAX_PAUSES_S
+from dlpo.text.ssml.reader import MAX_CHARACTERS, MAX_DEPTH, MAX_ELEMENTS, MAX_VALUE
+
+FRONT_END = TextFrontEnd()
+
+
+def refused(document: str) -> str:
+    with pytest.raises(SsmlError) as caught:
+        read_ssml(document, ProsodyLimits())
+    return str(caught.value)
+
+
+BILLION_LAUGHS = (
+    '<!DOCTYPE lolz [<!ENTITY lol "lol">'
+    + "".join(f'<!ENTITY lol{n} "{f"&lol{n - 1};" * 10}">' for n in range(1, 10))
+    + "]><speak>&lol9;</speak>"
+)
+QUADRATIC_BLOWUP = f'<!DOCTYPE x [<!ENTITY a "{"a" * 50_000}">]><speak>{"&a;" * 10_000}</speak>'
+EXTERNAL = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><speak>&a;</speak>'
+EXTERNAL_SUBSET = '<!DOCTYPE speak SYSTEM "http://example.com/evil.dtd"><speak>a</speak>'
+PARAMETER = '<!DOCTYPE x [<!ENTITY % p SYSTEM "http://example.com/x">%p;]><speak>a</speak>'
+
+
+@pytest.mark.parametrize(
+    "document", [BILLION_LAUGHS, QUADRATIC_BLOWUP, EXTERNAL, EXTERNAL_SUBSET, PARAMETER],
+    ids=["laughs", "blowup", "external", "subset", "parameter"],
+)  # fmt: skip
+def test_declarations_are_refused_before_they_do_anything(document: str) -> None:
+    assert "a document type or entity is declared; take it out" in refused(document)
+
+
+def test_undeclared_entities_are_unknown() -> None:
+    assert "line 1, column 10: undefined entity" in refused("<speak>a &nbsp; b</speak>")
+
+
+def test_what_xml_itself_declares_is_read() -> None:
+    script = read_ssml("<speak>R&amp;D &lt; &#65;&#x42;</speak>", ProsodyLimits())
+    assert script.text == "R&D < AB"
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("<speak>" + "<p>" * 10_000, f"elements lie more than {MAX_DEPTH} deep"),
+        ("<speak>" + "<mark name='a'/>" * (MAX_ELEMENTS + 1), f"more than {MAX_ELEMENTS} elements"),
+        ("<speak>" + "a" * MAX_CHARACTERS, f"expected at most {MAX_CHARACTERS}"),
+        (f"<speak><mark name='{'a' * (MAX_VALUE + 1)}'/></speak>", f"at most {MAX_VALUE}"),
+        (f"<speak {'a' * 100_000}='1'/>", "is not supported"),
+        (f"<{'a' * 100_000}/>", "is not supported"),
+        (
+            f"<speak><say-as interpret-as='digits'>{'1' * (MAX_VALUE + 1)}</say-as></speak>",
+            f"at most {MAX_VALUE}",
+        ),
+        ("<speak>" + "<break time='10s'/>" * 31, f"more than {MAX_PAUSES_S:g} s"),
+    ],
+)
+def test_everything_is_bounded(document: str, message: str) -> None:
+    found = refused(document)
+    assert message in found
+    assert len(found) < 300
+
+
+def test_many_attributes_are_read_once() -> None:
+    attributes = " ".join(f"a{n}='1'" for n in range(15_000))
+    assert "<speak a0> is not supported" in refused(f"<speak {attributes}/>")
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("", "the document is empty; expected <speak>"),
+        ("  \n", "the document is empty"),
+        ("Hello", "line 1, column 1: syntax error"),
+        ("<speak>", "line 1, column 8: no element found"),
+        ("<speak>\n a <b</speak>", "line 2, column 6"),
+        ("<speak>AT&T</speak>", "&amp; for &"),
+        ("<speak>a</speak><speak>b</speak>", "junk after document element"),
+        ("<p>a</p>", "<p> stands outside of <speak>"),
+        ("<speak>a<speak>b</speak></speak>", "column 9: <speak> stands inside of <speak>"),
+        ("<speak>\x00</speak>", "column 8: not well-formed"),
+        ("<speak>&#xD800;</speak>", "column 8: "),
+        ("<speak>a\n\ud800</speak>", "line 2, column 1: a lone surrogate"),
+        ("<speak><blink>a</blink></speak>", "<blink> is not supported: expected speak, p, s"),
+        ("<speak><audio src='file:///x'/></speak>", "<audio> is not supported: nothing is fetched"),
+        ("<speak><voice name='x'>a</voice></speak>", "choose the voice in the request"),
+        ("<speak><lang xml:lang='fr'>a</lang></speak>", "speaks English only"),
+        ("<speak xml:lang='fr-FR'>a</speak>", "xml:lang='fr-FR'; this voice speaks English only"),
+        ("<speak><s xml:lang='de'>a</s></speak>", "speaks English only"),
+        ("<speak><lexicon uri='x'/></speak>", "request's dictionary"),
+        ("<speak><mark/></speak>", '<mark> lacks name; expected <mark name="...">'),
+        ("<speak><sub>a</sub></speak>", "<sub> lacks alias"),
+        ("<speak><phoneme alphabet='ipa'>a</phoneme></speak>", "<phoneme> lacks ph"),
+        ("<speak><say-as>a</say-as></speak>", "<say-as> lacks interpret-as"),
+        ("<speak><break>a</break></speak>", "<break> holds text; expected <break/>"),
+        ("<speak><sub alias='b'>a<break/></sub></speak>", "<break> stands in <sub>"),
+        ("<speak><break><p/></break></speak>", "<p> stands in <break>"),
+        ("<speak><prosody range='high'>a</prosody></speak>", "attributes: pitch, rate, volume"),
+        ("<speak><break time='11s'/></speak>", "<break>: time='11s'; expected at most 10s"),
+        ("<speak><break time='-1s'/></speak>", "such as 0.5s or 250ms"),
+        ("<speak><break time='1'/></speak>", "such as 0.5s or 250ms"),
+        ("<speak><break strength='big'/></speak>", "strength='big'; expected none, x-weak"),
+        ("<speak>\n <prosody rate='3'>a</prosody></speak>", "line 2, column 2: <prosody>: rate"),
+        ("<speak>a <phoneme ph='ʘ'>b</phoneme></speak>", "column 10: <phoneme>: ph='ʘ': 'ʘ' "),
+        ("<speak><phoneme alphabet='sampa' ph='a'>a</phoneme></speak>", "expected ipa, x-arpabet"),
+        ("<speak><say-as interpret-as='x'>a</say-as></speak>", "interpret-as='x'; expected"),
+        ("<speak><say-as interpret-as='date'>b</say-as></speak>", "date: got 'b'; expected a date"),
+    ],
+)  # fmt: skip
+def test_errors_say_what_came_and_what_was_expected(document: str, message: str) -> None:
+    assert message in refused(document)
+
+
+def test_errors_carry_their_place() -> None:
+    with pytest.raises(SsmlError) as caught:
+        read_ssml("<speak>é\nü <foo/></speak>", ProsodyLimits())
+    assert (caught.value.line, caught.value.column) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '<?xml version="1.0" encoding="UTF-16"?><speak>a</speak>',  # str has no encoding
+        '<speak version="1.1" xmlns="http://www.w3.org/2001/10/synthesis" xml:lang="en-US"'
+        ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="a b">a</speak>',
+        "<speak>a<!-- no sound --></speak>",
+        "<speak><?target no sound?>a</speak>",
+        "<speak><![CDATA[a]]></speak>",
+        "\ufeff<speak>a</speak>",
+    ],
+)
+def test_what_makes_no_sound_is_passed_over(document: str) -> None:
+    assert read_ssml(document, ProsodyLimits()).text.strip() == "a"
+
+
+def test_only_elements_make_paragraphs() -> None:
+    assert read_ssml("<speak>a\n\n\tb</speak>", ProsodyLimits()).text == "a   b"
+
+
+PARTS = (
+    "<speak>", "</speak>", "<p>", "</p>", "<s>", "</s>", "<break/>", "<break time='1s'/>", "Dr. ",
+    "<prosody rate='slow'>", "<prosody pitch='+2st' volume='soft'>", "</prosody>", "<emphasis>",
+    "</emphasis>", "<say-as interpret-as='date'>", "</say-as>", "2026-11-20", "<sub alias='one 2'>",
+    "</sub>", "<phoneme ph='a'>", "</phoneme>", "<mark name='m'/>", "&amp;", "&#65;", "&x;", "Hi. ",
+    "<![CDATA[", "]]>", "<!--", "-->", "<!DOCTYPE a>", "$5", " ", ",", "3:00", "½", "你", "\n", "'",
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.text(max_size=40)
+    | st.lists(st.sampled_from(PARTS) | st.text(max_size=3), max_size=25).map("".join)
+    | st.lists(st.sampled_from(PARTS) | st.text(max_size=3), max_size=25).map(
+        lambda parts: f"<speak>{''.join(parts)}</speak>"
+    )
+)
+def test_any_document_is_spoken_or_refused(document: str) -> None:
+    try:
+        result = FRONT_END.process_ssml(document)
+    except TextError:
+        return
+    for sentence in result.sentences:
+        for word in sentence.words:
+            assert word.phonemes
+            assert 0 <= word.start < word.end <= len(document)
+        assert all(0 <= mark.word <= len(sentence.words) for mark in sentence.marks)
