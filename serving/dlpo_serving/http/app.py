@@ -20,7 +20,12 @@ from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tracing import NoTracer, Tracer
 from dlpo_serving.speaker import Speaker
 
-SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+EVERY_REPLY = {
+    "Server": "dlpo",  # without the versions of what it is built from
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+CALL = web.RequestKey("call", CallRecord)
 GONE = "CANCELLED"  # in the log, in the place of a status: the client left before the end
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -67,13 +72,14 @@ class _Door:
         self._authorize = authorize
         self._tracer = tracer
         self._clock = clock
-        self.pass_through = web.middleware(self._pass_through)
 
-    async def _pass_through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    @web.middleware
+    async def pass_through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         start_s = self._clock()
         method = f"{request.method} {_route(request)}"
         proposed = request.headers.get(REQUEST_ID)
         record = CallRecord(request_id(proposed), method, request.remote or "")
+        request[CALL] = record
         level = logging.INFO if request.method == "POST" else logging.DEBUG  # probes come often
         code = GONE
         with recorded(record), self._tracer.call(method, _lower(request)) as span:
@@ -109,9 +115,9 @@ class _Door:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(SAFE_HEADERS)
-    if call := current_call().id:
-        response.headers[REQUEST_ID] = call
+    response.headers.update(EVERY_REPLY)
+    if call := request.get(CALL):
+        response.headers[REQUEST_ID] = call.id
 
 
 def _route(request: web.Request) -> str:

@@ -225,6 +225,9 @@ $("shuffle").addEventListener("click", () => { $("seed").value = Math.floor(Math
 $("voice").addEventListener("change", showVoice);
 $("token").addEventListener("change", loadVoices);
 $("form").addEventListener("input", showValues);
+for (const touch of ["pointerdown", "keydown"]) { // the first sign that somebody will listen
+  document.addEventListener(touch, () => { if (offered.length) player.prepare(chosenVoice().sample_rate); });
+}
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") stop();
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;

@@ -1,6 +1,8 @@
 // Plays pieces of sound one behind the other without a gap, while more of them come.
 
-const LEAD_S = 0.04; // from a piece's arrival to its sound, where nothing plays that it could follow
+// Seconds from a piece's arrival to its sound where it follows nothing: at first, and at most after
+// underruns, which say that this connection needs more.
+const LEAD_S = 0.04, MAX_LEAD_S = 0.32;
 
 export class Player {
   #context = null;
@@ -9,6 +11,7 @@ export class Player {
   #nextFrame = 0; // of the context's clock, at which the next piece goes on
   #samples = 0;
   #closed = false;
+  #lead = LEAD_S;
   #resolve = () => {};
 
   /** How often the sound had to wait for a piece. */
@@ -16,20 +19,27 @@ export class Player {
   /** Resolves when everything has been heard, or after stop(). */
   finished = Promise.resolve();
 
-  /** Call it in the handler of a key or a click, or browsers keep silent. Rate in hertz. */
-  async begin(rate) {
-    this.stop();
+  /** Wake the sound device, which takes a while. Call it in the handler of a key or a click, or
+   * browsers keep silent. Rate in hertz. */
+  prepare(rate) {
     if (this.#context?.sampleRate !== rate) {
       this.#context?.close();
       // At the voice's own rate pieces join to the sample; the browser resamples what they make.
       this.#context = new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
     }
+    return this.#context.resume();
+  }
+
+  /** A new utterance; prepares as well. */
+  async begin(rate) {
+    this.stop();
+    const awake = this.prepare(rate);
     this.#runs = [];
     this.#samples = 0;
     this.#closed = false;
     this.underruns = 0;
     this.finished = new Promise((resolve) => { this.#resolve = resolve; });
-    await this.#context.resume();
+    await awake;
   }
 
   /** Play an Int16Array after what came before; returns the seconds until it sounds. */
@@ -38,8 +48,11 @@ export class Player {
     const rate = context.sampleRate;
     const now = Math.ceil(context.currentTime * rate);
     if (this.#runs.length === 0 || this.#nextFrame < now) {
-      if (this.#runs.length > 0) this.underruns += 1;
-      this.#nextFrame = now + Math.round(LEAD_S * rate);
+      if (this.#runs.length > 0) {
+        this.underruns += 1;
+        this.#lead = Math.min(2 * this.#lead, MAX_LEAD_S);
+      }
+      this.#nextFrame = now + Math.round(this.#lead * rate);
       this.#runs.push({ sample: this.#samples, frame: this.#nextFrame });
     }
     const buffer = context.createBuffer(1, pcm.length, rate);

@@ -1,0 +1,144 @@
+"""The HTTP door over a speaker with the fake engine, on a port of its own, in another thread."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from dlpo.text import TextFrontEnd
+from dlpo_serving.calibration import measure_costs
+from dlpo_serving.engine_room import EngineRoom
+from dlpo_serving.engines.fake_engine import FakeEngine
+from dlpo_serving.http import HttpLimits, build_app, listening
+from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.scheduling import Costs, Policy, Scheduler
+from dlpo_serving.speaker import Limits, Speaker, Voice
+from dlpo_serving.synthesizer import Synthesizer
+
+TEXT = "Noise becomes speech. Is it 😀 not strange?"
+TIMEOUT_S = 20.0  # of a wait that must end; no test takes this long
+
+# A busy machine must not refuse what a test expects to be spoken.
+PATIENT = {"max_first_audio_s": 1e6, "utilisation": 1e6}
+
+
+@dataclass
+class Door:
+    """A running server."""
+
+    url: str
+    speaker: Speaker
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def call(self, coroutine: Any) -> Any:
+        """Run it in the server's event loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(TIMEOUT_S)
+
+
+class Client:
+    """Sends requests, each over a connection of its own; they close with the test."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+
+    def connect(self, door: Door) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=TIMEOUT_S)
+        return self._stack.enter_context(closing(connection))
+
+    def get(self, door: Door, path: str, **headers: str) -> http.client.HTTPResponse:
+        connection = self.connect(door)
+        connection.request("GET", path, headers=headers)
+        return self._stack.enter_context(connection.getresponse())
+
+    def post(
+        self, door: Door, body: bytes | dict[str, Any], headers: dict[str, str] | None = None
+    ) -> http.client.HTTPResponse:
+        connection = self.connect(door)
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", **(headers or {})}
+        connection.request("POST", "/v1/audio/speech", content, headers)
+        return self._stack.enter_context(connection.getresponse())
+
+    def speak(self, door: Door, **fields: Any) -> http.client.HTTPResponse:
+        fields = {"model": "dlpo", "input": TEXT, "response_format": "pcm", **fields}
+        return self.post(door, fields)
+
+
+@contextmanager
+def open_door(
+    synthesizer: Synthesizer | None,
+    policy: Policy | None = None,
+    limits: Limits | None = None,
+    http_limits: HttpLimits | None = None,
+    idle_s: float = TIMEOUT_S,
+    authorize: Callable[[str], str] | None = None,
+) -> Iterator[Door]:
+    """Serve while the block runs; without a synthesizer it warms up for ever."""
+    started: Future[Door] = Future()
+    stop = asyncio.Event()
+
+    async def run() -> None:
+        metrics = Metrics()
+        policy_ = policy or Policy(**PATIENT)
+        room = EngineRoom(Scheduler(policy_, lanes=1), 1, metrics)
+        with ThreadPoolExecutor(1) as text_thread:
+            speaker = Speaker(room, text_thread, policy_, limits or Limits(), metrics)
+            if synthesizer:
+                speaker.add_voice(Voice(synthesizer, Costs(measure_costs(synthesizer))))
+            app = build_app(speaker, metrics, authorize, limits=http_limits)
+            async with listening(app, "127.0.0.1", 0, idle_s=idle_s) as port:
+                loop = asyncio.get_running_loop()
+                started.set_result(Door(f"http://127.0.0.1:{port}", speaker, loop))
+                await stop.wait()
+        room.close()
+
+    def main() -> None:
+        try:
+            asyncio.run(run())
+        except BaseException as error:  # else the test would wait for it in vain
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    thread = threading.Thread(target=main)
+    thread.start()
+    door = started.result(TIMEOUT_S)
+    try:
+        yield door
+    finally:
+        door.loop.call_soon_threadsafe(stop.set)
+        thread.join(TIMEOUT_S)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    with ExitStack() as stack:
+        yield Client(stack)
+
+
+@pytest.fixture
+def open_http_door() -> Iterator[Callable[..., Door]]:
+    """`open_http_door(synthesizer, ...)`, see `open_door`; it closes with the test."""
+    with ExitStack() as stack:
+        yield lambda *args, **named: stack.enter_context(open_door(*args, **named))
+
+
+@pytest.fixture(scope="session")
+def door() -> Iterator[Door]:
+    """One for the tests that leave it as it was."""
+    with open_door(Synthesizer(FakeEngine(), TextFrontEnd())) as door:
+        yield door

@@ -1,0 +1,158 @@
+"""OpenAI's own client package, unmodified but for the address."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from openai import AsyncOpenAI, BadRequestError, NotFoundError, OpenAI, RateLimitError
+
+from dlpo_serving.engines.fake_engine import FakeEngine
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.scheduling import Policy
+from dlpo_serving.synthesizer import Synthesizer
+
+TEXT = "Noise becomes speech."
+FORMATS = {  # response_format -> media type, rate in Hz
+    "mp3": ("audio/mpeg", 22_050),
+    "opus": ("audio/ogg; codecs=opus", 24_000),
+    "aac": ("audio/aac", 22_050),
+    "flac": ("audio/flac", 22_050),
+    "wav": ("audio/wav", 22_050),
+    "pcm": ("audio/pcm", 24_000),
+}
+
+
+@pytest.fixture(scope="module")
+def openai(door: Any) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{door.url}/v1", api_key="none", max_retries=0) as client:
+        yield client
+
+
+def speech(**fields: Any) -> dict[str, Any]:
+    return {"model": "tts-1", "voice": "fake", "input": TEXT, **fields}
+
+
+def duration_s(audio: bytes, response_format: str) -> float:
+    """By FFmpeg, which did not encode all of them."""
+    named = {"format": "s16le", "options": {"sample_rate": "24000"}}
+    with av.open(io.BytesIO(audio), **(named if response_format == "pcm" else {})) as container:
+        return sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
+
+
+@pytest.mark.parametrize("response_format", FORMATS)
+def test_every_format_holds_the_whole_utterance(
+    openai: OpenAI, front_end: Any, response_format: Any
+) -> None:
+    response = openai.audio.speech.create(**speech(response_format=response_format))
+
+    spoken = Synthesizer(FakeEngine(), front_end).speak(SpeechRequest(TEXT))
+    found_s = duration_s(response.content, response_format)
+    assert found_s == pytest.approx(len(spoken) / 22_050, abs=0.1)  # codecs add their frames
+    media_type, rate = FORMATS[response_format]
+    assert response.response.headers["Content-Type"] == media_type
+    assert response.response.headers["X-Sample-Rate"] == str(rate)
+
+
+def test_a_streamed_response_equals_the_whole_one(openai: OpenAI) -> None:
+    whole = openai.audio.speech.create(**speech(response_format="wav")).content
+
+    create = openai.audio.speech.with_streaming_response.create
+    with create(**speech(response_format="wav")) as response:
+        pieces = list(response.iter_bytes())
+
+    assert b"".join(pieces) == whole
+    assert whole[:4] == b"RIFF"
+
+
+def test_the_asynchronous_client_streams_many_at_once(door: Any) -> None:
+    async def one(client: AsyncOpenAI, seed: int) -> bytes:
+        create = client.audio.speech.with_streaming_response.create
+        fields = speech(response_format="pcm", extra_body={"seed": seed})
+        async with create(**fields) as response:
+            return b"".join([piece async for piece in response.iter_bytes()])
+
+    async def many() -> list[bytes]:
+        async with AsyncOpenAI(base_url=f"{door.url}/v1", api_key="none") as client:
+            alone = [await one(client, seed) for seed in range(4)]
+            together = await asyncio.gather(*(one(client, seed) for seed in range(4)))
+            assert alone == together
+            return alone
+
+    assert len(set(asyncio.run(many()))) == 4
+
+
+def test_server_sent_events_have_openais_shapes(openai: OpenAI) -> None:
+    create = openai.audio.speech.with_streaming_response.create
+    with create(**speech(response_format="pcm", stream_format="sse")) as response:
+        lines = [line for line in response.iter_lines() if line]
+        assert response.headers["Content-Type"] == "text/event-stream"
+
+    *deltas, done = (json.loads(line.removeprefix("data: ")) for line in lines)
+    assert {frozenset(delta) for delta in deltas} == {frozenset(["type", "audio"])}
+    assert {delta["type"] for delta in deltas} == {"speech.audio.delta"}
+    audio = b"".join(base64.b64decode(delta["audio"]) for delta in deltas)
+    assert audio == openai.audio.speech.create(**speech(response_format="pcm")).content
+    assert done == {
+        "type": "speech.audio.done",
+        "usage": {
+            "input_tokens": len(TEXT),
+            "output_tokens": len(audio) // 2,
+            "total_tokens": len(TEXT) + len(audio) // 2,
+        },
+    }
+
+
+def test_speed_and_our_own_fields_arrive(openai: OpenAI) -> None:
+    def spoken(**fields: Any) -> np.ndarray:
+        content = openai.audio.speech.create(**speech(response_format="pcm", **fields)).content
+        return np.frombuffer(content, "<i2")
+
+    usual = spoken()
+    assert len(spoken(speed=2.0)) < 0.6 * len(usual)
+    assert not np.array_equal(spoken(extra_body={"seed": 5}), usual)
+    quieter = spoken(extra_body={"volume_db": -20}, instructions="softly")
+    assert np.abs(quieter).max() < 0.2 * np.abs(usual).max()
+
+
+def test_errors_are_those_of_the_client(openai: OpenAI) -> None:
+    with pytest.raises(NotFoundError, match="this server has fake") as unknown:
+        openai.audio.speech.create(**speech(voice="alloy"))
+    assert (unknown.value.code, unknown.value.param) == ("voice_not_found", "voice")
+    with pytest.raises(BadRequestError) as empty:
+        openai.audio.speech.create(**speech(input=""))
+    assert empty.value.param == "input"
+
+
+def test_a_full_server_is_a_rate_limit_error_that_the_client_waits_out(
+    gated_engine: Any, front_end: Any, open_http_door: Any, client: Any
+) -> None:
+    gated_engine.open.set()
+    policy = Policy(max_streams=1, max_first_audio_s=1e6, utilisation=1e6)
+    door = open_http_door(Synthesizer(gated_engine, front_end), policy)
+    gated_engine.open.clear()
+    gated_engine.permits.release()
+    running = client.speak(door)
+    address = {"base_url": f"{door.url}/v1", "api_key": "none"}
+
+    with OpenAI(**address, max_retries=0) as impatient, pytest.raises(RateLimitError):
+        impatient.audio.speech.create(**speech())
+
+    gated_engine.free()
+    assert running.read()
+    with OpenAI(**address) as patient:
+        assert patient.audio.speech.create(**speech()).content
+
+
+def test_models_are_listed_and_found(openai: OpenAI) -> None:
+    assert [model.id for model in openai.models.list()][:2] == ["dlpo", "tts-1"]
+    assert openai.models.retrieve("tts-1").id == "tts-1"
+    with pytest.raises(NotFoundError):
+        openai.models.retrieve("whisper-1")

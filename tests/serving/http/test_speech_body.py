@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlpo.errors import DlpoError
+from dlpo_serving.encodings import Encoding
+from dlpo_serving.http.speech_body import SpeechBody, parse_speech_body
+from dlpo_serving.http.statuses import BodyError, UnknownModelError
+from dlpo_serving.request import RequestError, SpeechRequest
+
+
+def parse(**fields: Any) -> SpeechBody:
+    return parse_speech_body(json.dumps({"model": "tts-1", "input": "Hello", **fields}).encode())
+
+
+def test_absent_fields_have_openais_defaults() -> None:
+    body = parse()
+
+    assert body.request == SpeechRequest("Hello")
+    assert (body.encoding, body.sample_rate_hz) == (Encoding.MP3, None)
+    assert (body.stream_format, body.voice, body.timeout_s) == ("audio", "", None)
+
+
+def test_null_stands_for_an_absent_field() -> None:
+    assert parse(speed=None, voice=None, dictionary=None, sample_rate=None) == parse()
+
+
+def test_every_field_arrives() -> None:
+    body = parse(
+        voice="lj",
+        response_format="opus",
+        stream_format="dlpo",
+        instructions="whisper",
+        speed=1.5,
+        sample_rate=16_000,
+        seed=7,
+        steps=2,
+        pitch_semitones=-1.5,
+        volume_db=3,
+        ssml=True,
+        dictionary={"dlpo": "D IY1 L P OW0"},
+        timeout_s=5,
+    )
+
+    request = SpeechRequest(
+        "Hello",
+        speed=1.5,
+        pitch_semitones=-1.5,
+        seed=7,
+        steps=2,
+        dictionary={"dlpo": "D IY1 L P OW0"},
+        ssml=True,
+        volume_db=3.0,
+    )
+    assert body == SpeechBody(request, "lj", Encoding.OGG_OPUS, 16_000, "dlpo", 5.0)
+
+
+def test_headerless_pcm_has_the_rate_that_openais_clients_expect() -> None:
+    assert parse(response_format="pcm").sample_rate_hz == 24_000
+    assert parse(response_format="pcm", sample_rate=22_050).sample_rate_hz == 22_050
+
+
+def test_a_voice_may_be_an_object_with_an_id() -> None:
+    assert parse(voice={"id": "lj"}).voice == "lj"
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"input": None}, "input"),
+        ({"input": 5}, "input"),
+        ({"input": ["a"]}, "input"),
+        ({"model": 5}, "model"),
+        ({"voice": 5}, "voice"),
+        ({"voice": {"name": "lj"}}, "voice"),
+        ({"response_format": "ogg"}, "response_format"),
+        ({"stream_format": "websocket"}, "stream_format"),
+        ({"speed": 0.2}, "speed"),
+        ({"speed": 4.1}, "speed"),
+        ({"speed": "1"}, "speed"),
+        ({"speed": True}, "speed"),
+        ({"seed": 1.5}, "seed"),
+        ({"seed": True}, "seed"),
+        ({"steps": "3"}, "steps"),
+        ({"sample_rate": "8000"}, "sample_rate"),
+        ({"pitch_semitones": 10**400}, "pitch_semitones"),
+        ({"volume_db": []}, "volume_db"),
+        ({"ssml": "yes"}, "ssml"),
+        ({"dictionary": ["a"]}, "dictionary"),
+        ({"dictionary": {"a": 1}}, "dictionary"),
+        ({"instructions": 1}, "instructions"),
+        ({"timeout_s": -1}, "timeout_s"),
+        ({"speeed": 1}, "speeed"),
+    ],
+)
+def test_a_bad_field_is_named(fields: dict[str, Any], name: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse(**fields)
+
+    assert [violation.field for violation in caught.value.violations] == [name]
+    assert "expected" in str(caught.value) or "takes" in str(caught.value)
+
+
+def test_an_unknown_model_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(UnknownModelError, match=r"'whisper-1'; this server has dlpo, tts-1"):
+        parse(model="whisper-1")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"text"',
+        b"null",
+        b"\xff\xfe",
+        b'{"input": "a", "speed": NaN}',
+        b'{"input": "a", "speed": Infinity}',
+        b'{"input": "half a pair \\ud800"}',
+        b'{"\\udc00": 1}',
+        b'{"input": "a", "seed": ' + b"9" * 5000 + b"}",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+    ],
+    ids=lambda content: content[:20].decode("ascii", "replace"),
+)
+def test_what_is_no_json_object_is_a_bad_body(content: bytes) -> None:
+    with pytest.raises(BodyError) as caught:
+        parse_speech_body(content)
+
+    assert caught.value.status == 400
+
+
+def test_messages_do_not_repeat_huge_values() -> None:
+    with pytest.raises(RequestError) as caught:
+        parse(voice=["x" * 10_000] * 100)
+
+    assert len(str(caught.value)) < 500
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+_NAMES = ["input", "voice", "speed", "seed", "steps", "ssml", "dictionary", "response_format"]
+
+
+@given(st.dictionaries(st.sampled_from(_NAMES), _JSON))
+def test_any_json_is_taken_or_refused_by_an_error_of_ours(fields: dict[str, Any]) -> None:
+    with suppress(DlpoError):
+        assert isinstance(parse_speech_body(json.dumps(fields).encode()), SpeechBody)
+
+
+@given(st.binary(max_size=50))
+def test_any_bytes_are_taken_or_refused_by_an_error_of_ours(content: bytes) -> None:
+    with pytest.raises(DlpoError):
+        parse_speech_body(content)
