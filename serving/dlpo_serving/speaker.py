@@ -23,6 +23,7 @@ from math import inf
 
 from dlpo.bundle import Manifest
 from dlpo.text import Sentence
+from dlpo.text.feed import TextFeed
 from dlpo_serving.encodings import AudioFormat, Encoding, open_encoder, usual_format
 from dlpo_serving.engine_room import EngineRoom
 from dlpo_serving.operations.calls import current_call
@@ -176,8 +177,9 @@ class Speaker:
             `pieces` raises.
         """
         async with self._place(call, 0) as (voice, stream, speech):
+            feed = voice.synthesizer.feed(call.request)
             self._room.start(stream, voice.synthesizer.begin(call.request), speech)
-            reading = asyncio.create_task(self._read(pieces, call, voice, stream, speech))
+            reading = asyncio.create_task(self._read(pieces, feed, call, voice, stream, speech))
             try:
                 yield speech
             finally:
@@ -243,10 +245,15 @@ class Speaker:
                     await reading
 
     async def _read(
-        self, pieces: TextPieces, call: Call, voice: Voice, stream: Stream, speech: Speech
+        self,
+        pieces: TextPieces,
+        feed: TextFeed,
+        call: Call,
+        voice: Voice,
+        stream: Stream,
+        speech: Speech,
     ) -> None:
         """Feed a stream with the sentences of a text that comes in pieces."""
-        feed = voice.synthesizer.feed(call.request)
         characters = 0
 
         async def speak_of(read: Callable[[], list[Sentence]]) -> None:

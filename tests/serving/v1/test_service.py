@@ -18,12 +18,14 @@ from grpc_status import rpc_status
 
 from dlpo.text import TextFrontEnd
 from dlpo.v1 import speech_pb2
-from dlpo_serving.encodings import F32, S16, decode_audio
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.v1.wire import decode_samples
 
 SERVICE = "/dlpo.v1.SpeechService"
+F32 = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32
+S16 = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_S16
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 TIMEOUT_S = 20.0
 
@@ -41,7 +43,7 @@ def parts_of(server: Any, request: speech_pb2.StreamSynthesizeRequest) -> list[P
 
 
 def audio_of(parts: list[Part], encoding: speech_pb2.AudioEncoding = F32) -> np.ndarray:
-    return decode_audio(b"".join(part.audio.audio for part in parts), encoding)
+    return decode_samples(b"".join(part.audio.audio for part in parts), encoding)
 
 
 def failure(server: Any, request: speech_pb2.StreamSynthesizeRequest) -> grpc.RpcError:

@@ -1,0 +1,207 @@
+"""Text that arrives in pieces, over a real channel."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc.error_details_pb2 import BadRequest
+from grpc_status import rpc_status
+
+from dlpo.text import TextFrontEnd
+from dlpo.v1 import speech_pb2
+from dlpo_serving.synthesizer import Synthesizer
+
+TEXT = "Noise becomes speech, step by step. Is it not strange, at 10? So it is."
+TIMEOUT_S = 20.0
+
+Request = speech_pb2.IncrementalSynthesizeRequest
+Part = speech_pb2.IncrementalSynthesizeResponse
+CONFIG = Request(config=speech_pb2.SynthesisConfig(seed=5))
+FLUSH = Request(flush=speech_pb2.Flush())
+
+
+def texts(pieces: Iterable[str]) -> list[Request]:
+    return [Request(text=piece) for piece in pieces]
+
+
+def parts_of(server: Any, requests: Iterable[Request]) -> list[Part]:
+    return list(server.stub.IncrementalSynthesize(iter(requests), timeout=TIMEOUT_S))
+
+
+def audio_of(parts: Iterable[Part]) -> bytes:
+    return b"".join(part.audio.audio for part in parts)
+
+
+def violation(server: Any, requests: Iterable[Request]) -> str:
+    """The field that the status of a refused call names."""
+    with pytest.raises(grpc.RpcError) as caught:
+        parts_of(server, requests)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    bad = BadRequest()
+    (packed,) = (d for d in rpc_status.from_call(caught.value).details if d.Is(bad.DESCRIPTOR))
+    packed.Unpack(bad)
+    (field,) = [v.field for v in bad.field_violations]
+    return str(field)
+
+
+def spoken_as_soon_as_there_is_a_place(server: Any) -> list[Part]:
+    for _ in range(1000):
+        with suppress(grpc.RpcError):
+            return parts_of(server, [CONFIG, *texts(["Go."])])
+    raise AssertionError("the place was never freed")
+
+
+class Writer:
+    """Requests that a test sends one by one."""
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[Request | None] = queue.Queue()
+
+    def send(self, *requests: Request | None) -> None:
+        """None half-closes."""
+        for request in requests:
+            self._queue.put(request)
+
+    def __iter__(self) -> Iterator[Request]:
+        while (request := self._queue.get(timeout=TIMEOUT_S)) is not None:
+            yield request
+
+
+@pytest.fixture
+def writer() -> Iterator[Writer]:
+    writer = Writer()
+    yield writer
+    writer.send(None)
+
+
+def test_a_stream_has_info_then_audio_then_totals(server: Any) -> None:
+    parts = parts_of(server, [CONFIG, *texts([TEXT])])
+
+    kinds = [part.WhichOneof("part") for part in parts]
+    assert (kinds[0], kinds[-1], set(kinds[1:-1])) == ("info", "totals", {"audio"})
+    assert parts[0].info.voice == "fake"
+    assert parts[0].info.processed_text == ""
+    totals = parts[-1].totals
+    assert totals.processed_text.splitlines()[0] == "noise becomes speech step by step"
+    assert (totals.seed, totals.steps) == (5, 3)
+    assert totals.samples == len(audio_of(parts)) // 2
+
+
+@pytest.mark.parametrize("size", [1, 7, 30])
+def test_how_the_text_is_cut_changes_nothing(server: Any, size: int) -> None:
+    pieces = [TEXT[start : start + size] for start in range(0, len(TEXT), size)]
+
+    parts = parts_of(server, [CONFIG, *texts(pieces)])
+
+    whole = parts_of(server, [CONFIG, *texts([TEXT])])
+    assert audio_of(parts) == audio_of(whole)
+    assert parts[-1] == whole[-1]
+
+
+def test_places_of_words_are_those_in_the_whole_text(server: Any) -> None:
+    parts = parts_of(server, [CONFIG, *texts(TEXT)])
+
+    words = [word for part in parts for word in part.audio.words]
+    ten = next(word for word in words if word.word == "ten")
+    assert TEXT[ten.text_start : ten.text_end] == "10"
+    assert {part.audio.sentence for part in parts if part.HasField("audio")} >= {0, 1, 2}
+
+
+def test_the_first_sentence_is_heard_before_the_second_is_written(
+    server: Any, writer: Writer
+) -> None:
+    call = server.stub.IncrementalSynthesize(iter(writer), timeout=TIMEOUT_S)
+    writer.send(CONFIG)
+    assert next(call).HasField("info")
+
+    writer.send(*texts(["Noise becomes speech. And"]))
+    assert next(call).audio.audio
+
+    writer.send(*texts([" more."]), None)
+    assert list(call)[-1].HasField("totals")
+
+
+def test_flush_speaks_what_has_no_end_yet(server: Any, writer: Writer) -> None:
+    call = server.stub.IncrementalSynthesize(iter(writer), timeout=TIMEOUT_S)
+    writer.send(CONFIG, *texts(["noise becomes"]), FLUSH)
+    assert next(call).HasField("info")
+
+    heard = [word.word for word in next(call).audio.words]
+    writer.send(*texts(["speech"]), None)
+    rest = list(call)
+
+    heard += [word.word for part in rest for word in part.audio.words]
+    assert heard == ["noise", "becomes", "speech"]
+    assert rest[-1].totals.processed_text == "noise becomes\nspeech"
+
+
+@pytest.mark.parametrize(
+    ("requests", "field"),
+    [
+        ([], "config"),
+        (texts(["Hello."]), "config"),
+        ([FLUSH], "config"),
+        ([Request()], "config"),
+        ([CONFIG, *texts(["Hello. "]), CONFIG], "config"),
+        ([CONFIG, Request()], "part"),
+        ([CONFIG], "text"),
+        ([CONFIG, *texts(["?!", "..."])], "text"),
+        ([CONFIG, *texts(["word "] * 500)], "text"),
+        ([Request(config=speech_pb2.SynthesisConfig(speed=9))], "config.speed"),
+        ([Request(config=speech_pb2.SynthesisConfig(encoding=99))], "config.encoding"),
+        ([Request(config=speech_pb2.SynthesisConfig(steps=2))], "config.steps"),
+        (
+            [Request(config=speech_pb2.SynthesisConfig(dictionary={"a": "?"})), *texts(["A."])],
+            "config.dictionary",
+        ),
+    ],
+    ids=[
+        "nothing", "text first", "flush first", "empty first", "config twice", "empty message",
+        "no text", "no words", "too long", "speed", "encoding", "steps", "dictionary",
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_an_invalid_argument_that_names_the_field(
+    server: Any, requests: list[Request], field: str
+) -> None:
+    assert violation(server, requests) == field
+
+
+def test_undecodable_bytes_between_pieces_are_an_invalid_argument(server: Any) -> None:
+    method = "/dlpo.v1.SpeechService/IncrementalSynthesize"
+    call = server.channel.stream_stream(method)
+
+    with pytest.raises(grpc.RpcError) as caught:
+        list(call(iter([CONFIG.SerializeToString(), b"\xff\xff"]), timeout=TIMEOUT_S))
+
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_writer_that_goes_away_frees_its_place(
+    front_end: TextFrontEnd, gated_engine: Any, start_server: Callable[..., Any], writer: Writer
+) -> None:
+    gated_engine.open.set()
+    server = start_server(Synthesizer(gated_engine, front_end), max_streams=1)
+    call = server.stub.IncrementalSynthesize(iter(writer), timeout=TIMEOUT_S)
+    writer.send(CONFIG, *texts(["Noise becomes"]))
+    assert next(call).HasField("info")
+
+    call.cancel()
+
+    assert spoken_as_soon_as_there_is_a_place(server)[-1].HasField("totals")
+
+
+def test_a_writer_that_is_slower_than_its_deadline_ends_in_deadline_exceeded(
+    server: Any, writer: Writer
+) -> None:
+    call = server.stub.IncrementalSynthesize(iter(writer), timeout=0.1)
+    writer.send(CONFIG, *texts(["Noise becomes"]))
+
+    with pytest.raises(grpc.RpcError) as caught:
+        list(call)
+
+    assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
