@@ -99,9 +99,16 @@ class RunningServer:
 
 @contextmanager
 def running_server(
-    synthesizer: Synthesizer, *, max_streams: int = 4, grace_s: float = TIMEOUT_S
+    synthesizer: Synthesizer,
+    *,
+    max_streams: int = 4,
+    grace_s: float = TIMEOUT_S,
+    **further: Any,
 ) -> Iterator[RunningServer]:
-    """A server that speaks with `synthesizer`, SERVING when the block begins."""
+    """A server that speaks with `synthesizer`, SERVING when the block begins.
+
+    `further` settings are those of `ServerSettings`.
+    """
     started: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def run() -> None:
@@ -111,7 +118,7 @@ def running_server(
             started.set_result((doors.grpc_address, asyncio.get_running_loop(), stop))
 
         settings = ServerSettings(
-            port=0, max_streams=max_streams, max_characters=2000, grace_s=grace_s
+            port=0, max_streams=max_streams, max_characters=2000, grace_s=grace_s, **further
         )
         await run_server(settings, stop, announce, load=lambda settings: [synthesizer])
 

@@ -12,7 +12,7 @@ from importlib import import_module
 
 import grpc
 import riva.client
-from riva.client.proto import riva_tts_pb2
+from riva.client.proto import health_pb2, health_pb2_grpc, riva_tts_pb2
 from riva.client.proto.riva_audio_pb2 import AudioEncoding
 
 
@@ -96,13 +96,20 @@ def synthesis_config(service, call):
     return [{"model_name": c.model_name, "parameters": dict(c.parameters)} for c in configs]
 
 
+def health(service, call):
+    request = health_pb2.HealthCheckRequest(service=call["service"])
+    status = health_pb2_grpc.HealthStub(service.auth.channel).Check(request).status
+    return [health_pb2.HealthCheckResponse.ServingStatus.Name(status)]
+
+
 def descriptors(service, call):
     modules = [import_module(f"riva.client.proto.riva_{n}_pb2") for n in ("audio", "common", "tts")]
     return [base64.b64encode(m.DESCRIPTOR.serialized_pb).decode() for m in modules]
 
 
 CALLS = (
-    synthesize, synthesize_online, raw_online, raw_unary, old_online, synthesis_config, descriptors,
+    synthesize, synthesize_online, raw_online, raw_unary, old_online, synthesis_config, health,
+    descriptors,
 )  # fmt: skip
 
 

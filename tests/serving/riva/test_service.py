@@ -6,6 +6,7 @@ import io
 import queue
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import av
@@ -18,6 +19,7 @@ from grpc_status import rpc_status
 
 from dlpo.audio import to_pcm16
 from dlpo.text import TextFrontEnd
+from dlpo_serving.operations.keys import new_key
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.proto.riva_tts_pb2 import SynthesizeSpeechRequest, SynthesizeSpeechResponse
 from dlpo_serving.riva.requests import is_ssml
@@ -244,6 +246,27 @@ def test_voices_are_listed_as_clients_read_them(server: Any, riva_client: Any) -
 def test_one_voice_may_be_asked_about_by_name(server: Any, riva_client: Any) -> None:
     assert len(riva_client(server.address, "synthesis_config", model_name="fake").raw) == 1
     assert riva_client(server.address, "synthesis_config", model_name="x").code == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("service", ["", "nvidia.riva.tts.RivaSpeechSynthesis"])
+def test_health_is_told_to_the_clients_own_stub(
+    server: Any, riva_client: Any, service: str
+) -> None:
+    assert riva_client(server.address, "health", service=service).raw == ["SERVING"]
+
+
+def test_the_api_key_of_a_client_is_its_token(
+    start_server: Callable[..., Any], synthesizer: Synthesizer, riva_client: Any, tmp_path: Path
+) -> None:
+    token = new_key(tmp_path / "keys.toml", "bot")
+    server = start_server(synthesizer, keys_file=tmp_path / "keys.toml")
+    call = {"arguments": {"text": "One fish."}}
+
+    bearer = ["authorization", f"Bearer {token}"]
+    known = riva_client(server.address, "synthesize", metadata=[bearer], **call)
+    unknown = riva_client(server.address, "synthesize", **call)
+
+    assert (known.code, unknown.code) == ("OK", "UNAUTHENTICATED")
 
 
 @pytest.mark.parametrize(
