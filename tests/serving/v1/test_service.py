@@ -155,26 +155,6 @@ def test_bad_values_are_invalid_arguments_that_name_the_field(
     assert [v.field for v in detail(error, BadRequest).field_violations] == [field]
 
 
-@pytest.mark.parametrize("method", ["Synthesize", "StreamSynthesize", "ListVoices"])
-def test_undecodable_bytes_are_an_invalid_argument(server: Any, method: str) -> None:
-    call = server.channel.unary_stream(f"{SERVICE}/{method}")
-
-    with pytest.raises(grpc.RpcError) as caught:
-        list(call(b"\xff\xff\xff", timeout=TIMEOUT_S))
-
-    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert "class" not in caught.value.details()
-
-
-def test_lone_surrogates_as_bytes_are_an_invalid_argument(server: Any) -> None:
-    surrogate = b"\x0a\x03\xed\xa0\x80"  # field 1 (text) of three bytes that are not UTF-8
-
-    with pytest.raises(grpc.RpcError) as caught:
-        list(server.channel.unary_stream(f"{SERVICE}/StreamSynthesize")(surrogate))
-
-    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-
-
 def test_unknown_methods_are_unimplemented(server: Any) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         server.channel.unary_unary(f"{SERVICE}/Sing")(b"")
