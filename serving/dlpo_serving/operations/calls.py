@@ -7,7 +7,9 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from dlpo_serving.operations.tracing import NoSpan, Span
 
 REQUEST_ID = "x-request-id"  # metadata key and HTTP header
 
@@ -33,6 +35,8 @@ class CallRecord:
     first_audio_s: float | None = None
     """from the call's begin to its first audio"""
     real_time_factor: float | None = None
+    span: Span = field(default_factory=NoSpan)
+    """what the call's time goes into, for a trace"""
 
 
 _current: ContextVar[CallRecord | None] = ContextVar("dlpo_call", default=None)

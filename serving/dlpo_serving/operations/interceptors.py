@@ -149,6 +149,7 @@ class CallTraces(CallInterceptor):
         carrier = {name: values[0] for name, values in metadata.items()}
         with self._tracer.call(method.removeprefix("/"), carrier) as span:
             span.set("rpc.system", "grpc")
+            current_call().span = span
             with _at_end(context, lambda code: span.set("rpc.response.status_code", code)):
                 yield
 

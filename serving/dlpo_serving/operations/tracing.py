@@ -1,10 +1,10 @@
-"""Traces by OpenTelemetry; where nobody asked for them, a tracer that does nothing.
+"""Traces by OpenTelemetry; where nobody asked for them, spans that do nothing.
 
-    with tracer.span("decode chunk", {"dlpo.chunk": 3}):
+    with current_call().span.child("normalise"):
         ...
 
-Spans nest within a task. Another thread gets its parent by `here`. No span holds the text, nor the
-message of an error, which might quote it.
+A span is handed on, also to another thread; nothing is found by where one happens to be. None holds
+the text, nor the message of an error, which might quote it.
 """
 
 from __future__ import annotations
@@ -17,48 +17,39 @@ from typing import TYPE_CHECKING, Protocol
 from dlpo.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context as OtelContext
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.trace import Span as OtelSpan
+    from opentelemetry.trace import Span as SpanOfOtel
+    from opentelemetry.trace import Tracer as TracerOfOtel
 
-Attributes = Mapping[str, str | int | float | bool]
+Value = str | int | float | bool
+Attributes = Mapping[str, Value]
 
 SERVICE_NAME = "dlpo"  # unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES say otherwise
 
 
 class Span(Protocol):
-    """A stretch of work that is under way."""
+    """A stretch of work. Safe to use from any thread."""
 
-    def set(self, name: str, value: str | int | float | bool) -> None:
+    def set(self, name: str, value: Value) -> None:
         """Say something about it."""
+        ...
+
+    def child(
+        self, name: str, attributes: Attributes | None = None
+    ) -> AbstractContextManager[Span]:
+        """A part of it: what is done inside the block."""
+        ...
+
+    def measured(self, name: str, duration_s: float, attributes: Attributes | None = None) -> None:
+        """A part of it that ends now and began `duration_s` ago, such as a wait in a queue."""
         ...
 
 
 class Tracer(Protocol):
-    """Records what a call's time went into. Safe to call from any thread."""
+    """Records what the time of calls went into. Safe to use from any thread."""
 
     def call(self, name: str, carrier: Mapping[str, str]) -> AbstractContextManager[Span]:
-        """A span of a whole call; `carrier` are its headers, with a W3C traceparent perhaps."""
-        ...
-
-    def span(
-        self, name: str, attributes: Attributes | None = None, parent: object = None
-    ) -> AbstractContextManager[Span]:
-        """A span of what is done inside; `parent` from `here`, else the one around it."""
-        ...
-
-    def measured(
-        self,
-        name: str,
-        duration_s: float,
-        attributes: Attributes | None = None,
-        parent: object = None,
-    ) -> None:
-        """A span that ends now and began `duration_s` ago, such as a wait in a queue."""
-        ...
-
-    def here(self) -> object:
-        """Where this task is in its trace, to be carried to another thread."""
+        """A whole call; `carrier` are its headers, perhaps with a W3C traceparent."""
         ...
 
     def close(self) -> None:
@@ -91,47 +82,29 @@ def open_tracer(endpoint: str | None) -> Tracer:
     return OtelTracer(provider)
 
 
-class _NoSpan:
-    def set(self, name: str, value: str | int | float | bool) -> None:
-        """Nobody listens."""
+class NoSpan:
+    """Nobody listens."""
 
+    def set(self, name: str, value: Value) -> None:
+        pass
 
-_NO_SPAN = nullcontext(_NoSpan())
+    def child(
+        self, name: str, attributes: Attributes | None = None
+    ) -> AbstractContextManager[Span]:
+        return nullcontext(self)
+
+    def measured(self, name: str, duration_s: float, attributes: Attributes | None = None) -> None:
+        pass
 
 
 class NoTracer:
-    """Does nothing, at the cost of a call."""
+    """Records nothing, at the cost of a call."""
 
     def call(self, name: str, carrier: Mapping[str, str]) -> AbstractContextManager[Span]:
-        return _NO_SPAN
-
-    def span(
-        self, name: str, attributes: Attributes | None = None, parent: object = None
-    ) -> AbstractContextManager[Span]:
-        return _NO_SPAN
-
-    def measured(
-        self,
-        name: str,
-        duration_s: float,
-        attributes: Attributes | None = None,
-        parent: object = None,
-    ) -> None:
-        pass
-
-    def here(self) -> object:
-        return None
+        return nullcontext(NoSpan())
 
     def close(self) -> None:
         pass
-
-
-class _OtelSpan:
-    def __init__(self, span: OtelSpan) -> None:
-        self._span = span
-
-    def set(self, name: str, value: str | int | float | bool) -> None:
-        self._span.set_attribute(name, value)
 
 
 class OtelTracer:
@@ -149,53 +122,50 @@ class OtelTracer:
         from opentelemetry.context import Context
         from opentelemetry.trace import SpanKind
 
-        # From an empty context: what this task did before is no part of the caller's trace.
         parent = self._propagator.extract(dict(carrier), Context())
-        with self._within(self._tracer.start_span(name, parent, SpanKind.SERVER)) as span:
-            yield span
-
-    @contextmanager
-    def span(
-        self, name: str, attributes: Attributes | None = None, parent: object = None
-    ) -> Iterator[Span]:
-        context = _as_context(parent)
-        with self._within(self._tracer.start_span(name, context, attributes=attributes)) as span:
-            yield span
-
-    def measured(
-        self,
-        name: str,
-        duration_s: float,
-        attributes: Attributes | None = None,
-        parent: object = None,
-    ) -> None:
-        end_ns = time.time_ns()
-        start_ns = end_ns - round(1e9 * duration_s)
-        context = _as_context(parent)
-        span = self._tracer.start_span(name, context, attributes=attributes, start_time=start_ns)
-        span.end(end_ns)
-
-    def here(self) -> object:
-        from opentelemetry.context import get_current
-
-        return get_current()
+        span = self._tracer.start_span(name, parent, SpanKind.SERVER)
+        with _ended(span):
+            yield _OtelSpan(self._tracer, span)
 
     def close(self) -> None:
         self._provider.shutdown()
 
+
+class _OtelSpan:
+    def __init__(self, tracer: TracerOfOtel, span: SpanOfOtel) -> None:
+        from opentelemetry.context import Context
+        from opentelemetry.trace import set_span_in_context
+
+        self._tracer = tracer
+        self._span = span
+        self._inside = set_span_in_context(span, Context())
+
+    def set(self, name: str, value: Value) -> None:
+        self._span.set_attribute(name, value)
+
     @contextmanager
-    def _within(self, span: OtelSpan) -> Iterator[Span]:
-        from opentelemetry.trace import Status, StatusCode, use_span
+    def child(self, name: str, attributes: Attributes | None = None) -> Iterator[Span]:
+        span = self._tracer.start_span(name, self._inside, attributes=attributes)
+        with _ended(span):
+            yield _OtelSpan(self._tracer, span)
 
-        with use_span(span, True, record_exception=False, set_status_on_exception=False):
-            try:
-                yield _OtelSpan(span)
-            except BaseException as error:
-                span.set_status(Status(StatusCode.ERROR, type(error).__name__))
-                raise
+    def measured(self, name: str, duration_s: float, attributes: Attributes | None = None) -> None:
+        end_ns = time.time_ns()
+        start_ns = end_ns - round(1e9 * duration_s)
+        self._tracer.start_span(name, self._inside, attributes=attributes, start_time=start_ns).end(
+            end_ns
+        )
 
 
-def _as_context(parent: object) -> OtelContext | None:
-    from opentelemetry.context import Context
+@contextmanager
+def _ended(span: SpanOfOtel) -> Iterator[None]:
+    """End the span with the block, and tell of which kind an error was that ended it."""
+    from opentelemetry.trace import Status, StatusCode
 
-    return parent if isinstance(parent, Context) else None
+    try:
+        yield
+    except BaseException as error:
+        span.set_status(Status(StatusCode.ERROR, type(error).__name__))
+        raise
+    finally:
+        span.end()

@@ -78,6 +78,10 @@ def test_a_header_that_comes_twice_is_one() -> None:
     assert bearer_token(["Bearer A", "Bearer A"]) == "A"
 
 
+def test_a_token_that_is_sent_twice_is_one() -> None:
+    assert bearer_token(["Bearer A", "Bearer A"]) == "A"
+
+
 @pytest.mark.parametrize(
     ("headers", "complaint"),
     [

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from dlpo.errors import MissingExtraError
-from dlpo_serving.operations.tracing import NoTracer, OtelTracer, open_tracer
+from dlpo_serving.operations.tracing import NoTracer, OtelTracer, Span, open_tracer
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
@@ -61,31 +61,30 @@ def test_a_call_without_a_sound_traceparent_begins_a_trace(
     assert spans(exporter)["call"].parent is None
 
 
-def test_spans_nest_and_hold_what_is_said_of_them(
+def test_parts_hold_what_is_said_of_them(
     tracer: OtelTracer, exporter: InMemorySpanExporter
 ) -> None:
-    with (
-        tracer.call("call", {}) as call,
-        tracer.span("decode chunk", {"dlpo.chunk": 3}) as span,
-    ):
-        span.set("dlpo.frames", 8)
+    with tracer.call("call", {}) as call:
+        with call.child("decode chunk", {"dlpo.chunk": 3}) as decoding:
+            decoding.set("dlpo.frames", 8)
+            with decoding.child("encode audio"):
+                pass
         call.set("rpc.response.status_code", "OK")
 
     found = spans(exporter)
     assert parent_of(found["decode chunk"]) == found["call"].context.span_id
+    assert parent_of(found["encode audio"]) == found["decode chunk"].context.span_id
     assert found["decode chunk"].attributes == {"dlpo.chunk": 3, "dlpo.frames": 8}
     assert found["call"].attributes == {"rpc.response.status_code": "OK"}
 
 
-def test_another_thread_carries_on_from_here(
-    tracer: OtelTracer, exporter: InMemorySpanExporter
-) -> None:
-    def engine(parent: object) -> None:
-        with tracer.span("denoise", parent=parent):
+def test_another_thread_carries_on(tracer: OtelTracer, exporter: InMemorySpanExporter) -> None:
+    def engine(call: Span) -> None:
+        with call.child("denoise"):
             pass
 
-    with tracer.call("call", {}):
-        thread = threading.Thread(target=engine, args=(tracer.here(),))
+    with tracer.call("call", {}) as call:
+        thread = threading.Thread(target=engine, args=(call,))
         thread.start()
         thread.join()
 
@@ -96,9 +95,8 @@ def test_another_thread_carries_on_from_here(
 def test_a_measured_wait_has_its_length_and_its_place(
     tracer: OtelTracer, exporter: InMemorySpanExporter
 ) -> None:
-    with tracer.call("call", {}):
-        here = tracer.here()
-    tracer.measured("queue", 0.25, {"dlpo.stage": "encode"}, here)
+    with tracer.call("call", {}) as call:
+        call.measured("queue", 0.25, {"dlpo.stage": "encode"})
 
     found = spans(exporter)
     queue = found["queue"]
@@ -129,12 +127,12 @@ def test_a_call_is_no_part_of_what_its_task_did_before(
     assert spans(exporter)["second"].parent is None
 
 
-def test_without_a_collector_nothing_is_recorded_and_nothing_is_loaded() -> None:
+def test_without_a_collector_spans_do_nothing() -> None:
     tracer = open_tracer(None)
 
-    with tracer.call("call", {"traceparent": TRACEPARENT}), tracer.span("inner") as span:
-        span.set("dlpo.chunk", 1)
-        tracer.measured("queue", 0.1, parent=tracer.here())
+    with tracer.call("call", {"traceparent": TRACEPARENT}) as call, call.child("part") as part:
+        part.set("dlpo.chunk", 1)
+        part.measured("queue", 0.1)
     tracer.close()
 
     assert isinstance(tracer, NoTracer)
