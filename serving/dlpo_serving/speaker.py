@@ -206,7 +206,8 @@ class Speaker:
             `texts` raises.
         """
         request = call.request
-        async with self._place(call, len(request.text)) as (voice, stream, speech):
+        characters = len(request.text)
+        async with self._place(call, characters) as (voice, stream, speech):
 
             async def read(text: SpeechRequest) -> Utterance:
                 run = asyncio.get_running_loop().run_in_executor
@@ -218,7 +219,7 @@ class Speaker:
                 return utterance
 
             async def read_further() -> None:
-                characters = len(request.text)
+                nonlocal characters
                 try:
                     async for text in texts:
                         characters += len(text.text)
@@ -239,6 +240,8 @@ class Speaker:
             reading = asyncio.create_task(read_further())
             try:
                 yield speech
+                if speech.totals:
+                    voice.costs.saw_text(characters, speech.totals.audio_s, request.speed)
             finally:
                 reading.cancel()
                 with suppress(asyncio.CancelledError):
