@@ -1,0 +1,225 @@
+"""Text in pieces: early sentences that depend on the text alone, never on the pieces."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlpo.errors import InputError, TextError
+from dlpo.text import Sentence, TextFeed, TextFrontEnd
+from dlpo.text import ends as ends_module
+from dlpo.text.ends import LOOKAHEAD
+from dlpo.text.feed import FIRST_CLAUSE_WORDS, LATER_CLAUSE_WORDS, MAX_PENDING
+from dlpo.text.front_end import MAX_SYMBOLS
+
+FRONT_END = TextFrontEnd()
+
+
+def fed(pieces: list[str]) -> list[Sentence]:
+    feed = TextFeed(FRONT_END)
+    return [sentence for piece in pieces for sentence in feed.push(piece)] + feed.finish()
+
+
+def texts(pieces: list[str]) -> list[str]:
+    return [sentence.text for sentence in fed(pieces)]
+
+
+def needed(text: str) -> str:
+    """How much of a text has to come before its first sentence does."""
+    feed = TextFeed(FRONT_END)
+    return next(text[: end + 1] for end in range(len(text)) if feed.push(text[end]))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
+        ("Dr. Smith met Ann. They left.", ["Dr. Smith met Ann.", "They left."]),
+        ("He lives in the U.S. He works.", ["He lives in the U.S.", "He works."]),
+        ("The U.S. Senate sat. It voted.", ["The U.S. Senate sat.", "It voted."]),
+        ("He came at 5 p.m. The end.", ["He came at 5 p.m.", "The end."]),
+        ("J. R. Smith wrote it.", ["J. R. Smith wrote it."]),
+        ("It cost 3.50 today. No. 5 won.", ["It cost 3.50 today.", "No. 5 won."]),
+        ('"Stop!" He ran... on. (Why?) So.', ['"Stop!"', "He ran... on.", "(Why?)", "So."]),
+        ("“Stop!” he said. “Why?” Go.", ["“Stop!” he said.", "“Why?”", "Go."]),
+        ("no capitals. none at all.", ["no capitals.", "none at all."]),
+        ("A heading\n\nthen text\n \nmore", ["A heading", "then text", "more"]),
+        ("one line\nanother line", ["one line\nanother line"]),
+    ],
+)  # fmt: skip
+def test_sentences_end_where_a_reader_stops(text: str, sentences: list[str]) -> None:
+    assert texts([text]) == sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("Hello there. How are you?", "Hello there. H"),
+        ("Is it? 5 is.", "Is it? 5"),
+        ("He lives in the U.S. He works.", "He lives in the U.S. He "),
+        ("A heading\n\nthen text", "A heading\n\n"),
+        ("A stop.\n\nthen text", "A stop.\n\n"),
+        ("One two three four five, six seven.", "One two three four five, s"),
+        ("One two three four on July 4, 1776, six.", "One two three four on July 4, 1776, s"),
+        ("One two three four five — six seven.", "One two three four five — s"),
+        ("One two three four five—six seven.", "One two three four five—s"),
+        ("One two three four five: 6 seven.", "One two three four five: 6 "),
+    ],
+)
+def test_a_sentence_comes_with_the_character_that_settles_it(text: str, start: str) -> None:
+    assert needed(text) == start
+
+
+def test_the_first_clause_comes_early_and_later_ones_only_when_long() -> None:
+    clause = "word " * (FIRST_CLAUSE_WORDS - 1) + "word, "
+    long = "word " * (LATER_CLAUSE_WORDS - 1) + "word, "
+    found = [
+        len(s.words) for s in fed(["word, " + clause + clause + clause + "then. " + long + "x"])
+    ]
+    assert found[0] == FIRST_CLAUSE_WORDS + 1
+    assert found[1] == 2 * FIRST_CLAUSE_WORDS + 1
+    assert found[2:] == [LATER_CLAUSE_WORDS, 1]
+
+
+def test_a_clause_keeps_the_mark_it_ends_at() -> None:
+    text = "First of all we go home, then we sleep: finally we eat."
+    assert [s.words[-1].mark for s in fed([text])] == [",", "."]
+
+
+def test_clauses_are_the_same_sentence_to_the_reader() -> None:
+    text = "In the summer of that year, the U.S. Navy, with Dr. May, sailed. It was 1776."
+    whole = [w for s in FRONT_END.process(text).sentences for w in s.words]
+    parts = [w for s in fed([text]) for w in s.words]
+    assert [(w.word, w.start, w.end) for w in parts] == [(w.word, w.start, w.end) for w in whole]
+
+
+def test_offsets_are_those_of_the_whole_text() -> None:
+    text = "Café ½ past. The naïve\u0301 $5 one, R&D. \n\n Then, at last, it ended: so"
+    for sentence in fed([text[:9], text[9:30], text[30:]]):
+        assert sentence.text in text
+        for word in sentence.words:
+            written = text[word.start : word.end]
+            assert written.strip() == written != ""
+    assert [text[w.start : w.end] for w in fed([text])[0].words] == ["Café", "½", "½", "past"]
+
+
+def test_flush_speaks_what_is_pending() -> None:
+    feed = TextFeed(FRONT_END)
+    assert feed.push("Well, hello") == []
+    (sentence,) = feed.flush()
+    assert (sentence.normalized, sentence.words[-1].mark) == ("well hello", ".")
+    assert feed.flush() == []
+    (last,) = feed.push(" there. ") + feed.finish()
+    assert (last.normalized, last.words[0].start) == ("there", 12)
+
+
+def test_a_text_in_capitals_is_shouted_only_while_all_of_it_is() -> None:
+    assert [s.normalized for s in fed(["TELL US NOW. ", "In the US."])] == [
+        "tell us now", "in the u s",
+    ]  # fmt: skip
+
+
+def test_the_dictionary_is_used() -> None:
+    feed = TextFeed(FRONT_END, {"dlpo": "D IY1 L P OW0"})
+    (sentence,) = [*feed.push("dlpo"), *feed.finish()]
+    assert sentence.words[0].phonemes == ("D", "IY1", "L", "P", "OW0")
+    with pytest.raises(InputError, match="dictionary"):
+        TextFeed(FRONT_END, {"a": "XX"})
+
+
+@pytest.mark.parametrize(
+    ("pieces", "reason"),
+    [
+        ([], "empty"),
+        (["", " \n", "\n\n"], "empty"),
+        (["... ", "!?"], "punctuation"),
+        (["你", "😀"], "2 characters"),
+    ],
+)
+def test_a_text_without_anything_to_say_is_refused_at_its_end(
+    pieces: list[str], reason: str
+) -> None:
+    feed = TextFeed(FRONT_END)
+    assert all(feed.push(piece) == [] for piece in pieces)
+    with pytest.raises(TextError, match=reason):
+        feed.finish()
+
+
+def test_what_cannot_be_spoken_is_counted() -> None:
+    feed = TextFeed(FRONT_END)
+    feed.push("Hi 😀. Ho 你")
+    feed.finish()
+    assert feed.dropped == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 5000, "1" * 5000, "word " * 1000, " " * 5000 + "x", "\n" * 5000 + "x",
+        "(" * 5000 + "x", ". " * 2500 + "x", "a. " * 1500, "U.S. " * 1000, "no.5 , " * 800,
+        "你" * 5000 + "x", "—" * 5000 + "x",
+    ],
+    ids=lambda text: repr(text[:6]),
+)  # fmt: skip
+def test_pending_text_is_bounded_and_looked_at_only_so_often(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = 0
+
+    def counted(text: str, *args, **named):  # type: ignore[no-untyped-def]
+        nonlocal looked_at
+        looked_at += len(text)
+        return tokens(text, *args, **named)
+
+    tokens = ends_module.tokens
+    monkeypatch.setattr(ends_module, "tokens", counted)
+    normalised: list[int] = []
+
+    class Counting(TextFrontEnd):
+        def process_passage(self, text, *args, **named):  # type: ignore[no-untyped-def]
+            normalised.append(len(text))
+            return super().process_passage(text, *args, **named)
+
+    feed = TextFeed(Counting())
+    found = [sentence for character in text for sentence in feed.push(character)]
+    found += feed.finish()
+    assert max(normalised) < MAX_PENDING + LOOKAHEAD
+    assert sum(normalised) == len(text)
+    assert looked_at < 400 * len(text)
+    assert all(len(s.symbol_ids()) <= MAX_SYMBOLS + 1 for s in found)
+
+
+FORMS = (
+    "Dr.", "U.S.", "He", "the", "p.m.", "5", "July 4, 1776", "No.", "e.g.", "Ann.", "now!", "why?",
+    "so,", "then;", "list:", "—", "-", "–", "...", "…", '"Stop!"', "(ok)", "”", "½", "é", "你",
+    "😀", "SQL", "A", "I", "1,000", "3.50", "\n", "\n\n", "word word word word word,", "x" * 90,
+)  # fmt: skip
+
+
+@st.composite
+def cut_texts(draw: st.DrawFn) -> tuple[str, list[str]]:
+    """A text, and the same in pieces."""
+    words = st.lists(st.sampled_from(FORMS) | st.text(max_size=4), max_size=60)
+    glue = draw(st.sampled_from([" ", "", "  ", " \n"]))
+    text = glue.join(draw(words))
+    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=20)))
+    return text, [text[a:b] for a, b in pairwise([0, *cuts, len(text)])]
+
+
+def outcome(pieces: list[str]) -> list[Sentence] | str:
+    try:
+        return fed(pieces)
+    except TextError as error:
+        return str(error)
+
+
+@settings(deadline=None, max_examples=150)
+@given(cut_texts())
+def test_pieces_do_not_matter(cut_text: tuple[str, list[str]]) -> None:
+    text, pieces = cut_text
+    whole = outcome([text])
+    assert outcome(pieces) == whole
+    assert outcome(list(text)) == whole
