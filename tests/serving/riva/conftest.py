@@ -88,23 +88,9 @@ def python_of() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def start_riva_client(python_of: Callable[..., Path]) -> Iterator[Callable[[], RivaClient]]:
-    """A further process of the client; it ends with the session."""
+def riva_client(python_of: Callable[..., Path]) -> Iterator[RivaClient]:
     python = python_of("DLPO_RIVA_VENV", ROOT / ".venv-riva")
-    processes = []
-
-    def start() -> RivaClient:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        process = subprocess.Popen([python, str(DRIVER)], text=True, **pipes)
-        processes.append(process)
-        return RivaClient(process)
-
-    yield start
-    for process in processes:
-        with process:  # closes its pipes; it ends at the end of its input
-            process.stdin.close()
-
-
-@pytest.fixture(scope="session")
-def riva_client(start_riva_client: Callable[[], RivaClient]) -> RivaClient:
-    return start_riva_client()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([python, str(DRIVER)], text=True, **pipes) as process:
+        yield RivaClient(process)
+        process.stdin.close()  # it ends at the end of its input

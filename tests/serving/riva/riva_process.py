@@ -8,6 +8,7 @@ import json
 import pathlib
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
 import grpc
@@ -60,6 +61,17 @@ def synthesize_online(service, call):
     return replies
 
 
+def synthesize_at_once(service, call):
+    """The texts of `texts`, each by a stream of its own, all over one channel."""
+
+    def joined(text):
+        return b"".join(message.audio for message in service.synthesize_online(text))
+
+    with ThreadPoolExecutor(len(call["texts"])) as pool:
+        audio = pool.map(joined, call["texts"])
+        return [base64.b64encode(part).decode() for part in audio]
+
+
 def raw_online(service, call):
     """Request messages as they are given, by the client's own stub, with a deadline if wanted."""
     requests = [riva_tts_pb2.SynthesizeSpeechRequest(**fields) for fields in call["requests"]]
@@ -108,8 +120,8 @@ def descriptors(service, call):
 
 
 CALLS = (
-    synthesize, synthesize_online, raw_online, raw_unary, old_online, synthesis_config, health,
-    descriptors,
+    synthesize, synthesize_online, synthesize_at_once, raw_online, raw_unary, old_online,
+    synthesis_config, health, descriptors,
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import queue
 import struct
@@ -101,6 +102,20 @@ def test_a_text_is_spoken_before_the_next_one_comes(server: Any) -> None:
     texts.put(SynthesizeSpeechRequest(text="A red fish."))
     texts.put(None)
     assert "a red fish" in [reply.meta.processed_text for reply in replies]
+
+
+def test_calls_at_the_same_time_get_each_their_own_audio(
+    start_server: Callable[..., Any], riva_client: Any, synthesizer: Synthesizer
+) -> None:
+    server = start_server(synthesizer, max_streams=12, max_first_audio_s=TIMEOUT_S)
+    texts = [f"Number {n} speaks for itself, and for nobody else." for n in range(12)]
+
+    answer = riva_client(server.address, "synthesize_at_once", texts=texts)
+
+    assert answer.code == "OK", answer.details
+    for text, audio in zip(texts, answer.raw, strict=True):
+        offline = to_pcm16(synthesizer.speak(SpeechRequest(text)))
+        np.testing.assert_array_equal(samples(base64.b64decode(audio)), offline)
 
 
 @pytest.mark.parametrize("encoding", ["FLAC", "MULAW", "ALAW", "OGGOPUS", "ENCODING_UNSPECIFIED"])
