@@ -91,7 +91,7 @@ def raw_unary(service, call):
 
 
 def old_online(service, call):
-    """SynthesizeOnline as clients before 2.20 called it: one request, not a stream of them."""
+    """SynthesizeOnline as older clients call it (2.19.0 does): one request, not a stream of them."""
     old = service.auth.channel.unary_stream(
         "/nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline",
         request_serializer=riva_tts_pb2.SynthesizeSpeechRequest.SerializeToString,
