@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dlpo.errors import InputError
 from dlpo.v1.speech_pb2 import Flush
 
-QUIET_S = 0.3  # after a whole line, nothing for so long: its writer waits to hear it
+QUIET_S = 0.1  # after a whole line, nothing for so long: its writer waits to hear it
 _MOST = 1 << 16  # bytes of one piece
 
 

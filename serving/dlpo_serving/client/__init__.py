@@ -15,6 +15,8 @@ from dlpo_serving.client.errors import CallError
 from dlpo_serving.client.messages import Chunk, ReplyFormat, Speech
 from dlpo_serving.client.retries import Chance, RetryPolicy
 from dlpo_serving.client.sync import SpeechClient, SpeechStream
+from dlpo_serving.encodings import Encoding
+from dlpo_serving.request import SpeechRequest
 
 __all__ = [
     "AsyncSpeechClient",
@@ -22,11 +24,13 @@ __all__ = [
     "CallError",
     "Chance",
     "Chunk",
+    "Encoding",
     "Flush",
     "ReplyFormat",
     "RetryPolicy",
     "Speech",
     "SpeechClient",
+    "SpeechRequest",
     "SpeechStream",
     "Tls",
 ]

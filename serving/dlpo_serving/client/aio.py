@@ -106,24 +106,27 @@ class AsyncSpeechStream:
         )
 
     async def _advance(self) -> Chunk | None:
-        """Take the next part; while nothing was heard, a refused call is begun again."""
+        """Take the next part, and end the call where that fails."""
         try:
-            part = await self._call.read()
-            if isinstance(part, Part):
-                return self._reply.take(part)
-            raise cut_short(self._connection.address, self.request_id)
-        except grpc.RpcError as error:
-            failure = failure_of(self._connection.address, self.request_id, error)
-            if self._reply.heard:
-                self.cancel()
-                raise failure from error
-        try:
-            await self._sleep(self._backoff.delay_after(failure))
+            return await self._next()
         except BaseException:
             self.cancel()
             raise
-        self._call = self._open()
-        return None
+
+    async def _next(self) -> Chunk | None:
+        """Take the next part; while nothing was heard, a refused call is begun again."""
+        try:
+            part = await self._call.read()
+        except grpc.RpcError as error:
+            failure = failure_of(self._connection.address, self.request_id, error)
+            if self._reply.heard:
+                raise failure from error
+            await self._sleep(self._backoff.delay_after(failure))
+            self._call = self._open()
+            return None
+        if isinstance(part, Part):
+            return self._reply.take(part)
+        raise cut_short(self._connection.address, self.request_id)
 
 
 class AsyncSpeechClient:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -170,3 +170,25 @@ def test_leaving_the_block_ends_the_stream(
         with client.stream(SpeechRequest("Go")) as second:
             gated_engine.free()
             assert list(second)
+
+
+def test_a_stream_that_is_left_does_not_read_its_pieces_any_more(server: Any) -> None:
+    closed: list[bool] = []
+
+    async def pieces() -> AsyncIterator[str]:
+        try:
+            yield "Noise becomes speech. And"
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    async def leave() -> None:
+        async with AsyncSpeechClient(server.address) as client:
+            async with await client.stream_pieces(pieces()) as stream:
+                async for chunk in stream:
+                    assert chunk.samples.size
+                    break
+            await asyncio.sleep(0)
+            assert closed
+
+    asyncio.run(leave())

@@ -1,0 +1,29 @@
+"""The programs in docs/client.md run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DOCS = (Path(__file__).resolve().parents[3] / "docs/client.md").read_text(encoding="utf-8")
+PROGRAMS = re.findall(r"^```python\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_program_runs(program: str, server: Any) -> None:
+    assert "127.0.0.1:50051" in program
+
+    exec(program.replace("127.0.0.1:50051", server.address), {"__name__": "docs"})
+
+
+def test_a_program_says_what_its_comment_promises(
+    server: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(PROGRAMS[0].replace("127.0.0.1:50051", server.address), {"__name__": "docs"})
+
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] in PROGRAMS[0]
+    assert said[1].split()[1] == "hello"
