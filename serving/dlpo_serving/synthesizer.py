@@ -11,7 +11,7 @@ import numpy as np
 from dlpo.audio import Waveform
 from dlpo.bundle import Manifest
 from dlpo.errors import BundleError, InputError, TextError
-from dlpo.text import Sentence, TextFrontEnd
+from dlpo.text import ProsodyLimits, Sentence, TextFrontEnd
 from dlpo.text.feed import TextFeed
 from dlpo.text.symbols import SYMBOLS
 from dlpo_serving.chunks import STREAM_LADDER
@@ -75,10 +75,23 @@ class Synthesizer:
             RequestError: a field is out of range, or the text holds nothing that can be spoken.
         """
         steps = self.steps_of(request)
-        read = self._front_end.process_ssml if request.ssml else self._front_end.process
+        dictionary = request.dictionary or None
         with text_errors_as_violations():
-            text = read(request.text, request.dictionary or None)
+            if request.ssml:
+                limits = self._limits_beside(request)
+                text = self._front_end.process_ssml(request.text, dictionary, limits)
+            else:
+                text = self._front_end.process(request.text, dictionary)
         return Utterance(request, text.sentences, steps, text.dropped)
+
+    def _limits_beside(self, request: SpeechRequest) -> ProsodyLimits:
+        """How far SSML may go from the request's own, so that both together suit the voice."""
+        slowest, fastest = self.manifest.prosody.speed
+        lowest, highest = self.manifest.prosody.pitch_semitones
+        return ProsodyLimits(
+            speed=(slowest / request.speed, fastest / request.speed),
+            pitch_semitones=(lowest - request.pitch_semitones, highest - request.pitch_semitones),
+        )
 
     def feed(self, request: SpeechRequest) -> TextFeed:
         """Reads a text that comes in pieces; what it raises is for `text_errors_as_violations`.

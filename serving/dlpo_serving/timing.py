@@ -99,10 +99,13 @@ class Volume:
         ramp = min(GAIN_RAMP_S * sample_rate_hz, hop_length)  # so that ramps never overlap
         places = changes * hop_length
         self._hop_length = hop_length
-        self._places = np.stack([places - ramp / 2, places + ramp / 2], axis=1).ravel()
-        self._gains = np.stack([gain[changes - 1], gain[changes]], axis=1).ravel()
+        corners = np.stack([places - ramp / 2, places + ramp / 2], axis=1).ravel()
+        self._places = np.concatenate([[0.0], corners])
+        levels = np.stack([gain[changes - 1], gain[changes]], axis=1).ravel()
+        self._gains = np.concatenate([gain[:1], levels])
 
     def gain(self, start: int, stop: int) -> Floats:
         """Of frames `start` to `stop`: (T,) float32 factors, the same however one cuts."""
         samples = np.arange(start * self._hop_length, stop * self._hop_length)
-        return np.interp(samples, self._places, self._gains).astype(np.float32)
+        gain: Floats = np.interp(samples, self._places, self._gains).astype(np.float32)
+        return gain
