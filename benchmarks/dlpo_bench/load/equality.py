@@ -65,7 +65,7 @@ async def measure_ways(options: LoadOptions) -> Measured:
     ]
     streamed, whole = [], []
     async with (
-        loaded_server(options, 2 * (options.others + 2)) as server,
+        loaded_server(options) as server,
         listening(server.caller, options.others, options.ramp_s, Random(options.seed)),
     ):
         await asyncio.sleep(options.ramp_s)
@@ -96,7 +96,7 @@ async def measure_concurrent(options: LoadOptions) -> Measured:
     """
     texts = islice(utterances(Random(options.seed)), options.concurrent)
     requests = [stream_request(text, seed, F32) for seed, text in enumerate(texts)]
-    async with loaded_server(options, options.concurrent) as server:
+    async with loaded_server(options) as server:
         alone = [await streamed_audio(server.caller, request) for request in requests]
         calls: list[Heard] = []
         together = await asyncio.gather(

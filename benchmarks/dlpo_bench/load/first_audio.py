@@ -23,7 +23,7 @@ async def measure_first_audio(options: LoadOptions) -> Measured:
     Raises:
         EngineError: a call failed.
     """
-    async with loaded_server(options, max_streams=8) as server:
+    async with loaded_server(options) as server:
         before = cpu_times(server.pid)
         heard = await listen_in_turn(server.caller, islice(cycle(SENTENCES), options.calls))
         use = cpu_use(before, cpu_times(server.pid))

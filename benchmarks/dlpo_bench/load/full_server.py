@@ -101,6 +101,7 @@ async def measure_freed_places(options: LoadOptions) -> Measured:
         loaded_server(options, options.places) as server,
         places_taken(server.caller, options.places, random) as places,
     ):
+        before = cpu_times(server.pid)
         for _ in range(options.cancels):
             await _take_again(server.caller, places, random)
             leaving = places.pop(random.randrange(len(places)))
@@ -114,6 +115,7 @@ async def measure_freed_places(options: LoadOptions) -> Measured:
                 dropped += 1
             places.append(place)
             await leaving.left()
+        use = cpu_use(before, cpu_times(server.pid))
     if not milliseconds:
         raise EngineError("every stream ended by itself while one was cancelled; none was measured")
     figures = {
@@ -123,7 +125,7 @@ async def measure_freed_places(options: LoadOptions) -> Measured:
         "freed_ms_p50": percentile(milliseconds, 50),
         "freed_ms_p99": percentile(milliseconds, 99),
     }
-    return Measured(figures, {"freed_ms": milliseconds})
+    return Measured(figures | use.figures(), {"freed_ms": milliseconds})
 
 
 @asynccontextmanager

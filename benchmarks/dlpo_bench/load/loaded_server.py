@@ -25,13 +25,17 @@ class LoadedServer:
 
 
 @asynccontextmanager
-async def loaded_server(options: LoadOptions, max_streams: int) -> AsyncIterator[LoadedServer]:
-    """Run a server until the block ends.
+async def loaded_server(
+    options: LoadOptions, max_streams: int | None = None
+) -> AsyncIterator[LoadedServer]:
+    """Run a server until the block ends; its limit of streams is its own if None.
 
     Raises:
         EngineError: it did not start; standard error has its reason.
     """
-    arguments = ["--max-streams", str(max_streams), "--engine", options.engine]
+    arguments = ["--engine", options.engine]
+    if max_streams:
+        arguments += ["--max-streams", str(max_streams)]
     if options.precision:
         arguments += ["--precision", options.precision]
     # Starting and ending it blocks this event loop, in which nothing else runs by then.

@@ -25,8 +25,7 @@ async def measure_overload(options: LoadOptions, capacity: int) -> Measured:
     """Poisson arrivals at `options.overload` times the rate that keeps `capacity` streams busy.
 
     The rate follows from Little's law: `capacity` divided by the mean length of an utterance, which
-    the unloaded calls before, with texts of the same mix, have measured. The server's --max-streams
-    is the capacity, as an operator would set it who had measured it.
+    the unloaded calls before, with texts of the same mix, have measured.
 
     Returns:
         First audio of the admitted against unloaded calls of the same run, their gaps, the refused
@@ -39,7 +38,7 @@ async def measure_overload(options: LoadOptions, capacity: int) -> Measured:
     if capacity < 1:
         raise EngineError("the capacity is 0 streams; there is nothing to overload")
     texts = utterances(Random(options.seed))
-    async with loaded_server(options, max_streams=capacity) as server:
+    async with loaded_server(options) as server:
         alone = await listen_in_turn(server.caller, islice(texts, options.calls))
         mean_s = sum(call.playback.audio_s for call in alone) / len(alone)
         rate = options.overload * capacity / mean_s

@@ -13,7 +13,8 @@ import grpc
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_bench.latency import resident_mb
-from dlpo_bench.load.caller import F32, OWN_CONNECTION, S16, Caller, stream_request
+from dlpo_bench.load.caller import F32, OWN_CONNECTION, S16, Caller, retry_after_s, stream_request
+from dlpo_bench.load.listeners import RETRY_S
 from dlpo_bench.load.loaded_server import loaded_server
 from dlpo_bench.load.machine import cpu_times, cpu_use, memory_growth
 from dlpo_bench.load.options import LoadOptions, Measured
@@ -52,20 +53,20 @@ LEFT = (  # how calls end that their caller gave up
 
 
 async def measure_soak(options: LoadOptions) -> Measured:
-    """Make `options.requests` requests, `options.workers` at a time.
+    """Make `options.requests` requests, `options.workers` at a time; the refused come again.
 
     Memory is read when no call runs, first after a tenth of the requests: after 2,000 of 20,000.
 
     Returns:
         Resident memory at the first and last reading and at most, `growth` as `memory_growth` has
         it, `growth_of_ends` as these two readings have it, requests per second, requests in each
-        manner, and how many failed for no reason of their own.
+        manner, how many failed for no reason of their own, and how often one was refused.
     """
     random = Random(options.seed)
     texts = short_utterances(random)
     endings: Counter[str] = Counter()
     readings: list[tuple[int, float]] = []
-    async with loaded_server(options, max_streams=2 * options.workers) as server:
+    async with loaded_server(options) as server:
         before = cpu_times(server.pid)
         for done, more in portions(options.requests):
             requests = iter([(manner_of(random), next(texts)) for _ in range(more)])
@@ -120,14 +121,29 @@ async def _work(
         endings[manner] += 1
         encoding = (S16, F32)[seed % 2]
         request = stream_request(text, 1_000_000 * worker + seed, encoding)
-        try:
-            await _call(caller, address, manner, request)
-        except grpc.aio.AioRpcError as error:
-            if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
-                endings["refused"] += 1
-            elif manner in (Manner.STREAM, Manner.UNARY) or error.code() not in LEFT:
-                endings["failed"] += 1
-                _log.warning("%s: %s: %s", manner, error.code().name, error.details())
+        while (wait_s := await _try(caller, address, manner, request, endings)) is not None:
+            await asyncio.sleep(wait_s)
+
+
+async def _try(
+    caller: Caller,
+    address: str,
+    manner: Manner,
+    request: speech_pb2.StreamSynthesizeRequest,
+    endings: Counter[str],
+) -> float | None:
+    """Seconds after which a refused caller comes again; None where it is done."""
+    try:
+        await _call(caller, address, manner, request)
+    except grpc.aio.AioRpcError as error:
+        if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
+            endings["refused"] += 1
+            # Whoever has a tight deadline has no time to come again.
+            return None if manner == Manner.DEADLINE else retry_after_s(error) or RETRY_S
+        if manner in (Manner.STREAM, Manner.UNARY) or error.code() not in LEFT:
+            endings["failed"] += 1
+            _log.warning("%s: %s: %s", manner, error.code().name, error.details())
+    return None
 
 
 async def _call(

@@ -30,7 +30,7 @@ async def measure_streams(options: LoadOptions) -> Measured:
         `streams` and the figures of that level, see `try_level`; as samples all levels tried.
     """
     levels: list[dict[str, float]] = []
-    async with loaded_server(options, options.most_listeners) as server:
+    async with loaded_server(options) as server:
 
         async def passes(listeners: int) -> bool:
             for _ in range(options.attempts):
