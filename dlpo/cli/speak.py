@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from dlpo.text import Sentence
 
 Text = Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")]
-Voice = Annotated[str, typer.Option(help="Name of a voice, or the path of a bundle.")]
 Engine = Annotated[EngineName, typer.Option(help="What computes: this CPU, or an NVIDIA GPU.")]
 Precision = Annotated[
     EnginePrecision | None, typer.Option(help="Of the denoiser; the engine's own if left out.")
@@ -48,7 +47,13 @@ def say(
     play: Annotated[
         bool, typer.Option("--play", help="Play it as well; that is done anyway without --out.")
     ] = False,
-    voice: Voice = "lj",
+    voice: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of a voice, or the path of a bundle; if left out, lj, or with --server the"
+            " server's default."
+        ),
+    ] = None,
     speed: Annotated[float, typer.Option(help="2 takes half the time.")] = 1.0,
     pitch: Annotated[float, typer.Option(help="Shift, in semitones.")] = 0.0,
     volume: Annotated[float, typer.Option(help="Gain, in decibels.")] = 0.0,

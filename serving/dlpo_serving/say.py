@@ -62,7 +62,7 @@ class RemoteVoice:
 def say(
     text: str | Iterable[Piece],
     *,
-    voice: str = DEFAULT_VOICE,
+    voice: str | None = None,
     out: Path | None = None,
     play: bool = False,
     speed: float = 1.0,
@@ -82,7 +82,8 @@ def say(
     Args:
         text: all of it; with `server`, also pieces that are spoken as they come.
         speed, pitch_semitones, volume_db, seed, steps, dictionary, ssml: see `SpeechRequest`.
-        voice: name or path of a bundle; with `server`, the name of one of its voices.
+        voice: name or path of a bundle; with `server`, the name of one of its voices. None is
+            `DEFAULT_VOICE`, or the server's own default.
         out: file to write, in the encoding of its ending; "-" is standard output, as WAV.
         play: play it on this machine.
         sample_rate_hz: of `out`; None is the voice's own, or the next that the encoding has.
@@ -109,9 +110,9 @@ def say(
         whole, speed, pitch_semitones, seed, steps, dictionary or {}, ssml, volume_db
     )
     if server is not None:
-        source = _there(request, pieces, voice, server)
+        source = _there(request, pieces, voice or "", server)
     elif pieces is None:
-        source = _here(request, voice, engine, precision)
+        source = _here(request, voice or DEFAULT_VOICE, engine, precision)
     else:
         raise InputError("text in pieces is spoken by a server only; name one, or join them")
 
