@@ -38,7 +38,7 @@ def is_served(server: Any) -> bool:
 
 def is_served_soon(server: Any) -> bool:
     """As `is_served`, once the server has noticed that a place is free."""
-    for _ in range(2000):
+    for _ in range(20_000):
         with suppress(grpc.RpcError):
             return is_served(server)
     return False
@@ -100,20 +100,40 @@ def test_a_client_that_disconnects_frees_its_place(
     assert is_served_soon(server)
 
 
-def test_a_client_that_disconnects_while_it_is_not_reading_frees_its_place(
-    front_end: TextFrontEnd, start_server: Callable[..., Any], synthesizer: Synthesizer
-) -> None:
-    """Float samples at 48 kHz are more than what the connection holds: a write is waiting."""
-    server = start_server(synthesizer, max_streams=1)
+def unread(stub: speech_pb2_grpc.SpeechServiceStub) -> Any:
+    """A call of more bytes than the connection holds, of which only the first message is read."""
     config = speech_pb2.SynthesisConfig(
         speed=0.5, sample_rate_hz=48_000, encoding=speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32
     )
     request = speech_pb2.StreamSynthesizeRequest(text=(TEXT * 60)[:1990], config=config)
+    call = stub.StreamSynthesize(request)
+    assert next(call).HasField("info")
+    return call
+
+
+def test_a_client_that_disconnects_while_it_is_not_reading_frees_its_place(
+    start_server: Callable[..., Any], synthesizer: Synthesizer
+) -> None:
+    server = start_server(synthesizer, max_streams=1)
     with another_channel(server) as stub:
-        call = stub.StreamSynthesize(request)
-        assert next(call).HasField("info")
+        call = unread(stub)
 
     assert is_served_soon(server)
+    assert call.code() == grpc.StatusCode.CANCELLED
+
+
+def test_a_client_that_never_reads_loses_its_place(
+    start_server: Callable[..., Any], synthesizer: Synthesizer
+) -> None:
+    server = start_server(synthesizer, max_streams=1, stall_s=0.1)
+    with another_channel(server) as stub:
+        call = unread(stub)
+
+        assert is_served_soon(server)
+
+        with pytest.raises(grpc.RpcError, match="read the stream as it comes") as caught:
+            list(call)
+    assert caught.value.code() == grpc.StatusCode.ABORTED
 
 
 def test_a_storm_of_cancelled_calls_leaves_every_place_free(
