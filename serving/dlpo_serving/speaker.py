@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
+from typing import TypeVar
 
 from dlpo.bundle import Manifest
 from dlpo.text import Sentence
@@ -58,6 +59,7 @@ class Flush:
 
 
 TextPieces = AsyncIterator[str | Flush]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Limits:
     """longest text"""
     stall_s: float = 30.0
     """seconds that a caller may leave its audio untaken; then it loses its place"""
+    pause_s: float = 300.0
+    """seconds that a caller may let pass between two pieces of its text; likewise"""
 
 
 class Speaker:
@@ -221,7 +225,7 @@ class Speaker:
             async def read_further() -> None:
                 nonlocal characters
                 try:
-                    async for text in texts:
+                    async for text in self._in_time(texts):
                         characters += len(text.text)
                         self._check_length(characters)
                         if self._quotas:
@@ -270,7 +274,7 @@ class Speaker:
             speech.info.dropped_characters = feed.dropped
 
         try:
-            async for piece in pieces:
+            async for piece in self._in_time(pieces):
                 if isinstance(piece, Flush):
                     await speak_of(feed.flush)
                     continue
@@ -284,6 +288,20 @@ class Speaker:
         # It belongs to the caller, who iterates elsewhere.
         except Exception as error:
             speech.on_error(error)
+
+    async def _in_time(self, pieces: AsyncIterator[T]) -> AsyncIterator[T]:
+        """The pieces of a text; raises StalledError where none comes for too long."""
+        while True:
+            try:
+                async with asyncio.timeout(self._limits.pause_s):
+                    piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
+            except TimeoutError as error:
+                raise StalledError(
+                    f"no text came for {self._limits.pause_s:g} s; end the text where it ends"
+                ) from error
+            yield piece
 
     @asynccontextmanager
     async def _place(

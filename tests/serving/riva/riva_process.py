@@ -62,10 +62,20 @@ def synthesize_online(service, call):
 
 
 def synthesize_at_once(service, call):
-    """The texts of `texts`, each by a stream of its own, all over one channel."""
+    """The texts of `texts`, each by a stream of its own, all over one channel.
+
+    Who is told that the server is full calls again, for `patience_s`.
+    """
+    end = time.monotonic() + call["patience_s"]
 
     def joined(text):
-        return b"".join(message.audio for message in service.synthesize_online(text))
+        while True:
+            try:
+                return b"".join(message.audio for message in service.synthesize_online(text))
+            except grpc.RpcError as error:
+                full = error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+                if not full or time.monotonic() > end:
+                    raise
 
     with ThreadPoolExecutor(len(call["texts"])) as pool:
         audio = pool.map(joined, call["texts"])
@@ -91,7 +101,7 @@ def raw_unary(service, call):
 
 
 def old_online(service, call):
-    """SynthesizeOnline as older clients call it (2.19.0 does): one request, not a stream of them."""
+    """SynthesizeOnline as older clients call it, such as 2.19.0: one request, no stream."""
     old = service.auth.channel.unary_stream(
         "/nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline",
         request_serializer=riva_tts_pb2.SynthesizeSpeechRequest.SerializeToString,

@@ -7,6 +7,7 @@ import io
 import queue
 import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from dlpo_serving.operations.keys import new_key
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.proto.riva_tts_pb2 import SynthesizeSpeechRequest, SynthesizeSpeechResponse
 from dlpo_serving.riva.requests import is_ssml
+from dlpo_serving.speaker import Limits
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
 
@@ -105,12 +107,11 @@ def test_a_text_is_spoken_before_the_next_one_comes(server: Any) -> None:
 
 
 def test_calls_at_the_same_time_get_each_their_own_audio(
-    start_server: Callable[..., Any], riva_client: Any, synthesizer: Synthesizer
+    server: Any, riva_client: Any, synthesizer: Synthesizer
 ) -> None:
-    server = start_server(synthesizer, max_streams=12, max_first_audio_s=TIMEOUT_S)
     texts = [f"Number {n} speaks for itself, and for nobody else." for n in range(12)]
 
-    answer = riva_client(server.address, "synthesize_at_once", texts=texts)
+    answer = riva_client(server.address, "synthesize_at_once", texts=texts, patience_s=TIMEOUT_S)
 
     assert answer.code == "OK", answer.details
     for text, audio in zip(texts, answer.raw, strict=True):
@@ -373,6 +374,22 @@ def test_settings_that_change_within_a_call_end_it(server: Any, riva_client: Any
 
 def test_a_stream_without_a_request_is_an_invalid_argument(server: Any, riva_client: Any) -> None:
     assert riva_client(server.address, "raw_online", requests=[]).code == "INVALID_ARGUMENT"
+
+
+def test_a_caller_who_never_ends_its_text_loses_its_place(
+    start_server: Callable[..., Any], synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlpo_serving.server.Limits", partial(Limits, pause_s=0.0))
+    server = start_server(synthesizer, max_streams=1)
+    texts: queue.Queue[SynthesizeSpeechRequest | None] = queue.Queue()
+    texts.put(SynthesizeSpeechRequest(text="One fish."))
+
+    with pytest.raises(grpc.RpcError) as caught:
+        list(online(server)(iter(texts.get, None), timeout=TIMEOUT_S))
+
+    assert caught.value.code() == grpc.StatusCode.ABORTED
+    assert "no text came" in caught.value.details()
+    texts.put(None)
 
 
 @pytest.mark.parametrize("texts_before", [0, 1])
