@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from dlpo_serving.chunks import STREAM_LADDER
 from dlpo_serving.rendering import compute_unit
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling import CostLines, Line, Stage, Unit
 from dlpo_serving.synthesizer import Synthesizer
 
+STARTUP_CHUNKS = len(STREAM_LADDER)
 # A number and a word that is in no lexicon; a short sentence and one of several blocks.
 TEXT = (
     "Dlpo warms up, in 3 steps. Then it knows how long each of its graphs takes on this machine,"
@@ -19,7 +21,9 @@ TEXT = (
 )
 
 
-def measure_costs(synthesizer: Synthesizer, clock: Callable[[], float] = time.perf_counter) -> CostLines:
+def measure_costs(
+    synthesizer: Synthesizer, clock: Callable[[], float] = time.perf_counter
+) -> CostLines:
     """Speak a text twice, and measure the second time.
 
     Raises:
@@ -28,15 +32,17 @@ def measure_costs(synthesizer: Synthesizer, clock: Callable[[], float] = time.pe
     utterance = synthesizer.read(SpeechRequest(TEXT))
     for _ in range(2):
         measured: list[tuple[Unit, float]] = []
-        first_chunk_s = audio_s = 0.0
+        audio_s = spent_s = 0.0
+        after_chunks: list[tuple[float, float]] = []
         rendering = synthesizer.render(utterance)
         while unit := rendering.next_unit:
             start = clock()
             chunks = compute_unit(unit, [rendering])
             measured.append((unit, clock() - start))
-            if chunks and not audio_s:
-                first_chunk_s = sum(seconds for _, seconds in measured)
-            audio_s += sum(chunk.duration_s for chunk in chunks)
+            spent_s += measured[-1][1]
+            for chunk in chunks:
+                audio_s += chunk.duration_s
+                after_chunks.append((audio_s, spent_s))
     manifest = synthesizer.manifest
     frames_per_second = manifest.sample_rate_hz / manifest.hop_length
     return CostLines(
@@ -44,8 +50,8 @@ def measure_costs(synthesizer: Synthesizer, clock: Callable[[], float] = time.pe
         frames=_line("frames", measured),
         denoise=_line("denoise", measured),
         steps=utterance.steps,
-        frame_s=sum(seconds for _, seconds in measured) / (audio_s * frames_per_second),
-        first_chunk_s=first_chunk_s,
+        startup=tuple(after_chunks[:STARTUP_CHUNKS]),
+        audio_second_s=spent_s / audio_s,
         frames_per_second=frames_per_second,
     )
 

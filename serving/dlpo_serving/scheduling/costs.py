@@ -34,10 +34,11 @@ class CostLines:
     """over the frames of a window with its context, at `steps`"""
     steps: int
     """reverse steps for which `denoise` was measured"""
-    frame_s: float
-    """seconds to compute one frame of a long stream, all stages"""
-    first_chunk_s: float
-    """seconds to compute the first chunk of a text of ordinary length, all stages"""
+    startup: tuple[tuple[float, float], ...]
+    """of a text of ordinary length, after each of its first chunks: the seconds of audio made, and
+    the seconds that it took, all stages"""
+    audio_second_s: float
+    """seconds to compute a second of audio later on, all stages"""
     frames_per_second: float
     """frames in a second of audio"""
 
@@ -63,14 +64,14 @@ class Costs:
         """Predicted length of a text when spoken."""
         return characters * self.frames_per_character / speed / self.lines.frames_per_second
 
-    def work_s(self, audio_s: float, steps: int) -> float:
-        """Predicted seconds to compute so much audio."""
-        frames = audio_s * self.lines.frames_per_second
-        return self.slowdown * frames * self.lines.frame_s * steps / self.lines.steps
+    def work_s(self, audio_s: float, made_s: float, steps: int) -> float:
+        """Predicted seconds to take a stream from `made_s` seconds of audio to `audio_s`."""
+        seconds = self._spent_s(audio_s) - self._spent_s(made_s)
+        return self.slowdown * max(seconds, 0.0) * steps / self.lines.steps
 
-    def first_chunk_s(self, steps: int) -> float:
-        """Predicted seconds to compute the first chunk of a call."""
-        return self.slowdown * self.lines.first_chunk_s * steps / self.lines.steps
+    def rate(self, steps: int) -> float:
+        """Predicted seconds to compute a second of audio of a stream that goes on."""
+        return self.slowdown * self.lines.audio_second_s * steps / self.lines.steps
 
     def saw_unit(self, unit: Unit, batch: int, seconds: float) -> None:
         """Learn from a batch that took so long."""
@@ -80,6 +81,15 @@ class Costs:
         """Learn from a text that was spoken to its end."""
         frames = audio_s * speed * self.lines.frames_per_second
         self.frames_per_character += _MEMORY * (frames / characters - self.frames_per_character)
+
+    def _spent_s(self, audio_s: float) -> float:
+        """What the begin of a stream costs, in whole chunks as long as these are small."""
+        if audio_s <= 0:
+            return 0.0
+        for made_s, spent_s in self.lines.startup:
+            if audio_s <= made_s:
+                return spent_s
+        return spent_s + (audio_s - made_s) * self.lines.audio_second_s
 
     def _line_s(self, unit: Unit, batch: int) -> float:
         match unit.stage:

@@ -11,12 +11,16 @@ class Policy:
 
     first_audio_s: float = 0.05
     """the deadline of a stream's first chunk after its arrival"""
-    max_first_audio_s: float = 0.25
+    max_first_audio_s: float = 0.1
     """a call whose first sound is predicted later than that is refused"""
-    utilisation: float = 0.85
+    utilisation: float = 0.8
     """share of the lanes that admitted streams may need to play without a gap"""
     lead_s: float = 1.0
     """a stream that is further ahead of its listener leaves one lane to newcomers"""
+    burst_utilisation: float = 0.6
+    """the same of the next seconds, where many begin at once: a chunk may wait for a longer one"""
+    reserve_s: float = 2.0
+    """audio that each stream is meant to have in store when the server is full"""
     max_untaken_s: float = 30.0
     """audio that waits for its caller; a stream that has so much of it is not computed on"""
     unary_slack_s: float = 2.0

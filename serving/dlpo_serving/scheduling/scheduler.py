@@ -1,6 +1,6 @@
 """Earliest playback deadline first, with a lane kept for newcomers, and an honest no when full.
 
-Reference: Liu and Layland 1973 for the rule; design section 7 for what a deadline is here.
+Reference: Liu and Layland 1973, section 7, for the rule.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dlpo_serving.scheduling.policy import Policy
 from dlpo_serving.scheduling.stream import Stream
 from dlpo_serving.scheduling.unit import Unit
 
+FIRST_CHUNK_S = 0.1  # of audio: what a first chunk, or whoever has less in store, wants at once
 MIN_RETRY_S, MAX_RETRY_S = 0.1, 10.0  # a caller that is told less would come in vain, more: go
 
 
@@ -51,21 +52,10 @@ class Scheduler:
             raise OverloadError(
                 f"all {self.policy.max_streams} streams are taken", self._retry_after_s(now, 0.0)
             )
-        need = stream.need(now)
-        limit = self.policy.utilisation * self._lanes
-        taken = sum(other.need(now) for other in self._streams)
-        if self._streams and taken + need > limit:
-            raise OverloadError(
-                f"{len(self._streams)} streams need {taken / limit:.0%} of what this server may"
-                " promise; try again later, or another server",
-                self._retry_after_s(now, limit - need),
-            )
-        first_s = self._predicted_first_audio_s(stream)
-        if self._streams and first_s > self.policy.max_first_audio_s:
-            raise OverloadError(
-                f"the first sound would come after {first_s:.2f} s; try again later",
-                max(first_s - self.policy.max_first_audio_s, MIN_RETRY_S),
-            )
+        first_s = self._due_s(now, FIRST_CHUNK_S) / self._lanes
+        first_s += stream.work_due_s(now, FIRST_CHUNK_S)
+        if self._streams:  # else it is alone, and gets what there is
+            self._check_load(stream, first_s, now)
         if now + first_s + (stream.work_left_s() if stream.slack_s else 0.0) > stream.ends_s:
             raise DeadlineError(
                 f"there would be no sound within the deadline, {stream.ends_s - now:.3f} s away"
@@ -142,16 +132,48 @@ class Scheduler:
             return None
         return stream.work.next_unit
 
-    def _predicted_first_audio_s(self, stream: Stream) -> float:
-        """Its own first chunk after those of all who wait for theirs."""
-        waiting = (s for s in self._streams if s.started_s is None)
-        queue_s = sum(s.costs.first_chunk_s(s.steps) for s in waiting) / self._lanes
-        return queue_s + stream.costs.first_chunk_s(stream.steps)
+    def _check_load(self, stream: Stream, first_s: float, now: float) -> None:
+        """Raise OverloadError unless all, and this one too, can be served in time from now on.
+
+        Reference: the demand bound of Baruah et al. 1990, after each of the first
+        chunks, which are small and dear, and at infinity.
+        """
+        if first_s > self.policy.max_first_audio_s:
+            raise OverloadError(
+                f"the first sound would come after {first_s:.2f} s; try again later",
+                max(first_s - self.policy.max_first_audio_s, MIN_RETRY_S),
+            )
+        share = self.policy.burst_utilisation * self._lanes
+        for chunks_s, _ in stream.costs.lines.startup:
+            within_s = chunks_s + FIRST_CHUNK_S  # so that all who began by now want one chunk more
+            due_s = self._due_s(now, within_s) + stream.work_due_s(now, within_s)
+            if due_s > share * within_s:
+                raise OverloadError(
+                    f"many calls begin just now; those of the next {within_s:g} s take this server"
+                    f" {due_s / share:.2f} s; try again later",
+                    max(due_s / share - within_s, MIN_RETRY_S),
+                )
+        share = self.policy.utilisation * self._lanes
+        need = self._need(stream, now)
+        taken = sum(self._need(other, now) for other in self._streams)
+        if taken + need > share:
+            raise OverloadError(
+                f"{len(self._streams)} streams need {taken / share:.0%} of what this server may"
+                " promise; try again later, or another server",
+                self._retry_after_s(now, share - need),
+            )
+
+    def _due_s(self, now: float, within_s: float) -> float:
+        """Predicted work for what all listeners hear within so many seconds."""
+        return sum(stream.work_due_s(now, within_s) for stream in self._streams)
+
+    def _need(self, stream: Stream, now: float) -> float:
+        return stream.need(now, self.policy.reserve_s)
 
     def _retry_after_s(self, now: float, need_limit: float) -> float:
         """When enough streams will have ended that the rest needs less than `need_limit`."""
         ends = sorted(
-            (max(s.ahead_s(now), 0.0) + s.expected_audio_s - s.made_s, s.need(now))
+            (max(s.ahead_s(now), 0.0) + s.expected_audio_s - s.made_s, self._need(s, now))
             for s in self._streams
         )
         rest = sum(need for _, need in ends)

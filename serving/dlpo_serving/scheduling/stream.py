@@ -53,13 +53,21 @@ class Stream:
 
     def work_left_s(self) -> float:
         """Predicted seconds that a lane still needs for it."""
-        left = max(self.expected_audio_s - self.made_s, 0.0)
-        return self.costs.work_s(left, self.steps)
+        return self.costs.work_s(self.expected_audio_s, self.made_s, self.steps)
 
-    def need(self, now: float) -> float:
-        """The share of one lane that it needs from now on to play without a gap."""
-        work_s = self.work_left_s()
-        if not work_s:
+    def work_due_s(self, now: float, within_s: float) -> float:
+        """The part of it that makes what its listener hears within so many seconds."""
+        heard_s = self.made_s + within_s - max(self.ahead_s(now), 0.0)
+        return self.costs.work_s(min(heard_s, self.expected_audio_s), self.made_s, self.steps)
+
+    def need(self, now: float, reserve_s: float) -> float:
+        """The share of one lane that it needs from now on to play without a gap.
+
+        What it is ahead of its listener counts only beyond `reserve_s`: who lives on the reserve
+        has none when a newcomer comes.
+        """
+        left_s = max(self.expected_audio_s - self.made_s, 0.0)
+        if not left_s:
             return 0.0
-        left_s = self.expected_audio_s - self.made_s
-        return work_s / (left_s + max(self.ahead_s(now), 0.0))
+        spare_s = max(self.ahead_s(now) - reserve_s, 0.0)
+        return self.costs.rate(self.steps) * left_s / (left_s + spare_s)
