@@ -106,6 +106,8 @@ def _longest_symbol(text: str, position: int) -> str | None:
 
 def _begins_with_vowel(text: str, position: int) -> bool:
     """The R before it then begins a syllable: around is AH R, not ER."""
+    if text[position : position + 1] in _STRESS:
+        position += 1
     return _IPA.get(text[position : position + 1]) in VOWELS
 
 

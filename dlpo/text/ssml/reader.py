@@ -17,7 +17,7 @@ MAX_CHARACTERS = 200_000  # of a document; the server's own limit on texts is lo
 MAX_DEPTH = 32  # elements in one another
 MAX_ELEMENTS = 10_000
 MAX_VALUE = 2_000  # characters of one attribute, and of the text in say-as, phoneme and sub
-_ATTRIBUTES = {
+ATTRIBUTES = {
     "speak": {"version", "onlangfailure"},
     "p": set(),
     "s": set(),
@@ -201,8 +201,8 @@ class _Reader:
             self._fail(f"more than {MAX_ELEMENTS} elements; send the text in parts")
         if len(self._open) >= MAX_DEPTH:
             self._fail(f"elements lie more than {MAX_DEPTH} deep in one another")
-        if name not in _ATTRIBUTES:
-            instead = _INSTEAD.get(name, f"expected {', '.join(_ATTRIBUTES)}")
+        if name not in ATTRIBUTES:
+            instead = _INSTEAD.get(name, f"expected {', '.join(ATTRIBUTES)}")
             self._fail(f"<{_shortened(name)}> is not supported: {instead}")
         if (name == "speak") is not (outer is None):
             self._fail(
@@ -226,10 +226,10 @@ class _Reader:
         if attribute == "xml:lang" and name in ("speak", "p", "s"):
             if value.partition("-")[0].lower() != "en":
                 self._fail(f"xml:lang={value!r}; this voice speaks English only")
-        elif attribute in _ATTRIBUTES[name] or (name == "speak" and _is_namespace(attribute)):
+        elif attribute in ATTRIBUTES[name] or (name == "speak" and _is_namespace(attribute)):
             return
         else:
-            expected = ", ".join(sorted(_ATTRIBUTES[name])) or "none"
+            expected = ", ".join(sorted(ATTRIBUTES[name])) or "none"
             got = f"<{name} {_shortened(attribute)}>"
             self._fail(f"{got} is not supported; expected attributes: {expected}")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from importlib.resources import files
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dlpo.text import lexicon
 from dlpo.text.ssml.phonemes import MAX_PHONEMES, parse_arpabet, parse_ipa
 from dlpo.text.symbols import PHONEMES
 
@@ -47,6 +50,7 @@ def test_words_reach_every_phoneme() -> None:
         ("ˈbʌtər", "B AH1 T ER0"),
         ("ˈbʌɾɚ", "B AH1 D ER0"),
         ("əˈɹaʊnd", "AH0 R AW1 N D"),
+        ("əɹˈaʊnd", "AH0 R AW1 N D"),
         ("təɹɪfɪk", "T AH0 R IH1 F IH0 K"),  # the R begins a syllable; no stress is written
         ("ˈbɒtl̩", "B AA1 T AH0 L"),
         ("ˈpʰɪˀ", "P IH1"),
@@ -58,6 +62,26 @@ def test_words_reach_every_phoneme() -> None:
 )
 def test_stress_syllables_and_diacritics(written: str, expected: str) -> None:
     assert " ".join(parse_ipa(written)) == expected
+
+
+def test_ipa_of_the_lexicon_is_read_as_the_lexicon_reads_it() -> None:
+    rows = sqlite3.connect(str(files("gruut_lang_en") / "lexicon.db"))
+    query = "SELECT phonemes FROM word_phonemes WHERE id % 97 = 0 AND phonemes LIKE '%ˈ%'"
+    listed = [ipa for (ipa,) in rows.execute(query)]
+    rows.close()
+    assert len(listed) > 1000
+    for ipa in listed:
+        # Its own table, sound by sound; where words meet their neighbours it goes further.
+        expected = [
+            lexicon._ARPABET[sound.lstrip("ˈˌ")] + _stress_of(sound) for sound in ipa.split()
+        ]
+        assert list(parse_ipa(ipa)) == expected, ipa
+
+
+def _stress_of(sound: str) -> str:
+    if sound.lstrip("ˈˌ")[0] not in "əɪɚiɛɑæoeɔʌauʊ":
+        return ""
+    return {"ˈ": "1", "ˌ": "2"}.get(sound[0], "0")
 
 
 @pytest.mark.parametrize(
