@@ -15,7 +15,7 @@ _DETAILS = "grpc-status-details-bin"  # key of the trailing metadata that holds 
 _CALLER_IS_WRONG = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND)
 _HINTS = {
     grpc.StatusCode.UNAVAILABLE: "; is a server running there, and with the same TLS?",
-    grpc.StatusCode.UNAUTHENTICATED: "; give the token that the server's keeper made for you",
+    grpc.StatusCode.UNAUTHENTICATED: "; give a token that whoever runs the server has made",
     grpc.StatusCode.UNIMPLEMENTED: "; the server is older than this client, or not dlpo's",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,8 +17,10 @@ from cryptography.x509.oid import NameOID
 
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2_grpc
-from dlpo_serving.client import CallError, RetryPolicy, SpeechClient, Tls
+from dlpo_serving.client import CallError, RetryPolicy, SpeechClient, SpeechRequest, Tls
 from dlpo_serving.client.connection import Connection
+from dlpo_serving.operations.keys import new_key
+from dlpo_serving.synthesizer import Synthesizer
 
 
 @pytest.mark.parametrize("address", ["", "host", ":1", "host:", "host:http"])
@@ -116,3 +118,31 @@ def test_a_wrong_name_or_an_unknown_signer_is_not(
     client = SpeechClient(tls_server, tls=tls, retries=RetryPolicy(attempts=1))
     with client, pytest.raises(CallError, match="with the same TLS"):
         client.voices()
+
+
+def test_only_a_known_token_speaks_within_its_share(
+    start_server: Callable[..., Any],
+    synthesizer: Synthesizer,
+    hear: Callable[..., None],
+    heard: Any,
+    tmp_path: Path,
+) -> None:
+    token = new_key(tmp_path / "keys.toml", "alice")
+    with (tmp_path / "keys.toml").open("a") as file:
+        file.write("[quota.alice]\ncharacters_per_minute = 8\n")
+    server = start_server(synthesizer, keys_file=tmp_path / "keys.toml")
+    once = {"retries": RetryPolicy(attempts=1)}
+    request = SpeechRequest("Go now.")
+
+    for wrong in ({}, {"token": "forged"}):
+        with pytest.raises(CallError, match="token") as caught:
+            hear(heard, server.address, request, once | wrong)
+        assert caught.value.code == grpc.StatusCode.UNAUTHENTICATED
+
+    hear(heard, server.address, request, once | {"token": token})
+    assert heard.totals.samples
+
+    with pytest.raises(CallError) as caught:
+        hear(heard, server.address, request, once | {"token": token})
+    assert caught.value.code == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert caught.value.retry_after_s > 1
