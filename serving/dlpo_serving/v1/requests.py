@@ -9,7 +9,8 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.registration import Undecodable, decoded
 from dlpo_serving.request import RequestError, SpeechRequest, Violation
 from dlpo_serving.speaker import Call, Flush
-from dlpo_serving.v1.wire import read_encoding
+from dlpo_serving.statuses import FieldPath
+from dlpo_serving.v1.wire import field_path, read_encoding
 
 Incoming = AsyncIterator[speech_pb2.IncrementalSynthesizeRequest | Undecodable]
 
@@ -34,6 +35,13 @@ def read_call(request: TextRequest, timeout_s: float | None, streamed: bool) -> 
         raise RequestError(Violation("ssml", "is set beside text; send one of the two"))
     text, ssml = request.ssml or request.text, bool(request.ssml)
     return config_call(request.config, timeout_s, streamed, text, ssml)
+
+
+def field_path_in(request: TextRequest | Undecodable) -> FieldPath:
+    """`field_path`, where the text may be SSML."""
+    if isinstance(request, Undecodable) or not request.ssml:
+        return field_path
+    return lambda name: "ssml" if name == "text" else field_path(name)
 
 
 def config_call(

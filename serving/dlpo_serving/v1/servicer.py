@@ -15,7 +15,7 @@ from dlpo_serving.speaker import Speaker
 from dlpo_serving.speech import Speech
 from dlpo_serving.statuses import Context, errors_as_status
 from dlpo_serving.v1.replies import ReplyWriter, voice_message
-from dlpo_serving.v1.requests import config_call, read_call, read_config, read_pieces
+from dlpo_serving.v1.requests import config_call, field_path_in, read_call, read_config, read_pieces
 from dlpo_serving.v1.wire import field_path
 
 MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
@@ -30,7 +30,7 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
     async def Synthesize(
         self, request: speech_pb2.SynthesizeRequest | Undecodable, context: Context
     ) -> speech_pb2.SynthesizeResponse:
-        async with errors_as_status(context, field_path):
+        async with errors_as_status(context, field_path_in(request)):
             request = decoded(request)
             call = read_call(request, context.time_remaining(), streamed=False)
             async with self._speaker.speak(call) as speech:
@@ -50,7 +50,7 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
     async def StreamSynthesize(
         self, request: speech_pb2.StreamSynthesizeRequest | Undecodable, context: Context
     ) -> None:
-        async with errors_as_status(context, field_path):
+        async with errors_as_status(context, field_path_in(request)):
             request = decoded(request)
             call = read_call(request, context.time_remaining(), streamed=True)
             async with self._speaker.speak(call) as speech:

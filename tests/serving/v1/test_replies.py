@@ -9,6 +9,8 @@ from typing import Any
 
 import grpc
 import pytest
+from google.rpc.error_details_pb2 import BadRequest
+from grpc_status import rpc_status
 
 from dlpo.v1 import speech_pb2
 from dlpo_serving.synthesizer import Synthesizer
@@ -179,3 +181,7 @@ def test_a_document_that_is_wrong_is_an_invalid_argument(server: Any, text: str,
         server.stub.Synthesize(request, timeout=TIMEOUT_S)
 
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    bad = BadRequest()
+    (packed,) = (d for d in rpc_status.from_call(caught.value).details if d.Is(bad.DESCRIPTOR))
+    packed.Unpack(bad)
+    assert [violation.field for violation in bad.field_violations] == ["ssml"]
