@@ -17,12 +17,14 @@ from typing import Protocol, TypeVar
 from dlpo.errors import EngineError
 from dlpo.text import Sentence
 from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.operations.tracing import Span
 from dlpo_serving.rendering import Rendering, SpeechChunk, compute_unit
 from dlpo_serving.scheduling import Batch, Scheduler, Stream, Unit
 
 T = TypeVar("T")
 _Outcome = SpeechChunk | Exception | None
 
+SPAN_NAMES = {"encode": "encode", "frames": "frames", "denoise": "decode chunk"}
 LANE_NICENESS = 5  # beside the event loop's 0, which has little to do, but that at once
 
 _log = logging.getLogger(__name__)
@@ -30,6 +32,9 @@ _log = logging.getLogger(__name__)
 
 class Listener(Protocol):
     """Hears what becomes of a stream. Calls come from a lane, or from whoever ended the text."""
+
+    span: Span
+    """of the call, for what the lanes do for it"""
 
     def on_chunk(self, chunk: SpeechChunk, late_s: float) -> None:
         """The next chunk; `late_s` seconds after the audio before it had ended, if positive."""
@@ -236,6 +241,8 @@ class EngineRoom:
             for stream in batch.streams:
                 if stream.started_s is None:
                     self._metrics.queue_wait(now - stream.ready_s)
+                    if listener := self._listeners.get(stream):
+                        listener.span.measured("queue", now - stream.ready_s)
 
     def _deliver(self, stream: Stream, outcome: _Outcome) -> _Outcome:
         """Hand a chunk to who waits for it; that may fail as well, an encoder has its own ways."""
@@ -265,6 +272,10 @@ class EngineRoom:
             outcome.duration_s if isinstance(outcome, SpeechChunk) else 0.0 for outcome in outcomes
         ]
         self._scheduler.finished(batch, now, made_s)
+        for stream in batch.streams:
+            if listener := self._listeners.get(stream):
+                attributes = {"dlpo.size": batch.unit.size, "dlpo.rows": rows}
+                listener.span.measured(SPAN_NAMES[batch.unit.stage], took_s, attributes)
         for stream, outcome in zip(batch.streams, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 self._fail(stream, outcome)

@@ -15,12 +15,13 @@ from dlpo_serving.doors import Doors, Health, open_doors
 from dlpo_serving.engine_room import EngineRoom
 from dlpo_serving.engines import EngineName
 from dlpo_serving.operations.keys import KeyRing
+from dlpo_serving.operations.logs import configure_logs
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.quotas import Quotas
 from dlpo_serving.operations.tracing import open_tracer
 from dlpo_serving.repertoire import Load, Repertoire, open_voices
 from dlpo_serving.scheduling import Policy, Scheduler
-from dlpo_serving.settings.server_settings import ServerSettings
+from dlpo_serving.settings.server_settings import ServerSettings, unknown_variables
 from dlpo_serving.speaker import Limits, Speaker
 
 TEXT_THREADS = 2  # so that a book does not hold up a sentence
@@ -43,7 +44,11 @@ def serve(settings: ServerSettings) -> None:
         EngineError: likewise, or the engine does not answer any more.
         MissingExtraError: a package is not installed.
     """
-    asyncio.run(_serve(settings, time.perf_counter()))
+    start = time.perf_counter()
+    configure_logs(settings.log_format, settings.log_level)
+    for name in unknown_variables(os.environ):
+        _log.warning("%s is no setting and does nothing; see dlpo serve --help", name)
+    asyncio.run(_serve(settings, start))
 
 
 async def _serve(settings: ServerSettings, start: float) -> None:

@@ -84,6 +84,7 @@ class Speech:
             stall_s: seconds.
         """
         self.info = info
+        self.span = current_call().span
         self.totals: SpeechTotals | None = None
         """None until the last piece was taken"""
         self._encoder = encoder
@@ -121,7 +122,8 @@ class Speech:
 
     def on_chunk(self, chunk: SpeechChunk, late_s: float) -> None:
         """Called by a lane."""
-        audio = self._encoder.encode(chunk.samples)
+        with self.span.child("encode audio"):
+            audio = self._encoder.encode(chunk.samples)
         now = self._clock()
         if chunk.sample_offset:
             self._metrics.chunk_gap(now - self._last_s)
