@@ -83,6 +83,7 @@ class _Door:
         level = logging.INFO if request.method == "POST" else logging.DEBUG  # probes come often
         code = GONE
         with recorded(record), self._tracer.call(method, _lower(request)) as span:
+            record.span = span
             try:
                 response, code = await self._answer(request, handler)
                 return response

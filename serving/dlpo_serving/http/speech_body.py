@@ -25,7 +25,7 @@ ENCODINGS = {
     "wav": Encoding.WAV,
     "pcm": Encoding.PCM_S16,
 }
-_FIELDS = (
+FIELDS = (
     "model",
     "input",
     "voice",
@@ -122,8 +122,8 @@ class _Fields:
 
     def refuse_unknown(self) -> None:
         for name in self._values:
-            if name not in _FIELDS:
-                _refuse(name[:80], f"is unknown; this server takes {', '.join(_FIELDS)}")
+            if name not in FIELDS:
+                _refuse(name[:80], f"is unknown; this server takes {', '.join(FIELDS)}")
 
     def text(self, name: str, default: str | None = None) -> str:
         value = self._values.get(name, default)

@@ -102,6 +102,7 @@ function end(status) {
 function fail(error) {
   running = null;
   player.stop();
+  $("transcript").hidden = spoken.pieces.length === 0;
   const known = error instanceof SpeechError;
   $("alert").textContent = known ? error.message : `The server can't be reached (${error.message}).`;
   if (known && error.status === 401) $("token-field").hidden = false;

@@ -2,7 +2,7 @@
 
 // Seconds from a piece's arrival to its sound where it follows nothing: at first, and at most after
 // underruns, which say that this connection needs more.
-const LEAD_S = 0.04, MAX_LEAD_S = 0.32;
+const LEAD_S = 0.06, MAX_LEAD_S = 0.48;
 
 export class Player {
   #context = null;

@@ -58,7 +58,7 @@ export class Waveform {
     for (let bar = 0; bar < bars; bar++) {
       const peak = this.#peak(bar * perBar, (bar + 1) * perBar);
       const tall = Math.max(Math.sqrt(peak) * (height - 24), BAR); // roots show soft sounds too
-      pen.globalAlpha = peak === null ? 0.18 : bar * perBar < heard ? 1 : 0.4;
+      pen.globalAlpha = peak === null ? 0.3 : bar * perBar < heard ? 1 : 0.4;
       pen.beginPath();
       pen.roundRect(bar * (BAR + GAP), (height - tall) / 2, BAR, tall, BAR / 2);
       pen.fill();
