@@ -1,0 +1,212 @@
+"""Lanes over real threads: engines that throw or hang, streams that leave."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from dlpo.errors import EngineError
+from dlpo.text import TextFrontEnd
+from dlpo_serving.engine import Floats
+from dlpo_serving.engine_room import EngineRoom
+from dlpo_serving.engines.fake_engine import FakeEngine
+from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.operations.tracing import NoSpan
+from dlpo_serving.rendering import SpeechChunk
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.scheduling import CostLines, Costs, Line, Policy, Scheduler, Stream
+from dlpo_serving.synthesizer import Synthesizer
+
+TIMEOUT_S = 20.0
+TEXT = "Noise becomes speech, step by step. Is it not strange?"
+LINE = Line(0.001, 0.0)
+COSTS = Costs(CostLines(LINE, LINE, LINE, 3, ((0.1, 0.003),), 0.001, 73.5))
+
+
+class Ear:
+    """A listener that remembers what it heard."""
+
+    span = NoSpan()
+
+    def __init__(self) -> None:
+        self.chunks: list[SpeechChunk] = []
+        self.heard: queue.Queue[SpeechChunk | Exception | None] = queue.Queue()
+
+    def on_chunk(self, chunk: SpeechChunk, late_s: float) -> None:
+        self.chunks.append(chunk)
+        self.heard.put(chunk)
+
+    def on_end(self) -> None:
+        self.heard.put(None)
+
+    def on_error(self, error: Exception) -> None:
+        self.heard.put(error)
+
+    def end(self) -> Exception | None:
+        """What it heard last: None, or the error."""
+        while isinstance(last := self.heard.get(timeout=TIMEOUT_S), SpeechChunk):
+            pass
+        return last
+
+    def audio(self) -> Floats:
+        assert self.end() is None
+        return np.concatenate([chunk.samples for chunk in self.chunks])
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class MoodyEngine(FakeEngine):
+    """Throws in any batch in which there is a sentence of an unlucky length."""
+
+    def __init__(self, unlucky_seed: int) -> None:
+        super().__init__()
+        first = np.random.default_rng([unlucky_seed, 0]).standard_normal(dtype=np.float32)
+        self._unlucky = first
+
+    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
+        if np.any(noise[0, :, 0, 0] == self._unlucky):
+            raise RuntimeError("out of cheese")
+        return super().denoise(steps, conditioning, source, noise)
+
+
+class HangingEngine(FakeEngine):
+    """Its first window never comes, until the test lets go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = threading.Event()
+        self.hangs = threading.Event()
+
+    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
+        if not self.hangs.is_set():
+            self.hangs.set()
+            assert self.let_go.wait(TIMEOUT_S)
+        return super().denoise(steps, conditioning, source, noise)
+
+
+@pytest.fixture
+def open_room() -> Iterator[Callable[..., EngineRoom]]:
+    """`open_room(lanes, clock)`; it is closed after the test."""
+    rooms = []
+
+    def make(lanes: int = 2, clock: Clock | None = None) -> EngineRoom:
+        rooms.append(EngineRoom(Scheduler(Policy(), lanes), lanes, Metrics(), clock or Clock()))
+        return rooms[-1]
+
+    yield make
+    for room in rooms:
+        room.close()
+
+
+def speak(room: EngineRoom, synthesizer: Synthesizer, seed: int = 0) -> tuple[Stream, Ear]:
+    """Start a stream of `TEXT`."""
+    stream = Stream(COSTS, 3, 0.0, 5.0, synthesizer.max_batch)
+    room.admit(stream)
+    ear = Ear()
+    utterance = synthesizer.read(SpeechRequest(TEXT, seed=seed))
+    room.start(stream, synthesizer.render(utterance), ear)
+    return stream, ear
+
+
+def test_every_stream_hears_what_it_would_hear_alone(
+    synthesizer: Synthesizer, open_room: Callable[..., EngineRoom]
+) -> None:
+    room = open_room()
+    ears = [speak(room, synthesizer, seed)[1] for seed in range(20)]
+    for seed, ear in enumerate(ears):
+        alone = synthesizer.speak(SpeechRequest(TEXT, seed=seed))
+        np.testing.assert_array_equal(ear.audio(), alone)
+
+
+def test_a_unit_that_throws_fails_its_own_stream_even_in_a_batch(
+    front_end: TextFrontEnd, open_room: Callable[..., EngineRoom]
+) -> None:
+    synthesizer = Synthesizer(MoodyEngine(unlucky_seed=3), front_end)
+    calm = Synthesizer(FakeEngine(), front_end)
+    room = open_room(lanes=1)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def hold() -> bool:
+        entered.set()
+        return go_on.wait(TIMEOUT_S)
+
+    room.run(hold)  # so that all streams are there when the lane looks
+    assert entered.wait(TIMEOUT_S)
+    ears = [speak(room, synthesizer, seed)[1] for seed in range(4)]
+    go_on.set()
+    for seed, ear in enumerate(ears):
+        if seed == 3:
+            assert isinstance(ear.end(), RuntimeError)
+        else:
+            np.testing.assert_array_equal(ear.audio(), calm.speak(SpeechRequest(TEXT, seed=seed)))
+
+
+def test_a_lane_whose_engine_hangs_is_replaced_and_the_others_go_on(
+    front_end: TextFrontEnd, open_room: Callable[..., EngineRoom]
+) -> None:
+    clock = Clock()
+    engine = HangingEngine()
+    synthesizer = Synthesizer(engine, front_end)
+    room = open_room(1, clock)
+    stuck, ear = speak(room, synthesizer)
+    assert engine.hangs.wait(TIMEOUT_S)
+    assert room.give_up_on(20.0) == 0  # it may still answer
+    clock.now = 21.0
+    assert room.give_up_on(20.0) == 1
+    error = ear.end()
+    assert isinstance(error, EngineError)
+    assert "has not answered for 20 s" in str(error)
+    room.remove(stuck)
+
+    _, second = speak(room, synthesizer)
+    assert len(second.audio())
+    engine.let_go.set()
+    assert ear.heard.empty()  # what the old lane made is thrown away
+
+
+def test_a_stream_that_is_removed_hears_nothing_more(
+    front_end: TextFrontEnd, open_room: Callable[..., EngineRoom]
+) -> None:
+    engine = HangingEngine()
+    room = open_room(lanes=1)
+    stream, ear = speak(room, Synthesizer(engine, front_end))
+    assert engine.hangs.wait(TIMEOUT_S)
+    room.remove(stream)
+    assert room.active() == 0
+    engine.let_go.set()
+    room.run(lambda: None).result(TIMEOUT_S)  # the lane has come back
+    assert ear.heard.empty()
+
+
+def test_a_listener_that_throws_loses_its_stream_and_no_other(
+    synthesizer: Synthesizer, open_room: Callable[..., EngineRoom]
+) -> None:
+    class Deaf(Ear):
+        def on_chunk(self, chunk: SpeechChunk, late_s: float) -> None:
+            raise ValueError("a codec's own error")
+
+    room = open_room(lanes=1)
+    stream = Stream(COSTS, 3, 0.0, 5.0)
+    room.admit(stream)
+    deaf = Deaf()
+    room.start(stream, synthesizer.render(synthesizer.read(SpeechRequest(TEXT))), deaf)
+    assert isinstance(deaf.end(), ValueError)
+    assert len(speak(room, synthesizer)[1].audio())
+
+
+def test_what_a_lane_is_asked_to_do_besides_comes_back_with_its_error(
+    open_room: Callable[..., EngineRoom],
+) -> None:
+    room = open_room(lanes=1)
+    assert room.run(lambda: threading.current_thread().name).result(TIMEOUT_S) == "lane-0"
+    with pytest.raises(ZeroDivisionError):
+        room.run(lambda: 1 // 0).result(TIMEOUT_S)
