@@ -93,6 +93,30 @@ def parse_ipa(written: str) -> tuple[str, ...]:
     return _bounded(tuple(phonemes))
 
 
+_ALPHABETS = {
+    "ipa": parse_ipa,
+    "x-arpabet": parse_arpabet,
+    "arpabet": parse_arpabet,
+    "x-cmu": parse_arpabet,
+    "cmu": parse_arpabet,
+}
+
+
+def parse_phonemes(written: str, alphabet: str) -> tuple[str, ...]:
+    """The phonemes of ``<phoneme alphabet= ph=written>``.
+
+    Raises:
+        ValueError: what is wrong, and what was expected.
+    """
+    parse = _ALPHABETS.get(alphabet)
+    if parse is None:
+        raise ValueError(f"alphabet={alphabet!r}; expected {', '.join(_ALPHABETS)}")
+    try:
+        return parse(written)
+    except ValueError as error:
+        raise ValueError(f"ph={written!r}: {error}") from error
+
+
 def _longest_symbol(text: str, position: int) -> str | None:
     """The symbol of `_IPA` that begins there, or None."""
     for length in range(min(_LONGEST, len(text) - position), 0, -1):

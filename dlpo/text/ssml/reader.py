@@ -8,7 +8,8 @@ from xml.parsers import expat
 from dlpo.errors import SsmlError
 from dlpo.text.characters import readable_text
 from dlpo.text.ssml.breaks import MAX_PAUSES_S, break_seconds
-from dlpo.text.ssml.phonemes import parse_arpabet, parse_ipa
+from dlpo.text.ssml.elements import EMPTY, MAX_VALUE, SPOKEN_OTHERWISE, check_element
+from dlpo.text.ssml.phonemes import parse_phonemes
 from dlpo.text.ssml.prosody import Prosody, ProsodyLimits, changed_prosody, emphasised
 from dlpo.text.ssml.say_as import said_as
 from dlpo.text.ssml.script import Script
@@ -16,35 +17,7 @@ from dlpo.text.ssml.script import Script
 MAX_CHARACTERS = 200_000  # of a document; the server's own limit on texts is lower
 MAX_DEPTH = 32  # elements in one another
 MAX_ELEMENTS = 10_000
-MAX_VALUE = 2_000  # characters of one attribute, and of the text in say-as, phoneme and sub
-ATTRIBUTES = {
-    "speak": {"version", "onlangfailure"},
-    "p": set(),
-    "s": set(),
-    "break": {"strength", "time"},
-    "prosody": {"rate", "pitch", "volume"},
-    "emphasis": {"level"},
-    "say-as": {"interpret-as", "format", "detail"},
-    "sub": {"alias"},
-    "phoneme": {"alphabet", "ph", "type"},
-    "mark": {"name"},
-}
-_REQUIRED = {"say-as": "interpret-as", "sub": "alias", "phoneme": "ph", "mark": "name"}
-_EMPTY = ("break", "mark")  # these hold nothing
-_SPOKEN_OTHERWISE = ("say-as", "sub", "phoneme")  # these hold text only
-_INSTEAD = {
-    "audio": "nothing is fetched; take it out, or put its text in its place",
-    "voice": "choose the voice in the request; another voice's text is a request of its own",
-    "lang": "this voice speaks English only; take the other language out",
-    "lexicon": "nothing is fetched; send the words in the request's dictionary",
-}
-_ALPHABETS = {
-    "ipa": parse_ipa,
-    "x-arpabet": parse_arpabet,
-    "arpabet": parse_arpabet,
-    "x-cmu": parse_arpabet,
-    "cmu": parse_arpabet,
-}
+_MESSAGE_ENDS = 200  # characters kept of either end of a long message: a trailer has little room
 
 
 def read_ssml(document: str, limits: ProsodyLimits) -> Script:
@@ -107,23 +80,29 @@ class _Reader:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         place = self._place()
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS:
+            self._fail(f"more than {MAX_ELEMENTS} elements; send the text in parts")
+        if len(self._open) >= MAX_DEPTH:
+            self._fail(f"elements lie more than {MAX_DEPTH} deep in one another")
         outer = self._open[-1] if self._open else None
-        self._check_element(name, attributes, outer)
-        prosody = outer.prosody if outer else Prosody()
         try:
-            if name == "prosody":
-                prosody = changed_prosody(prosody, attributes, self._limits)
-            elif name == "emphasis":
-                level = attributes.get("level", "moderate")
-                prosody = emphasised(prosody, level, self._limits)
-            elif name == "break":
-                self._pause(break_seconds(attributes), place)
+            check_element(name, attributes, outer.name if outer else None)
+            self._begin(name, attributes, place, outer.prosody if outer else Prosody())
         except ValueError as error:
             self._fail(f"<{name}>: {error}")
-        if name in ("prosody", "emphasis"):
+
+    def _begin(self, name: str, attributes: dict[str, str], place: int, prosody: Prosody) -> None:
+        if name == "prosody":
+            prosody = changed_prosody(prosody, attributes, self._limits)
+            self._script.change_prosody(prosody)
+        elif name == "emphasis":
+            prosody = emphasised(prosody, attributes.get("level", "moderate"), self._limits)
             self._script.change_prosody(prosody)
         elif name in ("p", "s"):
             self._script.end_sentence(place)
+        elif name == "break":
+            self._pause(break_seconds(attributes), place)
         elif name == "mark":
             self._script.mark(attributes["name"])
         self._open.append(_Element(name, attributes, place, prosody))
@@ -134,7 +113,7 @@ class _Reader:
             self._script.change_prosody(self._open[-1].prosody)
         elif name in ("p", "s"):
             self._script.end_sentence(self._place())
-        elif name in _SPOKEN_OTHERWISE:
+        elif name in SPOKEN_OTHERWISE:
             try:
                 self._say_otherwise(element)
             except ValueError as error:
@@ -146,9 +125,9 @@ class _Reader:
         semicolon = self._document.find(";", start, start + 12) if is_reference else -1
         stop = semicolon + 1 or start + len(data)
         name = self._open[-1].name
-        if name in _SPOKEN_OTHERWISE:
+        if name in SPOKEN_OTHERWISE:
             self._held.append((data, start, stop))
-        elif name in _EMPTY:
+        elif name in EMPTY:
             if data.strip():
                 self._fail(f"<{name}> holds text; expected <{name}/>")
         elif stop - start == len(data):
@@ -174,13 +153,7 @@ class _Reader:
             words = tuple(said_as(kind, readable, form))
             self._script.say_apart(readable.strip(), start, stop, words)
         else:
-            alphabet = attributes.get("alphabet", "ipa")
-            if alphabet not in _ALPHABETS:
-                raise ValueError(f"alphabet={alphabet!r}; expected {', '.join(_ALPHABETS)}")
-            try:
-                phonemes = _ALPHABETS[alphabet](attributes["ph"])
-            except ValueError as error:
-                raise ValueError(f"ph={attributes['ph']!r}: {error}") from error
+            phonemes = parse_phonemes(attributes["ph"], attributes.get("alphabet", "ipa"))
             readable = readable_text(written).text.strip() or " ".join(phonemes)
             words = (" ".join(readable.lower().split()),)
             self._script.say_apart(readable, start, stop, words, phonemes)
@@ -195,44 +168,6 @@ class _Reader:
             )
         self._script.pause(seconds, place)
 
-    def _check_element(self, name: str, attributes: dict[str, str], outer: _Element | None) -> None:
-        self._elements += 1
-        if self._elements > MAX_ELEMENTS:
-            self._fail(f"more than {MAX_ELEMENTS} elements; send the text in parts")
-        if len(self._open) >= MAX_DEPTH:
-            self._fail(f"elements lie more than {MAX_DEPTH} deep in one another")
-        if name not in ATTRIBUTES:
-            instead = _INSTEAD.get(name, f"expected {', '.join(ATTRIBUTES)}")
-            self._fail(f"<{_shortened(name)}> is not supported: {instead}")
-        if (name == "speak") is not (outer is None):
-            self._fail(
-                f"<{name}> stands {'inside' if outer else 'outside'} of <speak>; expected"
-                " one <speak> around everything"
-            )
-        if outer and outer.name in (*_EMPTY, *_SPOKEN_OTHERWISE):
-            self._fail(f"<{name}> stands in <{outer.name}>; expected no element there")
-        for attribute, value in attributes.items():
-            self._check_attribute(name, attribute, value)
-        required = _REQUIRED.get(name)
-        if required and not attributes.get(required, "").strip():
-            self._fail(f'<{name}> lacks {required}; expected <{name} {required}="...">')
-
-    def _check_attribute(self, name: str, attribute: str, value: str) -> None:
-        if len(value) > MAX_VALUE:
-            self._fail(
-                f"<{name} {_shortened(attribute)}> has {len(value)} characters;"
-                f" expected at most {MAX_VALUE}"
-            )
-        if attribute == "xml:lang" and name in ("speak", "p", "s"):
-            if value.partition("-")[0].lower() != "en":
-                self._fail(f"xml:lang={value!r}; this voice speaks English only")
-        elif attribute in ATTRIBUTES[name] or (name == "speak" and _is_namespace(attribute)):
-            return
-        else:
-            expected = ", ".join(sorted(ATTRIBUTES[name])) or "none"
-            got = f"<{name} {_shortened(attribute)}>"
-            self._fail(f"{got} is not supported; expected attributes: {expected}")
-
     def _refuse_doctype(self, *declaration: object) -> None:
         self._fail("a document type or entity is declared; take it out, write characters instead")
 
@@ -246,18 +181,8 @@ class _Reader:
     def _fail(self, message: str, place: int | None = None) -> NoReturn:
         if place is None:
             place = self._place()
+        if len(message) > 2 * _MESSAGE_ENDS:
+            message = f"{message[:_MESSAGE_ENDS]} ... {message[-_MESSAGE_ENDS:]}"
         before = self._document[:place]
         line, column = before.count("\n") + 1, place - before.rfind("\n")
         raise SsmlError(f"line {line}, column {column}: {message}", line, column)
-
-
-def _is_namespace(attribute: str) -> bool:
-    return attribute.startswith(("xmlns", "xsi:")) or attribute in (
-        "xml:base",
-        "xml:id",
-        "xml:space",
-    )
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= 40 else name[:40] + "…"

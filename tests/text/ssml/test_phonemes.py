@@ -71,7 +71,7 @@ def test_ipa_of_the_lexicon_is_read_as_the_lexicon_reads_it() -> None:
     rows.close()
     assert len(listed) > 1000
     for ipa in listed:
-        # Its own table, sound by sound; where words meet their neighbours it goes further.
+        # Its own table, sound by sound, before the corrections that are for voices.
         expected = [
             lexicon._ARPABET[sound.lstrip("ˈˌ")] + _stress_of(sound) for sound in ipa.split()
         ]

@@ -10,7 +10,8 @@ from dlpo.errors import SsmlError, TextError
 from dlpo.text import TextFrontEnd
 from dlpo.text.ssml import ProsodyLimits, read_ssml
 from dlpo.text.ssml.breaks import MAX_PAUSES_S
-from dlpo.text.ssml.reader import MAX_CHARACTERS, MAX_DEPTH, MAX_ELEMENTS, MAX_VALUE
+from dlpo.text.ssml.elements import MAX_VALUE
+from dlpo.text.ssml.reader import MAX_CHARACTERS, MAX_DEPTH, MAX_ELEMENTS
 
 FRONT_END = TextFrontEnd()
 
@@ -62,18 +63,23 @@ def test_what_xml_itself_declares_is_read() -> None:
             f"<speak><say-as interpret-as='digits'>{'1' * (MAX_VALUE + 1)}</say-as></speak>",
             f"at most {MAX_VALUE}",
         ),
+        (
+            f"<speak><prosody rate='{'9' * MAX_VALUE}'>a</prosody></speak>",
+            "or a factor such as 1.2",
+        ),
+        (f"<speak><phoneme ph='{'ʘ' * MAX_VALUE}'>a</phoneme></speak>", "expected IPA"),
         ("<speak>" + "<break time='10s'/>" * 31, f"more than {MAX_PAUSES_S:g} s"),
     ],
 )
 def test_everything_is_bounded(document: str, message: str) -> None:
     found = refused(document)
     assert message in found
-    assert len(found) < 300
+    assert len(found) < 500
 
 
 def test_many_attributes_are_read_once() -> None:
     attributes = " ".join(f"a{n}='1'" for n in range(15_000))
-    assert "<speak a0> is not supported" in refused(f"<speak {attributes}/>")
+    assert "<speak>: attribute 'a0' is not supported" in refused(f"<speak {attributes}/>")
 
 
 @pytest.mark.parametrize(
@@ -86,26 +92,26 @@ def test_many_attributes_are_read_once() -> None:
         ("<speak>\n a <b</speak>", "line 2, column 6"),
         ("<speak>AT&T</speak>", "&amp; for &"),
         ("<speak>a</speak><speak>b</speak>", "junk after document element"),
-        ("<p>a</p>", "<p> stands outside of <speak>"),
-        ("<speak>a<speak>b</speak></speak>", "column 9: <speak> stands inside of <speak>"),
+        ("<p>a</p>", "<p>: stands outside of <speak>"),
+        ("<speak>a<speak>b</speak></speak>", "column 9: <speak>: stands inside of <speak>"),
         ("<speak>\x00</speak>", "column 8: not well-formed"),
         ("<speak>&#xD800;</speak>", "column 8: "),
         ("<speak>a\n\ud800</speak>", "line 2, column 1: a lone surrogate"),
-        ("<speak><blink>a</blink></speak>", "<blink> is not supported: expected speak, p, s"),
-        ("<speak><audio src='file:///x'/></speak>", "<audio> is not supported: nothing is fetched"),
+        ("<speak><blink>a</blink></speak>", "<blink>: is not supported: expected speak, p, s"),
+        ("<speak><audio src='file:///x'/></speak>", "<audio>: is not supported: nothing"),
         ("<speak><voice name='x'>a</voice></speak>", "choose the voice in the request"),
         ("<speak><lang xml:lang='fr'>a</lang></speak>", "speaks English only"),
         ("<speak xml:lang='fr-FR'>a</speak>", "xml:lang='fr-FR'; this voice speaks English only"),
         ("<speak><s xml:lang='de'>a</s></speak>", "speaks English only"),
         ("<speak><lexicon uri='x'/></speak>", "request's dictionary"),
-        ("<speak><mark/></speak>", '<mark> lacks name; expected <mark name="...">'),
-        ("<speak><sub>a</sub></speak>", "<sub> lacks alias"),
-        ("<speak><phoneme alphabet='ipa'>a</phoneme></speak>", "<phoneme> lacks ph"),
-        ("<speak><say-as>a</say-as></speak>", "<say-as> lacks interpret-as"),
+        ("<speak><mark/></speak>", "<mark>: lacks name; expected <mark name=...>"),
+        ("<speak><sub>a</sub></speak>", "<sub>: lacks alias"),
+        ("<speak><phoneme alphabet='ipa'>a</phoneme></speak>", "<phoneme>: lacks ph"),
+        ("<speak><say-as>a</say-as></speak>", "<say-as>: lacks interpret-as"),
         ("<speak><break>a</break></speak>", "<break> holds text; expected <break/>"),
-        ("<speak><sub alias='b'>a<break/></sub></speak>", "<break> stands in <sub>"),
-        ("<speak><break><p/></break></speak>", "<p> stands in <break>"),
-        ("<speak><prosody range='high'>a</prosody></speak>", "attributes: pitch, rate, volume"),
+        ("<speak><sub alias='b'>a<break/></sub></speak>", "<break>: stands in <sub>"),
+        ("<speak><break><p/></break></speak>", "<p>: stands in <break>"),
+        ("<speak><prosody range='high'>a</prosody></speak>", "'range' is not supported; expected p"),
         ("<speak><break time='11s'/></speak>", "<break>: time='11s'; expected at most 10s"),
         ("<speak><break time='-1s'/></speak>", "such as 0.5s or 250ms"),
         ("<speak><break time='1'/></speak>", "such as 0.5s or 250ms"),

@@ -1,0 +1,62 @@
+"""Which elements and attributes of SSML there are here, and where they may stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MAX_VALUE = 2_000  # characters of one attribute, and of the text in say-as, phoneme and sub
+ATTRIBUTES = {
+    "speak": {"version", "onlangfailure"},
+    "p": set(),
+    "s": set(),
+    "break": {"strength", "time"},
+    "prosody": {"rate", "pitch", "volume"},
+    "emphasis": {"level"},
+    "say-as": {"interpret-as", "format", "detail"},
+    "sub": {"alias"},
+    "phoneme": {"alphabet", "ph", "type"},
+    "mark": {"name"},
+}
+EMPTY = ("break", "mark")  # these hold nothing
+SPOKEN_OTHERWISE = ("say-as", "sub", "phoneme")  # these hold text only, and say something else
+_REQUIRED = {"say-as": "interpret-as", "sub": "alias", "phoneme": "ph", "mark": "name"}
+_INSTEAD = {
+    "audio": "nothing is fetched; take it out, or put its text in its place",
+    "voice": "choose the voice in the request; another voice's text is a request of its own",
+    "lang": "this voice speaks English only; take the other language out",
+    "lexicon": "nothing is fetched; send the words in the request's dictionary",
+}
+
+
+def check_element(name: str, attributes: Mapping[str, str], outer: str | None) -> None:
+    """Check an element by its name, its attributes and the name of the one around it.
+
+    Raises:
+        ValueError: what is wrong, and what was expected.
+    """
+    if name not in ATTRIBUTES:
+        instead = _INSTEAD.get(name, f"expected {', '.join(ATTRIBUTES)}")
+        raise ValueError(f"is not supported: {instead}")
+    if (name == "speak") is not (outer is None):
+        place = "inside" if outer else "outside"
+        raise ValueError(f"stands {place} of <speak>; expected one <speak> around everything")
+    if outer in EMPTY or outer in SPOKEN_OTHERWISE:
+        raise ValueError(f"stands in <{outer}>; expected no element there")
+    for attribute, value in attributes.items():
+        _check_attribute(name, attribute, value)
+    required = _REQUIRED.get(name)
+    if required and not attributes.get(required, "").strip():
+        raise ValueError(f"lacks {required}; expected <{name} {required}=...>")
+
+
+def _check_attribute(name: str, attribute: str, value: str) -> None:
+    if len(value) > MAX_VALUE:
+        raise ValueError(f"{attribute} has {len(value)} characters; expected at most {MAX_VALUE}")
+    if attribute == "xml:lang" and name in ("speak", "p", "s"):
+        if value.partition("-")[0].lower() != "en":
+            raise ValueError(f"xml:lang={value!r}; this voice speaks English only")
+        return
+    is_xml = name == "speak" and attribute.startswith(("xmlns", "xsi:", "xml:"))
+    if attribute not in ATTRIBUTES[name] and not is_xml:
+        expected = ", ".join(sorted(ATTRIBUTES[name])) or "none"
+        raise ValueError(f"attribute {attribute!r} is not supported; expected {expected}")
