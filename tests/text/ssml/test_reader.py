@@ -111,7 +111,7 @@ def test_many_attributes_are_read_once() -> None:
         ("<speak><break>a</break></speak>", "<break> holds text; expected <break/>"),
         ("<speak><sub alias='b'>a<break/></sub></speak>", "<break>: stands in <sub>"),
         ("<speak><break><p/></break></speak>", "<p>: stands in <break>"),
-        ("<speak><prosody range='high'>a</prosody></speak>", "'range' is not supported; expected p"),
+        ("<speak><prosody range='high'>a</prosody></speak>", "'range' is not supported"),
         ("<speak><break time='11s'/></speak>", "<break>: time='11s'; expected at most 10s"),
         ("<speak><break time='-1s'/></speak>", "such as 0.5s or 250ms"),
         ("<speak><break time='1'/></speak>", "such as 0.5s or 250ms"),
