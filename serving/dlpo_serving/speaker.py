@@ -36,7 +36,6 @@ from dlpo_serving.scheduling import Costs, Policy, Stream
 from dlpo_serving.speech import Speech, SpeechInfo
 from dlpo_serving.synthesizer import Synthesizer, Utterance, text_errors_as_violations
 
-
 @dataclass(frozen=True, slots=True)
 class Call:
     """What a caller wants, whichever door it came through."""
@@ -164,7 +163,7 @@ class Speaker:
         request = call.request
         async with self._place(call, len(request.text)) as (voice, stream, speech):
             read = partial(voice.synthesizer.read, request)
-            utterance = await asyncio.get_running_loop().run_in_executor(self._text_threads, read)
+            utterance = await self._on_text_thread(read)
             speech.info.processed_text = utterance.processed_text
             speech.info.dropped_characters = utterance.dropped_characters
             self._room.start(stream, voice.synthesizer.render(utterance), speech)
@@ -214,8 +213,7 @@ class Speaker:
         async with self._place(call, characters) as (voice, stream, speech):
 
             async def read(text: SpeechRequest) -> Utterance:
-                run = asyncio.get_running_loop().run_in_executor
-                utterance = await run(self._text_threads, voice.synthesizer.read, text)
+                utterance = await self._on_text_thread(partial(voice.synthesizer.read, text))
                 speech.info.processed_text += "\n" * bool(speech.info.processed_text)
                 speech.info.processed_text += utterance.processed_text
                 speech.info.dropped_characters += utterance.dropped_characters
@@ -264,9 +262,8 @@ class Speaker:
         characters = 0
 
         async def speak_of(read: Callable[[], list[Sentence]]) -> None:
-            loop = asyncio.get_running_loop()
             with text_errors_as_violations():
-                sentences = await loop.run_in_executor(self._text_threads, read)
+                sentences = await self._on_text_thread(read)
             length = sum(len(sentence.text) for sentence in sentences)
             self._room.add(stream, sentences, voice.costs.audio_s(length, call.request.speed))
             lines = [speech.info.processed_text, *(s.normalized for s in sentences)]
@@ -302,6 +299,10 @@ class Speaker:
                     f"no text came for {self._limits.pause_s:g} s; end the text where it ends"
                 ) from error
             yield piece
+
+    async def _on_text_thread(self, read: Callable[[], T]) -> T:
+        with current_call().span.child("normalise"):
+            return await asyncio.get_running_loop().run_in_executor(self._text_threads, read)
 
     @asynccontextmanager
     async def _place(
