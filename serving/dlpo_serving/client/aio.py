@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
+from dlpo_serving.client.aio_stream import AsyncSpeechStream, Call
 from dlpo_serving.client.connection import Connection, Metadata, Tls, new_request_id
 from dlpo_serving.client.errors import cut_short, failure_of
 from dlpo_serving.client.messages import (
-    Chunk,
-    Part,
     Piece,
-    Reply,
     ReplyFormat,
     Speech,
     first_messages,
@@ -29,104 +27,6 @@ from dlpo_serving.client.retries import Backoff, Chance, RetryPolicy
 from dlpo_serving.request import SpeechRequest
 
 T = TypeVar("T")
-
-_Call = grpc.aio.UnaryStreamCall[Any, Part] | grpc.aio.StreamStreamCall[Any, Part]
-
-
-class AsyncSpeechStream:
-    """The reply of one call: iterate for the chunks; `totals` is there after the last one.
-
-    In an `async with` statement the call is cancelled where the block is left early.
-    """
-
-    def __init__(
-        self,
-        connection: Connection,
-        open_call: Callable[[float | None, Metadata], _Call],
-        backoff: Backoff,
-        sleep: Callable[[float], Awaitable[None]],
-        text: AsyncSharedMessages | None = None,
-    ) -> None:
-        """`open_call` begins a call that has so many seconds, with this metadata."""
-        self.request_id = new_request_id()
-        """the call's name in the server's log"""
-        self._connection = connection
-        self._open_call = open_call
-        self._backoff = backoff
-        self._sleep = sleep
-        self._text = text
-        self._reply = Reply()
-        self._call = self._open()
-
-    @property
-    def info(self) -> speech_pb2.SpeechInfo:
-        """Format, voice and processed text."""
-        assert self._reply.info  # `accepted` has waited for it
-        return self._reply.info
-
-    @property
-    def totals(self) -> speech_pb2.SpeechTotals | None:
-        """Length, steps and seed; None until the stream has ended."""
-        return self._reply.totals
-
-    async def __aiter__(self) -> AsyncIterator[Chunk]:
-        while self._reply.totals is None:
-            chunk = await self._advance()
-            if chunk is not None:
-                yield chunk
-        if self._text and self._text.failure:
-            raise self._text.failure
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.cancel()
-
-    async def accepted(self) -> Self:
-        """Wait until the server has accepted the call; see `AsyncSpeechClient.stream`."""
-        while self._reply.info is None:
-            await self._advance()
-        return self
-
-    def cancel(self) -> None:
-        """Stop the server's work on this stream; without effect where it has ended."""
-        self._call.cancel()
-        if self._text:
-            self._text.close()
-
-    def _open(self) -> _Call:
-        return self._open_call(
-            self._backoff.remaining_s(), self._connection.metadata(self.request_id)
-        )
-
-    async def _advance(self) -> Chunk | None:
-        """Take the next part, and end the call where that fails."""
-        try:
-            return await self._next()
-        except BaseException:
-            self.cancel()
-            raise
-
-    async def _next(self) -> Chunk | None:
-        """Take the next part; while nothing was heard, a refused call is begun again."""
-        try:
-            part = await self._call.read()
-        except grpc.RpcError as error:
-            failure = failure_of(self._connection.address, self.request_id, error)
-            if self._reply.heard:
-                raise failure from error
-            await self._sleep(self._backoff.delay_after(failure))
-            self._call = self._open()
-            return None
-        if isinstance(part, Part):
-            return self._reply.take(part)
-        raise cut_short(self._connection.address, self.request_id)
 
 
 class AsyncSpeechClient:
@@ -247,8 +147,8 @@ class AsyncSpeechClient:
         """
         message = stream_message(request, voice, reply or ReplyFormat())
 
-        def open_call(left_s: float | None, metadata: Metadata) -> _Call:
-            call: _Call = self._speech.StreamSynthesize(message, timeout=left_s, metadata=metadata)
+        def open_call(left_s: float | None, metadata: Metadata) -> Call:
+            call: Call = self._speech.StreamSynthesize(message, timeout=left_s, metadata=metadata)
             return call
 
         return await self._stream(open_call, timeout_s)
@@ -276,16 +176,16 @@ class AsyncSpeechClient:
         first = first_messages(request or SpeechRequest(""), voice, reply or ReplyFormat())
         text = AsyncSharedMessages(first, pieces)
 
-        def open_call(left_s: float | None, metadata: Metadata) -> _Call:
+        def open_call(left_s: float | None, metadata: Metadata) -> Call:
             method = self._speech.IncrementalSynthesize
-            call: _Call = method(aiter(text), timeout=left_s, metadata=metadata)
+            call: Call = method(aiter(text), timeout=left_s, metadata=metadata)
             return call
 
         return await self._stream(open_call, timeout_s, text)
 
     async def _stream(
         self,
-        open_call: Callable[[float | None, Metadata], _Call],
+        open_call: Callable[[float | None, Metadata], Call],
         timeout_s: float | None,
         text: AsyncSharedMessages | None = None,
     ) -> AsyncSpeechStream:

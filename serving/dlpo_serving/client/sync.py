@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Self, TypeVar
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -14,10 +14,7 @@ from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.client.connection import Connection, Metadata, Tls, new_request_id
 from dlpo_serving.client.errors import cut_short, failure_of
 from dlpo_serving.client.messages import (
-    Chunk,
-    Part,
     Piece,
-    Reply,
     ReplyFormat,
     Speech,
     first_messages,
@@ -26,98 +23,10 @@ from dlpo_serving.client.messages import (
 )
 from dlpo_serving.client.pieces import SharedMessages
 from dlpo_serving.client.retries import Backoff, Chance, RetryPolicy
+from dlpo_serving.client.sync_stream import Call, SpeechStream
 from dlpo_serving.request import SpeechRequest
 
 T = TypeVar("T")
-
-
-class _Call(Protocol):
-    """What grpc returns for a call whose reply is a stream."""
-
-    def __next__(self) -> Part: ...
-
-    def cancel(self) -> object: ...
-
-
-class SpeechStream:
-    """The reply of one call: iterate for the chunks; `totals` is there after the last one.
-
-    In a `with` statement the call is cancelled where the block is left early.
-    """
-
-    def __init__(
-        self,
-        connection: Connection,
-        open_call: Callable[[float | None, Metadata], _Call],
-        backoff: Backoff,
-        sleep: Callable[[float], None],
-        text: SharedMessages | None = None,
-    ) -> None:
-        """`open_call` begins a call that has so many seconds, with this metadata."""
-        self.request_id = new_request_id()
-        """the call's name in the server's log"""
-        self._connection = connection
-        self._open_call = open_call
-        self._backoff = backoff
-        self._sleep = sleep
-        self._text = text
-        self._reply = Reply()
-        self._call = self._open()
-        while self._reply.info is None:
-            self._advance()
-
-    @property
-    def info(self) -> speech_pb2.SpeechInfo:
-        """Format, voice and processed text."""
-        assert self._reply.info  # __init__ has waited for it
-        return self._reply.info
-
-    @property
-    def totals(self) -> speech_pb2.SpeechTotals | None:
-        """Length, steps and seed; None until the stream has ended."""
-        return self._reply.totals
-
-    def __iter__(self) -> Iterator[Chunk]:
-        while self._reply.totals is None:
-            chunk = self._advance()
-            if chunk is not None:
-                yield chunk
-        if self._text and self._text.failure:
-            raise self._text.failure
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.cancel()
-
-    def cancel(self) -> None:
-        """Stop the server's work on this stream; without effect where it has ended."""
-        self._call.cancel()
-
-    def _open(self) -> _Call:
-        return self._open_call(
-            self._backoff.remaining_s(), self._connection.metadata(self.request_id)
-        )
-
-    def _advance(self) -> Chunk | None:
-        """Take the next part; while nothing was heard, a refused call is begun again."""
-        try:
-            return self._reply.take(next(self._call))
-        except StopIteration:
-            raise cut_short(self._connection.address, self.request_id) from None
-        except grpc.RpcError as error:
-            failure = failure_of(self._connection.address, self.request_id, error)
-            if self._reply.heard:
-                raise failure from error
-            self._sleep(self._backoff.delay_after(failure))
-            self._call = self._open()
-            return None
 
 
 class SpeechClient:
@@ -235,8 +144,8 @@ class SpeechClient:
         """
         message = stream_message(request, voice, reply or ReplyFormat())
 
-        def open_call(left_s: float | None, metadata: Metadata) -> _Call:
-            call: _Call = self._speech.StreamSynthesize(message, timeout=left_s, metadata=metadata)
+        def open_call(left_s: float | None, metadata: Metadata) -> Call:
+            call: Call = self._speech.StreamSynthesize(message, timeout=left_s, metadata=metadata)
             return call
 
         return self._stream(open_call, timeout_s)
@@ -265,16 +174,16 @@ class SpeechClient:
         first = first_messages(request or SpeechRequest(""), voice, reply or ReplyFormat())
         text = SharedMessages(first, pieces)
 
-        def open_call(left_s: float | None, metadata: Metadata) -> _Call:
+        def open_call(left_s: float | None, metadata: Metadata) -> Call:
             method = self._speech.IncrementalSynthesize
-            call: _Call = method(iter(text), timeout=left_s, metadata=metadata)
+            call: Call = method(iter(text), timeout=left_s, metadata=metadata)
             return call
 
         return self._stream(open_call, timeout_s, text)
 
     def _stream(
         self,
-        open_call: Callable[[float | None, Metadata], _Call],
+        open_call: Callable[[float | None, Metadata], Call],
         timeout_s: float | None,
         text: SharedMessages | None = None,
     ) -> SpeechStream:

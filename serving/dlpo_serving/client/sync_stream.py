@@ -1,0 +1,105 @@
+"""The reply of a call, for threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Protocol, Self
+
+import grpc
+
+from dlpo.v1 import speech_pb2
+from dlpo_serving.client.connection import Connection, Metadata, new_request_id
+from dlpo_serving.client.errors import cut_short, failure_of
+from dlpo_serving.client.messages import Chunk, Part, Reply
+from dlpo_serving.client.pieces import SharedMessages
+from dlpo_serving.client.retries import Backoff
+
+
+class Call(Protocol):
+    """What grpc returns for a call whose reply is a stream."""
+
+    def __next__(self) -> Part: ...
+
+    def cancel(self) -> object: ...
+
+
+class SpeechStream:
+    """The reply of one call: iterate for the chunks; `totals` is there after the last one.
+
+    In a `with` statement the call is cancelled where the block is left early.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        open_call: Callable[[float | None, Metadata], Call],
+        backoff: Backoff,
+        sleep: Callable[[float], None],
+        text: SharedMessages | None = None,
+    ) -> None:
+        """`open_call` begins a call that has so many seconds, with this metadata."""
+        self.request_id = new_request_id()
+        """the call's name in the server's log"""
+        self._connection = connection
+        self._open_call = open_call
+        self._backoff = backoff
+        self._sleep = sleep
+        self._text = text
+        self._reply = Reply()
+        self._call = self._open()
+        while self._reply.info is None:
+            self._advance()
+
+    @property
+    def info(self) -> speech_pb2.SpeechInfo:
+        """Format, voice and processed text."""
+        assert self._reply.info  # __init__ has waited for it
+        return self._reply.info
+
+    @property
+    def totals(self) -> speech_pb2.SpeechTotals | None:
+        """Length, steps and seed; None until the stream has ended."""
+        return self._reply.totals
+
+    def __iter__(self) -> Iterator[Chunk]:
+        while self._reply.totals is None:
+            chunk = self._advance()
+            if chunk is not None:
+                yield chunk
+        if self._text and self._text.failure:
+            raise self._text.failure
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Stop the server's work on this stream; without effect where it has ended."""
+        self._call.cancel()
+
+    def _open(self) -> Call:
+        return self._open_call(
+            self._backoff.remaining_s(), self._connection.metadata(self.request_id)
+        )
+
+    def _advance(self) -> Chunk | None:
+        """Take the next part; while nothing was heard, a refused call is begun again."""
+        try:
+            return self._reply.take(next(self._call))
+        except StopIteration:
+            raise cut_short(self._connection.address, self.request_id) from None
+        except grpc.RpcError as error:
+            failure = failure_of(self._connection.address, self.request_id, error)
+            if self._reply.heard:
+                raise failure from error
+            self._sleep(self._backoff.delay_after(failure))
+            self._call = self._open()
+            return None
