@@ -36,6 +36,7 @@ from dlpo_serving.scheduling import Costs, Policy, Stream
 from dlpo_serving.speech import Speech, SpeechInfo
 from dlpo_serving.synthesizer import Synthesizer, Utterance, text_errors_as_violations
 
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What a caller wants, whichever door it came through."""
