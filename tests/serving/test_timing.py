@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlpo.text import Mark, Sentence, TextFrontEnd, Word
@@ -46,6 +46,7 @@ def test_marks_stand_at_their_word_or_at_the_end() -> None:
     assert [(m.name, m.sample) for m in marks] == [("start", 600), ("name", 3000), ("end", 6600)]
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(0, 9), min_size=60, max_size=60), st.integers(1, 500))
 def test_times_are_those_of_the_symbols_one_by_one(numbers: list[int], hop_length: int) -> None:
     sentence = FRONT_END.process("The quick, brown fox jumps over it: why not?").sentences[0]
@@ -90,6 +91,7 @@ def test_gain_is_constant_but_for_short_ramps() -> None:
     assert np.abs(np.diff(gain)).max() < 0.9 / 100  # no click
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([0.0, -6.0, 6.0, -math.inf]), min_size=1, max_size=20),
     st.integers(0, 20),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib.resources import files
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlpo.text import lexicon
@@ -118,6 +118,7 @@ def test_a_word_is_not_endless(parse: Callable[[str], tuple[str, ...]], phoneme:
         parse(phoneme * (MAX_PHONEMES + 1))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20) | st.text("ˈˌəɹtʃdʒaɪʊoːɜ.̩͡ n", max_size=12))
 def test_any_text_is_phonemes_or_refused(written: str) -> None:
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlpo.text.characters import readable_text
@@ -94,6 +94,7 @@ KINDS = ("cardinal", "ordinal", "characters", "digits", "date", "time", "telepho
          "fraction", "unit")  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(KINDS),
     st.text(max_size=20) | st.text("0123456789,.:/-+'\"$ XVIapmkg%()", max_size=15),

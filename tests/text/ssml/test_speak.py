@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlpo.errors import InputError, SsmlError, TextError
@@ -194,6 +194,7 @@ def test_long_documents_become_bounded_sentences() -> None:
 WORDS = st.lists(st.sampled_from(["one", "two", "Dr.", "$5", "R&D", "café", "6"]), min_size=1)
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.tuples(WORDS, st.sampled_from(["p", "s", "emphasis"])), min_size=1, max_size=8))
 def test_wrapping_text_in_elements_changes_no_word(parts: list[tuple[list[str], str]]) -> None:
     def escaped(words: list[str]) -> str:
