@@ -275,6 +275,22 @@ def test_what_is_wrong_is_said_at_its_field(page: Page) -> None:
     assert page.run("return document.querySelector('[aria-invalid]')") is None
 
 
+def test_a_server_that_is_away_is_told_and_found_again(page: Page) -> None:
+    offline = {"offline": True, "latency": 0, "download_throughput": -1, "upload_throughput": -1}
+    page.browser.set_network_conditions(**offline)
+    try:
+        page.say()
+        page.wait_for_state("failed")
+        page.wait_for(lambda: page.text_of("server") == "not ready")
+        assert "can't be reached" in page.text_of("alert")
+    finally:
+        page.browser.delete_network_conditions()
+    page.browser.get_log("browser")  # Chromium's notes of it
+
+    page.wait_for(lambda: page.text_of("server") == "ready")
+    page.speak("Go.")
+
+
 def test_ssml_is_recognised(page: Page) -> None:
     page.speak("<speak>One <break time='300ms'/> two.</speak>")
 

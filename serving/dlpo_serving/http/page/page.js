@@ -15,6 +15,7 @@ const transcript = new Transcript($("transcript"));
 
 let offered = []; // voices
 let spoken = null; // the last utterance: {pieces, rate, voice, seed, complete}
+let retry = 0; // timer of the next loadVoices
 let running = null; // AbortController of what is being said
 
 async function say() {
@@ -38,7 +39,7 @@ async function say() {
         const pcm = decode(event.audio);
         const wait = pcm.length ? player.push(pcm) : 0;
         if (samples === 0 && pcm.length) {
-          $("first-audio").value = Math.round(performance.now() - begun + 1000 * wait);
+          $("first-audio").textContent = Math.round(performance.now() - begun + 1000 * wait);
           show("speaking", "Speaking");
           animate(run);
         }
@@ -46,13 +47,13 @@ async function say() {
         spoken.pieces.push(pcm);
         waveform.add(pcm);
         transcript.add(event.words);
-        $("samples").value = samples.toLocaleString("en");
-        $("underruns").value = player.underruns;
+        $("samples").textContent = samples.toLocaleString("en");
+        $("underruns").textContent = player.underruns;
       } else if (event.type === "speech.done") {
         const elapsed = (performance.now() - begun) / 1000;
-        $("rtf").value = (elapsed * spoken.rate / samples).toFixed(3);
-        $("samples").value = samples.toLocaleString("en");
-        $("underruns").value = player.underruns;
+        $("rtf").textContent = (elapsed * spoken.rate / samples).toFixed(3);
+        $("samples").textContent = samples.toLocaleString("en");
+        $("underruns").textContent = player.underruns;
         waveform.complete();
         player.close();
       }
@@ -105,8 +106,8 @@ function fail(error) {
   $("transcript").hidden = spoken.pieces.length === 0;
   const known = error instanceof SpeechError;
   $("alert").textContent = known ? error.message : `The server can't be reached (${error.message}).`;
-  if (known && error.status === 401) $("token-field").hidden = false;
   show("failed", "");
+  if (!known || [401, 404, 503].includes(error.status)) loadVoices(); // what was offered is so no more
   const field = known && { input: "text", seed: "seed", steps: "steps", voice: "voice" }[error.param];
   if (!field) return;
   $(field).setAttribute("aria-invalid", "true");
@@ -163,15 +164,20 @@ function download() {
 }
 
 async function loadVoices() {
+  clearTimeout(retry);
   try {
     offered = await voices($("token").value);
   } catch (error) {
-    if (error.status === 401) $("token-field").hidden = false;
-    $("server").textContent = error.status === 401 ? "asks for a token" : "not ready";
-    if (error.status !== 401) setTimeout(loadVoices, RETRY_MS);
+    const refused = error.status === 401;
+    document.body.dataset.server = "away";
+    $("server").textContent = refused ? "asks for a token" : "not ready";
+    if (refused) $("token-field").hidden = false;
+    else retry = setTimeout(loadVoices, RETRY_MS);
     return;
   }
+  const chosen = $("voice").value;
   $("voice").replaceChildren(...offered.map((voice) => new Option(`${voice.id} (${voice.language})`, voice.id)));
+  if (offered.some((voice) => voice.id === chosen)) $("voice").value = chosen;
   document.body.dataset.server = "ready";
   $("server").textContent = "ready";
   $("speak").disabled = false;
@@ -195,8 +201,8 @@ function showVoice() {
 
 function showValues() {
   const pitch = Number($("pitch").value);
-  $("speed-value").value = `${Number($("speed").value).toFixed(2)} ×`;
-  $("pitch-value").value = `${pitch > 0 ? "+" : ""}${pitch} st`;
+  $("speed-value").textContent = `${Number($("speed").value).toFixed(2)} ×`;
+  $("pitch-value").textContent = `${pitch > 0 ? "+" : ""}${pitch} st`;
   $("pitch").setAttribute("aria-valuetext", `${pitch} semitones`);
   $("speed").setAttribute("aria-valuetext", `${$("speed").value} times`);
   $("characters").textContent = `${Array.from($("text").value).length} characters`;
@@ -207,7 +213,7 @@ function showClock(heard) {
 }
 
 function clearFigures() {
-  for (const id of ["first-audio", "rtf", "samples", "underruns"]) $(id).value = "–";
+  for (const id of ["first-audio", "rtf", "samples", "underruns"]) $(id).textContent = "–";
   $("clock").textContent = "";
 }
 

@@ -6,7 +6,8 @@ export class Transcript {
   #done = 0; // code points that lie before the tail
   #tail = null; // the text whose words have not come yet
   #words = []; // {element, start, stop}, seconds
-  #now = -1; // index of the word that was marked last; -1 before the first
+  #now = -1; // index of the word that sounded last; -1 before the first
+  #marked = null; // its element, while it sounds
 
   constructor(box) {
     this.#box = box;
@@ -17,6 +18,7 @@ export class Transcript {
     this.#done = 0;
     this.#words = [];
     this.#now = -1;
+    this.#marked = null;
     this.#tail = document.createTextNode(text);
     this.#box.replaceChildren(this.#tail);
     this.#box.scrollTop = 0;
@@ -26,9 +28,11 @@ export class Transcript {
   /** Words of the server, in the order in which they are spoken. */
   add(words) {
     for (const word of words) {
-      if (word.start_character >= this.#done) this.#append(word.start_character, word.stop_character);
-      const element = this.#box.querySelector(".word:last-of-type"); // "$5" is two words in one place
-      if (element) this.#words.push({ element, start: word.start_s, stop: word.stop_s });
+      const isNew = word.start_character >= this.#done; // "$5" is two words in one place
+      const element = isNew
+        ? this.#append(word.start_character, word.stop_character)
+        : this.#words.at(-1).element;
+      this.#words.push({ element, start: word.start_s, stop: word.stop_s });
     }
     this.#tail.data = this.#points.slice(this.#done).join("");
   }
@@ -61,12 +65,13 @@ export class Transcript {
     element.textContent = this.#points.slice(start, stop).join("");
     this.#tail.before(this.#points.slice(this.#done, start).join(""), element);
     this.#done = stop;
+    return element;
   }
 
   #mark(element) {
-    const before = this.#box.querySelector("[aria-current]");
-    if (before === element) return;
-    before?.removeAttribute("aria-current");
+    if (element === this.#marked) return;
+    this.#marked?.removeAttribute("aria-current");
+    this.#marked = element;
     if (!element) return;
     element.setAttribute("aria-current", "true");
     const box = this.#box; // scrollIntoView would move the whole page as well
