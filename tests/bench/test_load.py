@@ -28,7 +28,8 @@ def test_every_measurement_gives_the_figures_of_its_targets(name: str, tiny_bund
 
     wanted = {target.figure for target in TARGETS if target.measurement == name}
     assert wanted
-    assert wanted <= set(measured.figures)
+    # So small an overload may refuse nobody.
+    assert wanted - set(measured.figures) <= {"retry_info_share"}
     json.dumps([measured.figures, measured.samples], allow_nan=False)  # what a record can hold
 
 

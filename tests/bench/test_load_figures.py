@@ -152,6 +152,7 @@ def test_a_call_that_never_ends_failed_the_overload() -> None:
     figures = overload_figures([heard(0, (0.1, 1))], unloaded_ms=[20.0])
 
     assert figures["failed"] == 1
+    assert "retry_info_share" not in figures  # nobody was refused
 
 
 def test_an_overload_that_admits_nobody_is_an_error() -> None:
@@ -249,7 +250,7 @@ def test_a_figure_is_judged_by_floor_and_aim(
 
 
 def test_the_table_has_what_was_measured() -> None:
-    lines = list(table({"streams": {"streams": 20.0}}))
+    lines = list(table({"streams": {"streams": 20.0}, "overload": {}}))
 
     assert len(lines) == 2
     assert lines[1].endswith("floor")

@@ -68,6 +68,8 @@ def arrival_times(rate: float, duration_s: float, random: Random) -> list[float]
 def overload_figures(heard: Sequence[Heard], unloaded_ms: Sequence[float]) -> dict[str, float]:
     """Figures of the calls of an overload; one that has not ended counts as failed.
 
+    Where none was refused, there are no figures of refusals.
+
     Raises:
         EngineError: none was admitted.
     """
@@ -76,8 +78,14 @@ def overload_figures(heard: Sequence[Heard], unloaded_ms: Sequence[float]) -> di
     admitted_ms = first_audio_ms(heard)
     if not admitted_ms:
         raise EngineError(f"none of {len(heard)} calls was admitted; see the server's log")
-    refusal_ms = [1000 * (c.ended_s - c.sent_s) for c in refused if c.ended_s is not None]
-    retry_infos = sum(call.retry_after_s is not None for call in refused)
+    refusals = {}
+    if refused:
+        waited_ms = [1000 * (c.ended_s - c.sent_s) for c in refused if c.ended_s is not None]
+        refusals = {
+            "retry_info_share": sum(c.retry_after_s is not None for c in refused) / len(refused),
+            "refusal_ms_p50": percentile(waited_ms, 50),
+            "refusal_ms_p99": percentile(waited_ms, 99),
+        }
     unloaded_p95, admitted_p95 = percentile(unloaded_ms, 95), percentile(admitted_ms, 95)
     return {
         "arrivals": len(heard),
@@ -88,10 +96,8 @@ def overload_figures(heard: Sequence[Heard], unloaded_ms: Sequence[float]) -> di
         "first_audio_ratio": admitted_p95 / unloaded_p95,
         **underrun_figures([call.playback for call in heard]),
         "refused_share": len(refused) / len(heard),
-        "retry_info_share": retry_infos / len(refused) if refused else 1.0,
         "refused": len(refused),
-        "refusal_ms_p50": percentile(refusal_ms, 50) if refusal_ms else 0.0,
-        "refusal_ms_p99": percentile(refusal_ms, 99) if refusal_ms else 0.0,
+        **refusals,
         "failed": len(failed),
     }
 

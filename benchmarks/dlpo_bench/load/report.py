@@ -36,6 +36,7 @@ TARGETS = (
     Target("overload: first audio p95, x unloaded", "overload", "first_audio_ratio", 4, 2),
     Target("overload: gaps of the admitted, s", "overload", "underrun_s", 0, 0),
     Target("overload: refusals with RetryInfo", "overload", "retry_info_share", 1, 1, True),
+    Target("overload: calls failed", "overload", "failed", 0, 0),
     Target("cancelled stream frees its place, p99, ms", "freed-places", "freed_ms_p99", 200, 50),
     Target("memory growth of the soak, share", "soak", "growth", 0.05, 0.01),
     Target("soak: requests failed", "soak", "failed", 0, 0),
@@ -46,11 +47,11 @@ TARGETS = (
 
 
 def table(figures: Figures) -> Iterator[str]:
-    """Lines of the targets whose measurement was made."""
+    """Lines of the targets that were measured."""
     yield f"{'measure':44}{'measured':>12}{'floor':>10}{'aim':>10}"
     for target in TARGETS:
-        if target.measurement in figures:
-            value = figures[target.measurement][target.figure]
+        value = figures.get(target.measurement, {}).get(target.figure)
+        if value is not None:
             row = f"{target.name:44}{value:12.5g}{target.floor:10g}{target.aim:10g}"
             yield f"{row}  {target.verdict(value)}"
 

@@ -41,7 +41,7 @@ async def measure_streams(options: LoadOptions) -> Measured:
             return False
 
         streams = await largest_passing(passes, options.start_listeners, options.most_listeners)
-    (best,) = [level for level in levels if level["listeners"] == streams][-1:] or [{}]
+    best = next((level for level in reversed(levels) if level["listeners"] == streams), {})
     return Measured({"streams": streams, **best}, {"levels": levels})
 
 
