@@ -1,0 +1,231 @@
+"""The core behind every door: what callers hear, and what becomes of those who misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from dlpo.audio import Waveform
+from dlpo.text import TextFrontEnd
+from dlpo_serving.encodings import Encoding
+from dlpo_serving.engine_room import EngineRoom
+from dlpo_serving.engines.fake_engine import FakeEngine
+from dlpo_serving.operations.keys import Quota
+from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.operations.quotas import Quotas
+from dlpo_serving.refusals import (
+    DeadlineError,
+    NotReadyError,
+    OverloadError,
+    QuotaError,
+    StalledError,
+    UnknownVoiceError,
+)
+from dlpo_serving.repertoire import warm
+from dlpo_serving.request import RequestError, SpeechRequest
+from dlpo_serving.scheduling import Policy, Scheduler
+from dlpo_serving.speaker import Call, Limits, Speaker
+from dlpo_serving.speech import Speech, SpeechPiece
+from dlpo_serving.synthesizer import Synthesizer
+
+TEXT = "Noise becomes speech, step by step. Is it not strange?"
+LONG = "A sentence that goes on for a while before it comes to its end. " * 20
+TIMEOUT_S = 20.0
+
+Body = Callable[[Speaker], Awaitable[None]]
+Speak = Callable[..., None]
+
+
+@pytest.fixture
+def with_speaker(synthesizer: Synthesizer) -> Speak:
+    """`with_speaker(body, policy=..., limits=..., quotas=...)` runs `await body(speaker)`."""
+
+    def run(
+        body: Body,
+        policy: Policy | None = None,
+        limits: Limits | None = None,
+        quotas: Quotas | None = None,
+    ) -> None:
+        metrics = Metrics()
+        chosen = policy or Policy()
+        room = EngineRoom(Scheduler(chosen, 2), 2, metrics)
+
+        async def main() -> None:
+            speaker = Speaker(room, threads, chosen, limits or Limits(), metrics, quotas)
+            speaker.add_voice(warm(synthesizer))
+            await asyncio.wait_for(body(speaker), TIMEOUT_S)
+
+        with ThreadPoolExecutor(1) as threads:
+            try:
+                asyncio.run(main())
+            finally:
+                room.close()
+
+    return run
+
+
+def call(text: str = TEXT, seed: int = 0, **named: object) -> Call:
+    request = SpeechRequest(text, seed=seed)
+    return Call(request, encoding=Encoding.PCM_F32, **named)  # type: ignore[arg-type]
+
+
+async def heard(speech: Speech) -> list[SpeechPiece]:
+    return [piece async for piece in speech]
+
+
+async def audio_of(speaker: Speaker, wanted: Call) -> Waveform:
+    async with speaker.speak(wanted) as speech:
+        pieces = await heard(speech)
+    return np.frombuffer(b"".join(piece.audio for piece in pieces), "<f4")
+
+
+def test_fifty_callers_at_once_hear_what_each_would_hear_alone(
+    with_speaker: Speak, synthesizer: Synthesizer
+) -> None:
+    async def body(speaker: Speaker) -> None:
+        together = await asyncio.gather(
+            *(audio_of(speaker, call(seed=seed, streamed=seed % 2 == 0)) for seed in range(50))
+        )
+        for seed, audio in enumerate(together):
+            np.testing.assert_array_equal(audio, synthesizer.speak(SpeechRequest(TEXT, seed=seed)))
+
+    calm = Policy(max_first_audio_s=1e9, burst_utilisation=1e9, utilisation=1e9)
+    with_speaker(body, calm)
+
+
+def test_a_caller_who_takes_nothing_is_not_computed_for_and_loses_its_place(
+    with_speaker: Speak,
+) -> None:
+    async def body(speaker: Speaker) -> None:
+        taken = 0
+
+        async def take_one() -> None:
+            nonlocal taken
+            async with speaker.speak(call(LONG)) as speech:
+                async for _ in speech:
+                    taken += 1
+                    await asyncio.Event().wait()
+
+        with pytest.raises(StalledError, match=r"no audio was taken for 0\.2 s"):
+            await take_one()
+        assert taken == 1
+        assert speaker.calls == 0
+
+    with_speaker(body, Policy(max_untaken_s=2.0), Limits(stall_s=0.2))
+
+
+def test_a_long_text_is_refused_before_it_is_read(
+    with_speaker: Speak, front_end: TextFrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(speaker: Speaker) -> None:
+        monkeypatch.setattr(front_end, "process", None)  # calling it would be another error
+        with pytest.raises(RequestError, match="has 101 characters; this server takes 100"):
+            await audio_of(speaker, call("x" * 101))
+
+    with_speaker(body, limits=Limits(max_characters=100))
+
+
+def test_a_full_server_refuses_before_it_reads_and_counts_why(
+    with_speaker: Speak, front_end: TextFrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(speaker: Speaker) -> None:
+        async with speaker.speak(call(LONG)):
+            monkeypatch.setattr(front_end, "process", None)
+            with pytest.raises(OverloadError, match="all 1 streams are taken") as caught:
+                await audio_of(speaker, call())
+        assert 0.1 <= caught.value.retry_after_s <= 10.0
+
+    with_speaker(body, Policy(max_streams=1))
+
+
+def test_a_caller_who_could_not_hear_anything_in_time_is_told_at_once(
+    with_speaker: Speak,
+) -> None:
+    async def body(speaker: Speaker) -> None:
+        with pytest.raises(DeadlineError):
+            await audio_of(speaker, call(timeout_s=0.0))
+
+    with_speaker(body)
+
+
+def test_a_speaker_that_drains_refuses_the_next_and_ends_what_it_began(
+    with_speaker: Speak,
+) -> None:
+    async def body(speaker: Speaker) -> None:
+        async with speaker.speak(call()) as speech:
+            draining = asyncio.create_task(speaker.drain(TIMEOUT_S))
+            await asyncio.sleep(0)
+            with pytest.raises(NotReadyError, match="shutting down"):
+                await audio_of(speaker, call())
+            await heard(speech)
+            assert not draining.done()
+        await draining
+        assert speech.totals
+
+    with_speaker(body)
+
+
+def test_who_speaks_with_a_voice_that_is_replaced_or_withdrawn_keeps_it(
+    with_speaker: Speak, front_end: TextFrontEnd, synthesizer: Synthesizer
+) -> None:
+    class Louder(FakeEngine):
+        def __init__(self) -> None:
+            super().__init__()
+            object.__setattr__(self.manifest, "gain", 1.5)
+
+    async def body(speaker: Speaker) -> None:
+        before = await audio_of(speaker, call())
+        async with speaker.speak(call()) as speech:
+            speaker.add_voice(warm(Synthesizer(Louder(), front_end)))
+            after = await audio_of(speaker, call())
+            speaker.remove_voice("fake")
+            with pytest.raises(NotReadyError):
+                await audio_of(speaker, call())
+            pieces = await heard(speech)
+        np.testing.assert_array_equal(
+            np.frombuffer(b"".join(p.audio for p in pieces), "<f4"), before
+        )
+        assert np.abs(after).max() > np.abs(before).max()
+
+    with_speaker(body)
+
+
+def test_an_unknown_voice_is_named_with_those_that_are_there(with_speaker: Speak) -> None:
+    async def body(speaker: Speaker) -> None:
+        with pytest.raises(UnknownVoiceError, match="'nobody'; this server has fake"):
+            await audio_of(speaker, call(voice="nobody"))
+
+    with_speaker(body)
+
+
+def test_a_share_is_for_streams_and_for_characters(with_speaker: Speak) -> None:
+    now = 0.0
+    quotas = Quotas(lambda caller: Quota(max_streams=1, characters_per_minute=100), lambda: now)
+
+    async def body(speaker: Speaker) -> None:
+        async with speaker.speak(call()) as speech:
+            with pytest.raises(QuotaError, match="all 1 streams"):
+                await audio_of(speaker, call())
+            await heard(speech)
+        with pytest.raises(QuotaError, match="100 characters a minute"):
+            await audio_of(speaker, call())
+
+    with_speaker(body, quotas=quotas)
+
+
+def test_a_writer_who_falls_silent_loses_its_place(with_speaker: Speak) -> None:
+    async def pieces() -> AsyncIterator[str]:
+        yield "One sentence. And half of"
+        await asyncio.Event().wait()
+
+    async def body(speaker: Speaker) -> None:
+        with pytest.raises(StalledError, match=r"no text came for 0\.2 s"):
+            async with speaker.converse(call(""), pieces()) as speech:
+                await heard(speech)
+        assert speaker.calls == 0
+
+    with_speaker(body, limits=Limits(pause_s=0.2))
