@@ -45,6 +45,7 @@ class _Block(NamedTuple):
     stop: int
     first: int
     last: int
+    pitch_semitones: float
 
 
 class DenoiserInput:
@@ -79,7 +80,6 @@ class DenoiserInput:
         self._harmonics = HarmonicSource(manifest.hop_length, manifest.sample_rate_hz)
         first_block = engine.context_frames(steps) + FIRST_FRAMES
         self._block_sizes = sizes_of((first_block, *NEXT_BLOCKS))
-        self._pitches: list[float] = []  # of the block, still to be computed
         self._known = 0  # frames that have conditioning and F0
         self._made = 0  # frames that have source and noise
         self._conditioning = np.empty((1, 0, self.frames), np.float32)
@@ -87,7 +87,7 @@ class DenoiserInput:
         self._source = np.zeros((1, self.frames, manifest.hop_length), np.float32)
         planes = noise_planes(engine, steps)
         self._noise = np.empty((planes, 1, self.frames, manifest.hop_length), np.float32)
-        self._plan_block()
+        self._block = self._next_block()
 
     def window(self, start: int, stop: int) -> Window:
         """Frames `start` to `stop`."""
@@ -125,35 +125,34 @@ class DenoiserInput:
         return self._block.last - self._block.first
 
     def compute_block(self) -> None:
-        """Run the frames graph once on the next block.
-
-        The graph reads one pitch, but frames may have theirs: such a block takes a run for each,
-        and of each run the frames that it is for.
-        """
-        block, known = self._block, self._known
-        pitch = self._pitches.pop()
-        made = self._engine.frames(self._encoding, self._counts, block.first, block.last, pitch)
-        if self._conditioning.shape[1] == 0:
+        """Run the frames graph once, on the next block."""
+        block = self._block
+        made = self._engine.frames(
+            self._encoding, self._counts, block.first, block.last, block.pitch_semitones
+        )
+        if self._known == 0:
             shape = (1, made.conditioning.shape[1], self.frames)
             self._conditioning = np.empty(shape, np.float32)
-        (at,) = np.nonzero(self._pitch[known : block.stop] == pitch)
-        self._conditioning[:, :, known + at] = made.conditioning[:, :, known - block.first + at]
-        self._f0[known + at] = made.f0[0, known - block.first + at]
-        if not self._pitches:
-            self._known = block.stop
-            self._plan_block()
+        new = slice(self._known - block.first, block.stop - block.first)
+        self._conditioning[:, :, self._known : block.stop] = made.conditioning[:, :, new]
+        self._f0[self._known : block.stop] = made.f0[0, new]
+        self._known = block.stop
+        if self._known < self.frames:
+            self._block = self._next_block()
 
-    def _plan_block(self) -> None:
-        if self._known == self.frames:
-            return
+    def _next_block(self) -> _Block:
+        """The frames graph reads one pitch: where it changes, a block ends."""
         context = self._engine.manifest.frames_context
         size = next(self._block_sizes)
         if context is None:  # the graph may look at the whole sentence
             size = context = self.frames
+        pitch = self._pitch[self._known]
         stop = min(self._known + size, self.frames)
+        (others,) = np.nonzero(self._pitch[self._known : stop] != pitch)
+        if others.size:
+            stop = self._known + int(others[0])
         first, last = max(0, self._known - context), min(stop + context, self.frames)
-        self._block = _Block(stop, first, last)
-        self._pitches = np.unique(self._pitch[self._known : stop]).tolist()
+        return _Block(stop, first, last, float(pitch))
 
     def _make_source_and_noise(self, stop: int) -> None:
         manifest = self._engine.manifest

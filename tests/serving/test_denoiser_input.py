@@ -141,3 +141,21 @@ def test_equal_paces_are_one_pace() -> None:
     for speed in (0.7, 1.0, 1.3):
         counts = whole_frames(durations, np.full(400, speed))
         np.testing.assert_array_equal(counts, whole_frames(durations, speed))
+
+
+def test_a_pitch_of_its_own_costs_a_word_no_more_than_the_context_around_it(
+    front_end: TextFrontEnd,
+) -> None:
+    computed: list[int] = []
+
+    class Watched(FakeEngine):
+        def frames(self, encoding, counts, start, stop, pitch_semitones):  # type: ignore[no-untyped-def]
+            computed.append(stop - start)
+            return super().frames(encoding, counts, start, stop, pitch_semitones)
+
+    sentence = sentence_with(front_end, pitch_semitones=[-2.0, 0.0, 1.0, 2.0])
+    inputs = DenoiserInput(Watched(), sentence, REQUEST, STEPS, 0)
+    inputs.window(0, inputs.frames)
+
+    assert len(computed) <= len(sentence.words) + 3  # a block each, and where blocks end anyway
+    assert sum(computed) <= inputs.frames + 2 * FRAMES_CONTEXT * len(computed)
