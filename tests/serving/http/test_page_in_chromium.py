@@ -6,6 +6,7 @@ import json
 import shutil
 import wave
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -164,11 +165,30 @@ def test_each_word_is_marked_in_its_turn(page: Page) -> None:
         " attributeFilter: ['aria-current']})"
     )
 
-    page.speak("Five 🎈 red balloons: $5!")
+    page.speak("Seventeen 🎈 crimson balloons: $5!")
 
-    assert page.run("return marked") == ["Five", "red", "balloons", "$5"]
-    assert page.text_of("transcript") == "Five 🎈 red balloons: $5!"
+    assert page.run("return marked") == ["Seventeen", "crimson", "balloons", "$5"]
+    assert page.text_of("transcript") == "Seventeen 🎈 crimson balloons: $5!"
     assert page.run("return document.querySelectorAll('[aria-current]').length") == 0
+
+
+def test_each_piece_begins_at_the_sample_at_which_the_one_before_ends(page: Page) -> None:
+    page.run(
+        "window.started = []; const {start} = AudioBufferSourceNode.prototype;"
+        " AudioBufferSourceNode.prototype.start = function (at) {"
+        " started.push([at * this.context.sampleRate, this.buffer.length]);"
+        " start.call(this, at); }"
+    )
+
+    page.speak("Noise becomes speech.")
+
+    started = page.run("return started")
+    assert len(started) > 2
+    assert [at for at, _ in started] == pytest.approx([round(at) for at, _ in started], abs=1e-6)
+    gaps = [round(after) - round(at) - length for (at, length), (after, _) in pairwise(started)]
+    assert min(gaps) == 0
+    assert sum(gap > 0 for gap in gaps) == page.figures()["underruns"]
+    assert sum(length for _, length in started) == page.figures()["samples"]
 
 
 def test_nothing_is_asked_of_other_hosts(page: Page, door: Any) -> None:

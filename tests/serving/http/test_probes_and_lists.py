@@ -76,3 +76,18 @@ def test_other_paths_and_methods_are_refused_in_json(
     assert response.status == status
     assert json.loads(response.read())["error"]["type"] == "invalid_request_error"
     assert (status == 405) == ("Allow" in response.headers)
+
+
+def test_pages_of_other_origins_are_not_let_in(client: Any, door: Any) -> None:
+    connection = client.connect(door)
+    asked = {
+        "Origin": "http://elsewhere.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    connection.request("OPTIONS", "/v1/audio/speech", headers=asked)
+
+    response = connection.getresponse()
+    assert response.status == 405
+    assert not [name for name in response.headers if name.startswith("Access-Control")]
+    assert response.read()
