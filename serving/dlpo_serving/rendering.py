@@ -24,6 +24,7 @@ from dlpo_serving.scheduling import Unit
 from dlpo_serving.timing import MarkTiming, PhonemeTiming, WordTiming
 
 SENTENCE_PAUSE_S = 0.2  # between sentences at speed 1, beside the pause that the last mark makes
+CLAUSE_PAUSE_S = 0.12  # where a sentence that was still being written was cut at a clause's end
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,8 +165,10 @@ class Rendering:
         )
         self._samples += len(samples)
         if is_last:
-            default_s = SENTENCE_PAUSE_S / self._request.speed
-            self._pause_s = default_s if sentence.pause_after_s is None else 0.0
+            ends_sentence = sentence.words[-1].mark in ".!?"
+            default_s = SENTENCE_PAUSE_S if ends_sentence else CLAUSE_PAUSE_S
+            is_default = sentence.pause_after_s is None
+            self._pause_s = default_s / self._request.speed if is_default else 0.0
             self._current = None
         else:
             self._chunk = next(self._chunks)

@@ -14,9 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
@@ -24,7 +29,6 @@ from typing import TypeVar
 
 from dlpo.bundle import Manifest
 from dlpo.text import Sentence
-from dlpo.text.feed import TextFeed
 from dlpo_serving.encodings import AudioFormat, Encoding, open_encoder, usual_format
 from dlpo_serving.engine_room import EngineRoom
 from dlpo_serving.operations.calls import current_call
@@ -60,6 +64,15 @@ class Flush:
 
 TextPieces = AsyncIterator[str | Flush]
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Passage:
+    """A part of a text that can be spoken now."""
+
+    sentences: Sequence[Sentence]
+    dropped_characters: int
+    """that can't be spoken, of the text so far"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,41 +176,45 @@ class Speaker:
         """
         request = call.request
         async with self._place(call, len(request.text)) as (voice, stream, speech):
-            read = partial(voice.synthesizer.read, request)
-            utterance = await self._on_text_thread(read)
-            speech.info.processed_text = utterance.processed_text
-            speech.info.dropped_characters = utterance.dropped_characters
+            utterance = await self._read(partial(voice.synthesizer.read, request))
+            _note(speech, _Passage(utterance.sentences, utterance.dropped_characters))
+            stream.expected_audio_s = _expected_s(voice, utterance.sentences, request.speed)
             self._room.start(stream, voice.synthesizer.render(utterance), speech)
             yield speech
-            if speech.totals:
-                voice.costs.saw_text(len(request.text), speech.totals.audio_s, request.speed)
+            if speech.totals and not request.ssml:
+                characters = sum(len(sentence.normalized) for sentence in utterance.sentences)
+                voice.costs.saw_text(characters, speech.totals.audio_s, request.speed)
 
-    @asynccontextmanager
-    async def converse(self, call: Call, pieces: TextPieces) -> AsyncIterator[Speech]:
+    def converse(self, call: Call, pieces: TextPieces) -> AbstractAsyncContextManager[Speech]:
         """Speak a text while it is written.
 
         Raises:
             as `speak` does, but while iterating for what is wrong with the text; and whatever
             `pieces` raises.
         """
-        async with self._place(call, 0) as (voice, stream, speech):
-            feed = voice.synthesizer.feed(call.request)
-            self._room.start(stream, voice.synthesizer.begin(call.request), speech)
-            reading = asyncio.create_task(self._read(pieces, feed, call, voice, stream, speech))
-            try:
-                yield speech
-            finally:
-                reading.cancel()
-                with suppress(asyncio.CancelledError):
-                    await reading
 
-    @asynccontextmanager
-    async def recite(
+        async def passages(voice: Voice) -> AsyncIterator[_Passage]:
+            feed = voice.synthesizer.feed(call.request)
+            characters = 0
+            async for piece in pieces:
+                if isinstance(piece, Flush):
+                    read = feed.flush
+                else:
+                    characters += len(piece)
+                    self._take_text(len(piece), characters)
+                    read = partial(feed.push, piece)
+                yield _Passage(await self._read(read), feed.dropped)
+            with text_errors_as_violations():
+                yield _Passage(await self._read(feed.finish), feed.dropped)
+
+        return self._follow(call, 0, passages)
+
+    def recite(
         self,
         call: Call,
         texts: AsyncIterator[SpeechRequest],
         on_read: Callable[[Utterance], None],
-    ) -> AsyncIterator[Speech]:
+    ) -> AbstractAsyncContextManager[Speech]:
         """Speak a text, and further ones that come while it is spoken, as one audio.
 
         Args:
@@ -210,100 +227,87 @@ class Speaker:
             `texts` raises.
         """
         request = call.request
-        characters = len(request.text)
-        async with self._place(call, characters) as (voice, stream, speech):
 
-            async def read(text: SpeechRequest) -> Utterance:
-                utterance = await self._on_text_thread(partial(voice.synthesizer.read, text))
-                speech.info.processed_text += "\n" * bool(speech.info.processed_text)
-                speech.info.processed_text += utterance.processed_text
-                speech.info.dropped_characters += utterance.dropped_characters
+        async def passages(voice: Voice) -> AsyncIterator[_Passage]:
+            characters, dropped = len(request.text), 0
+            text = request
+            while True:
+                utterance = await self._read(partial(voice.synthesizer.read, text))
                 on_read(utterance)
-                return utterance
-
-            async def read_further() -> None:
-                nonlocal characters
+                dropped += utterance.dropped_characters
+                yield _Passage(utterance.sentences, dropped)
                 try:
-                    async for text in self._in_time(texts):
-                        characters += len(text.text)
-                        self._check_length(characters)
-                        if self._quotas:
-                            self._quotas.take_characters(current_call().caller, len(text.text))
-                        utterance = await read(replace(request, text=text.text, ssml=text.ssml))
-                        audio_s = voice.costs.audio_s(len(text.text), request.speed)
-                        self._room.add(stream, utterance.sentences, audio_s)
-                    self._room.end_text(stream)
-                # It belongs to the caller, who iterates elsewhere.
-                except Exception as error:
-                    speech.on_error(error)
+                    further = await anext(texts)
+                except StopAsyncIteration:
+                    return
+                characters += len(further.text)
+                self._take_text(len(further.text), characters)
+                text = replace(request, text=further.text, ssml=further.ssml)
 
-            rendering = voice.synthesizer.begin(request)
-            rendering.add((await read(request)).sentences)
+        return self._follow(call, len(request.text), passages)
+
+    @asynccontextmanager
+    async def _follow(
+        self, call: Call, characters: int, passages: Callable[[Voice], AsyncIterator[_Passage]]
+    ) -> AsyncIterator[Speech]:
+        """Speak passages as they come; the first `characters` are there already."""
+        async with self._place(call, characters) as (voice, stream, speech):
+            texts = self._in_time(passages(voice))
+            rendering = voice.synthesizer.begin(call.request)
+            if characters:
+                sentences = _note(speech, await anext(texts))
+                stream.expected_audio_s = _expected_s(voice, sentences, call.request.speed)
+                rendering.add(sentences)
             self._room.start(stream, rendering, speech)
-            reading = asyncio.create_task(read_further())
+            reading = asyncio.create_task(self._feed(call, stream, voice, speech, texts))
             try:
                 yield speech
-                if speech.totals:
-                    voice.costs.saw_text(characters, speech.totals.audio_s, request.speed)
             finally:
                 reading.cancel()
                 with suppress(asyncio.CancelledError):
                     await reading
 
-    async def _read(
+    async def _feed(
         self,
-        pieces: TextPieces,
-        feed: TextFeed,
         call: Call,
-        voice: Voice,
         stream: Stream,
+        voice: Voice,
         speech: Speech,
+        passages: AsyncIterator[_Passage],
     ) -> None:
-        """Feed a stream with the sentences of a text that comes in pieces."""
-        characters = 0
-
-        async def speak_of(read: Callable[[], list[Sentence]]) -> None:
-            with text_errors_as_violations():
-                sentences = await self._on_text_thread(read)
-            length = sum(len(sentence.text) for sentence in sentences)
-            self._room.add(stream, sentences, voice.costs.audio_s(length, call.request.speed))
-            lines = [speech.info.processed_text, *(s.normalized for s in sentences)]
-            speech.info.processed_text = "\n".join(filter(None, lines))
-            speech.info.dropped_characters = feed.dropped
-
         try:
-            async for piece in self._in_time(pieces):
-                if isinstance(piece, Flush):
-                    await speak_of(feed.flush)
-                    continue
-                characters += len(piece)
-                self._check_length(characters)
-                if self._quotas:
-                    self._quotas.take_characters(current_call().caller, len(piece))
-                await speak_of(partial(feed.push, piece))
-            await speak_of(feed.finish)
+            async for passage in passages:
+                sentences = _note(speech, passage)
+                self._room.add(stream, sentences, _expected_s(voice, sentences, call.request.speed))
             self._room.end_text(stream)
         # It belongs to the caller, who iterates elsewhere.
         except Exception as error:
             speech.on_error(error)
 
-    async def _in_time(self, pieces: AsyncIterator[T]) -> AsyncIterator[T]:
-        """The pieces of a text; raises StalledError where none comes for too long."""
+    async def _read(self, read: Callable[[], T]) -> T:
+        """Let a text thread read."""
+        with current_call().span.child("normalise"):
+            return await asyncio.get_running_loop().run_in_executor(self._text_threads, read)
+
+    def _take_text(self, characters: int, in_all: int) -> None:
+        """Further text of a call; raises RequestError or QuotaError where it is too much."""
+        self._check_length(in_all)
+        if self._quotas:
+            self._quotas.take_characters(current_call().caller, characters)
+
+    async def _in_time(self, passages: AsyncIterator[T]) -> AsyncIterator[T]:
+        """The same; raises StalledError where nothing comes for too long."""
         while True:
             try:
                 async with asyncio.timeout(self._limits.pause_s):
-                    piece = await anext(pieces)
+                    passage = await anext(passages)
             except StopAsyncIteration:
                 return
             except TimeoutError as error:
                 raise StalledError(
                     f"no text came for {self._limits.pause_s:g} s; end the text where it ends"
                 ) from error
-            yield piece
-
-    async def _on_text_thread(self, read: Callable[[], T]) -> T:
-        with current_call().span.child("normalise"):
-            return await asyncio.get_running_loop().run_in_executor(self._text_threads, read)
+            yield passage
 
     @asynccontextmanager
     async def _place(
@@ -404,6 +408,21 @@ class Speaker:
             raise StalledError(
                 f"no audio was taken for {self._limits.stall_s:g} s; read the stream as it comes"
             ) from error
+
+
+def _note(speech: Speech, passage: _Passage) -> Sequence[Sentence]:
+    """Write down what will be spoken; the sentences of the passage."""
+    lines = [speech.info.processed_text, *(s.normalized for s in passage.sentences)]
+    speech.info.processed_text = "\n".join(filter(None, lines))
+    speech.info.dropped_characters = passage.dropped_characters
+    return passage.sentences
+
+
+def _expected_s(voice: Voice, sentences: Sequence[Sentence], speed: float) -> float:
+    """Predicted seconds of audio, now that the words are known."""
+    pauses_s = sum(s.pause_before_s + (s.pause_after_s or 0.0) for s in sentences)
+    characters = sum(len(sentence.normalized) for sentence in sentences)
+    return pauses_s + voice.costs.audio_s(characters, speed)
 
 
 def _format(call: Call, voice: Voice) -> AudioFormat:
