@@ -1,0 +1,127 @@
+"""A whole server and its voice directory: what is dropped there, and what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from dlpo.bundle import MANIFEST, Bundle, copy_bundle
+from dlpo.v1 import speech_pb2
+from dlpo_serving import repertoire
+from dlpo_serving.doors import Doors
+from dlpo_serving.operations import voice_directory
+from dlpo_serving.operations.voice_directory import VoiceDirectory
+from dlpo_serving.server import run_server
+from dlpo_serving.settings.server_settings import ServerSettings
+from dlpo_serving.synthesizer import Synthesizer
+
+TIMEOUT_S = 20.0
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> queue.Queue[str]:
+    """What became of the folder, in order, each when it is done."""
+    done: queue.Queue[str] = queue.Queue()
+    offer, withdraw = repertoire.Repertoire._offer, repertoire.Repertoire._withdraw
+
+    def offered(self: repertoire.Repertoire, voice: Any) -> None:
+        offer(self, voice)
+        done.put(f"offered {voice.manifest.voice}")
+
+    def withdrawn(self: repertoire.Repertoire, name: str) -> None:
+        withdraw(self, name)
+        done.put(f"withdrawn {name}")
+
+    class Refusals(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.levelno == logging.ERROR:
+                done.put(f"refused {record.args[0]}")  # type: ignore[index]
+
+    handler = Refusals()
+    monkeypatch.setattr(repertoire.Repertoire, "_offer", offered)
+    monkeypatch.setattr(repertoire.Repertoire, "_withdraw", withdrawn)
+    monkeypatch.setattr(repertoire, "VoiceDirectory", partial(VoiceDirectory, settle_s=0.05))
+    monkeypatch.setattr(voice_directory._log, "handlers", [handler])
+    return done
+
+
+def put(bundle: Bundle, out: Path, voice: str) -> None:
+    """A bundle of that voice, moved to its place at once."""
+    made = out.with_name(f".{out.name}")
+    copy_bundle(bundle, made)
+    (made / MANIFEST).write_bytes(replace(bundle.manifest, voice=voice).to_json())
+    made.rename(out)
+
+
+def test_voices_come_change_and_go_while_others_speak(
+    synthesizer: Synthesizer,
+    start_server: Callable[..., Any],
+    told: queue.Queue[str],
+    tiny_bundle: Path,
+    tmp_path: Path,
+) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    server = start_server(synthesizer, voice_directory=tmp_path, voice_poll_s=0.02)
+    fixed = synthesizer.manifest.voice
+    assert told.get(timeout=TIMEOUT_S) == f"offered {fixed}"
+
+    def speak(voice: str) -> str:
+        request = speech_pb2.SynthesizeRequest(
+            text="Hello.", config=speech_pb2.SynthesisConfig(voice=voice)
+        )
+        try:
+            reply = server.stub.Synthesize(request, timeout=TIMEOUT_S)
+        except grpc.RpcError as error:
+            return str(error.code().name)
+        return "spoken" if reply.audio else "silent"
+
+    assert speak("ann") == "NOT_FOUND"
+    put(bundle, tmp_path / "a", "ann")
+    assert told.get(timeout=TIMEOUT_S) == "offered ann"
+    assert speak("ann") == "spoken"
+
+    (tmp_path / "a" / MANIFEST).write_text("{")
+    (tmp_path / "b.dlpo").write_bytes(b"PK\x03\x04 no zip")
+    assert {told.get(timeout=TIMEOUT_S) for _ in "ab"} == {"refused a", "refused b.dlpo"}
+    assert (speak("ann"), speak(fixed)) == ("spoken", "spoken")
+
+    shutil.rmtree(tmp_path / "a")
+    assert told.get(timeout=TIMEOUT_S) == "withdrawn ann"
+    assert (speak("ann"), speak(fixed)) == ("NOT_FOUND", "spoken")
+    check = health_pb2_grpc.HealthStub(server.channel).Check
+    answer = check(health_pb2.HealthCheckRequest(service="dlpo.v1.SpeechService"))
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_a_server_that_begins_with_an_empty_folder_serves_when_a_voice_comes(
+    told: queue.Queue[str], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    settings = ServerSettings(port=0, voices=(), voice_directory=tmp_path, voice_poll_s=0.02)
+    announced = []
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+
+        def announce(doors: Doors, voice: str) -> None:
+            announced.append(voice)
+            stop.set()
+
+        running = asyncio.create_task(run_server(settings, stop, announce))
+        put(Bundle.load(tiny_bundle), tmp_path / "a", "ann")
+        await asyncio.wait_for(running, TIMEOUT_S)
+
+    asyncio.run(serve())
+
+    assert announced == ["ann"]
+    assert told.get_nowait() == "offered ann"
