@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from dlpo.errors import InputError
+from dlpo.errors import InputError, MissingExtraError
 from dlpo_serving.operations.interceptors import call_interceptors
 from dlpo_serving.operations.introspection import (
     CHANNELZ_OPTION,
@@ -166,8 +166,10 @@ async def _http(
     if settings.http_port is None:
         yield None
         return
-    from dlpo_serving.http import build_app, listening  # aiohttp takes 0.2 s to load
-
+    try:
+        from dlpo_serving.http import build_app, listening  # aiohttp takes 0.2 s to load
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("aiohttp", "serve") from error
     tls = http_ssl_context(settings.tls, clock) if settings.tls else None
     app = build_app(speaker, metrics, authorize, tracer, clock=clock)
     async with listening(app, settings.http_host, settings.http_port, tls) as port:

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from dlpo.audio import SAMPLE_RATE
 from dlpo_serving.calibration import measure_costs
+from dlpo_serving.encodings import warm_encoders
 from dlpo_serving.engine_room import EngineRoom
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.voice_directory import VoiceAdded, VoiceDirectory, VoiceRemoved
@@ -52,7 +54,11 @@ class Repertoire:
         def load_warm() -> list[Voice]:
             return [warm(synthesizer) for synthesizer in load(self._settings)]
 
-        for voice in await asyncio.wrap_future(self._room.run(load_warm)):
+        voices, _ = await asyncio.gather(
+            asyncio.wrap_future(self._room.run(load_warm)),
+            asyncio.to_thread(warm_encoders, SAMPLE_RATE),  # most of it is imports
+        )
+        for voice in voices:
             self._offer(voice)
 
     async def watch(self, clock: Callable[[], float]) -> None:

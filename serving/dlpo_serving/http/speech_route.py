@@ -21,6 +21,11 @@ from dlpo_serving.speech import Speech, SpeechInfo, SpeechTotals
 
 LAST_WORDS_S = 1.0  # for what is said about an error before the connection is cut
 
+OPENAI_VOICES = frozenset((
+    "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage",
+    "shimmer", "verse",
+))  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
@@ -79,13 +84,20 @@ def speech_routes(speaker: Speaker, limits: HttpLimits) -> list[web.RouteDef]:
 
     async def speech(request: web.Request) -> web.StreamResponse:
         body = parse_speech_body(await _content(request, limits))
-        call = Call(body.request, body.voice, body.encoding, body.sample_rate_hz, body.timeout_s)
+        voice = _voice_named(body.voice, speaker)
+        call = Call(body.request, voice, body.encoding, body.sample_rate_hz, body.timeout_s)
         async with _deadline(body.timeout_s), speaker.speak(call) as speech:
             reply = await _send(request, body, speech, limits.last_s)
         assert speech.totals  # all of it was sent
         return await reply.end(speech.totals)  # the place is free already
 
     return [web.post("/v1/audio/speech", speech)]
+
+
+def _voice_named(name: str, speaker: Speaker) -> str:
+    """OpenAI's own voices are not here: their names mean the default one, as clients send them."""
+    ours = {manifest.voice for manifest in speaker.voices}
+    return "" if name in OPENAI_VOICES and name not in ours else name
 
 
 async def _content(request: web.Request, limits: HttpLimits) -> bytes:

@@ -122,9 +122,15 @@ def test_speed_and_our_own_fields_arrive(openai: OpenAI) -> None:
     assert np.abs(quieter).max() < 0.2 * np.abs(usual).max()
 
 
+def test_a_voice_of_openai_is_the_default_voice(openai: OpenAI) -> None:
+    stock = openai.audio.speech.create(**speech(voice="alloy", response_format="pcm")).content
+    ours = openai.audio.speech.create(**speech(voice="fake", response_format="pcm")).content
+    assert stock == ours
+
+
 def test_errors_are_those_of_the_client(openai: OpenAI) -> None:
     with pytest.raises(NotFoundError, match="this server has fake") as unknown:
-        openai.audio.speech.create(**speech(voice="alloy"))
+        openai.audio.speech.create(**speech(voice="nobody"))
     assert (unknown.value.code, unknown.value.param) == ("voice_not_found", "voice")
     with pytest.raises(BadRequestError) as empty:
         openai.audio.speech.create(**speech(input=""))

@@ -189,7 +189,7 @@ def test_a_bad_body_is_refused(
 
 
 def test_unknown_voices_and_models_are_not_found(client: Any, door: Any) -> None:
-    voice, model = client.speak(door, voice="alloy"), client.speak(door, model="whisper-1")
+    voice, model = client.speak(door, voice="nobody"), client.speak(door, model="whisper-1")
 
     assert (voice.status, error_of(voice)["param"]) == (404, "voice")
     assert (model.status, error_of(model)["param"]) == (404, "model")
