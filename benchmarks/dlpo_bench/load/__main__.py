@@ -18,6 +18,7 @@ import argparse
 import asyncio
 import logging
 import shlex
+import signal
 import sys
 from dataclasses import asdict
 from typing import get_args
@@ -135,4 +136,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # As Ctrl-C does: the server that runs must not stay behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())
