@@ -22,7 +22,7 @@ from contextlib import (
     contextmanager,
     suppress,
 )
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import inf
 from typing import TypeVar
@@ -38,7 +38,8 @@ from dlpo_serving.refusals import NotReadyError, RefusalError, StalledError, Unk
 from dlpo_serving.request import RequestError, SpeechRequest, Violation
 from dlpo_serving.scheduling import Costs, Policy, Stream
 from dlpo_serving.speech import Speech, SpeechInfo
-from dlpo_serving.synthesizer import Synthesizer, Utterance, text_errors_as_violations
+from dlpo_serving.synthesizer import Synthesizer, Utterance
+from dlpo_serving.written_text import Passage, TextPieces, in_time, recited, typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +59,7 @@ class Call:
     """played while it is made; else sent when all is made"""
 
 
-class Flush:
-    """Stands between pieces of text: what came so far is to be spoken now."""
-
-
-TextPieces = AsyncIterator[str | Flush]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Passage:
-    """A part of a text that can be spoken now."""
-
-    sentences: Sequence[Sentence]
-    dropped_characters: int
-    """that can't be spoken, of the text so far"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +163,8 @@ class Speaker:
         """
         request = call.request
         async with self._place(call, len(request.text)) as (voice, stream, speech):
-            utterance = await self._read(partial(voice.synthesizer.read, request))
-            _note(speech, _Passage(utterance.sentences, utterance.dropped_characters))
+            utterance = await self.read(partial(voice.synthesizer.read, request))
+            _note(speech, Passage(utterance.sentences, utterance.dropped_characters))
             stream.expected_audio_s = _expected_s(voice, utterance.sentences, request.speed)
             self._room.start(stream, voice.synthesizer.render(utterance), speech)
             yield speech
@@ -192,22 +179,9 @@ class Speaker:
             as `speak` does, but while iterating for what is wrong with the text; and whatever
             `pieces` raises.
         """
-
-        async def passages(voice: Voice) -> AsyncIterator[_Passage]:
-            feed = voice.synthesizer.feed(call.request)
-            characters = 0
-            async for piece in pieces:
-                if isinstance(piece, Flush):
-                    read = feed.flush
-                else:
-                    characters += len(piece)
-                    self._take_text(len(piece), characters)
-                    read = partial(feed.push, piece)
-                yield _Passage(await self._read(read), feed.dropped)
-            with text_errors_as_violations():
-                yield _Passage(await self._read(feed.finish), feed.dropped)
-
-        return self._follow(call, 0, passages)
+        return self._follow(
+            call, 0, lambda voice: typed(pieces, call.request, voice.synthesizer, self)
+        )
 
     def recite(
         self,
@@ -226,33 +200,30 @@ class Speaker:
             as `speak` does, but while iterating for what is wrong with a further text; and whatever
             `texts` raises.
         """
-        request = call.request
+        return self._follow(
+            call,
+            len(call.request.text),
+            lambda voice: recited(call.request, texts, on_read, voice.synthesizer, self),
+        )
 
-        async def passages(voice: Voice) -> AsyncIterator[_Passage]:
-            characters, dropped = len(request.text), 0
-            text = request
-            while True:
-                utterance = await self._read(partial(voice.synthesizer.read, text))
-                on_read(utterance)
-                dropped += utterance.dropped_characters
-                yield _Passage(utterance.sentences, dropped)
-                try:
-                    further = await anext(texts)
-                except StopAsyncIteration:
-                    return
-                characters += len(further.text)
-                self._take_text(len(further.text), characters)
-                text = replace(request, text=further.text, ssml=further.ssml)
+    async def read(self, read: Callable[[], T]) -> T:
+        """Run `read` on a text thread."""
+        with current_call().span.child("normalise"):
+            return await asyncio.get_running_loop().run_in_executor(self._text_threads, read)
 
-        return self._follow(call, len(request.text), passages)
+    def take_text(self, characters: int, in_all: int) -> None:
+        """Further text of a call; raises RequestError or QuotaError where it is too much."""
+        self._check_length(in_all)
+        if self._quotas:
+            self._quotas.take_characters(current_call().caller, characters)
 
     @asynccontextmanager
     async def _follow(
-        self, call: Call, characters: int, passages: Callable[[Voice], AsyncIterator[_Passage]]
+        self, call: Call, characters: int, passages: Callable[[Voice], AsyncIterator[Passage]]
     ) -> AsyncIterator[Speech]:
         """Speak passages as they come; the first `characters` are there already."""
         async with self._place(call, characters) as (voice, stream, speech):
-            texts = self._in_time(passages(voice))
+            texts = in_time(passages(voice), self._limits.pause_s)
             rendering = voice.synthesizer.begin(call.request)
             if characters:
                 sentences = _note(speech, await anext(texts))
@@ -273,7 +244,7 @@ class Speaker:
         stream: Stream,
         voice: Voice,
         speech: Speech,
-        passages: AsyncIterator[_Passage],
+        passages: AsyncIterator[Passage],
     ) -> None:
         try:
             async for passage in passages:
@@ -283,31 +254,6 @@ class Speaker:
         # It belongs to the caller, who iterates elsewhere.
         except Exception as error:
             speech.on_error(error)
-
-    async def _read(self, read: Callable[[], T]) -> T:
-        """Let a text thread read."""
-        with current_call().span.child("normalise"):
-            return await asyncio.get_running_loop().run_in_executor(self._text_threads, read)
-
-    def _take_text(self, characters: int, in_all: int) -> None:
-        """Further text of a call; raises RequestError or QuotaError where it is too much."""
-        self._check_length(in_all)
-        if self._quotas:
-            self._quotas.take_characters(current_call().caller, characters)
-
-    async def _in_time(self, passages: AsyncIterator[T]) -> AsyncIterator[T]:
-        """The same; raises StalledError where nothing comes for too long."""
-        while True:
-            try:
-                async with asyncio.timeout(self._limits.pause_s):
-                    passage = await anext(passages)
-            except StopAsyncIteration:
-                return
-            except TimeoutError as error:
-                raise StalledError(
-                    f"no text came for {self._limits.pause_s:g} s; end the text where it ends"
-                ) from error
-            yield passage
 
     @asynccontextmanager
     async def _place(
@@ -410,7 +356,7 @@ class Speaker:
             ) from error
 
 
-def _note(speech: Speech, passage: _Passage) -> Sequence[Sentence]:
+def _note(speech: Speech, passage: Passage) -> Sequence[Sentence]:
     """Write down what will be spoken; the sentences of the passage."""
     lines = [speech.info.processed_text, *(s.normalized for s in passage.sentences)]
     speech.info.processed_text = "\n".join(filter(None, lines))
