@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from dlpo.errors import EngineError
+from dlpo_serving.call import Limits
 from dlpo_serving.doors import Doors, Health, open_doors
 from dlpo_serving.engine_room import EngineRoom
 from dlpo_serving.engines import EngineName
@@ -22,7 +23,7 @@ from dlpo_serving.operations.tracing import open_tracer
 from dlpo_serving.repertoire import Load, Repertoire, open_voices
 from dlpo_serving.scheduling import Policy, Scheduler
 from dlpo_serving.settings.server_settings import ServerSettings, unknown_variables
-from dlpo_serving.speaker import Limits, Speaker
+from dlpo_serving.speaker import Speaker
 
 TEXT_THREADS = 2  # so that a book does not hold up a sentence
 HEARTBEAT_S = 1.0  # between two looks at the lanes

@@ -29,7 +29,8 @@ from typing import TypeVar
 
 from dlpo.bundle import Manifest
 from dlpo.text import Sentence
-from dlpo_serving.encodings import AudioFormat, Encoding, open_encoder, usual_format
+from dlpo_serving.call import Call, Limits
+from dlpo_serving.encodings import open_encoder
 from dlpo_serving.engine_room import EngineRoom
 from dlpo_serving.operations.calls import current_call
 from dlpo_serving.operations.metrics import Metrics
@@ -40,24 +41,6 @@ from dlpo_serving.scheduling import Costs, Policy, Stream
 from dlpo_serving.speech import Speech, SpeechInfo
 from dlpo_serving.synthesizer import Synthesizer, Utterance
 from dlpo_serving.written_text import Passage, TextPieces, in_time, recited, typed
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What a caller wants, whichever door it came through."""
-
-    request: SpeechRequest
-    """how to speak; its text is empty where the text comes in pieces"""
-    voice: str = ""
-    """the server's default if empty"""
-    encoding: Encoding = Encoding.PCM_S16
-    sample_rate_hz: int | None = None
-    """of the reply; None is `usual_format`'s"""
-    timeout_s: float | None = None
-    """after which the caller will not listen any more"""
-    streamed: bool = True
-    """played while it is made; else sent when all is made"""
-
 
 T = TypeVar("T")
 
@@ -73,18 +56,6 @@ class Voice:
     def manifest(self) -> Manifest:
         """What it says of itself."""
         return self.synthesizer.manifest
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one call may take."""
-
-    max_characters: int = 10_000
-    """longest text"""
-    stall_s: float = 30.0
-    """seconds that a caller may leave its audio untaken; then it loses its place"""
-    pause_s: float = 300.0
-    """seconds that a caller may let pass between two pieces of its text; likewise"""
 
 
 class Speaker:
@@ -266,7 +237,7 @@ class Speaker:
             stream = self._stream(call, voice, characters)
             current_call().voice = voice.manifest.voice
             current_call().characters = characters
-            form = _format(call, voice)
+            form = call.format(voice.manifest.sample_rate_hz)
             with self._share(characters) as take_audio, self._admitted(stream):
                 async with self._patience() as patience:
 
@@ -369,9 +340,3 @@ def _expected_s(voice: Voice, sentences: Sequence[Sentence], speed: float) -> fl
     pauses_s = sum(s.pause_before_s + (s.pause_after_s or 0.0) for s in sentences)
     characters = sum(len(sentence.normalized) for sentence in sentences)
     return pauses_s + voice.costs.audio_s(characters, speed)
-
-
-def _format(call: Call, voice: Voice) -> AudioFormat:
-    if call.sample_rate_hz is None:
-        return usual_format(call.encoding, voice.manifest.sample_rate_hz)
-    return AudioFormat(call.encoding, call.sample_rate_hz)

@@ -11,6 +11,7 @@ import pytest
 
 from dlpo.audio import Waveform
 from dlpo.text import TextFrontEnd
+from dlpo_serving.call import Call, Limits
 from dlpo_serving.encodings import Encoding
 from dlpo_serving.engine_room import EngineRoom
 from dlpo_serving.engines.fake_engine import FakeEngine
@@ -28,7 +29,7 @@ from dlpo_serving.refusals import (
 from dlpo_serving.repertoire import warm
 from dlpo_serving.request import RequestError, SpeechRequest
 from dlpo_serving.scheduling import Policy, Scheduler
-from dlpo_serving.speaker import Call, Limits, Speaker
+from dlpo_serving.speaker import Speaker
 from dlpo_serving.speech import Speech, SpeechPiece
 from dlpo_serving.synthesizer import Synthesizer
 

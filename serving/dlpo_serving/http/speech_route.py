@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from dlpo_serving.call import Call
 from dlpo_serving.http.deliveries import Delivery, open_delivery
 from dlpo_serving.http.speech_body import SpeechBody, parse_speech_body
 from dlpo_serving.http.statuses import BodyError, ErrorReply
 from dlpo_serving.refusals import DeadlineError, StalledError
-from dlpo_serving.speaker import Call, Speaker
+from dlpo_serving.speaker import Speaker
 from dlpo_serving.speech import Speech, SpeechInfo, SpeechTotals
 
 LAST_WORDS_S = 1.0  # for what is said about an error before the connection is cut

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from dlpo_serving.call import Call
 from dlpo_serving.encodings import AudioFormat, Encoding, usual_format
 from dlpo_serving.request import RequestError, SpeechRequest, Violation
 from dlpo_serving.riva.dictionary import FIELD as DICTIONARY
 from dlpo_serving.riva.dictionary import read_dictionary
 from dlpo_serving.riva.proto import riva_audio_pb2, riva_tts_pb2
-from dlpo_serving.speaker import Call
 
 SETTINGS = ("speed", "pitch_semitones", "volume_db", "seed", "steps")  # of custom_configuration
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import grpc
 
+from dlpo_serving.call import Call
 from dlpo_serving.refusals import UnknownVoiceError
 from dlpo_serving.registration import Undecodable, add_service, decoded
 from dlpo_serving.request import RequestError, SpeechRequest, Violation
@@ -13,7 +14,7 @@ from dlpo_serving.riva.proto import riva_tts_pb2
 from dlpo_serving.riva.replies import ReplyWriter
 from dlpo_serving.riva.requests import is_ssml, read_call, wire_field
 from dlpo_serving.riva.voices import check_language, voice_config, voice_named
-from dlpo_serving.speaker import Call, Speaker
+from dlpo_serving.speaker import Speaker
 from dlpo_serving.statuses import Context, errors_as_status
 
 RIVA_SERVICE = riva_tts_pb2.DESCRIPTOR.services_by_name["RivaSpeechSynthesis"]

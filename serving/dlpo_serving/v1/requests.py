@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from dlpo.v1 import speech_pb2
+from dlpo_serving.call import Call
 from dlpo_serving.registration import Undecodable, decoded
 from dlpo_serving.request import RequestError, SpeechRequest, Violation
-from dlpo_serving.speaker import Call
 from dlpo_serving.statuses import FieldPath
 from dlpo_serving.v1.wire import field_path, read_encoding
 from dlpo_serving.written_text import Flush

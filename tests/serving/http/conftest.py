@@ -16,12 +16,13 @@ import pytest
 
 from dlpo.text import TextFrontEnd
 from dlpo_serving.calibration import measure_costs
+from dlpo_serving.call import Limits
 from dlpo_serving.engine_room import EngineRoom
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.http import HttpLimits, build_app, listening
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.scheduling import Costs, Policy, Scheduler
-from dlpo_serving.speaker import Limits, Speaker, Voice
+from dlpo_serving.speaker import Speaker, Voice
 from dlpo_serving.synthesizer import Synthesizer
 
 TEXT = "Noise becomes speech. Is it 😀 not strange?"

@@ -16,13 +16,13 @@ import pytest
 
 from dlpo.errors import EngineError
 from dlpo.text import TextFrontEnd
+from dlpo_serving.call import Limits
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.http import HttpLimits
 from dlpo_serving.refusals import UnauthenticatedError
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling import Policy
-from dlpo_serving.speaker import Limits
 from dlpo_serving.synthesizer import Synthesizer
 
 TEXT = "Noise becomes speech. Is it 😀 not strange?"

@@ -21,11 +21,11 @@ from grpc_status import rpc_status
 
 from dlpo.audio import to_pcm16
 from dlpo.text import TextFrontEnd
+from dlpo_serving.call import Limits
 from dlpo_serving.operations.keys import new_key
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.proto.riva_tts_pb2 import SynthesizeSpeechRequest, SynthesizeSpeechResponse
 from dlpo_serving.riva.requests import is_ssml
-from dlpo_serving.speaker import Limits
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
 
