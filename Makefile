@@ -14,6 +14,7 @@ CHAIN ?= --steps 1 --steps 2 --steps 3 --steps 4 --default-steps 3 --schedule co
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python -m dlpo_serving.demo
+	@echo "to type and hear it in a browser: .venv-demo/bin/dlpo serve --http-port 8080"
 
 test: .venv/installed $(DLPO_RIVA_VENV)/installed chromium
 	PATH="$(CURDIR)/.venv/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" scripts/check
