@@ -25,6 +25,7 @@ T = TypeVar("T")
 _Outcome = SpeechChunk | Exception | None
 
 SPAN_NAMES = {"encode": "encode", "frames": "frames", "denoise": "decode chunk"}
+LAST_UNIT_S = 5.0  # that a unit may still take when the room closes
 LANE_NICENESS = 5  # beside the event loop's 0, which has little to do, but that at once
 
 _log = logging.getLogger(__name__)
@@ -185,12 +186,15 @@ class EngineRoom:
             return self._replaced
 
     def close(self) -> None:
-        """End the lanes after what they compute now; streams that are left hear nothing more."""
+        """End the lanes after what they compute now; streams that are left hear nothing more.
+
+        A lane that hangs does not keep the process from ending.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         for lane in self._lanes:
-            lane.thread.join()
+            lane.thread.join(LAST_UNIT_S)
 
     def _open_lane(self, index: int) -> _Lane:
         lane = _Lane()
