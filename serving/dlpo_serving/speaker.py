@@ -185,6 +185,7 @@ class Speaker:
     def take_text(self, characters: int, in_all: int) -> None:
         """Further text of a call; raises RequestError or QuotaError where it is too much."""
         self._check_length(in_all)
+        current_call().characters = in_all
         if self._quotas:
             self._quotas.take_characters(current_call().caller, characters)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -59,6 +60,8 @@ class AsyncSpeechStream:
             chunk = await self._advance()
             if chunk is not None:
                 yield chunk
+        with suppress(grpc.RpcError):  # all was heard, whatever comes
+            await self._call.read()  # waits for the status; else the server's log says CANCELLED
         if self._text and self._text.failure:
             raise self._text.failure
 

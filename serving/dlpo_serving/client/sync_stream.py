@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -67,6 +68,8 @@ class SpeechStream:
             chunk = self._advance()
             if chunk is not None:
                 yield chunk
+        with suppress(grpc.RpcError):  # all was heard, whatever comes
+            next(self._call, None)  # waits for the status; else the server's log says CANCELLED
         if self._text and self._text.failure:
             raise self._text.failure
 

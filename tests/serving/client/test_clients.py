@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -192,3 +193,18 @@ def test_a_stream_that_is_left_does_not_read_its_pieces_any_more(server: Any) ->
             assert closed
 
     asyncio.run(leave())
+
+
+def test_a_stream_that_was_heard_to_its_end_is_no_cancelled_call_to_the_server(
+    server: Any, hear: Callable[..., None], heard: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "dlpo_serving.operations.logs"):
+        hear(heard, server.address, SpeechRequest(TEXT), {})
+        hear(heard, server.address, iter(["In ", "pieces."]), {})
+        server.stop()
+        server.thread.join()
+    calls = [
+        record.__dict__["dlpo_fields"] for record in caplog.records if record.message == "call"
+    ]
+    spoken = [call for call in calls if "Synthesize" in call["method"]]
+    assert [(call["code"], call["chars"]) for call in spoken] == [("OK", len(TEXT)), ("OK", 10)]
