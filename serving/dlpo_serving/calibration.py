@@ -14,10 +14,10 @@ from dlpo_serving.scheduling import CostLines, Line, Stage, Unit
 from dlpo_serving.synthesizer import Synthesizer
 
 STARTUP_CHUNKS = len(STREAM_LADDER)
-# A number and a word that is in no lexicon; a short sentence and one of several blocks.
+# A number and a word that is in no lexicon; a sentence longer than the small chunks, and another.
 TEXT = (
-    "Dlpo warms up, in 3 steps. Then it knows how long each of its graphs takes on this machine,"
-    " and what it may promise to the callers who are about to come."
+    "This voice learns in 3 steps how long each of its graphs takes on this machine, and what dlpo"
+    " may promise to the callers who are about to come. Then it is ready."
 )
 
 

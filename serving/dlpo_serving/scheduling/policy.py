@@ -11,7 +11,7 @@ class Policy:
 
     first_audio_s: float = 0.05
     """the deadline of a stream's first chunk after its arrival"""
-    max_first_audio_s: float = 0.1
+    max_first_audio_s: float = 0.25
     """a call whose first sound is predicted later than that is refused"""
     utilisation: float = 0.8
     """share of the lanes that admitted streams may need to play without a gap"""

@@ -67,7 +67,7 @@ class ServerSettings(BaseModel):
     """calls at the same time, whatever they cost; more are refused with RESOURCE_EXHAUSTED"""
     max_characters: Count = 10_000
     """longest text of one call, in characters"""
-    max_first_audio_s: SomeSeconds = 0.1
+    max_first_audio_s: SomeSeconds = 0.25
     """seconds; a call that would wait longer for its first audio is refused"""
     stall_s: SomeSeconds = 30.0
     """seconds that a caller may leave its audio untaken; then it loses its place"""

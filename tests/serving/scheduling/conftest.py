@@ -86,7 +86,8 @@ class Simulation:
         slowness: float = 1.0,
         takes: bool = True,
     ) -> None:
-        self.costs = Costs(LINES)
+        self.costs = Costs(LINES)  # what the scheduler believes
+        self._true_costs = Costs(LINES)
         self.now = 0.0
         self.scheduler = Scheduler(policy or Policy(), lanes)
         self.listeners: list[Listener] = []
@@ -153,7 +154,7 @@ class Simulation:
                     self.at(wake_s, lambda: None)
                 return
             self._free_lanes -= 1
-            cost_s = self._slowness * self.costs.unit_s(batch.unit, len(batch.streams))
+            cost_s = self._slowness * self._true_costs.unit_s(batch.unit, len(batch.streams))
             self.busy_s += cost_s
             self.at(self.now + cost_s, lambda batch=batch: self._finish(batch))
 

@@ -1,0 +1,90 @@
+"""What the graphs cost, measured on an engine whose time is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dlpo.text import TextFrontEnd
+from dlpo_serving.calibration import measure_costs
+from dlpo_serving.engine import Encoding, Floats, Frames, Ids
+from dlpo_serving.engines.fake_engine import FakeEngine
+from dlpo_serving.scheduling import Costs, Unit
+from dlpo_serving.synthesizer import Synthesizer
+
+ENCODE_S, SYMBOL_S = 0.004, 0.0001
+BLOCK_S, FRAME_S = 0.002, 0.00005
+WINDOW_S, WINDOW_FRAME_S = 0.003, 0.0002
+
+
+class TimedEngine(FakeEngine):
+    """Takes time by a clock of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def encode(self, phonemes: Ids) -> Encoding:
+        self.now += ENCODE_S + SYMBOL_S * phonemes.shape[1]
+        return super().encode(phonemes)
+
+    def frames(
+        self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float
+    ) -> Frames:
+        self.now += BLOCK_S + FRAME_S * (stop - start)
+        return super().frames(encoding, counts, start, stop, pitch_semitones)
+
+    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
+        self.now += WINDOW_S + WINDOW_FRAME_S * conditioning.shape[2]
+        return super().denoise(steps, conditioning, source, noise)
+
+
+@pytest.fixture
+def costs(front_end: TextFrontEnd) -> Costs:
+    engine = TimedEngine()
+    return Costs(measure_costs(Synthesizer(engine, front_end), engine.clock))
+
+
+def test_the_lines_are_those_of_the_engine(costs: Costs) -> None:
+    lines = costs.lines
+    found = [
+        (line.fixed_s, line.per_item_s) for line in (lines.encode, lines.frames, lines.denoise)
+    ]
+    expected = [(ENCODE_S, SYMBOL_S), (BLOCK_S, FRAME_S), (WINDOW_S, WINDOW_FRAME_S)]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_the_begin_of_a_text_is_known_chunk_by_chunk(costs: Costs) -> None:
+    made_s, spent_s = np.array(costs.lines.startup).T
+    np.testing.assert_allclose(made_s, np.cumsum([8, 24, 64, 128]) / 73.5)
+    assert np.all(np.diff(spent_s) > 0)
+    assert spent_s[0] > ENCODE_S + BLOCK_S + WINDOW_S
+
+
+def test_what_was_seen_teaches_how_slow_the_machine_is(costs: Costs) -> None:
+    unit = Unit("denoise", 100, costs.lines.steps, "fake")
+    before_s = costs.unit_s(unit)
+    for _ in range(200):
+        costs.saw_unit(unit, 1, 3 * before_s)
+    assert costs.unit_s(unit) == pytest.approx(3 * before_s, rel=1e-3)
+    assert costs.rate(costs.lines.steps) == pytest.approx(3 * costs.lines.audio_second_s, rel=1e-3)
+
+
+def test_what_was_spoken_teaches_how_long_texts_are(costs: Costs) -> None:
+    for _ in range(200):
+        costs.saw_text(100, 10.0, speed=2.0)
+    assert costs.audio_s(100, speed=2.0) == pytest.approx(10.0, rel=1e-3)
+    assert costs.audio_s(100, speed=1.0) == pytest.approx(20.0, rel=1e-3)
+
+
+def test_work_is_the_rest_of_it_and_never_negative(costs: Costs) -> None:
+    steps = costs.lines.steps
+    whole = costs.work_s(20.0, 0.0, steps)
+    assert whole == pytest.approx(
+        costs.work_s(5.0, 0.0, steps) + costs.work_s(20.0, 5.0, steps), rel=1e-9
+    )
+    assert costs.work_s(5.0, 20.0, steps) == 0.0
+    assert costs.work_s(20.0, 0.0, 2 * steps) == pytest.approx(2 * whole)
