@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dlpo.audio import HOP_LENGTH, Waveform, harmonic_source
 from dlpo.diffusion import sample
+from dlpo.model.build import Model
 from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
@@ -36,16 +37,35 @@ def speak(
     Returns:
         (T,) float32.
     """
-    phonemes = torch.from_numpy(symbols)[None]
+    conditioning, source = condition(model, symbols, durations)
+    return _denoise(model, conditioning, source, schedule, seed)
+
+
+@torch.no_grad()
+def condition(
+    model: Model, symbols: NDArray[np.int64], durations: NDArray[np.float32] | None = None
+) -> tuple[Tensor, Waveform]:
+    """Everything that the denoiser is told of one utterance, as a bundle's host works it out.
+
+    Args:
+        model: in eval mode.
+        symbols: (P,) symbol ids.
+        durations: (P,) whole frames to use instead of the predicted ones.
+
+    Returns:
+        (1, C, F) conditioning on the model's device, and (F * 300,) harmonic source.
+    """
+    phonemes = torch.from_numpy(symbols)[None].to(next(model.parameters()).device)
     hidden, predicted, ranges = model.encode(phonemes, torch.ones_like(phonemes, dtype=torch.bool))
     if durations is None:
         ends = predicted.double().cumsum(1).round()
         frames = torch.diff(ends, prepend=ends.new_zeros(1, 1)).float()
     else:
-        frames = torch.from_numpy(durations)[None]
-    positions = frame_positions(int(frames.sum()))
-    conditioning, f0 = model.frames(hidden, frames, ranges, positions, torch.zeros(1))
-    return _denoise(model, conditioning, harmonic_source(f0[0].numpy()), schedule, seed)
+        frames = torch.from_numpy(durations)[None].to(phonemes.device)
+    positions = frame_positions(int(frames.sum()), phonemes.device)
+    no_shift = torch.zeros(1, device=phonemes.device)
+    conditioning, f0 = model.frames(hidden, frames, ranges, positions, no_shift)
+    return conditioning, harmonic_source(f0[0].cpu().numpy())
 
 
 @torch.no_grad()

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from dlpo.audio import HOP_LENGTH
 from dlpo.diffusion import chain_step, sample
 from dlpo.model.build import Model
+from dlpo.model.reach import context_frames_per_step as context_frames_per_step
+from dlpo.model.reach import farthest_frame
 from dlpo.noise_schedule import NoiseSchedule
 
 
@@ -130,30 +132,6 @@ class UpdateGraph(nn.Module):
         return x.view(noisy.shape)
 
 
-def context_frames_per_step(model: Model, conditioning_channels: int) -> int:
-    """How many frames each side of a frame one reverse step looks at, measured by gradients.
-
-    Where a frame of the output does not depend on an input, the gradient is exactly zero.
-    """
-    frames = 33
-    while True:
-        centre = frames // 2
-        generator = torch.Generator().manual_seed(0)
-        noisy, source = torch.randn(2, 1, frames * HOP_LENGTH, generator=generator)
-        conditioning = torch.randn(1, conditioning_channels, frames, generator=generator)
-        inputs = [x.requires_grad_() for x in (noisy, source, conditioning)]
-        with torch.enable_grad():
-            out = model.denoise(noisy, torch.tensor([0.5]), conditioning, source)
-            middle = out.view(1, frames, HOP_LENGTH)[:, centre].sum()
-            gradients = torch.autograd.grad(middle, inputs, allow_unused=True)
-        reach = max(
-            _reach(gradient, centre, frames) for gradient in gradients if gradient is not None
-        )
-        if reach < centre:  # else it may reach beyond this window
-            return reach
-        frames = 2 * frames - 1
-
-
 def frames_context(model: Model) -> int:
     """How many frames each side a frame's conditioning and F0 depend on, measured by gradients.
 
@@ -172,14 +150,7 @@ def frames_context(model: Model) -> int:
             )
             middle = conditioning[:, :, centre].sum() + f0[:, centre].sum()
             (gradient,) = torch.autograd.grad(middle, positions)
-        reach = _reach(gradient[None, None], centre, frames)
+        reach = farthest_frame(gradient[None, None], centre, frames)
         if reach < centre - 1:  # else it may reach beyond this window
             return reach
         symbols = 2 * symbols - 1
-
-
-def _reach(gradient: Tensor, centre: int, frames: int) -> int:
-    """(B, C, F) or (B, F * 300) -> the distance in frames of the farthest entry that is not 0."""
-    by_frame = gradient if gradient.ndim == 3 else gradient.view(1, frames, -1).mT
-    seen = by_frame.abs().amax(dim=(0, 1)).nonzero()
-    return int((seen - centre).abs().max())

@@ -1,0 +1,147 @@
+"""What the denoiser is told of a batch of sentences of mixed lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dlpo.audio import HOP_LENGTH
+from dlpo.config import Parametrisation
+from dlpo.errors import InputError
+from dlpo.model.build import Model
+from dlpo.model.lite import LiteWaveGrad2
+from dlpo.rl.prompts import Prompt
+from dlpo.training.synthesis import condition
+
+LITE_DENOISER = ("level", "patch_in", "patch_out", "down", "up", "film")  # of LiteWaveGrad2
+
+
+class Policy(Protocol):
+    """The network of the reverse chain: `LiteWaveGrad2`, `WaveGrad2`."""
+
+    training: bool
+
+    @property
+    def parametrisation(self) -> Parametrisation:
+        """What `denoise` predicts."""
+        ...
+
+    @property
+    def x0_limit(self) -> float | None:
+        """Bound of |x0| in each step."""
+        ...
+
+    def denoise(
+        self, noisy: Tensor, noise_level: Tensor, conditioning: Tensor, source: Tensor
+    ) -> Tensor:
+        """See `dlpo.diffusion.Denoise`."""
+        ...
+
+    def to_waveform(self, x0: Tensor) -> Tensor:
+        """(B, T) as the chain makes it -> (B, T) as a listener hears it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The denoiser's inputs that no step changes, padded with silence to one length."""
+
+    conditioning: Tensor
+    """(B, C, F)"""
+    source: Tensor
+    """(B, T) harmonic source"""
+    frames: Tensor
+    """(B,) int64, how many of the F frames belong to each sentence"""
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def samples_per_frame(self) -> int:
+        """T / F."""
+        return self.source.shape[1] // self.conditioning.shape[2]
+
+    @property
+    def inside(self) -> Tensor:
+        """(B, T) 1 within the sentence, 0 in the padding, in the source's dtype."""
+        samples = torch.arange(self.source.shape[1], device=self.source.device)
+        ends = self.frames[:, None] * self.samples_per_frame
+        return (samples < ends).to(self.source.dtype)
+
+    def repeat(self, times: int) -> Conditions:
+        """Each row `times` times, its copies side by side."""
+        return Conditions(
+            self.conditioning.repeat_interleave(times, 0),
+            self.source.repeat_interleave(times, 0),
+            self.frames.repeat_interleave(times, 0),
+        )
+
+    def rows(self, chosen: slice) -> Conditions:
+        """Some of the rows."""
+        return Conditions(self.conditioning[chosen], self.source[chosen], self.frames[chosen])
+
+
+def inside_mean(values: Tensor, inside: Tensor) -> Tensor:
+    """(..., B, T) -> (..., B): the mean over each sentence's own samples."""
+    return (values * inside).sum(-1) / inside.sum(-1)
+
+
+def pad_conditions(rows: Sequence[tuple[Tensor, Tensor]], reach: int) -> Conditions:
+    """Join sentences; silence follows each.
+
+    Args:
+        rows: conditioning (1, C, F) and source (F * 300,) of each sentence.
+        reach: frames that one reverse step looks ahead. At least so much silence follows every
+            row, so that none hears whether a longer one lies beside it in the batch.
+
+    Raises:
+        InputError: no rows, or a sentence without a frame.
+    """
+    lengths = [conditioning.shape[2] for conditioning, _ in rows]
+    if not lengths or min(lengths) < 1:
+        raise InputError(f"sentences have {lengths} frames; expected at least one, of 1 or more")
+    total = max(lengths) + reach
+    conditioning = torch.cat([functional.pad(c, (0, total - c.shape[2])) for c, _ in rows])
+    source = torch.stack([functional.pad(s, (0, total * HOP_LENGTH - len(s))) for _, s in rows]).to(
+        conditioning
+    )
+    return Conditions(conditioning, source, torch.tensor(lengths, device=conditioning.device))
+
+
+@torch.no_grad()
+def conditions_of(model: Model, prompts: Sequence[Prompt], reach: int) -> Conditions:
+    """Encode each sentence by itself, as a bundle does, and join them.
+
+    Args:
+        model: in eval mode; its encoder and durations are the frozen ones.
+        prompts: sentences.
+        reach: `dlpo.model.reach.context_frames_per_step` of the model.
+
+    Raises:
+        InputError: see `pad_conditions`; a sentence whose predicted length is 0 frames.
+    """
+    rows = []
+    for prompt in prompts:
+        conditioning, source = condition(model, prompt.symbols)
+        rows.append((conditioning, torch.from_numpy(source)))
+    return pad_conditions(rows, reach)
+
+
+def freeze_all_but_denoiser(model: Model) -> list[torch.nn.Parameter]:
+    """Put a model in eval mode, freeze what runs once a sentence, return what may learn.
+
+    Dropout and batch norm stay in eval mode in rollout and update alike: else the policy that is
+    scored would not be the one that acted. Conditioning stays as it is, so that it is worked out
+    once a rollout, and the encoder and durations that a reward could corrupt are out of reach.
+    """
+    model.eval().requires_grad_(False)
+    names = LITE_DENOISER if isinstance(model, LiteWaveGrad2) else ("decoder",)
+    chosen = [parameter for name in names for parameter in model.get_submodule(name).parameters()]
+    for parameter in chosen:
+        parameter.requires_grad_(True)
+    return chosen

@@ -1,0 +1,122 @@
+"""The diffusion loss: of a rollout's output, as a guide, and of recordings, to learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dlpo.diffusion import q_sample, to_eps, to_x0, training_target
+from dlpo.model.lite import LiteWaveGrad2
+from dlpo.noise_schedule import NoiseSchedule
+from dlpo.rl.conditions import Conditions, Policy, inside_mean
+from dlpo.rl.rollout import Rollout, keyed_noise
+from dlpo.training.acoustics import Acoustics, measured_prosody
+from dlpo.training.batches import CONTEXT, Windows
+from dlpo.training.losses import Denoised, denoiser_losses
+
+GUIDE = 1  # ends the key of the guide's noise, beside that of the chain
+
+
+@torch.no_grad()
+def renoised_loss(policy: Policy, rollout: Rollout) -> Tensor:
+    """How unlikely the model finds its own output, at the level of each scored step.
+
+        DL_k = || eps - eps_theta(alpha_k x_0 + sigma_k eps, c, k) ||^2 / samples
+
+    The noise is fresh, and keyed by the chain's key, so that it is the same in every pass. The
+    recording that the paper's text could also mean doesn't exist for most prompts.
+
+    Returns:
+        (S, B).
+    """
+    conditions, schedule = rollout.conditions, rollout.schedule
+    inside, scored = conditions.inside, rollout.scored
+    noise = torch.zeros(len(scored), *inside.shape)
+    ends = (conditions.frames * conditions.samples_per_frame).tolist()
+    for b, (key, end) in enumerate(zip(rollout.keys, ends, strict=True)):
+        noise[:, b, :end] = keyed_noise((*key, GUIDE), len(scored), end)
+    noise = noise.to(inside)
+    losses = []
+    for eps, k in zip(noise, scored, strict=True):
+        level = inside.new_tensor([float(schedule.noise_levels[k])])
+        noisy = q_sample(rollout.output, level, eps)
+        prediction = policy.denoise(noisy, level, conditions.conditioning, conditions.source)
+        seen = to_eps(prediction, noisy, level, policy.parametrisation)
+        losses.append(inside_mean((eps - seen).square(), inside))
+    return torch.stack(losses)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Windows of recordings as the chain sees them."""
+
+    conditions: Conditions
+    """of B windows"""
+    clean: Tensor
+    """(B, T) x_0, in the model's scale"""
+
+
+@torch.no_grad()
+def recorded_windows(model: LiteWaveGrad2, windows: Windows, told: Acoustics) -> Recorded:
+    """Windows of training, conditioned on predicted mel as in synthesis.
+
+    Args:
+        model: whatever gives the conditioning; its conditioning layers are frozen.
+        windows: recordings with CONTEXT frames on either side.
+        told: `FrozenAcoustics.of(windows)`.
+    """
+    conditioning = model.condition(told.upsampled, measured_prosody(windows), told.mel)
+    inner = slice(CONTEXT, -CONTEXT)
+    conditions = Conditions(
+        conditioning[:, :, inner],
+        windows.source,
+        windows.inside[:, inner].sum(1).round().long(),
+    )
+    return Recorded(conditions, windows.waveform * model.config.scale)
+
+
+def diffusion_loss(
+    policy: Policy, recorded: Recorded, schedule: NoiseSchedule, generator: torch.Generator
+) -> Tensor:
+    """L1 of what the network predicts from recordings, at the levels of the chain: DL_real.
+
+    Args:
+        generator: draws each window's level and noise, on the CPU.
+
+    Returns:
+        (), with its gradient. Reference: Chen et al. 2021 (WaveGrad), eq. 11, at N levels.
+    """
+    prediction, _, level, noise = _predicted(policy, recorded, schedule, generator)
+    target = training_target(recorded.clean, level, noise, policy.parametrisation)
+    return inside_mean((prediction - target).abs(), recorded.conditions.inside).mean()
+
+
+def control_loss(
+    policy: Policy, recorded: Recorded, schedule: NoiseSchedule, generator: torch.Generator
+) -> Tensor:
+    """Continued supervised training at the levels of the chain: what every method must beat.
+
+    For `lite` all that its training minimised (diffusion loss, spectral distance, seams, without
+    the adversary), for the published model the diffusion loss.
+    """
+    if not isinstance(policy, LiteWaveGrad2):
+        return diffusion_loss(policy, recorded, schedule, generator)
+    prediction, noisy, level, _ = _predicted(policy, recorded, schedule, generator)
+    x0 = to_x0(prediction, noisy, level, policy.parametrisation)
+    terms = denoiser_losses(Denoised(x0, recorded.clean), policy.config.patch)
+    return torch.stack(list(terms.values())).sum()
+
+
+def _predicted(
+    policy: Policy, recorded: Recorded, schedule: NoiseSchedule, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Prediction (B, T), the noisy windows (B, T), their levels (B,) and the noise (B, T)."""
+    clean, conditions = recorded.clean, recorded.conditions
+    steps = torch.randint(schedule.steps, (len(clean),), generator=generator)
+    levels = torch.from_numpy(schedule.noise_levels)[steps].to(clean)
+    noise = torch.randn(clean.shape, generator=generator).to(clean)
+    noisy = q_sample(clean, levels, noise)
+    prediction = policy.denoise(noisy, levels, conditions.conditioning, conditions.source)
+    return prediction, noisy, levels, noise

@@ -1,0 +1,159 @@
+"""Each method of the comparison as one call: from a rollout and its rewards to a loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, TypeVar, get_args
+
+import torch
+from torch import Tensor
+
+from dlpo.errors import ConfigError, InputError
+from dlpo.rl.advantages import BOUND, Advantage, group_advantages
+from dlpo.rl.conditions import Policy
+from dlpo.rl.direct import DifferentiableReward, direct_loss
+from dlpo.rl.guide import Recorded, control_loss, diffusion_loss, renoised_loss
+from dlpo.rl.objectives import (
+    CLIP_RANGE,
+    ddpo_loss,
+    dlpo_loss,
+    dpok_loss,
+    klinr_loss,
+    onlydl_loss,
+    rwr_loss,
+)
+from dlpo.rl.rollout import Replay, Rollout, replay
+
+Method = Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "control", "direct"]
+METHODS: tuple[Method, ...] = get_args(Method)
+Guide = Literal["return", "recordings", "both"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A method and its weights."""
+
+    method: Method = "dlpo"
+    alpha: float = 1.0
+    """Weight of the reward in DLPO's return."""
+    beta: float = 1.0
+    """Weight of the diffusion loss, in the return and on recordings."""
+    guide: Guide = "return"
+    """Where DLPO's diffusion loss enters: in the return, by its gradient on recordings, or both."""
+    kl_weight: float = 0.04
+    """Of the divergence from the reference, in DPOK and KLinR. Reference: Flow-GRPO."""
+    clip_range: float = CLIP_RANGE
+    """How far an importance ratio may leave 1."""
+    advantage_bound: float = BOUND
+    """Largest advantage, in standard deviations of a sentence's seeds."""
+    last_steps: int = 1
+    """Steps that the direct gradient goes back through."""
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ConfigError(f"method is {self.method!r}; expected one of {', '.join(METHODS)}")
+        if self.guide not in get_args(Guide):
+            raise ConfigError(f"guide is {self.guide!r}; expected return, recordings or both")
+        for name in ("alpha", "beta", "kl_weight"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f"Objective.{name} is {getattr(self, name)}; expected 0 or more")
+        for name in ("clip_range", "advantage_bound"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ConfigError(f"Objective.{name} is {getattr(self, name)}; expected above 0")
+        if self.method == "dlpo" and self.alpha == self.beta == 0:
+            raise ConfigError("Objective: alpha and beta are both 0; DLPO then learns nothing")
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the frozen policy must be asked as well."""
+        return self.method in ("dpok", "klinr")
+
+    @property
+    def needs_recordings(self) -> bool:
+        """Whether windows of recordings are learnt from."""
+        return self.method == "control" or (self.method == "dlpo" and self.guide != "return")
+
+    @property
+    def needs_rewards(self) -> bool:
+        """Whether the outputs must be judged to take a step (the log wants it anyhow)."""
+        return self.method not in ("onlydl", "control", "direct")
+
+
+def loss_of(
+    objective: Objective,
+    policy: Policy,
+    rollout: Rollout,
+    rewards: Tensor | None = None,
+    *,
+    reference: Policy | None = None,
+    recorded: Recorded | None = None,
+    reward: DifferentiableReward | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """The loss of one update; its gradient reaches the policy.
+
+    A rollout too large for memory may be given part by part (`Rollout.rows`, with the rewards of
+    those rows): the mean of the parts' losses, weighted by their rows, is the loss of the whole.
+
+    Args:
+        rewards: (B,) of the rollout's outputs.
+        reference: for DPOK and KLinR, the policy before tuning.
+        recorded: for the control, and where DLPO is guided by recordings.
+        reward: for the direct gradient.
+        generator: draws levels and noise for `recorded`.
+
+    Raises:
+        InputError: something that the method needs is missing.
+        TrainingError: a reward is not finite.
+    """
+    method = objective.method
+    if method == "control":
+        windows = _needed(recorded, "recorded", method)
+        drawn = _needed(generator, "generator", method)
+        return control_loss(policy, windows, rollout.schedule, drawn)
+    if method == "direct":
+        judge = _needed(reward, "reward", method)
+        return direct_loss(policy, rollout, judge, objective.last_steps)
+    advantage: Advantage = partial(
+        group_advantages, group=rollout.group, bound=objective.advantage_bound
+    )
+    asked = replay(policy, rollout)
+    clip = objective.clip_range
+    if method == "onlydl":
+        return onlydl_loss(rollout, asked, renoised_loss(policy, rollout), advantage, clip)
+    given = _needed(rewards, "rewards", method)
+    if given.shape != (len(rollout),):
+        raise InputError(
+            f"rewards have shape {tuple(given.shape)}; expected ({len(rollout)},), one a chain"
+        )
+    given = given.to(rollout.log_probs)
+    if method == "rwr":
+        return rwr_loss(rollout, asked, given, advantage)
+    if method == "ddpo":
+        return ddpo_loss(rollout, asked, given, advantage, clip)
+    if method == "dlpo":
+        guide, on_recordings = torch.zeros_like(rollout.log_probs), None
+        if objective.guide != "recordings":
+            guide = renoised_loss(policy, rollout)
+        if objective.guide != "return":
+            windows = _needed(recorded, "recorded", method)
+            drawn = _needed(generator, "generator", method)
+            on_recordings = diffusion_loss(policy, windows, rollout.schedule, drawn)
+        alpha, beta = objective.alpha, objective.beta
+        return dlpo_loss(rollout, asked, guide, given, advantage, alpha, beta, clip, on_recordings)
+    frozen = _of_reference(_needed(reference, "reference", method), rollout)
+    loss = dpok_loss if method == "dpok" else klinr_loss
+    return loss(rollout, asked, frozen, given, advantage, objective.kl_weight)
+
+
+@torch.no_grad()
+def _of_reference(reference: Policy, rollout: Rollout) -> Replay:
+    return replay(reference, rollout)
+
+
+def _needed(given: T | None, name: str, method: str) -> T:
+    if given is None:
+        raise InputError(f"{method} needs {name}; got none")
+    return given

@@ -1,0 +1,83 @@
+"""What is said in rollouts: the corpus's transcripts, without a word of the test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlpo.data.dataset import Dataset
+from dlpo.errors import DataError, InputError
+from dlpo.judges.word_errors import words_of
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A sentence to say."""
+
+    number: int
+    """its index in the dataset; part of what its noise is keyed by"""
+    text: str
+    symbols: NDArray[np.int64]
+    """(P,) symbol ids"""
+
+
+class Prompts:
+    """Draws sentences; update k draws the same whatever happened before it.
+
+    Left out: the test and the validation split, every other clip that says the same words as one
+    of theirs, and texts without words (there is nothing to recognise in them). A sentence needs no
+    recording, so all 13,100 transcripts of LJSpeech serve.
+
+    Args:
+        dataset: a prepared corpus.
+        seed: of the draws.
+        longest_s: seconds; leave out sentences that took the speaker longer. None keeps all.
+
+    Raises:
+        DataError: nothing is left.
+    """
+
+    def __init__(self, dataset: Dataset, seed: int, longest_s: float | None = None) -> None:
+        self.dataset, self.seed = dataset, seed
+        held_out = {
+            tuple(words_of(entry.text)) for entry in dataset.entries if entry.split != "train"
+        }
+        self.numbers = [
+            i
+            for i, entry in enumerate(dataset.entries)
+            if entry.split == "train"
+            and (words := tuple(words_of(entry.text)))
+            and words not in held_out
+            and (longest_s is None or float(dataset.timing(i)[1].sum()) <= longest_s)
+        ]
+        if not self.numbers:
+            raise DataError(
+                f"{dataset.path}: none of its {len(dataset)} sentences can be a prompt (held out,"
+                f" without words, or longer than {longest_s} s); prepare a corpus with more"
+            )
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, i: int) -> Prompt:
+        number = self.numbers[i]
+        return Prompt(number, self.dataset.entries[number].text, self.dataset.timing(number)[0])
+
+    def draw(self, update: int, size: int, rank: int = 0, ranks: int = 1) -> list[Prompt]:
+        """The share of one process in the `size` sentences of an update.
+
+        Without replacement while the corpus lasts. Processes share one draw, so that an update is
+        the same however many there are.
+
+        Raises:
+            InputError: `size` is not a positive multiple of `ranks`.
+        """
+        if size < 1 or size % ranks:
+            raise InputError(
+                f"{size} sentences an update for {ranks} processes; expected a positive multiple"
+            )
+        random = np.random.default_rng([self.seed, update])
+        drawn = random.choice(len(self), size, replace=size > len(self))
+        return [self[int(i)] for i in drawn[rank::ranks]]

@@ -1,0 +1,240 @@
+"""Rollouts: the exported N-step chain, run with noise and kept step by step.
+
+    x_N ~ N(0, I);  x_{k+1} ~ N(mu_theta(x_k, c), sigma_k^2),  k = 0 .. N - 1
+
+Symbols: k counts reverse steps as `dlpo.noise_schedule` does, 0 = noisiest; theta the policy's
+weights; c the text's conditioning; sigma_k `schedule.posterior_std[k]`. A step with sigma_k below
+`LEAST_STD` has no usable density and carries no score: with eta > 0 that is only the last one,
+which lands on the clean level. Its noise-free mean is part of the environment.
+
+Past the end of a sentence the chain is held at 0, so that it neither acts nor is heard there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlpo.audio import Waveform
+from dlpo.diffusion import reverse_step, to_x0
+from dlpo.errors import InputError
+from dlpo.noise_schedule import NoiseSchedule
+from dlpo.rl.conditions import Conditions, Policy, inside_mean
+
+LEAST_STD = 1e-3  # 1 / std^2 weighs the score: a smaller one drowns all other steps
+Key = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rollout:
+    """What happened in B chains; the seeds of a sentence lie side by side."""
+
+    conditions: Conditions
+    """of B rows"""
+    schedule: NoiseSchedule
+    states: Tensor
+    """(N + 1, B, T): x_N first, the output last; 0 past the end of a sentence"""
+    means: Tensor
+    """(N, B, T): mean of each step under the policy that acted"""
+    log_probs: Tensor
+    """(S, B): log-density of each scored step, averaged over the sentence's samples"""
+    keys: tuple[Key, ...]
+    """B keys that the noise was drawn from"""
+    group: int
+    """G, the seeds of each sentence"""
+
+    @property
+    def scored(self) -> tuple[int, ...]:
+        """The S steps that carry a score."""
+        return scored_steps(self.schedule)
+
+    @property
+    def stds(self) -> Tensor:
+        """(N,) standard deviation of each step's noise."""
+        return torch.from_numpy(self.schedule.posterior_std).to(self.states)
+
+    @property
+    def output(self) -> Tensor:
+        """(B, T): x at the schedule's last level, as the chain makes it."""
+        return self.states[-1]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def rows(self, first: int, end: int) -> Rollout:
+        """A part of it, to fit into memory.
+
+        Raises:
+            InputError: the part would tear the seeds of a sentence apart.
+        """
+        if first % self.group or end % self.group or not 0 <= first < end <= len(self):
+            raise InputError(
+                f"rows {first}..{end} of {len(self)}; expected multiples of the {self.group} seeds"
+                " of a sentence"
+            )
+        part = slice(first, end)
+        return Rollout(
+            self.conditions.rows(part),
+            self.schedule,
+            self.states[:, part],
+            self.means[:, part],
+            self.log_probs[:, part],
+            self.keys[part],
+            self.group,
+        )
+
+    def waveforms(self, policy: Policy) -> list[Waveform]:
+        """B waveforms of their own lengths, float32, as a judge hears them."""
+        heard = policy.to_waveform(self.output).detach().float().cpu().numpy()
+        ends = (self.conditions.frames * self.conditions.samples_per_frame).tolist()
+        return [row[:end] for row, end in zip(heard, ends, strict=True)]
+
+
+def scored_steps(schedule: NoiseSchedule) -> tuple[int, ...]:
+    """The steps with enough noise to have a density that can be weighed."""
+    return tuple(int(k) for k in np.flatnonzero(schedule.posterior_std >= LEAST_STD))
+
+
+def seed_keys(seed: int, update: int, numbers: Sequence[int], group: int) -> tuple[Key, ...]:
+    """Keys of all rows: (seed, update, number of the sentence, number of its seed)."""
+    return tuple((seed, update, number, g) for number in numbers for g in range(group))
+
+
+def keyed_noise(key: Key, rows: int, samples: int) -> Tensor:
+    """(rows, samples) float32, standard normal, from a key alone."""
+    random = np.random.default_rng(key)
+    return torch.from_numpy(random.standard_normal((rows, samples), dtype=np.float32))
+
+
+def mean_of_step(
+    policy: Policy, conditions: Conditions, noisy: Tensor, schedule: NoiseSchedule, step: int
+) -> Tensor:
+    """(B, T) x at `step` -> (B, T) mean of the next x, 0 past the end of a sentence."""
+    level = torch.tensor([float(schedule.noise_levels[step])], device=noisy.device)
+    prediction = policy.denoise(noisy, level, conditions.conditioning, conditions.source)
+    x0 = to_x0(prediction, noisy, level, policy.parametrisation)
+    if policy.x0_limit is not None:
+        x0 = x0.clamp(-policy.x0_limit, policy.x0_limit)
+    mean, _ = reverse_step(noisy, x0, schedule, step)
+    return mean * conditions.inside
+
+
+def step_log_prob(sample: Tensor, mean: Tensor, std: Tensor, inside: Tensor) -> Tensor:
+    """Log-density of outcomes of reverse steps, averaged over each sentence's samples.
+
+    Args:
+        sample, mean: (..., B, T).
+        std: broadcasts to them.
+        inside: (B, T).
+
+    Returns:
+        (..., B).
+    """
+    density = -0.5 * ((sample - mean) / std).square() - std.log() - 0.5 * math.log(2 * math.pi)
+    return inside_mean(density, inside)
+
+
+@torch.no_grad()
+def roll_out(
+    policy: Policy, conditions: Conditions, schedule: NoiseSchedule, keys: Sequence[Key], group: int
+) -> Rollout:
+    """Run the chain from each row's own noise.
+
+    A row depends on its sentence, its key and the policy alone, not on its company in the batch
+    (up to rounding of batched arithmetic).
+
+    Args:
+        policy: in eval mode.
+        conditions: of B rows; the seeds of a sentence side by side, see `Conditions.repeat`.
+        schedule: the one that is exported; its eta > 0 and N >= 2.
+        keys: B keys, see `seed_keys`.
+        group: G, seeds of each sentence.
+
+    Raises:
+        InputError: a policy in train mode, a chain without a scored step, or counts that don't
+            fit each other.
+    """
+    if policy.training:
+        raise InputError("the policy is in train mode; call eval(): its dropout is no action")
+    scored = scored_steps(schedule)
+    if not scored:
+        raise InputError(
+            f"schedule {schedule.name} with {schedule.steps} steps and eta {schedule.eta} has no"
+            " step with noise to learn from; choose eta > 0 and at least 2 steps"
+        )
+    if len(keys) != len(conditions) or group < 1 or len(keys) % group:
+        raise InputError(
+            f"{len(keys)} keys for {len(conditions)} rows in groups of {group}; expected one key a"
+            " row, and whole groups"
+        )
+    noise = _padded_noise(conditions, keys, schedule.noise_count)
+    inside = conditions.inside
+    states, means = [noise[0]], []
+    for step in range(schedule.steps):
+        mean = mean_of_step(policy, conditions, states[-1], schedule, step)
+        row = schedule.noise_row(step)
+        std = float(schedule.posterior_std[step])
+        means.append(mean)
+        states.append(mean if row is None else mean + std * noise[row])
+    log_probs = [
+        step_log_prob(states[k + 1], means[k], _std(schedule, k, inside), inside) for k in scored
+    ]
+    return Rollout(
+        conditions,
+        schedule,
+        torch.stack(states),
+        torch.stack(means),
+        torch.stack(log_probs),
+        tuple(keys),
+        group,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replay:
+    """What a policy says of the actions in a rollout; its gradient reaches the policy."""
+
+    means: Tensor
+    """(S, B, T): mean of each scored step"""
+    log_probs: Tensor
+    """(S, B): log-density of the action taken"""
+
+
+def replay(policy: Policy, rollout: Rollout) -> Replay:
+    """Ask a policy about the states and actions of a rollout.
+
+    Under the policy that acted, in the same batch, it repeats the rollout's own log-densities to
+    the bit. Call it under `torch.no_grad` for a reference.
+
+    Raises:
+        InputError: the policy is in train mode.
+    """
+    if policy.training:
+        raise InputError("the policy is in train mode; call eval(): its dropout is no action")
+    conditions, schedule = rollout.conditions, rollout.schedule
+    inside = conditions.inside
+    means, log_probs = [], []
+    for k in rollout.scored:
+        mean = mean_of_step(policy, conditions, rollout.states[k], schedule, k)
+        means.append(mean)
+        std = _std(schedule, k, inside)
+        log_probs.append(step_log_prob(rollout.states[k + 1], mean, std, inside))
+    return Replay(torch.stack(means), torch.stack(log_probs))
+
+
+def _std(schedule: NoiseSchedule, step: int, like: Tensor) -> Tensor:
+    return like.new_tensor(float(schedule.posterior_std[step]))
+
+
+def _padded_noise(conditions: Conditions, keys: Sequence[Key], rows: int) -> Tensor:
+    """(K, B, T): each row's own noise, 0 past its end."""
+    noise = torch.zeros(rows, *conditions.source.shape)
+    for b, (key, frames) in enumerate(zip(keys, conditions.frames.tolist(), strict=True)):
+        samples = frames * conditions.samples_per_frame
+        noise[:, b, :samples] = keyed_noise(key, rows, samples)
+    return noise.to(conditions.source)
