@@ -63,6 +63,11 @@ class Rollout:
         """(B, T): x at the schedule's last level, as the chain makes it."""
         return self.states[-1]
 
+    @property
+    def sentence_keys(self) -> tuple[Key, ...]:
+        """B keys, the same for all seeds of a sentence: for what must not tell them apart."""
+        return tuple(self.keys[b - b % self.group] for b in range(len(self)))
+
     def __len__(self) -> int:
         return len(self.keys)
 

@@ -1,0 +1,1 @@
+"""Rewards: judges, recognisers and guards behind one Protocol, their sums, and augmentation."""

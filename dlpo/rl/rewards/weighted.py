@@ -1,0 +1,121 @@
+"""Several rewards as one: each brought to zero mean and unit spread, then weighed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from dlpo.errors import ConfigError
+from dlpo.judges.judge import Scores
+from dlpo.rl.rewards.reward import Judged, Reward, Speech
+
+Standardisation = Literal["none", "batch", "running"]
+LEAST_SPREAD = 1e-6  # a reward that hardly moves (a guard at rest) says nothing: it adds 0
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Count, mean and sum of squared deviations of all scores so far."""
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    def with_(self, scores: Scores) -> Moments:
+        """The moments after more scores. Reference: Chan, Golub and LeVeque 1983, eq. 2.1."""
+        more = len(scores)
+        if not more:
+            return self
+        mean, squares = float(scores.mean()), float(((scores - scores.mean()) ** 2).sum())
+        total, apart = self.count + more, mean - self.mean
+        return Moments(
+            total,
+            self.mean + apart * more / total,
+            self.squares + squares + apart**2 * self.count * more / total,
+        )
+
+    def standardised(self, scores: Scores) -> Scores:
+        """(B,) scores at zero mean and unit spread."""
+        spread = float(np.sqrt(self.squares / max(1, self.count)))
+        if spread < LEAST_SPREAD:
+            return np.zeros_like(scores)
+        return (scores - self.mean) / spread
+
+
+class WeightedSum:
+    """sum_i w_i (r_i - mean_i) / std_i.
+
+    Judges have scales of their own: a point of NISQA is not a point of word errors. `batch` takes
+    mean and spread from the batch that is judged, `running` from all batches so far, this one
+    included; `none` adds the scores up as they are.
+
+    Args:
+        rewards: at least one, of different names.
+        weights: name -> w, for each reward; may be negative for what should fall.
+        standardisation: see above.
+
+    Raises:
+        ConfigError: no rewards, two of one name, or weights that don't match them.
+    """
+
+    def __init__(
+        self,
+        rewards: Sequence[Reward],
+        weights: Mapping[str, float],
+        standardisation: Standardisation = "running",
+    ) -> None:
+        names = [reward.name for reward in rewards]
+        if not names or sorted(names) != sorted(weights):
+            raise ConfigError(
+                f"weights are for {sorted(weights)}, rewards are {sorted(names)}; give each reward"
+                " one weight"
+            )
+        unusable = {name: w for name, w in weights.items() if not np.isfinite(w) or w == 0}
+        if unusable:
+            raise ConfigError(f"reward weights {unusable} say nothing; expected finite, not 0")
+        self.rewards, self.weights = tuple(rewards), dict(weights)
+        self.standardisation = standardisation
+        self.moments = dict.fromkeys(names, Moments())
+        self.name = " + ".join(f"{weights[name]:g} {name}" for name in names)
+
+    def judge(self, speech: Speech) -> Judged:
+        """See `Reward.judge`; the parts keep their own scales."""
+        total = np.zeros(len(speech))
+        parts: dict[str, Scores] = {}
+        seconds: dict[str, float] = {}
+        for reward in self.rewards:
+            judged = reward.judge(speech)
+            parts |= judged.parts
+            seconds |= judged.seconds
+            total += self.weights[reward.name] * self._standardised(reward.name, judged.scores)
+        return Judged(total, parts, seconds)
+
+    def _standardised(self, name: str, scores: Scores) -> Scores:
+        if self.standardisation == "none":
+            return scores
+        if self.standardisation == "batch":
+            return Moments().with_(scores).standardised(scores)
+        self.moments[name] = self.moments[name].with_(scores)
+        return self.moments[name].standardised(scores)
+
+    def state(self) -> dict[str, tuple[int, float, float]]:
+        """What a run must save to go on equal to the bit."""
+        return {name: (m.count, m.mean, m.squares) for name, m in self.moments.items()}
+
+    def restore(self, state: Mapping[str, Sequence[float]]) -> None:
+        """Go on from `state`.
+
+        Raises:
+            ConfigError: the state is of other rewards.
+        """
+        if set(state) != set(self.moments):
+            raise ConfigError(
+                f"saved state is of rewards {sorted(state)}; this run has {sorted(self.moments)}"
+            )
+        self.moments = {
+            name: Moments(int(count), float(mean), float(squares))
+            for name, (count, mean, squares) in state.items()
+        }
