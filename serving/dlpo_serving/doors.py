@@ -29,11 +29,14 @@ from dlpo_serving.speaker import Speaker
 from dlpo_serving.v1.servicer import SpeechServicer
 
 LAST_WORDS_S = 0.5  # for statuses on their way; after it, health watches are cut, they never end
+SPARE_CALLS = 100  # of a connection, beside those that speak: probes, lists
 LIVENESS = "liveness"  # health name of the process itself: NOT_SERVING asks to start it anew
 SERVICES = (SERVICE.full_name, RIVA_SERVICE.full_name)
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", 1 << 20),  # bytes; requests are text
     ("grpc.max_send_message_length", -1),  # chunks are small, a unary reply is capped by itself
+    ("grpc.server_handshake_timeout_ms", 10_000),  # TLS and settings; gRPC's default is 2 minutes
+    ("grpc.max_connection_idle_ms", 300_000),  # without any call; clients connect again unnoticed
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -101,7 +104,13 @@ async def open_doors(
         ConfigError: the TLS files can't be used.
         MissingExtraError: a package of a door is not installed.
     """
-    options = (*CHANNEL_OPTIONS, CHANNELZ_OPTION) if settings.channelz else CHANNEL_OPTIONS
+    options = [
+        *CHANNEL_OPTIONS,
+        # Of one connection: calls that are begun and say nothing cost memory. Others are to hear
+        # that the server is full, and not to wait for another call of their connection.
+        ("grpc.max_concurrent_streams", SPARE_CALLS + 2 * settings.max_streams),
+        *([CHANNELZ_OPTION] if settings.channelz else []),
+    ]
     server = grpc.aio.server(
         options=options,
         interceptors=call_interceptors(metrics, tracer, authorize, clock, settings.open_services),

@@ -138,6 +138,7 @@ class Speaker:
             _note(speech, Passage(utterance.sentences, utterance.dropped_characters))
             stream.expected_audio_s = _expected_s(voice, utterance.sentences, request.speed)
             self._room.start(stream, voice.synthesizer.render(utterance), speech)
+            speech.await_caller()
             yield speech
             if speech.totals and not request.ssml:
                 characters = sum(len(sentence.normalized) for sentence in utterance.sentences)
@@ -203,6 +204,7 @@ class Speaker:
                 rendering.add(sentences)
             self._room.start(stream, rendering, speech)
             reading = asyncio.create_task(self._feed(call, stream, voice, speech, texts))
+            speech.await_caller()
             try:
                 yield speech
             finally:

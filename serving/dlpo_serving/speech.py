@@ -102,6 +102,7 @@ class Speech:
 
     async def __aiter__(self) -> AsyncIterator[SpeechPiece]:
         call = current_call()
+        self._patience.reschedule(None)
         while (item := await self._pieces.get()) is not None:
             if isinstance(item, Exception):
                 raise item
@@ -111,7 +112,7 @@ class Speech:
                 self._metrics.first_audio(call.first_audio_s)
             call.audio_s += audio_s
             self._on_taken(audio_s)
-            self._patience.reschedule(self._loop.time() + self._stall_s)
+            self.await_caller()
             yield piece
             self._patience.reschedule(None)
         rate = self.info.manifest.sample_rate_hz
@@ -119,6 +120,11 @@ class Speech:
         if self._samples:
             call.real_time_factor = (self._last_s - self._begun_s) / self.totals.audio_s
             self._metrics.real_time_factor(call.real_time_factor)
+        self.await_caller()
+
+    def await_caller(self) -> None:
+        """Begin to count the time until the caller comes for the next piece, or leaves."""
+        self._patience.reschedule(self._loop.time() + self._stall_s)
 
     def on_chunk(self, chunk: SpeechChunk, late_s: float) -> None:
         """Called by a lane."""

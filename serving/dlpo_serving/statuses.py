@@ -106,7 +106,12 @@ async def errors_as_status(context: Context, field_path: FieldPath = str) -> Asy
         wire = rpc_status.to_status(status)
         # Beside what is set already, such as the request's id: aborting would replace it.
         trailing = (*context.trailing_metadata(), *wire.trailing_metadata)
-        await context.abort(wire.code, wire.details, trailing)
+        try:
+            await context.abort(wire.code, wire.details, trailing)
+        except grpc.aio.AbortError:
+            raise
+        except Exception as gone:  # the caller has not waited for the status
+            raise asyncio.CancelledError from gone
 
 
 def _status(code: grpc.StatusCode, reason: str, error: Exception, *details: Message) -> Status:

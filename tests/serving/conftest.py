@@ -92,6 +92,7 @@ class RunningServer:
     loop: asyncio.AbstractEventLoop
     stop_event: asyncio.Event
     thread: threading.Thread
+    http_url: str | None
 
     def stop(self) -> None:
         self.loop.call_soon_threadsafe(self.stop_event.set)
@@ -109,13 +110,13 @@ def running_server(
 
     `further` settings are those of `ServerSettings`.
     """
-    started: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+    started: Future[tuple[Doors, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def run() -> None:
         stop = asyncio.Event()
 
         def announce(doors: Doors, voice: str) -> None:
-            started.set_result((doors.grpc_address, asyncio.get_running_loop(), stop))
+            started.set_result((doors, asyncio.get_running_loop(), stop))
 
         settings = ServerSettings(
             port=0, max_streams=max_streams, max_characters=2000, grace_s=grace_s, **further
@@ -124,11 +125,11 @@ def running_server(
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()
-    address, loop, stop = started.result(TIMEOUT_S)
+    doors, loop, stop = started.result(TIMEOUT_S)
+    address = doors.grpc_address
     with grpc.insecure_channel(address) as channel:
-        server = RunningServer(
-            address, channel, speech_pb2_grpc.SpeechServiceStub(channel), loop, stop, thread
-        )
+        stub = speech_pb2_grpc.SpeechServiceStub(channel)
+        server = RunningServer(address, channel, stub, loop, stop, thread, doors.http_url)
         try:
             yield server
         finally:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import grpc
 
 from dlpo_serving.call import Call
+from dlpo_serving.interruptible import interruptible
 from dlpo_serving.refusals import UnknownVoiceError
 from dlpo_serving.registration import Undecodable, add_service, decoded
 from dlpo_serving.request import RequestError, SpeechRequest, Violation
@@ -64,7 +65,7 @@ class RivaServicer:
                 async for piece in speech:
                     if piece.audio or piece.words:
                         rate_hz = speech.info.format.sample_rate_hz
-                        await context.write(writer.reply(piece, rate_hz))
+                        await interruptible(context.write(writer.reply(piece, rate_hz)))
 
     async def GetRivaSynthesisConfig(
         self, request: riva_tts_pb2.RivaSynthesisConfigRequest | Undecodable, context: Context

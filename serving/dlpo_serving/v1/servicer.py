@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
+from dlpo_serving.interruptible import interruptible
 from dlpo_serving.registration import Undecodable, decoded
 from dlpo_serving.request import RequestError, Violation
 from dlpo_serving.speaker import Speaker
@@ -87,10 +88,10 @@ async def _write(
     part: type[speech_pb2.StreamSynthesizeResponse | speech_pb2.IncrementalSynthesizeResponse],
 ) -> None:
     """Write a call whose reply is a stream of `part`."""
-    await context.write(part(info=writer.info()))
+    await interruptible(context.write(part(info=writer.info())))
     async for piece in speech:
-        await context.write(part(audio=writer.chunk(piece)))
-    await context.write(part(totals=writer.totals(speech)))
+        await interruptible(context.write(part(audio=writer.chunk(piece))))
+    await interruptible(context.write(part(totals=writer.totals(speech))))
 
 
 def _check_unary(size: int) -> None:

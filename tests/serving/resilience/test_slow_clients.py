@@ -1,0 +1,184 @@
+"""Clients that are slow on purpose, on both ports: each loses its place, the others their wait."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dlpo.v1 import speech_pb2
+from dlpo_serving.riva.proto import riva_tts_pb2
+from dlpo_serving.synthesizer import Synthesizer
+
+TEXT = "Noise becomes speech, step by step. " * 50
+TIMEOUT_S = 20.0
+DATA, HEADERS, RST_STREAM, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 8, 9
+END_HEADERS = 4
+RESOURCE_EXHAUSTED = b"grpc-status\x018"
+DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
+LONG = speech_pb2.StreamSynthesizeRequest(text=TEXT).SerializeToString()
+LONG_RIVA = riva_tts_pb2.SynthesizeSpeechRequest(text=TEXT).SerializeToString()
+PIECES = speech_pb2.IncrementalSynthesizeRequest(config={}).SerializeToString()
+
+
+def stalled_calls(server: Any) -> float:
+    """How many callers have lost their place because they did not read."""
+    with urllib.request.urlopen(f"{server.http_url}metrics", timeout=TIMEOUT_S) as reply:
+        figures = reply.read().decode()
+    found = re.search(r'dlpo_shed_total\{reason="stalled"\} (\S+)', figures)
+    return float(found[1]) if found else 0.0
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [(f"{DLPO}StreamSynthesize", LONG), (f"{RIVA}SynthesizeOnline", LONG_RIVA)],
+    ids=["dlpo.v1", "Riva"],
+)
+def test_a_grpc_client_that_reads_a_byte_at_a_time_loses_its_place(
+    method: str,
+    message: bytes,
+    synthesizer: Synthesizer,
+    patient_server: Callable[..., Any],
+    neighbour: Callable[..., Any],
+    raw_http2: Callable[..., Any],
+) -> None:
+    server = patient_server(synthesizer, stall_s=0.3, http_port=0)
+    with neighbour(server.address) as other:
+        slow = raw_http2(server.address, window=1)
+        slow.begin(method)
+        slow.say(message)
+        while not stalled_calls(server):
+            kind, _, payload = slow.frame()
+            if kind == DATA and payload:
+                for stream in (0, 1):  # of the connection, and of the call
+                    slow.send(WINDOW_UPDATE, 0, stream, (1).to_bytes(4))
+
+        other.hears_all()
+
+
+def test_an_http_client_that_reads_a_byte_at_a_time_loses_its_place(
+    synthesizer: Synthesizer, patient_server: Callable[..., Any], neighbour: Callable[..., Any]
+) -> None:
+    server = patient_server(synthesizer, stall_s=0.3, http_port=0)
+    body = json.dumps({"input": TEXT, "response_format": "pcm", "speed": 0.5, "sample_rate": 48000})
+    with neighbour(server.address) as other, socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(TIMEOUT_S)
+        slow.connect(("127.0.0.1", int(server.http_url.rpartition(":")[2].rstrip("/"))))
+        head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
+        slow.sendall(f"{head}Content-Type: application/json\r\n\r\n{body}".encode())
+
+        received = b""
+        while not stalled_calls(server):
+            received += slow.recv(1)
+        received += rest_of(slow)
+
+        assert received.startswith(b"HTTP/1.1 200")
+        assert not received.endswith(b"0\r\n\r\n")  # nobody takes it for the whole
+        other.hears_all()
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """All bytes until the server ends the connection, in whatever way."""
+    received = b""
+    try:
+        while data := connection.recv(65_536):
+            received += data
+    except ConnectionError:
+        pass
+    return received
+
+
+@pytest.mark.parametrize("sent", [b"", b"PRI * HTTP/2.0\r\n", b"\x16\x03\x01\x02\x00\x01"])
+def test_connections_that_do_not_introduce_themselves_are_closed(
+    sent: bytes,
+    synthesizer: Synthesizer,
+    patient_server: Callable[..., Any],
+    neighbour: Callable[..., Any],
+    raw_http2: Callable[..., Any],
+    channel_options: Callable[..., None],
+) -> None:
+    channel_options(server_handshake_timeout_ms=1000)
+    server = patient_server(synthesizer)
+    with neighbour(server.address) as other:
+        many = [raw_http2(server.address, greet=False) for _ in range(200)]
+        for connection in many:
+            connection.socket.sendall(sent)
+        other.hears_all()
+
+        assert all(connection.is_closed() for connection in many)
+
+
+def test_connections_that_ask_for_nothing_are_closed(
+    synthesizer: Synthesizer,
+    patient_server: Callable[..., Any],
+    neighbour: Callable[..., Any],
+    raw_http2: Callable[..., Any],
+    channel_options: Callable[..., None],
+) -> None:
+    channel_options(max_connection_idle_ms=300)
+    server = patient_server(synthesizer)
+    with neighbour(server.address) as other:
+        many = [raw_http2(server.address) for _ in range(50)]
+        other.hears_all()
+
+        assert all(connection.is_closed() for connection in many)
+
+
+def test_headers_without_end_are_refused(
+    synthesizer: Synthesizer,
+    patient_server: Callable[..., Any],
+    neighbour: Callable[..., Any],
+    raw_http2: Callable[..., Any],
+) -> None:
+    server = patient_server(synthesizer)
+    with neighbour(server.address) as other:
+        endless = raw_http2(server.address)
+        endless.begin(f"{DLPO}StreamSynthesize", flags=0)
+        for number in range(10_000):
+            endless.send(CONTINUATION, 0, 1, endless.headers({f"x-{number}": "a" * 100}))
+        other.hears_all()
+        endless.send(CONTINUATION, END_HEADERS, 1)
+
+        while (frame := endless.frame())[0] not in (HEADERS, RST_STREAM):
+            pass
+
+    assert frame[0] == RST_STREAM or RESOURCE_EXHAUSTED in frame[2]
+
+
+@pytest.mark.parametrize(
+    ("method", "started"),
+    [
+        (f"{DLPO}Synthesize", b""),
+        (f"{DLPO}StreamSynthesize", b"\0\0\0\0\x05he"),
+        (f"{DLPO}IncrementalSynthesize", b""),
+        (f"{RIVA}Synthesize", b""),
+        (f"{RIVA}SynthesizeOnline", b"\0\0\0\0\x05he"),
+    ],
+)
+def test_a_call_whose_request_does_not_come_is_ended(
+    method: str,
+    started: bytes,
+    synthesizer: Synthesizer,
+    patient_server: Callable[..., Any],
+    neighbour: Callable[..., Any],
+    raw_http2: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dlpo_serving.registration.REQUEST_S", 0.3)
+    server = patient_server(synthesizer)
+    with neighbour(server.address) as other:
+        silent = raw_http2(server.address)
+        silent.begin(method)
+        silent.send(DATA, 0, 1, started)
+
+        while (frame := silent.frame())[0] != HEADERS:
+            pass
+
+        assert b"no request came" in frame[2]
+        other.hears_all()
