@@ -1,0 +1,111 @@
+"""Many connections and calls that end badly; afterwards the process holds no more than before."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from dlpo.v1 import speech_pb2
+
+TEXT = "Noise becomes speech, step by step. "
+TIMEOUT_S = 30.0
+PING, RST_STREAM = 6, 3
+STREAM = "/dlpo.v1.SpeechService/StreamSynthesize"
+REQUEST = speech_pb2.StreamSynthesizeRequest(text=TEXT * 20).SerializeToString()
+MEMORY_KIB = 32 << 10  # that allocators may keep; a leaked connection or stream takes more than 30
+
+
+@pytest.fixture(scope="module")
+def server(start_process: Callable[..., Any]) -> Iterator[Any]:
+    with start_process() as process:
+        yield process
+
+
+@pytest.fixture
+def unharmed(
+    server: Any, neighbour: Callable[..., Any], wait_until: Callable[..., None]
+) -> Iterator[Any]:
+    """The server, with a neighbour beside the test; then it must hold as little as before it."""
+    with neighbour(server.address):
+        pass  # so that what is made once is made
+    before = server.figures()
+    with neighbour(server.address):
+        yield server
+
+    def is_as_before() -> bool:
+        now = server.figures()
+        return (
+            now["files"] <= before["files"] + 2
+            and now["threads"] <= before["threads"] + 4
+            and now["memory"] <= before["memory"] + MEMORY_KIB
+        )
+
+    wait_until(is_as_before)
+    assert "Traceback" not in server.log.read_text()
+
+
+def connect(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    return socket.create_connection((host, int(port)), TIMEOUT_S)
+
+
+@pytest.mark.parametrize("door", ["address", "http_address"])
+def test_a_thousand_connections_that_are_opened_and_dropped(unharmed: Any, door: str) -> None:
+    crowd = [connect(getattr(unharmed, door)) for _ in range(1000)]
+    for number, connection in enumerate(crowd):
+        if number % 2:  # every other one with a RST
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+
+def test_connections_that_are_reset_amid_their_streams(
+    unharmed: Any, raw_http2: Callable[..., Any], http_speech: Callable[..., Any]
+) -> None:
+    for _ in range(5):
+        connection = raw_http2(unharmed.address)
+        connection.begin(STREAM)
+        connection.say(REQUEST)
+        while not connection.frame()[2].startswith(b"\0"):  # a message
+            pass
+        connection.reset()
+        body = http_speech(unharmed.http_address, input=TEXT * 20)
+        body.read(1000)
+        raw = body.fp.raw._sock  # type: ignore[union-attr]
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        body.close()
+
+
+def test_calls_that_are_cancelled_as_fast_as_they_are_begun(
+    unharmed: Any, raw_http2: Callable[..., Any]
+) -> None:
+    connection = raw_http2(unharmed.address)
+    with pytest.raises(ConnectionError):  # or it is done; the server may send such a client away
+        for number in range(500):
+            stream = 2 * number + 1
+            connection.begin(STREAM, stream)
+            connection.say(REQUEST, stream)
+            connection.send(RST_STREAM, 0, stream, (8).to_bytes(4))
+        raise ConnectionError
+
+
+def test_pings_without_end_are_answered_with_the_end(
+    unharmed: Any, raw_http2: Callable[..., Any]
+) -> None:
+    connection = raw_http2(unharmed.address)
+    with pytest.raises(ConnectionError):
+        for _ in range(100_000):
+            connection.send(PING, 0, 0, bytes(8))
+
+
+def test_more_calls_than_a_connection_may_have_wait_or_end(
+    unharmed: Any, raw_http2: Callable[..., Any]
+) -> None:
+    connection = raw_http2(unharmed.address)
+    for number in range(3000):  # their requests never come
+        connection.begin(STREAM, 2 * number + 1)
+    while connection.frame()[0] != RST_STREAM:
+        pass
