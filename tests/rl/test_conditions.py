@@ -1,0 +1,82 @@
+"""What the denoiser is told: each sentence as if it were alone; what may learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from dlpo.audio import HOP_LENGTH
+from dlpo.config import WaveGrad2Config
+from dlpo.errors import InputError
+from dlpo.model.build import build_model
+from dlpo.model.lite import LiteWaveGrad2
+from dlpo.rl.conditions import (
+    Conditions,
+    conditions_of,
+    freeze_all_but_denoiser,
+    inside_mean,
+    pad_conditions,
+)
+from dlpo.rl.prompts import Prompt
+from dlpo.training.synthesis import condition
+
+
+def test_sentences_are_told_as_if_alone_and_silence_follows(
+    voice: LiteWaveGrad2,
+) -> None:
+    drawn = [Prompt(i, "hum", 10 + np.arange(5 + 4 * i, dtype=np.int64)) for i in range(2)]
+    joined = conditions_of(voice, drawn, reach=5)
+    assert joined.conditioning.shape[2] == int(joined.frames.max()) + 5
+    for row, prompt in enumerate(drawn):
+        conditioning, source = condition(voice, prompt.symbols)
+        frames = int(joined.frames[row])
+        assert torch.equal(joined.conditioning[row, :, :frames], conditioning[0])
+        assert not joined.conditioning[row, :, frames:].any()
+        np.testing.assert_array_equal(joined.source[row, : frames * HOP_LENGTH].numpy(), source)
+        assert not joined.source[row, frames * HOP_LENGTH :].any()
+
+
+def test_copies_of_a_sentence_lie_side_by_side(sentences: Conditions) -> None:
+    copies = sentences.repeat(3)
+    assert copies.frames.tolist() == [int(f) for f in sentences.frames for _ in range(3)]
+    assert torch.equal(copies.conditioning[2], sentences.conditioning[0])
+
+
+def test_means_are_over_the_sentence_alone() -> None:
+    conditions = Conditions(torch.zeros(2, 1, 4), torch.zeros(2, 8), torch.tensor([1, 3]))
+    assert conditions.inside.sum(1).tolist() == [2, 6]
+    values = torch.arange(16.0).view(2, 8)
+    expected = torch.tensor([values[0, :2].mean(), values[1, :6].mean()])
+    torch.testing.assert_close(inside_mean(values, conditions.inside), expected)
+
+
+@pytest.mark.parametrize("lengths", [[], [3, 0]])
+def test_no_sentence_and_no_frame_are_refused(lengths: list[int]) -> None:
+    rows = [(torch.zeros(1, 2, n), torch.zeros(n * HOP_LENGTH)) for n in lengths]
+    with pytest.raises(InputError, match="at least one"):
+        pad_conditions(rows, 2)
+
+
+def test_only_the_denoiser_may_learn_and_nothing_drops_out(voice: LiteWaveGrad2) -> None:
+    chosen = freeze_all_but_denoiser(voice.train())
+    assert not any(module.training for module in voice.modules())
+    assert {id(p) for p in voice.parameters() if p.requires_grad} == {id(p) for p in chosen}
+    learning = {name.split(".")[0] for name, p in voice.named_parameters() if p.requires_grad}
+    assert learning == {"level", "patch_in", "patch_out", "down", "up", "film"}
+
+
+def test_of_the_published_model_the_decoder_may_learn() -> None:
+    small = WaveGrad2Config(
+        encoder_channels=8,
+        speaker_channels=4,
+        predictor_channels=4,
+        conditioning_channels=8,
+        up_channels=(8,) * 5,
+        waveform_channels=4,
+        down_channels=(4, 4, 8, 8),
+    )
+    model = build_model(small)
+    freeze_all_but_denoiser(model)
+    learning = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}
+    assert learning == {"decoder"}

@@ -1,0 +1,126 @@
+"""The diffusion loss: as a guide it knows likely outputs, on recordings it is training's own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dlpo.data.dataset import Dataset
+from dlpo.model.lite import LiteWaveGrad2
+from dlpo.noise_schedule import NoiseSchedule
+from dlpo.rl.conditions import Conditions
+from dlpo.rl.guide import Recorded, control_loss, diffusion_loss, recorded_windows, renoised_loss
+from dlpo.rl.rollout import Rollout, keyed_noise, roll_out, seed_keys
+from dlpo.training.acoustics import FrozenAcoustics
+from dlpo.training.batches import Batches
+
+
+def test_renoised_loss_equals_the_definition(toy: Any, served_chain: NoiseSchedule) -> None:
+    policy = toy.Policy()
+    rollout = toy.rollout(policy, served_chain, 6, group=2)
+    found = renoised_loss(policy, rollout)
+    assert found.shape == (2, 6)
+    for b, key in enumerate(rollout.keys):
+        drawn = keyed_noise((*key, 1), 2, 1).double()
+        for s, k in enumerate(rollout.scored):
+            alpha = served_chain.alpha[k]
+            sigma = np.sqrt(1 - alpha**2)
+            eps = float(drawn[s, 0])
+            noisy = alpha * float(rollout.output[b, 0]) + sigma * eps
+            x0 = 0.3 * noisy + 0.4
+            seen = (noisy - alpha * x0) / sigma
+            assert float(found[s, b]) == pytest.approx((eps - seen) ** 2, rel=1e-5)
+
+
+def test_the_guide_finds_an_output_of_its_own_likelier_than_a_louder_one(toy: Any) -> None:
+    """The exact denoiser of data N(0, 0.25): its loss grows with the distance from the data."""
+    schedule = NoiseSchedule("one level", np.array([0.6, 0.9]), 1.0)
+
+    policy = toy.Policy(bias=0.0, weight=0.6 * 0.25 / (0.36 * 0.25 + 0.64))
+    rollout = toy.rollout(policy, schedule, 400)
+    louder = replace(rollout, states=rollout.states * 3)
+    assert float(renoised_loss(policy, louder).mean()) > float(
+        renoised_loss(policy, rollout).mean()
+    )
+
+
+def test_the_guide_is_the_same_in_every_pass_and_hears_no_padding(
+    voice: LiteWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
+) -> None:
+    keys = seed_keys(0, 0, [0, 1], 1)
+    rollout = roll_out(voice, sentences, served_chain, keys, 1)
+    found = renoised_loss(voice, rollout)
+    assert torch.equal(found, renoised_loss(voice, rollout))
+    short = sentences.rows(slice(0, 1))
+    alone = Conditions(
+        short.conditioning[:, :, : int(short.frames) + 6],
+        short.source[:, : (int(short.frames) + 6) * 300],
+        short.frames,
+    )
+    by_itself: Rollout = roll_out(voice, alone, served_chain, keys[:1], 1)
+    torch.testing.assert_close(renoised_loss(voice, by_itself)[:, 0], found[:, 0])
+
+
+@pytest.fixture
+def recorded(voice: LiteWaveGrad2, tiny_dataset: Path) -> Recorded:
+    batches = Batches(Dataset(tiny_dataset), "train", seed=0)
+    windows = batches.windows(0, 3, 16)
+    told = FrozenAcoustics(voice, batches).of(windows)
+    return recorded_windows(voice, windows, told)
+
+
+def test_recordings_are_told_as_in_synthesis(recorded: Recorded) -> None:
+    assert recorded.clean.shape == (3, 16 * 300)
+    assert recorded.conditions.conditioning.shape == (3, 16, 16)
+    assert recorded.conditions.frames.tolist() == [16, 16, 16]
+
+
+def test_a_window_past_the_end_of_a_clip_counts_only_what_is_spoken(
+    voice: LiteWaveGrad2, tiny_dataset: Path
+) -> None:
+    dataset = Dataset(tiny_dataset)
+    batches = Batches(dataset, "train", seed=0)
+    first = batches.recorded[0]
+    frames = dataset.entries[first].frames
+    windows = batches.collate([(first, 0)], frames + 7)
+    told = FrozenAcoustics(voice, batches).of(windows)
+    assert recorded_windows(voice, windows, told).conditions.frames.tolist() == [frames]
+
+
+def test_diffusion_loss_equals_the_definition_at_the_levels_of_the_chain(
+    toy: Any, served_chain: NoiseSchedule
+) -> None:
+    policy = toy.Policy()
+    clean = torch.linspace(-1, 1, 8, dtype=torch.float64)[:, None]
+    recorded = Recorded(toy.conditions(8), clean)
+    loss = diffusion_loss(policy, recorded, served_chain, torch.Generator().manual_seed(3))
+
+    drawn = torch.Generator().manual_seed(3)
+    steps = torch.randint(3, (8,), generator=drawn).numpy()
+    noise = torch.randn(8, 1, generator=drawn).double().numpy()[:, 0]
+    alpha = served_chain.alpha[steps]
+    x0 = clean.numpy()[:, 0]
+    noisy = alpha * x0 + np.sqrt(1 - alpha**2) * noise
+    assert loss.item() == pytest.approx(np.abs(0.3 * noisy + 0.4 - x0).mean(), rel=1e-5)
+    assert len(set(steps)) == 3
+
+
+def test_the_control_minimises_what_training_did_and_learns(
+    voice: LiteWaveGrad2, recorded: Recorded, served_chain: NoiseSchedule
+) -> None:
+    optimizer = torch.optim.AdamW(voice.parameters(), 3e-3)
+    losses = []
+    for _ in range(15):
+        loss = control_loss(voice, recorded, served_chain, torch.Generator().manual_seed(0))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+    plain = diffusion_loss(voice, recorded, served_chain, torch.Generator().manual_seed(0))
+    assert losses[-1] > plain.item()  # spectral distance and seams beside it

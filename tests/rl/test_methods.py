@@ -1,0 +1,171 @@
+"""Every method end to end on a tiny voice, and what they refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dlpo.audio import SAMPLE_RATE
+from dlpo.checkpoint import load_checkpoint
+from dlpo.config import from_dict, to_dict
+from dlpo.data.dataset import Dataset
+from dlpo.errors import ConfigError, DlpoError, InputError, TrainingError
+from dlpo.model.lite import LiteWaveGrad2
+from dlpo.noise_schedule import NoiseSchedule
+from dlpo.rl.conditions import Conditions, freeze_all_but_denoiser
+from dlpo.rl.guide import Recorded, recorded_windows
+from dlpo.rl.methods import METHODS, Method, Objective, loss_of
+from dlpo.rl.rewards.guards import high_band_guard, loudness_guard
+from dlpo.rl.rewards.reward import Speech
+from dlpo.rl.rewards.weighted import WeightedSum
+from dlpo.rl.rollout import Rollout, roll_out, seed_keys
+from dlpo.training.acoustics import FrozenAcoustics
+from dlpo.training.batches import Batches
+
+
+def brightness(waveforms: Tensor, samples: Tensor) -> Tensor:
+    """A reward with a gradient: the power of differences over the power."""
+    steps = waveforms.diff(dim=1).square().sum(1)
+    return steps / waveforms.square().sum(1)
+
+
+@pytest.fixture
+def rollout(voice: LiteWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule) -> Rollout:
+    freeze_all_but_denoiser(voice)
+    return roll_out(voice, sentences.repeat(2), served_chain, seed_keys(0, 0, [0, 1], 2), 2)
+
+
+@pytest.fixture
+def rewards(voice: LiteWaveGrad2, rollout: Rollout) -> Tensor:
+    guards = [loudness_guard(-40.0, 0.0), high_band_guard(-3.0, 0.0)]
+    reward = WeightedSum(guards, {"loudness": 1.0, "high_band": 2.0}, "batch")
+    texts = ["hum"] * len(rollout)
+    speech = Speech(rollout.waveforms(voice), texts, SAMPLE_RATE, rollout.sentence_keys)
+    return torch.from_numpy(reward.judge(speech).scores)
+
+
+@pytest.fixture
+def recorded(voice: LiteWaveGrad2, tiny_dataset: Path) -> Recorded:
+    batches = Batches(Dataset(tiny_dataset), "train", seed=0)
+    windows = batches.windows(0, 2, 16)
+    return recorded_windows(voice, windows, FrozenAcoustics(voice, batches).of(windows))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_step_of_every_method_moves_the_denoiser_and_nothing_else(
+    method: Method,
+    voice: LiteWaveGrad2,
+    tiny_checkpoint: Path,
+    rollout: Rollout,
+    rewards: Tensor,
+    recorded: Recorded,
+) -> None:
+    reference = load_checkpoint(tiny_checkpoint).model
+    before = {name: value.clone() for name, value in voice.state_dict().items()}
+    learning = [p for p in voice.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learning, 1e-3, weight_decay=0.0)
+    loss = loss_of(
+        Objective(method, guide="both"),
+        voice,
+        rollout,
+        rewards,
+        reference=reference,
+        recorded=recorded,
+        reward=brightness,
+        generator=torch.Generator().manual_seed(0),
+    )
+    loss.backward()
+    optimizer.step()
+    after = voice.state_dict()
+    assert all(bool(torch.isfinite(value).all()) for value in after.values())
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert "patch_out.weight" in moved
+    assert not any(
+        name.startswith(("embedding", "encoder", "timing", "prosody", "mel", "conditioning"))
+        for name in moved
+    )
+
+
+def gradient(voice: LiteWaveGrad2, loss: Tensor) -> Tensor:
+    learning = [p for p in voice.parameters() if p.requires_grad]
+    found = torch.autograd.grad(loss, learning, allow_unused=True)
+    return torch.cat([g.flatten() for g in found if g is not None])
+
+
+@pytest.mark.parametrize("method", ["rwr", "ddpo", "dlpo", "onlydl", "direct"])
+def test_parts_of_a_rollout_add_up_to_the_whole(
+    method: Method, voice: LiteWaveGrad2, rollout: Rollout, rewards: Tensor
+) -> None:
+    objective = Objective(method)
+    whole = loss_of(objective, voice, rollout, rewards, reward=brightness)
+    parts = [
+        loss_of(
+            objective, voice, rollout.rows(first, first + 2), rewards[first : first + 2],
+            reward=brightness,
+        )
+        for first in (0, 2)
+    ]  # fmt: skip
+    found = (gradient(voice, parts[0]) + gradient(voice, parts[1])) / 2
+    expected = gradient(voice, whole)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_a_method_is_told_what_it_lacks(voice: LiteWaveGrad2, rollout: Rollout) -> None:
+    rewards = torch.arange(4.0)
+    lacking = {
+        "rwr needs rewards": (Objective("rwr"), None),
+        "dpok needs reference": (Objective("dpok"), rewards),
+        "klinr needs reference": (Objective("klinr"), rewards),
+        "dlpo needs recorded": (Objective("dlpo", guide="recordings"), rewards),
+        "control needs recorded": (Objective("control"), rewards),
+        "direct needs reward": (Objective("direct"), rewards),
+    }
+    for message, (objective, given) in lacking.items():
+        with pytest.raises(InputError, match=message):
+            loss_of(objective, voice, rollout, given)
+
+
+def test_what_a_method_needs_can_be_asked_beforehand() -> None:
+    assert [m for m in METHODS if Objective(m).needs_reference] == ["dpok", "klinr"]
+    assert [m for m in METHODS if Objective(m).needs_recordings] == ["control"]
+    assert Objective("dlpo", guide="both").needs_recordings
+    assert {m for m in METHODS if not Objective(m).needs_rewards} == {
+        "onlydl", "control", "direct",
+    }  # fmt: skip
+
+
+def test_rewards_of_another_batch_or_without_a_value_are_refused(
+    voice: LiteWaveGrad2, rollout: Rollout
+) -> None:
+    with pytest.raises(InputError, match=r"shape \(3,\); expected \(4,\)"):
+        loss_of(Objective("ddpo"), voice, rollout, torch.zeros(3))
+    with pytest.raises(TrainingError, match="NaN"):
+        loss_of(Objective("ddpo"), voice, rollout, torch.tensor([0.0, np.nan, 1.0, 2.0]))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"method": "ppo"},
+        {"guide": "none"},
+        {"alpha": -1.0},
+        {"beta": float("nan")},
+        {"clip_range": 0.0},
+        {"advantage_bound": -1.0},
+        {"alpha": 0.0, "beta": 0.0},
+    ],
+)
+def test_weights_out_of_range_are_refused(values: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        Objective(**values)  # type: ignore[arg-type]
+
+
+def test_an_objective_goes_through_json_unchanged() -> None:
+    objective = Objective("dpok", kl_weight=0.1)
+    assert from_dict(Objective, to_dict(objective)) == objective
+    with pytest.raises(DlpoError):
+        from_dict(Objective, {"gamma": 1.0})

@@ -1,0 +1,84 @@
+"""Prompts: never a word of the test, the same for any number of processes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dlpo.data.dataset import Dataset
+from dlpo.data.ljspeech import prepare
+from dlpo.errors import DataError, InputError
+from dlpo.rl.prompts import Prompts
+
+
+@pytest.fixture(scope="module")
+def dataset(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Nine sentences without recordings beside four recorded ones that all say "Hum, hum."."""
+    root = tmp_path_factory.mktemp("prompts")
+    shutil.copytree(tiny_corpus, root / "corpus")
+    metadata, alignments = root / "corpus" / "metadata.csv", root / "corpus" / "alignments.tsv"
+    extra, rows = [], []
+    for number in range(9):
+        extra.append(f"LJ004-000{number}|x|{'Hum ' * (number + 1)}hum hum.")
+        sounds = " ".join(["HH AH1 M"] * (number + 3))
+        lengths = " ".join(["100 300 200"] * (number + 3))
+        words = " ".join(f"hum:{3 * i}-{3 * i + 2}" for i in range(number + 3))
+        rows.append(f"LJ004-000{number}\t{sounds}\t{lengths}\t{words}")
+    metadata.write_text(metadata.read_text() + "\n".join(extra) + "\n")
+    alignments.write_text(alignments.read_text() + "\n".join(rows) + "\n")
+    prepare(root / "corpus", alignments, root / "data")
+    return Dataset(root / "data")
+
+
+def test_what_the_test_says_is_never_a_prompt_whoever_says_it(dataset: Dataset) -> None:
+    prompts = Prompts(dataset, seed=0)
+    texts = [prompts[i].text for i in range(len(prompts))]
+    assert "Hum, hum." not in texts  # also of the train split, for the test split says it
+    ids = {dataset.entries[number].id for number in prompts.numbers}
+    assert ids == {"LJ003-0001"} | {f"LJ004-000{number}" for number in range(9)}
+
+
+def test_sentences_without_recordings_are_prompts_with_their_symbols(dataset: Dataset) -> None:
+    prompt = Prompts(dataset, seed=0)[0]
+    assert dataset.entries[prompt.number].frames == 0
+    assert prompt.symbols.tolist() == dataset.timing(prompt.number)[0].tolist()
+
+
+def test_long_sentences_can_be_left_out(dataset: Dataset) -> None:
+    prompts = Prompts(dataset, seed=0, longest_s=3.0)  # a word lasts 0.6 s
+    assert {len(prompts[i].text.split()) for i in range(len(prompts))} == {1, 3, 4, 5}
+
+
+def test_an_update_draws_the_same_whatever_came_before(dataset: Dataset) -> None:
+    first, second = Prompts(dataset, seed=4), Prompts(dataset, seed=4)
+    first.draw(0, 4)
+    drawn = [prompt.number for prompt in first.draw(7, 4)]
+    assert drawn == [prompt.number for prompt in second.draw(7, 4)]
+    assert len(set(drawn)) == 4
+    assert drawn != [prompt.number for prompt in second.draw(8, 4)]
+    assert drawn != [prompt.number for prompt in Prompts(dataset, seed=5).draw(7, 4)]
+
+
+def test_two_processes_share_the_sentences_of_one(dataset: Dataset) -> None:
+    prompts = Prompts(dataset, seed=0)
+    alone = [prompt.number for prompt in prompts.draw(3, 6)]
+    shares = [[p.number for p in prompts.draw(3, 6, rank, 2)] for rank in range(2)]
+    assert sorted(alone) == sorted(shares[0] + shares[1])
+    assert len(shares[0]) == len(shares[1])
+
+
+def test_more_sentences_than_there_are_repeat(dataset: Dataset) -> None:
+    assert len(Prompts(dataset, seed=0).draw(0, 30)) == 30
+
+
+@pytest.mark.parametrize(("size", "ranks"), [(0, 1), (3, 2), (-2, 1)])
+def test_shares_that_are_not_equal_are_refused(dataset: Dataset, size: int, ranks: int) -> None:
+    with pytest.raises(InputError, match=f"{size} sentences an update for {ranks}"):
+        Prompts(dataset, seed=0).draw(0, size, 0, ranks)
+
+
+def test_a_corpus_without_prompts_is_refused(dataset: Dataset) -> None:
+    with pytest.raises(DataError, match=r"none of its .* sentences can be a prompt"):
+        Prompts(dataset, seed=0, longest_s=0.1)

@@ -1,0 +1,206 @@
+"""Rollouts: they are the exported chain, keyed by sentence and seed, and score what it did."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dlpo.audio import HOP_LENGTH
+from dlpo.diffusion import log_prob, sample
+from dlpo.errors import InputError
+from dlpo.model.lite import LiteWaveGrad2
+from dlpo.noise_schedule import NoiseSchedule, named_schedule
+from dlpo.rl.conditions import Conditions
+from dlpo.rl.rollout import (
+    Rollout,
+    keyed_noise,
+    replay,
+    roll_out,
+    seed_keys,
+    step_log_prob,
+)
+
+
+@pytest.fixture
+def rollout(voice: LiteWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule) -> Rollout:
+    keys = seed_keys(3, 5, [7, 9], 2)
+    return roll_out(voice, sentences.repeat(2), served_chain, keys, 2)
+
+
+def test_a_chain_is_the_exported_one(
+    voice: LiteWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
+) -> None:
+    frames = int(sentences.frames[1])  # the longest: only the reach of silence follows it
+    alone = sentences.rows(slice(1, 2))
+    rollout = roll_out(voice, alone, served_chain, seed_keys(0, 0, [1], 1), 1)
+    samples = frames * HOP_LENGTH
+    noise = keyed_noise((0, 0, 1, 0), served_chain.noise_count, samples)[:, None]
+    with torch.no_grad():
+        exported = sample(
+            voice.denoise,
+            served_chain,
+            alone.conditioning[:, :, :frames],
+            alone.source[:, :samples],
+            noise,
+        )
+    edge = 6 * served_chain.steps * HOP_LENGTH  # there the exported chain sees the array's end
+    ours = rollout.output[:, : samples - edge]
+    torch.testing.assert_close(ours, exported[:, : samples - edge], atol=1e-5, rtol=0)
+
+
+def test_a_row_does_not_depend_on_its_company(
+    voice: LiteWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule, rollout: Rollout
+) -> None:
+    short = sentences.rows(slice(0, 1))
+    end = int(short.frames[0]) * HOP_LENGTH
+    alone = roll_out(voice, short, served_chain, rollout.keys[1:2], 1)
+    torch.testing.assert_close(alone.output[0, :end], rollout.output[1, :end], atol=1e-5, rtol=0)
+    torch.testing.assert_close(alone.log_probs[:, 0], rollout.log_probs[:, 1])
+
+
+def test_the_same_keys_give_the_same_chains_to_the_bit(
+    voice: LiteWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule, rollout: Rollout
+) -> None:
+    again = roll_out(voice, sentences.repeat(2), served_chain, rollout.keys, 2)
+    assert torch.equal(again.states, rollout.states)
+    other = roll_out(voice, sentences.repeat(2), served_chain, seed_keys(3, 6, [7, 9], 2), 2)
+    assert not torch.equal(other.states, rollout.states)
+
+
+def test_seeds_of_a_sentence_differ_and_share_a_key_for_judges(rollout: Rollout) -> None:
+    assert not torch.equal(rollout.states[0, 0], rollout.states[0, 1])
+    assert rollout.keys == ((3, 5, 7, 0), (3, 5, 7, 1), (3, 5, 9, 0), (3, 5, 9, 1))
+    assert rollout.sentence_keys == ((3, 5, 7, 0),) * 2 + ((3, 5, 9, 0),) * 2
+
+
+def test_nothing_sounds_past_the_end_of_a_sentence(rollout: Rollout) -> None:
+    end = int(rollout.conditions.frames[0]) * HOP_LENGTH
+    assert end < rollout.states.shape[2]
+    assert bool((rollout.states[:, 0, end:] == 0).all())
+    assert bool((rollout.states[:, 0, :end].abs().amax(-1) > 0).all())
+
+
+def test_log_probs_equal_those_of_the_normal_distribution(rollout: Rollout) -> None:
+    for s, k in enumerate(rollout.scored):
+        for b in range(len(rollout)):
+            end = int(rollout.conditions.frames[b]) * HOP_LENGTH
+            normal = torch.distributions.Normal(rollout.means[k, b, :end], rollout.stds[k])
+            expected = normal.log_prob(rollout.states[k + 1, b, :end]).mean()
+            torch.testing.assert_close(rollout.log_probs[s, b], expected)
+
+
+def test_log_prob_of_whole_rows_is_that_of_the_chain(generator: torch.Generator) -> None:
+    x, mean = torch.randn(2, 3, 50, generator=generator)
+    ours = step_log_prob(x, mean, torch.tensor(0.2), torch.ones(3, 50))
+    torch.testing.assert_close(ours, log_prob(x, mean, 0.2))
+
+
+def test_the_last_step_lands_on_the_clean_level_and_carries_no_score(rollout: Rollout) -> None:
+    assert rollout.scored == (0, 1)
+    assert rollout.log_probs.shape == (2, 4)
+    assert torch.equal(rollout.states[3], rollout.means[2])
+
+
+def test_a_step_with_hardly_any_noise_carries_no_score() -> None:
+    almost = NoiseSchedule("almost", np.array([0.2, 0.6, 1 - 1e-8]), 1.0)
+    assert 0 < almost.posterior_std[1] < 1e-3
+    rollout = roll_out_toy(almost)
+    assert rollout.scored == (0,)
+
+
+def roll_out_toy(schedule: NoiseSchedule, **changes: Any) -> Rollout:
+    class Still:
+        training = False
+        parametrisation = "x0"
+        x0_limit = None
+
+        def denoise(self, noisy: Any, *_: Any) -> Any:
+            return 0 * noisy
+
+        def to_waveform(self, x0: Any) -> Any:
+            return x0
+
+    policy = Still()
+    policy.training = changes.get("training", False)
+    conditions = Conditions(torch.zeros(4, 1, 1), torch.zeros(4, 1), torch.ones(4).long())
+    keys = seed_keys(0, 0, [0, 1], 2)[: changes.get("keys", 4)]
+    return roll_out(policy, conditions, schedule, keys, changes.get("group", 2))
+
+
+UNUSABLE = {
+    "DDIM": ({}, named_schedule("cosine", 3, 0.0), "no step with noise"),
+    "one step": ({}, named_schedule("cosine", 1, 1.0), "no step with noise"),
+    "train mode": ({"training": True}, named_schedule("cosine", 3, 1.0), "train mode"),
+    "too few keys": ({"keys": 3}, named_schedule("cosine", 3, 1.0), "3 keys for 4 rows"),
+    "torn group": ({"group": 3}, named_schedule("cosine", 3, 1.0), "groups of 3"),
+}
+
+
+@pytest.mark.parametrize(("changes", "schedule", "message"), UNUSABLE.values(), ids=UNUSABLE)
+def test_what_can_not_be_learnt_from_is_refused(
+    changes: dict[str, Any], schedule: NoiseSchedule, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        roll_out_toy(schedule, **changes)
+
+
+def test_states_have_the_moments_of_the_closed_form(toy: Any, served_chain: NoiseSchedule) -> None:
+    policy = toy.Policy()
+    rollout = toy.rollout(policy, served_chain, 20_000)
+    own = (policy.bias.detach(), policy.weight.detach())
+    for states, (mean, variance) in zip(
+        rollout.states, toy.Linear(served_chain).moments([own] * 3), strict=True
+    ):
+        error = float((variance / 20_000).sqrt())
+        assert float(states.mean()) == pytest.approx(float(mean), abs=4 * error)
+        assert float(states.var()) == pytest.approx(float(variance), rel=0.04)
+
+
+def test_replay_repeats_the_densities_of_the_policy_that_acted_to_the_bit(
+    voice: LiteWaveGrad2, rollout: Rollout
+) -> None:
+    again = replay(voice, rollout)
+    assert torch.equal(again.log_probs, rollout.log_probs)
+    assert again.log_probs.requires_grad
+
+
+def test_replay_refuses_dropout(voice: LiteWaveGrad2, rollout: Rollout) -> None:
+    with pytest.raises(InputError, match="train mode"):
+        replay(voice.train(), rollout)
+
+
+def test_parts_hold_whole_sentences(rollout: Rollout) -> None:
+    part = rollout.rows(2, 4)
+    assert part.keys == rollout.keys[2:]
+    assert torch.equal(part.log_probs, rollout.log_probs[:, 2:])
+    assert torch.equal(part.conditions.frames, rollout.conditions.frames[2:])
+    with pytest.raises(InputError, match="multiples of the 2 seeds"):
+        rollout.rows(1, 3)
+
+
+def test_waveforms_have_their_own_lengths(voice: LiteWaveGrad2, rollout: Rollout) -> None:
+    waveforms = rollout.waveforms(voice)
+    lengths = (rollout.conditions.frames * HOP_LENGTH).tolist()
+    assert [len(waveform) for waveform in waveforms] == lengths
+    assert waveforms[0].dtype == np.float32
+    heard = voice.to_waveform(rollout.output)[0, : lengths[0]].numpy()
+    np.testing.assert_array_equal(waveforms[0], heard)
+
+
+def test_bound_of_x0_holds_in_every_step(voice: LiteWaveGrad2, rollout: Rollout) -> None:
+    limited = replace(rollout)
+    voice.x0_limit = 1e-3
+    try:
+        bounded = roll_out(voice, limited.conditions, limited.schedule, limited.keys, limited.group)
+    finally:
+        del voice.x0_limit
+    assert float(bounded.output.abs().max()) <= 1e-3 + 1e-6
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
