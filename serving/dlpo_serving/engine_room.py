@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import threading
 import time
 from collections import deque
@@ -26,7 +24,6 @@ _Outcome = SpeechChunk | Exception | None
 
 SPAN_NAMES = {"encode": "encode", "frames": "frames", "denoise": "decode chunk"}
 LAST_UNIT_S = 5.0  # that a unit may still take when the room closes
-LANE_NICENESS = 5  # beside the event loop's 0, which has little to do, but that at once
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +53,8 @@ class _Lane:
 
     batch: Batch | None = None
     since_s: float = 0.0
+    among_all: bool = False
+    """all lanes were busy when it began: so were they when costs were measured"""
     abandoned: bool = False
     thread: threading.Thread = field(init=False)
 
@@ -78,6 +77,8 @@ class EngineRoom:
         self._listeners: dict[Stream, Listener] = {}
         self._tasks: deque[Callable[[], None]] = deque()
         self._closing = False
+        self.lanes = lanes
+        """how many compute at the same time"""
         self._lanes = [self._open_lane(index) for index in range(lanes)]
         self._replaced = 0  # lanes
 
@@ -205,8 +206,6 @@ class EngineRoom:
         return lane
 
     def _run(self, lane: _Lane) -> None:
-        if sys.platform == "linux":  # where a thread has a niceness of its own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LANE_NICENESS)
         while work := self._await_work(lane):
             if not isinstance(work, Batch):
                 work()
@@ -234,6 +233,7 @@ class EngineRoom:
                 batch = self._scheduler.next_batch(now)
                 if batch:
                     lane.batch, lane.since_s = batch, now
+                    lane.among_all = all(other.batch for other in self._lanes)
                     self._note_wait(batch, now)
                     return batch
                 wait_s = self._scheduler.next_urgency_s() - now
@@ -267,7 +267,8 @@ class EngineRoom:
         took_s = now - lane.since_s
         lane.batch = None
         rows = len(batch.streams)
-        batch.streams[0].costs.saw_unit(batch.unit, rows, took_s)
+        if lane.among_all:
+            batch.streams[0].costs.saw_unit(batch.unit, rows, took_s)
         self._metrics.batch(batch.unit.stage, rows)
         if batch.unit.stage == "denoise":
             frames = 1 << (batch.unit.size - 1).bit_length()  # few sizes, so few labels

@@ -26,13 +26,13 @@ def open_voices(settings: ServerSettings) -> list[Synthesizer]:
     return [open_voice(name, settings.engine, settings.precision) for name in settings.voices]
 
 
-def warm(synthesizer: Synthesizer) -> Voice:
-    """A voice that has spoken, so that its first caller does not wait.
+def warm(synthesizer: Synthesizer, lanes: int = 1) -> Voice:
+    """A voice that has spoken, on as many lanes as it will, so that its first caller does not wait.
 
     Raises:
         EngineError: the run-time failed.
     """
-    return Voice(synthesizer, Costs(measure_costs(synthesizer)))
+    return Voice(synthesizer, Costs(measure_costs(synthesizer, lanes)))
 
 
 class Repertoire:
@@ -52,7 +52,7 @@ class Repertoire:
         """Offer the voices that the settings name; raises what `load` does, or EngineError."""
 
         def load_warm() -> list[Voice]:
-            return [warm(synthesizer) for synthesizer in load(self._settings)]
+            return [warm(synthesizer, self._room.lanes) for synthesizer in load(self._settings)]
 
         voices, _ = await asyncio.gather(
             asyncio.wrap_future(self._room.run(load_warm)),
@@ -77,7 +77,8 @@ class Repertoire:
             await asyncio.sleep(self._settings.voice_poll_s)
 
     def _open(self, path: Path) -> Voice:
-        return warm(open_voice(path, self._settings.engine, self._settings.precision))
+        synthesizer = open_voice(path, self._settings.engine, self._settings.precision)
+        return warm(synthesizer, self._room.lanes)
 
     def _offer(self, voice: Voice) -> None:
         for manifest in self._speaker.voices:
