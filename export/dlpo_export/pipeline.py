@@ -48,7 +48,7 @@ from dlpo_export.parity.cases import CALIBRATION, denoiser_inputs, until_frames
 from dlpo_export.parity.check import check_parity
 from dlpo_export.parity.divergence import Tensors
 from dlpo_export.parts import Tracer
-from dlpo_export.quantise import to_int8
+from dlpo_export.quantise import quantisable_layers, to_int8
 from dlpo_export.to_onnx import GraphSource, graph_info
 from dlpo_export.weights import round_weights, write_graphs
 
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     import onnx
 
 EXAMPLE_BATCH, EXAMPLE_FRAMES, EXAMPLE_PHONEMES = 2, 12, 9  # of the traced inputs; any will do
+
+EIGHT_BITS: tuple[Precision, ...] = ("int8", "int8_symmetric")
 
 PARITY_FILE = "parity.json"  # what `check_parity` measured
 
@@ -172,6 +174,11 @@ def _write_graphs(
                 if precision != "fp32":
                     reference = references.get(name, {}).get(precision, made["fp32"])
                     made[precision] = _in_precision(reference, precision, rollouts)
+        elif name == "frames" and quantisable_layers(made["fp32"]):
+            rounded = [p for p in options.precisions if p in EIGHT_BITS]
+            if rounded:
+                graph, _ = to_int8(made["fp32"], [frames.numpy_inputs() for _, frames in spoken])
+                made |= dict.fromkeys(rounded, graph)
         infos[name] = graph_info(source, {p: _file(name, p) for p in made})
         files |= {_file(name, precision): graph for precision, graph in made.items()}
     write_graphs(files, folder)
@@ -187,6 +194,8 @@ def _in_precision(
 
 
 def _file(graph: str, precision: Precision) -> str:
+    if graph == "frames" and precision in EIGHT_BITS:
+        precision = "int8"  # beside a GPU too the CPU computes it
     return f"{graph}.onnx" if precision == "fp32" else f"{graph}.{precision}.onnx"
 
 

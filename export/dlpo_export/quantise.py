@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     import onnx
 
 LAYERS = ("Conv", "Gemm", "MatMul")
-NOISE_DB = -15.0  # noise to signal of a layer alone, from which on it would be heard
+# Noise to signal of a layer alone, in what the graph makes, from which on it would be heard.
+NOISE_DB = {"waveform": -15.0, "conditioning": -30.0}
+F0_CENTS = 5.0  # likewise of its error in F0; a twentieth of a semitone
 PROBE_FRAMES = 80  # of the rollout on which layers are measured one by one
+GELU_FLOOR = -4.0  # what a GELU reads below makes 1.3e-4 at most; steps are better spent above
 
 logger = logging.getLogger(__name__)
 
@@ -33,44 +36,53 @@ logger = logging.getLogger(__name__)
 def to_int8(
     model: onnx.ModelProto, rollouts: Sequence[Tensors], *, symmetric: bool = False
 ) -> tuple[onnx.ModelProto, list[LayerNoise]]:
-    """Quantise the layers of a denoiser whose rounding is not heard.
+    """Quantise the layers of a graph whose rounding is not heard.
 
     Args:
-        model: float32, weights inside.
+        model: float32, weights inside; a denoiser, or what makes conditioning and F0.
         rollouts: inputs of the graph, speech that covers what will be spoken.
         symmetric: activations with a sign and zero at 0, for TensorRT; else without a sign, for
             CPUs, which is finer.
 
     Returns:
         The graph with Q/DQ nodes, and what was measured of each layer, the noisiest first; those
-        above `NOISE_DB` stay in float32.
+        above `NOISE_DB` or `F0_CENTS` stay in float32.
 
     Raises:
         BundleError: onnxruntime can't run the model.
         MissingExtraError: onnx or onnxruntime is not installed.
     """
+    layers = quantisable_layers(model)
+    ranges = tensor_ranges(model, layers, rollouts)
+    if symmetric:
+        ranges = {name: (-max(-low, high), max(-low, high)) for name, (low, high) in ranges.items()}
+    measured = layer_noise(model, layers, ranges, _probe(model, rollouts))
+    measured.sort(key=lambda layer: layer.noise_db, reverse=True)
+    limit_db = NOISE_DB[model.graph.output[0].name]
+    kept = [layer for layer in measured if layer.noise_db > limit_db or layer.f0_cents > F0_CENTS]
+    for layer in kept:
+        logger.info("%s stays in float32", layer)
+    exact = {layer.node for layer in kept}
+    return _insert(model, [n for n in layers if n not in exact], ranges, symmetric), measured
+
+
+def quantisable_layers(model: onnx.ModelProto) -> list[str]:
+    """Names of the nodes that multiply by weights."""
     weights = {tensor.name for tensor in model.graph.initializer}
-    layers = [
+    return [
         node.name
         for node in model.graph.node
         if node.op_type in LAYERS and len(node.input) > 1 and node.input[1] in weights
     ]
-    ranges = tensor_ranges(model, layers, rollouts)
-    if symmetric:
-        ranges = {name: (-max(-low, high), max(-low, high)) for name, (low, high) in ranges.items()}
-    measured = layer_noise(model, layers, ranges, _probe(rollouts))
-    measured.sort(key=lambda layer: layer.noise_db, reverse=True)
-    kept = [layer for layer in measured if layer.noise_db > NOISE_DB]
-    for layer in kept:
-        logger.info("%s stays in float32: %.0f dB of noise", layer.weight, layer.noise_db)
-    exact = {layer.node for layer in kept}
-    return _insert(model, [n for n in layers if n not in exact], ranges, symmetric), measured
 
 
 def tensor_ranges(
     model: onnx.ModelProto, layers: Sequence[str], rollouts: Sequence[Tensors]
 ) -> Mapping[str, Range]:
-    """Lowest and highest value of what the layers read and make; 0 is always inside."""
+    """Lowest and highest value of what the layers read and make; 0 is always inside.
+
+    What only a GELU reads begins at `GELU_FLOOR`.
+    """
     from onnx import helper
 
     chosen = set(layers)
@@ -96,17 +108,28 @@ def tensor_ranges(
                 min(low, float(values[f"{name}.Min"])),
                 max(high, float(values[f"{name}.Max"])),
             )
+    for name, (low, high) in found.items():
+        readers = {node.op_type for node in model.graph.node if name in node.input}
+        if readers == {"Gelu"}:
+            found[name] = (max(low, GELU_FLOOR), high)
     return found
 
 
-def _probe(rollouts: Sequence[Tensors]) -> Tensors:
+def _probe(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> Tensors:
     """The middle of the longest rollout."""
-    longest = max(rollouts, key=lambda inputs: inputs["source"].shape[1])
-    frames = longest["source"].shape[1]
+    axes = {  # of the frames, in the inputs that have some
+        value.name: axis
+        for value in model.graph.input
+        for axis, dimension in enumerate(value.type.tensor_type.shape.dim)
+        if dimension.dim_param == "F"
+    }
+    name, axis = next(iter(axes.items()))
+    longest = max(rollouts, key=lambda inputs: inputs[name].shape[axis])
+    frames = longest[name].shape[axis]
     start = max(0, (frames - PROBE_FRAMES) // 2)
-    axes = {"conditioning": 2, "source": 1, "noise": 2}
+    middle = range(start, min(frames, start + PROBE_FRAMES))
     return {
-        name: value.take(range(start, min(frames, start + PROBE_FRAMES)), axes[name])
+        name: value.take(middle, axes[name]) if name in axes else value
         for name, value in longest.items()
     }
 

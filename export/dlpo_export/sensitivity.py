@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.audio import HOP_LENGTH
+from dlpo_export.parity.divergence import Tensors, sqnr_db
+from dlpo_export.parity.f0_error import f0_error_cents
 from dlpo_export.parity.open_graph import OpenGraph
 
 if TYPE_CHECKING:
@@ -27,13 +29,19 @@ AUDIBLE = 1e-3  # RMS of full scale; noise below it is not heard even in a pause
 
 @dataclass(frozen=True, slots=True)
 class LayerNoise:
-    """What quantising one layer does to the waveform."""
+    """What quantising one layer does to what its graph makes; alone, with exact weights."""
 
     node: str
     op_type: str
     weight: str
     noise_db: float
-    """noise to signal, averaged over frames; alone, without its weights' rounding"""
+    """noise to signal: of a waveform averaged over frames, see `noise_db`; of conditioning"""
+    f0_cents: float = 0.0
+    """RMS error of F0 where it stays voiced; 0 of a graph that makes none"""
+
+    def __str__(self) -> str:
+        off = f", F0 {self.f0_cents:.1f} cents off" if self.f0_cents else ""
+        return f"{self.weight} ({self.noise_db:.0f} dB of noise{off})"
 
 
 def layer_noise(
@@ -42,10 +50,10 @@ def layer_noise(
     ranges: Mapping[str, Range],
     inputs: Mapping[str, NDArray[Any]],
 ) -> list[LayerNoise]:
-    """Quantise input and output of each layer alone, and measure the noise in the graph's output.
+    """Quantise input and output of each layer alone, and measure what that does to the outputs.
 
     Args:
-        model: in float32, with one output (B, F, 300).
+        model: in float32; makes a waveform (B, F, 300), or conditioning and F0.
         layers: names of nodes.
         ranges: of the layers' input and output tensors.
         inputs: of the graph.
@@ -55,21 +63,22 @@ def layer_noise(
     """
     opened = OpenGraph(_gated(model, layers, ranges))
 
-    def waveform(gates: NDArray[np.bool_]) -> NDArray[np.float32]:
-        (made,) = opened.run({**inputs, GATES: gates}).values()
-        return made
+    def outputs(gates: NDArray[np.bool_]) -> Tensors:
+        return opened.run({**inputs, GATES: gates})
 
-    expected = waveform(np.zeros(len(layers), bool))
+    expected = outputs(np.zeros(len(layers), bool))
     nodes = {node.name: node for node in model.graph.node}
-    return [
-        LayerNoise(
-            name,
-            nodes[name].op_type,
-            nodes[name].input[1],
-            noise_db(waveform(np.arange(len(layers)) == k), expected),
-        )
-        for k, name in enumerate(layers)
-    ]
+    found = []
+    for k, name in enumerate(layers):
+        made = outputs(np.arange(len(layers)) == k)
+        if "waveform" in made:
+            noise, cents = noise_db(made["waveform"], expected["waveform"]), 0.0
+        else:
+            noise = -sqnr_db(made["conditioning"], expected["conditioning"])
+            cents = f0_error_cents(made["f0"], expected["f0"])
+        node = nodes[name]
+        found.append(LayerNoise(name, node.op_type, node.input[1], noise, cents))
+    return found
 
 
 def noise_db(made: NDArray[np.float32], expected: NDArray[np.float32]) -> float:

@@ -259,6 +259,8 @@ def test_graphs_for_gpus_are_made_and_follow_the_rules_of_tensorrt(
     options = ExportOptions(steps=(2,), default_steps=2, precisions=gpu, weight_bits=8)
     bundle = Bundle.load(export_bundle(tiny_checkpoint, tmp_path / "voice", options))
     assert bundle.manifest.precision == "fp32"  # of a CPU
+    frames = bundle.manifest.graphs["frames"].files  # on a CPU
+    assert frames == {"fp32": "frames.onnx", "int8_symmetric": "frames.int8.onnx"}
     for precision in ("fp32", *gpu):
         graph = load_for_tensorrt(bundle.graph_path("denoiser_2", precision))
         assert check_graph(graph) == [], precision

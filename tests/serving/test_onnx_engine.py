@@ -66,10 +66,10 @@ def test_a_graph_that_is_no_onnx_is_an_engine_error(
 ) -> None:
     content = shutil.copytree(tiny_bundle, tmp_path / "content")
     (content / "voice.json").unlink()
-    (content / "frames.onnx").write_bytes(b"not a graph")
+    (content / "encoder.onnx").write_bytes(b"not a graph")
     bundle = write_bundle(tmp_path / "broken", speaker.manifest, content)
 
-    with pytest.raises(EngineError, match=r"frames\.onnx: onnxruntime can't load it"):
+    with pytest.raises(EngineError, match=r"encoder\.onnx: onnxruntime can't load it"):
         OnnxEngine(Bundle.load(bundle))
 
 

@@ -22,6 +22,7 @@ from dlpo.errors import BundleError
 from dlpo.judges.judge import Judge
 from dlpo_export.parity.cases import DENOISER, SENTENCES, Case, speak
 from dlpo_export.parity.divergence import layer_errors, sqnr_db
+from dlpo_export.parity.f0_error import f0_error_cents, wrong_voicing
 from dlpo_export.parity.first_divergence import Divergence, diverged_from_torch, first_divergence
 from dlpo_export.parity.judges import judge_denoisers
 from dlpo_export.parity.log_spectral_distance import log_spectral_distance
@@ -120,12 +121,14 @@ def difference(
     )
     scale = max(1.0, float(np.sqrt(np.mean(expected**2))))
     error = (made - expected) / scale
-    spectral, wrong = None, None
+    spectral, wrong, cents, voicing = None, None, None, None
     if tensor == "waveform":
         distances = [log_spectral_distance(a.ravel(), b.ravel()) for a, b in pairs]
         spectral = float(np.mean(distances))
     if tensor == "durations":
         wrong = sum(int(np.sum(_whole(a) != _whole(b))) for a, b in pairs)
+    if tensor == "f0":
+        cents, voicing = f0_error_cents(made, expected), wrong_voicing(made, expected)
     return Difference(
         graph,
         precision,
@@ -135,6 +138,8 @@ def difference(
         sqnr_db=min(sqnr_db(made, expected), EQUAL_DB),
         log_spectral_db=spectral,
         wrong_durations=wrong,
+        f0_cents=cents,
+        wrong_voicing=voicing,
     )
 
 

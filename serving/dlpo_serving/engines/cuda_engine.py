@@ -65,7 +65,7 @@ class CudaEngine(SentenceGraphs):
         self._gpu = check_cuda(CUDA)
         if tensorrt:
             check_tensorrt_provider()
-        super().__init__(bundle)
+        super().__init__(bundle, precision)
         self._denoiser_precision: GpuPrecision = precision
         self._buckets = buckets or Buckets()
         self._tensorrt = tensorrt

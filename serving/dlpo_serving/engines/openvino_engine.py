@@ -68,7 +68,7 @@ class OpenVinoEngine(SentenceGraphs):
             _check_bf16(self._core)
         self._denoiser_precision = precision
         self._requests: dict[int, InferRequest] = {}
-        super().__init__(bundle)
+        super().__init__(bundle, "fp32")  # bundles have no bf16
         self._request(bundle.manifest.steps)
 
     def context_frames(self, steps: int) -> int:

@@ -69,7 +69,7 @@ class TensorrtEngine(SentenceGraphs):
             self._gpu,
             self._version,
         )  # refused before anything is loaded
-        super().__init__(bundle)
+        super().__init__(bundle, self._plan_precision)
         self._runner(bundle.manifest.steps)
 
     @property

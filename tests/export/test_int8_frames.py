@@ -1,0 +1,144 @@
+"""The frames graph in 8 bits: F0 and voicing as in float32, and blocks as the whole sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from dlpo.bundle import Bundle
+from dlpo.text import TextFrontEnd
+from dlpo_export.parity.divergence import sqnr_db
+from dlpo_export.parity.f0_error import f0_error_cents, wrong_voicing
+from dlpo_export.quantise import F0_CENTS, GELU_FLOOR, tensor_ranges, to_int8
+from dlpo_serving.denoiser_input import whole_frames
+from dlpo_serving.engine import Encoding, Frames, Ids
+from dlpo_serving.engines.onnx_engine import OnnxEngine
+from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+
+TEXT = "The quick brown fox jumps over the lazy dog, and it never looks back at the old bridge."
+Inputs = dict[str, NDArray[Any]]
+
+
+@pytest.fixture(scope="module")
+def model() -> onnx.ModelProto:
+    """One convolution for the conditioning, with a GELU behind it, and one for log F0."""
+    rng = np.random.default_rng(0)
+    spread = (0.5 * rng.standard_normal((8, 8, 1))).astype(np.float32)
+    pitch = np.zeros((1, 8, 1), np.float32)
+    pitch[0, 0] = 1.0
+    nodes = [
+        helper.make_node("Conv", ["x", "spread"], ["spreaded"], name="spread"),
+        helper.make_node("Gelu", ["spreaded"], ["conditioning"]),
+        helper.make_node("Abs", ["x"], ["sizes"]),
+        helper.make_node("Conv", ["sizes", "pitch"], ["log_f0"], name="pitch"),
+        helper.make_node("Exp", ["log_f0"], ["f0"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "toy",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8, "F"])],
+        [
+            helper.make_tensor_value_info("conditioning", TensorProto.FLOAT, [1, 8, "F"]),
+            helper.make_tensor_value_info("f0", TensorProto.FLOAT, [1, 1, "F"]),
+        ],
+        [numpy_helper.from_array(spread, "spread"), numpy_helper.from_array(pitch, "pitch")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+@pytest.fixture(scope="module")
+def spoken() -> list[Inputs]:
+    """The first channel is log F0, about 200 Hz; 8 bits of its range are 40 cents apart."""
+    rng = np.random.default_rng(1)
+    made = 3 * rng.standard_normal((2, 1, 8, 40)).astype(np.float32)
+    made[:, :, 0] = 5.3 + 0.1 * made[:, :, 0]
+    return [{"x": x} for x in made]
+
+
+def test_a_layer_whose_rounding_moves_f0_stays_in_float32(
+    model: onnx.ModelProto, spoken: list[Inputs]
+) -> None:
+    made, measured = to_int8(model, spoken)
+    noise = {layer.node: layer for layer in measured}
+    assert noise["pitch"].f0_cents > F0_CENTS > noise["spread"].f0_cents == 0
+    producers = {output: node.op_type for node in made.graph.node for output in node.output}
+    reads = {node.name: producers.get(node.input[0]) for node in made.graph.node}
+    assert reads["spread"] == "DequantizeLinear"
+    assert reads["pitch"] == "Abs"
+
+
+def test_steps_are_not_spent_where_a_gelu_is_flat(
+    model: onnx.ModelProto, spoken: list[Inputs]
+) -> None:
+    ranges = tensor_ranges(model, ["spread", "pitch"], spoken)
+    (exact,) = (n for n in model.graph.initializer if n.name == "spread")
+    lowest = min(
+        float(np.tensordot(numpy_helper.to_array(exact)[..., 0], inputs["x"][0], 1).min())
+        for inputs in spoken
+    )
+    assert lowest < GELU_FLOOR
+    assert ranges["spreaded"][0] == GELU_FLOOR
+    assert ranges["log_f0"][0] == 0.0  # another reads it
+
+
+@pytest.fixture(scope="module")
+def engines() -> tuple[OnnxEngine, OnnxEngine]:
+    """The embedded voice in float32 and in 8 bits."""
+    bundle = Bundle.load(find_voice(DEFAULT_VOICE))
+    return OnnxEngine(bundle, "fp32"), OnnxEngine(bundle, "int8")
+
+
+@pytest.fixture(scope="module")
+def encoded(engines: tuple[OnnxEngine, OnnxEngine]) -> tuple[Encoding, Ids]:
+    (sentence,) = TextFrontEnd().process(TEXT).sentences
+    encoding = engines[0].encode(np.array([sentence.symbol_ids()], np.int64))
+    return encoding, whole_frames(encoding.durations[0], 1.0)
+
+
+def spoken_frames(
+    engine: OnnxEngine, encoded: tuple[Encoding, Ids], first: int, last: int, pitch: float = 0.0
+) -> Frames:
+    encoding, counts = encoded
+    return engine.frames(encoding, counts, first, last, pitch)
+
+
+@pytest.mark.parametrize("pitch", [-6.0, 0.0, 6.0])
+def test_embedded_voice_has_the_f0_of_float32(
+    engines: tuple[OnnxEngine, OnnxEngine], encoded: tuple[Encoding, Ids], pitch: float
+) -> None:
+    frames = int(encoded[1].sum())
+    exact, rounded = (spoken_frames(engine, encoded, 0, frames, pitch) for engine in engines)
+    assert 0 < f0_error_cents(rounded.f0, exact.f0) < 20  # above 0: it is another graph
+    assert wrong_voicing(rounded.f0, exact.f0) <= 0.005
+    assert sqnr_db(rounded.conditioning, exact.conditioning) > 22
+
+
+def test_blocks_of_the_embedded_voice_equal_the_whole_sentence(
+    engines: tuple[OnnxEngine, OnnxEngine], encoded: tuple[Encoding, Ids]
+) -> None:
+    _, engine = engines
+    frames, size, context = int(encoded[1].sum()), 64, engine.manifest.frames_context
+    assert context is not None
+    whole = spoken_frames(engine, encoded, 0, frames)
+    conditioning, f0 = [], []
+    for start in range(0, frames, size):
+        stop = min(start + size, frames)
+        first, last = max(0, start - context), min(stop + context, frames)
+        block = spoken_frames(engine, encoded, first, last)
+        conditioning.append(block.conditioning[:, :, start - first : stop - first])
+        f0.append(block.f0[:, start - first : stop - first])
+    # Only where another order of additions tips the rounding of a value does anything differ.
+    assert sqnr_db(np.concatenate(conditioning, axis=2), whole.conditioning) > 50
+    assert wrong_voicing(np.concatenate(f0, axis=1), whole.f0) == 0
+
+
+def test_a_voice_in_8_bits_has_its_frames_graph_in_8_bits_too(tiny_bundle: Path) -> None:
+    graphs = Bundle.load(tiny_bundle).manifest.graphs
+    assert set(graphs["frames"].files) == {"fp32", "int8"}
+    assert set(graphs["encoder"].files) == {"fp32"}
