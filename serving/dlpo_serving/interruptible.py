@@ -16,4 +16,12 @@ async def interruptible(operation: Awaitable[T]) -> T:
     1.85.1), which a caller who leaves its flow-control window shut does not let happen, ever. Here
     the operation is left behind; it ends with the connection.
     """
-    return await asyncio.shield(asyncio.ensure_future(operation))
+    task = asyncio.ensure_future(operation)
+    task.add_done_callback(_note_end)
+    return await asyncio.shield(task)
+
+
+def _note_end(task: asyncio.Future[T]) -> None:
+    """Its error is nobody's any more; asyncio would complain that nobody has seen it."""
+    if not task.cancelled():
+        task.exception()

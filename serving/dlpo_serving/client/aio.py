@@ -49,7 +49,8 @@ class AsyncSpeechClient:
         """Nothing is sent before the first call; make it in the event loop that will use it.
 
         Args:
-            address: host:port.
+            address: host:port; calls take turns where the host has several addresses, or where they
+                are listed, `ipv4:HOST:PORT,HOST:PORT`.
             tls: encryption; None speaks in plaintext.
             token: bearer token, where the server wants one.
             retries: None are four attempts within 20 s.

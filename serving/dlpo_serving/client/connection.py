@@ -16,6 +16,7 @@ _CHANNEL_OPTIONS = (
     ("grpc.keepalive_time_ms", 30_000),  # a server that is gone is noticed
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.enable_retries", 0),  # retries.py knows what was heard, gRPC does not
+    ("grpc.lb_policy_name", "round_robin"),  # over all servers that the address names
 )
 
 
@@ -42,7 +43,7 @@ class Connection:
     """A server, and what it wants to see."""
 
     address: str
-    """host:port"""
+    """host:port, or several as `ipv4:HOST:PORT,HOST:PORT`; calls take turns among all of them"""
     tls: Tls | None = None
     """None speaks in plaintext: on this machine, or where the network is trusted"""
     token: str | None = None

@@ -47,6 +47,8 @@ def failure_of(address: str, request_id: str, error: grpc.RpcError) -> InputErro
         InputError where a field of the request is wrong, else CallError.
     """
     code, details = error.code(), error.details()
+    if _was_cut(error):
+        code = grpc.StatusCode.UNAVAILABLE
     if code in _CALLER_IS_WRONG:
         return InputError(details)
     message = f"{address}: {code.name}: {details}{_HINTS.get(code, '')}"
@@ -57,6 +59,16 @@ def cut_short(address: str, request_id: str) -> CallError:
     """The error of a stream that ended without its totals."""
     message = f"{address}: the stream was cut; try again"
     return CallError(message, grpc.StatusCode.DATA_LOSS, request_id=request_id)
+
+
+def _was_cut(error: grpc.RpcError) -> bool:
+    """Whether no status came, since a balancer has ended the stream of a server that it lost.
+
+    gRPC makes one up then, UNKNOWN or CANCELLED; dlpo's own have metadata beside them.
+    """
+    made_up = error.code() in (grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED)
+    by_us = getattr(error, "cancelled", bool)()  # for asyncio that is no RpcError
+    return made_up and not by_us and not error.trailing_metadata()
 
 
 def _retry_after_s(error: grpc.RpcError) -> float | None:

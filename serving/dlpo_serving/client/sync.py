@@ -49,7 +49,8 @@ class SpeechClient:
         """Nothing is sent before the first call.
 
         Args:
-            address: host:port.
+            address: host:port; calls take turns where the host has several addresses, or where they
+                are listed, `ipv4:HOST:PORT,HOST:PORT`.
             tls: encryption; None speaks in plaintext.
             token: bearer token, where the server wants one.
             retries: None are four attempts within 20 s.

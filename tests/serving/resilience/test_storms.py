@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -83,22 +84,25 @@ def test_calls_that_are_cancelled_as_fast_as_they_are_begun(
     unharmed: Any, raw_http2: Callable[..., Any]
 ) -> None:
     connection = raw_http2(unharmed.address)
-    with pytest.raises(ConnectionError):  # or it is done; the server may send such a client away
+    with suppress(ConnectionError):  # the server may send such a client away
         for number in range(500):
             stream = 2 * number + 1
             connection.begin(STREAM, stream)
             connection.say(REQUEST, stream)
             connection.send(RST_STREAM, 0, stream, (8).to_bytes(4))
-        raise ConnectionError
 
 
 def test_pings_without_end_are_answered_with_the_end(
     unharmed: Any, raw_http2: Callable[..., Any]
 ) -> None:
     connection = raw_http2(unharmed.address)
-    with pytest.raises(ConnectionError):
+
+    def flood() -> None:
         for _ in range(100_000):
             connection.send(PING, 0, 0, bytes(8))
+
+    with pytest.raises(ConnectionError):
+        flood()
 
 
 def test_more_calls_than_a_connection_may_have_wait_or_end(
