@@ -1,0 +1,193 @@
+"""What goes wrong inside a whole server: engines that throw or hang, voices that are no voices."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+import dlpo
+from dlpo.bundle import MANIFEST, Bundle, copy_bundle
+from dlpo.errors import EngineError
+from dlpo.text import TextFrontEnd
+from dlpo.v1 import speech_pb2
+from dlpo_serving import server as server_module
+from dlpo_serving.client import CallError, RetryPolicy, SpeechClient
+from dlpo_serving.engine import Floats
+from dlpo_serving.engines.fake_engine import FakeEngine
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.riva.proto import riva_tts_pb2 as riva
+from dlpo_serving.settings.server_settings import ServerSettings
+from dlpo_serving.synthesizer import Synthesizer
+
+TIMEOUT_S = 30.0
+UNLUCKY = 13  # seed of the calls that go wrong
+TEXT = "Noise becomes speech, step by step."
+DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
+LJ = Path(dlpo.__file__).parent / "voices" / "lj"
+
+
+class UnluckyEngine(FakeEngine):
+    """Does something bad where the first window of an unlucky seed's noise comes by."""
+
+    def __init__(self, mishap: Callable[[], None]) -> None:
+        super().__init__()
+        self._mishap = mishap
+        self._sign = np.random.default_rng([UNLUCKY, 0]).standard_normal(dtype=np.float32)
+
+    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
+        if np.any(noise[0, :, 0, 0] == self._sign):
+            self._mishap()
+        return super().denoise(steps, conditioning, source, noise)
+
+
+def unlucky_calls(server: Any) -> Iterator[Callable[[], tuple[str, str]]]:
+    """The same by every method that speaks; each gives its status and message."""
+    config = speech_pb2.SynthesisConfig(seed=UNLUCKY)
+    whole = speech_pb2.SynthesizeRequest(text=TEXT, config=config).SerializeToString()
+    begin = speech_pb2.IncrementalSynthesizeRequest(config=config).SerializeToString()
+    piece = speech_pb2.IncrementalSynthesizeRequest(text=TEXT).SerializeToString()
+    theirs = riva.SynthesizeSpeechRequest(text=TEXT)
+    theirs.custom_configuration["seed"] = str(UNLUCKY)
+    messages = {
+        f"{DLPO}Synthesize": [whole],
+        f"{DLPO}StreamSynthesize": [whole],
+        f"{DLPO}IncrementalSynthesize": [begin, piece],
+        f"{RIVA}Synthesize": [theirs.SerializeToString()],
+        f"{RIVA}SynthesizeOnline": [theirs.SerializeToString()],
+    }
+
+    def grpc_call(method: str) -> tuple[str, str]:
+        with pytest.raises(grpc.RpcError) as caught:
+            list(server.channel.stream_stream(method)(iter(messages[method]), timeout=TIMEOUT_S))
+        return caught.value.code().name, caught.value.details()
+
+    for method in messages:
+        yield lambda method=method: grpc_call(method)
+
+
+def test_an_engine_that_throws_fails_the_calls_that_made_it_throw(
+    front_end: TextFrontEnd,
+    patient_server: Callable[..., Any],
+    neighbour: Callable[..., Any],
+    http_speech: Callable[..., http.client.HTTPResponse],
+) -> None:
+    def throw() -> None:
+        raise RuntimeError("at /secret/path")
+
+    server = patient_server(Synthesizer(UnluckyEngine(throw), front_end), http_port=0)
+    with neighbour(server.address) as other:
+        for call in unlucky_calls(server):
+            assert call() == ("INTERNAL", "the server failed; its log has the cause")
+            other.hears_all()
+        http = http_speech(server.http_url.split("/")[2], input=TEXT, seed=UNLUCKY)
+        assert http.status == 500
+        assert b"secret" not in http.read()
+
+
+@pytest.fixture
+def hanging(front_end: TextFrontEnd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Synthesizer]:
+    """Its engine does not come back from unlucky calls before the end of the test."""
+    monkeypatch.setattr(server_module, "HANG_S", 0.5)
+    monkeypatch.setattr(server_module, "HEARTBEAT_S", 0.05)
+    end = threading.Event()
+    yield Synthesizer(UnluckyEngine(lambda: (end.wait(TIMEOUT_S), None)[1]), front_end)
+    end.set()
+
+
+def test_an_engine_that_hangs_loses_a_lane_and_gets_another(
+    hanging: Synthesizer, patient_server: Callable[..., Any], neighbour: Callable[..., Any]
+) -> None:
+    server = patient_server(hanging, lanes=2)
+    with neighbour(server.address) as other, ThreadPoolExecutor(1) as thread:
+        for call in list(unlucky_calls(server))[:2]:
+            hung = thread.submit(call)
+            other.hears_all()  # by the lane that is left
+            assert hung.result(TIMEOUT_S)[0] == "INTERNAL"
+
+
+def test_an_engine_that_hangs_again_and_again_ends_the_server(hanging: Synthesizer) -> None:
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        settings = ServerSettings(port=0, lanes=1, max_first_audio_s=1e6)
+        calls = []
+
+        def announce(doors: Any, voice: str) -> None:
+            calls.append(loop.run_in_executor(None, hang_thrice, doors.grpc_address))
+
+        try:
+            await server_module.run_server(
+                settings, asyncio.Event(), announce, load=lambda settings: [hanging]
+            )
+        finally:
+            await asyncio.gather(*calls)
+
+    with pytest.raises(EngineError, match="the engine has hung 3 times"):
+        asyncio.run(asyncio.wait_for(serve(), TIMEOUT_S))
+
+
+def hang_thrice(address: str) -> None:
+    once = RetryPolicy(attempts=1)
+    with SpeechClient(address, retries=once) as client:
+        for _ in range(3):
+            with pytest.raises(CallError):
+                client.speak(SpeechRequest(TEXT, seed=UNLUCKY), timeout_s=TIMEOUT_S)
+
+
+def lay(voice: str, folder: Path, seal: bool = True) -> None:
+    """The embedded voice under another name, moved to its place at once."""
+    bundle = Bundle.load(LJ)
+    made = folder / f".{voice}"
+    copy_bundle(bundle, made)
+    (made / MANIFEST).write_bytes(replace(bundle.manifest, voice=voice).to_json())
+    if not seal:
+        next(made.glob("*.onnx")).write_bytes(b"no graph")
+    shutil.rmtree(folder / voice, ignore_errors=True)
+    made.rename(folder / voice)
+
+
+def test_voices_that_come_corrupt_or_again_disturb_no_stream(
+    start_process: Callable[..., Any],
+    neighbour: Callable[..., Any],
+    wait_until: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    options = ("--voice-directory", str(tmp_path), "--voice-poll-s", "0.1")
+    lay("ann", tmp_path)
+    with start_process(*options) as server, SpeechClient(server.address) as client:
+
+        def logged(what: str) -> int:
+            return len(re.findall(what, server.log.read_text()))
+
+        def speak() -> bytes:
+            return client.speak(SpeechRequest(TEXT), "ann", timeout_s=TIMEOUT_S).audio
+
+        wait_until(lambda: logged("voice offered voice=ann") == 1)
+        alone = speak()
+        with neighbour(server.address) as other:
+            stream = iter(client.stream(SpeechRequest(TEXT), "ann", timeout_s=TIMEOUT_S))
+            heard = next(stream).audio
+
+            lay("bob", tmp_path, seal=False)
+            (tmp_path / "eve.dlpo").write_bytes(b"PK\x03\x04 no zip")
+            wait_until(lambda: logged("voice refused entry=(bob|eve.dlpo)") == 2)
+            other.hears_all()
+            assert speak() == alone
+
+            lay("ann", tmp_path)
+            wait_until(lambda: logged("voice offered voice=ann") == 2)
+            other.hears_all()
+            assert speak() == alone
+            assert heard + b"".join(chunk.audio for chunk in stream) == alone
+        assert "Traceback" not in server.log.read_text()

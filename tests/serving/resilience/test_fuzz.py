@@ -1,0 +1,216 @@
+"""Whatever comes in by whichever door: a status that is the caller's fault, or speech."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dlpo.v1 import speech_pb2
+from dlpo_serving.registration import SERVICE
+from dlpo_serving.riva.proto import riva_tts_pb2 as riva
+from dlpo_serving.riva.servicer import RIVA_SERVICE
+from dlpo_serving.synthesizer import Synthesizer
+
+TIMEOUT_S = 30.0
+DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
+OURS = [
+    f"/{service.full_name}/{method}"
+    for service in (SERVICE, RIVA_SERVICE)
+    for method in service.methods_by_name
+]
+FOREIGN = (
+    "/grpc.health.v1.Health/Check",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+)
+EXPECTED = {"OK", "INVALID_ARGUMENT", "NOT_FOUND"}
+EXAMPLES = 200
+
+fuzzed = settings(
+    max_examples=EXAMPLES,
+    deadline=None,  # the machine is shared
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # one server for all examples
+)
+
+texts = st.one_of(
+    st.text(max_size=40),
+    st.text("<>/&;\"'= speakbrprosodyxml:!DOCTYPE[]0123456789%$.,-", max_size=80),
+    st.sampled_from(["", "Hello.", "<speak>One</speak>", "\0", "\ud7ff", "$5 3/4 1e999"]),
+)
+numbers = st.one_of(
+    st.floats(), st.sampled_from([0.0, -0.0, 1.0, 0.5, 1e-45, 1e308, float("nan"), float("inf")])
+)
+wholes = st.one_of(st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 3, 8000, 22050, 48000]))
+signed = st.integers(-(2**31), 2**31 - 1)
+configs = st.builds(
+    speech_pb2.SynthesisConfig,
+    voice=st.sampled_from(["", "fake", "nobody", "\x7f" * 100]),
+    speed=numbers.map(lambda x: max(-3e38, min(x, 3e38))),
+    pitch_semitones=numbers.map(lambda x: max(-3e38, min(x, 3e38))),
+    volume_db=numbers.map(lambda x: max(-3e38, min(x, 3e38))),
+    seed=wholes,
+    steps=wholes,
+    dictionary=st.dictionaries(texts, texts, max_size=2),
+    encoding=st.one_of(st.integers(0, 12), signed),
+    sample_rate_hz=wholes,
+    time_detail=st.one_of(st.integers(0, 4), signed),
+)
+requests = st.one_of(
+    st.builds(speech_pb2.SynthesizeRequest, text=texts, config=configs),
+    st.builds(speech_pb2.SynthesizeRequest, ssml=texts, config=configs),
+)
+pieces = st.one_of(
+    st.builds(speech_pb2.IncrementalSynthesizeRequest, text=texts),
+    st.builds(speech_pb2.IncrementalSynthesizeRequest, config=configs),
+    st.builds(speech_pb2.IncrementalSynthesizeRequest, flush=st.builds(speech_pb2.Flush)),
+    st.builds(speech_pb2.IncrementalSynthesizeRequest),
+)
+conversations = st.one_of(
+    st.lists(pieces, max_size=4),
+    st.lists(pieces, max_size=3).map(
+        lambda rest: [speech_pb2.IncrementalSynthesizeRequest(config={}), *rest]
+    ),
+)
+riva_requests = st.builds(
+    riva.SynthesizeSpeechRequest,
+    text=texts,
+    language_code=st.sampled_from(["", "en-US", "EN", "de-DE", "\n"]),
+    encoding=st.one_of(st.integers(0, 5), signed),
+    sample_rate_hz=st.one_of(st.sampled_from([0, 8000, 16000, 44100]), signed),
+    voice_name=st.sampled_from(["", "fake", "English-US.Female-1", "x" * 300]),
+    custom_dictionary=texts,
+    custom_configuration=st.dictionaries(
+        st.sampled_from(["speed", "seed", "steps", "volume_db", "?"]),
+        st.one_of(texts, numbers.map(str), wholes.map(str)),
+        max_size=2,
+    ),
+    enable_word_time_offsets=st.booleans(),
+)
+
+
+@pytest.fixture
+def server(synthesizer: Synthesizer, patient_server: Callable[..., Any]) -> Any:
+    return patient_server(synthesizer, http_port=0)
+
+
+def status(server: Any, method: str, messages: list[bytes]) -> str:
+    call = server.channel.stream_stream(method)(iter(messages), timeout=TIMEOUT_S)
+    with suppress(grpc.RpcError):
+        list(call)
+    assert "Traceback" not in call.details()
+    return str(call.code().name)
+
+
+def packed(messages: list[Any]) -> list[bytes]:
+    return [message.SerializeToString() for message in messages]
+
+
+@fuzzed
+@given(method=st.sampled_from(OURS), messages=st.lists(st.binary(max_size=60), max_size=2))
+def test_any_bytes_have_a_status(server: Any, method: str, messages: list[bytes]) -> None:
+    assert status(server, method, messages) in EXPECTED
+
+
+@pytest.mark.parametrize("method", FOREIGN)
+@fuzzed
+@given(messages=st.lists(st.binary(max_size=60), min_size=1, max_size=2))
+def test_any_bytes_to_health_and_reflection_are_no_fault_of_the_server(
+    server: Any, method: str, messages: list[bytes]
+) -> None:
+    assert status(server, method, messages) != "INTERNAL"
+
+
+@fuzzed
+@given(method=st.sampled_from(["Synthesize", "StreamSynthesize"]), request=requests)
+def test_any_request_of_dlpo_has_a_status(server: Any, method: str, request: Message) -> None:
+    assert status(server, f"{DLPO}{method}", packed([request])) in EXPECTED
+
+
+@fuzzed
+@given(messages=conversations)
+def test_any_conversation_has_a_status(server: Any, messages: list[Message]) -> None:
+    assert status(server, f"{DLPO}IncrementalSynthesize", packed(messages)) in EXPECTED
+
+
+@fuzzed
+@given(
+    method=st.sampled_from(["Synthesize", "SynthesizeOnline"]),
+    messages=st.lists(riva_requests, min_size=1, max_size=2),
+)
+def test_any_request_of_riva_has_a_status(
+    server: Any, method: str, messages: list[Message]
+) -> None:
+    assert status(server, f"{RIVA}{method}", packed(messages)) in EXPECTED
+
+
+values = st.recursive(
+    st.one_of(texts, numbers, wholes, signed, st.none(), st.booleans()),
+    lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(texts, inner, max_size=2)),
+    max_leaves=4,
+)
+fields = st.sampled_from((
+    "voice", "response_format", "speed", "stream_format", "sample_rate", "seed", "steps",
+    "pitch_semitones", "volume_db", "ssml", "dictionary", "timeout_s", "model", "?",
+))  # fmt: skip
+bodies = st.one_of(
+    st.binary(max_size=60),
+    st.builds(
+        lambda text, rest: json.dumps({"input": text, **rest}).encode(),
+        st.one_of(texts, values),
+        st.dictionaries(fields, values, max_size=2),
+    ),
+)
+
+
+@fuzzed
+@given(body=bodies)
+def test_any_body_has_a_status(server: Any, body: bytes) -> None:
+    connection = http.client.HTTPConnection(server.http_url.split("/")[2], timeout=TIMEOUT_S)
+    try:
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", "/v1/audio/speech", body, headers)
+        reply = connection.getresponse()
+        reply.read()
+        assert reply.status in (200, 400, 404, 504), body  # 504: a timeout_s that is too short
+    finally:
+        connection.close()
+
+
+names = st.sampled_from((
+    b"Authorization", b"Content-Type", b"Transfer-Encoding", b"x-request-id", b"traceparent",
+    b"Expect", b"Range", b"Content-Length", b"Host", b"?",
+))  # fmt: skip
+lines = st.one_of(
+    st.binary(max_size=40),
+    st.tuples(names, st.binary(max_size=30)).map(b": ".join),
+)
+
+
+firsts = st.sampled_from((
+    b"GET /metrics HTTP/1.1", b"POST /v1/audio/speech HTTP/1.1", b"GET /%00..%2f HTTP/1.1",
+    b"OPTIONS * HTTP/1.1", b"GET /v1/models/%ff HTTP/1.0", b"POST / HTTP/9.9",
+))  # fmt: skip
+
+
+@fuzzed
+@given(first=st.one_of(st.binary(max_size=40), firsts), headers=st.lists(lines, max_size=4))
+def test_any_header_is_answered_or_the_connection_ends(
+    server: Any, first: bytes, headers: list[bytes]
+) -> None:
+    host, port = server.http_url.split("/")[2].split(":")
+    with socket.create_connection((host, int(port)), TIMEOUT_S) as connection:
+        connection.sendall(b"\r\n".join([first, *headers, b"Connection: close", b"", b""]))
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while part := connection.recv(65_536):
+            answer += part
+    assert not answer.startswith((b"HTTP/1.1 5", b"HTTP/1.0 5")), answer[:200]
