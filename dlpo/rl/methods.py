@@ -42,6 +42,11 @@ class Objective:
     """Weight of the diffusion loss, in the return and on recordings."""
     guide: Guide = "return"
     """Where DLPO's diffusion loss enters: in the return, by its gradient on recordings, or both."""
+    unit_spread: bool = False
+    """DLPO's advantage is alpha A(r) - beta A(DL) instead of A(alpha r - beta DL): reward and
+    diffusion loss each at unit spread among a sentence's seeds. As they come, the diffusion loss of
+    a trained voice differs a hundredth as much between seeds as a judge's score, or less: beta = 1
+    then guides next to nothing."""
     kl_weight: float = 0.04
     """Of the divergence from the reference, in DPOK and KLinR. Reference: Flow-GRPO."""
     clip_range: float = CLIP_RANGE
@@ -141,6 +146,8 @@ def loss_of(
             windows = _needed(recorded, "recorded", method)
             drawn = _needed(generator, "generator", method)
             on_recordings = diffusion_loss(policy, windows, rollout.schedule, drawn)
+        if objective.unit_spread:
+            given, guide, advantage = advantage(given), advantage(guide), _as_they_are
         alpha, beta = objective.alpha, objective.beta
         return dlpo_loss(rollout, asked, guide, given, advantage, alpha, beta, clip, on_recordings)
     frozen = _of_reference(_needed(reference, "reference", method), rollout)
@@ -151,6 +158,10 @@ def loss_of(
 @torch.no_grad()
 def _of_reference(reference: Policy, rollout: Rollout) -> Replay:
     return replay(reference, rollout)
+
+
+def _as_they_are(returns: Tensor) -> Tensor:
+    return returns
 
 
 def _needed(given: T | None, name: str, method: str) -> T:

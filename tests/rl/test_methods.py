@@ -114,6 +114,18 @@ def test_parts_of_a_rollout_add_up_to_the_whole(
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
+def test_at_unit_spread_neither_scale_of_reward_nor_of_diffusion_loss_matters(
+    voice: LiteWaveGrad2, rollout: Rollout, rewards: Tensor
+) -> None:
+    def found(objective: Objective, scale: float) -> Tensor:
+        return gradient(voice, loss_of(objective, voice, rollout, rewards * scale))
+
+    even, raw = Objective("dlpo", unit_spread=True), Objective("dlpo")
+    torch.testing.assert_close(found(even, 1e-9), found(even, 1.0))
+    assert not torch.allclose(found(raw, 1e-9), found(raw, 1.0))  # nothing of it is left
+    assert not torch.allclose(found(even, 1.0), found(Objective("ddpo"), 1.0))
+
+
 def test_a_method_is_told_what_it_lacks(voice: LiteWaveGrad2, rollout: Rollout) -> None:
     rewards = torch.arange(4.0)
     lacking = {
