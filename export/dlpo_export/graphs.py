@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from dlpo.audio import HOP_LENGTH
 from dlpo.diffusion import chain_step, sample
 from dlpo.model.build import Model
-from dlpo.model.reach import context_frames_per_step as context_frames_per_step
 from dlpo.model.reach import farthest_frame
 from dlpo.noise_schedule import NoiseSchedule
 

@@ -28,6 +28,7 @@ from dlpo.errors import BundleError
 from dlpo.judges.judge import Judge
 from dlpo.model.build import Model
 from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import named_schedule
 from dlpo.text.symbols import SYMBOLS
 from dlpo_export.batch_norm import fold_batch_norms
@@ -35,7 +36,6 @@ from dlpo_export.graphs import (
     DenoiserGraph,
     EncoderGraph,
     FramesGraph,
-    context_frames_per_step,
     frames_context,
 )
 from dlpo_export.half_precision import to_fp16

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from dlpo.config import LiteConfig
 from dlpo.model.build import build_model
+from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import named_schedule
-from dlpo_export.graphs import DenoiserGraph, context_frames_per_step
+from dlpo_export.graphs import DenoiserGraph
 from dlpo_export.needed_context import MARGIN, needed_contexts, needed_int8_contexts
 
 STEPS = 2
