@@ -15,16 +15,15 @@ from numpy.typing import NDArray
 
 from dlpo.errors import InputError
 from dlpo.judges.judge import check_waveforms
+from dlpo.judges.levels import active_level_db, high_band_db
 from dlpo.judges.word_errors import WordErrors, pooled, word_errors
 from dlpo_bench.bootstrap import Estimate, mean, ratio_of_sums
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, read_audio
 from dlpo_bench.judging import WORD_ERRORS, Panel
 from dlpo_bench.signal_measures import (
     TYPICAL_LEVEL_DB,
-    active_level_db,
     at_level,
     f0_spread_semitones,
-    high_band_db,
 )
 from dlpo_bench.systems import RECORDINGS, System
 

@@ -1,4 +1,4 @@
-"""Measures of a waveform that need no judge: level, brightness, liveliness of the pitch."""
+"""Measures of a waveform that need no judge: bringing it to a level, liveliness of the pitch."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.errors import MissingExtraError
-from dlpo.judges.levels import active_level_db as active_level_db
-from dlpo.judges.levels import high_band_db as high_band_db
+from dlpo.judges.levels import active_level_db
 
 Waveform = NDArray[np.float32]
 

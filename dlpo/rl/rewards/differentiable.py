@@ -76,7 +76,8 @@ class DifferentiableJudge:
             heard = self.resample(waveform[:length])
             if heard.requires_grad:
                 heard.register_hook(_defined)  # type: ignore[no-untyped-call]
-            scores.append(self.judge.network(heard[None]).reshape(()))
+            heard = heard.to(next(self.judge.network.parameters()).device)
+            scores.append(self.judge.network(heard[None]).reshape(()).to(waveforms.device))
         return torch.stack(scores)
 
 
