@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from dlpo.errors import EngineError
 from dlpo_serving.call import Limits
@@ -47,6 +49,7 @@ def serve(settings: ServerSettings) -> None:
     """
     start = time.perf_counter()
     configure_logs(settings.log_format, settings.log_level)
+    _lift_file_limit()
     for name in unknown_variables(os.environ):
         _log.warning("%s is no setting and does nothing; see dlpo serve --help", name)
     asyncio.run(_serve(settings, start))
@@ -127,6 +130,13 @@ async def run_server(
 def usable_lanes(engine: EngineName) -> int:
     """Lanes where the settings name no number: a core each on a CPU, else one that batches."""
     return len(os.sched_getaffinity(0)) if engine == "cpu" else 1
+
+
+def _lift_file_limit() -> None:
+    """Each connection is a file; many systems give a process 1024 unless it asks for all it may."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError):  # macOS has a lower limit than it tells
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _first_of(*events: asyncio.Event) -> None:

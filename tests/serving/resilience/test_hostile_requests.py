@@ -88,6 +88,47 @@ def test_entity_bombs_are_refused_at_every_door(
     assert b"root:" not in reply.read()
 
 
+@pytest.mark.parametrize(
+    ("text", "status", "http_status"),
+    [
+        ("", "INVALID_ARGUMENT", 400),
+        (" ?! ...", "INVALID_ARGUMENT", 400),
+        ("word " * 40_000, "INVALID_ARGUMENT", 400),
+        ("a" * (8 << 20), "RESOURCE_EXHAUSTED", 413),  # by gRPC itself
+    ],
+    ids=["nothing", "marks", "200,000 characters", "8 MiB"],
+)
+def test_nothing_and_too_much_are_refused_at_every_door(
+    text: str,
+    status: str,
+    http_status: int,
+    synthesizer: Synthesizer,
+    patient_server: Callable[..., Any],
+    neighbour: Callable[..., Any],
+    http_speech: Callable[..., http.client.HTTPResponse],
+) -> None:
+    server = patient_server(synthesizer, http_port=0)
+    request = speech_pb2.SynthesizeRequest(text=text)
+    pieces = [
+        speech_pb2.IncrementalSynthesizeRequest(config={}),
+        speech_pb2.IncrementalSynthesizeRequest(text=text),
+    ]
+    theirs = riva.SynthesizeSpeechRequest(text=text)
+    with neighbour(server.address) as other:
+        statuses = {
+            grpc_status(server, f"{DLPO}Synthesize", request),
+            grpc_status(server, f"{DLPO}StreamSynthesize", request),
+            grpc_status(server, f"{DLPO}IncrementalSynthesize", *pieces),
+            grpc_status(server, f"{RIVA}Synthesize", theirs),
+            grpc_status(server, f"{RIVA}SynthesizeOnline", theirs),
+        }
+        reply = http_speech(server.http_url.split("/")[2], input=text)
+        other.hears_all()
+
+    assert statuses == {status}
+    assert reply.status == http_status
+
+
 def test_settings_that_change_amid_a_stream_end_it(
     synthesizer: Synthesizer, patient_server: Callable[..., Any], neighbour: Callable[..., Any]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from dlpo.v1 import speech_pb2
+from dlpo_serving.client import SpeechClient
+from dlpo_serving.request import SpeechRequest
 
 TEXT = "Noise becomes speech, step by step. "
 TIMEOUT_S = 30.0
@@ -64,7 +67,7 @@ def test_a_thousand_connections_that_are_opened_and_dropped(unharmed: Any, door:
 
 
 def test_connections_that_are_reset_amid_their_streams(
-    unharmed: Any, raw_http2: Callable[..., Any], http_speech: Callable[..., Any]
+    unharmed: Any, raw_http2: Callable[..., Any]
 ) -> None:
     for _ in range(5):
         connection = raw_http2(unharmed.address)
@@ -73,11 +76,13 @@ def test_connections_that_are_reset_amid_their_streams(
         while not connection.frame()[2].startswith(b"\0"):  # a message
             pass
         connection.reset()
-        body = http_speech(unharmed.http_address, input=TEXT * 20)
-        body.read(1000)
-        raw = body.fp.raw._sock  # type: ignore[union-attr]
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        body.close()
+        reader = connect(unharmed.http_address)
+        body = b'{"input": "%s"}' % (TEXT * 20).encode()
+        head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
+        reader.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+        reader.recv(1000)
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reader.close()
 
 
 def test_calls_that_are_cancelled_as_fast_as_they_are_begun(
@@ -113,3 +118,31 @@ def test_more_calls_than_a_connection_may_have_wait_or_end(
         connection.begin(STREAM, 2 * number + 1)
     while connection.frame()[0] != RST_STREAM:
         pass
+
+
+def test_a_server_asks_for_as_many_files_as_it_may_have(server: Any) -> None:
+    soft, hard = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+
+    assert soft == hard
+
+
+@pytest.mark.parametrize("door", ["address", "http_address"])
+def test_without_a_file_left_callers_who_are_in_are_served_and_later_all(
+    door: str,
+    start_process: Callable[..., Any],
+    neighbour: Callable[..., Any],
+    wait_until: Callable[..., None],
+) -> None:
+    with start_process() as server, neighbour(server.address) as other:
+        limit = server.figures()["files"] + 20
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        crowd = [connect(getattr(server, door)) for _ in range(40)]
+        wait_until(lambda: server.figures()["files"] == limit)
+
+        other.hears_all()
+
+        for connection in crowd:
+            connection.close()
+        with SpeechClient(server.address) as newcomer:
+            newcomer.wait_until_serving(TIMEOUT_S)
+            assert newcomer.speak(SpeechRequest(TEXT), timeout_s=TIMEOUT_S).audio
