@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LAYERS = ("Conv", "Gemm", "MatMul")
 # Noise to signal of a layer alone, in what the graph makes, from which on it would be heard.
 NOISE_DB = {"waveform": -15.0, "conditioning": -30.0}
-F0_CENTS = 5.0  # likewise of its error in F0; a twentieth of a semitone
+F0_CENTS = 0.1  # likewise of its error in F0: what F0 hangs on stays exact, and so does the source
 PROBE_FRAMES = 80  # of the rollout on which layers are measured one by one
 GELU_FLOOR = -4.0  # what a GELU reads below makes 1.3e-4 at most; steps are better spent above
 

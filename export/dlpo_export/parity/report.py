@@ -35,8 +35,8 @@ class Tolerance:
 
 # 8 bits with one scale for a tensor: 30 to 40 dB a layer, and most of it hides under speech.
 # On the embedded voice 35 dB and 0.4 dB cost 0.03 DistillMOS, 23 dB and 2.2 dB cost 0.2, and
-# 20 dB and 3.5 dB, where no layer is spared, 0.9. Nobody hears 20 cents of F0; of few frames
-# a decision on voicing that was a near thing tips, in the embedded voice 1 of 1,000.
+# 20 dB and 3.5 dB, where no layer is spared, 0.9. F0 is exact where no layer on its way is
+# rounded, as `quantise` has it; nobody hears 20 cents, and a near decision on voicing may tip.
 _INT8 = Tolerance(
     largest=math.inf,
     sqnr_db=15.0,
