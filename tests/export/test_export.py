@@ -20,13 +20,9 @@ from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
 from dlpo.config import WaveGrad2Config
 from dlpo.errors import BundleError, InputError
 from dlpo.model.build import Model, build_model
+from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import named_schedule
-from dlpo_export.graphs import (
-    DenoiserGraph,
-    EncoderGraph,
-    FramesGraph,
-    context_frames_per_step,
-)
+from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_export.options import ExportOptions
 from dlpo_export.parity.open_graph import run_graph
 from dlpo_export.parts import Tracer
