@@ -54,8 +54,8 @@ def open_session(
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A plan of memory for each shape that was ever seen would be kept for ever: lengths of sentences
-    # are as many as there are texts. Without, resident memory stays where it is, at equal speed.
+    # Else a plan of memory is kept for each shape that was ever seen, and there are as many lengths
+    # of sentences as there are texts. Without, resident memory stays where it is, at equal speed.
     options.enable_mem_pattern = False
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

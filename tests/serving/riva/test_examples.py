@@ -52,9 +52,7 @@ def test_a_framework_speaks_with_nothing_changed_but_the_address(
     assert len(audio) / rate == pytest.approx(length_s, abs=0.25)
 
 
-def test_an_example_without_a_server_fails(
-    python_of: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_an_example_without_a_server_fails(python_of: Callable[..., Path], tmp_path: Path) -> None:
     path = tmp_path / "spoken.wav"
 
     ended = spoken(python_of("DLPO_PIPECAT_VENV"), "pipecat_tts.py", "127.0.0.1:1", path)
