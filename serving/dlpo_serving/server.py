@@ -118,8 +118,11 @@ async def run_server(
                 await _drain(settings, speaker, status)
                 for watch in watches:
                     watch.cancel()
-    except* EngineError as errors:
-        raise errors.exceptions[0] from errors
+    except ExceptionGroup as group:
+        failed, others = group.split(EngineError)
+        if failed is None or others:
+            raise
+        raise failed.exceptions[0] from group
     finally:
         # After the last call, so that none finds its thread gone.
         room.close()
