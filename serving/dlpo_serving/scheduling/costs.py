@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from dlpo_serving.scheduling.unit import Unit
 
-# Weights of a new measurement in running means; that a machine is slower is believed sooner.
-_SLOWER, _FASTER = 0.1, 0.03
-_MEMORY = 0.05
+_MEMORY = 0.05  # weight of a new measurement in a running mean
 FRAMES_PER_CHARACTER = 5.0  # at 73.5 frames a second: 15 characters a second
 
 
@@ -77,8 +75,7 @@ class Costs:
 
     def saw_unit(self, unit: Unit, batch: int, seconds: float) -> None:
         """Learn from a batch that took so long while all lanes were busy."""
-        change = seconds / self._line_s(unit, batch) - self.slowdown
-        self.slowdown += (_SLOWER if change > 0 else _FASTER) * change
+        self.slowdown += _MEMORY * (seconds / self._line_s(unit, batch) - self.slowdown)
 
     def saw_text(self, characters: int, audio_s: float, speed: float) -> None:
         """Learn from a text that was spoken to its end."""
