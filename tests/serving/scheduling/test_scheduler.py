@@ -87,7 +87,7 @@ def test_at_four_times_the_capacity_those_who_are_admitted_notice_little(simulat
     first = [caller.first_audio_s for caller in simulation.listeners]
     assert len(simulation.refusals) > len(simulation.listeners)
     assert percentile(first, 0.95) < 4 * ALONE_S
-    assert sum(caller.underrun_s for caller in simulation.listeners) == 0
+    assert max(caller.underrun_s for caller in simulation.listeners) < 0.001
 
 
 def test_the_capacity_is_used_before_anybody_is_refused(simulate: Any) -> None:
