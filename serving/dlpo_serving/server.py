@@ -19,6 +19,7 @@ from dlpo_serving.engine_room import EngineRoom
 from dlpo_serving.engines import EngineName
 from dlpo_serving.operations.keys import KeyRing
 from dlpo_serving.operations.logs import configure_logs
+from dlpo_serving.operations.memory import give_memory_back
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.quotas import Quotas
 from dlpo_serving.operations.tracing import open_tracer
@@ -150,8 +151,9 @@ async def _first_of(*events: asyncio.Event) -> None:
 
 
 async def _watch_lanes(room: EngineRoom) -> None:
-    """Replace lanes that hang; raises EngineError where that has not helped."""
+    """Replace lanes that hang, and keep memory small; raises EngineError where that has not helped."""
     while room.give_up_on(HANG_S) < MAX_HUNG_LANES:
+        await asyncio.to_thread(give_memory_back)
         await asyncio.sleep(HEARTBEAT_S)
     raise EngineError(
         f"the engine has hung {MAX_HUNG_LANES} times; look at its log, and start the server anew"
