@@ -151,7 +151,7 @@ async def _first_of(*events: asyncio.Event) -> None:
 
 
 async def _watch_lanes(room: EngineRoom) -> None:
-    """Replace lanes that hang, and keep memory small; raises EngineError where that has not helped."""
+    """Keep memory small and replace lanes that hang; raises EngineError where it does not help."""
     while room.give_up_on(HANG_S) < MAX_HUNG_LANES:
         await asyncio.to_thread(give_memory_back)
         await asyncio.sleep(HEARTBEAT_S)
