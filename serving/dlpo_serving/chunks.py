@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 STREAM_LADDER = (8, 24, 64, 128)  # frames; 0.11 s of sound first, 1.7 s later; docs/streaming.md
-OFFLINE_LADDER = (1024,)  # frames, 14 s: nearly always the whole sentence
 
 
 @dataclass(frozen=True, slots=True)

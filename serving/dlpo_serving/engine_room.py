@@ -124,8 +124,10 @@ class EngineRoom:
         with self._changed:
             rendering = _rendering(stream)
             rendering.close()
-            if rendering.done and not stream.running:
-                self._end(stream)
+            is_over = rendering.done and not stream.running
+            listener = self._listeners.pop(stream, None) if is_over else None
+        if listener:
+            listener.on_end()
 
     def took(self, stream: Stream, audio_s: float) -> None:
         """The caller has taken so much of what was made."""
@@ -220,8 +222,10 @@ class EngineRoom:
             with self._changed:
                 if lane.abandoned:
                     return
-                self._account(lane, batch, outcomes)
+                ended = self._account(lane, batch, outcomes)
                 self._changed.notify_all()
+            for listener in ended:  # a codec's last work, which nobody else has to wait for
+                listener.on_end()
 
     def _await_work(self, lane: _Lane) -> Batch | Callable[[], None] | None:
         """The next thing to do; None when the room closes."""
@@ -261,8 +265,8 @@ class EngineRoom:
             return error
         return outcome
 
-    def _account(self, lane: _Lane, batch: Batch, outcomes: Sequence[_Outcome]) -> None:
-        """Tell scheduler, metrics and listeners what came of a batch."""
+    def _account(self, lane: _Lane, batch: Batch, outcomes: Sequence[_Outcome]) -> list[Listener]:
+        """Tell all what came of a batch; returns the listeners who have heard the last chunk."""
         now = self._clock()
         took_s = now - lane.since_s
         lane.batch = None
@@ -281,15 +285,13 @@ class EngineRoom:
             if listener := self._listeners.get(stream):
                 attributes = {"dlpo.size": batch.unit.size, "dlpo.rows": rows}
                 listener.span.measured(SPAN_NAMES[batch.unit.stage], took_s, attributes)
+        ended = []
         for stream, outcome in zip(batch.streams, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 self._fail(stream, outcome)
             elif stream.work and stream.work.done:
-                self._end(stream)
-
-    def _end(self, stream: Stream) -> None:
-        if listener := self._listeners.pop(stream, None):
-            listener.on_end()
+                ended.append(self._listeners.pop(stream, None))
+        return [listener for listener in ended if listener]
 
     def _fail(self, stream: Stream, error: Exception) -> None:
         self._scheduler.remove(stream)

@@ -74,7 +74,7 @@ class Rendering:
         gain = manifest.gain * 10 ** (request.volume_db / 20)
         self._shaper = LevelShaper(gain, manifest.sample_rate_hz)
         self._sizes = sizes_of(ladder)
-        self._sentences: deque[Sentence] = deque()
+        self._sentences: deque[tuple[Sentence, int]] = deque()  # and the symbols of each
         self._closed = False
         self._begun = 0  # sentences
         self._current: tuple[Sentence, DenoiserInput] | None = None
@@ -83,7 +83,8 @@ class Rendering:
 
     def add(self, sentences: Iterable[Sentence]) -> None:
         """Speak these after what is there already."""
-        self._sentences.extend(sentences)
+        # Counted once: the scheduler asks for the next unit of every stream at every decision.
+        self._sentences.extend((sentence, len(sentence.symbol_ids())) for sentence in sentences)
 
     def close(self) -> None:
         """No more sentences will come."""
@@ -105,7 +106,7 @@ class Rendering:
             size = self._chunk.window_stop - self._chunk.window_start
             return Unit("denoise", size, self._steps, voice)
         if self._sentences:
-            return Unit("encode", len(self._sentences[0].symbol_ids()), self._steps, voice)
+            return Unit("encode", self._sentences[0][1], self._steps, voice)
         return None
 
     def advance(self) -> None:
@@ -117,7 +118,7 @@ class Rendering:
         if self._current:
             self._current[1].compute_block()
             return
-        sentence = self._sentences.popleft()
+        sentence, _ = self._sentences.popleft()
         inputs = DenoiserInput(self.engine, sentence, self._request, self._steps, self._begun)
         self._begun += 1
         self._chunks = cut(inputs.frames, self._context, self._sizes)

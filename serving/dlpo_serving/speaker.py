@@ -141,7 +141,7 @@ class Speaker:
             speech.await_caller()
             yield speech
             if speech.totals and not request.ssml:
-                characters = sum(len(sentence.normalized) for sentence in utterance.sentences)
+                characters = _characters(utterance.sentences)
                 voice.costs.saw_text(characters, speech.totals.audio_s, request.speed)
 
     def converse(self, call: Call, pieces: TextPieces) -> AbstractAsyncContextManager[Speech]:
@@ -341,5 +341,9 @@ def _note(speech: Speech, passage: Passage) -> Sequence[Sentence]:
 def _expected_s(voice: Voice, sentences: Sequence[Sentence], speed: float) -> float:
     """Predicted seconds of audio, now that the words are known."""
     pauses_s = sum(s.pause_before_s + (s.pause_after_s or 0.0) for s in sentences)
-    characters = sum(len(sentence.normalized) for sentence in sentences)
-    return pauses_s + voice.costs.audio_s(characters, speed)
+    return pauses_s + voice.costs.audio_s(_characters(sentences), speed)
+
+
+def _characters(sentences: Sequence[Sentence]) -> int:
+    """Of the words as they are spoken; SSML has more in its text than is heard."""
+    return sum(len(sentence.normalized) for sentence in sentences)

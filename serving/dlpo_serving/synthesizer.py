@@ -37,7 +37,11 @@ class Utterance:
 
 
 class Synthesizer:
-    """Speaks with one voice. Calls come from one thread at a time."""
+    """Speaks with one voice.
+
+    Several threads may read texts; as many may compute renderings as the engine takes, each
+    rendering on one thread at a time.
+    """
 
     def __init__(self, engine: Engine, front_end: TextFrontEnd) -> None:
         """Raises BundleError where the voice reads other symbols than the front end writes."""
