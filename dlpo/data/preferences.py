@@ -1,0 +1,125 @@
+"""Preference pairs: which of two renderings of a sentence somebody liked better.
+
+`dlpo listen export` writes them and `dlpo tune --method dpo` learns from them. A file of pairs is
+JSON lines in UTF-8, one pair a line; the wavs lie beside it, mono 16-bit PCM at 22,050 Hz:
+
+    {"text": "Hello.", "winner": "pairs/0a1b.wav", "loser": "pairs/2c3d.wav",
+     "winner_system": "tuned", "loser_system": "lj", "rater": "r1", "session": "9f..."}
+
+`text`, `winner` and `loser` are required, the others may be left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from dlpo.audio import SAMPLE_RATE, Waveform, read_wav
+from dlpo.errors import DataError, InputError
+
+REQUIRED = ("text", "winner", "loser")
+
+
+@dataclass(frozen=True, slots=True)
+class PreferencePair:
+    """One decided comparison."""
+
+    text: str
+    """What both renderings say."""
+    winner: Path
+    """Wav of the preferred rendering; relative to the file of pairs there, complete here."""
+    loser: Path
+    """Wav of the other one."""
+    winner_system: str = ""
+    """Name of what made the winner."""
+    loser_system: str = ""
+    """Name of what made the loser."""
+    rater: str = ""
+    """Who judged."""
+    session: str = ""
+    """The sitting in which it was judged."""
+
+    def waveforms(self) -> tuple[Waveform, Waveform]:
+        """(T,) and (T',) float32 of winner and loser at 22,050 Hz, which may differ in length.
+
+        Raises:
+            DataError: missing, empty, or not mono 16-bit PCM at 22,050 Hz.
+        """
+        return _read(self.winner), _read(self.loser)
+
+
+def write_pairs(path: Path, pairs: Iterable[PreferencePair]) -> int:
+    """Write a file of pairs, whose wavs must lie in its folder or below, and say how many.
+
+    Raises:
+        InputError: the file can't be written, or a wav lies elsewhere.
+    """
+    lines = []
+    for pair in pairs:
+        row = {field.name: getattr(pair, field.name) for field in fields(pair)}
+        for side in ("winner", "loser"):
+            if not row[side].is_relative_to(path.parent):
+                raise InputError(f"{row[side]} lies outside of {path.parent}; copy it there first")
+            row[side] = row[side].relative_to(path.parent).as_posix()
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    try:
+        path.write_text("".join(lines), "utf-8")
+    except OSError as error:
+        raise InputError(f"can't write {path}: {error.strerror}; choose another path") from error
+    return len(lines)
+
+
+def read_pairs(path: Path) -> list[PreferencePair]:
+    """Every pair of a file, with complete paths of wavs that exist.
+
+    Raises:
+        DataError: unreadable, without a pair, a line that is no pair, or a wav that is missing.
+    """
+    try:
+        lines = path.read_text("utf-8").split("\n")  # a text may hold U+2028
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path}: can't be read ({error}); expected JSON lines of 'dlpo listen export'"
+        ) from error
+    pairs = [_parse(line, path, number) for number, line in enumerate(lines, 1) if line.strip()]
+    if not pairs:
+        raise DataError(f"{path} holds no pair; expected one JSON object a line")
+    return pairs
+
+
+def _parse(line: str, path: Path, number: int) -> PreferencePair:
+    where = f"{path}:{number}"
+    try:
+        row: Any = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"{where}: not JSON ({error}); expected one object a line") from error
+    if not isinstance(row, dict) or not all(isinstance(value, str) for value in row.values()):
+        raise DataError(f"{where}: expected an object whose values are texts")
+    known = {field.name for field in fields(PreferencePair)}
+    missing, unknown = [name for name in REQUIRED if not row.get(name)], sorted(row.keys() - known)
+    if missing or unknown:
+        raise DataError(f"{where}: missing keys {missing}, unknown keys {unknown}")
+    wavs = {side: _inside(path.parent, row[side], where) for side in ("winner", "loser")}
+    return PreferencePair(**{**row, **wavs})
+
+
+def _inside(folder: Path, name: str, where: str) -> Path:
+    """The wav of that relative name, which may not lead out of the folder."""
+    relative = PurePosixPath(name)
+    if relative.is_absolute() or ".." in relative.parts:
+        raise DataError(f"{where}: {name} leads out of {folder}; expected a path within it")
+    if not (folder / relative).is_file():
+        raise DataError(f"{where}: there is no {folder / relative}; copy the wavs with the pairs")
+    return folder / relative
+
+
+def _read(path: Path) -> Waveform:
+    waveform, rate = read_wav(path)
+    if rate != SAMPLE_RATE:
+        raise DataError(f"{path}: {rate} Hz; expected {SAMPLE_RATE}: resample it")
+    if not len(waveform):
+        raise DataError(f"{path} has no samples; make it again")
+    return waveform

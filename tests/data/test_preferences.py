@@ -1,0 +1,101 @@
+"""Files of preference pairs: written, read back, and refused where they are damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlpo.audio import write_wav
+from dlpo.data.preferences import PreferencePair, read_pairs, write_pairs
+from dlpo.errors import DataError, InputError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "pairs").mkdir()
+    for name, level in (("good", 0.5), ("bad", -0.25)):
+        write_wav(tmp_path / "pairs" / f"{name}.wav", np.full(600, level, np.float32))
+    return tmp_path
+
+
+def pair_in(folder: Path) -> PreferencePair:
+    good, bad = folder / "pairs" / "good.wav", folder / "pairs" / "bad.wav"
+    return PreferencePair("Héllo.\u2028", good, bad, "tuned", "lj", "r1", "s1")
+
+
+def refused(folder: Path, content: str) -> str:
+    path = folder / "pairs.jsonl"
+    path.write_text(content, "utf-8")
+    with pytest.raises(DataError) as caught:
+        read_pairs(path)
+    return str(caught.value)
+
+
+def test_pairs_are_read_as_they_were_written(folder: Path) -> None:
+    pair = pair_in(folder)
+
+    assert write_pairs(folder / "pairs.jsonl", [pair, pair]) == 2
+
+    assert read_pairs(folder / "pairs.jsonl") == [pair, pair]
+    winner, loser = pair.waveforms()
+    assert winner == pytest.approx(np.full(600, 0.5), abs=1e-4)
+    assert loser == pytest.approx(np.full(600, -0.25), abs=1e-4)
+
+
+def test_a_file_and_its_wavs_can_be_moved(folder: Path) -> None:
+    write_pairs(folder / "pairs.jsonl", [pair_in(folder)])
+    moved = folder.rename(folder.with_name(folder.name + "-moved"))
+
+    assert read_pairs(moved / "pairs.jsonl") == [pair_in(moved)]
+
+
+def test_only_text_and_wavs_are_required(folder: Path) -> None:
+    row = {"text": "A.", "winner": "pairs/good.wav", "loser": "pairs/bad.wav"}
+    (folder / "by-hand.jsonl").write_text(json.dumps(row) + "\n\n", "utf-8")
+
+    (pair,) = read_pairs(folder / "by-hand.jsonl")
+
+    assert (pair.text, pair.rater, pair.winner) == ("A.", "", folder / "pairs" / "good.wav")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "holds no pair"),
+        ("{", ":1: not JSON"),
+        ("[]", "expected an object"),
+        ('{"text": 1}', "values are texts"),
+        ('{"text": "A.", "winner": "pairs/good.wav"}', "missing keys ['loser']"),
+        ('{"text": "", "winner": "w", "loser": "l"}', "missing keys ['text']"),
+        ('{"text": "A.", "winner": "w", "loser": "l", "who": "me"}', "unknown keys ['who']"),
+        ('{"text": "A.", "winner": "../w.wav", "loser": "pairs/bad.wav"}', "leads out of"),
+        ('{"text": "A.", "winner": "/etc/passwd", "loser": "pairs/bad.wav"}', "leads out of"),
+        ('{"text": "A.", "winner": "gone.wav", "loser": "pairs/bad.wav"}', "there is no"),
+    ],
+)
+def test_a_damaged_file_is_refused_by_line(folder: Path, content: str, told: str) -> None:
+    assert told in refused(folder, content)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="dlpo listen export"):
+        read_pairs(tmp_path / "gone.jsonl")
+
+
+def test_a_wav_of_another_rate_or_without_samples_is_refused(folder: Path) -> None:
+    pair = pair_in(folder)
+    write_wav(pair.winner, np.zeros(600, np.float32), 16_000)
+    with pytest.raises(DataError, match="16000 Hz; expected 22050"):
+        pair.waveforms()
+
+    write_wav(pair.winner, np.zeros(0, np.float32))
+    with pytest.raises(DataError, match="no samples"):
+        pair.waveforms()
+
+
+def test_wavs_outside_of_the_folder_are_not_written(folder: Path) -> None:
+    with pytest.raises(InputError, match="copy it there first"):
+        write_pairs(folder / "deeper" / "pairs.jsonl", [pair_in(folder)])
