@@ -55,6 +55,8 @@ class Objective:
     """Largest advantage, in standard deviations of a sentence's seeds."""
     last_steps: int = 1
     """Steps that the direct gradient goes back through."""
+    renoised: int = 0
+    """Re-noised outputs of each chain that the direct gradient also takes the last step of."""
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -67,6 +69,11 @@ class Objective:
         for name in ("clip_range", "advantage_bound"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigError(f"Objective.{name} is {getattr(self, name)}; expected above 0")
+        if self.last_steps < 1 or self.renoised < 0:
+            raise ConfigError(
+                f"Objective: last_steps is {self.last_steps} and renoised {self.renoised}; expected"
+                " 1 or more, and 0 or more"
+            )
         if self.method == "dlpo" and self.alpha == self.beta == 0:
             raise ConfigError("Objective: alpha and beta are both 0; DLPO then learns nothing")
 
@@ -120,7 +127,7 @@ def loss_of(
         return control_loss(policy, windows, rollout.schedule, drawn)
     if method == "direct":
         judge = _needed(reward, "reward", method)
-        return direct_loss(policy, rollout, judge, objective.last_steps)
+        return direct_loss(policy, rollout, judge, objective.last_steps, objective.renoised)
     advantage: Advantage = partial(
         group_advantages, group=rollout.group, bound=objective.advantage_bound
     )

@@ -177,7 +177,7 @@ def roll_out(
             f"{len(keys)} keys for {len(conditions)} rows in groups of {group}; expected one key a"
             " row, and whole groups"
         )
-    noise = _padded_noise(conditions, keys, schedule.noise_count)
+    noise = padded_noise(conditions, keys, schedule.noise_count)
     inside = conditions.inside
     states, means = [noise[0]], []
     for step in range(schedule.steps):
@@ -236,8 +236,8 @@ def _std(schedule: NoiseSchedule, step: int, like: Tensor) -> Tensor:
     return like.new_tensor(float(schedule.posterior_std[step]))
 
 
-def _padded_noise(conditions: Conditions, keys: Sequence[Key], rows: int) -> Tensor:
-    """(K, B, T): each row's own noise, 0 past its end."""
+def padded_noise(conditions: Conditions, keys: Sequence[Key], rows: int) -> Tensor:
+    """(`rows`, B, T): each sentence's own noise, from its key; 0 past its end."""
     noise = torch.zeros(rows, *conditions.source.shape)
     for b, (key, frames) in enumerate(zip(keys, conditions.frames.tolist(), strict=True)):
         samples = frames * conditions.samples_per_frame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,12 @@ from dlpo.rl.methods import METHODS, Method, Objective, loss_of
 from dlpo.rl.rewards.guards import high_band_guard, loudness_guard
 from dlpo.rl.rewards.reward import Speech
 from dlpo.rl.rewards.weighted import WeightedSum
-from dlpo.rl.rollout import Rollout, roll_out, seed_keys
+from dlpo.rl.rollout import Key, Rollout, roll_out, seed_keys
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches
 
 
-def brightness(waveforms: Tensor, samples: Tensor) -> Tensor:
+def brightness(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
     """A reward with a gradient: the power of differences over the power."""
     steps = waveforms.diff(dim=1).square().sum(1)
     return steps / waveforms.square().sum(1)
@@ -168,6 +169,8 @@ def test_rewards_of_another_batch_or_without_a_value_are_refused(
         {"beta": float("nan")},
         {"clip_range": 0.0},
         {"advantage_bound": -1.0},
+        {"last_steps": 0},
+        {"renoised": -1},
         {"alpha": 0.0, "beta": 0.0},
     ],
 )

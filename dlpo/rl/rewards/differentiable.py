@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from dlpo.audio import SAMPLE_RATE
 from dlpo.errors import MissingExtraError
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.rl.rewards.utmos import Utmos
+from dlpo.rl.rollout import Key
 
 SETTLED = 50  # periods of both rates, 1 s in all, that the filter's response surely lies within
 
@@ -69,8 +71,8 @@ class DifferentiableJudge:
         self.judge = judge
         self.resample = SpectralResampler(sample_rate_hz, judge.sample_rate_hz)
 
-    def __call__(self, waveforms: Tensor, samples: Tensor) -> Tensor:
-        """(B, T), (B,) -> (B,) scores, clip by clip, each at its own length."""
+    def __call__(self, waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
+        """(B, T), (B,) -> (B,) scores, clip by clip, each at its own length; nothing is drawn."""
         scores = []
         for waveform, length in zip(waveforms, samples.tolist(), strict=True):
             heard = self.resample(waveform[:length])

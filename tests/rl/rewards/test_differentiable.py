@@ -11,6 +11,7 @@ from dlpo.judges.judge import listen_at
 from dlpo.rl.rewards.differentiable import DifferentiableJudge, SpectralResampler
 
 RATE = 22_050  # Hz
+KEYS = ((0, 0, 0, 0), (0, 0, 1, 0))
 
 
 def test_waveforms_arrive_as_they_do_at_the_judge() -> None:
@@ -47,7 +48,7 @@ def speech() -> torch.Tensor:
 
 def test_scores_are_those_of_the_judge(distillmos: DistillMOS, speech: torch.Tensor) -> None:
     lengths = torch.tensor([RATE // 2, RATE])
-    ours = DifferentiableJudge(distillmos)(speech, lengths)
+    ours = DifferentiableJudge(distillmos)(speech, lengths, KEYS)
     clips = [row[:n].numpy() for row, n in zip(speech, lengths.tolist(), strict=True)]
     np.testing.assert_allclose(ours.numpy(), distillmos.score(clips, RATE), atol=0.005)
 
@@ -58,10 +59,10 @@ def test_a_step_along_the_gradient_raises_the_score(
     reward = DifferentiableJudge(distillmos)
     lengths = torch.tensor([RATE])
     heard = speech[1:].clone().requires_grad_()
-    before = reward(heard, lengths)
+    before = reward(heard, lengths, KEYS[:1])
     before.sum().backward()
     assert heard.grad is not None
     assert bool(torch.isfinite(heard.grad).all())  # though the judge pads with silence
     moved = speech[1:] + 1e-3 * heard.grad / heard.grad.norm() * speech[1:].norm()
-    assert float(reward(moved, lengths)) > before.item()
+    assert float(reward(moved, lengths, KEYS[:1])) > before.item()
     assert all(parameter.grad is None for parameter in distillmos.network.parameters())
