@@ -38,6 +38,27 @@ class Augmentation:
                 f"Augmentation.lowest_rate_hz is {self.lowest_rate_hz}; expected 8000 or more"
             )
 
+    def draw(self, random: np.random.Generator, sample_rate_hz: int) -> Change:
+        """What changes for one clip."""
+        rate = random.integers(min(self.lowest_rate_hz, sample_rate_hz), sample_rate_hz + 1)
+        gain_db = random.uniform(-self.gain_db, self.gain_db)
+        low, high = self.noise_db or (0.0, 0.0)
+        noise_db = random.uniform(low, high)
+        noise = 10 ** (noise_db / 20) if self.noise_db is not None else 0.0
+        return Change(int(rate), 10 ** (gain_db / 20), noise)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one clip undergoes."""
+
+    rate_hz: int
+    """of which half is the end of its band"""
+    gain: float
+    """factor"""
+    noise: float
+    """RMS of white noise over that of the speech; 0 adds none"""
+
 
 class AugmentedReward:
     """Another reward, which hears each clip changed a little; drawn from the clip's key alone.
@@ -70,16 +91,13 @@ def augment(
         MissingExtraError: soxr is needed and not installed.
     """
     random = np.random.default_rng((*key, AUGMENTATION))
-    rate = random.integers(min(augmentation.lowest_rate_hz, sample_rate_hz), sample_rate_hz + 1)
-    gain_db = random.uniform(-augmentation.gain_db, augmentation.gain_db)
-    low, high = augmentation.noise_db or (0.0, 0.0)
-    noise_db = random.uniform(low, high)
-    changed = _through(waveform.astype(np.float32), sample_rate_hz, int(rate))
-    if augmentation.noise_db is not None:
+    change = augmentation.draw(random, sample_rate_hz)
+    changed = _through(waveform.astype(np.float32), sample_rate_hz, change.rate_hz)
+    if change.noise:
         rms = float(np.sqrt(np.mean(changed.astype(np.float64) ** 2)))
         hiss = random.standard_normal(len(changed), dtype=np.float32)
-        changed = changed + np.float32(rms * 10 ** (noise_db / 20)) * hiss
-    return changed * np.float32(10 ** (gain_db / 20))
+        changed = changed + np.float32(rms * change.noise) * hiss
+    return changed * np.float32(change.gain)
 
 
 def _through(waveform: Waveform, sample_rate_hz: int, rate_hz: int) -> Waveform:
