@@ -3,6 +3,7 @@
 from dlpo.config.models import BASE, LARGE, LITE, LiteConfig, Parametrisation, WaveGrad2Config
 from dlpo.config.strict import from_dict, to_dict
 from dlpo.config.training import TrainingConfig
+from dlpo.config.tuning import TuningConfig
 
 __all__ = [
     "BASE",
@@ -11,6 +12,7 @@ __all__ = [
     "LiteConfig",
     "Parametrisation",
     "TrainingConfig",
+    "TuningConfig",
     "WaveGrad2Config",
     "from_dict",
     "to_dict",

@@ -56,6 +56,9 @@ class Recorded:
     """of B windows"""
     clean: Tensor
     """(B, T) x_0, in the model's scale"""
+    share: tuple[int, int] = (0, 1)
+    """Number of this process and how many there are. Levels and noise are drawn for all windows of
+    an update, and the own ones taken, so that an update is the same however many there are."""
 
 
 @torch.no_grad()
@@ -114,9 +117,11 @@ def _predicted(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Prediction (B, T), the noisy windows (B, T), their levels (B,) and the noise (B, T)."""
     clean, conditions = recorded.clean, recorded.conditions
-    steps = torch.randint(schedule.steps, (len(clean),), generator=generator)
+    rank, ranks = recorded.share
+    size, samples = len(clean) * ranks, clean.shape[1]
+    steps = torch.randint(schedule.steps, (size,), generator=generator)[rank::ranks]
     levels = torch.from_numpy(schedule.noise_levels)[steps].to(clean)
-    noise = torch.randn(clean.shape, generator=generator).to(clean)
+    noise = torch.randn(size, samples, generator=generator)[rank::ranks].to(clean)
     noisy = q_sample(clean, levels, noise)
     prediction = policy.denoise(noisy, levels, conditions.conditioning, conditions.source)
     return prediction, noisy, levels, noise

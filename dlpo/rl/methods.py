@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dlpo.errors import ConfigError, InputError
+from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.advantages import BOUND, Advantage, group_advantages
 from dlpo.rl.conditions import Policy
 from dlpo.rl.direct import DifferentiableReward, direct_loss
@@ -27,6 +28,7 @@ from dlpo.rl.rollout import Replay, Rollout, replay
 
 Method = Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "control", "direct"]
 METHODS: tuple[Method, ...] = get_args(Method)
+GUIDED: tuple[Method, ...] = ("dlpo", "direct")  # may learn from recordings as well
 Guide = Literal["return", "recordings", "both"]
 T = TypeVar("T")
 
@@ -37,11 +39,12 @@ class Objective:
 
     method: Method = "dlpo"
     alpha: float = 1.0
-    """Weight of the reward in DLPO's return."""
+    """Weight of the reward in DLPO's return, and of the direct gradient."""
     beta: float = 1.0
-    """Weight of the diffusion loss, in the return and on recordings."""
+    """Weight of the diffusion loss in DLPO's return, and of whatever is learnt from recordings."""
     guide: Guide = "return"
-    """Where DLPO's diffusion loss enters: in the return, by its gradient on recordings, or both."""
+    """Where DLPO's diffusion loss enters: in the return, by its gradient on recordings, or both.
+    The direct gradient has no return: recordings and both add the control's loss to it."""
     unit_spread: bool = False
     """DLPO's advantage is alpha A(r) - beta A(DL) instead of A(alpha r - beta DL): reward and
     diffusion loss each at unit spread among a sentence's seeds. As they come, the diffusion loss of
@@ -74,8 +77,10 @@ class Objective:
                 f"Objective: last_steps is {self.last_steps} and renoised {self.renoised}; expected"
                 " 1 or more, and 0 or more"
             )
-        if self.method == "dlpo" and self.alpha == self.beta == 0:
-            raise ConfigError("Objective: alpha and beta are both 0; DLPO then learns nothing")
+        if self.method in GUIDED and self.alpha == self.beta == 0:
+            raise ConfigError(
+                f"Objective: alpha and beta are both 0; {self.method} then learns nothing"
+            )
 
     @property
     def needs_reference(self) -> bool:
@@ -85,7 +90,12 @@ class Objective:
     @property
     def needs_recordings(self) -> bool:
         """Whether windows of recordings are learnt from."""
-        return self.method == "control" or (self.method == "dlpo" and self.guide != "return")
+        return self.method == "control" or (self.method in GUIDED and self.guide != "return")
+
+    @property
+    def needs_rollout(self) -> bool:
+        """Whether the policy must act to take a step."""
+        return self.method != "control"
 
     @property
     def needs_rewards(self) -> bool:
@@ -120,14 +130,33 @@ def loss_of(
         InputError: something that the method needs is missing.
         TrainingError: a reward is not finite.
     """
+    total = rollout.log_probs.new_zeros(())
+    if objective.needs_rollout:
+        total = total + rollout_loss(
+            objective, policy, rollout, rewards, reference=reference, reward=reward
+        )
+    if objective.needs_recordings:
+        windows = _needed(recorded, "recorded", objective.method)
+        drawn = _needed(generator, "generator", objective.method)
+        total = total + recorded_loss(objective, policy, windows, rollout.schedule, drawn)
+    return total
+
+
+def rollout_loss(
+    objective: Objective,
+    policy: Policy,
+    rollout: Rollout,
+    rewards: Tensor | None = None,
+    *,
+    reference: Policy | None = None,
+    reward: DifferentiableReward | None = None,
+) -> Tensor:
+    """The part of `loss_of` that a rollout teaches; not for the control."""
     method = objective.method
-    if method == "control":
-        windows = _needed(recorded, "recorded", method)
-        drawn = _needed(generator, "generator", method)
-        return control_loss(policy, windows, rollout.schedule, drawn)
     if method == "direct":
         judge = _needed(reward, "reward", method)
-        return direct_loss(policy, rollout, judge, objective.last_steps, objective.renoised)
+        steps, renoised = objective.last_steps, objective.renoised
+        return objective.alpha * direct_loss(policy, rollout, judge, steps, renoised)
     advantage: Advantage = partial(
         group_advantages, group=rollout.group, bound=objective.advantage_bound
     )
@@ -146,20 +175,30 @@ def loss_of(
     if method == "ddpo":
         return ddpo_loss(rollout, asked, given, advantage, clip)
     if method == "dlpo":
-        guide, on_recordings = torch.zeros_like(rollout.log_probs), None
+        guide = torch.zeros_like(rollout.log_probs)
         if objective.guide != "recordings":
             guide = renoised_loss(policy, rollout)
-        if objective.guide != "return":
-            windows = _needed(recorded, "recorded", method)
-            drawn = _needed(generator, "generator", method)
-            on_recordings = diffusion_loss(policy, windows, rollout.schedule, drawn)
         if objective.unit_spread:
             given, guide, advantage = advantage(given), advantage(guide), _as_they_are
         alpha, beta = objective.alpha, objective.beta
-        return dlpo_loss(rollout, asked, guide, given, advantage, alpha, beta, clip, on_recordings)
+        return dlpo_loss(rollout, asked, guide, given, advantage, alpha, beta, clip)
     frozen = _of_reference(_needed(reference, "reference", method), rollout)
     loss = dpok_loss if method == "dpok" else klinr_loss
     return loss(rollout, asked, frozen, given, advantage, objective.kl_weight)
+
+
+def recorded_loss(
+    objective: Objective,
+    policy: Policy,
+    recorded: Recorded,
+    schedule: NoiseSchedule,
+    generator: torch.Generator,
+) -> Tensor:
+    """The part of `loss_of` that recordings teach: the control's loss, or DLPO's DL_real."""
+    if objective.method == "control":
+        return control_loss(policy, recorded, schedule, generator)
+    loss = diffusion_loss if objective.method == "dlpo" else control_loss
+    return objective.beta * loss(policy, recorded, schedule, generator)
 
 
 @torch.no_grad()

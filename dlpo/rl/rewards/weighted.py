@@ -83,15 +83,26 @@ class WeightedSum:
 
     def judge(self, speech: Speech) -> Judged:
         """See `Reward.judge`; the parts keep their own scales."""
-        total = np.zeros(len(speech))
-        parts: dict[str, Scores] = {}
-        seconds: dict[str, float] = {}
-        for reward in self.rewards:
-            judged = reward.judge(speech)
-            parts |= judged.parts
-            seconds |= judged.seconds
-            total += self.weights[reward.name] * self._standardised(reward.name, judged.scores)
-        return Judged(total, parts, seconds)
+        heard = self.listen(speech)
+        return Judged(
+            self.weigh({name: judged.scores for name, judged in heard.items()}),
+            {part: scores for judged in heard.values() for part, scores in judged.parts.items()},
+            {part: spent for judged in heard.values() for part, spent in judged.seconds.items()},
+        )
+
+    def listen(self, speech: Speech) -> dict[str, Judged]:
+        """What each reward says, by its name; it changes nothing, so that it may fail."""
+        return {reward.name: reward.judge(speech) for reward in self.rewards}
+
+    def weigh(self, scores: Mapping[str, Scores]) -> Scores:
+        """(B,) sums of the scores of each reward.
+
+        Several processes must gather them first: mean and spread are those of all.
+        """
+        return sum(
+            (self.weights[name] * self._standardised(name, scores[name]) for name in self.moments),
+            np.zeros(()),
+        )
 
     def _standardised(self, name: str, scores: Scores) -> Scores:
         if self.standardisation == "none":
