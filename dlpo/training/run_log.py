@@ -22,7 +22,7 @@ class RunLog:
         """Add one line of figures after an update, of the `train` or the `validation` split."""
         for name, value in figures.items():
             self.writer.add_scalar(f"{split}/{name}", value, update)
-        rounded = {name: round(value, 5) for name, value in figures.items()}
+        rounded = {name: float(f"{value:.5g}") for name, value in figures.items()}
         with self.lines.open("a") as file:
             file.write(json.dumps({"update": update, "split": split} | rounded) + "\n")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
 from safetensors import SafetensorError
@@ -16,19 +18,42 @@ from dlpo.errors import TrainingError
 
 log = logging.getLogger(__name__)
 STATE, BEFORE, UNFINISHED = "state", "state.before", "state.part"
+UPDATE = "update.json"
 
 
-def save_state(out: Path, accelerator: Accelerator, averaged: AveragedModel, update: int) -> None:
-    """Write `out/state`; a crash at any point leaves this state or the one before."""
+def save_state(
+    out: Path,
+    accelerator: Accelerator,
+    averaged: AveragedModel,
+    update: int,
+    progress: Mapping[str, Any] | None = None,
+) -> None:
+    """Write `out/state`; a crash at any point leaves this state or the one before.
+
+    Args:
+        progress: JSON values that the run wants back, see `saved_progress`.
+
+    Raises:
+        TrainingError: it can't be written, a full disk for example.
+    """
     unfinished, state, before = (out / name for name in (UNFINISHED, STATE, BEFORE))
     shutil.rmtree(unfinished, ignore_errors=True)
-    accelerator.save_state(str(unfinished))
-    weights = {name: value.detach().cpu() for name, value in averaged.state_dict().items()}
-    save_file(weights, unfinished / "averaged.safetensors")
-    (unfinished / "update.json").write_text(json.dumps({"update": update}))
-    if state.exists():
-        state.rename(before)
-    unfinished.rename(state)
+    try:
+        accelerator.save_state(str(unfinished))
+        weights = {name: value.detach().cpu() for name, value in averaged.state_dict().items()}
+        save_file(weights, unfinished / "averaged.safetensors")
+        (unfinished / UPDATE).write_text(json.dumps({"update": update, **(progress or {})}))
+        if state.exists():
+            shutil.rmtree(before, ignore_errors=True)
+            state.rename(before)
+        unfinished.rename(state)
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have own ones
+        shutil.rmtree(unfinished, ignore_errors=True)
+        free = shutil.disk_usage(out).free / 1e6
+        raise TrainingError(
+            f"{state}: update {update} can't be written ({error}); {free:.0f} MB are free on that"
+            " disk. Make room and run the same command: it goes on from the state before"
+        ) from error
     shutil.rmtree(before, ignore_errors=True)
 
 
@@ -38,13 +63,13 @@ def load_state(out: Path, accelerator: Accelerator, averaged: AveragedModel) -> 
     Raises:
         TrainingError: the state is damaged.
     """
-    state = next((out / name for name in (STATE, BEFORE) if (out / name).exists()), None)
+    state = _newest(out)
     if state is None:
         return 0
     try:
         accelerator.load_state(str(state))
         averaged.load_state_dict(load_file(state / "averaged.safetensors"))
-        update = int(json.loads((state / "update.json").read_text())["update"])
+        update = int(json.loads((state / UPDATE).read_text())["update"])
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise TrainingError(
             f"{state}: can't be resumed ({error}); remove it to start from {out / 'checkpoint'}"
@@ -52,3 +77,17 @@ def load_state(out: Path, accelerator: Accelerator, averaged: AveragedModel) -> 
         ) from error
     log.info("resumed at update %d", update)
     return update
+
+
+def saved_progress(out: Path) -> dict[str, Any]:
+    """What `save_state` was given beside the weights; empty if there is no state."""
+    state = _newest(out)
+    if state is None:
+        return {}
+    progress: dict[str, Any] = json.loads((state / UPDATE).read_text())
+    del progress["update"]
+    return progress
+
+
+def _newest(out: Path) -> Path | None:
+    return next((out / name for name in (STATE, BEFORE) if (out / name).exists()), None)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from types import FrameType
-from typing import Any, cast
+from typing import cast
 
 import torch
 from accelerate import Accelerator
@@ -26,8 +24,10 @@ from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo.training.acoustics import Acoustics, FrozenAcoustics
+from dlpo.training.averages import warm_average
 from dlpo.training.batches import Batches, Sentences, Windows
 from dlpo.training.contest import Contest, descend
+from dlpo.training.interrupts import Interrupts
 from dlpo.training.losses import Denoised, acoustic_losses, denoise_windows, denoiser_losses
 from dlpo.training.run_log import RunLog
 from dlpo.training.run_state import load_state, save_state
@@ -36,16 +36,6 @@ from dlpo.training.synthesis import speak
 Report = Callable[[int, dict[str, float]], None]
 VALIDATION_WINDOWS = 32
 SAMPLE_STEPS = 4  # reverse steps of the utterance that TensorBoard plays
-
-
-def warm_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    """An exponential average for `AveragedModel` that forgets its random start quickly."""
-
-    def update(averaged: Any, current: Any, count: Any) -> None:
-        taken = int(count)
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + taken) / (10 + taken)))
-
-    return update
 
 
 def _total(terms: dict[str, Tensor]) -> Tensor:
@@ -171,11 +161,10 @@ class Trainer:
         Raises:
             TrainingError: the loss is not finite; the batch lies in `out/bad_batch.safetensors`.
         """
-        handlers = {s: signal.signal(s, self._ask_to_stop) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            run_log = RunLog(self.out) if self.accelerator.is_main_process else None
-            started, first = time.monotonic(), self.update
-            while self.update < self.training.updates and self.stop_signal is None:
+        run_log = RunLog(self.out) if self.accelerator.is_main_process else None
+        started, first = time.monotonic(), self.update
+        with Interrupts() as asked:
+            while self.update < self.training.updates and asked.signal is None:
                 figures = self._one_update()
                 self.update += 1
                 report(self.update, figures)
@@ -185,9 +174,7 @@ class Trainer:
                 if self.update % self.training.save_every == 0:
                     self.save()
             self.save()
-        finally:
-            for s, handler in handlers.items():
-                signal.signal(s, handler)
+        self.stop_signal = asked.signal
         return self.out / "checkpoint"
 
     def _log(self, run_log: RunLog, figures: dict[str, float]) -> None:
@@ -199,9 +186,6 @@ class Trainer:
             run_log.figures(update, "validation", self._validate())
             if update > training.acoustic_updates:
                 run_log.sample(update, self._sample())
-
-    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
-        self.stop_signal = number
 
     def _one_update(self) -> dict[str, float]:
         training, update = self.training, self.update

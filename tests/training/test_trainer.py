@@ -16,7 +16,8 @@ from dlpo.checkpoint import load_checkpoint
 from dlpo.config import LiteConfig, TrainingConfig
 from dlpo.errors import TrainingError
 from dlpo.training import trainer as module
-from dlpo.training.trainer import Trainer, warm_average
+from dlpo.training.averages import warm_average
+from dlpo.training.trainer import Trainer
 
 SHORT = TrainingConfig(
     updates=6,
