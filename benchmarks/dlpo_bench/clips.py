@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import DataError, MissingExtraError
+from dlpo.errors import DataError, InputError, MissingExtraError
+from dlpo.judges.word_errors import words_of
 
 Waveform = NDArray[np.float32]
 
 SAMPLE_RATE = 22_050  # Hz, of every system under test
 TEST_SPLIT = tuple(f"LJ002-{number:04d}" for number in range(161, 181))
+VALIDATION_SPLIT = tuple(f"LJ002-{number:04d}" for number in range(181, 201))
+SPLITS = {"test": TEST_SPLIT, "validation": VALIDATION_SPLIT}
 SUFFIXES = (".wav", ".flac")
 
 
@@ -28,6 +31,13 @@ class Clip:
     """The words as they are spoken (third column of metadata.csv)."""
     recording: Path | None
     """The original, where it is on this machine."""
+    words: str | None = None
+    """What a recogniser should understand, where the text does not spell it out: "23", "Mr."."""
+
+    @property
+    def spoken(self) -> str:
+        """The words that are to be heard."""
+        return self.text if self.words is None else self.words
 
 
 def load_clips(corpus: Path, clip_ids: Iterable[str] = TEST_SPLIT) -> list[Clip]:
@@ -47,6 +57,40 @@ def load_clips(corpus: Path, clip_ids: Iterable[str] = TEST_SPLIT) -> list[Clip]
         if clip_id not in texts:
             raise DataError(f"{metadata} has no clip {clip_id!r}; expected names like LJ002-0161")
         clips.append(Clip(clip_id, texts[clip_id], find_audio(corpus / "wavs", clip_id)))
+    return clips
+
+
+def clips_of_texts(path: Path) -> list[Clip]:
+    """The lines of a text file, one sentence each, without recordings; blank ones are passed over.
+
+    Names count lines: `line-0001`. What a recogniser should understand is the text as the front end
+    reads it, with numbers and abbreviations in words.
+
+    Raises:
+        DataError: unreadable, without a sentence, or a line that can't be spoken or has no words.
+        MissingExtraError: see `TextFrontEnd`.
+    """
+    from dlpo.text import TextFrontEnd
+
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: can't be read as text ({error}); expected UTF-8") from error
+    front_end = TextFrontEnd()
+    clips = []
+    for number, line in enumerate(lines, 1):
+        if not (text := line.strip()):
+            continue
+        try:
+            sentences = front_end.process(text).sentences
+        except InputError as error:
+            raise DataError(f"{path}, line {number}: {error}") from error
+        words = " ".join(sentence.normalized for sentence in sentences)
+        if not words_of(words):
+            raise DataError(f"{path}, line {number}: {text!r} has no words; expected a sentence")
+        clips.append(Clip(f"line-{number:04d}", text, None, words))
+    if not clips:
+        raise DataError(f"{path} has no sentences; expected one a line")
     return clips
 
 

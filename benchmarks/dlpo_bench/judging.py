@@ -21,7 +21,8 @@ class Panel:
     """Who listens."""
 
     judges: Sequence[Judge]
-    recogniser: Recogniser | None
+    recognisers: Mapping[str, Recogniser]
+    """Measure of word errors -> who understands the words."""
     left_out: Mapping[str, str]
     """Who can't, and why."""
 
@@ -43,7 +44,7 @@ def load_panel(weights: Path) -> Panel:
         "DNSMOS P.808": lambda: Dnsmos(weights / "dnsmos_model_v8.onnx"),
     }
     judges: list[Judge] = []
-    recogniser: Recogniser | None = None
+    recognisers: dict[str, Recogniser] = {}
     left_out = {}
     for name, make in makers.items():
         try:
@@ -51,10 +52,10 @@ def load_panel(weights: Path) -> Panel:
         except (CheckpointError, MissingExtraError) as error:
             left_out[name] = str(error)
     try:
-        recogniser = PocketSphinx()
+        recognisers[WORD_ERRORS] = PocketSphinx()
     except (InputError, MissingExtraError) as error:
         left_out[WORD_ERRORS] = str(error)
-    if not judges and recogniser is None:
+    if not judges and not recognisers:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise InputError(f"no judge can be had ({reasons}); run: pip install 'dlpo[bench]'")
-    return Panel(judges, recogniser, left_out)
+    return Panel(judges, recognisers, left_out)

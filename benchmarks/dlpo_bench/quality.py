@@ -7,51 +7,101 @@ judges any folders of wavs that are named by clip, beside the recordings.
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from dlpo.errors import DlpoError, InputError
-from dlpo_bench.clips import SUFFIXES, TEST_SPLIT, Clip, load_clips
+from dlpo_bench.clips import SAMPLE_RATE, SUFFIXES, TEST_SPLIT, Clip, Waveform, load_clips
 from dlpo_bench.comparison import Quality, evaluate
-from dlpo_bench.judging import load_panel
-from dlpo_bench.quality_report import figures, markdown, samples, terminal_table
+from dlpo_bench.judging import Panel, load_panel
+from dlpo_bench.quality_report import figures, markdown, samples, terminal_tables
 from dlpo_bench.record import RECORDS, write_record
 from dlpo_bench.systems import RECORDINGS, System, audio_files, recordings
 
 
-def compare(systems: Mapping[str, System], clips: Sequence[Clip], weights: Path) -> Quality:
-    """Evaluate with a progress bar and print the table.
+def compare(
+    systems: Mapping[str, System | Sequence[System]],
+    clips: Sequence[Clip],
+    panel: Panel,
+    *,
+    baseline: str | None = None,
+    match: bool = True,
+    wavs: Path | None = None,
+) -> Quality:
+    """Evaluate with a progress bar and print the tables.
 
     Args:
-        systems: name -> system; see `dlpo_bench.systems`. The recordings are added in front.
-        clips: see `load_clips`.
-        weights: directory of the judges' weights, see `load_panel`.
+        systems: name -> system, or its takes; see `dlpo_bench.systems`.
+        clips: see `load_clips` and `clips_of_texts`.
+        panel: see `load_panel`.
+        baseline, match: see `evaluate`.
+        wavs: directory to write what the judges hear to, as `<system>/<clip id>.wav`.
 
     Raises:
-        InputError: see `evaluate` and `load_panel`.
+        InputError: see `evaluate`; or `wavs` can't be written.
         DataError: a recording or a wav is missing or damaged.
     """
     from rich.console import Console
     from rich.progress import Progress
 
-    panel = load_panel(weights)
-    systems = {RECORDINGS: recordings, **systems}
+    def keep(system: str, take: int, clip: Clip, waveform: Waveform) -> None:
+        if wavs is not None:
+            write_heard(wavs, system, take, clip, waveform)
+
+    takes = sum(len(s) if isinstance(s, Sequence) else 1 for s in systems.values())
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("listening", total=len(systems) * len(clips))
-        quality = evaluate(systems, clips, panel, lambda: bar.advance(task))
-    Console().print(terminal_table(quality))
+        task = bar.add_task("listening", total=takes * len(clips))
+        quality = evaluate(
+            systems,
+            clips,
+            panel,
+            lambda: bar.advance(task),
+            baseline=baseline,
+            match=match,
+            keep=keep,
+        )
+    for table in terminal_tables(quality):
+        Console().print(table)
     return quality
 
 
+def write_heard(directory: Path, system: str, take: int, clip: Clip, waveform: Waveform) -> None:
+    """Write one waveform as it was judged, float32, to `<system>/<clip id>.wav`.
+
+    Further takes go to `<system>, seed 1` and so on. In names of folders `_` stands for what some
+    file systems don't take.
+
+    Raises:
+        InputError: it can't be written.
+    """
+    import soundfile
+
+    name = re.sub(r'[/\\:*?"<>|]', "_", system + (f", seed {take}" if take else ""))
+    path = directory / name / f"{clip.clip_id}.wav"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, waveform, SAMPLE_RATE, subtype="FLOAT")
+    except (OSError, soundfile.SoundFileError) as error:
+        raise InputError(f"can't write {path} ({error}); choose another --wavs") from error
+
+
 def write_quality_record(
-    quality: Quality, command: str, out_dir: Path = RECORDS, bundle_sha256: str | None = None
+    quality: Quality,
+    command: str,
+    out_dir: Path = RECORDS,
+    bundle_sha256: str | None = None,
+    about: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Path:
-    """Write the record, and beside it the same table in Markdown.
+    """Write the record, and beside it the same tables in Markdown.
+
+    Args:
+        about: system -> what it is, see `Candidate`.
 
     Raises:
         InputError: see `write_record`.
@@ -61,7 +111,7 @@ def write_quality_record(
         figures(quality),
         command,
         out_dir,
-        samples=samples(quality),
+        samples=samples(quality, about),
         bundle_sha256=bundle_sha256,
     )
     path.with_suffix(".md").write_text(markdown(quality), "utf-8")
@@ -106,8 +156,9 @@ def main(
     """Judge folders of wavs and the recordings; without a folder, the recordings alone."""
     try:
         names = clips_in_common(wavs) if wavs else TEST_SPLIT
-        systems = {str(directory): audio_files(directory) for directory in wavs or []}
-        quality = compare(systems, load_clips(corpus, names[:clips]), weights)
+        systems: dict[str, System] = {RECORDINGS: recordings}
+        systems |= {str(directory): audio_files(directory) for directory in wavs or []}
+        quality = compare(systems, load_clips(corpus, names[:clips]), load_panel(weights))
         if out is not None:
             command = shlex.join(["python", "-m", "dlpo_bench.quality", *sys.argv[1:]])
             typer.echo(f"record: {write_quality_record(quality, command, out)}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from dlpo.errors import DataError
 from dlpo_bench.clips import Clip, Waveform, find_audio, read_audio
@@ -39,14 +41,27 @@ def audio_files(directory: Path) -> System:
     return system
 
 
-def text_to_speech(synthesizer: Synthesizer, *, steps: int | None = None, seed: int = 0) -> System:
+def text_to_speech(
+    synthesizer: Synthesizer,
+    *,
+    steps: int | None = None,
+    seed: int = 0,
+    ladder: Sequence[int] | None = None,
+) -> System:
     """A voice that is given the text alone.
 
     Args:
-        synthesizer: of `dlpo_serving.voices.open_voice`.
+        synthesizer: of `dlpo_serving.voices.open_voice`, or around a `TorchEngine`.
         steps: reverse steps; the voice's default if None.
         seed: of the noise, the same for every clip.
+        ladder: frames of the chunks that a sentence is made in; as served if None.
     """
+    from dlpo_serving.chunks import STREAM_LADDER
     from dlpo_serving.request import SpeechRequest
 
-    return lambda clip: synthesizer.speak(SpeechRequest(clip.text, seed=seed, steps=steps))
+    def system(clip: Clip) -> Waveform:
+        utterance = synthesizer.read(SpeechRequest(clip.text, seed=seed, steps=steps))
+        chunks = synthesizer.stream(utterance, ladder or STREAM_LADDER)
+        return np.concatenate([chunk.samples for chunk in chunks])
+
+    return system

@@ -5,11 +5,18 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from dlpo.cli.extras import needs
+
+if TYPE_CHECKING:
+    from dlpo_bench.candidates import Candidate, Speaking
+    from dlpo_bench.clips import Clip
+
+_SPOKEN, _HEARD, _KEPT = "How they speak", "What is heard", "What is kept"
+_COPY = "Copy-synthesis"
 
 
 def register(app: typer.Typer) -> None:
@@ -18,68 +25,184 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    voice: Annotated[str, typer.Option(help="Name of a voice, or the path of a bundle.")] = "lj",
+    systems: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Voices, bundles, checkpoints or folders of wavs; NAME=PATH gives one a name."
+            " The embedded voice if left out."
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="What the others are compared with; the first if left out.")
+    ] = None,
+    voice: Annotated[
+        str | None, typer.Option(help="One more voice or bundle, called text-to-speech.")
+    ] = None,
     steps: Annotated[
         list[int] | None,
-        typer.Option(help="Reverse steps; repeatable. The voice's own number if left out."),
+        typer.Option(
+            help="Reverse steps; repeatable. Each system's own number if left out.",
+            rich_help_panel=_SPOKEN,
+        ),
     ] = None,
     precision: Annotated[
         list[str] | None,
-        typer.Option(help="fp32 or int8; repeatable. The voice's own precision if left out."),
+        typer.Option(
+            help="Of bundles: fp32 or int8; repeatable. Their own if left out.",
+            rich_help_panel=_SPOKEN,
+        ),
     ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            help="Noise schedule of checkpoints; their own if left out.", rich_help_panel=_SPOKEN
+        ),
+    ] = None,
+    eta: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Of checkpoints: 0 = DDIM, 1 = ancestral.", rich_help_panel=_SPOKEN
+        ),
+    ] = None,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Noise seeds a sentence; averaged first.", rich_help_panel=_SPOKEN
+        ),
+    ] = 1,
+    corpus: Annotated[
+        Path,
+        typer.Option(help="Texts and recordings in LJSpeech's layout.", rich_help_panel=_HEARD),
+    ] = Path("../shared/data/ljspeech"),
+    split: Annotated[
+        Literal["test", "validation"],
+        typer.Option(help="Sentences of the corpus.", rich_help_panel=_HEARD),
+    ] = "test",
+    texts: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Say its lines instead of the corpus; there are no recordings then.",
+            rich_help_panel=_HEARD,
+        ),
+    ] = None,
+    clips: Annotated[
+        int | None,
+        typer.Option(min=1, help="Only the first so many sentences.", rich_help_panel=_HEARD),
+    ] = None,
+    recordings: Annotated[
+        bool, typer.Option(help="Judge the speaker's recordings too.", rich_help_panel=_HEARD)
+    ] = True,
+    match: Annotated[
+        bool,
+        typer.Option(help="Bring all to the recordings' level first.", rich_help_panel=_HEARD),
+    ] = True,
+    weights: Annotated[
+        Path, typer.Option(help="Directory of the judges' weights.", rich_help_panel=_HEARD)
+    ] = Path("../shared/models"),
     checkpoint: Annotated[
         Path | None,
-        typer.Option(exists=True, help="Judge its copy-synthesis too; needs --data."),
+        typer.Option(
+            exists=True, help="Judge what it copies; needs --data.", rich_help_panel=_COPY
+        ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(exists=True, help="Dataset from `dlpo prepare`, to copy from.")
+        Path | None,
+        typer.Option(
+            exists=True, help="Dataset from `dlpo prepare`, to copy from.", rich_help_panel=_COPY
+        ),
     ] = None,
-    corpus: Annotated[
-        Path, typer.Option(exists=True, help="Texts and recordings in LJSpeech's layout.")
-    ] = Path("../shared/data/ljspeech"),
-    weights: Annotated[Path, typer.Option(help="Directory of the judges' weights.")] = Path(
-        "../shared/models"
-    ),
-    clips: Annotated[
-        int | None, typer.Option(min=1, help="Only the first so many test sentences.")
+    wavs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory for what the judges heard, as SYSTEM/CLIP.wav.", rich_help_panel=_KEPT
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Directory for the record, such as benchmarks/records.")
+        Path | None,
+        typer.Option(
+            help="Directory for the record, such as benchmarks/records.", rich_help_panel=_KEPT
+        ),
     ] = None,
 ) -> None:
-    """Let judges hear recordings, copy-synthesis and text-to-speech on the test sentences.
+    """Let judges hear systems side by side, on the same sentences and noise seeds.
 
-    Prints means with 95 % bootstrap intervals. DistillMOS, NISQA, NISQA-TTS, DNSMOS P.808: higher
-    is better; word errors: lower.
+    Prints means with 95 % bootstrap intervals and paired differences from the baseline.
+    DistillMOS, NISQA, NISQA-TTS, DNSMOS P.808: higher is better; word errors: lower.
     """
     with needs("bench"):
-        from dlpo_bench.clips import TEST_SPLIT, load_clips
+        from dlpo_bench.judging import load_panel
         from dlpo_bench.quality import compare, write_quality_record
-        from dlpo_bench.systems import text_to_speech
     with needs("serve"):
-        from dlpo_serving.voices import find_voice, open_voice
-    from dlpo.bundle import Bundle
-    from dlpo.noise_schedule import named_schedule
+        from dlpo_bench.candidates import RECORDED, Speaking, open_candidates
 
     if (checkpoint is None) != (data is None):
         raise typer.BadParameter("give both or neither", param_hint="--checkpoint and --data")
-    wanted: list[Any] = [*precision] if precision else [None]  # open_voice checks them
-    spoken = {name: open_voice(voice, "cpu", name) for name in wanted}
-    manifest = spoken[wanted[0]].manifest
-    chain = manifest.noise_schedule
-    systems = {}
-    for n in steps or [manifest.steps]:
-        if checkpoint is not None and data is not None:
-            with needs("train"):
-                from dlpo_bench.copy_synthesis import copy_synthesis
-            systems[f"copy-synthesis, {n} steps"] = copy_synthesis(
-                checkpoint, data, named_schedule(chain.name, n, chain.eta)
-            )
-        for name, speaker in spoken.items():
-            system = f"text-to-speech, {n} steps" + (f", {name}" if name else "")
-            systems[system] = text_to_speech(speaker, steps=n)
-    quality = compare(systems, load_clips(corpus, TEST_SPLIT[:clips]), weights)
+    spoken = _clips(corpus, split, texts, clips)
+    speaking = Speaking(tuple(steps or ()), tuple(precision or ()), schedule, eta, seeds)
+    names = list(systems or ())
+    if voice is not None or not names:
+        names.append(f"text-to-speech={voice or 'lj'}")
+    candidates = open_candidates(names, speaking)
+    if checkpoint is not None and data is not None:
+        copies = _copies(checkpoint, data, split, voice or "lj", speaking)
+        candidates = [*copies, *candidates]
+    if recordings and texts is None:
+        candidates = [RECORDED, *candidates]
+    quality = compare(
+        {candidate.label: candidate.takes for candidate in candidates},
+        spoken,
+        load_panel(weights),
+        baseline=baseline,
+        match=match,
+        wavs=wavs,
+    )
     if out is not None:
         command = shlex.join(["dlpo", *sys.argv[1:]])
-        bundle = Bundle.load(find_voice(voice))
-        typer.echo(write_quality_record(quality, command, out, bundle.sha256))
+        about = {candidate.label: candidate.about for candidate in candidates}
+        bundles = {a["sha256"] for a in about.values() if a["kind"] == "bundle"}
+        bundle = bundles.pop() if len(bundles) == 1 else None
+        typer.echo(write_quality_record(quality, command, out, bundle, about))
+
+
+def _clips(corpus: Path, split: str, texts: Path | None, count: int | None) -> list[Clip]:
+    from dlpo_bench.clips import SPLITS, clips_of_texts, load_clips
+
+    if texts is not None:
+        return clips_of_texts(texts)[:count]
+    return load_clips(corpus, SPLITS[split][:count])
+
+
+def _copies(
+    checkpoint: Path, data: Path, split: str, voice: str, speaking: Speaking
+) -> list[Candidate]:
+    """What a checkpoint makes of the recordings' own timing, pitch and mel, at each N.
+
+    The chain is that of `voice` but for what `speaking` says.
+    """
+    from dlpo.bundle import Bundle
+    from dlpo.noise_schedule import named_schedule
+    from dlpo_bench.candidates import Candidate
+    from dlpo_serving.voices import find_voice
+
+    with needs("train"):
+        from dlpo_bench.copy_synthesis import copy_synthesis
+    manifest = Bundle.load(find_voice(voice)).manifest
+    name = speaking.schedule or manifest.noise_schedule.name
+    eta = manifest.noise_schedule.eta if speaking.eta is None else speaking.eta
+    found = []
+    for n in speaking.steps or (manifest.steps,):
+        chain = named_schedule(name, n, eta)
+        takes = tuple(
+            copy_synthesis(checkpoint, data, chain, split, seed) for seed in range(speaking.seeds)
+        )
+        about = {
+            "kind": "copies",
+            "path": str(checkpoint),
+            "schedule": name,
+            "eta": eta,
+            "steps": n,
+        }
+        found.append(Candidate(f"copy-synthesis, {n} steps", takes, about))
+    return found

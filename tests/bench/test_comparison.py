@@ -68,7 +68,7 @@ def clips(corpus: Path) -> list[Clip]:
     return load_clips(corpus, TEXTS)
 
 
-PANEL = Panel([Level()], Deaf(), {})
+PANEL = Panel([Level()], {WORD_ERRORS: Deaf()}, {})
 
 
 def test_every_system_is_heard_at_the_level_of_the_recording(clips: list[Clip]) -> None:
@@ -94,7 +94,7 @@ def test_no_ratio_where_the_recordings_have_no_errors(clips: list[Clip]) -> None
 
 
 def test_panel_without_recogniser_still_scores(clips: list[Clip]) -> None:
-    quality = evaluate({"recordings": recordings}, clips, Panel([Level()], None, {}))
+    quality = evaluate({"recordings": recordings}, clips, Panel([Level()], {}, {}))
     assert "RMS" in quality.estimates("recordings")
     assert WORD_ERRORS not in quality.estimates("recordings")
 
@@ -135,7 +135,7 @@ def test_text_to_speech_is_a_system(clips: list[Clip]) -> None:
 
 
 def test_markdown_has_each_system_and_tells_who_is_missing(clips: list[Clip]) -> None:
-    panel = Panel([Level()], Deaf(), {"NISQA": "nisqa.tar: no such file"})
+    panel = Panel([Level()], {WORD_ERRORS: Deaf()}, {"NISQA": "nisqa.tar: no such file"})
     text = markdown(evaluate({"recordings": recordings, "text": recordings}, clips, panel))
     assert "| measure | recordings | text |" in text
     assert "33.33 % [" in text

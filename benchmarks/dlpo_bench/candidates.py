@@ -1,0 +1,166 @@
+"""Candidates: the systems that a command line names, opened by what lies there.
+
+    lj                   a voice that came with dlpo
+    tuned.dlpo, voice/   a bundle: a file or a directory with `voice.json`
+    runs/a/best          a checkpoint: a directory with `checkpoint.json`, spoken by torch
+    theirs/              a folder of `<clip id>.wav` that any synthesiser has written
+
+Each may be given a label in front: `before=lj after=runs/a/best`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlpo.bundle import MANIFEST, Bundle, ScheduleInfo
+from dlpo.errors import InputError, MissingExtraError
+from dlpo_bench.clips import SUFFIXES
+from dlpo_bench.systems import RECORDINGS, System, audio_files, recordings, text_to_speech
+
+if TYPE_CHECKING:
+    from dlpo_serving.synthesizer import Synthesizer
+
+CHECKPOINT = "checkpoint.json"
+WHOLE = (1 << 20,)  # frames: a sentence in one piece
+
+
+@dataclass(frozen=True, slots=True)
+class Speaking:
+    """How candidates speak; what is left out is each one's own."""
+
+    steps: tuple[int, ...] = ()
+    """reverse steps; with several, each candidate is heard with each"""
+    precisions: tuple[str, ...] = ()
+    """of bundles; with several, each is heard in each"""
+    schedule: str | None = None
+    """name of the noise schedule, of checkpoints alone: a bundle's is part of its graphs"""
+    eta: float | None = None
+    """0 = DDIM to 1 = ancestral, of checkpoints alone"""
+    seeds: int = 1
+    """noise seeds 0, 1, ... that each sentence is said with"""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One system in a comparison."""
+
+    label: str
+    """how tables call it"""
+    takes: tuple[System, ...]
+    """one for each noise seed; one alone where nothing is random"""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """what it is, for the record: kind, path, sha256 and the chain it speaks with"""
+
+
+RECORDED = Candidate(RECORDINGS, (recordings,), {"kind": "recordings"})
+
+
+def open_candidates(names: Sequence[str], speaking: Speaking) -> list[Candidate]:
+    """Open everything that was named, in order.
+
+    Raises:
+        InputError: nothing is there, or something else, or two have the same label.
+        BundleError, CheckpointError, EngineError: it can't be opened.
+        ConfigError: an unknown schedule or number of steps.
+    """
+    found = [candidate for name in names for candidate in _open(name, speaking)]
+    labels = [candidate.label for candidate in found]
+    for label in labels:
+        if label == RECORDINGS or labels.count(label) > 1:
+            why = "is the corpus's" if label == RECORDINGS else "is given twice"
+            raise InputError(f"label {label!r} {why}; name each system, such as before={label}")
+    if (speaking.schedule is not None or speaking.eta is not None) and not any(
+        candidate.about["kind"] == "checkpoint" for candidate in found
+    ):
+        raise InputError("no checkpoint is named, and only these take another schedule or eta")
+    return found
+
+
+def _open(name: str, speaking: Speaking) -> list[Candidate]:
+    from dlpo_serving.voices import find_voice, known_voices
+
+    label, separator, place = name.partition("=")
+    if not separator or Path(name).exists():
+        label, place = name.rstrip("/"), name
+    path = Path(place)
+    if place in known_voices() or path.is_file() or (path / MANIFEST).is_file():
+        return _bundles(label, find_voice(place), place, speaking)
+    if (path / CHECKPOINT).is_file():
+        return _checkpoint(label, path, speaking)
+    if path.is_dir() and any(entry.suffix in SUFFIXES for entry in path.iterdir()):
+        return [Candidate(label, (audio_files(path),), {"kind": "files", "path": place})]
+    inside = f"; did you mean {path / 'checkpoint'}?" if (path / "checkpoint").is_dir() else ""
+    raise InputError(
+        f"{place!r} is no system; expected the name of a voice ({', '.join(known_voices())}), a"
+        f" bundle, a checkpoint (a directory with {CHECKPOINT}) or a folder of wavs{inside}"
+    )
+
+
+def _bundles(label: str, path: Path, place: str, speaking: Speaking) -> list[Candidate]:
+    from dlpo_serving.voices import open_voice
+
+    sha256 = Bundle.load(path).sha256
+    found = []
+    for precision in speaking.precisions or (None,):
+        voice: Any = precision  # open_voice checks it
+        speaker = open_voice(path, "cpu", voice)
+        manifest = speaker.manifest
+        about = {
+            "kind": "bundle",
+            "path": place,
+            "sha256": sha256,
+            "precision": precision or manifest.precision,
+        }
+        suffix = f", {precision}" if len(speaking.precisions) > 1 else ""
+        found += _at_each_steps(label, suffix, speaker, about, speaking, None)
+    return found
+
+
+def _checkpoint(label: str, path: Path, speaking: Speaking) -> list[Candidate]:
+    try:
+        from dlpo.checkpoint import load_checkpoint
+        from dlpo_bench.torch_engine import TorchEngine
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "torch", "train") from error
+    from dlpo.text import TextFrontEnd
+    from dlpo_serving.synthesizer import Synthesizer
+    from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+
+    checkpoint = load_checkpoint(path)
+    like = Bundle.load(find_voice(DEFAULT_VOICE)).manifest
+    own = like.noise_schedule
+    chain = ScheduleInfo(
+        own.name if speaking.schedule is None else speaking.schedule,
+        own.eta if speaking.eta is None else speaking.eta,
+    )
+    engine = TorchEngine(checkpoint, like, chain, speaking.steps or (like.steps,))
+    speaker = Synthesizer(engine, TextFrontEnd(like.dictionary))
+    about = {"kind": "checkpoint", "path": str(path), "sha256": checkpoint.sha256}
+    return _at_each_steps(label, "", speaker, about, speaking, WHOLE)
+
+
+def _at_each_steps(
+    label: str,
+    suffix: str,
+    speaker: Synthesizer,
+    about: Mapping[str, Any],
+    speaking: Speaking,
+    ladder: Sequence[int] | None,
+) -> list[Candidate]:
+    chain = speaker.manifest.noise_schedule
+    found = []
+    for n in speaking.steps or (speaker.manifest.steps,):
+        if n not in speaker.manifest.available_steps:
+            offer = ", ".join(map(str, speaker.manifest.available_steps))
+            raise InputError(f"{label}: {n} steps are not on offer; it has {offer}")
+        steps = f", {n} steps" if len(speaking.steps) > 1 else ""
+        takes = tuple(
+            text_to_speech(speaker, steps=n, seed=seed, ladder=ladder)
+            for seed in range(speaking.seeds)
+        )
+        how = {**about, "schedule": chain.name, "eta": chain.eta, "steps": n}
+        found.append(Candidate(f"{label}{steps}{suffix}", takes, how))
+    return found

@@ -1,0 +1,105 @@
+"""A checkpoint as an engine: the exported graphs' torch modules, behind the host that serves them.
+
+So a checkpoint reads texts, draws noise and cuts durations exactly as its bundle would, and in
+float32 the two differ by rounding alone: no export is needed to hear what a training run has made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from dlpo.audio import HOP_LENGTH
+from dlpo.bundle import CheckpointInfo, GraphInfo, Manifest, ScheduleInfo, SourceInfo, TensorInfo
+from dlpo.checkpoint import Checkpoint
+from dlpo.errors import CheckpointError
+from dlpo.model.reach import context_frames_per_step
+from dlpo.noise_schedule import NoiseSchedule, named_schedule
+from dlpo.text.symbols import SYMBOLS
+from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
+from dlpo_serving.engine import Encoding, Floats, Frames, Ids
+
+
+class TorchEngine:
+    """See the module, and `dlpo_serving.engine.Engine` for the methods.
+
+    Args:
+        checkpoint: of any model of this dlpo.
+        like: manifest of the voice that it is a version of: gain, dictionary and prosody.
+        chain: name and eta of the noise schedule.
+        steps: every N on offer; the first speaks unasked.
+
+    Raises:
+        CheckpointError: it reads other symbols than this dlpo writes.
+        ConfigError: an unknown schedule, eta or number of steps.
+    """
+
+    max_batch = 1
+
+    def __init__(
+        self, checkpoint: Checkpoint, like: Manifest, chain: ScheduleInfo, steps: Sequence[int]
+    ) -> None:
+        model, config = checkpoint.model, checkpoint.config
+        if config.symbols != len(SYMBOLS):
+            raise CheckpointError(
+                f"the checkpoint reads {config.symbols} symbols, this dlpo writes {len(SYMBOLS)};"
+                " train it again with this version"
+            )
+        schedules = {n: named_schedule(chain.name, n, chain.eta) for n in steps}
+        self._encoder, self._frames = EncoderGraph(model), FramesGraph(model)
+        self._denoisers = {n: DenoiserGraph(model, s) for n, s in schedules.items()}
+        provenance = checkpoint.provenance
+        self.manifest = replace(
+            like,
+            parametrisation=model.parametrisation,
+            noise_schedule=chain,
+            steps=steps[0],
+            context_frames_per_step=context_frames_per_step(model, config.conditioning_channels),
+            needed_context={},
+            needed_context_int8={},
+            frames_context=None,  # the whole sentence at once
+            graphs={f"denoiser_{n}": _graph(schedule) for n, schedule in schedules.items()},
+            corpus=provenance.corpus,
+            checkpoint=CheckpointInfo(checkpoint.sha256, provenance.commit, provenance.updates),
+            uses_source=model.uses_source,
+            source=SourceInfo(harmonics=model.uses_source),
+            precision="fp32",
+            plans=(),
+            scores={},
+            files={},
+        )
+
+    def context_frames(self, steps: int) -> int:
+        return self.manifest.context_frames(steps)
+
+    @torch.inference_mode()
+    def encode(self, phonemes: Ids) -> Encoding:
+        return Encoding(*(made.numpy() for made in self._encoder(torch.from_numpy(phonemes))))
+
+    @torch.inference_mode()
+    def frames(
+        self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float
+    ) -> Frames:
+        made = self._frames(
+            torch.from_numpy(encoding.hidden),
+            torch.from_numpy(counts[None].astype(np.float32)),
+            torch.from_numpy(encoding.ranges),
+            torch.arange(start, stop) + 0.5,
+            torch.tensor([pitch_semitones]),
+        )
+        return Frames(*(values.numpy() for values in made))
+
+    @torch.inference_mode()
+    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
+        inputs = (torch.from_numpy(values) for values in (conditioning, source, noise))
+        waveform: Floats = self._denoisers[steps](*inputs).numpy()
+        return waveform
+
+
+def _graph(schedule: NoiseSchedule) -> GraphInfo:
+    """What the host asks of a graph: how many draws of noise it reads."""
+    noise = TensorInfo("noise", "float32", (schedule.noise_count, "B", "F", HOP_LENGTH))
+    return GraphInfo({}, (noise,), ())
