@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import dlpo
-from dlpo.cli import export, keys, make, measure, speak, voices
+from dlpo.cli import export, keys, listen, make, measure, speak, voices
 from dlpo.errors import DlpoError
 
 
@@ -37,6 +37,7 @@ keys.register(app)
 make.register(app)
 export.register(app)
 measure.register(app)
+listen.register(app)
 
 
 def _print_version(wanted: bool) -> None:

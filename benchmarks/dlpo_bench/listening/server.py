@@ -1,0 +1,162 @@
+"""A server for one listening test: it shows the page, and stores what raters answer."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from dlpo.errors import DataError, InputError
+from dlpo_bench.listening.answers import parse_answer
+from dlpo_bench.listening.key import AUDIO, PAGE, Key, read_key
+from dlpo_bench.listening.store import AnswerStore
+from dlpo_serving.http import listening
+
+LOCAL = "127.0.0.1"
+BODY_BYTES = 4_096  # an answer has some 400
+MAX_WAITING = 256  # answers on their way to the disk
+FULL = (errno.ENOSPC, errno.EDQUOT)
+EVERY_REPLY = {
+    # Scripts, styles, sounds and connections of this server alone, and in nobody's frame.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        " media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none';"
+        " frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Server": "dlpo",
+    "X-Content-Type-Options": "nosniff",
+}
+
+_log = logging.getLogger(__name__)
+
+
+def build_app(folder: Path, store: AnswerStore | None = None) -> web.Application:
+    """The application for the test in that folder, for `dlpo_serving.http.listening`.
+
+    It sends the files of the page, by their names and no others, and takes answers at
+    `POST /answers`: 200 once an answer is on the disk, 400 for what is none, 507 where the disk
+    is full. Answers can't be read over it, and pages of other origins can't post any.
+
+    Args:
+        folder: of the test.
+        store: of its answers; one of its own if None.
+
+    Raises:
+        DataError: the test is damaged.
+    """
+    key = read_key(folder)
+    page = folder / PAGE
+    audio = {f"/{AUDIO}/{name}.wav" for trial in key.trials for name in trial.sounds}
+    files = {"/": page / "index.html"}
+    files |= {f"/{path.name}": path for path in page.glob("*.*") if path.name != "index.html"}
+    files |= {path: page / path[1:] for path in sorted(audio)}
+    if missing := sorted(str(path) for path in files.values() if not path.is_file()):
+        raise DataError(f"{folder} lacks {', '.join(missing[:3])}; make the test again")
+    app = web.Application(middlewares=[_errors_as_json], client_max_size=BODY_BYTES)
+    app.add_routes([web.get(path, _sending(file)) for path, file in files.items()])
+    app.add_routes([web.post("/answers", _Taking(key, store or AnswerStore(folder, key)).take)])
+    app.on_response_prepare.append(_add_headers)
+    return app
+
+
+async def serve(folder: Path, host: str, port: int, ready: Callable[[int], None]) -> None:
+    """Serve the test until SIGINT or SIGTERM.
+
+    Args:
+        folder: of the test.
+        host, port: where to listen; port 0 lets the system choose.
+        ready: called with the port once raters can come.
+
+    Raises:
+        DataError: the test is damaged.
+        InputError: the address can't be listened on.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with listening(build_app(folder), host, port) as port:
+        ready(port)
+        await stop.wait()
+
+
+class _Taking:
+    """Answers, from requests to the disk."""
+
+    def __init__(self, key: Key, store: AnswerStore) -> None:
+        self._key = key
+        self._store = store
+        self._waiting = 0
+
+    async def take(self, request: web.Request) -> web.Response:
+        if not _is_same_origin(request):
+            raise web.HTTPForbidden(text="answers are taken from this server's own page alone")
+        if request.content_type != "application/json":
+            raise web.HTTPUnsupportedMediaType(text="expected Content-Type: application/json")
+        try:
+            row = json.loads(await request.read())
+        except (ValueError, RecursionError) as error:
+            raise web.HTTPBadRequest(text=f"not JSON ({error})") from error
+        if self._waiting >= MAX_WAITING:
+            raise web.HTTPServiceUnavailable(text="too many answers at once; send it again")
+        self._waiting += 1
+        try:
+            answer = parse_answer(row, self._key)
+            # A rater who leaves now must not leave half an answer.
+            is_new = await asyncio.shield(asyncio.to_thread(self._store.add, answer))
+        except InputError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        except OSError as error:
+            _log.error("an answer could not be stored: %s", error)
+            if error.errno in FULL:
+                raise web.HTTPInsufficientStorage(text="the disk is full; send it later") from error
+            raise web.HTTPServiceUnavailable(
+                text="it could not be stored; send it later"
+            ) from error
+        finally:
+            self._waiting -= 1
+        _log.info("session %s trial %s: %s", answer.session[:8], answer.trial,
+                  "stored" if is_new else "stored already")  # fmt: skip
+        return web.json_response({"stored": answer.revision})
+
+
+def _is_same_origin(request: web.Request) -> bool:
+    """Whether a browser, if it is one, sends for our own page. Programs send no Origin."""
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc == request.host
+
+
+def _sending(file: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def send(_: web.Request) -> web.StreamResponse:
+        return web.FileResponse(file, headers={"Cache-Control": "no-cache"})
+
+    return send
+
+
+@web.middleware
+async def _errors_as_json(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        return web.json_response({"error": error.text}, status=error.status, headers=allow)
+    except ConnectionResetError:  # nobody is left to be told
+        return web.Response()
+    except Exception:  # the boundary of the process: raters must get a reply
+        _log.exception("internal error")
+        return web.json_response({"error": "internal error; send it later"}, status=500)
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(EVERY_REPLY)
