@@ -1,0 +1,45 @@
+"""The toy judge: its measure is a slope, its optimum is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dlpo.judges.judge import Waveform
+from dlpo.rl.rewards.reward import Speech
+from dlpo.rl.rewards.tilt import spectral_tilt, spectral_tilt_db
+
+RATE = 22_050  # Hz
+
+
+def noise(slope_db: float, samples: int = 4 * RATE) -> Waveform:
+    """Noise whose power density falls or rises by so many decibels an octave."""
+    spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(samples))
+    hertz = np.fft.rfftfreq(samples, 1 / RATE)
+    spectrum[1:] *= (hertz[1:] / 1_000) ** (slope_db / (20 * np.log10(2)))
+    return (0.01 * np.fft.irfft(spectrum, samples)).astype(np.float32)
+
+
+@pytest.mark.parametrize("slope_db", [-9.0, -3.0, 0.0, 3.0])
+def test_tilt_is_the_slope_of_third_octaves_which_widen_by_3_db_an_octave(slope_db: float) -> None:
+    tilt = spectral_tilt_db(noise(slope_db), RATE)
+    assert tilt == pytest.approx(slope_db + 10 * np.log10(2), abs=0.15)
+
+
+def test_level_and_silence_around_it_do_not_change_the_tilt() -> None:
+    some = noise(-6.0)
+    louder = np.concatenate([np.zeros(RATE, np.float32), 7 * some, np.zeros(RATE, np.float32)])
+    assert spectral_tilt_db(louder, RATE) == pytest.approx(spectral_tilt_db(some, RATE), abs=0.1)
+
+
+def test_silence_has_no_tilt() -> None:
+    assert spectral_tilt_db(np.zeros(RATE, np.float32), RATE) == pytest.approx(0.0)
+
+
+def test_reward_is_0_at_the_target_and_falls_with_the_distance_to_either_side() -> None:
+    heard = noise(-6.0)
+    own = spectral_tilt_db(heard, RATE)
+    for target, expected in ((own, 0.0), (own + 2, -2.0), (own - 2, -2.0)):
+        judged = spectral_tilt(target).judge(Speech([heard], ["hiss"], RATE, [(0, 0, 0, 0)]))
+        assert judged.scores == pytest.approx([expected])
+        assert list(judged.parts) == ["spectral_tilt"]
