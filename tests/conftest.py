@@ -1,9 +1,11 @@
-"""A tiny voice with random weights, made once a session: it goes through every room."""
+"""What every room's tests may use: a tiny voice with random weights, and a browser."""
 
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,3 +120,40 @@ def nvidia(fake_nvidia: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name, module in machine.modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     return machine
+
+
+# As root, without a screen, and without a word to Google.
+CHROMIUM_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--autoplay-policy=no-user-gesture-required",
+    "--window-size=1280,900",
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Headless Chromium of the system; skips where there is none."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("no chromium and chromedriver on PATH (Debian has both)")
+    from selenium.webdriver import Chrome, ChromeOptions
+    from selenium.webdriver.chrome.service import Service
+
+    options = ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*CHROMIUM_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    browser = Chrome(options, Service(driver))
+    try:
+        yield browser
+    finally:
+        browser.quit()

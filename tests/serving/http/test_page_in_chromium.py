@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import wave
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -12,8 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from selenium.webdriver import ActionChains, Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
@@ -21,26 +19,6 @@ from selenium.webdriver.support.wait import WebDriverWait
 from dlpo_serving.synthesizer import Synthesizer
 
 TIMEOUT_S = 20.0
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="no chromium and chromedriver on PATH (Debian has both)"
-)
-
-# As root, without a screen, and without a word to Google.
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--autoplay-policy=no-user-gesture-required",
-    "--window-size=1280,900",
-)
 
 
 class Page:
@@ -109,21 +87,6 @@ class Page:
         events = [json.loads(entry["message"])["message"] for entry in entries]
         sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
         return [one["request"]["url"] for one in sent if one["documentURL"].startswith(origin)]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    assert CHROMIUM  # else these tests are skipped
-    options = ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = Chrome(options, Service(DRIVER))
-    try:
-        yield browser
-    finally:
-        browser.quit()
 
 
 @pytest.fixture
