@@ -22,6 +22,25 @@ WEIGHTS, DESCRIPTION = "model.safetensors", "checkpoint.json"
 
 
 @dataclass(frozen=True, slots=True)
+class Tuned:
+    """What `dlpo tune` did to weights."""
+
+    method: str
+    """such as dlpo or control"""
+    reward: str
+    """names and weights, as the command line takes them"""
+    schedule: str
+    """name of the noise schedule of the chain that was tuned; it sounds best with this one"""
+    steps: int
+    """N of that chain"""
+    eta: float
+    updates: int
+    """of the tuning"""
+    base_sha256: str
+    """of the weights that it began from"""
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """Where weights come from."""
 
@@ -33,6 +52,8 @@ class Provenance:
     """of the code, with `+` where the checkout had changes"""
     corpus: str = "LJSpeech-1.1 (public domain), 37 minutes"
     """what was learnt from, with its licence"""
+    tuned: Tuned | None = None
+    """how, if it was; `updates` are those of the training before"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +97,8 @@ def save_checkpoint(
         "config": to_dict(config),
         "provenance": asdict(provenance),
     }
+    if provenance.tuned is None:
+        del description["provenance"]["tuned"]  # so that older versions read it too
     try:
         path.mkdir(parents=True, exist_ok=True)
         unfinished = path / (WEIGHTS + ".part")

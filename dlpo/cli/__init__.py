@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import dlpo
-from dlpo.cli import export, keys, listen, make, measure, speak, voices
+from dlpo.cli import export, keys, listen, make, measure, speak, tune, voices
 from dlpo.errors import DlpoError
 
 
@@ -35,6 +35,7 @@ speak.register(app)
 voices.register(app)
 keys.register(app)
 make.register(app)
+tune.register(app)
 export.register(app)
 measure.register(app)
 listen.register(app)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from dlpo.cli.extras import needs
 from dlpo.cli.progress import progress
+from dlpo.cli.settings import parse_settings
 from dlpo.errors import InputError
 
 
@@ -74,7 +73,9 @@ def train(
 
         from dlpo.training.trainer import Trainer
 
-    trainer = Trainer(LITE, from_dict(TrainingConfig, _values(settings or [])), data, out, init)
+    trainer = Trainer(
+        LITE, from_dict(TrainingConfig, parse_settings(settings or [])), data, out, init
+    )
     columns = (
         TextColumn("{task.completed}/{task.total} updates, loss {task.fields[loss]:.3f}"),
         BarColumn(),
@@ -130,17 +131,3 @@ def schedule(
     typer.echo("schedule\teta\tdistance")
     for trial in trials:
         typer.echo(f"{trial.name}\t{trial.eta}\t{trial.distance:.4f}")
-
-
-def _values(settings: Sequence[str]) -> dict[str, Any]:
-    """``["batch=8", "precision=no"]`` -> {"batch": 8, "precision": "no"}."""
-    values = {}
-    for setting in settings:
-        key, separator, value = setting.partition("=")
-        if not separator:
-            raise typer.BadParameter(f"{setting!r} is not KEY=VALUE", param_hint="--set")
-        try:
-            values[key] = json.loads(value)
-        except json.JSONDecodeError:
-            values[key] = value
-    return values

@@ -11,7 +11,7 @@ from dlpo.diffusion import q_sample, to_eps, to_x0, training_target
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, Policy, inside_mean
-from dlpo.rl.rollout import Rollout, keyed_noise
+from dlpo.rl.rollout import Rollout, padded_noise
 from dlpo.training.acoustics import Acoustics, measured_prosody
 from dlpo.training.batches import CONTEXT, Windows
 from dlpo.training.losses import Denoised, denoiser_losses
@@ -32,20 +32,27 @@ def renoised_loss(policy: Policy, rollout: Rollout) -> Tensor:
         (S, B).
     """
     conditions, schedule = rollout.conditions, rollout.schedule
-    inside, scored = conditions.inside, rollout.scored
-    noise = torch.zeros(len(scored), *inside.shape)
-    ends = (conditions.frames * conditions.samples_per_frame).tolist()
-    for b, (key, end) in enumerate(zip(rollout.keys, ends, strict=True)):
-        noise[:, b, :end] = keyed_noise((*key, GUIDE), len(scored), end)
-    noise = noise.to(inside)
+    keys = [(*key, GUIDE) for key in rollout.keys]
     losses = []
-    for eps, k in zip(noise, scored, strict=True):
-        level = inside.new_tensor([float(schedule.noise_levels[k])])
-        noisy = q_sample(rollout.output, level, eps)
-        prediction = policy.denoise(noisy, level, conditions.conditioning, conditions.source)
-        seen = to_eps(prediction, noisy, level, policy.parametrisation)
-        losses.append(inside_mean((eps - seen).square(), inside))
+    for eps, k in zip(
+        padded_noise(conditions, keys, len(rollout.scored)), rollout.scored, strict=True
+    ):
+        level = eps.new_tensor([float(schedule.noise_levels[k])])
+        losses.append(noise_error(policy, conditions, rollout.output, level, eps))
     return torch.stack(losses)
+
+
+def noise_error(
+    policy: Policy, conditions: Conditions, clean: Tensor, level: Tensor, eps: Tensor
+) -> Tensor:
+    """(B, T) x_0, (1,) noise level, (B, T) noise -> (B,): how wrongly the noise is seen.
+
+    || eps - eps_theta(alpha x_0 + sigma eps, c) ||^2 / samples, with its gradient.
+    """
+    noisy = q_sample(clean, level, eps)
+    prediction = policy.denoise(noisy, level, conditions.conditioning, conditions.source)
+    seen = to_eps(prediction, noisy, level, policy.parametrisation)
+    return inside_mean((eps - seen).square(), conditions.inside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +69,16 @@ class Recorded:
 
 
 @torch.no_grad()
-def recorded_windows(model: LiteWaveGrad2, windows: Windows, told: Acoustics) -> Recorded:
+def recorded_windows(
+    model: LiteWaveGrad2, windows: Windows, told: Acoustics, share: tuple[int, int] = (0, 1)
+) -> Recorded:
     """Windows of training, conditioned on predicted mel as in synthesis.
 
     Args:
         model: whatever gives the conditioning; its conditioning layers are frozen.
         windows: recordings with CONTEXT frames on either side.
         told: `FrozenAcoustics.of(windows)`.
+        share: see `Recorded.share`.
     """
     conditioning = model.condition(told.upsampled, measured_prosody(windows), told.mel)
     inner = slice(CONTEXT, -CONTEXT)
@@ -77,7 +87,7 @@ def recorded_windows(model: LiteWaveGrad2, windows: Windows, told: Acoustics) ->
         windows.source,
         windows.inside[:, inner].sum(1).round().long(),
     )
-    return Recorded(conditions, windows.waveform * model.config.scale)
+    return Recorded(conditions, windows.waveform * model.config.scale, share)
 
 
 def diffusion_loss(

@@ -103,12 +103,16 @@ class Batches:
 
     def windows(self, update: int, size: int, window: int) -> Windows:
         """`size` windows of `window` frames, utterances drawn by their length."""
+        return self.collate(self.places(update, size, window), window)
+
+    def places(self, update: int, size: int, window: int) -> list[tuple[int, int]]:
+        """(utterance, first frame) of each of those windows."""
         random = np.random.default_rng([*self.key, update, 0])
         places = []
         for i in random.choice(self.recorded, size, p=self.chances):
             last = max(0, self.dataset.entries[i].frames - window)
             places.append((int(i), int(random.integers(0, last + 1))))
-        return self.collate(places, window)
+        return places
 
     def whole(self, utterance: int) -> Windows:
         """One utterance from its first frame to its last."""

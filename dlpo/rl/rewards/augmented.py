@@ -74,12 +74,23 @@ class AugmentedReward:
 
     def judge(self, speech: Speech) -> Judged:
         """See `Reward.judge`."""
-        check_waveforms(speech.waveforms, speech.sample_rate_hz)
-        changed = [
-            augment(waveform, speech.sample_rate_hz, key, self.augmentation)
-            for waveform, key in zip(speech.waveforms, speech.keys, strict=True)
-        ]
-        return self.reward.judge(Speech(changed, speech.texts, speech.sample_rate_hz, speech.keys))
+        return self.reward.judge(augmented(speech, self.augmentation))
+
+
+def augmented(speech: Speech, augmentation: Augmentation) -> Speech:
+    """The same clips, each changed as its key says.
+
+    Raises:
+        InputError: a waveform that can't be listened to.
+        MissingExtraError: soxr is needed and not installed.
+    """
+    rate = speech.sample_rate_hz
+    check_waveforms(speech.waveforms, rate)
+    changed = [
+        augment(waveform, rate, key, augmentation)
+        for waveform, key in zip(speech.waveforms, speech.keys, strict=True)
+    ]
+    return Speech(changed, speech.texts, rate, speech.keys)
 
 
 def augment(

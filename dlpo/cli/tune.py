@@ -1,0 +1,177 @@
+"""`dlpo tune`: a checkpoint and a judge in, a checkpoint that sounds better out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from dlpo.cli.extras import needs
+from dlpo.cli.progress import progress
+from dlpo.cli.settings import parse_settings
+
+if TYPE_CHECKING:
+    from dlpo.checkpoint import Provenance
+    from dlpo.rl.tuner import Tuner
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command."""
+    app.command()(tune)
+
+
+def tune(
+    checkpoint: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Directory from `dlpo train`.")
+    ],
+    data: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="Dataset from `dlpo prepare`.")
+    ],
+    out: Annotated[Path, typer.Option(help="Directory of the run; resumed if it holds one.")],
+    method: Annotated[
+        Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "control", "direct"],
+        typer.Option(help="What is minimised, see docs/tuning.md."),
+    ] = "dlpo",
+    reward: Annotated[
+        str, typer.Option(help="Names and weights, such as distillmos=1,high_band=0.3.")
+    ] = "distillmos",
+    steps: Annotated[
+        int | None,
+        typer.Option(min=2, max=8, help="Reverse steps, as served. The voice's own if left out."),
+    ] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="Noise schedule. The voice's own if left out.")
+    ] = None,
+    eta: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Above 0, to 1 = ancestral. The voice's own if left out."),
+    ] = None,
+    alpha: Annotated[float, typer.Option(min=0, help="Weight of the reward.")] = 1.0,
+    beta: Annotated[float, typer.Option(min=0, help="Weight of the diffusion loss.")] = 1.0,
+    guide: Annotated[
+        Literal["return", "recordings", "both"],
+        typer.Option(help="Where the diffusion loss of dlpo enters."),
+    ] = "return",
+    guard: Annotated[
+        Literal["on", "off"],
+        typer.Option(help="Whether KL, held-out judges or word errors may end the run."),
+    ] = "on",
+    weights: Annotated[Path, typer.Option(help="Directory of the judges' weights.")] = Path(
+        "../shared/models"
+    ),
+    utmos: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="UTMOS's weights.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="KEY=VALUE of the tuning, such as updates=300 or kl_weight=0.1; repeatable.",
+        ),
+    ] = None,
+) -> None:
+    """Tune a checkpoint by reinforcement learning; Ctrl-C saves the run, the same command resumes.
+
+    Judges that are no part of the reward watch it. Prints the best checkpoint's path. On several
+    GPUs: accelerate launch "$(command -v dlpo)" tune ...
+    """
+    with needs("train"):
+        from dlpo.checkpoint import load_checkpoint
+        from dlpo.config import TuningConfig, from_dict
+        from dlpo.rl.listeners import open_listeners
+        from dlpo.rl.methods import Objective
+        from dlpo.rl.plan import Plan
+        from dlpo.rl.rewards.named import RewardSources, parse_weights
+        from dlpo.rl.tuner import Tuner
+
+    values = parse_settings(settings or [])
+    of_method = {"method": method, "alpha": alpha, "beta": beta, "guide": guide}
+    own = {name: values.pop(name) for name in _own_settings() if name in values}
+    own_chain = _chain_of(load_checkpoint(checkpoint).provenance)
+    plan = Plan(
+        from_dict(Objective, of_method | own),
+        parse_weights(reward),
+        own_chain[0] if schedule is None else schedule,
+        own_chain[1] if steps is None else steps,
+        own_chain[2] if eta is None else eta,
+    )
+    config = from_dict(TuningConfig, {"guard": guard == "on"} | values)
+    sources = RewardSources(weights, utmos)
+    listeners = open_listeners(checkpoint, data, plan, config, sources)
+    tuner = Tuner(checkpoint, data, out, plan, config, listeners)
+    best = _run(tuner)
+    if tuner.stop_signal is not None:
+        typer.echo(f"stopped at update {tuner.update}; run the same command to go on", err=True)
+        raise typer.Exit(128 + tuner.stop_signal)
+    if tuner.accelerator.is_main_process:
+        _report(tuner)
+        typer.echo(best)
+
+
+def _own_settings() -> list[str]:
+    """Fields of a method that have no option of their own."""
+    from dataclasses import fields
+
+    from dlpo.rl.methods import Objective
+
+    options = ("method", "alpha", "beta", "guide")
+    return [field.name for field in fields(Objective) if field.name not in options]
+
+
+def _chain_of(provenance: Provenance) -> tuple[str, int, float]:
+    """Schedule, steps and eta that a checkpoint was tuned for, else those of the embedded voice."""
+    if provenance.tuned is not None:
+        tuned = provenance.tuned
+        return tuned.schedule, tuned.steps, tuned.eta
+    import dlpo
+    from dlpo.bundle import Bundle
+
+    manifest = Bundle.load(Path(dlpo.__file__).parent / "voices" / "lj").manifest
+    return manifest.noise_schedule.name, manifest.steps, manifest.noise_schedule.eta
+
+
+def _run(tuner: Tuner) -> Path:
+    """Run behind a progress bar."""
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(
+            "{task.completed}/{task.total} updates, reward {task.fields[reward]:.3f},"
+            " KL {task.fields[kl]:.5f}"
+        ),
+        BarColumn(),
+        TimeRemainingColumn(),
+    )
+    with progress(*columns, disable=not tuner.accelerator.is_main_process) as bar:
+        total, none = tuner.settings.updates, float("nan")
+        task = bar.add_task("", total=total, completed=tuner.update, reward=none, kl=none)
+
+        def report(update: int, figures: dict[str, float]) -> None:
+            fields: dict[str, Any] = {"kl": none if tuner.last is None else tuner.last.kl}
+            if "reward" in figures:
+                fields["reward"] = figures["reward"]
+            bar.update(task, completed=update, **fields)
+
+        return tuner.run(report)
+
+
+def _report(tuner: Tuner) -> None:
+    """What came of it, on stderr: why it stopped, before and after, where the time went."""
+    if tuner.stopped is not None:
+        typer.echo(f"the guard ended the run at update {tuner.update}: {tuner.stopped}", err=True)
+    if tuner.best is None or tuner.baseline is None or tuner.last is None:
+        typer.echo("no measurement was within the guard's limits: there is no best", err=True)
+        return
+    before, best, last = tuner.baseline.figures(), tuner.best["figures"], tuner.last.figures()
+    rows = [("", "untuned", f"best, update {tuner.best['update']}", f"update {tuner.update}")]
+    for name in before:
+        cells = [f"{panel[name]:.4f}" for panel in (before, best, last)]
+        rows.append((name, cells[0], cells[1], cells[2]))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)), err=True)
+    spent = ", ".join(
+        f"{name} {seconds:.1f}" for name, seconds in tuner.cost()["seconds_per_update"].items()
+    )
+    typer.echo(f"seconds an update: {spent}", err=True)

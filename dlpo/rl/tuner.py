@@ -1,0 +1,422 @@
+"""`dlpo tune`: a policy learns on its own rollouts, watched by judges that take no part in it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from dlpo.checkpoint import Checkpoint, current_commit, load_checkpoint, save_checkpoint
+from dlpo.config import TuningConfig, from_dict, to_dict
+from dlpo.data.dataset import Dataset
+from dlpo.errors import DlpoError, TrainingError
+from dlpo.model.build import Model
+from dlpo.model.reach import context_frames_per_step
+from dlpo.rl.conditions import Policy, freeze_all_but_denoiser
+from dlpo.rl.costs import Costs
+from dlpo.rl.divergence import Panel, divergence, gain
+from dlpo.rl.held_out import HeldOut, validation_prompts, validation_recordings
+from dlpo.rl.listeners import Listeners
+from dlpo.rl.plan import Plan
+from dlpo.rl.processes import Processes
+from dlpo.rl.prompts import Prompts
+from dlpo.rl.rewards.augmented import Augmentation
+from dlpo.rl.rollouts import Rollouts
+from dlpo.rl.updates import Drawn, RecordedStep, Recordings, RolloutStep, Step, Term
+from dlpo.training.averages import warm_average
+from dlpo.training.batches import Batches
+from dlpo.training.interrupts import Interrupts
+from dlpo.training.run_log import RunLog
+from dlpo.training.run_state import load_state, save_state, saved_progress
+
+Report = Callable[[int, dict[str, float]], None]
+
+
+class Learner(nn.Module):
+    """Any loss of the policy as one module, so that data-parallel training sees every gradient."""
+
+    def __init__(self, policy: Model) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, loss: Callable[[Policy], Tensor]) -> Tensor:
+        return loss(self.policy)
+
+
+class Tuner:
+    """One run in one directory.
+
+        out/run.json      what the run is (plan, base, data) and its settings
+        out/state/        everything to resume from
+        out/checkpoint/   averaged weights as they are now, float16
+        out/best/         those that held-out judges liked best while the guard had no objection
+        out/best.json     its update and what was measured, beside the untuned voice
+        out/cost.json     where the time went
+        out/log.jsonl     figures; TensorBoard's events lie beside it
+
+    Update k draws its prompts and all noise from (seed, k) alone, so that a resumed run is equal to
+    the bit to one that never stopped, and one process does what several would.
+
+    Args:
+        start: checkpoint to tune.
+        data: directory of a prepared dataset.
+        out: directory of the run; holds a state already when resuming.
+        plan: method, reward and chain.
+        settings: everything else.
+        listeners: the reward of the plan, and who is held out.
+
+    Raises:
+        CheckpointError, DataError, ConfigError: unusable input.
+        TrainingError: the run in `out` is another one.
+    """
+
+    def __init__(
+        self,
+        start: Path,
+        data: Path,
+        out: Path,
+        plan: Plan,
+        settings: TuningConfig,
+        listeners: Listeners,
+    ) -> None:
+        self.out, self.plan, self.settings = out, plan, settings
+        self.reward = listeners.reward
+        self.base: Checkpoint = load_checkpoint(start)
+        self.dataset = Dataset(data)
+        self._check_run()
+        self.accelerator = Accelerator(mixed_precision=settings.precision)
+        self.processes, self.costs = Processes(self.accelerator), Costs()
+        model = self.base.model
+        reach = context_frames_per_step(model, self.base.config.conditioning_channels)
+        self.model, self.reference = model, load_checkpoint(start).model.requires_grad_(False)
+        self.reference.to(self.accelerator.device)
+        self.learning = freeze_all_but_denoiser(model)
+        optimizer = torch.optim.AdamW(
+            self.learning, settings.learning_rate, (0.9, 0.98), weight_decay=settings.weight_decay
+        )
+        self.averaged = AveragedModel(
+            model, multi_avg_fn=warm_average(settings.ema_decay), use_buffers=True
+        ).to(self.accelerator.device)
+        self.learner, self.optimizer = self.accelerator.prepare(Learner(model), optimizer)
+        self.held_out = HeldOut(
+            self.reference,
+            validation_prompts(self.dataset, settings.validation_sentences, settings.longest_s),
+            plan.chain,
+            listeners.reward.rewards,
+            listeners.judges,
+            listeners.recogniser,
+            validation_recordings(self.reference, Batches(self.dataset, "validation", seed=0)),
+            self.costs,
+            settings.rows,
+            reach,
+        )
+        self.step = self._step(listeners, reach)
+        self.update = 0
+        self.stop_signal: int | None = None
+        self.stopped: str | None = None
+        """why the guard ended the run"""
+        self.baseline: Panel | None = None
+        self.last: Panel | None = None
+        self.best: dict[str, Any] | None = None
+        self._resume()
+
+    def _step(self, listeners: Listeners, reach: int) -> Step:
+        """The plan's method."""
+        settings, plan, objective = self.settings, self.plan, self.plan.objective
+        rollouts = Rollouts(
+            self.model,
+            Prompts(self.dataset, settings.seed, settings.longest_s),
+            plan.chain,
+            self.reward,
+            self.processes,
+            self.costs,
+            sentences=settings.sentences,
+            group=settings.group,
+            rows=settings.rows,
+            reach=reach,
+            augmentation=Augmentation() if settings.augment else None,
+            seed=settings.seed,
+        )
+        recordings = None
+        if objective.needs_recordings:
+            recordings = Recordings(
+                self.model,
+                Batches(self.dataset, "train", settings.seed),
+                objective,
+                plan.chain,
+                self.processes,
+                settings.window_batch,
+                settings.window,
+            )
+        if not objective.needs_rollout:
+            assert recordings is not None
+            return RecordedStep(recordings, rollouts, settings.passes)
+        return RolloutStep(
+            objective,
+            rollouts,
+            reference=self.reference if objective.needs_reference else None,
+            reward=listeners.differentiable,
+            recordings=recordings,
+            passes=settings.passes,
+        )
+
+    # ------------------------------------------------------------------ the run on disk
+    def _description(self) -> dict[str, Any]:
+        """What must not change when a run is resumed."""
+        description = {
+            "model": to_dict(self.base.config),
+            "base_sha256": self.base.sha256,
+            "data_sha256": self.dataset.sha256,
+            **to_dict(self.plan),
+        }
+        return cast(dict[str, Any], json.loads(json.dumps(description)))
+
+    def _check_run(self) -> None:
+        path = self.out / "run.json"
+        if not path.exists():
+            return
+        before = json.loads(path.read_text())
+        asked = self._description()
+        for key, value in asked.items():
+            if before.get(key) != value:
+                raise TrainingError(
+                    f"{self.out}: holds a run with {key} {_short(before.get(key))}; this one has"
+                    f" {_short(value)}: give the same, or choose another --out"
+                )
+
+    def _resume(self) -> None:
+        """Write the description of a new run, or go on with the one that is there."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.update = load_state(self.out, self.accelerator, self.averaged)
+        progress = saved_progress(self.out)
+        if progress:
+            self.reward.restore(progress["moments"])
+            self.costs.add(progress["seconds"])
+            self.best = progress["best"]
+            self.baseline, self.last = (
+                None if progress[name] is None else from_dict(Panel, progress[name])
+                for name in ("baseline", "last")
+            )
+        if self.accelerator.is_main_process:
+            description = self._description() | {"settings": to_dict(self.settings)}
+            (self.out / "run.json").write_text(json.dumps(description, indent=2) + "\n")
+
+    def save(self) -> None:
+        """Write the state and the checkpoint.
+
+        Raises:
+            TrainingError, CheckpointError: they can't be written; the state before is whole.
+        """
+        if not self.accelerator.is_main_process:
+            return
+        progress = {
+            "moments": self.reward.state(),
+            "seconds": self.costs.seconds,
+            "best": self.best,
+            "baseline": None if self.baseline is None else to_dict(self.baseline),
+            "last": None if self.last is None else to_dict(self.last),
+        }
+        save_state(self.out, self.accelerator, self.averaged, self.update, progress)
+        self._save_checkpoint(self.out / "checkpoint")
+        self._write("cost.json", self.cost())
+
+    def _save_checkpoint(self, path: Path) -> None:
+        provenance = replace(
+            self.base.provenance,
+            data_sha256=self.dataset.sha256,
+            commit=current_commit(),
+            tuned=self.plan.tuned(self.update, self.base.sha256),
+        )
+        weights = self.averaged.module.state_dict()
+        save_checkpoint(path, weights, self.base.config, provenance, torch.float16)
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        unfinished = self.out / (name + ".part")
+        try:
+            unfinished.write_text(json.dumps(content, indent=2) + "\n")
+            unfinished.replace(self.out / name)
+        except OSError as error:
+            raise TrainingError(f"{self.out / name}: can't be written ({error})") from error
+
+    def cost(self) -> dict[str, Any]:
+        """Seconds by part, in all and an update."""
+        seconds = self.costs.seconds
+        updates = max(1, self.update)
+        return {
+            "updates": self.update,
+            "rollouts_per_update": self.settings.sentences * self.settings.group,
+            "seconds": {name: round(spent, 3) for name, spent in seconds.items()},
+            "seconds_per_update": {
+                name: round(spent / updates, 4) for name, spent in seconds.items()
+            },
+        }
+
+    # ------------------------------------------------------------------ the loop
+    def run(self, report: Report = lambda update, figures: None) -> Path:
+        """Tune to the last update, or until the guard ends it; SIGINT and SIGTERM save and return.
+
+        Args:
+            report: called after each update with its number and figures.
+
+        Returns:
+            The best checkpoint's directory.
+
+        Raises:
+            TrainingError: a judge failed, a gradient is not finite, the disk is full or another
+                process is gone. `out/state` holds the last good update.
+        """
+        with Interrupts() as asked:
+            try:
+                self._run(asked, report)
+            except RuntimeError as error:
+                if self.processes.count == 1:
+                    raise
+                raise TrainingError(
+                    f"update {self.update}: another process is gone, or doesn't answer ({error});"
+                    " run the same command to go on from the last state"
+                ) from error
+        self.stop_signal = asked.signal
+        return self.out / "best"
+
+    def _run(self, asked: Interrupts, report: Report) -> None:
+        run_log = RunLog(self.out) if self.accelerator.is_main_process else None
+        settings = self.settings
+        since: dict[str, list[float]] = defaultdict(list)
+        if self.baseline is None:
+            self._validate(run_log)
+        self._check_divergence()
+        while self.update < settings.updates and self.stopped is None:
+            if max(self.processes.gather(asked.signal or 0)):
+                break
+            before = dict(self.costs.seconds)
+            logged = (self.update + 1) % settings.log_every == 0
+            figures = self._one_update(logged)
+            figures |= {
+                f"seconds/{name}": spent for name, spent in self.costs.since(before).items()
+            }
+            self.update += 1
+            for name, value in figures.items():
+                since[name].append(value)
+            report(self.update, figures)
+            if logged and run_log is not None:
+                run_log.figures(
+                    self.update, "train", {name: float(np.mean(v)) for name, v in since.items()}
+                )
+            if logged:
+                since.clear()
+            if self.update % settings.validate_every == 0 or self.update == settings.updates:
+                self._validate(run_log)
+                self._check_divergence()
+            if self.update % settings.save_every == 0:
+                self.save()
+        self.save()
+
+    def _one_update(self, logged: bool) -> dict[str, float]:
+        """Draw, learn, average.
+
+        A failure before the first step of the optimiser leaves everything as it was before the
+        update, so that it is saved: the run goes on from here. After it, the state on disk stands.
+        """
+        settings, moments = self.settings, self.reward.state()
+        for group in self.optimizer.param_groups:
+            group["lr"] = settings.rate(self.update)
+        steps = 0
+        figures: dict[str, float] = {}
+        try:
+            with self.accelerator.autocast():
+                drawn = self.step.draw(self.update, logged)
+            with self.costs.of("learning"):
+                for steps in range(settings.passes):
+                    figures = self._descend(drawn.terms(steps))
+                    self.averaged.update_parameters(self.model)
+        except DlpoError:
+            if steps == 0:
+                self.reward.restore(moments)
+                self.save()
+            raise
+        figures |= drawn.figures
+        return figures | (self._measured(drawn) if logged else {})
+
+    def _measured(self, drawn: Drawn) -> dict[str, float]:
+        with self.costs.of("measuring"), self.accelerator.autocast():
+            return drawn.measure()
+
+    def _descend(self, terms: Sequence[Term]) -> dict[str, float]:
+        """One step of the optimiser.
+
+        Raises:
+            TrainingError: the gradient is not finite; the step is not taken.
+        """
+        self.optimizer.zero_grad()
+        total = 0.0
+        for i, term in enumerate(terms):
+            last = i == len(terms) - 1
+            with nullcontext() if last else self.accelerator.no_sync(self.learner):
+                with self.accelerator.autocast():
+                    loss = term.weight * self.learner(term.loss)
+                self.accelerator.backward(loss)
+            total += loss.item()
+        norm = float(self.accelerator.clip_grad_norm_(self.learning, self.settings.gradient_clip))
+        if not np.isfinite(norm):
+            raise TrainingError(
+                f"update {self.update}: the gradient's norm is {norm} (loss {total:.4g}); the step"
+                " is not taken. Go on with a lower learning rate than"
+                f" {self.settings.rate(self.update):.1e}, or another reward"
+            )
+        self.optimizer.step()
+        return {"loss": total, "gradient_norm": norm}
+
+    # ------------------------------------------------------------------ being watched
+    def _averaged_model(self) -> Model:
+        return cast(Model, self.averaged.module.eval())
+
+    def _validate(self, run_log: RunLog | None) -> None:
+        """Measure the averaged weights; the first time it is the untuned voice."""
+        main = self.accelerator.is_main_process
+
+        def measure() -> Panel | None:
+            if not main:
+                return None
+            heard = self.held_out.measure(self._averaged_model())
+            if run_log is not None:
+                run_log.figures(self.update, "validation", heard.panel.figures())
+                run_log.sample(self.update, heard.sample)
+            return heard.panel
+
+        panel = self.processes.all_do(measure)[0]
+        assert panel is not None
+        self.last = panel
+        if self.baseline is None:
+            self.baseline = panel
+        if self._limit_passed() is not None:
+            return
+        score = gain(self.baseline, panel)
+        if self.best is None or score > self.best["gain"]:
+            self.best = {"update": self.update, "gain": score, "figures": panel.figures()}
+            if main:
+                self._save_checkpoint(self.out / "best")
+                self._write("best.json", self.best | {"baseline": self.baseline.figures()})
+
+    def _limit_passed(self) -> str | None:
+        assert self.baseline is not None
+        assert self.last is not None
+        return divergence(self.baseline, self.last, self.settings)
+
+    def _check_divergence(self) -> None:
+        if self.settings.guard:
+            self.stopped = self._limit_passed()
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 120 else text[:117] + "..."
