@@ -11,7 +11,7 @@ Each may be given a label in front: `before=lj after=runs/a/best`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +120,7 @@ def _bundles(label: str, path: Path, place: str, speaking: Speaking) -> list[Can
 
 
 def _checkpoint(label: str, path: Path, speaking: Speaking) -> list[Candidate]:
+    """Its own chain is the one it was tuned on, else that of the embedded voice."""
     try:
         from dlpo.checkpoint import load_checkpoint
         from dlpo_bench.torch_engine import TorchEngine
@@ -131,14 +132,21 @@ def _checkpoint(label: str, path: Path, speaking: Speaking) -> list[Candidate]:
 
     checkpoint = load_checkpoint(path)
     like = Bundle.load(find_voice(DEFAULT_VOICE)).manifest
-    own = like.noise_schedule
+    tuned = checkpoint.provenance.tuned
+    own = ScheduleInfo(tuned.schedule, tuned.eta) if tuned else like.noise_schedule
     chain = ScheduleInfo(
         own.name if speaking.schedule is None else speaking.schedule,
         own.eta if speaking.eta is None else speaking.eta,
     )
-    engine = TorchEngine(checkpoint, like, chain, speaking.steps or (like.steps,))
+    steps = speaking.steps or (tuned.steps if tuned else like.steps,)
+    engine = TorchEngine(checkpoint, like, chain, steps)
     speaker = Synthesizer(engine, TextFrontEnd(like.dictionary))
-    about = {"kind": "checkpoint", "path": str(path), "sha256": checkpoint.sha256}
+    about = {
+        "kind": "checkpoint",
+        "path": str(path),
+        "sha256": checkpoint.sha256,
+        "provenance": asdict(checkpoint.provenance),
+    }
     return _at_each_steps(label, "", speaker, about, speaking, WHOLE)
 
 

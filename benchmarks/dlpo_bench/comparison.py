@@ -111,9 +111,9 @@ class Quality:
         """
         heard = self.heard[system]
         figures = {
-            measure: mean(judged)
+            measure: mean(scores)
             for measure, values in heard.values.items()
-            if len(judged := values[np.isfinite(values)])
+            if len(scores := values[np.isfinite(values)])
         }
         for measure, errors in heard.errors.items():
             judged = np.isfinite(errors)

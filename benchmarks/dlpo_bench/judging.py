@@ -12,8 +12,10 @@ from dlpo.judges.dnsmos import Dnsmos
 from dlpo.judges.judge import Judge, Recogniser
 from dlpo.judges.nisqa import Nisqa
 from dlpo.judges.pocketsphinx import PocketSphinx
+from dlpo.judges.whisper import Whisper
 
 WORD_ERRORS = "word errors"
+WHISPER_ERRORS = "word errors, Whisper"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +29,18 @@ class Panel:
     """Who can't, and why."""
 
 
-def load_panel(weights: Path) -> Panel:
+def load_panel(weights: Path, whisper: Path | None = None, utmos: Path | None = None) -> Panel:
     """Every judge that can be had.
 
     Args:
         weights: directory with nisqa.tar, nisqa_tts.tar and dnsmos_model_v8.onnx. DistillMOS and
-            the recogniser bring their own.
+            the recogniser bring their own; who lacks theirs is left out.
+        whisper: directory of a Whisper checkpoint, for word errors of its own.
+        utmos: file of UTMOS's weights.
 
     Raises:
         InputError: none can be had.
+        CheckpointError, MissingExtraError: Whisper or UTMOS was asked for and can't be had.
     """
     makers: dict[str, Callable[[], Judge]] = {
         "DistillMOS": DistillMOS,
@@ -51,11 +56,23 @@ def load_panel(weights: Path) -> Panel:
             judges.append(make())
         except (CheckpointError, MissingExtraError) as error:
             left_out[name] = str(error)
+    if utmos is not None:
+        judges.append(_utmos(utmos))
     try:
         recognisers[WORD_ERRORS] = PocketSphinx()
     except (InputError, MissingExtraError) as error:
         left_out[WORD_ERRORS] = str(error)
+    if whisper is not None:
+        recognisers[WHISPER_ERRORS] = Whisper(whisper)
     if not judges and not recognisers:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise InputError(f"no judge can be had ({reasons}); run: pip install 'dlpo[bench]'")
     return Panel(judges, recognisers, left_out)
+
+
+def _utmos(weights: Path) -> Judge:
+    try:
+        from dlpo.rl.rewards.utmos import Utmos
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "torch", "bench") from error
+    return Utmos(weights)

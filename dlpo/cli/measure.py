@@ -101,6 +101,17 @@ def evaluate(
     weights: Annotated[
         Path, typer.Option(help="Directory of the judges' weights.", rich_help_panel=_HEARD)
     ] = Path("../shared/models"),
+    whisper: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory of a Whisper checkpoint: word errors of its own.",
+            rich_help_panel=_HEARD,
+        ),
+    ] = None,
+    utmos: Annotated[
+        Path | None,
+        typer.Option(help="File of UTMOS's weights: one more judge.", rich_help_panel=_HEARD),
+    ] = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(
@@ -153,7 +164,7 @@ def evaluate(
     quality = compare(
         {candidate.label: candidate.takes for candidate in candidates},
         spoken,
-        load_panel(weights),
+        load_panel(weights, whisper, utmos),
         baseline=baseline,
         match=match,
         wavs=wavs,

@@ -6,7 +6,6 @@ Representation-Based Speech Quality Assessment, ICASSP 2025.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +14,7 @@ import numpy as np
 
 from dlpo.errors import CheckpointError, MissingExtraError
 from dlpo.judges.judge import Scores, Waveform, listen_at, load_torch_weights
+from dlpo.judges.without_torchaudio import without_torchaudio
 
 WEIGHTS = Path("weights") / "distill_mos_v7.pt"  # in the package
 
@@ -57,20 +57,11 @@ class DistillMOS:
 
 
 def _import_distillmos() -> ModuleType:
-    """Import the package without torchaudio.
-
-    It names torchaudio only for its command line; a torchaudio built for another torch than the
-    installed one (CUDA beside a CPU torch, say) would fail its import. An empty module stands in.
-    """
-    stands_in = "torchaudio" not in sys.modules
-    if stands_in:
-        sys.modules["torchaudio"] = ModuleType("torchaudio")
+    """Import the package; it names torchaudio only for its command line."""
     try:
-        import distillmos
+        with without_torchaudio():
+            import distillmos
     except ImportError as error:
         raise MissingExtraError("distillmos", "bench") from error
-    finally:
-        if stands_in:
-            del sys.modules["torchaudio"]
     module: ModuleType = distillmos
     return module

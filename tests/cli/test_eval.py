@@ -29,7 +29,7 @@ class Patience:
 @pytest.fixture(autouse=True)
 def panel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "dlpo_bench.judging.load_panel", lambda weights: Panel([Patience()], {}, {})
+        "dlpo_bench.judging.load_panel", lambda *places: Panel([Patience()], {}, {})
     )
 
 
