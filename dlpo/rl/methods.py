@@ -24,9 +24,10 @@ from dlpo.rl.objectives import (
     onlydl_loss,
     rwr_loss,
 )
+from dlpo.rl.preferences import BETA, dpo_loss, pairs_of
 from dlpo.rl.rollout import Replay, Rollout, replay
 
-Method = Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "control", "direct"]
+Method = Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "control", "direct", "dpo"]
 METHODS: tuple[Method, ...] = get_args(Method)
 GUIDED: tuple[Method, ...] = ("dlpo", "direct")  # may learn from recordings as well
 Guide = Literal["return", "recordings", "both"]
@@ -60,6 +61,8 @@ class Objective:
     """Steps that the direct gradient goes back through."""
     renoised: int = 0
     """Re-noised outputs of each chain that the direct gradient also takes the last step of."""
+    preference_beta: float = BETA
+    """Of Diffusion-DPO: how soon a preferred rendering's lead over the other is enough."""
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -69,7 +72,7 @@ class Objective:
         for name in ("alpha", "beta", "kl_weight"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ConfigError(f"Objective.{name} is {getattr(self, name)}; expected 0 or more")
-        for name in ("clip_range", "advantage_bound"):
+        for name in ("clip_range", "advantage_bound", "preference_beta"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigError(f"Objective.{name} is {getattr(self, name)}; expected above 0")
         if self.last_steps < 1 or self.renoised < 0:
@@ -85,7 +88,7 @@ class Objective:
     @property
     def needs_reference(self) -> bool:
         """Whether the frozen policy must be asked as well."""
-        return self.method in ("dpok", "klinr")
+        return self.method in ("dpok", "klinr", "dpo")
 
     @property
     def needs_recordings(self) -> bool:
@@ -121,7 +124,7 @@ def loss_of(
 
     Args:
         rewards: (B,) of the rollout's outputs.
-        reference: for DPOK and KLinR, the policy before tuning.
+        reference: for DPOK, KLinR and Diffusion-DPO, the policy before tuning.
         recorded: for the control, and where DLPO is guided by recordings.
         reward: for the direct gradient.
         generator: draws levels and noise for `recorded`.
@@ -157,6 +160,10 @@ def rollout_loss(
         judge = _needed(reward, "reward", method)
         steps, renoised = objective.last_steps, objective.renoised
         return objective.alpha * direct_loss(policy, rollout, judge, steps, renoised)
+    if method == "dpo":
+        before = _needed(reference, "reference", method)
+        pairs = pairs_of(rollout, _needed(rewards, "rewards", method))
+        return dpo_loss(policy, before, pairs, rollout.schedule, objective.preference_beta)
     advantage: Advantage = partial(
         group_advantages, group=rollout.group, bound=objective.advantage_bound
     )

@@ -97,16 +97,20 @@ def gradient(voice: LiteWaveGrad2, loss: Tensor) -> Tensor:
     return torch.cat([g.flatten() for g in found if g is not None])
 
 
-@pytest.mark.parametrize("method", ["rwr", "ddpo", "dlpo", "onlydl", "direct"])
+@pytest.mark.parametrize("method", [m for m in METHODS if m != "control"])
 def test_parts_of_a_rollout_add_up_to_the_whole(
-    method: Method, voice: LiteWaveGrad2, rollout: Rollout, rewards: Tensor
+    method: Method,
+    voice: LiteWaveGrad2,
+    tiny_checkpoint: Path,
+    rollout: Rollout,
+    rewards: Tensor,
 ) -> None:
-    objective = Objective(method)
-    whole = loss_of(objective, voice, rollout, rewards, reward=brightness)
+    objective, reference = Objective(method), load_checkpoint(tiny_checkpoint).model
+    whole = loss_of(objective, voice, rollout, rewards, reward=brightness, reference=reference)
     parts = [
         loss_of(
             objective, voice, rollout.rows(first, first + 2), rewards[first : first + 2],
-            reward=brightness,
+            reward=brightness, reference=reference,
         )
         for first in (0, 2)
     ]  # fmt: skip
@@ -136,6 +140,7 @@ def test_a_method_is_told_what_it_lacks(voice: LiteWaveGrad2, rollout: Rollout) 
         "dlpo needs recorded": (Objective("dlpo", guide="recordings"), rewards),
         "control needs recorded": (Objective("control"), rewards),
         "direct needs reward": (Objective("direct"), rewards),
+        "dpo needs reference": (Objective("dpo"), rewards),
     }
     for message, (objective, given) in lacking.items():
         with pytest.raises(InputError, match=message):
@@ -143,7 +148,7 @@ def test_a_method_is_told_what_it_lacks(voice: LiteWaveGrad2, rollout: Rollout) 
 
 
 def test_what_a_method_needs_can_be_asked_beforehand() -> None:
-    assert [m for m in METHODS if Objective(m).needs_reference] == ["dpok", "klinr"]
+    assert [m for m in METHODS if Objective(m).needs_reference] == ["dpok", "klinr", "dpo"]
     assert [m for m in METHODS if Objective(m).needs_recordings] == ["control"]
     assert Objective("dlpo", guide="both").needs_recordings
     assert {m for m in METHODS if not Objective(m).needs_rewards} == {
@@ -171,6 +176,7 @@ def test_rewards_of_another_batch_or_without_a_value_are_refused(
         {"advantage_bound": -1.0},
         {"last_steps": 0},
         {"renoised": -1},
+        {"preference_beta": 0.0},
         {"alpha": 0.0, "beta": 0.0},
     ],
 )
