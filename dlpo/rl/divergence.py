@@ -9,7 +9,7 @@ import numpy as np
 
 from dlpo.config import TuningConfig
 
-LEAST_SPREAD = 1e-6  # a judge that hardly tells sentences apart can't be weighed
+LEAST_SPREAD = 1e-6  # below it, sentences sound alike to a judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,11 @@ def gain(baseline: Panel, now: Panel) -> float:
     if not before:
         before, after = baseline.rewards, now.rewards
     gains = [
-        (after[name] - score) / max(baseline.spreads[name], LEAST_SPREAD)
-        for name, score in before.items()
-        if baseline.spreads[name] >= LEAST_SPREAD
+        (after[name] - score) / _spread(baseline.spreads[name]) for name, score in before.items()
     ]
-    return float(np.mean(gains)) if gains else 0.0
+    return float(np.mean(gains))
+
+
+def _spread(spread: float) -> float:
+    """1 for what was the same in every sentence, as a guard at rest is: its own scale must do."""
+    return spread if spread > LEAST_SPREAD else 1.0

@@ -119,7 +119,9 @@ def spoken_level_db(start: Path, data: Path, plan: Plan, settings: TuningConfig)
     """Mean active level of a checkpoint on the validation sentences: what loudness keeps."""
     checkpoint = load_checkpoint(start)
     model = checkpoint.model
-    prompts = validation_prompts(Dataset(data), settings.validation_sentences, settings.longest_s)
+    prompts = validation_prompts(
+        Dataset(data), settings.validation_sentences, settings.validation_longest_s
+    )
     reach = context_frames_per_step(model, checkpoint.config.conditioning_channels)
     said = say(model, prompts, plan.chain, KEY, 1, settings.rows, reach)
     waveforms = [waveform for part in said.parts for waveform in part.waveforms(model)]

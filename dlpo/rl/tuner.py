@@ -110,7 +110,9 @@ class Tuner:
         self.learner, self.optimizer = self.accelerator.prepare(Learner(model), optimizer)
         self.held_out = HeldOut(
             self.reference,
-            validation_prompts(self.dataset, settings.validation_sentences, settings.longest_s),
+            validation_prompts(
+                self.dataset, settings.validation_sentences, settings.validation_longest_s
+            ),
             plan.chain,
             listeners.reward.rewards,
             listeners.judges,
