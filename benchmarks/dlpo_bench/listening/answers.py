@@ -49,7 +49,7 @@ class Answer:
     @property
     def who(self) -> str:
         """The rater's name, or the sitting's where there is none."""
-        return self.rater or f"session {self.session[:8]}"
+        return self.rater or f"session {self.session}"
 
     def liked(self, trial: Trial) -> str:
         """ "a", "b", "degraded" or "same"."""

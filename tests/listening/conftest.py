@@ -1,0 +1,186 @@
+"""A listening test of two toy systems, and a server for it on a port of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
+from dlpo_bench.listening.answers import Answer
+from dlpo_bench.listening.key import Key, Trial, read_key
+from dlpo_bench.listening.making import make_test
+from dlpo_bench.listening.server import build_app
+from dlpo_serving.http import listening
+
+SECONDS = 0.45  # of each sound: the page has to play them in real time
+TIMEOUT_S = 20.0  # of a wait that must end; no test takes this long
+CLIPS = [
+    Clip(f"line-{n:04d}", text, None) for n, text in enumerate(("Hum.", "Hm <b>&</b>?", "Ho!"))
+]
+
+
+def tone(hertz: float, brightness: float) -> Waveform:
+    phase = 2 * np.pi * hertz * np.arange(round(SECONDS * SAMPLE_RATE)) / SAMPLE_RATE
+    return sum(np.cos(k * phase) * brightness**k for k in range(1, 20)).astype(np.float32) / 20
+
+
+def hum(clip: Clip) -> Waveform:
+    return tone(120 + 10 * len(clip.text), 0.6)
+
+
+def buzz(clip: Clip) -> Waveform:
+    return 0.1 * tone(120 + 10 * len(clip.text), 0.9)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "test"
+    make_test({"hum": hum, "buzz": buzz}, CLIPS, folder, seed=1)
+    return folder
+
+
+@pytest.fixture
+def folder(made_once: Path, tmp_path: Path) -> Path:
+    """Of a test with three pairs, an identical and a degraded trial; of this test's own."""
+    return Path(shutil.copytree(made_once, tmp_path / "test"))
+
+
+@pytest.fixture
+def key(folder: Path) -> Key:
+    return read_key(folder)
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """Makes answers to a test."""
+
+    key: Key
+
+    def of_kind(self, kind: str) -> list[Trial]:
+        return [trial for trial in self.key.trials if trial.kind == kind]
+
+    def answer(self, trial: Trial, liked: str, *, a_first: bool = True, **fields: Any) -> Answer:
+        """`liked`: "a", "b", "degraded", "same", or "first" and "second" as they are."""
+        first, second = sorted(trial.sounds, key=lambda name: (trial.sounds[name], name))
+        if not a_first:
+            first, second = second, first
+        choices = {trial.sounds[second]: "second", trial.sounds[first]: "first", "same": "same"}
+        values = {
+            "test": self.key.test_id, "session": "0" * 32, "rater": "Ann",
+            "trial": trial.trial_id, "first": first, "choice": choices.get(liked, liked),
+            "revision": 1, "plays_first": 1, "plays_second": 2, "utc": "2026-01-31T12:00:00.000Z",
+        }  # fmt: skip
+        return Answer(**{**values, **fields})
+
+    def sitting(self, number: int, rater: str, pairs: list[str], **fields: Any) -> list[Answer]:
+        """Of a rater who listens: what was liked in the pairs, and catch trials as they should."""
+        fields |= {"session": f"{number:032x}", "rater": rater}
+        answers = [
+            self.answer(trial, liked, a_first=n % 2 == 0, **fields)
+            for n, (trial, liked) in enumerate(zip(self.of_kind("pair"), pairs, strict=False))
+        ]
+        for trial in self.of_kind("degraded"):
+            (clean,) = set(trial.sounds.values()) - {"degraded"}
+            answers.append(self.answer(trial, clean, **fields))
+        return answers + [self.answer(t, "same", **fields) for t in self.of_kind("identical")]
+
+
+@pytest.fixture
+def ballot(key: Key) -> Ballot:
+    return Ballot(key)
+
+
+@dataclass
+class Door:
+    """A running server."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
+        try:
+            names = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, names)
+            reply = connection.getresponse()
+            return reply.status, dict(reply.getheaders()), reply.read()
+        finally:
+            connection.close()
+
+    def post(self, row: Any, **headers: str) -> tuple[int, Any]:
+        """Status and decoded reply."""
+        body = row if isinstance(row, bytes) else json.dumps(_plain(row)).encode()
+        headers = {"Content_Type": "application/json", **headers}
+        status, _, reply = self.request("POST", "/answers", body, **headers)
+        return status, json.loads(reply)
+
+
+def _plain(row: Any) -> Any:
+    return asdict(row) if isinstance(row, Answer) else row
+
+
+@contextmanager
+def running(*arguments: Any, port: int = 0) -> Iterator[Door]:
+    """`build_app(*arguments)`, served in another thread while the block runs."""
+    started: Future[int] = Future()
+    stop = asyncio.Event()
+    loops = []
+
+    async def run() -> None:
+        loops.append(asyncio.get_running_loop())
+        async with listening(build_app(*arguments), "127.0.0.1", port) as chosen:
+            started.set_result(chosen)
+            await stop.wait()
+
+    def main() -> None:
+        try:
+            asyncio.run(run())
+        except BaseException as error:  # else the test would wait for it in vain
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    thread = threading.Thread(target=main)
+    thread.start()
+    door = Door(started.result(TIMEOUT_S))
+    try:
+        yield door
+    finally:
+        loops[0].call_soon_threadsafe(stop.set)
+        thread.join(TIMEOUT_S)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def open_door() -> Iterator[Callable[..., Door]]:
+    """`open_door(folder, store)`, see `running`; it closes with the test."""
+    with ExitStack() as stack:
+        yield lambda *args, **named: stack.enter_context(running(*args, **named))
+
+
+@pytest.fixture
+def door(folder: Path, open_door: Callable[..., Door]) -> Door:
+    return open_door(folder)
+
+
+@pytest.fixture
+def door_at() -> Callable[[int], Door]:
+    """The server that another process has at this port."""
+    return Door

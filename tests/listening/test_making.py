@@ -1,0 +1,182 @@
+"""The folder of a test: what raters get tells nothing, and the key tells everything."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlpo.audio import read_wav
+from dlpo.errors import DataError, InputError
+from dlpo_bench.clips import SAMPLE_RATE, Clip
+from dlpo_bench.listening.key import Key, read_key
+from dlpo_bench.listening.making import make_test
+from dlpo_bench.listening.sounds import degraded, matched
+from dlpo_serving.loudness import TARGET_LUFS, integrated_loudness
+
+CLIPS = [Clip(f"c{n}", f"Sentence {n}.", None) for n in range(16)]
+
+
+def noise(name: str) -> Callable[[Clip], Any]:
+    def system(clip: Clip) -> Any:
+        draw = np.random.default_rng(sum((name + clip.clip_id).encode()))
+        return (draw.standard_normal(11_025) * draw.uniform(0.01, 0.3)).astype(np.float32)
+
+    return system
+
+
+def data_of(folder: Path) -> dict[str, Any]:
+    html = (folder / "page" / "index.html").read_text("utf-8")
+    (content,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', html, re.S)
+    return dict(json.loads(content))
+
+
+def test_every_clip_is_a_pair_and_some_are_caught_with(tmp_path: Path) -> None:
+    key = make_test({"x": noise("x"), "y": noise("y")}, CLIPS, tmp_path / "t", seed=3)
+
+    kinds = Counter(trial.kind for trial in key.trials)
+    assert kinds == {"pair": 16, "identical": 2, "degraded": 2}
+    pairs = [trial for trial in key.trials if trial.kind == "pair"]
+    assert sorted(trial.clip_id for trial in pairs) == sorted(clip.clip_id for clip in CLIPS)
+    assert all(set(trial.sounds.values()) == {"a", "b"} for trial in pairs)
+    assert read_key(tmp_path / "t") == key
+    assert 3 <= sum(next(iter(trial.sounds.values())) == "a" for trial in pairs) <= 13
+
+
+def test_the_page_has_no_names_of_systems_clips_or_kinds(folder: Path, key: Key) -> None:
+    files = [path for path in (folder / "page").rglob("*") if path.is_file()]
+    names = " ".join(path.name for path in files)
+    shown = json.dumps(data_of(folder))
+
+    for telling in ("hum", "buzz", "line-", "identical", "degraded", str(key.seed) + ","):
+        assert telling not in shown.replace("Hum.", "")
+        assert telling not in names
+    assert data_of(folder)["trials"][0].keys() == {"trial", "text", "sounds"}
+    assert not (folder / "page" / "key.json").exists()
+
+
+def test_texts_cannot_end_the_script_that_holds_them(folder: Path, key: Key) -> None:
+    texts = [trial["text"] for trial in data_of(folder)["trials"]]
+
+    assert "Hm <b>&</b>?" in texts
+    assert "<b>" not in (folder / "page" / "index.html").read_text("utf-8")
+
+
+def test_all_sounds_are_at_one_loudness(folder: Path, key: Key) -> None:
+    for trial in key.trials:
+        for name in trial.sounds:
+            waveform, rate = read_wav(folder / "page" / "audio" / f"{name}.wav")
+            assert rate == SAMPLE_RATE
+            assert integrated_loudness(waveform, rate) == pytest.approx(TARGET_LUFS, abs=0.3)
+
+
+def test_catch_trials_hold_what_they_promise(folder: Path, key: Key) -> None:
+    def sounds(kind: str) -> dict[str, Any]:
+        (trial,) = [trial for trial in key.trials if trial.kind == kind]
+        read = {n: read_wav(folder / "page" / "audio" / f"{n}.wav")[0] for n in trial.sounds}
+        return {f"{side} {name}": read[name] for name, side in trial.sounds.items()}
+
+    one, other = sounds("identical").values()
+    assert np.array_equal(one, other)
+    caught = sounds("degraded")
+    (worse,) = [wave for name, wave in caught.items() if name.startswith("degraded")]
+    (clean,) = [wave for name, wave in caught.items() if not name.startswith("degraded")]
+    assert np.corrcoef(worse, clean)[0, 1] < 0.99
+
+
+def test_a_degraded_sound_has_lost_its_treble_and_hisses() -> None:
+    draw = np.random.default_rng(0)
+    clean = matched(draw.standard_normal(22_050).astype(np.float32) * np.hanning(22_050))
+
+    worse = degraded(clean.astype(np.float32), seed=1)
+
+    def above_4_khz(waveform: Any) -> float:
+        power = np.abs(np.fft.rfft(waveform)) ** 2
+        return float(power[4_000:].sum() / power.sum())
+
+    assert above_4_khz(clean) > 0.5
+    assert 0.005 < above_4_khz(worse) < 0.1
+    assert np.sqrt(np.mean(worse[:500] ** 2)) > 5 * np.sqrt(np.mean(clean[:500] ** 2))
+
+
+def test_the_seed_decides_everything_and_none_is_secret(tmp_path: Path) -> None:
+    systems = {"x": noise("x"), "y": noise("y")}
+    one = make_test(systems, CLIPS[:2], tmp_path / "1", seed=7)
+    again = make_test(systems, CLIPS[:2], tmp_path / "2", seed=7)
+    other, another = (make_test(systems, CLIPS[:2], tmp_path / n) for n in ("3", "4"))
+
+    assert one == again
+    assert len({one.test_id, other.test_id, another.test_id}) == 3
+    assert other.seed != another.seed
+
+
+def test_clips_that_both_say_alike_are_left_out(tmp_path: Path) -> None:
+    def parrot(clip: Clip) -> Any:
+        return noise("x" if clip.clip_id == "c0" else "y")(clip)
+
+    key = make_test({"x": noise("x"), "y": parrot}, CLIPS[:3], tmp_path / "t", seed=0)
+
+    assert {trial.clip_id for trial in key.trials} == {"c1", "c2"}
+    with pytest.raises(InputError, match="x and y sound the same in every clip"):
+        make_test({"x": noise("x"), "y": noise("x")}, CLIPS[:3], tmp_path / "u")
+
+
+def test_a_folder_in_use_is_left_alone(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="so that no answers are lost"):
+        make_test({"x": noise("x"), "y": noise("y")}, CLIPS, folder)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="in use"):
+        make_test({"x": noise("x"), "y": noise("y")}, CLIPS, tmp_path / "file")
+    with pytest.raises(InputError, match="can't write"):
+        make_test({"x": noise("x"), "y": noise("y")}, CLIPS[:1], tmp_path / "file" / "t")
+
+
+def test_nothing_is_left_half_made(tmp_path: Path) -> None:
+    def mute(clip: Clip) -> Any:
+        return np.zeros(11_025, np.float32)
+
+    with pytest.raises(DataError, match="mute, clip c0: the waveform is silent"):
+        make_test({"x": noise("x"), "mute": mute}, CLIPS, tmp_path / "t")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("waveform", [np.zeros(100), np.full(11_025, np.nan)])
+def test_what_has_no_loudness_is_told_with_its_system(tmp_path: Path, waveform: Any) -> None:
+    with pytest.raises(DataError, match="bad, clip c0"):
+        make_test({"bad": lambda clip: waveform, "y": noise("y")}, CLIPS, tmp_path / "t")
+
+
+def test_two_systems_and_some_clips_are_needed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected two"):
+        make_test({"x": noise("x")}, CLIPS, tmp_path / "t")
+    with pytest.raises(InputError, match="at least one sentence"):
+        make_test({"x": noise("x"), "y": noise("y")}, [], tmp_path / "t")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"format": 9}, "format is 9; expected 1"),
+        ({"trials": []}, "damaged"),
+        ({"trials": [{"trial_id": 1}]}, "damaged"),
+        ({"systems": {"a": "x"}}, "damaged"),
+        ({"more": 1}, "damaged"),
+    ],
+)
+def test_a_damaged_key_is_refused(folder: Path, change: dict[str, Any], told: str) -> None:
+    path = folder / "key.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+
+    with pytest.raises(DataError, match=told):
+        read_key(folder)
+
+
+def test_a_folder_without_a_key_is_no_test(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="dlpo listen A B"):
+        read_key(tmp_path)

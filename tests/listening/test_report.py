@@ -1,0 +1,165 @@
+"""Counts, intervals and whom to trust, against numbers worked out elsewhere."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy.stats import beta, binom
+
+from dlpo.errors import DataError, InputError
+from dlpo_bench.listening.answers import Collected
+from dlpo_bench.listening.report import make_report, p_value, share
+from dlpo_bench.listening.report_text import figures, markdown, write_report
+
+
+def collected(*sittings: Any, problems: tuple[str, ...] = ()) -> Collected:
+    return Collected(tuple(answer for sitting in sittings for answer in sitting), problems)
+
+
+@pytest.mark.parametrize(("count", "of"), [(0, 10), (7, 10), (10, 10), (33, 80)])
+def test_intervals_are_those_of_clopper_and_pearson(count: int, of: int) -> None:
+    found = share(count, of)
+
+    low = beta.ppf(0.025, count, of - count + 1) if count else 0.0
+    high = beta.ppf(0.975, count + 1, of - count) if count < of else 1.0
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    assert found.share == count / of
+
+
+@pytest.mark.parametrize(("count", "of"), [(0, 10), (3, 10), (9, 12), (20, 40)])
+def test_the_binomial_test_is_two_sided(count: int, of: int) -> None:
+    tail = binom.cdf(min(count, of - count), of, 0.5)
+
+    assert p_value(count, of) == pytest.approx(min(1.0, 2 * tail))
+
+
+def test_of_nothing_there_is_no_share() -> None:
+    assert (share(0, 0).share, share(0, 0).low, p_value(0, 0)) == (None, None, None)
+
+
+def test_answers_are_counted_by_system_whatever_was_played_first(ballot: Any) -> None:
+    report = make_report(
+        ballot.key,
+        collected(
+            ballot.sitting(1, "Ann", ["a", "a", "same"]),
+            ballot.sitting(2, "Bob", ["a", "b", "a"]),
+        ),
+    )
+
+    counts = [one.count for one in (report.pooled.a, report.pooled.b, report.pooled.same)]
+    assert counts == [4, 1, 1]
+    assert (report.pooled.a_of_decided.of, report.pooled.p_value) == (5, pytest.approx(0.375))
+    assert [rater.preference.a.count for rater in report.raters] == [2, 2]
+    assert report.counted == ("Ann", "Bob")
+    assert report.systems == {"a": "hum", "b": "buzz"}
+    # Ann preferred what she heard first in the first pair and second in the second one, and so on.
+    assert (report.first_of_decided.count, report.first_of_decided.of) == (4, 5)
+    assert report.over_sentences is not None
+    assert report.over_sentences.value == pytest.approx(0.8)
+
+
+def test_agreement_is_about_pairs_alone(ballot: Any) -> None:
+    agreed = [ballot.sitting(n, f"r{n}", ["a", "b", "same"]) for n in range(3)]
+    split = [ballot.sitting(1, "x", ["a", "a", "a"]), ballot.sitting(2, "y", ["b", "b", "b"])]
+
+    assert make_report(ballot.key, collected(*agreed)).alpha == 1
+    alpha = make_report(ballot.key, collected(*split)).alpha
+    assert alpha is not None
+    assert alpha < 0
+    assert make_report(ballot.key, collected(agreed[0])).alpha is None
+
+
+def test_raters_who_do_not_listen_are_listed_and_left_out(ballot: Any) -> None:
+    def always(number: int, rater: str, choice: str) -> Any:
+        own = ballot.sitting(number, rater, ["a", "a", "a"])
+        return [replace(answer, choice=choice) for answer in own]
+
+    (degraded,) = ballot.of_kind("degraded")
+    early = [a for a in ballot.sitting(5, "Eve", ["b"] * 3) if a.trial != degraded.trial_id]
+    answers = collected(
+        ballot.sitting(1, "Ann", ["b", "b", "b"]),
+        always(2, "Same", "same"),
+        [
+            replace(a, choice="first") if a.trial == ballot.of_kind("identical")[0].trial_id else a
+            for a in ballot.sitting(3, "Golden", ["a", "a", "a"])
+        ],
+        early,
+    )
+
+    report = make_report(ballot.key, answers)
+
+    assert report.counted == ("Ann",)
+    assert {rater.name: rater.distrusted for rater in report.raters} == {
+        "Ann": "",
+        "Same": "found 0 of 1 degraded sounds",
+        "Golden": "preferred one of two identical sounds in 1 of 1 trials",
+        "Eve": "answered no trial with a degraded sound",
+    }
+    assert report.pooled.b.count == report.pooled.b.of == 3
+    assert make_report(ballot.key, answers, trust_all=True).pooled.b.of == 12
+    text = markdown(report)
+    assert "1 of 4 raters count" in text
+    assert "left out: found 0 of 1 degraded sounds" in text
+
+
+def test_a_rater_who_comes_twice_is_one_rater(ballot: Any) -> None:
+    first = ballot.sitting(1, "Ann", ["a", "a", "a"])
+    second = ballot.sitting(2, "Ann", ["b", "b"], utc="2026-02-01T12:00:00Z")
+    nameless = [ballot.sitting(n, "", ["a", "a", "a"]) for n in (3, 4)]
+
+    report = make_report(ballot.key, collected(first, second, *nameless))
+
+    assert [rater.name for rater in report.raters] == [
+        "Ann",
+        f"session {3:032x}",
+        f"session {4:032x}",
+    ]
+    assert report.replaced == 4
+    ann = report.raters[0]
+    assert (ann.preference.a.count, ann.preference.b.count, len(ann.sessions)) == (1, 2, 2)
+
+
+def test_the_report_is_written_for_people_and_programs(folder: Path, ballot: Any) -> None:
+    sitting = ballot.sitting(1, "An|n <script>[x](y)", ["a", "same", "same"])
+    report = make_report(ballot.key, collected(sitting, problems=("f:3: not JSON",)))
+
+    write_report(report, folder)
+
+    text = (folder / "report.md").read_text("utf-8")
+    assert "| hum | 1 | 33% [1%, 91%] |" in text
+    assert "**Undecided**" in text
+    assert "1 lines could not be read" in text
+    assert "<script>" not in text
+    assert r"An\|n &lt;script>\[x\](y)" in text
+    content = json.loads((folder / "report.json").read_text("utf-8"))
+    assert content == json.loads(json.dumps(figures(report)))
+    assert content["pooled"]["a"]["count"] == 1
+
+
+def test_a_clear_preference_is_said(ballot: Any) -> None:
+    sittings = [ballot.sitting(n, f"r{n}", ["b", "b", "b"]) for n in range(3)]
+
+    text = markdown(make_report(ballot.key, collected(*sittings)))
+
+    assert "**buzz is preferred**: of 9 decided answers" in text
+    assert "p = 0.004" in text
+
+
+def test_when_nobody_prefers_either_that_is_said(ballot: Any) -> None:
+    report = make_report(ballot.key, collected(ballot.sitting(1, "Ann", ["same"] * 3)))
+
+    assert report.pooled.p_value is None
+    assert "Nobody preferred either." in markdown(report)
+    json.dumps(figures(report), allow_nan=False)
+
+
+def test_without_answers_there_is_no_report(ballot: Any, folder: Path) -> None:
+    with pytest.raises(DataError, match="no answers yet"):
+        make_report(ballot.key, collected())
+    report = make_report(ballot.key, collected(ballot.sitting(1, "Ann", ["a"])))
+    with pytest.raises(InputError, match="can't write the report"):
+        write_report(report, folder / "gone")
