@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,11 +14,11 @@ LEAST_SPREAD = 1e-6  # below it, sentences sound alike to a judge
 class Panel:
     """A policy on the validation sentences; means over them, unless it says otherwise."""
 
-    held_out: Mapping[str, float]
+    held_out: dict[str, float]
     """score of each judge that is no part of the reward; higher is better"""
-    spreads: Mapping[str, float]
+    spreads: dict[str, float]
     """standard deviation over the sentences, of each judge and each part of the reward"""
-    rewards: Mapping[str, float]
+    rewards: dict[str, float]
     """each part of the reward, in its own scale"""
     word_error_rate: float | None
     """errors of all sentences over their words; None if nobody listened"""
