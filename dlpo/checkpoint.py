@@ -28,7 +28,7 @@ class Tuned:
     method: str
     """such as dlpo or control"""
     reward: str
-    """names and weights, as the command line takes them"""
+    """names and weights, as the command line takes them; or which preference pairs"""
     schedule: str
     """name of the noise schedule of the chain that was tuned; it sounds best with this one"""
     steps: int

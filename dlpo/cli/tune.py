@@ -53,6 +53,14 @@ def tune(
         Literal["return", "recordings", "both"],
         typer.Option(help="Where the diffusion loss of dlpo enters."),
     ] = "return",
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Preference pairs of `dlpo listen export`, for dpo; else it judges its own.",
+        ),
+    ] = None,
     guard: Annotated[
         Literal["on", "off"],
         typer.Option(help="Whether KL, held-out judges or word errors may end the run."),
@@ -79,6 +87,8 @@ def tune(
     with needs("train"):
         from dlpo.checkpoint import load_checkpoint
         from dlpo.config import TuningConfig, from_dict
+        from dlpo.data.preferences import read_pairs
+        from dlpo.rl.heard_pairs import pairs_sha256
         from dlpo.rl.listeners import open_listeners
         from dlpo.rl.methods import Objective
         from dlpo.rl.plan import Plan
@@ -89,17 +99,19 @@ def tune(
     of_method = {"method": method, "alpha": alpha, "beta": beta, "guide": guide}
     own = {name: values.pop(name) for name in _own_settings() if name in values}
     own_chain = _chain_of(load_checkpoint(checkpoint).provenance)
+    heard = [] if pairs is None else read_pairs(pairs)
     plan = Plan(
         from_dict(Objective, of_method | own),
         parse_weights(reward),
         own_chain[0] if schedule is None else schedule,
         own_chain[1] if steps is None else steps,
         own_chain[2] if eta is None else eta,
+        None if pairs is None else pairs_sha256(pairs, heard),
     )
     config = from_dict(TuningConfig, {"guard": guard == "on"} | values)
     sources = RewardSources(weights, utmos)
     listeners = open_listeners(checkpoint, data, plan, config, sources)
-    tuner = Tuner(checkpoint, data, out, plan, config, listeners)
+    tuner = Tuner(checkpoint, data, out, plan, config, listeners, heard)
     best = _run(tuner)
     if tuner.stop_signal is not None:
         typer.echo(f"stopped at update {tuner.update}; run the same command to go on", err=True)

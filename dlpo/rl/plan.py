@@ -28,6 +28,9 @@ class Plan:
     """N, as it will be served"""
     eta: float = 0.7
     """above 0: without noise there is no choice to learn from"""
+    pairs_sha256: str | None = None
+    """of the preference pairs that dpo learns from; without them it learns from the best and the
+    worst of its own rollouts, as the reward has it"""
 
     def __post_init__(self) -> None:
         if not self.rewards:
@@ -38,6 +41,11 @@ class Plan:
                 " noise to learn from; choose at least 2 steps and eta > 0"
             )
 
+        if self.pairs_sha256 is not None and self.objective.method != "dpo":
+            raise ConfigError(
+                f"{self.objective.method} doesn't learn from preference pairs; choose method dpo"
+            )
+
     @property
     def chain(self) -> NoiseSchedule:
         """The schedule that is tuned."""
@@ -46,6 +54,8 @@ class Plan:
     def tuned(self, updates: int, base_sha256: str) -> Tuned:
         """What a checkpoint of this run says of itself."""
         reward = ",".join(f"{name}={weight:g}" for name, weight in self.rewards.items())
+        if self.pairs_sha256 is not None:
+            reward = f"preference pairs {self.pairs_sha256[:12]}"
         return Tuned(
             self.objective.method,
             reward,

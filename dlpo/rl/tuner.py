@@ -19,14 +19,17 @@ from torch.optim.swa_utils import AveragedModel
 from dlpo.checkpoint import Checkpoint, current_commit, load_checkpoint, save_checkpoint
 from dlpo.config import TuningConfig, from_dict, to_dict
 from dlpo.data.dataset import Dataset
+from dlpo.data.preferences import PreferencePair
 from dlpo.errors import DlpoError, TrainingError
 from dlpo.model.build import Model
 from dlpo.model.reach import context_frames_per_step
 from dlpo.rl.conditions import Policy, freeze_all_but_denoiser
 from dlpo.rl.costs import Costs
 from dlpo.rl.divergence import Panel, divergence, gain
+from dlpo.rl.heard_pairs import HeardPairs
 from dlpo.rl.held_out import HeldOut, validation_prompts, validation_recordings
 from dlpo.rl.listeners import Listeners
+from dlpo.rl.pair_step import PairStep
 from dlpo.rl.plan import Plan
 from dlpo.rl.processes import Processes
 from dlpo.rl.prompts import Prompts
@@ -74,6 +77,7 @@ class Tuner:
         plan: method, reward and chain.
         settings: everything else.
         listeners: the reward of the plan, and who is held out.
+        pairs: the preference pairs of the plan.
 
     Raises:
         CheckpointError, DataError, ConfigError: unusable input.
@@ -88,6 +92,7 @@ class Tuner:
         plan: Plan,
         settings: TuningConfig,
         listeners: Listeners,
+        pairs: Sequence[PreferencePair] = (),
     ) -> None:
         self.out, self.plan, self.settings = out, plan, settings
         self.reward = listeners.reward
@@ -122,7 +127,7 @@ class Tuner:
             settings.rows,
             reach,
         )
-        self.step = self._step(listeners, reach)
+        self.step = self._step(listeners, reach, pairs)
         self.update = 0
         self.stop_signal: int | None = None
         self.stopped: str | None = None
@@ -132,7 +137,7 @@ class Tuner:
         self.best: dict[str, Any] | None = None
         self._resume()
 
-    def _step(self, listeners: Listeners, reach: int) -> Step:
+    def _step(self, listeners: Listeners, reach: int, pairs: Sequence[PreferencePair]) -> Step:
         """The plan's method."""
         settings, plan, objective = self.settings, self.plan, self.plan.objective
         rollouts = Rollouts(
@@ -149,6 +154,18 @@ class Tuner:
             augmentation=Augmentation() if settings.augment else None,
             seed=settings.seed,
         )
+        if pairs:
+            return PairStep(
+                HeardPairs(pairs, self.reference, plan.chain, reach, settings.seed),
+                self.reference,
+                plan.chain,
+                objective.preference_beta,
+                rollouts,
+                self.processes,
+                size=settings.sentences,
+                rows=settings.rows,
+                passes=settings.passes,
+            )
         recordings = None
         if objective.needs_recordings:
             recordings = Recordings(

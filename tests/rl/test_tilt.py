@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dlpo.errors import TrainingError
 from dlpo.judges.judge import Waveform
 from dlpo.rl.rewards.reward import Speech
-from dlpo.rl.rewards.tilt import spectral_tilt, spectral_tilt_db
+from dlpo.rl.rewards.tilt import SpectralTilt, spectral_tilt_db
 
 RATE = 22_050  # Hz
 
@@ -36,10 +37,17 @@ def test_silence_has_no_tilt() -> None:
     assert spectral_tilt_db(np.zeros(RATE, np.float32), RATE) == pytest.approx(0.0)
 
 
-def test_reward_is_0_at_the_target_and_falls_with_the_distance_to_either_side() -> None:
+def test_reward_is_0_at_the_texts_own_target_and_falls_with_the_distance_to_either_side() -> None:
     heard = noise(-6.0)
     own = spectral_tilt_db(heard, RATE)
-    for target, expected in ((own, 0.0), (own + 2, -2.0), (own - 2, -2.0)):
-        judged = spectral_tilt(target).judge(Speech([heard], ["hiss"], RATE, [(0, 0, 0, 0)]))
-        assert judged.scores == pytest.approx([expected])
-        assert list(judged.parts) == ["spectral_tilt"]
+    targets = {"here": own, "above": own + 2, "below": own - 2}
+    keys = [(0, 0, i, 0) for i in range(3)]
+    judged = SpectralTilt(targets.__getitem__).judge(Speech([heard] * 3, list(targets), RATE, keys))
+    assert judged.scores == pytest.approx([0.0, -2.0, -2.0])
+    assert list(judged.parts) == ["spectral_tilt"]
+
+
+def test_a_target_that_is_no_number_is_refused() -> None:
+    reward = SpectralTilt(lambda text: float("nan"))
+    with pytest.raises(TrainingError, match="spectral_tilt gave nan for 'hiss'"):
+        reward.judge(Speech([noise(0.0)], ["hiss"], RATE, [(0, 0, 0, 0)]))
