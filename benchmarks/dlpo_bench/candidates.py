@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlpo.bundle import MANIFEST, Bundle, ScheduleInfo
 from dlpo.errors import InputError, MissingExtraError
-from dlpo_bench.clips import SUFFIXES
+from dlpo_bench.clips import SUFFIXES, find_audio
 from dlpo_bench.systems import RECORDINGS, System, audio_files, recordings, text_to_speech
 
 if TYPE_CHECKING:
@@ -72,11 +72,23 @@ def open_candidates(names: Sequence[str], speaking: Speaking) -> list[Candidate]
         if label == RECORDINGS or labels.count(label) > 1:
             why = "is the corpus's" if label == RECORDINGS else "is given twice"
             raise InputError(f"label {label!r} {why}; name each system, such as before={label}")
-    if (speaking.schedule is not None or speaking.eta is not None) and not any(
-        candidate.about["kind"] == "checkpoint" for candidate in found
-    ):
-        raise InputError("no checkpoint is named, and only these take another schedule or eta")
     return found
+
+
+def names_in_folders(candidates: Sequence[Candidate], names: Sequence[str]) -> list[str]:
+    """The names of clips that every folder of wavs has; who speaks can say them all.
+
+    Raises:
+        InputError: there is none.
+    """
+    folders = [Path(c.about["path"]) for c in candidates if c.about["kind"] == "files"]
+    common = [name for name in names if all(find_audio(folder, name) for folder in folders)]
+    if not common:
+        raise InputError(
+            f"none of the {len(names)} sentences is in {' and '.join(map(str, folders))};"
+            f" expected files like {names[0]}.wav"
+        )
+    return common
 
 
 def _open(name: str, speaking: Speaking) -> list[Candidate]:

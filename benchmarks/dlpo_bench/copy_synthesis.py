@@ -7,42 +7,72 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dlpo.bundle import Bundle
 from dlpo.checkpoint import load_checkpoint
 from dlpo.data.dataset import Dataset
 from dlpo.errors import DataError, InputError
 from dlpo.model.lite import LiteWaveGrad2
-from dlpo.noise_schedule import NoiseSchedule
+from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.training.batches import Batches
 from dlpo.training.synthesis import copy
+from dlpo_bench.candidates import Candidate, Speaking
 from dlpo_bench.clips import Clip, Waveform
 from dlpo_bench.systems import System
+from dlpo_serving.voices import find_voice
 
 
-def copy_synthesis(
-    checkpoint: Path, data: Path, schedule: NoiseSchedule, split: str = "test", seed: int = 0
-) -> System:
-    """A system that copies the recordings of one split.
+def copies(
+    checkpoint: Path, data: Path, voice: str, speaking: Speaking, split: str = "test"
+) -> list[Candidate]:
+    """A candidate for each number of steps, that copies the recordings of one split.
 
     Args:
         checkpoint: of a `lite`, as `dlpo train` writes it.
         data: dataset from `dlpo prepare` that has the recordings.
-        schedule: the reverse chain.
+        voice: name or path of a bundle, whose chain it is but for what `speaking` says.
+        speaking: steps, schedule, eta and seeds.
         split: where the clips are.
-        seed: of the noise, the same for every clip.
 
     Raises:
         CheckpointError, DataError: unusable, or without recordings in that split.
         InputError: a checkpoint of another model.
+        BundleError: the voice is damaged.
     """
     model = load_checkpoint(checkpoint).model
     if not isinstance(model, LiteWaveGrad2):
         raise InputError(f"{checkpoint} is not a `lite`; expected one, for it alone is told mel")
-    batches = Batches(Dataset(data), split, seed)
+    batches = Batches(Dataset(data), split, 0)
+    manifest = Bundle.load(find_voice(voice)).manifest
+    name = speaking.schedule or manifest.noise_schedule.name
+    eta = manifest.noise_schedule.eta if speaking.eta is None else speaking.eta
+    found = []
+    for n in speaking.steps or (manifest.steps,):
+        chain = named_schedule(name, n, eta)
+        takes = tuple(copy_synthesis(model, batches, chain, s) for s in range(speaking.seeds))
+        about = {"kind": "copies", "path": str(checkpoint), "schedule": name, "eta": eta}
+        found.append(Candidate(f"copy-synthesis, {n} steps", takes, {**about, "steps": n}))
+    return found
+
+
+def copy_synthesis(
+    model: LiteWaveGrad2, batches: Batches, schedule: NoiseSchedule, seed: int = 0
+) -> System:
+    """A system that copies recordings.
+
+    Args:
+        model: in eval mode.
+        batches: of the split that the clips are in.
+        schedule: the reverse chain.
+        seed: of the noise, the same for every clip.
+    """
     utterances = {batches.dataset.entries[i].id: i for i in batches.recorded}
 
     def system(clip: Clip) -> Waveform:
         if clip.clip_id not in utterances:
-            raise DataError(f"{data} has no recording of {clip.clip_id} in its {split} split")
+            raise DataError(
+                f"{batches.dataset.path} has no recording of {clip.clip_id} in this split, but of"
+                f" {len(utterances)} others; prepare the corpus again"
+            )
         return copy(model, batches, utterances[clip.clip_id], schedule, seed)
 
     return system

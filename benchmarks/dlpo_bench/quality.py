@@ -20,6 +20,7 @@ from dlpo.errors import DlpoError, InputError
 from dlpo_bench.clips import SAMPLE_RATE, SUFFIXES, TEST_SPLIT, Clip, Waveform, load_clips
 from dlpo_bench.comparison import Quality, evaluate
 from dlpo_bench.judging import Panel, load_panel
+from dlpo_bench.plots import draw_differences, draw_means
 from dlpo_bench.quality_report import figures, markdown, samples, terminal_tables
 from dlpo_bench.record import RECORDS, write_record
 from dlpo_bench.systems import RECORDINGS, System, audio_files, recordings
@@ -98,13 +99,13 @@ def write_quality_record(
     bundle_sha256: str | None = None,
     about: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Path:
-    """Write the record, and beside it the same tables in Markdown.
+    """Write the record, and beside it the same tables in Markdown and their pictures as SVG.
 
     Args:
         about: system -> what it is, see `Candidate`.
 
     Raises:
-        InputError: see `write_record`.
+        InputError: see `write_record`; or a file can't be written.
     """
     path = write_record(
         "quality",
@@ -114,7 +115,16 @@ def write_quality_record(
         samples=samples(quality, about),
         bundle_sha256=bundle_sha256,
     )
-    path.with_suffix(".md").write_text(markdown(quality), "utf-8")
+    pictures = {"means": draw_means(quality)}
+    if len(quality.heard) > 1 and quality.baseline is not None:
+        pictures["differences"] = draw_differences(quality)
+    files = {f"{path.stem}-{name}.svg": picture for name, picture in pictures.items()}
+    files[f"{path.stem}.md"] = markdown(quality, list(files))
+    try:
+        for name, text in files.items():
+            (path.parent / name).write_text(text, "utf-8")
+    except OSError as error:
+        raise InputError(f"can't write the tables to {out_dir}: {error.strerror}") from error
     return path
 
 

@@ -201,4 +201,5 @@ def markdown(quality: Quality, pictures: Sequence[str] = ()) -> str:
 def _markdown_table(table: Sequence[Sequence[str]]) -> str:
     header, *body = table
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *body]
-    return "\n".join("| " + " | ".join(line).replace("\n", "<br>") + " |" for line in lines)
+    cells = ([cell.replace("|", r"\|").replace("\n", "<br>") for cell in line] for line in lines)
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells)

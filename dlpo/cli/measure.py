@@ -5,15 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from dlpo.cli.extras import needs
-
-if TYPE_CHECKING:
-    from dlpo_bench.candidates import Candidate, Speaking
-    from dlpo_bench.clips import Clip
 
 _SPOKEN, _HEARD, _KEPT = "How they speak", "What is heard", "What is kept"
 _COPY = "Copy-synthesis"
@@ -143,24 +139,37 @@ def evaluate(
     DistillMOS, NISQA, NISQA-TTS, DNSMOS P.808: higher is better; word errors: lower.
     """
     with needs("bench"):
+        from dlpo_bench.clips import SPLITS, clips_of_texts, load_clips
         from dlpo_bench.judging import load_panel
         from dlpo_bench.quality import compare, write_quality_record
     with needs("serve"):
-        from dlpo_bench.candidates import RECORDED, Speaking, open_candidates
+        from dlpo_bench.candidates import RECORDED, Speaking, names_in_folders, open_candidates
 
     if (checkpoint is None) != (data is None):
         raise typer.BadParameter("give both or neither", param_hint="--checkpoint and --data")
-    spoken = _clips(corpus, split, texts, clips)
     speaking = Speaking(tuple(steps or ()), tuple(precision or ()), schedule, eta, seeds)
-    names = list(systems or ())
-    if voice is not None or not names:
-        names.append(f"text-to-speech={voice or 'lj'}")
-    candidates = open_candidates(names, speaking)
+    named = list(systems or ())
+    if voice is not None or not named:
+        named.append(f"text-to-speech={voice or 'lj'}")
+    candidates = open_candidates(named, speaking)
+    baseline = baseline or candidates[0].label
     if checkpoint is not None and data is not None:
-        copies = _copies(checkpoint, data, split, voice or "lj", speaking)
-        candidates = [*copies, *candidates]
+        with needs("train"):
+            from dlpo_bench.copy_synthesis import copies
+        candidates = [*copies(checkpoint, data, voice or "lj", speaking, split), *candidates]
+    if (schedule, eta) != (None, None):
+        kinds = {candidate.about["kind"] for candidate in candidates}
+        if kinds.isdisjoint({"checkpoint", "copies"}):
+            raise typer.BadParameter(
+                "only checkpoints take another chain, a bundle's is part of its graphs",
+                param_hint="--schedule, --eta",
+            )
     if recordings and texts is None:
         candidates = [RECORDED, *candidates]
+    lines = clips_of_texts(texts) if texts is not None else []
+    names = [clip.clip_id for clip in lines] or SPLITS[split]
+    chosen = names_in_folders(candidates, names)[:clips]
+    spoken = [clip for clip in lines if clip.clip_id in chosen] or load_clips(corpus, chosen)
     quality = compare(
         {candidate.label: candidate.takes for candidate in candidates},
         spoken,
@@ -175,45 +184,3 @@ def evaluate(
         bundles = {a["sha256"] for a in about.values() if a["kind"] == "bundle"}
         bundle = bundles.pop() if len(bundles) == 1 else None
         typer.echo(write_quality_record(quality, command, out, bundle, about))
-
-
-def _clips(corpus: Path, split: str, texts: Path | None, count: int | None) -> list[Clip]:
-    from dlpo_bench.clips import SPLITS, clips_of_texts, load_clips
-
-    if texts is not None:
-        return clips_of_texts(texts)[:count]
-    return load_clips(corpus, SPLITS[split][:count])
-
-
-def _copies(
-    checkpoint: Path, data: Path, split: str, voice: str, speaking: Speaking
-) -> list[Candidate]:
-    """What a checkpoint makes of the recordings' own timing, pitch and mel, at each N.
-
-    The chain is that of `voice` but for what `speaking` says.
-    """
-    from dlpo.bundle import Bundle
-    from dlpo.noise_schedule import named_schedule
-    from dlpo_bench.candidates import Candidate
-    from dlpo_serving.voices import find_voice
-
-    with needs("train"):
-        from dlpo_bench.copy_synthesis import copy_synthesis
-    manifest = Bundle.load(find_voice(voice)).manifest
-    name = speaking.schedule or manifest.noise_schedule.name
-    eta = manifest.noise_schedule.eta if speaking.eta is None else speaking.eta
-    found = []
-    for n in speaking.steps or (manifest.steps,):
-        chain = named_schedule(name, n, eta)
-        takes = tuple(
-            copy_synthesis(checkpoint, data, chain, split, seed) for seed in range(speaking.seeds)
-        )
-        about = {
-            "kind": "copies",
-            "path": str(checkpoint),
-            "schedule": name,
-            "eta": eta,
-            "steps": n,
-        }
-        found.append(Candidate(f"copy-synthesis, {n} steps", takes, about))
-    return found

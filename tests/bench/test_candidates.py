@@ -1,0 +1,176 @@
+"""What a command line names becomes a system that speaks, whatever it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from dlpo.bundle import Bundle
+from dlpo.checkpoint import Tuned, load_checkpoint, save_checkpoint
+from dlpo.errors import BundleError, CheckpointError, ConfigError, InputError
+from dlpo_bench.candidates import Candidate, Speaking, names_in_folders, open_candidates
+from dlpo_bench.clips import Clip
+from dlpo_serving.voices import find_voice
+
+CLIP = Clip("LJ002-0161", "Hum, hum! Hum.", None)
+
+
+@pytest.fixture
+def tuned_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """`tiny_checkpoint` as if it had been tuned on two steps of another chain."""
+    base = load_checkpoint(tiny_checkpoint)
+    tuned = Tuned("dlpo", "distillmos", "cosine:2", 2, 0.5, 7, base.sha256)
+    provenance = replace(base.provenance, tuned=tuned)
+    save_checkpoint(tmp_path / "tuned", base.model.state_dict(), base.config, provenance)
+    return tmp_path / "tuned"
+
+
+def one(name: str | Path, speaking: Speaking | None = None) -> Candidate:
+    (candidate,) = open_candidates([str(name)], speaking or Speaking())
+    return candidate
+
+
+def test_checkpoint_says_what_its_bundle_says(tiny_checkpoint: Path, tiny_bundle: Path) -> None:
+    chain = Bundle.load(tiny_bundle).manifest.noise_schedule
+    gain = Bundle.load(find_voice("lj")).manifest.gain  # a checkpoint is at the embedded level
+    by_torch = one(tiny_checkpoint, Speaking((2,), (), chain.name, chain.eta, seeds=2)).takes
+    by_onnx = one(tiny_bundle, Speaking((2,), ("fp32",), seeds=2)).takes
+    for ours, theirs in zip(by_torch, by_onnx, strict=True):
+        said = theirs(CLIP)
+        assert np.std(ours(CLIP) / gain - said) < 0.01 * np.std(said)  # its weights have 16 bits
+    assert np.std(by_torch[0](CLIP) - by_torch[1](CLIP)) > 0.1 * np.std(said)  # other noise
+
+
+def test_checkpoint_speaks_on_the_embedded_chain(tiny_checkpoint: Path) -> None:
+    like = json.loads((Path(__file__).parents[2] / "dlpo/voices/lj/voice.json").read_text())
+    about = one(tiny_checkpoint).about
+    assert about["kind"] == "checkpoint"
+    assert about["schedule"] == like["noise_schedule"]["name"]
+    assert (about["eta"], about["steps"]) == (like["noise_schedule"]["eta"], like["steps"])
+
+
+def test_tuned_checkpoint_speaks_on_the_chain_that_it_was_tuned_on(tuned_checkpoint: Path) -> None:
+    about = one(tuned_checkpoint).about
+    assert (about["schedule"], about["eta"], about["steps"]) == ("cosine:2", 0.5, 2)
+    assert about["provenance"]["tuned"]["method"] == "dlpo"
+
+
+def test_asked_for_chain_goes_before_the_own_one(tuned_checkpoint: Path) -> None:
+    asked = one(tuned_checkpoint, Speaking(steps=(1,), schedule="linear", eta=0.0))
+    about = asked.about
+    assert (about["schedule"], about["eta"], about["steps"]) == ("linear", 0.0, 1)
+    assert len(asked.takes[0](CLIP))
+
+
+def test_every_number_of_steps_and_precision_is_a_system(tiny_bundle: Path) -> None:
+    speaking = Speaking(steps=(1, 2), precisions=("fp32", "int8"))
+    found = open_candidates([f"tiny={tiny_bundle}"], speaking)
+    assert [c.label for c in found] == [
+        "tiny, 1 steps, fp32", "tiny, 2 steps, fp32", "tiny, 1 steps, int8", "tiny, 2 steps, int8",
+    ]  # fmt: skip
+    assert {c.about["sha256"] for c in found} == {Bundle.load(tiny_bundle).sha256}
+
+
+def test_label_goes_before_the_path(tiny_checkpoint: Path) -> None:
+    assert one(f"after={tiny_checkpoint}").label == "after"
+    assert one(tiny_checkpoint).label == str(tiny_checkpoint)
+
+
+def test_path_with_an_equals_sign_needs_no_label(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(tiny_checkpoint, tmp_path / "beta=1")
+    assert one(path).about["path"] == str(path)
+
+
+def test_voice_is_found_by_its_name() -> None:
+    assert one("lj").about["kind"] == "bundle"
+
+
+def test_folder_of_wavs_is_a_system_of_one_take(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / f"{CLIP.clip_id}.wav", np.full(22_050, 0.25), 22_050)
+    candidate = one(tmp_path, Speaking(seeds=3))
+    assert len(candidate.takes) == 1
+    assert len(candidate.takes[0](CLIP)) == 22_050
+
+
+def test_only_clips_that_every_folder_has_are_said(tmp_path: Path) -> None:
+    other = "LJ002-0162"
+    for folder, names in (("a", (CLIP.clip_id, other)), ("b", (other,))):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / f"{name}.wav").touch()
+    found = open_candidates([str(tmp_path / "a"), str(tmp_path / "b")], Speaking())
+    assert names_in_folders(found, [CLIP.clip_id, other]) == [other]
+    with pytest.raises(InputError, match=r"none of the 1 sentences .*LJ002-0161\.wav"):
+        names_in_folders(found, [CLIP.clip_id])
+
+
+def test_same_label_twice_is_refused(tiny_checkpoint: Path) -> None:
+    with pytest.raises(InputError, match=r"label 'a' is given twice; name each"):
+        open_candidates([f"a={tiny_checkpoint}", f"a={tiny_checkpoint}"], Speaking())
+
+
+def test_label_of_the_recordings_is_refused(tiny_checkpoint: Path) -> None:
+    with pytest.raises(InputError, match="label 'recordings' is the corpus's"):
+        one(f"recordings={tiny_checkpoint}")
+
+
+@pytest.mark.parametrize("name", ["nobody", "a=nobody", "/dev/null/x"])
+def test_name_of_nothing_is_told(name: str) -> None:
+    with pytest.raises(InputError, match="is no system; expected the name of a voice"):
+        one(name)
+
+
+def test_directory_of_a_run_leads_to_its_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_checkpoint, tmp_path / "run" / "checkpoint")
+    with pytest.raises(InputError, match=r"did you mean .*run/checkpoint"):
+        one(tmp_path / "run")
+
+
+def test_damaged_checkpoint_is_told(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(tiny_checkpoint, tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(CheckpointError, match="not a checkpoint"):
+        one(broken)
+
+
+def test_checkpoint_with_other_symbols_is_told(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    from dlpo.model.build import build_model
+
+    base = load_checkpoint(tiny_checkpoint)
+    config = replace(base.config, symbols=50)
+    weights = build_model(config).state_dict()
+    save_checkpoint(tmp_path / "other", weights, config, base.provenance)
+    with pytest.raises(CheckpointError, match="reads 50 symbols, this dlpo writes 79"):
+        one(tmp_path / "other")
+
+
+def test_file_that_is_no_bundle_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.dlpo").write_bytes(b"no zip")
+    with pytest.raises(BundleError, match=r"x\.dlpo: a damaged"):
+        one(tmp_path / "x.dlpo")
+
+
+@pytest.mark.parametrize(
+    ("speaking", "error", "message"),
+    [
+        (Speaking(steps=(9,)), InputError, "9 steps are not on offer; it has 1, 2"),
+        (Speaking(precisions=("fp8",)), InputError, "fp8"),
+    ],
+)
+def test_bundle_that_cannot_speak_so_is_told(
+    tiny_bundle: Path, speaking: Speaking, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        one(tiny_bundle, speaking)
+
+
+@pytest.mark.parametrize("speaking", [Speaking(schedule="nope"), Speaking(steps=(0,))])
+def test_unknown_chain_is_told(tiny_checkpoint: Path, speaking: Speaking) -> None:
+    with pytest.raises(ConfigError):
+        one(tiny_checkpoint, speaking)
