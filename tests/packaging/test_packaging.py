@@ -107,9 +107,12 @@ def test_wheel_holds_the_schema_of_bundles(wheel_names: set[str]) -> None:
     assert "dlpo/bundle/voice.schema.json" in wheel_names
 
 
-def test_wheel_holds_every_file_of_the_web_page(wheel_names: set[str]) -> None:
-    page = ROOT / "serving" / "dlpo_serving" / "http" / "page"
-    files = {f"dlpo_serving/http/page/{path.name}" for path in page.iterdir()}
+@pytest.mark.parametrize(
+    "page", ["serving/dlpo_serving/http/page", "benchmarks/dlpo_bench/listening/page"]
+)
+def test_wheel_holds_every_file_of_the_web_pages(wheel_names: set[str], page: str) -> None:
+    inside = page.partition("/")[2]
+    files = {f"{inside}/{path.name}" for path in (ROOT / page).iterdir()}
 
-    assert "dlpo_serving/http/page/index.html" in files
+    assert f"{inside}/index.html" in files
     assert files <= wheel_names

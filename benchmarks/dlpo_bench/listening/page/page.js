@@ -80,6 +80,9 @@ function showTrial({ trial, text, sounds }, at) {
 
 function enable() {
   const isOpen = heard.size === 2;
+  for (const side of ["first", "second"]) {
+    $(`play-${side}`).classList.toggle("heard", heard.has(side));
+  }
   $("choices").disabled = !isOpen;
   $("hint").hidden = isOpen;
   $("next").disabled = !radios.some((radio) => radio.checked);
