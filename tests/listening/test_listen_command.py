@@ -1,0 +1,157 @@
+"""`dlpo listen` from the making of a test to the pairs that it yields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from dlpo.audio import SAMPLE_RATE, write_wav
+from dlpo.cli import app
+from dlpo.data.preferences import read_pairs
+from dlpo_bench.listening.key import read_key
+from dlpo_bench.record import read_record
+
+
+def listen(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["listen", *map(str, arguments)], catch_exceptions=False)
+
+
+@pytest.fixture
+def wavs(tmp_path: Path) -> Callable[..., Path]:
+    """`wavs("theirs", "c1", "c2")`: a folder with noise under these names."""
+
+    def make(name: str, *clips: str) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        for n, clip in enumerate(clips):
+            draw = np.random.default_rng(n + sum(name.encode()))
+            noise = 0.1 * draw.standard_normal(SAMPLE_RATE // 2)
+            write_wav(folder / f"{clip}.wav", noise.astype(np.float32))
+        return folder
+
+    return make
+
+
+def test_folders_of_wavs_are_compared_by_the_clips_that_both_have(
+    wavs: Callable[..., Path], tmp_path: Path
+) -> None:
+    ours, theirs = wavs("ours", "c1", "c2", "c3"), wavs("theirs", "c2", "c3", "c4")
+
+    result = listen(f"new={ours}", f"old={theirs}", "--no-serve", "--out", tmp_path / "t")
+
+    assert result.exit_code == 0, result.stderr
+    assert "2 pairs and 2 catch trials" in result.stdout
+    key = read_key(tmp_path / "t")
+    assert key.systems == {"a": "new", "b": "old"}
+    assert {trial.clip_id for trial in key.trials} == {"c2", "c3"}
+
+
+def test_voices_and_checkpoints_say_the_lines_of_a_file(
+    tiny_bundle: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    long = ["hum " * 20, "ho " * 25]  # the toy voice is quick
+    (tmp_path / "texts").write_text(f"{long[0]}\n\n{long[1]}\nNo.\n")
+    made = ("--texts", tmp_path / "texts", "--clips", "2", "--no-serve", "--out", tmp_path / "t")
+
+    result = listen("--catch", "0", "--seed", "1", *made, tiny_bundle, f"raw={tiny_checkpoint}")
+
+    assert result.exit_code == 0, result.stderr
+    key = read_key(tmp_path / "t")
+    assert {trial.text for trial in key.trials} == {text.strip() for text in long}
+    assert (key.seed, len(key.trials)) == (1, 2)
+
+
+def test_the_corpus_has_the_texts_of_its_clips(
+    tiny_corpus: Path, wavs: Callable[..., Path], tmp_path: Path
+) -> None:
+    result = listen(
+        wavs("ours", "LJ002-0161"), "recordings", "--corpus", tiny_corpus, "--no-serve", "--out",
+        tmp_path / "t",
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    assert {trial.text for trial in read_key(tmp_path / "t").trials} == {"Hum, hum."}
+
+
+def test_what_cannot_be_compared_is_refused(
+    tiny_bundle: Path, wavs: Callable[..., Path], tmp_path: Path
+) -> None:
+    ours, theirs = wavs("ours", "c1"), wavs("theirs", "c2")
+    texts = tmp_path / "texts"
+    texts.write_text("Hello there.\n")
+    out = ("--out", tmp_path / "t", "--no-serve")
+
+    def told(*arguments: str | Path) -> str:
+        result = listen(*arguments, *out)
+        assert result.exit_code == 1
+        return result.stderr
+
+    assert "have no clip in common" in told(ours, theirs)
+    assert "name two systems that differ" in told(ours, ours)
+    assert "are the same system" in told(f"x={tiny_bundle}", f"y={tiny_bundle}")
+    assert "are the same system" in told(ours, f"y={ours}/../ours")
+    assert "is no system" in told("nobody", ours)
+    assert "none of the wavs says a line" in told(ours, tiny_bundle, "--texts", texts)
+    assert "can't be read" in told(ours, tiny_bundle, "--corpus", tmp_path)
+    assert not (tmp_path / "t").exists()
+
+
+def test_a_folder_in_use_is_refused_before_anybody_speaks(folder: Path) -> None:
+    result = listen("nobody", "nobody else", "--out", folder)
+
+    assert (result.exit_code, "in use" in result.stderr) == (1, True)
+
+
+def test_report_and_export_of_served_and_sent_answers(
+    folder: Path, ballot: Any, tmp_path: Path
+) -> None:
+    served, sent = folder / "answers" / "x.jsonl", tmp_path / "sent.jsonl"
+    served.parent.mkdir()
+    served.write_text("".join(a.to_json() for a in ballot.sitting(1, "Ann", ["a"] * 3)))
+    sent.write_text("".join(a.to_json() for a in ballot.sitting(2, "Bob", ["a", "b"])) + "{\n")
+
+    result = listen("report", folder, sent, "--out", tmp_path / "records")
+
+    assert result.exit_code == 0, result.stderr
+    assert "| hum | 4 | 80% [28%, 99%] |" in result.stdout
+    assert "sent.jsonl:5: not JSON" in result.stdout
+    (path,) = (tmp_path / "records").glob("listening-*.json")
+    assert read_record(path).figures["pooled"]["a"]["count"] == 4
+    assert json.loads((folder / "report.json").read_text())["counted"] == ["Ann", "Bob"]
+
+    result = listen("export", folder, sent, "--out", tmp_path / "pairs.jsonl")
+
+    assert (result.exit_code, result.stdout) == (0, f"{tmp_path / 'pairs.jsonl'}: 5 pairs\n")
+    assert f"left out: {sent}:5" in result.stderr
+    assert {pair.rater for pair in read_pairs(tmp_path / "pairs.jsonl")} == {"Ann", "Bob"}
+
+
+def test_answers_of_another_test_and_no_answers_are_told(
+    folder: Path, ballot: Any, tmp_path: Path
+) -> None:
+    (answer, *_) = ballot.sitting(1, "Ann", ["a"])
+    sent = tmp_path / "sent.jsonl"
+    sent.write_text(answer.to_json().replace(ballot.key.test_id, "f" * 16))
+
+    assert "answers to the test" in listen("report", folder, sent).stderr
+    assert "no answers yet" in listen("report", folder).stderr
+    assert "expected the folder of a test" in listen("report", tmp_path).stderr
+
+
+def test_a_port_that_is_taken_is_told(folder: Path, door: Any) -> None:
+    result = listen("serve", folder, "--port", str(door.port))
+
+    assert (result.exit_code, "is another server there" in result.stderr) == (1, True)
+
+
+def test_what_can_be_done_is_told() -> None:
+    told = listen("--help").stdout
+
+    assert all(command in told for command in ("make", "serve", "report", "export"))
+    assert "--no-serve" in listen("make", "--help").stdout
