@@ -63,14 +63,14 @@ def make_test(
     catch = -(-len(heard) // CLIPS_PER_CATCH) if catch is None else catch
     drawn = _Drawn(draw)
     for clip, by_system in heard:
-        drawn.add("pair", clip, by_system)
+        drawn.add("pair", clip, by_system, layout.SYSTEMS)
     for clip, by_system in _some(draw, heard, catch):
         side = draw.choice(layout.SYSTEMS)
-        drawn.add("identical", clip, {side: by_system[side]}, twice=side)
+        drawn.add("identical", clip, by_system, (side, side))
     for clip, by_system in _some(draw, heard, catch):
         side = draw.choice(layout.SYSTEMS)
         worse = degraded(by_system[side], draw.getrandbits(32))
-        drawn.add("degraded", clip, {side: by_system[side], DEGRADED: worse})
+        drawn.add("degraded", clip, {**by_system, DEGRADED: worse}, (side, DEGRADED))
     draw.shuffle(drawn.trials)
     key = Key(
         layout.FORMAT, _test_id(drawn.trials), seed,
@@ -95,12 +95,10 @@ class _Drawn:
         self.waveforms: dict[str, Waveform] = {}
 
     def add(
-        self, kind: Kind, clip: Clip, sounds: Mapping[str, Waveform], twice: str | None = None
+        self, kind: Kind, clip: Clip, sounds: Mapping[str, Waveform], sides: Sequence[str]
     ) -> None:
-        """A trial of two sounds, or of one that is heard `twice`."""
-        sides = [*sounds, twice] if twice else [*sounds]
-        self._draw.shuffle(sides)
-        names = {self._name(): side for side in sides}
+        """A trial of two of the sounds, or of one against itself, in random order."""
+        names = {self._name(): side for side in self._draw.sample(sides, len(sides))}
         self.waveforms |= {name: sounds[side] for name, side in names.items()}
         self.trials.append(Trial(self._name(), kind, clip.clip_id, clip.text, names))
 
