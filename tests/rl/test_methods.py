@@ -119,6 +119,17 @@ def test_parts_of_a_rollout_add_up_to_the_whole(
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
+def test_dlpo_without_guide_is_ddpo_and_without_reward_is_onlydl(
+    voice: LiteWaveGrad2, rollout: Rollout, rewards: Tensor
+) -> None:
+    def found(objective: Objective) -> tuple[Tensor, Tensor]:
+        loss = loss_of(objective, voice, rollout, rewards)
+        return loss.detach(), gradient(voice, loss)
+
+    torch.testing.assert_close(found(Objective("dlpo", beta=0.0)), found(Objective("ddpo")))
+    torch.testing.assert_close(found(Objective("dlpo", alpha=0.0)), found(Objective("onlydl")))
+
+
 def test_at_unit_spread_neither_scale_of_reward_nor_of_diffusion_loss_matters(
     voice: LiteWaveGrad2, rollout: Rollout, rewards: Tensor
 ) -> None:
