@@ -39,12 +39,12 @@ class Whisper:
     sample_rate_hz = 16_000
 
     def __init__(self, directory: Path) -> None:
-        processor_class, model_class = import_transformers()
         if not (directory / CONFIG).is_file():
             raise CheckpointError(
                 f"{directory}: no {CONFIG}; expected the directory of a Whisper checkpoint in the"
                 " layout of transformers, such as whisper-small.en of the Hugging Face hub"
             )
+        processor_class, model_class = import_transformers()
         try:
             self._processor = processor_class.from_pretrained(directory, local_files_only=True)
             model, problems = model_class.from_pretrained(

@@ -12,14 +12,15 @@ import typer
 from typer.testing import CliRunner
 
 import dlpo_bench.quality as quality_command
-from dlpo.errors import DataError, InputError
+from dlpo.errors import CheckpointError, DataError, InputError
 from dlpo.judges.judge import Scores, Waveform
 from dlpo.text import TextFrontEnd
-from dlpo_bench.clips import Clip, load_clips, read_audio
+from dlpo_bench.clips import Clip, clips_of_texts, load_clips, read_audio
 from dlpo_bench.comparison import ERROR_RATIO, evaluate
 from dlpo_bench.judging import WORD_ERRORS, Panel, load_panel
+from dlpo_bench.quality import write_heard, write_quality_record
 from dlpo_bench.quality_report import figures, markdown, samples
-from dlpo_bench.record import write_record
+from dlpo_bench.record import read_record, write_record
 from dlpo_bench.systems import audio_files, recordings, text_to_speech
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.synthesizer import Synthesizer
@@ -120,6 +121,124 @@ def test_unusable_waveform_is_told_with_its_system_and_clip(
         evaluate({"broken": lambda clip: waveform}, clips, PANEL)
 
 
+def test_takes_are_averaged_first_so_that_the_sentence_stays_the_unit(clips: list[Clip]) -> None:
+    takes = [lambda clip, s=seconds: tone(0.1, s) for seconds in (0.5, 1.0, 1.5)]
+    quality = evaluate({"a": takes}, clips, PANEL)
+    np.testing.assert_allclose(quality.heard["a"].values["seconds"], [1.0, 1.0])
+    assert len(quality.heard["a"].takes) == 3
+    assert quality.heard["a"].errors[WORD_ERRORS].tolist() == [1, 1]
+
+
+def test_unmatched_systems_are_heard_at_their_own_level(clips: list[Clip]) -> None:
+    quality = evaluate({"quiet": lambda clip: tone(0.01)}, clips, PANEL, match=False)
+    np.testing.assert_allclose(quality.heard["quiet"].values["RMS"], 0.01 / 2**0.5, rtol=1e-3)
+    assert "at their own levels" in markdown(quality)
+
+
+class Moody(Level):
+    """Can't stand long waveforms: raises for one, gives NaN for another."""
+
+    name = "moody"
+
+    def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
+        if len(waveforms[0]) > 0.8 * RATE:
+            raise RuntimeError("out of patience")
+        return super().score(waveforms, sample_rate_hz)
+
+
+def moody_systems(clips: list[Clip]) -> dict[str, object]:
+    """The second clip of `b` is too long for `Moody`."""
+    return {
+        "a": lambda clip: tone(0.1),
+        "b": lambda clip: tone(0.2, 0.5 if clip is clips[0] else 1.0),
+    }
+
+
+def test_clip_that_a_judge_fails_on_is_told_and_left_out_of_its_pair(
+    clips: list[Clip], tmp_path: Path
+) -> None:
+    quality = evaluate(moody_systems(clips), clips, Panel([Moody(), Level()], {}, {}))
+    assert [(f.system, f.clip_id, f.measure) for f in quality.failures] == [
+        ("b", "LJ002-0162", "moody")
+    ]
+    assert quality.differences("b")["moody"].sentences == 1
+    assert quality.differences("b")["RMS"].sentences == 2
+    text = markdown(quality)
+    assert "moody failed on 1 of b's clips, the first LJ002-0162: RuntimeError: out of pat" in text
+    path = write_record("quality", figures(quality), "x", tmp_path, samples=samples(quality))
+    assert read_record(path).samples["systems"]["b"]["values"]["moody"][1] is None
+
+
+def test_score_that_is_no_number_is_a_failure(clips: list[Clip]) -> None:
+    class Lost(Level):
+        def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
+            return np.array([np.nan])
+
+    quality = evaluate({"a": recordings}, clips, Panel([Lost()], {}, {}))
+    assert [f.reason for f in quality.failures] == ["its score is nan"] * 2
+    assert "RMS" not in quality.estimates("a")
+
+
+def test_recogniser_that_fails_leaves_its_clip_out(clips: list[Clip]) -> None:
+    class Choosy(Deaf):
+        def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
+            if len(waveforms[0]) > 0.8 * RATE:
+                raise ValueError("too long")
+            return super().transcribe(waveforms, sample_rate_hz)
+
+    quality = evaluate(moody_systems(clips), clips, Panel([], {WORD_ERRORS: Choosy()}, {}))
+    assert quality.estimates("b")[WORD_ERRORS].value == pytest.approx(1 / 4)  # the first alone
+    assert quality.differences("b")[WORD_ERRORS].sentences == 1
+
+
+def test_first_system_is_the_baseline_unless_another_is_named(clips: list[Clip]) -> None:
+    systems = {"recordings": recordings, "a": recordings, "b": recordings}
+    assert evaluate(systems, clips, PANEL).baseline == "a"
+    quality = evaluate(systems, clips, PANEL, baseline="b")
+    assert set(quality.differences("a")) >= {"RMS", WORD_ERRORS}
+    assert quality.differences("b") == {}
+    with pytest.raises(InputError, match="baseline 'c' is unknown; expected one of recordings, a"):
+        evaluate(systems, clips, PANEL, baseline="c")
+
+
+def test_pooled_difference_of_word_errors(clips: list[Clip]) -> None:
+    class ByLevel(Deaf):
+        def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
+            return ["one two three four" if np.abs(waveforms[0]).max() > 0.15 else ""]
+
+    systems = {"quiet": lambda clip: tone(0.1), "loud": lambda clip: tone(0.2)}
+    panel = Panel([], {WORD_ERRORS: ByLevel()}, {})
+    quality = evaluate(systems, clips, panel, match=False)
+    # quiet: 4 + 2 of 6 words are lost; loud: 0 + 2 inserted
+    assert quality.differences("loud")[WORD_ERRORS].difference.value == pytest.approx(2 / 6 - 1)
+
+
+def test_silent_system_is_told(clips: list[Clip]) -> None:
+    quality = evaluate({"mute": lambda clip: np.zeros(RATE, np.float32)}, clips, PANEL)
+    assert quality.silent == ["mute, LJ002-0161", "mute, LJ002-0162"]
+    assert "without a sound: mute, LJ002-0161; mute" in markdown(quality)
+
+
+def test_what_is_kept_is_what_was_heard(clips: list[Clip], tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    takes = [lambda clip, a=amplitude: tone(a) for amplitude in (0.01, 0.02)]
+    evaluate(
+        {"a/b": takes}, clips, PANEL,
+        keep=lambda system, take, clip, heard: write_heard(kept, system, take, clip, heard),
+    )  # fmt: skip
+    assert {str(p.relative_to(kept)) for p in kept.rglob("*.wav")} == {
+        f"{folder}/{clip}.wav" for folder in ("a_b", "a_b, seed 1") for clip in TEXTS
+    }
+    heard = read_audio(kept / "a_b" / "LJ002-0161.wav")
+    np.testing.assert_allclose(np.std(heard), 0.5 / 2**0.5, rtol=1e-3)  # as the recording
+
+
+def test_wavs_that_cannot_be_written_are_told(clips: list[Clip], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"can't write .*choose another --wavs"):
+        write_heard(tmp_path / "file", "a", 0, clips[0], tone(0.1))
+
+
 def test_nothing_to_compare_is_refused(clips: list[Clip]) -> None:
     with pytest.raises(InputError, match="0 systems"):
         evaluate({}, clips, PANEL)
@@ -153,6 +272,41 @@ def test_figures_and_samples_fit_into_a_record(clips: list[Clip], tmp_path: Path
 def test_silent_system_can_be_recorded(clips: list[Clip], tmp_path: Path) -> None:
     silent = evaluate({"silent": lambda clip: np.zeros(RATE, np.float32)}, clips, PANEL)
     assert write_record("quality", figures(silent), "dlpo eval", tmp_path).is_file()
+
+
+def test_record_has_pictures_that_its_tables_show(clips: list[Clip], tmp_path: Path) -> None:
+    systems = {"recordings": recordings, "text": lambda clip: tone(0.1)}
+    path = write_quality_record(evaluate(systems, clips, PANEL), "dlpo eval", tmp_path)
+    assert read_record(path).figures["recordings"]["seconds"]["difference"]["from"] == "text"
+    shown = path.with_suffix(".md").read_text()
+    for name in ("means", "differences"):
+        picture = f"{path.stem}-{name}.svg"
+        assert f"]({picture})" in shown
+        assert (tmp_path / picture).is_file()
+
+
+def test_lines_of_a_text_are_clips_without_recordings(tmp_path: Path) -> None:
+    (tmp_path / "texts").write_text("Dr. Who has 23 hats.\n\n  \nHm.  \n", "utf-8")
+    clips = clips_of_texts(tmp_path / "texts")
+    assert [(c.clip_id, c.text, c.recording) for c in clips] == [
+        ("line-0001", "Dr. Who has 23 hats.", None), ("line-0004", "Hm.", None),
+    ]  # fmt: skip
+    assert clips[0].spoken == "doctor who has twenty three hats"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "has no sentences; expected one a line"),
+        (b" \n\n", "has no sentences"),
+        (b"One.\n?!\n", "line 2: nothing in the text can be spoken"),
+        (b"\xff\xfe", "can't be read as text"),
+    ],
+)
+def test_texts_that_cannot_be_said_are_told(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "texts").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        clips_of_texts(tmp_path / "texts")
 
 
 def test_clip_that_the_corpus_does_not_have_is_told(corpus: Path) -> None:
@@ -199,6 +353,16 @@ def test_missing_weights_leave_a_judge_out_with_the_reason(tmp_path: Path) -> No
     assert "no such file" in panel.left_out["NISQA"]
 
 
+def test_whisper_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no config\.json; expected the directory of a Wh"):
+        load_panel(tmp_path, whisper=tmp_path)
+
+
+def test_utmos_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="utmos: no such file"):
+        load_panel(tmp_path, utmos=tmp_path / "utmos")
+
+
 def run(*arguments: str | Path) -> tuple[int, str]:
     app = typer.Typer()
     app.command()(quality_command.main)
@@ -213,7 +377,7 @@ def test_command_judges_a_folder_of_wavs_and_records(corpus: Path, tmp_path: Pat
     )  # fmt: skip
     assert code == 0, output
     assert "DistillMOS" in output
-    assert sorted(p.suffix for p in (tmp_path / "records").iterdir()) == [".json", ".md"]
+    assert {p.suffix for p in (tmp_path / "records").iterdir()} == {".json", ".md", ".svg"}
 
 
 def test_command_tells_of_a_folder_without_clips(corpus: Path, tmp_path: Path) -> None:
