@@ -1,0 +1,246 @@
+"""The paper's comparison on our voice: every method, several seeds, one budget, judges held out.
+
+    python -m dlpo_bench.tuning_comparison --data D --out RUNS --record
+
+Each run is `dlpo tune` with the guard off and the same numbers of updates and rollouts; a finished
+run is not repeated, an interrupted one goes on. Then all of them say the test sentences. The seeds
+of a method are its takes: the sentence stays the unit of every interval and test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from dlpo.errors import DataError, DlpoError
+from dlpo_bench.candidates import Speaking, open_candidates
+from dlpo_bench.clips import TEST_SPLIT, load_clips
+from dlpo_bench.comparison import Quality
+from dlpo_bench.curves import Curve, draw_curves
+from dlpo_bench.judging import load_panel
+from dlpo_bench.quality import compare
+from dlpo_bench.quality_report import figures, markdown, samples
+from dlpo_bench.record import RECORDS, write_record
+from dlpo_bench.systems import RECORDINGS, System, recordings
+
+UNTUNED, CONTROL = "untuned", "control"
+METHODS = (CONTROL, "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "direct")
+CURVES = ("reward/distillmos", "held_out/nisqa", "held_out/nisqa_tts", "held_out/dnsmos")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What every run may spend."""
+
+    updates: int
+    sentences: int
+    """prompts an update"""
+    group: int
+    """seeds of each"""
+    learning_rate: float
+    longest_s: float
+    """longest prompt"""
+    validate_every: int
+    validation_sentences: int
+
+    @property
+    def settings(self) -> list[str]:
+        """Arguments of `dlpo tune`."""
+        values = {
+            "updates": self.updates,
+            "sentences": self.sentences,
+            "group": self.group,
+            "learning_rate": self.learning_rate,
+            "longest_s": self.longest_s,
+            "warm_up": 3,
+            "augment": "true",
+            "unit_spread": "true",
+            "log_every": self.validate_every,
+            "validate_every": self.validate_every,
+            "validation_sentences": self.validation_sentences,
+            "save_every": 5,
+        }
+        return [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One `dlpo tune`."""
+
+    method: str
+    seed: int
+    out: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """The averaged weights after the last update."""
+        return self.out / "checkpoint"
+
+    def updates(self) -> int:
+        """Updates that its checkpoint has seen; 0 if there is none."""
+        cost = self.out / "cost.json"
+        return int(json.loads(cost.read_text())["updates"]) if cost.exists() else 0
+
+    def tune(self, start: Path, data: Path, budget: Budget) -> None:
+        """Run it, or what is left of it.
+
+        Raises:
+            DataError: the command failed; its last words.
+        """
+        if self.updates() >= budget.updates:
+            return
+        command = [
+            str(Path(sys.executable).with_name("dlpo")), "tune", str(start), "--data", str(data),
+            "--out", str(self.out), "--method", self.method, "--guard", "off",
+            "--set", f"seed={self.seed}", *budget.settings,
+        ]  # fmt: skip
+        done = subprocess.run(
+            command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise DataError(f"{shlex.join(command)} failed:\n{done.stderr[-2_000:]}")
+
+    def measured(self, name: str) -> dict[int, float]:
+        """Update -> a figure of its held-out panel."""
+        lines = [json.loads(line) for line in (self.out / "log.jsonl").read_text().splitlines()]
+        return {
+            line["update"]: line[name]
+            for line in lines
+            if line["split"] == "validation" and name in line
+        }
+
+    def cost(self) -> dict[str, float]:
+        """Seconds an update, by part."""
+        spent = json.loads((self.out / "cost.json").read_text())["seconds_per_update"]
+        return {str(name): float(seconds) for name, seconds in spent.items()}
+
+
+def curve(name: str, method: str, runs: Sequence[Run]) -> Curve:
+    """Mean and range over the seeds of a method."""
+    found = [run.measured(name) for run in runs]
+    updates = sorted(set.intersection(*(set(values) for values in found)))
+    rows = np.array([[values[update] for update in updates] for values in found])
+    return Curve(method, updates, rows.mean(0).tolist(), rows.min(0).tolist(), rows.max(0).tolist())
+
+
+def listen(runs: Mapping[str, Sequence[Run]], start: Path, corpus: Path, weights: Path) -> Quality:
+    """All methods on the test sentences; the seeds of a method are its takes."""
+    own = Speaking()
+    (untuned,) = open_candidates([f"{UNTUNED}={start}"], own)
+    systems: dict[str, Sequence[System]] = {RECORDINGS: [recordings], UNTUNED: untuned.takes}
+    for method, seeds in runs.items():
+        named = [f"{method}-{run.seed}={run.checkpoint}" for run in seeds]
+        systems[method] = [take for c in open_candidates(named, own) for take in c.takes]
+    clips = load_clips(corpus, TEST_SPLIT)
+    return compare(systems, clips, load_panel(weights), baseline=UNTUNED)
+
+
+def by_seed(quality: Quality, method: str) -> dict[str, list[float]]:
+    """Judge -> mean difference from the untuned voice, of each seed."""
+    base = quality.heard[UNTUNED].values
+    return {
+        judge.name: [
+            float(np.nanmean(take.values[judge.name] - base[judge.name]))
+            for take in quality.heard[method].takes
+        ]
+        for judge in quality.panel.judges
+    }
+
+
+def main(
+    data: Annotated[Path, typer.Option(exists=True, help="Dataset from `dlpo prepare`.")],
+    out: Annotated[Path, typer.Option(help="Directory of the runs.")],
+    checkpoint: Annotated[Path, typer.Option(exists=True)] = Path("voices/lj/checkpoint"),
+    corpus: Annotated[Path, typer.Option(exists=True)] = Path("../shared/data/ljspeech"),
+    weights: Annotated[Path, typer.Option(help="Weights of the judges.")] = Path(
+        "../shared/models"
+    ),
+    method: Annotated[list[str] | None, typer.Option(help="Repeatable; all if left out.")] = None,
+    seeds: Annotated[int, typer.Option(min=1)] = 3,
+    updates: Annotated[int, typer.Option(min=1)] = 12,
+    sentences: Annotated[int, typer.Option(min=1)] = 4,
+    group: Annotated[int, typer.Option(min=2)] = 4,
+    learning_rate: Annotated[float, typer.Option(min=0)] = 1e-4,
+    longest_s: Annotated[float, typer.Option(help="Longest prompt.")] = 3.0,
+    validate_every: Annotated[int, typer.Option(min=1)] = 4,
+    validation_sentences: Annotated[int, typer.Option(min=1)] = 6,
+    at_once: Annotated[int, typer.Option(min=1, help="Runs side by side, a core each.")] = 2,
+    record: Annotated[bool, typer.Option(help="Write a benchmark record.")] = False,
+) -> None:
+    """Tune by every method and let judges compare."""
+    budget = Budget(
+        updates, sentences, group, learning_rate, longest_s, validate_every, validation_sentences
+    )
+    methods = method or list(METHODS)
+    runs = {m: [Run(m, s, out / f"{m}-{s}") for s in range(seeds)] for m in methods}
+    in_turn = [runs[m][s] for s in range(seeds) for m in methods]  # a whole seed first
+    try:
+        with ThreadPoolExecutor(at_once) as pool:
+            for run in pool.map(lambda run: _tuned(run, checkpoint, data, budget), in_turn):
+                typer.echo(f"{run.out}: {run.updates()} updates", err=True)
+        quality = listen(runs, checkpoint, corpus, weights)
+        if record:
+            command = shlex.join(["python", "-m", "dlpo_bench.tuning_comparison", *sys.argv[1:]])
+            typer.echo(write(quality, runs, budget, command))
+    except DlpoError as error:
+        typer.echo(f"dlpo_bench.tuning_comparison: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _tuned(run: Run, start: Path, data: Path, budget: Budget) -> Run:
+    run.tune(start, data, budget)
+    return run
+
+
+def write(
+    quality: Quality,
+    runs: Mapping[str, Sequence[Run]],
+    budget: Budget,
+    command: str,
+    out_dir: Path = RECORDS,
+) -> Path:
+    """Write the record, the tables beside it in Markdown, and the curves."""
+    found: dict[str, Any] = {"from untuned": figures(quality)}
+    against_control = replace(quality, baseline=CONTROL) if CONTROL in runs else None
+    if against_control is not None:
+        found["from control"] = figures(against_control)
+    found["difference by seed"] = {method: by_seed(quality, method) for method in runs}
+    found["seconds per update"] = {
+        method: {
+            part: float(np.mean([run.cost().get(part, 0.0) for run in seeds]))
+            for part in sorted({part for run in seeds for part in run.cost()})
+        }
+        for method, seeds in runs.items()
+    }
+    curves = {name: [curve(name, m, seeds) for m, seeds in runs.items()] for name in CURVES}
+    raw = samples(quality) | {
+        "budget": budget.settings,
+        "curves": {
+            name: {c.label: [c.updates, c.mean, c.low, c.high] for c in drawn}
+            for name, drawn in curves.items()
+        },
+    }
+    path = write_record("tuning-comparison", found, command, out_dir, samples=raw)
+    picture = path.with_suffix(".svg")
+    picture.write_text(draw_curves(curves), "utf-8")
+    parts = [markdown(quality)]
+    if against_control is not None:
+        parts.append(markdown(against_control))
+    parts.append(f"![{picture.stem}]({picture.name})\n")
+    path.with_suffix(".md").write_text("\n".join(parts), "utf-8")
+    return path
+
+
+if __name__ == "__main__":
+    typer.run(main)
