@@ -46,6 +46,19 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def slow_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny_checkpoint`, taking its time: its shortest word is long enough for a judge."""
+    from dlpo.checkpoint import load_checkpoint, save_checkpoint
+
+    loaded = load_checkpoint(tiny_checkpoint)
+    weights = loaded.model.state_dict()
+    weights["timing_out.bias"][0] += 1.5  # of log durations
+    path = tmp_path_factory.mktemp("slow") / "checkpoint"
+    save_checkpoint(path, weights, loaded.config, loaded.provenance)
+    return path
+
+
+@pytest.fixture(scope="session")
 def tiny_bundle(tiny_checkpoint: Path) -> Path:
     """The directory of `tiny_checkpoint`'s bundle: 1 or 2 steps, 2 by default."""
     from dlpo_export.options import ExportOptions
@@ -103,6 +116,27 @@ def tiny_dataset(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) ->
     out = tmp_path_factory.mktemp("dataset")
     prepare(tiny_corpus, tiny_corpus / "alignments.tsv", out)
     return out
+
+
+@pytest.fixture(scope="session")
+def wordy_dataset(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny_dataset` with nine sentences more, without recordings, that no other clip says."""
+    from dlpo.data.ljspeech import prepare
+
+    root = tmp_path_factory.mktemp("wordy")
+    shutil.copytree(tiny_corpus, root / "corpus")
+    metadata, alignments = root / "corpus" / "metadata.csv", root / "corpus" / "alignments.tsv"
+    extra, rows = [], []
+    for number in range(9):
+        extra.append(f"LJ004-000{number}|x|{'Hum ' * (number + 1)}hum hum.")
+        sounds = " ".join(["HH AH1 M"] * (number + 3))
+        lengths = " ".join(["100 300 200"] * (number + 3))
+        words = " ".join(f"hum:{3 * i}-{3 * i + 2}" for i in range(number + 3))
+        rows.append(f"LJ004-000{number}\t{sounds}\t{lengths}\t{words}")
+    metadata.write_text(metadata.read_text() + "\n".join(extra) + "\n")
+    alignments.write_text(alignments.read_text() + "\n".join(rows) + "\n")
+    prepare(root / "corpus", alignments, root / "data")
+    return root / "data"
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from dlpo.config import Parametrisation
 from dlpo.errors import InputError
 from dlpo.model.build import Model
 from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.reach import context_frames_per_step
 from dlpo.rl.prompts import Prompt
 from dlpo.training.synthesis import condition
 
@@ -120,7 +121,7 @@ def conditions_of(model: Model, prompts: Sequence[Prompt], reach: int) -> Condit
     Args:
         model: in eval mode; its encoder and durations are the frozen ones.
         prompts: sentences.
-        reach: `dlpo.model.reach.context_frames_per_step` of the model.
+        reach: see `reach_of`.
 
     Raises:
         InputError: see `pad_conditions`; a sentence whose predicted length is 0 frames.
@@ -130,6 +131,17 @@ def conditions_of(model: Model, prompts: Sequence[Prompt], reach: int) -> Condit
         conditioning, source = condition(model, prompt.symbols)
         rows.append((conditioning, torch.from_numpy(source)))
     return pad_conditions(rows, reach)
+
+
+def reach_of(model: Model, prompt: Prompt) -> int:
+    """How many frames one reverse step looks ahead.
+
+    Args:
+        model: in eval mode, on the CPU.
+        prompt: any; it shows how wide the conditioning is.
+    """
+    conditioning, _ = condition(model, prompt.symbols)
+    return context_frames_per_step(model, conditioning.shape[1])
 
 
 def freeze_all_but_denoiser(model: Model) -> list[torch.nn.Parameter]:

@@ -19,7 +19,7 @@ from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.judge import Recogniser
 from dlpo.judges.levels import active_level_db, high_band_db
 from dlpo.judges.pocketsphinx import PocketSphinx
-from dlpo.model.reach import context_frames_per_step
+from dlpo.rl.conditions import reach_of
 from dlpo.rl.direct import DifferentiableReward
 from dlpo.rl.held_out import KEY, held_out_judges, validation_prompts
 from dlpo.rl.plan import Plan
@@ -117,13 +117,11 @@ def differentiable_reward(
 
 def spoken_level_db(start: Path, data: Path, plan: Plan, settings: TuningConfig) -> float:
     """Mean active level of a checkpoint on the validation sentences: what loudness keeps."""
-    checkpoint = load_checkpoint(start)
-    model = checkpoint.model
+    model = load_checkpoint(start).model
     prompts = validation_prompts(
         Dataset(data), settings.validation_sentences, settings.validation_longest_s
     )
-    reach = context_frames_per_step(model, checkpoint.config.conditioning_channels)
-    said = say(model, prompts, plan.chain, KEY, 1, settings.rows, reach)
+    said = say(model, prompts, plan.chain, KEY, 1, settings.rows, reach_of(model, prompts[0]))
     waveforms = [waveform for part in said.parts for waveform in part.waveforms(model)]
     return float(np.mean([active_level_db(waveform, SAMPLE_RATE) for waveform in waveforms]))
 

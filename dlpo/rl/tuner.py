@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, InitProcessGroupKwargs
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -22,8 +23,7 @@ from dlpo.data.dataset import Dataset
 from dlpo.data.preferences import PreferencePair
 from dlpo.errors import DlpoError, TrainingError
 from dlpo.model.build import Model
-from dlpo.model.reach import context_frames_per_step
-from dlpo.rl.conditions import Policy, freeze_all_but_denoiser
+from dlpo.rl.conditions import Policy, freeze_all_but_denoiser, reach_of
 from dlpo.rl.costs import Costs
 from dlpo.rl.divergence import Panel, divergence, gain
 from dlpo.rl.heard_pairs import HeardPairs
@@ -42,6 +42,7 @@ from dlpo.training.interrupts import Interrupts
 from dlpo.training.run_log import RunLog
 from dlpo.training.run_state import load_state, save_state, saved_progress
 
+LONGEST_SILENCE = timedelta(hours=1)  # one process validates while the others wait
 Report = Callable[[int, dict[str, float]], None]
 
 
@@ -99,10 +100,15 @@ class Tuner:
         self.base: Checkpoint = load_checkpoint(start)
         self.dataset = Dataset(data)
         self._check_run()
-        self.accelerator = Accelerator(mixed_precision=settings.precision)
+        self.accelerator = Accelerator(
+            mixed_precision=settings.precision,
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_SILENCE)],
+        )
         self.processes, self.costs = Processes(self.accelerator), Costs()
         model = self.base.model
-        reach = context_frames_per_step(model, self.base.config.conditioning_channels)
+        sentences, longest_s = settings.validation_sentences, settings.validation_longest_s
+        spoken = validation_prompts(self.dataset, sentences, longest_s)
+        reach = reach_of(model, spoken[0])
         self.model, self.reference = model, load_checkpoint(start).model.requires_grad_(False)
         self.reference.to(self.accelerator.device)
         self.learning = freeze_all_but_denoiser(model)
@@ -115,9 +121,7 @@ class Tuner:
         self.learner, self.optimizer = self.accelerator.prepare(Learner(model), optimizer)
         self.held_out = HeldOut(
             self.reference,
-            validation_prompts(
-                self.dataset, settings.validation_sentences, settings.validation_longest_s
-            ),
+            spoken,
             plan.chain,
             listeners.reward.rewards,
             listeners.judges,

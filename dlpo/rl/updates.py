@@ -70,6 +70,9 @@ class Step(Protocol):
 class Recordings:
     """Windows of recordings to learn from, shared out over the processes.
 
+    Two processes learn what one does, but for the control's spectral distance: it is a share of
+    the mean magnitude of each process's own windows.
+
     Args:
         model: the policy; `lite`, whose conditioning of recordings is known.
         batches: of the train split, the same for all processes.

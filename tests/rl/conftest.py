@@ -1,26 +1,36 @@
-"""Chains of one sample, whose every moment is known in closed form, and a tiny voice."""
+"""Chains of one sample, whose moments are known in closed form; a tiny voice and its tuning."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dlpo.checkpoint import load_checkpoint
-from dlpo.config import Parametrisation
+from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
+from dlpo.config import Parametrisation, TuningConfig, WaveGrad2Config, from_dict
+from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.conditions import Conditions, conditions_of
+from dlpo.rl.listeners import Listeners
+from dlpo.rl.methods import Objective
+from dlpo.rl.plan import Plan
 from dlpo.rl.prompts import Prompt
+from dlpo.rl.rewards.reward import Judged, Reward, Speech
+from dlpo.rl.rewards.weighted import WeightedSum
 from dlpo.rl.rollout import Rollout, mean_of_step, replay, roll_out, seed_keys
+from dlpo.rl.tuner import Tuner
 
 NODES = 7  # of the quadrature: exact for polynomials up to degree 13 in each draw
 
@@ -151,3 +161,117 @@ def sentences(voice: LiteWaveGrad2) -> Conditions:
         for number, symbols in enumerate((20, 36))
     ]
     return conditions_of(voice, spoken, reach)
+
+
+class Loudness:
+    """A toy judge: decibels of the whole clip."""
+
+    name = "loudness"
+
+    def judge(self, speech: Speech) -> Judged:
+        scores = np.array([10 * np.log10(np.mean(w**2) + 1e-9) for w in speech.waveforms])
+        return Judged(scores, {self.name: scores}, {self.name: 0.5})
+
+
+class Steadiness:
+    """Another one: minus the power of differences over the power."""
+
+    name = "steadiness"
+
+    def judge(self, speech: Speech) -> Judged:
+        scores = np.array([-np.mean(np.diff(w) ** 2) / np.mean(w**2) for w in speech.waveforms])
+        return Judged(scores, {self.name: scores}, {self.name: 0.25})
+
+
+def louder(waveforms: Tensor, samples: Tensor, keys: Sequence[Any]) -> Tensor:
+    """`Loudness` with a gradient, up to a factor."""
+    return (waveforms.square().sum(1) / samples).log()
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Runs of some updates on a tiny voice, with toy judges."""
+
+    checkpoint: Path
+    data: Path
+    out: Path
+
+    Loudness = Loudness
+    Steadiness = Steadiness
+
+    def tuner(
+        self,
+        out: str = "run",
+        objective: Objective = Objective(),  # noqa: B008  frozen
+        rewards: Sequence[Reward] = (),
+        *,
+        checkpoint: Path | None = None,
+        steps: int = 3,
+        judges: Sequence[Reward] = (),
+        **settings: Any,
+    ) -> Tuner:
+        """Six updates of four chains, unless `settings` say otherwise."""
+        rewards = rewards or (Loudness(), Steadiness())
+        weights = {reward.name: 1.0 / (i + 1) for i, reward in enumerate(rewards)}
+        listeners = Listeners(
+            WeightedSum(rewards, weights, settings.get("standardisation", "running")),
+            judges,
+            differentiable=louder,
+        )
+        plan = Plan(objective, weights, steps=steps)
+        config = from_dict(TuningConfig, self.settings() | settings)
+        start = checkpoint or self.checkpoint
+        return Tuner(start, self.data, self.out / out, plan, config, listeners)
+
+    @staticmethod
+    def settings() -> dict[str, Any]:
+        """What makes a run short."""
+        return {
+            "updates": 6, "sentences": 2, "group": 2, "rows": 2, "learning_rate": 1e-3,
+            "warm_up": 2, "longest_s": 2.5, "window_batch": 2, "window": 12, "log_every": 1,
+            "validate_every": 3, "save_every": 3, "guard": False,
+        }  # fmt: skip
+
+    def weights(self, out: str = "run") -> dict[str, Tensor]:
+        """All that a run would go on from: learning and averaged weights."""
+        state = self.out / out / "state"
+        return {
+            f"{file}/{name}": value
+            for file in ("model", "averaged")
+            for name, value in load_file(state / f"{file}.safetensors").items()
+        }
+
+    def progress(self, out: str = "run") -> dict[str, Any]:
+        """What else it would go on from."""
+        progress: dict[str, Any] = json.loads((self.out / out / "state/update.json").read_text())
+        return progress
+
+    def log(self, split: str, out: str = "run") -> list[dict[str, Any]]:
+        """Lines of the log."""
+        lines = (self.out / out / "log.jsonl").read_text().splitlines()
+        return [line for line in map(json.loads, lines) if line["split"] == split]
+
+
+@pytest.fixture
+def tuning(slow_checkpoint: Path, wordy_dataset: Path, tmp_path: Path) -> Tuning:
+    return Tuning(slow_checkpoint, wordy_dataset, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def base_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published model in small, with random weights."""
+    config = WaveGrad2Config(
+        encoder_channels=16,
+        encoder_layers=1,
+        speaker_channels=4,
+        predictor_channels=8,
+        conditioning_channels=16,
+        up_channels=(16, 8, 8, 8, 8),
+        waveform_channels=4,
+        down_channels=(8, 8, 8, 16),
+    )
+    torch.manual_seed(2)
+    path = tmp_path_factory.mktemp("base") / "checkpoint"
+    model = build_model(config)
+    save_checkpoint(path, model.state_dict(), config, Provenance(0, "0" * 64, "test"))
+    return path

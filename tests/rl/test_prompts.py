@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from dlpo.data.dataset import Dataset
-from dlpo.data.ljspeech import prepare
 from dlpo.errors import DataError, InputError
 from dlpo.rl.prompts import Prompts
 
 
-@pytest.fixture(scope="module")
-def dataset(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+@pytest.fixture
+def dataset(wordy_dataset: Path) -> Dataset:
     """Nine sentences without recordings beside four recorded ones that all say "Hum, hum."."""
-    root = tmp_path_factory.mktemp("prompts")
-    shutil.copytree(tiny_corpus, root / "corpus")
-    metadata, alignments = root / "corpus" / "metadata.csv", root / "corpus" / "alignments.tsv"
-    extra, rows = [], []
-    for number in range(9):
-        extra.append(f"LJ004-000{number}|x|{'Hum ' * (number + 1)}hum hum.")
-        sounds = " ".join(["HH AH1 M"] * (number + 3))
-        lengths = " ".join(["100 300 200"] * (number + 3))
-        words = " ".join(f"hum:{3 * i}-{3 * i + 2}" for i in range(number + 3))
-        rows.append(f"LJ004-000{number}\t{sounds}\t{lengths}\t{words}")
-    metadata.write_text(metadata.read_text() + "\n".join(extra) + "\n")
-    alignments.write_text(alignments.read_text() + "\n".join(rows) + "\n")
-    prepare(root / "corpus", alignments, root / "data")
-    return Dataset(root / "data")
+    return Dataset(wordy_dataset)
 
 
 def test_what_the_test_says_is_never_a_prompt_whoever_says_it(dataset: Dataset) -> None:

@@ -1,0 +1,188 @@
+"""What goes wrong in tuning: it is named, and the run goes on from its last good update."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dlpo.data.ljspeech import prepare
+from dlpo.errors import CheckpointError, ConfigError, DataError, TrainingError
+from dlpo.rl.methods import Objective
+
+
+class Moody:
+    """`Loudness`, until it is asked for the n-th time."""
+
+    name = "loudness"
+
+    def __init__(self, judge: Any, fails_at: int, fail: Callable[[Any], Any]) -> None:
+        self.judge_, self.fails_at, self.fail, self.asked = judge, fails_at, fail, 0
+
+    def judge(self, speech: Any) -> Any:
+        self.asked += 1
+        return self.fail(speech) if self.asked == self.fails_at else self.judge_.judge(speech)
+
+
+def crash(speech: Any) -> Any:
+    raise RuntimeError("segment 3 is out of memory")
+
+
+def unheard(speech: Any) -> Any:
+    raise TrainingError(f"the judge gave nan for {speech.texts[0]!r}")
+
+
+@pytest.mark.parametrize(
+    ("fail", "message"),
+    [(crash, "RuntimeError: segment 3 is out of memory"), (unheard, "gave nan for 'Hum")],
+)
+def test_a_failing_judge_stops_the_run_which_goes_on_equal_to_the_bit(
+    fail: Callable[[Any], Any], message: str, tuning: Any
+) -> None:
+    others = [tuning.Steadiness()]
+    tuning.tuner("whole", rewards=[tuning.Loudness(), *others]).run()
+    moody = Moody(tuning.Loudness(), 4, fail)  # after the baseline and two updates
+    failing = tuning.tuner("parts", rewards=[moody, *others])
+    with pytest.raises(TrainingError, match=message):
+        failing.run()
+    assert tuning.progress("parts")["update"] == failing.update == 2
+    tuning.tuner("parts", rewards=[tuning.Loudness(), *others]).run()
+    whole, parts = tuning.weights("whole"), tuning.weights("parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert tuning.progress("whole")["moments"] == tuning.progress("parts")["moments"]
+
+
+def test_a_judge_that_fails_on_the_panel_stops_the_run(tuning: Any) -> None:
+    held_out = Moody(tuning.Loudness(), 2, crash)
+    tuner = tuning.tuner(rewards=[tuning.Steadiness()], judges=[held_out])
+    with pytest.raises(TrainingError, match="segment 3 is out of memory"):
+        tuner.run()
+    assert tuner.update == 3
+
+
+def test_a_gradient_that_is_not_finite_is_not_stepped_on(
+    tuning: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuner = tuning.tuner()
+    clip = tuner.accelerator.clip_grad_norm_
+
+    def spoil(parameters: Any, limit: float) -> Any:
+        if tuner.update == 2:
+            parameters[0].grad[:] = float("nan")
+        return clip(parameters, limit)
+
+    monkeypatch.setattr(tuner.accelerator, "clip_grad_norm_", spoil)
+    with pytest.raises(TrainingError, match="update 2: the gradient's norm is nan"):
+        tuner.run()
+    assert tuning.progress()["update"] == 2
+    assert all(bool(torch.isfinite(value).all()) for value in tuning.weights().values())
+
+
+@pytest.mark.parametrize(
+    ("key", "changes"),
+    [
+        ("objective", {"objective": Objective("ddpo")}),
+        ("objective", {"objective": Objective("dlpo", beta=0.5)}),
+        ("steps", {"steps": 4}),
+    ],
+)
+def test_a_run_is_not_resumed_as_another_one(
+    key: str, changes: dict[str, Any], tuning: Any
+) -> None:
+    tuning.tuner(updates=1).run()
+    with pytest.raises(TrainingError, match=f"holds a run with {key} .*; this one has"):
+        tuning.tuner(**changes)
+
+
+def test_a_run_is_not_resumed_with_another_reward_voice_or_text(
+    tuning: Any, base_checkpoint: Path, tiny_checkpoint: Path, tiny_dataset: Path
+) -> None:
+    tuning.tuner(updates=1).run()
+    with pytest.raises(TrainingError, match="holds a run with rewards"):
+        tuning.tuner(rewards=[tuning.Loudness()])
+    with pytest.raises(TrainingError, match="holds a run with model"):
+        tuning.tuner(checkpoint=base_checkpoint)
+    with pytest.raises(TrainingError, match="holds a run with base_sha256"):
+        tuning.tuner(checkpoint=tiny_checkpoint)
+
+
+def test_what_is_no_checkpoint_is_said(tuning: Any, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="not a checkpoint"):
+        tuning.tuner(checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize("method", ["control", "dlpo"])
+def test_the_published_model_has_no_recordings_to_learn_from(
+    method: Any, tuning: Any, base_checkpoint: Path
+) -> None:
+    objective = Objective(method, guide="recordings")
+    with pytest.raises(ConfigError, match="learns from recordings, which only `lite` can"):
+        tuning.tuner(objective=objective, checkpoint=base_checkpoint)
+
+
+def test_a_corpus_without_prompts_is_refused(tuning: Any) -> None:
+    with pytest.raises(DataError, match="none of its 14 sentences can be a prompt"):
+        tuning.tuner(longest_s=0.01)
+
+
+def test_a_corpus_without_a_validation_split_is_refused(
+    tuning: Any, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_corpus, tmp_path / "corpus")
+    metadata = tmp_path / "corpus" / "metadata.csv"
+    lines = metadata.read_text().splitlines()
+    metadata.write_text("\n".join(line for line in lines if "LJ002-0181" not in line) + "\n")
+    prepare(tmp_path / "corpus", tmp_path / "corpus" / "alignments.tsv", tmp_path / "data")
+    alone = type(tuning)(tuning.checkpoint, tmp_path / "data", tuning.out)
+    with pytest.raises(DataError, match="no sentence of up to None s to measure on"):
+        alone.tuner()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of three megabytes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+# TensorBoard writes from a thread of its own, which says on stderr that it couldn't.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_full_disk_is_named_and_the_state_before_goes_on(
+    tuning: Any, small_disk: Path, wordy_dataset: Path
+) -> None:
+    whole = tuning.tuner("whole")
+    whole.run()
+    there = type(tuning)(tuning.checkpoint, wordy_dataset, small_disk)
+
+    def fill(update: int, figures: dict[str, float]) -> None:
+        if update == 5:
+            (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+
+    with pytest.raises(TrainingError, match="No space left"):
+        there.tuner().run(fill)
+    assert there.progress()["update"] == 3
+    (small_disk / "filler").unlink()
+    there.tuner().run()
+    expected, found = tuning.weights("whole"), there.weights()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_a_policy_that_has_exploded_is_said(tuning: Any) -> None:
+    tuner = tuning.tuner()
+    with torch.no_grad():
+        tuner.model.patch_out.bias[0] = float("inf")
+    with pytest.raises(TrainingError, match="output is not finite"):
+        tuner.run()
+    assert np.isfinite(tuner.baseline.level_db)

@@ -1,0 +1,47 @@
+"""One process of several that tune a tiny voice together; started by test_tuner_processes.py.
+
+    python tune_in_processes.py CONFTEST CHECKPOINT DATA OUT DIES_AT
+
+RANK, WORLD_SIZE and the rest of torch.distributed's environment say which one it is. The second
+process kills itself in update DIES_AT; 0 for never.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from dlpo.errors import DlpoError
+from dlpo.rl.methods import Objective
+
+
+def main(conftest: str, checkpoint: str, data: str, out: str, dies_at: str) -> None:
+    spec = importlib.util.spec_from_file_location("rl_conftest", conftest)
+    assert spec is not None
+    assert spec.loader is not None
+    shared = importlib.util.module_from_spec(spec)
+    sys.modules["rl_conftest"] = shared
+    spec.loader.exec_module(shared)
+    tuning = shared.Tuning(Path(checkpoint), Path(data), Path(out).parent)
+    tuner = tuning.tuner(Path(out).name, Objective("dlpo", guide="both"))
+    if tuner.processes.rank == 1 and int(dies_at):
+        say = tuner.step.rollouts.say
+
+        def last_words(update: int) -> Any:
+            if update + 1 == int(dies_at):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return say(update)
+
+        tuner.step.rollouts.say = last_words
+    try:
+        tuner.run()
+    except DlpoError as error:
+        sys.exit(f"dlpo: {error}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
