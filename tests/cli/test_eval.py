@@ -92,3 +92,78 @@ def test_corpus_without_texts_is_an_error(tiny_bundle: Path, tmp_path: Path) -> 
 
     assert result.exit_code == 1
     assert "metadata.csv" in result.stderr
+
+
+def test_systems_of_every_kind_side_by_side(
+    tiny_bundle: Path, tiny_checkpoint: Path, corpus: Path, tmp_path: Path
+) -> None:
+    chosen = ("--corpus", corpus, "--clips", "1", "--steps", "2", "--seeds", "2")
+    kept = ("--wavs", tmp_path / "heard", "--out", tmp_path / "records")
+
+    systems = (f"made={tiny_bundle}", f"tuned={tiny_checkpoint}", f"heard={corpus / 'wavs'}")
+    result = run_eval(*systems, *chosen, "--eta", "0.5", "--baseline", "made", *kept)
+
+    assert result.exit_code == 0, result.stderr
+    (path,) = (tmp_path / "records").glob("*.json")
+    record = json.loads(path.read_text())
+    assert list(record["figures"]) == ["recordings", "made", "tuned", "heard"]
+    about = {name: s["about"] for name, s in record["samples"]["systems"].items()}
+    assert about["tuned"]["kind"] == "checkpoint"
+    assert (about["tuned"]["eta"], about["made"]["eta"]) == (0.5, 0.0)
+    assert [len(s["takes"]) for s in record["samples"]["systems"].values()] == [1, 2, 2, 1]
+    assert record["figures"]["tuned"]["patience"]["difference"]["from"] == "made"
+    assert record["bundle_sha256"] == Bundle.load(tiny_bundle).sha256
+    folders = {"recordings", "made", "made, seed 1", "tuned", "tuned, seed 1", "heard"}
+    assert {folder.name for folder in (tmp_path / "heard").iterdir()} == folders
+    assert "difference from made" in result.output
+
+
+def test_lines_of_a_text_need_no_corpus(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "texts").write_text("Hum, hum, hum, hum, hum, hum, hum!\n\nHum 23 times.\n")
+    kept = ("--wavs", tmp_path / "heard", "--out", tmp_path / "records")
+
+    result = run_eval(
+        f"tiny={tiny_bundle}", "--texts", tmp_path / "texts", "--corpus", tmp_path / "none", *kept
+    )
+
+    assert result.exit_code == 0, result.stderr
+    names = sorted(path.name for path in (tmp_path / "heard" / "tiny").iterdir())
+    assert names == ["line-0001.wav", "line-0003.wav"]
+    (path,) = (tmp_path / "records").glob("*.json")
+    assert list(json.loads(path.read_text())["figures"]) == ["tiny"]
+
+
+def test_what_was_kept_can_be_judged_again(tiny_bundle: Path, corpus: Path, tmp_path: Path) -> None:
+    chosen = ("--corpus", corpus, "--clips", "1", "--no-recordings")
+    assert run_eval(tiny_bundle, *chosen, "--wavs", tmp_path / "heard").exit_code == 0
+    (folder,) = (tmp_path / "heard").iterdir()
+
+    result = run_eval(f"a={tiny_bundle}", f"b={folder}", *chosen, "--out", tmp_path / "records")
+
+    assert result.exit_code == 0, result.stderr
+    (path,) = (tmp_path / "records").glob("*.json")
+    figures = json.loads(path.read_text())["figures"]
+    assert figures["a"]["seconds"] == {
+        k: figures["b"]["seconds"][k] for k in figures["a"]["seconds"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("nobody",), 1, "'nobody' is no system; expected the name of a voice (lj)"),
+        (("a=lj", "a=lj"), 1, "label 'a' is given twice"),
+        (("lj", "--baseline", "ours"), 1, "baseline 'ours' is unknown; expected one of"),
+        (("lj", "--schedule", "linear"), 2, "only checkpoints take another chain"),
+        (("lj", "--split", "train"), 2, "'train' is not one of"),
+        (("lj", "--seeds", "0"), 2, "--seeds"),
+        (("lj", "--texts", "nowhere.txt"), 2, "--texts"),
+    ],
+)
+def test_what_cannot_be_done_is_told(
+    corpus: Path, arguments: Sequence[str], code: int, message: str
+) -> None:
+    result = run_eval(*arguments, "--clips", "1", "--corpus", corpus)
+
+    assert result.exit_code == code
+    assert message in " ".join(result.stderr.replace("│", "").split())
