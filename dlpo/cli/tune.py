@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +12,7 @@ import typer
 from dlpo.cli.extras import needs
 from dlpo.cli.progress import progress
 from dlpo.cli.settings import parse_settings
+from dlpo.errors import ConfigError
 
 if TYPE_CHECKING:
     from dlpo.checkpoint import Provenance
@@ -95,20 +98,19 @@ def tune(
         from dlpo.rl.rewards.named import RewardSources, parse_weights
         from dlpo.rl.tuner import Tuner
 
-    values = parse_settings(settings or [])
-    of_method = {"method": method, "alpha": alpha, "beta": beta, "guide": guide}
-    own = {name: values.pop(name) for name in _own_settings() if name in values}
+    of_run, of_method = _split(parse_settings(settings or []))
+    of_method |= {"method": method, "alpha": alpha, "beta": beta, "guide": guide}
     own_chain = _chain_of(load_checkpoint(checkpoint).provenance)
     heard = [] if pairs is None else read_pairs(pairs)
     plan = Plan(
-        from_dict(Objective, of_method | own),
+        from_dict(Objective, of_method),
         parse_weights(reward),
         own_chain[0] if schedule is None else schedule,
         own_chain[1] if steps is None else steps,
         own_chain[2] if eta is None else eta,
         None if pairs is None else pairs_sha256(pairs, heard),
     )
-    config = from_dict(TuningConfig, {"guard": guard == "on"} | values)
+    config = from_dict(TuningConfig, {"guard": guard == "on"} | of_run)
     sources = RewardSources(weights, utmos)
     listeners = open_listeners(checkpoint, data, plan, config, sources)
     tuner = Tuner(checkpoint, data, out, plan, config, listeners, heard)
@@ -121,14 +123,24 @@ def tune(
         typer.echo(best)
 
 
-def _own_settings() -> list[str]:
-    """Fields of a method that have no option of their own."""
-    from dataclasses import fields
+def _split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of the run, and those of the method that have no option of their own.
 
+    Raises:
+        ConfigError: a key is neither.
+    """
+    from dlpo.config import TuningConfig
     from dlpo.rl.methods import Objective
 
-    options = ("method", "alpha", "beta", "guide")
-    return [field.name for field in fields(Objective) if field.name not in options]
+    of_method = {f.name for f in fields(Objective)} - {"method", "alpha", "beta", "guide"}
+    known = {f.name for f in fields(TuningConfig)} - {"guard"} | of_method
+    for key in values:
+        if key not in known:
+            closest = difflib.get_close_matches(key, sorted(known), n=1)
+            hint = f"did you mean {closest[0]!r}?" if closest else f"known: {sorted(known)}"
+            raise ConfigError(f"--set has the unknown key {key!r}; {hint}")
+    chosen = {key: value for key, value in values.items() if key in of_method}
+    return {key: value for key, value in values.items() if key not in of_method}, chosen
 
 
 def _chain_of(provenance: Provenance) -> tuple[str, int, float]:

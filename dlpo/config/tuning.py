@@ -83,8 +83,13 @@ class TuningConfig:
             )
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"TuningConfig.ema_decay is {self.ema_decay}; expected 0 <= d < 1")
-        for name in ("gradient_clip", "kl_limit", "judge_margin", "words_margin"):
-            if not getattr(self, name) > 0:
+        above_0 = (
+            "gradient_clip", "kl_limit", "judge_margin", "words_margin", "longest_s",
+            "validation_longest_s",
+        )  # fmt: skip
+        for name in above_0:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
                 raise ConfigError(f"TuningConfig.{name} is {getattr(self, name)}; expected above 0")
 
     def rate(self, update: int) -> float:

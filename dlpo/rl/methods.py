@@ -101,6 +101,11 @@ class Objective:
         return self.method != "control"
 
     @property
+    def needs_group(self) -> bool:
+        """Whether the seeds of a sentence are compared, so that there must be at least two."""
+        return self.method not in ("control", "direct")
+
+    @property
     def needs_rewards(self) -> bool:
         """Whether the outputs must be judged to take a step (the log wants it anyhow)."""
         return self.method not in ("onlydl", "control", "direct")

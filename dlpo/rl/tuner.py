@@ -21,7 +21,7 @@ from dlpo.checkpoint import Checkpoint, current_commit, load_checkpoint, save_ch
 from dlpo.config import TuningConfig, from_dict, to_dict
 from dlpo.data.dataset import Dataset
 from dlpo.data.preferences import PreferencePair
-from dlpo.errors import DlpoError, TrainingError
+from dlpo.errors import ConfigError, DlpoError, TrainingError
 from dlpo.model.build import Model
 from dlpo.rl.conditions import Policy, freeze_all_but_denoiser, reach_of
 from dlpo.rl.costs import Costs
@@ -144,6 +144,11 @@ class Tuner:
     def _step(self, listeners: Listeners, reach: int, pairs: Sequence[PreferencePair]) -> Step:
         """The plan's method."""
         settings, plan, objective = self.settings, self.plan, self.plan.objective
+        if objective.needs_group and settings.group < 2:
+            raise ConfigError(
+                f"{objective.method} compares the seeds of a sentence, and group is"
+                f" {settings.group}; expected 2 or more"
+            )
         rollouts = Rollouts(
             self.model,
             Prompts(self.dataset, settings.seed, settings.longest_s),
