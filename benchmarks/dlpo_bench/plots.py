@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
 from dlpo_bench.bootstrap import Estimate
-from dlpo_bench.comparison import Quality
+from dlpo_bench.heard import Quality
 from dlpo_bench.quality_report import is_rate, verdict
 
 WIDTH = 860  # pixels, as all below

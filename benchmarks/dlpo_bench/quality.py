@@ -18,7 +18,8 @@ import typer
 
 from dlpo.errors import DlpoError, InputError
 from dlpo_bench.clips import SAMPLE_RATE, SUFFIXES, TEST_SPLIT, Clip, Waveform, load_clips
-from dlpo_bench.comparison import Quality, evaluate
+from dlpo_bench.comparison import evaluate
+from dlpo_bench.heard import Quality
 from dlpo_bench.judging import Panel, load_panel
 from dlpo_bench.plots import draw_differences, draw_means
 from dlpo_bench.quality_report import figures, markdown, samples, terminal_tables

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo_bench.comparison import ERROR_RATIO, SIGNAL_MEASURES, Quality
+from dlpo_bench.comparison import SIGNAL_MEASURES
+from dlpo_bench.heard import ERROR_RATIO, Quality
 from dlpo_bench.judging import WORD_ERRORS
 from dlpo_bench.paired import Paired
 

@@ -26,8 +26,8 @@ import typer
 from dlpo.errors import DataError, DlpoError
 from dlpo_bench.candidates import Speaking, open_candidates
 from dlpo_bench.clips import TEST_SPLIT, load_clips
-from dlpo_bench.comparison import Quality
 from dlpo_bench.curves import Curve, draw_curves
+from dlpo_bench.heard import Quality
 from dlpo_bench.judging import load_panel
 from dlpo_bench.quality import compare
 from dlpo_bench.quality_report import figures, markdown, samples

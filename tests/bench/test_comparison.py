@@ -12,11 +12,12 @@ import typer
 from typer.testing import CliRunner
 
 import dlpo_bench.quality as quality_command
-from dlpo.errors import CheckpointError, DataError, InputError
+from dlpo.errors import CheckpointError, DataError, EngineError, InputError, MissingExtraError
 from dlpo.judges.judge import Scores, Waveform
 from dlpo.text import TextFrontEnd
 from dlpo_bench.clips import Clip, clips_of_texts, load_clips, read_audio
-from dlpo_bench.comparison import ERROR_RATIO, evaluate
+from dlpo_bench.comparison import evaluate
+from dlpo_bench.heard import ERROR_RATIO
 from dlpo_bench.judging import WORD_ERRORS, Panel, load_panel
 from dlpo_bench.quality import write_heard, write_quality_record
 from dlpo_bench.quality_report import figures, markdown, samples
@@ -177,6 +178,23 @@ def test_score_that_is_no_number_is_a_failure(clips: list[Clip]) -> None:
     quality = evaluate({"a": recordings}, clips, Panel([Lost()], {}, {}))
     assert [f.reason for f in quality.failures] == ["its score is nan"] * 2
     assert "RMS" not in quality.estimates("a")
+
+
+def test_engine_that_fails_is_told_with_its_system_and_clip(clips: list[Clip]) -> None:
+    def broken(clip: Clip) -> Waveform:
+        raise EngineError("the encoder predicts durations from nan to nan frames")
+
+    with pytest.raises(InputError, match="broken, LJ002-0161: the encoder predicts"):
+        evaluate({"broken": broken}, clips, PANEL)
+
+
+def test_package_that_a_judge_lacks_is_no_failure_of_a_clip(clips: list[Clip]) -> None:
+    class Incomplete(Level):
+        def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
+            raise MissingExtraError("soxr", "bench")
+
+    with pytest.raises(MissingExtraError, match="pip install"):
+        evaluate({"a": recordings}, clips, Panel([Incomplete()], {}, {}))
 
 
 def test_recogniser_that_fails_leaves_its_clip_out(clips: list[Clip]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from dlpo_bench.bootstrap import Estimate
 from dlpo_bench.clips import Clip
-from dlpo_bench.comparison import Heard, Quality, Take
+from dlpo_bench.heard import Heard, Quality, Take
 from dlpo_bench.judging import WHISPER_ERRORS, WORD_ERRORS, Panel
 from dlpo_bench.paired import Paired
 from dlpo_bench.plots import draw_differences, draw_means, nice_ticks
