@@ -89,18 +89,33 @@ def export_bundle(
         MissingExtraError: a package of the extra `export` is not installed.
     """
     checkpoint = load_checkpoint(checkpoint_dir)
+    options = options or ExportOptions()
+    _warn_of_another_chain(checkpoint, options)
     try:
         with (
             naming_lack_of_memory(f"exporting {checkpoint_dir}"),
             tempfile.TemporaryDirectory(prefix="dlpo-export-") as scratch,
         ):
-            manifest = _make(checkpoint, options or ExportOptions(), Path(scratch), judges)
+            manifest = _make(checkpoint, options, Path(scratch), judges)
             return write_bundle(out, manifest, Path(scratch))
     except OSError as error:  # of the scratch folder; `write_bundle` speaks for itself
         raise BundleError(
             f"graphs can't be written to {tempfile.gettempdir()} ({error}); free space there or"
             " set TMPDIR to another folder. No bundle is written"
         ) from error
+
+
+def _warn_of_another_chain(checkpoint: Checkpoint, options: ExportOptions) -> None:
+    """A voice is tuned for one chain; what it gained need not hold for others."""
+    tuned = checkpoint.provenance.tuned
+    spoken = (options.default_steps, options.schedule, options.eta)
+    if tuned is not None and spoken != (tuned.steps, tuned.schedule, tuned.eta):
+        logger.warning(
+            "tuned for %d steps of %s with eta %g; the bundle will speak with %d of %s with eta %g:"
+            " give --default-steps, --schedule and --eta as tuned, or listen before you serve it",
+            *(tuned.steps, tuned.schedule, tuned.eta),
+            *spoken,
+        )
 
 
 def _make(

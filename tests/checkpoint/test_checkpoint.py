@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlpo.checkpoint import load_checkpoint, save_checkpoint
+from dlpo.checkpoint import Provenance, Tuned, load_checkpoint, save_checkpoint
 from dlpo.errors import CheckpointError
 
 
@@ -85,3 +85,15 @@ def test_a_place_that_cannot_be_written_is_said(checkpoint: Path, tmp_path: Path
         save_checkpoint(
             tmp_path / "file" / "x", loaded.model.state_dict(), loaded.config, loaded.provenance
         )
+
+
+def test_what_tuned_a_checkpoint_is_kept_and_what_is_untuned_says_nothing(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    base = load_checkpoint(tiny_checkpoint)
+    tuned = Tuned("dlpo", "distillmos=1,high_band=0.3", "cosine:1.25", 3, 0.7, 200, base.sha256)
+    provenance = Provenance(0, "0" * 64, "test", tuned=tuned)
+    save_checkpoint(tmp_path / "tuned", base.model.state_dict(), base.config, provenance)
+    assert load_checkpoint(tmp_path / "tuned").provenance.tuned == tuned
+    assert base.provenance.tuned is None
+    assert "tuned" not in (tiny_checkpoint / "checkpoint.json").read_text()
