@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from dlpo.config import TuningConfig, from_dict
 from dlpo.errors import TrainingError
 from dlpo.judges.judge import Waveform
+from dlpo.rl.methods import Objective
+from dlpo.rl.plan import Plan
 from dlpo.rl.rewards.reward import Speech
 from dlpo.rl.rewards.tilt import SpectralTilt, spectral_tilt_db
+from dlpo_bench.toy_judge import run
 
 RATE = 22_050  # Hz
 
@@ -51,3 +57,20 @@ def test_a_target_that_is_no_number_is_refused() -> None:
     reward = SpectralTilt(lambda text: float("nan"))
     with pytest.raises(TrainingError, match="spectral_tilt gave nan for 'hiss'"):
         reward.judge(Speech([noise(0.0)], ["hiss"], RATE, [(0, 0, 0, 0)]))
+
+
+def test_dlpo_reaches_most_of_the_possible_gain_on_sentences_that_it_never_said(
+    tuning: Any,
+) -> None:
+    settings = tuning.settings() | {
+        "updates": 60, "sentences": 4, "group": 8, "rows": 8, "learning_rate": 4e-3, "warm_up": 1,
+        "ema_decay": 0.5, "log_every": 60, "validate_every": 60, "save_every": 60,
+        "validation_sentences": 1,
+    }  # fmt: skip
+    curve = run(
+        tuning.checkpoint, tuning.data, tuning.out / "run", Plan(Objective("dlpo")),
+        from_dict(TuningConfig, settings), more_db=1.0, goal=0.8, every=5,
+    )  # fmt: skip
+    assert curve[0].gain < 0.8
+    assert curve[-1].gain >= 0.8
+    assert curve[-1].update < 60
