@@ -195,8 +195,8 @@ def test_tuned_on_pairs_a_voice_says_other_sentences_as_it_was_preferred(
         pairs_sha256=pairs_sha256(path, pairs),
     )
     settings = TuningConfig(
-        updates=30, sentences=3, group=2, rows=4, learning_rate=3e-3, warm_up=1, ema_decay=0.0,
-        validate_every=30, log_every=15, save_every=30, validation_sentences=1, guard=False,
+        updates=12, sentences=3, group=2, rows=6, learning_rate=6e-3, warm_up=1, ema_decay=0.0,
+        validate_every=12, log_every=12, save_every=12, validation_sentences=1, guard=False,
     )  # fmt: skip
     listeners = Listeners(WeightedSum([SpectralTilt(lambda text: 0.0)], {"spectral_tilt": 1.0}), [])
     tuner = Tuner(slow_checkpoint, tiny_dataset, tmp_path / "run", plan, settings, listeners, pairs)
