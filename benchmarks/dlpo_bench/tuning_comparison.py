@@ -35,7 +35,19 @@ from dlpo_bench.record import RECORDS, write_record
 from dlpo_bench.systems import RECORDINGS, System, recordings
 
 UNTUNED, CONTROL = "untuned", "control"
-METHODS = (CONTROL, "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "direct")
+METHODS: Mapping[str, Sequence[str]] = {
+    CONTROL: ("control",),
+    "rwr": ("rwr",),
+    "ddpo": ("ddpo",),
+    "dpok": ("dpok",),
+    "klinr": ("klinr",),
+    "onlydl": ("onlydl",),
+    "dlpo": ("dlpo",),
+    "dlpo-both": ("dlpo", "--guide", "both"),
+    "direct": ("direct",),
+    "direct-guided": ("direct", "--guide", "recordings", "--alpha", "0.1"),
+}
+"""What a row of the table is called -> its method, with options of `dlpo tune`."""
 CURVES = ("reward/distillmos", "held_out/nisqa", "held_out/nisqa_tts", "held_out/dnsmos")
 
 
@@ -78,7 +90,8 @@ class Budget:
 class Run:
     """One `dlpo tune`."""
 
-    method: str
+    name: str
+    """key of `METHODS`"""
     seed: int
     out: Path
 
@@ -102,7 +115,7 @@ class Run:
             return
         command = [
             str(Path(sys.executable).with_name("dlpo")), "tune", str(start), "--data", str(data),
-            "--out", str(self.out), "--method", self.method, "--guard", "off",
+            "--out", str(self.out), "--guard", "off", "--method", *METHODS[self.name],
             "--set", f"seed={self.seed}", *budget.settings,
         ]  # fmt: skip
         done = subprocess.run(
@@ -127,7 +140,7 @@ class Run:
 
 
 def curve(name: str, method: str, runs: Sequence[Run]) -> Curve:
-    """Mean and range over the seeds of a method."""
+    """A figure's mean and range over the seeds of a method."""
     found = [run.measured(name) for run in runs]
     updates = sorted(set.intersection(*(set(values) for values in found)))
     rows = np.array([[values[update] for update in updates] for values in found])
@@ -173,7 +186,7 @@ def main(
     group: Annotated[int, typer.Option(min=2)] = 4,
     learning_rate: Annotated[float, typer.Option(min=0)] = 1e-4,
     longest_s: Annotated[float, typer.Option(help="Longest prompt.")] = 3.0,
-    validate_every: Annotated[int, typer.Option(min=1)] = 4,
+    validate_every: Annotated[int, typer.Option(min=1)] = 6,
     validation_sentences: Annotated[int, typer.Option(min=1)] = 6,
     at_once: Annotated[int, typer.Option(min=1, help="Runs side by side, a core each.")] = 2,
     record: Annotated[bool, typer.Option(help="Write a benchmark record.")] = False,
@@ -183,6 +196,8 @@ def main(
         updates, sentences, group, learning_rate, longest_s, validate_every, validation_sentences
     )
     methods = method or list(METHODS)
+    if unknown := set(methods) - set(METHODS):
+        raise typer.BadParameter(f"{unknown}; expected some of {', '.join(METHODS)}")
     runs = {m: [Run(m, s, out / f"{m}-{s}") for s in range(seeds)] for m in methods}
     in_turn = [runs[m][s] for s in range(seeds) for m in methods]  # a whole seed first
     try:
