@@ -85,6 +85,7 @@ class Rollouts:
         self.processes, self.costs = processes, costs
         self.sentences, self.group, self.rows, self.reach = sentences, group, rows, reach
         self.augmentation, self.seed = augmentation, seed
+        self.chains_run = 0  # of all processes
 
     def say(self, update: int) -> Said:
         """Run the chains of an update, sentences of like length together."""
@@ -93,7 +94,9 @@ class Rollouts:
             drawn = self.prompts.draw(update, self.sentences, processes.rank, processes.count)
             drawn.sort(key=lambda prompt: (len(prompt.symbols), prompt.number))
             key = (self.seed, update)
-            return say(self.model, drawn, self.chain, key, self.group, self.rows, self.reach)
+            said = say(self.model, drawn, self.chain, key, self.group, self.rows, self.reach)
+        self.chains_run += len(said) * processes.count
+        return said
 
     def judge(self, said: Said) -> Worth:
         """Have an update's rollout judged, by all processes together.

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -17,25 +14,25 @@ from accelerate import Accelerator, InitProcessGroupKwargs
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from dlpo.checkpoint import Checkpoint, current_commit, load_checkpoint, save_checkpoint
+from dlpo.checkpoint import load_checkpoint
 from dlpo.config import TuningConfig, from_dict, to_dict
 from dlpo.data.dataset import Dataset
 from dlpo.data.preferences import PreferencePair
-from dlpo.errors import ConfigError, DlpoError, TrainingError
+from dlpo.errors import DlpoError, TrainingError
 from dlpo.model.build import Model
 from dlpo.rl.conditions import Policy, freeze_all_but_denoiser, reach_of
 from dlpo.rl.costs import Costs
 from dlpo.rl.divergence import Panel, divergence, gain
-from dlpo.rl.heard_pairs import HeardPairs
 from dlpo.rl.held_out import HeldOut, validation_prompts, validation_recordings
 from dlpo.rl.listeners import Listeners
-from dlpo.rl.pair_step import PairStep
+from dlpo.rl.method_step import method_step
 from dlpo.rl.plan import Plan
 from dlpo.rl.processes import Processes
 from dlpo.rl.prompts import Prompts
 from dlpo.rl.rewards.augmented import Augmentation
 from dlpo.rl.rollouts import Rollouts
-from dlpo.rl.updates import Drawn, RecordedStep, Recordings, RolloutStep, Step, Term
+from dlpo.rl.run_directory import RunDirectory
+from dlpo.rl.updates import Drawn, Term
 from dlpo.training.averages import warm_average
 from dlpo.training.batches import Batches
 from dlpo.training.interrupts import Interrupts
@@ -97,15 +94,14 @@ class Tuner:
     ) -> None:
         self.out, self.plan, self.settings = out, plan, settings
         self.reward = listeners.reward
-        self.base: Checkpoint = load_checkpoint(start)
-        self.dataset = Dataset(data)
-        self._check_run()
+        base, self.dataset = load_checkpoint(start), Dataset(data)
+        self.directory = RunDirectory(out, base, plan, self.dataset.sha256)
         self.accelerator = Accelerator(
             mixed_precision=settings.precision,
             kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_SILENCE)],
         )
         self.processes, self.costs = Processes(self.accelerator), Costs()
-        model = self.base.model
+        model = base.model
         sentences, longest_s = settings.validation_sentences, settings.validation_longest_s
         spoken = validation_prompts(self.dataset, sentences, longest_s)
         reach = reach_of(model, spoken[0])
@@ -131,26 +127,8 @@ class Tuner:
             settings.rows,
             reach,
         )
-        self.step = self._step(listeners, reach, pairs)
-        self.update = 0
-        self.stop_signal: int | None = None
-        self.stopped: str | None = None
-        """why the guard ended the run"""
-        self.baseline: Panel | None = None
-        self.last: Panel | None = None
-        self.best: dict[str, Any] | None = None
-        self._resume()
-
-    def _step(self, listeners: Listeners, reach: int, pairs: Sequence[PreferencePair]) -> Step:
-        """The plan's method."""
-        settings, plan, objective = self.settings, self.plan, self.plan.objective
-        if objective.needs_group and settings.group < 2:
-            raise ConfigError(
-                f"{objective.method} compares the seeds of a sentence, and group is"
-                f" {settings.group}; expected 2 or more"
-            )
-        rollouts = Rollouts(
-            self.model,
+        self.rollouts = Rollouts(
+            model,
             Prompts(self.dataset, settings.seed, settings.longest_s),
             plan.chain,
             self.reward,
@@ -163,81 +141,34 @@ class Tuner:
             augmentation=Augmentation() if settings.augment else None,
             seed=settings.seed,
         )
-        if pairs:
-            return PairStep(
-                HeardPairs(pairs, self.reference, plan.chain, reach, settings.seed),
-                self.reference,
-                plan.chain,
-                objective.preference_beta,
-                rollouts,
-                self.processes,
-                size=settings.sentences,
-                rows=settings.rows,
-                passes=settings.passes,
-            )
-        recordings = None
-        if objective.needs_recordings:
-            recordings = Recordings(
-                self.model,
-                Batches(self.dataset, "train", settings.seed),
-                objective,
-                plan.chain,
-                self.processes,
-                settings.window_batch,
-                settings.window,
-            )
-        if not objective.needs_rollout:
-            assert recordings is not None
-            return RecordedStep(recordings, rollouts, settings.passes)
-        return RolloutStep(
-            objective,
-            rollouts,
-            reference=self.reference if objective.needs_reference else None,
-            reward=listeners.differentiable,
-            recordings=recordings,
-            passes=settings.passes,
+        self.step = method_step(
+            plan, settings, self.dataset, self.rollouts, self.reference, listeners, pairs
         )
+        self.update = 0
+        self.stop_signal: int | None = None
+        self.stopped: str | None = None
+        """why the guard ended the run"""
+        self.baseline: Panel | None = None
+        self.last: Panel | None = None
+        self.best: dict[str, Any] | None = None
+        self._resume()
 
     # ------------------------------------------------------------------ the run on disk
-    def _description(self) -> dict[str, Any]:
-        """What must not change when a run is resumed."""
-        description = {
-            "model": to_dict(self.base.config),
-            "base_sha256": self.base.sha256,
-            "data_sha256": self.dataset.sha256,
-            **to_dict(self.plan),
-        }
-        return cast(dict[str, Any], json.loads(json.dumps(description)))
-
-    def _check_run(self) -> None:
-        path = self.out / "run.json"
-        if not path.exists():
-            return
-        before = json.loads(path.read_text())
-        asked = self._description()
-        for key, value in asked.items():
-            if before.get(key) != value:
-                raise TrainingError(
-                    f"{self.out}: holds a run with {key} {_short(before.get(key))}; this one has"
-                    f" {_short(value)}: give the same, or choose another --out"
-                )
-
     def _resume(self) -> None:
         """Write the description of a new run, or go on with the one that is there."""
-        self.out.mkdir(parents=True, exist_ok=True)
         self.update = load_state(self.out, self.accelerator, self.averaged)
         progress = saved_progress(self.out)
         if progress:
             self.reward.restore(progress["moments"])
             self.costs.add(progress["seconds"])
+            self.rollouts.chains_run = progress["chains_run"]
             self.best = progress["best"]
             self.baseline, self.last = (
                 None if progress[name] is None else from_dict(Panel, progress[name])
                 for name in ("baseline", "last")
             )
         if self.accelerator.is_main_process:
-            description = self._description() | {"settings": to_dict(self.settings)}
-            (self.out / "run.json").write_text(json.dumps(description, indent=2) + "\n")
+            self.directory.describe(self.settings)
 
     def save(self) -> None:
         """Write the state and the checkpoint.
@@ -250,39 +181,22 @@ class Tuner:
         progress = {
             "moments": self.reward.state(),
             "seconds": self.costs.seconds,
+            "chains_run": self.rollouts.chains_run,
             "best": self.best,
             "baseline": None if self.baseline is None else to_dict(self.baseline),
             "last": None if self.last is None else to_dict(self.last),
         }
         save_state(self.out, self.accelerator, self.averaged, self.update, progress)
-        self._save_checkpoint(self.out / "checkpoint")
-        self._write("cost.json", self.cost())
-
-    def _save_checkpoint(self, path: Path) -> None:
-        provenance = replace(
-            self.base.provenance,
-            data_sha256=self.dataset.sha256,
-            commit=current_commit(),
-            tuned=self.plan.tuned(self.update, self.base.sha256),
-        )
-        weights = self.averaged.module.state_dict()
-        save_checkpoint(path, weights, self.base.config, provenance, torch.float16)
-
-    def _write(self, name: str, content: dict[str, Any]) -> None:
-        unfinished = self.out / (name + ".part")
-        try:
-            unfinished.write_text(json.dumps(content, indent=2) + "\n")
-            unfinished.replace(self.out / name)
-        except OSError as error:
-            raise TrainingError(f"{self.out / name}: can't be written ({error})") from error
+        self.directory.save_checkpoint("checkpoint", self._averaged_weights(), self.update)
+        self.directory.write("cost.json", self.cost())
 
     def cost(self) -> dict[str, Any]:
-        """Seconds by part, in all and an update."""
+        """Rollouts, and seconds by part, in all and an update."""
         seconds = self.costs.seconds
         updates = max(1, self.update)
         return {
             "updates": self.update,
-            "rollouts_per_update": self.settings.sentences * self.settings.group,
+            "rollouts_per_update": self.rollouts.chains_run / updates,
             "seconds": {name: round(spent, 3) for name, spent in seconds.items()},
             "seconds_per_update": {
                 name: round(spent / updates, 4) for name, spent in seconds.items()
@@ -319,35 +233,34 @@ class Tuner:
     def _run(self, asked: Interrupts, report: Report) -> None:
         run_log = RunLog(self.out) if self.accelerator.is_main_process else None
         settings = self.settings
-        since: dict[str, list[float]] = defaultdict(list)
         if self.baseline is None:
             self._validate(run_log)
         self._check_divergence()
+        figures: list[dict[str, float]] = []
+        spent = dict(self.costs.seconds)
         while self.update < settings.updates and self.stopped is None:
             if max(self.processes.gather(asked.signal or 0)):
                 break
-            before = dict(self.costs.seconds)
             logged = (self.update + 1) % settings.log_every == 0
-            figures = self._one_update(logged)
-            figures |= {
-                f"seconds/{name}": spent for name, spent in self.costs.since(before).items()
-            }
+            figures.append(self._one_update(logged))
             self.update += 1
-            for name, value in figures.items():
-                since[name].append(value)
-            report(self.update, figures)
-            if logged and run_log is not None:
-                run_log.figures(
-                    self.update, "train", {name: float(np.mean(v)) for name, v in since.items()}
-                )
+            report(self.update, figures[-1])
             if logged:
-                since.clear()
+                if run_log is not None:
+                    told = _means(figures) | self._seconds_each(spent, len(figures))
+                    run_log.figures(self.update, "train", told)
+                figures, spent = [], dict(self.costs.seconds)
             if self.update % settings.validate_every == 0 or self.update == settings.updates:
                 self._validate(run_log)
                 self._check_divergence()
             if self.update % settings.save_every == 0:
                 self.save()
         self.save()
+
+    def _seconds_each(self, before: dict[str, float], updates: int) -> dict[str, float]:
+        """What an update has taken by part; validation is no part of it."""
+        spent = self.costs.since(before).items()
+        return {f"seconds/{n}": s / updates for n, s in spent if not n.startswith("validation")}
 
     def _one_update(self, logged: bool) -> dict[str, float]:
         """Draw, learn, average.
@@ -408,6 +321,9 @@ class Tuner:
     def _averaged_model(self) -> Model:
         return cast(Model, self.averaged.module.eval())
 
+    def _averaged_weights(self) -> dict[str, Tensor]:
+        return self._averaged_model().state_dict()
+
     def _validate(self, run_log: RunLog | None) -> None:
         """Measure the averaged weights; the first time it is the untuned voice."""
         main = self.accelerator.is_main_process
@@ -432,8 +348,9 @@ class Tuner:
         if self.best is None or score > self.best["gain"]:
             self.best = {"update": self.update, "gain": score, "figures": panel.figures()}
             if main:
-                self._save_checkpoint(self.out / "best")
-                self._write("best.json", self.best | {"baseline": self.baseline.figures()})
+                self.directory.save_checkpoint("best", self._averaged_weights(), self.update)
+                told = self.best | {"baseline": self.baseline.figures()}
+                self.directory.write("best.json", told)
 
     def _limit_passed(self) -> str | None:
         assert self.baseline is not None
@@ -445,6 +362,7 @@ class Tuner:
             self.stopped = self._limit_passed()
 
 
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 120 else text[:117] + "..."
+def _means(figures: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Of each figure over the updates that had it."""
+    names = dict.fromkeys(name for one in figures for name in one)
+    return {name: float(np.mean([one[name] for one in figures if name in one])) for name in names}

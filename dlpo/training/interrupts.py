@@ -10,7 +10,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """Within the block, Ctrl-C and SIGTERM are noted instead of obeyed at once.
+    """Within the block, Ctrl-C and SIGTERM are noted instead of obeyed at once; the second time
+    they raise KeyboardInterrupt, for whoever can't wait for an update or a measurement to end.
 
     >>> with Interrupts() as asked:
     ...     while asked.signal is None:
@@ -30,4 +31,6 @@ class Interrupts:
             signal.signal(s, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            raise KeyboardInterrupt
         self.signal = number

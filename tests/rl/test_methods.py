@@ -18,7 +18,7 @@ from dlpo.errors import ConfigError, DlpoError, InputError, TrainingError
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, freeze_all_but_denoiser
-from dlpo.rl.guide import Recorded, recorded_windows
+from dlpo.rl.guide import Recorded, diffusion_loss, recorded_windows
 from dlpo.rl.methods import METHODS, Method, Objective, loss_of
 from dlpo.rl.rewards.guards import high_band_guard, loudness_guard
 from dlpo.rl.rewards.reward import Speech
@@ -201,3 +201,37 @@ def test_an_objective_goes_through_json_unchanged() -> None:
     assert from_dict(Objective, to_dict(objective)) == objective
     with pytest.raises(DlpoError):
         from_dict(Objective, {"gamma": 1.0})
+
+
+def test_the_direct_gradient_can_be_guided_by_recordings(
+    voice: LiteWaveGrad2, rollout: Rollout, recorded: Recorded
+) -> None:
+    def loss(objective: Objective) -> Tensor:
+        return loss_of(
+            objective,
+            voice,
+            rollout,
+            reward=brightness,
+            recorded=recorded,
+            generator=torch.Generator().manual_seed(0),
+        )
+
+    alone, control = loss(Objective("direct")), loss(Objective("control"))
+    both = loss(Objective("direct", alpha=0.5, beta=3.0, guide="recordings"))
+    torch.testing.assert_close(both, 0.5 * alone + 3 * control)
+    assert not Objective("direct").needs_recordings
+    assert Objective("direct", guide="both").needs_recordings
+
+
+def test_shares_of_a_batch_of_recordings_add_up_to_the_whole(
+    voice: LiteWaveGrad2, tiny_dataset: Path, served_chain: NoiseSchedule
+) -> None:
+    batches = Batches(Dataset(tiny_dataset), "train", seed=0)
+    places, told = batches.places(0, 4, 16), FrozenAcoustics(voice, batches)
+
+    def loss(rank: int, ranks: int) -> Tensor:
+        windows = batches.collate(places[rank::ranks], 16)
+        share = recorded_windows(voice, windows, told.of(windows), (rank, ranks))
+        return diffusion_loss(voice, share, served_chain, torch.Generator().manual_seed(0))
+
+    torch.testing.assert_close((loss(0, 2) + loss(1, 2)) / 2, loss(0, 1))

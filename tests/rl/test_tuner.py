@@ -166,6 +166,7 @@ def test_the_control_judges_only_for_the_log(tuning: Any) -> None:
     assert [line["update"] for line in lines] == [3, 6]
     assert "reward/loudness" in lines[0]
     assert tuning.progress()["seconds"]["loudness"] == 2 * 0.5
+    assert tuning.progress()["chains_run"] == 2 * 4
 
 
 def test_the_cost_is_told_at_the_end(tuning: Any) -> None:
@@ -201,3 +202,16 @@ def test_the_published_model_can_be_tuned_from_rollouts(
     tuner.run()
     assert tuner.last.kl > 0
     assert tuner.last.diffusion is None  # of recordings
+
+
+def test_a_second_interrupt_stops_at_once(tuning: Any) -> None:
+    tuner = tuning.tuner()
+
+    def report(update: int, figures: dict[str, float]) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        tuner.run(report)
+    assert signal.getsignal(signal.SIGINT) is before
