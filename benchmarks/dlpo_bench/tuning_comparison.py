@@ -48,7 +48,7 @@ METHODS: Mapping[str, Sequence[str]] = {
     "direct-guided": ("direct", "--guide", "recordings", "--alpha", "0.1"),
 }
 """What a row of the table is called -> its method, with options of `dlpo tune`."""
-CURVES = ("reward/distillmos", "held_out/nisqa", "held_out/nisqa_tts", "held_out/dnsmos")
+CURVES = ("reward/DistillMOS", "held_out/NISQA", "held_out/NISQA-TTS", "held_out/DNSMOS P.808")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Budget:
             "group": self.group,
             "learning_rate": self.learning_rate,
             "longest_s": self.longest_s,
-            "warm_up": 3,
+            "warm_up": 2,
             "augment": "true",
             "unit_spread": "true",
             "log_every": self.validate_every,
@@ -125,13 +125,20 @@ class Run:
             raise DataError(f"{shlex.join(command)} failed:\n{done.stderr[-2_000:]}")
 
     def measured(self, name: str) -> dict[int, float]:
-        """Update -> a figure of its held-out panel."""
+        """Update -> a figure of its held-out panel.
+
+        Raises:
+            DataError: the panel has no such figure.
+        """
         lines = [json.loads(line) for line in (self.out / "log.jsonl").read_text().splitlines()]
-        return {
+        found = {
             line["update"]: line[name]
             for line in lines
             if line["split"] == "validation" and name in line
         }
+        if not found:
+            raise DataError(f"{self.out / 'log.jsonl'}: nobody measured {name}; tune it again")
+        return found
 
     def cost(self) -> dict[str, float]:
         """Seconds an update, by part."""
@@ -181,13 +188,13 @@ def main(
     ),
     method: Annotated[list[str] | None, typer.Option(help="Repeatable; all if left out.")] = None,
     seeds: Annotated[int, typer.Option(min=1)] = 3,
-    updates: Annotated[int, typer.Option(min=1)] = 12,
+    updates: Annotated[int, typer.Option(min=1)] = 10,
     sentences: Annotated[int, typer.Option(min=1)] = 4,
     group: Annotated[int, typer.Option(min=2)] = 4,
     learning_rate: Annotated[float, typer.Option(min=0)] = 1e-4,
     longest_s: Annotated[float, typer.Option(help="Longest prompt.")] = 3.0,
-    validate_every: Annotated[int, typer.Option(min=1)] = 6,
-    validation_sentences: Annotated[int, typer.Option(min=1)] = 6,
+    validate_every: Annotated[int, typer.Option(min=1)] = 5,
+    validation_sentences: Annotated[int, typer.Option(min=1)] = 5,
     at_once: Annotated[int, typer.Option(min=1, help="Runs side by side, a core each.")] = 2,
     record: Annotated[bool, typer.Option(help="Write a benchmark record.")] = False,
 ) -> None:

@@ -64,3 +64,9 @@ def test_settings_are_ones_that_the_command_knows() -> None:
     values = parse_settings([part for part in BUDGET.settings if part != "--set"])
     assert from_dict(Objective, {"unit_spread": values.pop("unit_spread")}).unit_spread
     assert from_dict(TuningConfig, values).updates == BUDGET.updates
+
+
+def test_curve_of_what_nobody_measured_is_refused(tmp_path: Path) -> None:
+    run = finished(tmp_path / "0", 0, {0: 3.0})
+    with pytest.raises(DataError, match="nobody measured held_out/UTMOS"):
+        curve("held_out/UTMOS", "dlpo", [run])
