@@ -22,7 +22,7 @@ from dlpo.rl.costs import Costs
 from dlpo.rl.divergence import Panel
 from dlpo.rl.guide import Recorded, diffusion_loss, recorded_windows
 from dlpo.rl.objectives import kl_divergence
-from dlpo.rl.prompts import Prompt
+from dlpo.rl.prompts import Prompt, can_be_said
 from dlpo.rl.rewards.named import REWARDS, RewardSources
 from dlpo.rl.rewards.reward import Reward, Speech
 from dlpo.rl.rollout import Replay, replay
@@ -59,7 +59,7 @@ def held_out_judges(rewards: Sequence[str], sources: RewardSources) -> list[Rewa
 def validation_prompts(
     dataset: Dataset, count: int, longest_s: float | None = None
 ) -> list[Prompt]:
-    """The first sentences of the validation split that have words; recorded ones come first.
+    """The first sentences of the validation split that can be said; recorded ones come first.
 
     Args:
         dataset: a prepared corpus.
@@ -74,6 +74,7 @@ def validation_prompts(
         for with_audio in (True, False)
         for i in dataset.split("validation", with_audio=with_audio)
         if words_of(dataset.entries[i].text)
+        and can_be_said(dataset, i)
         and (longest_s is None or float(dataset.timing(i)[1].sum()) <= longest_s)
     ][:count]
     if not numbers:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dlpo.data.dataset import Dataset
 from dlpo.errors import DataError, InputError
 from dlpo.judges.word_errors import words_of
+from dlpo.text.symbols import PAD, SYMBOL_IDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,17 @@ class Prompt:
     """(P,) symbol ids"""
 
 
+def can_be_said(dataset: Dataset, number: int) -> bool:
+    """Whether each word of a sentence has phonemes; where an aligner knew none, `PAD` stands."""
+    return SYMBOL_IDS[PAD] not in dataset.timing(number)[0]
+
+
 class Prompts:
     """Draws sentences; update k draws the same whatever happened before it.
 
     Left out: the test and the validation split, every other clip that says the same words as one
-    of theirs, and texts without words (there is nothing to recognise in them). A sentence needs no
-    recording, so all 13,100 transcripts of LJSpeech serve.
+    of theirs, texts without words (there is nothing to recognise in them) and texts with a word
+    that can't be said. A sentence needs no recording, so the transcripts of all LJSpeech serve.
 
     Args:
         dataset: a prepared corpus.
@@ -50,12 +56,13 @@ class Prompts:
             if entry.split == "train"
             and (words := tuple(words_of(entry.text)))
             and words not in held_out
+            and can_be_said(dataset, i)
             and (longest_s is None or float(dataset.timing(i)[1].sum()) <= longest_s)
         ]
         if not self.numbers:
             raise DataError(
                 f"{dataset.path}: none of its {len(dataset)} sentences can be a prompt (held out,"
-                f" without words, or longer than {longest_s} s); prepare a corpus with more"
+                f" without words, with unknown ones, or longer than {longest_s} s); prepare a corpus with more"
             )
 
     def __len__(self) -> int:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from dlpo.data.dataset import Dataset
 from dlpo.errors import DataError, InputError
 from dlpo.rl.prompts import Prompts
+from dlpo.text.symbols import PAD, SYMBOL_IDS
 
 
 @pytest.fixture
@@ -67,3 +70,19 @@ def test_shares_that_are_not_equal_are_refused(dataset: Dataset, size: int, rank
 def test_a_corpus_without_prompts_is_refused(dataset: Dataset) -> None:
     with pytest.raises(DataError, match=r"none of its .* sentences can be a prompt"):
         Prompts(dataset, seed=0, longest_s=0.1)
+
+
+def test_sentence_with_a_word_that_the_aligner_did_not_know_is_no_prompt(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = Prompts(dataset, seed=0).numbers
+    known = dataset.timing
+
+    def timing(number: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        symbols, seconds = known(number)
+        if number == numbers[2]:
+            symbols = np.where(np.arange(len(symbols)) == 1, SYMBOL_IDS[PAD], symbols)
+        return symbols, seconds
+
+    monkeypatch.setattr(dataset, "timing", timing)
+    assert Prompts(dataset, seed=0).numbers == numbers[:2] + numbers[3:]
