@@ -62,7 +62,8 @@ class Prompts:
         if not self.numbers:
             raise DataError(
                 f"{dataset.path}: none of its {len(dataset)} sentences can be a prompt (held out,"
-                f" without words, with unknown ones, or longer than {longest_s} s); prepare a corpus with more"
+                f" without words, with unknown ones, or longer than {longest_s} s); prepare a"
+                " corpus with more"
             )
 
     def __len__(self) -> int:
