@@ -15,8 +15,10 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,15 +26,15 @@ import numpy as np
 import typer
 
 from dlpo.errors import DataError, DlpoError
-from dlpo_bench.candidates import Speaking, open_candidates
+from dlpo_bench.candidates import RECORDED, Speaking, open_candidates
 from dlpo_bench.clips import TEST_SPLIT, load_clips
+from dlpo_bench.comparison import evaluate
 from dlpo_bench.curves import Curve, draw_curves
 from dlpo_bench.heard import Quality
-from dlpo_bench.judging import load_panel
-from dlpo_bench.quality import compare
+from dlpo_bench.judging import Panel, load_panel
 from dlpo_bench.quality_report import figures, markdown, samples
 from dlpo_bench.record import RECORDS, write_record
-from dlpo_bench.systems import RECORDINGS, System, recordings
+from dlpo_bench.systems import RECORDINGS
 
 UNTUNED, CONTROL = "untuned", "control"
 METHODS: Mapping[str, Sequence[str]] = {
@@ -154,16 +156,38 @@ def curve(name: str, method: str, runs: Sequence[Run]) -> Curve:
     return Curve(method, updates, rows.mean(0).tolist(), rows.min(0).tolist(), rows.max(0).tolist())
 
 
-def listen(runs: Mapping[str, Sequence[Run]], start: Path, corpus: Path, weights: Path) -> Quality:
-    """All methods on the test sentences; the seeds of a method are its takes."""
-    own = Speaking()
-    (untuned,) = open_candidates([f"{UNTUNED}={start}"], own)
-    systems: dict[str, Sequence[System]] = {RECORDINGS: [recordings], UNTUNED: untuned.takes}
+def listen(
+    runs: Mapping[str, Sequence[Run]], start: Path, corpus: Path, weights: Path, at_once: int = 1
+) -> Quality:
+    """All methods on the test sentences; the seeds of a method are its takes.
+
+    Systems are heard side by side, each by a panel of its own in a process of its own.
+    """
+    named: dict[str, list[str]] = {RECORDINGS: [], UNTUNED: [f"{UNTUNED}={start}"]}
     for method, seeds in runs.items():
-        named = [f"{method}-{run.seed}={run.checkpoint}" for run in seeds]
-        systems[method] = [take for c in open_candidates(named, own) for take in c.takes]
-    clips = load_clips(corpus, TEST_SPLIT)
-    return compare(systems, clips, load_panel(weights), baseline=UNTUNED)
+        named[method] = [f"{method}-{run.seed}={run.checkpoint}" for run in seeds]
+    hear = partial(_hear, corpus=corpus, weights=weights)
+    with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
+        parts = list(pool.map(hear, named, named.values()))
+    heard = {name: part.heard[name] for name, part in zip(named, parts, strict=True)}
+    failures = [failure for part in parts for failure in part.failures]
+    silent = [clip for part in parts for clip in part.silent]
+    panel = load_panel(weights)
+    return replace(
+        parts[0], heard=heard, panel=panel, baseline=UNTUNED, failures=failures, silent=silent
+    )
+
+
+def _hear(name: str, places: Sequence[str], corpus: Path, weights: Path) -> Quality:
+    """One system; without its panel, which can't leave its process."""
+    import torch
+
+    torch.set_num_threads(1)
+    candidates = open_candidates(places, Speaking()) if places else [RECORDED]
+    takes = [take for candidate in candidates for take in candidate.takes]
+    panel = load_panel(weights)
+    quality = evaluate({name: takes}, load_clips(corpus, TEST_SPLIT), panel)
+    return replace(quality, panel=Panel([], {}, {}))
 
 
 def by_seed(quality: Quality, method: str) -> dict[str, list[float]]:
@@ -211,7 +235,7 @@ def main(
         with ThreadPoolExecutor(at_once) as pool:
             for run in pool.map(lambda run: _tuned(run, checkpoint, data, budget), in_turn):
                 typer.echo(f"{run.out}: {run.updates()} updates", err=True)
-        quality = listen(runs, checkpoint, corpus, weights)
+        quality = listen(runs, checkpoint, corpus, weights, at_once)
         if record:
             command = shlex.join(["python", "-m", "dlpo_bench.tuning_comparison", *sys.argv[1:]])
             typer.echo(write(quality, runs, budget, command))
