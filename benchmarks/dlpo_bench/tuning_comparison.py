@@ -32,7 +32,8 @@ from dlpo_bench.comparison import evaluate
 from dlpo_bench.curves import Curve, draw_curves
 from dlpo_bench.heard import Quality
 from dlpo_bench.judging import Panel, load_panel
-from dlpo_bench.quality_report import figures, markdown, samples
+from dlpo_bench.paired import Paired
+from dlpo_bench.quality_report import caption, figures, is_rate, markdown, samples
 from dlpo_bench.record import RECORDS, write_record
 from dlpo_bench.systems import RECORDINGS
 
@@ -280,12 +281,34 @@ def write(
     path = write_record("tuning-comparison", found, command, out_dir, samples=raw)
     picture = path.with_suffix(".svg")
     picture.write_text(draw_curves(curves), "utf-8")
-    parts = [markdown(quality)]
+    parts = [difference_table(quality)]
     if against_control is not None:
-        parts.append(markdown(against_control))
-    parts.append(f"![{picture.stem}]({picture.name})\n")
-    path.with_suffix(".md").write_text("\n".join(parts), "utf-8")
+        parts.append(difference_table(against_control))
+    parts += [caption(quality), f"![{picture.stem}]({picture.name})", markdown(quality)]
+    path.with_suffix(".md").write_text("\n\n".join(parts), "utf-8")
     return path
+
+
+def difference_table(quality: Quality) -> str:
+    """Markdown: a row for each method, its differences from the baseline; decided ones are bold."""
+    differences = {m: found for m in quality.heard if (found := quality.differences(m))}
+    measures = [judge.name for judge in quality.panel.judges] + [*quality.panel.recognisers]
+    lines = [
+        "| " + " | ".join([f"minus {quality.baseline}", *measures]) + " |",
+        "|---|" + "---|" * len(measures),
+    ]
+    for method, found in differences.items():
+        cells = [_cell(measure, found[measure]) for measure in measures]
+        lines.append("| " + " | ".join([method, *cells]) + " |")
+    return "\n".join(lines)
+
+
+def _cell(measure: str, apart: Paired) -> str:
+    scale, unit = (100, " %") if is_rate(measure) else (1, "")
+    d = apart.difference
+    value = f"{scale * d.value:+.2f}{unit}"
+    mark = "**" if apart.decided else ""
+    return f"{mark}{value}{mark} [{scale * d.low:+.2f}, {scale * d.high:+.2f}]"
 
 
 if __name__ == "__main__":
