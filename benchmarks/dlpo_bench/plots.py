@@ -56,7 +56,7 @@ def draw_means(quality: Quality) -> str:
         ]
         for measure in dict.fromkeys(m for found in estimates.values() for m in found)
     }
-    return _document(f"Means of {len(quality.clips)} clips, 95 % intervals", panels, zero=False)
+    return draw_panels(f"Means of {len(quality.clips)} clips, 95 % intervals", panels, zero=False)
 
 
 def draw_differences(quality: Quality) -> str:
@@ -75,7 +75,7 @@ def draw_differences(quality: Quality) -> str:
                 )
             )
     title = f"Differences from {quality.baseline}, {len(quality.clips)} clips, 95 % intervals"
-    return _document(title, panels, zero=True)
+    return draw_panels(title, panels, zero=True)
 
 
 def _in_units(measure: str, e: Estimate) -> Estimate:
@@ -83,7 +83,8 @@ def _in_units(measure: str, e: Estimate) -> Estimate:
     return Estimate(100 * e.value, 100 * e.low, 100 * e.high) if is_rate(measure) else e
 
 
-def _document(title: str, panels: dict[str, list[Point]], *, zero: bool) -> str:
+def draw_panels(title: str, panels: dict[str, list[Point]], *, zero: bool) -> str:
+    """An SVG document: a panel for each measure, with a line at zero where that means something."""
     parts, y = [_text(MARGIN, MARGIN + 12, title, "title")], MARGIN + 20
     for measure, points in panels.items():
         y += GAP

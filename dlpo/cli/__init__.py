@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import dlpo
-from dlpo.cli import export, keys, listen, make, measure, speak, tune, voices
+from dlpo.cli import bench, export, keys, listen, make, measure, speak, tune, voices
 from dlpo.errors import DlpoError
 
 
@@ -39,6 +39,7 @@ tune.register(app)
 export.register(app)
 measure.register(app)
 listen.register(app)
+bench.register(app)
 
 
 def _print_version(wanted: bool) -> None:

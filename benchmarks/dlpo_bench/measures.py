@@ -1,0 +1,55 @@
+"""Which way is better, for the measures that records hold raw samples of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dlpo_bench.judging import WHISPER_ERRORS, WORD_ERRORS
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What to say of more and of less."""
+
+    more: str
+    less: str
+    more_is_worse: bool
+
+
+_TIME = Measure("slower", "faster", more_is_worse=True)
+_COST = Measure("worse", "better", more_is_worse=True)
+_SCORE = Measure("better", "worse", more_is_worse=False)
+
+MEASURES: Mapping[str, Measure] = {
+    # of load records
+    "first_audio_ms": _TIME,
+    "refusal_ms": _TIME,
+    "freed_ms": _TIME,
+    # of judges and recognisers
+    "DistillMOS": _SCORE,
+    "NISQA": _SCORE,
+    "NISQA-TTS": _SCORE,
+    "DNSMOS P.808": _SCORE,
+    "UTMOS": _SCORE,
+    WORD_ERRORS: _COST,
+    WHISPER_ERRORS: _COST,
+}
+"""Name of the samples, without where they lie in the record. What isn't here gets no verdict."""
+
+UNDECIDED, NO_VERDICT = "undecided", "no verdict"
+
+
+def verdict(name: str, more: bool, decided: bool) -> str:
+    """What it means that a measure is more, or less, than it was.
+
+    Returns:
+        The measure's own word; `UNDECIDED` if it isn't decided that it changed, `NO_VERDICT` if
+        neither way is known to be good.
+    """
+    measure = MEASURES.get(name)
+    if measure is None:
+        return NO_VERDICT
+    if not decided:
+        return UNDECIDED
+    return measure.more if more else measure.less

@@ -1,0 +1,166 @@
+"""The page of benchmarks, written from records alone: the same records give the same bytes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from dlpo.errors import DataError, InputError
+from dlpo_bench.record import read_record
+from dlpo_bench.report import engines, serving, speech, tuning
+from dlpo_bench.report.sections import Builder, Found, Section
+
+BUILDERS: Mapping[str, Builder] = {  # in the page's order
+    "quality": speech.quality,
+    "latency": serving.latency,
+    "load": serving.load,
+    "cold-start": serving.cold_start,
+    "compiled": engines.compiled,
+    "engine-comparison": engines.engine_comparison,
+    "streaming": engines.streaming,
+    "audio-path": engines.audio_path,
+    "tuning-comparison": tuning.tuning_comparison,
+    "gradient-signal": tuning.gradient_signal,
+    "toy-judge": tuning.toy_judge,
+}
+HEAD = """\
+# Benchmarks
+
+Made by `dlpo bench report` from the newest record of each kind in [{name}]({link}), which has the
+raw samples; don't edit it. `dlpo bench compare A.json B.json` says whether one record is slower
+than another. Machines differ: compare ratios of one run, not times of two machines.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a report writes."""
+
+    text: str
+    """Markdown"""
+    pictures: Mapping[str, str]
+    """file name -> SVG document"""
+    problems: Sequence[str]
+    """records that could not be shown, and why"""
+
+
+def make_page(records: Path, out: Path) -> Page:
+    """Make the page; nothing is written.
+
+    Args:
+        records: directory of records.
+        out: file of the page, from which its links lead; pictures go to a directory beside it
+            that is called like it.
+
+    Raises:
+        DataError: there is no record that can be shown.
+    """
+    found, problems = read_records(records)
+    here = out.parent.resolve()
+    parts = [HEAD.format(name=records.name, link=_link(records, here))]
+    pictures: dict[str, str] = {}
+    for kind, builder in BUILDERS.items():
+        if kind not in found:
+            continue
+        try:
+            section = builder(found[kind])
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            problems.append(
+                f"{found[kind][0].path.name}: its figures are not those of kind {kind!r} in this"
+                f" version ({type(error).__name__}: {error}); measure again"
+            )
+            continue
+        drawn = {f"{_file_name(seen)}.svg": svg for seen, svg in section.pictures.items()}
+        pictures |= drawn
+        parts.append(_markdown(section, list(drawn), out.stem, here))
+    for kind in sorted(found.keys() - BUILDERS.keys()):
+        names = ", ".join(one.path.name for one in found[kind])
+        problems.append(f"{names}: this version's report has no section for kind {kind!r}")
+    if len(parts) == 1:
+        reasons = "".join(f"\n  {problem}" for problem in problems)
+        raise DataError(f"{records}: no record that can be shown{reasons}")
+    if problems:
+        parts.append("## Left out\n\n" + "\n".join(f"- {problem}" for problem in problems) + "\n")
+    return Page("\n".join(parts), pictures, problems)
+
+
+def read_records(directory: Path) -> tuple[dict[str, list[Found]], list[str]]:
+    """Kind -> its records, the newest first; and what was wrong with the others.
+
+    Raises:
+        DataError: no such directory, or no record in it.
+    """
+    paths = sorted(directory.glob("*.json"))
+    if not paths:
+        raise DataError(f"{directory}: no records (*.json) there; a benchmark's --record makes one")
+    found: dict[str, list[Found]] = {}
+    problems = []
+    for path in paths:
+        try:
+            record = read_record(path)
+        except DataError as error:
+            problems.append(str(error).replace(str(path), path.name))
+            continue
+        found.setdefault(record.kind, []).append(Found(path, record))
+    for records in found.values():
+        records.sort(key=lambda one: (one.record.utc, one.path.name), reverse=True)
+    return found, problems
+
+
+def write_page(page: Page, out: Path) -> None:
+    """Write the page, and its pictures into a directory beside it.
+
+    Raises:
+        InputError: they can't be written.
+    """
+    try:
+        beside = out.with_suffix("")
+        beside.mkdir(parents=True, exist_ok=True)
+        for name, svg in page.pictures.items():
+            (beside / name).write_text(svg, "utf-8")
+        out.write_text(page.text, "utf-8")
+    except OSError as error:
+        raise InputError(f"can't write {out} and its pictures: {error.strerror}") from error
+
+
+def _markdown(section: Section, drawn: Sequence[str], beside: str, here: Path) -> str:
+    parts = [f"## {section.title}", section.text]
+    parts += [
+        f"![{seen}]({quote(beside)}/{name})"
+        for seen, name in zip(section.pictures, drawn, strict=True)
+    ]
+    parts += [_source(one, here) for one in section.sources]
+    return "\n\n".join(parts) + "\n"
+
+
+def _source(one: Found, here: Path) -> str:
+    """Where a record is and what it was made with."""
+    record, machine = one.record, one.record.machine
+    facts = [
+        f"[{one.path.stem}]({_link(one.path, here)})",
+        record.utc[:10],
+        f"{machine.get('cpu', 'unknown CPU')}, {machine.get('cores', 'unknown')} cores",
+        _commit(record.commit),
+    ]
+    if record.bundle_sha256:
+        facts.append(f"bundle {record.bundle_sha256[:12]}")
+    return f"{', '.join(facts)}:\n`{record.command}`"
+
+
+def _commit(commit: Mapping[str, object] | None) -> str:
+    if commit is None:
+        return "outside of a checkout"
+    changed = " with changes" if commit.get("dirty") else ""
+    return f"commit {str(commit.get('hash'))[:10]}{changed}"
+
+
+def _link(target: Path, here: Path) -> str:
+    return quote(Path(os.path.relpath(target.resolve(), here)).as_posix())
+
+
+def _file_name(seen: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", seen.lower()).strip("-")

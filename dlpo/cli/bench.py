@@ -1,0 +1,114 @@
+"""Commands on benchmark records: bench report, bench compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlpo.cli.extras import needs
+from dlpo.errors import InputError
+
+if TYPE_CHECKING:
+    from dlpo_bench.compare import Ratio
+    from dlpo_bench.compare_quality import Change
+
+_File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `bench`."""
+    group = typer.Typer(
+        no_args_is_help=True, help="What benchmarks found: a page of it, and what changed."
+    )
+    group.command()(report)
+    group.command()(compare)
+    app.add_typer(group, name="bench")
+
+
+def report(
+    records: Annotated[Path, typer.Option(help="Directory of records.")] = Path(
+        "benchmarks/records"
+    ),
+    out: Annotated[
+        Path, typer.Option(help="Page to write; its pictures go to a directory of its name.")
+    ] = Path("docs/benchmarks.md"),
+) -> None:
+    """Write the page of benchmarks from the newest record of each kind."""
+    with needs("bench"):
+        from dlpo_bench.report.page import make_page, write_page
+
+    page = make_page(records, out)
+    write_page(page, out)
+    for problem in page.problems:
+        typer.echo(f"left out: {problem}", err=True)
+    typer.echo(f"{out}, {len(page.pictures)} pictures")
+
+
+def compare(
+    a: _File,
+    b: _File,
+    fail_above: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            help="Exit with 1 if a median is decidedly worse by more than this ratio, as 1.1.",
+        ),
+    ] = None,
+) -> None:
+    """Say what is slower or worse in record B than in record A, by their raw samples.
+
+    Decided is what its 95 % bootstrap interval and its test (Mann-Whitney; sign-flip where the
+    same clips were judged) agree on.
+    """
+    with needs("bench"):
+        from dlpo_bench.compare import check_pair, compare_samples
+        from dlpo_bench.compare_quality import KINDS, compare_clips
+    from dlpo_bench.record import read_record
+
+    before, after = read_record(a), read_record(b)
+    warnings = check_pair(before, after)
+    if before.kind in KINDS:
+        if fail_above is not None:
+            raise InputError(
+                f"--fail-above is a ratio of medians; records of kind {before.kind!r} are compared"
+                " by differences, clip by clip: leave it out"
+            )
+        changes, problems = compare_clips(before, after)
+        _tell_changes(changes)
+        worse = []
+    else:
+        ratios, problems = compare_samples(before, after)
+        _tell_ratios(ratios)
+        worse = [one for one in ratios if fail_above is not None and one.got_worse(fail_above)]
+    for line in (*warnings, *problems):
+        typer.echo(f"note: {line}", err=True)
+    for one in worse:
+        typer.echo(f"{one.name}: {one.verdict} by more than {fail_above:g}", err=True)
+    if worse:
+        raise typer.Exit(1)
+
+
+def _tell_ratios(ratios: list[Ratio]) -> None:
+    typer.echo("median before, after; after / before [95 % interval]; p; samples; verdict")
+    for one in ratios:
+        (before, after), r = one.medians, one.ratio
+        typer.echo(
+            f"{one.name}: {before:.4g}, {after:.4g}; {r.value:.3f} [{r.low:.3f}, {r.high:.3f}];"
+            f" {_p(one.p)}; {one.samples[0]}, {one.samples[1]}; {one.verdict}"
+        )
+
+
+def _tell_changes(changes: list[Change]) -> None:
+    typer.echo("system, measure: after minus before [95 % interval]; p; clips; verdict")
+    for one in changes:
+        d = one.paired.difference
+        typer.echo(
+            f"{one.system}, {one.measure}: {d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}];"
+            f" {_p(one.paired.p)}; {one.paired.sentences}; {one.verdict}"
+        )
+
+
+def _p(p: float) -> str:
+    return f"p {p:.3f}" if p >= 0.001 else "p < 0.001"

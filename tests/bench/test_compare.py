@@ -1,0 +1,282 @@
+"""Two records of one kind: slower, faster or undecided."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+from dlpo.cli import app
+from dlpo.errors import DataError
+from dlpo_bench.compare import check_pair, compare_medians, compare_samples
+from dlpo_bench.compare_quality import Change, compare_clips
+from dlpo_bench.measures import MEASURES, NO_VERDICT, UNDECIDED
+from dlpo_bench.record import Record, read_record, write_record
+from dlpo_bench.report.page import read_records
+
+Floats = NDArray[np.float64]
+RECORDS = Path(__file__).resolve().parents[2] / "benchmarks" / "records"
+CLIPS = [f"clip-{i}" for i in range(12)]
+
+
+def calls(median: float, count: int = 60, seed: int = 0) -> list[float]:
+    rng = np.random.default_rng(seed)
+    return (median * np.exp(0.1 * rng.normal(size=count))).tolist()
+
+
+def record(samples: dict[str, Any], kind: str = "load", cpu: str = "Abacus") -> Record:
+    return Record(1, kind, "measure", "2026-01-01", {"cpu": cpu}, {}, None, None, {}, samples)
+
+
+def judged(
+    scores: list[float | None] | None = None,
+    *,
+    measure: str = "NISQA",
+    system: str = "lj",
+    errors: list[float] | None = None,
+    **changed: Any,
+) -> dict[str, Any]:
+    heard: dict[str, Any] = {"values": {measure: scores or [3.0] * len(CLIPS)}}
+    heard["errors"] = {"word errors": errors or [2.0] * len(CLIPS)}
+    samples = {
+        "clips": CLIPS, "texts": [f"text {clip}" for clip in CLIPS],
+        "words": [10.0] * len(CLIPS), "systems": {system: heard},
+    }  # fmt: skip
+    return samples | changed
+
+
+def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Change]:
+    found, _ = compare_clips(record(before, "quality"), record(after, "quality"))
+    return {change.measure: change for change in found}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [(10, 13, "slower"), (13, 10, "faster"), (10, 10, UNDECIDED)],
+)
+def test_times_are_slower_faster_or_undecided(before: float, after: float, verdict: str) -> None:
+    (one,), _ = compare_samples(
+        record({"first-audio": {"first_audio_ms": calls(before)}}),
+        record({"first-audio": {"first_audio_ms": calls(after, seed=1)}}),
+    )
+    assert one.name == "first-audio.first_audio_ms"
+    assert one.verdict == verdict
+    assert one.ratio.low < after / before < one.ratio.high
+
+
+def test_ratio_and_p_are_those_of_an_independent_computation() -> None:
+    before, after = np.array(calls(10, 7)), np.array(calls(11, 14, seed=1))
+    one = compare_medians("x", before, after)
+    middle = sum(sorted(after)[6:8]) / 2
+    assert one.ratio.value == pytest.approx(middle / sorted(before)[3])
+    assert one.p == pytest.approx(share_of_orders_as_extreme(before, after))
+    assert one == compare_medians("x", before, after)  # the same every time
+
+
+def share_of_orders_as_extreme(before: Floats, after: Floats) -> float:
+    """Exact two-sided p of the rank test, by counting all ways to deal the ranks."""
+    m, n = len(before), len(after)
+    ways = {(0, 0): {0: 1}}  # (of the first, of the second) dealt -> U -> in how many ways
+    for i in range(m + 1):
+        for j in range(n + 1):
+            if i or j:
+                ways[i, j] = {}
+                for step, beaten in (((i - 1, j), j), ((i, j - 1), 0)):
+                    for u, count in ways.get(step, {}).items():
+                        ways[i, j][u + beaten] = ways[i, j].get(u + beaten, 0) + count
+    seen = sum(x > y for x in before for y in after)
+    far = max(seen, m * n - seen)
+    extreme = sum(count for u, count in ways[m, n].items() if u >= far)
+    return float(min(1, 2 * extreme / sum(ways[m, n].values())))
+
+
+def test_an_interval_covers_the_true_ratio_about_as_often_as_it_says() -> None:
+    covered = sum(
+        one.ratio.low <= 1.2 <= one.ratio.high
+        for one in (
+            compare_medians(
+                "x", np.array(calls(10, 30, seed)), np.array(calls(12, 30, 1000 + seed))
+            )
+            for seed in range(60)
+        )
+    )
+    assert 52 <= covered <= 60  # 57 expected
+
+
+def test_few_samples_stay_undecided_however_far_apart() -> None:
+    one = compare_medians("first_audio_ms", np.array([1.0, 1.1]), np.array([9.0, 9.1]))
+    assert one.ratio.low > 1
+    assert one.verdict == UNDECIDED
+
+
+def test_equal_samples_are_undecided() -> None:
+    one = compare_medians("first_audio_ms", np.full(5, 2.0), np.full(5, 2.0))
+    assert (one.ratio.value, one.p, one.verdict) == (1, 1, UNDECIDED)
+
+
+def test_an_unknown_measure_gets_figures_but_no_verdict() -> None:
+    one = compare_medians("happiness", np.array(calls(1)), np.array(calls(9)))
+    assert one.decided
+    assert one.verdict == NO_VERDICT
+    assert not one.got_worse(1.1)
+
+
+def test_a_score_that_falls_got_worse_and_a_time_that_falls_did_not() -> None:
+    high, low = np.array(calls(4)), np.array(calls(3))
+    assert compare_medians("NISQA", high, low).got_worse(1.1)
+    assert not compare_medians("NISQA", high, low).got_worse(1.5)
+    assert compare_medians("NISQA", low, high).verdict == "better"
+    assert not compare_medians("first_audio_ms", high, low).got_worse(1)
+
+
+def test_every_list_of_samples_that_a_load_record_keeps_is_a_known_measure() -> None:
+    found, _ = read_records(RECORDS)
+    newest = next(one.record for one in found["load"] if "first-audio" in one.record.figures)
+    ratios, problems = compare_samples(newest, newest)
+    assert {ratio.name.rpartition(".")[2] for ratio in ratios} <= set(MEASURES)
+    assert {ratio.verdict for ratio in ratios} == {UNDECIDED}
+    assert problems == []
+
+
+def test_what_cannot_be_compared_is_told() -> None:
+    before = record({"a": [1.0, 2], "b": [1.0, 2], "zero": [0.0, 1], "names": ["x", "y"]})
+    after = record({"a": [1.0, 2], "c": [1.0, 2], "zero": [1.0, 1], "flags": [True, False]})
+    (one,), problems = compare_samples(before, after)
+    assert one.name == "a"
+    assert problems == [
+        "b: only in the first record",
+        "zero: samples at or below 0 have no ratio",
+        "c: only in the second record",
+    ]
+
+
+def test_records_without_common_samples_are_refused() -> None:
+    with pytest.raises(DataError, match="nothing to compare"):
+        compare_samples(record({}), record({"a": [1.0, 2.0]}))
+
+
+def test_records_of_two_kinds_are_refused_and_two_machines_are_told() -> None:
+    with pytest.raises(DataError, match="'load', the other of kind 'latency'"):
+        check_pair(record({}), record({}, kind="latency"))
+    assert check_pair(record({}), record({})) == []
+    (warning,) = check_pair(record({}), record({}, cpu="Slide rule"))
+    assert "cpu: Abacus before, Slide rule after" in warning
+
+
+def test_scores_are_compared_clip_by_clip() -> None:
+    spread = np.linspace(1, 4.5, len(CLIPS))  # clips differ more than the systems do
+    higher = spread + np.linspace(0.1, 0.2, len(CLIPS))
+    found = changes(judged(spread.tolist()), judged(higher.tolist()))
+    assert found["NISQA"].paired.difference.value == pytest.approx(0.15, abs=1e-3)
+    assert found["NISQA"].verdict == "better"
+    assert changes(judged(higher.tolist()), judged(spread.tolist()))["NISQA"].verdict == "worse"
+    assert found["word errors"].verdict == UNDECIDED
+
+
+def test_fewer_word_errors_are_better_and_are_pooled_over_words() -> None:
+    words = [float(5 + i) for i in range(len(CLIPS))]
+    found = changes(judged(errors=[4.0] * 12, words=words), judged(errors=[1.0] * 12, words=words))[
+        "word errors"
+    ]
+    assert found.paired.difference.value == pytest.approx(-36 / sum(words))
+    assert found.verdict == "better"
+
+
+def test_a_measure_that_is_neither_good_nor_bad_gets_no_verdict() -> None:
+    found = changes(
+        judged([1.0] * 12, measure="level, dB"), judged([2.0] * 12, measure="level, dB")
+    )
+    assert found["level, dB"].verdict == NO_VERDICT
+
+
+def test_rounding_between_machines_is_no_difference() -> None:
+    found = changes(judged([3.0] * 12), judged([3.000_01] * 12))
+    assert found["NISQA"].verdict == UNDECIDED
+
+
+def test_clips_are_found_by_name_and_failed_ones_left_out() -> None:
+    scores: list[float | None] = [float(i) for i in range(12)]
+    mirrored = {"clips": CLIPS[::-1], "texts": [f"text {clip}" for clip in CLIPS[::-1]]}
+    same = changes(judged(scores), judged([*scores[:0:-1], None], **mirrored))["NISQA"]
+    assert same.paired.sentences == 11
+    assert same.paired.difference.value == 0
+
+
+def test_what_differs_between_two_sets_of_clips_is_told() -> None:
+    after = judged(system="lj", clips=["clip-0", "clip-1", "new"], texts=["text clip-0", "?", "?"])
+    after["systems"]["control"] = after["systems"]["lj"]
+    found, problems = compare_clips(record(judged(), "quality"), record(after, "quality"))
+    assert {change.paired.sentences for change in found} == {1}
+    assert "left out, for their texts differ: clip-1" in problems
+    assert "1 clips of up to 12 are in both records" in problems
+    assert "only in one record: control" in problems
+
+
+@pytest.mark.parametrize(
+    ("after", "message"),
+    [
+        (judged(clips=["x"], texts=["x"]), "no clip in common"),
+        (judged(system="other"), "the systems are lj in one record, other in the other"),
+        ({"clips": CLIPS}, "not those of judges"),
+        (judged(systems={"lj": 3}), "not those of judges"),
+    ],
+)
+def test_records_of_judges_that_cannot_be_compared_are_refused(
+    after: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        compare_clips(record(judged(), "quality"), record(after, "quality"))
+
+
+def test_a_record_before_several_recognisers_is_understood() -> None:
+    old = judged()
+    old["systems"]["lj"] = {"values": {"NISQA": [3.0] * 12}, "word_errors": [[4, 10]] * 12}
+    assert changes(old, judged())["word errors"].paired.difference.value == pytest.approx(-0.2)
+
+
+@pytest.mark.parametrize("limit", [[], ["--fail-above", "1.1"], ["--fail-above", "1.5"]])
+def test_the_command_fails_only_beyond_the_ratio_that_was_asked_for(
+    tmp_path: Path, limit: list[str]
+) -> None:
+    a, b = (
+        write_record("load", {}, "x", tmp_path, samples={"first_audio_ms": calls(median)})
+        for median in (10, 13)
+    )
+    done = CliRunner().invoke(app, ["bench", "compare", str(a), str(b), *limit])
+    assert done.exit_code == (1 if limit[1:] == ["1.1"] else 0)
+    assert "first_audio_ms: " in done.stdout
+    assert "1.300 [" in done.stdout
+    assert "slower" in done.stdout
+    back = CliRunner().invoke(app, ["bench", "compare", str(b), str(a), *limit])
+    assert back.exit_code == 0
+    assert "faster" in back.stdout
+
+
+def test_the_command_compares_voices_and_has_no_ratio_of_them(tmp_path: Path) -> None:
+    a, b = (write_record("quality", {}, "x", tmp_path, samples=judged()) for _ in range(2))
+    done = CliRunner().invoke(app, ["bench", "compare", str(a), str(b)])
+    assert done.exit_code == 0
+    assert "lj, NISQA: +0.000 [+0.000, +0.000]; p 1.000; 12; undecided" in done.stdout
+    refused = CliRunner().invoke(app, ["bench", "compare", str(a), str(b), "--fail-above", "1.1"])
+    assert refused.exit_code == 1
+    assert "--fail-above is a ratio of medians" in refused.stderr
+
+
+def test_the_command_tells_of_another_machine_and_refuses_another_schema(tmp_path: Path) -> None:
+    a, b = (
+        write_record("load", {}, "x", tmp_path, samples={"refusal_ms": calls(1)}) for _ in range(2)
+    )
+    content = json.loads(b.read_text())
+    b.write_text(json.dumps(content | {"machine": {"cpu": "Abacus"}}))
+    assert "machines differ" in CliRunner().invoke(app, ["bench", "compare", str(a), str(b)]).stderr
+    b.write_text(json.dumps(content | {"format": 2}))
+    refused = CliRunner().invoke(app, ["bench", "compare", str(a), str(b)])
+    assert refused.exit_code == 1
+    assert "format is 2; expected 1" in refused.stderr
+    with pytest.raises(DataError, match="format is 2"):
+        read_record(b)
