@@ -1,0 +1,147 @@
+"""The README's figures are those of the records that it links, rounded as it shows them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlpo_bench.record import Record, read_record
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SECTION = README.partition("## How it sounds, what it costs\n")[2].partition("\n## ")[0]
+NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?|\bnone\b")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Where a number of the table stands."""
+
+    link: str
+    """the README's word for the record"""
+    path: Sequence[str | int]
+    """keys below the record's figures"""
+    scale: float = 1
+    """the README's unit / the record's"""
+
+
+def judged(measure: str, scale: float = 1) -> list[list[Figure]]:
+    systems = ("tuned-int8", "untuned-int8", "recordings")
+    return [[Figure("quality", (system, measure, "value"), scale)] for system in systems]
+
+
+ROWS: dict[str, list[list[Figure]]] = {  # row -> for each column the numbers of its cell
+    "NISQA at 22,050 Hz": judged("NISQA"),
+    "NISQA-TTS": judged("NISQA-TTS"),
+    "DNSMOS P.808": judged("DNSMOS P.808"),
+    "DistillMOS, which it was tuned by: no proof": judged("DistillMOS"),
+    "word errors of a stock recogniser": judged("word errors", 100),
+    "first audio, 80-character sentence, p50 / p95": [
+        [Figure("latency", ["first_audio_ms_p50"]), Figure("latency", ["first_audio_ms_p95"])]
+    ],
+    "real-time factor of a stream": [[Figure("latency", ["stream_rtf_p50"])]],
+    "streams at once in real time, none with a gap; their first audio, p95": [
+        [
+            Figure("load", ["streams", "streams"]),
+            Figure("load", ["streams", "first_audio_ms_p95"]),
+        ]
+    ],
+    "four times that load: first audio of the admitted, p95; their gaps": [
+        [
+            Figure("load", ["overload", "first_audio_ms_p95"]),
+            Figure("load", ["overload", "underrun_calls"]),
+        ]
+    ],
+    "refusal of a full server, with the time to come again, p99": [
+        [Figure("load", ["refusals", "refusal_ms_p99"])]
+    ],
+    "resident memory after 20,000 calls, against after 2,000": [
+        [Figure("soak", ["soak", "growth"], 100)]
+    ],
+    "cold process to first audio": [[Figure("cold start", ["first_audio_ms"], 0.001)]],
+    "start to SERVING; memory": [[Figure("latency", ["start_s"]), Figure("latency", ["rss_mb"])]],
+}
+
+
+def linked(name: str) -> Record:
+    """The record behind a link of the section; of a table in Markdown that beside it."""
+    path = re.search(rf"\[{name}\]\((benchmarks/records/[^)]+)\)", SECTION)
+    assert path is not None, f"the section links no record called {name!r}"
+    return read_record((ROOT / path[1]).with_suffix(".json"))
+
+
+def table() -> dict[str, list[str]]:
+    """Label -> cells with something in them."""
+    lines = [line for line in SECTION.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert rows[0] == ["measure", "`lj`", "before tuning", "recordings"]
+    return {label: [cell for cell in cells if cell] for label, *cells in rows[2:]}
+
+
+def shown_as(shown: str, value: float) -> bool:
+    """Whether a number is the value, rounded to the digits that are shown; "none" is 0."""
+    if shown == "none":
+        return value == 0
+    plain = shown.replace(",", "")
+    decimals = len(plain.partition(".")[2])
+    return abs(float(plain) - value) <= 0.5 * 10**-decimals + 1e-9
+
+
+def recorded(figure: Figure) -> float:
+    value: Any = reduce(lambda found, key: found[key], figure.path, linked(figure.link).figures)
+    return figure.scale * float(value)
+
+
+def test_every_row_is_mapped_to_a_record() -> None:
+    assert list(table()) == list(ROWS)
+
+
+@pytest.mark.parametrize("label", ROWS)
+def test_every_number_of_a_row_stands_in_the_record_that_is_linked(label: str) -> None:
+    cells = table()[label]
+    assert len(cells) == len(ROWS[label])
+    for cell, figures in zip(cells, ROWS[label], strict=True):
+        numbers = NUMBER.findall(cell)
+        assert len(numbers) == len(figures), cell
+        for shown, figure in zip(numbers, figures, strict=True):
+            assert shown_as(shown, recorded(figure)), f"{cell}: {recorded(figure)} is recorded"
+
+
+def test_what_the_names_of_rows_say_is_recorded() -> None:
+    soak, load = linked("soak"), linked("load")
+    first, last = (soak.samples["soak"]["resident_mb"][i][0] for i in (0, -1))
+    assert (first, last) == (2_000, 20_000) == (2_000, soak.figures["soak"]["requests"])
+    assert load.samples["options"]["overload"] == 4
+    assert load.figures["overload"]["capacity"] == load.figures["streams"]["streams"]
+    assert load.figures["streams"]["underrun_calls"] == 0
+    assert load.figures["refusals"]["retry_info_share"] == 1
+
+
+def test_what_the_text_before_the_table_says_is_recorded() -> None:
+    quality = linked("quality")
+    assert "3 reverse steps, on the 20 test sentences" in SECTION
+    assert len(quality.samples["clips"]) == 20
+    for system in ("tuned-int8", "untuned-int8"):
+        about = quality.samples["systems"][system]["about"]
+        assert (about["steps"], about["precision"]) == (3, "int8")
+    assert "two CPU cores" in SECTION
+    for name in ("quality", "latency", "cold start", "load", "soak"):
+        assert linked(name).machine["cores"] == 2
+
+
+@pytest.mark.parametrize(
+    ("shown", "value", "right"),
+    [
+        ("12.5", 12.549, True), ("12.5", 12.551, False), ("20,000", 20_000, True),
+        ("-0.1", -0.12, True), ("0.1", -0.12, False), ("none", 0.0, True), ("none", 0.1, False),
+        ("84", 84.4, True), ("3.95", 3.9552, False),
+    ],
+)  # fmt: skip
+def test_rounding_is_checked_as_shown(shown: str, value: float, right: bool) -> None:
+    assert shown_as(shown, value) is right
