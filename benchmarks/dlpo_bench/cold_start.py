@@ -45,20 +45,22 @@ def measure_cold_start(
     engine: EngineName = "cpu",
     precision: EnginePrecision | None = None,
     repeats: int = 10,
-) -> dict[str, float]:
+) -> tuple[dict[str, float], dict[str, list[float]]]:
     """Start a process `repeats` times.
 
     Returns:
         Milliseconds, each the least of all repeats: from the start of the process until Python
         runs (`python_ms`), our imports (`imports_ms`), opening the voice (`open_voice_ms`), making
         its first chunk (`first_chunk_ms`), all of it (`first_audio_ms`), and the processor time
-        of all its threads (`processor_ms`), which a busy machine disturbs less.
+        of all its threads (`processor_ms`), which a busy machine disturbs less. And the same of
+        each repeat.
 
     Raises:
         EngineError: a process failed; its message is on standard error.
     """
     runs = [_run(json.dumps([voice, engine, precision, TEXT])) for _ in range(repeats)]
-    return {name: min(run[name] for run in runs) for name in runs[0]}
+    samples = {name: [run[name] for run in runs] for name in runs[0]}
+    return {name: min(values) for name, values in samples.items()}, samples
 
 
 def _run(arguments: str) -> dict[str, float]:
@@ -88,7 +90,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--record", action="store_true", help="write a benchmark record")
     options = parser.parse_args()
-    figures = measure_cold_start(options.voice, options.engine, options.precision, options.repeats)
+    figures, samples = measure_cold_start(
+        options.voice, options.engine, options.precision, options.repeats
+    )
     for name, value in figures.items():
         print(f"{name:16} {value:8.1f}")
     if options.record:
@@ -97,8 +101,9 @@ def main() -> None:
         if options.precision:
             command += f" --precision {options.precision}"
         bundle = Bundle.load(find_voice(options.voice))
+        command += " --record"
         sha256 = bundle.sha256
-        print(write_record("cold-start", figures, f"{command} --record", bundle_sha256=sha256))
+        print(write_record("cold-start", figures, command, samples=samples, bundle_sha256=sha256))
 
 
 if __name__ == "__main__":

@@ -24,14 +24,16 @@ SENTENCES = (  # 80 characters each, so that first audio is comparable between v
 WARM_UP_CALLS = 3
 
 
-def measure_latency(voice: str = DEFAULT_VOICE, calls: int = 40) -> dict[str, float]:
+def measure_latency(
+    voice: str = DEFAULT_VOICE, calls: int = 40
+) -> tuple[dict[str, float], dict[str, list[float]]]:
     """Start a server, call it `calls` times, one call after the other.
 
     Returns:
         Seconds from starting the process to SERVING (`start_s`), resident memory before and after
         the calls (`rss_mb`, `rss_after_mb`), percentiles of the time from calling to the first
         audio (`first_audio_ms_p50`, `_p95`), and the real-time factor of whole streams as the
-        client sees it (`stream_rtf_p50`).
+        client sees it (`stream_rtf_p50`). And of each call `first_audio_ms` and `stream_rtf`.
     """
     first_ms, rtf = [], []
     with local_server(voice) as server, SpeechClient(server.address) as client:
@@ -42,7 +44,7 @@ def measure_latency(voice: str = DEFAULT_VOICE, calls: int = 40) -> dict[str, fl
                 first_ms.append(1000 * first_s)
                 rtf.append(wall_s / audio_s)
         rss_after_mb = resident_mb(server.process.pid)
-    return {
+    figures = {
         "start_s": server.start_s,
         "rss_mb": rss_mb,
         "rss_after_mb": rss_after_mb,
@@ -50,6 +52,7 @@ def measure_latency(voice: str = DEFAULT_VOICE, calls: int = 40) -> dict[str, fl
         "first_audio_ms_p95": percentile(first_ms, 95),
         "stream_rtf_p50": percentile(rtf, 50),
     }
+    return figures, {"first_audio_ms": first_ms, "stream_rtf": rtf}
 
 
 def time_call(client: SpeechClient, text: str, seed: int) -> tuple[float, float, float]:
@@ -82,13 +85,14 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=40)
     parser.add_argument("--record", action="store_true", help="write a benchmark record")
     arguments = parser.parse_args()
-    figures = measure_latency(arguments.voice, arguments.calls)
+    figures, samples = measure_latency(arguments.voice, arguments.calls)
     for name, value in figures.items():
         print(f"{name:20} {value:8.3f}")
     if arguments.record:
         command = f"python -m dlpo_bench.latency --voice {arguments.voice} --record"
         bundle = Bundle.load(find_voice(arguments.voice))
-        print(write_record("latency", figures, command, bundle_sha256=bundle.sha256))
+        sha256 = bundle.sha256
+        print(write_record("latency", figures, command, samples=samples, bundle_sha256=sha256))
 
 
 if __name__ == "__main__":

@@ -22,8 +22,15 @@ _COST = Measure("worse", "better", more_is_worse=True)
 _SCORE = Measure("better", "worse", more_is_worse=False)
 
 MEASURES: Mapping[str, Measure] = {
-    # of load records
+    # of latency and cold-start records
     "first_audio_ms": _TIME,
+    "stream_rtf": _TIME,
+    "python_ms": _TIME,
+    "imports_ms": _TIME,
+    "open_voice_ms": _TIME,
+    "first_chunk_ms": _TIME,
+    "processor_ms": _TIME,
+    # of load records, beside first_audio_ms
     "refusal_ms": _TIME,
     "freed_ms": _TIME,
     # of judges and recognisers

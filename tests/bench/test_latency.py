@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads memory fr
 
 
 def test_every_figure_is_measured(tiny_bundle: Path) -> None:
-    figures = measure_latency(str(tiny_bundle), calls=2)
+    figures, samples = measure_latency(str(tiny_bundle), calls=2)
 
     assert set(figures) == {
         "start_s",
@@ -25,6 +25,11 @@ def test_every_figure_is_measured(tiny_bundle: Path) -> None:
     }
     assert all(value > 0 for value in figures.values())
     assert figures["first_audio_ms_p50"] <= figures["first_audio_ms_p95"]
+    assert {name: len(values) for name, values in samples.items()} == {
+        "first_audio_ms": 2,
+        "stream_rtf": 2,
+    }
+    assert figures["first_audio_ms_p50"] == pytest.approx(sum(samples["first_audio_ms"]) / 2)
 
 
 def test_the_sentences_have_80_characters() -> None:

@@ -93,6 +93,13 @@ def test_a_section_names_what_its_record_was_made_with(tmp_path: Path) -> None:
     ) in page.text
 
 
+def test_raw_samples_of_calls_are_drawn(tmp_path: Path) -> None:
+    write(tmp_path, "latency", LATENCY, {"first_audio_ms": [10.0, 11.0, 15.0]})
+    page = make_page(tmp_path, tmp_path / "page.md")
+    assert "](page/latency-of-one-stream.svg)" in page.text
+    assert "First audio, 3 calls" in page.pictures["latency-of-one-stream.svg"]
+
+
 def test_the_newest_record_of_a_kind_is_shown_alone(tmp_path: Path) -> None:
     write(tmp_path, "latency", LATENCY | {"start_s": 7.5}, day=2)
     write(tmp_path, "latency", LATENCY | {"start_s": 3.5}, day=1)

@@ -35,7 +35,12 @@ CALLS = {  # measurement of a load record, its raw samples -> what a picture cal
 
 def latency(found: Sequence[Found]) -> Section:
     """One stream over gRPC."""
-    return Section("One stream", named_figures(found[0].record.figures, LATENCY), found[:1])
+    record = found[0].record
+    pictures = {}
+    if first_ms := record.samples.get("first_audio_ms"):
+        seen = "Latency of one stream"
+        pictures[seen] = draw_scenes(seen, [distribution("First audio", "ms", first_ms)])
+    return Section("One stream", named_figures(record.figures, LATENCY), found[:1], pictures)
 
 
 def cold_start(found: Sequence[Found]) -> Section:
