@@ -89,8 +89,8 @@ def compare_samples(before: Record, after: Record) -> tuple[list[Ratio], list[st
     for name in olds:
         if name not in news:
             problems.append(f"{name}: only in the first record")
-        elif min(olds[name].min(), news[name].min()) <= 0:
-            problems.append(f"{name}: samples at or below 0 have no ratio")
+        elif not all(_have_ratio(values) for values in (olds[name], news[name])):
+            problems.append(f"{name}: samples at or below 0, or infinite, have no ratio")
         else:
             ratios.append(compare_medians(name, olds[name], news[name]))
     problems += [f"{name}: only in the second record" for name in news if name not in olds]
@@ -143,6 +143,10 @@ def _numbers(samples: Mapping[str, Any], within: str = "") -> Iterator[tuple[str
             yield from _numbers(value, f"{name}.")
         elif _is_numbers(value):
             yield name, np.array(value, np.float64)
+
+
+def _have_ratio(values: Floats) -> bool:
+    return bool(np.isfinite(values).all() and values.min() > 0)
 
 
 def _is_numbers(value: Any) -> bool:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from dlpo_bench.compare import Ratio
     from dlpo_bench.compare_quality import Change
 
-_File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, show_default=False)]
-
 
 def register(app: typer.Typer) -> None:
     """Add the group `bench`."""
@@ -47,8 +45,8 @@ def report(
 
 
 def compare(
-    a: _File,
-    b: _File,
+    a: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Record from before.")],
+    b: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Record from after.")],
     fail_above: Annotated[
         float | None,
         typer.Option(
@@ -59,8 +57,7 @@ def compare(
 ) -> None:
     """Say what is slower or worse in record B than in record A, by their raw samples.
 
-    Decided is what its 95 % bootstrap interval and its test (Mann-Whitney; sign-flip where the
-    same clips were judged) agree on.
+    Decided is what the 95 % bootstrap interval and the test agree on.
     """
     with needs("bench"):
         from dlpo_bench.compare import check_pair, compare_samples

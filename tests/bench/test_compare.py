@@ -144,13 +144,17 @@ def test_every_list_of_samples_that_a_load_record_keeps_is_a_known_measure() -> 
 
 
 def test_what_cannot_be_compared_is_told() -> None:
-    before = record({"a": [1.0, 2], "b": [1.0, 2], "zero": [0.0, 1], "names": ["x", "y"]})
-    after = record({"a": [1.0, 2], "c": [1.0, 2], "zero": [1.0, 1], "flags": [True, False]})
+    old = {"a": [1.0, 2], "b": [1.0, 2], "zero": [0.0, 1], "names": ["x", "y"]}
+    before = record(old | {"odd": [1.0, float("nan")]})
+    after = record(
+        {"a": [1.0, 2], "c": [1.0, 2], "zero": [1.0, 1], "odd": [1.0, 2], "flags": [True, False]}
+    )
     (one,), problems = compare_samples(before, after)
     assert one.name == "a"
     assert problems == [
         "b: only in the first record",
-        "zero: samples at or below 0 have no ratio",
+        "zero: samples at or below 0, or infinite, have no ratio",
+        "odd: samples at or below 0, or infinite, have no ratio",
         "c: only in the second record",
     ]
 
@@ -252,6 +256,8 @@ def test_the_command_fails_only_beyond_the_ratio_that_was_asked_for(
     assert "first_audio_ms: " in done.stdout
     assert "1.300 [" in done.stdout
     assert "slower" in done.stdout
+    odd = CliRunner().invoke(app, ["bench", "compare", str(a), str(b), "--fail-above", "nan"])
+    assert odd.exit_code == 2
     back = CliRunner().invoke(app, ["bench", "compare", str(b), str(a), *limit])
     assert back.exit_code == 0
     assert "faster" in back.stdout
