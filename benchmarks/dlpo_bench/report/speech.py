@@ -47,14 +47,16 @@ def means(figures: Figures) -> str:
 
 def differences(figures: Figures) -> str:
     """A row for each system, a column for each measure; decided ones are bold."""
-    measures = [m for m in _measures(figures) if any("difference" in _of(figures, s, m)
-                                                     for s in figures)]  # fmt: skip
-    rows = []
-    for system in figures:
-        apart = {m: _of(figures, system, m)["difference"] for m in measures
-                 if "difference" in _of(figures, system, m)}  # fmt: skip
-        if apart:
-            rows.append([system, *(_apart(m, apart[m]) if m in apart else "" for m in measures)])
+    apart = {
+        system: {m: value["difference"] for m, value in found.items() if "difference" in value}
+        for system, found in figures.items()
+    }
+    measures = _measures(apart)
+    rows = [
+        [system, *(_apart(m, found[m]) if m in found else "" for m in measures)]
+        for system, found in apart.items()
+        if found
+    ]
     return table(["system", *measures], rows)
 
 
@@ -80,11 +82,6 @@ def draw_differences(figures: Figures, clips: int) -> str:
 
 def _measures(figures: Figures) -> list[str]:
     return list(dict.fromkeys(measure for system in figures.values() for measure in system))
-
-
-def _of(figures: Figures, system: str, measure: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = figures[system].get(measure, {})
-    return found
 
 
 def _apart(measure: str, d: Mapping[str, Any]) -> str:
