@@ -30,9 +30,10 @@ from dlpo.judges.distillmos import DistillMOS
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.conditions import Conditions, Policy, conditions_of, freeze_all_but_denoiser
+from dlpo.rl.direct import DifferentiableReward, direct_loss
 from dlpo.rl.prompts import Prompts
 from dlpo.rl.rewards.differentiable import DifferentiableJudge
-from dlpo.rl.rollout import Key, mean_of_step, replay, roll_out, seed_keys
+from dlpo.rl.rollout import Key, Rollout, replay, roll_out, seed_keys
 from dlpo_bench.record import RECORDS, write_record
 
 SEED = 0
@@ -45,7 +46,7 @@ class Gradients:
     whole: Tensor
     """through every step"""
     noisy: Tensor
-    """through the steps with noise alone; the last step's weights held still"""
+    """through the steps with noise alone: less what the last step itself contributes"""
     estimate: Tensor
     """score function, from the group's seeds"""
     spread: float
@@ -60,6 +61,8 @@ class Probe:
     learning: Sequence[nn.Parameter]
     chain: NoiseSchedule
     judge: DistillMOS
+    through_judge: DifferentiableReward
+    """the same with a gradient"""
 
     def gradients(self, conditions: Conditions, keys: Sequence[Key]) -> Gradients:
         """Of one sentence with G seeds.
@@ -82,27 +85,16 @@ class Probe:
         return Gradients(whole, noisy, self._taken(), float(scores.std(ddof=1)))
 
     def _through(self, conditions: Conditions, key: Key) -> tuple[Tensor, Tensor]:
-        """By going back through one chain: all of it, and without the last step's weights."""
+        """By going back through one chain: all of it, and all but the last step's own part."""
         rollout = roll_out(self.policy, conditions, self.chain, [key], 1)
-        found = []
-        for last_learns in (True, False):
-            x = rollout.states[0]
-            for k in range(self.chain.steps):
-                if k == self.chain.steps - 1 and not last_learns:
-                    self._learn(False)
-                x = mean_of_step(self.policy, conditions, x, self.chain, k)
-                x = x + (rollout.states[k + 1] - rollout.means[k])
-            self._learn(True)
-            heard = self.policy.to_waveform(x) * conditions.inside
-            samples = conditions.frames * conditions.samples_per_frame
-            score = DifferentiableJudge(self.judge)(heard, samples, [key])
-            score.sum().backward()  # type: ignore[no-untyped-call]
-            found.append(self._taken())
-        return found[0], found[1]
+        whole, last = (self._back(rollout, steps) for steps in (self.chain.steps, 1))
+        return whole, whole - last
 
-    def _learn(self, learns: bool) -> None:
-        for parameter in self.learning:
-            parameter.requires_grad_(learns)
+    def _back(self, rollout: Rollout, last_steps: int) -> Tensor:
+        """(W,) gradient of the score through the last steps."""
+        loss = direct_loss(self.policy, rollout, self.through_judge, last_steps)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return -self._taken()
 
     def _taken(self) -> Tensor:
         """(W,) what has been added up in the weights' gradients, which start from 0 again."""
@@ -159,7 +151,8 @@ def main(
     try:
         loaded = load_checkpoint(checkpoint)
         learning = freeze_all_but_denoiser(loaded.model)
-        probe = Probe(loaded.model, learning, named_schedule(schedule, steps, eta), DistillMOS())
+        chain, judge = named_schedule(schedule, steps, eta), DistillMOS()
+        probe = Probe(loaded.model, learning, chain, judge, DifferentiableJudge(judge))
         reach = context_frames_per_step(loaded.model, loaded.config.conditioning_channels)
         found = []
         for prompt in Prompts(Dataset(data), SEED, longest_s).draw(0, sentences):

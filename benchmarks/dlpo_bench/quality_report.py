@@ -116,7 +116,7 @@ def rows(quality: Quality) -> list[list[str]]:
             if measure not in found:
                 row.append("")
                 continue
-            scale, unit = _scale(measure)
+            scale, unit = scale_of(measure)
             e = found[measure]
             row.append(f"{scale * e.value:.2f}{unit} [{scale * e.low:.2f}, {scale * e.high:.2f}]")
         table.append(row)
@@ -141,14 +141,15 @@ def difference_rows(quality: Quality) -> list[list[str]]:
 
 
 def _difference(measure: str, paired: Paired) -> str:
-    scale, unit = _scale(measure)
+    scale, unit = scale_of(measure)
     d = paired.difference
     p = f"p {paired.p:.3f}" if paired.p >= 0.001 else "p < 0.001"
     interval = f"[{scale * d.low:+.2f}, {scale * d.high:+.2f}]"
     return f"{scale * d.value:+.2f}{unit} {interval}\n{p}, {verdict(measure, paired)}"
 
 
-def _scale(measure: str) -> tuple[float, str]:
+def scale_of(measure: str) -> tuple[float, str]:
+    """What a measure is multiplied by to be shown, and the unit behind it."""
     return (100, " %") if is_rate(measure) else (1, "")
 
 
@@ -193,13 +194,14 @@ def terminal_tables(quality: Quality) -> list[Table]:
 
 def markdown(quality: Quality, pictures: Sequence[str] = ()) -> str:
     """Markdown tables with their caption, and pictures by their file names."""
-    parts = [_markdown_table(t) for t in (rows(quality), difference_rows(quality)) if t]
+    parts = [markdown_table(t) for t in (rows(quality), difference_rows(quality)) if t]
     parts += [caption(quality).replace("\n", "  \n")]
     parts += [f"![{name}]({name})" for name in pictures]
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_table(table: Sequence[Sequence[str]]) -> str:
+def markdown_table(table: Sequence[Sequence[str]]) -> str:
+    """Rows, the header first, as Markdown."""
     header, *body = table
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *body]
     cells = ([cell.replace("|", r"\|").replace("\n", "<br>") for cell in line] for line in lines)

@@ -33,7 +33,7 @@ from dlpo_bench.curves import Curve, draw_curves
 from dlpo_bench.heard import Quality
 from dlpo_bench.judging import Panel, load_panel
 from dlpo_bench.paired import Paired
-from dlpo_bench.quality_report import caption, figures, is_rate, markdown, samples
+from dlpo_bench.quality_report import caption, figures, markdown, markdown_table, samples, scale_of
 from dlpo_bench.record import RECORDS, write_record
 from dlpo_bench.systems import RECORDINGS
 
@@ -293,18 +293,14 @@ def difference_table(quality: Quality) -> str:
     """Markdown: a row for each method, its differences from the baseline; decided ones are bold."""
     differences = {m: found for m in quality.heard if (found := quality.differences(m))}
     measures = [judge.name for judge in quality.panel.judges] + [*quality.panel.recognisers]
-    lines = [
-        "| " + " | ".join([f"minus {quality.baseline}", *measures]) + " |",
-        "|---|" + "---|" * len(measures),
-    ]
+    table = [[f"minus {quality.baseline}", *measures]]
     for method, found in differences.items():
-        cells = [_cell(measure, found[measure]) for measure in measures]
-        lines.append("| " + " | ".join([method, *cells]) + " |")
-    return "\n".join(lines)
+        table.append([method, *(_cell(measure, found[measure]) for measure in measures)])
+    return markdown_table(table)
 
 
 def _cell(measure: str, apart: Paired) -> str:
-    scale, unit = (100, " %") if is_rate(measure) else (1, "")
+    scale, unit = scale_of(measure)
     d = apart.difference
     value = f"{scale * d.value:+.2f}{unit}"
     mark = "**" if apart.decided else ""
