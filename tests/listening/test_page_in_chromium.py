@@ -31,6 +31,14 @@ class Page:
     def run(self, script: str, *arguments: Any) -> Any:
         return self.browser.execute_script(script, *arguments)
 
+    def reload(self) -> None:
+        """Until the new document has run its scripts: the driver may come back before."""
+        self.run("window.isOld = true")
+        self.browser.refresh()
+        self.wait_for(
+            lambda: self.run("return !window.isOld && document.readyState === 'complete'")
+        )
+
     def wait_for(self, condition: Callable[[], object]) -> None:
         WebDriverWait(self.browser, TIMEOUT_S, poll_frequency=0.02).until(lambda _: condition())
 
@@ -201,7 +209,7 @@ def test_a_reload_keeps_answers_place_and_order(page: Page) -> None:
     page.press("b", "n")
     before, sounds = page.state, page.sounds
 
-    page.browser.refresh()
+    page.reload()
 
     assert (page.text_of("trial-title"), page.sounds) == ("Pair 2 of 5", sounds)
     assert page.state["session"] == before["session"]
@@ -233,7 +241,7 @@ def test_from_a_file_the_answers_are_saved_as_a_file(
     page.begin("Phil")
     page.hear_both()
     page.press(key_for("a", key, page.sounds), "n")
-    page.browser.refresh()
+    page.reload()
     page.finish(lambda sounds: key_for("a", key, sounds))
     assert page.text_of("outcome").startswith("Save your 5 answers as a file")
 
@@ -287,7 +295,7 @@ def test_an_answer_that_could_not_be_stored_is_kept(
     page.wait_for(lambda: told in page.text_of("status"))
     assert page.run("return answers.unsent.length") == 1
 
-    page.browser.refresh()  # with the real server again
+    page.reload()  # with the real server again
 
     page.wait_for(lambda: page.run("return answers.unsent.length") == 0)
 
