@@ -1,4 +1,4 @@
-"""Commands on benchmark records: bench report, bench compare."""
+"""The command bench compare."""
 
 from __future__ import annotations
 
@@ -13,35 +13,6 @@ from dlpo.errors import InputError
 if TYPE_CHECKING:
     from dlpo_bench.compare import Ratio
     from dlpo_bench.compare_quality import Change
-
-
-def register(app: typer.Typer) -> None:
-    """Add the group `bench`."""
-    group = typer.Typer(
-        no_args_is_help=True, help="What benchmarks found: a page of it, and what changed."
-    )
-    group.command()(report)
-    group.command()(compare)
-    app.add_typer(group, name="bench")
-
-
-def report(
-    records: Annotated[Path, typer.Option(help="Directory of records.")] = Path(
-        "benchmarks/records"
-    ),
-    out: Annotated[
-        Path, typer.Option(help="Page to write; its pictures go to a directory of its name.")
-    ] = Path("docs/benchmarks.md"),
-) -> None:
-    """Write the page of benchmarks from the newest record of each kind."""
-    with needs("bench"):
-        from dlpo_bench.report.page import make_page, write_page
-
-    page = make_page(records, out)
-    write_page(page, out)
-    for problem in page.problems:
-        typer.echo(f"left out: {problem}", err=True)
-    typer.echo(f"{out}, {len(page.pictures)} pictures")
 
 
 def compare(

@@ -1,0 +1,18 @@
+"""Commands that measure, and that show and compare what was measured."""
+
+from __future__ import annotations
+
+import typer
+
+from dlpo.cli.bench.compare import compare
+from dlpo.cli.bench.report import report
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `bench`."""
+    group = typer.Typer(
+        no_args_is_help=True, help="Measure on this machine; show and compare what was measured."
+    )
+    for command in (report, compare):
+        group.command()(command)
+    app.add_typer(group, name="bench")
