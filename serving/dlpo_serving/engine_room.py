@@ -274,6 +274,7 @@ class EngineRoom:
         if lane.among_all:
             batch.streams[0].costs.saw_unit(batch.unit, rows, took_s)
         self._metrics.batch(batch.unit.stage, rows)
+        self._metrics.stage(batch.unit.stage, took_s)
         if batch.unit.stage == "denoise":
             frames = 1 << (batch.unit.size - 1).bit_length()  # few sizes, so few labels
             self._metrics.step(f"{rows}x{frames}", took_s)

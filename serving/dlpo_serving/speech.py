@@ -128,9 +128,11 @@ class Speech:
 
     def on_chunk(self, chunk: SpeechChunk, late_s: float) -> None:
         """Called by a lane."""
+        start_s = self._clock()
         with self.span.child("encode audio"):
             audio = self._encoder.encode(chunk.samples)
         now = self._clock()
+        self._metrics.stage("encode_audio", now - start_s)
         if chunk.sample_offset:
             self._metrics.chunk_gap(now - self._last_s)
             if late_s > 0:

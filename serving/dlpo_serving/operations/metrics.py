@@ -56,6 +56,9 @@ class Metrics:
         self._step = self._histogram(
             "dlpo_step_seconds", "One run of the denoiser.", _WORK_S, ("bucket",)
         )
+        self._stage = self._histogram(
+            "dlpo_stage_seconds", "One run of a stage, for all its rows.", _WORK_S, ("stage",)
+        )
         self._shed = self._counter("dlpo_shed", "Calls refused or given up.", ("reason",))
         for reason in SHED_REASONS:  # so that a rate is 0 before the first one, not absent
             self._shed.labels(reason)
@@ -103,6 +106,10 @@ class Metrics:
     def step(self, bucket: str, s: float) -> None:
         """The denoiser ran for `s` seconds on a bucket of the engine, such as 4x24."""
         self._step.labels(bucket).observe(s)
+
+    def stage(self, name: str, s: float) -> None:
+        """A stage, such as encode, frames, denoise or encode_audio, ran for `s` seconds."""
+        self._stage.labels(name).observe(s)
 
     def shed(self, reason: str) -> None:
         """A call was refused or given up; a reason beside `SHED_REASONS` counts as other."""

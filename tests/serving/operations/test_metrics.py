@@ -58,12 +58,14 @@ def test_work_of_the_engine_is_told_by_stage_and_bucket() -> None:
 
     metrics.batch("denoise", 4)
     metrics.step("4x24", 0.01)
+    metrics.stage("denoise", 0.25)
     metrics.audio_made(1.5)
     metrics.audio_made(0.5)
 
     page = samples(metrics)
     assert page["dlpo_batch_size_sum", (("stage", "denoise"),)] == 4
     assert page["dlpo_step_seconds_count", (("bucket", "4x24"),)] == 1
+    assert page["dlpo_stage_seconds_sum", (("stage", "denoise"),)] == 0.25
     assert page["dlpo_audio_seconds_total", ()] == 2
 
 
