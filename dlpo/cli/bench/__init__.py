@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from dlpo.cli.bench.compare import compare
+from dlpo.cli.bench.quality import quality
 from dlpo.cli.bench.report import report
 
 
@@ -13,6 +14,6 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True, help="Measure on this machine; show and compare what was measured."
     )
-    for command in (report, compare):
+    for command in (quality, report, compare):
         group.command()(command)
     app.add_typer(group, name="bench")

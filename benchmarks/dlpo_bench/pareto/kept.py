@@ -1,0 +1,194 @@
+"""The work directory: every clip that was heard and every round that was timed, at once on disk.
+
+voices.json      which voices, on which chains: a directory belongs to one comparison
+panel.json       who listened
+hearings.jsonl   a line for each clip that a system said, with what the panel heard
+rounds.jsonl     a line for each round of timing; begun anew by the next timing
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from dlpo.errors import DataError, InputError
+from dlpo_bench.judging import Panel
+
+VOICES, PANEL, HEARINGS, ROUNDS = "voices.json", "panel.json", "hearings.jsonl", "rounds.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What it took to say a clip."""
+
+    clip_id: str
+    audio_s: float
+    wall_s: float
+    cpu_s: float
+    """processor time of all threads"""
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What the panel heard when a system said a clip."""
+
+    system: str
+    text: str
+    spoken: Spoken
+    took_s: float
+    """to say and to judge it"""
+    values: Mapping[str, float | None]
+    """judge or signal measure -> value; None where the judge failed, as below"""
+    transcripts: Mapping[str, str | None]
+    errors: Mapping[str, float | None]
+    failures: Sequence[tuple[str, str]]
+    """measure, reason"""
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """All points in turn, one clip each."""
+
+    number: int
+    machine: Mapping[str, float]
+    """what disturbed it, see `Noise.figures`"""
+    spoken: Mapping[str, Spoken]
+    """label of the point -> what it took"""
+
+
+def panel_facts(panel: Panel) -> dict[str, Any]:
+    """Who listens and who can't, in words, for `Kept.listen_with`."""
+    return {
+        "judges": [judge.name for judge in panel.judges],
+        "recognisers": {measure: one.name for measure, one in panel.recognisers.items()},
+        "left_out": dict(panel.left_out),
+    }
+
+
+class Kept:
+    """See the module."""
+
+    def __init__(self, directory: Path, voices: Mapping[str, Any]) -> None:
+        """Open a directory, or make it.
+
+        Args:
+            voices: what identifies the voices.
+
+        Raises:
+            InputError: it is of other voices, or can't be written.
+            DataError: something in it can't be read.
+        """
+        self.directory = directory
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"can't make {directory} ({error.strerror}); name another") from error
+        self._agree(VOICES, voices)
+        self.hearings: dict[tuple[str, str], Hearing] = {}
+        """(system, clip id) -> what was heard"""
+        for row in self._lines(HEARINGS):
+            hearing = _hearing(row, directory / HEARINGS)
+            self.hearings[hearing.system, hearing.spoken.clip_id] = hearing
+        self.rounds: list[Round] = [_round(row, directory / ROUNDS) for row in self._lines(ROUNDS)]
+        """of the last timing"""
+
+    @property
+    def panel(self) -> dict[str, Any]:
+        """Who listened, as it was told; empty before anybody did."""
+        path = self.directory / PANEL
+        return dict(_decoded(path.read_text("utf-8"), path)) if path.exists() else {}
+
+    def listen_with(self, panel: Mapping[str, Any]) -> None:
+        """Make sure that these are the ones who listened before.
+
+        Raises:
+            InputError: others did.
+        """
+        self._agree(PANEL, panel)
+
+    def add(self, hearing: Hearing) -> None:
+        """Keep what was heard."""
+        self._append(HEARINGS, asdict(hearing))
+        self.hearings[hearing.system, hearing.spoken.clip_id] = hearing
+
+    def begin_rounds(self) -> None:
+        """Forget the last timing."""
+        (self.directory / ROUNDS).unlink(missing_ok=True)
+        self.rounds.clear()
+
+    def add_round(self, one: Round) -> None:
+        """Keep a round of timing."""
+        self._append(ROUNDS, asdict(one))
+        self.rounds.append(one)
+
+    def _agree(self, name: str, content: Mapping[str, Any]) -> None:
+        path = self.directory / name
+        mine = json.loads(json.dumps(content))
+        if not path.exists():
+            path.write_text(json.dumps(mine, indent=1) + "\n", "utf-8")
+            return
+        theirs = _decoded(path.read_text("utf-8"), path)
+        if theirs != mine:
+            changed = sorted(k for k in theirs.keys() | mine.keys() if theirs.get(k) != mine.get(k))
+            raise InputError(
+                f"{path} is of another comparison (other {', '.join(changed)}); name another"
+                " --work, or delete it"
+            )
+
+    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+        with (self.directory / name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _lines(self, name: str) -> list[Any]:
+        """Of a file; a last line that a crash cut off is removed from it."""
+        path = self.directory / name
+        if not path.exists():
+            return []
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if whole != content:
+            path.write_bytes(whole)
+        return [_decoded(line, path) for line in whole.decode("utf-8").splitlines()]
+
+
+def _decoded(text: str, path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}); delete it, and it is made again") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected objects; delete it, and it is made again")
+    return content
+
+
+def _hearing(row: dict[str, Any], path: Path) -> Hearing:
+    _check(row, Hearing, path)
+    failures = [(measure, reason) for measure, reason in row["failures"]]
+    return Hearing(**row | {"spoken": _spoken(row["spoken"], path), "failures": failures})
+
+
+def _round(row: dict[str, Any], path: Path) -> Round:
+    _check(row, Round, path)
+    spoken = {label: _spoken(one, path) for label, one in row["spoken"].items()}
+    return Round(row["number"], row["machine"], spoken)
+
+
+def _spoken(row: dict[str, Any], path: Path) -> Spoken:
+    _check(row, Spoken, path)
+    return Spoken(**row)
+
+
+def _check(row: dict[str, Any], kind: type[Hearing | Round | Spoken], path: Path) -> None:
+    expected = {field.name for field in fields(kind)}
+    if row.keys() != expected:
+        raise DataError(
+            f"{path}: a line has {', '.join(sorted(row))}; expected {', '.join(sorted(expected))}."
+            " Another version wrote it: delete it, and it is made again"
+        )

@@ -1,0 +1,217 @@
+"""From what was kept to figures: means, differences, real-time factors, and what nothing beats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dlpo.errors import DataError
+from dlpo_bench.clips import Clip
+from dlpo_bench.compare import compare_medians
+from dlpo_bench.heard import Failure, Heard, Quality, Take
+from dlpo_bench.judging import Panel
+from dlpo_bench.measures import MEASURES
+from dlpo_bench.pareto.kept import Hearing, Kept, Spoken
+from dlpo_bench.pareto.points import Points
+from dlpo_bench.quality_report import figures as quality_figures
+from dlpo_bench.quality_report import samples as quality_samples
+from dlpo_bench.systems import RECORDINGS
+
+ROUNDS, MAKING = "rounds", "making"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a record of kind `pareto` holds."""
+
+    figures: dict[str, Any]
+    samples: dict[str, Any]
+
+
+def outcome(points: Points, clips: Sequence[Clip], kept: Kept) -> Outcome:
+    """Put together what was heard and timed so far.
+
+    A point that said fewer clips than others is compared on those clips alone.
+
+    Raises:
+        DataError: nobody heard the point that others are compared with.
+    """
+    quality = _quality(points, clips, kept)
+    if points.baseline not in quality.heard:
+        raise DataError(
+            f"{kept.directory}: nobody heard {points.baseline!r}, which others are compared with;"
+            " run it without --no-hear"
+        )
+    judged = quality_figures(quality)
+    of, speed = _speed(quality, kept)
+    found = {}
+    for point in points.points:
+        if point.label in judged:
+            found[point.label] = {
+                "series": point.series,
+                "steps": point.steps,
+                "clips": _count(quality, point.label),
+                **_rtf_figures(speed[point.label], speed[points.baseline]),
+                "heights": heights(judged[point.label], judged[points.baseline]),
+            }
+    for label, measures in optimal(found).items():
+        found[label]["optimal"] = measures
+    unheard = {p.label: "nobody heard it yet" for p in points.points if p.label not in judged}
+    if RECORDINGS not in judged:
+        unheard[RECORDINGS] = "none of these clips on this machine"
+    recorded = judged.get(RECORDINGS, {})
+    figures = {
+        "baseline": points.baseline,
+        "rtf_from": of,
+        "machine": _worst([one.machine for one in kept.rounds]),
+        "skipped": {**points.skipped, **unheard},
+        "points": found,
+        "recordings": {m: recorded[m]["value"] for m in MEASURES if m in recorded},
+        "judged": judged,
+    }
+    about = {point.label: point.about for point in points.points}
+    raw = quality_samples(quality, about) | {
+        "recognisers": kept.panel.get("recognisers", {}),
+        "rtf": speed,
+        "rounds": [{"number": one.number, "machine": one.machine} for one in kept.rounds],
+    }
+    return Outcome(figures, raw)
+
+
+def heights(
+    measures: Mapping[str, Mapping[str, Any]], baseline: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Measure -> value that is comparable between points that said different clips, and interval.
+
+    The baseline's mean over all its clips plus the difference from it, clip by clip. For a point
+    that said the same clips this is its own mean; one that said a few isn't higher because they
+    were easy. The interval is that of the difference.
+
+    Args:
+        measures, baseline: figures as `quality_report.figures` has them; of a point, and of that
+            which all are compared with.
+    """
+    found = {}
+    for measure, value in measures.items():
+        if measure not in MEASURES or measure not in baseline:
+            continue
+        base = baseline[measure]["value"]
+        difference = value.get("difference")
+        if difference is None:
+            found[measure] = {"value": base}
+        else:
+            found[measure] = {
+                "value": base + difference["value"],
+                "interval_95": [base + end for end in difference["interval_95"]],
+                "verdict": difference["verdict"],
+            }
+    return found
+
+
+def optimal(points: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Label -> measures by which no other point is as good for less, or better for as much."""
+    found: dict[str, list[str]] = {label: [] for label in points}
+    for measure in MEASURES:
+        judged = {k: p["heights"][measure] for k, p in points.items() if measure in p["heights"]}
+        sign = -1 if MEASURES[measure].more_is_worse else 1
+        costs = [points[label]["rtf"] for label in judged]
+        scores = [sign * height["value"] for height in judged.values()]
+        for label, best in zip(judged, unbeaten(costs, scores), strict=True):
+            if best:
+                found[label].append(measure)
+    return found
+
+
+def unbeaten(costs: Sequence[float], scores: Sequence[float]) -> list[bool]:
+    """Which of some points are Pareto-optimal: costs as low, scores as high as can be."""
+
+    def beats(i: int, j: int) -> bool:
+        at_least = costs[i] <= costs[j] and scores[i] >= scores[j]
+        return at_least and (costs[i] < costs[j] or scores[i] > scores[j])
+
+    every = range(len(costs))
+    return [not any(beats(i, j) for i in every) for j in every]
+
+
+def _quality(points: Points, clips: Sequence[Clip], kept: Kept) -> Quality:
+    """Everything that was heard, over all clips; NaN where a point didn't say one."""
+    by_system: dict[str, list[Hearing | None]] = {}
+    for system in (RECORDINGS, *(point.label for point in points.points)):
+        found = [kept.hearings.get((system, clip.clip_id)) for clip in clips]
+        rows = [
+            one if one and one.text == clip.text else None
+            for one, clip in zip(found, clips, strict=True)
+        ]
+        if any(rows):
+            by_system[system] = rows
+    hearings = [one for rows in by_system.values() for one in rows if one]
+    panel = Panel([], {}, kept.panel.get("left_out", {}))
+    return Quality(
+        clips,
+        {system: Heard([_take(rows)]) for system, rows in by_system.items()},
+        panel,
+        points.baseline,
+        [Failure(h.system, h.spoken.clip_id, 0, m, why) for h in hearings for m, why in h.failures],
+        [f"{h.system}, {h.spoken.clip_id}" for h in hearings if h.silent],
+        matched=True,
+    )
+
+
+def _take(rows: Sequence[Hearing | None]) -> Take:
+    one = next(row for row in rows if row)
+    return Take(
+        {m: np.array([_float(row.values[m] if row else None) for row in rows]) for m in one.values},
+        {m: [row.transcripts[m] if row else None for row in rows] for m in one.transcripts},
+        {m: np.array([_float(row.errors[m] if row else None) for row in rows]) for m in one.errors},
+    )
+
+
+def _float(value: float | None) -> float:
+    return np.nan if value is None else value
+
+
+def _count(quality: Quality, system: str) -> int:
+    """Clips that a system said: all have a length."""
+    return int(np.isfinite(quality.heard[system].values["seconds"]).sum())
+
+
+def _speed(quality: Quality, kept: Kept) -> tuple[str, dict[str, list[float]]]:
+    """Where real-time factors come from, and those of each system that was heard.
+
+    Of rounds on the wall's clock if every system was timed; else of processor time while clips
+    were made, which other processes disturb less.
+    """
+    systems = [system for system in quality.heard if system != RECORDINGS]
+    timed = {s: [r.spoken[s] for r in kept.rounds if s in r.spoken] for s in systems}
+    if all(timed.values()):
+        return ROUNDS, {
+            s: [one.wall_s / one.audio_s for one in found] for s, found in timed.items()
+        }
+    made: dict[str, list[Spoken]] = {
+        s: [h.spoken for (name, _), h in kept.hearings.items() if name == s] for s in systems
+    }
+    return MAKING, {s: [one.cpu_s / one.audio_s for one in found] for s, found in made.items()}
+
+
+def _rtf_figures(rtf: Sequence[float], baseline: Sequence[float]) -> dict[str, Any]:
+    """Median, least, median absolute deviation; and how many times the baseline's median."""
+    median = float(np.median(rtf))
+    found: dict[str, Any] = {
+        "rtf": median,
+        "rtf_least": min(rtf),
+        "rtf_mad": float(np.median(np.abs(np.array(rtf) - median))),
+        "rtf_samples": len(rtf),
+    }
+    if len(rtf) > 1 and len(baseline) > 1:
+        ratio = compare_medians("", np.array(baseline), np.array(rtf)).ratio
+        found["times_baseline"] = [ratio.value, ratio.low, ratio.high]
+    return found
+
+
+def _worst(machines: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The most that disturbed any round."""
+    names = dict.fromkeys(name for machine in machines for name in machine)
+    return {name: max((m[name] for m in machines if name in m), key=abs) for name in names}
