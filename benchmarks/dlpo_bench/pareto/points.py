@@ -117,19 +117,15 @@ def _of_bundle(
             SERVED: f"bundle {voice} was exported from checkpoint {made_from[:12]}, the tuned one"
             f" is {checkpoint_sha256[:12]}; export it, or name its own checkpoint"
         }
-    graphs = bundle.manifest.graphs
-    skipped, offered = {}, []
-    for n in steps:
-        graph = graphs.get(f"denoiser_{n}")
-        if graph is None:
-            skipped[f"{SERVED}, {n} steps"] = f"bundle {voice} has no graph of {n} steps"
-        elif PRECISION not in graph.files:
-            skipped[f"{SERVED}, {n} steps"] = f"bundle {voice} has that graph without {PRECISION}"
-        else:
-            offered.append(n)
+    graphs = {n: bundle.manifest.graphs.get(f"denoiser_{n}") for n in steps}
+    offered = tuple(n for n, graph in graphs.items() if graph and PRECISION in graph.files)
+    absent = ", ".join(str(n) for n in steps if n not in offered)
+    skipped = {}
+    if absent:
+        skipped[f"{SERVED}, {absent} steps"] = f"bundle {voice} has no {PRECISION} graph of them"
     if not offered:
-        return [], {SERVED: f"bundle {voice} has no {PRECISION} graph for any of these steps"}
-    candidates = open_candidates([f"{SERVED}={voice}"], Speaking(tuple(offered), (PRECISION,)))
+        return [], skipped
+    candidates = open_candidates([f"{SERVED}={voice}"], Speaking(offered, (PRECISION,)))
     return [Point(SERVED, c.about["steps"], c.takes[0], c.about) for c in candidates], skipped
 
 
