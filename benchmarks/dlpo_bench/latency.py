@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 
 import numpy as np
 
-from dlpo.bundle import Bundle
-from dlpo_bench.record import write_record
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.local_server import local_server
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+from dlpo_serving.voices import DEFAULT_VOICE
 
 SENTENCES = (  # 80 characters each, so that first audio is comparable between versions
     "The quick brown fox jumps over the lazy dogs while seven wise owls watch in awe.",
@@ -25,7 +22,7 @@ WARM_UP_CALLS = 3
 
 
 def measure_latency(
-    voice: str = DEFAULT_VOICE, calls: int = 40
+    voice: str = DEFAULT_VOICE, calls: int = 40, *server_options: str
 ) -> tuple[dict[str, float], dict[str, list[float]]]:
     """Start a server, call it `calls` times, one call after the other.
 
@@ -36,7 +33,7 @@ def measure_latency(
         client sees it (`stream_rtf_p50`). And of each call `first_audio_ms` and `stream_rtf`.
     """
     first_ms, rtf = [], []
-    with local_server(voice) as server, SpeechClient(server.address) as client:
+    with local_server(voice, *server_options) as server, SpeechClient(server.address) as client:
         rss_mb = resident_mb(server.process.pid)
         for seed in range(WARM_UP_CALLS + calls):
             first_s, wall_s, audio_s = time_call(client, SENTENCES[seed % len(SENTENCES)], seed)
@@ -76,24 +73,3 @@ def resident_mb(pid: int) -> float:
 def percentile(values: Sequence[float], percent: float) -> float:
     """The value below which `percent` of `values` lie."""
     return float(np.percentile(values, percent))
-
-
-def main() -> None:
-    """Print the figures; with --record, keep them."""
-    parser = argparse.ArgumentParser("dlpo_bench.latency", description=__doc__)
-    parser.add_argument("--voice", default=DEFAULT_VOICE, help="a name or the path of a bundle")
-    parser.add_argument("--calls", type=int, default=40)
-    parser.add_argument("--record", action="store_true", help="write a benchmark record")
-    arguments = parser.parse_args()
-    figures, samples = measure_latency(arguments.voice, arguments.calls)
-    for name, value in figures.items():
-        print(f"{name:20} {value:8.3f}")
-    if arguments.record:
-        command = f"python -m dlpo_bench.latency --voice {arguments.voice} --record"
-        bundle = Bundle.load(find_voice(arguments.voice))
-        sha256 = bundle.sha256
-        print(write_record("latency", figures, command, samples=samples, bundle_sha256=sha256))
-
-
-if __name__ == "__main__":
-    main()

@@ -33,6 +33,13 @@ MEASURES: Mapping[str, Measure] = {
     # of load records, beside first_audio_ms
     "refusal_ms": _TIME,
     "freed_ms": _TIME,
+    # of stream records, beside those of load records
+    "gap_ms": _TIME,
+    "first_token_to_speech_ms": _TIME,
+    "last_token_to_end_of_speech_ms": _TIME,
+    # of rtf records
+    "speech_rtf": _TIME,
+    "denoiser_rtf": _TIME,
     # of judges and recognisers
     "DistillMOS": _SCORE,
     "NISQA": _SCORE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import sys
 import time
@@ -20,7 +21,7 @@ from dlpo_bench.load.options import LoadOptions
 from dlpo_bench.load.overload import arrival_times, measure_overload, overload_figures
 from dlpo_bench.load.playback import Playback, underrun_figures
 from dlpo_bench.load.report import Target, table
-from dlpo_bench.load.soak import Manner, manner_of, portions
+from dlpo_bench.load.soak import Manner, manner_of, portioned, portions
 from dlpo_bench.load.streams import in_real_time, level_figures
 
 REFUSED = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -163,13 +164,25 @@ def test_an_overload_that_admits_nobody_is_an_error() -> None:
 
 
 def test_memory_is_read_first_after_a_tenth_of_the_requests() -> None:
-    assert next(portions(20_000)) == (0, 2000)
+    assert next(portions(20_000)) == 2000
     for requests in (1, 7, 400, 20_000):
-        parts = list(portions(requests))
-        assert sum(size for _, size in parts) == requests
-        assert [done for done, _ in parts] == list(
-            np.cumsum([0, *(size for _, size in parts[:-1])])
-        )
+        assert sum(portions(requests)) == requests
+
+
+def test_a_soak_by_the_clock_takes_requests_until_each_part_of_its_time_is_over() -> None:
+    now_s = 0.0
+    endless = ((Manner.UNARY, str(number)) for number in itertools.count())
+    sizes = []
+    for portion in portioned(endless, LoadOptions(minutes=10), lambda: now_s):
+        size = 0
+        for _ in portion:
+            size += 1
+            now_s += 1.0  # each request takes a second
+        sizes.append(size)
+
+    assert sizes[0] == pytest.approx(60, abs=1)  # a tenth
+    assert len(sizes) == 21
+    assert sizes[1:] == pytest.approx([27] * 20, abs=1)
 
 
 def test_growth_of_memory_is_that_of_a_leak_whatever_single_readings_say() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +35,8 @@ class Heard:
     ended_s: float | None = None
     code: grpc.StatusCode | None = None
     """None while it runs, and where the caller left"""
+    detail: str = ""
+    """what the server said of its error"""
     retry_after_s: float | None = None
     """of RetryInfo; None where the status has none"""
 
@@ -94,27 +97,15 @@ class Caller:
             on_audio: called with the bytes of each piece.
         """
         heard = heard or Heard(time.perf_counter())
-        sample_bytes = SAMPLE_BYTES[request.config.encoding or S16]
-        rate = 0
         call = next(self._stubs).StreamSynthesize(request)
-        try:
-            async for part in call:
-                now = time.perf_counter()
-                if part.HasField("audio"):
-                    audio = part.audio.audio
-                    heard.playback.receive(now, len(audio) / sample_bytes / rate)
-                    if on_audio:
-                        on_audio(audio)
-                elif part.HasField("info"):
-                    heard.accepted_s = now
-                    rate = part.info.format.sample_rate_hz
-            heard.code = await call.code()
-        except grpc.aio.AioRpcError as error:
-            heard.code, heard.retry_after_s = error.code(), retry_after_s(error)
-        finally:
-            call.cancel()  # without effect on one that has ended
-            heard.ended_s = time.perf_counter()
+        await _receive(call, request.config.encoding or S16, heard, on_audio)
         return heard
+
+    async def listen_typed(
+        self, messages: AsyncIterator[speech_pb2.IncrementalSynthesizeRequest], heard: Heard
+    ) -> None:
+        """Receive the speech of a text that is still being written, as s16, to its end."""
+        await _receive(next(self._stubs).IncrementalSynthesize(messages), S16, heard)
 
     async def whole(self, request: speech_pb2.SynthesizeRequest) -> bytes:
         """The audio of a unary call; raises grpc.aio.AioRpcError."""
@@ -124,6 +115,41 @@ class Caller:
     def begin(self, request: speech_pb2.StreamSynthesizeRequest, **call: Any) -> Any:
         """A call that the caller reads by itself; `call` is what grpc takes, such as timeout."""
         return next(self._stubs).StreamSynthesize(request, **call)
+
+
+async def _receive(
+    call: Any,
+    encoding: speech_pb2.AudioEncoding,
+    heard: Heard,
+    on_audio: Callable[[bytes], object] | None = None,
+) -> None:
+    sample_bytes = SAMPLE_BYTES[encoding]
+    rate = 0
+    async with ended(call, heard):
+        async for part in call:
+            now = time.perf_counter()
+            if part.HasField("audio"):
+                audio = part.audio.audio
+                heard.playback.receive(now, len(audio) / sample_bytes / rate)
+                if on_audio:
+                    on_audio(audio)
+            elif part.HasField("info"):
+                heard.accepted_s = now
+                rate = part.info.format.sample_rate_hz
+
+
+@asynccontextmanager
+async def ended(call: Any, heard: Heard) -> AsyncIterator[None]:
+    """Write down how a gRPC call ended that is read inside the block, whoever ended it."""
+    try:
+        yield
+        heard.code = await call.code()
+    except grpc.aio.AioRpcError as error:
+        heard.code, heard.retry_after_s = error.code(), retry_after_s(error)
+        heard.detail = error.details() or ""
+    finally:
+        call.cancel()  # without effect on one that has ended
+        heard.ended_s = time.perf_counter()
 
 
 def first_audio_ms(heard: Iterable[Heard]) -> list[float]:

@@ -33,15 +33,20 @@ async def loaded_server(
     Raises:
         EngineError: it did not start; standard error has its reason.
     """
-    arguments = ["--engine", options.engine]
-    if max_streams:
-        arguments += ["--max-streams", str(max_streams)]
-    if options.precision:
-        arguments += ["--precision", options.precision]
     # Starting and ending it blocks this event loop, in which nothing else runs by then.
-    with local_server(options.voice, *arguments, *options.server_options) as server:
+    with local_server(options.voice, *server_arguments(options, max_streams)) as server:
         async with Caller(server.address, options.connections) as caller:
             texts = utterances(Random(options.seed))
             for _ in range(WARM_UP_CALLS):
                 await caller.listen(stream_request(next(texts)))
             yield LoadedServer(server.address, server.process.pid, caller)
+
+
+def server_arguments(options: LoadOptions, max_streams: int | None = None) -> list[str]:
+    """What the server is told beside its voice."""
+    arguments = ["--engine", options.engine]
+    if max_streams:
+        arguments += ["--max-streams", str(max_streams)]
+    if options.precision:
+        arguments += ["--precision", options.precision]
+    return [*arguments, *options.server_options]

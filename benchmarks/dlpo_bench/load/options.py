@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from math import inf
+from typing import Any, get_args
 
+from dlpo.errors import InputError
+from dlpo_bench.stream.contestants import Protocol
+from dlpo_bench.stream.shares import Loop
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.voices import DEFAULT_VOICE
 
@@ -51,6 +56,8 @@ class LoadOptions:
     """streams cancelled on a full server"""
     requests: int = 20_000
     """of the soak"""
+    minutes: float | None = None
+    """length of the soak, in the place of `requests`"""
     workers: int = 12
     """calls at the same time in the soak"""
     others: int = 8
@@ -59,13 +66,90 @@ class LoadOptions:
     """compared in every way"""
     concurrent: int = 50
     """streams at the same time, each compared with itself alone"""
+    against: tuple[str, ...] = ()
+    """servers that run already, as `parse_against` reads them; none starts ours"""
+    protocols: tuple[Protocol, ...] = ("dlpo",)
+    """of our own server; each is a contestant"""
+    loops: tuple[Loop, ...] = ("closed", "open")
+    """in which the knee is searched"""
+    clients: int = 1
+    """client processes that make the load"""
+    rates: tuple[float, ...] = ()
+    """arrivals per second, open loop: play these in the place of a search"""
+    listeners: tuple[int, ...] = ()
+    """closed loop: likewise"""
+    think_s: float = 0.0
+    """closed loop: mean of the time between hearing the end and calling again"""
+    first_audio_limit_ms: float = 300.0
+    """p95 of first audio up to which a level passes"""
+    replies: int = 20
+    """of a language model that are spoken while they come"""
+    tokens_per_s: float = 20.0
+    """of the language model; a token is a word here"""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a value that can't be used."""
+        for name, values, known in (
+            ("engine", (self.engine,), get_args(EngineName)),
+            ("precision", (self.precision,), (None, *get_args(EnginePrecision))),
+            ("protocol", self.protocols, get_args(Protocol)),
+            ("loop", self.loops, get_args(Loop)),
+        ):
+            if unknown := set(values) - set(known):
+                expected = ", ".join(filter(None, known))
+                raise InputError(f"{name} is {unknown.pop()!r}; expected one of {expected}")
+        for name in ("rates", "listeners"):
+            if any(not 0 < value < inf for value in getattr(self, name)):
+                raise InputError(f"{name} are {getattr(self, name)}; expected numbers above 0")
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, int | float) and not 0 <= value < inf:
+                raise InputError(f"{one.name} is {value}; expected a number that is not negative")
+        for name in (
+            "connections", "calls", "level_s", "ramp_s", "attempts", "start_listeners",
+            "most_listeners", "overload_s", "overload", "places", "requests", "workers", "texts",
+            "concurrent", "clients", "replies", "tokens_per_s", "refusals", "cancels",
+        ):  # fmt: skip
+            if not getattr(self, name):
+                raise InputError(f"{name} is 0; expected more")
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What one measurement found."""
 
-    figures: dict[str, float]
-    """what tables quote"""
+    figures: dict[str, Any]
+    """what tables quote: numbers, or more dictionaries of them"""
     samples: dict[str, Any] = field(default_factory=dict)
     """what they were computed from"""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """what could not be measured here -> why"""
+    problems: list[str] = field(default_factory=list)
+    """what went wrong, though the rest was measured"""
+
+
+def read_options(given: Mapping[str, Any], numbers: Sequence[str]) -> LoadOptions:
+    """Options of a command line.
+
+    Args:
+        given: name -> value; None and what is left out have their defaults.
+        numbers: further ones, as in "places=8".
+
+    Raises:
+        InputError: there is no such number, or it can't be used.
+    """
+    found = {name: value for name, value in given.items() if value is not None}
+    settable: dict[str, type[int] | type[float]] = {"capacity": int}
+    for one in fields(LoadOptions):
+        if one.name not in given and isinstance(one.default, int | float):
+            settable[one.name] = type(one.default)
+    for text in numbers:
+        name, _, value = text.partition("=")
+        if name not in settable:
+            raise InputError(f"--set {text}: expected NAME=NUMBER, of {', '.join(settable)}")
+        try:
+            found[name] = settable[name](value)
+        except ValueError as error:
+            kind = "a whole number" if settable[name] is int else "a number"
+            raise InputError(f"--set {text}: expected {kind}") from error
+    return LoadOptions(**found)

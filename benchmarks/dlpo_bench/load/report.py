@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-Figures = Mapping[str, Mapping[str, float]]
+Figures = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,11 @@ def table(figures: Figures) -> Iterator[str]:
             yield f"{row}  {target.verdict(value)}"
 
 
-def details(figures: Figures) -> Iterator[str]:
-    """Lines of every figure."""
-    for measurement, values in figures.items():
-        yield measurement
-        for name, value in values.items():
-            yield f"  {name:30}{value:12.5g}"
+def details(figures: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    """Lines of every figure; one that has parts is a heading."""
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            yield f"{indent}{name}"
+            yield from details(value, f"{indent}  ")
+        else:
+            yield f"{f'{indent}{name}':34}{value:12.5g}"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
+from functools import partial
+from itertools import islice
 from random import Random
 
 import grpc
@@ -40,6 +44,7 @@ class Manner(StrEnum):
     """gives the server 30 ms"""
 
 
+Request = tuple[Manner, str]  # and what is to be said
 WEIGHTS = {  # of 100 callers
     Manner.STREAM: 70,
     Manner.UNARY: 10,
@@ -55,7 +60,8 @@ LEFT = (  # how calls end that their caller gave up
 async def measure_soak(options: LoadOptions) -> Measured:
     """Make `options.requests` requests, `options.workers` at a time; the refused come again.
 
-    Memory is read when no call runs, first after a tenth of the requests: after 2,000 of 20,000.
+    Where `options.minutes` is set, requests are made for so long instead. Memory is read when no
+    call runs, first after a tenth of the requests, after 2,000 of 20,000, or of the time.
 
     Returns:
         Resident memory at the first and last reading and at most, `growth` as `memory_growth` has
@@ -68,20 +74,20 @@ async def measure_soak(options: LoadOptions) -> Measured:
     readings: list[tuple[int, float]] = []
     async with loaded_server(options) as server:
         before = cpu_times(server.pid)
-        for done, more in portions(options.requests):
-            requests = iter([(manner_of(random), next(texts)) for _ in range(more)])
+        endless = ((manner_of(random), next(texts)) for _ in itertools.count())
+        for requests in portioned(endless, options):
             workers = (
                 _work(server.caller, server.address, requests, endings, worker)
                 for worker in range(options.workers)
             )
             await asyncio.gather(*workers)
-            readings.append((done + more, resident_mb(server.pid)))
+            readings.append((sum(endings[manner] for manner in Manner), resident_mb(server.pid)))
             _log.info("requests=%d resident_mb=%.1f", *readings[-1])
         after = cpu_times(server.pid)
     (_, early_mb), (_, late_mb) = readings[0], readings[-1]
     figures = {
-        "requests": options.requests,
-        "requests_per_s": options.requests / (after.at_s - before.at_s),
+        "requests": readings[-1][0],
+        "requests_per_s": readings[-1][0] / (after.at_s - before.at_s),
         "resident_mb_early": early_mb,
         "resident_mb_late": late_mb,
         "resident_mb_most": max(memory for _, memory in readings),
@@ -95,11 +101,30 @@ async def measure_soak(options: LoadOptions) -> Measured:
     return Measured(figures, {"resident_mb": readings})
 
 
-def portions(requests: int) -> Iterator[tuple[int, int]]:
-    """(requests before, requests in it) of each portion; memory is read after each."""
+def portioned(
+    endless: Iterator[Request], options: LoadOptions, clock: Callable[[], float] = time.perf_counter
+) -> Iterator[Iterator[Request]]:
+    """The requests in portions, each to be taken before the next; memory is read after each."""
+    if options.minutes is None:
+        yield from (islice(endless, size) for size in portions(options.requests))
+        return
+    begin_s, length_s = clock(), 60 * options.minutes
+    for share in itertools.accumulate([0.1] + [0.9 / READINGS] * READINGS):
+        until_s = begin_s + share * length_s
+        # One at least, however short the time is.
+        going_on = itertools.takewhile(partial(_before, clock, until_s), endless)
+        yield itertools.chain(islice(endless, 1), going_on)
+
+
+def _before(clock: Callable[[], float], until_s: float, request: Request) -> bool:
+    return clock() < until_s
+
+
+def portions(requests: int) -> Iterator[int]:
+    """How many requests each portion has."""
     done, size = 0, max(1, requests // 10)
     while done < requests:
-        yield done, size
+        yield size
         done += size
         size = min(max(1, requests // READINGS), requests - done)
 
@@ -113,7 +138,7 @@ def manner_of(random: Random) -> Manner:
 async def _work(
     caller: Caller,
     address: str,
-    requests: Iterator[tuple[Manner, str]],
+    requests: Iterator[Request],
     endings: Counter[str],
     worker: int,
 ) -> None:

@@ -7,6 +7,7 @@ import typer
 from dlpo.cli.bench.compare import compare
 from dlpo.cli.bench.quality import quality
 from dlpo.cli.bench.report import report
+from dlpo.cli.bench.stream import stream
 
 
 def register(app: typer.Typer) -> None:
@@ -14,6 +15,6 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True, help="Measure on this machine; show and compare what was measured."
     )
-    for command in (quality, report, compare):
+    for command in (quality, stream, report, compare):
         group.command()(command)
     app.add_typer(group, name="bench")

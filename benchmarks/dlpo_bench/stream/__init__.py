@@ -1,0 +1,1 @@
+"""Servers side by side, under load from client processes of their own. See docs/load.md."""

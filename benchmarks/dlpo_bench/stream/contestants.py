@@ -1,0 +1,74 @@
+"""Whom a run measures: our own server behind each of its protocols, or servers that run already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+from urllib.parse import parse_qs, urlsplit
+
+from dlpo.errors import InputError
+
+Protocol = Literal["dlpo", "riva", "openai"]
+
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+RATES_HZ: Mapping[Protocol, int] = {"dlpo": 0, "riva": 22_050, "openai": 24_000}
+"""Of the audio: dlpo.v1 says it itself, Riva's callers ask for one, OpenAI's pcm has this one."""
+EXPECTED = (
+    "expected HOST:PORT or riva://HOST:PORT, dlpo://HOST:PORT, or http://HOST:PORT/v1 of an"
+    " OpenAI-compatible server, each with ?voice=NAME, ?model=NAME or ?rate_hz=N where needed"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A server as its callers see it."""
+
+    name: str
+    """what tables call it"""
+    protocol: Protocol
+    address: str
+    """host:port; of OpenAI's protocol the URL before /audio/speech"""
+    rate_hz: int
+    """of the audio, where the server does not say it; 0 where it does"""
+    voice: str = ""
+    """empty: the server's default"""
+    model: str = "tts-1"
+    """what OpenAI's protocol wants named"""
+    pid: int | None = None
+    """of the server, where this run started it"""
+    metrics_url: str | None = None
+    """a page with figures of a dlpo server"""
+
+
+def parse_against(text: str) -> Contestant:
+    """A server that runs already.
+
+    Raises:
+        InputError: the text names none.
+    """
+    parts = urlsplit(text if "://" in text else f"riva://{text}")
+    try:
+        given = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        host_and_port = bool(parts.hostname and parts.port)
+    except ValueError as error:
+        raise InputError(f"--against {text}: {error}; {EXPECTED}") from error
+    if unknown := sorted(set(given) - {"voice", "model", "rate_hz"}):
+        raise InputError(f"--against {text}: no setting {', '.join(unknown)}; {EXPECTED}")
+    web = parts.scheme in ("http", "https")
+    protocol = next((one for one in PROTOCOLS if one == ("openai" if web else parts.scheme)), None)
+    if protocol is None or not parts.hostname or not (web or host_and_port):
+        raise InputError(f"--against {text}: {EXPECTED}")
+    rate = given.get("rate_hz", [str(RATES_HZ[protocol])])[-1]
+    if not rate.isdecimal():
+        raise InputError(f"--against {text}: rate_hz is {rate!r}; expected a whole number")
+    root = f"{parts.scheme}://{parts.netloc}"
+    return Contestant(
+        name=f"{parts.netloc} {protocol}",
+        protocol=protocol,
+        address=f"{root}{parts.path.rstrip('/')}" if web else parts.netloc,
+        rate_hz=int(rate),
+        voice=given.get("voice", [""])[-1],
+        model=given.get("model", ["tts-1"])[-1],
+        metrics_url=f"{root}/metrics" if web else None,  # if it is one of ours, it tells
+    )
