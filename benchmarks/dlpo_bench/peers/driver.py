@@ -1,0 +1,234 @@
+"""One contestant in its own process: questions come as JSON lines, its times go back.
+
+    python -P driver.py KIND CORE SETTINGS
+
+It runs by its path, in the contestant's interpreter, which need not have dlpo: beside the standard
+library it imports only the contestant. What others print goes to standard error.
+
+| question | answer |
+|---|---|
+| (none, at the start) | `{"version"}`: it is ready |
+| `{"do": "prepare", "text", "audio_s"}` | `{"audio_s"}`, after a call that warms up |
+| `{"do": "speak", "text", "seed"}` | `{"audio_s", "wall_s", "cpu_s"}` |
+| `{"do": "memory", "text"}` | `{"peak_mb"}`, MB of 10^6 bytes |
+
+`{"error"}` is an answer to each of them. The end of the questions ends the process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import wave
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+PREPARING_CALLS = 3  # whose mean length an adjustment goes by
+ADJUSTMENTS = 2
+
+
+class Speaker(Protocol):
+    """Speaks; only `speak` is timed."""
+
+    version: str
+
+    def prepare(self, text: str, audio_s: float | None) -> float:
+        """Get ready for a text that should take about `audio_s`; the seconds it takes."""
+
+    def speak(self, text: str, seed: int) -> Any:
+        """Make the whole audio of a text."""
+
+    def seconds(self, made: Any) -> float:
+        """Length of what `speak` made."""
+
+    def peak_mb(self, text: str) -> float:
+        """The most memory that was resident, of whatever computes."""
+
+
+class OwnVoice:
+    """dlpo, as it serves: in the chunks of a stream, joined."""
+
+    def __init__(self, voice: str, precision: str | None) -> None:
+        import dlpo
+        from dlpo_serving.request import SpeechRequest
+        from dlpo_serving.voices import open_voice
+
+        self.version = f"dlpo {dlpo.__version__}"
+        self._synthesizer = open_voice(voice, "cpu", precision)  # type: ignore[arg-type]
+        self._request = SpeechRequest
+
+    def prepare(self, text: str, audio_s: float | None) -> float:
+        return self.seconds(self.speak(text, 0))
+
+    def speak(self, text: str, seed: int) -> Any:
+        return self._synthesizer.speak(self._request(text, seed=seed))
+
+    def seconds(self, made: Any) -> float:
+        return len(made) / self._synthesizer.manifest.sample_rate_hz
+
+    def peak_mb(self, text: str) -> float:
+        return _high_water_mb("self")
+
+
+class Piper:
+    """A Piper voice in Piper's own pipeline, on one thread.
+
+    Durations of random weights mean nothing: with `adjust` the length scale, which Piper has for
+    the pace of speech, is set for each text so that the audio is as long as asked for.
+    """
+
+    def __init__(self, model: str, adjust: bool) -> None:
+        # Both are in the environment of this contestant alone.
+        import onnxruntime
+        from piper.config import (  # type: ignore[import-not-found, unused-ignore]
+            PiperConfig,
+            SynthesisConfig,
+        )
+        from piper.voice import PiperVoice  # type: ignore[import-not-found, unused-ignore]
+
+        options = onnxruntime.SessionOptions()
+        # Piper leaves this to onnxruntime, which would start a thread for each core of the machine.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        settings = json.loads(Path(f"{model}.json").read_text("utf-8"))
+        self._voice = PiperVoice(session=session, config=PiperConfig.from_dict(settings))
+        self._adjust = adjust
+        self._settings = SynthesisConfig
+        self._scales: dict[str, float] = {}  # by text
+        self.version = (
+            f"piper-tts {_version_of('piper-tts')}, onnxruntime {onnxruntime.__version__}"
+        )
+
+    def prepare(self, text: str, audio_s: float | None) -> float:
+        for _ in range(ADJUSTMENTS):
+            made = [self.seconds(self.speak(text, 0)) for _ in range(PREPARING_CALLS)]
+            mean_s = sum(made) / len(made)
+            if not self._adjust or audio_s is None:
+                return mean_s
+            self._scales[text] = self._scales.get(text, 1.0) * audio_s / mean_s
+        return self.seconds(self.speak(text, 0))
+
+    def speak(self, text: str, seed: int) -> Any:
+        settings = self._settings(length_scale=self._scales.get(text))
+        return list(self._voice.synthesize(text, settings))
+
+    def seconds(self, made: Any) -> float:
+        return float(sum(len(chunk.audio_float_array) / chunk.sample_rate for chunk in made))
+
+    def peak_mb(self, text: str) -> float:
+        return _high_water_mb("self")
+
+
+class Command:
+    """A program that is started for each text and writes a WAV file."""
+
+    def __init__(self, command: list[str], version: list[str]) -> None:
+        self._command = command
+        told = subprocess.run(version, capture_output=True, text=True)
+        self.version = _version_line(told.stdout + told.stderr)
+        self._folder = tempfile.TemporaryDirectory()
+        self._out = str(Path(self._folder.name) / "speech.wav")
+
+    def prepare(self, text: str, audio_s: float | None) -> float:
+        return self.seconds(self.speak(text, 0))
+
+    def speak(self, text: str, seed: int) -> Any:
+        subprocess.run(self._words(text), check=True, stdout=sys.stderr)
+        return self._out
+
+    def seconds(self, made: Any) -> float:
+        with wave.open(made) as file:
+            return float(file.getnframes() / file.getframerate())
+
+    def peak_mb(self, text: str) -> float:
+        """As far as it can be seen while it runs: what wait4 tells begins with our own memory."""
+        peak = 0.0
+        with subprocess.Popen(self._words(text), stdout=sys.stderr) as process:
+            while process.poll() is None:
+                peak = max(peak, _high_water_mb(str(process.pid)))
+        return peak
+
+    def _words(self, text: str) -> list[str]:
+        return [word.format(text=text, out=self._out) for word in self._command]
+
+
+KINDS: Mapping[str, Callable[..., Speaker]] = {
+    "dlpo": OwnVoice,
+    "piper": Piper,
+    "command": Command,
+}
+
+
+def answer(speaker: Speaker, question: Mapping[str, Any]) -> dict[str, float]:
+    """What the table above says."""
+    text = question["text"]
+    if question["do"] == "prepare":
+        return {"audio_s": speaker.prepare(text, question.get("audio_s"))}
+    if question["do"] == "memory":
+        return {"peak_mb": speaker.peak_mb(text)}
+    wall_s, cpu_s = time.perf_counter(), _cpu_s()
+    made = speaker.speak(text, question["seed"])
+    wall_s, cpu_s = time.perf_counter() - wall_s, _cpu_s() - cpu_s
+    return {"audio_s": speaker.seconds(made), "wall_s": wall_s, "cpu_s": cpu_s}
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    kind, core, settings = sys.argv[1:]
+    os.sched_setaffinity(0, {int(core)})  # before any library counts the cores
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def reply(content: Mapping[str, Any]) -> None:
+        print(json.dumps(content), file=replies, flush=True)
+
+    try:
+        speaker = KINDS[kind](**json.loads(settings))
+    except Exception as error:  # of any library; the parent says whose it is
+        reply({"error": f"{type(error).__name__}: {error}"})
+        return
+    reply({"version": speaker.version})
+    for line in sys.stdin:
+        try:
+            reply(answer(speaker, json.loads(line)))
+        except Exception as error:
+            reply({"error": f"{type(error).__name__}: {error}"})
+
+
+def _cpu_s() -> float:
+    """Of this process, and of those that it started and that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def _high_water_mb(pid: str) -> float:
+    """VmHWM of a process; 0 where it has just ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("ascii", errors="replace")
+    except OSError:
+        return 0.0
+    kilobytes = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")]
+    return kilobytes[0] * 1024 / 1e6 if kilobytes else 0.0
+
+
+def _version_of(package: str) -> str:
+    from importlib.metadata import version
+
+    return version(package)
+
+
+def _version_line(told: str) -> str:
+    """The line that a program calls its version, else its first one, without paths behind it."""
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    line = next((line for line in lines if "version" in line), lines[0] if lines else "unknown")
+    return line.partition("  ")[0].removeprefix("version: ")
+
+
+if __name__ == "__main__":
+    main()
