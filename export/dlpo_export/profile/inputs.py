@@ -13,21 +13,37 @@ from numpy.typing import NDArray
 
 from dlpo.audio import harmonic_source
 from dlpo.bundle import Bundle
+from dlpo.errors import InputError
 from dlpo.text.symbols import symbol_ids
 from dlpo_export.parity.cases import UTTERANCE, whole_frames
 from dlpo_export.parity.open_graph import run_graph
 
+MOST_REPEATS = 256  # of the sentence: minutes of speech
 
-def sentence_inputs(bundle: Bundle, graph: str) -> tuple[dict[str, NDArray[Any]], int]:
-    """Inputs of a graph for a fixed sentence, and the frames that the sentence lasts.
+
+def sentence_inputs(
+    bundle: Bundle, graph: str, frames: int | None = None
+) -> tuple[dict[str, NDArray[Any]], int]:
+    """Inputs of a graph for a fixed sentence, and how many frames they are.
 
     Encoder and frames are run in fp32 to get there; the noise has seed 0.
+
+    Args:
+        frames: the first so many of a sentence that is long enough; None is all of a short one.
+            The encoder reads the sentence to its end.
     """
-    phonemes = np.array([symbol_ids([*UTTERANCE, *UTTERANCE[1:]])], np.int64)
-    values: dict[str, NDArray[Any]] = {"phonemes": phonemes}
-    encoding = run_graph(bundle.graph_path("encoder"), values)
-    durations = whole_frames(torch.from_numpy(encoding["durations"])).numpy()
-    frames = int(durations.sum())
+    repeats, values, durations = 2, {}, np.zeros(0)
+    while not values or (frames and durations.sum() < frames):
+        if repeats > MOST_REPEATS:
+            raise InputError(
+                f"frames is {frames}; the voice's sentences last {int(durations.sum())} at most"
+            )
+        phonemes = np.array([symbol_ids([*UTTERANCE, *UTTERANCE[1:] * (repeats - 1)])], np.int64)
+        values = {"phonemes": phonemes}
+        encoding = run_graph(bundle.graph_path("encoder"), values)
+        durations = whole_frames(torch.from_numpy(encoding["durations"])).numpy()
+        repeats *= 2
+    frames = frames or int(durations.sum())
     values |= encoding | {
         "durations": durations,
         "positions": np.arange(frames, dtype=np.float32) + np.float32(0.5),

@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from dlpo_export.profile.inputs import machine, sentence_inputs
 from dlpo_export.profile.layers import ONCE, SAMPLER, Place, kernels, macs, places
 
 RUNS = 30  # more find a quiet moment for every node, also on a busy machine
+_ITEM_BYTES = {1: 4, 2: 1, 3: 1, 7: 8, 10: 2, 11: 8}  # of onnx.TensorProto's data types
 _SUFFIX = "_kernel_time"  # of the profiler's events that are the computation of a node
 
 
@@ -40,6 +42,8 @@ class NodeTime:
     """Fastest of all runs."""
     mac: int
     """Multiplications with accumulation."""
+    traffic: int
+    """Bytes of inputs, weights and outputs: what it reads and writes, each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +122,24 @@ def profile_graph(
     return profile
 
 
-def measure(bundle: Bundle, graph: str, precision: Precision, runs: int = RUNS) -> Profile:
-    """As `profile_graph`, without files."""
+def measure(
+    bundle: Bundle,
+    graph: str,
+    precision: Precision,
+    runs: int = RUNS,
+    *,
+    frames: int | None = None,
+) -> Profile:
+    """As `profile_graph`, without files; `frames` is the length of the window, see
+    `sentence_inputs`.
+    """
     try:
         import onnx
         import onnxruntime
     except ImportError as error:
         raise MissingExtraError(error.name or "onnxruntime", "export") from error
     path = bundle.graph_path(graph, precision)
-    inputs, frames = sentence_inputs(bundle, graph)
+    inputs, length = sentence_inputs(bundle, graph, frames)
     with tempfile.TemporaryDirectory(prefix="dlpo-profile-") as scratch:
         optimised_path = Path(scratch, "optimised.onnx")
         events, run_s = _run_profiled(
@@ -148,7 +161,7 @@ def measure(bundle: Bundle, graph: str, precision: Precision, runs: int = RUNS) 
         onnxruntime=onnxruntime.__version__,
         threads=1,
         runs=runs,
-        audio_s=frames * manifest.hop_length / manifest.sample_rate_hz,
+        audio_s=length * manifest.hop_length / manifest.sample_rate_hz,
         total_ms=total,
         run_ms=run_s * 1e3,
         gmac=sum(node.mac for node in nodes) / 1e9,
@@ -202,6 +215,11 @@ def _node_times(
         if event["name"].endswith(_SUFFIX):
             timed[event["name"].removesuffix(_SUFFIX)].append(event)
     weights = {tensor.name: tuple(tensor.dims) for tensor in optimised.graph.initializer}
+    # Counted here: the profiler does not know weights that onnxruntime has packed for itself.
+    size_of = {
+        tensor.name: prod(tensor.dims) * _ITEM_BYTES.get(tensor.data_type, 4)
+        for tensor in optimised.graph.initializer
+    }
     found = []
     for node, place in zip(optimised.graph.node, where, strict=True):
         if node.name not in timed:
@@ -211,10 +229,14 @@ def _node_times(
         (out, *_) = (next(iter(s.values())) for s in arguments["output_type_shape"])
         ms = min(float(event["dur"]) for event in timed.pop(node.name)) / 1e3
         mac = macs(node, weights, shapes, out, kernel_of.get(place.layer))
-        found.append(NodeTime(node.name, node.op_type, place.layer, place.step, ms, mac))
+        traffic = int(arguments["activation_size"]) + int(arguments["output_size"])
+        traffic += sum(size_of.get(name, 0) for name in node.input)
+        found.append(NodeTime(node.name, node.op_type, place.layer, place.step, ms, mac, traffic))
     for name, left in timed.items():  # the profiler knows a node that the file does not
         ms = min(float(event["dur"]) for event in left) / 1e3
-        found.append(NodeTime(name, left[0]["args"]["op_name"], SAMPLER, ONCE, ms, 0))
+        arguments = left[0]["args"]
+        traffic = int(arguments["activation_size"]) + int(arguments["output_size"])
+        found.append(NodeTime(name, arguments["op_name"], SAMPLER, ONCE, ms, 0, traffic))
     return tuple(found)
 
 

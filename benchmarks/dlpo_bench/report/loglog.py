@@ -1,0 +1,123 @@
+"""Roofs and dots over two logarithmic axes, as SVG without a library.
+
+Colours follow the reader's light or dark mode; the same data give the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from xml.sax.saxutils import escape, quoteattr
+
+from dlpo_bench.plots import STYLE
+
+WIDTH, HEIGHT = 430, 340  # pixels of a scene
+LEFT, TOP, RIGHT, BOTTOM = 52, 40, 22, 46  # margins inside it
+ACROSS = 2  # scenes in a row
+LINE = 13  # between the names of two dots
+
+
+@dataclass(frozen=True, slots=True)
+class Roof:
+    """min(peak, slope * x)."""
+
+    peak: float
+    slope: float
+    words: str
+    """what the slope is of"""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One dot."""
+
+    x: float
+    y: float
+    words: str
+    """beside it; may be empty"""
+
+
+@dataclass(frozen=True, slots=True)
+class LogScene:
+    """What is drawn over one pair of axes; all values are above 0."""
+
+    title: str
+    x_label: str
+    y_label: str
+    roofs: Sequence[Roof]
+    spots: Sequence[Spot]
+
+
+def draw_log_scenes(title: str, scenes: Sequence[LogScene]) -> str:
+    """An SVG document with all scenes."""
+    rows = -(-len(scenes) // ACROSS)
+    width, height = min(ACROSS, len(scenes)) * WIDTH, rows * HEIGHT
+    parts = []
+    for i, scene in enumerate(scenes):
+        parts.append(f'<g transform="translate({i % ACROSS * WIDTH} {i // ACROSS * HEIGHT})">')
+        parts += _scene(scene)
+        parts.append("</g>")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
+        f' viewBox="0 0 {width} {height}" role="img" aria-label={quoteattr(title)}>'
+        f"<title>{escape(title)}</title><style>{STYLE}</style>\n"
+        f'<rect width="{width}" height="{height}" style="fill:var(--back)"/>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
+    )
+
+
+def decades(low: float, high: float) -> list[int]:
+    """Powers of ten from at most `low` to at least `high`, two or more of them."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    return list(range(first, max(last, first + 1) + 1))
+
+
+def _scene(scene: LogScene) -> Iterator[str]:
+    ridges = [roof.peak / roof.slope for roof in scene.roofs]
+    xs = [spot.x for spot in scene.spots] + ridges
+    ys = [spot.y for spot in scene.spots] + [roof.peak for roof in scene.roofs]
+    x_powers, y_powers = decades(min(xs), max(xs)), decades(min(ys), max(ys))
+
+    def across(x: float) -> float:
+        share = (math.log10(x) - x_powers[0]) / (x_powers[-1] - x_powers[0])
+        return LEFT + share * (WIDTH - LEFT - RIGHT)
+
+    def down(y: float) -> float:
+        share = (math.log10(y) - y_powers[0]) / (y_powers[-1] - y_powers[0])
+        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+
+    floor = HEIGHT - BOTTOM
+    yield f'<text class="measure" x="{LEFT}" y="{TOP - 20}">{escape(scene.title)}</text>'
+    for power in y_powers:
+        y = down(10.0**power)
+        yield f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        yield f'<text class="soft end" x="{LEFT - 6}" y="{y + 4:.1f}">{10.0**power:g}</text>'
+    for power in x_powers:
+        x = across(10.0**power)
+        yield f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{floor}"/>'
+        yield f'<text class="soft middle" x="{x:.1f}" y="{floor + 16}">{10.0**power:g}</text>'
+    words = f"{scene.x_label}; upwards: {scene.y_label}"
+    yield f'<text class="soft" x="{LEFT}" y="{floor + 34}">{escape(words)}</text>'
+    lowest, left, right = 10.0 ** y_powers[0], 10.0 ** x_powers[0], 10.0 ** x_powers[-1]
+    for roof in scene.roofs:
+        start = max(left, lowest / roof.slope)  # where the roof enters the picture
+        corner = roof.peak / roof.slope
+        line = [(start, start * roof.slope), (corner, roof.peak), (right, roof.peak)]
+        points = " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y in line)
+        yield f'<polyline class="zero" style="fill:none" points="{points}"/>'
+        x, y = across(start), down(start * roof.slope)
+        yield f'<text class="soft" x="{x + 6:.1f}" y="{y - 4:.1f}">{escape(roof.words)}</text>'
+    taken: list[tuple[float, float]] = []  # where a name stands already
+    for spot in scene.spots:
+        x, y = across(spot.x), down(spot.y)
+        yield f'<circle class="good" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
+        if spot.words:
+            at = y + 4
+            while any(abs(at - other) < LINE and abs(x - near) < 120 for near, other in taken):
+                at += LINE
+            taken.append((x, at))
+            left_of = x > WIDTH - 130  # no room at its right
+            place, style = (x - 8, ' class="end"') if left_of else (x + 8, "")
+            yield f'<text{style} x="{place:.1f}" y="{at:.1f}">{escape(spot.words)}</text>'

@@ -1,0 +1,123 @@
+"""The graphs of a bundle on windows of several lengths: what they compute, and how quickly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dlpo.bundle import Bundle, Precision
+from dlpo.errors import BundleError, InputError
+from dlpo_bench.compare import compare_medians
+from dlpo_bench.roofline.kernels import Kind, Peak
+from dlpo_bench.roofline.turns import Spread
+from dlpo_export.profile.inputs import sentence_inputs
+from dlpo_export.profile.measure import Profile, measure
+from dlpo_serving.chunks import STREAM_LADDER
+from dlpo_serving.engines.onnx_session import open_session
+
+FRAMES = (64, 256, 1024)  # a chunk early in a stream, a sentence, a long sentence
+PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
+PROFILE_S = 3.0  # that the profiler's runs of a case may take, about
+FEWEST_RUNS, MOST_RUNS = 5, 30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One graph in one precision on one window."""
+
+    graph: str
+    precision: Precision
+    frames: int
+    audio_s: float
+    """length of the window"""
+    served: bool
+    """the window is that of every later chunk of a stream"""
+    run: Callable[[], object]
+    """as the server runs it, on one thread"""
+
+    @property
+    def name(self) -> str:
+        """For tables and records."""
+        return f"{self.graph} {self.precision}, {self.frames} frames"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How near a whole graph comes to a peak."""
+
+    gop: float
+    """1e9 operations of the network; what a precision's graph computes beyond, doesn't count"""
+    executed_gop: float
+    """of this graph"""
+    share: float
+    """of the peak, both at their quickest"""
+    share_of_medians: tuple[float, float, float]
+    """value and 95 % bootstrap interval"""
+
+
+def served_frames(bundle: Bundle, steps: int) -> int:
+    """Length of the window of every later chunk of a stream, with its context."""
+    manifest = bundle.manifest
+    return STREAM_LADDER[-1] + 2 * manifest.context_frames(steps, manifest.precision)
+
+
+def cases(bundle: Bundle, steps: int, frames: Sequence[int]) -> Iterator[Case]:
+    """Every graph of the chain that speaks in `steps` steps, in fp32 and in int8 where it has that.
+
+    Args:
+        frames: lengths of windows; that of a served chunk is added.
+
+    Raises:
+        BundleError: there is no such denoiser.
+        InputError: a length is below 1.
+        EngineError: onnxruntime can't load a graph.
+    """
+    denoiser = f"denoiser_{steps}"
+    if denoiser not in bundle.manifest.graphs:
+        known = ", ".join(map(str, bundle.manifest.available_steps))
+        raise BundleError(f"the voice has no denoiser of {steps} steps; it has those of {known}")
+    if not frames or min(frames) < 1:
+        raise InputError(f"frames is {list(frames)}; expected lengths of 1 or more")
+    manifest = bundle.manifest
+    served = served_frames(bundle, steps)
+    for length in sorted({*frames, served}):
+        audio_s = length * manifest.hop_length / manifest.sample_rate_hz
+        for graph in ("encoder", "frames", denoiser):
+            inputs, _ = sentence_inputs(bundle, graph, length)
+            for precision in PRECISIONS:
+                if precision in manifest.graphs[graph].files:
+                    run = _run(bundle, graph, precision, inputs)
+                    yield Case(graph, precision, length, audio_s, length == served, run)
+
+
+def profile(bundle: Bundle, case: Case, least_ms: float) -> Profile:
+    """Where its time goes, node by node; as many runs as `PROFILE_S` allows."""
+    runs = int(np.clip(PROFILE_S / (least_ms / 1e3), FEWEST_RUNS, MOST_RUNS))
+    return measure(bundle, case.graph, case.precision, runs, frames=case.frames)
+
+
+def reached(spread: Spread, gop: float, executed_gop: float, peak: Peak) -> Reached:
+    """Compare a graph with the peak of its precision."""
+    share = gop / (spread.least_ms / 1e3) / peak.rate
+    # Time at the peak's median / time that it took: a ratio of two medians of independent samples.
+    at_peak_ms = np.array(peak.samples_ms) * (gop / peak.work)
+    ratio = compare_medians(peak.by, np.array(spread.samples_ms), at_peak_ms).ratio
+    return Reached(gop, executed_gop, share, (ratio.value, ratio.low, ratio.high))
+
+
+def peak_kind(precision: Precision) -> Kind:
+    """The number format that most of a graph computes in."""
+    return "int8" if precision == "int8" else "fp32"
+
+
+def _run(
+    bundle: Bundle, graph: str, precision: Precision, inputs: dict[str, Any]
+) -> Callable[[], object]:
+    # As `SentenceGraphs` opens it: fp32 encoder and frames are not optimised.
+    optimise = graph.startswith("denoiser") or precision != "fp32"
+    session = open_session(bundle.graph_path(graph, precision), optimise=optimise)
+    feed = {tensor.name: inputs[tensor.name] for tensor in session.get_inputs()}
+    return lambda: session.run(None, feed)

@@ -1,0 +1,210 @@
+"""The whole measurement, and the figures of its record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dlpo.bundle import Bundle
+from dlpo.errors import InputError
+from dlpo_bench.noise import Noise, watch_machine
+from dlpo_bench.roofline.graphs import (
+    FRAMES,
+    Case,
+    cases,
+    peak_kind,
+    profile,
+    reached,
+)
+from dlpo_bench.roofline.kernels import Kernels, Kind, Peak, peaks
+from dlpo_bench.roofline.layers import as_figures, layers, operators
+from dlpo_bench.roofline.memory_kernels import memory_kernels
+from dlpo_bench.roofline.python_share import Calls, measure_python
+from dlpo_bench.roofline.turns import Spread, take_turns
+from dlpo_bench.rtf.pinning import pinned
+from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RooflineOptions:
+    """What to measure."""
+
+    voice: str = DEFAULT_VOICE
+    """Name or path of a bundle."""
+    steps: int | None = None
+    """Reverse steps, N; None is the voice's own."""
+    frames: tuple[int, ...] = FRAMES
+    """Lengths of windows, beside that of a served chunk."""
+    rounds: int = 15
+    """Turns of every kernel and graph."""
+    calls: int = 12
+    """Streams of each text; 0 leaves Python's share out."""
+    core: int | None = None
+    """That kernels and graphs are held to; None is the last."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError where something can't be measured."""
+        if self.rounds < 3:
+            raise InputError(f"rounds is {self.rounds}; a spread wants at least 3")
+        if self.calls < 0:
+            raise InputError(f"calls is {self.calls}; expected 0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class RooflineRun:
+    """What a run found."""
+
+    figures: dict[str, Any]
+    samples: dict[str, Any]
+    noise: Noise
+    bundle_sha256: str
+
+
+def measure_roofline(options: RooflineOptions, tell: Tell = lambda line: None) -> RooflineRun:
+    """Measure the peaks of a core, what share of them each graph reaches, and Python's share.
+
+    Args:
+        tell: takes lines on the progress.
+
+    Raises:
+        InputError: there is no such voice or core, or a length of a window is of no use.
+        BundleError: the bundle is damaged, or has no denoiser of so many steps.
+        EngineError: a graph or the server does not run.
+    """
+    bundle = Bundle.load(find_voice(options.voice))
+    steps = options.steps or bundle.manifest.steps
+    with watch_machine() as watch:
+        with pinned(1, options.core) as cores:
+            kernels = _kernels()
+            chosen = list(cases(bundle, steps, options.frames))
+            times = take_turns(
+                {
+                    **{kernel.name: kernel.run for kernel in kernels.present},
+                    **{case.name: case.run for case in chosen},
+                },
+                options.rounds,
+                tell=tell,
+            )
+            roof = peaks(kernels.present, times)
+            profiles = {}
+            for case in chosen:
+                tell(f"profiling {case.name}")
+                profiles[case.name] = profile(bundle, case, times[case.name].least_ms)
+        gpu, gpu_times, why = _gpu(options.rounds, tell)
+        if why:
+            kernels.skipped["gpu"] = why
+        if options.calls:
+            python = measure_python(options.voice, options.calls, tell)
+        else:
+            python = {}
+            kernels.skipped["python"] = "no streams were asked for (--calls 0)"
+    graphs = {case.name: _graph(case, chosen, profiles, times, roof) for case in chosen}
+    figures = {
+        "steps": steps,
+        "cores": cores,
+        "peaks": {kind: _peak(peak) for kind, peak in roof.items()},
+        "gpu_peaks": {kind: _peak(peak) for kind, peak in gpu.items()},
+        "graphs": graphs,
+        "layers": {
+            case.name: as_figures(layers(profiles[case.name], roof, peak_kind(case.precision)))
+            for case in chosen
+        },
+        "operators": {name: as_figures(operators(one)) for name, one in profiles.items()},
+        "python": {name: calls.figures() for name, calls in python.items()},
+        "places": {name: calls.places() for name, calls in python.items()},
+        "skipped": kernels.skipped,
+        "machine": watch.noise.figures(),
+    }
+    samples = _samples(kernels, chosen, times, gpu_times, python)
+    return RooflineRun(figures, samples, watch.noise, bundle.sha256)
+
+
+def _kernels() -> Kernels:
+    kernels = Kernels()
+
+    def of_torch() -> Any:
+        from dlpo_bench.roofline.torch_kernels import torch_kernels
+
+        return torch_kernels()
+
+    def of_onnxruntime() -> Any:
+        from dlpo_bench.roofline.onnx_kernels import onnx_kernels
+
+        return onnx_kernels()
+
+    def of_openvino() -> Any:
+        from dlpo_bench.roofline.openvino_kernels import openvino_kernels
+
+        return openvino_kernels()
+
+    kernels.add("torch", of_torch)
+    kernels.add("onnxruntime", of_onnxruntime)
+    kernels.add("openvino", of_openvino)
+    kernels.add("memory", memory_kernels)
+    return kernels
+
+
+def _gpu(rounds: int, tell: Tell) -> tuple[Mapping[Kind, Peak], Mapping[str, Spread], str | None]:
+    """Peaks of the GPU, times of their kernels, and why there are none."""
+    from dlpo_bench.roofline.torch_kernels import gpu_kernels, why_no_gpu
+
+    if why := why_no_gpu():
+        return {}, {}, why
+    kernels = Kernels()
+    kernels.add("torch", gpu_kernels)
+    tell("multiplying on the GPU")
+    runs = {one.name: one.run for one in kernels.present}
+    times = take_turns(runs, rounds, time.perf_counter)
+    skipped = "; ".join(f"{name}: {reason}" for name, reason in kernels.skipped.items())
+    return peaks(kernels.present, times), times, skipped or None
+
+
+def _peak(peak: Peak) -> dict[str, object]:
+    return {"rate": peak.rate, "median_rate": peak.median_rate, "by": peak.by}
+
+
+def _graph(
+    case: Case,
+    chosen: list[Case],
+    profiles: Mapping[str, Any],
+    times: Mapping[str, Spread],
+    roof: Mapping[Kind, Peak],
+) -> dict[str, object]:
+    """Figures of a whole graph."""
+    alike = [one for one in chosen if (one.graph, one.frames) == (case.graph, case.frames)]
+    # Exports of one network may compute more than it asks for; the fewest operations count.
+    gop = min(2 * profiles[one.name].gmac for one in alike)
+    spread, kind = times[case.name], peak_kind(case.precision)
+    found = reached(spread, gop, 2 * profiles[case.name].gmac, roof[kind])
+    share, low, high = found.share_of_medians
+    return {
+        "graph": case.graph, "precision": case.precision, "frames": case.frames,
+        "served": case.served, "audio_s": case.audio_s, "gop": found.gop,
+        "executed_gop": found.executed_gop, "least_ms": spread.least_ms,
+        "median_ms": spread.median_ms, "deviation_ms": spread.deviation_ms,
+        "nodes_ms": profiles[case.name].total_ms, "gop_per_s": gop / spread.least_ms * 1e3,
+        "peak": kind, "share": found.share,
+        "share_of_medians": {"value": share, "interval_95": [low, high]},
+    }  # fmt: skip
+
+
+def _samples(
+    kernels: Kernels,
+    chosen: list[Case],
+    times: Mapping[str, Spread],
+    gpu_times: Mapping[str, Spread],
+    python: Mapping[str, Calls],
+) -> dict[str, Any]:
+    """The raw measurements: of each turn its quickest run, of each call its processor time."""
+    return {
+        "peaks": {k.name: {"kernel_ms": list(times[k.name].samples_ms)} for k in kernels.present},
+        "gpu_peaks": {
+            name: {"kernel_ms": list(spread.samples_ms)} for name, spread in gpu_times.items()
+        },
+        "graphs": {c.name: {"graph_ms": list(times[c.name].samples_ms)} for c in chosen},
+        "python": {name: calls.ms_per_s() for name, calls in python.items()},
+    }

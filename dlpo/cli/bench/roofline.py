@@ -1,0 +1,71 @@
+"""The command bench roofline."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlpo.cli.extras import needs
+
+if TYPE_CHECKING:
+    from dlpo_bench.roofline.measure import RooflineRun
+
+
+def roofline(
+    voice: Annotated[str, typer.Option(help="Name or path of a bundle.")] = "lj",
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Reverse steps of the denoiser; the voice's own.")
+    ] = None,
+    frames: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1, help="Length of a window; repeatable. That of a served chunk is added."
+        ),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=3, help="Turns of every kernel and graph.")] = 15,
+    calls: Annotated[
+        int, typer.Option(min=0, help="Streams of each text; 0 leaves Python's share out.")
+    ] = 12,
+    core: Annotated[
+        int | None, typer.Option(help="That kernels and graphs are held to; the last if left out.")
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep the figures in benchmarks/records.")
+    ] = False,
+) -> None:
+    """Say what one core can do at most, what share of it each graph reaches, and Python's share.
+
+    Peaks of products, convolutions and memory are measured in the same run as the graphs, in turns.
+    """
+    with needs("export"):
+        import onnx  # noqa: F401  the profiler reads optimised graphs
+    with needs("serve"):
+        import grpc  # noqa: F401  Python's share is measured on a server
+    with needs("bench"):
+        from dlpo_bench.roofline.measure import RooflineOptions, measure_roofline
+        from dlpo_bench.roofline.text import lines
+
+    chosen = {"frames": tuple(frames)} if frames else {}
+    options = RooflineOptions(
+        voice=voice, steps=steps, rounds=rounds, calls=calls, core=core, **chosen
+    )
+    run = measure_roofline(options, lambda line: typer.echo(line, err=True))
+    for line in lines(run.figures):
+        typer.echo(line)
+    for warning in run.noise.warnings():
+        typer.echo(f"note: {warning}", err=True)
+    if record:
+        typer.echo(_write(run))
+
+
+def _write(run: RooflineRun) -> Path:
+    from dlpo_bench.record import write_record
+
+    command = shlex.join(["dlpo", *sys.argv[1:]])
+    return write_record(
+        "roofline", run.figures, command, samples=run.samples, bundle_sha256=run.bundle_sha256
+    )
