@@ -1,0 +1,63 @@
+"""The command bench scaling."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from dlpo.bundle import Bundle
+from dlpo.cli.extras import needs
+
+
+def scaling(
+    voice: Annotated[str, typer.Option(help="Name or path of a bundle.")] = "lj",
+    precision: Annotated[
+        str | None, typer.Option(help="Of its denoiser, on cpu; the voice's own if left out.")
+    ] = None,
+    seconds: Annotated[
+        list[float] | None,
+        typer.Option(help="Length of a text in audio; repeatable. 5 to 300 if left out."),
+    ] = None,
+    streams: Annotated[
+        list[int] | None,
+        typer.Option(help="Callers at once, 0 for none; repeatable. 1 to 16 if left out."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=2, help="Fresh processes for each.")] = 5,
+    core: Annotated[
+        int | None, typer.Option(help="Of processes that speak a text; the last if left out.")
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep the figures in benchmarks/records.")
+    ] = False,
+) -> None:
+    """Show what longer texts and more streams cost in time and memory."""
+    with needs("bench"):
+        from dlpo_bench.peers.measuring import usable_core
+    with needs("serve"):
+        from dlpo_bench.scaling.measuring import measure_scaling
+        from dlpo_bench.scaling.options import ScalingOptions
+        from dlpo_serving.voices import find_voice
+    from dlpo_bench.record import write_record
+    from dlpo_bench.report.scaling import scaling_text
+
+    chosen: dict[str, Any] = {"precision": precision}
+    if seconds:
+        chosen["seconds"] = tuple(dict.fromkeys(seconds))
+    if streams:
+        chosen["streams"] = tuple(count for count in dict.fromkeys(streams) if count)
+    options = ScalingOptions(voice=voice, rounds=rounds, core=usable_core(core), **chosen)
+    bundle = Bundle.load(find_voice(voice))
+    measured = measure_scaling(options, lambda line: typer.echo(line, err=True))
+    typer.echo(scaling_text(measured.figures))
+    for warning in measured.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    if record:
+        command = shlex.join(["dlpo", *sys.argv[1:]])
+        path = write_record(
+            "scaling", measured.figures, command, samples=measured.samples,
+            bundle_sha256=bundle.sha256,
+        )  # fmt: skip
+        typer.echo(path)
