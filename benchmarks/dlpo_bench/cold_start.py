@@ -14,6 +14,7 @@ from typing import get_args
 
 from dlpo.bundle import Bundle
 from dlpo.errors import EngineError
+from dlpo_bench.noise import watch_machine
 from dlpo_bench.record import write_record
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
@@ -90,9 +91,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--record", action="store_true", help="write a benchmark record")
     options = parser.parse_args()
-    figures, samples = measure_cold_start(
-        options.voice, options.engine, options.precision, options.repeats
-    )
+    with watch_machine() as watch:
+        figures, samples = measure_cold_start(
+            options.voice, options.engine, options.precision, options.repeats
+        )
+    for line in watch.noise.warnings():
+        print(f"warning: {line}", file=sys.stderr)
     for name, value in figures.items():
         print(f"{name:16} {value:8.1f}")
     if options.record:
@@ -103,7 +107,8 @@ def main() -> None:
         bundle = Bundle.load(find_voice(options.voice))
         command += " --record"
         sha256 = bundle.sha256
-        print(write_record("cold-start", figures, command, samples=samples, bundle_sha256=sha256))
+        found = {**figures, "machine": watch.noise.figures()}
+        print(write_record("cold-start", found, command, samples=samples, bundle_sha256=sha256))
 
 
 if __name__ == "__main__":

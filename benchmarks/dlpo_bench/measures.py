@@ -30,6 +30,11 @@ MEASURES: Mapping[str, Measure] = {
     "open_voice_ms": _TIME,
     "first_chunk_ms": _TIME,
     "processor_ms": _TIME,
+    # of streaming and audio-path records, beside first_chunk_ms
+    "whole_ms": _TIME,
+    "stream_ms": _TIME,
+    "processor_ms_per_s": _TIME,
+    "open_ms": _TIME,
     # of load records, beside first_audio_ms
     "refusal_ms": _TIME,
     "freed_ms": _TIME,
@@ -40,6 +45,9 @@ MEASURES: Mapping[str, Measure] = {
     # of rtf records
     "speech_rtf": _TIME,
     "denoiser_rtf": _TIME,
+    # of roofline records, beside python_ms and processor_ms
+    "kernel_ms": _TIME,
+    "graph_ms": _TIME,
     # of judges and recognisers
     "DistillMOS": _SCORE,
     "NISQA": _SCORE,

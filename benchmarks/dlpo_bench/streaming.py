@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 
 from dlpo.bundle import Bundle, Manifest, Precision
 from dlpo.text import TextFrontEnd
+from dlpo_bench.noise import watch_machine
 from dlpo_bench.record import RECORDS, write_record
 from dlpo_bench.streaming_costs import as_served, costs
 from dlpo_bench.streaming_export import unused_methods
@@ -51,7 +53,7 @@ RANDOM_LADDERS = 1  # a sentence
 
 def run(
     voice: str = DEFAULT_VOICE, checkpoint: Path = CHECKPOINT, rounds: int = 5, texts: int = 5
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Measure the three methods on the voice's default number of steps.
 
     Args:
@@ -67,7 +69,7 @@ def run(
         `int8`: the deviation of windows from the whole in dB of the speech, where there is an
         int8 denoiser; `cost`: ladder -> method -> frames denoised for each frame, of the first
         chunk and later, and CPU times as a share of what the whole takes; `served`: all of
-        speaking, as a server does it.
+        speaking, as a server does it. And the times of each round, see `costs` and `as_served`.
 
     Raises:
         InputError: the checkpoint is not a `lite`.
@@ -110,9 +112,9 @@ def run(
     longest = max(sentences, key=lambda sentence: sentence.frames)
     typical = sentences[0] if sentences[0].frames > 200 else longest
     figures["timed_frames"] = typical.frames
-    figures["cost"] = costs(denoise, methods, typical, rounds)
-    figures["served"] = as_served(bundle, TEXTS[0], rounds)
-    return figures
+    figures["cost"], samples = costs(denoise, methods, typical, rounds)
+    figures["served"], samples["served"] = as_served(bundle, TEXTS[0], rounds)
+    return figures, samples
 
 
 def table(figures: Mapping[str, Any]) -> str:
@@ -189,12 +191,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="times are the shortest of so many")
     parser.add_argument("--record", action="store_true", help=f"write a record to {RECORDS}")
     arguments = parser.parse_args()
-    figures = run(arguments.voice, arguments.checkpoint, arguments.rounds)
+    with watch_machine() as watch:
+        figures, samples = run(arguments.voice, arguments.checkpoint, arguments.rounds)
+    figures["machine"] = watch.noise.figures()
     print(table(figures))
     print({key: value for key, value in figures.items() if key != "cost"})
+    for line in watch.noise.warnings():
+        print(f"warning: {line}", file=sys.stderr)
     if arguments.record:
-        bundle = Bundle.load(find_voice(arguments.voice))
-        print(write_record("streaming", figures, COMMAND, bundle_sha256=bundle.sha256))
+        sha256 = Bundle.load(find_voice(arguments.voice)).sha256
+        print(write_record("streaming", figures, COMMAND, samples=samples, bundle_sha256=sha256))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,70 +24,98 @@ LADDERS: Mapping[str, tuple[int, ...]] = {
     "as served": STREAM_LADDER,
 }
 
+Costs = dict[str, dict[str, dict[str, float]]]
+"""Ladder -> method -> figures."""
+
 
 def costs(
     denoise: Denoise, methods: Mapping[str, Method], sentence: Sentence, rounds: int
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Frames and CPU times, all methods in turn so that a busy machine is busy for all of them."""
-    offline = math.inf
-    total = {(ladder, name): math.inf for ladder in LADDERS for name in methods}
-    first = dict(total)
+) -> tuple[Costs, dict[str, Any]]:
+    """Frames and CPU times, all methods in turn so that a busy machine is busy for all of them.
+
+    Returns:
+        Ladder -> method -> figures, times the shortest of all rounds; and the times of each round:
+        `whole_ms` of the sentence in one pass, and for each ladder and method `first_chunk_ms` and
+        `stream_ms`.
+    """
+    whole_ms: list[float] = []
+    times: dict[str, dict[str, dict[str, list[float]]]] = {
+        ladder: {name: {"first_chunk_ms": [], "stream_ms": []} for name in methods}
+        for ladder in LADDERS
+    }
     for _ in range(rounds):
         start = time.process_time()
         denoise(sentence.conditioning, sentence.source, sentence.noise)
-        offline = min(offline, time.process_time() - start)
-        for ladder, name in total:
-            start = time.process_time()
-            pieces = methods[name].stream(sentence, LADDERS[ladder])
-            next(pieces)
-            first[ladder, name] = min(first[ladder, name], time.process_time() - start)
-            for _ in pieces:
-                pass
-            total[ladder, name] = min(total[ladder, name], time.process_time() - start)
-    found: dict[str, dict[str, dict[str, float]]] = {}
+        whole_ms.append(_ms_since(start))
+        for ladder, rungs in LADDERS.items():
+            for name, method in methods.items():
+                start = time.process_time()
+                pieces = method.stream(sentence, rungs)
+                next(pieces)
+                times[ladder][name]["first_chunk_ms"].append(_ms_since(start))
+                for _ in pieces:
+                    pass
+                times[ladder][name]["stream_ms"].append(_ms_since(start))
+    found: Costs = {}
     for ladder, rungs in LADDERS.items():
         found[ladder] = {}
         for name, method in methods.items():
             made = list(method.stream(sentence, rungs))
             inner = _inner(made)
+            first_ms, stream_ms = (min(ms) for ms in times[ladder][name].values())
             found[ladder][name] = {
                 "first_frames": made[0].denoised,
                 "later": inner.denoised / len(inner.waveform),
-                "time": total[ladder, name] / offline,
-                "first_time": first[ladder, name] / offline,
-                "first_ms": 1000 * first[ladder, name],
+                "time": stream_ms / min(whole_ms),
+                "first_time": first_ms / min(whole_ms),
+                "first_ms": first_ms,
             }
-    return found
+    return found, {"whole_ms": whole_ms, "cost": times}
 
 
-def as_served(bundle: Bundle, text: str, rounds: int) -> dict[str, float]:
+def as_served(
+    bundle: Bundle, text: str, rounds: int
+) -> tuple[dict[str, float], dict[str, list[float]]]:
     """Text to audio in the bundle's own precision, as a server does it.
 
     Returns:
-        `stream_time`, CPU time of a streamed text as a share of the same text's at once, and
-        `slack`, by how much the tightest chunk takes less than the one before it plays.
+        `stream_time`, CPU time of a streamed text as a share of the same text's at once, `slack`,
+        by how much the tightest chunk takes less than the one before it plays, and
+        `first_chunk_ms`; and of each round `whole_ms`, `first_chunk_ms` and `stream_ms`.
     """
     manifest = bundle.manifest
     synthesizer = Synthesizer(OnnxEngine(bundle), TextFrontEnd(manifest.dictionary))
     request = SpeechRequest(text)
     utterance = synthesizer.read(request)
-    at_once, chunks_s, played_s = math.inf, np.array(math.inf), np.array([])
+    whole_ms, chunks_ms, played_s = [], [], np.array([])
     for _ in range(rounds):
         start = time.process_time()
         synthesizer.speak(request)
-        at_once = min(at_once, time.process_time() - start)
+        whole_ms.append(_ms_since(start))
         times, lengths = [time.process_time()], []
         for chunk in synthesizer.stream(utterance):
             times.append(time.process_time())
             lengths.append(len(chunk.samples) / manifest.sample_rate_hz)
-        chunks_s = np.minimum(chunks_s, np.diff(times))
+        chunks_ms.append(1000 * np.diff(times))
         played_s = np.array(lengths)
-    slack = float(np.min(played_s[:-1] / chunks_s[1:])) if len(played_s) > 1 else 0.0
-    return {
-        "stream_time": float(chunks_s.sum()) / at_once,
+    least_ms = np.min(chunks_ms, axis=0)
+    slack = float(np.min(1000 * played_s[:-1] / least_ms[1:])) if len(played_s) > 1 else 0.0
+    figures = {
+        "stream_time": float(least_ms.sum()) / min(whole_ms),
         "slack": slack,
-        "first_chunk_ms": 1000 * float(chunks_s[0]),
+        "first_chunk_ms": float(least_ms[0]),
     }
+    samples = {
+        "whole_ms": whole_ms,
+        "first_chunk_ms": [float(each[0]) for each in chunks_ms],
+        "stream_ms": [float(each.sum()) for each in chunks_ms],
+    }
+    return figures, samples
+
+
+def _ms_since(start: float) -> float:
+    """Milliseconds of CPU time."""
+    return 1000 * (time.process_time() - start)
 
 
 def _inner(pieces: Sequence[Piece]) -> Piece:

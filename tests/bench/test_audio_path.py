@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from dlpo.audio import Waveform
-from dlpo_bench.audio_path import measure_encoding, weigh_encoders
+from dlpo_bench.audio_path import measure_encoding, measure_encodings, weigh_encoders
+from dlpo_bench.compare import compare_samples
+from dlpo_bench.record import read_record, write_record
 from dlpo_serving.encodings import AudioFormat, Encoding
 
 RATE, HOP = 22_050, 300
@@ -35,3 +39,20 @@ def test_an_open_encoder_of_flac_weighs_megabytes(hum: Waveform) -> None:
     (kilobytes,) = weigh_encoders([AudioFormat(Encoding.FLAC, RATE)], hum[:2400], RATE)
 
     assert kilobytes > 1000
+
+
+def test_times_of_each_round_are_kept_and_can_be_compared(hum: Waveform, tmp_path: Path) -> None:
+    formats = [AudioFormat(Encoding.PCM_S16, 8_000), AudioFormat(Encoding.FLAC, RATE)]
+    costs, samples = measure_encodings(formats, hum, RATE, HOP, rounds=3)
+
+    assert [cost.format for cost in costs] == list(samples)
+    for cost in costs:
+        times = samples[cost.format]
+        assert len(times["processor_ms_per_s"]) == 3
+        assert cost.processor_ms_per_s == min(times["processor_ms_per_s"])
+        assert cost.open_ms == min(times["open_ms"])
+    path = write_record("audio-path", {}, "x", tmp_path, samples={"encodings": samples})
+    record = read_record(path)
+    ratios, problems = compare_samples(record, record)
+    assert (len(ratios), problems) == (4, [])
+    assert {ratio.verdict for ratio in ratios} == {"undecided"}  # a known way, no difference

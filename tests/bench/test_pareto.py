@@ -67,7 +67,7 @@ class Voice:
         if len(self.calls) == self.failing_at:
             raise KeyboardInterrupt
         self.calls.append(clip.clip_id)
-        made = np.sin(np.arange(SAMPLE_RATE // 2) / 30).astype(np.float32) / 10
+        made = (np.sin(np.arange(SAMPLE_RATE // 2) / 30) / 10).astype(np.float32)
         made[5000] = 0.2 + self.skill + 0.05 * int(clip.clip_id[-1])  # one crest: a level as all
         return made
 

@@ -17,8 +17,10 @@ from dlpo.bundle import Bundle
 from dlpo.checkpoint import load_checkpoint
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import named_schedule
+from dlpo_bench.compare import compare_samples
+from dlpo_bench.record import read_record, write_record
 from dlpo_bench.streaming import run, table
-from dlpo_bench.streaming_costs import LADDERS
+from dlpo_bench.streaming_costs import LADDERS, as_served, costs
 from dlpo_bench.streaming_graphs import CachedChain, WavefrontStep
 from dlpo_bench.streaming_methods import Cached, Method, Sentence, Wavefront, Window, joined
 from dlpo_export.graphs import DenoiserGraph
@@ -117,7 +119,7 @@ def test_a_wavefront_costs_its_halo_on_both_sides(voice: SimpleNamespace) -> Non
 
 
 def test_every_ladder_and_method_is_in_the_table(tiny_bundle: Path, tiny_checkpoint: Path) -> None:
-    figures = run(str(tiny_bundle), tiny_checkpoint, rounds=1, texts=1)
+    figures, _ = run(str(tiny_bundle), tiny_checkpoint, rounds=1, texts=1)
 
     assert figures["context"] == Bundle.load(tiny_bundle).manifest.context_frames(2)
     assert max(figures["largest_deviation"].values()) < 1e-4
@@ -130,3 +132,22 @@ def test_every_ladder_and_method_is_in_the_table(tiny_bundle: Path, tiny_checkpo
         for costs in figures["cost"].values()
         for cost in costs.values()
     )
+
+
+def test_times_of_each_round_are_kept_and_can_be_compared(
+    voice: SimpleNamespace, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    window = voice.methods["window"]
+    figures, samples = costs(window._denoise, {"window": window}, voice.sentence, rounds=2)
+    served, samples["served"] = as_served(Bundle.load(tiny_bundle), "Hum, hum.", rounds=2)
+
+    kept = samples["cost"]["0.5 s"]["window"]
+    assert len(samples["whole_ms"]) == 2
+    assert figures["0.5 s"]["window"]["first_ms"] == min(kept["first_chunk_ms"])
+    assert figures["0.5 s"]["window"]["time"] == min(kept["stream_ms"]) / min(samples["whole_ms"])
+    assert served["first_chunk_ms"] == min(samples["served"]["first_chunk_ms"])
+    record = read_record(write_record("streaming", {}, "x", tmp_path, samples=samples))
+    ratios, problems = compare_samples(record, record)
+    assert problems == []
+    assert len(ratios) == 1 + 2 * len(LADDERS) + 3
+    assert {ratio.verdict for ratio in ratios} == {"undecided"}  # a known way, no difference
