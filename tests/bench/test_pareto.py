@@ -77,7 +77,7 @@ def point(series: str, steps: int, skill: float = 0.1) -> Point:
 
 
 def made(*points: Point) -> Points:
-    return Points(points, "tuned, 3 steps", {"tuned int8": "no bundle"})
+    return Points(points, "tuned, 3 steps", {"tuned int8": "no bundle"}, {"tuned": ["ab"]})
 
 
 def all_heard(points: Points, kept: Kept, fewer: dict[int, int] | None = None) -> None:
@@ -334,6 +334,8 @@ def test_checkpoints_and_their_bundle_are_opened(tiny_checkpoint: Path, tiny_bun
     }
     assert found.bundle_sha256
     assert list(found.voices) == [UNTUNED, TUNED, SERVED]
+    others = open_points(tiny_checkpoint, tiny_checkpoint, str(tiny_bundle), (5,))
+    assert others.voices == found.voices  # other steps go on in the same directory
 
 
 def test_a_bundle_of_another_checkpoint_is_no_point(

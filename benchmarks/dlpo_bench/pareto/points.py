@@ -46,13 +46,8 @@ class Points:
     """label of the one that others are compared with: the bundle at its own N where it is there"""
     skipped: Mapping[str, str]
     """label, or series -> why it isn't there"""
-
-    @property
-    def voices(self) -> dict[str, list[Any]]:
-        """What identifies each series: sha256, and the chain that it speaks on."""
-        return {
-            p.series: [p.about["sha256"], p.about["schedule"], p.about["eta"]] for p in self.points
-        }
+    voices: Mapping[str, Any]
+    """what identifies the checkpoints, with the chain that they speak on, and the bundle"""
 
     @property
     def bundle_sha256(self) -> str | None:
@@ -87,10 +82,12 @@ def open_points(
         raise InputError("got no number of steps; expected some, such as --steps 3")
     found = _of_checkpoint(UNTUNED, untuned, chosen, schedule, eta)
     found += _of_checkpoint(TUNED, tuned, chosen, schedule, eta)
+    voices = {p.series: [p.about[key] for key in ("sha256", "schedule", "eta")] for p in found}
     bundle = Bundle.load(find_voice(voice))
     served, skipped = _of_bundle(bundle, voice, chosen, found[-1].about["sha256"])
     found = sorted([*found, *served], key=lambda point: point.steps)
-    return Points(found, _baseline(found, bundle.manifest.steps), skipped)
+    baseline = _baseline(found, bundle.manifest.steps)
+    return Points(found, baseline, skipped, voices | {SERVED: [bundle.sha256]})
 
 
 def clips_at(steps: int, clips: int, fewer: Mapping[int, int]) -> int:
