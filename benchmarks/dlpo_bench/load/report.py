@@ -48,13 +48,15 @@ TARGETS = (
 
 
 def table(figures: Figures) -> Iterator[str]:
-    """Lines of the targets that were measured."""
-    yield f"{'measure':44}{'measured':>12}{'floor':>10}{'aim':>10}"
-    for target in TARGETS:
-        value = figures.get(target.measurement, {}).get(target.figure)
-        if value is not None:
-            row = f"{target.name:44}{value:12.5g}{target.floor:10g}{target.aim:10g}"
-            yield f"{row}  {target.verdict(value)}"
+    """Lines of the targets that were measured; none where there are none."""
+    rows = [
+        f"{target.name:44}{value:12.5g}{target.floor:10g}{target.aim:10g}  {target.verdict(value)}"
+        for target in TARGETS
+        if (value := figures.get(target.measurement, {}).get(target.figure)) is not None
+    ]
+    if rows:
+        yield f"{'measure':44}{'measured':>12}{'floor':>10}{'aim':>10}"
+        yield from rows
 
 
 def details(figures: Mapping[str, Any], indent: str = "") -> Iterator[str]:

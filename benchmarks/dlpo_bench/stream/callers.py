@@ -31,15 +31,11 @@ async def play_share(door: Door, share: Share, start_s: float) -> ShareResult:
     if level.loop == "open":
         working = [_arrivals(door, share, start_s, end_s, random, result)]
     else:
-        count = round(level.load)
-        # Those of all processes come in turns.
-        places = [(share.process + share.processes * n) for n in range(count)]
-        every_s = level.ramp_s / (share.processes * count)
         working = [
             _listener(
-                door, share, start_s + place * every_s, end_s, Random(random.random()), result
+                door, share, start_s + level.comes_s(number), end_s, Random(random.random()), result
             )
-            for place in places
+            for number in share.listeners
         ]
     tasks = [asyncio.create_task(work) for work in working]
     await asyncio.sleep(end_s - time.perf_counter())
@@ -55,7 +51,7 @@ async def _arrivals(
     texts = utterances(random)
     calls = []
     try:
-        for after_s in arrival_times(share.level.load, end_s - start_s, random):
+        for after_s in arrival_times(share.rate, end_s - start_s, random):
             if start_s + after_s >= end_s:
                 break
             await asyncio.sleep(start_s + after_s - time.perf_counter())

@@ -75,7 +75,7 @@ class Clients:
         patience_s = level.ramp_s + level.level_s + DRAIN_S + CONNECT_S
         found = [await self._hear(end, patience_s) for end, _ in working]
         results = [result for result in found if isinstance(result, ShareResult)]
-        return results, start_s + level.ramp_s
+        return results, start_s + level.counts_from_s
 
     async def _hear(self, end: Connection, patience_s: float) -> object:
         try:

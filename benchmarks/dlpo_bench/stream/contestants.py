@@ -60,8 +60,8 @@ def parse_against(text: str) -> Contestant:
     if protocol is None or not parts.hostname or not (web or host_and_port):
         raise InputError(f"--against {text}: {EXPECTED}")
     rate = given.get("rate_hz", [str(RATES_HZ[protocol])])[-1]
-    if not rate.isdecimal():
-        raise InputError(f"--against {text}: rate_hz is {rate!r}; expected a whole number")
+    if not rate.isdecimal() or (not int(rate) and protocol != "dlpo"):
+        raise InputError(f"--against {text}: rate_hz is {rate!r}; expected a whole number above 0")
     root = f"{parts.scheme}://{parts.netloc}"
     return Contestant(
         name=f"{parts.netloc} {protocol}",

@@ -81,7 +81,9 @@ async def check_door(contestant: Contestant) -> None:
     if heard.first_audio_s is None or heard.failed:
         code = heard.code.name if heard.code else "no status"
         hint = ""
-        if heard.code == grpc.StatusCode.UNIMPLEMENTED:
+        if contestant.protocol == "openai" and heard.code == grpc.StatusCode.UNAVAILABLE:
+            hint = "; is it running? And a gRPC server is given as HOST:PORT, without http://"
+        elif contestant.protocol != "openai" and heard.code == grpc.StatusCode.UNIMPLEMENTED:
             hint = f"; it does not serve the protocol {contestant.protocol!r}"
         raise InputError(
             f"{contestant.address}: asked for {PROBE!r}, it gave no speech: {code}"

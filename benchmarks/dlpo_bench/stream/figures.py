@@ -71,14 +71,16 @@ def merge(level: Level, results: Sequence[ShareResult], start_s: float) -> Playe
     }
     offered = sum(call.characters for call in calls)
     well = sum(call.characters for call in calls if heard_well(call))
-    end_s = start_s + level.level_s
-    playing_s = sum(_playing_s(call, start_s, end_s) for call in every if heard_well(call))
+    lasts_s = level.ramp_s + level.level_s - level.counts_from_s
+    playing_s = sum(
+        _playing_s(call, start_s, start_s + lasts_s) for call in every if heard_well(call)
+    )
     figures = {
         "load": level.load,
         "calls": len(calls),
         **_percentiles("first_audio_ms", samples["first_audio_ms"], (50, 95, 99)),
         **underrun_figures([call.heard.playback for call in calls]),
-        "goodput_audio_s_per_s": playing_s / level.level_s,
+        "goodput_audio_s_per_s": playing_s / lasts_s,
         "good_share": _share(well, offered),
         "shed_share": _share(len(samples["refusal_ms"]), len(calls)),
         "failed_share": _share(sum(_failed(call) for call in calls), len(calls)),

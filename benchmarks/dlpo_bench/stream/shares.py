@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from dlpo_bench.load.caller import Heard
@@ -21,7 +20,7 @@ class Level:
     load: float
     """open: arrivals per second; closed: listeners"""
     ramp_s: float
-    """before the calls count; closed: listeners come evenly over it"""
+    """before the calls count; closed: listeners come evenly over it, and the last one's counts"""
     level_s: float
     """while calls that are sent count"""
     think_s: float
@@ -29,17 +28,35 @@ class Level:
     seed: int
     """of texts, arrivals and thoughts"""
 
+    @property
+    def counts_from_s(self) -> float:
+        """Since when calls count, from the level's begin on: when the load is complete."""
+        return self.ramp_s if self.loop == "open" else self.comes_s(round(self.load) - 1)
+
+    def comes_s(self, listener: int) -> float:
+        """When a listener comes, from the level's begin on."""
+        return listener * self.ramp_s / self.load
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
     """What one client process does."""
 
     level: Level
-    """with this process's part of the load"""
     process: int
     """number of the process"""
     processes: int
     """that share the level"""
+
+    @property
+    def rate(self) -> float:
+        """Open loop: this process's arrivals per second. Poisson processes add up."""
+        return self.level.load / self.processes
+
+    @property
+    def listeners(self) -> range:
+        """Closed loop: numbers of this process's listeners."""
+        return range(self.process, round(self.level.load), self.processes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +79,8 @@ class ShareResult:
     """of one core, from the first call until the level ended"""
 
 
-def shares(level: Level, processes: int) -> Iterator[Share]:
-    """The level in equal parts: Poisson processes add up, and so do listeners.
-
-    A process without a listener gets no share.
-    """
-    if level.loop == "open":
-        parts = [level.load / processes] * processes
-    else:
-        whole, rest = divmod(round(level.load), processes)
-        parts = [float(whole + (number < rest)) for number in range(processes)]
-    taking = [part for part in parts if part]
-    for number, part in enumerate(taking):
-        yield Share(replace(level, load=part), number, len(taking))
+def shares(level: Level, processes: int) -> list[Share]:
+    """The level in equal parts; a process without a listener gets none."""
+    if level.loop == "closed":
+        processes = min(processes, round(level.load))
+    return [Share(level, number, processes) for number in range(processes)]

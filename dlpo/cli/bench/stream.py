@@ -115,6 +115,7 @@ def stream(
         from dlpo_bench.load.options import read_options
         from dlpo_bench.load.report import details, table
         from dlpo_bench.noise import watch_machine
+        from dlpo_bench.stream.summary import knee_tables, tokens_table
 
     options = read_options(
         {
@@ -143,7 +144,13 @@ def stream(
     with watch_machine() as watch:
         found = asyncio.run(measure(names, options))
     figures = {name: one.figures for name, one in found.items()}
-    typer.echo("\n".join([*table(figures), "", *details(figures)]))
+    parts = ["\n".join(table(figures))]
+    if "knee" in figures:
+        parts += knee_tables(figures.pop("knee"))
+    if "tokens" in figures:
+        parts.append(tokens_table(figures.pop("tokens")))
+    parts.append("\n".join(details(figures)))
+    typer.echo("\n\n".join(filter(None, parts)))
     for one in found.values():
         for what, why in one.skipped.items():
             typer.echo(f"skipped: {what}: {why}", err=True)
