@@ -1,0 +1,400 @@
+"""Real-time factors: chains, texts, plans, ratios, and a whole run on a tiny voice."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dlpo.bundle import Bundle, ScheduleInfo
+from dlpo.checkpoint import load_checkpoint, save_checkpoint
+from dlpo.diffusion import sample
+from dlpo.errors import EngineError, InputError
+from dlpo.noise_schedule import MAX_STEPS, named_schedule
+from dlpo_bench.rtf import timing
+from dlpo_bench.rtf.cases import DenoiserCase, denoiser_cases, speech_cases
+from dlpo_bench.rtf.contestants import CONTESTANTS, FRAMES_PER_SYMBOL, EvenlyPaced, open_field
+from dlpo_bench.rtf.figures import error_db, figures_of, length_costs, speedup
+from dlpo_bench.rtf.measure import QUICK, RtfOptions, measure_rtf
+from dlpo_bench.rtf.models import open_model
+from dlpo_bench.rtf.pinning import pinned
+from dlpo_bench.rtf.prose import PROSE, choose_text, text_of
+from dlpo_bench.rtf.text import lines
+from dlpo_bench.rtf.timing import LEAST_SLICE, SLICE, Timing, Timings, planned_steps
+from dlpo_bench.rtf.torch_chains import CompiledEngine, PaperSampler, reverse_steps, steps_of
+
+LINEAR = ScheduleInfo("linear", 1.0)
+
+
+@pytest.fixture
+def one_thread() -> int:
+    """PyTorch's threads before a test, which shall be those after it."""
+    return torch.get_num_threads()
+
+
+def window(channels: int, frames: int, planes: int) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(3)
+    return (
+        torch.randn(1, channels, frames, generator=generator),
+        torch.randn(1, frames, 300, generator=generator),
+        torch.randn(planes, 1, frames, 300, generator=generator),
+    )
+
+
+@pytest.mark.parametrize(("name", "eta", "steps"), [("linear", 1.0, 20), ("cosine:1.25", 0.7, 3)])
+@torch.inference_mode()
+def test_steps_computed_beforehand_are_the_reverse_chain(
+    tiny_checkpoint: Path, name: str, eta: float, steps: int
+) -> None:
+    model = load_checkpoint(tiny_checkpoint).model
+    schedule = named_schedule(name, steps, eta)
+    conditioning, source, noise = window(16, 7, schedule.noise_count)
+
+    made = reverse_steps(
+        model.denoise, model, steps_of(schedule), conditioning, source, iter(noise)
+    )
+
+    x0 = sample(
+        model.denoise, schedule, conditioning, source.flatten(1), noise.flatten(2),
+        model.parametrisation, model.x0_limit,
+    )  # fmt: skip
+    expected = model.to_waveform(x0).view(1, 7, 300)
+    torch.testing.assert_close(made, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_paper_s_sampler_takes_a_thousand_ancestral_steps() -> None:
+    steps = steps_of(named_schedule(LINEAR.name, MAX_STEPS, LINEAR.eta))
+
+    assert len(steps) == 1000
+    assert float(steps[0].level) == pytest.approx(np.exp(-0.5 * 5.0), rel=0.02)  # betas add to 5
+    assert [i for i, step in enumerate(steps) if step.std == 0] == [999]
+
+
+def test_a_slice_says_what_the_other_steps_would_take(tiny_bundle: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    engine = PaperSampler(load_checkpoint(tiny_bundle.parent / "checkpoint"), bundle.manifest)
+    conditioning, source, noise = (x.numpy() for x in window(16, 5, 1))
+
+    engine.timed_steps = 10
+    made = engine.denoise(MAX_STEPS, conditioning, source, noise)
+    assert made.shape == (1, 5, 300)
+    assert np.isfinite(made).all()
+    assert engine.left_out_s > 0
+    np.testing.assert_array_equal(made, engine.denoise(MAX_STEPS, conditioning, source, noise))
+
+    engine.timed_steps, engine.left_out_s = MAX_STEPS, 0.0
+    engine.denoise(MAX_STEPS, conditioning, source, noise)
+    assert engine.left_out_s == 0
+
+
+def test_the_paper_s_sampler_needs_one_plane_of_noise(tiny_bundle: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    engine = PaperSampler(load_checkpoint(tiny_bundle.parent / "checkpoint"), bundle.manifest)
+
+    (noise,) = engine.manifest.graphs["denoiser_1000"].inputs
+    assert noise.shape[0] == 1
+
+
+def test_a_compiler_that_fails_is_an_error_of_ours(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_compiler(function: object, **_: object) -> object:
+        def fail(*_: object) -> None:
+            raise RuntimeError("no C++ compiler\nmany lines")
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    checkpoint = load_checkpoint(tiny_bundle.parent / "checkpoint")
+    engine = CompiledEngine(checkpoint, Bundle.load(tiny_bundle).manifest, LINEAR, (2,))
+
+    with pytest.raises(EngineError, match=r"torch\.compile failed \(RuntimeError: no C\+\+ comp"):
+        engine.denoise(2, *(x.numpy() for x in window(16, 5, 2)))
+
+
+# --------------------------------------------------------------------------- texts
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chosen"),
+    [(1.0, (0, 1)), (2.9, (1, 1)), (4.2, (0, 2)), (12.6, (0, 4)), (0.1, (0, 1))],
+)
+def test_the_sentences_that_come_closest_are_chosen(
+    seconds: float, chosen: tuple[int, int]
+) -> None:
+    assert choose_text([1.0, 3.0, 2.0, 6.0], seconds, pause_s=0.2) == chosen
+
+
+def test_the_prose_begins_anew_at_its_end() -> None:
+    assert choose_text([1.0, 3.0], 8.4, pause_s=0.1) == (0, 4)  # 1 + 3 + 1 + 3, and three pauses
+    assert text_of(len(PROSE) - 1, 2) == f"{PROSE[-1]} {PROSE[0]}"
+
+
+# --------------------------------------------------------------------------- plans
+
+
+@pytest.mark.parametrize(
+    ("slice_s", "whole_s", "share_s", "steps"),
+    [
+        (0.1, 10.0, 10.0, MAX_STEPS),  # all fit
+        (0.1, 10.0, 9.9, SLICE),
+        (1.0, 100.0, 3.05, 30),  # 0.1 s a step
+        (1.0, 100.0, 1.0, LEAST_SLICE),
+    ],
+)
+def test_as_many_steps_are_timed_as_fit_the_budget(
+    slice_s: float, whole_s: float, share_s: float, steps: int
+) -> None:
+    assert planned_steps(slice_s, whole_s, share_s) == steps
+
+
+# --------------------------------------------------------------------------- figures
+
+
+def test_a_speed_up_of_rounds_with_the_same_luck_is_certain() -> None:
+    luck = np.array([1.0, 1.7, 1.1, 2.5, 1.2])
+
+    ratio = speedup(8 * luck, luck)
+
+    assert (ratio.value, ratio.low, ratio.high) == pytest.approx((8, 8, 8))
+
+
+def test_the_energy_of_a_difference_is_told_in_decibels() -> None:
+    voice = np.sin(np.arange(1000, dtype=np.float32))
+
+    assert error_db(voice, voice) == -400
+    assert error_db(1.1 * voice, voice) == pytest.approx(-20, abs=0.01)
+    assert error_db(voice, 0 * voice) == 400
+
+
+def timed(runs_s: list[float], audio_s: float = 2.0, steps: int | None = None) -> Timing:
+    return Timing(audio_s, first_s=1.0, timed_steps=steps, runs_s=runs_s)
+
+
+def test_figures_are_those_of_the_rounds() -> None:
+    found = {
+        "eager-1000": timed([40.0, 44.0, 60.0], steps=50),
+        "cpu:int8": timed([0.02, 0.022, 0.03]),
+    }
+    speech = figures_of(Timings({("speech", "2 s"): found}))["speech"]["2 s"]
+
+    paper, served = (speech["contestants"][name] for name in found)
+    assert speech["audio_s"] == 2
+    assert (paper["rtf_min"], paper["rtf_median"], paper["rtf_spread"]) == (20, 22, 2)
+    assert paper["timed_steps"] == 50
+    assert paper["speedup"] == {}
+    assert "timed_steps" not in served
+    assert served["first_rtf"] == 0.5
+    assert served["speedup"]["eager-1000"]["value"] == pytest.approx(2000)
+
+
+def test_all_thousand_steps_are_no_extrapolation() -> None:
+    found = {"eager-1000": timed([1.0, 1.0, 1.0], steps=MAX_STEPS)}
+    row = figures_of(Timings({("denoiser", "1 s"): found}))["denoiser"]["1 s"]["contestants"]
+    assert "timed_steps" not in row["eager-1000"]
+
+
+def test_long_texts_are_compared_with_shorter_ones() -> None:
+    short, long = timed([1.0, 1.0, 1.0], audio_s=5), timed([24.0, 24.0, 24.0], audio_s=60)
+    timings = Timings({("speech", "5 s"): {"a": short}, ("speech", "60 s"): {"a": long, "b": long}})
+
+    costs = length_costs(timings)
+
+    assert costs["a"]["60 s / 5 s"]["value"] == pytest.approx(2)
+    assert "b" not in costs
+
+
+# --------------------------------------------------------------------------- options
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        ({"contestants": ("tpu",)}, "'tpu' is unknown; expected eager-1000"),
+        ({"contestants": ()}, "no contestant"),
+        ({"seconds": (0.0,)}, "seconds has 0"),
+        ({"windows": (1e9,)}, "windows has 1e"),
+        ({"batch": (0,)}, "batch has 0"),
+        ({"seconds": (), "windows": (), "batch": ()}, "nothing to time"),
+        ({"rounds": 2}, "at least 3"),
+        ({"budget_s": 0.0}, "budget is 0"),
+        ({"threads": 0}, "threads 0"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(bad: dict[str, object], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        RtfOptions(**bad)  # type: ignore[arg-type]
+
+
+def test_the_quick_preset_is_valid_and_leaves_out_what_compiles() -> None:
+    assert "compile" not in RtfOptions(**QUICK).contestants
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
+def test_a_measurement_is_held_to_one_core_and_let_go(one_thread: int) -> None:
+    before = os.sched_getaffinity(0)
+
+    with pinned(1, None) as cores:
+        assert cores == [max(before)]
+        assert os.sched_getaffinity(0) == set(cores)
+        assert torch.get_num_threads() == 1
+    assert os.sched_getaffinity(0) == before
+    assert torch.get_num_threads() == one_thread
+
+    with pytest.raises(InputError, match="threads need as many cores"), pinned(10_000, None):
+        pass
+    with pytest.raises(InputError, match="from core 99999 on"), pinned(1, 99_999):
+        pass
+
+
+# --------------------------------------------------------------------------- models and runs
+
+
+def test_an_unknown_model_is_refused(tiny_checkpoint: Path) -> None:
+    with (
+        pytest.raises(InputError, match="'huge'; expected lite, base, large"),
+        open_model("huge", tiny_checkpoint),
+    ):
+        pass
+
+
+def test_other_weights_than_the_voice_s_are_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    loaded = load_checkpoint(tiny_bundle.parent / "checkpoint")
+    weights = {name: value + 1 for name, value in loaded.model.state_dict().items()}
+    save_checkpoint(tmp_path / "other", weights, loaded.config, loaded.provenance)
+
+    with (
+        pytest.raises(InputError, match="only the same weights"),
+        open_model("lite", tmp_path / "other", str(tiny_bundle)),
+    ):
+        pass
+
+
+def test_steps_that_the_voice_lacks_are_refused(tiny_bundle: Path) -> None:
+    with (
+        pytest.raises(InputError, match="steps is 7"),
+        open_model("lite", tiny_bundle.parent / "checkpoint", str(tiny_bundle), steps=7),
+    ):
+        pass
+
+
+def test_random_weights_speak_evenly(tiny_bundle: Path) -> None:
+    with open_model("lite", tiny_bundle.parent / "checkpoint", str(tiny_bundle)) as model:
+        engine = open_field(replace(model, random=True), ["eager"]).present["eager"].engine
+    assert isinstance(engine, EvenlyPaced)
+    durations = engine.encode(np.array([[1, 2, 3]])).durations
+    assert durations.tolist() == [[FRAMES_PER_SYMBOL] * 3]
+
+
+def test_nobody_who_can_run_is_an_error(tiny_bundle: Path) -> None:
+    told: list[str] = []
+    with (
+        open_model("lite", tiny_bundle.parent / "checkpoint", str(tiny_bundle)) as model,
+        pytest.raises(EngineError, match="none of the contestants"),
+    ):
+        open_field(model, ["cpu:fp16"], told.append)
+    assert told[0].startswith("skipped cpu:fp16: the bundle has")
+
+
+def test_rows_of_a_batch_follow_each_other(tiny_bundle: Path) -> None:
+    with open_model("lite", tiny_bundle.parent / "checkpoint", str(tiny_bundle)) as model:
+        by = open_field(model, ["cpu:fp32"]).present["cpu:fp32"]
+        long, batch = denoiser_cases(model, by, [1.0], [2], 0.5)
+        assert isinstance(long, DenoiserCase)
+        if long.batch == 2:
+            long, batch = batch, long
+
+        assert (long.label, batch.label) == ("1 s", "0.5 s x 2")
+        half = batch.window.source.shape[1]
+        np.testing.assert_array_equal(batch.window.source[0], long.window.source[0, :half])
+        made = by.engine.denoise(2, *(getattr(batch.window, n) for n in FIELDS))
+        assert made.shape == (2, half, 300)
+
+
+FIELDS = ("conditioning", "source", "noise")
+
+
+@pytest.fixture
+def tiny_options(tiny_bundle: Path) -> RtfOptions:
+    return RtfOptions(
+        voice=str(tiny_bundle),
+        checkpoint=tiny_bundle.parent / "checkpoint",
+        contestants=("eager", "cpu:fp32", "cpu:int8", "cpu:fp16"),
+        seconds=(0.5, 1.0),
+        windows=(0.2,),
+        batch=(2,),
+        batch_window=0.1,
+        rounds=3,
+        budget_s=600,
+    )
+
+
+def test_a_run_times_everyone_who_is_there(tiny_options: RtfOptions) -> None:
+    told: list[str] = []
+
+    run = measure_rtf(tiny_options, told.append)
+
+    figures = run.figures
+    assert figures["chain"] == {"steps": 2, "schedule": "cosine", "eta": 0.0}
+    assert figures["paper_chain"] == {"steps": 1000, "schedule": "linear", "eta": 1.0}
+    assert list(figures["skipped"]) == ["cpu:fp16"]
+    assert any(line.startswith("skipped cpu:fp16") for line in told)
+    assert list(figures["speech"]) == ["0.5 s", "1 s"]
+    assert list(figures["denoiser"]) == ["0.2 s", "0.1 s x 2"]
+    speech = figures["speech"]["1 s"]["contestants"]
+    assert {"eager", "eager streamed", "cpu:int8", "cpu:int8 whole"} <= set(speech)
+    assert "eager streamed" not in figures["denoiser"]["0.2 s"]["contestants"]
+    assert speech["cpu:fp32"]["error_db"] == -400
+    assert speech["eager"]["error_db"] < -60
+    assert -80 < speech["cpu:int8"]["error_db"] < -5
+    rtf = run.samples["speech"]["1 s"]["cpu:int8"]["speech_rtf"]
+    assert len(rtf) == 3
+    assert speech["cpu:int8"]["rtf_min"] == min(rtf)
+    assert speech["cpu:int8"]["speedup"]["eager"]["value"] > 0
+    assert figures["contestants"]["cpu:int8"]["load_s"] > 0
+    assert any("skipped cpu:fp16" in line for line in lines(figures))
+
+
+def test_a_slice_is_marked_as_one(
+    tiny_options: RtfOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "planned_steps", lambda *_: 20)
+    options = replace(tiny_options, contestants=("eager-1000",), seconds=(), batch=())
+
+    run = measure_rtf(options)
+
+    row = run.figures["denoiser"]["0.2 s"]["contestants"]["eager-1000"]
+    assert row["timed_steps"] == 20
+    assert any("extrapolated from 20 steps" in line for line in lines(run.figures))
+
+
+def test_what_is_beyond_the_budget_is_left_out_with_the_reason(tiny_options: RtfOptions) -> None:
+    options = replace(tiny_options, contestants=("eager",), budget_s=1e-6)
+
+    with pytest.raises(EngineError, match="nothing could be timed"):
+        measure_rtf(options)
+
+
+def test_an_engine_that_fails_leaves_the_others(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_model("lite", tiny_bundle.parent / "checkpoint", str(tiny_bundle)) as model:
+        field = open_field(model, ["eager", "cpu:fp32"])
+        cases = speech_cases(model, field.present["cpu:fp32"], [0.5])
+
+        def out_of_memory(*_: object) -> None:
+            raise EngineError("out of memory")
+
+        monkeypatch.setattr(field.present["eager"].engine, "denoise", out_of_memory)
+        timings = timing.time_in_turns(field, cases, 22_050, rounds=3, budget_s=60)
+
+    assert set(timings.of["speech", "0.5 s"]) == {"cpu:fp32", "cpu:fp32 whole"}
+    assert field.skipped["eager"] == "out of memory"
+
+
+def test_names_of_contestants_are_unique() -> None:
+    assert len(set(CONTESTANTS)) == len(CONTESTANTS)
