@@ -62,14 +62,14 @@ def outcome(points: Points, clips: Sequence[Clip], kept: Kept) -> Outcome:
     unheard = {p.label: "nobody heard it yet" for p in points.points if p.label not in judged}
     if RECORDINGS not in judged:
         unheard[RECORDINGS] = "none of these clips on this machine"
-    recorded = judged.get(RECORDINGS, {})
+    recorded = heights(judged.get(RECORDINGS, {}), judged[points.baseline])
     figures = {
         "baseline": points.baseline,
         "rtf_from": of,
         "machine": _worst([one.machine for one in kept.rounds]),
         "skipped": {**points.skipped, **unheard},
         "points": found,
-        "recordings": {m: recorded[m]["value"] for m in MEASURES if m in recorded},
+        "recordings": {measure: height["value"] for measure, height in recorded.items()},
         "judged": judged,
     }
     about = {point.label: point.about for point in points.points}
