@@ -19,7 +19,7 @@ class Range:
     low: float
     high: float
     words: str = ""
-    """beside it"""
+    """right after the figure"""
     hollow: bool = False
     """not measured in full"""
 
@@ -71,7 +71,7 @@ def _panel(name: str, ranges: Sequence[Range], top: float, first: int, last: int
             f'<circle class="good" stroke-width="2" cx="{place(one.value):.1f}" cy="{y}"'
             f' r="4"{fill}/>'
         )
-        yield _text(RIGHT + 16, y + 4, f"{one.value:.3g} {one.words}".rstrip())
+        yield _text(RIGHT + 16, y + 4, f"{one.value:.3g}{one.words}")
 
 
 def _text(x: float, y: float, words: str, style: str = "") -> str:

@@ -146,13 +146,18 @@ def _picture(title: str, figures: Figures, samples: Figures) -> str:
             _range(name, row, samples[what][head][name][f"{what}_rtf"])
             for name, row in figures[what][head]["contestants"].items()
         ]
-    return draw_log_panels(title, panels)
+    note = f"; x as fast as {PAPER}" if any(_has_paper(figures, what) for what in KINDS) else ""
+    return draw_log_panels(f"{title}{note}", panels)
+
+
+def _has_paper(figures: Figures, what: str) -> bool:
+    return what in figures and PAPER in figures[what][_head(what, figures[what])]["contestants"]
 
 
 def _range(name: str, row: Figures, rtf: Sequence[float]) -> Range:
-    words = "extrapolated" if "timed_steps" in row else ""
+    words = ", extrapolated" if "timed_steps" in row else ""
     if ratio := row["speedup"].get(PAPER):
-        words = f"{number(ratio['value'])} x {PAPER}"
+        words = f", {number(ratio['value'])} x as fast"
     return Range(name, row["rtf_median"], min(rtf), max(rtf), words, hollow="timed_steps" in row)
 
 
