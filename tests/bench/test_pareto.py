@@ -31,6 +31,7 @@ from dlpo_bench.pareto.points import (
 from dlpo_bench.pareto.timing import time_rounds, turns
 
 CLIPS = [Clip(f"LJ002-016{i}", f"one two {'three ' * i}".strip(), None) for i in range(1, 5)]
+VOICE = f"{'ab' * 32} cosine 0.7"
 ABOUT = {"sha256": "ab" * 32, "schedule": "cosine", "eta": 0.7}
 
 
@@ -77,7 +78,7 @@ def point(series: str, steps: int, skill: float = 0.1) -> Point:
 
 
 def made(*points: Point) -> Points:
-    return Points(points, "tuned, 3 steps", {"tuned int8": "no bundle"}, {"tuned": ["ab"]})
+    return Points(points, "tuned, 3 steps", {"tuned int8": "no bundle"})
 
 
 def all_heard(points: Points, kept: Kept, fewer: dict[int, int] | None = None) -> None:
@@ -86,11 +87,11 @@ def all_heard(points: Points, kept: Kept, fewer: dict[int, int] | None = None) -
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Kept:
-    return Kept(tmp_path / "work", {"tuned": ["ab"]})
+    return Kept(tmp_path / "work")
 
 
 def hearing(system: str, clip: Clip, value: float, rtf: float = 0.5) -> Hearing:
-    spoken = Spoken(clip.clip_id, 2.0, 4 * rtf, 2 * rtf)
+    spoken = Spoken(VOICE, clip.clip_id, 2.0, 4 * rtf, 2 * rtf)
     values = {"NISQA": value, "seconds": 2.0}
     return Hearing(system, clip.text, spoken, 3.0, values, {}, {}, [], False)
 
@@ -105,14 +106,14 @@ def test_points_of_many_steps_say_fewer_clips(steps: int, expected: int) -> None
 
 def test_clips_come_in_turn_so_that_all_points_are_level_whenever_it_ends() -> None:
     points = [point(UNTUNED, 1), point(TUNED, 1), point(TUNED, 9)]
-    order = [(one.system, one.clip.clip_id[-1]) for one in wanted(points, CLIPS[:2], {9: 1})]
+    order = [(one.label, clip.clip_id[-1]) for one, clip in wanted(points, CLIPS[:2], {9: 1})]
     one, other, long = (p.label for p in points)
     assert order == [(one, "1"), (other, "1"), (long, "1"), (one, "2"), (other, "2")]
 
 
 def test_recordings_are_heard_where_the_corpus_has_them() -> None:
     there = Clip("LJ002-0161", "one", Path("LJ002-0161.wav"))
-    systems = [one.system for one in wanted([point(TUNED, 1)], [there, CLIPS[1]], {})]
+    systems = [one.label for one, _ in wanted([point(TUNED, 1)], [there, CLIPS[1]], {})]
     assert systems == ["recordings", "tuned, 1 steps", "tuned, 1 steps"]
 
 
@@ -120,13 +121,12 @@ def test_what_was_heard_survives_an_interrupt_and_is_not_heard_again(tmp_path: P
     voice = Voice(0.1, failing_at=2)
     todo = list(wanted([Point(TUNED, 3, voice, ABOUT)], CLIPS, {}))
     with pytest.raises(KeyboardInterrupt):
-        hear(todo, PANEL, Kept(tmp_path, {}))
+        hear(todo, PANEL, Kept(tmp_path))
     voice.failing_at = None
-    assert hear(todo, PANEL, Kept(tmp_path, {})) == []
+    assert hear(todo, PANEL, Kept(tmp_path)) == []
     assert voice.calls == [clip.clip_id for clip in CLIPS]
-    again = Kept(tmp_path, {})
-    assert [clip for _, clip in again.hearings] == voice.calls
-    found = again.hearings["tuned, 3 steps", "LJ002-0162"]
+    found = Kept(tmp_path).heard(todo[1].point, CLIPS[1])
+    assert found
     assert found.errors == {WORD_ERRORS: 2.0}  # "three three" were not understood
     assert found.spoken.audio_s == 0.5
 
@@ -146,8 +146,9 @@ def test_a_judge_that_fails_is_kept_as_such(kept: Kept) -> None:
 
     points = made(point(TUNED, 3))
     hear(list(wanted(points.points, CLIPS, {})), Panel([Broken()], {}, {}), kept)
-    again = Kept(kept.directory, {"tuned": ["ab"]})
-    found = again.hearings["tuned, 3 steps", "LJ002-0161"]
+    again = Kept(kept.directory)
+    found = again.heard(points.points[0], CLIPS[0])
+    assert found
     assert found.values["NISQA"] is None
     assert found.failures == [("NISQA", "RuntimeError: no such layer")]
     told = outcome(points, CLIPS, again)
@@ -160,7 +161,7 @@ def test_what_does_not_fit_into_the_budget_is_left_and_told(kept: Kept) -> None:
     kept.add(hearing(cheap.label, CLIPS[0], 1.0))  # took 3 s: 3,000 s with 2,000 steps
     todo = list(wanted([cheap, dear], CLIPS, {}))
     left = hear(todo, PANEL, kept, budget_s=100)
-    assert [one.system for one in left] == [dear.label] * len(CLIPS)
+    assert [one.label for one, _ in left] == [dear.label] * len(CLIPS)
     assert hear(todo, PANEL, kept, budget_s=None) == []
 
 
@@ -169,7 +170,7 @@ def test_expected_time_grows_with_the_steps_of_the_same_series(kept: Kept) -> No
     todo = list(wanted(points, CLIPS[:2], {}))
     assert expected_s(todo[0], todo, kept) == 0
     kept.add(hearing("tuned, 2 steps", CLIPS[0], 1.0))
-    expected = {one.system: expected_s(one, todo, kept) for one in todo}
+    expected = {one.point.label: expected_s(one, todo, kept) for one in todo}
     assert expected == {"tuned, 2 steps": 3, "tuned, 20 steps": 30, "untuned, 2 steps": 0}
 
 
@@ -178,10 +179,11 @@ def test_a_line_that_a_crash_cut_off_is_heard_again(kept: Kept) -> None:
     all_heard(points, kept)
     path = kept.directory / "hearings.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
-    again = Kept(kept.directory, {"tuned": ["ab"]})
-    assert len(again.hearings) == len(CLIPS) - 1
+    again = Kept(kept.directory)
+    heard = [again.heard(points.points[0], clip) is not None for clip in CLIPS]
+    assert heard == [True, True, True, False]
     all_heard(points, again)
-    assert len(Kept(kept.directory, {"tuned": ["ab"]}).hearings) == len(CLIPS)
+    assert Kept(kept.directory).heard(points.points[0], CLIPS[-1])
 
 
 @pytest.mark.parametrize(
@@ -195,19 +197,31 @@ def test_a_line_that_a_crash_cut_off_is_heard_again(kept: Kept) -> None:
 def test_a_damaged_line_is_told(kept: Kept, line: str, told: str) -> None:
     (kept.directory / "hearings.jsonl").write_text(line + "\n")
     with pytest.raises(DataError, match=rf"hearings\.jsonl.*{told}"):
-        Kept(kept.directory, {"tuned": ["ab"]})
+        Kept(kept.directory)
 
 
-def test_a_directory_of_other_voices_or_judges_is_refused(kept: Kept, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"voices\.json is of another comparison \(other tuned\)"):
-        Kept(kept.directory, {"tuned": ["cd"]})
+def test_a_directory_of_other_judges_is_refused(kept: Kept, tmp_path: Path) -> None:
     kept.listen_with(panel_facts(PANEL))
     kept.listen_with(panel_facts(PANEL))
-    with pytest.raises(InputError, match="other judges, recognisers"):
+    with pytest.raises(InputError, match=r"heard by others \(judges, recognisers differ\)"):
         kept.listen_with(panel_facts(Panel([], {}, PANEL.left_out)))
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="can't make"):
-        Kept(tmp_path / "file" / "work", {})
+        Kept(tmp_path / "file" / "work")
+
+
+def test_what_another_voice_said_counts_no_longer(kept: Kept) -> None:
+    old, new = point(TUNED, 3), Point(TUNED, 3, Voice(0.2), ABOUT | {"sha256": "cd" * 32})
+    all_heard(made(old), kept)
+    time_rounds([old], CLIPS, 2, {}, kept)
+    assert outcome(made(old), CLIPS, kept).figures["rtf_from"] == "rounds"
+    with pytest.raises(DataError, match="nobody heard"):
+        outcome(made(new), CLIPS, kept)
+    all_heard(made(new), kept)
+    assert isinstance(new.system, Voice)
+    assert len(new.system.calls) == len(CLIPS)
+    assert outcome(made(new), CLIPS, kept).figures["rtf_from"] == "making"
+    assert kept.heard(old, CLIPS[0])
 
 
 def test_all_points_take_turns_in_each_round_of_timing(kept: Kept) -> None:
@@ -219,7 +233,7 @@ def test_all_points_take_turns_in_each_round_of_timing(kept: Kept) -> None:
     first, second = (clip.clip_id for clip in CLIPS[:2])
     assert short.calls == [first, first, second, first]  # the first is to warm up
     assert long.calls == [first]
-    again = Kept(kept.directory, {"tuned": ["ab"]})
+    again = Kept(kept.directory)
     assert [list(one.spoken) for one in again.rounds] == [
         ["tuned, 3 steps", "tuned, 50 steps"], ["tuned, 3 steps"], ["tuned, 3 steps"],
     ]  # fmt: skip
@@ -232,7 +246,7 @@ def test_rounds_that_ended_survive_an_interrupt(kept: Kept) -> None:
     voice = Voice(0.1, failing_at=3)
     with pytest.raises(KeyboardInterrupt):
         time_rounds([Point(TUNED, 3, voice, ABOUT)], CLIPS, 5, {}, kept)
-    assert len(Kept(kept.directory, {"tuned": ["ab"]}).rounds) == 2
+    assert len(Kept(kept.directory).rounds) == 2
 
 
 def test_a_point_of_fewer_clips_is_not_higher_because_they_were_easy(kept: Kept) -> None:
@@ -254,12 +268,15 @@ def test_factors_are_of_rounds_only_where_all_were_timed(kept: Kept) -> None:
     points = made(point(TUNED, 3), point(UNTUNED, 3))
     for label in ("tuned, 3 steps", "untuned, 3 steps"):
         kept.add(hearing(label, CLIPS[0], 3.0, rtf=0.5))
-    spoken = Spoken("LJ002-0161", 2.0, 0.5, 0.25)
+    spoken = Spoken(VOICE, "LJ002-0161", 2.0, 0.5, 0.25)
     kept.add_round(Round(0, {"other_cores": 0.5, "clock_jump_s": -3.0}, {"tuned, 3 steps": spoken}))
     found = outcome(points, CLIPS, kept).figures
     assert found["rtf_from"] == "making"
     assert found["points"]["tuned, 3 steps"]["rtf"] == pytest.approx(0.5)
-    both = {"tuned, 3 steps": spoken, "untuned, 3 steps": Spoken("LJ002-0161", 2.0, 1.0, 0.25)}
+    both = {
+        "tuned, 3 steps": spoken,
+        "untuned, 3 steps": Spoken(VOICE, "LJ002-0161", 2.0, 1.0, 0.25),
+    }
     kept.add_round(Round(1, {"other_cores": 0.25, "clock_jump_s": 1.0}, both))
     found = outcome(points, CLIPS, kept).figures
     assert found["rtf_from"] == "rounds"
@@ -333,9 +350,7 @@ def test_checkpoints_and_their_bundle_are_opened(tiny_checkpoint: Path, tiny_bun
         "tuned int8, 4 steps": f"bundle {tiny_bundle} has no int8 graph of them"
     }
     assert found.bundle_sha256
-    assert list(found.voices) == [UNTUNED, TUNED, SERVED]
-    others = open_points(tiny_checkpoint, tiny_checkpoint, str(tiny_bundle), (5,))
-    assert others.voices == found.voices  # other steps go on in the same directory
+    assert found.points[0].voice == found.points[3].voice != found.points[2].voice
 
 
 def test_a_bundle_of_another_checkpoint_is_no_point(

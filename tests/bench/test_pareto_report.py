@@ -183,7 +183,7 @@ def test_without_anything_heard_there_is_no_outcome(
     refused = CliRunner().invoke(app, ["bench", "quality", *asked, "--no-hear", "--rounds", "0"])
     assert refused.exit_code != 0
     assert "nobody heard" in refused.stderr
-    voices = tmp_path / "work" / "voices.json"
-    voices.write_text(json.dumps({"tuned": ["another"]}))
+    (tmp_path / "work" / "panel.json").write_text(json.dumps({"judges": ["Solomon"]}))
     refused = CliRunner().invoke(app, ["bench", "quality", *asked])
-    assert "is of another comparison" in refused.stderr
+    assert refused.exit_code == 1
+    assert "was heard by others" in refused.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,19 +12,13 @@ from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
 from dlpo_bench.comparison import evaluate
 from dlpo_bench.judging import Panel
 from dlpo_bench.pareto.kept import Hearing, Kept, Spoken
-from dlpo_bench.pareto.points import Point, clips_at
-from dlpo_bench.systems import RECORDINGS, System, recordings
+from dlpo_bench.pareto.points import RECORDED_POINT, Point, clips_at
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A clip that a system has to say."""
+class Wanted(NamedTuple):
+    """A clip that a point has to say."""
 
-    system: str
-    series: str
-    steps: int
-    """0 for recordings"""
-    say: System
+    point: Point
     clip: Clip
 
 
@@ -39,10 +33,10 @@ def wanted(
     """
     for i, clip in enumerate(clips):
         if clip.recording is not None:
-            yield Wanted(RECORDINGS, RECORDINGS, 0, recordings, clip)
+            yield Wanted(RECORDED_POINT, clip)
         for point in points:
             if i < clips_at(point.steps, len(clips), fewer):
-                yield Wanted(point.label, point.series, point.steps, point.system, clip)
+                yield Wanted(point, clip)
 
 
 def hear(
@@ -66,20 +60,14 @@ def hear(
     """
     begun, left = time.perf_counter(), []
     for one in all_wanted:
-        if not is_kept(kept, one):
+        if kept.heard(*one) is None:
             spent_s = time.perf_counter() - begun
             if budget_s is not None and spent_s + expected_s(one, all_wanted, kept) > budget_s:
                 left.append(one)
                 continue
-            kept.add(_hear(one, panel))
+            kept.add(_hear(*one, panel))
         on_clip()
     return left
-
-
-def is_kept(kept: Kept, one: Wanted) -> bool:
-    """Whether it was heard, with the same words."""
-    hearing = kept.hearings.get((one.system, one.clip.clip_id))
-    return hearing is not None and hearing.text == one.clip.text
 
 
 def expected_s(one: Wanted, all_wanted: Sequence[Wanted], kept: Kept) -> float:
@@ -88,38 +76,39 @@ def expected_s(one: Wanted, all_wanted: Sequence[Wanted], kept: Kept) -> float:
     Clips at as many steps; else those at the most steps that were heard, in proportion; else 0.
     """
     took: dict[int, list[float]] = {}
-    for other in all_wanted:
-        if other.series == one.series and is_kept(kept, other):
-            hearing = kept.hearings[other.system, other.clip.clip_id]
+    for other, clip in all_wanted:
+        if other.series == one.point.series and (hearing := kept.heard(other, clip)):
             took.setdefault(other.steps, []).append(hearing.took_s)
     if not took:
         return 0.0
-    nearest = one.steps if one.steps in took else max(took)
-    return float(np.mean(took[nearest])) * max(1.0, one.steps / max(1, nearest))
+    steps = one.point.steps
+    nearest = steps if steps in took else max(took)
+    return float(np.mean(took[nearest])) * max(1.0, steps / max(1, nearest))
 
 
-def said(say: System, clip: Clip) -> tuple[Waveform, Spoken]:
+def said(point: Point, clip: Clip) -> tuple[Waveform, Spoken]:
     """A clip, and what it took to say it."""
     wall, cpu = time.perf_counter(), time.process_time()
-    waveform = say(clip)
+    waveform = point.system(clip)
     wall_s, cpu_s = time.perf_counter() - wall, time.process_time() - cpu
-    return waveform, Spoken(clip.clip_id, len(waveform) / SAMPLE_RATE, wall_s, cpu_s)
+    audio_s = len(waveform) / SAMPLE_RATE
+    return waveform, Spoken(point.voice, clip.clip_id, audio_s, wall_s, cpu_s)
 
 
-def _hear(one: Wanted, panel: Panel) -> Hearing:
+def _hear(point: Point, clip: Clip, panel: Panel) -> Hearing:
     spoken: list[Spoken] = []
 
     def say(clip: Clip) -> Waveform:
-        waveform, took = said(one.say, clip)
+        waveform, took = said(point, clip)
         spoken.append(took)
         return waveform
 
     begun = time.perf_counter()
-    quality = evaluate({one.system: say}, [one.clip], panel)
-    take = quality.heard[one.system].takes[0]
+    quality = evaluate({point.label: say}, [clip], panel)
+    take = quality.heard[point.label].takes[0]
     return Hearing(
-        one.system,
-        one.clip.text,
+        point.label,
+        clip.text,
         spoken[0],
         time.perf_counter() - begun,
         {measure: _known(values[0]) for measure, values in take.values.items()},

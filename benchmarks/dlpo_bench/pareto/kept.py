@@ -16,15 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from dlpo.errors import DataError, InputError
+from dlpo_bench.clips import Clip
 from dlpo_bench.judging import Panel
+from dlpo_bench.pareto.points import Point
 
-VOICES, PANEL, HEARINGS, ROUNDS = "voices.json", "panel.json", "hearings.jsonl", "rounds.jsonl"
+PANEL, HEARINGS, ROUNDS = "panel.json", "hearings.jsonl", "rounds.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
     """What it took to say a clip."""
 
+    voice: str
+    """see `Point.voice`"""
     clip_id: str
     audio_s: float
     wall_s: float
@@ -73,14 +77,11 @@ def panel_facts(panel: Panel) -> dict[str, Any]:
 class Kept:
     """See the module."""
 
-    def __init__(self, directory: Path, voices: Mapping[str, Any]) -> None:
+    def __init__(self, directory: Path) -> None:
         """Open a directory, or make it.
 
-        Args:
-            voices: what identifies the voices.
-
         Raises:
-            InputError: it is of other voices, or can't be written.
+            InputError: it can't be made.
             DataError: something in it can't be read.
         """
         self.directory = directory
@@ -88,12 +89,9 @@ class Kept:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"can't make {directory} ({error.strerror}); name another") from error
-        self._agree(VOICES, voices)
-        self.hearings: dict[tuple[str, str], Hearing] = {}
-        """(system, clip id) -> what was heard"""
+        self._hearings: dict[tuple[str, ...], Hearing] = {}
         for row in self._lines(HEARINGS):
-            hearing = _hearing(row, directory / HEARINGS)
-            self.hearings[hearing.system, hearing.spoken.clip_id] = hearing
+            self._put(_hearing(row, directory / HEARINGS))
         self.rounds: list[Round] = [_round(row, directory / ROUNDS) for row in self._lines(ROUNDS)]
         """of the last timing"""
 
@@ -109,12 +107,23 @@ class Kept:
         Raises:
             InputError: others did.
         """
-        self._agree(PANEL, panel)
+        theirs = self.panel
+        if not theirs:
+            (self.directory / PANEL).write_text(json.dumps(panel, indent=1) + "\n", "utf-8")
+        elif changed := sorted(key for key in panel if panel[key] != theirs.get(key)):
+            raise InputError(
+                f"{self.directory} was heard by others ({', '.join(changed)} differ); name another"
+                " --work, or delete it"
+            )
+
+    def heard(self, point: Point, clip: Clip) -> Hearing | None:
+        """What was heard when this very voice said this very text; None if nothing was."""
+        return self._hearings.get((point.label, point.voice, clip.clip_id, clip.text))
 
     def add(self, hearing: Hearing) -> None:
         """Keep what was heard."""
         self._append(HEARINGS, asdict(hearing))
-        self.hearings[hearing.system, hearing.spoken.clip_id] = hearing
+        self._put(hearing)
 
     def begin_rounds(self) -> None:
         """Forget the last timing."""
@@ -126,19 +135,9 @@ class Kept:
         self._append(ROUNDS, asdict(one))
         self.rounds.append(one)
 
-    def _agree(self, name: str, content: Mapping[str, Any]) -> None:
-        path = self.directory / name
-        mine = json.loads(json.dumps(content))
-        if not path.exists():
-            path.write_text(json.dumps(mine, indent=1) + "\n", "utf-8")
-            return
-        theirs = _decoded(path.read_text("utf-8"), path)
-        if theirs != mine:
-            changed = sorted(k for k in theirs.keys() | mine.keys() if theirs.get(k) != mine.get(k))
-            raise InputError(
-                f"{path} is of another comparison (other {', '.join(changed)}); name another"
-                " --work, or delete it"
-            )
+    def _put(self, hearing: Hearing) -> None:
+        spoken = hearing.spoken
+        self._hearings[hearing.system, spoken.voice, spoken.clip_id, hearing.text] = hearing
 
     def _append(self, name: str, row: Mapping[str, Any]) -> None:
         with (self.directory / name).open("a", encoding="utf-8") as file:

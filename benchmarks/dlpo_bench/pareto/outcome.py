@@ -14,8 +14,8 @@ from dlpo_bench.compare import compare_medians
 from dlpo_bench.heard import Failure, Heard, Quality, Take
 from dlpo_bench.judging import Panel
 from dlpo_bench.measures import MEASURES
-from dlpo_bench.pareto.kept import Hearing, Kept, Spoken
-from dlpo_bench.pareto.points import Points
+from dlpo_bench.pareto.kept import Hearing, Kept
+from dlpo_bench.pareto.points import RECORDED_POINT, Point, Points
 from dlpo_bench.quality_report import figures as quality_figures
 from dlpo_bench.quality_report import samples as quality_samples
 from dlpo_bench.systems import RECORDINGS
@@ -46,7 +46,7 @@ def outcome(points: Points, clips: Sequence[Clip], kept: Kept) -> Outcome:
             " run it without --no-hear"
         )
     judged = quality_figures(quality)
-    of, speed = _speed(quality, kept)
+    of, speed = _speed(points.points, clips, kept)
     found = {}
     for point in points.points:
         if point.label in judged:
@@ -139,14 +139,10 @@ def unbeaten(costs: Sequence[float], scores: Sequence[float]) -> list[bool]:
 def _quality(points: Points, clips: Sequence[Clip], kept: Kept) -> Quality:
     """Everything that was heard, over all clips; NaN where a point didn't say one."""
     by_system: dict[str, list[Hearing | None]] = {}
-    for system in (RECORDINGS, *(point.label for point in points.points)):
-        found = [kept.hearings.get((system, clip.clip_id)) for clip in clips]
-        rows = [
-            one if one and one.text == clip.text else None
-            for one, clip in zip(found, clips, strict=True)
-        ]
+    for point in (RECORDED_POINT, *points.points):
+        rows = [kept.heard(point, clip) for clip in clips]
         if any(rows):
-            by_system[system] = rows
+            by_system[point.label] = rows
     hearings = [one for rows in by_system.values() for one in rows if one]
     panel = Panel([], {}, kept.panel.get("left_out", {}))
     return Quality(
@@ -178,22 +174,24 @@ def _count(quality: Quality, system: str) -> int:
     return int(np.isfinite(quality.heard[system].values["seconds"]).sum())
 
 
-def _speed(quality: Quality, kept: Kept) -> tuple[str, dict[str, list[float]]]:
-    """Where real-time factors come from, and those of each system that was heard.
+def _speed(
+    points: Sequence[Point], clips: Sequence[Clip], kept: Kept
+) -> tuple[str, dict[str, list[float]]]:
+    """Where real-time factors come from, and those of each point that was heard.
 
-    Of rounds on the wall's clock if every system was timed; else of processor time while clips
+    Of rounds on the wall's clock if all of them were timed; else of processor time while clips
     were made, which other processes disturb less.
     """
-    systems = [system for system in quality.heard if system != RECORDINGS]
-    timed = {s: [r.spoken[s] for r in kept.rounds if s in r.spoken] for s in systems}
-    if all(timed.values()):
-        return ROUNDS, {
-            s: [one.wall_s / one.audio_s for one in found] for s, found in timed.items()
-        }
-    made: dict[str, list[Spoken]] = {
-        s: [h.spoken for (name, _), h in kept.hearings.items() if name == s] for s in systems
-    }
-    return MAKING, {s: [one.cpu_s / one.audio_s for one in found] for s, found in made.items()}
+    timed, made = {}, {}
+    for point in points:
+        hearings = [hearing for clip in clips if (hearing := kept.heard(point, clip))]
+        if hearings:
+            spoken = [one.spoken.get(point.label) for one in kept.rounds]
+            timed[point.label] = [
+                one.wall_s / one.audio_s for one in spoken if one and one.voice == point.voice
+            ]
+            made[point.label] = [one.spoken.cpu_s / one.spoken.audio_s for one in hearings]
+    return (ROUNDS, timed) if all(timed.values()) else (MAKING, made)
 
 
 def _rtf_figures(rtf: Sequence[float], baseline: Sequence[float]) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from typing import Any
 from dlpo.bundle import Bundle
 from dlpo.errors import InputError
 from dlpo_bench.candidates import Speaking, open_candidates
-from dlpo_bench.systems import System
+from dlpo_bench.systems import RECORDINGS, System, recordings
 from dlpo_serving.voices import find_voice
 
 UNTUNED, TUNED, SERVED = "untuned", "tuned", "tuned int8"
 PRECISION = "int8"  # of the bundle: the one that is served
 STEPS = (*range(1, 9), 16, 50, 1000)
+VOICE = ("sha256", "schedule", "eta")
 FEWER = {1000: 2}  # clips; one of 6 s takes two minutes
 
 
@@ -26,6 +27,7 @@ class Point:
     series: str
     """`UNTUNED` and `TUNED`: checkpoints in eager PyTorch; `SERVED`: the bundle as it is served"""
     steps: int
+    """0 for recordings"""
     system: System
     about: Mapping[str, Any]
     """see `Candidate`"""
@@ -33,7 +35,15 @@ class Point:
     @property
     def label(self) -> str:
         """How records and tables call it."""
-        return f"{self.series}, {self.steps} steps"
+        return f"{self.series}, {self.steps} steps" if self.steps else self.series
+
+    @property
+    def voice(self) -> str:
+        """What identifies the weights and the chain, so that nothing is kept that others said."""
+        return " ".join(str(self.about[key]) for key in VOICE if key in self.about)
+
+
+RECORDED_POINT = Point(RECORDINGS, 0, recordings, {"kind": "recordings"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +56,6 @@ class Points:
     """label of the one that others are compared with: the bundle at its own N where it is there"""
     skipped: Mapping[str, str]
     """label, or series -> why it isn't there"""
-    voices: Mapping[str, Any]
-    """what identifies the checkpoints, with the chain that they speak on, and the bundle"""
 
     @property
     def bundle_sha256(self) -> str | None:
@@ -82,12 +90,10 @@ def open_points(
         raise InputError("got no number of steps; expected some, such as --steps 3")
     found = _of_checkpoint(UNTUNED, untuned, chosen, schedule, eta)
     found += _of_checkpoint(TUNED, tuned, chosen, schedule, eta)
-    voices = {p.series: [p.about[key] for key in ("sha256", "schedule", "eta")] for p in found}
     bundle = Bundle.load(find_voice(voice))
     served, skipped = _of_bundle(bundle, voice, chosen, found[-1].about["sha256"])
     found = sorted([*found, *served], key=lambda point: point.steps)
-    baseline = _baseline(found, bundle.manifest.steps)
-    return Points(found, baseline, skipped, voices | {SERVED: [bundle.sha256]})
+    return Points(found, _baseline(found, bundle.manifest.steps), skipped)
 
 
 def clips_at(steps: int, clips: int, fewer: Mapping[int, int]) -> int:

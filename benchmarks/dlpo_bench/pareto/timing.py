@@ -41,7 +41,7 @@ def time_rounds(
         with watch_machine() as watch:
             for point in points:
                 if number < clips_at(point.steps, rounds, fewer):
-                    spoken[point.label] = said(point.system, clips[number % len(clips)])[1]
+                    spoken[point.label] = said(point, clips[number % len(clips)])[1]
                     on_clip()
         kept.add_round(Round(number, watch.noise.figures(), spoken))
 

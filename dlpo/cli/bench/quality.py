@@ -110,7 +110,7 @@ def quality(
     limits = _fewer(fewer) if fewer else FEWER
     points = open_points(untuned, tuned, voice, tuple(steps or STEPS), schedule, eta)
     spoken = load_clips(corpus, TEST_SPLIT[:clips])
-    kept = Kept(work, points.voices)
+    kept = Kept(work)
     for name, reason in points.skipped.items():
         typer.echo(f"skipped: {name}: {reason}", err=True)
     if hear:
