@@ -6,8 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from itertools import cycle, islice
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
@@ -16,27 +15,29 @@ from dlpo_bench.latency import SENTENCES
 from dlpo_bench.load.machine import memory_growth
 from dlpo_bench.scaling.listening import cpu_s, listen, memory_mb
 from dlpo_bench.scaling.one_text import WARM_UP
-from dlpo_bench.scaling.options import ScalingOptions
+from dlpo_bench.scaling.options import ScalingOptions, Way
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.local_server import local_server
 from dlpo_serving.request import SpeechRequest
 
-Way = Literal["stream", "whole", "served"]
-"""In this order: pieces that are dropped when heard, one array, and pieces from a server."""
-WAYS: tuple[Way, ...] = get_args(Way)
 SENTENCE_S = 5.4  # of our voice, with the pause behind it
 SETTLED_S = 10.0  # of audio; by then the largest graph inputs were there
 
 
-def text_of(seconds: float) -> str:
-    """Sentences of 80 characters that take about so long, at least one."""
-    return " ".join(islice(cycle(SENTENCES), max(1, round(seconds / SENTENCE_S))))
+def text_of(seconds: float, number: int) -> str:
+    """One sentence of 80 characters, as often as takes about so long, at least once.
+
+    The same sentence, since sentences differ in what they cost: only the length changes. Another
+    `number` is another sentence.
+    """
+    sentence = SENTENCES[number % len(SENTENCES)]
+    return " ".join([sentence] * max(1, round(seconds / SENTENCE_S)))
 
 
 def measure_lengths(
     options: ScalingOptions, tell: Callable[[str], None]
 ) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Speak every length every way, once a round.
+    """Speak every length every way, once a round; each round another sentence.
 
     Returns:
         Way -> length in seconds, as text -> what each round gave, see `one_text.speak_one`; of a
@@ -46,14 +47,15 @@ def measure_lengths(
         EngineError: a process failed; its message is on standard error.
     """
     found: dict[str, dict[str, list[dict[str, Any]]]] = {
-        way: {f"{seconds:g}": [] for seconds in options.seconds} for way in WAYS
+        way: {f"{seconds:g}": [] for seconds in options.seconds} for way in options.ways
     }
     for number in range(options.rounds):
         tell(f"lengths, round {number + 1} of {options.rounds}")
-        for way in WAYS:
+        for way in options.ways:
             for seconds in options.seconds:
                 speak = _served if way == "served" else _in_process
-                found[way][f"{seconds:g}"].append(speak(options, way, text_of(seconds), number))
+                text = text_of(seconds, number)
+                found[way][f"{seconds:g}"].append(speak(options, way, text, number))
     return found
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from dlpo.errors import InputError
 from dlpo_serving.engines import EnginePrecision
 from dlpo_serving.voices import DEFAULT_VOICE
+
+Way = Literal["stream", "whole", "served"]
+"""How a text is heard: pieces that are dropped, one array, or pieces from a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,10 @@ class ScalingOptions:
     """lengths of the texts, about"""
     streams: tuple[int, ...] = (1, 2, 4, 8, 16)
     """callers at once"""
-    rounds: int = 5
+    ways: tuple[Way, ...] = ("stream", "whole", "served")
+    """of hearing the texts"""
+    rounds: int = 4
+    """each with another of the four sentences"""
     core: int = 0
     """of the processes that speak one text; servers have all cores"""
 

@@ -75,7 +75,7 @@ def _together(options: ScalingOptions, count: int, seed: int) -> dict[str, Any]:
         barrier = Barrier(count)
 
         def call(number: int) -> Heard | None:
-            request = SpeechRequest(text_of(STREAM_S), seed=1000 * seed + number)
+            request = SpeechRequest(text_of(STREAM_S, number), seed=1000 * seed + number)
             barrier.wait(START_S)
             try:
                 return listen(lambda: clients[number].stream(request), rate_hz, pid)

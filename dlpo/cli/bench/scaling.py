@@ -25,7 +25,7 @@ def scaling(
         list[int] | None,
         typer.Option(help="Callers at once, 0 for none; repeatable. 1 to 16 if left out."),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=2, help="Fresh processes for each.")] = 5,
+    rounds: Annotated[int, typer.Option(min=2, help="Fresh processes for each.")] = 4,
     core: Annotated[
         int | None, typer.Option(help="Of processes that speak a text; the last if left out.")
     ] = None,
