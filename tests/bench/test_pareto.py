@@ -264,6 +264,15 @@ def test_a_point_of_fewer_clips_is_not_higher_because_they_were_easy(kept: Kept)
     assert found["untuned, 9 steps"]["heights"]["NISQA"]["verdict"] == "undecided"
 
 
+def test_without_a_clip_in_common_there_is_no_height(kept: Kept) -> None:
+    points = made(point(TUNED, 3), point(UNTUNED, 3))
+    kept.add(hearing("tuned, 3 steps", CLIPS[0], 4.0))
+    kept.add(hearing("untuned, 3 steps", CLIPS[1], 3.0))
+    found = outcome(points, CLIPS, kept).figures["points"]
+    assert found["tuned, 3 steps"]["heights"]["NISQA"]["value"] == 4
+    assert found["untuned, 3 steps"]["heights"] == {}
+
+
 def test_factors_are_of_rounds_only_where_all_were_timed(kept: Kept) -> None:
     points = made(point(TUNED, 3), point(UNTUNED, 3))
     for label in ("tuned, 3 steps", "untuned, 3 steps"):

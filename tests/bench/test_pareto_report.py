@@ -68,7 +68,7 @@ def page(folder: Path, **changed: Any) -> tuple[str, dict[str, str], list[str]]:
 def test_the_section_begins_with_the_paper_beside_what_is_served(tmp_path: Path) -> None:
     text, _, problems = page(tmp_path)
     assert problems == []
-    assert f"**{PAPER}**, beside **{BASELINE}**, on the 2 clips that both said" in text
+    assert f"**{PAPER}** beside **{BASELINE}**, clips that both said: 2" in text
     assert "- costs 1,000 times as much [900, 1,100]" in text
     assert "- NISQA -0.50 [-0.75, -0.25], undecided" in text
     assert text.index("costs 1,000 times") < text.index("| system |")

@@ -63,10 +63,11 @@ def outcome(points: Points, clips: Sequence[Clip], kept: Kept) -> Outcome:
     if RECORDINGS not in judged:
         unheard[RECORDINGS] = "none of these clips on this machine"
     recorded = heights(judged.get(RECORDINGS, {}), judged[points.baseline])
+    rounds = kept.rounds if of == ROUNDS else []
     figures = {
         "baseline": points.baseline,
         "rtf_from": of,
-        "machine": _worst([one.machine for one in kept.rounds]),
+        "machine": _worst([one.machine for one in rounds]),
         "skipped": {**points.skipped, **unheard},
         "points": found,
         "recordings": {measure: height["value"] for measure, height in recorded.items()},
@@ -76,7 +77,7 @@ def outcome(points: Points, clips: Sequence[Clip], kept: Kept) -> Outcome:
     raw = quality_samples(quality, about) | {
         "recognisers": kept.panel.get("recognisers", {}),
         "rtf": speed,
-        "rounds": [{"number": one.number, "machine": one.machine} for one in kept.rounds],
+        "rounds": [{"number": one.number, "machine": one.machine} for one in rounds],
     }
     return Outcome(figures, raw)
 
@@ -88,7 +89,7 @@ def heights(
 
     The baseline's mean over all its clips plus the difference from it, clip by clip. For a point
     that said the same clips this is its own mean; one that said a few isn't higher because they
-    were easy. The interval is that of the difference.
+    were easy. The interval is that of the difference; without a clip in common there is no height.
 
     Args:
         measures, baseline: figures as `quality_report.figures` has them; of a point, and of that
@@ -100,9 +101,9 @@ def heights(
             continue
         base = baseline[measure]["value"]
         difference = value.get("difference")
-        if difference is None:
+        if measures is baseline:
             found[measure] = {"value": base}
-        else:
+        elif difference is not None:
             found[measure] = {
                 "value": base + difference["value"],
                 "interval_95": [base + end for end in difference["interval_95"]],

@@ -95,18 +95,19 @@ def _ratios(figures: Mapping[str, Any]) -> str:
         raise LookupError("no point of the untuned voice")
     paper = max(untuned, key=lambda label: points[label]["steps"])
     point = points[paper]
-    lines = [
-        f"**{paper}**, beside **{baseline}**, on the {point['clips']} clips that both said:",
-        "",
-    ]
+    apart = {
+        measure: value["difference"]
+        for measure, value in figures["judged"][paper].items()
+        if measure in MEASURES and "difference" in value
+    }
+    clips = max((d["sentences"] for d in apart.values()), default=0)
+    lines = [f"**{paper}** beside **{baseline}**, clips that both said: {clips}", ""]
     if "times_baseline" in point:
         value, low, high = point["times_baseline"]
         lines.append(f"- costs {number(value)} times as much [{number(low)}, {number(high)}]")
-    for measure, value in figures["judged"][paper].items():
-        if measure in MEASURES and "difference" in value:
-            d = value["difference"]
-            words = interval(d["value"], *d["interval_95"], percent=is_rate(measure), signed=True)
-            lines.append(f"- {measure} {words}, {d['verdict']}")
+    for measure, d in apart.items():
+        words = interval(d["value"], *d["interval_95"], percent=is_rate(measure), signed=True)
+        lines.append(f"- {measure} {words}, {d['verdict']}")
     return "\n".join(lines)
 
 
