@@ -262,6 +262,9 @@ def test_a_point_of_fewer_clips_is_not_higher_because_they_were_easy(kept: Kept)
     assert height["untuned, 9 steps"] == pytest.approx(3.0)
     assert found["untuned, 9 steps"]["clips"] == 1
     assert found["untuned, 9 steps"]["heights"]["NISQA"]["verdict"] == "undecided"
+    assert "interval_95" not in found["untuned, 9 steps"]["heights"]["NISQA"]  # of one clip
+    low, high = found["untuned, 3 steps"]["heights"]["NISQA"]["interval_95"]
+    assert low == pytest.approx(high) == pytest.approx(2.25)  # each clip was lower by as much
 
 
 def test_without_a_clip_in_common_there_is_no_height(kept: Kept) -> None:

@@ -104,11 +104,10 @@ def heights(
         if measures is baseline:
             found[measure] = {"value": base}
         elif difference is not None:
-            found[measure] = {
-                "value": base + difference["value"],
-                "interval_95": [base + end for end in difference["interval_95"]],
-                "verdict": difference["verdict"],
-            }
+            found[measure] = {"value": base + difference["value"], "verdict": difference["verdict"]}
+            if difference["sentences"] > 1:  # that of one sentence has no width, and says nothing
+                ends = [base + end for end in difference["interval_95"]]
+                found[measure]["interval_95"] = ends
     return found
 
 

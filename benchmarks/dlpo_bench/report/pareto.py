@@ -12,10 +12,8 @@ from dlpo_bench.report.sections import Found, Section
 from dlpo_bench.report.tables import interval, number, table
 
 STEPS, COST = "Quality against reverse steps", "Quality against cost"
-WORDS = (
-    "ring: no other point is as good for less; hollow: fewer clips; dashed: the recordings;"
-    " numbers: reverse steps"
-)
+WORDS = "hollow: fewer clips; dashed: the recordings"
+COST_WORDS = f"ring: no other point is as good for less; numbers: reverse steps; {WORDS}"
 
 
 def pareto(found: Sequence[Found]) -> Section:
@@ -72,7 +70,7 @@ def draw(figures: Mapping[str, Any], *, by_cost: bool) -> str:
                     point["rtf"] if by_cost else point["steps"],
                     scale * height["value"],
                     None if low is None else (scale * low, scale * high),
-                    str(point["steps"]),
+                    str(point["steps"]) if by_cost else "",
                     by_cost and measure in point["optimal"],
                     point["clips"] < most,
                 )
@@ -83,8 +81,9 @@ def draw(figures: Mapping[str, Any], *, by_cost: bool) -> str:
             level = figures["recordings"].get(measure)
             scaled = None if level is None else _scale(measure) * level
             fronts.append(Front(f"{measure}{unit} ({better} is better)", series, scaled))
-    x_label = "real-time factor on one core" if by_cost else "reverse steps"
-    return draw_fronts(COST if by_cost else STEPS, x_label, fronts, WORDS)
+    if by_cost:
+        return draw_fronts(COST, "real-time factor on one core", fronts, COST_WORDS)
+    return draw_fronts(STEPS, "reverse steps", fronts, WORDS)
 
 
 def _ratios(figures: Mapping[str, Any]) -> str:
@@ -107,6 +106,8 @@ def _ratios(figures: Mapping[str, Any]) -> str:
         lines.append(f"- costs {number(value)} times as much [{number(low)}, {number(high)}]")
     for measure, d in apart.items():
         words = interval(d["value"], *d["interval_95"], percent=is_rate(measure), signed=True)
+        if d["sentences"] < 2:  # an interval without width would say too much
+            words = words.partition(" [")[0]
         lines.append(f"- {measure} {words}, {d['verdict']}")
     return "\n".join(lines)
 
