@@ -178,9 +178,10 @@ def test_a_server_to_measure_is_read_from_its_address(
 
 
 def test_voice_model_and_rate_come_with_the_address() -> None:
-    found = parse_against("http://h:1/v1?voice=a&model=b&rate_hz=48000")
+    found = parse_against("h:1?voice=a&model=b&rate_hz=48000&metrics=http://h:2/metrics")
 
-    assert (found.voice, found.model, found.rate_hz) == ("a", "b", 48_000)
+    assert (found.address, found.voice, found.model, found.rate_hz) == ("h:1", "a", "b", 48_000)
+    assert found.metrics_url == "http://h:2/metrics"
 
 
 @pytest.mark.parametrize("text", ["host", "host:port", "ftp://h:1", "h:1?speed=2", "", "h:1?voice"])
@@ -305,8 +306,9 @@ def test_what_a_foreign_server_does_not_tell_is_skipped_with_the_reason(tiny_bun
         )
         found = asyncio.run(measure_knee(options))
 
-    name = f"{server.address} riva, closed"
-    assert set(found.skipped) == {f"{name}: stages", f"{name}: cpu and memory"}
+    who = f"{server.address} riva"
+    name = f"{who}, closed"
+    assert set(found.skipped) == {f"{who}: stages", f"{who}: cpu and memory"}
     assert found.figures[name]["first_audio_ms_p50"] > 0
     assert "peak_mb" not in found.figures[name]
 

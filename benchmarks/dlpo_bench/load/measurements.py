@@ -20,6 +20,7 @@ from dlpo_bench.load.soak import measure_soak
 from dlpo_bench.load.streams import measure_streams
 from dlpo_bench.noise import Noise
 from dlpo_bench.record import RECORDS, write_record
+from dlpo_bench.stream.contestants import parse_against
 from dlpo_bench.stream.knee import measure_knee
 from dlpo_bench.stream.tokens import measure_tokens
 from dlpo_serving.voices import find_voice
@@ -58,8 +59,11 @@ def chosen(names: list[str], options: LoadOptions) -> list[str]:
     """The measurements that were asked for, in the order in which they are made.
 
     Raises:
-        InputError: there is no such measurement, or it can't be made of somebody else's server.
+        InputError: there is no such measurement, it can't be made of somebody else's server, or
+            that server's address is none.
     """
+    for address in options.against:
+        parse_against(address)
     usual = AGAINST if options.against else USUAL
     wanted = set(MEASUREMENTS) if names == ["all"] else set(names or usual)
     if unknown := sorted(wanted - set(MEASUREMENTS)):

@@ -11,13 +11,14 @@ from urllib.parse import quote
 
 from dlpo.errors import DataError, InputError
 from dlpo_bench.record import read_record
-from dlpo_bench.report import engines, pareto, serving, speech, tuning
+from dlpo_bench.report import engines, pareto, serving, speech, stream, tuning
 from dlpo_bench.report.sections import Builder, Found, Section
 
 BUILDERS: Mapping[str, Builder] = {  # in the page's order
     "pareto": pareto.pareto,
     "quality": speech.quality,
     "latency": serving.latency,
+    "stream": stream.stream,
     "load": serving.load,
     "cold-start": serving.cold_start,
     "compiled": engines.compiled,

@@ -17,7 +17,8 @@ from dlpo_bench.stream.doors import CONNECT_S, open_door
 from dlpo_bench.stream.shares import Level, Share, ShareResult, shares
 
 START_S = 60.0  # for the processes to import what they need
-SOON_S = 0.05  # until the word to begin has reached every process
+END_S = 1.0  # for them to end by themselves
+SOON_S = 0.25  # until the word to begin has reached every process
 
 
 class Clients:
@@ -50,7 +51,7 @@ class Clients:
         for end in self._ends:
             end.close()  # which ends the process, unless it is in the middle of something
         for process in self._processes:
-            process.join(0 if error else SOON_S * 20)
+            process.join(0 if error else END_S)
             if process.is_alive():
                 process.terminate()
                 process.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -16,8 +17,10 @@ RATES_HZ: Mapping[Protocol, int] = {"dlpo": 0, "riva": 22_050, "openai": 24_000}
 """Of the audio: dlpo.v1 says it itself, Riva's callers ask for one, OpenAI's pcm has this one."""
 EXPECTED = (
     "expected HOST:PORT or riva://HOST:PORT, dlpo://HOST:PORT, or http://HOST:PORT/v1 of an"
-    " OpenAI-compatible server, each with ?voice=NAME, ?model=NAME or ?rate_hz=N where needed"
+    " OpenAI-compatible server, each with ?voice=NAME, model, rate_hz or metrics=URL where needed"
 )
+
+_SCHEME = re.compile(r"\w+://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +50,13 @@ def parse_against(text: str) -> Contestant:
     Raises:
         InputError: the text names none.
     """
-    parts = urlsplit(text if "://" in text else f"riva://{text}")
+    parts = urlsplit(text if _SCHEME.match(text) else f"riva://{text}")
     try:
         given = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
         host_and_port = bool(parts.hostname and parts.port)
     except ValueError as error:
         raise InputError(f"--against {text}: {error}; {EXPECTED}") from error
-    if unknown := sorted(set(given) - {"voice", "model", "rate_hz"}):
+    if unknown := sorted(set(given) - {"voice", "model", "rate_hz", "metrics"}):
         raise InputError(f"--against {text}: no setting {', '.join(unknown)}; {EXPECTED}")
     web = parts.scheme in ("http", "https")
     protocol = next((one for one in PROTOCOLS if one == ("openai" if web else parts.scheme)), None)
@@ -70,5 +73,6 @@ def parse_against(text: str) -> Contestant:
         rate_hz=int(rate),
         voice=given.get("voice", [""])[-1],
         model=given.get("model", ["tts-1"])[-1],
-        metrics_url=f"{root}/metrics" if web else None,  # if it is one of ours, it tells
+        # One of ours tells its figures there; of another it is found out that it does not.
+        metrics_url=given.get("metrics", [f"{root}/metrics" if web else None])[-1],
     )

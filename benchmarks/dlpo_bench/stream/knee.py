@@ -78,7 +78,11 @@ async def measure_knee(options: LoadOptions) -> Measured:
         race.name: {f"{load:g}": p.figures | p.samples for load, p in sorted(race.levels.items())}
         for race in races
     }
-    skipped = {f"{race.name}: {what}": why for race in races for what, why in race.skipped.items()}
+    skipped = {
+        f"{race.contestant.name}: {what}": why
+        for race in races
+        for what, why in race.skipped.items()
+    }
     return Measured(figures, samples, skipped, problems)
 
 
@@ -123,7 +127,11 @@ async def play_level(race: Race, level: Level, found: Field, clients: Clients) -
     found.check_alive()
     who = race.contestant
     before = await read_meters(who)
-    results, counts_from_s = await clients.play(who, level)
+    try:
+        results, counts_from_s = await clients.play(who, level)
+    except DlpoError:
+        found.check_alive()  # says more than that nothing answers
+        raise
     if said := broken(results):
         found.check_alive()
         try:

@@ -79,7 +79,8 @@ class OpenAIDoor:
                     heard.code = grpc.StatusCode.OK
         except (aiohttp.ClientError, TimeoutError) as error:
             heard.code = grpc.StatusCode.UNAVAILABLE
-            heard.detail = f"{type(error).__name__}: {error}"
+            said = " ".join(str(error).split())
+            heard.detail = f"{type(error).__name__}: {said[:DETAIL]}"
         finally:
             heard.ended_s = time.perf_counter()
 

@@ -13,6 +13,8 @@ from dlpo_bench.stream.stages import Page, grown, read_page, stage_figures
 
 NOT_OURS = "the server was not started by this run: its processes are not known here"
 
+NO_PAGE = "no page of its figures is known; that of a dlpo server is given as ?metrics=URL"
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -51,7 +53,7 @@ async def read_meters(contestant: Contestant) -> Reading:
     skipped = {}
     page: Page = {}
     if contestant.metrics_url is None:
-        skipped["stages"] = "of a gRPC server that this run did not start, no page of figures"
+        skipped["stages"] = NO_PAGE
     else:
         page, why = await read_page(contestant.metrics_url)
         if why:

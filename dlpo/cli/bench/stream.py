@@ -150,7 +150,8 @@ def stream(
     if "tokens" in figures:
         parts.append(tokens_table(figures.pop("tokens")))
     parts.append("\n".join(details(figures)))
-    typer.echo("\n\n".join(filter(None, parts)))
+    if found:
+        typer.echo("\n\n".join(filter(None, parts)))
     for one in found.values():
         for what, why in one.skipped.items():
             typer.echo(f"skipped: {what}: {why}", err=True)
