@@ -11,16 +11,33 @@ from urllib.parse import quote
 
 from dlpo.errors import DataError, InputError
 from dlpo_bench.record import read_record
-from dlpo_bench.report import engines, pareto, serving, speech, stream, tuning
+from dlpo_bench.report import (
+    engines,
+    listening,
+    pareto,
+    peers,
+    roofline,
+    rtf,
+    scaling,
+    serving,
+    speech,
+    stream,
+    tuning,
+)
 from dlpo_bench.report.sections import Builder, Found, Section
 
 BUILDERS: Mapping[str, Builder] = {  # in the page's order
     "pareto": pareto.pareto,
     "quality": speech.quality,
+    "listening": listening.listening,
     "latency": serving.latency,
     "stream": stream.stream,
     "load": serving.load,
     "cold-start": serving.cold_start,
+    "rtf": rtf.rtf,
+    "peers": peers.peers,
+    "scaling": scaling.scaling,
+    "roofline": roofline.roofline,
     "compiled": engines.compiled,
     "engine-comparison": engines.engine_comparison,
     "streaming": engines.streaming,

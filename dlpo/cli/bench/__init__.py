@@ -5,8 +5,12 @@ from __future__ import annotations
 import typer
 
 from dlpo.cli.bench.compare import compare
+from dlpo.cli.bench.peers import peers
 from dlpo.cli.bench.quality import quality
 from dlpo.cli.bench.report import report
+from dlpo.cli.bench.roofline import roofline
+from dlpo.cli.bench.rtf import rtf
+from dlpo.cli.bench.scaling import scaling
 from dlpo.cli.bench.stream import stream
 
 
@@ -15,6 +19,6 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True, help="Measure on this machine; show and compare what was measured."
     )
-    for command in (quality, stream, report, compare):
+    for command in (rtf, stream, quality, peers, scaling, roofline, report, compare):
         group.command()(command)
     app.add_typer(group, name="bench")
