@@ -15,7 +15,9 @@ import torch
 from dlpo.audio import HOP_LENGTH
 from dlpo.bundle import CheckpointInfo, GraphInfo, Manifest, ScheduleInfo, SourceInfo, TensorInfo
 from dlpo.checkpoint import Checkpoint
+from dlpo.config import LiteConfig
 from dlpo.errors import CheckpointError
+from dlpo.model.build import ModelConfig
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.text.symbols import SYMBOLS
@@ -57,7 +59,7 @@ class TorchEngine:
             parametrisation=model.parametrisation,
             noise_schedule=chain,
             steps=steps[0],
-            context_frames_per_step=context_frames_per_step(model, config.conditioning_channels),
+            context_frames_per_step=context_frames_per_step(model, _conditioning_channels(config)),
             needed_context={},
             needed_context_int8={},
             frames_context=None,  # the whole sentence at once
@@ -97,6 +99,13 @@ class TorchEngine:
         inputs = (torch.from_numpy(values) for values in (conditioning, source, noise))
         waveform: Floats = self._denoisers[steps](*inputs).numpy()
         return waveform
+
+
+def _conditioning_channels(config: ModelConfig) -> int:
+    """Width of what `frames` makes; the published sizes widen it only in the denoiser."""
+    if isinstance(config, LiteConfig):
+        return config.conditioning_channels
+    return config.encoder_channels + config.speaker_channels
 
 
 def _graph(schedule: NoiseSchedule) -> GraphInfo:

@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from dlpo.bundle import Bundle, ScheduleInfo
-from dlpo.checkpoint import load_checkpoint, save_checkpoint
+from dlpo.checkpoint import Checkpoint, Provenance, load_checkpoint, save_checkpoint
+from dlpo.config import BASE
 from dlpo.diffusion import sample
 from dlpo.errors import EngineError, InputError
+from dlpo.model.build import build_model
 from dlpo.noise_schedule import MAX_STEPS, named_schedule
 from dlpo_bench.rtf import timing
 from dlpo_bench.rtf.cases import denoiser_cases, speech_cases
@@ -394,3 +396,28 @@ def test_an_engine_that_fails_leaves_the_others(
 
 def test_names_of_contestants_are_unique() -> None:
     assert len(set(CONTESTANTS)) == len(CONTESTANTS)
+
+
+def test_the_published_sizes_speak_in_pytorch_too(tiny_bundle: Path) -> None:
+    config = replace(
+        BASE,
+        encoder_channels=8,
+        speaker_channels=4,
+        predictor_channels=8,
+        conditioning_channels=16,
+        up_channels=(8, 8, 8, 8, 8),
+        waveform_channels=8,
+        down_channels=(8, 8, 8, 8),
+    )
+    torch.manual_seed(0)
+    provenance = Provenance(updates=0, data_sha256="0" * 64, commit="test")
+    checkpoint = Checkpoint(build_model(config).eval(), config, provenance, "0" * 64)
+    engine = PaperSampler(checkpoint, Bundle.load(tiny_bundle).manifest)
+    engine.timed_steps = 3
+
+    encoding = engine.encode(np.array([[1, 2, 3]]))
+    conditioning = engine.frames(encoding, np.array([2, 2, 1]), 0, 5, 0.0).conditioning
+    _, source, noise = (x.numpy() for x in window(1, 5, 1))
+
+    assert engine.manifest.parametrisation == "eps"
+    assert np.isfinite(engine.denoise(MAX_STEPS, conditioning, source, noise)).all()
