@@ -210,6 +210,12 @@ def test_a_directory_of_other_judges_is_refused(kept: Kept, tmp_path: Path) -> N
         Kept(tmp_path / "file" / "work")
 
 
+def test_a_disk_that_takes_no_more_is_told(kept: Kept) -> None:
+    (kept.directory / "hearings.jsonl").mkdir()
+    with pytest.raises(InputError, match=r"can't write .*hearings\.jsonl.* run it again"):
+        all_heard(made(point(TUNED, 3)), kept)
+
+
 def test_what_another_voice_said_counts_no_longer(kept: Kept) -> None:
     old, new = point(TUNED, 3), Point(TUNED, 3, Voice(0.2), ABOUT | {"sha256": "cd" * 32})
     all_heard(made(old), kept)

@@ -140,10 +140,17 @@ class Kept:
         self._hearings[hearing.system, spoken.voice, spoken.clip_id, hearing.text] = hearing
 
     def _append(self, name: str, row: Mapping[str, Any]) -> None:
-        with (self.directory / name).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, allow_nan=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        path = self.directory / name
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row, allow_nan=False) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise InputError(
+                f"can't write {path} ({error.strerror}); what is there is kept: make room, and run"
+                " it again"
+            ) from error
 
     def _lines(self, name: str) -> list[Any]:
         """Of a file; a last line that a crash cut off is removed from it."""
