@@ -1,9 +1,10 @@
 """The work directory: every clip that was heard and every round that was timed, at once on disk.
 
-voices.json      which voices, on which chains: a directory belongs to one comparison
-panel.json       who listened
+panel.json       who listened; others don't go on where they stopped
 hearings.jsonl   a line for each clip that a system said, with what the panel heard
 rounds.jsonl     a line for each round of timing; begun anew by the next timing
+
+What another voice said, or the same on another chain, stays there and counts no longer.
 """
 
 from __future__ import annotations
