@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from dlpo.bundle import Bundle
 from dlpo.errors import BundleError, InputError
 from dlpo_export.profile.inputs import sentence_inputs
-from dlpo_export.profile.layers import ONCE, SAMPLER, macs, places
+from dlpo_export.profile.layers import ONCE, SAMPLER, kernels, macs, places
 from dlpo_export.profile.measure import Profile, measure, profile_graph
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -208,3 +208,51 @@ def test_a_layer_that_does_not_see_the_noise_is_shared_by_the_steps() -> None:
     model = helper.make_model(helper.make_graph(nodes, "steps", [], []))
 
     assert [place.step for place in places(model, model, 2)] == [ONCE, ONCE, 1, 2]
+
+
+def test_a_layer_that_int8_leaves_in_fp32_keeps_its_name() -> None:
+    kernel = numpy_helper.from_array(
+        np.ones((4, 4, 1), np.float32), "denoise.up.0.enter.convolution.weight.exact"
+    )
+    node = helper.make_node("Conv", ["noise", kernel.name], ["out"], name="conv1d_7")
+    floats = TensorProto.FLOAT
+    graph = helper.make_graph(
+        [node],
+        "g",
+        [helper.make_tensor_value_info("noise", floats, [1, 4, "F"])],
+        [helper.make_tensor_value_info("out", floats, [1, 4, "F"])],
+        [kernel],
+    )
+    model = helper.make_model(graph)
+
+    assert [place.layer for place in places(model, model, 1)] == ["up.0.enter"]
+
+
+def test_a_window_is_as_long_as_was_asked_for(bundle: Bundle) -> None:
+    whole, frames = sentence_inputs(bundle, "denoiser_2")
+    long, more = sentence_inputs(bundle, "denoiser_2", frames + 1)
+    short, less = sentence_inputs(bundle, "denoiser_2", frames - 1)
+
+    for inputs, length in ((whole, frames), (long, more), (short, less)):
+        assert inputs["conditioning"].shape[2] == inputs["source"].shape[1] == length
+    assert (more, less) == (frames + 1, frames - 1)
+
+
+def test_a_voice_that_never_speaks_so_long_is_told(bundle: Bundle) -> None:
+    with pytest.raises(InputError, match="frames is 1000000000"):
+        sentence_inputs(bundle, "denoiser_2", 10**9)
+
+
+def test_traffic_is_weights_once_and_the_rest_by_length(bundle: Bundle) -> None:
+    one, two = (measure(bundle, "denoiser_2", "fp32", runs=1, frames=f) for f in (8, 16))
+    pairs = [(a, b) for a, b in zip(one.nodes, two.nodes, strict=True) if a.name == b.name]
+    constant = {a.name: 2 * a.traffic - b.traffic for a, b in pairs if a.layer != SAMPLER}
+    relus = [a.name for a, _ in pairs if a.kind == "LeakyRelu"]
+    inner = [a for a, _ in pairs if a.kind == "Conv" and a.layer.startswith("up.0.modulated")]
+
+    assert relus
+    assert {constant[name] for name in relus} == {0}
+    known = kernels(onnx.load(bundle.graph_path("denoiser_2", "fp32")))
+    assert inner
+    for node in inner:
+        assert constant[node.name] >= 4 * int(np.prod(known[node.layer]))

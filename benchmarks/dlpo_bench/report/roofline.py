@@ -21,6 +21,7 @@ def roofline(found: Sequence[Found]) -> Section:
         text.targets(figures),
         text.peaks(figures),
         text.graphs(figures),
+        *([text.gpu_graphs(figures)] if figures["gpu_graphs"] else []),
         f"Layers of {name}:",
         text.layers(figures, name),
         f"Operators of {name}:",

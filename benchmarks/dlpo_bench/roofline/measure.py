@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dlpo.bundle import Bundle
-from dlpo.errors import InputError
+from dlpo.errors import EngineError, InputError
 from dlpo_bench.noise import Noise, watch_machine
+from dlpo_bench.roofline.gpu import measure_gpu
 from dlpo_bench.roofline.graphs import (
     FRAMES,
     Case,
@@ -90,13 +90,18 @@ def measure_roofline(options: RooflineOptions, tell: Tell = lambda line: None) -
                 tell=tell,
             )
             roof = peaks(kernels.present, times)
+            _check_roof(roof, chosen, kernels.skipped)
             profiles = {}
             for case in chosen:
                 tell(f"profiling {case.name}")
                 profiles[case.name] = profile(bundle, case, times[case.name].least_ms)
-        gpu, gpu_times, why = _gpu(options.rounds, tell)
-        if why:
-            kernels.skipped["gpu"] = why
+        gop = {
+            case.frames: 2 * profiles[case.name].gmac
+            for case in chosen
+            if case.graph.startswith("denoiser") and case.precision == "fp32"
+        }
+        gpu = measure_gpu(bundle, steps, gop, options.rounds, tell)
+        kernels.skipped |= gpu.skipped
         if options.calls:
             python = measure_python(options.voice, options.calls, tell)
         else:
@@ -107,7 +112,8 @@ def measure_roofline(options: RooflineOptions, tell: Tell = lambda line: None) -
         "steps": steps,
         "cores": cores,
         "peaks": {kind: _peak(peak) for kind, peak in roof.items()},
-        "gpu_peaks": {kind: _peak(peak) for kind, peak in gpu.items()},
+        "gpu_peaks": {kind: _peak(peak) for kind, peak in gpu.roof.items()},
+        "gpu_graphs": gpu.graphs,
         "graphs": graphs,
         "layers": {
             case.name: as_figures(layers(profiles[case.name], roof, peak_kind(case.precision)))
@@ -119,7 +125,7 @@ def measure_roofline(options: RooflineOptions, tell: Tell = lambda line: None) -
         "skipped": kernels.skipped,
         "machine": watch.noise.figures(),
     }
-    samples = _samples(kernels, chosen, times, gpu_times, python)
+    samples = _samples(kernels, chosen, times, python) | {"gpu": gpu.samples}
     return RooflineRun(figures, samples, watch.noise, bundle.sha256)
 
 
@@ -148,19 +154,11 @@ def _kernels() -> Kernels:
     return kernels
 
 
-def _gpu(rounds: int, tell: Tell) -> tuple[Mapping[Kind, Peak], Mapping[str, Spread], str | None]:
-    """Peaks of the GPU, times of their kernels, and why there are none."""
-    from dlpo_bench.roofline.torch_kernels import gpu_kernels, why_no_gpu
-
-    if why := why_no_gpu():
-        return {}, {}, why
-    kernels = Kernels()
-    kernels.add("torch", gpu_kernels)
-    tell("multiplying on the GPU")
-    runs = {one.name: one.run for one in kernels.present}
-    times = take_turns(runs, rounds, time.perf_counter)
-    skipped = "; ".join(f"{name}: {reason}" for name, reason in kernels.skipped.items())
-    return peaks(kernels.present, times), times, skipped or None
+def _check_roof(roof: Mapping[Kind, Peak], chosen: list[Case], skipped: Mapping[str, str]) -> None:
+    """Raise EngineError where a graph has nothing to be compared with."""
+    for kind in {"memory", *(peak_kind(case.precision) for case in chosen)} - roof.keys():
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
+        raise EngineError(f"no library measured the peak of {kind}, expected one ({reasons})")
 
 
 def _peak(peak: Peak) -> dict[str, object]:
@@ -196,15 +194,11 @@ def _samples(
     kernels: Kernels,
     chosen: list[Case],
     times: Mapping[str, Spread],
-    gpu_times: Mapping[str, Spread],
     python: Mapping[str, Calls],
 ) -> dict[str, Any]:
     """The raw measurements: of each turn its quickest run, of each call its processor time."""
     return {
         "peaks": {k.name: {"kernel_ms": list(times[k.name].samples_ms)} for k in kernels.present},
-        "gpu_peaks": {
-            name: {"kernel_ms": list(spread.samples_ms)} for name, spread in gpu_times.items()
-        },
         "graphs": {c.name: {"graph_ms": list(times[c.name].samples_ms)} for c in chosen},
         "python": {name: calls.ms_per_s() for name, calls in python.items()},
     }

@@ -81,6 +81,17 @@ def graphs(figures: Figures) -> str:
     return table(header, rows)
 
 
+def gpu_graphs(figures: Figures) -> str:
+    """What share of the GPU's peak the denoiser reaches on each engine."""
+    rows = [
+        [name, number(one["least_ms"]), number(one["median_ms"]), number(one["gop_per_s"]),
+         f"{one['peak']}: {100 * one['share']:.1f} %"]
+        for name, one in figures["gpu_graphs"].items()
+    ]  # fmt: skip
+    header = ["on the GPU", "least, ms", "median, ms", "GOP/s", "share of the peak"]
+    return table(header, rows)
+
+
 def layers(figures: Figures, name: str) -> str:
     """The layers of one graph that take most."""
     found = figures["layers"][name]
@@ -157,6 +168,8 @@ def lines(figures: Figures) -> Iterator[str]:
         (f"operators of {name}", operators(figures, name)),
     ):
         yield f"\n{words}\n{made}"
+    if figures["gpu_graphs"]:
+        yield f"\n{gpu_graphs(figures)}"
     if figures["python"]:
         yield f"\nPython's share\n{python(figures)}\n\n{places(figures)}"
     for skipped, reason in figures["skipped"].items():

@@ -25,10 +25,11 @@ _METER = struct.Struct("=dd")  # seconds, calls
 class Meters:
     """Seconds and calls of each place, in a file that several processes map."""
 
-    def __init__(self, path: Path) -> None:
-        """Maps a file that `create` made."""
+    def __init__(self, path: Path, clock: Callable[[], float] = time.thread_time) -> None:
+        """Maps a file that `create` made; `clock` is read in the thread that is watched."""
         with path.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), _METER.size * len(PLACES))
+        self._clock = clock
         self._lock = threading.Lock()
         self._stacks = threading.local()
 
@@ -48,11 +49,11 @@ class Meters:
         def timed(*arguments: Any, **named: Any) -> Any:
             stack: list[float] = self._stacks.__dict__.setdefault("inner_s", [])
             stack.append(0.0)
-            begin = time.thread_time()
+            begin = self._clock()
             try:
                 return function(*arguments, **named)
             finally:
-                took_s = time.thread_time() - begin
+                took_s = self._clock() - begin
                 own_s = took_s - stack.pop()
                 if stack:  # whoever called this does not count it as its own
                     stack[-1] += took_s

@@ -18,7 +18,7 @@ from dlpo.text.symbols import symbol_ids
 from dlpo_export.parity.cases import UTTERANCE, whole_frames
 from dlpo_export.parity.open_graph import run_graph
 
-MOST_REPEATS = 256  # of the sentence: minutes of speech
+MOST_REPEATS = 64  # of the sentence: more than a minute of speech
 
 
 def sentence_inputs(
@@ -32,20 +32,16 @@ def sentence_inputs(
         frames: the first so many of a sentence that is long enough; None is all of a short one.
             The encoder reads the sentence to its end.
     """
-    repeats, values, durations = 2, {}, np.zeros(0)
-    while not values or (frames and durations.sum() < frames):
-        if repeats > MOST_REPEATS:
-            raise InputError(
-                f"frames is {frames}; the voice's sentences last {int(durations.sum())} at most"
-            )
-        phonemes = np.array([symbol_ids([*UTTERANCE, *UTTERANCE[1:] * (repeats - 1)])], np.int64)
-        values = {"phonemes": phonemes}
-        encoding = run_graph(bundle.graph_path("encoder"), values)
-        durations = whole_frames(torch.from_numpy(encoding["durations"])).numpy()
+    repeats = 2
+    values = _encoded(bundle, repeats)
+    while frames and values["durations"].sum() < frames:
+        if repeats >= MOST_REPEATS:
+            longest = int(values["durations"].sum())
+            raise InputError(f"frames is {frames}; this voice's sentence lasts {longest} at most")
         repeats *= 2
-    frames = frames or int(durations.sum())
-    values |= encoding | {
-        "durations": durations,
+        values = _encoded(bundle, repeats)
+    frames = frames or int(values["durations"].sum())
+    values |= {
         "positions": np.arange(frames, dtype=np.float32) + np.float32(0.5),
         "pitch": np.zeros(1, np.float32),
     }
@@ -60,6 +56,14 @@ def sentence_inputs(
             "noise": generator.standard_normal((int(noise.shape[0]), 1, frames, hop), np.float32),
         }
     return _wanted(bundle, graph, values), frames
+
+
+def _encoded(bundle: Bundle, repeats: int) -> dict[str, NDArray[Any]]:
+    """The sentence, so many times in a row, and what the encoder says of it in whole frames."""
+    phonemes = np.array([symbol_ids([*UTTERANCE, *UTTERANCE[1:] * (repeats - 1)])], np.int64)
+    encoding = run_graph(bundle.graph_path("encoder"), {"phonemes": phonemes})
+    durations = whole_frames(torch.from_numpy(encoding["durations"])).numpy()
+    return {"phonemes": phonemes, **encoding, "durations": durations}
 
 
 def machine() -> str:

@@ -23,6 +23,7 @@ NOISE = "noise"  # the input that makes a step what it is
 ONCE = 0  # number of the step of what all steps share
 _PARAMETER = re.compile(
     r"(?:model\.|denoise\.)?(?P<layer>.+?)(?:\.convolution)?\.(?:weight|bias|w|r|b)(?:_[A-Za-z0-9_]+)?"
+    r"(?:\.exact(?:\.\w+)?)?"  # what int8 leaves in fp32
 )
 _ACTIVATION = re.compile(r"Relu|Sigmoid|Tanh|Clip")
 _OF_WEIGHTS = (

@@ -1,0 +1,284 @@
+"""The roofline: peaks, shares, layers under the roof."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from dlpo.bundle import Bundle
+from dlpo.cli import app
+from dlpo.errors import BundleError, EngineError, InputError
+from dlpo_bench.roofline.gpu import measure_gpu
+from dlpo_bench.roofline.graphs import cases, reached, served_frames
+from dlpo_bench.roofline.kernels import CONVOLUTIONS, PRODUCTS, Kernel, Kernels, Peak, peaks
+from dlpo_bench.roofline.layers import layers
+from dlpo_bench.roofline.measure import RooflineOptions, measure_roofline
+from dlpo_bench.roofline.memory_kernels import array_bytes, last_cache_bytes
+from dlpo_bench.roofline.onnx_kernels import onnx_kernels
+from dlpo_bench.roofline.turns import MOST_RUNS, Spread, take_turns
+from dlpo_export.profile.measure import NodeTime
+from dlpo_serving.engines import open_engine
+
+
+class Clock:
+    """Each reading is as much later as was said."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_a_turn_counts_its_quickest_run_and_not_its_first() -> None:
+    clock, durations = Clock(), iter([9.0, 0.03, 0.01, 0.02])
+
+    def run() -> None:
+        clock.now_s += next(durations)
+
+    found = take_turns({"one": run}, rounds=1, clock=clock)
+
+    assert found["one"].samples_ms == pytest.approx([10.0])  # 30 + 10 ms fill a turn of 40
+
+
+def test_contestants_take_turns_and_none_always_follows_the_same() -> None:
+    clock, order = Clock(), []
+
+    def runs(name: str) -> Any:
+        def run() -> None:
+            order.append(name)
+            clock.now_s += 1.0
+
+        return run
+
+    take_turns({name: runs(name) for name in "abc"}, rounds=3, clock=clock)
+
+    assert "".join(order[::2]) == "abcbcacab"  # each turn is a run that does not count and one
+
+
+def test_a_turn_of_what_takes_no_time_ends() -> None:
+    calls = []
+
+    take_turns({"nothing": lambda: calls.append(1)}, rounds=1, clock=lambda: 0.0)
+
+    assert len(calls) == 1 + MOST_RUNS
+
+
+def test_spread_is_least_median_and_deviation() -> None:
+    spread = Spread((5.0, 1.0, 2.0, 3.0, 9.0))
+
+    assert (spread.least_ms, spread.median_ms, spread.deviation_ms) == (1.0, 3.0, 2.0)
+
+
+def test_the_peak_is_of_the_best_kernel_of_its_format() -> None:
+    kernels = [
+        Kernel("slow", "int8", 1.0, print),
+        Kernel("quick", "int8", 1.0, print),
+        Kernel("float", "fp32", 1.0, print),
+    ]
+    times = {"slow": Spread((4.0, 8.0)), "quick": Spread((2.0, 6.0)), "float": Spread((10.0,))}
+
+    found = peaks(kernels, times)
+
+    assert (found["int8"].by, found["int8"].rate, found["int8"].median_rate) == ("quick", 500, 250)
+    assert found["fp32"].rate == 100
+    assert set(found) == {"int8", "fp32"}
+
+
+def test_without_a_library_there_is_no_peak() -> None:
+    with pytest.raises(EngineError, match="no library could multiply"):
+        peaks([], {})
+
+
+def test_an_absent_library_is_skipped_with_its_reason_and_the_others_stay() -> None:
+    kernels = Kernels()
+
+    def absent() -> Iterator[Kernel]:
+        raise ModuleNotFoundError("no", name="openvino")
+        yield
+
+    def broken() -> Iterator[Kernel]:
+        yield Kernel("works", "fp32", 1.0, lambda: None)
+        yield Kernel("fails", "fp32", 1.0, lambda: 1 / 0)
+
+    kernels.add("openvino", absent)
+    kernels.add("other", broken)
+
+    assert [kernel.name for kernel in kernels.present] == ["works"]
+    assert kernels.skipped["openvino"] == "openvino is not installed"
+    assert "ZeroDivisionError" in kernels.skipped["other"]
+
+
+def test_work_of_kernels_is_two_operations_a_multiplication() -> None:
+    work = {kernel.name: kernel.work for kernel in onnx_kernels()}
+    channels, positions = CONVOLUTIONS[0]
+    size = PRODUCTS[0]
+
+    assert work[f"onnxruntime int8 MatMulInteger {size}"] == 2 * size * size * size / 1e9
+    assert work[f"onnxruntime int8 convolution {channels}x{positions}"] == (
+        2 * channels * channels * 3 * positions / 1e9
+    )
+
+
+def test_an_array_leaves_the_caches_and_fits_the_machine() -> None:
+    mega = 2**20
+
+    assert array_bytes(cache=64 * mega, memory=32_000 * mega) == 256 * mega
+    assert array_bytes(cache=1 * mega, memory=32_000 * mega) == 128 * mega  # at least
+    assert array_bytes(cache=64 * mega, memory=800 * mega) == 100 * mega  # an eighth
+
+
+def test_the_last_cache_is_the_largest(tmp_path: Path) -> None:
+    for index, size in enumerate(("32K", "1024K", "32768K")):
+        (tmp_path / f"index{index}").mkdir()
+        (tmp_path / f"index{index}" / "size").write_text(f"{size}\n")
+
+    assert last_cache_bytes(tmp_path) == 32 * 2**20
+    (tmp_path / "index0" / "size").write_text("much\n")
+    with pytest.raises(InputError, match="expected such as 32768K"):
+        last_cache_bytes(tmp_path)
+
+
+def test_a_graph_at_half_the_peak_reaches_half() -> None:
+    peak = Peak("int8", "product", 100.0, 100.0, (10.0,) * 9, work=1.0)  # 1 GOP in 10 ms
+    graph = Spread((40.0,) * 9)  # 2 GOP in 40 ms
+
+    found = reached(graph, 2.0, 3.0, peak)
+
+    assert found.share == pytest.approx(0.5)
+    assert found.share_of_medians == pytest.approx((0.5, 0.5, 0.5))
+
+
+def node(layer: str, kind: str, ms: float, mac: int, traffic: int) -> NodeTime:
+    return NodeTime(kind, kind, layer, 1, ms, mac, traffic)
+
+
+def test_layers_are_bound_by_the_peak_or_by_memory() -> None:
+    roof: Any = {"int8": SimpleNamespace(rate=400.0), "memory": SimpleNamespace(rate=20.0)}
+    nodes = (
+        node("dense", "QLinearConv", 2.0, 300_000_000, 5_000_000),
+        node("dense", "Add", 1.0, 0, 1_000_000),
+        node("thin", "QLinearConv", 1.0, 5_000_000, 1_000_000),
+        node("sampler", "Add", 9.0, 0, 1_000_000),
+    )
+
+    dense, thin = layers(SimpleNamespace(nodes=nodes), roof, "int8")  # type: ignore[arg-type]
+
+    assert dense.layer == "dense"
+    assert dense.intensity == pytest.approx(100)  # 0.6 GOP over 6 MB
+    assert dense.bound_gop_per_s == 400
+    assert dense.gop_per_s == pytest.approx(200)  # 0.6 GOP in 3 ms
+    assert dense.share_of_bound == pytest.approx(0.5)
+    assert dense.multiplying_gop_per_s == pytest.approx(300)  # the addition left out
+    assert dense.largest_kinds == (("QLinearConv", 2.0), ("Add", 1.0))
+    assert thin.bound_gop_per_s == pytest.approx(200)  # 10 operations a byte, 20 GB/s
+
+
+def test_cases_are_every_graph_in_every_precision_and_the_served_window(
+    tiny_bundle: Path,
+) -> None:
+    bundle = Bundle.load(tiny_bundle)
+
+    found = list(cases(bundle, 2, [8]))
+
+    lengths = {case.frames: case.served for case in found}
+    assert lengths == {8: False, served_frames(bundle, 2): True}
+    assert {(case.graph, case.precision) for case in found} >= {
+        ("encoder", "fp32"),
+        ("frames", "fp32"),
+        ("denoiser_2", "fp32"),
+        ("denoiser_2", "int8"),
+    }
+    for case in found:
+        case.run()
+
+
+def test_a_voice_without_the_denoiser_is_told(tiny_bundle: Path) -> None:
+    with pytest.raises(BundleError, match="no denoiser of 77 steps; it has those of"):
+        list(cases(Bundle.load(tiny_bundle), 77, [8]))
+
+
+@pytest.mark.parametrize("frames", [(), (0,), (8, -1)])
+def test_windows_without_length_are_refused(tiny_bundle: Path, frames: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="expected lengths of 1 or more"):
+        list(cases(Bundle.load(tiny_bundle), 2, frames))
+
+
+@pytest.mark.parametrize(("option", "value"), [("rounds", 2), ("calls", -1)])
+def test_options_that_say_nothing_are_refused(option: str, value: int) -> None:
+    with pytest.raises(InputError, match=f"{option} is {value}"):
+        RooflineOptions(**{option: value})  # type: ignore[arg-type]
+
+
+def test_a_run_has_all_figures_and_no_more_than_it_measured(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlpo_bench.roofline.turns.TURN_S", 0.0)
+    monkeypatch.setattr("dlpo_bench.roofline.graphs.PROFILE_S", 0.0)
+    monkeypatch.setattr("dlpo_bench.roofline.memory_kernels.SMALLEST", 2**20)
+    monkeypatch.setattr("dlpo_bench.roofline.memory_kernels.BEYOND", 0)
+    for library in ("torch", "onnx"):
+        monkeypatch.setattr(f"dlpo_bench.roofline.{library}_kernels.PRODUCTS", (64,))
+    monkeypatch.setattr("dlpo_bench.roofline.onnx_kernels.CONVOLUTIONS", ((16, 32),))
+    # As where it is not installed.
+    monkeypatch.setitem(sys.modules, "dlpo_bench.roofline.openvino_kernels", None)
+    options = RooflineOptions(voice=str(tiny_bundle), steps=2, frames=(8,), rounds=3, calls=0)
+
+    run = measure_roofline(options)
+
+    figures = run.figures
+    assert {"fp32", "int8", "memory", "cache"} <= set(figures["peaks"])
+    assert "openvino" in figures["skipped"]["openvino"]
+    assert "no streams were asked for" in figures["skipped"]["python"]
+    assert figures["python"] == figures["places"] == {}
+    graph = figures["graphs"]["denoiser_2 int8, 8 frames"]
+    assert graph["gop"] <= graph["executed_gop"]
+    rate = figures["peaks"]["int8"]["rate"]
+    assert graph["share"] == pytest.approx(graph["gop"] / graph["least_ms"] * 1e3 / rate)
+    assert len(run.samples["graphs"]["denoiser_2 int8, 8 frames"]["graph_ms"]) == 3
+    for layer in figures["layers"]["denoiser_2 int8, 8 frames"]:
+        assert layer["gop"] > 0
+        assert np.isfinite(layer["share_of_bound"])
+
+
+def test_a_gpu_is_measured_with_every_engine_that_runs_and_says_why_others_do_not(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the CPU in the place of the GPU: what is tested is what becomes of it."""
+    monkeypatch.setattr("dlpo_bench.roofline.turns.TURN_S", 0.0)
+    monkeypatch.setattr("dlpo_bench.roofline.gpu.why_no_gpu", lambda: None)
+    monkeypatch.setattr(
+        "dlpo_bench.roofline.gpu.gpu_kernels",
+        lambda: [Kernel("a product", "fp32", 1.0, lambda: None)],
+    )
+
+    def opened(bundle: Bundle, engine: str, precision: str) -> Any:
+        if engine != "cuda":
+            raise EngineError(f"{engine} is not here")
+        return open_engine(bundle, "cpu", "fp32")
+
+    monkeypatch.setattr("dlpo_bench.roofline.gpu.open_engine", opened)
+
+    run = measure_gpu(Bundle.load(tiny_bundle), 2, {8: 0.5, 9: 0.6}, 3, lambda line: None)
+
+    names = {f"denoiser_2 on cuda fp32, {frames} frames" for frames in (8, 9)}
+    assert set(run.graphs) == names
+    assert set(run.samples) == {"a product", *names}
+    graph = run.graphs["denoiser_2 on cuda fp32, 9 frames"]
+    assert graph["gop_per_s"] == pytest.approx(600 / graph["least_ms"])  # type: ignore[operator]
+    assert run.skipped["denoiser_2 on cuda fp16"] == "no peak of fp16 was measured"
+    assert run.skipped["denoiser_2 on tensorrt fp32"] == "tensorrt is not here"
+
+
+def test_an_unknown_voice_is_one_clear_line() -> None:
+    result = CliRunner().invoke(app, ["bench", "roofline", "--voice", "nobody"])
+
+    assert result.exit_code == 1
+    assert "no voice 'nobody'" in result.output
