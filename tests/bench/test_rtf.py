@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from dlpo.bundle import Bundle, ScheduleInfo
 from dlpo.checkpoint import Checkpoint, Provenance, load_checkpoint, save_checkpoint
+from dlpo.cli import app
 from dlpo.config import BASE
 from dlpo.diffusion import sample
 from dlpo.errors import EngineError, InputError
 from dlpo.model.build import build_model
 from dlpo.noise_schedule import MAX_STEPS, named_schedule
+from dlpo_bench.record import read_record
 from dlpo_bench.rtf import timing
 from dlpo_bench.rtf.cases import denoiser_cases, speech_cases
 from dlpo_bench.rtf.contestants import CONTESTANTS, FRAMES_PER_SYMBOL, EvenlyPaced, open_field
@@ -421,3 +424,29 @@ def test_the_published_sizes_speak_in_pytorch_too(tiny_bundle: Path) -> None:
 
     assert engine.manifest.parametrisation == "eps"
     assert np.isfinite(engine.denoise(MAX_STEPS, conditioning, source, noise)).all()
+
+
+def test_the_command_measures_and_keeps_a_record(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = f"--voice {tiny_bundle} --checkpoint {tiny_bundle.parent / 'checkpoint'} --quick"
+    given += " --contestant cpu:fp32 --contestant cpu:fp16 --seconds 0.5 --window 0.1 --rounds 3"
+
+    ran = CliRunner().invoke(app, ["bench", "rtf", *given.split(), "--record"])
+
+    assert ran.exit_code == 0, ran.output
+    assert "skipped cpu:fp16: the bundle has" in ran.stderr
+    (path,) = (tmp_path / "benchmarks" / "records").iterdir()
+    assert ran.stdout.splitlines()[-1] == str(path.relative_to(tmp_path))
+    record = read_record(path)
+    assert record.bundle_sha256 == Bundle.load(tiny_bundle).sha256
+    assert len(record.samples["denoiser"]["0.1 s"]["cpu:fp32"]["denoiser_rtf"]) == 3
+    assert "clock_jump_s" in record.figures["machine"]
+
+
+def test_the_command_tells_an_unknown_contestant() -> None:
+    ran = CliRunner().invoke(app, ["bench", "rtf", "--contestant", "tpu"])
+
+    assert ran.exit_code == 1
+    assert "contestant 'tpu' is unknown" in ran.stderr
