@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import signal
+import subprocess
 import sys
 import time
+from pathlib import Path
 from random import Random
 
 import grpc
@@ -14,8 +17,10 @@ import numpy as np
 import pytest
 
 from dlpo.errors import EngineError
+from dlpo_bench.latency import resident_mb
 from dlpo_bench.load.caller import Heard
 from dlpo_bench.load.equality import Difference, difference, most_at_once, summary
+from dlpo_bench.load.loaded_server import loaded_server
 from dlpo_bench.load.machine import CpuTimes, cpu_use, memory_growth
 from dlpo_bench.load.options import LoadOptions
 from dlpo_bench.load.overload import arrival_times, measure_overload, overload_figures
@@ -170,15 +175,14 @@ def test_memory_is_read_first_after_a_tenth_of_the_requests() -> None:
 
 
 def test_a_soak_by_the_clock_takes_requests_until_each_part_of_its_time_is_over() -> None:
-    now_s = 0.0
+    taken: list[str] = []  # each takes a second
     endless = ((Manner.UNARY, str(number)) for number in itertools.count())
     sizes = []
-    for portion in portioned(endless, LoadOptions(minutes=10), lambda: now_s):
-        size = 0
-        for _ in portion:
-            size += 1
-            now_s += 1.0  # each request takes a second
-        sizes.append(size)
+    for portion in portioned(endless, LoadOptions(minutes=10), lambda: float(len(taken))):
+        before = len(taken)
+        for _, text in portion:
+            taken.append(text)
+        sizes.append(len(taken) - before)
 
     assert sizes[0] == pytest.approx(60, abs=1)  # a tenth
     assert len(sizes) == 21
@@ -267,3 +271,22 @@ def test_the_table_has_what_was_measured() -> None:
 
     assert len(lines) == 2
     assert lines[1].endswith("floor")
+
+
+def test_a_server_that_ends_while_it_is_measured_leaves_no_figures(tiny_bundle: Path) -> None:
+    async def run() -> None:
+        async with loaded_server(LoadOptions(voice=str(tiny_bundle))) as server:
+            os.kill(server.pid, signal.SIGKILL)
+            os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+
+    with pytest.raises(EngineError, match="exit code -9 while it was measured"):
+        asyncio.run(run())
+
+
+def test_the_memory_of_a_process_that_has_ended_is_no_number() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # a zombie still
+        with pytest.raises(EngineError, match="has ended"):
+            resident_mb(ended.pid)
+    with pytest.raises(EngineError, match="has ended"):
+        resident_mb(ended.pid)

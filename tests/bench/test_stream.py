@@ -269,23 +269,34 @@ def test_all_protocols_of_our_server_run_side_by_side(tiny_bundle: Path) -> None
 class Killing(Clients):
     """Client processes of which none was started; the server dies while they would call."""
 
-    def __init__(self, server: LocalServer) -> None:
+    def __init__(self, server: LocalServer, code: grpc.StatusCode) -> None:
         self._server = server
+        self.code = code
 
     async def play(self, contestant: Contestant, level: Level) -> tuple[list[ShareResult], float]:
         self._server.process.kill()
         self._server.process.wait()
-        return [ShareResult([asked(1.0, (1.1, 2.0)), asked(1.0, code=UNAVAILABLE)])], 0.0
+        return [ShareResult([asked(1.0, (1.1, 2.0)), asked(1.0, code=self.code)])], 0.0
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_a_server_that_dies_under_load_leaves_no_figures(known: bool, tiny_bundle: Path) -> None:
+@pytest.mark.parametrize(
+    ("known", "code", "message"),
+    [
+        (True, UNAVAILABLE, "exit code -9"),
+        (True, grpc.StatusCode.OK, "exit code -9"),  # it had sent all by then
+        (False, UNAVAILABLE, "that level is void"),
+    ],
+)
+def test_a_server_that_dies_under_load_leaves_no_figures(
+    known: bool, code: grpc.StatusCode, message: str, tiny_bundle: Path
+) -> None:
     with local_server(tiny_bundle) as server:
         who = Contestant("ours", "dlpo", server.address, 0)
         field = Field([who], server if known else None)
+        killing = Killing(server, code)
 
-        with pytest.raises(EngineError, match="exit code -9" if known else "that level is void"):
-            asyncio.run(play_level(race(), CLOSED, field, Killing(server)))
+        with pytest.raises(EngineError, match=message):
+            asyncio.run(play_level(race(who=who), CLOSED, field, killing))
 
 
 def test_a_level_in_which_no_call_counted_is_void() -> None:

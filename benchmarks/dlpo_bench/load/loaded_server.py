@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 
+from dlpo.errors import EngineError
 from dlpo_bench.latency import WARM_UP_CALLS
 from dlpo_bench.load.caller import Caller, stream_request
 from dlpo_bench.load.options import LoadOptions
@@ -31,7 +32,7 @@ async def loaded_server(
     """Run a server until the block ends; its limit of streams is its own if None.
 
     Raises:
-        EngineError: it did not start; standard error has its reason.
+        EngineError: it did not start, or ended by itself; standard error has its reason.
     """
     # Starting and ending it blocks this event loop, in which nothing else runs by then.
     with local_server(options.voice, *server_arguments(options, max_streams)) as server:
@@ -40,6 +41,11 @@ async def loaded_server(
             for _ in range(WARM_UP_CALLS):
                 await caller.listen(stream_request(next(texts)))
             yield LoadedServer(server.address, server.process.pid, caller)
+        if (code := server.process.poll()) is not None:
+            raise EngineError(
+                f"the server ended with exit code {code} while it was measured; its message is"
+                " above, and what was measured is worth nothing"
+            )
 
 
 def server_arguments(options: LoadOptions, max_streams: int | None = None) -> list[str]:

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+import grpc
+
 from dlpo.bundle import Bundle
 from dlpo.errors import DlpoError, InputError
 from dlpo_bench.latency import measure_latency
@@ -95,6 +97,8 @@ async def measure(names: list[str], options: LoadOptions) -> dict[str, Measured]
                 found[name] = await MEASUREMENTS[name](options)
         except DlpoError as error:
             _log.error("%s: %s", name, error)
+        except grpc.aio.AioRpcError as error:
+            _log.error("%s: a call failed: %s %s", name, error.code().name, error.details())
     return found
 
 

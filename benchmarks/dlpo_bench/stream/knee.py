@@ -141,6 +141,7 @@ async def play_level(race: Race, level: Level, found: Field, clients: Clients) -
                 f"the server stopped answering under {level.load:g} {LOADS[level.loop]}"
                 f" ({said}); that level is void, and there is no knee"
             ) from error
+    found.check_alive()  # it may have died when it had nothing to say
     spent = Spent()
     spent.add(before, await read_meters(who))
     race.skipped |= spent.skipped

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from dlpo_bench.latency import resident_mb
+from dlpo_bench.latency import memory_mb, resident_mb
 from dlpo_bench.load.machine import process_cpu_s
 from dlpo_bench.stream.contestants import Contestant
 from dlpo_bench.stream.stages import Page, grown, read_page, stage_figures
@@ -79,14 +78,6 @@ def cost(contestant: Contestant, spent: Spent, audio_s: float) -> dict[str, floa
         "server_cpu": spent.cpu_s / spent.wall_s,
         **({"core_hour_ratio": spent.cpu_s / audio_s} if audio_s else {}),
         "resident_mb": resident_mb(contestant.pid),
-        "peak_mb": peak_mb(contestant.pid),
+        "peak_mb": memory_mb(contestant.pid, "VmHWM"),
         **figures,
     }
-
-
-def peak_mb(pid: int) -> float:
-    """The most resident memory that a process has had, in MB of 10^6 bytes; Linux only."""
-    for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    raise ValueError(f"/proc/{pid}/status has no VmHWM")
