@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from dlpo.cli import app
 from dlpo.errors import EngineError, InputError, MissingExtraError
 from dlpo_bench.peers import piper as piper_module
-from dlpo_bench.peers.adapters import ESPEAK, Contestant, Program, own_voice
+from dlpo_bench.peers.adapters import ESPEAK, WHOLE, Contestant, Program, WholeSentences, own_voice
 from dlpo_bench.peers.measuring import TEXTS, PeersOptions, measure_peers, usable_core
 from dlpo_bench.peers.piper import Piper, install_piper, peers_cache
 from dlpo_bench.peers.process import contestant_process
@@ -88,11 +88,15 @@ def test_our_voice_speaks_in_its_own_process(tiny_bundle: Path) -> None:
 
 def test_turns_give_each_contestant_every_text_every_round(tiny_bundle: Path) -> None:
     ours = own_voice(str(tiny_bundle), "fp32")
-    contenders = [SCRIPT, ABSENT, SILENT, FAILING]
+    contenders = [WholeSentences(str(tiny_bundle), "fp32"), SCRIPT, ABSENT, SILENT, FAILING]
 
     measured = measure_peers(ours, contenders, PeersOptions(rounds=2, core=core()), ignore)
 
-    assert set(measured.samples) == {"dlpo", "script"}
+    assert set(measured.samples) == {"dlpo", WHOLE, "script"}
+    assert set(measured.figures["ratios"]) == {WHOLE, "script"}
+    assert set(measured.figures["ratios_to_whole"]) == {"dlpo", "script"}
+    lengths = [one["5 s"]["audio_s"] for one in (measured.samples[n] for n in ("dlpo", WHOLE))]
+    assert lengths[0] == lengths[1]
     for by_length in measured.samples.values():
         assert by_length.keys() == TEXTS.keys()
         assert {len(one["rtf"]) for one in by_length.values()} == {2}
@@ -252,6 +256,7 @@ def test_the_section_shows_ratios_with_intervals_first(tmp_path: Path) -> None:
                       "published_parameters": 15.7e6, "gmac_per_audio_s": {"decoder": 2.0}},
         },
         "ratios": {"piper": {"5 s": {"rtf": ratio, "cpu_rtf": ratio}}},
+        "ratios_to_whole": {},
         "skipped": {"flite": "it is not installed"},
     }  # fmt: skip
     path = write_record("peers", figures, "dlpo bench peers --record", tmp_path)
@@ -270,7 +275,10 @@ def test_the_section_shows_ratios_with_intervals_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--peer", "festival"], "no peer 'festival'; expected one of piper, espeak-ng, flite"),
+        (
+            ["--peer", "festival"],
+            "no peer 'festival'; expected one of dlpo-whole, piper, espeak-ng, flite",
+        ),
         (["--install", "flite"], "can't install 'flite'"),
         (["--voice", "nobody"], "no voice 'nobody'"),
         (["--core", "4096"], "core is 4096"),

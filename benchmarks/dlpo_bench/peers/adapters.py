@@ -5,9 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
+
+from dlpo_serving.chunks import STREAM_LADDER
+
+WHOLE = "dlpo-whole"
+LONGEST_SENTENCE = 100_000  # frames; more than any sentence has
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +54,36 @@ class Peer(Protocol):
 
 
 def own_voice(voice: str, precision: str) -> Contestant:
-    """The voice that peers are compared with, on `cpu`."""
-    return Contestant(
-        name="dlpo",
-        title=f"voice {Path(voice).name}, {precision}",
-        kind="dlpo",
-        settings={"voice": voice, "precision": precision},
-    )
+    """The voice that peers are compared with, on `cpu`: in the chunks of a stream, as it serves."""
+    settings = {"voice": voice, "precision": precision, "ladder": STREAM_LADDER}
+    return Contestant("dlpo", f"voice {Path(voice).name}, {precision}", "dlpo", settings)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeSentences:
+    """The same voice with each sentence in one chunk, as peers make theirs that don't stream."""
+
+    voice: str
+    precision: str
+
+    @property
+    def name(self) -> str:
+        """As the command line knows it."""
+        return WHOLE
+
+    def missing(self) -> str | None:
+        """Nothing: it is ours."""
+        return None
+
+    def contestant(self) -> Contestant:
+        """As `own_voice`, in larger chunks."""
+        served = own_voice(self.voice, self.precision)
+        return replace(
+            served,
+            name=self.name,
+            title=f"{served.title}, whole sentences",
+            settings={**served.settings, "ladder": (LONGEST_SENTENCE,)},
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,9 +52,9 @@ class Speaker(Protocol):
 
 
 class OwnVoice:
-    """dlpo, as it serves: in the chunks of a stream, joined."""
+    """dlpo: in the chunks of a stream, joined, as it serves; or each sentence in one chunk."""
 
-    def __init__(self, voice: str, precision: str | None) -> None:
+    def __init__(self, voice: str, precision: str | None, ladder: list[int]) -> None:
         import dlpo
         from dlpo_serving.request import SpeechRequest
         from dlpo_serving.voices import open_voice
@@ -62,15 +62,17 @@ class OwnVoice:
         self.version = f"dlpo {dlpo.__version__}"
         self._synthesizer = open_voice(voice, "cpu", precision)  # type: ignore[arg-type]
         self._request = SpeechRequest
+        self._ladder = ladder
 
     def prepare(self, text: str, audio_s: float | None) -> float:
         return self.seconds(self.speak(text, 0))
 
     def speak(self, text: str, seed: int) -> Any:
-        return self._synthesizer.speak(self._request(text, seed=seed))
+        utterance = self._synthesizer.read(self._request(text, seed=seed))
+        return [chunk.samples for chunk in self._synthesizer.stream(utterance, self._ladder)]
 
     def seconds(self, made: Any) -> float:
-        return len(made) / self._synthesizer.manifest.sample_rate_hz
+        return sum(map(len, made)) / self._synthesizer.manifest.sample_rate_hz
 
     def peak_mb(self, text: str) -> float:
         return _high_water_mb("self")

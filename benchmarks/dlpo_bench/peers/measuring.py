@@ -15,7 +15,7 @@ from dlpo_bench.bootstrap import Estimate
 from dlpo_bench.compare import compare_medians
 from dlpo_bench.latency import SENTENCES
 from dlpo_bench.noise import watch_machine
-from dlpo_bench.peers.adapters import Contestant, Peer
+from dlpo_bench.peers.adapters import WHOLE, Contestant, Peer
 from dlpo_bench.peers.process import ContestantProcess, Spoken, contestant_process
 
 TEXTS: Mapping[str, str] = {"5 s": SENTENCES[0], "20 s": " ".join(SENTENCES)}
@@ -106,6 +106,7 @@ def measure_peers(
     Returns:
         Figures of each contestant, and `ratios`: peer -> length of the text -> how many times as
         long as ours the peer takes for a second of its audio, by the clock and in processor time.
+        `ratios_to_whole` are the same to `WholeSentences`, where they are among the peers.
 
     Raises:
         EngineError: our own voice failed.
@@ -143,11 +144,8 @@ def measure_peers(
         "core": options.core,
         "rounds": options.rounds,
         "contestants": contestants,
-        "ratios": {
-            one.contestant.name: _ratios(samples[ours.name], samples[one.contestant.name])
-            for one in running
-            if one is not own
-        },
+        "ratios": _ratios_to(samples, ours.name),
+        "ratios_to_whole": _ratios_to(samples, WHOLE),
         "skipped": skipped,
     }
     return PeersMeasured(figures, samples, watch.noise.warnings())
@@ -181,6 +179,13 @@ def _text_figures(spoken: Sequence[Spoken]) -> dict[str, float]:
         "rtf_spread": float(np.median(np.abs(rtf - np.median(rtf)))),  # median deviation
         "cpu_rtf_median": float(np.median(samples["cpu_rtf"])),
     }
+
+
+def _ratios_to(samples: Mapping[str, Any], base: str) -> dict[str, Any]:
+    """Of all others; empty where the base was not measured."""
+    if base not in samples:
+        return {}
+    return {name: _ratios(samples[base], one) for name, one in samples.items() if name != base}
 
 
 def _ratios(

@@ -48,11 +48,23 @@ def peers_text(figures: Mapping[str, Any]) -> str:
 
 
 def _ratio_table(figures: Mapping[str, Any]) -> str:
-    ratios = figures["ratios"]
-    if not ratios:
+    if not figures["ratios"]:
         return "No peer was measured."
+    lines = [_ratios("time per second of audio, times ours", figures["ratios"])]
+    if to_whole := figures["ratios_to_whole"]:
+        lines.append(_ratios("times ours in whole sentences", to_whole))
+    if "piper" in figures["ratios"]:
+        least = min(ratio["rtf"]["value"] for ratio in figures["ratios"]["piper"].values())
+        lines.append(
+            f"{PIPER.name}: {number(least)} where it is least (floor {PIPER.floor:g}, aim"
+            f" {PIPER.aim:g}: {PIPER.verdict(least)})."
+        )
+    return "\n\n".join(lines)
+
+
+def _ratios(title: str, ratios: Mapping[str, Any]) -> str:
     lengths = list(next(iter(ratios.values())))
-    header = ["time per second of audio, times ours"]
+    header = [title]
     for length in lengths:
         header += [length, f"{length}, processor time"]
     rows = []
@@ -61,14 +73,7 @@ def _ratio_table(figures: Mapping[str, Any]) -> str:
         for length in lengths:
             row += [_interval(ratio[length][measure]) for measure in ("rtf", "cpu_rtf")]
         rows.append(row)
-    lines = [table(header, rows)]
-    if "piper" in ratios:
-        least = min(ratio["rtf"]["value"] for ratio in ratios["piper"].values())
-        lines.append(
-            f"{PIPER.name}: {number(least)} where it is least (floor {PIPER.floor:g}, aim"
-            f" {PIPER.aim:g}: {PIPER.verdict(least)})."
-        )
-    return "\n\n".join(lines)
+    return table(header, rows)
 
 
 def _contestant_table(contestants: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ def peers(
     precision: Annotated[str, typer.Option(help="Of its denoiser, on cpu.")] = "int8",
     peer: Annotated[
         list[str] | None,
-        typer.Option(help="piper, espeak-ng or flite; repeatable. All if left out."),
+        typer.Option(help="dlpo-whole, piper, espeak-ng or flite; repeatable. All if left out."),
     ] = None,
     piper_voice: Annotated[
         Path | None,
@@ -41,7 +41,7 @@ def peers(
     A peer that is not installed is skipped, and its reason is told.
     """
     with needs("bench"):
-        from dlpo_bench.peers.adapters import ESPEAK, FLITE, own_voice
+        from dlpo_bench.peers.adapters import ESPEAK, FLITE, WholeSentences, own_voice
         from dlpo_bench.peers.measuring import PeersOptions, measure_peers, usable_core
         from dlpo_bench.peers.piper import Piper, install_piper, peers_cache
     from dlpo_bench.record import write_record
@@ -56,7 +56,7 @@ def peers(
             raise InputError(f"can't install {install!r}; piper is what can be installed")
         install_piper(piper.home, tell)
         return
-    known = {one.name: one for one in (piper, ESPEAK, FLITE)}
+    known = {one.name: one for one in (WholeSentences(voice, precision), piper, ESPEAK, FLITE)}
     unknown = [name for name in peer or () if name not in known]
     if unknown:
         raise InputError(f"no peer {unknown[0]!r}; expected one of {', '.join(known)}")
