@@ -57,6 +57,9 @@ def open_session(
     # Else a plan of memory is kept for each shape that was ever seen, and there are as many lengths
     # of sentences as there are texts. Without, resident memory stays where it is, at equal speed.
     options.enable_mem_pattern = False
+    # Else a plan of which tensor takes whose memory, whose making compares the shapes of all pairs:
+    # half of the load of a long graph. The arena uses memory again all the same: equal peaks.
+    options.enable_mem_reuse = False
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3  # errors; warnings about unused initialisers help nobody here
