@@ -96,9 +96,22 @@ def test_figures_of_a_level_are_those_of_the_calls_that_count() -> None:
     assert figures["good_share"] == pytest.approx(30 / 70)
     assert figures["shed_share"] == figures["refusal_ms_p95"] / 250 / 5 == 1 / 5
     assert figures["failed_share"] == 2 / 5
-    assert figures["goodput_audio_s_per_s"] == pytest.approx((2.5 + 3.0) / 10)
+    assert figures["goodput_audio_s_per_s"] == pytest.approx(3.0 / 10)
     assert figures["client_cpu_most"] == 0.5
     assert found.audio_s == 11
+
+
+def test_goodput_of_listeners_is_what_plays_while_the_level_counts() -> None:
+    calls = [
+        asked(1.0, (1.5, 6.0)),  # from 3.0 to 7.5
+        asked(6.0, (6.1, 2.0), (7.0, 1.0)),  # all of its 3 s
+        asked(6.0, (6.3, 1.0), (7.5, 1.0)),  # a gap
+        asked(12.0, (12.5, 9.0)),  # up to 14.0
+    ]
+
+    figures = merge(CLOSED, [ShareResult(calls)], start_s=3.0).figures
+
+    assert figures["goodput_audio_s_per_s"] == pytest.approx((4.5 + 3.0 + 1.5) / 11)
 
 
 def test_a_level_without_calls_has_no_percentiles_and_does_not_pass() -> None:

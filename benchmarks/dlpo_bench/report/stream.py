@@ -64,5 +64,7 @@ def _pictures(races: Mapping[str, Any], knees: Mapping[str, Any]) -> dict[str, s
                 continue
             note = [(knee, f"knee {knee:g}")] if knee else []
             load = "listeners" if name.endswith("closed") else "calls per second"
-            scenes.append(Scene(f"{name}: {title} ({PASSING})", load, unit, dots=dots, notes=note))
+            scenes.append(
+                Scene(f"{name}: {title}", load, f"{unit} ({PASSING})", dots=dots, notes=note)
+            )
     return {SEEN: draw_scenes(SEEN, scenes)} if scenes else {}

@@ -54,8 +54,8 @@ def merge(level: Level, results: Sequence[ShareResult], start_s: float) -> Playe
         Of the calls that count: percentiles of first audio, gaps as `underrun_figures` has them,
         the shares that were refused and that failed, and `good_share`, of all characters that were
         asked for, those in calls that were heard to the end without a gap: nobody knows how long
-        the speech of a refused call had been. `goodput_audio_s_per_s`: how many such calls played
-        at the same time, on average.
+        the speech of a refused call had been. `goodput_audio_s_per_s`: seconds of speech heard in
+        such calls, for each second of the level.
 
     Args:
         results: of the client processes.
@@ -72,15 +72,17 @@ def merge(level: Level, results: Sequence[ShareResult], start_s: float) -> Playe
     offered = sum(call.characters for call in calls)
     well = sum(call.characters for call in calls if heard_well(call))
     lasts_s = level.ramp_s + level.level_s - level.counts_from_s
-    playing_s = sum(
-        _playing_s(call, start_s, start_s + lasts_s) for call in every if heard_well(call)
-    )
+    if level.loop == "open":  # what is asked for in the time: what plays needs longer to settle
+        goodput_s = sum(call.heard.playback.audio_s for call in calls if heard_well(call))
+    else:  # listeners are all there: what plays in the time
+        end_s = start_s + lasts_s
+        goodput_s = sum(_playing_s(call, start_s, end_s) for call in every if heard_well(call))
     figures = {
         "load": level.load,
         "calls": len(calls),
         **_percentiles("first_audio_ms", samples["first_audio_ms"], (50, 95, 99)),
         **underrun_figures([call.heard.playback for call in calls]),
-        "goodput_audio_s_per_s": playing_s / lasts_s,
+        "goodput_audio_s_per_s": goodput_s / lasts_s,
         "good_share": _share(well, offered),
         "shed_share": _share(len(samples["refusal_ms"]), len(calls)),
         "failed_share": _share(sum(_failed(call) for call in calls), len(calls)),

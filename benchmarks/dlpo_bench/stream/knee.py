@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from dlpo_bench.stream.server_cost import Spent, cost, read_meters
 from dlpo_bench.stream.shares import Level, Loop
 
 RATE_STEP = 0.1  # arrivals per second, of the search in the open loop
-FIRST = {"closed": 1, "open": 5}  # level of the search: one listener, a call in two seconds
+FIRST_CALLS = 10  # of the search's first level in the open loop, on average
 SETTLE_S = 1.0  # after a level
 LOADS = {"closed": "listeners", "open": "arrivals per second"}
 
@@ -110,8 +111,11 @@ async def _run(
             for load in sorted(fixed):
                 await plays(load)
         else:
-            steps = 1 if race.loop == "closed" else round(1 / RATE_STEP)
-            await largest_passing(plays_step, FIRST[race.loop], options.most_listeners * steps)
+            first, most = 1, options.most_listeners
+            if race.loop == "open":
+                first = ceil(FIRST_CALLS / options.level_s / RATE_STEP)
+                most = max(first, round(most / RATE_STEP))
+            await largest_passing(plays_step, first, most)
     except DlpoError as error:
         race.problem = str(error)
         _log.error("%s: %s", race.name, error)
