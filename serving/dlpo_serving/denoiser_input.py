@@ -7,6 +7,7 @@ its audio is cut.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -37,6 +38,15 @@ class Window:
     """(1, F, hop_length)"""
     noise: Floats
     """(K, 1, F, hop_length)"""
+
+    @classmethod
+    def joined(cls, windows: Sequence[Window]) -> Window:
+        """Windows of equal length as a batch."""
+        return cls(
+            np.concatenate([window.conditioning for window in windows]),
+            np.concatenate([window.source for window in windows]),
+            np.concatenate([window.noise for window in windows], axis=1),
+        )
 
 
 class _Block(NamedTuple):

@@ -193,11 +193,9 @@ def compute_unit(unit: Unit, renderings: Sequence[Rendering]) -> list[SpeechChun
             rendering.advance()
         return []
     windows = [rendering.window() for rendering in renderings]
+    together = windows[0] if len(windows) == 1 else Window.joined(windows)
     waveform = renderings[0].engine.denoise(
-        unit.steps,
-        np.concatenate([window.conditioning for window in windows]),
-        np.concatenate([window.source for window in windows]),
-        np.concatenate([window.noise for window in windows], axis=1),
+        unit.steps, together.conditioning, together.source, together.noise
     )
     return [rendering.take(row) for rendering, row in zip(renderings, waveform, strict=True)]
 
