@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 from dlpo.bundle import Bundle
 from dlpo.errors import DlpoError
+from dlpo_bench.roofline.graphs import denoiser_run
 from dlpo_bench.roofline.kernels import Kernels, Kind, Peak, peaks
 from dlpo_bench.roofline.torch_kernels import gpu_kernels, why_no_gpu
 from dlpo_bench.roofline.turns import Spread, take_turns
@@ -86,7 +86,7 @@ def _engine(
     try:
         opened = open_engine(bundle, engine, precision)
         windows = {f: sentence_inputs(bundle, f"denoiser_{steps}", f)[0] for f in gop}
-        runs = {f"{name}, {f} frames": partial(opened.denoise, steps, **window)
+        runs = {f"{name}, {f} frames": denoiser_run(opened, steps, window)
                 for f, window in windows.items()}  # fmt: skip
         times = take_turns(runs, rounds, time.perf_counter)
     except DlpoError as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlpo.bundle import Bundle, Precision
 from dlpo.errors import BundleError, InputError
@@ -16,12 +18,15 @@ from dlpo_bench.roofline.turns import Spread
 from dlpo_export.profile.inputs import sentence_inputs
 from dlpo_export.profile.measure import Profile, measure
 from dlpo_serving.chunks import STREAM_LADDER
-from dlpo_serving.engines.onnx_session import open_session
+from dlpo_serving.engine import Encoding, Engine
+from dlpo_serving.engines import open_engine
 
 FRAMES = (64, 256, 1024)  # a chunk early in a stream, a sentence, a long sentence
-PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
+PRECISIONS: tuple[Literal["fp32", "int8"], ...] = ("fp32", "int8")
 PROFILE_S = 3.0  # that the profiler's runs of a case may take, about
 FEWEST_RUNS, MOST_RUNS = 5, 30
+
+Inputs = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,13 +88,18 @@ def cases(bundle: Bundle, steps: int, frames: Sequence[int]) -> Iterator[Case]:
         raise InputError(f"frames is {list(frames)}; expected lengths of 1 or more")
     manifest = bundle.manifest
     served = served_frames(bundle, steps)
+    engines = {
+        precision: open_engine(bundle, "cpu", precision)
+        for precision in PRECISIONS
+        if precision in manifest.graphs[denoiser].files
+    }
     for length in sorted({*frames, served}):
         audio_s = length * manifest.hop_length / manifest.sample_rate_hz
         for graph in ("encoder", "frames", denoiser):
             inputs, _ = sentence_inputs(bundle, graph, length)
-            for precision in PRECISIONS:
+            for precision, engine in engines.items():
                 if precision in manifest.graphs[graph].files:
-                    run = _run(bundle, graph, precision, inputs)
+                    run = _run(engine, graph, steps, inputs, length)
                     yield Case(graph, precision, length, audio_s, length == served, run)
 
 
@@ -113,11 +123,20 @@ def peak_kind(precision: Precision) -> Kind:
     return "int8" if precision == "int8" else "fp32"
 
 
+def denoiser_run(engine: Engine, steps: int, inputs: Inputs) -> Callable[[], object]:
+    """A window's denoising, ready to be called."""
+    noise = inputs["noise"]
+    source = inputs.get("source", np.zeros_like(noise[0]))  # of a voice without: nobody reads it
+    return partial(engine.denoise, steps, inputs["conditioning"], source, noise)
+
+
 def _run(
-    bundle: Bundle, graph: str, precision: Precision, inputs: dict[str, Any]
+    engine: Engine, graph: str, steps: int, inputs: Inputs, frames: int
 ) -> Callable[[], object]:
-    # As `SentenceGraphs` opens it: fp32 encoder and frames are not optimised.
-    optimise = graph.startswith("denoiser") or precision != "fp32"
-    session = open_session(bundle.graph_path(graph, precision), optimise=optimise)
-    feed = {tensor.name: inputs[tensor.name] for tensor in session.get_inputs()}
-    return lambda: session.run(None, feed)
+    if graph == "encoder":
+        return partial(engine.encode, inputs["phonemes"])
+    if graph == "frames":
+        encoding = Encoding(inputs["hidden"], inputs["durations"], inputs["ranges"])
+        counts = inputs["durations"][0].astype(np.int64)
+        return partial(engine.frames, encoding, counts, 0, frames, 0.0)
+    return denoiser_run(engine, steps, inputs)

@@ -135,11 +135,11 @@ def denoiser_inputs(denoiser: GraphSource, frames: Case, seed: int) -> Tensors:
     return {"conditioning": frames.outputs["conditioning"], "source": source, "noise": noise}
 
 
-def whole_frames(durations: Tensor, speed: float = 1.0) -> Tensor:
-    """(1, P) frames -> (1, P) whole frames at a pace, 1 to `MAX_FRAMES` in all."""
+def whole_frames(durations: Tensor, speed: float = 1.0, most: float = MAX_FRAMES) -> Tensor:
+    """(1, P) frames -> (1, P) whole frames at a pace, 1 to `most` in all."""
     ends = (durations.double().cumsum(1) / speed).round()
     ends[0, -1] = max(1.0, float(ends[0, -1]))
-    return torch.diff(ends.clamp(max=MAX_FRAMES), prepend=ends.new_zeros(1, 1)).float()
+    return torch.diff(ends.clamp(max=most), prepend=ends.new_zeros(1, 1)).float()
 
 
 def _run(graph: str, sources: Mapping[str, GraphSource], inputs: Tensors) -> Case:

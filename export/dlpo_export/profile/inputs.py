@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from dlpo.audio import harmonic_source
 from dlpo.bundle import Bundle
 from dlpo.errors import InputError
 from dlpo.text.symbols import symbol_ids
-from dlpo_export.parity.cases import UTTERANCE, whole_frames
+from dlpo_export.parity.cases import MAX_FRAMES, UTTERANCE, whole_frames
 from dlpo_export.parity.open_graph import run_graph
 
 MOST_REPEATS = 64  # of the sentence: more than a minute of speech
@@ -33,13 +34,14 @@ def sentence_inputs(
             The encoder reads the sentence to its end.
     """
     repeats = 2
-    values = _encoded(bundle, repeats)
+    most = math.inf if frames else MAX_FRAMES
+    values = _encoded(bundle, repeats, most)
     while frames and values["durations"].sum() < frames:
         if repeats >= MOST_REPEATS:
             longest = int(values["durations"].sum())
             raise InputError(f"frames is {frames}; this voice's sentence lasts {longest} at most")
         repeats *= 2
-        values = _encoded(bundle, repeats)
+        values = _encoded(bundle, repeats, most)
     frames = frames or int(values["durations"].sum())
     values |= {
         "positions": np.arange(frames, dtype=np.float32) + np.float32(0.5),
@@ -58,11 +60,11 @@ def sentence_inputs(
     return _wanted(bundle, graph, values), frames
 
 
-def _encoded(bundle: Bundle, repeats: int) -> dict[str, NDArray[Any]]:
-    """The sentence, so many times in a row, and what the encoder says of it in whole frames."""
+def _encoded(bundle: Bundle, repeats: int, most: float) -> dict[str, NDArray[Any]]:
+    """The sentence, so many times in a row, and its encoding in at most so many whole frames."""
     phonemes = np.array([symbol_ids([*UTTERANCE, *UTTERANCE[1:] * (repeats - 1)])], np.int64)
     encoding = run_graph(bundle.graph_path("encoder"), {"phonemes": phonemes})
-    durations = whole_frames(torch.from_numpy(encoding["durations"])).numpy()
+    durations = whole_frames(torch.from_numpy(encoding["durations"]), most=most).numpy()
     return {"phonemes": phonemes, **encoding, "durations": durations}
 
 
