@@ -139,17 +139,17 @@ def test_the_roof_bends_where_memory_meets_the_peak() -> None:
     assert end[1] == corner[1]
 
 
-def test_names_of_close_dots_do_not_cover_each_other() -> None:
-    spots = [Spot(50, 50, name) for name in ("one", "two", "three")]
+def test_names_and_numbers_of_close_dots_do_not_cover_each_other() -> None:
+    spots = [Spot(50, 50, name) for name in ("one", "two", "three")] + [Spot(1, 1, "")]
     svg = draw_log_scenes("x", [LogScene("x", "a", "b", [Roof(100, 10, "memory")], spots)])
 
-    names = {"one", "two", "three"}
-    places = {
-        (text.get("x"), text.get("y"))
-        for text in ElementTree.fromstring(svg).iter(f"{SVG}text")
-        if text.text in names
-    }
-    assert len(places) == len(names)
+    texts = list(ElementTree.fromstring(svg).iter(f"{SVG}text"))
+    for wanted in ({"1: one", "2: two", "3: three"}, {"1", "2", "3"}):
+        found = [
+            text for text in texts if text.text in wanted and "soft" not in text.get("class", "")
+        ]
+        assert {text.text for text in found} == wanted
+        assert len({(text.get("x"), text.get("y")) for text in found}) == len(wanted)
 
 
 def test_a_single_value_still_has_an_axis() -> None:

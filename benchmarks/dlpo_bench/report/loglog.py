@@ -15,7 +15,7 @@ from dlpo_bench.plots import STYLE
 WIDTH, HEIGHT = 430, 340  # pixels of a scene
 LEFT, TOP, RIGHT, BOTTOM = 52, 40, 22, 46  # margins inside it
 ACROSS = 2  # scenes in a row
-LINE = 13  # between the names of two dots
+LINE = 13  # from one name or number to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Spot:
     x: float
     y: float
     words: str
-    """beside it; may be empty"""
+    """listed at the right, by the number below the dot; may be empty"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +109,18 @@ def _scene(scene: LogScene) -> Iterator[str]:
         yield f'<polyline class="zero" style="fill:none" points="{points}"/>'
         x, y = across(start), down(start * roof.slope)
         yield f'<text class="soft" x="{x + 6:.1f}" y="{y - 4:.1f}">{escape(roof.words)}</text>'
-    taken: list[tuple[float, float]] = []  # where a name stands already
+    named = [spot for spot in scene.spots if spot.words]
     for spot in scene.spots:
         x, y = across(spot.x), down(spot.y)
         yield f'<circle class="good" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
-        if spot.words:
-            at = y + 4
-            while any(abs(at - other) < LINE and abs(x - near) < 120 for near, other in taken):
-                at += LINE
-            taken.append((x, at))
-            left_of = x > WIDTH - 130  # no room at its right
-            place, style = (x - 8, ' class="end"') if left_of else (x + 8, "")
-            yield f'<text{style} x="{place:.1f}" y="{at:.1f}">{escape(spot.words)}</text>'
+    taken: list[tuple[float, float]] = []  # where a number stands already
+    for number, spot in enumerate(named, 1):
+        x, y = across(spot.x), down(spot.y) + 17
+        while any(abs(y - other) < LINE and abs(x - near) < LINE for near, other in taken):
+            y += LINE
+        taken.append((x, y))
+        yield f'<text class="middle" x="{x:.1f}" y="{y:.1f}">{number}</text>'
+        # Below the roof at the right there is room: what is quick lies near the roof.
+        y = floor - 8 - LINE * (len(named) - number)
+        words = f"{number}: {spot.words}"
+        yield f'<text class="end" x="{WIDTH - RIGHT - 6}" y="{y}">{escape(words)}</text>'
