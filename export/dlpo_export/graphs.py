@@ -15,12 +15,13 @@ from dlpo.diffusion import chain_step, sample
 from dlpo.model.build import Model
 from dlpo.model.reach import farthest_frame
 from dlpo.noise_schedule import NoiseSchedule
+from dlpo_export.lite_sentence import LiteSentence
 
 
 class EncoderGraph(nn.Module):
     """One utterance without padding."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model | LiteSentence) -> None:
         super().__init__()
         self.model = model
 
@@ -32,7 +33,7 @@ class EncoderGraph(nn.Module):
 class FramesGraph(nn.Module):
     """Symbols to frames, once the host has chosen whole durations."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model | LiteSentence) -> None:
         super().__init__()
         self.model = model
 

@@ -39,8 +39,10 @@ from dlpo_export.graphs import (
     frames_context,
 )
 from dlpo_export.half_precision import to_fp16
+from dlpo_export.integer_sentence import to_integers
 from dlpo_export.layouts import ChannelsFirst, ChannelsLast, Layout
 from dlpo_export.lite_denoiser import LiteDenoiser
+from dlpo_export.lite_sentence import LiteSentence
 from dlpo_export.memory import naming_lack_of_memory
 from dlpo_export.needed_context import needed_contexts, needed_int8_contexts
 from dlpo_export.options import ExportOptions
@@ -48,6 +50,7 @@ from dlpo_export.parity.cases import CALIBRATION, denoiser_inputs, until_frames
 from dlpo_export.parity.check import check_parity
 from dlpo_export.parity.divergence import Tensors
 from dlpo_export.parts import Tracer
+from dlpo_export.products import as_products
 from dlpo_export.quantise import quantisable_layers, to_int8
 from dlpo_export.to_onnx import GraphSource, graph_info
 from dlpo_export.weights import round_weights, write_graphs
@@ -124,7 +127,8 @@ def _make(
     """Fill `folder` with graphs, weights and `PARITY_FILE`."""
     model = fold_batch_norms(checkpoint.model)
     round_weights(model, options.weight_bits)
-    encoder, frames = EncoderGraph(model), FramesGraph(model)
+    sentence = LiteSentence(model) if isinstance(model, LiteWaveGrad2) else model
+    encoder, frames = EncoderGraph(sentence), FramesGraph(sentence)
     denoisers = _denoisers(model, options, ChannelsFirst())
     sources = graph_sources(encoder, frames, denoisers)
     reach = context_frames_per_step(model, int(sources["frames"].outputs["conditioning"][1]))
@@ -174,7 +178,7 @@ def _write_graphs(
         name: replace(sources[name], module=denoiser)
         for name, denoiser in _denoisers(model, options, ChannelsLast()).items()
     }
-    spoken = [(sentence.seed, until_frames(sources, sentence)[1]) for sentence in CALIBRATION]
+    spoken = [(sentence.seed, *until_frames(sources, sentence)) for sentence in CALIBRATION]
     tracer = Tracer(options.opset)
     infos: dict[str, GraphInfo] = {}
     references: dict[str, Models] = {}
@@ -182,18 +186,27 @@ def _write_graphs(
     for name, source in sources.items():
         made: Models = {"fp32": tracer.to_onnx(source)}
         if name in channels_last:
-            rollouts = [_as_numpy(denoiser_inputs(source, frames, seed)) for seed, frames in spoken]
+            rollouts = [
+                _as_numpy(denoiser_inputs(source, frames, seed)) for seed, _, frames in spoken
+            ]
             if "int8" in options.precisions:
                 references[name] = {"int8": tracer.to_onnx(channels_last[name])}
             for precision in options.precisions:
                 if precision != "fp32":
                     reference = references.get(name, {}).get(precision, made["fp32"])
                     made[precision] = _in_precision(reference, precision, rollouts)
-        elif name == "frames" and quantisable_layers(made["fp32"]):
+        else:
+            rollouts = [
+                (encoder if name == "encoder" else frames).numpy_inputs()
+                for _, encoder, frames in spoken
+            ]
             rounded = [p for p in options.precisions if p in EIGHT_BITS]
-            if rounded:
-                graph, _ = to_int8(made["fp32"], [frames.numpy_inputs() for _, frames in spoken])
-                made |= dict.fromkeys(rounded, graph)
+            if isinstance(model, LiteWaveGrad2):
+                integers = to_integers(made["fp32"], rollouts) if rounded else None
+                made |= dict.fromkeys(rounded, integers) if integers else {}
+                made["fp32"] = as_products(made["fp32"], {}, {})
+            elif name == "frames" and rounded and quantisable_layers(made["fp32"]):
+                made |= dict.fromkeys(rounded, to_int8(made["fp32"], rollouts)[0])
         infos[name] = graph_info(source, {p: _file(name, p) for p in made})
         files |= {_file(name, precision): graph for precision, graph in made.items()}
     write_graphs(files, folder)
@@ -209,7 +222,7 @@ def _in_precision(
 
 
 def _file(graph: str, precision: Precision) -> str:
-    if graph == "frames" and precision in EIGHT_BITS:
+    if graph in ("encoder", "frames") and precision in EIGHT_BITS:
         precision = "int8"  # beside a GPU too the CPU computes it
     return f"{graph}.onnx" if precision == "fp32" else f"{graph}.{precision}.onnx"
 

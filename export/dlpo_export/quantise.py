@@ -56,7 +56,7 @@ def to_int8(
     ranges = tensor_ranges(model, layers, rollouts)
     if symmetric:
         ranges = {name: (-max(-low, high), max(-low, high)) for name, (low, high) in ranges.items()}
-    measured = layer_noise(model, layers, ranges, _probe(model, rollouts))
+    measured = layer_noise(model, layers, ranges, probe(model, rollouts))
     measured.sort(key=lambda layer: layer.noise_db, reverse=True)
     limit_db = NOISE_DB[model.graph.output[0].name]
     kept = [layer for layer in measured if layer.noise_db > limit_db or layer.f0_cents > F0_CENTS]
@@ -115,7 +115,7 @@ def tensor_ranges(
     return found
 
 
-def _probe(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> Tensors:
+def probe(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> Tensors:
     """The middle of the longest rollout."""
     axes = {  # of the frames, in the inputs that have some
         value.name: axis

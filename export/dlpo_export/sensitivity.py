@@ -55,7 +55,7 @@ def layer_noise(
     Args:
         model: in float32; makes a waveform (B, F, 300), or conditioning and F0.
         layers: names of nodes.
-        ranges: of the layers' input and output tensors.
+        ranges: of the layers' input and output tensors; a tensor that has none is not rounded.
         inputs: of the graph.
 
     Returns:
@@ -108,8 +108,8 @@ def _gated(
         graph.initializer.append(numpy_helper.from_array(value, name))
         return name
 
-    def rounded(tensor: str, gate: str, out: str) -> None:
-        low, high = ranges[tensor]
+    def rounded(tensor: str, gate: str, out: str, low_high: Range) -> None:
+        low, high = low_high
         scale = max((high - low) / 255, 1e-12)
         by = constant(f"{out}.scale", np.array(scale, np.float32))
         zero = constant(f"{out}.zero", np.array(round(-low / scale), np.uint8))
@@ -126,13 +126,13 @@ def _gated(
         gate, source, out = f"gate.{k}", node.input[0], node.output[0]
         index = constant(f"gate.{k}.index", np.array(k, np.int64))
         nodes.append(helper.make_node("Gather", [GATES, index], [gate]))
-        rounded(source, gate, f"{out}.in")
-        ranged = f"{out}.exact"
-        node.input[0], node.output[0] = f"{out}.in", ranged
+        if source in ranges:
+            rounded(source, gate, f"{out}.in", ranges[source])
+            node.input[0] = f"{out}.in"
         nodes.append(node)
-        low_high = ranges[out]
-        ranges = {**ranges, ranged: low_high}
-        rounded(ranged, gate, out)
+        if out in ranges:
+            node.output[0] = f"{out}.exact"
+            rounded(node.output[0], gate, out, ranges[out])
     del graph.node[:]
     graph.node.extend(nodes)
     return gated

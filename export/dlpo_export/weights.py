@@ -47,6 +47,15 @@ def round_weights(model: nn.Module, bits: int) -> None:
             parameter.copy_(parameter.half())
 
 
+def in_steps(factors: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """(I, O) -> (I, O) int8 and the (O,) scales, which times the int8 is nearest to it.
+
+    Equal to it if `round_weights` rounded it to 8 bits.
+    """
+    scale = _scale(torch.from_numpy(np.abs(factors).max(axis=0))).numpy()
+    return np.rint(factors / scale).astype(np.int8), scale
+
+
 def write_graphs(models: Mapping[str, onnx.ModelProto], folder: Path) -> None:
     """Write every model to the file of its name, and the weights of all of them once.
 

@@ -18,6 +18,9 @@ from dlpo_serving.engines.onnx_session import open_session, run_session
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+INTEGER_PRODUCT = b"MatMulIntegerToFloat"
+"""The operator of 8-bit layers that need no optimisation; see `dlpo_export.products`."""
+
 
 class SentenceGraphs:
     """The part of an engine that comes before the denoiser; see `Engine` for the methods."""
@@ -76,9 +79,12 @@ class SentenceGraphs:
         if graph not in self._sessions:
             precision = self._precision_of(graph)
             path = self._bundle.graph_path(graph, precision)
-            # Optimising these two takes onnxruntime longer than the rest of their load, 16 of 28 ms
-            # in `lite`; it makes the encoder no faster and a block of frames by 0.2 ms.
-            optimise = graph.startswith("denoiser") or precision != "fp32"
+            # Optimising these two takes onnxruntime longer than the rest of their load, and they
+            # are exported as it runs them best; but for 8-bit layers between Q/DQ nodes, as older
+            # bundles have them.
+            optimise = graph.startswith("denoiser") or (
+                precision != "fp32" and INTEGER_PRODUCT not in path.read_bytes()
+            )
             self._sessions[graph] = open_session(path, optimise=optimise)
         return self._sessions[graph]
 

@@ -1,0 +1,103 @@
+"""Convolutions as products: the same in float32, and as near as their bits on integers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from dlpo_export.parity.divergence import sqnr_db
+from dlpo_export.parity.open_graph import OpenGraph
+from dlpo_export.products import LAST, Bits, as_products
+from dlpo_export.weights import in_steps
+
+CHANNELS, OUTPUTS = 24, 16
+LOW, HIGH = -3.0, 5.0  # of what is read
+
+
+def graph(kernel: int, dilation: int, *, channels_last: bool) -> onnx.ModelProto:
+    """A convolution whose weights are whole steps, between transpositions or without them."""
+    rng = np.random.default_rng(0)
+    steps = rng.integers(-127, 128, (OUTPUTS, CHANNELS, kernel))
+    steps[:, 0, 0] = 127
+    weights = {
+        "layer.weight": (steps * 2.0**-9).astype(np.float32),
+        "layer.bias": rng.standard_normal(OUTPUTS).astype(np.float32),
+    }
+    reach = dilation * (kernel - 1) // 2
+    read, made = ("turned", "unturned") if channels_last else ("x", "y")
+    nodes = [
+        helper.make_node(
+            "Conv",
+            [read, *weights],
+            [made],
+            name="layer",
+            pads=[reach, reach],
+            dilations=[dilation],
+        )
+    ]
+    if channels_last:
+        turns = [
+            helper.make_node("Transpose", [a], [b], name=b, perm=LAST)
+            for a, b in (("x", read), (made, "made"))
+        ]
+        nodes = [turns[0], *nodes, turns[1], helper.make_node("Relu", ["made"], ["y"])]
+    shapes: list[list[str | int | None]] = [["B", CHANNELS, "F"], ["B", OUTPUTS, "F"]]
+    if channels_last:
+        shapes = [[b, f, c] for b, c, f in shapes]
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in zip("xy", shapes, strict=True)
+    )
+    tensors = [numpy_helper.from_array(value, name) for name, value in weights.items()]
+    made_of = helper.make_graph(nodes, "toy", [x], [y], tensors)
+    return helper.make_model(made_of, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+def run(model: onnx.ModelProto, x: NDArray[np.float32]) -> NDArray[Any]:
+    return OpenGraph(model).run({"x": x})["y"]
+
+
+def spoken(*, channels_last: bool) -> NDArray[np.float32]:
+    values = np.random.default_rng(1).uniform(LOW, HIGH, (2, CHANNELS, 11)).astype(np.float32)
+    return values.transpose(0, 2, 1).copy() if channels_last else values
+
+
+@pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (5, 1), (3, 4)])
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize(("bits", "least_db"), [(32, 110), (14, 70), (8, 35)])
+def test_a_product_is_the_convolution(
+    kernel: int, dilation: int, channels_last: bool, bits: Bits, least_db: float
+) -> None:
+    model = graph(kernel, dilation, channels_last=channels_last)
+    read = "turned" if channels_last else "x"
+    made = as_products(model, {"layer": bits}, {read: (LOW, HIGH)})
+    x = spoken(channels_last=channels_last)
+    assert "Conv" not in {node.op_type for node in made.graph.node}
+    assert least_db < sqnr_db(run(made, x), run(model, x))
+
+
+def test_transpositions_about_a_convolution_vanish() -> None:
+    made = as_products(graph(3, 1, channels_last=True), {}, {})
+    kinds = [node.op_type for node in made.graph.node]
+    assert kinds == ["Pad", "Slice", "Slice", "Slice", "Concat", "MatMul", "Add", "Relu"]
+
+
+def test_values_beyond_the_range_are_clipped_in_8_bits_and_not_in_14() -> None:
+    model = graph(1, 1, channels_last=True)
+    x = 1.4 * spoken(channels_last=True)
+    ranges = {"turned": (LOW, HIGH)}
+    few, many = (as_products(model, {"layer": bits}, ranges) for bits in (8, 14))
+    assert sqnr_db(run(few, x), run(model, x)) < 30 < 70 < sqnr_db(run(many, x), run(model, x))
+
+
+def test_steps_hold_rounded_weights_exactly() -> None:
+    model = graph(3, 1, channels_last=False)
+    factors = numpy_helper.to_array(model.graph.initializer[0]).reshape(OUTPUTS, -1).T
+    steps, scale = in_steps(factors)
+    assert steps.dtype == np.int8
+    np.testing.assert_array_equal(steps * scale, factors)
