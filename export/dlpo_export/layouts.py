@@ -114,8 +114,6 @@ class ChannelsLast:
         return _Transposed(convolution)
 
     def upsampled_convolution(self, convolution: nn.Conv1d, factor: int) -> nn.Module:
-        if factor > MOST_TAPS - 2:
-            return nn.Sequential(_Repeated(factor), self.convolution(convolution))
         return _ByRepeat(convolution, factor)
 
     def per_channel(self, x: Tensor) -> Tensor:
@@ -138,46 +136,38 @@ class _Transposed(nn.Module):
         return out
 
 
-class _Repeated(nn.Module):
-    """(B, L, C) -> (B, L * factor, C)."""
-
-    def __init__(self, factor: int) -> None:
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x[:, :, None].expand(-1, -1, self.factor, -1).flatten(1, 2)
-
-
 class _ByRepeat(nn.Module):
     """(B, L, I) -> (B, L * factor, O): what each of the repeats of a position sees.
 
     The first repeat sees the position before and its own, the last its own and the one after, all
-    others their own alone: three kinds, which one convolution at the low rate computes.
+    others their own alone, with the sum of the weights. So two layers at the low rate do it: one
+    makes the last repeat of a position and the first of the next from the two, one those between.
     """
 
     def __init__(self, convolution: nn.Conv1d, factor: int) -> None:
         super().__init__()
         before, here, after = _taps(convolution)
-        bias, none = convolution.bias, torch.zeros_like(here)
+        bias = convolution.bias
         assert bias is not None
-        kinds = (
-            (before, here + after, none),
-            (none, before + here + after, none),
-            (none, before + here, after),
-        )
-        made = nn.Conv1d(convolution.in_channels, 3 * convolution.out_channels, 3, padding=1)
-        weight = torch.cat([torch.stack(taps, dim=2) for taps in kinds])
-        self.kinds = _Transposed(_with_weights(made, weight, bias.repeat(3)))
+        inputs, outputs = convolution.in_channels, convolution.out_channels
+        last = torch.stack([before + here, after], dim=2)
+        first = torch.stack([before, here + after], dim=2)
+        seams = nn.Conv1d(inputs, 2 * outputs, 2)
+        self.seams = _Transposed(_with_weights(seams, torch.cat([last, first]), bias.repeat(2)))
+        middle = nn.Conv1d(inputs, outputs, 1)
+        self.middle = _Transposed(_with_weights(middle, (before + here + after)[:, :, None], bias))
         self.middles = factor - 2
 
     def forward(self, x: Tensor) -> Tensor:
-        first, middle, last = range(3)
         batch, length, _ = x.shape
-        kinds: Tensor = self.kinds(x).view(batch, length, 3, -1)
-        if self.middles != 1:
-            kinds = kinds[:, :, [first, *[middle] * self.middles, last]]
-        return kinds.flatten(1, 2)
+        middle: Tensor = self.middle(x)
+        seams: Tensor = self.seams(functional.pad(x, (0, 0, 1, 1)))
+        # (B, L + 1, last and first) -> (B, L, first and last), the outermost two left out
+        ends = seams.reshape(batch, 2 * (length + 1), -1)[:, 1:-1].reshape(batch, length, 2, -1)
+        first, last = ends.unbind(2)
+        return torch.cat([first, *[middle] * self.middles, last], dim=2).view(
+            batch, length * (self.middles + 2), -1
+        )
 
 
 def _grouped(x: Tensor, factor: int) -> Tensor:
