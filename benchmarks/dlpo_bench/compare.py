@@ -8,7 +8,7 @@ change shows how far apart two can be.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -102,6 +102,28 @@ def compare_samples(before: Record, after: Record) -> tuple[list[Ratio], list[st
     return ratios, problems
 
 
+def over_baseline(record: Record, baseline: str) -> Record:
+    """The record with samples of everything that was timed in turns with the baseline, over it.
+
+    Such ratios hang less on the machine than times do: a run on one can be held against a record
+    of another.
+
+    Args:
+        record: with raw samples by contestant, such as one of kind "rtf".
+        baseline: one of its contestants, such as "cpu:fp32".
+
+    Raises:
+        DataError: nothing of that name has samples beside others.
+    """
+    samples = dict(_over(baseline, record.samples))
+    if not samples:
+        raise DataError(
+            f"a record of kind {record.kind!r} has no samples of {baseline!r} beside others, to"
+            " which they could be compared"
+        )
+    return replace(record, samples=samples)
+
+
 def compare_medians(name: str, before: Floats, after: Floats, seed: int = 0) -> Ratio:
     """Ratio of medians with its percentile bootstrap interval, and the rank test.
 
@@ -143,6 +165,26 @@ def _numbers(samples: Mapping[str, Any], within: str = "") -> Iterator[tuple[str
             yield from _numbers(value, f"{name}.")
         elif _is_numbers(value):
             yield name, np.array(value, np.float64)
+
+
+def _over(baseline: str, samples: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    if baseline not in samples:
+        for key, value in samples.items():
+            if isinstance(value, Mapping) and (within := dict(_over(baseline, value))):
+                yield key, within
+        return
+    base = samples[baseline]
+    for key, value in samples.items():
+        if key == baseline or not (isinstance(value, Mapping) and isinstance(base, Mapping)):
+            continue
+        yield (
+            f"{key} / {baseline}",
+            {
+                measure: [a / b for a, b in zip(times, base[measure], strict=True)]
+                for measure, times in value.items()
+                if _is_numbers(times) and len(times) == len(base.get(measure, ()))
+            },
+        )
 
 
 def _have_ratio(values: Floats) -> bool:

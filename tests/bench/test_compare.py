@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from dlpo.cli import app
 from dlpo.errors import DataError
-from dlpo_bench.compare import check_pair, compare_medians, compare_samples
+from dlpo_bench.compare import check_pair, compare_medians, compare_samples, over_baseline
 from dlpo_bench.compare_quality import Change, compare_clips
 from dlpo_bench.measures import MEASURES, NO_VERDICT, UNDECIDED
 from dlpo_bench.record import Record, read_record, write_record
@@ -268,9 +268,10 @@ def test_the_command_compares_voices_and_has_no_ratio_of_them(tmp_path: Path) ->
     done = CliRunner().invoke(app, ["bench", "compare", str(a), str(b)])
     assert done.exit_code == 0
     assert "lj, NISQA: +0.000 [+0.000, +0.000]; p 1.000; 12; undecided" in done.stdout
-    refused = CliRunner().invoke(app, ["bench", "compare", str(a), str(b), "--fail-above", "1.1"])
-    assert refused.exit_code == 1
-    assert "--fail-above is a ratio of medians" in refused.stderr
+    for option in (["--fail-above", "1.1"], ["--relative-to", "lj"]):
+        refused = CliRunner().invoke(app, ["bench", "compare", str(a), str(b), *option])
+        assert refused.exit_code == 1
+        assert "are compared by differences" in refused.stderr
 
 
 def test_the_command_tells_of_another_machine_and_refuses_another_schema(tmp_path: Path) -> None:
@@ -286,3 +287,36 @@ def test_the_command_tells_of_another_machine_and_refuses_another_schema(tmp_pat
     assert "format is 2; expected 1" in refused.stderr
     with pytest.raises(DataError, match="format is 2"):
         read_record(b)
+
+
+def turns(slow: float, quick: float, machine: float) -> dict[str, Any]:
+    """Two contestants in turns, on a machine that takes `machine` times as long."""
+    case = {
+        name: {"speech_rtf": calls(machine * median, 9, seed)}
+        for seed, (name, median) in enumerate({"slow": slow, "quick": quick}.items())
+    }
+    return {"speech": {"5 s": case}}
+
+
+def test_ratios_to_a_contestant_do_not_hang_on_the_machine() -> None:
+    ours, theirs = (record(turns(0.06, 0.02, machine), "rtf") for machine in (1, 3))
+    ((times, _), (ratios, _)) = (
+        compare_samples(ours, theirs),
+        compare_samples(*(over_baseline(one, "slow") for one in (ours, theirs))),
+    )
+    assert {one.verdict for one in times} == {"slower"}
+    (ratio,) = ratios
+    assert (ratio.name, ratio.verdict) == ("speech.5 s.quick / slow.speech_rtf", UNDECIDED)
+    assert ratio.ratio.value == pytest.approx(1)
+
+
+def test_a_contestant_that_lost_its_lead_is_found() -> None:
+    before, after = record(turns(0.06, 0.02, 1), "rtf"), record(turns(0.06, 0.05, 2), "rtf")
+    ((ratio,), _) = compare_samples(*(over_baseline(one, "slow") for one in (before, after)))
+    assert ratio.verdict == "slower"
+    assert ratio.got_worse(beyond=2)
+
+
+def test_a_contestant_that_nobody_was_timed_with_is_told() -> None:
+    with pytest.raises(DataError, match="no samples of 'nobody'"):
+        over_baseline(record(turns(2, 1, 1), "rtf"), "nobody")

@@ -1,23 +1,12 @@
-"""Sections on what computes: compiled graphs, engines, ways to stream, encodings."""
+"""Sections on ways to stream and encodings."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from dlpo_bench.report.sections import Found, Section
 from dlpo_bench.report.tables import number, table
 
-_FIGURE = re.compile(r"(?P<graph>[a-z0-9]+)_(?P<length>[\d.]+s)_rtf")
-ENGINE = {  # key of an engine's figures -> column
-    "load_s": "load, s",
-    "offline_rtf": "RTF, whole",
-    "stream_rtf": "RTF, streamed",
-    "offline_speed": "times faster, whole",
-    "stream_speed": "streamed",
-    "offline_error_db": "deviation, dB",
-    "offline_log_spectral_db": "log-spectral, dB",
-}
 ENCODING = {
     "first_bytes_ms": "audio before first bytes, ms",
     "kbit_per_s": "kbit/s",
@@ -25,37 +14,6 @@ ENCODING = {
     "open_ms": "open, ms",
     "memory_kb": "memory, kB",
 }
-
-
-def compiled(found: Sequence[Found]) -> Section:
-    """Eager PyTorch against the fused graphs, by length of the window."""
-    figures = found[0].record.figures
-    least: dict[str, dict[str, float]] = {}  # length -> graph -> RTF
-    for name, value in figures.items():
-        if match := _FIGURE.fullmatch(name):
-            least.setdefault(match["length"], {})[match["graph"]] = value
-    if not least:
-        raise LookupError("no figure <graph>_<length>s_rtf")
-    graphs = list(dict.fromkeys(graph for row in least.values() for graph in row))
-    rows = [
-        [f"{length[:-1]} s"]
-        + [number(row[graph]) for graph in graphs]
-        + [f"{row[graphs[0]] / row[graph]:.2f}" for graph in graphs[1:]]
-        for length, row in least.items()
-    ]
-    text = "Real-time factor of the denoiser on one core, the least of all rounds.\n\n"
-    header = ["window", *graphs, *(f"{graphs[0]} / {graph}" for graph in graphs[1:])]
-    return Section("Compiled graphs", text + table(header, rows), found[:1])
-
-
-def engine_comparison(found: Sequence[Found]) -> Section:
-    """Engines and precisions side by side."""
-    rows = [
-        [engine, *(number(figures[key]) for key in ENGINE)]
-        for engine, figures in found[0].record.figures.items()
-    ]
-    text = "Speed and deviation are against the first row.\n\n"
-    return Section("Engines", text + table(["engine", *ENGINE.values()], rows), found[:1])
 
 
 def streaming(found: Sequence[Found]) -> Section:

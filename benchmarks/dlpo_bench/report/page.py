@@ -38,8 +38,6 @@ BUILDERS: Mapping[str, Builder] = {  # in the page's order
     "peers": peers.peers,
     "scaling": scaling.scaling,
     "roofline": roofline.roofline,
-    "compiled": engines.compiled,
-    "engine-comparison": engines.engine_comparison,
     "streaming": engines.streaming,
     "audio-path": engines.audio_path,
     "tuning-comparison": tuning.tuning_comparison,

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 def compare(
     a: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Record from before.")],
     b: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Record from after.")],
+    relative_to: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare ratios to this contestant of each run, such as cpu:fp32, not times:"
+            " they hang less on the machine."
+        ),
+    ] = None,
     fail_above: Annotated[
         float | None,
         typer.Option(
@@ -31,22 +38,24 @@ def compare(
     Decided is what the 95 % bootstrap interval and the test agree on.
     """
     with needs("bench"):
-        from dlpo_bench.compare import check_pair, compare_samples
+        from dlpo_bench.compare import check_pair, compare_samples, over_baseline
         from dlpo_bench.compare_quality import KINDS, compare_clips
     from dlpo_bench.record import read_record
 
     before, after = read_record(a), read_record(b)
     warnings = check_pair(before, after)
     if before.kind in KINDS:
-        if fail_above is not None:
+        if fail_above is not None or relative_to is not None:
             raise InputError(
-                f"--fail-above is a ratio of medians; records of kind {before.kind!r} are compared"
-                " by differences, clip by clip: leave it out"
+                f"--fail-above and --relative-to are about ratios; records of kind {before.kind!r}"
+                " are compared by differences, clip by clip: leave them out"
             )
         changes, problems = compare_clips(before, after)
         _tell_changes(changes)
         worse = []
     else:
+        if relative_to is not None:
+            before, after = (over_baseline(one, relative_to) for one in (before, after))
         ratios, problems = compare_samples(before, after)
         _tell_ratios(ratios)
         worse = [one for one in ratios if fail_above is not None and one.got_worse(fail_above)]

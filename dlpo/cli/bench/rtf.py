@@ -52,9 +52,8 @@ def rtf(
     quick: Annotated[
         bool, typer.Option("--quick", help="A minute or so: 1 and 5 s, no batches, no compile.")
     ] = False,
-    record: Annotated[
-        bool, typer.Option("--record", help="Keep the figures in benchmarks/records.")
-    ] = False,
+    record: Annotated[bool, typer.Option("--record", help="Write a benchmark record.")] = False,
+    out: Annotated[Path, typer.Option(help="Directory of records.")] = Path("benchmarks/records"),
 ) -> None:
     """Real-time factors against the paper's sampler, in turns, with the same weights.
 
@@ -84,13 +83,13 @@ def rtf(
     for warning in run.noise.warnings():
         typer.echo(f"note: {warning}", err=True)
     if record:
-        typer.echo(_write(run))
+        typer.echo(_write(run, out))
 
 
-def _write(run: RtfRun) -> Path:
+def _write(run: RtfRun, out: Path) -> Path:
     from dlpo_bench.record import write_record
 
     command = shlex.join(["dlpo", *sys.argv[1:]])
     return write_record(
-        "rtf", run.figures, command, samples=run.samples, bundle_sha256=run.bundle_sha256
+        "rtf", run.figures, command, out, samples=run.samples, bundle_sha256=run.bundle_sha256
     )
