@@ -66,6 +66,20 @@ ROWS: dict[str, list[list[Figure]]] = {  # row -> for each column the numbers of
     ],
     "cold process to first audio": [[Figure("cold start", ["first_audio_ms"], 0.001)]],
     "start to SERVING; memory": [[Figure("latency", ["start_s"]), Figure("latency", ["rss_mb"])]],
+    "served, 5 s: times as fast as PyTorch with the papers' 1000 steps; with the same 3": [
+        [
+            Figure(
+                "rtf", ["speech", "5 s", "contestants", "cpu:int8", "speedup", baseline, "value"]
+            )
+            for baseline in ("eager-1000", "eager")
+        ]
+    ],
+    "Piper's medium architecture takes, 5 s / 20 s of speech, times as long": [
+        [Figure("peers", ["ratios", "piper", text, "rtf", "value"]) for text in ("5 s", "20 s")]
+    ],
+    "peak memory streaming, 64 s of speech / 6 s": [
+        [Figure("scaling", ["ratios", "stream", "peak_mb", "value"])]
+    ],
 }
 
 
