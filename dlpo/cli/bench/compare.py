@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from dlpo_bench.compare import Ratio
     from dlpo_bench.compare_quality import Change
 
+MOST_NOTES = 8  # a quick run lacks most of what a long one has
+
 
 def compare(
     a: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Record from before.")],
@@ -59,8 +61,11 @@ def compare(
         ratios, problems = compare_samples(before, after)
         _tell_ratios(ratios)
         worse = [one for one in ratios if fail_above is not None and one.got_worse(fail_above)]
-    for line in (*warnings, *problems):
+    notes = [*warnings, *problems]
+    for line in notes[:MOST_NOTES]:
         typer.echo(f"note: {line}", err=True)
+    if len(notes) > MOST_NOTES:
+        typer.echo(f"note: {len(notes) - MOST_NOTES} more like these", err=True)
     for one in worse:
         typer.echo(f"{one.name}: {one.verdict} by more than {fail_above:g}", err=True)
     if worse:
