@@ -34,6 +34,7 @@ def watch(event, arguments):
         if left == 0:
             os.kill(os.getpid(), int(number))
 sys.addaudithook(watch)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 for _ in range(10 if call == "never" else 1):
     write_bundle(Path(out), manifest, Path(content))
 """
