@@ -59,6 +59,38 @@ def slow_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="session")
+def drawing_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny_checkpoint` with a contour: it draws its pitch, lively and at random."""
+    import torch
+
+    from dlpo.checkpoint import load_checkpoint, save_checkpoint
+    from dlpo.config import ContourConfig, LiteConfig
+    from dlpo.model.build import build_model
+
+    loaded = load_checkpoint(tiny_checkpoint)
+    assert isinstance(loaded.config, LiteConfig)
+    contour = ContourConfig(channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2)
+    config = replace(loaded.config, contour=contour)
+    torch.manual_seed(2)
+    weights = build_model(config).state_dict() | loaded.model.state_dict()
+    weights["contour.flow.out.weight"].normal_(std=0.1)  # which starts at 0
+    weights["prosody_out.bias"][1] += 100  # all voiced
+    path = tmp_path_factory.mktemp("drawing") / "checkpoint"
+    save_checkpoint(path, weights, config, loaded.provenance)
+    return path
+
+
+@pytest.fixture(scope="session")
+def drawing_bundle(drawing_checkpoint: Path) -> Path:
+    """The directory of `drawing_checkpoint`'s bundle."""
+    from dlpo_export.options import ExportOptions
+    from dlpo_export.pipeline import export_bundle
+
+    options = ExportOptions(steps=(1, 2), default_steps=2)
+    return export_bundle(drawing_checkpoint, drawing_checkpoint.parent / "bundle", options)
+
+
+@pytest.fixture(scope="session")
 def tiny_bundle(tiny_checkpoint: Path) -> Path:
     """The directory of `tiny_checkpoint`'s bundle: 1 or 2 steps, 2 by default."""
     from dlpo_export.options import ExportOptions

@@ -1,5 +1,6 @@
 """Configurations: frozen dataclasses, read strictly from JSON values and written back unchanged."""
 
+from dlpo.config.contour import ContourConfig, ContourTraining
 from dlpo.config.models import BASE, LARGE, LITE, LiteConfig, Parametrisation, WaveGrad2Config
 from dlpo.config.strict import from_dict, to_dict
 from dlpo.config.training import TrainingConfig
@@ -9,6 +10,8 @@ __all__ = [
     "BASE",
     "LARGE",
     "LITE",
+    "ContourConfig",
+    "ContourTraining",
     "LiteConfig",
     "Parametrisation",
     "TrainingConfig",

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from dlpo.config.contour import ContourConfig
 from dlpo.errors import ConfigError
 
 Parametrisation = Literal["x0", "eps", "v"]  # what a denoiser predicts; see dlpo.diffusion
@@ -118,6 +119,8 @@ class LiteConfig:
     common and the sound hung on the exact schedule."""
     scale: float = 12.0
     """What the pre-emphasised waveform is multiplied by, to a standard deviation near 0.5."""
+    contour: ContourConfig | None = None
+    """How the pitch is drawn; None predicts the nearest curve, which is flat."""
 
     def __post_init__(self) -> None:
         if self.hop_length != 300:

@@ -3,6 +3,9 @@
     phonemes -> encoder -> durations -> Gaussian upsampling -> F0, voicing, energy -> log-mel
              -> conditioning (once) -> denoiser on patches of 20 samples (once a step) -> x0
 
+Where there is a contour, it replaces the F0 that is predicted frame by frame: see
+`dlpo.model.contour`.
+
 The denoiser predicts the clean, pre-emphasised waveform (x0) from a noisy one, and hears a
 harmonic source at F0 beside it, so that it only has to learn a filter.
 """
@@ -10,7 +13,7 @@ harmonic source at F0 beside it, so that it only has to learn a filter.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -27,6 +30,7 @@ from dlpo.model.blocks import (
     UpBlock,
     conv,
 )
+from dlpo.model.contour import POINTS, Contour, upsample_contour
 from dlpo.model.emphasis import de_emphasise
 from dlpo.model.gaussian_upsampling import gaussian_upsample
 from dlpo.text.symbols import FIRST_PHONEME
@@ -60,6 +64,12 @@ class Prosody:
     """log-odds of being voiced, or exactly 0 and 1 when measured"""
     energy: Tensor
     """(log RMS + 3.5) * 0.7"""
+
+
+def join_contour(hidden: Tensor, contour: Tensor) -> Tensor:
+    """(B, C, P) and (B, 2, P) ln Hz -> (B, C + 2, P), the contour in the network's own scale."""
+    scaled = (contour - LOG_F0_CENTRE) * LOG_F0_SCALE
+    return torch.cat([hidden, scaled.to(hidden.dtype)], dim=1)
 
 
 class LiteWaveGrad2(nn.Module):
@@ -111,6 +121,8 @@ class LiteWaveGrad2(nn.Module):
         self.film = nn.ModuleList([Film(down1, up0, e), Film(down0, up1, e)])
         self.patch_out = conv(up1, config.patch, 3)
 
+        self.contour = Contour(config.contour, config.symbols) if config.contour else None
+
     def freeze_acoustics(self) -> None:
         """Stop learning, and dropping out, in everything before the conditioning."""
         for name, module in self.named_children():
@@ -140,15 +152,29 @@ class LiteWaveGrad2(nn.Module):
         log_duration, pause_logit, width = self.timing_out(timing).float().unbind(1)
         return x, Timing(log_duration, pause_logit, functional.softplus(width) + MIN_RANGE)
 
-    def encode(self, phonemes: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, P) symbols -> (B, C, P) hidden, (B, P) durations in frames, (B, P) ranges in frames.
+    def encode(
+        self, phonemes: Tensor, mask: Tensor, noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Everything that `frames` reads of a batch of utterances.
 
-        Durations are not rounded; a mark that is no pause has 0.
+        Args:
+            phonemes, mask: see `encode_symbols`.
+            noise: (B, 2, P) standard normal, which the pitch is drawn from where the voice draws
+                it; None is zeros, its calmest contour.
+
+        Returns:
+            (B, C, P) hidden, with the contour as two channels more where there is one; (B, P)
+            durations in frames, not rounded, 0 of a mark that is no pause; (B, P) ranges in frames.
         """
         hidden, timing = self.encode_symbols(phonemes, mask)
         silent = (phonemes < FIRST_PHONEME) & (timing.pause_logit < 0)
         sounding = (mask & ~silent).to(timing.log_duration.dtype)
-        return hidden, timing.log_duration.exp() * sounding, timing.ranges
+        durations = timing.log_duration.exp() * sounding
+        if self.contour is not None:
+            if noise is None:
+                noise = durations.new_zeros(len(phonemes), POINTS, phonemes.shape[1])
+            hidden = join_contour(hidden, self.contour.draw(phonemes, mask, durations, noise))
+        return hidden, durations, timing.ranges
 
     def frames(
         self, hidden: Tensor, durations: Tensor, ranges: Tensor, positions: Tensor, pitch: Tensor
@@ -156,7 +182,7 @@ class LiteWaveGrad2(nn.Module):
         """Everything that the denoiser is told, and F0.
 
         Args:
-            hidden: (B, C, P).
+            hidden: (B, C, P) from `encode`.
             durations: (B, P) whole frames.
             ranges: (B, P) frames.
             positions: (F,) or (B, F) centres of the wanted frames, 0.5 for the first.
@@ -165,8 +191,13 @@ class LiteWaveGrad2(nn.Module):
         Returns:
             (B, C2, F) conditioning, and (B, F) F0 in Hz, 0 where unvoiced.
         """
+        points = None
+        if self.contour is not None:
+            hidden, points = hidden.tensor_split((self.config.hidden_channels,), dim=1)
         upsampled = self.upsample(hidden, durations, ranges, positions)
         prosody = self.predict_prosody(upsampled)
+        if points is not None:
+            prosody = replace(prosody, log_f0=upsample_contour(points, durations, positions))
         shift = pitch[:, None] * (math.log(2) / 12 * LOG_F0_SCALE)
         voicing = (prosody.voicing > 0).to(prosody.voicing.dtype)
         shifted = Prosody(prosody.log_f0 + shift, voicing, prosody.energy)

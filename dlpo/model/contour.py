@@ -1,0 +1,166 @@
+"""The pitch of a sentence, drawn from noise by flow matching instead of averaged.
+
+    symbols, durations -> reader -> hidden          once a sentence
+    noise -> flow, a few Euler steps -> contour     two points a symbol, mean 0, spread 1
+
+What a speaker does with her pitch is not in the text: trained to the nearest curve, a network says
+the mean of all that she might do, and that is flat. The flow learns the distribution instead,
+v(x_t, t) = E[x_1 - x_0] on the way x_t = (1 - t) x_0 + t x_1 from noise x_0 to a recorded contour
+x_1, and each noise draws another contour as lively as those.
+
+It reads by itself, with its own embedding: what lies behind `lite`'s encoder remembers the pitch of
+its training sentences, and a flow on top of it would trust that memory on every new text.
+
+References: Lipman et al. 2023 (flow matching), https://arxiv.org/abs/2210.02747; Liu et al. 2023
+(rectified flow), https://arxiv.org/abs/2209.03003.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dlpo.config.contour import ContourConfig
+from dlpo.model.blocks import AttentionBlock, ChannelNorm, ConvBlock, conv
+from dlpo.model.gaussian_upsampling import gaussian_upsample, upsampling_weights
+from dlpo.text.symbols import FIRST_PHONEME
+
+POINTS = 2  # of a contour to each symbol
+POINT_RANGE = 0.5  # of a point's length: standard deviation of its weight in the upsampling
+NARROWEST = 0.8  # frames; the least such standard deviation
+TIME_FREQUENCIES, FASTEST = 16, 20.0  # of the embedding of t; radians from noise to contour
+
+
+class Reader(nn.Module):
+    """Symbols and their durations, either of which may be hidden -> hidden sequence (B, C, P)."""
+
+    def __init__(self, config: ContourConfig, symbols: int) -> None:
+        super().__init__()
+        c, p = config.channels, config.dropout
+        self.hidden_symbol = symbols  # row of the embedding that stands for one that is not shown
+        self.embedding = nn.Embedding(symbols + 1, c)
+        self.duration_in = conv(3, c, 1)
+        self.place_in = conv(6, c, 1)
+        self.prenet = conv(c, c, 5)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList([ConvBlock(c, 5, p), AttentionBlock(c, 2, p)])
+            for _ in range(config.blocks)
+        )
+
+    def forward(
+        self, phonemes: Tensor, mask: Tensor, durations: Tensor, known: Tensor | None = None
+    ) -> Tensor:
+        """Read sentences.
+
+        Args:
+            phonemes: (B, P) int64 symbol ids, `hidden_symbol` where one is hidden.
+            mask: (B, P) bool, true where there is a symbol.
+            durations: (B, P) frames, whole or not.
+            known: (B, P) bool, true where the duration may be seen; None shows all.
+        """
+        dtype = self.prenet.weight.dtype
+        keep = mask[:, None].to(dtype)
+        shown = (mask if known is None else mask & known).to(dtype)
+        silent = ((durations == 0) & (phonemes < FIRST_PHONEME)).to(dtype)
+        told = torch.stack([torch.log1p(durations) * shown, shown, silent * shown], dim=1)
+        x: Tensor = self.embedding(phonemes).transpose(1, 2) + self.duration_in(told)
+        x = (x + self.place_in(places(mask).to(dtype))) * keep
+        x = x + self.prenet(x)
+        for pair in self.blocks:
+            convolution, attention = cast(nn.ModuleList, pair)
+            x = attention(convolution(x, keep), mask)
+        return x
+
+
+def places(mask: Tensor) -> Tensor:
+    """(B, P) -> (B, 6, P): where each symbol stands in its sentence, and how long that is."""
+    length = mask.sum(1, keepdim=True).float()
+    before = torch.arange(mask.shape[1], device=mask.device).float()[None]
+    after = (length - 1 - before).clamp(min=0)
+    near, far = 8.0, 30.0  # symbols; about a word and about a phrase
+    told = (
+        before / length,
+        torch.exp(-before / near),
+        torch.exp(-after / near),
+        torch.exp(-before / far),
+        torch.exp(-after / far),
+        length / 100,
+    )
+    return torch.stack([value.expand(mask.shape) for value in told], dim=1)
+
+
+class Flow(nn.Module):
+    """Where a noisy contour should move."""
+
+    def __init__(self, config: ContourConfig) -> None:
+        super().__init__()
+        c, blocks = config.flow_channels, config.flow_blocks
+        self.hidden_in = conv(config.channels, c, 1)
+        self.contour_in = conv(POINTS, c, 3)
+        self.time_in = nn.Sequential(nn.Linear(2 * TIME_FREQUENCIES, c), nn.SiLU(), nn.Linear(c, c))
+        self.times = nn.ModuleList(nn.Linear(c, c) for _ in range(blocks))
+        self.blocks = nn.ModuleList(ConvBlock(c, 5, config.flow_dropout) for _ in range(blocks))
+        self.norm = ChannelNorm(c)
+        self.out = conv(c, POINTS, 1)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, contour: Tensor, time: Tensor, hidden: Tensor, mask: Tensor) -> Tensor:
+        """(B, 2, P), (B,) from 0 = noise to 1, (B, C, P), (B, P) -> (B, 2, P) a unit of time."""
+        keep = mask[:, None].to(hidden.dtype)
+        ladder = torch.linspace(0, math.log(FASTEST), TIME_FREQUENCIES, device=time.device)
+        phases = time[:, None] * torch.exp(ladder)
+        time = self.time_in(torch.cat([phases.sin(), phases.cos()], dim=1))
+        x = self.hidden_in(hidden) + self.contour_in(contour * keep)
+        for embed, block in zip(self.times, self.blocks, strict=True):
+            x = block(x + embed(time)[:, :, None], keep)
+        out: Tensor = self.out(functional.gelu(self.norm(x)))
+        return out
+
+
+class Contour(nn.Module):
+    """Reader and flow, and the way from their contours to F0."""
+
+    def __init__(self, config: ContourConfig, symbols: int) -> None:
+        super().__init__()
+        self.config = config
+        self.reader = Reader(config, symbols)
+        self.flow = Flow(config)
+
+    def draw(self, phonemes: Tensor, mask: Tensor, durations: Tensor, noise: Tensor) -> Tensor:
+        """A contour of each sentence.
+
+        Args:
+            phonemes, mask, durations: see `Reader`.
+            noise: (B, 2, P) standard normal.
+
+        Returns:
+            (B, 2, P) ln Hz at the first and second half of each symbol.
+        """
+        config = self.config
+        hidden = self.reader(phonemes, mask, durations)
+        x = noise * config.temperature
+        for step in range(config.steps):
+            time = x.new_full((x.shape[0],), step / config.steps)
+            x = x + self.flow(x, time, hidden, mask) / config.steps
+        return config.centre + config.spread * x.clamp(-config.limit, config.limit)
+
+
+def point_weights(durations: Tensor, positions: Tensor) -> Tensor:
+    """(B, P) frames, (F,) or (B, F) -> (B, F, 2 P), the share of each point in each frame."""
+    return upsampling_weights(*_points(durations), positions)
+
+
+def upsample_contour(contour: Tensor, durations: Tensor, positions: Tensor) -> Tensor:
+    """(B, 2, P) points -> (B, F) at the frames; arguments as of `point_weights`."""
+    points = contour.transpose(1, 2).flatten(1)[:, None]  # (B, 1, 2 P)
+    return gaussian_upsample(points, *_points(durations), positions)[:, 0]
+
+
+def _points(durations: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, P) frames of symbols -> (B, 2 P) frames of their points, and ranges."""
+    halves = torch.stack([durations / POINTS] * POINTS, dim=2).flatten(1)
+    return halves, (halves * POINT_RANGE).clamp(min=NARROWEST)
