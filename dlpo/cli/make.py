@@ -49,7 +49,10 @@ def prepare(
 
 
 def train(
-    model: Annotated[Literal["lite"], typer.Argument(help="Size of the model.")],
+    model: Annotated[
+        Literal["lite", "contour"],
+        typer.Argument(help="What to train; a contour gives the lite of --init its pitch."),
+    ],
     data: Annotated[
         Path, typer.Option(exists=True, file_okay=False, help="Dataset from `dlpo prepare`.")
     ],
@@ -66,16 +69,23 @@ def train(
 
     On several GPUs: accelerate launch "$(command -v dlpo)" train ...
     """
-    from dlpo.config import LITE, TrainingConfig, from_dict
+    from dlpo.config import LITE, ContourConfig, ContourTraining, TrainingConfig, from_dict
 
     with needs("train"):
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
+        from dlpo.training.contour_trainer import ContourTrainer
         from dlpo.training.trainer import Trainer
 
-    trainer = Trainer(
-        LITE, from_dict(TrainingConfig, parse_settings(settings or [])), data, out, init
-    )
+    values = parse_settings(settings or [])
+    trainer: Trainer | ContourTrainer
+    if model == "contour":
+        if init is None:
+            raise InputError("a contour belongs to a voice; give its checkpoint with --init")
+        training = from_dict(ContourTraining, values)
+        trainer = ContourTrainer(ContourConfig(), training, data, out, init)
+    else:
+        trainer = Trainer(LITE, from_dict(TrainingConfig, values), data, out, init)
     columns = (
         TextColumn("{task.completed}/{task.total} updates, loss {task.fields[loss]:.3f}"),
         BarColumn(),

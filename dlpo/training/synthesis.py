@@ -10,6 +10,7 @@ from torch import Tensor
 from dlpo.audio import HOP_LENGTH, Waveform, harmonic_source
 from dlpo.diffusion import sample
 from dlpo.model.build import Model
+from dlpo.model.contour import POINTS
 from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
@@ -37,13 +38,16 @@ def speak(
     Returns:
         (T,) float32.
     """
-    conditioning, source = condition(model, symbols, durations)
+    conditioning, source = condition(model, symbols, durations, seed)
     return _denoise(model, conditioning, source, schedule, seed)
 
 
 @torch.no_grad()
 def condition(
-    model: Model, symbols: NDArray[np.int64], durations: NDArray[np.float32] | None = None
+    model: Model,
+    symbols: NDArray[np.int64],
+    durations: NDArray[np.float32] | None = None,
+    seed: int = 0,
 ) -> tuple[Tensor, Waveform]:
     """Everything that the denoiser is told of one utterance, as a bundle's host works it out.
 
@@ -51,12 +55,20 @@ def condition(
         model: in eval mode.
         symbols: (P,) symbol ids.
         durations: (P,) whole frames to use instead of the predicted ones.
+        seed: of the noise that the pitch is drawn from, where the voice draws it.
 
     Returns:
         (1, C, F) conditioning on the model's device, and (F * 300,) harmonic source.
     """
     phonemes = torch.from_numpy(symbols)[None].to(next(model.parameters()).device)
-    hidden, predicted, ranges = model.encode(phonemes, torch.ones_like(phonemes, dtype=torch.bool))
+    mask = torch.ones_like(phonemes, dtype=torch.bool)
+    if isinstance(model, LiteWaveGrad2):
+        noise = torch.randn(
+            1, POINTS, phonemes.shape[1], generator=torch.Generator().manual_seed(seed)
+        ).to(phonemes.device)
+        hidden, predicted, ranges = model.encode(phonemes, mask, noise)
+    else:
+        hidden, predicted, ranges = model.encode(phonemes, mask)
     if durations is None:
         ends = predicted.double().cumsum(1).round()
         frames = torch.diff(ends, prepend=ends.new_zeros(1, 1)).float()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import cast
 
@@ -78,7 +78,7 @@ class Trainer:
         training: how.
         data: directory of a prepared dataset.
         out: directory of the run; holds a state already when resuming.
-        init: checkpoint to start from instead of random weights.
+        init: checkpoint to start from instead of random weights; its contour comes along.
 
     Raises:
         DataError, CheckpointError: unusable input.
@@ -93,13 +93,16 @@ class Trainer:
         out: Path,
         init: Path | None = None,
     ) -> None:
+        start = load_checkpoint(init) if init is not None else None
+        if start is not None and isinstance(start.config, LiteConfig):
+            config = replace(config, contour=start.config.contour)  # it stands still here
         self.config, self.training, self.out = config, training, out
         self.accelerator = Accelerator(mixed_precision=training.precision)
         self.dataset = Dataset(data)
         torch.manual_seed(training.seed)
         model = build_model(config)
-        if init is not None:
-            model.load_state_dict(load_checkpoint(init).model.state_dict())
+        if start is not None:
+            model.load_state_dict(start.model.state_dict())
         optimizer = torch.optim.AdamW(
             model.parameters(),
             training.learning_rate,
@@ -127,6 +130,7 @@ class Trainer:
         model = {"model": to_dict(self.config), "data_sha256": self.dataset.sha256}
         if description.exists():
             before = json.loads(description.read_text())
+            before["model"] = {"contour": None} | before.get("model", {})  # as in older runs
             if {key: before.get(key) for key in model} != json.loads(json.dumps(model)):
                 raise TrainingError(
                     f"{self.out}: holds a run of another model or dataset; choose another --out"

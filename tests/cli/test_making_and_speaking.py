@@ -209,3 +209,30 @@ def test_schedule_lists_the_best_first(tiny_checkpoint: Path, tiny_dataset: Path
     assert {"cosine", "linear", "logarithmic"} <= {name for name, _, _ in rows}
     distances = [float(distance) for _, _, distance in rows]
     assert distances == sorted(distances)
+
+
+def test_a_contour_needs_the_voice_that_it_is_for(tiny_dataset: Path, tmp_path: Path) -> None:
+    result = run("train", "contour", "--data", tiny_dataset, "--out", tmp_path / "run")
+    assert result.exit_code != 0
+    assert "give its checkpoint with --init" in result.stderr
+
+
+def test_train_contour_prints_the_checkpoint_that_export_takes(
+    tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    settings = ("updates=2", "reading_updates=1", "batch=2", "precision=no")
+    options = [option for setting in settings for option in ("--set", setting)]
+    out = tmp_path / "run"
+    trained = run(
+        "train",
+        "contour",
+        "--data",
+        tiny_dataset,
+        "--out",
+        out,
+        "--init",
+        tiny_checkpoint,
+        *options,
+    )
+    assert trained.exit_code == 0
+    assert Path(trained.stdout.split()[-1]) == out / "checkpoint"

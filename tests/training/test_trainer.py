@@ -157,6 +157,29 @@ def test_a_run_can_start_from_a_checkpoint(
     assert torch.equal(trainer.model.mel_out.weight, start["mel_out.weight"])
 
 
+def test_the_contour_of_the_checkpoint_it_starts_from_comes_along(
+    config: LiteConfig, tiny_dataset: Path, drawing_checkpoint: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    Trainer(config, SHORT, tiny_dataset, out, init=drawing_checkpoint).run()
+    start = load_file(drawing_checkpoint / "model.safetensors")
+    after = weights(out)
+    flow = "contour.flow.out.weight"
+    assert torch.allclose(after[flow].float(), start[flow], atol=1e-3)  # float16
+    assert load_checkpoint(out / "checkpoint").config == load_checkpoint(drawing_checkpoint).config
+
+
+def test_a_run_from_before_there_were_contours_is_resumed(
+    config: LiteConfig, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    run(config, tiny_dataset, tmp_path / "run", updates=2, adversarial_updates=0)
+    description = tmp_path / "run" / "run.json"
+    values = json.loads(description.read_text())
+    del values["model"]["contour"]
+    description.write_text(json.dumps(values))
+    assert Trainer(config, SHORT, tiny_dataset, tmp_path / "run").update == 2
+
+
 def test_the_average_forgets_its_start_quickly() -> None:
     averaged = [torch.tensor(100.0)]
     for count in range(1, 51):

@@ -1,0 +1,180 @@
+"""What training of the contour minimises, and what it is validated by, as pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dlpo.config import ContourTraining
+from dlpo.model.blocks import conv
+from dlpo.model.contour import Contour, Reader
+from dlpo.text.symbols import FIRST_PHONEME
+from dlpo.training.batches import Sentences
+from dlpo.training.contour_targets import SURE, Contours
+from dlpo.training.losses import masked_mean
+
+SYMBOL_WEIGHT = 0.3
+HOTTEST, HALVINGS, CALIBRATION_DRAWS = 1.6, 5, 4
+FULLY_SHOWN = 0.9  # share of the sentences whose durations are shown to the flow
+
+
+class ReadingTask(nn.Module):
+    """Guesses what was hidden from a `Reader`, so that it learns to read from texts alone."""
+
+    def __init__(self, channels: int, symbols: int) -> None:
+        super().__init__()
+        self.timing_out = conv(channels, 2, 1)  # log duration, log-odds of being a pause
+        self.symbol_out = conv(channels, symbols, 1)
+
+
+def hide_symbols(
+    reader: Reader, sentences: Sentences, share: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """(B, P) symbols of which a share is hidden, and which ones."""
+    drawn = torch.rand(sentences.phonemes.shape, generator=generator)
+    hidden = (drawn < share).to(sentences.mask.device) & sentences.mask
+    return sentences.phonemes.masked_fill(hidden, reader.hidden_symbol), hidden
+
+
+def reading_losses(
+    reader: Reader,
+    task: ReadingTask,
+    sentences: Sentences,
+    share: float,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """Durations and symbols that were hidden; from each sentence another share of the durations.
+
+    Args:
+        share: of the symbols to hide.
+        generator: draws what is hidden, on the CPU.
+    """
+    phonemes, hidden_symbols = hide_symbols(reader, sentences, share, generator)
+    size = sentences.phonemes.shape
+    drawn = torch.rand(size, generator=generator) > torch.rand(size[0], 1, generator=generator)
+    known = drawn.to(sentences.mask.device)
+    hidden = reader(phonemes, sentences.mask, sentences.durations, known)
+    log_duration, pause_logit = task.timing_out(hidden).float().unbind(1)
+    asked, sounding = sentences.mask & ~known, sentences.durations > 0
+    target = sentences.durations.clamp(min=1).log()
+    pause = functional.binary_cross_entropy_with_logits(
+        pause_logit, sounding.float(), reduction="none"
+    )
+    symbol = functional.cross_entropy(
+        task.symbol_out(hidden).float(), sentences.phonemes, reduction="none"
+    )
+    marks = asked & (sentences.phonemes < FIRST_PHONEME)
+    return {
+        "duration": masked_mean((log_duration - target).abs(), (asked & sounding).float()),
+        "pause": masked_mean(pause, marks.float()),
+        "symbol": SYMBOL_WEIGHT * masked_mean(symbol, hidden_symbols.float()),
+    }
+
+
+def flow_losses(
+    model: Contour, batch: Contours, training: ContourTraining, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Squared error of the flow's velocity, at stratified times.
+
+    Args:
+        model: in train mode.
+        batch: recorded contours.
+        training: how noisy, and how often each is drawn.
+        generator: draws all that is random but dropout, on the CPU.
+    """
+    sentences, device = batch.sentences, batch.points.device
+    size, draws = len(batch.points), training.draws
+    phonemes, _ = hide_symbols(model.reader, sentences, training.hidden_symbols, generator)
+    shape = sentences.durations.shape
+    off = torch.randn(shape, generator=generator) + torch.randn(size, 1, generator=generator)
+    durations = sentences.durations * (training.duration_noise * off).exp().to(device)
+    known = (torch.rand(size, 1, generator=generator) < FULLY_SHOWN).expand(shape).to(device)
+    hidden = model.reader(phonemes, sentences.mask, durations, known)
+
+    points, weights = batch.points.repeat(draws, 1, 1), batch.weights.repeat(draws, 1, 1)
+    noise = torch.randn(points.shape, generator=generator).to(device)
+    rows = size * draws
+    time = (torch.rand(1, generator=generator) + torch.randperm(rows, generator=generator)) / rows
+    time = (time % 1).to(device)
+    at = time[:, None, None]
+    velocity = model.flow(
+        (1 - at) * noise + at * points,
+        time,
+        hidden.repeat(draws, 1, 1),
+        sentences.mask.repeat(draws, 1),
+    )
+    return {"flow": masked_mean((velocity - (points - noise)).square(), weights)}
+
+
+@torch.no_grad()
+def contour_figures(
+    model: Contour, batch: Contours, draws: int, generator: torch.Generator
+) -> dict[str, float]:
+    """How well contours that are drawn agree with recorded ones, where these are voiced.
+
+    `crps` is the proper score (Gneiting and Raftery 2007) of one point's distribution, in units in
+    which a clip's spread is 1: 0.56 for who knows nothing of the text. `spread` and `move` (from
+    point to point) are ratios to the recordings', `likeness` is the correlation of the mean draw
+    with them.
+
+    Args:
+        model: in eval mode.
+        batch: recorded contours.
+        draws: of each sentence, 2 or more.
+        generator: draws noise, on the CPU.
+    """
+    config, sentences = model.config, batch.sentences
+    drawn = torch.stack(
+        [
+            model.draw(
+                sentences.phonemes,
+                sentences.mask,
+                sentences.durations,
+                torch.randn(batch.points.shape, generator=generator).to(batch.points.device),
+            )
+            for _ in range(draws)
+        ]
+    )
+    drawn = (drawn - config.centre) / config.spread  # (N, B, 2, P)
+    sure = batch.voiced > SURE
+    recorded, made = batch.points[sure], drawn[:, sure]
+    apart = (made[:, None] - made[None]).abs().sum((0, 1)) / (draws * (draws - 1))
+    crps = (made - recorded).abs().mean(0) - apart / 2
+
+    def moves(points: Tensor) -> Tensor:  # (B, 2, P) -> all moves between voiced neighbours
+        line, known = points.transpose(1, 2).flatten(1), sure.transpose(1, 2).flatten(1)
+        return line.diff(dim=1)[known[:, 1:] & known[:, :-1]]
+
+    return {
+        "crps": crps.mean().item(),
+        "spread": (made.std(correction=0) / recorded.std(correction=0)).item(),
+        "move": (moves(drawn[0]).std() / moves(batch.points).std()).item(),
+        "likeness": torch.corrcoef(torch.stack([made.mean(0), recorded]))[0, 1].item(),
+    }
+
+
+def lively_temperature(model: Contour, batch: Contours) -> float:
+    """The temperature, from 1 to `HOTTEST`, at which draws spread as the recordings do.
+
+    Few Euler steps draw calmer contours than the flow has, and a flow that knows its training
+    sentences too well is too sure of others. More noise mends both, and the proper score with them;
+    a factor on the contours would exaggerate what is sure as well.
+
+    Args:
+        model: in eval mode; left as it was.
+        batch: recordings that it did not learn from.
+    """
+    config, low, high = model.config, 1.0, HOTTEST
+    try:
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            model.config = replace(config, temperature=middle)
+            generator = torch.Generator().manual_seed(0)
+            spread = contour_figures(model, batch, CALIBRATION_DRAWS, generator)["spread"]
+            low, high = (middle, high) if spread < 1 else (low, middle)
+    finally:
+        model.config = config
+    return round((low + high) / 2, 2)

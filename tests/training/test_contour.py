@@ -1,0 +1,229 @@
+"""Training of the contour: what recordings say, the losses, and a run that resumes to the bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dlpo.checkpoint import load_checkpoint, save_checkpoint
+from dlpo.config import BASE, ContourConfig, ContourTraining, LiteConfig
+from dlpo.data.dataset import Dataset
+from dlpo.data.features import Features
+from dlpo.errors import ConfigError, DataError, TrainingError
+from dlpo.model.build import build_model
+from dlpo.model.contour import Contour, upsample_contour
+from dlpo.model.gaussian_upsampling import frame_positions
+from dlpo.training.batches import whole_frames
+from dlpo.training.contour_losses import HOTTEST, contour_figures, lively_temperature
+from dlpo.training.contour_targets import SURE, RecordedContours, recorded_contour
+from dlpo.training.contour_trainer import ContourTrainer
+
+TINY = ContourConfig(channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2)
+SHORT = ContourTraining(
+    updates=6,
+    reading_updates=3,
+    batch=2,
+    draws=2,
+    warmup=1,
+    precision="no",
+    log_every=1,
+    validate_every=3,
+    save_every=3,
+)
+
+
+def run(data: Path, out: Path, init: Path, **changes: object) -> ContourTrainer:
+    training = replace(SHORT, **changes)  # type: ignore[arg-type]
+    trainer = ContourTrainer(TINY, training, data, out, init)
+    trainer.run()
+    return trainer
+
+
+def with_f0(monkeypatch: pytest.MonkeyPatch, f0: np.ndarray) -> None:
+    """Let every recording have this F0."""
+    whole = Dataset.__getitem__
+
+    def changed(dataset: Dataset, i: int) -> object:
+        found = whole(dataset, i)
+        old = found.features
+        length = dataset.entries[i].frames
+        features = Features(f0[:length].astype(np.float32), old.energy, old.mel, old.phase)
+        return replace(found, features=features)
+
+    monkeypatch.setattr(Dataset, "__getitem__", changed)
+
+
+def test_points_give_the_recorded_f0_back(
+    tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = Dataset(tiny_dataset)
+    f0 = 200 * 2 ** (np.sin(np.arange(500) / 12) * 4 / 12)  # 8 semitones from trough to crest
+    with_f0(monkeypatch, f0)
+    (utterance,) = dataset.split("validation", with_audio=True)
+
+    found = recorded_contour(dataset, utterance)
+
+    durations = torch.from_numpy(whole_frames(dataset.timing(utterance)[1]))[None]
+    frames = int(durations.sum())
+    points = torch.from_numpy(found.points)[None] * found.spread + found.mean
+    made = upsample_contour(points, durations, frame_positions(frames))[0].numpy()
+    log_f0 = np.log(f0[:frames])
+    assert found.mean == pytest.approx(log_f0.mean(), abs=1e-5)
+    assert found.spread == pytest.approx(log_f0.std(), abs=1e-5)
+    assert np.sqrt(np.mean((made - log_f0) ** 2)) < 0.15 * found.spread
+    assert found.voiced.sum() == pytest.approx(frames, rel=1e-5)
+
+
+def test_a_clip_without_voice_is_named(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_f0(monkeypatch, np.zeros(500))
+    with pytest.raises(DataError, match=r"LJ00\d-\d+: 0 frames are voiced"):
+        RecordedContours(Dataset(tiny_dataset), "train")
+
+
+def test_figures_of_perfect_draws_are_perfect(tiny_dataset: Path) -> None:
+    """A model that always draws what was recorded: no error, and all its moves."""
+    recorded = RecordedContours(Dataset(tiny_dataset), "train")
+    batch = recorded.collate(recorded.utterances)
+    batch = replace(batch, points=torch.randn(batch.points.shape) * batch.sentences.mask[:, None])
+
+    class Knows(Contour):
+        def draw(self, *_: torch.Tensor) -> torch.Tensor:
+            return self.config.centre + self.config.spread * batch.points
+
+    figures = contour_figures(Knows(TINY, 79), batch, 2, torch.Generator().manual_seed(0))
+
+    assert figures["crps"] == pytest.approx(0, abs=1e-5)
+    assert figures["spread"] == pytest.approx(1, abs=1e-4)
+    assert figures["move"] == pytest.approx(1, abs=1e-4)
+    assert figures["likeness"] == pytest.approx(1, abs=1e-4)
+
+
+def test_a_calm_flow_gets_the_heat_that_makes_up_for_it(tiny_dataset: Path) -> None:
+    """Draws of 0.8 times their noise are as lively as standard normal contours at 1 / 0.8."""
+    recorded = RecordedContours(Dataset(tiny_dataset), "train")
+    batch = recorded.collate(recorded.utterances)
+    torch.manual_seed(3)
+    batch = replace(batch, points=torch.randn(batch.points.shape))
+
+    class Calm(Contour):
+        def draw(
+            self, _p: torch.Tensor, _m: torch.Tensor, _d: torch.Tensor, noise: torch.Tensor
+        ) -> torch.Tensor:
+            config = self.config
+            return config.centre + config.spread * 0.8 * config.temperature * noise
+
+    model = Calm(TINY, 79)
+    sure = batch.voiced > SURE
+    expected = float(batch.points[sure].std(correction=0)) / 0.8
+    assert lively_temperature(model, batch) == pytest.approx(expected, rel=0.1)
+    assert model.config == TINY
+
+
+def test_a_resumed_run_equals_one_that_never_stopped(
+    tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    run(tiny_dataset, tmp_path / "whole", tiny_checkpoint)
+    for stop in (1, 4):  # in each part
+        halted = ContourTrainer(TINY, SHORT, tiny_dataset, tmp_path / "parts", tiny_checkpoint)
+        halted.run(lambda update, figures, s=stop: _stop_at(update, s))
+        assert halted.update == stop
+        assert halted.stop_signal == signal.SIGTERM
+    run(tiny_dataset, tmp_path / "parts", tiny_checkpoint)
+    whole, parts = (
+        load_file(tmp_path / name / "checkpoint" / "model.safetensors")
+        for name in ("whole", "parts")
+    )
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def _stop_at(update: int, stop: int) -> None:
+    if update == stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_training_lowers_both_losses(
+    tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    losses: list[float] = []
+    training = replace(
+        SHORT, updates=120, reading_updates=60, learning_rate=1e-2, validate_every=500,
+        save_every=500, log_every=500,
+    )  # fmt: skip
+    ContourTrainer(TINY, training, tiny_dataset, tmp_path / "run", tiny_checkpoint).run(
+        lambda update, figures: losses.append(figures["loss"])
+    )
+    for part in (losses[:60], losses[60:]):
+        assert sum(part[-10:]) < 0.8 * sum(part[:10])
+
+
+def test_the_voice_stays_what_it_is_but_for_its_contour(
+    tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    trainer = run(tiny_dataset, tmp_path / "run", tiny_checkpoint)
+    made, before = (
+        load_checkpoint(tmp_path / "run" / "checkpoint"),
+        load_checkpoint(tiny_checkpoint),
+    )
+    assert isinstance(made.config, LiteConfig)
+    contour = made.config.contour
+    assert contour is not None
+    assert 1 <= contour.temperature <= HOTTEST
+    assert replace(contour, temperature=1.0) == trainer.config
+    assert made.provenance == before.provenance
+    assert trainer.config.centre == pytest.approx(trainer.recorded.centre, abs=1e-4)
+    assert trainer.config.spread == pytest.approx(trainer.recorded.spread, abs=1e-4)
+    weights = made.model.state_dict()
+    for name, value in before.model.state_dict().items():
+        assert torch.allclose(weights[name], value, atol=1e-2, rtol=1e-3)  # float16
+
+
+def test_a_contour_can_be_taught_anew(
+    tiny_dataset: Path, drawing_checkpoint: Path, tmp_path: Path
+) -> None:
+    trainer = run(tiny_dataset, tmp_path / "run", drawing_checkpoint)
+    made = load_checkpoint(tmp_path / "run" / "checkpoint")
+    assert isinstance(made.config, LiteConfig)
+    assert made.config.contour is not None
+    assert made.config.contour.spread == trainer.config.spread
+
+
+def test_a_run_of_another_voice_is_not_overwritten(
+    tiny_dataset: Path, tiny_checkpoint: Path, slow_checkpoint: Path, tmp_path: Path
+) -> None:
+    ContourTrainer(TINY, SHORT, tiny_dataset, tmp_path / "run", tiny_checkpoint)
+    with pytest.raises(TrainingError, match="another voice"):
+        ContourTrainer(TINY, SHORT, tiny_dataset, tmp_path / "run", slow_checkpoint)
+
+
+def test_only_a_lite_gets_a_contour(
+    tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    small = replace(
+        BASE, encoder_channels=8, predictor_channels=8, conditioning_channels=8,
+        up_channels=(8,) * 5, down_channels=(8,) * 4, waveform_channels=8, speaker_channels=4,
+    )  # fmt: skip
+    provenance = load_checkpoint(tiny_checkpoint).provenance
+    save_checkpoint(tmp_path / "base", build_model(small).state_dict(), small, provenance)
+    with pytest.raises(TrainingError, match="is 'base'; only a lite has a contour"):
+        ContourTrainer(TINY, SHORT, tiny_dataset, tmp_path / "run", tmp_path / "base")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"draws": 0}, "draws is 0; expected 1 or more"),
+        ({"updates": 2}, "reading_updates is 1500; expected 0 to 2"),
+        ({"learning_rate": 2.0}, "learning_rate is 2.0"),
+        ({"hidden_symbols": 1.0}, "hidden_symbols is 1.0"),
+    ],
+)
+def test_what_can_not_be_is_refused(wrong: dict[str, float], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        ContourTraining(**wrong)  # type: ignore[arg-type]
