@@ -18,6 +18,7 @@ from dlpo.checkpoint import Checkpoint
 from dlpo.config import LiteConfig
 from dlpo.errors import CheckpointError
 from dlpo.model.build import ModelConfig
+from dlpo.model.contour import POINTS
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.text.symbols import SYMBOLS
@@ -63,7 +64,11 @@ class TorchEngine:
             needed_context={},
             needed_context_int8={},
             frames_context=None,  # the whole sentence at once
-            graphs={f"denoiser_{n}": _graph(schedule) for n, schedule in schedules.items()},
+            graphs={
+                "encoder": _encoder(self._encoder),
+                **{f"denoiser_{n}": _graph(schedule) for n, schedule in schedules.items()},
+            },
+            requires=(),
             corpus=provenance.corpus,
             checkpoint=CheckpointInfo(checkpoint.sha256, provenance.commit, provenance.updates),
             uses_source=model.uses_source,
@@ -78,8 +83,10 @@ class TorchEngine:
         return self.manifest.context_frames(steps)
 
     @torch.inference_mode()
-    def encode(self, phonemes: Ids) -> Encoding:
-        return Encoding(*(made.numpy() for made in self._encoder(torch.from_numpy(phonemes))))
+    def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
+        drawn = None if noise is None else torch.from_numpy(noise)
+        made = self._encoder(torch.from_numpy(phonemes), drawn)
+        return Encoding(*(values.numpy() for values in made))
 
     @torch.inference_mode()
     def frames(
@@ -106,6 +113,12 @@ def _conditioning_channels(config: ModelConfig) -> int:
     if isinstance(config, LiteConfig):
         return config.conditioning_channels
     return config.encoder_channels + config.speaker_channels
+
+
+def _encoder(encoder: EncoderGraph) -> GraphInfo:
+    """What the host asks of it: whether it reads noise."""
+    noise = TensorInfo("noise", "float32", (1, POINTS, "P"))
+    return GraphInfo({}, (noise,) if encoder.draws_pitch else (), ())
 
 
 def _graph(schedule: NoiseSchedule) -> GraphInfo:

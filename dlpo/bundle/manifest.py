@@ -85,6 +85,12 @@ class Manifest:
         found = (re.fullmatch("denoiser_([1-9][0-9]{0,3})", name) for name in self.graphs)
         return tuple(sorted(int(match[1]) for match in found if match))
 
+    @property
+    def pitch_points(self) -> int | None:
+        """Channels of the noise that the encoder draws the pitch from; None where it does not."""
+        inputs = self.graphs["encoder"].inputs
+        return next((int(tensor.shape[1]) for tensor in inputs if tensor.name == "noise"), None)
+
     def context_frames(self, steps: int, precision: Precision = "fp32") -> int:
         """Frames each side of a chunk that make it equal to the same samples of the whole.
 

@@ -1,6 +1,6 @@
 """The three kinds of graph in a bundle, as torch modules that are exported as they stand.
 
-encoder      phonemes -> hidden, durations, ranges                       once a sentence
+encoder      phonemes (, noise) -> hidden, durations, ranges             once a sentence
 frames       hidden, whole durations, pitch -> conditioning, F0          once a sentence
 denoiser_N   conditioning, source, noise -> waveform, N reverse steps    once a chunk
 """
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dlpo.audio import HOP_LENGTH
 from dlpo.diffusion import chain_step, sample
 from dlpo.model.build import Model
+from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.reach import farthest_frame
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo_export.lite_sentence import LiteSentence
@@ -25,9 +26,29 @@ class EncoderGraph(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, phonemes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(1, P) int64 -> hidden (1, C, P), durations (1, P) frames, ranges (1, P) frames."""
-        return self.model.encode(phonemes, torch.ones_like(phonemes, dtype=torch.bool))
+    @property
+    def draws_pitch(self) -> bool:
+        """Whether it reads noise, which the pitch is drawn from."""
+        return (
+            isinstance(self.model, LiteWaveGrad2 | LiteSentence) and self.model.contour is not None
+        )
+
+    def forward(
+        self, phonemes: Tensor, noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """All that the frames graph reads of an utterance.
+
+        Args:
+            phonemes: (1, P) int64.
+            noise: (1, 2, P) standard normal, where the pitch is drawn; None is zeros.
+
+        Returns:
+            hidden (1, C, P), durations (1, P) frames, ranges (1, P) frames.
+        """
+        mask = torch.ones_like(phonemes, dtype=torch.bool)
+        if isinstance(self.model, LiteWaveGrad2 | LiteSentence):
+            return self.model.encode(phonemes, mask, noise)
+        return self.model.encode(phonemes, mask)
 
 
 class FramesGraph(nn.Module):

@@ -15,8 +15,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlpo.model.blocks import AttentionBlock, ConvBlock
+from dlpo.model.contour import POINTS, upsample_contour
 from dlpo.model.gaussian_upsampling import upsampling_weights
-from dlpo.model.lite import LOG_F0_CENTRE, LOG_F0_SCALE, MIN_RANGE, LiteWaveGrad2
+from dlpo.model.lite import (
+    LOG_F0_CENTRE,
+    LOG_F0_SCALE,
+    MIN_RANGE,
+    LiteWaveGrad2,
+    join_contour,
+)
 from dlpo.text.symbols import FIRST_PHONEME
 from dlpo_export.layouts import ChannelsLast
 
@@ -27,6 +34,8 @@ class LiteSentence(nn.Module):
     def __init__(self, model: LiteWaveGrad2) -> None:
         super().__init__()
         layout = ChannelsLast()
+        self.channels = model.config.hidden_channels
+        self.contour = model.contour
         self.embedding = model.embedding
         self.prenet = layout.convolution(model.prenet)
         self.encoder = nn.Sequential()
@@ -50,26 +59,35 @@ class LiteSentence(nn.Module):
         self.conditioning_in = layout.convolution(model.conditioning_in)
         self.conditioning_blocks = _blocks(model.conditioning_blocks)
 
-    def encode(self, phonemes: Tensor, _mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, P) symbols -> (B, C, P) hidden, (B, P) durations in frames, (B, P) ranges in frames.
-
-        The mask is taken to be true throughout.
-        """
+    def encode(
+        self, phonemes: Tensor, mask: Tensor, noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """See `LiteWaveGrad2.encode`; the mask is taken to be true throughout."""
         x = self.embedding(phonemes)
         x = self.encoder(x + self.prenet(x))
         timing = self.timing_out(self.timing_blocks(x))
         log_duration, pause_logit, width = timing.unbind(2)
         silent = (phonemes < FIRST_PHONEME) & (pause_logit < 0)
         durations = log_duration.exp() * (~silent).to(log_duration.dtype)
-        return x.transpose(1, 2), durations, functional.softplus(width) + MIN_RANGE
+        hidden = x.transpose(1, 2)
+        if self.contour is not None:
+            if noise is None:
+                noise = durations.new_zeros(len(phonemes), POINTS, phonemes.shape[1])
+            hidden = join_contour(hidden, self.contour.draw(phonemes, mask, durations, noise))
+        return hidden, durations, functional.softplus(width) + MIN_RANGE
 
     def frames(
         self, hidden: Tensor, durations: Tensor, ranges: Tensor, positions: Tensor, pitch: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See `LiteWaveGrad2.frames`."""
+        points = None
+        if self.contour is not None:
+            hidden, points = hidden.tensor_split((self.channels,), dim=1)
         symbols = hidden.transpose(1, 2) + self.duration_in(torch.log1p(durations)[:, :, None])
         upsampled = upsampling_weights(durations, ranges, positions) @ symbols  # (B, F, C)
         log_f0, voicing, energy = self.prosody_out(self.prosody_blocks(upsampled)).unbind(2)
+        if points is not None:
+            log_f0 = upsample_contour(points, durations, positions)
         log_f0 = log_f0 + pitch[:, None] * (math.log(2) / 12 * LOG_F0_SCALE)
         voicing = (voicing > 0).to(voicing.dtype)
         told = torch.stack([log_f0 * voicing, voicing, energy], dim=2)

@@ -14,6 +14,7 @@ import torch
 
 from dlpo.audio import HOP_LENGTH, SAMPLE_RATE
 from dlpo.bundle import (
+    ENCODER_NOISE,
     CheckpointInfo,
     GraphInfo,
     Manifest,
@@ -27,6 +28,7 @@ from dlpo.checkpoint import Checkpoint, load_checkpoint
 from dlpo.errors import BundleError
 from dlpo.judges.judge import Judge
 from dlpo.model.build import Model
+from dlpo.model.contour import POINTS
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import named_schedule
@@ -52,7 +54,7 @@ from dlpo_export.parity.divergence import Tensors
 from dlpo_export.parts import Tracer
 from dlpo_export.products import as_products
 from dlpo_export.quantise import quantisable_layers, to_int8
-from dlpo_export.to_onnx import GraphSource, graph_info
+from dlpo_export.to_onnx import GraphSource, Shape, graph_info
 from dlpo_export.weights import round_weights, write_graphs
 
 if TYPE_CHECKING:
@@ -254,6 +256,7 @@ def _manifest(
         dictionary=dict(options.dictionary),
         prosody=ProsodyInfo() if model.uses_source else ProsodyInfo(pitch_semitones=(0.0, 0.0)),
         uses_source=model.uses_source,
+        requires=(ENCODER_NOISE,) if EncoderGraph(model).draws_pitch else (),
         source=SourceInfo(harmonics=model.uses_source),
         scores=dict(options.scores),
     )
@@ -273,10 +276,13 @@ def graph_sources(
     batch = conditioning.expand(EXAMPLE_BATCH, -1, -1).contiguous()
     samples = torch.zeros(EXAMPLE_BATCH, EXAMPLE_FRAMES, HOP_LENGTH)
     window = ("B", "F", HOP_LENGTH)
+    read: dict[str, tuple[torch.Tensor, Shape]] = {"phonemes": (phonemes, (1, "P"))}
+    if encoder.draws_pitch:
+        read["noise"] = (torch.zeros(1, POINTS, EXAMPLE_PHONEMES), (1, POINTS, "P"))
     sources = {
         "encoder": GraphSource(
             encoder,
-            {"phonemes": (phonemes, (1, "P"))},
+            read,
             {"hidden": (1, c, "P"), "durations": (1, "P"), "ranges": (1, "P")},
         ),
         "frames": GraphSource(

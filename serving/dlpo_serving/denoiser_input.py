@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dlpo.bundle import Manifest
 from dlpo.errors import EngineError
 from dlpo.text import Sentence
 from dlpo_serving.chunks import STREAM_LADDER, sizes_of
@@ -25,6 +26,7 @@ from dlpo_serving.timing import SentenceTiming, Volume, per_symbol, sentence_tim
 
 FIRST_FRAMES = STREAM_LADDER[0] + LOOKAHEAD  # of the first block, beside the denoiser's context
 NEXT_BLOCKS = (64, 256)  # frames, the last for ever; a long one would hold up the second chunk
+PITCH = 1  # that its noise is keyed with beside seed and sentence, to be another than the sound's
 MAX_SYMBOL_FRAMES = 1000  # 14 s; a longer symbol is a broken model
 
 
@@ -78,7 +80,9 @@ class DenoiserInput:
         manifest = engine.manifest
         self._engine = engine
         self._sentence = sentence
-        self._encoding = engine.encode(np.array([sentence.symbol_ids()], np.int64))
+        phonemes = np.array([sentence.symbol_ids()], np.int64)
+        noise = pitch_noise(manifest, phonemes.shape[1], request.seed, index)
+        self._encoding = engine.encode(phonemes, noise)
         speed = per_symbol(sentence, [request.speed * word.speed for word in sentence.words])
         self._counts = whole_frames(self._encoding.durations[0], speed)
         self.frames = int(self._counts.sum())
@@ -205,6 +209,22 @@ def whole_frames(durations: Floats, speed: NDArray[np.float64] | float) -> Ids:
     ends: Ids = np.rint(exact).astype(np.int64)
     ends[-1] = max(ends[-1], 1)
     return np.diff(ends, prepend=0)
+
+
+def pitch_noise(manifest: Manifest, symbols: int, seed: int, index: int) -> Floats | None:
+    """(1, K, `symbols`) standard normal for a sentence; None of a voice that draws no pitch.
+
+    It belongs to the symbol, as the denoiser's belongs to the frame.
+
+    Args:
+        seed: of the request.
+        index: of the sentence in its text.
+    """
+    if manifest.pitch_points is None:
+        return None
+    generator = np.random.default_rng([seed, index, PITCH])
+    drawn = generator.standard_normal((1, symbols, manifest.pitch_points), np.float32)
+    return np.ascontiguousarray(drawn.swapaxes(1, 2))
 
 
 def noise_planes(engine: Engine, steps: int) -> int:

@@ -57,8 +57,13 @@ class Engine(Protocol):
         """Frames each side that a window of `steps` steps needs, in this engine's precision."""
         ...
 
-    def encode(self, phonemes: Ids) -> Encoding:
-        """(1, P) symbol ids -> encoding."""
+    def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
+        """All that the encoder says of a sentence.
+
+        Args:
+            phonemes: (1, P) symbol ids.
+            noise: (1, K, P) standard normal, where the voice draws its pitch; see `pitch_noise`.
+        """
         ...
 
     def frames(

@@ -30,9 +30,9 @@ class TimedEngine(FakeEngine):
     def clock(self) -> float:
         return self.now
 
-    def encode(self, phonemes: Ids) -> Encoding:
+    def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
         self.now += ENCODE_S + SYMBOL_S * phonemes.shape[1]
-        return super().encode(phonemes)
+        return super().encode(phonemes, noise)
 
     def frames(
         self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float
@@ -114,7 +114,7 @@ def test_other_lanes_are_kept_busy_while_one_is_measured(front_end: TextFrontEnd
 
 def test_an_engine_that_fails_fails_the_warm_up(front_end: TextFrontEnd) -> None:
     class Broken(FakeEngine):
-        def encode(self, phonemes: Ids) -> Encoding:
+        def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
             raise EngineError("no memory")
 
     with pytest.raises(EngineError, match="no memory"):

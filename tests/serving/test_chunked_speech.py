@@ -75,6 +75,13 @@ def test_chunks_of_an_untrained_voice_equal_the_whole(tiny_bundle: Path) -> None
             assert_chunks_equal_the_whole(synthesizer, REQUESTS[1], ladder, precision)
 
 
+def test_chunks_of_a_voice_that_draws_its_pitch_equal_the_whole(drawing_bundle: Path) -> None:
+    bundle = Bundle.load(drawing_bundle)
+    synthesizer = Synthesizer(OnnxEngine(bundle, "fp32"), TextFrontEnd())
+    for ladder in ladders(seed=5, count=3):
+        assert_chunks_equal_the_whole(synthesizer, REQUESTS[1], ladder, "fp32")
+
+
 def test_a_denoiser_in_8_bits_is_given_its_own_context(tiny_bundle: Path) -> None:
     manifest = Bundle.load(tiny_bundle).manifest
     bound = 2 * manifest.context_frames_per_step + 1

@@ -76,8 +76,8 @@ class EvenlyPaced:
     def context_frames(self, steps: int) -> int:
         return self._engine.context_frames(steps)
 
-    def encode(self, phonemes: Ids) -> Encoding:
-        made = self._engine.encode(phonemes)
+    def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
+        made = self._engine.encode(phonemes, noise)
         even = np.full(made.durations.shape, FRAMES_PER_SYMBOL, np.float32)
         return Encoding(made.hidden, even, np.ones_like(even))
 

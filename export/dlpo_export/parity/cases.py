@@ -114,7 +114,13 @@ def speak(sources: Mapping[str, GraphSource], sentence: Sentence, seed: int) -> 
 @torch.no_grad()
 def until_frames(sources: Mapping[str, GraphSource], sentence: Sentence) -> tuple[Case, Case]:
     """What comes before the denoiser: encoder and frames."""
-    encoder = _run("encoder", sources, {"phonemes": torch.tensor([symbol_ids(sentence.symbols)])})
+    phonemes = torch.tensor([symbol_ids(sentence.symbols)])
+    read = {"phonemes": phonemes}
+    if "noise" in sources["encoder"].inputs:
+        points = sources["encoder"].inputs["noise"][0].shape[1]
+        generator = torch.Generator().manual_seed(sentence.seed)
+        read["noise"] = torch.randn(1, points, phonemes.shape[1], generator=generator)
+    encoder = _run("encoder", sources, read)
     whole = whole_frames(encoder.outputs["durations"], sentence.speed)
     inputs = {
         "hidden": encoder.outputs["hidden"],

@@ -43,7 +43,10 @@ def sample_of(bundle: Bundle, steps: int, precision: Precision, frames: int) -> 
     """
     manifest = bundle.manifest
     ids = np.array(symbol_ids(UTTERANCE), np.int64)[None]
-    encoded = _run(bundle.graph_path("encoder"), {"phonemes": ids})
+    read: dict[str, NDArray[Any]] = {"phonemes": ids}
+    if manifest.pitch_points is not None:
+        read["noise"] = np.zeros((1, manifest.pitch_points, ids.shape[1]), np.float32)
+    encoded = _run(bundle.graph_path("encoder"), read)
     counts = np.maximum(1, np.rint(encoded["durations"])).astype(np.float32)
     length = int(counts.sum())
     made = _run(

@@ -63,7 +63,7 @@ class FakeEngine:
     def context_frames(self, steps: int) -> int:
         return self.manifest.context_frames(steps)
 
-    def encode(self, phonemes: Ids) -> Encoding:
+    def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
         self.calls.append("encoder")
         ids = phonemes[0]
         is_mark = ids < SYMBOL_IDS[MARKS[-1]] + 1

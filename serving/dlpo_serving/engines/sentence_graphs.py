@@ -52,8 +52,11 @@ class SentenceGraphs:
     def context_frames(self, steps: int) -> int:
         return self.manifest.context_frames(steps, self._precision_of(f"denoiser_{steps}"))
 
-    def encode(self, phonemes: Ids) -> Encoding:
-        hidden, durations, ranges = self._run("encoder", {"phonemes": phonemes})
+    def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
+        inputs: dict[str, Floats | Ids] = {"phonemes": phonemes}
+        if noise is not None:
+            inputs["noise"] = noise
+        hidden, durations, ranges = self._run("encoder", inputs)
         return Encoding(hidden, durations, ranges)
 
     def frames(

@@ -53,8 +53,11 @@ class TritonEngine:
     def context_frames(self, steps: int) -> int:
         return self.manifest.context_frames(steps, self._precision)
 
-    def encode(self, phonemes: Ids) -> Encoding:
-        return Encoding(*self._run("encoder", {"phonemes": phonemes}))
+    def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
+        inputs: dict[str, Floats | Ids] = {"phonemes": phonemes}
+        if noise is not None:
+            inputs["noise"] = noise
+        return Encoding(*self._run("encoder", inputs))
 
     def frames(
         self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float

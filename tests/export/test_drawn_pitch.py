@@ -1,0 +1,95 @@
+"""A voice that draws its pitch, exported: noise goes in at the encoder, and comes from the seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dlpo.bundle import ENCODER_NOISE, Bundle
+from dlpo.checkpoint import load_checkpoint
+from dlpo.text import TextFrontEnd
+from dlpo_export.profile.inputs import sentence_inputs
+from dlpo_export.tensorrt.sample import sample_of
+from dlpo_serving.denoiser_input import DenoiserInput, pitch_noise
+from dlpo_serving.engines.onnx_engine import OnnxEngine
+from dlpo_serving.request import SpeechRequest
+
+TEXT = "It goes up, and down again."
+
+
+@pytest.fixture(scope="module")
+def engine(drawing_bundle: Path) -> OnnxEngine:
+    return OnnxEngine(Bundle.load(drawing_bundle), "fp32")
+
+
+def f0_of(engine: OnnxEngine, seed: int) -> np.ndarray:
+    """F0 of all frames, as served."""
+    (sentence,) = TextFrontEnd().process(TEXT).sentences
+    request = SpeechRequest(TEXT, seed=seed)
+    inputs = DenoiserInput(engine, sentence, request, engine.manifest.steps, 0)
+    inputs.window(0, inputs.frames)
+    return inputs._f0
+
+
+def test_the_manifest_tells_hosts_of_the_noise(drawing_bundle: Path, tiny_bundle: Path) -> None:
+    manifest = Bundle.load(drawing_bundle).manifest
+    assert manifest.requires == (ENCODER_NOISE,)
+    assert manifest.pitch_points == 2
+    without = Bundle.load(tiny_bundle).manifest
+    assert without.requires == ()
+    assert without.pitch_points is None
+    assert pitch_noise(without, 9, seed=0, index=0) is None
+
+
+def test_the_seed_draws_the_intonation(engine: OnnxEngine) -> None:
+    np.testing.assert_array_equal(f0_of(engine, 1), f0_of(engine, 1))
+    one, other = f0_of(engine, 1), f0_of(engine, 2)
+    assert one.shape == other.shape
+    assert np.abs(12 * np.log2(one / other)).mean() > 0.5  # semitones
+
+
+def test_noise_belongs_to_the_symbol_and_is_not_that_of_the_sound(engine: OnnxEngine) -> None:
+    short, long = (pitch_noise(engine.manifest, n, seed=3, index=1) for n in (5, 50))
+    assert short is not None
+    assert long is not None
+    np.testing.assert_array_equal(short, long[:, :, :5])
+    another = pitch_noise(engine.manifest, 50, seed=3, index=2)
+    assert not np.array_equal(long, another)
+    sound = np.random.default_rng([3, 1]).standard_normal((1, 50, 2), np.float32)
+    assert not np.array_equal(long, sound.swapaxes(1, 2))
+
+
+def test_the_graph_draws_what_torch_draws(engine: OnnxEngine, drawing_checkpoint: Path) -> None:
+    model = load_checkpoint(drawing_checkpoint).model
+    phonemes = np.arange(2, 42)[None]
+    noise = pitch_noise(engine.manifest, 40, seed=0, index=0)
+    assert noise is not None
+    made = engine.encode(phonemes, noise)
+    mask = torch.ones(1, 40, dtype=torch.bool)
+    with torch.no_grad():
+        hidden, _, _ = model.encode(torch.from_numpy(phonemes), mask, torch.from_numpy(noise))
+    np.testing.assert_allclose(made.hidden, hidden.numpy(), atol=2e-3)  # weights are float16
+
+    counts, frames = np.full(40, 3), 120
+    spoken = engine.frames(made, counts, 0, frames, 2.0)
+    with torch.no_grad():
+        conditioning, f0 = model.frames(
+            hidden,
+            torch.full((1, 40), 3.0),
+            torch.from_numpy(made.ranges),
+            torch.arange(frames) + 0.5,
+            torch.tensor([2.0]),
+        )
+    np.testing.assert_allclose(spoken.f0, f0.numpy(), rtol=2e-3)
+    np.testing.assert_allclose(spoken.conditioning, conditioning.numpy(), atol=2e-2)
+
+
+def test_those_who_run_the_encoder_by_themselves_feed_it_too(drawing_bundle: Path) -> None:
+    bundle = Bundle.load(drawing_bundle)
+    inputs, frames = sentence_inputs(bundle, "encoder")
+    assert inputs["noise"].shape == (1, 2, inputs["phonemes"].shape[1])
+    assert frames > 0
+    assert np.isfinite(sample_of(bundle, 2, "fp32", 8).expected).all()
