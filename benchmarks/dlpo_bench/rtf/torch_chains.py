@@ -94,8 +94,8 @@ class PaperSampler(TorchEngine):
         """See `TorchEngine`."""
         super().__init__(checkpoint, like, PAPER_CHAIN, (MAX_STEPS,))
         start = TensorInfo("noise", "float32", (1, "B", "F", HOP_LENGTH))
-        graphs = {f"denoiser_{MAX_STEPS}": GraphInfo({}, (start,), ())}
-        self.manifest = replace(self.manifest, graphs=graphs)
+        chain = {f"denoiser_{MAX_STEPS}": GraphInfo({}, (start,), ())}
+        self.manifest = replace(self.manifest, graphs={**self.manifest.graphs, **chain})
         self._model = checkpoint.model
         self._steps = steps_of(named_schedule(PAPER_CHAIN.name, MAX_STEPS, PAPER_CHAIN.eta))
         self.timed_steps = MAX_STEPS
