@@ -67,7 +67,7 @@ def copy_bundle(bundle: Bundle, out: Path) -> Path:
 
 def _write(out: Path, voice_json: bytes, paths: Mapping[str, Path]) -> Path:
     zipped = out.suffix == ".dlpo"
-    if out.exists() and (out.is_dir() == zipped or not _holds_a_bundle_only(out)):
+    if _is_in_the_way(out, zipped):
         raise BundleError(
             f"{out} exists and is not a bundle, or more than a bundle; choose another place or "
             "delete it"
@@ -88,6 +88,25 @@ def _write(out: Path, voice_json: bytes, paths: Mapping[str, Path]) -> Path:
             f"{out} can't be written ({error}); make room there or choose another place"
         ) from error
     return out
+
+
+def _is_in_the_way(out: Path, zipped: bool) -> bool:
+    """Whether something is there that is no bundle of this kind."""
+    while (before := _identity(out)) is not None:
+        if out.is_dir() != zipped and _holds_a_bundle_only(out):
+            return False
+        if _identity(out) == before:  # else another writer has exchanged it meanwhile
+            return True
+    return False
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Of the file or directory that is there now, if any."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _holds_a_bundle_only(path: Path) -> bool:

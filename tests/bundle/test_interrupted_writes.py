@@ -199,3 +199,29 @@ def test_two_writers_at_once_leave_one_whole_bundle(
     found = bundle.manifest.gain, bundle.graph_path("frames").read_bytes()
     assert found in {(2.0, b"frames"), (3.0, b"of the other")}
     assert names(out.parent) == {out.name}
+
+
+def test_a_bundle_that_another_writer_exchanges_while_it_is_looked_at_is_no_obstacle(
+    directory: Path,
+    manifest: Manifest,
+    content: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    is_dir = Path.is_dir
+    looks = 0
+
+    def exchanged(self: Path) -> bool:
+        nonlocal looks
+        looks += self == directory
+        if looks == 1 and self == directory:  # gone, and another one in its place right after
+            self.rename(tmp_path / "gone")
+            shutil.copytree(tmp_path / "gone", self)
+            return False
+        return is_dir(self)
+
+    monkeypatch.setattr(Path, "is_dir", exchanged)
+    write_bundle(directory, dataclasses.replace(manifest, gain=2.0), content)
+    monkeypatch.undo()
+
+    assert gain_of(directory) == 2.0
