@@ -104,7 +104,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
     """Of the file or directory that is there now, if any."""
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino
 
