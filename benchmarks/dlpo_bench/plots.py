@@ -1,7 +1,6 @@
 """Pictures of a comparison, as SVG without a library: means, and differences from the baseline.
 
-The same comparison gives the same bytes. Colours follow the reader's light or dark mode, and what
-they say stands beside them in words.
+What colours say stands beside them in words.
 """
 
 from __future__ import annotations
@@ -9,27 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
 
 from dlpo_bench.bootstrap import Estimate
 from dlpo_bench.heard import Quality
 from dlpo_bench.quality_report import is_rate, verdict
+from dlpo_bench.svg import document, text
 
 WIDTH = 860  # pixels, as all below
 MARGIN, ROW, GAP = 20, 20, 26
 LEFT, RIGHT = 230, 620  # ends of the axes
 LETTERS = 30  # of a system's name that fit before the axis
 TICKS = 5  # about so many an axis
-STYLE = """
-:root{--back:#fff;--ink:#1f2328;--soft:#656d76;--line:#d0d7de;--plain:#57606a;--good:#0969da;--bad:#bc4c00}
-@media(prefers-color-scheme:dark){:root{--back:#0d1117;--ink:#e6edf3;--soft:#9198a1;--line:#3d444d;
---plain:#9198a1;--good:#58a6ff;--bad:#f0883e}}
-text{font:12px 'DejaVu Sans',Verdana,Helvetica,Arial,sans-serif;fill:var(--ink)}
-.title{font-size:16px;font-weight:bold}.measure{font-weight:bold}.soft{fill:var(--soft)}
-.end{text-anchor:end}.middle{text-anchor:middle}
-.axis{stroke:var(--line)}.zero{stroke:var(--ink)}.plain{stroke:var(--plain);fill:var(--plain)}
-.good{stroke:var(--good);fill:var(--good)}.bad{stroke:var(--bad);fill:var(--bad)}
-"""  # orange and blue: no one is blind to that difference
 COLOURS = {"better": "good", "worse": "bad"}
 
 
@@ -40,7 +29,7 @@ class Point:
     label: str
     estimate: Estimate
     colour: str
-    """class of `STYLE`"""
+    """class of `svg.STYLE`"""
     words: str
     """beside the figures"""
 
@@ -85,25 +74,18 @@ def _in_units(measure: str, e: Estimate) -> Estimate:
 
 def draw_panels(title: str, panels: dict[str, list[Point]], *, zero: bool) -> str:
     """An SVG document: a panel for each measure, with a line at zero where that means something."""
-    parts, y = [_text(MARGIN, MARGIN + 12, title, "title")], MARGIN + 20
+    parts, y = [text(MARGIN, MARGIN + 12, title, "title")], MARGIN + 20
     for measure, points in panels.items():
         y += GAP
         parts += _panel(measure, points, y, zero)
         y += ROW * (len(points) + 1)
     height = y + MARGIN
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}"'
-        f' viewBox="0 0 {WIDTH} {height}" role="img" aria-label={quoteattr(title)}>'
-        f"<title>{escape(title)}</title><style>{STYLE}</style>\n"
-        f'<rect width="{WIDTH}" height="{height}" style="fill:var(--back)"/>\n'
-        + "\n".join(parts)
-        + "\n</svg>\n"
-    )
+    return document(title, WIDTH, height, parts)
 
 
 def _panel(measure: str, points: Sequence[Point], top: float, zero: bool) -> Iterator[str]:
     unit = ", %" if is_rate(measure) else ""
-    yield _text(MARGIN, top, f"{measure}{unit}", "measure")
+    yield text(MARGIN, top, f"{measure}{unit}", "measure")
     ends = [x for point in points for x in (point.estimate.low, point.estimate.high)]
     ticks = nice_ticks(min([*ends, 0.0] if zero else ends), max([*ends, 0.0] if zero else ends))
     bottom = top + ROW * len(points) + 6
@@ -117,11 +99,11 @@ def _panel(measure: str, points: Sequence[Point], top: float, zero: bool) -> Ite
         x = place(tick)
         style = "zero" if zero and tick == 0 else "axis"
         yield f'<line class="{style}" x1="{x:.1f}" x2="{x:.1f}" y1="{top + 6}" y2="{bottom}"/>'
-        yield _text(x, bottom + 13, f"{tick:.{digits}f}", "soft middle")
+        yield text(x, bottom + 13, f"{tick:.{digits}f}", "soft middle")
     for row, point in enumerate(points, 1):
         y, e = top + ROW * row - 2, point.estimate
         label = point.label if len(point.label) <= LETTERS else f"…{point.label[1 - LETTERS :]}"
-        yield _text(LEFT - 10, y + 4, label, "end")
+        yield text(LEFT - 10, y + 4, label, "end")
         yield (
             f'<line class="{point.colour}" stroke-width="2" x1="{place(e.low):.1f}"'
             f' x2="{place(e.high):.1f}" y1="{y}" y2="{y}"/>'
@@ -129,7 +111,7 @@ def _panel(measure: str, points: Sequence[Point], top: float, zero: bool) -> Ite
         )
         sign = "+" if zero else ""
         figures = f"{e.value:{sign}.2f} [{e.low:{sign}.2f}, {e.high:{sign}.2f}]"
-        yield _text(RIGHT + 16, y + 4, f"{figures} {point.words}".rstrip())
+        yield text(RIGHT + 16, y + 4, f"{figures} {point.words}".rstrip())
 
 
 def nice_ticks(low: float, high: float) -> list[float]:
@@ -146,8 +128,3 @@ def nice_ticks(low: float, high: float) -> list[float]:
 def _digits(ticks: Sequence[float]) -> int:
     """Decimals that tell the ticks apart."""
     return max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
-
-
-def _text(x: float, y: float, words: str, style: str = "") -> str:
-    kind = f' class="{style}"' if style else ""
-    return f'<text x="{x:.1f}" y="{y}"{kind}>{escape(words)}</text>'

@@ -1,7 +1,6 @@
 """What is had for what it costs, as SVG: a panel for each judge, a line for each series.
 
-Costs are on a logarithmic axis. Colours follow the reader's light or dark mode, and what they say
-stands above the panels in words; the same data give the same bytes.
+Costs are on a logarithmic axis. What colours say stands above the panels in words.
 """
 
 from __future__ import annotations
@@ -9,20 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
-from dlpo_bench.plots import STYLE, nice_ticks
+from dlpo_bench.plots import nice_ticks
+from dlpo_bench.svg import ACROSS, document, rows, tiles
 
 WIDTH, HEIGHT = 430, 260  # pixels of a panel
 HEAD = 50  # above all panels, for the words
 LEFT, TOP, RIGHT, BOTTOM = 52, 34, 22, 46  # margins inside a panel
-ACROSS = 2  # panels in a row
 ROOM = 1.15  # factor that a logarithmic axis goes on beyond its outermost points
 ROUND = (1, 2, 5)  # that ticks of a logarithmic axis begin with
 TICKS = 8  # at most, with all of `ROUND`; else powers of ten alone
 LETTER = 7  # pixels, about
 COLOURS = ("plain", "good", "bad")
-"""Classes of `plots.STYLE`, one for each series; here they are mere colours."""
+"""Classes of `svg.STYLE`, one for each series; here they are mere colours."""
 RING = ".ring{fill:none;stroke:var(--ink)}.level{stroke:var(--ink);stroke-dasharray:5 4}"
 
 
@@ -59,22 +58,10 @@ def draw_fronts(title: str, x_label: str, fronts: Sequence[Front], words: str) -
         x_label: of all panels.
         words: what rings, hollow spots and the dashed line mean.
     """
-    rows = -(-len(fronts) // ACROSS)
-    width, height = ACROSS * WIDTH, HEAD + rows * HEIGHT
-    parts = [*_legend(list(dict.fromkeys(name for f in fronts for name in f.series)), words)]
-    for i, front in enumerate(fronts):
-        x, y = i % ACROSS * WIDTH, HEAD + i // ACROSS * HEIGHT
-        parts.append(f'<g transform="translate({x} {y})">')
-        parts += _front(front, x_label)
-        parts.append("</g>")
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
-        f' viewBox="0 0 {width} {height}" role="img" aria-label={quoteattr(title)}>'
-        f"<title>{escape(title)}</title><style>{STYLE}{RING}</style>\n"
-        f'<rect width="{width}" height="{height}" style="fill:var(--back)"/>\n'
-        + "\n".join(parts)
-        + "\n</svg>\n"
-    )
+    width, height = ACROSS * WIDTH, HEAD + rows(len(fronts)) * HEIGHT
+    legend = _legend(list(dict.fromkeys(name for f in fronts for name in f.series)), words)
+    panels = tiles([_front(front, x_label) for front in fronts], WIDTH, HEIGHT, HEAD)
+    return document(title, width, height, [*legend, *panels], RING)
 
 
 def log_ticks(low: float, high: float) -> list[float]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
 
-from dlpo_bench.plots import GAP, LEFT, LETTERS, MARGIN, RIGHT, ROW, STYLE, WIDTH
+from dlpo_bench.plots import GAP, LEFT, LETTERS, MARGIN, RIGHT, ROW, WIDTH
+from dlpo_bench.svg import document, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +33,17 @@ def draw_log_panels(title: str, panels: Mapping[str, Sequence[Range]]) -> str:
     ends = [x for ranges in panels.values() for one in ranges for x in (one.low, one.high)]
     first, last = math.floor(math.log10(min(ends))), math.ceil(math.log10(max(ends)))
     last = max(last, first + 1)
-    parts, y = [_text(MARGIN, MARGIN + 12, title, "title")], MARGIN + 20
+    parts, y = [text(MARGIN, MARGIN + 12, title, "title")], MARGIN + 20
     for name, ranges in panels.items():
         y += GAP
         parts += _panel(name, ranges, y, first, last)
         y += ROW * (len(ranges) + 1)
     height = y + MARGIN
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}"'
-        f' viewBox="0 0 {WIDTH} {height}" role="img" aria-label={quoteattr(title)}>'
-        f"<title>{escape(title)}</title><style>{STYLE}</style>\n"
-        f'<rect width="{WIDTH}" height="{height}" style="fill:var(--back)"/>\n'
-        + "\n".join(parts)
-        + "\n</svg>\n"
-    )
+    return document(title, WIDTH, height, parts)
 
 
 def _panel(name: str, ranges: Sequence[Range], top: float, first: int, last: int) -> Iterator[str]:
-    yield _text(MARGIN, top, name, "measure")
+    yield text(MARGIN, top, name, "measure")
     bottom = top + ROW * len(ranges) + 6
 
     def place(value: float) -> float:
@@ -59,21 +52,16 @@ def _panel(name: str, ranges: Sequence[Range], top: float, first: int, last: int
     for power in range(first, last + 1):
         x = place(10.0**power)
         yield f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{top + 6}" y2="{bottom}"/>'
-        yield _text(x, bottom + 13, f"{10.0**power:g}", "soft middle")
+        yield text(x, bottom + 13, f"{10.0**power:g}", "soft middle")
     for row, one in enumerate(ranges, 1):
         y = top + ROW * row - 2
         label = one.label if len(one.label) <= LETTERS else f"…{one.label[1 - LETTERS :]}"
         fill = ' style="fill:var(--back)"' if one.hollow else ""
-        yield _text(LEFT - 10, y + 4, label, "end")
+        yield text(LEFT - 10, y + 4, label, "end")
         yield (
             f'<line class="plain" stroke-width="2" x1="{place(one.low):.1f}"'
             f' x2="{place(one.high):.1f}" y1="{y}" y2="{y}"/>'
             f'<circle class="good" stroke-width="2" cx="{place(one.value):.1f}" cy="{y}"'
             f' r="4"{fill}/>'
         )
-        yield _text(RIGHT + 16, y + 4, f"{one.value:.3g}{one.words}")
-
-
-def _text(x: float, y: float, words: str, style: str = "") -> str:
-    kind = f' class="{style}"' if style else ""
-    return f'<text x="{x:.1f}" y="{y}"{kind}>{escape(words)}</text>'
+        yield text(RIGHT + 16, y + 4, f"{one.value:.3g}{one.words}")

@@ -1,20 +1,16 @@
-"""Roofs and dots over two logarithmic axes, as SVG without a library.
-
-Colours follow the reader's light or dark mode; the same data give the same bytes.
-"""
+"""Roofs and dots over two logarithmic axes, as SVG without a library."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
-from dlpo_bench.plots import STYLE
+from dlpo_bench.svg import ACROSS, document, rows, tiles
 
 WIDTH, HEIGHT = 430, 340  # pixels of a scene
 LEFT, TOP, RIGHT, BOTTOM = 52, 40, 22, 46  # margins inside it
-ACROSS = 2  # scenes in a row
 LINE = 13  # from one name or number to the next
 
 
@@ -51,21 +47,8 @@ class LogScene:
 
 def draw_log_scenes(title: str, scenes: Sequence[LogScene]) -> str:
     """An SVG document with all scenes."""
-    rows = -(-len(scenes) // ACROSS)
-    width, height = min(ACROSS, len(scenes)) * WIDTH, rows * HEIGHT
-    parts = []
-    for i, scene in enumerate(scenes):
-        parts.append(f'<g transform="translate({i % ACROSS * WIDTH} {i // ACROSS * HEIGHT})">')
-        parts += _scene(scene)
-        parts.append("</g>")
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
-        f' viewBox="0 0 {width} {height}" role="img" aria-label={quoteattr(title)}>'
-        f"<title>{escape(title)}</title><style>{STYLE}</style>\n"
-        f'<rect width="{width}" height="{height}" style="fill:var(--back)"/>\n'
-        + "\n".join(parts)
-        + "\n</svg>\n"
-    )
+    width, height = min(ACROSS, len(scenes)) * WIDTH, rows(len(scenes)) * HEIGHT
+    return document(title, width, height, tiles([_scene(s) for s in scenes], WIDTH, HEIGHT))
 
 
 def decades(low: float, high: float) -> list[int]:

@@ -1,22 +1,19 @@
-"""Lines and dots over two axes, as SVG without a library: distributions, levels of load.
-
-Colours follow the reader's light or dark mode; the same data give the same bytes.
-"""
+"""Lines and dots over two axes, as SVG without a library: distributions, levels of load."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 import numpy as np
 
-from dlpo_bench.plots import STYLE, nice_ticks
+from dlpo_bench.plots import nice_ticks
 from dlpo_bench.report.tables import number
+from dlpo_bench.svg import ACROSS, document, rows, tiles
 
 WIDTH, HEIGHT = 430, 260  # pixels of a scene
 LEFT, TOP, RIGHT, BOTTOM = 52, 40, 22, 46  # margins inside it
-ACROSS = 2  # scenes in a row
 NOTES = 60  # above the floor: there a distribution leaves room at the right of its percentiles
 POINTS = 101  # of a distribution's line: enough for the eye
 PERCENTILES = {50: 2, 95: 20, 99: 100}
@@ -30,7 +27,7 @@ class Dot:
     x: float
     y: float
     colour: str
-    """class of `plots.STYLE`"""
+    """class of `svg.STYLE`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +57,8 @@ def distribution(title: str, unit: str, samples: Sequence[float]) -> Scene:
 
 def draw_scenes(title: str, scenes: Sequence[Scene]) -> str:
     """An SVG document with all scenes."""
-    rows = -(-len(scenes) // ACROSS)
-    width, height = min(ACROSS, len(scenes)) * WIDTH, rows * HEIGHT
-    parts = []
-    for i, scene in enumerate(scenes):
-        parts.append(f'<g transform="translate({i % ACROSS * WIDTH} {i // ACROSS * HEIGHT})">')
-        parts += _scene(scene)
-        parts.append("</g>")
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
-        f' viewBox="0 0 {width} {height}" role="img" aria-label={quoteattr(title)}>'
-        f"<title>{escape(title)}</title><style>{STYLE}</style>\n"
-        f'<rect width="{width}" height="{height}" style="fill:var(--back)"/>\n'
-        + "\n".join(parts)
-        + "\n</svg>\n"
-    )
+    width, height = min(ACROSS, len(scenes)) * WIDTH, rows(len(scenes)) * HEIGHT
+    return document(title, width, height, tiles([_scene(s) for s in scenes], WIDTH, HEIGHT))
 
 
 def _scene(scene: Scene) -> Iterator[str]:
