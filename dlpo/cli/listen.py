@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from dlpo.cli.extras import needs
+from dlpo.cli.options import command_line
 
 LOCAL = "127.0.0.1"
 PORT = 8765
@@ -147,7 +146,7 @@ def report(
     typer.echo(markdown(result), nl=False)
     write_report(result, folder)
     if out is not None:
-        command = shlex.join(["dlpo", *sys.argv[1:]])
+        command = command_line()
         typer.echo(f"record: {write_record('listening', figures(result), command, out)}")
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from dlpo.cli.extras import needs
+from dlpo.cli.options import (
+    HEARD,
+    SPOKEN,
+    Corpus,
+    Eta,
+    Schedule,
+    Weights,
+    command_line,
+)
 
-_SPOKEN, _HEARD, _KEPT = "How they speak", "What is heard", "What is kept"
+_KEPT = "What is kept"
 _COPY = "Copy-synthesis"
 
 
@@ -38,41 +45,26 @@ def evaluate(
         list[int] | None,
         typer.Option(
             help="Reverse steps; repeatable. Each system's own number if left out.",
-            rich_help_panel=_SPOKEN,
+            rich_help_panel=SPOKEN,
         ),
     ] = None,
     precision: Annotated[
         list[str] | None,
         typer.Option(
             help="Of bundles: fp32 or int8; repeatable. Their own if left out.",
-            rich_help_panel=_SPOKEN,
+            rich_help_panel=SPOKEN,
         ),
     ] = None,
-    schedule: Annotated[
-        str | None,
-        typer.Option(
-            help="Noise schedule of checkpoints; their own if left out.", rich_help_panel=_SPOKEN
-        ),
-    ] = None,
-    eta: Annotated[
-        float | None,
-        typer.Option(
-            min=0, max=1, help="Of checkpoints: 0 = DDIM, 1 = ancestral.", rich_help_panel=_SPOKEN
-        ),
-    ] = None,
+    schedule: Schedule = None,
+    eta: Eta = None,
     seeds: Annotated[
         int,
-        typer.Option(
-            min=1, help="Noise seeds a sentence; averaged first.", rich_help_panel=_SPOKEN
-        ),
+        typer.Option(min=1, help="Noise seeds a sentence; averaged first.", rich_help_panel=SPOKEN),
     ] = 1,
-    corpus: Annotated[
-        Path,
-        typer.Option(help="Texts and recordings in LJSpeech's layout.", rich_help_panel=_HEARD),
-    ] = Path("../shared/data/ljspeech"),
+    corpus: Corpus = Path("../shared/data/ljspeech"),
     split: Annotated[
         Literal["test", "validation"],
-        typer.Option(help="Sentences of the corpus.", rich_help_panel=_HEARD),
+        typer.Option(help="Sentences of the corpus.", rich_help_panel=HEARD),
     ] = "test",
     texts: Annotated[
         Path | None,
@@ -80,33 +72,31 @@ def evaluate(
             exists=True,
             dir_okay=False,
             help="Say its lines instead of the corpus; there are no recordings then.",
-            rich_help_panel=_HEARD,
+            rich_help_panel=HEARD,
         ),
     ] = None,
     clips: Annotated[
         int | None,
-        typer.Option(min=1, help="Only the first so many sentences.", rich_help_panel=_HEARD),
+        typer.Option(min=1, help="Only the first so many sentences.", rich_help_panel=HEARD),
     ] = None,
     recordings: Annotated[
-        bool, typer.Option(help="Judge the speaker's recordings too.", rich_help_panel=_HEARD)
+        bool, typer.Option(help="Judge the speaker's recordings too.", rich_help_panel=HEARD)
     ] = True,
     match: Annotated[
         bool,
-        typer.Option(help="Bring all to the recordings' level first.", rich_help_panel=_HEARD),
+        typer.Option(help="Bring all to the recordings' level first.", rich_help_panel=HEARD),
     ] = True,
-    weights: Annotated[
-        Path, typer.Option(help="Directory of the judges' weights.", rich_help_panel=_HEARD)
-    ] = Path("../shared/models"),
+    weights: Weights = Path("../shared/models"),
     whisper: Annotated[
         Path | None,
         typer.Option(
             help="Directory of a Whisper checkpoint: word errors of its own.",
-            rich_help_panel=_HEARD,
+            rich_help_panel=HEARD,
         ),
     ] = None,
     utmos: Annotated[
         Path | None,
-        typer.Option(help="File of UTMOS's weights: one more judge.", rich_help_panel=_HEARD),
+        typer.Option(help="File of UTMOS's weights: one more judge.", rich_help_panel=HEARD),
     ] = None,
     checkpoint: Annotated[
         Path | None,
@@ -179,7 +169,7 @@ def evaluate(
         wavs=wavs,
     )
     if out is not None:
-        command = shlex.join(["dlpo", *sys.argv[1:]])
+        command = command_line()
         about = {candidate.label: candidate.about for candidate in candidates}
         bundles = {a["sha256"] for a in about.values() if a["kind"] == "bundle"}
         bundle = bundles.pop() if len(bundles) == 1 else None

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dlpo.cli.extras import needs
+from dlpo.cli.options import BundleName, Record, command_line
 from dlpo.errors import InputError
 
 
 def peers(
-    voice: Annotated[str, typer.Option(help="Name or path of a bundle.")] = "lj",
+    voice: BundleName = "lj",
     precision: Annotated[str, typer.Option(help="Of its denoiser, on cpu.")] = "int8",
     peer: Annotated[
         list[str] | None,
@@ -32,9 +31,7 @@ def peers(
         str | None,
         typer.Option(help="Only install this peer, such as piper, into ~/.cache/dlpo/peers."),
     ] = None,
-    record: Annotated[
-        bool, typer.Option("--record", help="Keep the figures in benchmarks/records.")
-    ] = False,
+    record: Record = False,
 ) -> None:
     """Compare a voice with other speech engines, in turns on one core.
 
@@ -75,7 +72,7 @@ def peers(
     for warning in measured.warnings:
         tell(f"warning: {warning}")
     if record:
-        command = shlex.join(["dlpo", *sys.argv[1:]])
+        command = command_line()
         path = write_record(
             "peers", measured.figures, command, samples=measured.samples,
             bundle_sha256=bundle.sha256,

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dlpo.cli.extras import needs
+from dlpo.cli.options import (
+    HEARD,
+    SPOKEN,
+    Corpus,
+    Eta,
+    Schedule,
+    Weights,
+    command_line,
+)
 from dlpo.cli.progress import progress
 
-_SPOKEN, _HEARD, _TIMED = "What speaks", "What is heard", "What is timed"
+_TIMED = "What is timed"
 
 
 def quality(
@@ -25,45 +32,32 @@ def quality(
         bool, typer.Option(help="Write a record of what the directory has to benchmarks/records.")
     ] = False,
     untuned: Annotated[
-        Path, typer.Option(help="Checkpoint before tuning.", rich_help_panel=_SPOKEN)
+        Path, typer.Option(help="Checkpoint before tuning.", rich_help_panel=SPOKEN)
     ] = Path("voices/lj/checkpoint"),
     tuned: Annotated[
-        Path, typer.Option(help="Checkpoint after it.", rich_help_panel=_SPOKEN)
+        Path, typer.Option(help="Checkpoint after it.", rich_help_panel=SPOKEN)
     ] = Path("voices/lj/tuned"),
     voice: Annotated[
-        str, typer.Option(help="Bundle of the tuned one.", rich_help_panel=_SPOKEN)
+        str, typer.Option(help="Bundle of the tuned one.", rich_help_panel=SPOKEN)
     ] = "lj",
     steps: Annotated[
         list[int] | None,
         typer.Option(
             help="Reverse steps; repeatable. 1 to 8, 16, 50 and 1000 if left out.",
-            rich_help_panel=_SPOKEN,
+            rich_help_panel=SPOKEN,
         ),
     ] = None,
-    schedule: Annotated[
-        str | None,
-        typer.Option(
-            help="Noise schedule of checkpoints; their own if left out.", rich_help_panel=_SPOKEN
-        ),
-    ] = None,
-    eta: Annotated[
-        float | None,
-        typer.Option(
-            min=0, max=1, help="Of checkpoints: 0 = DDIM, 1 = ancestral.", rich_help_panel=_SPOKEN
-        ),
-    ] = None,
+    schedule: Schedule = None,
+    eta: Eta = None,
     hear: Annotated[bool, typer.Option(help="Let judges hear what they did not hear yet.")] = True,
-    corpus: Annotated[
-        Path,
-        typer.Option(help="Texts and recordings in LJSpeech's layout.", rich_help_panel=_HEARD),
-    ] = Path("../shared/data/ljspeech"),
-    clips: Annotated[int, typer.Option(min=1, help="Test sentences.", rich_help_panel=_HEARD)] = 20,
+    corpus: Corpus = Path("../shared/data/ljspeech"),
+    clips: Annotated[int, typer.Option(min=1, help="Test sentences.", rich_help_panel=HEARD)] = 20,
     fewer: Annotated[
         list[str] | None,
         typer.Option(
             help="N=CLIPS: from N steps on, at most so many clips, and as many rounds;"
             " repeatable. 1000=2 if left out.",
-            rich_help_panel=_HEARD,
+            rich_help_panel=HEARD,
         ),
     ] = None,
     budget_s: Annotated[
@@ -71,12 +65,10 @@ def quality(
         typer.Option(
             min=0,
             help="Seconds for hearing; what does not fit is left for another run.",
-            rich_help_panel=_HEARD,
+            rich_help_panel=HEARD,
         ),
     ] = None,
-    weights: Annotated[
-        Path, typer.Option(help="Directory of the judges' weights.", rich_help_panel=_HEARD)
-    ] = Path("../shared/models"),
+    weights: Weights = Path("../shared/models"),
     rounds: Annotated[
         int,
         typer.Option(
@@ -131,7 +123,7 @@ def quality(
     found = outcome(points, spoken, kept)
     typer.echo(report_text(found.figures, found.samples))
     if record:
-        command = shlex.join(["dlpo", *sys.argv[1:]])
+        command = command_line()
         bundle = points.bundle_sha256
         path = write_record(
             "pareto", found.figures, command, samples=found.samples, bundle_sha256=bundle

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dlpo.cli.extras import needs
+from dlpo.cli.options import BundleName, Record, command_line
 
 if TYPE_CHECKING:
     from dlpo_bench.roofline.measure import RooflineRun
 
 
 def roofline(
-    voice: Annotated[str, typer.Option(help="Name or path of a bundle.")] = "lj",
+    voice: BundleName = "lj",
     steps: Annotated[
         int | None, typer.Option(min=1, help="Reverse steps of the denoiser; the voice's own.")
     ] = None,
@@ -33,9 +32,7 @@ def roofline(
     core: Annotated[
         int | None, typer.Option(help="That kernels and graphs are held to; the last if left out.")
     ] = None,
-    record: Annotated[
-        bool, typer.Option("--record", help="Keep the figures in benchmarks/records.")
-    ] = False,
+    record: Record = False,
 ) -> None:
     """Say what one core can do at most, what share of it each graph reaches, and Python's share.
 
@@ -65,7 +62,7 @@ def roofline(
 def _write(run: RooflineRun) -> Path:
     from dlpo_bench.record import write_record
 
-    command = shlex.join(["dlpo", *sys.argv[1:]])
+    command = command_line()
     return write_record(
         "roofline", run.figures, command, samples=run.samples, bundle_sha256=run.bundle_sha256
     )

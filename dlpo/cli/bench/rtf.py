@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dlpo.cli.extras import needs
+from dlpo.cli.options import BundleName, command_line
 
 if TYPE_CHECKING:
     from dlpo_bench.rtf.measure import RtfRun
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 def rtf(
     model: Annotated[str, typer.Option(help="lite, base or large; the last two random.")] = "lite",
-    voice: Annotated[str, typer.Option(help="Name or path of a bundle.")] = "lj",
+    voice: BundleName = "lj",
     checkpoint: Annotated[
         Path, typer.Option(help="That the voice was exported from; of lite alone.")
     ] = Path("voices/lj/tuned"),
@@ -89,7 +88,7 @@ def rtf(
 def _write(run: RtfRun, out: Path) -> Path:
     from dlpo_bench.record import write_record
 
-    command = shlex.join(["dlpo", *sys.argv[1:]])
+    command = command_line()
     return write_record(
         "rtf", run.figures, command, out, samples=run.samples, bundle_sha256=run.bundle_sha256
     )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from dlpo.bundle import Bundle
 from dlpo.cli.extras import needs
+from dlpo.cli.options import BundleName, Record, command_line
 
 
 def scaling(
-    voice: Annotated[str, typer.Option(help="Name or path of a bundle.")] = "lj",
+    voice: BundleName = "lj",
     precision: Annotated[
         str | None, typer.Option(help="Of its denoiser, on cpu; the voice's own if left out.")
     ] = None,
@@ -29,9 +28,7 @@ def scaling(
     core: Annotated[
         int | None, typer.Option(help="Of processes that speak a text; the last if left out.")
     ] = None,
-    record: Annotated[
-        bool, typer.Option("--record", help="Keep the figures in benchmarks/records.")
-    ] = False,
+    record: Record = False,
 ) -> None:
     """Show what longer texts and more streams cost in time and memory."""
     with needs("bench"):
@@ -55,7 +52,7 @@ def scaling(
     for warning in measured.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if record:
-        command = shlex.join(["dlpo", *sys.argv[1:]])
+        command = command_line()
         path = write_record(
             "scaling", measured.figures, command, samples=measured.samples,
             bundle_sha256=bundle.sha256,
