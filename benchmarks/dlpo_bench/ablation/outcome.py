@@ -1,0 +1,98 @@
+"""What judges say of the variants, and the record of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from dlpo.bundle import Bundle
+from dlpo.checkpoint import Checkpoint
+from dlpo.config import TrainingConfig, to_dict
+from dlpo.text import TextFrontEnd
+from dlpo_bench.ablation.learning import Learnt
+from dlpo_bench.candidates import WHOLE
+from dlpo_bench.clips import VALIDATION_SPLIT, load_clips
+from dlpo_bench.comparison import evaluate
+from dlpo_bench.heard import Quality
+from dlpo_bench.judging import Panel
+from dlpo_bench.quality_report import caption, figures, markdown, markdown_table, samples, scale_of
+from dlpo_bench.record import RECORDS, write_record
+from dlpo_bench.systems import RECORDINGS, System, recordings, text_to_speech
+from dlpo_bench.torch_engine import TorchEngine
+from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All variants, heard."""
+
+    learnt: Sequence[Learnt]
+    quality: Quality
+    """baseline is the first of `learnt`"""
+
+    def table(self) -> str:
+        """Markdown: a row for each variant, judges' means, differences that are decided in bold."""
+        measures = [judge.name for judge in self.quality.panel.judges]
+        measures += [*self.quality.panel.recognisers]
+        rows = [["variant", "weights", "s an update", *measures]]
+        for run, seconds in zip(self.learnt, self.seconds_per_update, strict=True):
+            estimates = self.quality.estimates(run.variant.name)
+            apart = self.quality.differences(run.variant.name)
+            cells = []
+            for measure in measures:
+                scale, unit = scale_of(measure)
+                value = f"{scale * estimates[measure].value:.{1 if unit else 2}f}{unit}"
+                decided = measure in apart and apart[measure].decided
+                cells.append(f"**{value}**" if decided else value)
+            rows.append([run.variant.question, f"{run.weights / 1e6:.2f} M", seconds, *cells])
+        return markdown_table(rows)
+
+    @property
+    def seconds_per_update(self) -> list[str]:
+        """Of each variant, against the first one's."""
+        first = self.learnt[0].seconds
+        return [f"{run.seconds / first:.2f}x" for run in self.learnt]
+
+
+def says(run: Learnt, start: Checkpoint) -> System:
+    """The variant from text alone, with the chain of the embedded voice."""
+    like = Bundle.load(find_voice(DEFAULT_VOICE)).manifest
+    checkpoint = replace(start, model=run.model, config=run.model.config)
+    engine = TorchEngine(checkpoint, like, like.noise_schedule, (like.steps,))
+    return text_to_speech(Synthesizer(engine, TextFrontEnd(like.dictionary)), ladder=WHOLE)
+
+
+def listen(
+    learnt: Sequence[Learnt], start: Checkpoint, corpus: Path, panel: Panel, clips: int
+) -> Outcome:
+    """Let the panel hear every variant say the first validation sentences."""
+    systems: dict[str, System] = {run.variant.name: says(run, start) for run in learnt}
+    systems[RECORDINGS] = recordings
+    quality = evaluate(
+        systems,
+        load_clips(corpus, VALIDATION_SPLIT[:clips]),
+        panel,
+        baseline=learnt[0].variant.name,
+    )
+    return Outcome(learnt, quality)
+
+
+def write(outcome: Outcome, budget: TrainingConfig, command: str, out_dir: Path = RECORDS) -> Path:
+    """Write the record, and its tables in Markdown beside it."""
+    quality = outcome.quality
+    found = figures(quality)
+    for run in outcome.learnt:
+        found[run.variant.name]["cost"] = {
+            "cpu_seconds_per_update": run.seconds / budget.updates,
+            "weights": run.weights,
+        }
+    raw = samples(quality) | {
+        "budget": to_dict(budget),
+        "variants": {run.variant.name: asdict(run.variant) for run in outcome.learnt},
+    }
+    path = write_record("ablation", found, command, out_dir, samples=raw)
+    parts = [outcome.table(), caption(quality), markdown(quality)]
+    path.with_suffix(".md").write_text("\n\n".join(parts), "utf-8")
+    return path
