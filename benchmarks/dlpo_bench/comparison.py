@@ -18,13 +18,19 @@ from dlpo.judges.word_errors import word_errors
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, read_audio
 from dlpo_bench.heard import Failure, Heard, Quality, Take
 from dlpo_bench.judging import Panel
-from dlpo_bench.signal_measures import TYPICAL_LEVEL_DB, at_level, f0_spread_semitones
+from dlpo_bench.signal_measures import (
+    TYPICAL_LEVEL_DB,
+    at_level,
+    f0_spread_semitones,
+    mel_spread_db,
+)
 from dlpo_bench.systems import RECORDINGS, System
 
 SIGNAL_MEASURES: Mapping[str, Callable[[Waveform, int], float]] = {
     "> 4 kHz, dB": high_band_db,
     "level, dB": active_level_db,
     "F0 spread, st": f0_spread_semitones,
+    "mel spread, dB": mel_spread_db,
     "seconds": lambda waveform, rate: len(waveform) / rate,
 }
 

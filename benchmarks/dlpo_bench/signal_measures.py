@@ -1,17 +1,19 @@
-"""Measures of a waveform that need no judge: bringing it to a level, liveliness of the pitch."""
+"""Measures of a waveform that need no judge: its level, how lively its pitch and spectrum are."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import MissingExtraError
+from dlpo.audio import SAMPLE_RATE, log_mel
+from dlpo.errors import InputError, MissingExtraError
 from dlpo.judges.levels import active_level_db
 
 Waveform = NDArray[np.float32]
 
 F0_RANGE_HZ = (80.0, 500.0)
 TYPICAL_LEVEL_DB = -22.0  # active level of the LJSpeech recordings
+SOUNDING_DB = 40.0  # frames so far below the loudest are pauses
 
 
 def at_level(waveform: Waveform, sample_rate_hz: int, level_db: float) -> Waveform:
@@ -38,3 +40,21 @@ def f0_spread_semitones(waveform: Waveform, sample_rate_hz: int) -> float:
     f0 = pyworld.stonemask(samples, coarse, times, sample_rate_hz)
     voiced = f0[f0 > 0]
     return float(np.std(12 * np.log2(voiced))) if len(voiced) else 0.0
+
+
+def mel_spread_db(waveform: Waveform, sample_rate_hz: int) -> float:
+    """How much the mel bands move while there is speech; what is over-smoothed moves less.
+
+    The standard deviation over time of each of the 80 log-mel bands, averaged over the bands, in
+    dB, of frames at most `SOUNDING_DB` below the loudest; 0 of silence.
+
+    Raises:
+        InputError: not at 22,050 Hz, which the bands are made for.
+    """
+    if sample_rate_hz != SAMPLE_RATE:
+        raise InputError(f"mel bands of {sample_rate_hz} Hz; expected {SAMPLE_RATE}, resample it")
+    decibels = log_mel(waveform) * np.float32(20 / np.log(10))  # (F, 80)
+    if not len(decibels):
+        return 0.0
+    loudest = decibels.max(axis=1)
+    return float(decibels[loudest >= loudest.max() - SOUNDING_DB].std(axis=0).mean())

@@ -3,11 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dlpo.errors import InputError
 from dlpo.judges.levels import active_level_db
 from dlpo_bench.signal_measures import (
     Waveform,
     at_level,
     f0_spread_semitones,
+    mel_spread_db,
 )
 
 RATE = 22_050  # Hz
@@ -39,3 +41,23 @@ def test_spread_of_a_steady_pitch_is_none_and_of_a_glide_what_it_spans() -> None
 
 def test_spread_without_voice_is_zero() -> None:
     assert f0_spread_semitones(np.zeros(RATE, np.float32), RATE) == 0
+
+
+def test_mel_spread_is_that_of_the_loudness_where_nothing_else_moves() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, 4 * RATE).astype(np.float32)
+    swing = 10 ** (12 * np.sin(np.arange(len(noise)) / RATE * np.pi) / 20)  # +-12 dB, in 2 s
+    still, moving = (mel_spread_db(x.astype(np.float32), RATE) for x in (noise, noise * swing))
+    assert np.sqrt(moving**2 - still**2) == pytest.approx(12 / np.sqrt(2), rel=0.1)
+
+
+def test_mel_spread_leaves_pauses_out_and_silence_has_none() -> None:
+    noise = np.random.default_rng(1).normal(0, 0.1, 2 * RATE).astype(np.float32)
+    paused = np.concatenate([noise, np.zeros(RATE, np.float32)])
+    assert mel_spread_db(paused, RATE) == pytest.approx(mel_spread_db(noise, RATE), rel=0.05)
+    assert mel_spread_db(np.zeros(RATE, np.float32), RATE) == 0
+    assert mel_spread_db(np.zeros(10, np.float32), RATE) == 0
+
+
+def test_mel_bands_of_another_rate_are_refused() -> None:
+    with pytest.raises(InputError, match="16000 Hz; expected 22050"):
+        mel_spread_db(np.zeros(16_000, np.float32), 16_000)
