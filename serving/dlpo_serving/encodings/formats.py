@@ -29,7 +29,7 @@ class Encoding(StrEnum):
     OGG_OPUS = "ogg_opus"
     """RFC 7845"""
     OPUS_FRAMED = "opus_framed"
-    """[int32 length][Opus packet of 20 ms], again and again: what Riva calls OGGOPUS"""
+    """`[int32 length][Opus packet of 20 ms]`, again and again: what Riva calls OGGOPUS"""
     MP3 = "mp3"
     AAC = "aac"
     """AAC-LC in ADTS frames"""

@@ -1,0 +1,26 @@
+"""The page of the command line, from the commands themselves."""
+
+from __future__ import annotations
+
+import re
+
+import click
+from typer.cli import get_docs_for_click
+from typer.main import get_command
+
+from dlpo.cli import app
+
+SERVE = "`dlpo serve`\n"
+
+
+def cli_reference() -> str:
+    """Markdown: every command with its arguments and options, as `--help` tells them."""
+    command = get_command(app)
+    page = get_docs_for_click(obj=command, ctx=click.Context(command), name="dlpo")
+    page = re.sub(r" ?\[default: ([^\]]+)\]", r" (default: `\1`)", page)
+    page = page.replace("`dlpo`", "Command line", 1)
+    head, serve, rest = page.partition(SERVE)
+    if not serve:
+        raise ValueError(f"{SERVE!r} is no heading any more; see scripts/site/cli_reference.py")
+    usage, mark, after = rest.partition("\n## ")
+    return f"{head}{serve}{usage}\nIts options: [server settings](settings.md).\n{mark}{after}"

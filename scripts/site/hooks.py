@@ -1,0 +1,100 @@
+"""What MkDocs asks for while it builds the site: pages made from code, links that lead on.
+
+The pages of docs/ are written to be read on a forge as well. So they link files outside docs/, which
+a site does not have: those become the file's path in plain text, pictures are taken along, and the
+changelog and CONTRIBUTING.md are pages of the site. Nothing is written into docs/.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+from cli_reference import cli_reference
+from error_reference import error_reference
+from mkdocs.structure.files import File, Files
+from players import with_players, with_recordings
+from proto_reference import proto_reference
+from python_reference import python_reference
+from repository_links import RepositoryLinks, lists_set_apart
+from settings_reference import settings_reference
+
+ROOT = Path(__file__).resolve().parents[2]
+GENERATED = {
+    "generated/cli.md": cli_reference,
+    "generated/settings.md": settings_reference,
+    "generated/errors.md": error_reference,
+    "generated/python.md": python_reference,
+    "generated/protocol.md": lambda: proto_reference(ROOT / "protos"),
+}
+FROM_ROOT = {
+    "CHANGELOG.md": "generated/changelog.md",
+    "CONTRIBUTING.md": "generated/contributing.md",
+}
+# Pages that others write, or a script makes, and that the site does without until they are there.
+MAY_BE_ABSENT = {
+    "container.md", "kubernetes.md", "ray.md", "security.md", "release.md", "train-base.md",
+    "samples.md",
+}  # fmt: skip
+LINKS = RepositoryLinks(ROOT, "docs", FROM_ROOT)
+_log = logging.getLogger("mkdocs.hooks.dlpo")
+
+
+def on_config(config: Any) -> None:
+    """Leave absent pages that may be so out of the navigation."""
+    absent = {name for name in MAY_BE_ABSENT if not (ROOT / "docs" / name).exists()}
+    config.nav = _without(config.nav, absent)
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages that are made here, and the pictures that pages take from elsewhere."""
+    for uri, make in GENERATED.items():
+        files.append(File.generated(config, uri, content=make()))
+    for path, uri in FROM_ROOT.items():
+        text = (ROOT / path).read_text(encoding="utf-8")
+        files.append(File.generated(config, uri, content=text))
+    for file in files.documentation_pages():
+        for picture in LINKS.pictures_outside(file.content_string, file.src_uri):
+            uri = LINKS.uri_of(picture)
+            if files.get_file_from_path(uri) is None:
+                content = (ROOT / picture).read_bytes()
+                files.append(File.generated(config, uri, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    """Make a page that was written for a forge one of the site."""
+    if page.file.src_uri == "samples.md":
+        markdown = with_recordings(markdown, ROOT / "docs" / "samples")
+    return lists_set_apart(LINKS.resolved(markdown, page.file.src_uri))
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
+    """Put a player where a page links a sound."""
+    return with_players(html)
+
+
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """Say aloud what strict mode would not: a file that a browser would fetch from another host."""
+    for tag in re.findall(
+        r"<(?:script|link|img|audio|source|iframe)\b[^>]*https?://[^>]*>", output
+    ):
+        if 'rel="canonical"' not in tag:
+            _log.warning("%s fetches from another host: %s", page.file.src_uri, tag)
+    return output
+
+
+def _without(nav: Any, absent: set[str]) -> Any:
+    if isinstance(nav, list):
+        return [_without(entry, absent) for entry in nav if not _is_absent(entry, absent)]
+    if isinstance(nav, dict):
+        return {title: _without(entry, absent) for title, entry in nav.items()}
+    return nav
+
+
+def _is_absent(entry: Any, absent: set[str]) -> bool:
+    return isinstance(entry, dict) and any(
+        isinstance(value, str) and value in absent for value in entry.values()
+    )

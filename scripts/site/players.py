@@ -1,0 +1,29 @@
+"""Players for the sounds that a page links; on a forge they stay links."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+SOUND = re.compile(r'<a href="([^"]+\.mp3)">(.*?)</a>')
+CLIP = re.compile(r"^<!-- recording: ([\w-]+) -->$", re.MULTILINE)
+
+
+def with_players(html: str) -> str:
+    """A page in which each link to an MP3 file is followed by its player."""
+    return SOUND.sub(
+        r'<span class="sound">\2<audio controls preload="metadata" src="\1"></audio></span>', html
+    )
+
+
+def with_recordings(markdown: str, sounds: Path) -> str:
+    """The page of samples with the recordings that this machine has, and git has not.
+
+    `python -m dlpo_bench.samples recordings` makes them from the reader's own corpus.
+    """
+
+    def shown(clip: re.Match[str]) -> str:
+        name = f"recording-{clip[1]}.mp3"
+        return f"- [recording](samples/{name})" if (sounds / name).exists() else clip[0]
+
+    return CLIP.sub(shown, markdown)

@@ -1,0 +1,68 @@
+"""The page of the server's settings, from the model that checks them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import griffe
+
+from dlpo_serving.settings import server_settings
+from dlpo_serving.settings.flags import flag_of
+from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
+
+HEAD = """# Server settings
+
+Of `dlpo serve`. Each is a flag, a variable of the environment and a key of the TOML file that `--config` names. Flags go
+before the environment, that before the file, that before the default. What to set in practice: [Run the server](../operations.md).
+
+| flag, variable, key | what | values | default |
+|---|---|---|---|
+"""
+BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}"}
+
+
+def settings_reference() -> str:
+    """Markdown: a row for each setting, with its bounds and default."""
+    told = _texts()
+    properties = ServerSettings.model_json_schema()["properties"]
+    return HEAD + "".join(_row(name, properties[name], told[name]) for name in told)
+
+
+def _texts() -> dict[str, str]:
+    """Setting -> the text below it."""
+    module = griffe.load(server_settings.__name__)
+    attributes = module[ServerSettings.__name__].attributes
+    return {
+        name: attributes[name].docstring.value.replace("\n", " ")
+        for name in ServerSettings.model_fields
+    }
+
+
+def _row(name: str, schema: dict[str, Any], text: str) -> str:
+    flag = flag_of(name)
+    if schema.get("type") == "boolean":
+        flag = f"{flag}`, `--no-{name.replace('_', '-')}"
+    names = f"`{flag}`<br>`{PREFIX}{name.upper()}`<br>`{name}`"
+    return f"| {names} | {text} | {_values(schema)} | {_shown(schema.get('default'))} |\n"
+
+
+def _values(schema: dict[str, Any]) -> str:
+    options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
+    (option,) = options
+    if "enum" in option:
+        return ", ".join(f"`{value}`" for value in option["enum"])
+    kind = {"array": "texts, `a,b`", "string": "text", "boolean": "`true`, `false`"}.get(
+        option["type"], option["type"]
+    )
+    if option.get("format") == "path":
+        kind = "path"
+    bounds = [words.format(option[key]) for key, words in BOUNDS.items() if key in option]
+    return ", ".join([kind, *bounds])
+
+
+def _shown(default: Any) -> str:
+    if default is None:
+        return ""
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{','.join(default) if isinstance(default, (list, tuple)) else default}`"
