@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from dlpo.commit import source_commit
 from dlpo.config import from_dict, to_dict
 from dlpo.errors import CheckpointError, ConfigError
 from dlpo.model.build import Model, ModelConfig, build_model, model_config
@@ -68,16 +68,8 @@ class Checkpoint:
 
 
 def current_commit() -> str:
-    """The commit of the checkout that this code runs from; "unknown" outside one."""
-    here = Path(__file__).parent
-    try:
-        run = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
-            cwd=here, capture_output=True, text=True, check=True, timeout=10,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return run.stdout.strip()
+    """The commit of this code; "unknown" where neither its build nor git knows it."""
+    return source_commit() or "unknown"
 
 
 def save_checkpoint(

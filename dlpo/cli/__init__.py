@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 import dlpo
 from dlpo.cli import bench, export, keys, listen, make, measure, speak, tune, voices
+from dlpo.commit import source_commit
 from dlpo.errors import DlpoError
 
 
@@ -44,7 +45,8 @@ bench.register(app)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"dlpo {dlpo.__version__}")
+        commit = source_commit()
+        typer.echo(f"dlpo {dlpo.__version__}" + (f" ({commit})" if commit else ""))
         raise typer.Exit
 
 
