@@ -13,6 +13,7 @@ from dlpo.errors import DataError, InputError
 from dlpo_bench.record import read_record
 from dlpo_bench.report import (
     engines,
+    learning,
     listening,
     pareto,
     peers,
@@ -29,6 +30,7 @@ from dlpo_bench.report.sections import Builder, Found, Section
 BUILDERS: Mapping[str, Builder] = {  # in the page's order
     "pareto": pareto.pareto,
     "quality": speech.quality,
+    "learning-curve": learning.learning,
     "listening": listening.listening,
     "latency": serving.latency,
     "stream": stream.stream,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from dlpo.cli.bench.compare import compare
+from dlpo.cli.bench.learning_curve import learning_curve
 from dlpo.cli.bench.peers import peers
 from dlpo.cli.bench.quality import quality
 from dlpo.cli.bench.report import report
@@ -19,6 +20,8 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True, help="Measure on this machine; show and compare what was measured."
     )
-    for command in (rtf, stream, quality, peers, scaling, roofline, report, compare):
+    for command in (
+        rtf, stream, quality, learning_curve, peers, scaling, roofline, report, compare,
+    ):  # fmt: skip
         group.command()(command)
     app.add_typer(group, name="bench")
