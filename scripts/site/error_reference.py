@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from itertools import groupby
 
 import grpc
-from google.rpc import error_details_pb2
 from google.rpc.error_details_pb2 import ErrorInfo
 
 from dlpo import errors
 from dlpo.errors import DlpoError
 from dlpo_serving import refusals
-from dlpo_serving.http.statuses import reply_to
+from dlpo_serving.http.statuses import BodyError, UnknownModelError, reply_to
 from dlpo_serving.request import RequestError, Violation
 from dlpo_serving.statuses import UndecodableError, status_of
 
@@ -22,13 +21,14 @@ HEAD = """# Error codes
 
 ## Of a server
 
-One error, as each door says it: gRPC (`dlpo.v1` and Riva) as a code with google.rpc details, of which `ErrorInfo.reason` (domain
-`dlpo`) is for programs to read; HTTP as a status with OpenAI's error body. When each comes about: [gRPC](../api.md#statuses),
-[HTTP](../http.md#errors).
+One error, as each door says it: gRPC (`dlpo.v1` and Riva) as a code with google.rpc details, of
+which `ErrorInfo.reason` (domain `dlpo`) is for programs to read; HTTP as a status with OpenAI's
+error body. When each comes about: [gRPC](../api.md#statuses), [HTTP](../http.md#errors).
 
 | error | gRPC code | reason | other details | HTTP | `code` in the body |
 |---|---|---|---|---|---|
 """
+OF_GRPC_ALONE, OF_HTTP_ALONE = UndecodableError, (BodyError, UnknownModelError)
 BELOW = """
 ## Of the command line
 
@@ -37,7 +37,7 @@ BELOW = """
 | 0 | done |
 | 1 | an error of the list below; its message is one line on standard error |
 | 2 | wrong usage: an unknown option, a value of the wrong kind |
-| 128 + number of the signal | a run that SIGINT or SIGTERM stopped, saved; the same command goes on |
+| 128 + signal | a run that SIGINT or SIGTERM stopped, saved; the same command goes on |
 | 130 | interrupted |
 
 ## In Python
@@ -55,7 +55,9 @@ def _examples() -> Iterator[DlpoError]:
     """One of each error that a door tells apart."""
     yield RequestError(Violation("speed", "is 9; expected 0.5 to 2"))
     yield UndecodableError("no message")
+    yield BodyError("no JSON", 400)
     yield refusals.UnknownVoiceError("ann", ["lj"])
+    yield UnknownModelError("tts-9", ["dlpo"])
     yield refusals.UnauthenticatedError("no token")
     yield refusals.OverloadError("full", 1.0)
     yield refusals.QuotaError("share used up", "alice", 1.0)
@@ -67,28 +69,27 @@ def _examples() -> Iterator[DlpoError]:
 
 
 def _row(error: DlpoError) -> tuple[str, ...]:
+    of_grpc = ("", "", "") if isinstance(error, OF_HTTP_ALONE) else _over_grpc(error)
+    of_http = ("", "") if isinstance(error, OF_GRPC_ALONE) else _over_http(error)
+    return (f"`{type(error).__name__}`", *of_grpc, *of_http)
+
+
+def _over_grpc(error: DlpoError) -> tuple[str, str, str]:
+    """Code, reason, other details."""
     status = status_of(error)
     (code,) = (code for code in grpc.StatusCode if code.value[0] == status.code)
-    reason, others = "", []
+    info, others = ErrorInfo(), []
     for detail in status.details:
-        name = detail.type_url.rpartition(".")[2]
-        if name == "ErrorInfo":
-            info = ErrorInfo()
-            detail.Unpack(info)
-            reason = info.reason
-        else:
-            assert hasattr(error_details_pb2, name)
-            others.append(f"`{name}`")
-    over_http = reply_to(error)
-    words = http.HTTPStatus(over_http.status).phrase
-    return (
-        f"`{type(error).__name__}`",
-        f"`{code.name}`",
-        f"`{reason}`",
-        ", ".join(others),
-        f"{over_http.status} {words}",
-        f"`{over_http.code}`" if over_http.code else "",
-    )
+        if not detail.Unpack(info):
+            others.append(f"`{detail.type_url.rpartition('.')[2]}`")
+    return f"`{code.name}`", f"`{info.reason}`", ", ".join(others)
+
+
+def _over_http(error: DlpoError) -> tuple[str, str]:
+    """Status, and what stands in the body for programs."""
+    reply = reply_to(error)
+    status = f"{reply.status} {http.HTTPStatus(reply.status).phrase}"
+    return status, f"`{reply.code}`" if reply.code else ""
 
 
 def _tree(module: object) -> str:
@@ -96,7 +97,8 @@ def _tree(module: object) -> str:
     lines = inspect.cleandoc(inspect.getdoc(module) or "").splitlines()
     parts = []
     for of_tree, group in groupby(lines, key=_is_of_tree):
-        parts += ["```text", *group, "```"] if of_tree else group
+        text = "\n".join(group)
+        parts.append(f"```text\n{text}\n```" if of_tree else text)
     return "\n".join(parts) + "\n"
 
 

@@ -1,8 +1,8 @@
 """What MkDocs asks for while it builds the site: pages made from code, links that lead on.
 
-The pages of docs/ are written to be read on a forge as well. So they link files outside docs/, which
-a site does not have: those become the file's path in plain text, pictures are taken along, and the
-changelog and CONTRIBUTING.md are pages of the site. Nothing is written into docs/.
+The pages of docs/ are written to be read on a forge as well. So they link files outside docs/,
+which a site does not have: those become the file's path in plain text, pictures are taken along,
+and the changelog and CONTRIBUTING.md are pages of the site. Nothing is written into docs/.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ FROM_ROOT = {
     "CHANGELOG.md": "generated/changelog.md",
     "CONTRIBUTING.md": "generated/contributing.md",
 }
+FETCHED = re.compile(r"<(?:script|link|img|audio|source|iframe)\b[^>]*https?://[^>]*>")
 # Pages that others write, or a script makes, and that the site does without until they are there.
 MAY_BE_ABSENT = {
     "container.md", "kubernetes.md", "ray.md", "security.md", "release.md", "train-base.md",
@@ -77,10 +78,8 @@ def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
-    """Say aloud what strict mode would not: a file that a browser would fetch from another host."""
-    for tag in re.findall(
-        r"<(?:script|link|img|audio|source|iframe)\b[^>]*https?://[^>]*>", output
-    ):
+    """Warn of what a browser would fetch from another host: strict mode then ends the build."""
+    for tag in FETCHED.findall(output):
         if 'rel="canonical"' not in tag:
             _log.warning("%s fetches from another host: %s", page.file.src_uri, tag)
     return output

@@ -6,8 +6,9 @@ from dlpo_serving import client
 
 HEAD = """# Python
 
-What programs may build on; other names change without notice. By example: [Python client](../client.md), [bundles](../bundle.md),
-[SSML and text in pieces](../ssml.md). Errors: [error codes](errors.md).
+What programs may build on; other names change without notice. By example:
+[Python client](../client.md), [bundles](../bundle.md), [SSML and text in pieces](../ssml.md).
+Errors: [error codes](errors.md).
 """
 OF_PROTOCOL = {"Flush": "[a message of the protocol](protocol.md#flush)"}
 SECTIONS = {
@@ -38,7 +39,5 @@ def python_reference() -> str:
     parts = [HEAD]
     for title, names in SECTIONS.items():
         parts += [f"## {title}", *(f"::: {name}" for name in names)]
-    from_elsewhere = [
-        f"`dlpo_serving.client.{name}`: {what}." for name, what in OF_PROTOCOL.items()
-    ]
-    return "\n\n".join([*parts, *from_elsewhere]) + "\n"
+    others = [f"`{client.__name__}.{name}`: {what}." for name, what in OF_PROTOCOL.items()]
+    return "\n\n".join([*parts, *others]) + "\n"

@@ -12,8 +12,9 @@ from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
 
 HEAD = """# Server settings
 
-Of `dlpo serve`. Each is a flag, a variable of the environment and a key of the TOML file that `--config` names. Flags go
-before the environment, that before the file, that before the default. What to set in practice: [Run the server](../operations.md).
+Of `dlpo serve`. Each is a flag, a variable of the environment and a key of the TOML file that
+`--config` names. Flags go before the environment, that before the file, that before the default.
+What to set in practice: [Run the server](../operations.md).
 
 | flag, variable, key | what | values | default |
 |---|---|---|---|

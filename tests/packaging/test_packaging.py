@@ -24,6 +24,7 @@ TESTED_EXTRAS = (
     "bench",
     "openvino",
     "otel",
+    "docs",
     "dev",
 )  # what `make test` installs
 
@@ -44,7 +45,7 @@ def test_extras_are_those_that_the_readme_names() -> None:
 
     assert extras == {
         "serve", "train", "export", "bench", "gpu", "openvino", "otel", "tensorrt", "riva",
-        "dev",
+        "docs", "dev",
     }  # fmt: skip
 
 
