@@ -17,6 +17,7 @@ from dlpo.errors import DlpoError
 from dlpo_bench.ablation.learning import Learnt, learn
 from dlpo_bench.ablation.outcome import listen, write
 from dlpo_bench.ablation.variants import VARIANTS
+from dlpo_bench.clips import VALIDATION_SPLIT
 from dlpo_bench.judging import load_panel
 
 
@@ -68,7 +69,7 @@ def _judge(
     clips: int,
     record: bool,
 ) -> None:
-    outcome = listen(learnt, start, corpus, load_panel(weights), clips)
+    outcome = listen(learnt, start, corpus, load_panel(weights), VALIDATION_SPLIT[:clips])
     typer.echo(outcome.table())
     if record:
         command = shlex.join(["python", "-m", "dlpo_bench.ablation", *sys.argv[1:]])

@@ -12,7 +12,7 @@ from dlpo.config import TrainingConfig, to_dict
 from dlpo.text import TextFrontEnd
 from dlpo_bench.ablation.learning import Learnt
 from dlpo_bench.candidates import WHOLE
-from dlpo_bench.clips import VALIDATION_SPLIT, load_clips
+from dlpo_bench.clips import load_clips
 from dlpo_bench.comparison import evaluate
 from dlpo_bench.heard import Quality
 from dlpo_bench.judging import Panel
@@ -36,24 +36,24 @@ class Outcome:
         """Markdown: a row for each variant, judges' means, differences that are decided in bold."""
         measures = [judge.name for judge in self.quality.panel.judges]
         measures += [*self.quality.panel.recognisers]
-        rows = [["variant", "weights", "s an update", *measures]]
-        for run, seconds in zip(self.learnt, self.seconds_per_update, strict=True):
-            estimates = self.quality.estimates(run.variant.name)
-            apart = self.quality.differences(run.variant.name)
-            cells = []
-            for measure in measures:
-                scale, unit = scale_of(measure)
-                value = f"{scale * estimates[measure].value:.{1 if unit else 2}f}{unit}"
-                decided = measure in apart and apart[measure].decided
-                cells.append(f"**{value}**" if decided else value)
-            rows.append([run.variant.question, f"{run.weights / 1e6:.2f} M", seconds, *cells])
+        rows = [["variant", "weights", "time", *measures]]
+        for run in self.learnt:
+            time = f"{run.seconds / self.learnt[0].seconds:.2f}x"
+            cells = self._cells(run.variant.name, measures)
+            rows.append([run.variant.question, f"{run.weights / 1e6:.2f} M", time, *cells])
+        rows.append([RECORDINGS, "", "", *self._cells(RECORDINGS, measures)])
         return markdown_table(rows)
 
-    @property
-    def seconds_per_update(self) -> list[str]:
-        """Of each variant, against the first one's."""
-        first = self.learnt[0].seconds
-        return [f"{run.seconds / first:.2f}x" for run in self.learnt]
+    def _cells(self, system: str, measures: Sequence[str]) -> list[str]:
+        estimates = self.quality.estimates(system)
+        apart = self.quality.differences(system)
+        cells = []
+        for measure in measures:
+            scale, unit = scale_of(measure)
+            value = f"{scale * estimates[measure].value:.{1 if unit else 2}f}{unit}"
+            decided = measure in apart and apart[measure].decided
+            cells.append(f"**{value}**" if decided else value)
+        return cells
 
 
 def says(run: Learnt, start: Checkpoint) -> System:
@@ -65,14 +65,18 @@ def says(run: Learnt, start: Checkpoint) -> System:
 
 
 def listen(
-    learnt: Sequence[Learnt], start: Checkpoint, corpus: Path, panel: Panel, clips: int
+    learnt: Sequence[Learnt],
+    start: Checkpoint,
+    corpus: Path,
+    panel: Panel,
+    clip_ids: Sequence[str],
 ) -> Outcome:
-    """Let the panel hear every variant say the first validation sentences."""
+    """Let the panel hear every variant say these sentences of the corpus."""
     systems: dict[str, System] = {run.variant.name: says(run, start) for run in learnt}
     systems[RECORDINGS] = recordings
     quality = evaluate(
         systems,
-        load_clips(corpus, VALIDATION_SPLIT[:clips]),
+        load_clips(corpus, clip_ids),
         panel,
         baseline=learnt[0].variant.name,
     )
@@ -82,12 +86,16 @@ def listen(
 def write(outcome: Outcome, budget: TrainingConfig, command: str, out_dir: Path = RECORDS) -> Path:
     """Write the record, and its tables in Markdown beside it."""
     quality = outcome.quality
-    found = figures(quality)
-    for run in outcome.learnt:
-        found[run.variant.name]["cost"] = {
-            "cpu_seconds_per_update": run.seconds / budget.updates,
-            "weights": run.weights,
-        }
+    found = {
+        "heard": figures(quality),
+        "cost": {
+            run.variant.name: {
+                "cpu_seconds_per_update": run.seconds / budget.updates,
+                "weights": run.weights,
+            }
+            for run in outcome.learnt
+        },
+    }
     raw = samples(quality) | {
         "budget": to_dict(budget),
         "variants": {run.variant.name: asdict(run.variant) for run in outcome.learnt},

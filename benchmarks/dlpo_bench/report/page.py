@@ -12,6 +12,7 @@ from urllib.parse import quote
 from dlpo.errors import DataError, InputError
 from dlpo_bench.record import read_record
 from dlpo_bench.report import (
+    ablation,
     engines,
     learning,
     listening,
@@ -42,6 +43,7 @@ BUILDERS: Mapping[str, Builder] = {  # in the page's order
     "roofline": roofline.roofline,
     "streaming": engines.streaming,
     "audio-path": engines.audio_path,
+    "ablation": ablation.ablation,
     "tuning-comparison": tuning.tuning_comparison,
     "gradient-signal": tuning.gradient_signal,
     "toy-judge": tuning.toy_judge,
