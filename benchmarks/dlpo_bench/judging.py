@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlpo.errors import CheckpointError, InputError, MissingExtraError
+from dlpo.judges import WEIGHTS
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.dnsmos import Dnsmos
 from dlpo.judges.judge import Judge, Recogniser
@@ -44,9 +45,9 @@ def load_panel(weights: Path, whisper: Path | None = None, utmos: Path | None = 
     """
     makers: dict[str, Callable[[], Judge]] = {
         "DistillMOS": DistillMOS,
-        "NISQA": lambda: Nisqa(weights / "nisqa.tar"),
-        "NISQA-TTS": lambda: Nisqa(weights / "nisqa_tts.tar"),
-        "DNSMOS P.808": lambda: Dnsmos(weights / "dnsmos_model_v8.onnx"),
+        "NISQA": lambda: Nisqa(weights / WEIGHTS["NISQA"]),
+        "NISQA-TTS": lambda: Nisqa(weights / WEIGHTS["NISQA-TTS"]),
+        "DNSMOS P.808": lambda: Dnsmos(weights / WEIGHTS["DNSMOS P.808"]),
     }
     judges: list[Judge] = []
     recognisers: dict[str, Recogniser] = {}

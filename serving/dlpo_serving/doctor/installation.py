@@ -1,0 +1,115 @@
+"""Which packages are installed: those that matter by version, and every extra of dlpo."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping, Set
+from importlib import metadata
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import dlpo
+from dlpo.commit import source_commit
+from dlpo.nvidia import INSTALL_TENSORRT
+from dlpo_serving.doctor.observation import Observation
+
+LIBRARIES = (
+    "numpy", "onnxruntime", "onnxruntime-gpu", "grpcio", "protobuf", "aiohttp", "av", "soxr",
+    "openvino", "torch", "onnx", "tensorrt-cu13", "tensorrt-cu13-bindings", "cuda-bindings",
+)  # fmt: skip
+SPEAKING = ("serve", "gpu")  # one of them has to be complete
+OWN_ENVIRONMENT = ("gpu", "riva")  # their packages exclude those of other extras
+DOES_AS_WELL = {"onnxruntime": "onnxruntime-gpu"}  # the same module
+
+
+def versions() -> dict[str, str]:
+    """Python, the system, dlpo with its commit, and the libraries that are installed."""
+    commit = source_commit()
+    found = {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "dlpo": dlpo.__version__ + (f" ({commit})" if commit else ""),
+    }
+    for library in LIBRARIES:
+        if version := _version(library):
+            found[library] = version
+    return found
+
+
+def look_at_packages() -> Iterator[Observation]:
+    """One observation for each extra, then what excludes what."""
+    extras = {extra: _of_extra(extra) for extra in _extras()}
+    lacking = {extra: _lacking(needed) for extra, needed in extras.items()}
+    speaking = any(not lacking.get(extra, {extra: ""}) for extra in SPEAKING)
+    for extra, missing in lacking.items():
+        subject = f"extra {extra}"
+        if not missing:
+            yield Observation(subject, "ok", f"complete, {len(extras[extra])} packages")
+            continue
+        told = ", ".join(f"{name} ({why})" for name, why in missing.items())
+        state = "problem" if extra == "serve" and not speaking else "absent"
+        yield Observation(
+            subject, state, f"{len(missing)} of {len(extras[extra])}: {told}", _install(extra)
+        )
+    if _version("onnxruntime") and _version("onnxruntime-gpu"):
+        yield Observation(
+            "onnxruntime",
+            "problem",
+            "onnxruntime and onnxruntime-gpu are both installed; they overwrite each other's files",
+            "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'dlpo[serve]', or"
+            " 'dlpo[gpu]' for a GPU",
+        )
+
+
+def _extras() -> list[str]:
+    """Those of the dlpo that is installed; none where it runs from a folder on the path."""
+    try:
+        return metadata.metadata("dlpo").get_all("Provides-Extra") or []
+    except metadata.PackageNotFoundError:
+        return []
+
+
+def _of_extra(extra: str, distribution: str = "dlpo") -> list[Requirement]:
+    """What an extra asks for beside the base install."""
+    try:
+        declared = [Requirement(line) for line in metadata.requires(distribution) or ()]
+    except metadata.PackageNotFoundError:
+        return []
+    return [
+        needed
+        for needed in declared
+        if needed.marker
+        and needed.marker.evaluate({"extra": extra})
+        and not needed.marker.evaluate({"extra": ""})
+    ]
+
+
+def _lacking(needed: list[Requirement], seen: Set[str] = frozenset()) -> Mapping[str, str]:
+    """Package -> what is wrong with it, of those that are absent or too old."""
+    missing: dict[str, str] = {}
+    for requirement in needed:
+        name = canonicalize_name(requirement.name)
+        found = _version(name) or _version(DOES_AS_WELL.get(name, name))
+        if found is None:
+            missing[name] = "not installed"
+        elif not requirement.specifier.contains(found, prereleases=True):
+            missing[name] = f"{found} is here, {requirement.specifier} is asked for"
+        elif name not in seen:
+            for extra in requirement.extras:
+                missing |= _lacking(_of_extra(extra, name), seen | {name})
+    return missing
+
+
+def _install(extra: str) -> str:
+    if extra == "tensorrt":
+        return INSTALL_TENSORRT
+    command = f"pip install 'dlpo[{extra}]'"
+    return f"in an environment of its own: {command}" if extra in OWN_ENVIRONMENT else command
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
