@@ -72,8 +72,8 @@ class Health:
         await self._set(("", *SERVICES), health_pb2.HealthCheckResponse.NOT_SERVING)
 
     async def ending(self) -> None:
-        """No service is ready, and none will be."""
-        await self.servicer.enter_graceful_shutdown()
+        """No service is ready any more; the process lives, and is to be left alone."""
+        await self._set(("", *SERVICES), health_pb2.HealthCheckResponse.NOT_SERVING)
 
     async def _set(self, names: Iterable[str], status: int) -> None:
         for name in names:

@@ -164,5 +164,6 @@ async def _drain(settings: ServerSettings, speaker: Speaker, status: Health) -> 
     """Tell balancers, wait for them to hear it, then let the calls that run come to their end."""
     _log.info("draining calls=%d grace_s=%g", speaker.calls, settings.grace_s)
     await status.ending()
+    speaker.leave()
     await asyncio.sleep(settings.pre_stop_s)
     await speaker.drain(settings.grace_s)

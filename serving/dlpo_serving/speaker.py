@@ -89,6 +89,7 @@ class Speaker:
         self._quotas = quotas
         self._clock = clock
         self._voices: dict[str, Voice] = {}
+        self._leaving = False
         self._draining = False
         self._calls = 0
         self._idle = asyncio.Event()
@@ -101,8 +102,8 @@ class Speaker:
 
     @property
     def ready(self) -> bool:
-        """There is a voice, and new calls are welcome."""
-        return bool(self._voices) and not self._draining
+        """There is a voice, and balancers may send calls here."""
+        return bool(self._voices) and not self._leaving
 
     @property
     def calls(self) -> int:
@@ -117,8 +118,13 @@ class Speaker:
         """Offer a voice no more; calls that run keep it."""
         return self._voices.pop(name)
 
+    def leave(self) -> None:
+        """Be ready no more; calls that come nevertheless are served until `drain`."""
+        self._leaving = True
+
     async def drain(self, grace_s: float) -> None:
         """Refuse new calls; return when the running ones have ended, after `grace_s` at most."""
+        self.leave()
         self._draining = True
         with suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), grace_s)

@@ -9,7 +9,7 @@ from dlpo_serving.speaker import Speaker
 
 
 def probe_routes(speaker: Speaker, metrics: Metrics) -> list[web.RouteDef]:
-    """`/healthz`: the event loop runs; `/readyz`: new calls are welcome; `/metrics`: figures."""
+    """`/healthz`: the event loop runs; `/readyz`: balancers may send calls; `/metrics`: figures."""
 
     async def healthz(request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
