@@ -21,12 +21,15 @@ from dlpo.model.lite import LiteWaveGrad2, Prosody
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches, Windows
 from dlpo.training.losses import Denoised, denoise_windows, denoiser_losses
+from dlpo_bench.ablation import chains as chains_module
+from dlpo_bench.ablation.chains import Chain, chains, open_chain
 from dlpo_bench.ablation.learning import learn, untaught
 from dlpo_bench.ablation.outcome import listen, write
 from dlpo_bench.ablation.variants import VARIANTS, AblatedLite, Variant
 from dlpo_bench.judging import Panel
 from dlpo_bench.record import read_record
 from dlpo_bench.report.ablation import ablation
+from dlpo_bench.report.ablation import chains as chains_section
 from dlpo_bench.report.sections import Found
 
 NAMED = {variant.name: variant for variant in VARIANTS}
@@ -200,3 +203,40 @@ def test_record_has_every_variant_beside_the_recordings(
     assert NAMED["no-source"].question in section.text
     assert "2 updates of 2 windows" in section.text
     assert len(section.pictures) == 1
+
+
+def test_chains_differ_from_the_served_one_in_one_thing() -> None:
+    served = Chain("as served", 3, "cosine:1.25", 0.7)
+    first, *others = chains(served)
+    assert first == served
+    for chain in others:
+        apart = [
+            name for name in ("steps", "schedule", "eta")
+            if getattr(chain, name) != getattr(served, name)
+        ]  # fmt: skip
+        assert len(apart) == 1, chain
+    assert {chain.steps for chain in others} == {1, 2, 3, 4, 5, 6, 7, 8}
+    assert len({chain.label for chain in others}) == len(others)
+
+
+def test_record_of_chains_has_each_of_them(
+    slow_checkpoint: Path,
+    tiny_corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(chains_module, "STEPS", (1,))
+    monkeypatch.setattr(chains_module, "WARPS", (1.0,))
+    monkeypatch.setattr(chains_module, "ETAS", (0.0,))
+    monkeypatch.setattr(chains_module, "VALIDATION_SPLIT", ("LJ002-0181",))
+    monkeypatch.setattr(chains_module, "load_panel", lambda path: Panel([Length()], {}, {}))
+    quality, tried = chains_module.listen(slow_checkpoint, tiny_corpus, tmp_path, 1)
+    assert [chain.label for chain in tried] == ["as served", "1 steps", "cosine, warp 1", "eta 0"]
+    path = chains_module.write(quality, tried, slow_checkpoint, tmp_path)
+    section = chains_section([Found(path, read_record(path))])
+    assert "cosine, warp 1" in section.text
+
+
+def test_chain_of_a_bundle_cant_be_changed(tiny_bundle: Path) -> None:
+    with pytest.raises(InputError, match="no checkpoint"):
+        open_chain(tiny_bundle)

@@ -112,7 +112,7 @@ def learn(
         if not torch.isfinite(loss):
             raise DataError(f"{variant.name}: the loss is {loss.item()} at update {update}")
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(learning, budget.gradient_clip)
         optimizer.step()
         averaged.update_parameters(model)

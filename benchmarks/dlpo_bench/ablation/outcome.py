@@ -16,7 +16,7 @@ from dlpo_bench.clips import load_clips
 from dlpo_bench.comparison import evaluate
 from dlpo_bench.heard import Quality
 from dlpo_bench.judging import Panel
-from dlpo_bench.quality_report import caption, figures, markdown, markdown_table, samples, scale_of
+from dlpo_bench.quality_report import figures, markdown, markdown_table, samples, scale_of
 from dlpo_bench.record import RECORDS, write_record
 from dlpo_bench.systems import RECORDINGS, System, recordings, text_to_speech
 from dlpo_bench.torch_engine import TorchEngine
@@ -101,6 +101,6 @@ def write(outcome: Outcome, budget: TrainingConfig, command: str, out_dir: Path 
         "variants": {run.variant.name: asdict(run.variant) for run in outcome.learnt},
     }
     path = write_record("ablation", found, command, out_dir, samples=raw)
-    parts = [outcome.table(), caption(quality), markdown(quality)]
+    parts = [outcome.table(), markdown(quality)]
     path.with_suffix(".md").write_text("\n\n".join(parts), "utf-8")
     return path

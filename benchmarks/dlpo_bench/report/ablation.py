@@ -1,4 +1,4 @@
-"""The section on ablations: what each part of the voice's recipe is worth."""
+"""Sections on what makes the voice: parts of its recipe, and its reverse chain."""
 
 from __future__ import annotations
 
@@ -29,3 +29,17 @@ def ablation(found: Sequence[Found]) -> Section:
     text += table(["variant", "weights that learn", "s of CPU an update"], rows)
     pictures = {"Differences from the recipe": draw_differences(heard, clips)}
     return Section("What each part of the recipe is worth", text, found[:1], pictures)
+
+
+def chains(found: Sequence[Found]) -> Section:
+    """Differences of other chains from the served one."""
+    record = found[0].record
+    served, clips = record.samples["chains"][0], len(record.samples["clips"])
+    text = (
+        f"The same weights, one thing of the reverse chain changed; minus the served one"
+        f" ({served['steps']} steps, {served['schedule']}, eta {served['eta']:g}) on {clips}"
+        f" validation sentences, decided differences are bold.\n\n"
+    )
+    heard = record.figures["heard"]
+    pictures = {"Differences from the served chain": draw_differences(heard, clips)}
+    return Section("Other reverse chains", text + differences(heard), found[:1], pictures)

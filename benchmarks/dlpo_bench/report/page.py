@@ -44,6 +44,7 @@ BUILDERS: Mapping[str, Builder] = {  # in the page's order
     "streaming": engines.streaming,
     "audio-path": engines.audio_path,
     "ablation": ablation.ablation,
+    "chains": ablation.chains,
     "tuning-comparison": tuning.tuning_comparison,
     "gradient-signal": tuning.gradient_signal,
     "toy-judge": tuning.toy_judge,
