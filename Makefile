@@ -1,6 +1,6 @@
 # make demo    hear the embedded voice over gRPC: demo.wav, demo.png (installs no torch)
 # make test    the whole suite in a pinned environment: lint, types, import rules, tests
-# make voice   prepare, train, tune and export the voice (hours; resumes where it stopped)
+# make voice   prepare, train, give it its pitch, tune and export the voice (hours; resumes where it stopped)
 # make check   the same checks as `make test`, in the environment that is active now
 PYTHON ?= python3
 DATA ?= ../shared/data/ljspeech
@@ -22,7 +22,8 @@ test: .venv/installed $(DLPO_RIVA_VENV)/installed chromium
 
 voice: data/lj/dataset.json
 	.venv/bin/dlpo train lite --data data/lj --out "$(RUN)"
-	.venv/bin/dlpo tune "$(RUN)/checkpoint" --data data/lj --out "$(RUN)-tuned" $(TUNING)
+	.venv/bin/dlpo train contour --init "$(RUN)/checkpoint" --data data/lj --out "$(RUN)-contour"
+	.venv/bin/dlpo tune "$(RUN)-contour/checkpoint" --data data/lj --out "$(RUN)-tuned" $(TUNING)
 	.venv/bin/dlpo export "$(RUN)-tuned/best" --out dlpo/voices/lj $(CHAIN)
 
 data/lj/dataset.json: | .venv/installed
