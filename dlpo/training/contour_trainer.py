@@ -5,27 +5,20 @@ Nothing of the checkpoint changes but that it gets a contour, so any voice can b
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
 from dlpo.config import ContourConfig, ContourTraining, LiteConfig, to_dict
 from dlpo.data.dataset import Dataset
 from dlpo.errors import TrainingError
 from dlpo.model.contour import Contour
-from dlpo.training.averages import warm_average
 from dlpo.training.batches import Sentences, collate_sentences
-from dlpo.training.contest import descend
 from dlpo.training.contour_losses import (
     ReadingTask,
     contour_figures,
@@ -34,11 +27,8 @@ from dlpo.training.contour_losses import (
     reading_losses,
 )
 from dlpo.training.contour_targets import Contours, RecordedContours
-from dlpo.training.interrupts import Interrupts
-from dlpo.training.run_log import RunLog
-from dlpo.training.run_state import load_state, save_state
+from dlpo.training.run import Lesson, TrainingRun
 
-Report = Callable[[int, dict[str, float]], None]
 VALIDATION_DRAWS = 8
 
 
@@ -61,11 +51,11 @@ class ContourStep(nn.Module):
         )
 
 
-class ContourTrainer:
-    """One run in one directory: `run.json`, `log.jsonl`, `state/`, `checkpoint/`.
+class ContourTrainer(TrainingRun):
+    """A run of the contour, see `TrainingRun`.
 
-    Update k draws its sentences, noise and dropout from (seed, k) alone. When the last one is done,
-    the temperature is set so that draws are as lively as the validation recordings.
+    When the last update is done, the temperature is set so that draws are as lively as the
+    validation recordings.
 
     Args:
         config: of the contour; its centre, spread and temperature are measured in recordings.
@@ -79,6 +69,9 @@ class ContourTrainer:
         TrainingError: `init` is no `lite`, or the run in `out` is another one.
     """
 
+    identity = "voice, contour or dataset"
+    training: ContourTraining
+
     def __init__(
         self,
         config: ContourConfig,
@@ -87,7 +80,6 @@ class ContourTrainer:
         out: Path,
         init: Path,
     ) -> None:
-        self.training, self.out = training, out
         self.voice = load_checkpoint(init)
         if not isinstance(self.voice.config, LiteConfig):
             raise TrainingError(
@@ -99,10 +91,8 @@ class ContourTrainer:
         self.config = replace(
             config, centre=round(self.recorded.centre, 4), spread=round(self.recorded.spread, 4)
         )
-        self.accelerator = Accelerator(mixed_precision=training.precision)
-        torch.manual_seed(training.seed)
-        symbols = self.voice.config.symbols
-        step = ContourStep(self.config, symbols, training)
+        super().__init__(training, out)
+        step = ContourStep(self.config, self.voice.config.symbols, training)
         flow = list(step.contour.flow.parameters())
         reading = [*step.contour.reader.parameters(), *step.task.parameters()]
         optimizer = torch.optim.AdamW(
@@ -111,55 +101,32 @@ class ContourTrainer:
             (0.9, 0.98),
             weight_decay=training.weight_decay,
         )
-        self.averaged = AveragedModel(
-            step, multi_avg_fn=warm_average(training.ema_decay), use_buffers=True
-        ).to(self.accelerator.device)
-        self.model = step
-        self.step, self.optimizer = self.accelerator.prepare(step, optimizer)
+        self._prepare(step, step, optimizer)
         self.texts = [i for i in range(len(self.dataset)) if self._is_text(i)]
         self.texts.sort(key=lambda i: (self.dataset.entries[i].symbols, i))
-        self.update = 0
-        self.stop_signal: int | None = None
-        self._open_run()
+        self._open(
+            {
+                "contour": to_dict(self.config),
+                "voice_sha256": self.voice.sha256,
+                "data_sha256": self.dataset.sha256,
+            }
+        )
 
     def _is_text(self, i: int) -> bool:
         entry = self.dataset.entries[i]
         return entry.split == "train" and entry.symbols > 0
 
-    def _open_run(self) -> None:
-        """Write the description of a new run, or resume the one that is there."""
-        self.out.mkdir(parents=True, exist_ok=True)
-        description = self.out / "run.json"
-        run = {
-            "contour": to_dict(self.config),
-            "voice_sha256": self.voice.sha256,
-            "data_sha256": self.dataset.sha256,
-        }
-        if description.exists():
-            before = json.loads(description.read_text())
-            if {key: before.get(key) for key in run} != run:
-                raise TrainingError(
-                    f"{self.out}: holds a run of another voice, contour or dataset; choose another"
-                    " --out"
-                )
-        self.update = load_state(self.out, self.accelerator, self.averaged)
-        described = run | {"training": to_dict(self.training)}
-        description.write_text(json.dumps(described, indent=2) + "\n")
-
-    def save(self) -> None:
-        """Write the state, and the voice with its contour as it is now."""
-        if not self.accelerator.is_main_process:
-            return
-        save_state(self.out, self.accelerator, self.averaged, self.update)
-        averaged = cast(ContourStep, self.averaged.module)
+    def _save_checkpoint(self, path: Path) -> None:
+        """Write the voice with its contour as it is now."""
         weights = {
             name: value
             for name, value in self.voice.model.state_dict().items()
             if not name.startswith("contour.")
         }
-        weights |= {f"contour.{k}": v for k, v in averaged.contour.state_dict().items()}
+        contour = self._averaged_step().contour
+        weights |= {f"contour.{k}": v for k, v in contour.state_dict().items()}
         save_checkpoint(
-            self.out / "checkpoint",
+            path,
             weights,
             replace(cast(LiteConfig, self.voice.config), contour=self._calibrated()),
             self.provenance,
@@ -171,65 +138,18 @@ class ContourTrainer:
         """That of the voice: its updates, corpus and tuning stay what they are."""
         return self.voice.provenance
 
-    def run(self, report: Report = lambda update, figures: None) -> Path:
-        """Train to the last update; on SIGINT or SIGTERM save and return early.
-
-        Args:
-            report: called after each update with its number and its loss terms.
-
-        Returns:
-            The checkpoint's directory.
-
-        Raises:
-            TrainingError: the loss is not finite, or the disk is full.
-        """
-        run_log = RunLog(self.out) if self.accelerator.is_main_process else None
-        training = self.training
-        started, first = time.monotonic(), self.update
-        with Interrupts() as asked:
-            while self.update < training.updates and asked.signal is None:
-                figures = self._one_update()
-                self.update += 1
-                report(self.update, figures)
-                pace = (time.monotonic() - started) / (self.update - first)
-                if run_log is not None and self.update % training.log_every == 0:
-                    figures["seconds_per_update"] = pace
-                    run_log.figures(self.update, "train", figures)
-                if run_log is not None and self.update % training.validate_every == 0:
-                    run_log.figures(self.update, "validation", self._validate())
-                if self.update % training.save_every == 0:
-                    self.save()
-            self.save()
-        self.stop_signal = asked.signal
-        return self.out / "checkpoint"
-
-    def _one_update(self) -> dict[str, float]:
-        training, update = self.training, self.update
-        reads = update < training.reading_updates
-        if update == training.reading_updates:
+    def _lesson(self, key: int, generator: torch.Generator) -> Lesson:
+        reads = self.update < self.training.reading_updates
+        if self.update == self.training.reading_updates:
             self.model.load_state_dict(self.averaged.module.state_dict())
-        rate = training.rate(update)
-        of_reading = rate if reads else rate * training.reading_rate
-        for group, value in zip(self.optimizer.param_groups, (of_reading, rate), strict=True):
-            group["lr"] = value
-        rank = self.accelerator.process_index
-        key = (training.seed * 1_000_003 + update) * 64 + rank
-        torch.manual_seed(key)  # dropout
-        generator = torch.Generator().manual_seed(key)
-        terms = self.step(self._batch(reads, np.random.default_rng(key)), generator)
-        loss = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(loss):
-            found = {name: round(value.item(), 4) for name, value in terms.items()}
-            raise TrainingError(
-                f"update {update}: the loss is not finite ({found}); resume from the last state"
-                f" with a lower learning rate than {rate:.1e}"
-            )
-        figures = {name: value.item() for name, value in terms.items()} | {"loss": loss.item()}
-        figures["gradient_norm"] = descend(
-            self.accelerator, self.optimizer, self.step.parameters(), loss, training.gradient_clip
-        )
-        self.averaged.update_parameters(self.model)
-        return figures
+        batch = self._batch(reads, np.random.default_rng(key))
+        return Lesson(self.step(batch, generator), batch)
+
+    def _rates(self) -> list[float]:
+        """Of what reads, which is nearly done when the contour is learnt, and of the flow."""
+        training, rate = self.training, self.training.rate(self.update)
+        reads = self.update < training.reading_updates
+        return [rate if reads else rate * training.reading_rate, rate]
 
     def _batch(self, reads: bool, random: np.random.Generator) -> Sentences | Contours:
         """Neighbours in length, so that little of a batch is padding."""
@@ -241,23 +161,23 @@ class ContourTrainer:
             return collate_sentences([self.dataset.timing(i) for i in chosen]).to(device)
         return self.recorded.collate(chosen).to(device)
 
+    def _averaged_step(self) -> ContourStep:
+        return cast(ContourStep, self.averaged.module.eval())
+
     def _calibrated(self) -> ContourConfig:
         """The configuration, once the run is done with the temperature that it takes."""
         if self.update < self.training.updates:
             return self.config
-        averaged = cast(ContourStep, self.averaged.module.eval())
-        temperature = lively_temperature(averaged.contour, self._held_out())
+        temperature = lively_temperature(self._averaged_step().contour, self._held_out())
         return replace(self.config, temperature=temperature)
 
     def _held_out(self) -> Contours:
         batch = self.held_out.collate(self.held_out.utterances)
         return batch.to(self.accelerator.device)
 
-    @torch.no_grad()
     def _validate(self) -> dict[str, float]:
         """Figures of the averaged weights on the validation recordings, with fixed noise."""
-        averaged = cast(ContourStep, self.averaged.module.eval())
-        batch = self._held_out()
+        averaged, batch = self._averaged_step(), self._held_out()
         generator = torch.Generator().manual_seed(0)
         if self.update <= self.training.reading_updates:
             terms = averaged(batch.sentences, generator)
