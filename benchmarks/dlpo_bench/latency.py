@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from dlpo.errors import EngineError
+from dlpo_bench.proc import memory_mb
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.local_server import local_server
 from dlpo_serving.request import SpeechRequest
@@ -68,22 +67,6 @@ def time_call(client: SpeechClient, text: str, seed: int) -> tuple[float, float,
 def resident_mb(pid: int) -> float:
     """Resident memory of a process, in MB of 10^6 bytes; raises EngineError if it has ended."""
     return memory_mb(pid, "VmRSS")
-
-
-def memory_mb(pid: int, name: str) -> float:
-    """A line of /proc/PID/status, such as VmRSS, or VmHWM for its peak; Linux only.
-
-    Raises:
-        EngineError: the process has ended.
-    """
-    try:
-        status = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
-    except OSError:
-        status = []
-    for line in status:
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    raise EngineError(f"the process {pid} that is measured has ended; its message is above")
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

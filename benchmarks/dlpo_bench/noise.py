@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from dlpo_bench.proc import machine_cpu_s, tree_cpu_s
 
 OTHERS_LIMIT = 0.1  # cores; more is told
 STOLEN_LIMIT = 0.02  # of the machine's time
 JUMP_LIMIT_S = 0.5  # of the wall clock against the steady one; NTP slews stay below
-TICKS = os.sysconf("SC_CLK_TCK")  # per second, in /proc
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,29 +114,6 @@ class _Clocks:
 
 def _cpu_seconds() -> tuple[float, float, float] | None:
     try:
-        first_line = Path("/proc/stat").read_text("ascii").split("\n", 1)[0]
+        return *machine_cpu_s(), tree_cpu_s()
     except OSError:
         return None
-    user, nice, system, _, _, irq, soft_irq, stolen, *_ = map(int, first_line.split()[1:])
-    return (user + nice + system + irq + soft_irq) / TICKS, stolen / TICKS, _tree_seconds()
-
-
-def _tree_seconds() -> float:
-    """Of this process, its descendants, and those of theirs that have ended and were waited for."""
-    parents, used = {}, {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            # The name, in brackets, may hold anything.
-            fields = stat.read_text("ascii", errors="replace").rpartition(")")[2].split()
-        except OSError:  # it has ended meanwhile
-            continue
-        pid = int(stat.parent.name)
-        parents[pid] = int(fields[1])
-        used[pid] = sum(map(int, fields[11:15])) / TICKS  # user, system, and of ended children
-    return sum(seconds for pid, seconds in used.items() if _descends(pid, os.getpid(), parents))
-
-
-def _descends(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
-    while pid not in (0, ancestor):
-        pid = parents.get(pid, 0)
-    return pid == ancestor

@@ -222,7 +222,7 @@ def test_processor_use_is_told_apart() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_processor_time_of_a_process_is_what_the_system_says() -> None:
-    from dlpo_bench.load.machine import machine_cpu_s, process_cpu_s
+    from dlpo_bench.proc import machine_cpu_s, process_cpu_s
 
     before = machine_cpu_s()
     stop = time.process_time() + 0.05

@@ -10,6 +10,7 @@ import pytest
 
 from dlpo_bench import noise
 from dlpo_bench.noise import MachineWatch, Noise, watch_machine
+from dlpo_bench.proc import tree_cpu_s
 
 BURN = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
 
@@ -45,7 +46,7 @@ def test_what_is_not_known_is_not_in_the_figures() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_work_of_the_measurement_and_its_children_is_its_own() -> None:
-    before = noise._tree_seconds()
+    before = tree_cpu_s()
     subprocess.run([sys.executable, "-c", BURN], check=True)
     running = subprocess.Popen(
         [sys.executable, "-c", f"{BURN}\nprint(flush=True)\ninput()"],
@@ -55,7 +56,7 @@ def test_the_work_of_the_measurement_and_its_children_is_its_own() -> None:
     assert running.stdout
     running.stdout.readline()
     burn(0.3)
-    assert noise._tree_seconds() - before > 0.85  # the ended, the running one, and this process
+    assert tree_cpu_s() - before > 0.85  # the ended, the running one, and this process
     running.communicate(b"\n")
 
 
@@ -63,7 +64,7 @@ def test_the_work_of_the_measurement_and_its_children_is_its_own() -> None:
 def test_the_work_of_a_process_that_was_not_started_here_is_noise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(noise, "_tree_seconds", lambda: 0.0)  # as if nothing were ours
+    monkeypatch.setattr(noise, "tree_cpu_s", lambda: 0.0)  # as if nothing were ours
     with watch_machine() as watch:
         subprocess.run([sys.executable, "-c", BURN], check=True)
         assert (watch.noise.other_cores or 0) > 0.05

@@ -17,7 +17,8 @@ from dlpo_bench.record import read_record, write_record
 from dlpo_bench.report.scaling import PICTURE, scaling
 from dlpo_bench.report.sections import Found
 from dlpo_bench.scaling.lengths import length_figures, measure_lengths, text_of
-from dlpo_bench.scaling.listening import cpu_s, listen, memory_mb
+from dlpo_bench.proc import memory_mb, threads_cpu_s
+from dlpo_bench.scaling.listening import listen
 from dlpo_bench.scaling.measuring import long_over_short, measure_scaling
 from dlpo_bench.scaling.one_text import speak_one
 from dlpo_bench.scaling.options import ScalingOptions
@@ -55,7 +56,7 @@ def test_listening_counts_all_samples_and_reads_memory_now_and_then() -> None:
 
 
 def test_processor_time_of_a_process_never_falls() -> None:
-    before, after = cpu_s(os.getpid()), cpu_s(os.getpid())
+    before, after = threads_cpu_s(os.getpid()), threads_cpu_s(os.getpid())
 
     assert before is not None
     assert after is not None

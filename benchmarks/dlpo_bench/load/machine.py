@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from statistics import median
 
-TICKS = os.sysconf("SC_CLK_TCK")  # per second, in /proc
+from dlpo_bench.proc import machine_cpu_s, process_cpu_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +21,7 @@ class CpuTimes:
     client_s: float
     """of this process"""
     machine_s: float
-    """of all processes"""
+    """of all processes, stolen ones included"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,10 @@ class CpuUse:
 def cpu_times(server_pid: int) -> CpuTimes:
     """Read all clocks now."""
     return CpuTimes(
-        time.perf_counter(), process_cpu_s(server_pid), time.process_time(), machine_cpu_s()
+        time.perf_counter(),
+        process_cpu_s(server_pid),
+        time.process_time(),
+        sum(machine_cpu_s()),
     )
 
 
@@ -61,21 +62,6 @@ def cpu_use(before: CpuTimes, after: CpuTimes) -> CpuUse:
     machine = (after.machine_s - before.machine_s) / wall_s
     # The machine's clock ticks 100 times a second: the rest may come out a little below nothing.
     return CpuUse(server, client, max(0.0, machine - server - client))
-
-
-def process_cpu_s(pid: int) -> float:
-    """Processor seconds of a process and its threads, in user and system mode."""
-    stat = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace")
-    fields = stat.rpartition(")")[2].split()  # the name before it may hold anything
-    user, system = int(fields[11]), int(fields[12])
-    return (user + system) / TICKS
-
-
-def machine_cpu_s() -> float:
-    """Processor seconds of all processes since the machine started, stolen ones included."""
-    with open("/proc/stat", encoding="ascii") as stat:
-        user, nice, system, _, _, irq, soft_irq, steal, *_ = map(int, stat.readline().split()[1:])
-    return (user + nice + system + irq + soft_irq + steal) / TICKS
 
 
 def memory_growth(readings: Sequence[tuple[int, float]]) -> float:

@@ -13,7 +13,8 @@ import numpy as np
 from dlpo.errors import EngineError
 from dlpo_bench.latency import SENTENCES
 from dlpo_bench.load.machine import memory_growth
-from dlpo_bench.scaling.listening import cpu_s, listen, memory_mb
+from dlpo_bench.proc import memory_mb, threads_cpu_s
+from dlpo_bench.scaling.listening import listen
 from dlpo_bench.scaling.one_text import WARM_UP
 from dlpo_bench.scaling.options import ScalingOptions, Way
 from dlpo_serving.client import SpeechClient
@@ -124,9 +125,9 @@ def _served(options: ScalingOptions, way: Way, text: str, seed: int) -> dict[str
     ):
         pid = server.process.pid
         rate_hz = client.speak(SpeechRequest(WARM_UP)).message.info.format.sample_rate_hz
-        before_mb, before_s = memory_mb(pid, "VmRSS"), cpu_s(pid)
+        before_mb, before_s = memory_mb(pid, "VmRSS"), threads_cpu_s(pid)
         heard = listen(lambda: client.stream(SpeechRequest(text, seed=seed)), rate_hz, pid)
-        after_s = cpu_s(pid)
+        after_s = threads_cpu_s(pid)
         return {
             **(
                 {"cpu_s": after_s - before_s}

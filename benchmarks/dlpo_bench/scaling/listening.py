@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+
+from dlpo_bench.proc import memory_mb
 
 READ_EVERY_S = 5.0  # of audio, between two readings of memory
 
@@ -44,22 +45,3 @@ def listen(pieces: Callable[[], Iterable[Any]], rate_hz: int, pid: int | Literal
         if not readings or samples / rate_hz - readings[-1][0] >= READ_EVERY_S:
             readings.append((samples / rate_hz, memory_mb(pid, "VmRSS")))
     return Heard(samples / rate_hz, time.perf_counter() - start, first_s, readings)
-
-
-def memory_mb(pid: int | Literal["self"], name: Literal["VmRSS", "VmHWM"]) -> float:
-    """Memory of a process, MB of 10^6 bytes: resident now, or the most that ever was."""
-    status = Path(f"/proc/{pid}/status").read_text("ascii", errors="replace")
-    (kilobytes,) = (line.split()[1] for line in status.splitlines() if line.startswith(f"{name}:"))
-    return int(kilobytes) * 1024 / 1e6
-
-
-def cpu_s(pid: int) -> float | None:
-    """Processor seconds of the threads that a process has; None where the kernel doesn't tell.
-
-    /proc/PID/stat counts in ticks of 10 ms, too coarse for a short text.
-    """
-    try:
-        files = [task / "schedstat" for task in Path(f"/proc/{pid}/task").iterdir()]
-        return sum(int(file.read_text("ascii").split()[0]) for file in files) / 1e9
-    except FileNotFoundError:  # a kernel without it, or a thread that has just ended
-        return None

@@ -11,7 +11,8 @@ import sys
 import time
 from typing import Any
 
-from dlpo_bench.scaling.listening import listen, memory_mb
+from dlpo_bench.proc import memory_mb
+from dlpo_bench.scaling.listening import listen
 from dlpo_serving.engines import EnginePrecision
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import open_voice

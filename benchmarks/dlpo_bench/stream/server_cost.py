@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from dlpo_bench.latency import memory_mb, resident_mb
-from dlpo_bench.load.machine import process_cpu_s
+from dlpo_bench.latency import resident_mb
+from dlpo_bench.proc import memory_mb, process_cpu_s
 from dlpo_bench.stream.contestants import Contestant
 from dlpo_bench.stream.stages import Page, grown, read_page, stage_figures
 
