@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 import dlpo
 from dlpo.cli import app
+from dlpo.commit import source_commit
 from dlpo.errors import DataError
 
 DLPO = (sys.executable, "-c", "from dlpo.cli import app; app()")
@@ -22,8 +24,56 @@ def run(*arguments: str, stdin: str | bytes | None = None) -> Result:
     return CliRunner().invoke(app, arguments, input=stdin, catch_exceptions=False)
 
 
-def test_version_is_that_of_the_package() -> None:
-    assert run("--version").stdout == f"dlpo {dlpo.__version__}\n"
+def test_version_is_that_of_the_package_and_of_its_commit() -> None:
+    commit = source_commit()
+
+    told = f"dlpo {dlpo.__version__} ({commit})" if commit else f"dlpo {dlpo.__version__}"
+    assert run("--version").stdout == f"{told}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_can_be_shown_for_every_shell(shell: str) -> None:
+    # typer asks the process that it runs in which shell that is; a test's may be none.
+    code = (
+        "import sys, shellingham; sys.argv[0] = 'dlpo';"
+        f"shellingham.detect_shell = lambda *_: ({shell!r}, '');"
+        "from dlpo.cli import app; app(prog_name='dlpo')"
+    )
+    script = subprocess.run(
+        [sys.executable, "-c", code, "--show-completion"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+
+    assert "_DLPO_COMPLETE" in script
+
+
+def test_completion_offers_commands_and_options() -> None:
+    def offered(words: str) -> str:
+        environment = {
+            **os.environ,
+            "_DLPO_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "1",
+        }  # fmt: skip
+        code = "from dlpo.cli import app; app(prog_name='dlpo')"
+        return subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        ).stdout
+
+    assert "doctor" in offered("dlpo do").split()
+
+
+def test_completion_is_installed_into_the_shell_of_who_asks(tmp_path: Path) -> None:
+    code = (
+        "import shellingham; shellingham.detect_shell = lambda *_: ('bash', '');"
+        "from dlpo.cli import app; app(prog_name='dlpo')"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path)}
+
+    subprocess.run(
+        [sys.executable, "-c", code, "--install-completion"],
+        env=environment, capture_output=True, check=True,
+    )  # fmt: skip
+
+    assert "dlpo" in (tmp_path / ".bashrc").read_text()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 from dlpo.bundle import Bundle
 from dlpo.errors import DlpoError
-from dlpo_serving.doctor.observation import Observation
+from dlpo_serving.doctor.observation import Observation, State
 from dlpo_serving.engines import PRECISIONS
 from dlpo_serving.voices import find_voice
 
@@ -62,7 +62,8 @@ def _observation(subject: str, result: dict[str, Any]) -> Observation:
         detail = "RTF {rtf:.3f}, {audio_s:.2f} s of speech, opened in {open_s:.2f} s"
         return Observation(subject, "ok", detail.format_map(result))
     what, _, remedy = result["error"].partition("; ")
-    return Observation(subject, "absent" if result["expected"] else "problem", what, remedy)
+    state: State = "absent" if result["expected"] else "problem"
+    return Observation(subject, state, what, remedy.removeprefix("run: "))
 
 
 def _ending(returncode: int) -> str:

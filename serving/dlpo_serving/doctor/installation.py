@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 import dlpo
 from dlpo.commit import source_commit
 from dlpo.nvidia import INSTALL_TENSORRT
-from dlpo_serving.doctor.observation import Observation
+from dlpo_serving.doctor.observation import Observation, State
 
 LIBRARIES = (
     "numpy", "onnxruntime", "onnxruntime-gpu", "grpcio", "protobuf", "aiohttp", "av", "soxr",
@@ -47,11 +47,8 @@ def look_at_packages() -> Iterator[Observation]:
         if not missing:
             yield Observation(subject, "ok", f"complete, {len(extras[extra])} packages")
             continue
-        told = ", ".join(f"{name} ({why})" for name, why in missing.items())
-        state = "problem" if extra == "serve" and not speaking else "absent"
-        yield Observation(
-            subject, state, f"{len(missing)} of {len(extras[extra])}: {told}", _install(extra)
-        )
+        state: State = "problem" if extra == "serve" and not speaking else "absent"
+        yield Observation(subject, state, _told(missing, len(extras[extra])), _install(extra))
     if _version("onnxruntime") and _version("onnxruntime-gpu"):
         yield Observation(
             "onnxruntime",
@@ -60,6 +57,14 @@ def look_at_packages() -> Iterator[Observation]:
             "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'dlpo[serve]', or"
             " 'dlpo[gpu]' for a GPU",
         )
+
+
+def _told(missing: Mapping[str, str], asked_for: int) -> str:
+    absent = [name for name, found in missing.items() if not found]
+    if len(absent) == asked_for:
+        return "not installed"
+    old = [f"{name} is {found}" for name, found in missing.items() if found]
+    return "; ".join([f"without {', '.join(absent)}"] * bool(absent) + old)
 
 
 def _extras() -> list[str]:
@@ -86,15 +91,15 @@ def _of_extra(extra: str, distribution: str = "dlpo") -> list[Requirement]:
 
 
 def _lacking(needed: list[Requirement], seen: Set[str] = frozenset()) -> Mapping[str, str]:
-    """Package -> what is wrong with it, of those that are absent or too old."""
+    """Package -> nothing if it is absent, else its version and what is asked for."""
     missing: dict[str, str] = {}
     for requirement in needed:
         name = canonicalize_name(requirement.name)
         found = _version(name) or _version(DOES_AS_WELL.get(name, name))
         if found is None:
-            missing[name] = "not installed"
+            missing[name] = ""
         elif not requirement.specifier.contains(found, prereleases=True):
-            missing[name] = f"{found} is here, {requirement.specifier} is asked for"
+            missing[name] = f"{found}, expected {requirement.specifier}"
         elif name not in seen:
             for extra in requirement.extras:
                 missing |= _lacking(_of_extra(extra, name), seen | {name})

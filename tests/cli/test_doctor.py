@@ -1,0 +1,108 @@
+"""`dlpo doctor`: what it prints, and the exit code that says whether speaking works."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from dlpo.cli import app
+from dlpo_serving.doctor import Observation
+from dlpo_serving.doctor import engines as engines_module
+from dlpo_serving.doctor.engines import try_engines
+from dlpo_serving.engines import PRECISIONS
+
+
+@pytest.fixture
+def only_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process for each engine takes its time; one engine says how all are told of."""
+    monkeypatch.setattr(engines_module, "PRECISIONS", {"cpu": PRECISIONS["cpu"]})
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["doctor", *arguments], catch_exceptions=False)
+
+
+@pytest.mark.usefixtures("only_the_cpu")
+def test_programs_get_json_and_0_where_an_engine_speaks(tmp_path: Path) -> None:
+    (tmp_path / "nisqa.tar").touch()
+
+    result = run("--json", "--weights", str(tmp_path))
+    told = json.loads(result.stdout)
+
+    assert result.exit_code == 0
+    assert told["speaks"] is True
+    assert told["versions"]["python"]
+    states = {one["subject"]: one["state"] for one in told["engines"]}
+    assert states["engine cpu fp32"] == "ok"
+    assert "RTF" in told["engines"][0]["detail"]
+    assert [one["state"] for one in told["judges"]] == ["ok", "absent", "absent"]
+
+
+@pytest.mark.usefixtures("only_the_cpu")
+def test_people_get_each_problem_again_at_the_end_and_1_where_none_speaks(tmp_path: Path) -> None:
+    result = run("--voice", str(tmp_path / "nobody"))
+
+    assert result.exit_code == 1
+    assert "no engine speaks" in result.stdout
+    end = result.stdout.split("no engine speaks")[1]
+    assert "no voice" in end
+    assert "lj came with dlpo" in end
+
+
+def test_without_the_extra_it_says_what_to_install() -> None:
+    """With the base install alone: the packages of every extra can't be imported."""
+    absent = (
+        "onnxruntime",
+        "grpc",
+        "google.protobuf",
+        "av",
+        "soxr",
+        "pydantic_settings",
+        "aiohttp",
+    )
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent!r}));"
+        "from dlpo_serving.doctor import engines;"
+        "engines.PRECISIONS = {};"
+        "from dlpo.cli import app; app()"
+    )
+
+    result = subprocess.run([sys.executable, "-c", code, "doctor"], capture_output=True, text=True)
+
+    assert result.returncode == 1, result.stderr
+    assert "no engine speaks" in result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def trial(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> list[Observation]:
+    """What is told where the trial's process does as a shell script says."""
+    program = folder / "python"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(engines_module.sys, "executable", str(program))
+    return list(try_engines("lj"))
+
+
+@pytest.mark.usefixtures("only_the_cpu")
+def test_an_engine_that_ends_the_process_is_a_problem_and_no_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (one,) = trial(monkeypatch, tmp_path, "echo 'bad instruction' >&2; kill -ILL $$")
+
+    assert one.state == "problem"
+    assert "ended by SIGILL: bad instruction" in one.detail
+
+
+@pytest.mark.usefixtures("only_the_cpu")
+def test_an_engine_that_hangs_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(engines_module, "TRIAL_S", 0.2)
+
+    (one,) = trial(monkeypatch, tmp_path, "exec sleep 60")
+
+    assert one.state == "problem"
+    assert "did not speak" in one.detail

@@ -1,0 +1,119 @@
+"""What the doctor says of packages, on environments that are made of metadata alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from dlpo.nvidia import INSTALL_TENSORRT
+from dlpo_serving.doctor import Observation
+from dlpo_serving.doctor.installation import look_at_packages, versions
+
+DECLARED = """\
+Metadata-Version: 2.4
+Name: dlpo
+Version: 0.1.0
+Provides-Extra: serve
+Provides-Extra: gpu
+Provides-Extra: tensorrt
+Requires-Dist: rich>=13
+Requires-Dist: grpcio>=1.76; extra == "serve"
+Requires-Dist: onnxruntime>=1.20; extra == "serve"
+Requires-Dist: grpcio>=1.76; extra == "gpu"
+Requires-Dist: onnxruntime-gpu[cuda]>=1.31; extra == "gpu"
+Requires-Dist: cuda-bindings>=13; extra == "tensorrt"
+Requires-Dist: pywin32; extra == "serve" and sys_platform == "win32"
+"""
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """`install("grpcio", "1.80")`, in an environment that has dlpo and nothing else."""
+
+    def add(name: str, version: str, *further: str) -> None:
+        folder = tmp_path / f"{name.replace('-', '_')}-{version}.dist-info"
+        folder.mkdir()
+        lines = ["Metadata-Version: 2.4", f"Name: {name}", f"Version: {version}", *further]
+        (folder / "METADATA").write_text("\n".join(lines) + "\n")
+
+    (tmp_path / "dlpo-0.1.0.dist-info").mkdir()
+    (tmp_path / "dlpo-0.1.0.dist-info" / "METADATA").write_text(DECLARED)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    return add
+
+
+def observed() -> dict[str, Observation]:
+    return {one.subject: one for one in look_at_packages()}
+
+
+def test_a_complete_extra_is_told_with_its_number_of_packages(install: Install) -> None:
+    install("grpcio", "1.80")
+    install("onnxruntime", "1.31.1")
+
+    assert observed()["extra serve"] == Observation("extra serve", "ok", "complete, 2 packages")
+
+
+def test_what_an_extra_lacks_is_named_with_the_pip_line(install: Install) -> None:
+    install("onnxruntime", "1.31.1")
+
+    serve = observed()["extra serve"]
+
+    assert (serve.state, serve.detail) == ("problem", "without grpcio")
+    assert serve.remedy == "pip install 'dlpo[serve]'"
+
+
+def test_a_package_that_is_too_old_is_told_with_both_versions(install: Install) -> None:
+    install("grpcio", "1.60.0")
+    install("onnxruntime", "1.31.1")
+
+    assert observed()["extra serve"].detail == "grpcio is 1.60.0, expected >=1.76"
+
+
+def test_an_extra_that_is_not_needed_is_no_problem(install: Install) -> None:
+    tensorrt = observed()["extra tensorrt"]
+
+    assert (tensorrt.state, tensorrt.detail) == ("absent", "not installed")
+    assert tensorrt.remedy == INSTALL_TENSORRT
+
+
+def test_the_build_for_gpus_does_in_place_of_that_for_cpus(install: Install) -> None:
+    install("grpcio", "1.80")
+    install("onnxruntime-gpu", "1.31.1")
+
+    found = observed()
+
+    assert found["extra serve"].state == found["extra gpu"].state == "ok"
+    assert "onnxruntime" not in found
+
+
+def test_an_extra_of_a_package_is_followed(install: Install) -> None:
+    install("grpcio", "1.80")
+    install(
+        "onnxruntime-gpu", "1.31.1",
+        "Provides-Extra: cuda", 'Requires-Dist: nvidia-cublas>=13; extra == "cuda"',
+    )  # fmt: skip
+
+    gpu = observed()["extra gpu"]
+
+    assert gpu.detail == "without nvidia-cublas"
+    assert "in an environment of its own" in gpu.remedy
+
+
+def test_both_builds_of_onnxruntime_are_a_problem(install: Install) -> None:
+    install("onnxruntime", "1.31.1")
+    install("onnxruntime-gpu", "1.31.1")
+
+    assert observed()["onnxruntime"].state == "problem"
+    assert "pip uninstall" in observed()["onnxruntime"].remedy
+
+
+def test_versions_name_python_dlpo_and_what_is_installed() -> None:
+    found = versions()
+
+    assert list(found)[:3] == ["python", "system", "dlpo"]
+    assert found["numpy"] == metadata.version("numpy")
