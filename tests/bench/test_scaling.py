@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 
 from dlpo.cli import app
 from dlpo.errors import EngineError, InputError
+from dlpo_bench.proc import memory_mb, threads_cpu_s
 from dlpo_bench.record import read_record, write_record
 from dlpo_bench.report.scaling import PICTURE, scaling
 from dlpo_bench.report.sections import Found
 from dlpo_bench.scaling.lengths import length_figures, measure_lengths, text_of
-from dlpo_bench.proc import memory_mb, threads_cpu_s
 from dlpo_bench.scaling.listening import listen
 from dlpo_bench.scaling.measuring import long_over_short, measure_scaling
 from dlpo_bench.scaling.one_text import speak_one

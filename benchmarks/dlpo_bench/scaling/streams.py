@@ -15,8 +15,8 @@ from typing import Any
 import grpc
 import numpy as np
 
-from dlpo_bench.scaling.lengths import text_of
 from dlpo_bench.proc import memory_mb
+from dlpo_bench.scaling.lengths import text_of
 from dlpo_bench.scaling.listening import Heard, listen
 from dlpo_bench.scaling.one_text import WARM_UP
 from dlpo_bench.scaling.options import ScalingOptions
