@@ -55,6 +55,26 @@ class Candidate:
     """what it is, for the record: kind, path, sha256 and the chain it speaks with"""
 
 
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A candidate that reads texts."""
+
+    name: str
+    """what it was called"""
+    precision: str
+    """in words, where one bundle speaks in several; else empty"""
+    synthesizer: Synthesizer
+    ladder: Sequence[int] | None
+    """frames of its chunks; None: as served"""
+    about: Mapping[str, Any]
+    """see `Candidate`"""
+
+    @property
+    def label(self) -> str:
+        """how tables call it"""
+        return f"{self.name}{self.precision}"
+
+
 RECORDED = Candidate(RECORDINGS, (recordings,), {"kind": "recordings"})
 
 
@@ -75,6 +95,31 @@ def open_candidates(names: Sequence[str], speaking: Speaking) -> list[Candidate]
     return found
 
 
+def open_speakers(names: Sequence[str], speaking: Speaking) -> list[Speaker]:
+    """Open everything that was named, in order, where all of it can read texts.
+
+    Args:
+        names: see the module.
+        speaking: at most one number of steps.
+
+    Raises:
+        InputError: nothing is there, or it is a folder of wavs, or two have the same label.
+        BundleError, CheckpointError, EngineError, ConfigError: see `open_candidates`.
+    """
+    found = []
+    for name in names:
+        label, place = _split(name)
+        speakers = _speakers(label, place, speaking)
+        if not speakers:
+            raise InputError(f"{place!r} is no voice; {_expected(Path(place))}")
+        found += speakers
+    labels = [speaker.label for speaker in found]
+    for label in labels:
+        if label == RECORDINGS or labels.count(label) > 1:
+            raise InputError(f"label {label!r} is given twice; name each, such as before={label}")
+    return found
+
+
 def names_in_folders(candidates: Sequence[Candidate], names: Sequence[str]) -> list[str]:
     """The names of clips that every folder of wavs has; who speaks can say them all.
 
@@ -91,47 +136,65 @@ def names_in_folders(candidates: Sequence[Candidate], names: Sequence[str]) -> l
     return common
 
 
+def _split(name: str) -> tuple[str, str]:
+    """Label and place of what was named."""
+    label, separator, place = name.partition("=")
+    return (label, place) if separator and not Path(name).exists() else (name.rstrip("/"), name)
+
+
 def _open(name: str, speaking: Speaking) -> list[Candidate]:
+    label, place = _split(name)
+    speakers = _speakers(label, place, speaking)
+    if speakers:
+        return [one for speaker in speakers for one in _at_each_steps(speaker, speaking)]
+    path = Path(place)
+    if path.is_dir() and any(entry.suffix in SUFFIXES for entry in path.iterdir()):
+        return [Candidate(label, (audio_files(path),), {"kind": "files", "path": place})]
+    raise InputError(f"{place!r} is no system; {_expected(path, ' or a folder of wavs')}")
+
+
+def _expected(path: Path, more: str = "") -> str:
+    from dlpo_serving.voices import known_voices
+
+    inside = f"; did you mean {path / 'checkpoint'}?" if (path / "checkpoint").is_dir() else ""
+    return (
+        f"expected the name of a voice ({', '.join(known_voices())}), a bundle, a checkpoint (a"
+        f" directory with {CHECKPOINT}){more}{inside}"
+    )
+
+
+def _speakers(label: str, place: str, speaking: Speaking) -> list[Speaker]:
+    """What lies there, in each precision that was asked for; none if it can't read."""
     from dlpo_serving.voices import find_voice, known_voices
 
-    label, separator, place = name.partition("=")
-    if not separator or Path(name).exists():
-        label, place = name.rstrip("/"), name
     path = Path(place)
     if place in known_voices() or path.is_file() or (path / MANIFEST).is_file():
         return _bundles(label, find_voice(place), place, speaking)
     if (path / CHECKPOINT).is_file():
-        return _checkpoint(label, path, speaking)
-    if path.is_dir() and any(entry.suffix in SUFFIXES for entry in path.iterdir()):
-        return [Candidate(label, (audio_files(path),), {"kind": "files", "path": place})]
-    inside = f"; did you mean {path / 'checkpoint'}?" if (path / "checkpoint").is_dir() else ""
-    raise InputError(
-        f"{place!r} is no system; expected the name of a voice ({', '.join(known_voices())}), a"
-        f" bundle, a checkpoint (a directory with {CHECKPOINT}) or a folder of wavs{inside}"
-    )
+        return [_checkpoint(label, path, speaking)]
+    return []
 
 
-def _bundles(label: str, path: Path, place: str, speaking: Speaking) -> list[Candidate]:
+def _bundles(label: str, path: Path, place: str, speaking: Speaking) -> list[Speaker]:
     from dlpo_serving.voices import open_voice
 
     sha256 = Bundle.load(path).sha256
     found = []
     for precision in speaking.precisions or (None,):
         voice: Any = precision  # open_voice checks it
-        speaker = open_voice(path, "cpu", voice)
-        manifest = speaker.manifest
+        synthesizer = open_voice(path, "cpu", voice)
         about = {
             "kind": "bundle",
             "path": place,
             "sha256": sha256,
-            "precision": precision or manifest.precision,
+            "precision": precision or synthesizer.manifest.precision,
         }
         suffix = f", {precision}" if len(speaking.precisions) > 1 else ""
-        found += _at_each_steps(label, suffix, speaker, about, speaking, None)
+        found.append(Speaker(label, suffix, synthesizer, None, about))
     return found
 
 
-def _checkpoint(label: str, path: Path, speaking: Speaking) -> list[Candidate]:
+def _checkpoint(label: str, path: Path, speaking: Speaking) -> Speaker:
     """Its own chain is the one it was tuned on, else that of the embedded voice."""
     try:
         from dlpo.checkpoint import load_checkpoint
@@ -152,35 +215,28 @@ def _checkpoint(label: str, path: Path, speaking: Speaking) -> list[Candidate]:
     )
     steps = speaking.steps or (tuned.steps if tuned else like.steps,)
     engine = TorchEngine(checkpoint, like, chain, steps)
-    speaker = Synthesizer(engine, TextFrontEnd(like.dictionary))
     about = {
         "kind": "checkpoint",
         "path": str(path),
         "sha256": checkpoint.sha256,
         "provenance": asdict(checkpoint.provenance),
     }
-    return _at_each_steps(label, "", speaker, about, speaking, WHOLE)
+    return Speaker(label, "", Synthesizer(engine, TextFrontEnd(like.dictionary)), WHOLE, about)
 
 
-def _at_each_steps(
-    label: str,
-    suffix: str,
-    speaker: Synthesizer,
-    about: Mapping[str, Any],
-    speaking: Speaking,
-    ladder: Sequence[int] | None,
-) -> list[Candidate]:
-    chain = speaker.manifest.noise_schedule
+def _at_each_steps(speaker: Speaker, speaking: Speaking) -> list[Candidate]:
+    manifest = speaker.synthesizer.manifest
+    chain = manifest.noise_schedule
     found = []
-    for n in speaking.steps or (speaker.manifest.steps,):
-        if n not in speaker.manifest.available_steps:
-            offer = ", ".join(map(str, speaker.manifest.available_steps))
-            raise InputError(f"{label}: {n} steps are not on offer; it has {offer}")
+    for n in speaking.steps or (manifest.steps,):
+        if n not in manifest.available_steps:
+            offer = ", ".join(map(str, manifest.available_steps))
+            raise InputError(f"{speaker.name}: {n} steps are not on offer; it has {offer}")
         steps = f", {n} steps" if len(speaking.steps) > 1 else ""
         takes = tuple(
-            text_to_speech(speaker, steps=n, seed=seed, ladder=ladder)
+            text_to_speech(speaker.synthesizer, steps=n, seed=seed, ladder=speaker.ladder)
             for seed in range(speaking.seeds)
         )
-        how = {**about, "schedule": chain.name, "eta": chain.eta, "steps": n}
-        found.append(Candidate(f"{label}{steps}{suffix}", takes, how))
+        how = {**speaker.about, "schedule": chain.name, "eta": chain.eta, "steps": n}
+        found.append(Candidate(f"{speaker.name}{steps}{speaker.precision}", takes, how))
     return found

@@ -47,6 +47,8 @@ def text_to_speech(
     steps: int | None = None,
     seed: int = 0,
     ladder: Sequence[int] | None = None,
+    speed: float = 1.0,
+    pitch_semitones: float = 0.0,
 ) -> System:
     """A voice that is given the text alone.
 
@@ -55,12 +57,15 @@ def text_to_speech(
         steps: reverse steps; the voice's default if None.
         seed: of the noise, the same for every clip.
         ladder: frames of the chunks that a sentence is made in; as served if None.
+        speed: factor of the voice's own pace.
+        pitch_semitones: shift of its pitch.
     """
     from dlpo_serving.chunks import STREAM_LADDER
     from dlpo_serving.request import SpeechRequest
 
     def system(clip: Clip) -> Waveform:
-        utterance = synthesizer.read(SpeechRequest(clip.text, seed=seed, steps=steps))
+        request = SpeechRequest(clip.text, speed, pitch_semitones, seed, steps)
+        utterance = synthesizer.read(request)
         chunks = synthesizer.stream(utterance, ladder or STREAM_LADDER)
         return np.concatenate([chunk.samples for chunk in chunks])
 

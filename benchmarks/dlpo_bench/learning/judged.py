@@ -1,4 +1,4 @@
-"""The points of a learning curve, heard by the panel; what an earlier record heard is not repeated."""
+"""The points of a learning curve, heard by the panel; an earlier record saves what it heard."""
 
 from __future__ import annotations
 

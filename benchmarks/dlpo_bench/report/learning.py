@@ -52,9 +52,9 @@ def learning_text(figures: Mapping[str, Any]) -> str:
     seeds = f", {figures['seeds']} noise seeds each" if figures["seeds"] > 1 else ""
     chain = f"{figures['steps']} steps, {figures['schedule']}, eta {figures['eta']:g}"
     return (
-        f"{figures['clips']} validation sentences{seeds}; {chain}, in float32. Updates and hours are"
-        " added up from the logs, by the clock of a machine that did other work too; an update of"
-        " tuning is not one of training. **Bold**: decidedly other than the point that it comes"
+        f"{figures['clips']} validation sentences{seeds}; {chain}, in float32. Updates and hours"
+        " are added up from the logs, by the clock of a machine that did other work too; an update"
+        " of tuning is not one of training. **Bold**: decidedly other than the point that it comes"
         " after.\n\n" + table(["point", "after", "updates", "hours", *measures], lines)
     )
 

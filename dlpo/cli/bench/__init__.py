@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from dlpo.cli.bench.compare import compare
+from dlpo.cli.bench.controls import controls
 from dlpo.cli.bench.learning_curve import learning_curve
 from dlpo.cli.bench.peers import peers
 from dlpo.cli.bench.quality import quality
@@ -21,7 +22,7 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True, help="Measure on this machine; show and compare what was measured."
     )
     for command in (
-        rtf, stream, quality, learning_curve, peers, scaling, roofline, report, compare,
+        rtf, stream, quality, learning_curve, controls, peers, scaling, roofline, report, compare,
     ):  # fmt: skip
         group.command()(command)
     app.add_typer(group, name="bench")

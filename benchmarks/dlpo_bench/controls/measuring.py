@@ -1,0 +1,182 @@
+"""The same sentences at every setting, beside those at none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlpo.errors import MissingExtraError
+from dlpo_bench.bootstrap import Estimate, mean, ratio_of_sums
+from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
+from dlpo_bench.comparison import evaluate
+from dlpo_bench.controls.settings import NEUTRAL, Setting
+from dlpo_bench.controls.stretched import Stretched
+from dlpo_bench.heard import Floats, Heard, Quality
+from dlpo_bench.judging import WORD_ERRORS, Panel
+from dlpo_bench.quality_report import samples
+from dlpo_bench.systems import RECORDINGS, System, text_to_speech
+
+if TYPE_CHECKING:
+    from dlpo_bench.candidates import Speaker
+
+F0_RANGE_HZ = (60.0, 800.0)  # of a woman's voice six semitones down and up
+CEILING = f"{RECORDINGS}, by WORLD"
+SHIFT, STRETCH, LEVEL = "pitch change, st", "duration x speed / neutral", "level change, dB"
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What came of it, for a record."""
+
+    figures: Mapping[str, Any]
+    samples: Mapping[str, Any]
+
+
+def measure_controls(
+    speakers: Sequence[Speaker],
+    clips: Sequence[Clip],
+    settings: Sequence[Setting],
+    panel: Panel,
+    *,
+    seeds: int = 1,
+    on_clip: Callable[[], object] = lambda: None,
+) -> Controls:
+    """Say every clip at every setting.
+
+    Args:
+        speakers: of `open_speakers`.
+        clips: with recordings, they are changed as well, by WORLD: the ceiling.
+        settings: `NEUTRAL` among them.
+        panel: its recognisers count.
+        seeds: of the noise, 0 and up; averaged first.
+        on_clip: called after each clip of each take.
+
+    Raises:
+        InputError: a setting is beyond what a voice offers; see `evaluate` too.
+        DataError, MissingExtraError: see `Stretched`.
+    """
+    families: dict[str, dict[Setting, Sequence[System]]] = {
+        speaker.label: {
+            setting: [
+                text_to_speech(
+                    speaker.synthesizer,
+                    seed=seed,
+                    ladder=speaker.ladder,
+                    speed=setting.speed,
+                    pitch_semitones=setting.pitch_semitones,
+                )
+                for seed in range(seeds)
+            ]
+            for setting in settings
+        }
+        for speaker in speakers
+    }
+    if all(clip.recording for clip in clips):
+        stretched = Stretched()
+        families[CEILING] = {setting: [stretched.at(setting)] for setting in settings}
+    systems = {
+        system_name(family, setting): takes
+        for family, by_setting in families.items()
+        for setting, takes in by_setting.items()
+    }
+    tracks: dict[tuple[str, int], list[Floats]] = {}
+
+    def keep(system: str, take: int, clip: Clip, waveform: Waveform) -> None:
+        tracks.setdefault((system, take), []).append(f0_track_hz(waveform))
+
+    quality = evaluate(systems, clips, panel, on_clip, keep=keep)
+    heard: dict[str, Heard] = {}
+    for family, by_setting in families.items():
+        for setting in by_setting:
+            name, neutral = system_name(family, setting), system_name(family, NEUTRAL)
+            takes = []
+            for number, take in enumerate(quality.heard[name].takes):
+                plain = quality.heard[neutral].takes[number]
+                pairs = zip(tracks[name, number], tracks[neutral, number], strict=True)
+                more = {
+                    SHIFT: np.array([shift_semitones(*pair) for pair in pairs]),
+                    STRETCH: take.values["seconds"] * setting.speed / plain.values["seconds"],
+                    LEVEL: take.values["level, dB"] - plain.values["level, dB"],
+                }
+                takes.append(replace(take, values={**take.values, **more}))
+            heard[name] = Heard(takes)
+    quality = replace(quality, heard=heard, baseline=None)
+    about = {
+        system_name(s.label, setting): {**s.about, "setting": setting.name}
+        for s in speakers
+        for setting in settings
+    }
+    found = {
+        family: {setting.name: _figures(quality, family, setting) for setting in by_setting}
+        for family, by_setting in families.items()
+    }
+    return Controls(
+        {"clips": len(clips), "seeds": seeds, "systems": found}, samples(quality, about)
+    )
+
+
+def system_name(family: str, setting: Setting) -> str:
+    """How records call a voice, or the recordings, at a setting."""
+    return f"{family}, {setting.name}"
+
+
+def f0_track_hz(waveform: Waveform) -> Floats:
+    """(frames,) F0 every 5 ms, 0 where there is no voice.
+
+    Raises:
+        MissingExtraError: pyworld is not installed.
+    """
+    try:
+        import pyworld
+    except ImportError as error:
+        raise MissingExtraError("pyworld", "bench") from error
+    floor, ceiling = F0_RANGE_HZ
+    samples = waveform.astype(np.float64)
+    coarse, times = pyworld.dio(samples, SAMPLE_RATE, f0_floor=floor, f0_ceil=ceiling)
+    track: Floats = pyworld.stonemask(samples, coarse, times, SAMPLE_RATE)
+    return track
+
+
+def shift_semitones(track_hz: Floats, neutral_hz: Floats) -> float:
+    """How much higher one saying is than another, place by place; NaN without a common voice.
+
+    Places are shares of the whole, so that the pace doesn't count; the median over them, so that
+    frames where a tracker took half or double the pitch don't either.
+    """
+    places = (np.arange(len(neutral_hz)) + 0.5) / len(neutral_hz)
+    there = track_hz[(places * len(track_hz)).astype(int)]
+    voiced = (there > 0) & (neutral_hz > 0)
+    if not voiced.any():
+        return float("nan")
+    return float(np.median(12 * np.log2(there[voiced] / neutral_hz[voiced])))
+
+
+def _figures(quality: Quality, family: str, setting: Setting) -> dict[str, Any]:
+    """Means with 95 % intervals over sentences; word errors pooled, and over the neutral ones."""
+    one, plain = (quality.heard[system_name(family, s)] for s in (setting, NEUTRAL))
+    found: dict[str, Any] = {
+        "speed": setting.speed,
+        "pitch_semitones": setting.pitch_semitones,
+    }
+    for measure in (SHIFT, STRETCH, LEVEL):
+        values = one.values[measure]
+        if len(known := values[np.isfinite(values)]):
+            found[measure] = _shown(mean(known))
+    for measure, errors in one.errors.items():
+        both = np.isfinite(errors) & np.isfinite(plain.errors[measure])
+        if both.any():
+            found[measure] = _shown(ratio_of_sums(errors[both], quality.words[both]))
+        if plain.errors[measure][both].sum() > 0:
+            over = ratio_of_sums(errors[both], plain.errors[measure][both])
+            found[f"{measure} / neutral"] = _shown(over)
+    return found
+
+
+def _shown(estimate: Estimate) -> dict[str, Any]:
+    return {"value": estimate.value, "interval_95": [estimate.low, estimate.high]}
+
+
+RATIO = f"{WORD_ERRORS} / neutral"

@@ -1,0 +1,61 @@
+"""The command bench controls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlpo.cli.extras import needs
+from dlpo.cli.options import HEARD, SPOKEN, Corpus, Record, command_line
+from dlpo.cli.progress import progress
+
+
+def controls(
+    voices: Annotated[
+        list[str] | None,
+        typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH gives one a name."),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Noise seeds a sentence.", rich_help_panel=SPOKEN)
+    ] = 1,
+    corpus: Corpus = Path("../shared/data/ljspeech"),
+    clips: Annotated[int, typer.Option(min=1, help="Test sentences.", rich_help_panel=HEARD)] = 20,
+    record: Record = False,
+) -> None:
+    """Check that speed and pitch do what they say, and that words stay as clear.
+
+    Beside each voice, the speaker's recordings at the same settings by a plain vocoder.
+    """
+    with needs("bench"):
+        from dlpo.judges.pocketsphinx import PocketSphinx
+        from dlpo_bench.clips import TEST_SPLIT, load_clips
+        from dlpo_bench.judging import WORD_ERRORS, Panel
+    with needs("serve"):
+        from dlpo_bench.candidates import Speaking, open_speakers
+        from dlpo_bench.controls.measuring import CEILING, measure_controls
+        from dlpo_bench.controls.settings import one_at_a_time
+    from dlpo_bench.record import write_record
+    from dlpo_bench.report.controls import controls_text
+
+    speakers = open_speakers(voices or ["lj"], Speaking(seeds=seeds))
+    spoken = load_clips(corpus, TEST_SPLIT[:clips])
+    settings = one_at_a_time()
+    panel = Panel([], {WORD_ERRORS: PocketSphinx()}, {})
+    with progress() as bar:
+        families = len(speakers) * seeds + 1
+        task = bar.add_task("listening", total=families * len(settings) * len(spoken))
+        found = measure_controls(
+            speakers, spoken, settings, panel, seeds=seeds, on_clip=lambda: bar.advance(task)
+        )
+    if CEILING not in found.figures["systems"]:
+        typer.echo(f"no recordings in {corpus / 'wavs'}: no ceiling", err=True)
+    typer.echo(controls_text(found.figures))
+    if record:
+        bundles = {s.about["sha256"] for s in speakers if s.about["kind"] == "bundle"}
+        path = write_record(
+            "controls", found.figures, command_line(), samples=found.samples,
+            bundle_sha256=bundles.pop() if len(bundles) == 1 else None,
+        )  # fmt: skip
+        typer.echo(path)
