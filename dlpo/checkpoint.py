@@ -79,7 +79,7 @@ def save_checkpoint(
     provenance: Provenance,
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Write a checkpoint directory; float16 halves it.
+    """Write a checkpoint directory; float16 halves it. Whole numbers stay what they are.
 
     Raises:
         CheckpointError: the directory can't be written.
@@ -94,10 +94,11 @@ def save_checkpoint(
     try:
         path.mkdir(parents=True, exist_ok=True)
         unfinished = path / (WEIGHTS + ".part")
-        save_file(
-            {name: value.detach().to("cpu", dtype).contiguous() for name, value in weights.items()},
-            unfinished,
-        )
+        kept = {
+            name: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype)
+            for name, value in weights.items()
+        }
+        save_file({name: value.contiguous() for name, value in kept.items()}, unfinished)
         unfinished.replace(path / WEIGHTS)
         (path / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
     except (OSError, SafetensorError) as error:

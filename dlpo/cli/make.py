@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,6 +11,9 @@ from dlpo.cli.extras import needs
 from dlpo.cli.progress import progress
 from dlpo.cli.settings import parse_settings
 from dlpo.errors import InputError
+
+if TYPE_CHECKING:
+    from dlpo.training.run import TrainingRun
 
 
 def register(app: typer.Typer) -> None:
@@ -50,8 +53,11 @@ def prepare(
 
 def train(
     model: Annotated[
-        Literal["lite", "contour"],
-        typer.Argument(help="What to train; a contour gives the lite of --init its pitch."),
+        Literal["lite", "contour", "base", "large"],
+        typer.Argument(
+            help="What to train: the embedded voice; a contour, which gives the lite of --init its"
+            " pitch; WaveGrad 2 as published, see docs/train-base.md."
+        ),
     ],
     data: Annotated[
         Path, typer.Option(exists=True, file_okay=False, help="Dataset from `dlpo prepare`.")
@@ -69,23 +75,9 @@ def train(
 
     On several GPUs: accelerate launch "$(command -v dlpo)" train ...
     """
-    from dlpo.config import LITE, ContourConfig, ContourTraining, TrainingConfig, from_dict
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-    with needs("train"):
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
-        from dlpo.training.contour_trainer import ContourTrainer
-        from dlpo.training.trainer import Trainer
-
-    values = parse_settings(settings or [])
-    trainer: Trainer | ContourTrainer
-    if model == "contour":
-        if init is None:
-            raise InputError("a contour belongs to a voice; give its checkpoint with --init")
-        training = from_dict(ContourTraining, values)
-        trainer = ContourTrainer(ContourConfig(), training, data, out, init)
-    else:
-        trainer = Trainer(LITE, from_dict(TrainingConfig, values), data, out, init)
+    trainer = _trainer(model, data, out, init, parse_settings(settings or []))
     columns = (
         TextColumn("{task.completed}/{task.total} updates, loss {task.fields[loss]:.3f}"),
         BarColumn(),
@@ -102,6 +94,41 @@ def train(
         typer.echo(f"stopped at update {trainer.update}; run the same command to go on", err=True)
         raise typer.Exit(128 + trainer.stop_signal)
     typer.echo(checkpoint)
+
+
+def _trainer(
+    model: str, data: Path, out: Path, init: Path | None, values: dict[str, Any]
+) -> TrainingRun:
+    """The run that a command line asks for."""
+    from dlpo.config import (
+        BASE,
+        BASE_TRAINING,
+        LARGE,
+        LARGE_TRAINING,
+        LITE,
+        ContourConfig,
+        ContourTraining,
+        TrainingConfig,
+        WaveGrad2Training,
+        from_dict,
+        to_dict,
+    )
+
+    with needs("train"):
+        from dlpo.training.contour_trainer import ContourTrainer
+        from dlpo.training.trainer import Trainer
+        from dlpo.training.wavegrad_trainer import WaveGradTrainer
+
+    if model == "contour":
+        if init is None:
+            raise InputError("a contour belongs to a voice; give its checkpoint with --init")
+        contour = from_dict(ContourTraining, values)
+        return ContourTrainer(ContourConfig(), contour, data, out, init)
+    if model == "lite":
+        return Trainer(LITE, from_dict(TrainingConfig, values), data, out, init)
+    config, usual = (BASE, BASE_TRAINING) if model == "base" else (LARGE, LARGE_TRAINING)
+    training = from_dict(WaveGrad2Training, to_dict(usual) | values)
+    return WaveGradTrainer(config, training, data, out, init)
 
 
 def schedule(

@@ -3,12 +3,19 @@
 from dlpo.config.contour import ContourConfig, ContourTraining
 from dlpo.config.models import BASE, LARGE, LITE, LiteConfig, Parametrisation, WaveGrad2Config
 from dlpo.config.strict import from_dict, to_dict
-from dlpo.config.training import TrainingConfig
+from dlpo.config.training import (
+    BASE_TRAINING,
+    LARGE_TRAINING,
+    TrainingConfig,
+    WaveGrad2Training,
+)
 from dlpo.config.tuning import TuningConfig
 
 __all__ = [
     "BASE",
+    "BASE_TRAINING",
     "LARGE",
+    "LARGE_TRAINING",
     "LITE",
     "ContourConfig",
     "ContourTraining",
@@ -17,6 +24,7 @@ __all__ = [
     "TrainingConfig",
     "TuningConfig",
     "WaveGrad2Config",
+    "WaveGrad2Training",
     "from_dict",
     "to_dict",
 ]

@@ -84,3 +84,91 @@ class TrainingConfig:
         fall = 1.0 if done < self.decay_from else (1 - done) / (1 - self.decay_from)
         rise = min(1.0, (update - first + 1) / max(1, self.warmup))
         return peak * rise * max(0.03, fall)
+
+
+@dataclass(frozen=True, slots=True)
+class WaveGrad2Training:
+    """How `base` and `large` are trained; the defaults are those of the published reproduction.
+
+    Reference: MINDs Lab's WaveGrad 2 (https://github.com/maum-ai/wavegrad2), which the DLPO paper
+    tunes; its checkpoint of `base` is of about a million updates.
+    """
+
+    updates: int = 1_000_000
+    """Optimiser steps of the whole run."""
+    batch: int = 12
+    """Windows an update, on each process; each comes with its whole sentence."""
+    window: int = 256
+    """Frames of a window that the decoder is scored on (73.5 a second)."""
+    context: int = 6
+    """Frames on either side that the decoder sees besides and isn't scored on: its reach, so that
+    nothing is learnt of ends that a sentence doesn't have. 10 in `large`."""
+    duration_weight: float = 1.0
+    """Of the squared error of durations, in seconds, beside the L1 of the noise."""
+    learning_rate: float = 3e-4
+    decay_start: int = 25_000
+    """Update from which the learning rate falls exponentially."""
+    decay_end: int = 100_000
+    """Update from which it stays."""
+    decay: float = 0.05
+    """Share of the learning rate that is left then."""
+    weight_decay: float = 1e-6
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient."""
+    ema_decay: float = 0.999
+    """Of the averaged weights, which are the ones that are saved and spoken with."""
+    precision: Literal["bf16", "no"] = "bf16"
+    """Arithmetic inside convolutions and matrix products; weights and losses stay float32."""
+    seed: int = 0
+    sample_steps: int = 50
+    """Reverse steps of the utterance that TensorBoard plays; 0 for none, which saves a CPU
+    minutes."""
+    log_every: int = 100
+    """Updates between lines of the log."""
+    validate_every: int = 1_000
+    """Updates between measurements on the validation windows."""
+    save_every: int = 5_000
+    """Updates between checkpoints."""
+
+    def __post_init__(self) -> None:
+        least = dict.fromkeys(
+            ("updates", "batch", "window", "log_every", "validate_every", "save_every"), 1
+        ) | dict.fromkeys(("context", "decay_start", "sample_steps", "seed"), 0)
+        for name, smallest in least.items():
+            if getattr(self, name) < smallest:
+                raise ConfigError(
+                    f"WaveGrad2Training.{name} is {getattr(self, name)};"
+                    f" expected {smallest} or more"
+                )
+        if self.decay_end <= self.decay_start:
+            raise ConfigError(
+                f"WaveGrad2Training.decay_end is {self.decay_end}; expected more than decay_start,"
+                f" {self.decay_start}"
+            )
+        if self.sample_steps > 1000:
+            raise ConfigError(
+                f"WaveGrad2Training.sample_steps is {self.sample_steps}; expected 0 to 1000"
+            )
+        for name in ("learning_rate", "decay"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ConfigError(
+                    f"WaveGrad2Training.{name} is {getattr(self, name)}; expected 0 < x <= 1"
+                )
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(
+                f"WaveGrad2Training.ema_decay is {self.ema_decay}; expected 0 <= d < 1"
+            )
+        for name in ("gradient_clip", "duration_weight"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(
+                    f"WaveGrad2Training.{name} is {getattr(self, name)}; expected above 0"
+                )
+
+    def rate(self, update: int) -> float:
+        """The learning rate of update `update` (0 is the first)."""
+        done = (update - self.decay_start) / (self.decay_end - self.decay_start)
+        return float(self.learning_rate * self.decay ** min(1.0, max(0.0, done)))
+
+
+BASE_TRAINING = WaveGrad2Training()
+LARGE_TRAINING = WaveGrad2Training(batch=6, context=10)

@@ -20,13 +20,13 @@ from dlpo.training.batches import CONTEXT, Batches
 
 @torch.no_grad()
 def speak(
-    model: LiteWaveGrad2,
+    model: Model,
     symbols: NDArray[np.int64],
     schedule: NoiseSchedule,
     seed: int = 0,
     durations: NDArray[np.float32] | None = None,
 ) -> Waveform:
-    """From symbols alone: predicted durations, F0 and mel.
+    """From symbols alone: durations, and what else the model is conditioned on, are predicted.
 
     Args:
         model: in eval mode.
@@ -102,16 +102,24 @@ def copy(
 
 
 def _denoise(
-    model: LiteWaveGrad2,
+    model: Model,
     conditioning: Tensor,
     source: Waveform,
     schedule: NoiseSchedule,
     seed: int,
 ) -> Waveform:
-    samples = conditioning.shape[2] * HOP_LENGTH
+    device, samples = conditioning.device, conditioning.shape[2] * HOP_LENGTH
     noise = torch.randn(
         schedule.noise_count, 1, samples, generator=torch.Generator().manual_seed(seed)
     )
-    x0 = sample(model.denoise, schedule, conditioning, torch.from_numpy(source)[None], noise)
-    out: Waveform = model.to_waveform(x0)[0].numpy()
+    x0 = sample(
+        model.denoise,
+        schedule,
+        conditioning,
+        torch.from_numpy(source)[None].to(device),
+        noise.to(device),
+        model.parametrisation,
+        model.x0_limit,
+    )
+    out: Waveform = model.to_waveform(x0)[0].cpu().numpy()
     return out

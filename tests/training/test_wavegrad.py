@@ -1,0 +1,332 @@
+"""Training of WaveGrad 2 as published: excerpts, losses, and a run that resumes to the bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dlpo.audio import HOP_LENGTH
+from dlpo.checkpoint import load_checkpoint
+from dlpo.config import BASE_TRAINING, LARGE_TRAINING, WaveGrad2Config, WaveGrad2Training
+from dlpo.data.dataset import Dataset
+from dlpo.errors import ConfigError, DataError, TrainingError
+from dlpo.model.build import build_model
+from dlpo.model.wavegrad2 import WaveGrad2
+from dlpo.noise_schedule import linear, named_schedule
+from dlpo.training.averages import warm_average
+from dlpo.training.excerpts import ExcerptBatches
+from dlpo.training.synthesis import speak
+from dlpo.training.wavegrad_losses import continuous_levels, duration_loss, wavegrad_losses
+from dlpo.training.wavegrad_trainer import WaveGradTrainer
+
+TINY = WaveGrad2Config(
+    encoder_channels=16,
+    encoder_layers=1,
+    speaker_channels=4,
+    predictor_channels=8,
+    conditioning_channels=16,
+    up_channels=(16, 8, 8, 8, 8),
+    waveform_channels=4,
+    down_channels=(8, 8, 8, 16),
+)
+SHORT = WaveGrad2Training(
+    updates=6,
+    batch=2,
+    window=8,
+    context=2,
+    decay_start=2,
+    decay_end=5,
+    precision="no",
+    sample_steps=2,
+    log_every=1,
+    validate_every=3,
+    save_every=3,
+)
+
+
+@pytest.fixture
+def excerpts(tiny_dataset: Path) -> ExcerptBatches:
+    return ExcerptBatches(Dataset(tiny_dataset), "train", seed=0)
+
+
+def run(data: Path, out: Path, **changes: object) -> WaveGradTrainer:
+    trainer = WaveGradTrainer(TINY, replace(SHORT, **changes), data, out)  # type: ignore[arg-type]
+    trainer.run()
+    return trainer
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(out / "checkpoint" / "model.safetensors")
+
+
+def lines(out: Path, split: str) -> list[dict[str, float]]:
+    found = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [line for line in found if line["split"] == split]
+
+
+# ---------------------------------------------------------------------- excerpts
+def test_an_excerpt_is_its_recording_with_a_peak_of_one(excerpts: ExcerptBatches) -> None:
+    utterance = excerpts.recorded[0]
+    whole = excerpts.dataset[utterance].waveform
+    made = excerpts.collate([(utterance, 30)], window=10, context=4)
+    expected = whole[26 * HOP_LENGTH : 44 * HOP_LENGTH] / np.abs(whole).max()
+    np.testing.assert_allclose(made.waveform[0].numpy(), expected, atol=1e-6)
+    assert made.positions[0].tolist() == [26.5 + k for k in range(18)]
+
+
+def test_only_the_window_is_scored_and_only_where_the_recording_lasts(
+    excerpts: ExcerptBatches,
+) -> None:
+    utterance = excerpts.recorded[0]
+    frames = excerpts.dataset.entries[utterance].frames
+    made = excerpts.collate([(utterance, 0), (utterance, frames - 3)], window=10, context=4)
+    by_frame = made.scored.view(2, 18, HOP_LENGTH)
+    assert torch.equal(by_frame.amin(2), by_frame.amax(2))
+    assert by_frame[:, :, 0].tolist() == [
+        [0] * 4 + [1] * 10 + [0] * 4,
+        [0] * 4 + [1] * 3 + [0] * 11,
+    ]
+    past_the_ends = made.waveform.view(2, 18, HOP_LENGTH)
+    assert not past_the_ends[0, :4].any()
+    assert not past_the_ends[1, 7:].any()
+
+
+def test_an_utterance_shorter_than_the_window_is_padded(excerpts: ExcerptBatches) -> None:
+    made = excerpts.draw(0, size=3, window=500, context=6)
+    assert made.waveform.shape == made.scored.shape == (3, 512 * HOP_LENGTH)
+    frames = excerpts.dataset.entries[excerpts.recorded[0]].frames
+    assert made.scored.sum(1).tolist() == [frames * HOP_LENGTH] * 3
+
+
+def test_draws_depend_on_update_and_process_alone(tiny_dataset: Path) -> None:
+    dataset = Dataset(tiny_dataset)
+    first, again, other = (
+        ExcerptBatches(dataset, "train", seed=0, rank=rank).draw(5, 4, 8, 2) for rank in (0, 0, 1)
+    )
+    assert torch.equal(first.waveform, again.waveform)
+    assert not torch.equal(first.positions, other.positions)
+
+
+def test_a_corpus_without_recordings_is_refused(excerpts: ExcerptBatches) -> None:
+    excerpts.batches.recorded = []
+    with pytest.raises(DataError, match="train split has no recordings"):
+        excerpts.draw(0, 2, 8, 2)
+
+
+# ---------------------------------------------------------------------- losses
+def test_noise_levels_lie_evenly_over_all_steps() -> None:
+    generator = torch.Generator().manual_seed(3)
+    drawn = continuous_levels(100_000, generator).double()
+    levels = torch.from_numpy(linear(1000))
+    assert levels[0] <= drawn.min()
+    assert drawn.max() <= 1
+    step = torch.bucketize(drawn, levels, right=True) - 1
+    counts = torch.bincount(step.clamp(max=999), minlength=1000)[:990]  # float32 blurs the last
+    assert counts.min() >= 90
+    assert counts.max() <= 110
+    drawn, step = drawn[step < 900], step[step < 900]
+    share = (drawn - levels[step]) / (levels[step + 1] - levels[step])  # of the way to the next
+    assert share.mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_every_batch_sees_clean_and_noisy() -> None:
+    drawn = continuous_levels(8, torch.Generator().manual_seed(1))
+    assert drawn.min() < 0.2
+    assert drawn.max() > 0.9
+
+
+def test_perfect_predictions_lose_nothing(excerpts: ExcerptBatches) -> None:
+    batch = excerpts.draw(0, 3, 8, 2)
+    noisy: dict[str, torch.Tensor] = {}
+
+    class Knows(WaveGrad2):
+        def predict_durations(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            return batch.sentences.durations
+
+        def denoise(
+            self,
+            noisy_: torch.Tensor,
+            noise_level: torch.Tensor,
+            conditioning: torch.Tensor,
+            source: torch.Tensor,
+        ) -> torch.Tensor:
+            noisy["x"] = noisy_
+            sigma = (1 - noise_level.double().square()).sqrt()[:, None]
+            alpha = noise_level.double()[:, None]
+            return ((noisy_ - alpha * batch.waveform) / sigma).float()
+
+    losses = wavegrad_losses(Knows(TINY), batch, 1.0, torch.Generator().manual_seed(0))
+    assert losses["noise"] < 2e-3  # float32, near a level of 1
+    assert losses["duration"] == 0
+    assert noisy["x"].shape == batch.waveform.shape
+
+
+def test_durations_are_compared_in_seconds(excerpts: ExcerptBatches) -> None:
+    sentences = excerpts.draw(0, 2, 8, 0).sentences
+    late = (sentences.durations + 7.35) * sentences.mask  # 0.1 s too long
+    assert float(duration_loss(late, sentences)) == pytest.approx(0.01, rel=1e-4)
+
+
+def test_nothing_is_learnt_outside_the_window(excerpts: ExcerptBatches) -> None:
+    torch.manual_seed(0)
+    model = build_model(TINY).eval()
+    batch = excerpts.collate([(excerpts.recorded[0], 20)], window=4, context=30)
+    changed = replace(batch, waveform=batch.waveform.clone())
+    changed.waveform[:, : 10 * HOP_LENGTH] = 1.0  # farther away than the decoder looks
+    before, after = (
+        wavegrad_losses(model, one, 1.0, torch.Generator().manual_seed(0))["noise"]
+        for one in (batch, changed)
+    )
+    torch.testing.assert_close(before, after)
+
+
+def test_every_weight_learns(excerpts: ExcerptBatches) -> None:
+    torch.manual_seed(0)
+    model = build_model(TINY)
+    losses = wavegrad_losses(
+        model, excerpts.draw(0, 2, 8, 2), 1.0, torch.Generator().manual_seed(0)
+    )
+    sum(losses.values()).backward()  # type: ignore[union-attr]
+    still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert still == []
+
+
+# ---------------------------------------------------------------------- the run
+def test_a_resumed_run_equals_one_that_never_stopped(tiny_dataset: Path, tmp_path: Path) -> None:
+    run(tiny_dataset, tmp_path / "whole")
+    for stop in (1, 4):
+        halted = WaveGradTrainer(TINY, SHORT, tiny_dataset, tmp_path / "parts")
+        halted.run(lambda update, figures, s=stop: _stop_at(update, s))  # type: ignore[misc]
+        assert halted.update == stop
+        assert halted.stop_signal == signal.SIGTERM
+    run(tiny_dataset, tmp_path / "parts")
+    for name in ("model", "averaged"):
+        whole, parts = (load_file(tmp_path / o / "state" / f"{name}.safetensors")
+                        for o in ("whole", "parts"))  # fmt: skip
+        assert all(torch.equal(whole[key], parts[key]) for key in whole)
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def _stop_at(update: int, stop: int) -> None:
+    if update == stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_training_lowers_both_losses(tiny_dataset: Path, tmp_path: Path) -> None:
+    figures: list[dict[str, float]] = []
+    training = replace(
+        SHORT, updates=80, learning_rate=3e-3, decay_start=500, decay_end=501, validate_every=500
+    )
+    trainer = WaveGradTrainer(TINY, training, tiny_dataset, tmp_path / "run")
+    trainer.run(lambda update, terms: figures.append(terms))
+    for term in ("noise", "duration"):
+        first, last = ([f[term] for f in part] for part in (figures[:10], figures[-10:]))
+        assert sum(last) < 0.8 * sum(first)
+
+
+def test_the_log_has_every_term_of_both_splits(tiny_dataset: Path, tmp_path: Path) -> None:
+    run(tiny_dataset, tmp_path / "run")
+    train = lines(tmp_path / "run", "train")
+    assert [line["update"] for line in train] == [1, 2, 3, 4, 5, 6]
+    assert {"noise", "duration", "loss", "gradient_norm", "seconds_per_update"} <= set(train[0])
+    assert [line["update"] for line in lines(tmp_path / "run", "validation")] == [3, 6]
+    assert list((tmp_path / "run").glob("events.out.tfevents*"))
+
+
+def test_a_checkpoint_says_where_it_comes_from_and_speaks(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    trainer = run(tiny_dataset, tmp_path / "run")
+    checkpoint = load_checkpoint(tmp_path / "run" / "checkpoint")
+    assert checkpoint.provenance.updates == 6
+    assert checkpoint.provenance.data_sha256 == trainer.dataset.sha256
+    assert checkpoint.config == TINY
+    assert isinstance(checkpoint.model, WaveGrad2)
+    symbols, _ = trainer.dataset.timing(trainer.held_out.recorded[0])
+    said = speak(
+        checkpoint.model,
+        symbols,
+        named_schedule("linear", 3, eta=1.0),
+        durations=np.full(len(symbols), 2, np.float32),
+    )
+    assert said.shape == (2 * len(symbols) * HOP_LENGTH,)
+    assert np.abs(said).max() <= 1
+    again = weights(tmp_path / "run")["encoder.convolutions.0.1.num_batches_tracked"]
+    assert int(again) == 6
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "dlpo.training.wavegrad_trainer.wavegrad_losses",
+        lambda *_: {"noise": torch.tensor(float("nan"))},
+    )
+    with pytest.raises(TrainingError, match=r"update 0: the loss is not finite.*bad_batch"):
+        run(tiny_dataset, tmp_path / "run")
+    batch = load_file(tmp_path / "run" / "bad_batch.safetensors")
+    assert batch["waveform"].shape == (2, 12 * HOP_LENGTH)
+    assert "phonemes" in batch
+
+
+def test_a_run_of_another_model_is_not_overwritten(tiny_dataset: Path, tmp_path: Path) -> None:
+    WaveGradTrainer(TINY, SHORT, tiny_dataset, tmp_path / "run")
+    with pytest.raises(TrainingError, match="another model"):
+        WaveGradTrainer(replace(TINY, model="large"), SHORT, tiny_dataset, tmp_path / "run")
+
+
+def test_a_run_can_start_from_a_checkpoint_of_the_same_model(
+    tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    run(tiny_dataset, tmp_path / "first")
+    checkpoint = tmp_path / "first" / "checkpoint"
+    started = WaveGradTrainer(TINY, SHORT, tiny_dataset, tmp_path / "second", init=checkpoint)
+    before = load_checkpoint(checkpoint).model.state_dict()
+    assert all(torch.equal(value, before[k]) for k, value in started.model.state_dict().items())
+    with pytest.raises(TrainingError, match="is 'lite' or has other widths; expected the 'base'"):
+        WaveGradTrainer(TINY, SHORT, tiny_dataset, tmp_path / "third", init=tiny_checkpoint)
+
+
+# ---------------------------------------------------------------------- the configuration
+def test_the_learning_rate_falls_to_a_twentieth_between_25_and_100_thousand() -> None:
+    rates = [BASE_TRAINING.rate(k) for k in (0, 25_000, 62_500, 100_000, 999_999)]
+    assert rates[:2] == [3e-4, 3e-4]
+    assert rates[2] == pytest.approx(3e-4 * 0.05**0.5)
+    assert rates[3] == rates[4] == pytest.approx(1.5e-5)
+
+
+def test_large_has_half_the_batch_and_the_context_it_needs() -> None:
+    assert (BASE_TRAINING.batch, LARGE_TRAINING.batch) == (12, 6)
+    assert (BASE_TRAINING.context, LARGE_TRAINING.context) == (6, 10)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"window": 0}, "window is 0; expected 1 or more"),
+        ({"context": -1}, "context is -1; expected 0 or more"),
+        ({"decay_end": 25_000}, "decay_end is 25000; expected more than decay_start, 25000"),
+        ({"sample_steps": 1001}, "sample_steps is 1001; expected 0 to 1000"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
+        ({"ema_decay": 1.0}, "ema_decay is 1.0"),
+        ({"duration_weight": 0.0}, "duration_weight is 0.0; expected above 0"),
+    ],
+)
+def test_what_can_not_be_is_refused(wrong: dict[str, float], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        WaveGrad2Training(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_average_takes_counts_over() -> None:
+    averaged = [torch.tensor(3), torch.tensor(0)]
+    warm_average(0.9)(averaged, [torch.tensor(8), torch.tensor(1)], torch.tensor(5))
+    assert [int(value) for value in averaged] == [8, 1]
