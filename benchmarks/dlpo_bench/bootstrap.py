@@ -23,6 +23,11 @@ class Estimate:
     low: float
     high: float
 
+    @property
+    def figure(self) -> dict[str, Any]:
+        """As records have it: `value` and `interval_95`."""
+        return {"value": self.value, "interval_95": [self.low, self.high]}
+
 
 def bootstrap(
     statistic: Callable[[Indices], NDArray[np.float64]], clips: int, seed: int = 0

@@ -43,14 +43,12 @@ def figures(quality: Quality) -> dict[str, Any]:
     found = {}
     for system in quality.heard:
         measures: dict[str, Any] = {
-            measure: {"value": e.value, "interval_95": [e.low, e.high]}
-            for measure, e in quality.estimates(system).items()
+            measure: e.figure for measure, e in quality.estimates(system).items()
         }
         for measure, d in quality.differences(system).items():
             measures[measure]["difference"] = {
                 "from": quality.baseline,
-                "value": d.difference.value,
-                "interval_95": [d.difference.low, d.difference.high],
+                **d.difference.figure,
                 "p": d.p,
                 "sentences": d.sentences,
                 "verdict": verdict(measure, d),

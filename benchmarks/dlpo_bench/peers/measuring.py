@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from dlpo.errors import EngineError, InputError
-from dlpo_bench.bootstrap import Estimate
 from dlpo_bench.compare import compare_medians
 from dlpo_bench.latency import SENTENCES
 from dlpo_bench.noise import watch_machine
@@ -193,16 +192,10 @@ def _ratios(
 ) -> dict[str, dict[str, Any]]:
     return {
         length: {
-            measure: _as_figure(
-                compare_medians(
-                    measure, np.array(ours[length][measure]), np.array(theirs[length][measure])
-                ).ratio
-            )
+            measure: compare_medians(
+                measure, np.array(ours[length][measure]), np.array(theirs[length][measure])
+            ).ratio.figure
             for measure in ("rtf", "cpu_rtf")
         }
         for length in TEXTS
     }
-
-
-def _as_figure(ratio: Estimate) -> dict[str, Any]:
-    return {"value": ratio.value, "interval_95": [ratio.low, ratio.high]}

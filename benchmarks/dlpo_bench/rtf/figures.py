@@ -42,7 +42,7 @@ def figures_of(timings: Timings) -> dict[str, dict[str, Any]]:
                 "rtf_spread": _spread(rtf[name]),
                 "first_rtf": timing.first_s / timing.audio_s,
                 "speedup": {
-                    baseline: interval(speedup(rtf[baseline], rtf[name]))
+                    baseline: speedup(rtf[baseline], rtf[name]).figure
                     for baseline in BASELINES
                     if baseline in rtf and name not in (baseline, PAPER)
                 },
@@ -79,7 +79,7 @@ def length_costs(timings: Timings) -> dict[str, dict[str, Any]]:
         for name in longest:
             if name in before:
                 ratio = speedup(_rtf(longest[name]), _rtf(before[name]))
-                found.setdefault(name, {})[f"{labels[-1]} / {shorter}"] = interval(ratio)
+                found.setdefault(name, {})[f"{labels[-1]} / {shorter}"] = ratio.figure
     return found
 
 
@@ -95,11 +95,6 @@ def speedup(slow: Values, quick: Values, seed: int = 0) -> Estimate:
         return found
 
     return bootstrap(ratios, len(slow), seed)
-
-
-def interval(estimate: Estimate) -> dict[str, Any]:
-    """As the record writes an estimate."""
-    return {"value": estimate.value, "interval_95": [estimate.low, estimate.high]}
 
 
 def error_db(made: Floats, expected: Floats) -> float:

@@ -79,6 +79,5 @@ def long_over_short(samples: Mapping[str, Mapping[str, list[float]]]) -> dict[st
     for measure in RATIOS:
         if measure in samples[SHORT]:
             short, long = (np.array(samples[length][measure]) for length in (SHORT, LONG))
-            ratio = compare_medians(measure, short, long).ratio
-            found[measure] = {"value": ratio.value, "interval_95": [ratio.low, ratio.high]}
+            found[measure] = compare_medians(measure, short, long).ratio.figure
     return found
