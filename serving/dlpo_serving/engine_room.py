@@ -90,6 +90,8 @@ class EngineRoom:
         future: Future[T] = Future()
 
         def do() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
             try:
                 future.set_result(task())
             except BaseException as error:

@@ -10,8 +10,14 @@ from dlpo.audio import SAMPLE_RATE
 from dlpo_serving.calibration import measure_costs
 from dlpo_serving.encodings import warm_encoders
 from dlpo_serving.engine_room import EngineRoom
+from dlpo_serving.engines import check_engine
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.operations.voice_directory import VoiceAdded, VoiceDirectory, VoiceRemoved
+from dlpo_serving.operations.voice_directory import (
+    VoiceAdded,
+    VoiceDirectory,
+    VoiceRemoved,
+    check_directory,
+)
 from dlpo_serving.scheduling import Costs
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.speaker import Speaker, Voice
@@ -22,7 +28,13 @@ Load = Callable[[ServerSettings], Sequence[Synthesizer]]
 
 
 def open_voices(settings: ServerSettings) -> list[Synthesizer]:
-    """The voices that `settings` name, in the engine that it names; see `open_voice`."""
+    """The voices that `settings` name, in the engine that it names; see `open_voice`.
+
+    Where they are all to come from a folder, the engine is looked at instead: a machine that can't
+    run it is told of now, not by the first voice.
+    """
+    if not settings.voices:
+        check_engine(settings.engine, settings.precision)
     return [open_voice(name, settings.engine, settings.precision) for name in settings.voices]
 
 
@@ -49,7 +61,14 @@ class Repertoire:
         """there is a voice"""
 
     async def load(self, load: Load) -> None:
-        """Offer the voices that the settings name; raises what `load` does, or EngineError."""
+        """Offer the voices that the settings name.
+
+        Raises:
+            ConfigError: the folder of voices can't be read.
+            EngineError: the run-time failed; and what `load` raises.
+        """
+        if folder := self._settings.voice_directory:
+            check_directory(folder)
 
         def load_warm() -> list[Voice]:
             return [warm(synthesizer, self._room.lanes) for synthesizer in load(self._settings)]

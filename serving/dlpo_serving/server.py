@@ -8,9 +8,10 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 from dlpo.errors import EngineError
 from dlpo_serving.call import Limits
@@ -105,7 +106,9 @@ async def run_server(
             settings, speaker, status, metrics, tracer, keys.authorize if keys else None, clock
         ) as doors:
             repertoire = Repertoire(settings, speaker, room, metrics)
-            await repertoire.load(load)
+            if not await _done_before(stop, repertoire.load(load)):
+                _log.info("stopped while voices were being loaded")
+                return
             async with asyncio.TaskGroup() as beside:
                 watches = (
                     beside.create_task(repertoire.watch(clock)),
@@ -141,6 +144,18 @@ def _lift_file_limit() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError):  # macOS has a lower limit than it tells
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def _done_before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Whether `work` came to its end before `stop` was set; raises what it does."""
+    working, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not working.done():
+        working.cancel()
+        return False
+    await working
+    return True
 
 
 async def _first_of(*events: asyncio.Event) -> None:

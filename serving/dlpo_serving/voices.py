@@ -32,13 +32,23 @@ def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
     """
     if name_or_path in known_voices():
         return _EMBEDDED / name_or_path
-    if Path(name_or_path).exists():
+    if _is_there(Path(name_or_path)):
         return Path(name_or_path)
     known = ", ".join(known_voices()) or "no voice"
     raise InputError(
         f"no voice {os.fspath(name_or_path)!r}; {known} came with dlpo,"
         ' the path of a bundle made by "dlpo export" does as well'
     )
+
+
+def _is_there(path: Path) -> bool:
+    """Also where nobody may look: who reads it will tell."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
+    except OSError:  # such as a text that is too long for a name
+        return False
 
 
 def open_voice(

@@ -68,6 +68,34 @@ def open_engine(
     return CudaEngine(bundle, chosen or gpu_precision(bundle), tensorrt=engine == "ort-tensorrt")
 
 
+def check_engine(engine: EngineName = "cpu", precision: EnginePrecision | None = None) -> None:
+    """Whether the machine and its packages can run an engine, without a voice.
+
+    Raises:
+        EngineError, MissingExtraError: see `open_engine`.
+    """
+    if engine == "cpu":
+        from dlpo_serving.engines.onnx_session import import_onnxruntime
+
+        import_onnxruntime()
+    elif engine == "openvino":
+        from dlpo_serving.engines.openvino_engine import check_openvino
+
+        check_openvino(precision != "fp32")
+    elif engine == "tensorrt":
+        from dlpo.nvidia import find_gpu, load_tensorrt
+
+        find_gpu()
+        load_tensorrt()
+    else:
+        from dlpo_serving.engines.cuda_machine import check_cuda
+        from dlpo_serving.engines.ort_tensorrt import check_tensorrt_provider
+
+        check_cuda("CUDAExecutionProvider")
+        if engine == "ort-tensorrt":
+            check_tensorrt_provider()
+
+
 def gpu_precision(bundle: Bundle) -> Literal["fp16", "fp32"]:
     """What a GPU computes in unless told otherwise: fp16 where every denoiser is there in it."""
     manifest = bundle.manifest

@@ -92,6 +92,18 @@ class OpenVinoEngine(SentenceGraphs):
         return self._requests[steps]
 
 
+def check_openvino(bf16: bool) -> None:
+    """Whether OpenVINO is here, and the CPU computes in bf16 if it is asked to.
+
+    Raises:
+        EngineError: it does not.
+        MissingExtraError: openvino is not installed.
+    """
+    core = import_openvino().Core()
+    if bf16:
+        _check_bf16(core)
+
+
 def _check_bf16(core: Core) -> None:
     import openvino.properties.device as device
 

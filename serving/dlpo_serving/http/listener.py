@@ -66,7 +66,7 @@ async def listening(
         except OSError as error:
             raise InputError(
                 f"can't listen on {host}:{port} for HTTP ({error.strerror}); is another server"
-                " there? Choose another port, or 0 for a free one"
+                " there? Choose another --http-port, or 0 for a free one"
             ) from error
         yield runner.addresses[0][1]
     finally:

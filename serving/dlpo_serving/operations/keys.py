@@ -27,6 +27,7 @@ from pathlib import Path
 
 from dlpo.config import from_dict
 from dlpo.errors import ConfigError, InputError
+from dlpo_serving.operations.file_modes import check_unwritable
 from dlpo_serving.operations.file_watch import POLL_S, Clock, FileWatch
 from dlpo_serving.refusals import UnauthenticatedError
 
@@ -99,9 +100,11 @@ def read_keys(path: Path) -> Keys:
     """Read a keys file.
 
     Raises:
-        ConfigError: it can't be read, is no TOML, or says what it should not.
+        ConfigError: it can't be read, is no TOML, says what it should not, or others may
+            write it.
     """
     try:
+        check_unwritable(path)
         return from_dict(Keys, tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"keys file {path} can't be read: {error}") from error

@@ -15,6 +15,8 @@ from typing import Any
 import grpc
 
 from dlpo.errors import ConfigError
+from dlpo_serving.operations.certificate_times import check_times
+from dlpo_serving.operations.file_modes import check_private
 from dlpo_serving.operations.file_watch import POLL_S, Clock, FileWatch
 
 _log = logging.getLogger(__name__)
@@ -42,7 +44,8 @@ def grpc_credentials(
     """Credentials for a gRPC port.
 
     Raises:
-        ConfigError: the files can't be read, or don't fit together.
+        ConfigError: the files can't be read, don't fit together, or the certificate is not valid
+            now; or others may read the key.
     """
     watch = FileWatch(files.paths(), clock, poll_s)
     first = _grpc_configuration(files)
@@ -70,7 +73,8 @@ def http_ssl_context(files: TlsFiles, clock: Clock, poll_s: float = POLL_S) -> s
     """An SSLContext for an HTTP port.
 
     Raises:
-        ConfigError: the files can't be read, or don't fit together.
+        ConfigError: the files can't be read, don't fit together, or the certificate is not valid
+            now; or others may read the key.
     """
     watch = FileWatch(files.paths(), clock, poll_s)
     current = _ssl_context(files)
@@ -105,7 +109,9 @@ def _grpc_configuration(files: TlsFiles) -> grpc.ServerCertificateConfiguration:
 def _ssl_context(files: TlsFiles) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
+        check_private(files.key)
         context.load_cert_chain(files.certificate, files.key, password=_no_password)
+        check_times(files.certificate, context)
         if files.client_ca:
             context.load_verify_locations(files.client_ca)
             context.verify_mode = ssl.CERT_REQUIRED

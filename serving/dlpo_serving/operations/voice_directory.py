@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from dlpo.bundle import MANIFEST, Manifest
+from dlpo.errors import ConfigError
 from dlpo_serving.operations.file_watch import Clock
 
 SETTLE_S = 1.0  # that no file of a bundle may have changed for; a copy under way changes faster
@@ -158,6 +159,20 @@ class VoiceDirectory(Generic[V]):
         entry.offers = name
         _log.info("voice offered voice=%s entry=%s", name, path.name)
         return [*events, VoiceAdded(name, voice)]
+
+
+def check_directory(path: Path) -> None:
+    """Raise ConfigError unless the folder can be listed, as it should be at a server's start.
+
+    Later it may be away for a while, as a mounted one is when its server restarts.
+    """
+    try:
+        os.listdir(path)
+    except OSError as error:
+        raise ConfigError(
+            f"voice directory {path} can't be read: {error.strerror}; create or mount it, and let"
+            f" user {os.geteuid()} list it, before the server starts"
+        ) from error
 
 
 def _refused(path: Path, reason: str) -> VoiceRefused:

@@ -50,7 +50,10 @@ class Authority:
         self.path = folder / f"{name}.pem"
         self.path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str) -> Issued:
+    def issue(
+        self, name: str, begin: datetime.timedelta = -DAY, end: datetime.timedelta = DAY
+    ) -> Issued:
+        """A certificate that is valid from `begin` to `end`, counted from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         serial = x509.random_serial_number()
         now = datetime.datetime.now(datetime.UTC)
@@ -62,14 +65,15 @@ class Authority:
             .issuer_name(named(self._name))
             .public_key(key.public_key())
             .serial_number(serial)
-            .not_valid_before(now - DAY)
-            .not_valid_after(now + DAY)
+            .not_valid_before(now + begin)
+            .not_valid_after(now + end)
             .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
             .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         issued = Issued(self._folder / f"{name}.crt", self._folder / f"{name}.key", serial)
         issued.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        issued.key.touch(0o600)
         issued.key.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM,

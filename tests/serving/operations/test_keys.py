@@ -235,3 +235,20 @@ def test_a_key_is_not_added_to_a_file_that_is_broken(tmp_path: Path) -> None:
 def test_a_key_that_can_not_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can't write"):
         new_key(tmp_path / "nowhere" / "keys.toml", "alice")
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o620, 0o602])
+def test_a_keys_file_that_others_may_write_is_refused(mode: int, tmp_path: Path) -> None:
+    path = keys_file(tmp_path, block("alice", "A"))
+    path.chmod(mode)
+
+    with pytest.raises(ConfigError, match=f"mode {mode:04o}.*chmod 600"):
+        KeyRing(path, Clock())
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o400])
+def test_a_keys_file_may_be_read_by_all_because_it_holds_hashes(mode: int, tmp_path: Path) -> None:
+    path = keys_file(tmp_path, block("alice", "A"))
+    path.chmod(mode)
+
+    assert KeyRing(path, Clock()).authorize("A") == "alice"

@@ -7,6 +7,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from conftest import Authority, Issued
 
 TIMEOUT_S = 20.0
+DAY = timedelta(days=1)
 
 
 class Clock:
@@ -278,6 +280,7 @@ def test_files_that_can_not_be_used_are_refused_at_the_start(
     path: Path = getattr(files, victim)
     path.unlink()
     if content is not None:
+        path.touch(0o600)
         path.write_bytes(content)
 
     for door in (grpc_credentials, http_ssl_context):
@@ -291,3 +294,59 @@ def test_a_key_of_another_certificate_is_refused_at_the_start(authority: Authori
 
     with pytest.raises(ConfigError, match="MISMATCH"):
         grpc_credentials(TlsFiles(served.certificate, other.key), Clock())
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "told"),
+    [(-3 * DAY, -DAY, "has expired"), (DAY, 2 * DAY, "is not valid yet")],
+)
+def test_a_certificate_that_is_not_valid_now_is_refused_with_both_times(
+    begin: timedelta, end: timedelta, told: str, authority: Authority
+) -> None:
+    served = authority.issue("server", begin, end)
+    files = TlsFiles(served.certificate, served.key, authority.path)
+
+    for door in (grpc_credentials, http_ssl_context):
+        with pytest.raises(ConfigError, match=told) as caught:
+            door(files, Clock())
+        now = datetime.now(UTC)
+        for at in (now + begin, now + end, now):
+            assert f"{at:%Y-%m-%d %H:}" in str(caught.value)
+        assert str(served.certificate) in str(caught.value)
+
+
+def test_a_renewal_that_is_not_valid_yet_leaves_the_certificate_before(
+    authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    served, clock = authority.issue("server"), Clock()
+
+    async def test() -> None:
+        async with http_server(TlsFiles(served.certificate, served.key), clock) as port:
+            replace(served, authority.issue("next", DAY, 2 * DAY))
+            clock.now_s = 10
+            assert await ask_http(port, authority.path) == served.serial
+
+    with caplog.at_level(logging.ERROR, "dlpo_serving.operations.tls"):
+        run(test())
+
+    assert "not valid yet" in caplog.text
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
+def test_a_private_key_that_others_may_read_is_refused(mode: int, authority: Authority) -> None:
+    served = authority.issue("server")
+    served.key.chmod(mode)
+
+    with pytest.raises(ConfigError, match=f"mode {mode:04o}.*chmod 600"):
+        grpc_credentials(TlsFiles(served.certificate, served.key), Clock())
+
+
+def test_a_private_key_of_another_user_is_left_to_them(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kubernetes mounts a secret as root's, readable by all, for a container without root."""
+    served = authority.issue("server")
+    served.key.chmod(0o644)
+    monkeypatch.setattr("os.geteuid", lambda: served.key.stat().st_uid + 1)
+
+    grpc_credentials(TlsFiles(served.certificate, served.key), Clock())

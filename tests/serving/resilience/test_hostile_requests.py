@@ -225,6 +225,7 @@ def guarded(
     pem = serialization.Encoding.PEM
     (tmp_path / "tls.crt").write_bytes(certificate.public_bytes(pem))
     plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (tmp_path / "tls.key").touch(0o600)
     (tmp_path / "tls.key").write_bytes(key.private_bytes(pem, *plain))
     token = new_key(tmp_path / "keys.toml", "alice")
     server = patient_server(

@@ -1,0 +1,160 @@
+"""What can't go well is told when `dlpo serve` starts, with exit code 1, before anybody calls."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+import dlpo
+from dlpo.cli import app
+from dlpo_serving.operations.keys import new_key
+
+if TYPE_CHECKING:
+    from conftest import Authority
+
+EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
+TIMEOUT_S = 60.0
+DAY = timedelta(days=1)
+DLPO = (sys.executable, "-c", "from dlpo.cli import app; app()")
+
+
+def refused(*options: str) -> str:
+    """What `dlpo serve` says while it ends with 1."""
+    result = CliRunner().invoke(app, ["serve", "--port", "0", *options], catch_exceptions=False)
+
+    assert result.exit_code == 1
+    assert result.stderr.count("dlpo: ") == 1
+    assert "SERVING" not in result.stdout
+    return result.stderr
+
+
+@pytest.mark.parametrize("door", ["http", "health"])
+def test_a_port_that_is_taken_is_named_with_its_flag(door: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        told = refused(f"--{door}-port", str(port))
+
+    assert f"127.0.0.1:{port}" in told
+    assert f"--{door}-port" in told
+
+
+@pytest.mark.parametrize("engine", ["cuda", "ort-tensorrt", "tensorrt"])
+@pytest.mark.parametrize("voices", ["named", "from a folder"])
+def test_an_engine_for_gpus_is_refused_where_there_is_none(
+    engine: str, voices: str, tmp_path: Path
+) -> None:
+    if shutil.which("nvidia-smi"):
+        pytest.skip("there is a GPU here")
+    if voices == "named":
+        told = refused("--engine", engine)
+    else:
+        empty = tmp_path / "empty.toml"
+        empty.write_text("voices = []\n")
+        told = refused("--config", str(empty), "--engine", engine, "--voice-directory", "/tmp")
+
+    assert "GPU" in told or "build for CPUs" in told
+
+
+def test_a_voice_directory_that_is_not_mounted_is_refused(tmp_path: Path) -> None:
+    assert f"{tmp_path / 'voices'} can't be read" in refused(
+        "--voice-directory", str(tmp_path / "voices")
+    )
+
+
+def without_root_rights(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run it as a user to whom permissions apply, which they don't to root."""
+    if os.geteuid() == 0:
+        if not (setpriv := shutil.which("setpriv")):
+            pytest.skip("root may read all, and there is no setpriv (util-linux) to give that up")
+        command = [setpriv, "--bounding-set=-dac_override,-dac_read_search", *command]
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
+
+
+@pytest.mark.parametrize("what", ["the folder", "a file", "the folder around it"])
+def test_a_mounted_voice_that_can_not_be_read_is_told_with_its_path(
+    what: str, tmp_path: Path
+) -> None:
+    mounted = tmp_path / "mount" / "voice"
+    shutil.copytree(EMBEDDED, mounted)
+    closed = {
+        "the folder": mounted,
+        "a file": mounted / "voice.json",
+        "the folder around it": mounted.parent,
+    }[what]
+    closed.chmod(0)
+    try:
+        ended = without_root_rights([*DLPO, "serve", "--port", "0", "--voice", str(mounted)])
+    finally:
+        closed.chmod(0o755)
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"dlpo: {mounted} can't be read")
+    assert "Permission denied" in ended.stderr
+
+
+def test_a_private_key_that_others_may_read_is_refused(authority: Authority) -> None:
+    served = authority.issue("server")
+    served.key.chmod(0o644)
+
+    told = refused("--tls-certificate", str(served.certificate), "--tls-key", str(served.key))
+
+    assert f"chmod 600 {served.key}" in told
+
+
+def test_a_keys_file_that_others_may_write_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    new_key(path, "alice")
+    path.chmod(0o666)
+
+    assert f"chmod 600 {path}" in refused("--keys-file", str(path))
+
+
+@pytest.mark.parametrize(("begin", "told"), [(-2, "has expired"), (1, "is not valid yet")])
+def test_a_certificate_that_is_not_valid_now_is_refused(
+    begin: int, told: str, authority: Authority
+) -> None:
+    served = authority.issue("server", begin * DAY, (begin + 1) * DAY)
+
+    message = refused("--tls-certificate", str(served.certificate), "--tls-key", str(served.key))
+
+    assert told in message
+    assert "this machine's clock says" in message
+
+
+def test_sigterm_while_voices_are_loaded_ends_the_server_at_once() -> None:
+    """The voice never comes to its end of loading, as one that takes minutes does not."""
+    code = (
+        "import threading, dlpo_serving.server as server\n"
+        "def load(settings):\n"
+        "    print('loading', flush=True)\n"
+        "    threading.Event().wait()\n"
+        "server.run_server.__defaults__ = (load,)\n"
+        "server.EngineRoom.close.__globals__['LAST_UNIT_S'] = 0.1\n"
+        "from dlpo.cli import app; app()"
+    )
+    command = [sys.executable, "-c", code, "serve", "--port", "0", "--pre-stop-s", "1000"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(signal.SIGTERM)
+        out, errors = process.communicate(timeout=TIMEOUT_S)
+
+    assert process.returncode == 0, errors
+    assert out == ""
+    assert "stopped while voices were being loaded" in errors
+    assert "Traceback" not in errors
