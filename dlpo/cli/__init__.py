@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import dlpo
-from dlpo.cli import bench, doctor, export, keys, listen, make, measure, speak, tune, voices
+from dlpo.cli import bench, doctor, export, health, keys, listen, make, measure, speak, tune, voices
 from dlpo.commit import source_commit
 from dlpo.errors import DlpoError
 
@@ -35,6 +35,7 @@ app = typer.Typer(name="dlpo", cls=_Commands, no_args_is_help=True, pretty_excep
 speak.register(app)
 voices.register(app)
 keys.register(app)
+health.register(app)
 doctor.register(app)
 make.register(app)
 tune.register(app)
