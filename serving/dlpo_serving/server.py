@@ -49,6 +49,11 @@ def serve(settings: ServerSettings) -> None:
         EngineError: likewise, or the engine does not answer any more.
         MissingExtraError: a package is not installed.
     """
+    if settings.ray:
+        from dlpo_serving.ray.cluster import serve_on_ray
+
+        serve_on_ray(settings)
+        return
     start = time.perf_counter()
     configure_logs(settings.log_format, settings.log_level)
     _lift_file_limit()

@@ -73,7 +73,7 @@ def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo, text: str
     elif get_origin(field.annotation) is tuple:
         parser.add_argument(flag, dest=name, action="append", metavar="VOICE", help=text)
     else:
-        parser.add_argument(flag, dest=name, metavar=_metavar(field.annotation), help=text)
+        parser.add_argument(flag, dest=name, metavar=_metavar(name, field), help=text)
 
 
 def _shown(default: object) -> str:
@@ -82,12 +82,13 @@ def _shown(default: object) -> str:
     return ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
-def _metavar(annotation: Any) -> str:
-    choices = [value for value in _flat(annotation) if isinstance(value, str)]
+def _metavar(name: str, field: FieldInfo) -> str:
+    choices = [value for value in _flat(field.annotation) if isinstance(value, str)]
     if choices:
         return "{" + ",".join(choices) + "}"
-    kinds = [kind for kind in _flat(annotation) if isinstance(kind, type)]
-    return {int: "N", float: "SECONDS", str: "TEXT"}.get(kinds[0], "PATH")
+    kinds = [kind for kind in _flat(field.annotation) if isinstance(kind, type)]
+    number = "SECONDS" if name.endswith("_s") else "NUMBER"
+    return {int: "N", float: number, str: "TEXT"}.get(kinds[0], "PATH")
 
 
 def _flat(annotation: Any) -> list[Any]:

@@ -18,6 +18,7 @@ PREFIX = "DLPO_"  # of the environment variables that hold settings
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 SomeSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -88,6 +89,23 @@ class ServerSettings(BaseModel):
     """answer grpc.health.v1 without a token"""
     open_reflection: bool = True
     """answer grpc.reflection without a token"""
+
+    ray: bool = False
+    """serve with Ray Serve: as many replicas of this server as callers need, see docs/ray.md"""
+    ray_address: str | None = None
+    """Ray cluster to serve on, such as auto; without it one is started on this machine"""
+    ray_http_port: Port = 8000
+    """TCP port of Ray Serve's own HTTP on 127.0.0.1, where /-/healthz is"""
+    ray_min_replicas: Count = 1
+    """least number of replicas, and how many there are at first"""
+    ray_max_replicas: Count | None = None
+    """largest number of replicas; ray_min_replicas without it"""
+    ray_target_streams: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10
+    """calls at the same time for each replica; replicas are added and taken away to keep to it"""
+    ray_cpus: Share = 1
+    """cores that a replica takes of its machine, or a part of one; also its lanes if left out"""
+    ray_gpus: Share = 0
+    """GPUs that a replica takes of its machine, or a part of one, such as 0.25"""
 
     metrics: bool = True
     """show Prometheus figures at /metrics of the HTTP port"""

@@ -1,0 +1,241 @@
+"""`dlpo serve --ray`: the application on a cluster of Ray, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from dlpo.errors import ConfigError, EngineError, InputError, MissingExtraError
+from dlpo_serving.operations.logs import configure_logs
+from dlpo_serving.ray.answer import APPLICATION
+from dlpo_serving.ray.application import SPARE_S, build, check, logs_of_serve
+from dlpo_serving.registration import SERVICE
+from dlpo_serving.settings.server_settings import ServerSettings
+from dlpo_serving.voices import find_voice, known_voices
+
+ADD_SERVICES = "dlpo_serving.ray.proxy.add_services"
+EVERY_INTERFACE = ("0.0.0.0", "::")
+LOCAL = "127.0.0.1"
+OBJECT_STORE_BYTES = 100 << 20  # near the least that Ray takes; audio does not go there
+ANSWER_S = 10.0  # that a health check may take on its way to a replica and back
+POLL_S = 0.1
+
+_CAUSE = re.compile(r"^(?:dlpo\.errors|dlpo_serving\.\S+)\.\w+: (.+)$", re.MULTILINE)
+
+
+def serve_on_ray(settings: ServerSettings) -> None:
+    """Serve until SIGTERM or Ctrl-C; prints a line when calls are welcome.
+
+    Raises:
+        ConfigError: a setting has no effect or no sense with Ray.
+        InputError: there is no such voice, a port is taken, or there are too few cores or GPUs.
+        EngineError: no replica could be started, or the cluster can't be reached.
+        MissingExtraError: Ray is not installed.
+    """
+    start = time.perf_counter()
+    configure_logs(settings.log_format, settings.log_level)
+    check(settings)
+    if settings.host not in EVERY_INTERFACE:
+        raise ConfigError(
+            f"host is {settings.host}; Ray Serve's proxy listens on every interface:"
+            f" say so with --host {EVERY_INTERFACE[0]}, and keep the port behind a firewall"
+        )
+    settings = _with_whole_paths(settings)
+    here = settings.ray_address is None
+    ports = [_usable(settings.port, here), _usable(settings.ray_http_port, here)]
+    with _cluster(settings) as head, _application(settings, *ports) as voice:
+        _check_way(f"{head}:{ports[0]}")
+        stop = _told_to_stop()
+        seconds = time.perf_counter() - start
+        print(f"SERVING {voice} on {settings.host}:{ports[0]} after {seconds:.2f} s", flush=True)
+        stop.wait()
+
+
+@contextmanager
+def _cluster(settings: ServerSettings) -> Iterator[str]:
+    """A cluster while the block runs: the one that the settings name, or one of our own.
+
+    Yields:
+        address of the machine of its head.
+    """
+    # What Ray reads from the environment; what somebody has chosen there stays.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it reports to its makers
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # else lines of the log are left out
+    own = settings.ray_address is None
+    if own and "RAY_AUTH_MODE" not in os.environ:  # else it writes a token into the home folder
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("ray", "ray") from error
+    where: dict[str, Any] = {"address": settings.ray_address}
+    if own:
+        store = {"object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
+        where = {"address": "local", **store}
+    try:
+        ray.init(**where, logging_level="warning")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        place = "on this machine" if own else f"at {settings.ray_address}"
+        raise EngineError(f"there is no Ray cluster to be had {place}: {error}") from error
+    try:
+        if own:
+            _check_resources(settings, ray.cluster_resources())
+        yield _head(ray.nodes())
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _application(settings: ServerSettings, port: int, http_port: int) -> Iterator[str]:
+    """The application while the block runs; yields the name of its default voice.
+
+    Calls that are left at the end have `settings.grace_s`.
+    """
+    from ray import serve
+
+    logs = logs_of_serve(settings)
+    logging.getLogger("ray.serve").setLevel(logs["log_level"])
+    serve.start(
+        proxy_location="EveryNode",  # none for HTTP would be none for gRPC either
+        http_options={"host": LOCAL, "port": http_port},
+        grpc_options={
+            "port": port,
+            "grpc_servicer_functions": [ADD_SERVICES],
+            "enable_reflection": settings.reflection,
+        },
+        logging_config=logs,
+    )
+    if APPLICATION in serve.status().applications:
+        raise ConfigError(
+            f"the cluster serves an application {APPLICATION!r} already; end it first, with Ctrl-C"
+            " where it runs or with: serve shutdown"
+        )
+    try:
+        yield _run(build(settings))
+    finally:
+        serve.delete(APPLICATION, _blocking=False)
+        _wait_for_end(settings.grace_s + 2 * SPARE_S)
+
+
+def _run(application: Any) -> str:
+    """Start the application; the name of its default voice."""
+    from ray import serve
+
+    try:
+        handle = serve.run(application, name=APPLICATION, route_prefix=f"/{APPLICATION}")
+    except RuntimeError as error:
+        raise EngineError(f"no replica could be started: {_cause(str(error))}") from error
+    return str(handle.options(method_name="voice").remote().result(timeout_s=ANSWER_S))
+
+
+def _wait_for_end(longest_s: float) -> None:
+    """Serve's own waiting ends with an error after a minute."""
+    from ray import serve
+
+    end_s = time.monotonic() + longest_s
+    while APPLICATION in serve.status().applications and time.monotonic() < end_s:
+        time.sleep(POLL_S)
+
+
+def _check_way(address: str) -> None:
+    """Raises EngineError where calls don't get to a replica."""
+    request = health_pb2.HealthCheckRequest(service=SERVICE.full_name)
+    with grpc.insecure_channel(address) as channel:
+        check = health_pb2_grpc.HealthStub(channel).Check
+        try:
+            reply = check(request, timeout=ANSWER_S, wait_for_ready=True)
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                return  # said by a replica
+            raise EngineError(
+                f"Ray Serve does not answer for dlpo at {address} ({error.code().name}): if Serve"
+                f" ran on this cluster before, its options stay; either run: serve shutdown, or let"
+                f" its grpc_servicer_functions have {ADD_SERVICES}"
+            ) from error
+    if reply.status != health_pb2.HealthCheckResponse.SERVING:
+        raise EngineError(f"no replica answers at {address}; its log has the cause")
+
+
+def _check_resources(settings: ServerSettings, there: Mapping[str, float]) -> None:
+    """Raises InputError where Serve would wait without end for room for its replicas."""
+    for name, each, flag in (
+        ("CPU", settings.ray_cpus, "ray_cpus"),
+        ("GPU", settings.ray_gpus, "ray_gpus"),
+    ):
+        needed, has = each * settings.ray_min_replicas, there.get(name, 0)
+        if needed > has:
+            raise InputError(
+                f"{flag} is {each:g} for each of {settings.ray_min_replicas} replicas; this machine"
+                f" has {has:g} {name}s: lower --{flag.replace('_', '-')} or --ray-min-replicas, or"
+                " join a larger cluster with --ray-address"
+            )
+
+
+def _head(nodes: Sequence[Mapping[str, Any]]) -> str:
+    """Address of the machine where the cluster began; a proxy of Serve is always there."""
+    heads = [node for node in nodes if "node:__internal_head__" in node["Resources"]]
+    return str(heads[0]["NodeManagerAddress"])
+
+
+def _usable(port: int, here: bool) -> int:
+    """The port, or a free one for 0.
+
+    Raises:
+        InputError: another process listens there. Serve would try again and again.
+    """
+    if port and not here:
+        return port
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            raise InputError(
+                f"can't listen on port {port}; is another server there?"
+                " Choose another --port and --ray-http-port, or 0 for free ones"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def _with_whole_paths(settings: ServerSettings) -> ServerSettings:
+    """The settings for a process that may run in another folder, or on another machine.
+
+    Raises:
+        InputError: a voice is not here, where replicas are to run here.
+    """
+    voices = list(settings.voices)
+    for index, voice in enumerate(voices):
+        if settings.ray_address is None and voice not in known_voices():
+            voices[index] = str(find_voice(voice).resolve())
+    files = {
+        name: path.resolve()
+        for name in ("keys_file", "voice_directory")
+        if (path := getattr(settings, name))
+    }
+    return settings.model_copy(update={"voices": tuple(voices), **files})
+
+
+def _cause(message: str) -> str:
+    """The error of ours that ended a replica's constructor, out of Serve's tracebacks."""
+    found = _CAUSE.findall(message)
+    return found[-1] if found else message
+
+
+def _told_to_stop() -> threading.Event:
+    """Set by SIGTERM and Ctrl-C from now on; more of them change nothing."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
