@@ -6,7 +6,9 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -17,6 +19,7 @@ from typing import Any
 from dlpo.errors import DataError, InputError
 
 FORMAT = 1
+ROOM = 64_000_000  # bytes; the largest record has 0.4 MB, a disk that is nearly full fills up
 RECORDS = Path("benchmarks") / "records"  # of a checkout, from its root
 LIBRARIES = ("numpy", "onnxruntime", "torch", "grpcio", "scipy", "soxr", "distillmos",
              "pocketsphinx")  # fmt: skip
@@ -87,6 +90,28 @@ def write_record(
     except OSError as error:
         raise InputError(f"can't write a record to {out_dir}: {error.strerror}") from error
     return path
+
+
+def check_record_directory(out_dir: Path = RECORDS) -> None:
+    """Whether a record can be written there; to be asked before a measurement, not after it.
+
+    Raises:
+        InputError: the directory can't be made or written, or its disk is full.
+    """
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out_dir) as file:
+            file.write(bytes(1 << 20))  # a quota may be full where the disk is not
+        free = shutil.disk_usage(out_dir).free
+    except OSError as error:
+        raise InputError(
+            f"can't write records to {out_dir}: {error.strerror}; nothing was measured"
+        ) from error
+    if free < ROOM:
+        raise InputError(
+            f"{out_dir} has {free / 1e6:.0f} MB left, a record may need {ROOM / 1e6:.0f};"
+            " nothing was measured, free some room first"
+        )
 
 
 def read_record(path: Path) -> Record:

@@ -132,9 +132,12 @@ def evaluate(
         from dlpo_bench.clips import SPLITS, clips_of_texts, load_clips
         from dlpo_bench.judging import load_panel
         from dlpo_bench.quality import compare, write_quality_record
+        from dlpo_bench.record import check_record_directory
     with needs("serve"):
         from dlpo_bench.candidates import RECORDED, Speaking, names_in_folders, open_candidates
 
+    if out is not None:
+        check_record_directory(out)
     if (checkpoint is None) != (data is None):
         raise typer.BadParameter("give both or neither", param_hint="--checkpoint and --data")
     speaking = Speaking(tuple(steps or ()), tuple(precision or ()), schedule, eta, seeds)

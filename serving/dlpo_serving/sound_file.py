@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -62,7 +64,8 @@ class SoundFile:
             sample_rate_hz: of the file; None is the nearest to the source's that it can have.
 
         Raises:
-            InputError: the ending is unknown, or the encoding does not have this rate.
+            InputError: the ending is unknown, or the encoding does not have this rate; later, the
+                file can't be written, as when the disk is full.
         """
         self._path = path
         encoding = encoding_of(path)
@@ -73,17 +76,20 @@ class SoundFile:
         self._source_rate_hz = source_rate_hz
 
     def __enter__(self) -> Self:
-        is_stdout = self._path == STDOUT
-        self._file: BinaryIO = sys.stdout.buffer if is_stdout else self._path.open("wb")
-        # A WAV header has the length, which is filled in at the end where that is possible.
-        self._wav: wave.Wave_write | None = None
-        encoding = self._format.encoding
-        if encoding is Encoding.WAV and self._file.seekable():
-            encoding = Encoding.PCM_S16
-            self._wav = wave.open(self._file, "wb")
-            self._wav.setparams((1, 2, self._format.sample_rate_hz, 0, "NONE", "not compressed"))
-        format = AudioFormat(encoding, self._format.sample_rate_hz)
-        self._encoder = open_encoder(format, self._source_rate_hz)
+        with _told(self._path):
+            is_stdout = self._path == STDOUT
+            self._file: BinaryIO = sys.stdout.buffer if is_stdout else self._path.open("wb")
+            # A WAV header has the length, which is filled in at the end where that is possible.
+            self._wav: wave.Wave_write | None = None
+            encoding = self._format.encoding
+            if encoding is Encoding.WAV and self._file.seekable():
+                encoding = Encoding.PCM_S16
+                self._wav = wave.open(self._file, "wb")
+                self._wav.setparams(
+                    (1, 2, self._format.sample_rate_hz, 0, "NONE", "not compressed")
+                )
+            format = AudioFormat(encoding, self._format.sample_rate_hz)
+            self._encoder = open_encoder(format, self._source_rate_hz)
         return self
 
     def write(self, samples: Waveform) -> None:
@@ -96,18 +102,34 @@ class SoundFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            if error is None:
-                self._write(self._encoder.finish())
-            if self._wav:  # what was heard before an error can be played
-                self._wav.close()
-        finally:
-            if self._path != STDOUT:
-                self._file.close()
+        with _told(self._path):
+            try:
+                if error is None:
+                    self._write(self._encoder.finish())
+                if self._wav:  # what was heard before an error can be played
+                    self._wav.close()
+            finally:
+                if self._path != STDOUT:
+                    self._file.close()
 
     def _write(self, audio: bytes) -> None:
-        if self._wav:
-            self._wav.writeframesraw(audio)
-        else:
-            self._file.write(audio)
-        self._file.flush()
+        with _told(self._path):
+            if self._wav:
+                self._wav.writeframesraw(audio)
+            else:
+                self._file.write(audio)
+            self._file.flush()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """A full disk is an error of ours; a reader of standard output who left is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        place = "standard output" if path == STDOUT else path
+        raise InputError(
+            f"can't write {place}: {error.strerror}; free some room, or choose another path"
+        ) from error

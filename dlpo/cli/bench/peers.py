@@ -41,7 +41,7 @@ def peers(
         from dlpo_bench.peers.adapters import ESPEAK, FLITE, WholeSentences, own_voice
         from dlpo_bench.peers.measuring import PeersOptions, measure_peers, usable_core
         from dlpo_bench.peers.piper import Piper, install_piper, peers_cache
-    from dlpo_bench.record import write_record
+    from dlpo_bench.record import check_record_directory, write_record
     from dlpo_bench.report.peers import peers_text
 
     def tell(line: str) -> None:
@@ -53,6 +53,8 @@ def peers(
             raise InputError(f"can't install {install!r}; piper is what can be installed")
         install_piper(piper.home, tell)
         return
+    if record:
+        check_record_directory()
     known = {one.name: one for one in (WholeSentences(voice, precision), piper, ESPEAK, FLITE)}
     unknown = [name for name in peer or () if name not in known]
     if unknown:

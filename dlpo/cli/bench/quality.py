@@ -95,9 +95,11 @@ def quality(
         from dlpo_bench.pareto.timing import time_rounds, turns
     with needs("train"):
         import torch
-    from dlpo_bench.record import write_record
+    from dlpo_bench.record import check_record_directory, write_record
     from dlpo_bench.report.pareto import report_text
 
+    if record:
+        check_record_directory()
     torch.set_num_threads(1)  # costs are of one core
     limits = _fewer(fewer) if fewer else FEWER
     points = open_points(untuned, tuned, voice, tuple(steps or STEPS), schedule, eta)

@@ -43,6 +43,7 @@ def roofline(
     with needs("serve"):
         import grpc  # noqa: F401  Python's share is measured on a server
     with needs("bench"):
+        from dlpo_bench.record import check_record_directory
         from dlpo_bench.roofline.measure import RooflineOptions, measure_roofline
         from dlpo_bench.roofline.text import lines
 
@@ -50,6 +51,8 @@ def roofline(
     options = RooflineOptions(
         voice=voice, steps=steps, rounds=rounds, calls=calls, core=core, **chosen
     )
+    if record:
+        check_record_directory()
     run = measure_roofline(options, lambda line: typer.echo(line, err=True))
     for line in lines(run.figures):
         typer.echo(line)

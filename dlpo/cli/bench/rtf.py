@@ -59,6 +59,7 @@ def rtf(
     Timed are the whole path from text to audio, and the denoiser's reverse steps alone.
     """
     with needs("bench"):
+        from dlpo_bench.record import check_record_directory
         from dlpo_bench.rtf.measure import QUICK, RtfOptions, measure_rtf
         from dlpo_bench.rtf.text import lines
 
@@ -76,6 +77,8 @@ def rtf(
         model=model, voice=voice, checkpoint=checkpoint, steps=steps, threads=threads, core=core,
         **{**preset, **given},
     )  # fmt: skip
+    if record:
+        check_record_directory(out)
     run = measure_rtf(options, lambda line: typer.echo(line, err=True))
     for line in lines(run.figures):
         typer.echo(line)

@@ -37,7 +37,7 @@ def scaling(
         from dlpo_bench.scaling.measuring import measure_scaling
         from dlpo_bench.scaling.options import ScalingOptions
         from dlpo_serving.voices import find_voice
-    from dlpo_bench.record import write_record
+    from dlpo_bench.record import check_record_directory, write_record
     from dlpo_bench.report.scaling import scaling_text
 
     chosen: dict[str, Any] = {"precision": precision}
@@ -47,6 +47,8 @@ def scaling(
         chosen["streams"] = tuple(count for count in dict.fromkeys(streams) if count)
     options = ScalingOptions(voice=voice, rounds=rounds, core=usable_core(core), **chosen)
     bundle = Bundle.load(find_voice(voice))
+    if record:
+        check_record_directory()
     measured = measure_scaling(options, lambda line: typer.echo(line, err=True))
     typer.echo(scaling_text(measured.figures))
     for warning in measured.warnings:

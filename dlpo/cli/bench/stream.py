@@ -115,8 +115,11 @@ def stream(
         from dlpo_bench.load.options import read_options
         from dlpo_bench.load.report import details, table
         from dlpo_bench.noise import watch_machine
+        from dlpo_bench.record import check_record_directory
         from dlpo_bench.stream.summary import knee_tables, tokens_table
 
+    if record:
+        check_record_directory(out)
     options = read_options(
         {
             "voice": voice,
