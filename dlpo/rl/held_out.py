@@ -16,18 +16,17 @@ from dlpo.judges.judge import Recogniser, Scores
 from dlpo.judges.levels import active_level_db, high_band_db
 from dlpo.judges.word_errors import pooled, word_errors, words_of
 from dlpo.model.build import Model
-from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.costs import Costs
 from dlpo.rl.divergence import Panel
-from dlpo.rl.guide import Recorded, diffusion_loss, recorded_windows
+from dlpo.rl.guide import Recorded, diffusion_loss
 from dlpo.rl.objectives import kl_divergence
 from dlpo.rl.prompts import Prompt, can_be_said
+from dlpo.rl.recordings import cut_of
 from dlpo.rl.rewards.named import REWARDS, RewardSources
 from dlpo.rl.rewards.reward import Reward, Speech
 from dlpo.rl.rollout import Replay, replay
 from dlpo.rl.rollouts import Said, say
-from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches
 
 log = logging.getLogger(__name__)
@@ -186,12 +185,10 @@ class HeldOut:
 
 
 def validation_recordings(reference: Model, batches: Batches) -> Recorded | None:
-    """Windows of the validation split for the diffusion loss; None where `reference` is not `lite`,
-    whose conditioning of recordings is the known one, or where the split has no audio."""
-    if not isinstance(reference, LiteWaveGrad2) or not batches.recorded:
+    """Windows of the validation split for the diffusion loss; None where it has no audio."""
+    if not batches.recorded:
         return None
-    windows = batches.windows(0, WINDOWS, WINDOW).to(next(reference.parameters()).device)
-    return recorded_windows(reference, windows, FrozenAcoustics(reference, batches).of(windows))
+    return cut_of(reference, batches)(batches.places(0, WINDOWS, WINDOW), WINDOW, (0, 1))
 
 
 def _means(scores: Mapping[str, Scores]) -> dict[str, float]:

@@ -17,17 +17,16 @@ from torch import Tensor
 
 from dlpo.errors import ConfigError
 from dlpo.model.build import Model
-from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Policy
 from dlpo.rl.direct import DifferentiableReward
-from dlpo.rl.guide import recorded_windows, renoised_loss
+from dlpo.rl.guide import renoised_loss
 from dlpo.rl.methods import Objective, recorded_loss, rollout_loss
 from dlpo.rl.objectives import kl_divergence
 from dlpo.rl.processes import Processes
+from dlpo.rl.recordings import cut_of
 from dlpo.rl.rollout import Replay, Rollout, replay
 from dlpo.rl.rollouts import Rollouts
-from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches
 
 
@@ -74,7 +73,7 @@ class Recordings:
     the mean magnitude of each process's own windows.
 
     Args:
-        model: the policy; `lite`, whose conditioning of recordings is known.
+        model: the policy.
         batches: of the train split, the same for all processes.
         objective: says what is learnt.
         chain: whose levels it is learnt at.
@@ -83,7 +82,7 @@ class Recordings:
         window: frames of each.
 
     Raises:
-        ConfigError: another model, no recordings, or windows that can't be shared out.
+        ConfigError: no recordings, or windows that can't be shared out.
     """
 
     def __init__(
@@ -96,28 +95,21 @@ class Recordings:
         size: int,
         window: int,
     ) -> None:
-        if not isinstance(model, LiteWaveGrad2):
-            raise ConfigError(
-                f"{objective.method} with guide {objective.guide} learns from recordings, which"
-                f" only `lite` can; got a {type(model).__name__}: choose a method that does without"
-            )
         if size % processes.count:
             raise ConfigError(
                 f"window_batch is {size} for {processes.count} processes; expected a multiple"
             )
         if not batches.recorded:
             raise ConfigError("the dataset's train split has no recordings; prepare one with audio")
-        self.model, self.batches, self.objective, self.chain = model, batches, objective, chain
+        self.batches, self.objective, self.chain = batches, objective, chain
         self.processes, self.size, self.window = processes, size, window
-        self.told = FrozenAcoustics(model, batches)
+        self.cut = cut_of(model, batches)
 
     def term(self, number: int) -> Term:
         """The loss on batch `number`."""
         rank, ranks = self.processes.rank, self.processes.count
         places = self.batches.places(number, self.size, self.window)[rank::ranks]
-        windows = self.batches.collate(places, self.window)
-        windows = windows.to(next(self.model.parameters()).device)
-        recorded = recorded_windows(self.model, windows, self.told.of(windows), share=(rank, ranks))
+        recorded = self.cut(places, self.window, (rank, ranks))
         seed = self.batches.key[0] * 1_000_003 + number
 
         def loss(policy: Policy) -> Tensor:

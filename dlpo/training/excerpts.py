@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlpo.audio import HOP_LENGTH
-from dlpo.data.dataset import Dataset
+from dlpo.audio import HOP_LENGTH, Waveform
 from dlpo.errors import DataError
 from dlpo.training.batches import Batches, Sentences, collate_sentences
 
@@ -38,15 +37,11 @@ class ExcerptBatches:
     """Draws excerpts from one split; update k draws the same whatever happened before it.
 
     Args:
-        dataset: a prepared corpus.
-        split: train or validation.
-        seed: of the draws.
-        rank: number of this process; each draws its own.
+        batches: of the split; says which utterances and where.
     """
 
-    def __init__(self, dataset: Dataset, split: str, seed: int, rank: int = 0) -> None:
-        self.dataset, self.split = dataset, split
-        self.batches = Batches(dataset, split, seed, rank)
+    def __init__(self, batches: Batches) -> None:
+        self.batches, self.dataset = batches, batches.dataset
         self._peaks: dict[int, float] = {}
 
     @property
@@ -68,8 +63,8 @@ class ExcerptBatches:
         """
         if not self.recorded:
             raise DataError(
-                f"{self.dataset.path}: its {self.split} split has no recordings to learn from;"
-                " prepare a corpus with audio"
+                f"{self.dataset.path}: there are no recordings in this split to learn from; prepare"
+                " a corpus with audio"
             )
         return self.collate(self.batches.places(update, size, window), window, context)
 
@@ -90,17 +85,19 @@ class ExcerptBatches:
         sentences = collate_sentences([self.dataset.timing(i) for i, _ in places])
         return Excerpts(sentences, *map(torch.from_numpy, (positions, waveform, scored)))
 
-    def _waveform(self, i: int, start: int, end: int) -> np.ndarray:
+    def _waveform(self, i: int, start: int, end: int) -> Waveform:
         """Some frames of a recording, at the level that brings its peak to 1."""
         if i not in self._peaks:
             whole = self._read(i, 0, self.dataset.entries[i].frames)
             self._peaks[i] = max(QUIETEST, float(np.abs(whole).max()))
-        return self._read(i, start, end) / np.float32(self._peaks[i])
+        out: Waveform = self._read(i, start, end) / np.float32(self._peaks[i])
+        return out
 
-    def _read(self, i: int, start: int, end: int) -> np.ndarray:
+    def _read(self, i: int, start: int, end: int) -> Waveform:
         first = self.dataset.entries[i].first_frame
         samples = slice((first + start) * HOP_LENGTH, (first + end) * HOP_LENGTH)
-        return self.dataset.arrays["audio"][samples].astype(np.float32) / 32768
+        out: Waveform = self.dataset.arrays["audio"][samples].astype(np.float32) / 32768
+        return out
 
 
 def _samples(first: int, end: int, origin: int) -> slice:

@@ -41,6 +41,17 @@ def duration_loss(predicted: Tensor, sentences: Sentences) -> Tensor:
     return masked_mean(error.square(), sentences.mask.float())
 
 
+def recorded_conditioning(model: WaveGrad2, hidden: Tensor, excerpts: Excerpts) -> Tensor:
+    """(B, C, P) hidden sequence -> (B, C, F), spread over the frames by recorded durations."""
+    sentences = excerpts.sentences
+    ranges = model.predict_ranges(hidden, sentences.durations, sentences.mask)
+    no_shift = hidden.new_zeros(len(hidden))
+    conditioning, _ = model.frames(
+        hidden, sentences.durations, ranges, excerpts.positions, no_shift
+    )
+    return conditioning
+
+
 def wavegrad_losses(
     model: WaveGrad2, excerpts: Excerpts, duration_weight: float, generator: torch.Generator
 ) -> dict[str, Tensor]:
@@ -58,11 +69,7 @@ def wavegrad_losses(
     sentences, clean = excerpts.sentences, excerpts.waveform
     hidden = model.hidden(sentences.phonemes, sentences.mask)
     durations = model.predict_durations(hidden, sentences.mask)
-    ranges = model.predict_ranges(hidden, sentences.durations, sentences.mask)
-    no_shift = clean.new_zeros(len(clean))
-    conditioning, _ = model.frames(
-        hidden, sentences.durations, ranges, excerpts.positions, no_shift
-    )
+    conditioning = recorded_conditioning(model, hidden, excerpts)
     level = continuous_levels(len(clean), generator).to(clean.device)
     noise = torch.randn(clean.shape, generator=generator).to(clean.device)
     noisy = q_sample(clean, level, noise)

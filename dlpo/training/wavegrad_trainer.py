@@ -16,6 +16,7 @@ from dlpo.errors import TrainingError
 from dlpo.model.build import build_model
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import named_schedule
+from dlpo.training.batches import FRAME_RATE, Batches
 from dlpo.training.excerpts import ExcerptBatches, Excerpts
 from dlpo.training.run import Lesson, TrainingRun
 from dlpo.training.synthesis import speak
@@ -76,9 +77,9 @@ class WaveGradTrainer(TrainingRun):
         optimizer = torch.optim.AdamW(
             model.parameters(), training.learning_rate, weight_decay=training.weight_decay
         )
-        rank = self.accelerator.process_index
-        self.batches = ExcerptBatches(self.dataset, "train", training.seed, rank)
-        self.held_out = ExcerptBatches(self.dataset, "validation", training.seed)
+        seed, rank = training.seed, self.accelerator.process_index
+        self.batches = ExcerptBatches(Batches(self.dataset, "train", seed, rank))
+        self.held_out = ExcerptBatches(Batches(self.dataset, "validation", seed))
         self._prepare(model, WaveGradStep(model, training.duration_weight), optimizer)
         self._open({"model": to_dict(config), "data_sha256": self.dataset.sha256})
 
@@ -87,9 +88,14 @@ class WaveGradTrainer(TrainingRun):
             path,
             self.averaged.module.state_dict(),
             self.config,
-            Provenance(self.update, self.dataset.sha256, current_commit()),
+            Provenance(self.update, self.dataset.sha256, current_commit(), self._corpus()),
             torch.float16,
         )
+
+    def _corpus(self) -> str:
+        """What is learnt from, with its licence: `dlpo prepare` knows one corpus."""
+        frames = sum(self.dataset.entries[i].frames for i in self.batches.recorded)
+        return f"LJSpeech-1.1 (public domain), {frames / FRAME_RATE / 60:.0f} minutes"
 
     def _lesson(self, key: int, generator: torch.Generator) -> Lesson:
         training = self.training

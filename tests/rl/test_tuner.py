@@ -195,13 +195,16 @@ def test_memory_is_saved_without_changing_the_update(tuning: Any) -> None:
         torch.testing.assert_close(value, parts[name], rtol=0, atol=2e-4)  # a tenth of a step
 
 
-def test_the_published_model_can_be_tuned_from_rollouts(
-    tuning: Any, tmp_path: Path, base_checkpoint: Path
+@pytest.mark.parametrize(
+    "objective", [Objective("dlpo"), Objective("dlpo", guide="both"), Objective("control")]
+)
+def test_the_published_model_can_be_tuned(
+    objective: Objective, tuning: Any, base_checkpoint: Path
 ) -> None:
-    tuner = tuning.tuner(checkpoint=base_checkpoint, updates=1)
+    tuner = tuning.tuner(objective=objective, checkpoint=base_checkpoint, updates=1)
     tuner.run()
     assert tuner.last.kl > 0
-    assert tuner.last.diffusion is None  # of recordings
+    assert tuner.last.diffusion > 0  # of recordings
 
 
 def test_a_second_interrupt_stops_at_once(tuning: Any) -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from dlpo.data.ljspeech import prepare
-from dlpo.errors import CheckpointError, ConfigError, DataError, TrainingError
+from dlpo.errors import CheckpointError, DataError, TrainingError
 from dlpo.rl.methods import Objective
 
 
@@ -116,15 +116,6 @@ def test_a_run_is_not_resumed_with_another_reward_voice_or_text(
 def test_what_is_no_checkpoint_is_said(tuning: Any, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not a checkpoint"):
         tuning.tuner(checkpoint=tmp_path)
-
-
-@pytest.mark.parametrize("method", ["control", "dlpo"])
-def test_the_published_model_has_no_recordings_to_learn_from(
-    method: Any, tuning: Any, base_checkpoint: Path
-) -> None:
-    objective = Objective(method, guide="recordings")
-    with pytest.raises(ConfigError, match="learns from recordings, which only `lite` can"):
-        tuning.tuner(objective=objective, checkpoint=base_checkpoint)
 
 
 def test_a_corpus_without_prompts_is_refused(tuning: Any) -> None:

@@ -22,6 +22,7 @@ from dlpo.model.build import build_model
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import linear, named_schedule
 from dlpo.training.averages import warm_average
+from dlpo.training.batches import Batches
 from dlpo.training.excerpts import ExcerptBatches
 from dlpo.training.synthesis import speak
 from dlpo.training.wavegrad_losses import continuous_levels, duration_loss, wavegrad_losses
@@ -54,7 +55,7 @@ SHORT = WaveGrad2Training(
 
 @pytest.fixture
 def excerpts(tiny_dataset: Path) -> ExcerptBatches:
-    return ExcerptBatches(Dataset(tiny_dataset), "train", seed=0)
+    return ExcerptBatches(Batches(Dataset(tiny_dataset), "train", seed=0))
 
 
 def run(data: Path, out: Path, **changes: object) -> WaveGradTrainer:
@@ -109,7 +110,7 @@ def test_an_utterance_shorter_than_the_window_is_padded(excerpts: ExcerptBatches
 def test_draws_depend_on_update_and_process_alone(tiny_dataset: Path) -> None:
     dataset = Dataset(tiny_dataset)
     first, again, other = (
-        ExcerptBatches(dataset, "train", seed=0, rank=rank).draw(5, 4, 8, 2) for rank in (0, 0, 1)
+        ExcerptBatches(Batches(dataset, "train", 0, rank)).draw(5, 4, 8, 2) for rank in (0, 0, 1)
     )
     assert torch.equal(first.waveform, again.waveform)
     assert not torch.equal(first.positions, other.positions)
@@ -117,7 +118,7 @@ def test_draws_depend_on_update_and_process_alone(tiny_dataset: Path) -> None:
 
 def test_a_corpus_without_recordings_is_refused(excerpts: ExcerptBatches) -> None:
     excerpts.batches.recorded = []
-    with pytest.raises(DataError, match="train split has no recordings"):
+    with pytest.raises(DataError, match="no recordings in this split"):
         excerpts.draw(0, 2, 8, 2)
 
 
@@ -249,6 +250,7 @@ def test_a_checkpoint_says_where_it_comes_from_and_speaks(
     checkpoint = load_checkpoint(tmp_path / "run" / "checkpoint")
     assert checkpoint.provenance.updates == 6
     assert checkpoint.provenance.data_sha256 == trainer.dataset.sha256
+    assert checkpoint.provenance.corpus == "LJSpeech-1.1 (public domain), 0 minutes"
     assert checkpoint.config == TINY
     assert isinstance(checkpoint.model, WaveGrad2)
     symbols, _ = trainer.dataset.timing(trainer.held_out.recorded[0])
