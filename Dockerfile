@@ -1,0 +1,101 @@
+# Images that serve and train; docs/container.md tells how to build, pin and run them.
+#   cpu    serves on processors (the default)
+#   gpu    serves on an NVIDIA GPU; CUDA and cuDNN come from the lock, the driver from the host
+#   train  prepares, trains, tunes, exports and measures voices
+
+# To pin what is built on, give a digest: --build-arg BASE_IMAGE=python@sha256:...
+ARG BASE_IMAGE=python:3.13-slim-bookworm
+# May be an image without shell and package manager that has the same Python at the same place.
+ARG RUNTIME_IMAGE=${BASE_IMAGE}
+
+FROM ${BASE_IMAGE} AS tools
+ARG PIP_INDEX_URL
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+COPY locks/build.txt /src/locks/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /opt/tools \
+    && /opt/tools/bin/pip install --quiet --require-hashes --requirement /src/locks/build.txt
+COPY scripts/image /opt/tools/bin/
+
+FROM tools AS wheel
+ARG REVISION=
+ARG SOURCE_DATE_EPOCH=0
+WORKDIR /src
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
+COPY dlpo dlpo
+COPY serving serving
+COPY export export
+COPY benchmarks/dlpo_bench benchmarks/dlpo_bench
+RUN SOURCE_COMMIT="${REVISION}" /opt/tools/bin/hatchling build --target wheel --directory /dist
+
+FROM tools AS cpu-environment
+ARG PIP_INDEX_URL
+COPY locks/cpu.txt /src/locks/
+RUN --mount=type=cache,target=/root/.cache/pip /opt/tools/bin/install-locked /src/locks/cpu.txt
+COPY --from=wheel /dist /dist
+COPY pyproject.toml /src/
+ARG SOURCE_DATE_EPOCH=0
+RUN /opt/tools/bin/finish
+
+FROM tools AS gpu-environment
+ARG PIP_INDEX_URL
+COPY locks/gpu.txt /src/locks/
+RUN --mount=type=cache,target=/root/.cache/pip /opt/tools/bin/install-locked /src/locks/gpu.txt
+# TensorRT's libraries are on NVIDIA's index alone: both arguments bring them in (docs/tensorrt.md).
+ARG TENSORRT_INDEX=
+ARG TENSORRT_SHA256=
+RUN /opt/tools/bin/install-tensorrt "${TENSORRT_INDEX}" "${TENSORRT_SHA256}"
+COPY --from=wheel /dist /dist
+COPY pyproject.toml /src/
+ARG SOURCE_DATE_EPOCH=0
+RUN /opt/tools/bin/finish
+
+FROM tools AS train-environment
+ARG PIP_INDEX_URL
+COPY locks/train.txt /src/locks/
+RUN --mount=type=cache,target=/root/.cache/pip /opt/tools/bin/install-locked /src/locks/train.txt
+COPY --from=wheel /dist /dist
+COPY pyproject.toml /src/
+ARG SOURCE_DATE_EPOCH=0
+RUN /opt/tools/bin/finish
+
+# From here on nothing is run, only copied.
+FROM ${RUNTIME_IMAGE} AS runtime
+ARG REVISION=
+ARG SOURCE_URL=
+ARG VERSION=
+LABEL org.opencontainers.image.title="dlpo" \
+    org.opencontainers.image.description="Few-step diffusion speech, streamed over gRPC" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.revision="${REVISION}" \
+    org.opencontainers.image.source="${SOURCE_URL}" \
+    org.opencontainers.image.version="${VERSION}"
+ENV PATH=/opt/dlpo/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONPYCACHEPREFIX=/opt/dlpo/pycache \
+    PYTHONUNBUFFERED=1
+USER 10001:10001
+ENTRYPOINT ["/opt/dlpo/bin/python", "-m", "dlpo"]
+
+FROM runtime AS train
+# torch asks who it is, and no file tells a number's name; what it compiles goes to /tmp.
+ENV HOME=/tmp USER=dlpo
+COPY --from=train-environment /opt/dlpo /opt/dlpo
+WORKDIR /work
+CMD ["--help"]
+
+FROM runtime AS server
+ENV DLPO_CONFIG=/etc/dlpo/dlpo.toml
+EXPOSE 50051 8080 8081
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["/opt/dlpo/bin/dlpo", "health"]
+CMD ["serve"]
+
+FROM server AS gpu
+ENV HOME=/tmp NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+COPY scripts/image/gpu.toml /etc/dlpo/dlpo.toml
+COPY --from=gpu-environment /opt/dlpo /opt/dlpo
+
+FROM server AS cpu
+COPY scripts/image/cpu.toml /etc/dlpo/dlpo.toml
+COPY --from=cpu-environment /opt/dlpo /opt/dlpo

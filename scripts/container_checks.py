@@ -1,0 +1,266 @@
+"""What an image promises, asked of a container that runs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+
+import numpy as np
+from container_build import Image
+
+import dlpo
+from dlpo.errors import DlpoError, EngineError
+from dlpo_serving.client import SpeechClient, SpeechRequest
+from dlpo_serving.voices import find_voice
+
+MAX_MB = 500.0  # of the target cpu, unpacked
+MAX_START_S = 2.0  # until SERVING
+STARTS = 5  # of which the quickest counts: others may have had the processor
+USER = 10001
+LONG = "Noise becomes speech, step by step, and nobody has to wait for the end of it. " * 20
+SHELLS = ("/usr/bin/dash", "/usr/bin/bash")
+# Without any capability, folder to write in or shell: the hardest that a platform may ask for.
+HARDENED = (
+    "--network", "host", "--read-only", "--read-only-tmpfs=false", "--cap-drop", "all",
+    "--security-opt", "no-new-privileges", "--pids-limit", "256", "--memory", "1g",
+    "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096",
+    *(word for shell in SHELLS for word in ("--volume", f"/dev/null:{shell}:ro")),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table."""
+
+    name: str
+    found: str
+    """for people"""
+    holds: bool | None = None
+    """None where nothing was promised"""
+    figure: float | list[float] | None = None
+    """for the record"""
+
+
+def check_cpu(image: Image) -> list[Row]:
+    """Everything that the target cpu promises."""
+    return [
+        *_size(image, MAX_MB),
+        *_contents(image, without=("torch", "pip")),
+        *_labels(image),
+        *_starts(image),
+        *_service(image),
+        *_refusals(image, "cuda", "is the build for CPUs"),
+    ]
+
+
+def check_gpu(image: Image) -> list[Row]:
+    """What of the target gpu can be seen without a GPU."""
+    return [
+        *_size(image, None),
+        *_contents(image, without=("torch", "pip", "onnxruntime")),
+        *_labels(image),
+        *_refusals(image, "cuda", "no NVIDIA GPU"),
+        *_refusals(image, "tensorrt", "no NVIDIA GPU"),
+    ]
+
+
+@contextmanager
+def _running(image: Image, *options: str, port: int = 50_051) -> Iterator[tuple[str, float]]:
+    """A container of the image that takes calls: its name, and seconds until it did."""
+    name = "dlpo-check"
+    image.podman("rm", "--force", "--ignore", name)
+    image.podman("create", "--name", name, *HARDENED, *options, image.name)
+    try:
+        start = time.monotonic()
+        image.podman("start", name)
+        with SpeechClient(f"127.0.0.1:{port}") as client:
+            client.wait_until_serving(60.0)
+        yield name, time.monotonic() - start
+    except DlpoError:
+        print(image.podman("logs", name, check=False))
+        raise
+    finally:
+        image.podman("rm", "--force", "--time", "0", name)
+
+
+@contextmanager
+def _files(image: Image) -> Iterator[Path]:
+    """The image's root file system."""
+    yield Path(image.podman("image", "mount", image.name).strip())
+    image.podman("image", "unmount", image.name)
+
+
+def _size(image: Image, limit_mb: float | None) -> list[Row]:
+    size = image.inspect()["Size"]
+    assert isinstance(size, int)  # of podman's format
+    megabytes = size / 1e6
+    with _files(image) as root:
+        (site,) = root.glob("opt/dlpo/lib/python3*/site-packages")
+        ours = {path.name: _bytes(path) for path in site.iterdir()}
+        parts = {"its base": megabytes * 1e6 - _bytes(root / "opt"), **ours}
+        parts["compiled code"] = _bytes(root / "opt/dlpo/pycache")
+    largest = sorted(parts, key=parts.__getitem__, reverse=True)[:8]
+    told = ", ".join(f"{name} {parts[name] / 1e6:.0f}" for name in largest)
+    holds = None if limit_mb is None else megabytes <= limit_mb
+    return [Row("size_mb", f"{megabytes:.0f} MB", holds, megabytes), Row("largest parts, MB", told)]
+
+
+def _bytes(path: Path) -> int:
+    if path.is_symlink() or path.is_file():
+        return path.lstat().st_size
+    return sum(_bytes(inner) for inner in path.iterdir())
+
+
+def _contents(image: Image, without: tuple[str, ...]) -> list[Row]:
+    with _files(image) as root:
+        (site,) = root.glob("opt/dlpo/lib/python3*/site-packages")
+        installed = {one.name.lower(): one.version for one in distributions(path=[str(site)])}
+        bill = json.loads((root / "opt/dlpo/sbom.cdx.json").read_text("utf-8"))
+    parts = [bill["metadata"]["component"], *bill["components"]]
+    listed = {part["name"].lower(): part.get("version") for part in parts}
+    missing = sorted(set(installed.items()) - set(listed.items()) - {("dlpo", dlpo.__version__)})
+    inside = [name for name in without if name in installed or (site / name).exists()]
+    return [
+        Row(f"no {', '.join(without)}", ", ".join(inside) or "none of them", not inside),
+        Row(
+            "list of what is inside",
+            f"CycloneDX {bill['specVersion']}, {len(parts)} components, {len(installed)} installed"
+            + (f", NOT LISTED: {missing}" if missing else ""),
+            "dlpo" in listed and not missing,
+            float(len(parts)),
+        ),
+    ]
+
+
+def _labels(image: Image) -> list[Row]:
+    labels = image.inspect()["Labels"]
+    assert isinstance(labels, dict)  # of podman's format
+    expected = {
+        "title": "dlpo",
+        "version": dlpo.__version__,
+        "revision": image.revision,
+        "licenses": "Apache-2.0",
+    }
+    found = {name: labels.get(f"org.opencontainers.image.{name}") for name in expected}
+    return [Row("labels", ", ".join(map(str, found.values())), found == expected)]
+
+
+def _starts(image: Image) -> list[Row]:
+    seconds = []
+    for _ in range(STARTS):
+        with _running(image) as (_, start_s):
+            seconds.append(start_s)
+    least = min(seconds)
+    told = f"{least:.2f} s, the least of " + ", ".join(f"{s:.2f}" for s in seconds)
+    return [
+        Row("start_s", told, least <= MAX_START_S, least),
+        Row("starts_s", "the same, as it was measured", None, seconds),
+    ]
+
+
+def _service(image: Image) -> list[Row]:
+    """One container from its start to its end; its voice is mounted."""
+    voice = ("--volume", f"{find_voice('lj')}:/voices/ann:ro", "--env", "DLPO_VOICES=/voices/ann")
+    with _running(image, *voice) as (name, _), SpeechClient("127.0.0.1:50051") as client:
+        rows = [*_process(image, name), *_doors(image, name, client)]
+        stream = client.stream(SpeechRequest(LONG))
+        samples = len(next(iter(stream)).samples)
+        image.podman("kill", "--signal", "TERM", name)
+        samples += sum(len(chunk.samples) for chunk in stream)
+        code = image.podman("wait", name, timeout_s=90.0).strip()
+        whole = stream.totals is not None and stream.totals.samples == samples
+        seconds = samples / stream.info.format.sample_rate_hz
+        told = f"{seconds:.0f} s of speech {'all came' if whole else 'CUT'}, exit code {code}"
+        rows.append(Row("SIGTERM amid a stream", told, whole and code == "0"))
+    return [*rows, _early_end(image)]
+
+
+def _process(image: Image, name: str) -> list[Row]:
+    pid = image.podman("inspect", "--format", "{{.State.Pid}}", name).strip()
+    lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
+    status = {key: value.split() for key, _, value in (line.partition(":") for line in lines)}
+    mounts = [line.split() for line in Path(f"/proc/{pid}/mounts").read_text("utf-8").splitlines()]
+    (root,) = [options for _, place, _, options, *_ in mounts if place == "/"]
+    folders = [place for _, place, kind, *_ in mounts if kind == "tmpfs"]
+    free = {int(number, 16) for number in (*status["CapEff"], *status["CapBnd"])} == {0}
+    own = set(status["Uid"] + status["Gid"]) == {str(USER)}
+    shell = image.podman("exec", name, "/bin/sh", "-c", "echo here", check=False)
+    first = status["NSpid"][-1] == "1"
+    temporary = [place for place in folders if place in ("/tmp", "/var/tmp", "/run")]
+    return [
+        Row("user", f"uid {status['Uid'][0]}, gid {status['Gid'][0]}", own),
+        Row("capabilities", "none" if free else f"{status['CapEff']}", free),
+        Row("root file system", root, "ro" in root.split(",") and not temporary),
+        Row("shell", "there is none" if not shell else "it works", not shell),
+        Row("process", f"number {status['NSpid'][-1]} of its namespace", first),
+        Row("resident_mb", f"{int(status['VmHWM'][0]) / 1e3:.0f} MB at most so far", None,
+            int(status["VmHWM"][0]) / 1e3),
+    ]  # fmt: skip
+
+
+def _doors(image: Image, name: str, client: SpeechClient) -> list[Row]:
+    start = time.monotonic()
+    image.podman("healthcheck", "run", name)  # EngineError where it doesn't end with 0
+    healthy_s = time.monotonic() - start
+    with urllib.request.urlopen("http://127.0.0.1:8080/metrics") as reply:
+        metrics = reply.read().decode()
+    start = time.monotonic()
+    stream = client.stream(SpeechRequest("Hello from inside.", seed=1))
+    first = next(iter(stream)).samples
+    first_s = time.monotonic() - start
+    audio = np.concatenate([first, *(chunk.samples for chunk in stream)])
+    loud = float(np.sqrt(np.mean(audio**2)))
+    seconds = len(audio) / stream.info.format.sample_rate_hz
+    told = f"{seconds:.1f} s, the first of it after {1e3 * first_s:.0f} ms"
+    return [
+        Row("health check", f"exit code 0 within {healthy_s:.1f} s, with podman's own part", True),
+        Row("metrics", f"{len(metrics.splitlines())} lines", "dlpo_model_info{" in metrics),
+        Row("speech over gRPC", told, loud > 0.01),
+    ]
+
+
+def _early_end(image: Image) -> Row:
+    """SIGTERM to a process that still loads: number 1 has to handle what it wants to hear."""
+    name, codes = "dlpo-check", []
+    for delay_s in (0.05, 0.3, 0.6):
+        image.podman("rm", "--force", "--ignore", name)
+        image.podman("create", "--name", name, *HARDENED, image.name)
+        image.podman("start", name)
+        time.sleep(delay_s)
+        image.podman("kill", "--signal", str(int(signal.SIGTERM)), name)
+        try:
+            codes.append(image.podman("wait", name, timeout_s=15.0).strip())
+        except EngineError:
+            codes.append("still there after 15 s")
+    image.podman("rm", "--force", "--time", "0", name)
+    ended = all(code.isdecimal() for code in codes)
+    return Row("SIGTERM while it starts", f"exit codes {', '.join(codes)}", ended)
+
+
+def _refusals(image: Image, engine: str, told: str) -> list[Row]:
+    """What can't be served is said at once, in one line, with exit code 1."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:  # root's alone, so unreadable inside
+        voice = ("--volume", f"{folder}:/voices/ann:ro")
+        cases = {
+            f"engine {engine}": ((), ("--engine", engine), told),
+            "a voice that is absent": ((), ("--voice", "/voices/ann"), "no voice '/voices/ann'"),
+            "a voice of another user": (voice, ("--voice", "/voices/ann"), "can't be read"),
+        }
+        for name, (options, arguments, expected) in cases.items():
+            command = ("run", "--rm", *HARDENED, *options, image.name, "serve", *arguments)
+            try:
+                image.podman(*command)
+                found = "it started"
+            except EngineError as error:
+                found = str(error).partition("\n")[2]
+            rows.append(Row(name, found[:200], found.startswith("dlpo: ") and expected in found))
+    return rows
