@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlpo.errors import MissingExtraError
 from dlpo_bench.bootstrap import Estimate, mean, ratio_of_sums
-from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
+from dlpo_bench.clips import Clip, Waveform
 from dlpo_bench.comparison import evaluate
 from dlpo_bench.controls.settings import NEUTRAL, Setting
 from dlpo_bench.controls.stretched import Stretched
 from dlpo_bench.heard import Floats, Heard, Quality
 from dlpo_bench.judging import WORD_ERRORS, Panel
+from dlpo_bench.pitch import f0_track_hz
 from dlpo_bench.quality_report import samples
 from dlpo_bench.systems import RECORDINGS, System, text_to_speech
 
@@ -85,7 +85,7 @@ def measure_controls(
     tracks: dict[tuple[str, int], list[Floats]] = {}
 
     def keep(system: str, take: int, clip: Clip, waveform: Waveform) -> None:
-        tracks.setdefault((system, take), []).append(f0_track_hz(waveform))
+        tracks.setdefault((system, take), []).append(f0_track_hz(waveform, *F0_RANGE_HZ))
 
     quality = evaluate(systems, clips, panel, on_clip, keep=keep)
     heard: dict[str, Heard] = {}
@@ -121,23 +121,6 @@ def measure_controls(
 def system_name(family: str, setting: Setting) -> str:
     """How records call a voice, or the recordings, at a setting."""
     return f"{family}, {setting.name}"
-
-
-def f0_track_hz(waveform: Waveform) -> Floats:
-    """(frames,) F0 every 5 ms, 0 where there is no voice.
-
-    Raises:
-        MissingExtraError: pyworld is not installed.
-    """
-    try:
-        import pyworld
-    except ImportError as error:
-        raise MissingExtraError("pyworld", "bench") from error
-    floor, ceiling = F0_RANGE_HZ
-    samples = waveform.astype(np.float64)
-    coarse, times = pyworld.dio(samples, SAMPLE_RATE, f0_floor=floor, f0_ceil=ceiling)
-    track: Floats = pyworld.stonemask(samples, coarse, times, SAMPLE_RATE)
-    return track
 
 
 def shift_semitones(track_hz: Floats, neutral_hz: Floats) -> float:

@@ -13,6 +13,7 @@ from dlpo.errors import DataError, InputError
 from dlpo_bench.record import read_record
 from dlpo_bench.report import (
     ablation,
+    controls,
     engines,
     learning,
     listening,
@@ -24,6 +25,7 @@ from dlpo_bench.report import (
     serving,
     speech,
     stream,
+    texts,
     tuning,
 )
 from dlpo_bench.report.sections import Builder, Found, Section
@@ -31,6 +33,8 @@ from dlpo_bench.report.sections import Builder, Found, Section
 BUILDERS: Mapping[str, Builder] = {  # in the page's order
     "pareto": pareto.pareto,
     "quality": speech.quality,
+    "texts": texts.texts,
+    "controls": controls.controls,
     "learning-curve": learning.learning,
     "listening": listening.listening,
     "latency": serving.latency,

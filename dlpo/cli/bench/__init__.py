@@ -14,6 +14,7 @@ from dlpo.cli.bench.roofline import roofline
 from dlpo.cli.bench.rtf import rtf
 from dlpo.cli.bench.scaling import scaling
 from dlpo.cli.bench.stream import stream
+from dlpo.cli.bench.texts import texts
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +23,8 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True, help="Measure on this machine; show and compare what was measured."
     )
     for command in (
-        rtf, stream, quality, learning_curve, controls, peers, scaling, roofline, report, compare,
+        rtf, stream, quality, texts, controls, learning_curve, peers, scaling, roofline, report,
+        compare,
     ):  # fmt: skip
         group.command()(command)
     app.add_typer(group, name="bench")

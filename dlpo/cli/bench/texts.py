@@ -1,0 +1,91 @@
+"""The command bench texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlpo.cli.extras import needs
+from dlpo.cli.options import HEARD, SPOKEN, Corpus, Record, Weights, command_line
+from dlpo.cli.progress import progress
+
+
+def texts(
+    voices: Annotated[
+        list[str] | None,
+        typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH gives one a name."),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Noise seeds a text.", rich_help_panel=SPOKEN)
+    ] = 1,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these kinds of texts; repeatable.", rich_help_panel=HEARD),
+    ] = None,
+    texts_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--texts",
+            exists=True,
+            dir_okay=False,
+            help="Other texts: category, text, and its words where it has numbers; tabs between.",
+            rich_help_panel=HEARD,
+        ),
+    ] = None,
+    corpus: Corpus = Path("../shared/data/ljspeech"),
+    weights: Weights = Path("../shared/models"),
+    wavs: Annotated[
+        Path | None,
+        typer.Option(help="Directory for what the judges heard.", rich_help_panel=HEARD),
+    ] = None,
+    record: Record = False,
+) -> None:
+    """Say 60 texts of other kinds than the corpus has, and look for what goes wrong.
+
+    Words, numbers, questions, lists, names, spelled letters, abbreviations, exclamations,
+    tongue-twisters and paragraphs: word errors, judges, clicks, silent words, ends of sentences.
+    """
+    with needs("bench"):
+        from dlpo_bench.clips import TEST_SPLIT, Clip, Waveform, load_clips
+        from dlpo_bench.judging import load_panel
+        from dlpo_bench.quality import write_heard
+    with needs("serve"):
+        from dlpo_bench.candidates import Speaking, open_speakers
+        from dlpo_bench.texts.measuring import check_categories, measure_texts
+        from dlpo_bench.texts.reading import TEXTS, read_texts
+    from dlpo_bench.record import write_record
+    from dlpo_bench.report.texts import texts_text
+
+    said = check_categories(read_texts(texts_file or TEXTS), category or ())
+    speakers = open_speakers(voices or ["lj"], Speaking(seeds=seeds))
+    recorded: list[Clip] = []
+    if (corpus / "metadata.csv").is_file():
+        recorded = [clip for clip in load_clips(corpus, TEST_SPLIT) if clip.recording]
+    if not recorded:
+        typer.echo(f"no recordings in {corpus}: none beside the voices", err=True)
+
+    def keep(system: str, take: int, clip: Clip, waveform: Waveform) -> None:
+        if wavs is not None:
+            write_heard(wavs, system, take, clip, waveform)
+
+    with progress() as bar:
+        task = bar.add_task("listening", total=len(speakers) * seeds * len(said))
+        found = measure_texts(
+            speakers,
+            said,
+            load_panel(weights),
+            recorded=recorded,
+            seeds=seeds,
+            on_text=lambda: bar.advance(task),
+            keep=keep,
+        )
+    typer.echo(texts_text(found.figures))
+    if record:
+        bundles = {s.about["sha256"] for s in speakers if s.about["kind"] == "bundle"}
+        path = write_record(
+            "texts", found.figures, command_line(), samples=found.samples,
+            bundle_sha256=bundles.pop() if len(bundles) == 1 else None,
+        )  # fmt: skip
+        typer.echo(path)
