@@ -52,7 +52,8 @@ OF_TUNING = (
 SHORTER = {
     "dlpo train lite": "--set updates=2 --set batch=1 --set timing_batch=1 --set window=8"
     " --set acoustic_updates=1 --set adversarial_updates=0 --set precision=no",
-    "dlpo train contour": "--set updates=2 --set reading_updates=1 --set batch=2 --set precision=no",
+    "dlpo train contour": "--set updates=2 --set reading_updates=1 --set batch=2"
+    " --set precision=no",
     "dlpo schedule": "--clips 1",
     "dlpo tune": OF_TUNING,
     "python my_judge.py": "1",
