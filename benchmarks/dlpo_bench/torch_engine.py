@@ -2,6 +2,7 @@
 
 So a checkpoint reads texts, draws noise and cuts durations exactly as its bundle would, and in
 float32 the two differ by rounding alone: no export is needed to hear what a training run has made.
+It computes on the first GPU where there is one, for chains of a thousand steps.
 """
 
 from __future__ import annotations
@@ -55,12 +56,15 @@ class TorchEngine:
         self._encoder, self._frames = EncoderGraph(model), FramesGraph(model)
         self._denoisers = {n: DenoiserGraph(model, s) for n, s in schedules.items()}
         provenance = checkpoint.provenance
+        reach = context_frames_per_step(model, _conditioning_channels(config))
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model.to(self._device)
         self.manifest = replace(
             like,
             parametrisation=model.parametrisation,
             noise_schedule=chain,
             steps=steps[0],
-            context_frames_per_step=context_frames_per_step(model, _conditioning_channels(config)),
+            context_frames_per_step=reach,
             needed_context={},
             needed_context_int8={},
             frames_context=None,  # the whole sentence at once
@@ -84,28 +88,31 @@ class TorchEngine:
 
     @torch.inference_mode()
     def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
-        drawn = None if noise is None else torch.from_numpy(noise)
-        made = self._encoder(torch.from_numpy(phonemes), drawn)
-        return Encoding(*(values.numpy() for values in made))
+        drawn = None if noise is None else self._tensor(noise)
+        made = self._encoder(self._tensor(phonemes), drawn)
+        return Encoding(*(values.cpu().numpy() for values in made))
 
     @torch.inference_mode()
     def frames(
         self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float
     ) -> Frames:
         made = self._frames(
-            torch.from_numpy(encoding.hidden),
-            torch.from_numpy(counts[None].astype(np.float32)),
-            torch.from_numpy(encoding.ranges),
-            torch.arange(start, stop) + 0.5,
-            torch.tensor([pitch_semitones]),
+            self._tensor(encoding.hidden),
+            self._tensor(counts[None].astype(np.float32)),
+            self._tensor(encoding.ranges),
+            torch.arange(start, stop, device=self._device) + 0.5,
+            torch.tensor([pitch_semitones], device=self._device),
         )
-        return Frames(*(values.numpy() for values in made))
+        return Frames(*(values.cpu().numpy() for values in made))
 
     @torch.inference_mode()
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
-        inputs = (torch.from_numpy(values) for values in (conditioning, source, noise))
-        waveform: Floats = self._denoisers[steps](*inputs).numpy()
+        inputs = (self._tensor(values) for values in (conditioning, source, noise))
+        waveform: Floats = self._denoisers[steps](*inputs).cpu().numpy()
         return waveform
+
+    def _tensor(self, values: Floats | Ids) -> torch.Tensor:
+        return torch.from_numpy(values).to(self._device)
 
 
 def _conditioning_channels(config: ModelConfig) -> int:

@@ -57,6 +57,31 @@ def test_train_prints_the_checkpoint_that_export_takes(tiny_dataset: Path, tmp_p
     assert json.loads((checkpoint / "checkpoint.json").read_text())["provenance"]["updates"] == 2
 
 
+def test_the_published_model_is_trained_by_the_same_command(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dlpo.config import WaveGrad2Config
+
+    small = WaveGrad2Config(
+        encoder_channels=8, encoder_layers=1, speaker_channels=4, predictor_channels=4,
+        conditioning_channels=8, up_channels=(8,) * 5, waveform_channels=4, down_channels=(8,) * 4,
+    )  # fmt: skip
+    monkeypatch.setattr("dlpo.config.BASE", small)
+    words = ("train", "base", "--data", tiny_dataset, "--out", tmp_path / "run")
+    for setting in ("updates=1", "batch=2", "window=8", "precision=no", "sample_steps=0"):
+        words += ("--set", setting)
+
+    result = run(*words)
+
+    assert result.exit_code == 0, result.stderr
+    described = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert described["model"]["model"] == "base"
+    assert described["training"]["learning_rate"] == 3e-4
+    wrong = run(*words, "--set", "acoustic_updates=3")
+    assert wrong.exit_code == 1
+    assert "WaveGrad2Training has the unknown key 'acoustic_updates'" in wrong.stderr
+
+
 def test_interrupted_training_says_how_to_go_on(
     tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ from dlpo_bench.report import (
     speech,
     stream,
     texts,
+    training,
     tuning,
 )
 from dlpo_bench.report.sections import Builder, Found, Section
@@ -50,6 +51,7 @@ BUILDERS: Mapping[str, Builder] = {  # in the page's order
     "ablation": ablation.ablation,
     "chains": ablation.chains,
     "tuning-comparison": tuning.tuning_comparison,
+    "base-training": training.base_training,
     "gradient-signal": tuning.gradient_signal,
     "toy-judge": tuning.toy_judge,
 }
