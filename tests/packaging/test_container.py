@@ -1,0 +1,123 @@
+"""The Dockerfile keeps its rules; scripts/container builds it and runs what comes out."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sysconfig
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from dlpo_serving.settings.server_settings import ServerSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKERFILE = ROOT / "Dockerfile"
+TARGETS = ("cpu", "gpu", "train")
+SERVERS = ("cpu", "gpu")
+
+
+def stages() -> dict[str, tuple[str, list[str]]]:
+    """Name of each stage -> what it continues, and its instructions."""
+    text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text("utf-8"), flags=re.MULTILINE)
+    found: dict[str, tuple[str, list[str]]] = {}
+    for line in filter(None, text.replace("\\\n", " ").splitlines()):
+        if start := re.fullmatch(r"FROM (\S+) AS (\S+)", line):
+            found[start[2]] = (start[1], [])
+        elif found:
+            found[list(found)[-1]][1].append(line)
+    return found
+
+
+def instructions(target: str) -> list[str]:
+    """Those that make the image of a target, from its base on."""
+    parent, own = stages()[target]
+    return (instructions(parent) if parent in stages() else []) + own
+
+
+def last(target: str, name: str) -> str:
+    """The argument of the instruction that holds."""
+    found = [line for line in instructions(target) if line.startswith(f"{name} ")]
+    return found[-1].partition(" ")[2]
+
+
+def test_hadolint_finds_nothing() -> None:
+    hadolint = Path(sysconfig.get_path("scripts"), "hadolint")
+
+    done = subprocess.run([hadolint, DOCKERFILE], capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_is_run_in_an_image_that_may_have_no_shell(target: str) -> None:
+    assert not [line for line in instructions(target) if line.startswith("RUN ")]
+    json.loads(last(target, "ENTRYPOINT"))  # exec form
+    json.loads(last(target, "CMD"))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_image_runs_as_a_number_that_is_not_root(target: str) -> None:
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", last(target, "USER"))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_image_says_what_it_is(target: str) -> None:
+    label = last(target, "LABEL")
+
+    for name in ("title", "version", "revision", "source", "licenses"):
+        assert f"org.opencontainers.image.{name}=" in label
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_image_holds_what_the_lock_of_its_name_does(target: str) -> None:
+    assert f"COPY --from={target}-environment /opt/dlpo /opt/dlpo" in instructions(target)
+
+    (line,) = [line for line in instructions(f"{target}-environment") if "install-locked" in line]
+    assert line.endswith(f"install-locked /src/locks/{target}.txt")
+
+
+@pytest.mark.parametrize("target", SERVERS)
+def test_a_server_s_health_is_asked_without_a_shell(target: str) -> None:
+    options, _, command = last(target, "HEALTHCHECK").partition(" CMD ")
+
+    assert json.loads(command) == ["/opt/dlpo/bin/dlpo", "health"]
+    assert "--timeout=" in options
+    assert last(target, "STOPSIGNAL") == "SIGTERM"
+
+
+@pytest.mark.parametrize("target", SERVERS)
+def test_the_settings_in_an_image_are_settings_and_open_the_exposed_ports(target: str) -> None:
+    values = tomllib.loads((ROOT / "scripts" / "image" / f"{target}.toml").read_text("utf-8"))
+
+    settings = ServerSettings(**values)
+
+    ports = (settings.port, settings.http_port, settings.health_port)
+    assert last(target, "EXPOSE").split() == [str(port) for port in ports]
+    assert {settings.host, settings.http_host, settings.health_host} == {"0.0.0.0"}
+    assert settings.engine == ("cuda" if target == "gpu" else "cpu")
+
+
+def test_the_build_is_given_every_file_that_it_copies_and_no_others() -> None:
+    lines = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    shown = {line[1:] for line in lines if line.startswith("!")}
+    copies = (line for _, own in stages().values() for line in own if line.startswith("COPY "))
+    copied = {source for line in copies if "--from=" not in line for source in line.split()[1:-1]}
+
+    assert "*" in lines
+    assert all((ROOT / source).exists() for source in copied)
+    for source in copied:
+        assert any(source == name or source.startswith(f"{name}/") for name in shown), source
+    for name in shown:
+        assert any(source == name or source.startswith(f"{name}/") for source in copied), name
+
+
+def test_every_file_of_a_wheel_is_copied_to_where_it_is_built() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
+    copied = {word for line in instructions("wheel") if line.startswith("COPY ")
+              for word in line.split()[1:-1]}  # fmt: skip
+
+    for package in build["targets"]["wheel"]["packages"]:
+        assert {package, package.partition("/")[0]} & copied

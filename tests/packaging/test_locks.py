@@ -1,0 +1,118 @@
+"""The locks of the images hold what pyproject.toml asks for, each file by its hash."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = {  # lock -> extras, as scripts/lock has them
+    "serve": ("serve",),
+    "cpu": ("serve", "otel"),
+    "gpu": ("gpu", "otel", "tensorrt"),
+    "train": ("train", "export", "bench"),
+}
+PYTHONS = ("3.11", "3.12", "3.13")
+AGAIN = "run: scripts/lock"
+
+
+def locked(name: str) -> list[tuple[Requirement, list[str]]]:
+    """Each entry of a lock with its hashes."""
+    text = (ROOT / "locks" / f"{name}.txt").read_text("utf-8")
+    plain = "\n".join(line for line in text.splitlines() if not line.strip().startswith("#"))
+    entries = []
+    for entry in plain.replace("\\\n", " ").splitlines():
+        requirement, *hashes = re.split(r"\s+--hash=", entry.strip())
+        entries.append((Requirement(requirement), hashes))
+    return entries
+
+
+def versions(name: str, python: str) -> dict[str, Version]:
+    """Package -> version that pip takes from a lock on Linux with this Python."""
+    environment = {
+        "python_version": python,
+        "python_full_version": f"{python}.9",
+        "sys_platform": "linux",
+        "platform_machine": "x86_64",
+    }
+    found = {}
+    for requirement, _ in locked(name):
+        if requirement.marker is None or requirement.marker.evaluate(environment):
+            (pin,) = requirement.specifier
+            assert pin.operator == "=="
+            found[canonicalize_name(requirement.name)] = Version(pin.version)
+    return found
+
+
+def declared(name: str) -> list[Requirement]:
+    """What pyproject.toml asks for in the extras of a lock."""
+    optional = PROJECT["optional-dependencies"]
+    lines = [
+        *PROJECT["dependencies"],
+        *(line for extra in EXTRAS[name] for line in optional[extra]),
+    ]
+    return [Requirement(line) for line in lines]
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("name", EXTRAS)
+def test_a_lock_holds_what_its_extras_ask_for(name: str, python: str) -> None:
+    found = versions(name, python)
+
+    for requirement in declared(name):
+        version = found.get(canonicalize_name(requirement.name))
+        assert version is not None, f"locks/{name}.txt lacks {requirement}; {AGAIN}"
+        assert version in requirement.specifier, f"{requirement}: {version} is locked; {AGAIN}"
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_a_lock_holds_the_versions_that_are_tested(name: str) -> None:
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pins = {
+        canonicalize_name(pin.name): pin.specifier
+        for pin in (Requirement(line) for line in lines if line and not line.startswith("#"))
+    }
+
+    for package, version in versions(name, "3.11").items():
+        assert package not in pins or version in pins[package], f"{package} {version}; {AGAIN}"
+
+
+@pytest.mark.parametrize("name", ["build", *EXTRAS])
+def test_every_file_of_a_lock_is_known_by_its_hash_and_none_by_an_address(name: str) -> None:
+    for requirement, hashes in locked(name):
+        assert requirement.url is None
+        assert hashes, f"{requirement} has no hash; {AGAIN}"
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest) for digest in hashes)
+
+    assert "://" not in (ROOT / "locks" / f"{name}.txt").read_text("utf-8")
+
+
+def test_build_tools_are_those_that_pyproject_and_the_list_ask_for() -> None:
+    lines = (ROOT / "locks" / "build.in").read_text("utf-8").splitlines()
+    asked = [line.partition("#")[0].strip() for line in lines]
+    found = versions("build", "3.11")
+
+    for requirement in map(Requirement, filter(None, asked)):
+        assert found[canonicalize_name(requirement.name)] in requirement.specifier
+    assert "hatchling" in found
+
+
+def test_servers_are_locked_without_torch() -> None:
+    for name in ("serve", "cpu", "gpu"):
+        assert "torch" not in versions(name, "3.11")
+    assert "onnxruntime" not in versions("gpu", "3.11")  # the same module as onnxruntime-gpu
+
+
+def test_the_script_locks_these_extras() -> None:
+    script = (ROOT / "scripts" / "lock").read_text("utf-8")
+
+    for name, extras in EXTRAS.items():
+        options = " ".join(f"--extra {extra}" for extra in extras)
+        assert f'\nlock {name} pyproject.toml {options} "$@"\n' in script

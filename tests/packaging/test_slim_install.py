@@ -1,0 +1,84 @@
+"""The serving extra alone, in an environment of its own: torch is absent and the server speaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dlpo
+from dlpo.audio import read_wav
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def slim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """bin/ of an environment that holds locks/serve.txt and, just built, dlpo's wheel."""
+    programs = Path(os.environ.get("DLPO_SLIM_VENV", ROOT / ".venv-slim"), "bin")
+    if not (programs / "python").exists():
+        pytest.skip("no .venv-slim; `make .venv-slim/installed` makes it, DLPO_SLIM_VENV names it")
+    out = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", out]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = out.glob("*.whl")
+    install = [programs / "python", "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+    subprocess.run([*install, "--force-reinstall", wheel], check=True)
+    return programs
+
+
+def test_it_holds_the_lock_and_dlpo_and_no_torch(slim: Path) -> None:
+    listed = subprocess.run(
+        [slim / "python", "-m", "pip", "list", "--format", "json"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    names = {package["name"].lower() for package in json.loads(listed.stdout)}
+
+    assert "dlpo" in names
+    assert not names & {"torch", "safetensors", "onnx", "opentelemetry-sdk", "pytest"}
+    subprocess.run([slim / "python", "-m", "pip", "check"], check=True)
+
+
+def test_its_server_speaks_to_its_client_and_ends(slim: Path, tmp_path: Path) -> None:
+    sound = tmp_path / "hello.wav"
+    command = [slim / "dlpo", "serve", "--port", "0", "--log-level", "warning"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as server:
+        try:
+            assert server.stdout is not None  # it is a pipe
+            address = server.stdout.readline().split(" on ")[1].split()[0]
+            say = [slim / "dlpo", "say", "Hello.", "--server", address, "--out", sound]
+            subprocess.run(say, check=True, capture_output=True, cwd=tmp_path)
+            subprocess.run(
+                [slim / "dlpo", "health", address], check=True, stdout=subprocess.DEVNULL
+            )
+        finally:
+            server.send_signal(signal.SIGTERM)
+
+    assert server.returncode == 0
+    assert abs(read_wav(sound)[0]).max() > 0.05
+
+
+def test_it_says_what_to_install_for_what_it_does_not_have(slim: Path, tmp_path: Path) -> None:
+    run = subprocess.run(
+        [slim / "dlpo", "export", ROOT / "voices" / "lj" / "checkpoint", "--out", "x.dlpo"],
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+
+    assert run.returncode == 1
+    assert "pip install 'dlpo[export]'" in run.stderr
+
+
+def test_its_code_is_not_that_of_the_checkout(slim: Path, tmp_path: Path) -> None:
+    code = (
+        "import dlpo, sys; print(dlpo.__version__); sys.exit('site-packages' not in dlpo.__file__)"
+    )
+
+    shown = subprocess.run([slim / "python", "-c", code], check=True, capture_output=True,
+                           text=True, cwd=tmp_path)  # fmt: skip
+
+    assert shown.stdout.strip() == dlpo.__version__
