@@ -7,6 +7,7 @@ DATA ?= ../shared/data/ljspeech
 ALIGNMENTS ?= $(DATA)/alignments.tsv.xz
 RUN ?= runs/lj
 DLPO_RIVA_VENV ?= $(CURDIR)/.venv-riva
+DLPO_RAY_VENV ?= $(CURDIR)/.venv-ray
 CHAIN ?= --steps 1 --steps 2 --steps 3 --steps 4 --default-steps 3 --schedule cosine:1.25 --eta 0.7 --gain 1.0 --weight-bits 8  # chosen by the judges on validation clips
 TUNING ?= --method direct --guide recordings --alpha 0.1 --set augment=true --set sentences=4 --set group=1 --set updates=80 --set learning_rate=1e-4 --set ema_decay=0.9 --set longest_s=7.5
 
@@ -17,8 +18,8 @@ demo: .venv-demo/installed
 	.venv-demo/bin/python -m dlpo_serving.demo
 	@echo "to type and hear it in a browser: .venv-demo/bin/dlpo serve --http-port 8080"
 
-test: .venv/installed $(DLPO_RIVA_VENV)/installed chromium
-	PATH="$(CURDIR)/.venv/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" scripts/check
+test: .venv/installed $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed chromium
+	PATH="$(CURDIR)/.venv/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" DLPO_RAY_VENV="$(DLPO_RAY_VENV)" scripts/check
 
 voice: data/lj/dataset.json
 	.venv/bin/dlpo train lite --data data/lj --out "$(RUN)"
@@ -48,6 +49,12 @@ check:
 $(DLPO_RIVA_VENV)/installed: Makefile
 	$(call new_venv,$(DLPO_RIVA_VENV))
 	$(DLPO_RIVA_VENV)/bin/python -m pip install nvidia-riva-client==2.27.0 grpcio==1.85.1
+	touch $@
+
+# Ray brings what nothing else needs: it lives apart, and tests run `dlpo serve --ray` from there.
+$(DLPO_RAY_VENV)/installed: pyproject.toml constraints.txt
+	$(call new_venv,$(DLPO_RAY_VENV))
+	$(DLPO_RAY_VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[serve,ray]'
 	touch $@
 
 # The page is tested in Chromium; where it is absent and can't be installed, those tests are skipped.

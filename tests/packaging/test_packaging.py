@@ -24,6 +24,7 @@ TESTED_EXTRAS = (
     "bench",
     "openvino",
     "otel",
+    "ray",
     "docs",
     "dev",
 )  # what `make test` installs
@@ -44,8 +45,8 @@ def test_extras_are_those_that_the_readme_names() -> None:
     extras = set(PROJECT["optional-dependencies"])
 
     assert extras == {
-        "serve", "train", "export", "bench", "gpu", "openvino", "otel", "tensorrt", "riva",
-        "docs", "dev",
+        "serve", "train", "export", "bench", "gpu", "openvino", "otel", "ray", "tensorrt",
+        "riva", "docs", "dev",
     }  # fmt: skip
 
 

@@ -45,7 +45,6 @@ def serve_on_ray(settings: ServerSettings) -> None:
         MissingExtraError: Ray is not installed.
     """
     start = time.perf_counter()
-    configure_logs(settings.log_format, settings.log_level)
     check(settings)
     if settings.host not in EVERY_INTERFACE:
         raise ConfigError(
@@ -55,6 +54,7 @@ def serve_on_ray(settings: ServerSettings) -> None:
     settings = _with_whole_paths(settings)
     here = settings.ray_address is None
     ports = [_usable(settings.port, here), _usable(settings.ray_http_port, here)]
+    configure_logs(settings.log_format, settings.log_level)
     with _cluster(settings) as head, _application(settings, *ports) as voice:
         _check_way(f"{head}:{ports[0]}")
         stop = _told_to_stop()
@@ -91,7 +91,7 @@ def _cluster(settings: ServerSettings) -> Iterator[str]:
         raise EngineError(f"there is no Ray cluster to be had {place}: {error}") from error
     try:
         if own:
-            _check_resources(settings, ray.cluster_resources())
+            check_resources(settings, ray.cluster_resources())
         yield _head(ray.nodes())
     finally:
         ray.shutdown()
@@ -168,7 +168,7 @@ def _check_way(address: str) -> None:
         raise EngineError(f"no replica answers at {address}; its log has the cause")
 
 
-def _check_resources(settings: ServerSettings, there: Mapping[str, float]) -> None:
+def check_resources(settings: ServerSettings, there: Mapping[str, float]) -> None:
     """Raises InputError where Serve would wait without end for room for its replicas."""
     for name, each, flag in (
         ("CPU", settings.ray_cpus, "ray_cpus"),
