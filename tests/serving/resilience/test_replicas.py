@@ -23,7 +23,7 @@ from dlpo_serving.request import SpeechRequest
 TIMEOUT_S = 60.0
 LONG = SpeechRequest("Noise becomes speech, step by step. " * 20)
 SHORT = SpeechRequest("Is it not strange?")
-CONFIG = Path(__file__).resolve().parents[3] / "examples/haproxy.cfg"
+CONFIG = Path(__file__).resolve().parents[3] / "deploy/haproxy/haproxy.cfg"
 PATIENT = RetryPolicy(attempts=20, max_delay_s=0.5, total_s=TIMEOUT_S)
 
 
@@ -35,7 +35,7 @@ def client_side(first: Any, second: Any, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def haproxy(first: Any, second: Any, folder: Path) -> Iterator[str]:
-    """The example's configuration with the ports of this test."""
+    """The configuration of deploy/ with the ports of this test."""
     program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
     if not program:
         pytest.skip("haproxy is not installed; apt-get install haproxy")

@@ -1,0 +1,14 @@
+"""`dlpo serve`, but a busy machine does not refuse what a test expects to be spoken."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from dlpo_serving import server
+from dlpo_serving.__main__ import main
+from dlpo_serving.scheduling import Policy
+
+if __name__ == "__main__":
+    server.Policy = partial(Policy, utilisation=1e6, burst_utilisation=1e6)
+    sys.exit(main())
