@@ -15,7 +15,7 @@ from dlpo_bench.measures import verdict
 from dlpo_bench.paired import Paired, paired
 from dlpo_bench.record import Record
 
-KINDS = ("quality", "tuning-comparison", "pareto")
+KINDS = ("quality", "tuning-comparison", "pareto", "texts", "controls", "learning-curve")
 """Records whose samples are what judges said of clips, system by system."""
 DIGITS = 3  # of a difference; a judge's own arithmetic differs by 1e-6 between machines
 Scores = NDArray[np.float64]

@@ -56,6 +56,14 @@ MEASURES: Mapping[str, Measure] = {
     "UTMOS": _SCORE,
     WORD_ERRORS: _COST,
     WHISPER_ERRORS: _COST,
+    # of texts records: what a listener would call an accident
+    f"{WORD_ERRORS}, left out": _COST,
+    f"{WORD_ERRORS}, added": _COST,
+    "silent words": _COST,
+    "loud pauses": _COST,
+    "clipped samples": _COST,
+    "sharpest jump, dB": _COST,
+    "DC, dB": _COST,
 }
 """Name of the samples, without where they lie in the record. What isn't here gets no verdict."""
 

@@ -109,7 +109,7 @@ def place(listed: Sequence[Listed], scratch: Path) -> list[Placed]:
         tuned = provenance.get("tuned")
         total = (tuned or provenance).get("updates") if one.updates is None else one.updates
         rows = last_stretch(_text(one.log), one.log)
-        updates, seconds = length_of(rows, total, one.log)
+        updates, seconds = length_of(rows, total or None, one.log)
         before = placed[one.after] if one.after is not None else None
         placed[one.label] = Placed(
             one.label,
