@@ -44,9 +44,14 @@ _log = logging.getLogger("mkdocs.hooks.dlpo")
 
 
 def on_config(config: Any) -> None:
-    """Leave absent pages that may be so out of the navigation."""
-    absent = {name for name in MAY_BE_ABSENT if not (ROOT / "docs" / name).exists()}
-    config.nav = _without(config.nav, absent)
+    """Leave absent pages that may be so out of the navigation, and add those that it forgot."""
+    docs = Path(config.docs_dir)
+    pages = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
+    config.nav = _without(config.nav, MAY_BE_ABSENT - pages)
+    measuring = _section(_section(config.nav, "Reference"), "Measuring")
+    project = _section(config.nav, "Project")
+    for page in sorted(pages - set(_named(config.nav))):
+        (measuring if page.startswith("bench-") else project).append(page)
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -59,7 +64,7 @@ def on_files(files: Files, config: Any) -> Files:
     for file in files.documentation_pages():
         for picture in LINKS.pictures_outside(file.content_string, file.src_uri):
             uri = LINKS.uri_of(picture)
-            if files.get_file_from_path(uri) is None:
+            if files.get_file_from_path(uri) is None and (ROOT / picture).is_file():
                 content = (ROOT / picture).read_bytes()
                 files.append(File.generated(config, uri, content=content))
     return files
@@ -68,7 +73,7 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Make a page that was written for a forge one of the site."""
     if page.file.src_uri == "samples.md":
-        markdown = with_recordings(markdown, ROOT / "docs" / "samples")
+        markdown = with_recordings(markdown, Path(config.docs_dir, "samples"))
     return lists_set_apart(LINKS.resolved(markdown, page.file.src_uri))
 
 
@@ -97,3 +102,17 @@ def _is_absent(entry: Any, absent: set[str]) -> bool:
     return isinstance(entry, dict) and any(
         isinstance(value, str) and value in absent for value in entry.values()
     )
+
+
+def _named(nav: Any) -> list[str]:
+    """Every page of a navigation."""
+    if isinstance(nav, str):
+        return [nav]
+    entries = nav.values() if isinstance(nav, dict) else nav
+    return [page for entry in entries for page in _named(entry)]
+
+
+def _section(nav: list[Any], title: str) -> list[Any]:
+    """What a navigation has under a title."""
+    (inner,) = (entry[title] for entry in nav if isinstance(entry, dict) and title in entry)
+    return inner

@@ -1,0 +1,226 @@
+"""The site: it builds without a warning, from code where it can, and plays and fetches nothing."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import logging
+import re
+import shutil
+import threading
+import warnings
+from collections.abc import Iterator
+from functools import partial
+from html import unescape
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.main import get_command
+
+from dlpo.cli import app
+from dlpo_serving.settings.flags import flag_of
+from dlpo_serving.settings.server_settings import ServerSettings
+from dlpo_serving.sound_file import SoundFile
+
+if importlib.util.find_spec("material") is None:
+    pytest.skip(
+        "mkdocs-material is not installed; it is in the extra docs", allow_module_level=True
+    )
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = """# Audio samples
+
+## “Hum.”
+
+<!-- recording: LJ000-0001 -->
+
+- [a hum](samples/hum.mp3)
+"""
+
+
+def build(docs: Path, site: Path) -> list[str]:
+    """What `mkdocs build` does; returns its warnings, each of which `--strict` ends it for."""
+    from mkdocs.commands.build import build as build_site
+    from mkdocs.config import load_config
+
+    told: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(record.getMessage())
+
+    listener = Listener(logging.WARNING)
+    log = logging.getLogger("mkdocs")
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("ignore")  # of libraries, at their own deprecations
+        patch.chdir(ROOT)
+        patch.setenv("NO_MKDOCS_2_WARNING", "1")
+        log.addHandler(listener)
+        try:
+            config = load_config("mkdocs.yml", docs_dir=str(docs), site_dir=str(site))
+            config.plugins.on_startup(command="build", dirty=False)
+            build_site(config)
+        finally:
+            log.removeHandler(listener)
+    return told
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of docs/, with a page of samples of one second."""
+    folder = tmp_path_factory.mktemp("site")
+    docs = folder / "docs"
+    shutil.copytree(ROOT / "docs", docs, ignore=shutil.ignore_patterns("samples*"))
+    (docs / "samples.md").write_text(SAMPLES, encoding="utf-8")
+    (docs / "samples").mkdir()
+    hum = 0.1 * np.sin(2 * np.pi * 200 * np.arange(22_050) / 22_050)
+    for name in ("hum", "recording-LJ000-0001"):
+        with SoundFile(docs / "samples" / f"{name}.mp3", 22_050) as file:
+            file.write(hum.astype(np.float32))
+    warned = build(docs, folder / "site")
+    assert not warned
+    return folder / "site"
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_page_that_the_nav_does_not_name_is_in_it(site: Path) -> None:
+    html = (site / "index.html").read_text(encoding="utf-8")
+    pages = (path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md"))
+
+    linked = set(re.findall(r'href="([^"#]*)"', html))
+
+    for page in pages:
+        place = str(page.with_suffix("")) + "/"
+        assert place in linked or page.name == "index.md"
+
+
+def text(site: Path, page: str) -> str:
+    """The words of a page."""
+    html = (site / page / "index.html").read_text(encoding="utf-8")
+    (article,) = re.findall(r"<article.*?</article>", html, re.DOTALL)
+    return unescape(re.sub(r"<[^>]+>", "", article))
+
+
+def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
+    shown = text(site, "generated/cli")
+
+    def check(command: Any, path: str) -> None:
+        assert path in shown
+        for name, inner in getattr(command, "commands", {}).items():
+            check(inner, f"{path} {name}")
+        for parameter in command.params:
+            assert all(option in shown for option in parameter.opts if option.startswith("--"))
+
+    check(get_command(app), "dlpo")
+
+
+def test_every_setting_of_the_server_is_in_the_reference(site: Path) -> None:
+    shown = text(site, "generated/settings")
+
+    for name in ServerSettings.model_fields:
+        assert f"{flag_of(name)}\n"[:-1] in shown
+        assert f"DLPO_{name.upper()}" in shown
+
+
+def test_every_field_of_the_protocol_is_in_the_reference_with_its_comment(site: Path) -> None:
+    from dlpo.v1 import speech_pb2
+
+    shown = text(site, "generated/protocol")
+
+    for message in speech_pb2.DESCRIPTOR.message_types_by_name.values():
+        assert message.name in shown
+        assert all(field.name in shown for field in message.fields)
+    assert "Makes the whole utterance, then replies once." in shown
+    assert "map of string to string" in shown
+
+
+def test_errors_are_shown_as_each_door_says_them(site: Path) -> None:
+    shown = " ".join(text(site, "generated/errors").split())
+
+    assert "OverloadError RESOURCE_EXHAUSTED OVERLOADED RetryInfo 429 Too Many Requests" in shown
+    assert "MissingExtraError an optional dependency is not installed" in shown
+
+
+def test_links_out_of_docs_become_paths_and_pictures_come_along(site: Path) -> None:
+    assert "protos/dlpo/v1/speech.proto" in text(site, "api")
+    html = (site / "tuning" / "index.html").read_text(encoding="utf-8")
+    assert 'href="../../' not in html
+
+    (picture,) = re.findall(r'src="\.\./(repository/[^"]+\.svg)"', html)
+
+    assert (site / picture).read_bytes().startswith(b"<svg")
+
+
+@pytest.mark.parametrize(
+    ("link", "resolved"),
+    [
+        ("[api](docs/api.md#statuses)", "[api](../api.md#statuses)"),
+        ("[changes](CHANGELOG.md)", "[changes](changelog.md)"),
+        ("[the rules](protos/buf.yaml)", "the rules (`protos/buf.yaml`)"),
+        ("[`protos/buf.yaml`](protos/buf.yaml)", "`protos/buf.yaml`"),
+        ("![curves](docs/explain/lanes.svg)", "![curves](../explain/lanes.svg)"),
+        ("[gone](docs/gone.md)", "[gone](docs/gone.md)"),  # which MkDocs then tells
+        ("[elsewhere](https://example.org)", "[elsewhere](https://example.org)"),
+        ("```\n[code](protos/buf.yaml)\n```", "```\n[code](protos/buf.yaml)\n```"),
+    ],
+)
+def test_link_of_a_page_at_the_root_is_resolved(
+    link: str, resolved: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts/site")
+    module = importlib.import_module("repository_links")
+    pages = {
+        "CONTRIBUTING.md": "generated/contributing.md",
+        "CHANGELOG.md": "generated/changelog.md",
+    }
+    links = module.RepositoryLinks(ROOT, "docs", pages)
+
+    assert links.resolved(link, "generated/contributing.md") == resolved
+
+
+def test_samples_play_and_nothing_is_fetched_from_elsewhere(address: str, browser: Any) -> None:
+    browser.get_log("performance")
+    browser.get(f"{address}/samples/")
+
+    durations = browser.execute_async_script(
+        """
+        const done = arguments[arguments.length - 1];
+        const ends = [...document.querySelectorAll("audio")].map((audio) => new Promise((end) => {
+            audio.muted = true;
+            audio.ontimeupdate = () => audio.currentTime > 0 && end(audio.duration);
+            audio.onerror = () => end(0);
+            audio.play();
+        }));
+        Promise.all(ends).then(done);
+        """
+    )
+
+    assert len(durations) == 2  # the recording and the hum
+    assert all(1.0 <= duration < 1.3 for duration in durations)
+    browser.get(f"{address}/generated/protocol/")
+    sent = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    urls = [
+        event["params"]["request"]["url"]
+        for event in sent
+        if event["method"] == "Network.requestWillBeSent"
+    ]
+    fetched = [url for url in urls if url.startswith("http")]  # not chrome:// and data:
+    assert fetched
+    assert all(url.startswith(address) for url in fetched), fetched
+    severe = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert not severe
