@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from dlpo.audio import Waveform
+from dlpo.checkpoint import Checkpoint
 from dlpo.config import to_dict
 from dlpo.errors import TrainingError
 from dlpo.training.averages import warm_average
@@ -239,6 +240,24 @@ class TrainingRun(ABC):
             f" resume from the last state with a lower learning rate than"
             f" {self.training.rate(self.update):.1e}"
         )
+
+
+def start_from(model: nn.Module, start: Checkpoint, init: Path) -> None:
+    """Give a model the weights of a checkpoint.
+
+    Args:
+        init: where the checkpoint lies, for the error.
+
+    Raises:
+        TrainingError: it is of another model.
+    """
+    try:
+        model.load_state_dict(start.model.state_dict())
+    except RuntimeError as error:
+        raise TrainingError(
+            f"{init}: its weights are those of another model than the one to be trained (it is"
+            f" {start.config.model!r}); choose another --init, or none"
+        ) from error
 
 
 def _tensors_of(batch: Any) -> dict[str, Tensor]:

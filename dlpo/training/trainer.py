@@ -20,7 +20,7 @@ from dlpo.training.acoustics import Acoustics, FrozenAcoustics
 from dlpo.training.batches import Batches, Sentences, Windows
 from dlpo.training.contest import Contest
 from dlpo.training.losses import Denoised, acoustic_losses, denoise_windows, denoiser_losses
-from dlpo.training.run import Lesson, Report, TrainingRun
+from dlpo.training.run import Lesson, Report, TrainingRun, start_from
 from dlpo.training.synthesis import speak
 
 __all__ = ["Report", "Trainer", "TrainingStep"]
@@ -65,7 +65,7 @@ class Trainer(TrainingRun):
 
     Raises:
         DataError, CheckpointError: unusable input.
-        TrainingError: the run in `out` is of another model.
+        TrainingError: `init` or the run in `out` is of another model.
     """
 
     model: LiteWaveGrad2
@@ -85,8 +85,8 @@ class Trainer(TrainingRun):
         self.config, self.dataset = config, Dataset(data)
         super().__init__(training, out)
         model = build_model(config)
-        if start is not None:
-            model.load_state_dict(start.model.state_dict())
+        if start is not None and init is not None:
+            start_from(model, start, init)
         optimizer = torch.optim.AdamW(
             model.parameters(),
             training.learning_rate,

@@ -12,13 +12,12 @@ from dlpo.audio import Waveform
 from dlpo.checkpoint import Provenance, current_commit, load_checkpoint, save_checkpoint
 from dlpo.config import WaveGrad2Config, WaveGrad2Training, to_dict
 from dlpo.data.dataset import Dataset
-from dlpo.errors import TrainingError
 from dlpo.model.build import build_model
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo.training.batches import FRAME_RATE, Batches
 from dlpo.training.excerpts import ExcerptBatches, Excerpts
-from dlpo.training.run import Lesson, TrainingRun
+from dlpo.training.run import Lesson, TrainingRun, start_from
 from dlpo.training.synthesis import speak
 from dlpo.training.wavegrad_losses import wavegrad_losses
 
@@ -49,7 +48,7 @@ class WaveGradTrainer(TrainingRun):
 
     Raises:
         DataError, CheckpointError: unusable input.
-        TrainingError: `init` is another model, or the run in `out` is of one.
+        TrainingError: `init` or the run in `out` is of another model.
     """
 
     model: WaveGrad2
@@ -67,13 +66,7 @@ class WaveGradTrainer(TrainingRun):
         super().__init__(training, out)
         model = build_model(config)
         if init is not None:
-            start = load_checkpoint(init)
-            if start.config != config:
-                raise TrainingError(
-                    f"{init}: is {start.config.model!r} or has other widths; expected the"
-                    f" {config.model!r} that is to be trained: choose another --init, or none"
-                )
-            model.load_state_dict(start.model.state_dict())
+            start_from(model, load_checkpoint(init), init)
         optimizer = torch.optim.AdamW(
             model.parameters(), training.learning_rate, weight_decay=training.weight_decay
         )

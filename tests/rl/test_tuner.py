@@ -196,7 +196,7 @@ def test_memory_is_saved_without_changing_the_update(tuning: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "objective", [Objective("dlpo"), Objective("dlpo", guide="both"), Objective("control")]
+    "objective", [Objective("dlpo", guide="both"), Objective("direct"), Objective("control")]
 )
 def test_the_published_model_can_be_tuned(
     objective: Objective, tuning: Any, base_checkpoint: Path

@@ -15,7 +15,14 @@ from safetensors.torch import load_file
 
 from dlpo.audio import HOP_LENGTH
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config import BASE_TRAINING, LARGE_TRAINING, WaveGrad2Config, WaveGrad2Training
+from dlpo.config import (
+    BASE_TRAINING,
+    LARGE_TRAINING,
+    LITE,
+    TrainingConfig,
+    WaveGrad2Config,
+    WaveGrad2Training,
+)
 from dlpo.data.dataset import Dataset
 from dlpo.errors import ConfigError, DataError, TrainingError
 from dlpo.model.build import build_model
@@ -25,6 +32,7 @@ from dlpo.training.averages import warm_average
 from dlpo.training.batches import Batches
 from dlpo.training.excerpts import ExcerptBatches
 from dlpo.training.synthesis import speak
+from dlpo.training.trainer import Trainer
 from dlpo.training.wavegrad_losses import continuous_levels, duration_loss, wavegrad_losses
 from dlpo.training.wavegrad_trainer import WaveGradTrainer
 
@@ -294,8 +302,12 @@ def test_a_run_can_start_from_a_checkpoint_of_the_same_model(
     started = WaveGradTrainer(TINY, SHORT, tiny_dataset, tmp_path / "second", init=checkpoint)
     before = load_checkpoint(checkpoint).model.state_dict()
     assert all(torch.equal(value, before[k]) for k, value in started.model.state_dict().items())
-    with pytest.raises(TrainingError, match="is 'lite' or has other widths; expected the 'base'"):
+    with pytest.raises(
+        TrainingError, match=r"another model than the one to be trained \(it is 'lite'\)"
+    ):
         WaveGradTrainer(TINY, SHORT, tiny_dataset, tmp_path / "third", init=tiny_checkpoint)
+    with pytest.raises(TrainingError, match=r"another model .*\(it is 'base'\)"):
+        Trainer(LITE, TrainingConfig(precision="no"), tiny_dataset, tmp_path / "lite", checkpoint)
 
 
 # ---------------------------------------------------------------------- the configuration
