@@ -11,14 +11,14 @@ DLPO_RAY_VENV ?= $(CURDIR)/.venv-ray
 CHAIN ?= --steps 1 --steps 2 --steps 3 --steps 4 --default-steps 3 --schedule cosine:1.25 --eta 0.7 --gain 1.0 --weight-bits 8  # chosen by the judges on validation clips
 TUNING ?= --method direct --guide recordings --alpha 0.1 --set augment=true --set sentences=4 --set group=1 --set updates=80 --set learning_rate=1e-4 --set ema_decay=0.9 --set longest_s=7.5
 
-.PHONY: demo test voice check chromium
+.PHONY: demo test voice check chromium cluster-tools
 .DEFAULT_GOAL := demo
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python -m dlpo_serving.demo
 	@echo "to type and hear it in a browser: .venv-demo/bin/dlpo serve --http-port 8080"
 
-test: .venv/installed $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed chromium
+test: .venv/installed $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed chromium cluster-tools
 	PATH="$(CURDIR)/.venv/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" DLPO_RAY_VENV="$(DLPO_RAY_VENV)" scripts/check
 
 voice: data/lj/dataset.json
@@ -63,6 +63,13 @@ chromium:
 	|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null || exit 0; \
 	     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null \
 	     || echo "chromium can't be installed: the tests of the page are skipped"; }
+
+# What deploy/ is tested with. Debian 12's kubectl is too old for it: then those tests are skipped.
+cluster-tools:
+	@{ command -v haproxy || test -x /usr/sbin/haproxy; } >/dev/null && command -v kubectl >/dev/null \
+	|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null || exit 0; \
+	     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq haproxy kubernetes-client >/dev/null \
+	     || echo "haproxy and kubectl can't be installed: the tests of deploy/ are skipped"; }
 
 define new_venv
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dlpo needs Python 3.11 or newer, this is %d.%d; run: make PYTHON=python3.12" % sys.version_info[:2])'
