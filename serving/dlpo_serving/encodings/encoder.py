@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol
 
 import numpy as np
 
 from dlpo.audio import Waveform
-from dlpo.errors import EngineError
+from dlpo.errors import EngineError, MissingExtraError
 from dlpo_serving.encodings.codec import AAC, FLAC, MP3, OPUS, CodecStream
 from dlpo_serving.encodings.formats import MAX_RATE_HZ, AudioFormat, Encoding
 from dlpo_serving.encodings.framing import (
@@ -21,6 +22,8 @@ from dlpo_serving.encodings.g711 import AlawEncoder, MulawEncoder
 from dlpo_serving.encodings.linear import Pcm16Encoder, PcmFloatEncoder, WavEncoder
 from dlpo_serving.encodings.ogg import OggOpusFraming
 from dlpo_serving.encodings.resampler import Resampler
+
+_log = logging.getLogger(__name__)
 
 
 class AudioEncoder(Protocol):
@@ -59,15 +62,27 @@ def open_encoder(format: AudioFormat, voice_rate_hz: int) -> AudioEncoder:
 def warm_encoders(voice_rate_hz: int) -> None:
     """Run every encoder once, so that the first call does not wait for imports: 0.2 s.
 
+    Where PyAV was left out, for the licences of what its wheel holds (docs/security.md), one
+    warning names the encodings that calls can't have.
+
     Raises:
-        MissingExtraError: a package is not installed.
+        MissingExtraError: the resampler's package is not installed.
         EngineError: a codec can't be opened.
     """
     silence = np.zeros(voice_rate_hz // 10, np.float32)
+    left_out = []
     for encoding in Encoding:
-        encoder = open_encoder(AudioFormat(encoding, MAX_RATE_HZ), voice_rate_hz)
+        try:
+            encoder = open_encoder(AudioFormat(encoding, MAX_RATE_HZ), voice_rate_hz)
+        except MissingExtraError:
+            if encoding is Encoding.PCM_S16:  # it has no codec: the resampler's package
+                raise
+            left_out.append(encoding.name)
+            continue
         encoder.encode(silence)
         encoder.finish()
+    if left_out:
+        _log.warning("not offered without the package av: %s", ", ".join(left_out))
 
 
 class _ResamplingEncoder:
