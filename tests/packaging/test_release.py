@@ -1,0 +1,106 @@
+"""The sdist is enough to build the wheel, which speaks where there is no checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import dlpo
+from dlpo.audio import read_wav
+from dlpo.commit import source_commit
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def build(where: Path, target: str, out: Path) -> Path:
+    """What hatchling makes of a source tree."""
+    command = [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", out]
+    subprocess.run(command, cwd=where, check=True, capture_output=True)
+    (made,) = [path for path in out.iterdir() if path.suffix in (".whl", ".gz")]
+    return made
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(ROOT, "sdist", tmp_path_factory.mktemp("sdist"))
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from the sdist, where there is no git."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    (tree,) = folder.iterdir()
+    return build(tree, "wheel", tmp_path_factory.mktemp("wheel"))
+
+
+def test_the_sdist_holds_no_tests_records_or_checkpoints(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = [name.partition("/")[2] for name in archive.getnames()]
+
+    assert {"pyproject.toml", "hatch_build.py", "LICENSE", "CHANGELOG.md"} <= set(names)
+    for outside in ("tests/", "voices/", "benchmarks/records/", "locks/", ".git/", "runs/"):
+        assert not [name for name in names if name.startswith(outside)]
+
+
+def test_the_wheel_of_the_sdist_is_that_of_the_checkout(wheel: Path, tmp_path: Path) -> None:
+    own = zipfile.ZipFile(build(ROOT, "wheel", tmp_path))
+    theirs = zipfile.ZipFile(wheel)
+
+    assert set(own.namelist()) == set(theirs.namelist())
+
+
+def test_the_wheel_names_the_commit(wheel: Path) -> None:
+    if (commit := source_commit()) is None:
+        pytest.skip("this is no checkout of git, so there is no commit to name")
+
+    baked = zipfile.ZipFile(wheel).read("dlpo/COMMIT").decode().strip()
+
+    # other files may change while the tests run
+    assert baked.rstrip("+") == commit.rstrip("+")
+
+
+def test_the_wheel_speaks_outside_of_the_checkout(wheel: Path, tmp_path: Path) -> None:
+    """With the packages that are installed here; scripts/release takes new ones for each Python."""
+    site = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    # A path, not a site: the editable install that may be there is not followed.
+    path = os.pathsep.join([str(site), sysconfig.get_path("purelib")])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONNOUSERSITE": "1"}
+    run = [sys.executable, "-S", "-c", "from dlpo.cli import app; app()"]
+
+    def dlpo_here(*arguments: str) -> str:
+        return subprocess.run(
+            [*run, *arguments], cwd=tmp_path, env=environment, check=True,
+            capture_output=True, text=True,
+        ).stdout  # fmt: skip
+
+    where = [sys.executable, "-S", "-c", "import dlpo; print(dlpo.__file__)"]
+    found = subprocess.run(where, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert found.stdout.strip() == str(site / "dlpo" / "__init__.py")
+    assert dlpo_here("--version").startswith(f"dlpo {dlpo.__version__}")
+    dlpo_here("say", "Hello.", "-o", "hello.wav")
+    samples, _ = read_wav(tmp_path / "hello.wav")
+    assert abs(samples).max() > 0.05
+
+
+def test_the_version_has_one_place_and_a_section_in_the_changelog() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    sections = [
+        line.split()[1] for line in (ROOT / "CHANGELOG.md").read_text("utf-8").splitlines()
+        if line.startswith("## ")
+    ]  # fmt: skip
+
+    assert project["tool"]["hatch"]["version"]["path"] == "dlpo/__init__.py"
+    assert "version" not in project["project"]
+    assert sections[0] == dlpo.__version__
