@@ -69,7 +69,9 @@ def drawing_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathF
 
     loaded = load_checkpoint(tiny_checkpoint)
     assert isinstance(loaded.config, LiteConfig)
-    contour = ContourConfig(channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2)
+    contour = ContourConfig(
+        channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2, question_rise=4.0
+    )
     config = replace(loaded.config, contour=contour)
     torch.manual_seed(2)
     weights = build_model(config).state_dict() | loaded.model.state_dict()

@@ -34,6 +34,9 @@ class ContourConfig:
     """Standard deviation of ln F0 in a sentence: 4.3 semitones. A factor on what the flow draws."""
     limit: float = 2.6
     """How many of these a contour may go up or down at most."""
+    question_rise: float = 0.0
+    """Semitones above the centre that questions are led up to, for a voice whose recordings have
+    none to learn from; 0 leaves them to the flow."""
 
     def __post_init__(self) -> None:
         for name in ("channels", "flow_channels"):

@@ -27,12 +27,14 @@ from torch.nn import functional
 from dlpo.config.contour import ContourConfig
 from dlpo.model.blocks import AttentionBlock, ChannelNorm, ConvBlock, conv
 from dlpo.model.gaussian_upsampling import gaussian_upsample, upsampling_weights
-from dlpo.text.symbols import FIRST_PHONEME
+from dlpo.text.symbols import FIRST_PHONEME, SYMBOL_IDS, VOWELS
 
 POINTS = 2  # of a contour to each symbol
 POINT_RANGE = 0.5  # of a point's length: standard deviation of its weight in the upsampling
 NARROWEST = 0.8  # frames; the least such standard deviation
 TIME_FREQUENCIES, FASTEST = 16, 20.0  # of the embedding of t; radians from noise to contour
+QUESTION = SYMBOL_IDS["?"]
+STRESSES = 3  # of each vowel, in order: none, primary, secondary
 
 
 class Reader(nn.Module):
@@ -146,7 +148,32 @@ class Contour(nn.Module):
         for step in range(config.steps):
             time = x.new_full((x.shape[0],), step / config.steps)
             x = x + self.flow(x, time, hidden, mask) / config.steps
-        return config.centre + config.spread * x.clamp(-config.limit, config.limit)
+        contour = config.centre + config.spread * x.clamp(-config.limit, config.limit)
+        if config.question_rise:
+            return self.rise(contour, phonemes)
+        return contour
+
+    def rise(self, contour: Tensor, phonemes: Tensor) -> Tensor:
+        """The contour, led from the last stressed vowel of each question up to its mark.
+
+        Args:
+            contour: (B, 2, P) ln Hz.
+            phonemes: (B, P) int64; a sentence without a question mark stays as it is.
+
+        Returns:
+            (B, 2, P) ln Hz, `question_rise` semitones above the centre at the mark.
+        """
+        place = torch.arange(phonemes.shape[1], device=phonemes.device)[None]
+        marks = torch.where(phonemes == QUESTION, place, -1).amax(1, keepdim=True)  # (B, 1)
+        vowel = phonemes - FIRST_PHONEME  # vowels come first among the phonemes
+        stressed = (vowel >= 0) & (vowel < len(VOWELS) * STRESSES) & (vowel % STRESSES == 1)
+        begins = torch.where(stressed & (place < marks), place, 0).amax(1, keepdim=True)
+        halves = (torch.arange(POINTS, device=phonemes.device)[:, None] + 0.5) / POINTS  # (2, 1)
+        along = (place - begins)[:, None] + halves  # (B, 2, P) symbols since the vowel began
+        share = (along / (marks - begins).clamp(min=1)[:, None]).clamp(0, 1)
+        share = share * (place <= marks)[:, None]  # none without a mark, none behind it
+        top = self.config.centre + self.config.question_rise * math.log(2) / 12
+        return contour + share * (top - contour)
 
 
 def point_weights(durations: Tensor, positions: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from dlpo.errors import InputError, TextError
 from dlpo.text.characters import readable_text
 from dlpo.text.normalize import tokens
 from dlpo.text.pronounce import Phonemes, Pronouncer
+from dlpo.text.questions import settle_question
 from dlpo.text.sentences import pieces, sentences
 from dlpo.text.ssml import ProsodyLimits, read_ssml, spoken_script
 from dlpo.text.ssml.phonemes import parse_arpabet
@@ -89,7 +90,9 @@ class TextFrontEnd:
         )
         found = []
         for sentence in sentences(readable.text, spoken, all_lower):
-            words = list(pronounced(sentence, self._pronouncer, known, readable.source_span))
+            words = settle_question(
+                list(pronounced(sentence, self._pronouncer, known, readable.source_span))
+            )
             lengths = [len(word.phonemes) + 1 for word in words]
             for piece in pieces(lengths, [word.mark for word in words], MAX_SYMBOLS):
                 part = words[piece]

@@ -6,13 +6,14 @@ Durations are learnt from all texts of a corpus, everything else from those with
 are few, marks and rare stresses of vowels are missing among them: an embedding that only timing has
 trained says nothing sensible to mel and F0, and the voice buzzes there. Such a symbol takes over
 the embedding of one that was heard: a mark that of the full stop, a vowel that of itself with the
-stress that was heard most.
+stress that was heard most. Questions, where there are none to learn from, rise by rule.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,11 +23,13 @@ import typer
 from numpy.typing import NDArray
 
 from dlpo.checkpoint import load_checkpoint, save_checkpoint
+from dlpo.config import LiteConfig
 from dlpo.data.dataset import Dataset
 from dlpo.errors import DlpoError, InputError
 from dlpo.text.symbols import MARKS, PAD, START, SYMBOL_IDS, SYMBOLS
 
 LEAST = 5  # times in the recordings to train on, below which a symbol counts as unheard
+QUESTION_RISE = 5.0  # semitones above the middle of a sentence, at the end of a question
 EMBEDDINGS = ("embedding.weight", "contour.reader.embedding.weight")  # (symbols or more, C)
 STRESSES = "012"
 
@@ -100,7 +103,10 @@ def main(
         loaded = load_checkpoint(checkpoint)
         pairs = relatives(heard_counts(Dataset(data)), least)
         weights = share_embeddings(loaded.model.state_dict(), pairs)
-        save_checkpoint(out, weights, loaded.config, loaded.provenance, torch.float16)
+        config = loaded.config
+        if "?" in pairs and isinstance(config, LiteConfig) and config.contour is not None:
+            config = replace(config, contour=replace(config.contour, question_rise=QUESTION_RISE))
+        save_checkpoint(out, weights, config, loaded.provenance, torch.float16)
     except DlpoError as error:
         typer.echo(f"unheard_symbols: {error}", err=True)
         sys.exit(1)

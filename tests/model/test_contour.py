@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from dlpo.errors import ConfigError
 from dlpo.model.contour import POINTS, Contour, upsample_contour
 from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.model.lite import LiteWaveGrad2
+from dlpo.text.symbols import symbol_ids
 
 PHONEMES = torch.tensor([[1, 12, 30, 2, 45, 60, 7]])
 EVERYTHING = torch.ones_like(PHONEMES, dtype=torch.bool)
@@ -138,3 +141,30 @@ def test_f0_is_the_contour_and_moves_with_the_pitch(model: LiteWaveGrad2) -> Non
 def test_what_can_not_be_is_refused(wrong: dict[str, float], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         ContourConfig(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("padding", [0, 3])
+def test_a_question_is_led_up_from_its_last_stressed_vowel_to_its_mark(
+    padding: int, contour: Contour
+) -> None:
+    contour.config = replace(contour.config, question_rise=6.0)
+    row = ["^", "IH1", "Z", " ", "K", "AH1", "M", "IH0", "?"]
+    phonemes = torch.tensor([symbol_ids(row) + [0] * padding])
+    drawn = noise(symbols=len(row) + padding) / 10 + contour.config.centre
+    led = contour.rise(drawn, phonemes)
+    first = row.index("AH1")
+    torch.testing.assert_close(led[:, :, :first], drawn[:, :, :first], atol=0, rtol=0)
+    top = contour.config.centre + 6 * math.log(2) / 12
+    for i in range(first, len(row)):
+        for half in range(2):  # a straight line from the vowel's begin to the mark
+            share = min(1.0, (i - first + (half + 0.5) / 2) / (len(row) - 1 - first))
+            expected = (1 - share) * drawn[0, half, i] + share * top
+            assert led[0, half, i].item() == pytest.approx(expected.item(), abs=1e-6)
+    torch.testing.assert_close(led[:, :, len(row) :], drawn[:, :, len(row) :], atol=0, rtol=0)
+
+
+def test_what_asks_nothing_is_not_led_up(contour: Contour) -> None:
+    contour.config = replace(contour.config, question_rise=6.0)
+    phonemes = torch.tensor([symbol_ids(["^", "K", "AH1", "M", "."])])
+    drawn = noise(symbols=5)
+    assert torch.equal(contour.rise(drawn, phonemes), drawn)

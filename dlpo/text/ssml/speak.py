@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from dlpo.text.normalize import Token, tokens
 from dlpo.text.pronounce import Phonemes, Pronouncer
+from dlpo.text.questions import settle_question
 from dlpo.text.sentences import MarkedToken, pieces, sentences
 from dlpo.text.ssml.script import Script
 from dlpo.text.symbols import strongest_mark
@@ -31,7 +32,7 @@ def spoken_script(
     places: list[int] = []  # of all words in the text
     spans: list[tuple[int, int]] = []  # of each sentence in the text
     for marked in _sentences(script, pronouncer, known):
-        words = list(_words(marked, script, pronouncer, known))
+        words = settle_question(list(_words(marked, script, pronouncer, known)))
         of_words = [token.token for token in marked for _ in token.token.words]
         lengths = [len(word.phonemes) + 1 for word in words]
         for piece in pieces(lengths, [word.mark for word in words], MAX_SYMBOLS):
