@@ -51,7 +51,7 @@ class Stretched:
                 SAMPLE_RATE,
                 FRAME_MS / setting.speed,
             )
-            return np.clip(made, -1, 1).astype(np.float32)
+            return np.asarray(np.clip(made, -1, 1), np.float32)
 
         return system
 
