@@ -148,6 +148,18 @@ def _running(fleet: Fleet, program: str) -> Iterator[Fleet]:
                     replica.ended()
 
 
+@pytest.fixture(name="free_port")
+def _free_port() -> Callable[[], int]:
+    """`free_port()`: a TCP port that nobody listens on now."""
+    return free_port
+
+
+@pytest.fixture(name="wait_until")
+def _wait_until() -> Callable[[Callable[[], object]], None]:
+    """`wait_until(condition)`, which must come true soon."""
+    return wait_until
+
+
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Nothing runs yet but haproxy: `fleet.all_up()`."""

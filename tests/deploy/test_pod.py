@@ -1,0 +1,149 @@
+"""The pod's settings, secrets and probes, with a real server and without a cluster."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import yaml
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from dlpo_serving.client import CallError, RetryPolicy, SpeechClient, Tls
+from dlpo_serving.request import SpeechRequest
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = ROOT / "deploy/kubernetes/base"
+COMMANDS = re.search(
+    r"^```sh\n(dlpo keys new.*?)^```", (ROOT / "docs/kubernetes.md").read_text(), re.S | re.M
+)
+TIMEOUT_S = 90.0
+Status = health_pb2.HealthCheckResponse
+
+
+class Secret:
+    """A mounted Secret: kubelet puts its files in a folder and points a link at it, at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._versions = 0
+        path.mkdir(parents=True)
+
+    def write(self, *files: Path) -> None:
+        self._versions += 1
+        folder = self.path / f"..{self._versions}"
+        folder.mkdir()
+        for file in files:
+            shutil.copyfile(file, folder / file.name)
+            (folder / file.name).chmod(0o400)  # in a pod they are root's and 0440
+            if not (self.path / file.name).is_symlink():
+                (self.path / file.name).symlink_to(f"..data/{file.name}")
+        (self.path / "..new").symlink_to(folder.name)
+        (self.path / "..new").rename(self.path / "..data")
+
+
+def run_commands(folder: Path) -> str:
+    """What docs/kubernetes.md has an operator type; the token that it printed."""
+    assert COMMANDS
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    made = subprocess.run(
+        ["sh", "-ec", COMMANDS[1]],
+        cwd=folder,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return made.stdout.split()[-1]
+
+
+@contextmanager
+def started(settings: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("DLPO_")}
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dlpo_serving"],
+            env=clean | settings,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait(TIMEOUT_S)
+
+
+def test_a_pod_is_probed_called_given_new_secrets_and_ended(
+    tmp_path: Path, free_port: Callable[[], int], wait_until: Callable[..., None]
+) -> None:
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed; apt-get install openssl")
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    old, new = run_commands(tmp_path / "first"), run_commands(tmp_path / "second")
+    keys, tls = Secret(tmp_path / "etc/dlpo/keys"), Secret(tmp_path / "etc/dlpo/tls")
+    keys.write(tmp_path / "first/keys.toml")
+    tls.write(tmp_path / "first/tls.crt", tmp_path / "first/tls.key")
+    settings = dict(
+        line.split("=", 1)
+        for line in (BASE / "settings.env").read_text().splitlines()
+        if not line.startswith("#")
+    )
+    settings = {name: value.replace("/etc", f"{tmp_path}/etc") for name, value in settings.items()}
+    settings |= {f"DLPO_{name}PORT": str(free_port()) for name in ("", "HTTP_", "HEALTH_")}
+    settings |= {"DLPO_PRE_STOP_S": "1", "DLPO_LANES": "2"}
+    pod = yaml.safe_load((BASE / "deployment.yaml").read_text())["spec"]["template"]["spec"]
+    address = f"localhost:{settings['DLPO_PORT']}"
+
+    with (
+        started(settings, tmp_path / "log") as process,
+        grpc.insecure_channel(f"127.0.0.1:{settings['DLPO_HEALTH_PORT']}") as channel,
+    ):
+
+        def probe(name: str) -> Any:
+            """What kubelet would hear; None where nobody answers."""
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            request = health_pb2.HealthCheckRequest(
+                service=pod["containers"][0][f"{name}Probe"]["grpc"]["service"]
+            )
+            try:
+                return health_pb2_grpc.HealthStub(channel).Check(request).status
+            except grpc.RpcError:
+                return None
+
+        def speaks(token: str) -> bool:
+            """Whether a caller who trusts the first certificate is let in."""
+            trusted = Tls(ca=tmp_path / "first/tls.crt")
+            with SpeechClient(address, tls=trusted, token=token, retries=ONCE) as client:
+                try:
+                    return bool(client.speak(SpeechRequest("Hello."), timeout_s=TIMEOUT_S).audio)
+                except CallError as error:
+                    if error.code != grpc.StatusCode.UNAUTHENTICATED:
+                        raise
+                    return False
+
+        wait_until(lambda: probe("startup") == Status.SERVING)
+        assert probe("readiness") == probe("liveness") == Status.SERVING
+        assert speaks(old)
+        assert not speaks(new)
+        keys.write(tmp_path / "second/keys.toml")
+        wait_until(lambda: speaks(new))
+        assert not speaks(old)
+
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: probe("readiness") == Status.NOT_SERVING)
+        assert probe("liveness") == Status.SERVING
+        assert process.wait(TIMEOUT_S) == 0
+
+
+ONCE = RetryPolicy(attempts=1)
