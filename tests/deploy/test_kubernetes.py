@@ -25,8 +25,8 @@ from dlpo_serving.settings.sources import read_settings
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
+DOCS = DEPLOY.parent / "docs/kubernetes.md"
 OVERLAYS = ("cpu", "gpu", "autoscaling")
-COMPONENTS = ("autoscaling", "plaintext", "voices")
 VERSIONS = ("1.30", kubernetes_validate.latest_version())  # the oldest with preStop.sleep
 SPARE_S = 10  # of the pod's last seconds: statuses on their way, threads, Python's own end
 
@@ -61,21 +61,17 @@ def overlay(request: pytest.FixtureRequest, render: Render) -> list[Resource]:
     return render(KUBERNETES / "overlays" / request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def composed(render: Render, tmp_path_factory: pytest.TempPathFactory) -> list[Resource]:
-    """The overlay of somebody who takes every component, beside GPUs."""
-    folder = tmp_path_factory.mktemp("own")
-    shutil.copytree(KUBERNETES, folder / "kubernetes")
-    own = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "namespace": "speech",
-        "resources": ["../kubernetes/overlays/gpu"],
-        "components": [f"../kubernetes/components/{name}" for name in COMPONENTS],
-    }
-    (folder / "own").mkdir()
-    (folder / "own/kustomization.yaml").write_text(yaml.safe_dump(own))
-    return render(folder / "own")
+    """The overlay that docs/kubernetes.md has one write, without TLS as well."""
+    folder = tmp_path_factory.mktemp("own") / "kubernetes"
+    shutil.copytree(KUBERNETES, folder)
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", DOCS.read_text(), re.DOTALL | re.MULTILINE)
+    own = yaml.safe_load(text)
+    own["components"].append("../../components/plaintext")
+    (folder / "overlays/ours").mkdir()
+    (folder / "overlays/ours/kustomization.yaml").write_text(yaml.safe_dump(own))
+    return render(folder / "overlays/ours")
 
 
 def one(resources: list[Resource], kind: str, name: str = "dlpo") -> Resource:
@@ -113,7 +109,9 @@ def test_every_resource_is_sound_by_the_schemas_of_kubernetes(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_all_components_together_are_sound(composed: list[Resource], version: str) -> None:
+def test_an_overlay_of_ones_own_with_every_component_is_sound(
+    composed: list[Resource], version: str
+) -> None:
     for resource in composed:
         kubernetes_validate.validate(resource, version, strict=True)
 
@@ -260,12 +258,14 @@ def test_a_lane_for_each_core_on_processors_and_one_for_a_gpu(
     assert "/tmp" in {mount["mountPath"] for mount in container(gpu)["volumeMounts"]}
 
 
-def test_the_components_do_what_they_say(
+def test_an_overlay_of_ones_own_gets_what_its_components_say(
     composed: list[Resource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = settings(composed, monkeypatch)
     mounts = {mount["mountPath"]: mount for mount in container(composed)["volumeMounts"]}
 
+    assert container(composed)["image"] == f"registry.ours.example/speech/dlpo:{__version__}-gpu"
+    assert read.otlp_endpoint == "http://collector.monitoring:4317"
     assert read.tls is None
     assert "/etc/dlpo/tls" not in mounts
     assert read.keys_file is not None
@@ -296,3 +296,25 @@ def test_the_autoscaler_asks_for_figures_that_the_server_shows(render: Render) -
 
     assert {metric["pods"]["metric"]["name"] for metric in scaler["metrics"]} == offered
     assert scaler["scaleTargetRef"]["name"] == "dlpo"
+
+
+def test_the_docs_have_the_seconds_and_targets_of_the_manifests(
+    render: Render, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", DOCS.read_text(), re.MULTILINE))
+    resources = render(KUBERNETES / "overlays/autoscaling")
+    read = settings(resources, monkeypatch)
+    told = {
+        "preStop": container(resources)["lifecycle"]["preStop"]["sleep"]["seconds"],
+        "DLPO_PRE_STOP_S": read.pre_stop_s,
+        "DLPO_GRACE_S": read.grace_s,
+        "terminationGracePeriodSeconds": pod(resources)["terminationGracePeriodSeconds"],
+    }
+    for metric in one(resources, "HorizontalPodAutoscaler")["spec"]["metrics"]:
+        value = metric["pods"]["target"]["averageValue"]
+        milli = value.endswith("m")
+        told[metric["pods"]["metric"]["name"]] = float(value.removesuffix("m")) / (
+            1000 if milli else 1
+        )
+
+    assert {name: float(value) for name, value in rows.items()} == told
