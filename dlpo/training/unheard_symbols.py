@@ -26,10 +26,11 @@ from dlpo.checkpoint import load_checkpoint, save_checkpoint
 from dlpo.config import LiteConfig
 from dlpo.data.dataset import Dataset
 from dlpo.errors import DlpoError, InputError
-from dlpo.text.symbols import MARKS, PAD, START, SYMBOL_IDS, SYMBOLS
+from dlpo.text.symbols import SYMBOL_IDS, SYMBOLS
 
-LEAST = 5  # times in the recordings to train on, below which a symbol counts as unheard
-QUESTION_RISE = 5.0  # semitones above the middle of a sentence, at the end of a question
+LEAST = 15  # times in the recordings to train on, below which a symbol counts as unheard
+RELATIVES = {"-": ",", ":": ",", ";": ",", "!": ".", "?": "."}  # of marks: as long, as final
+QUESTION_RISE = 7.0  # semitones above the middle of a sentence, at the end of a question
 EMBEDDINGS = ("embedding.weight", "contour.reader.embedding.weight")  # (symbols or more, C)
 STRESSES = "012"
 
@@ -54,14 +55,14 @@ def relatives(counts: NDArray[np.int64], least: int = LEAST) -> dict[str, str]:
     """
     found = {}
     for symbol, count in zip(SYMBOLS, counts, strict=True):
-        if count >= least or symbol in (PAD, START, " "):
+        if count >= least:
             continue
-        if symbol in MARKS:
-            family = ["."]
+        if symbol in RELATIVES:
+            family = [RELATIVES[symbol]]
         elif symbol[-1] in STRESSES:
             family = [symbol[:-1] + stress for stress in STRESSES]
         else:
-            continue  # a consonant has none
+            continue  # a consonant has none, nor have full stop and comma
         best = max(family, key=lambda other: counts[SYMBOL_IDS[other]])
         if counts[SYMBOL_IDS[best]] >= least:
             found[symbol] = best
