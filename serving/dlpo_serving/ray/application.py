@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dlpo.errors import ConfigError
@@ -24,7 +25,7 @@ WITHOUT_RAY = (  # what Serve's proxy has not
 
 
 def build(settings: ServerSettings) -> Any:
-    """The application; also for an `import_path` of Serve's own configuration files.
+    """The application.
 
     Args:
         settings: of each replica, `host` and `port` aside; and those of Ray.
@@ -58,6 +59,19 @@ def build(settings: ServerSettings) -> Any:
         logging_config=logs_of_serve(settings),
     )
     return deployment.bind(settings_of_replica(settings))
+
+
+def from_arguments(arguments: Mapping[str, Any]) -> Any:
+    """The application, for the `import_path` of a configuration file of Serve.
+
+    Args:
+        arguments: the `args` there: settings by their names.
+
+    Raises:
+        pydantic.ValidationError: there is no such setting, or its value is out of range.
+        ConfigError: as `build` does.
+    """
+    return build(ServerSettings(**arguments))
 
 
 def check(settings: ServerSettings) -> None:

@@ -85,11 +85,11 @@ def _cluster(settings: ServerSettings) -> Iterator[str]:
         store = {"object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
         where = {"address": "local", **store}
     try:
-        ray.init(**where, logging_level="warning")
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        place = "on this machine" if own else f"at {settings.ray_address}"
-        raise EngineError(f"there is no Ray cluster to be had {place}: {error}") from error
-    try:
+        try:
+            ray.init(**where, logging_level="warning")
+        except Exception as error:  # it raises that itself where its processes are slow
+            place = "on this machine" if own else f"at {settings.ray_address}"
+            raise EngineError(f"there is no Ray cluster to be had {place}: {error}") from error
         if own:
             check_resources(settings, ray.cluster_resources())
         yield _head(ray.nodes())
@@ -136,7 +136,9 @@ def _run(application: Any) -> str:
     try:
         handle = serve.run(application, name=APPLICATION, route_prefix=f"/{APPLICATION}")
     except RuntimeError as error:
-        raise EngineError(f"no replica could be started: {_cause(str(error))}") from error
+        deployments = serve.status().applications[APPLICATION].deployments
+        said = "\n".join([str(error), *(each.message for each in deployments.values())])
+        raise EngineError(f"no replica could be started: {_cause(said)}") from error
     return str(handle.options(method_name="voice").remote().result(timeout_s=ANSWER_S))
 
 

@@ -54,7 +54,7 @@ class Replica:
     async def __del__(self) -> None:
         """Serve awaits it once, after the last call."""
         self._stop.set()
-        await self._server
+        await asyncio.wait((self._server,))
 
     def check_health(self) -> None:
         """Raises what the server has ended with; Serve puts another replica in its place."""
