@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from typing import Any
 import pytest
 
 from dlpo.errors import ConfigError, DlpoError, InputError, MissingExtraError
-from dlpo_serving.ray import cluster
-from dlpo_serving.ray.application import check, settings_of_replica
+from dlpo_serving.ray import cluster, proxy
+from dlpo_serving.ray.answer import APPLICATION
+from dlpo_serving.ray.application import check, from_arguments, settings_of_replica
 from dlpo_serving.server import serve
 from dlpo_serving.settings.server_settings import ServerSettings
 
+DOCS = Path(__file__).resolve().parents[3] / "docs/ray.md"
 OPEN = {"ray": True, "host": "0.0.0.0", "port": 0, "ray_http_port": 0}
 SHOW = """
 import json, sys
@@ -56,6 +59,19 @@ def test_serve_is_asked_for_what_the_settings_say(ray_python: str) -> None:
     assert all_told["calls"] == 40
     assert all_told["end_s"] > 3
     assert least["replicas"] == [3, 3]
+
+
+def test_the_configuration_in_the_docs_is_one() -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed; mkdocs brings it")
+    (block,) = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    config = yaml.safe_load(block)
+    (application,) = config["applications"]
+    (function,) = config["grpc_options"]["grpc_servicer_functions"]
+
+    assert application["name"] == APPLICATION
+    assert application["import_path"] == f"{from_arguments.__module__}:{from_arguments.__name__}"
+    assert function == f"{proxy.add_services.__module__}.{proxy.add_services.__name__}"
+    check(ServerSettings(**application["args"]))
 
 
 def test_a_replica_computes_on_the_cores_that_it_takes() -> None:
