@@ -24,11 +24,12 @@ def counts(**heard: int) -> np.ndarray:
     return found
 
 
-def test_marks_sound_like_a_full_stop_and_vowels_like_their_own_kind() -> None:
-    found = counts(UH1=50, UH0=4, UH2=5, AA0=9, T=0)
-    found[SYMBOL_IDS["."]] = 20
+def test_marks_sound_like_a_stop_or_comma_and_vowels_like_their_own_kind() -> None:
+    found = counts(UH1=50, UH0=14, UH2=15, AA0=19, T=0)
+    found[[SYMBOL_IDS["."], SYMBOL_IDS[","]]] = 20
     pairs = relatives(found)
     assert pairs["?"] == pairs["!"] == "."
+    assert pairs["-"] == pairs[":"] == ","
     assert pairs["UH0"] == "UH1"
     assert pairs["AA1"] == "AA0"
     assert pairs.keys().isdisjoint({"UH1", "UH2", "T", "IY0", " ", "_", "^"})
