@@ -8,7 +8,7 @@ ALIGNMENTS ?= $(DATA)/alignments.tsv.xz
 RUN ?= runs/lj
 DLPO_RIVA_VENV ?= $(CURDIR)/.venv-riva
 DLPO_RAY_VENV ?= $(CURDIR)/.venv-ray
-CHAIN ?= --steps 1 --steps 2 --steps 3 --steps 4 --default-steps 3 --schedule cosine:1.25 --eta 0.7 --gain 1.0 --weight-bits 8  # chosen by the judges on validation clips
+CHAIN ?= --steps 1 --steps 2 --steps 3 --steps 4 --default-steps 3 --schedule cosine:1.25 --eta 0.7 --gain 1.12 --weight-bits 8  # chosen by the judges on validation clips
 TUNING ?= --method direct --guide recordings --alpha 0.1 --set augment=true --set sentences=4 --set group=1 --set updates=80 --set learning_rate=1e-4 --set ema_decay=0.9 --set longest_s=7.5
 
 .PHONY: demo test voice check chromium cluster-tools
@@ -25,7 +25,8 @@ voice: data/lj/dataset.json
 	.venv/bin/dlpo train lite --data data/lj --out "$(RUN)"
 	.venv/bin/dlpo train contour --init "$(RUN)/checkpoint" --data data/lj --out "$(RUN)-contour"
 	.venv/bin/dlpo tune "$(RUN)-contour/checkpoint" --data data/lj --out "$(RUN)-tuned" $(TUNING)
-	.venv/bin/dlpo export "$(RUN)-tuned/best" --out dlpo/voices/lj $(CHAIN)
+	.venv/bin/python -m dlpo.training.unheard_symbols "$(RUN)-tuned/best" --data data/lj --out "$(RUN)-voice"
+	.venv/bin/dlpo export "$(RUN)-voice" --out dlpo/voices/lj $(CHAIN)
 
 data/lj/dataset.json: | .venv/installed
 	.venv/bin/dlpo prepare ljspeech "$(DATA)" --alignments "$(ALIGNMENTS)" --out data/lj
