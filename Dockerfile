@@ -70,7 +70,9 @@ LABEL org.opencontainers.image.title="dlpo" \
     org.opencontainers.image.revision="${REVISION}" \
     org.opencontainers.image.source="${SOURCE_URL}" \
     org.opencontainers.image.version="${VERSION}"
-ENV PATH=/opt/dlpo/bin:/usr/local/bin:/usr/bin:/bin \
+# onnxruntime would tell its makers of each start and each model.
+ENV ORT_DISABLE_TELEMETRY=1 \
+    PATH=/opt/dlpo/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONPYCACHEPREFIX=/opt/dlpo/pycache \
     PYTHONUNBUFFERED=1
@@ -88,7 +90,7 @@ FROM runtime AS server
 ENV DLPO_CONFIG=/etc/dlpo/dlpo.toml
 EXPOSE 50051 8080 8081
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["/opt/dlpo/bin/dlpo", "health"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["/opt/dlpo/bin/dlpo", "health"]
 CMD ["serve"]
 
 FROM server AS gpu

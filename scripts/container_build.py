@@ -82,7 +82,7 @@ class Image:
 
     def podman(self, *arguments: str | Path, check: bool = True, timeout_s: float = 60.0) -> str:
         """What podman printed; see `run`."""
-        runtime = ("--runtime", "runc", "--cgroup-manager", "cgroupfs", "--log-level", "error")
+        runtime = ("--runtime", "runc", "--cgroup-manager", "cgroupfs", "--log-level", "fatal")
         return run("podman", *self.storage, *runtime, *arguments, check=check, timeout_s=timeout_s)
 
     def inspect(self) -> dict[str, object]:

@@ -46,7 +46,7 @@ class Bundle:
         except OSError as error:
             raise BundleError(
                 f"{path} can't be read ({error}); check its permissions and, of a zip, the room in "
-                f"{tempfile.gettempdir()}"
+                f"{_temporary_folder()}"
             ) from error
         raise BundleError(
             f'{path}: no such bundle; give a directory or .dlpo file made by "dlpo export"'
@@ -161,3 +161,11 @@ def _check_names(where: Path, found: Mapping[str, object], manifest: Manifest) -
 
 def _differs(name: str, what: str, found: object, expected: object) -> str:
     return f"{name}: {what} is {found}, manifest says {expected}; copy it again or {EXPORT_AGAIN}"
+
+
+def _temporary_folder() -> str:
+    """Where a zip is unpacked; in words where there is no such place, as with a read-only root."""
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        return "a folder for temporary files, of which there is none: mount one at /tmp"

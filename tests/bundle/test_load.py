@@ -214,6 +214,18 @@ def test_full_temporary_directory_is_told(
         Bundle.load(zipped)
 
 
+def test_a_zip_where_nothing_can_be_written_says_what_to_mount(
+    zipped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_folder(**_: object) -> str:
+        raise FileNotFoundError("No usable temporary directory found")  # as in a read-only root
+
+    monkeypatch.setattr("tempfile.mkdtemp", no_folder)
+    monkeypatch.setattr("tempfile.gettempdir", no_folder)
+    with pytest.raises(BundleError, match=r"can't be read .* mount one at /tmp"):
+        Bundle.load(zipped)
+
+
 def test_absent_path_says_what_to_give(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="dlpo export"):
         Bundle.load(tmp_path / "nothing")

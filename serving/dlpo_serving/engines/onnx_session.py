@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +28,8 @@ def import_onnxruntime() -> ModuleType:
     Raises:
         MissingExtraError: neither is installed.
     """
+    # From 1.29 on its Linux wheels tell Microsoft of each session, unless told not to beforehand.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:
