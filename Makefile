@@ -1,6 +1,7 @@
 # make demo    hear the embedded voice over gRPC: demo.wav, demo.png (installs no torch)
 # make test    the whole suite in a pinned environment: lint, types, import rules, tests
 # make voice   prepare, train, give it its pitch, tune and export the voice (hours; resumes where it stopped)
+# make container  build the image and run it as its users would (as root; some minutes)
 # make check   the same checks as `make test`, in the environment that is active now
 PYTHON ?= python3
 DATA ?= ../shared/data/ljspeech
@@ -8,18 +9,19 @@ ALIGNMENTS ?= $(DATA)/alignments.tsv.xz
 RUN ?= runs/lj
 DLPO_RIVA_VENV ?= $(CURDIR)/.venv-riva
 DLPO_RAY_VENV ?= $(CURDIR)/.venv-ray
+DLPO_SLIM_VENV ?= $(CURDIR)/.venv-slim
 CHAIN ?= --steps 1 --steps 2 --steps 3 --steps 4 --default-steps 3 --schedule cosine:1.25 --eta 0.7 --gain 1.12 --weight-bits 8  # chosen by the judges on validation clips
 TUNING ?= --method direct --guide recordings --alpha 0.1 --set augment=true --set sentences=4 --set group=1 --set updates=80 --set learning_rate=1e-4 --set ema_decay=0.9 --set longest_s=7.5
 
-.PHONY: demo test voice check chromium cluster-tools
+.PHONY: demo test voice container check chromium cluster-tools
 .DEFAULT_GOAL := demo
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python -m dlpo_serving.demo
 	@echo "to type and hear it in a browser: .venv-demo/bin/dlpo serve --http-port 8080"
 
-test: .venv/installed $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed chromium cluster-tools
-	PATH="$(CURDIR)/.venv/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" DLPO_RAY_VENV="$(DLPO_RAY_VENV)" scripts/check
+test: .venv/installed $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLIM_VENV)/installed chromium cluster-tools
+	PATH="$(CURDIR)/.venv/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" DLPO_RAY_VENV="$(DLPO_RAY_VENV)" DLPO_SLIM_VENV="$(DLPO_SLIM_VENV)" scripts/check
 
 voice: data/lj/dataset.json
 	.venv/bin/dlpo train lite --data data/lj --out "$(RUN)"
@@ -30,6 +32,9 @@ voice: data/lj/dataset.json
 
 data/lj/dataset.json: | .venv/installed
 	.venv/bin/dlpo prepare ljspeech "$(DATA)" --alignments "$(ALIGNMENTS)" --out data/lj
+
+container: .venv/installed
+	.venv/bin/python scripts/container
 
 check:
 	scripts/check
@@ -56,6 +61,12 @@ $(DLPO_RIVA_VENV)/installed: Makefile
 $(DLPO_RAY_VENV)/installed: pyproject.toml constraints.txt
 	$(call new_venv,$(DLPO_RAY_VENV))
 	$(DLPO_RAY_VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[serve,ray]'
+	touch $@
+
+# What a server needs and no more, by hashes; a test adds the wheel and lets it speak.
+$(DLPO_SLIM_VENV)/installed: locks/serve.txt
+	$(call new_venv,$(DLPO_SLIM_VENV))
+	$(DLPO_SLIM_VENV)/bin/python -m pip install --quiet --require-hashes --requirement locks/serve.txt
 	touch $@
 
 # The page is tested in Chromium; where it is absent and can't be installed, those tests are skipped.
