@@ -43,8 +43,15 @@ class Checkout:
 
     root: Path
     """of the checkout"""
+    commit: str
+    """the hash of what is built: others may commit meanwhile"""
     worktree: bool = False
-    """as it lies there, and not as its last commit"""
+    """what lies there, whatever the commit"""
+
+    @classmethod
+    def of(cls, root: Path, worktree: bool) -> Checkout:
+        """The last commit of a checkout, or, with `worktree`, what lies there."""
+        return cls(root, run("git", "-C", root, "rev-parse", "HEAD").strip(), worktree)
 
     def git(self, *arguments: str) -> str:
         """What git printed."""
@@ -53,16 +60,16 @@ class Checkout:
     @property
     def revision(self) -> str:
         """Hash of the commit, with a + for what is not committed."""
-        return self.git("rev-parse", "HEAD") + "+" * self.worktree
+        return self.commit + "+" * self.worktree
 
     def context(self, folder: Path) -> Path:
-        """The folder that the build reads: the checkout itself, or its last commit in `folder`."""
+        """The folder that the build reads: the checkout itself, or its commit in `folder`."""
         if self.worktree:
             return self.root
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         archive = subprocess.Popen(
-            ["git", "-C", self.root, "archive", "HEAD"], stdout=subprocess.PIPE
+            ["git", "-C", self.root, "archive", self.commit], stdout=subprocess.PIPE
         )
         subprocess.run(["tar", "-x", "-C", folder], stdin=archive.stdout, check=True)
         if archive.wait():
@@ -124,7 +131,7 @@ class Builder:
         checkout = self._checkout
         print(f"==> {target} of {checkout.revision[:7]} by buildah", flush=True)
         name = f"localhost/dlpo:{target}" + "-again" * again
-        then = checkout.git("log", "-1", "--format=%ct")
+        then = checkout.git("log", "-1", "--format=%ct", checkout.commit)
         arguments = {
             "BASE_IMAGE": BASE,
             "REVISION": checkout.revision,

@@ -190,16 +190,15 @@ def _process(image: Image, name: str) -> list[Row]:
     status = {key: value.split() for key, _, value in (line.partition(":") for line in lines)}
     mounts = [line.split() for line in Path(f"/proc/{pid}/mounts").read_text("utf-8").splitlines()]
     (root,) = [options for _, place, _, options, *_ in mounts if place == "/"]
-    folders = [place for _, place, kind, *_ in mounts if kind == "tmpfs"]
+    temporary = {place for _, place, *_ in mounts} & {"/tmp", "/var/tmp", "/run"}
     free = {int(number, 16) for number in (*status["CapEff"], *status["CapBnd"])} == {0}
     own = set(status["Uid"] + status["Gid"]) == {str(USER)}
     shell = image.podman("exec", name, "/bin/sh", "-c", "echo here", check=False)
     first = status["NSpid"][-1] == "1"
-    temporary = [place for place in folders if place in ("/tmp", "/var/tmp", "/run")]
     return [
         Row("user", f"uid {status['Uid'][0]}, gid {status['Gid'][0]}", own),
         Row("capabilities", "none" if free else f"{status['CapEff']}", free),
-        Row("root file system", root, "ro" in root.split(",") and not temporary),
+        Row("root file system", root.partition(",lowerdir")[0], "ro" in root.split(",") and not temporary),
         Row("shell", "there is none" if not shell else "it works", not shell),
         Row("process", f"number {status['NSpid'][-1]} of its namespace", first),
         Row("resident_mb", f"{int(status['VmHWM'][0]) / 1e3:.0f} MB at most so far", None,
