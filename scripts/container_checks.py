@@ -193,12 +193,13 @@ def _process(image: Image, name: str) -> list[Row]:
     temporary = {place for _, place, *_ in mounts} & {"/tmp", "/var/tmp", "/run"}
     free = {int(number, 16) for number in (*status["CapEff"], *status["CapBnd"])} == {0}
     own = set(status["Uid"] + status["Gid"]) == {str(USER)}
+    sealed = "ro" in root.split(",") and not temporary
     shell = image.podman("exec", name, "/bin/sh", "-c", "echo here", check=False)
     first = status["NSpid"][-1] == "1"
     return [
         Row("user", f"uid {status['Uid'][0]}, gid {status['Gid'][0]}", own),
         Row("capabilities", "none" if free else f"{status['CapEff']}", free),
-        Row("root file system", root.partition(",lowerdir")[0], "ro" in root.split(",") and not temporary),
+        Row("root file system", root.partition(",lowerdir")[0], sealed),
         Row("shell", "there is none" if not shell else "it works", not shell),
         Row("process", f"number {status['NSpid'][-1]} of its namespace", first),
         Row("resident_mb", f"{int(status['VmHWM'][0]) / 1e3:.0f} MB at most so far", None,
