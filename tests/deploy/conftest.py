@@ -18,7 +18,7 @@ import pytest
 
 from dlpo_serving.client import RetryPolicy, SpeechClient
 
-TIMEOUT_S = 90.0  # of a wait that must end; no test takes this long
+TIMEOUT_S = 180.0  # of a wait that must end; no test takes this long
 CONFIG = Path(__file__).resolve().parents[2] / "deploy/haproxy/haproxy.cfg"
 PATIENT = RetryPolicy(attempts=50, max_delay_s=0.5, total_s=TIMEOUT_S)  # on a busy machine
 SERVER = Path(__file__).with_name("patient_server.py")
@@ -67,6 +67,11 @@ class Replica:
     def terminate(self) -> None:
         assert self.process
         self.process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        assert self.process
+        self.process.kill()
+        self.process.wait(TIMEOUT_S)
 
     def ended(self) -> int:
         """The exit status, once there is one."""
@@ -144,8 +149,7 @@ def _running(fleet: Fleet, program: str) -> Iterator[Fleet]:
             process.terminate()
             for replica in fleet.replicas:
                 if replica.running:
-                    replica.process.kill()
-                    replica.ended()
+                    replica.kill()
 
 
 @pytest.fixture(name="free_port")

@@ -1,7 +1,4 @@
-"""Servers come and go behind haproxy (deploy/haproxy/haproxy.cfg); their callers don't notice.
-
-That one is killed is tested in tests/serving/resilience/test_replicas.py, with the same file.
-"""
+"""Servers come, go and die behind haproxy, which runs with deploy/haproxy/haproxy.cfg."""
 
 from __future__ import annotations
 
@@ -13,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-from dlpo_serving.client import Flush
+import grpc
+
+from dlpo_serving.client import CallError, Flush
 from dlpo_serving.request import SpeechRequest
 
-TIMEOUT_S = 90.0
+TIMEOUT_S = 180.0
 FIRST, SECOND = "Noise becomes speech. ", "Is it not strange?"
 LISTENERS = 3
 
@@ -41,6 +40,13 @@ class HeldOpen:
         self._text.put(None)
         return self._heard + b"".join(chunk.audio for chunk in self._chunks)
 
+    def end(self) -> bytes | grpc.StatusCode:
+        """All of its audio, or how it failed."""
+        try:
+            return self.finish()
+        except CallError as error:
+            return error.code
+
 
 def test_a_server_that_drains_gets_no_new_stream_and_ends_its_own_to_the_bit(fleet: Any) -> None:
     one, _ = fleet.all_up()
@@ -61,6 +67,26 @@ def test_a_server_that_drains_gets_no_new_stream_and_ends_its_own_to_the_bit(fle
         assert [stream.finish() for stream in held] == [alone] * len(held)
         assert one.ended() == 0
         assert "code=UNAVAILABLE" not in one.log.read_text()
+
+
+def test_kill_9_ends_the_streams_of_the_killed_server_and_no_others(fleet: Any) -> None:
+    one, two = fleet.all_up()
+    with fleet.client() as client, ExitStack() as callers:
+        alone = client.speak(SpeechRequest(FIRST + SECOND), timeout_s=TIMEOUT_S).audio
+        held: list[HeldOpen] = []
+        while not all(replica.figure("dlpo_streams_active") for replica in fleet.replicas):
+            held.append(HeldOpen(callers.enter_context(fleet.client())))
+        with_one, with_two = one.figure("dlpo_streams_active"), two.figure("dlpo_streams_active")
+
+        one.kill()
+        for _ in range(4):  # wherever they are sent at first
+            whole = client.speak(SpeechRequest(FIRST + SECOND), timeout_s=TIMEOUT_S)
+            assert whole.audio == alone
+        ends = [stream.end() for stream in held]
+
+        assert fleet.status("one") == "DOWN"
+        assert ends.count(grpc.StatusCode.UNAVAILABLE) == with_one
+        assert ends.count(alone) == with_two
 
 
 def test_a_rolling_restart_loses_no_stream_and_shows_no_caller_an_error(fleet: Any) -> None:
