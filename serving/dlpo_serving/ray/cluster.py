@@ -32,6 +32,14 @@ OBJECT_STORE_BYTES = 100 << 20  # near the least that Ray takes; audio does not 
 ANSWER_S = 10.0  # that a health check may take on its way to a replica and back
 POLL_S = 0.1
 
+OF_RAY = {  # what it reads from the environment
+    "RAY_USAGE_STATS_ENABLED": "0",  # else it reports to its makers
+    "RAY_DEDUP_LOGS": "0",  # else lines of the log are left out
+    # On a busy machine its processes take longer than it waits, and then it ends or restarts them.
+    "RAY_agent_register_timeout_ms": "60000",
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",
+}
+
 _CAUSE = re.compile(r"^(?:dlpo\.errors|dlpo_serving\.\S+)\.\w+: (.+)$", re.MULTILINE)
 
 
@@ -70,9 +78,8 @@ def _cluster(settings: ServerSettings) -> Iterator[str]:
     Yields:
         address of the machine of its head.
     """
-    # What Ray reads from the environment; what somebody has chosen there stays.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it reports to its makers
-    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # else lines of the log are left out
+    for name, value in OF_RAY.items():
+        os.environ.setdefault(name, value)  # what somebody has chosen there stays
     own = settings.ray_address is None
     if own and "RAY_AUTH_MODE" not in os.environ:  # else it writes a token into the home folder
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}

@@ -126,7 +126,7 @@ def test_without_ray_the_pip_line_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     if importlib.util.find_spec("ray"):
         pytest.skip("ray is installed")
     monkeypatch.setattr(cluster, "configure_logs", lambda *_: None)
-    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_USAGE_STATS_ENABLED", "RAY_DEDUP_LOGS"):
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", *cluster.OF_RAY):
         monkeypatch.setenv(name, "")  # they are to be as they were afterwards
 
     with pytest.raises(MissingExtraError, match=r"pip install 'dlpo\[ray\]'"):
