@@ -143,6 +143,9 @@ class Builder:
             "--timestamp", then, "--target", target, "--tag", name,
             *("--no-cache" if again else "--layers",),
             *(word for pair in arguments.items() for word in ("--build-arg", "=".join(pair))),
+            # buildah 1.28 takes a LABEL from its cache, whatever its arguments are now.
+            "--label", f"org.opencontainers.image.revision={checkout.revision}",
+            "--label", f"org.opencontainers.image.version={dlpo.__version__}",
             *self._index(),
             checkout.context(self._work / "context"),
             timeout_s=3600,

@@ -151,7 +151,11 @@ def _labels(image: Image) -> list[Row]:
         "licenses": "Apache-2.0",
     }
     found = {name: labels.get(f"org.opencontainers.image.{name}") for name in expected}
-    return [Row("labels", ", ".join(map(str, found.values())), found == expected)]
+    with _files(image) as root:
+        (package,) = root.glob("opt/dlpo/lib/python3*/site-packages/dlpo")
+        inside = (package / "COMMIT").read_text("utf-8").strip()
+    told = f"{', '.join(map(str, found.values()))}; dlpo itself says {inside[:7]}"
+    return [Row("labels", told, found == expected and inside == image.revision)]
 
 
 def _starts(image: Image) -> list[Row]:
