@@ -35,7 +35,8 @@ def texts_text(figures: Mapping[str, Any]) -> str:
     ]
     parts += [f"{name} left out: {reason}" for name, reason in figures["left_out"].items()]
     for label, categories in figures["systems"].items():
-        parts.append(_by_category(label, categories))
+        if any(measure in categories[ALL] for measure in HEARD):
+            parts.append(_by_category(label, categories))
         parts.append(_signal(label, categories, figures[RECORDINGS]))
         parts.append(_broken(label, figures["accidents"][label]))
     return "\n\n".join(parts)

@@ -34,6 +34,13 @@ def texts(
             rich_help_panel=HEARD,
         ),
     ] = None,
+    judges: Annotated[
+        bool,
+        typer.Option(
+            help="--no-judges: only what is measured without them, in half a minute.",
+            rich_help_panel=HEARD,
+        ),
+    ] = True,
     corpus: Corpus = Path("../shared/data/ljspeech"),
     weights: Weights = Path("../shared/models"),
     wavs: Annotated[
@@ -49,7 +56,7 @@ def texts(
     """
     with needs("bench"):
         from dlpo_bench.clips import TEST_SPLIT, Clip, Waveform, load_clips
-        from dlpo_bench.judging import load_panel
+        from dlpo_bench.judging import Panel, load_panel
         from dlpo_bench.quality import write_heard
     with needs("serve"):
         from dlpo_bench.candidates import Speaking, open_speakers
@@ -75,7 +82,7 @@ def texts(
         found = measure_texts(
             speakers,
             said,
-            load_panel(weights),
+            load_panel(weights) if judges else Panel([], {}, {}),
             recorded=recorded,
             seeds=seeds,
             on_text=lambda: bar.advance(task),
