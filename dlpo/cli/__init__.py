@@ -8,6 +8,7 @@ message is on stderr), 2 wrong usage, 130 interrupted.
 from __future__ import annotations
 
 import logging
+import os
 from typing import Annotated, Any
 
 import typer
@@ -60,6 +61,7 @@ def main(
     ] = False,
 ) -> None:
     """Few-step diffusion speech: say it, serve it, train it, measure it."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # see import_onnxruntime; exports need it too
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
     for room in ("dlpo", "dlpo_serving", "dlpo_export", "dlpo_bench"):
         logging.getLogger(room).setLevel(logging.INFO)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -113,3 +115,15 @@ def test_a_graph_is_given_only_the_inputs_that_it_has(tiny_bundle: Path) -> None
 
     np.testing.assert_array_equal(frames.conditioning, encoding.hidden)
     np.testing.assert_array_equal(frames.f0, [3.5, 4.5])
+
+
+def test_onnxruntime_tells_nobody_of_its_use() -> None:
+    code = "from dlpo_serving.engines.onnx_session import import_onnxruntime as i; i()"
+    # Where it would report, it says that it can't keep its name for this machine in such a home.
+    environment = {"HOME": "/dev/null", "PATH": "/usr/bin"}
+
+    quiet = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert "telemetry" not in quiet.stderr
