@@ -61,7 +61,7 @@ def main(
     ] = False,
 ) -> None:
     """Few-step diffusion speech: say it, serve it, train it, measure it."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # see import_onnxruntime; exports need it too
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # exports load onnxruntime, too
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
     for room in ("dlpo", "dlpo_serving", "dlpo_export", "dlpo_bench"):
         logging.getLogger(room).setLevel(logging.INFO)
