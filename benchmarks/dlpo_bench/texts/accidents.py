@@ -144,7 +144,7 @@ def accident_names(values: Mapping[str, float]) -> list[str]:
 JUMP_LIMIT_DB = 32.0
 DC_LIMIT_DB = -50.0
 END_LIMIT_DB = -15.0
-PACE_LIMITS = (45.0, 160.0)  # ms a phoneme; a single word alone is slow
+PACE_LIMITS = (45.0, 300.0)  # ms a phoneme; letters and words alone are slow
 
 
 def _level_db(samples: Waveform) -> float:
