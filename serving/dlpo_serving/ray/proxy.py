@@ -8,7 +8,7 @@ registered as they are, but called by ours.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import grpc
@@ -27,7 +27,7 @@ STALL_S = 30.0  # that a caller may leave its audio untaken
 HEALTH_S = 1.0  # that a replica has to say how it is, and between two looks for a watch
 CHECK, WATCH = f"/{HEALTH}/Check", f"/{HEALTH}/Watch"
 SERVICES = (SERVICE, RIVA_SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"])
-NOT_SERVING = health_pb2.HealthCheckResponse(
+NOT_SERVING: bytes = health_pb2.HealthCheckResponse(
     status=health_pb2.HealthCheckResponse.NOT_SERVING
 ).SerializeToString()
 
@@ -47,8 +47,8 @@ class Relay(grpc.GenericRpcHandler):
             for method in service.methods
         }
         # Serve puts its own ones in their place, and knows by their names what it may reflect.
-        none_yet = grpc.stream_stream_rpc_method_handler(None)
-        self._method_handlers = dict.fromkeys(self._methods, none_yet)
+        none_yet: Any = grpc.stream_stream_rpc_method_handler(_no_behaviour)
+        self._method_handlers: dict[str, Any] = dict.fromkeys(self._methods, none_yet)
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
@@ -68,7 +68,7 @@ class Relay(grpc.GenericRpcHandler):
 
     async def _check(self, request: bytes, context: Context) -> bytes:
         """What a replica says, or NOT_SERVING where none says anything."""
-        serve = self._method_handlers[CHECK].unary_stream
+        serve: Handler = self._method_handlers[CHECK].unary_stream
         answer = Answer(context)
         try:
             async with asyncio.timeout(HEALTH_S):
@@ -87,6 +87,11 @@ class Relay(grpc.GenericRpcHandler):
                 await context.write(reply)
                 last = reply
             await asyncio.sleep(HEALTH_S)
+
+
+def _no_behaviour(request: object, context: object) -> Iterator[bytes]:
+    """Where Serve has not put its own."""
+    raise NotImplementedError
 
 
 def _whole(name: str, serve: Handler) -> Any:

@@ -29,7 +29,7 @@ NOT_ITS_OWN = ("application", "user-agent")  # metadata: Serve's route, and grpc
 class Replica:
     """What Serve deploys. A proxy calls the attribute that has the name of the gRPC method."""
 
-    async def __init__(self, settings: ServerSettings) -> None:
+    async def __init__(self, settings: ServerSettings) -> None:  # type: ignore[misc]  # Serve awaits it
         """
         Args:
             settings: of the server inside.
@@ -94,7 +94,7 @@ class Replica:
         metadata = tuple(
             (key, value) for key, value in context.invocation_metadata() if key not in NOT_ITS_OWN
         )
-        method = self._channel.stream_stream(first.method)
+        method: Any = self._channel.stream_stream(first.method)
         call = method(requests, timeout=first.timeout_s, metadata=metadata)
         try:
             with suppress(grpc.aio.AioRpcError):  # the status has it too
