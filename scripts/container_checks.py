@@ -56,7 +56,7 @@ def check_cpu(image: Image) -> list[Row]:
         *_labels(image),
         *_starts(image),
         *_service(image),
-        *_refusals(image, "cuda", "is the build for CPUs"),
+        *_refusals(image, {"cuda": "is the build for CPUs"}),
     ]
 
 
@@ -64,10 +64,9 @@ def check_gpu(image: Image) -> list[Row]:
     """What of the target gpu can be seen without a GPU."""
     return [
         *_size(image, None),
-        *_contents(image, without=("torch", "pip", "onnxruntime")),
+        *_contents(image, without=("torch", "pip")),
         *_labels(image),
-        *_refusals(image, "cuda", "no NVIDIA GPU"),
-        *_refusals(image, "tensorrt", "no NVIDIA GPU"),
+        *_refusals(image, {"cuda": "no NVIDIA GPU", "tensorrt": "no NVIDIA GPU"}),
     ]
 
 
@@ -123,10 +122,10 @@ def _contents(image: Image, without: tuple[str, ...]) -> list[Row]:
         (site,) = root.glob("opt/dlpo/lib/python3*/site-packages")
         installed = {one.name.lower(): one.version for one in distributions(path=[str(site)])}
         bill = json.loads((root / "opt/dlpo/sbom.cdx.json").read_text("utf-8"))
+        inside = [name for name in without if name in installed or (site / name).exists()]
     parts = [bill["metadata"]["component"], *bill["components"]]
     listed = {part["name"].lower(): part.get("version") for part in parts}
     missing = sorted(set(installed.items()) - set(listed.items()) - {("dlpo", dlpo.__version__)})
-    inside = [name for name in without if name in installed or (site / name).exists()]
     return [
         Row(f"no {', '.join(without)}", ", ".join(inside) or "none of them", not inside),
         Row(
@@ -243,13 +242,13 @@ def _early_end(image: Image) -> Row:
     return Row("SIGTERM while it starts", f"exit codes {', '.join(codes)}", ended)
 
 
-def _refusals(image: Image, engine: str, told: str) -> list[Row]:
+def _refusals(image: Image, engines: dict[str, str]) -> list[Row]:
     """What can't be served is said at once, in one line, with exit code 1."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:  # root's alone, so unreadable inside
         voice = ("--volume", f"{folder}:/voices/ann:ro")
         cases = {
-            f"engine {engine}": ((), ("--engine", engine), told),
+            **{f"engine {name}": ((), ("--engine", name), told) for name, told in engines.items()},
             "a voice that is absent": ((), ("--voice", "/voices/ann"), "no voice '/voices/ann'"),
             "a voice of another user": (voice, ("--voice", "/voices/ann"), "can't be read"),
         }
