@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 
 from dlpo_bench.svg import document, text
 from dlpo_serving.chunks import STREAM_LADDER, sizes_of
-from dlpo_serving.scheduling import CostLines, Costs, Line, Policy, Scheduler, Stage, Stream, Unit
+from dlpo_serving.scheduling import (
+    Batch,
+    CostLines,
+    Costs,
+    Line,
+    Policy,
+    Scheduler,
+    Stage,
+    Stream,
+    Unit,
+)
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 860, 90, 830, 84, 34  # pixels
 LANES, STEPS, FRAMES_PER_SECOND, CONTEXT = 2, 3, 73.5, 6
@@ -50,6 +60,10 @@ class _Work:
     def next_unit(self) -> Unit | None:
         return self.units[0][0] if self.units else None
 
+    @property
+    def done(self) -> bool:
+        return not self.units
+
 
 def turns() -> list[Turn]:
     """Who is computed when, until `UNTIL_S`."""
@@ -58,7 +72,8 @@ def turns() -> list[Turn]:
     running: list[tuple[float, int]] = []  # end, number of the turn
     streams: list[Stream] = []
     made: list[Turn] = []
-    batches, free, now = {}, set(range(LANES)), 0.0
+    batches: dict[int, Batch] = {}  # by number of their turn
+    free, now = set(range(LANES)), 0.0
     while now < UNTIL_S:
         while arrivals and arrivals[0][0] <= now:
             _, caller = arrivals.pop(0)
