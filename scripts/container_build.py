@@ -141,7 +141,7 @@ class Builder:
         run(
             "buildah", *self._storage, "build", "--isolation", "chroot", "--format", "docker",
             "--timestamp", then, "--target", target, "--tag", name,
-            *("--no-cache" if again else "--layers",),
+            "--layers", *(("--no-cache",) if again else ()),
             *(word for pair in arguments.items() for word in ("--build-arg", "=".join(pair))),
             # buildah 1.28 takes a LABEL from its cache, whatever its arguments are now.
             "--label", f"org.opencontainers.image.revision={checkout.revision}",
