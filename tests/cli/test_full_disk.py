@@ -1,4 +1,4 @@
-"""A disk that is full, or may not be written: told in one line, before the work where that can be."""
+"""A disk that is full or may not be written: told in one line, before the work where it can be."""
 
 from __future__ import annotations
 
