@@ -56,6 +56,7 @@ class Replica:
             "--port": self.port,
             "--http-port": self.http_port,
             "--pre-stop-s": 3,
+            "--grace-s": TIMEOUT_S,
             "--lanes": 1,
             "--max-first-audio-s": 1000,
         }

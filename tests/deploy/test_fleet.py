@@ -17,7 +17,7 @@ from dlpo_serving.request import SpeechRequest
 
 TIMEOUT_S = 180.0
 FIRST, SECOND = "Noise becomes speech. ", "Is it not strange?"
-LISTENERS = 3
+LISTENERS = 2
 
 
 class HeldOpen:
