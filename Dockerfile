@@ -52,6 +52,11 @@ RUN /opt/tools/bin/finish
 
 FROM tools AS train-environment
 ARG PIP_INDEX_URL
+# For pyworld. Nothing of it gets into the image, so its versions may be the base's newest.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends g++ python3-dev \
+    && rm -rf /var/lib/apt/lists/*
 COPY locks/train.txt /src/locks/
 RUN --mount=type=cache,target=/root/.cache/pip /opt/tools/bin/install-locked /src/locks/train.txt
 COPY --from=wheel /dist /dist
