@@ -127,6 +127,14 @@ def test_every_number_of_a_row_stands_in_the_record_that_is_linked(label: str) -
             assert shown_as(shown, recorded(figure)), f"{cell}: {recorded(figure)} is recorded"
 
 
+def test_the_five_figures_at_the_top_are_those_of_the_table() -> None:
+    (line,) = (line for line in README.splitlines() if line.startswith("In five figures"))
+    shown = re.findall(r"\*\*([\d.,]+)\*\*", line)
+    assert len(shown) == 5
+    cells = {number for row in table().values() for cell in row for number in NUMBER.findall(cell)}
+    assert set(shown) <= cells
+
+
 def test_what_the_names_of_rows_say_is_recorded() -> None:
     soak, load = linked("soak"), linked("load")
     first, last = (soak.samples["soak"]["resident_mb"][i][0] for i in (0, -1))
