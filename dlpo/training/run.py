@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -98,7 +98,9 @@ class TrainingRun(ABC):
 
     def __init__(self, training: RunSettings, out: Path) -> None:
         self.training, self.out = training, out
-        self.accelerator = Accelerator(mixed_precision=training.precision)
+        # Each part of a training leaves some weights alone.
+        unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+        self.accelerator = Accelerator(mixed_precision=training.precision, kwargs_handlers=[unused])
         self.update = 0
         self.stop_signal: int | None = None
         torch.manual_seed(training.seed)

@@ -22,12 +22,6 @@ from dlpo.config import LiteConfig
 PROGRAM = Path(__file__).with_name("train_in_processes.py")
 LONGEST_S = 240
 
-pytestmark = pytest.mark.xfail(
-    strict=True,
-    reason="TrainingRun does not tell torch that each part leaves some weights without gradients"
-    " (find_unused_parameters): the second update of two processes fails",
-)
-
 
 @pytest.fixture(scope="module")
 def program() -> ModuleType:
