@@ -27,6 +27,7 @@ from dlpo_serving.timing import SentenceTiming, Volume, per_symbol, sentence_tim
 FIRST_FRAMES = STREAM_LADDER[0] + LOOKAHEAD  # of the first block, beside the denoiser's context
 NEXT_BLOCKS = (64, 256)  # frames, the last for ever; a long one would hold up the second chunk
 PITCH = 1  # that its noise is keyed with beside seed and sentence, to be another than the sound's
+END_FRAMES = 4  # of the last mark at least, at speed 1: 54 ms, for the last phoneme to fade away
 MAX_SYMBOL_FRAMES = 1000  # 14 s; a longer symbol is a broken model
 
 
@@ -84,7 +85,7 @@ class DenoiserInput:
         noise = pitch_noise(manifest, phonemes.shape[1], request.seed, index)
         self._encoding = engine.encode(phonemes, noise)
         speed = per_symbol(sentence, [request.speed * word.speed for word in sentence.words])
-        self._counts = whole_frames(self._encoding.durations[0], speed)
+        self._counts = with_end(whole_frames(self._encoding.durations[0], speed), speed[-1])
         self.frames = int(self._counts.sum())
         """length of the sentence"""
         pitch = [request.pitch_semitones + word.pitch_semitones for word in sentence.words]
@@ -179,6 +180,21 @@ class DenoiserInput:
         draw = self._generator.standard_normal((frames, planes, manifest.hop_length), np.float32)
         self._noise[:, 0, new] = draw.swapaxes(0, 1)
         self._made = stop
+
+
+def with_end(counts: Ids, speed: float) -> Ids:
+    """The frames of a sentence whose last symbol lasts until the voice is silent.
+
+    Recordings are cut close, so that a voice may have learnt that no pause follows; its last
+    phoneme would then break off at full level.
+
+    Args:
+        counts: (P,) frames of each symbol.
+        speed: factor of the pace at the end.
+    """
+    ended = counts.copy()
+    ended[-1] = max(ended[-1], round(END_FRAMES / speed))
+    return ended
 
 
 def whole_frames(durations: Floats, speed: NDArray[np.float64] | float) -> Ids:

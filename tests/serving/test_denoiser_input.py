@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dlpo.text import Sentence, TextFrontEnd
-from dlpo_serving.denoiser_input import DenoiserInput, whole_frames
+from dlpo_serving.denoiser_input import DenoiserInput, whole_frames, with_end
 from dlpo_serving.engines.fake_engine import FRAMES_CONTEXT, FakeEngine
 from dlpo_serving.request import SpeechRequest
 
@@ -159,3 +159,12 @@ def test_a_pitch_of_its_own_costs_a_word_no_more_than_the_context_around_it(
 
     assert len(computed) <= len(sentence.words) + 3  # a block each, and where blocks end anyway
     assert sum(computed) <= inputs.frames + 2 * FRAMES_CONTEXT * len(computed)
+
+
+@pytest.mark.parametrize(("last", "speed", "ended"), [(0, 1.0, 4), (9, 1.0, 9), (0, 2.0, 2)])
+def test_a_sentence_ends_in_frames_for_its_last_phoneme_to_fade(
+    last: int, speed: float, ended: int
+) -> None:
+    counts = np.array([3, 0, 5, last])
+    assert with_end(counts, speed).tolist() == [3, 0, 5, ended]
+    assert counts[-1] == last
