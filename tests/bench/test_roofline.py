@@ -200,6 +200,11 @@ def test_cases_are_every_graph_in_every_precision_and_the_served_window(
         case.run()
 
 
+def test_the_encoder_of_a_voice_that_draws_its_pitch_runs(drawing_bundle: Path) -> None:
+    for case in cases(Bundle.load(drawing_bundle), 2, [8]):
+        case.run()
+
+
 def test_a_voice_without_the_denoiser_is_told(tiny_bundle: Path) -> None:
     with pytest.raises(BundleError, match="no denoiser of 77 steps; it has those of"):
         list(cases(Bundle.load(tiny_bundle), 77, [8]))

@@ -134,7 +134,7 @@ def _run(
     engine: Engine, graph: str, steps: int, inputs: Inputs, frames: int
 ) -> Callable[[], object]:
     if graph == "encoder":
-        return partial(engine.encode, inputs["phonemes"])
+        return partial(engine.encode, inputs["phonemes"], inputs.get("noise"))
     if graph == "frames":
         encoding = Encoding(inputs["hidden"], inputs["durations"], inputs["ranges"])
         counts = inputs["durations"][0].astype(np.int64)

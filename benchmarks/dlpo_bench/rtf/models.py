@@ -20,6 +20,7 @@ from dlpo_export.graphs import EncoderGraph
 from dlpo_export.options import WEIGHT_BITS, ExportOptions
 from dlpo_export.pipeline import export_bundle
 from dlpo_export.weights import round_weights
+from dlpo_serving.denoiser_input import pitch_noise
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 
@@ -107,10 +108,12 @@ def _rounded_as(bundle: Bundle, checkpoint: Path) -> Checkpoint:
 
     A manifest doesn't say to how many bits. That is the one with which the encoders agree best.
     """
-    expected = OnnxEngine(bundle, "fp32").encode(PHONEMES).hidden
+    noise = pitch_noise(bundle.manifest, PHONEMES.shape[1], seed=0, index=0)
+    drawn = None if noise is None else torch.from_numpy(noise)
+    expected = OnnxEngine(bundle, "fp32").encode(PHONEMES, noise).hidden
 
     def apart(candidate: Checkpoint) -> float:
-        hidden = EncoderGraph(candidate.model)(torch.from_numpy(PHONEMES))[0]
+        hidden = EncoderGraph(candidate.model)(torch.from_numpy(PHONEMES), drawn)[0]
         return float(np.abs(hidden.numpy() - expected).max())
 
     candidates = []
