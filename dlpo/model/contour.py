@@ -170,7 +170,8 @@ class Contour(nn.Module):
         begins = torch.where(stressed & (place < marks), place, 0).amax(1, keepdim=True)
         halves = (torch.arange(POINTS, device=phonemes.device)[:, None] + 0.5) / POINTS  # (2, 1)
         along = (place - begins)[:, None] + halves  # (B, 2, P) symbols since the vowel began
-        share = (along / (marks - begins).clamp(min=1)[:, None]).clamp(0, 1)
+        whole = (marks - begins).to(contour.dtype).clamp(min=1)  # TensorRT clips floats alone
+        share = (along / whole[:, None]).clamp(0, 1)
         share = share * (place <= marks)[:, None]  # none without a mark, none behind it
         top = self.config.centre + self.config.question_rise * math.log(2) / 12
         return contour + share * (top - contour)
