@@ -16,7 +16,7 @@ from dlpo.text import TextFrontEnd
 from dlpo_export.parity.divergence import sqnr_db
 from dlpo_export.parity.f0_error import f0_error_cents, wrong_voicing
 from dlpo_export.quantise import F0_CENTS, GELU_FLOOR, tensor_ranges, to_int8
-from dlpo_serving.denoiser_input import whole_frames
+from dlpo_serving.denoiser_input import pitch_noise, whole_frames
 from dlpo_serving.engine import Encoding, Frames, Ids
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
@@ -97,7 +97,9 @@ def engines() -> tuple[OnnxEngine, OnnxEngine]:
 @pytest.fixture(scope="module")
 def encoded(engines: tuple[OnnxEngine, OnnxEngine]) -> tuple[Encoding, Ids]:
     (sentence,) = TextFrontEnd().process(TEXT).sentences
-    encoding = engines[0].encode(np.array([sentence.symbol_ids()], np.int64))
+    ids = np.array([sentence.symbol_ids()], np.int64)
+    noise = pitch_noise(engines[0].manifest, ids.shape[1], seed=0, index=0)
+    encoding = engines[0].encode(ids, noise)
     return encoding, whole_frames(encoding.durations[0], 1.0)
 
 

@@ -65,7 +65,7 @@ def test_a_killed_process_is_an_error_of_the_other_and_the_state_stands(tuning: 
     _, said = first.communicate(timeout=LONGEST_S)
     second.communicate(timeout=LONGEST_S)
     assert second.returncode == -signal.SIGKILL
-    assert first.returncode == 1
+    assert first.returncode in (1, -signal.SIGABRT)  # torch may end who still waits for the lost
     assert "update 4: another process is gone" in said
     assert tuning.progress("two")["update"] == 3
     resumed = tuning.tuner("two", Objective("dlpo", guide="both"))

@@ -101,7 +101,7 @@ def test_a_mounted_voice_that_can_not_be_read_is_told_with_its_path(
         closed.chmod(0o755)
 
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"dlpo: {mounted} can't be read")
+    assert ended.stderr.splitlines()[-1].startswith(f"dlpo: {mounted} can't be read")
     assert "Permission denied" in ended.stderr
 
 
