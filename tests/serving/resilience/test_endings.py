@@ -37,7 +37,7 @@ def test_sigterm_cuts_no_stream_of_any_door_and_refuses_new_ones(
     http_speech: Callable[..., http.client.HTTPResponse],
 ) -> None:
     with (
-        start_process() as server,
+        start_process("--max-first-audio-s", "1000") as server,
         SpeechClient(server.address, retries=RetryPolicy(attempts=1)) as client,
         grpc.insecure_channel(server.address) as channel,
         ThreadPoolExecutor(1) as thread,
