@@ -19,6 +19,7 @@ Waveform = NDArray[np.float32]
 
 SAMPLE_RATE = 22_050  # Hz
 HOP_LENGTH = 300  # samples, 73.5 frames a second
+END_FRAMES = 4  # of a spoken sentence's last mark at least, 54 ms: its last phoneme fades away
 WINDOW = 1024  # samples of one spectral frame
 MEL_BANDS = 80
 MEL_FLOOR = 1e-4

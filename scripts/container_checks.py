@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import tempfile
 import time
@@ -17,6 +18,8 @@ import numpy as np
 from container_build import Image
 
 import dlpo
+from dlpo.audio import SAMPLE_RATE, write_wav
+from dlpo.bundle import Bundle
 from dlpo.errors import DlpoError, EngineError
 from dlpo_serving.client import SpeechClient, SpeechRequest
 from dlpo_serving.voices import find_voice
@@ -27,12 +30,21 @@ STARTS = 5  # of which the quickest counts: others may have had the processor
 USER = 10001
 LONG = "Noise becomes speech, step by step, and nobody has to wait for the end of it. " * 20
 SHELLS = ("/usr/bin/dash", "/usr/bin/bash")
+LIFE = (  # of a voice, in the image train; seconds each
+    "prepare ljspeech corpus --alignments corpus/alignments.tsv --out data",
+    "train lite --data data --out run --set updates=2 --set acoustic_updates=1 --set batch=1"
+    " --set adversarial_updates=0 --set timing_batch=1 --set window=8 --set precision=no",
+    "export run/checkpoint --out voice --steps 2 --default-steps 2",
+)
+SEALED = (
+    "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges",
+    "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096",
+)  # fmt: skip
 # Without any capability, folder to write in or shell: the hardest that a platform may ask for.
 HARDENED = (
-    "--network", "host", "--read-only", "--read-only-tmpfs=false", "--cap-drop", "all",
+    *SEALED, "--network", "host", "--read-only-tmpfs=false",
     "--cpu-shares", "262144",  # so that other work of the machine is not measured
-    "--security-opt", "no-new-privileges", "--pids-limit", "256", "--memory", "1g",
-    "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096",
+    "--pids-limit", "256", "--memory", "1g",
     *(word for shell in SHELLS for word in ("--volume", f"/dev/null:{shell}:ro")),
 )  # fmt: skip
 
@@ -67,6 +79,16 @@ def check_gpu(image: Image) -> list[Row]:
         *_contents(image, without=("torch", "pip")),
         *_labels(image),
         *_refusals(image, {"cuda": "no NVIDIA GPU", "tensorrt": "no NVIDIA GPU"}),
+    ]
+
+
+def check_train(image: Image) -> list[Row]:
+    """What the target train promises, on a machine without a GPU: a voice from a corpus."""
+    return [
+        *_size(image, None),
+        *_contents(image, without=("pip",)),
+        *_labels(image),
+        *_voice_from_corpus(image),
     ]
 
 
@@ -222,6 +244,44 @@ def _doors(image: Image, name: str, client: SpeechClient) -> list[Row]:
         Row("metrics", f"{len(metrics.splitlines())} lines", "dlpo_model_info{" in metrics),
         Row("speech over gRPC", told, loud > 0.01),
     ]
+
+
+def _voice_from_corpus(image: Image) -> list[Row]:
+    """Each command of a voice's life in a container of its own, on a corpus that hums."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        _write_corpus(work)
+        for path in (work, *work.rglob("*")):
+            os.chown(path, USER, USER)
+        for command in LIFE:
+            start = time.monotonic()
+            image.podman(
+                "run", "--rm", *SEALED, "--network", "none", "--volume", f"{work}:/work",
+                image.name, *command.split(), timeout_s=600.0,
+            )  # fmt: skip
+            told = f"exit code 0 after {time.monotonic() - start:.0f} s"
+            rows.append(Row(" ".join(command.split()[:2]), told, True))
+        sealed = Bundle.load(work / "voice")  # DlpoError where it is not sound
+        told = f"{sealed.manifest.voice}, {sorted(sealed.manifest.graphs)}"
+        rows.append(Row("its bundle, read outside", told, True))
+    return rows
+
+
+def _write_corpus(work: Path) -> None:
+    """Four clips in LJSpeech's layout, with alignments."""
+    (work / "corpus" / "wavs").mkdir(parents=True)
+    said, timed = [], ["id\tphonemes\tdurations_ms\twords"]
+    for number, clip in enumerate(("LJ001-0001", "LJ001-0002", "LJ002-0161", "LJ002-0181")):
+        seconds = np.arange(int(1.5 * SAMPLE_RATE)) / SAMPLE_RATE
+        hum = sum(np.cos(2 * np.pi * k * (150 + 20 * number) * seconds) / k for k in range(1, 20))
+        heard = 0.1 * hum * ((seconds > 0.1) & (seconds < 1.3))
+        write_wav(work / "corpus" / "wavs" / f"{clip}.wav", heard.astype(np.float32))
+        said.append(f"{clip}|Hum, hum.|Hum, hum.")
+        sounds, lengths = "sil HH AH1 M sil HH AH1 M sil", "100 100 300 200 100 100 300 100 200"
+        timed.append(f"{clip}\t{sounds}\t{lengths}\thum:1-4 hum:5-8")
+    (work / "corpus" / "metadata.csv").write_text("\n".join(said) + "\n", "utf-8")
+    (work / "corpus" / "alignments.tsv").write_text("\n".join(timed) + "\n", "utf-8")
 
 
 def _early_end(image: Image) -> Row:

@@ -44,6 +44,7 @@ OTHER_FORMATS = (  # that callers often name
     AudioFormat(Encoding.MP3, 44_100),
     AudioFormat(Encoding.AAC, 44_100),
 )
+HEADER_WITH_SAMPLES = (Encoding.FLAC, Encoding.OGG_OPUS)  # the first ones, and nothing else
 OPEN_AT_ONCE = 20  # encoders, to weigh one
 VOLUMES_DB = (0.0, 6.0, 12.0)
 PROBE_S = 0.005  # pieces in which the first bytes are waited for
@@ -75,7 +76,7 @@ class EncodingCost:
     first_bytes_ms: float
     """of audio that goes in until the first packet comes out; headers come at once"""
     of_first_chunk: float
-    """share of the first chunk's sound that is out before the next chunk comes"""
+    """share of the first chunk's sound that is out before the next chunk comes, without header"""
     kbit_per_s: float
     processor_ms_per_s: float
     """for one second of audio, resampling included, cut as it is served"""
@@ -124,10 +125,11 @@ def measure_encoding(format: AudioFormat, speech: Waveform, rate: int, hop: int)
 
     audio_s = len(speech) / rate
     byte_rate = coded / audio_s
+    first_bytes_s, header = _start(format, speech, rate)
     return EncodingCost(
         f"{format.encoding} {format.sample_rate_hz}",
-        1000 * _first_bytes_s(format, speech, rate),
-        min(1, len(streamed[0]) / (byte_rate * len(pieces[0]) / rate)),
+        1000 * first_bytes_s,
+        min(1, (len(streamed[0]) - header) / (byte_rate * len(pieces[0]) / rate)),
         8 * byte_rate / 1000,
         1000 * (done - opened) / audio_s,
         1000 * (opened - start),
@@ -156,14 +158,18 @@ def measure_encodings(
     return costs, samples
 
 
-def _first_bytes_s(format: AudioFormat, speech: Waveform, rate: int) -> float:
+def _start(format: AudioFormat, speech: Waveform, rate: int) -> tuple[float, int]:
+    """Seconds of audio that go in before the first packet comes out; bytes of the header."""
     encoder = open_encoder(format, rate)
-    encoder.encode(speech[:0])  # headers
+    header = len(encoder.encode(speech[:0]))
     size = round(PROBE_S * rate)
     for start in range(0, len(speech), size):
-        if encoder.encode(speech[start : start + size]):
-            return (start + size) / rate
-    return len(speech) / rate
+        ready = len(encoder.encode(speech[start : start + size]))
+        if ready and format.encoding in HEADER_WITH_SAMPLES and not header:
+            header = ready
+        elif ready:
+            return (start + size) / rate, header
+    return len(speech) / rate, header
 
 
 def weigh_encoders(formats: Sequence[AudioFormat], piece: Waveform, rate: int) -> list[float]:
@@ -186,16 +192,18 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help="write a benchmark record")
     options = parser.parse_args()
     voice = open_voice(options.voice)
+    rate, hop = voice.manifest.sample_rate_hz, voice.manifest.hop_length
+    warm_encoders(rate)
+    formats = [*(usual_format(encoding, rate) for encoding in Encoding), *OTHER_FORMATS]
+    # Before there is speech: what that leaves behind would be used again, and weigh nothing.
+    chunk = np.random.default_rng(0).uniform(-0.1, 0.1, STREAM_LADDER[0] * hop)
+    memory_kb = weigh_encoders(formats, chunk.astype(np.float32), rate)
     sentences = [
         voice.speak(SpeechRequest(sentence, seed=seed)) for seed, sentence in enumerate(SENTENCES)
     ]
     loudness = measure_loudness(voice, sentences)
     print(loudness)
-    warm_encoders(voice.manifest.sample_rate_hz)
-    rate, hop = voice.manifest.sample_rate_hz, voice.manifest.hop_length
     speech = np.concatenate(sentences)
-    formats = [*(usual_format(encoding, rate) for encoding in Encoding), *OTHER_FORMATS]
-    memory_kb = weigh_encoders(formats, speech[: STREAM_LADDER[0] * hop], rate)
     with watch_machine() as watch:
         costs, samples = measure_encodings(formats, speech, rate, hop, options.rounds)
     for line in watch.noise.warnings():

@@ -10,7 +10,7 @@ Each may be given a label in front: `before=lj after=runs/a/best`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +73,12 @@ class Speaker:
     def label(self) -> str:
         """how tables call it"""
         return f"{self.name}{self.precision}"
+
+
+def only_bundle(abouts: Iterable[Mapping[str, Any]]) -> str | None:
+    """The sha256 of the one bundle among what `about` says of candidates; None unless it is one."""
+    bundles = {about["sha256"] for about in abouts if about["kind"] == "bundle"}
+    return bundles.pop() if len(bundles) == 1 else None
 
 
 RECORDED = Candidate(RECORDINGS, (recordings,), {"kind": "recordings"})

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dlpo.audio import Waveform
 from dlpo.errors import MissingExtraError
-from dlpo_bench.clips import SAMPLE_RATE, Waveform
 
 FRAME_S = 0.005
 
 
-def f0_track_hz(waveform: Waveform, floor_hz: float, ceiling_hz: float) -> NDArray[np.float64]:
+def f0_track_hz(
+    waveform: Waveform, sample_rate_hz: int, floor_hz: float, ceiling_hz: float
+) -> NDArray[np.float64]:
     """(frames,) F0 every 5 ms, 0 where there is no voice.
 
     Raises:
@@ -27,10 +29,10 @@ def f0_track_hz(waveform: Waveform, floor_hz: float, ceiling_hz: float) -> NDArr
     samples = waveform.astype(np.float64)
     coarse, times = pyworld.dio(
         samples,
-        SAMPLE_RATE,
+        sample_rate_hz,
         f0_floor=floor_hz,
         f0_ceil=ceiling_hz,
         frame_period=1_000 * FRAME_S,
     )
-    track: NDArray[np.float64] = pyworld.stonemask(samples, coarse, times, SAMPLE_RATE)
+    track: NDArray[np.float64] = pyworld.stonemask(samples, coarse, times, sample_rate_hz)
     return track

@@ -40,20 +40,20 @@ def figures(quality: Quality) -> dict[str, Any]:
     Beside them, for all but the baseline, `difference`: from which system, value, interval, p,
     number of sentences, verdict.
     """
-    found = {}
-    for system in quality.heard:
-        measures: dict[str, Any] = {
-            measure: e.figure for measure, e in quality.estimates(system).items()
+    return {system: figures_of(quality, system) for system in quality.heard}
+
+
+def figures_of(quality: Quality, system: str) -> dict[str, Any]:
+    """The same of one system: measure -> value, interval, difference."""
+    found: dict[str, Any] = {measure: e.figure for measure, e in quality.estimates(system).items()}
+    for measure, d in quality.differences(system).items():
+        found[measure]["difference"] = {
+            "from": quality.baseline,
+            **d.difference.figure,
+            "p": d.p,
+            "sentences": d.sentences,
+            "verdict": verdict(measure, d),
         }
-        for measure, d in quality.differences(system).items():
-            measures[measure]["difference"] = {
-                "from": quality.baseline,
-                **d.difference.figure,
-                "p": d.p,
-                "sentences": d.sentences,
-                "verdict": verdict(measure, d),
-            }
-        found[system] = measures
     return found
 
 

@@ -54,6 +54,16 @@ class Record:
     """The raw measurements that the figures were computed from."""
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What came of a measurement, as a record holds it."""
+
+    figures: Mapping[str, Any]
+    """The results that tables quote."""
+    samples: Mapping[str, Any]
+    """The raw measurements that the figures were computed from."""
+
+
 def write_record(
     kind: str,
     figures: Mapping[str, Any],

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dlpo.audio import SAMPLE_RATE, log_mel
-from dlpo.errors import InputError, MissingExtraError
+from dlpo.audio import SAMPLE_RATE, Waveform, log_mel
+from dlpo.errors import InputError
 from dlpo.judges.levels import active_level_db
-
-Waveform = NDArray[np.float32]
+from dlpo_bench.pitch import f0_track_hz
 
 F0_RANGE_HZ = (80.0, 500.0)
 TYPICAL_LEVEL_DB = -22.0  # active level of the LJSpeech recordings
@@ -30,15 +28,8 @@ def f0_spread_semitones(waveform: Waveform, sample_rate_hz: int) -> float:
     Raises:
         MissingExtraError: pyworld is not installed.
     """
-    try:
-        import pyworld
-    except ImportError as error:
-        raise MissingExtraError("pyworld", "bench") from error
-    floor, ceiling = F0_RANGE_HZ
-    samples = waveform.astype(np.float64)
-    coarse, times = pyworld.dio(samples, sample_rate_hz, f0_floor=floor, f0_ceil=ceiling)
-    f0 = pyworld.stonemask(samples, coarse, times, sample_rate_hz)
-    voiced = f0[f0 > 0]
+    track = f0_track_hz(waveform, sample_rate_hz, *F0_RANGE_HZ)
+    voiced = track[track > 0]
     return float(np.std(12 * np.log2(voiced))) if len(voiced) else 0.0
 
 

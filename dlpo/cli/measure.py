@@ -134,7 +134,13 @@ def evaluate(
         from dlpo_bench.quality import compare, write_quality_record
         from dlpo_bench.record import check_record_directory
     with needs("serve"):
-        from dlpo_bench.candidates import RECORDED, Speaking, names_in_folders, open_candidates
+        from dlpo_bench.candidates import (
+            RECORDED,
+            Speaking,
+            names_in_folders,
+            only_bundle,
+            open_candidates,
+        )
 
     if out is not None:
         check_record_directory(out)
@@ -174,6 +180,5 @@ def evaluate(
     if out is not None:
         command = command_line()
         about = {candidate.label: candidate.about for candidate in candidates}
-        bundles = {a["sha256"] for a in about.values() if a["kind"] == "bundle"}
-        bundle = bundles.pop() if len(bundles) == 1 else None
+        bundle = only_bundle(about.values())
         typer.echo(write_quality_record(quality, command, out, bundle, about))

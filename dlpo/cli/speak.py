@@ -41,7 +41,7 @@ def say(
         typer.Option(
             "--out",
             "-o",
-            help="File to write: .wav, .flac, .ogg, .opus, .mp3 or .aac; - is standard output.",
+            help="File to write: .wav, .flac, .ogg, .opus, .mp3, .aac; - is standard output.",
         ),
     ] = None,
     play: Annotated[

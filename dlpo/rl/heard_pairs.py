@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlpo.audio import HOP_LENGTH, SAMPLE_RATE, Waveform, pre_emphasise
+from dlpo.audio import END_FRAMES, HOP_LENGTH, SAMPLE_RATE, Waveform, pre_emphasise
 from dlpo.data.preferences import PreferencePair
 from dlpo.errors import DataError, InputError, TextError
 from dlpo.judges.levels import active_level_db
@@ -45,9 +45,10 @@ class HeardPairs:
 
     What was heard must be what the voice would have said: one sentence, at the voice's own pace, so
     that its samples lie where the conditioning expects them. Pairs of which that is not true are
-    left out, and the log says how many. Both renderings are brought to the level at which the voice
-    says the sentence: a listening test is matched in loudness, so that level was not judged, and
-    the chain knows no other.
+    left out, and the log says how many. The end that a served voice fades away in, where it has
+    learnt none, is cut off. Both renderings are brought to the level at which the voice says the
+    sentence: a listening test is matched in loudness, so that level was not judged, and the chain
+    knows no other.
 
     Args:
         pairs: of `read_pairs`.
@@ -141,7 +142,8 @@ class HeardPairs:
         conditions = conditions_of(self.model, [Prompt(0, pair.text, symbols)], self.reach)
         expected = int(conditions.frames[0]) * HOP_LENGTH
         heard = pair.waveforms()
-        if any(abs(len(waveform) - expected) > TOLERANCE * HOP_LENGTH for waveform in heard):
+        longer = [(len(waveform) - expected) / HOP_LENGTH for waveform in heard]
+        if any(not -TOLERANCE <= frames <= END_FRAMES + TOLERANCE for frames in longer):
             return "at another pace than the voice's"
         if not all(waveform.any() for waveform in heard):
             return "of silence"

@@ -51,6 +51,8 @@ def condition(
 ) -> tuple[Tensor, Waveform]:
     """Everything that the denoiser is told of one utterance, as a bundle's host works it out.
 
+    But for the end: a served sentence's last mark lasts `END_FRAMES` at least.
+
     Args:
         model: in eval mode.
         symbols: (P,) symbol ids.

@@ -53,7 +53,7 @@ class ExportOptions:
         if self.default_steps not in self.steps:
             raise InputError(
                 f"default steps is {self.default_steps}; expected one of "
-                f"{', '.join(map(str, self.steps))}"
+                f"{', '.join(map(str, self.steps))}; choose one (--default-steps) or offer it too"
             )
         for precision in self.precisions:
             if precision not in get_args(Precision):

@@ -64,7 +64,7 @@ def _examples() -> Iterator[DlpoError]:
     yield refusals.NotReadyError("warming up")
     yield refusals.DeadlineError("too short")
     yield refusals.StalledError("stalled")
-    yield errors.MissingExtraError("av", "serve")
+    yield errors.MissingExtraError("soxr", "serve")
     yield errors.EngineError("any other")
 
 

@@ -13,22 +13,19 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dlpo.bundle import Manifest
-from dlpo.errors import EngineError
 from dlpo.text import Sentence
+from dlpo.text.symbols import FIRST_PHONEME
 from dlpo_serving.chunks import STREAM_LADDER, sizes_of
-from dlpo_serving.engine import Engine, Floats, Ids
+from dlpo_serving.engine import Engine, Floats
+from dlpo_serving.pace import Pace
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.source import LOOKAHEAD, HarmonicSource
 from dlpo_serving.timing import SentenceTiming, Volume, per_symbol, sentence_timing
 
-FIRST_FRAMES = STREAM_LADDER[0] + LOOKAHEAD  # of the first block, beside the denoiser's context
 NEXT_BLOCKS = (64, 256)  # frames, the last for ever; a long one would hold up the second chunk
 PITCH = 1  # that its noise is keyed with beside seed and sentence, to be another than the sound's
-END_FRAMES = 4  # of the last mark at least, at speed 1: 54 ms, for the last phoneme to fade away
-MAX_SYMBOL_FRAMES = 1000  # 14 s; a longer symbol is a broken model
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,20 +82,21 @@ class DenoiserInput:
         noise = pitch_noise(manifest, phonemes.shape[1], request.seed, index)
         self._encoding = engine.encode(phonemes, noise)
         speed = per_symbol(sentence, [request.speed * word.speed for word in sentence.words])
-        self._counts = with_end(whole_frames(self._encoding.durations[0], speed), speed[-1])
-        self.frames = int(self._counts.sum())
+        self._pace = Pace.at(self._encoding.durations[0], phonemes[0] < FIRST_PHONEME, speed)
+        self.frames = len(self._pace.places)
         """length of the sentence"""
         pitch = [request.pitch_semitones + word.pitch_semitones for word in sentence.words]
-        self._pitch = np.repeat(per_symbol(sentence, pitch), self._counts)  # (F,) semitones
+        self._pitch = np.repeat(per_symbol(sentence, pitch), self._pace.own)  # (N,) semitones
         self._volume = self._volume_of(sentence)
         self._generator = np.random.default_rng([request.seed, index])
         self._harmonics = HarmonicSource(manifest.hop_length, manifest.sample_rate_hz)
-        first_block = engine.context_frames(steps) + FIRST_FRAMES
+        first_block = self._own_frames(engine.context_frames(steps) + STREAM_LADDER[0])
         self._block_sizes = sizes_of((first_block, *NEXT_BLOCKS))
-        self._known = 0  # frames that have conditioning and F0
+        self._known = 0  # of the voice's own frames, those that have conditioning and F0
         self._made = 0  # frames that have source and noise
-        self._conditioning = np.empty((1, 0, self.frames), np.float32)
-        self._f0 = np.zeros(self.frames, np.float32)
+        own_frames = len(self._pitch)  # N
+        self._conditioning = np.empty((1, 0, own_frames), np.float32)
+        self._f0 = np.zeros(own_frames, np.float32)
         self._source = np.zeros((1, self.frames, manifest.hop_length), np.float32)
         planes = noise_planes(engine, steps)
         self._noise = np.empty((planes, 1, self.frames, manifest.hop_length), np.float32)
@@ -111,7 +109,7 @@ class DenoiserInput:
         if stop > self._made:
             self._make_source_and_noise(stop)
         return Window(
-            self._conditioning[:, :, start:stop],
+            self._pace.read(self._conditioning, start, stop),
             self._source[:, start:stop],
             self._noise[:, :, start:stop],
         )
@@ -119,7 +117,7 @@ class DenoiserInput:
     @cached_property
     def timing(self) -> SentenceTiming:
         """When its words, phonemes and marks are heard."""
-        return sentence_timing(self._sentence, self._counts, self._engine.manifest.hop_length)
+        return sentence_timing(self._sentence, self._pace.counts, self._engine.manifest.hop_length)
 
     def volume(self, start: int, stop: int) -> Floats | None:
         """The gain of frames `start` to `stop`, (T,) float32; None where it is 1 throughout."""
@@ -130,12 +128,12 @@ class DenoiserInput:
         if not any(levels):
             return None
         manifest = self._engine.manifest
-        level_db = np.repeat(per_symbol(sentence, levels), self._counts)
+        level_db = np.repeat(per_symbol(sentence, levels), self._pace.counts)
         return Volume(level_db, manifest.hop_length, manifest.sample_rate_hz)
 
     def missing_block(self, stop: int) -> int:
         """Frames of the block to be computed next for a window up to `stop`; 0 where none is."""
-        if self._known >= min(stop + LOOKAHEAD, self.frames):
+        if self._known >= self._own_frames(stop):
             return 0
         return self._block.last - self._block.first
 
@@ -143,30 +141,34 @@ class DenoiserInput:
         """Run the frames graph once, on the next block."""
         block = self._block
         made = self._engine.frames(
-            self._encoding, self._counts, block.first, block.last, block.pitch_semitones
+            self._encoding, self._pace.own, block.first, block.last, block.pitch_semitones
         )
         if self._known == 0:
-            shape = (1, made.conditioning.shape[1], self.frames)
+            shape = (1, made.conditioning.shape[1], len(self._f0))
             self._conditioning = np.empty(shape, np.float32)
         new = slice(self._known - block.first, block.stop - block.first)
         self._conditioning[:, :, self._known : block.stop] = made.conditioning[:, :, new]
         self._f0[self._known : block.stop] = made.f0[0, new]
         self._known = block.stop
-        if self._known < self.frames:
+        if self._known < len(self._f0):
             self._block = self._next_block()
+
+    def _own_frames(self, stop: int) -> int:
+        """How many of the voice's own frames a window up to `stop` needs."""
+        return self._pace.own_frames(min(stop + LOOKAHEAD, self.frames))
 
     def _next_block(self) -> _Block:
         """The frames graph reads one pitch: where it changes, a block ends."""
-        context = self._engine.manifest.frames_context
+        frames, context = len(self._f0), self._engine.manifest.frames_context
         size = next(self._block_sizes)
         if context is None:  # the graph may look at the whole sentence
-            size = context = self.frames
+            size = context = frames
         pitch = self._pitch[self._known]
-        stop = min(self._known + size, self.frames)
+        stop = min(self._known + size, frames)
         (others,) = np.nonzero(self._pitch[self._known : stop] != pitch)
         if others.size:
             stop = self._known + int(others[0])
-        first, last = max(0, self._known - context), min(stop + context, self.frames)
+        first, last = max(0, self._known - context), min(stop + context, frames)
         return _Block(stop, first, last, float(pitch))
 
     def _make_source_and_noise(self, stop: int) -> None:
@@ -174,57 +176,13 @@ class DenoiserInput:
         new = slice(self._made, stop)
         frames, planes = stop - self._made, len(self._noise)
         if manifest.uses_source and manifest.source.harmonics:
-            source = self._harmonics.extend(self._f0[: self._known], stop)
+            f0 = self._pace.read_f0(self._f0, 0, min(stop + LOOKAHEAD, self.frames))
+            source = self._harmonics.extend(f0, stop)
             self._source[0, new] = manifest.source.amplitude * source.reshape(frames, -1)
         # Drawn frame by frame, so that drawing on is the same as drawing all at once.
         draw = self._generator.standard_normal((frames, planes, manifest.hop_length), np.float32)
         self._noise[:, 0, new] = draw.swapaxes(0, 1)
         self._made = stop
-
-
-def with_end(counts: Ids, speed: float) -> Ids:
-    """The frames of a sentence whose last symbol lasts until the voice is silent.
-
-    Recordings are cut close, so that a voice may have learnt that no pause follows; its last
-    phoneme would then break off at full level.
-
-    Args:
-        counts: (P,) frames of each symbol.
-        speed: factor of the pace at the end.
-    """
-    ended = counts.copy()
-    ended[-1] = max(ended[-1], round(END_FRAMES / speed))
-    return ended
-
-
-def whole_frames(durations: Floats, speed: NDArray[np.float64] | float) -> Ids:
-    """Durations as predicted -> whole frames that each symbol lasts, at least one in all.
-
-    The ends are rounded, not the durations, so that errors don't add up.
-
-    Args:
-        durations: (P,) frames.
-        speed: factor of the pace, one or (P,) that of each symbol.
-
-    Returns:
-        (P,) int64, not negative.
-
-    Raises:
-        EngineError: a duration is negative, not finite or absurdly long.
-    """
-    if not bool(np.all((durations >= 0) & (durations <= MAX_SYMBOL_FRAMES))):
-        raise EngineError(
-            f"the encoder predicts durations from {durations.min()} to {durations.max()} frames;"
-            f" expected 0 to {MAX_SYMBOL_FRAMES}: the voice is broken, export it again"
-        )
-    pace = np.ravel(speed)
-    if np.ptp(pace) == 0:  # divided once, as if the request had asked for it
-        exact = np.cumsum(durations, dtype=np.float64) / pace[0]
-    else:
-        exact = np.cumsum(durations / pace)
-    ends: Ids = np.rint(exact).astype(np.int64)
-    ends[-1] = max(ends[-1], 1)
-    return np.diff(ends, prepend=0)
 
 
 def pitch_noise(manifest: Manifest, symbols: int, seed: int, index: int) -> Floats | None:

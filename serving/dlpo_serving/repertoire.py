@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.speaker import Speaker, Voice
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
+
+_log = logging.getLogger(__name__)
 
 Load = Callable[[ServerSettings], Sequence[Synthesizer]]
 
@@ -73,12 +76,14 @@ class Repertoire:
         def load_warm() -> list[Voice]:
             return [warm(synthesizer, self._room.lanes) for synthesizer in load(self._settings)]
 
-        voices, _ = await asyncio.gather(
+        voices, missing = await asyncio.gather(
             asyncio.wrap_future(self._room.run(load_warm)),
             asyncio.to_thread(warm_encoders, SAMPLE_RATE),  # most of it is imports
         )
         for voice in voices:
             self._offer(voice)
+        for encoding, error in missing.items():  # a start that failed has said why in one line
+            _log.info("%s is not offered: %s", encoding, error)
 
     async def watch(self, clock: Callable[[], float]) -> None:
         """Follow the folder of the settings, if there is one, until cancelled."""

@@ -64,8 +64,9 @@ class SoundFile:
             sample_rate_hz: of the file; None is the nearest to the source's that it can have.
 
         Raises:
-            InputError: the ending is unknown, or the encoding does not have this rate; later, the
-                file can't be written, as when the disk is full.
+            InputError: the ending is unknown, or the encoding does not have this rate, or its
+                library is not installed; later, the file can't be written, as when the disk is
+                full.
         """
         self._path = path
         encoding = encoding_of(path)
@@ -74,6 +75,7 @@ class SoundFile:
         else:
             self._format = AudioFormat(encoding, sample_rate_hz)
         self._source_rate_hz = source_rate_hz
+        self._encoder = open_encoder(self._format, source_rate_hz)
 
     def __enter__(self) -> Self:
         with _told(self._path):
@@ -81,15 +83,12 @@ class SoundFile:
             self._file: BinaryIO = sys.stdout.buffer if is_stdout else self._path.open("wb")
             # A WAV header has the length, which is filled in at the end where that is possible.
             self._wav: wave.Wave_write | None = None
-            encoding = self._format.encoding
-            if encoding is Encoding.WAV and self._file.seekable():
-                encoding = Encoding.PCM_S16
+            if self._format.encoding is Encoding.WAV and self._file.seekable():
+                rate = self._format.sample_rate_hz
                 self._wav = wave.open(self._file, "wb")
-                self._wav.setparams(
-                    (1, 2, self._format.sample_rate_hz, 0, "NONE", "not compressed")
-                )
-            format = AudioFormat(encoding, self._format.sample_rate_hz)
-            self._encoder = open_encoder(format, self._source_rate_hz)
+                self._wav.setparams((1, 2, rate, 0, "NONE", "not compressed"))
+                bare = AudioFormat(Encoding.PCM_S16, rate)
+                self._encoder = open_encoder(bare, self._source_rate_hz)
         return self
 
     def write(self, samples: Waveform) -> None:

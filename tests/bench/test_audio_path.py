@@ -29,16 +29,25 @@ def test_16_bit_samples_are_sent_at_once_and_whole(hum: Waveform) -> None:
     assert cost.kbit_per_s == pytest.approx(16 * RATE / 1000)
 
 
-def test_a_frame_of_flac_is_waited_for(hum: Waveform) -> None:
-    cost = measure_encoding(AudioFormat(Encoding.FLAC, RATE), hum, RATE, HOP)
+def test_a_frame_of_flac_is_waited_for() -> None:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, RATE).astype(np.float32)
+    cost = measure_encoding(AudioFormat(Encoding.FLAC, RATE), noise, RATE, HOP)
 
-    assert 20 <= cost.first_bytes_ms <= 26
+    assert 50 <= cost.first_bytes_ms <= 60  # 1,152 samples
+    assert 0.9 < cost.of_first_chunk <= 1  # two frames of 52 ms in 109 ms
 
 
-def test_an_open_encoder_of_flac_weighs_megabytes(hum: Waveform) -> None:
-    (kilobytes,) = weigh_encoders([AudioFormat(Encoding.FLAC, RATE)], hum[:2400], RATE)
+def test_a_header_is_no_sound(hum: Waveform) -> None:
+    cost = measure_encoding(AudioFormat(Encoding.OGG_OPUS, 24_000), hum, RATE, HOP)
 
-    assert kilobytes > 1000
+    assert 60 <= cost.first_bytes_ms <= 100
+    assert 0 < cost.of_first_chunk < 0.6  # a page of 40 ms; the header is as long
+
+
+def test_an_open_encoder_has_a_weight(hum: Waveform) -> None:
+    (kilobytes,) = weigh_encoders([AudioFormat(Encoding.AAC, RATE)], hum[:2400], RATE)
+
+    assert 100 < kilobytes < 20_000
 
 
 def test_times_of_each_round_are_kept_and_can_be_compared(hum: Waveform, tmp_path: Path) -> None:

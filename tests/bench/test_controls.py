@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from dlpo.audio import SAMPLE_RATE
 from dlpo.cli import app
 from dlpo.judges.judge import Waveform
 from dlpo_bench.clips import Clip, read_audio
@@ -53,7 +54,7 @@ def test_a_recording_changes_its_pitch_and_its_pace_alone(tiny_corpus: Path) -> 
     high, fast = (stretched.at(s)(clip) for s in (Setting(1, 6), Setting(2)))
     assert len(high) == pytest.approx(len(plain), abs=200)
     assert len(fast) == pytest.approx(len(plain) / 2, abs=200)
-    tracks = [f0_track_hz(w, *F0_RANGE_HZ) for w in (plain, high, fast)]
+    tracks = [f0_track_hz(w, SAMPLE_RATE, *F0_RANGE_HZ) for w in (plain, high, fast)]
     assert shift_semitones(tracks[1], tracks[0]) == pytest.approx(6, abs=0.2)
     assert shift_semitones(tracks[2], tracks[0]) == pytest.approx(0, abs=0.2)
 

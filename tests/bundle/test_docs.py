@@ -25,7 +25,7 @@ from dlpo.bundle.parts import (
 from dlpo.bundle.voice_json import FEATURES, MAX_MANIFEST_BYTES
 from dlpo.text.front_end import MAX_SYMBOLS
 from dlpo.text.symbols import SYMBOLS
-from dlpo_serving.denoiser_input import MAX_SYMBOL_FRAMES
+from dlpo_serving.pace import MAX_SYMBOL_FRAMES
 from dlpo_serving.request import MAX_SEED, SpeechRequest
 from dlpo_serving.voices import find_voice, open_voice
 
@@ -54,7 +54,8 @@ def voice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"seed": 9, "speed": 1.3, "pitch_semitones": -2.5, "steps": 2}]
+    "settings",
+    [{}, {"seed": 9, "speed": 1.3, "pitch_semitones": -2.5, "steps": 2}, {"speed": 0.5}],
 )
 def test_engine_of_the_docs_says_what_dlpo_says(voice: Path, settings: dict[str, Any]) -> None:
     synthesizer = open_voice(voice)
@@ -64,7 +65,7 @@ def test_engine_of_the_docs_says_what_dlpo_says(voice: Path, settings: dict[str,
         for sentence in synthesizer.read(request).sentences
     ]
     namespace: dict[str, Any] = {}
-    exec(program("An engine in 80 lines"), namespace)
+    exec(program("An engine in 120 lines"), namespace)
 
     spoken = namespace["speak"](
         voice, rows, request.seed, request.speed, request.pitch_semitones, request.steps
@@ -73,7 +74,7 @@ def test_engine_of_the_docs_says_what_dlpo_says(voice: Path, settings: dict[str,
     assert len(rows) == 2
     assert np.abs(spoken).max() > 0.1
     # dlpo computes F0 block by block; in the last bit of it the phase of a harmonic drifts.
-    np.testing.assert_allclose(spoken, synthesizer.speak(request), atol=1e-3)
+    np.testing.assert_allclose(spoken, synthesizer.speak(request), atol=2e-3)
 
 
 def test_engine_of_the_docs_draws_the_pitch_as_dlpo_does(
@@ -89,15 +90,15 @@ def test_engine_of_the_docs_draws_the_pitch_as_dlpo_does(
         for sentence in synthesizer.read(request).sentences
     ]
     namespace: dict[str, Any] = {}
-    exec(program("An engine in 80 lines"), namespace)
+    exec(program("An engine in 120 lines"), namespace)
 
     spoken = namespace["speak"](voice, rows, request.seed)
 
-    np.testing.assert_allclose(spoken, synthesizer.speak(request), atol=1e-3)
+    np.testing.assert_allclose(spoken, synthesizer.speak(request), atol=2e-3)
 
 
 def test_engine_of_the_docs_is_as_short_as_it_says() -> None:
-    assert 65 < len(program("An engine in 80 lines").splitlines()) <= 80
+    assert 95 < len(program("An engine in 120 lines").splitlines()) <= 120
 
 
 def test_integrity_program_accepts_a_sound_manifest_only(voice: Path) -> None:

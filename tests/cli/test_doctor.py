@@ -61,6 +61,7 @@ def test_without_the_extra_it_says_what_to_install() -> None:
         "grpc",
         "google.protobuf",
         "av",
+        "soundfile",
         "soxr",
         "pydantic_settings",
         "aiohttp",

@@ -3,14 +3,15 @@
 A page is a session: its blocks of `sh` and `python` are run in order, in one folder, by bash and by
 this Python. What is not run says so and why, in the page, as the first line of its block:
 
-    # not run by the tests: it takes hours
+    # not run by the tests: it needs a GPU
 
-Its options are checked all the same. A program whose first line is its name, such as
-`# stream.py`, is saved under it. Servers run until the page ends.
+A program whose first line is its name, such as `# stream.py`, is saved under it. Servers run until
+the page ends. Of every page, run or not, all options of `dlpo` exist.
 
-Three things differ from what a reader does: hours are made seconds (`SHORTER`), in the place of a
-trained checkpoint lies one of a few thousand random weights, and commands that need torch are run
-in this process, which has loaded it.
+Four things differ from what a reader does. Hours are made seconds, by options (`SHORTER`). What
+takes more than a command, training for hours and people who listen, is laid in its place
+(`MEANWHILE`). pip installs into a folder, without dependencies, which the tests have. And commands
+that need torch are run in this process, which has loaded it.
 """
 
 from __future__ import annotations
@@ -22,40 +23,33 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from typer.core import TyperGroup
-from typer.main import get_command
 from typer.testing import CliRunner
 
-from dlpo.bundle import Bundle, copy_bundle
 from dlpo.cli import app
-from dlpo_serving.settings.flags import flag_of
-from dlpo_serving.settings.server_settings import ServerSettings
+from dlpo_bench.listening.answers import Answer
+from dlpo_bench.listening.key import ANSWERS, read_key
 
 ROOT = Path(__file__).resolve().parents[2]
 HOW_TO = sorted(f"docs/howto/{page.name}" for page in (ROOT / "docs/howto").glob("*.md"))
 PAGES = ["README.md", "docs/tutorial.md", *HOW_TO]
+HAS = {  # page -> fixtures: what its reader has beside a checkout
+    "README.md": ("recorded",),
+    "docs/howto/gpu-node.md": ("trained",),
+    "docs/howto/listening-test.md": ("trained",),
+    "docs/howto/own-judge.md": ("trained",),
+    "docs/howto/train-a-voice.md": ("recorded",),
+}
 FENCE = re.compile(r"^```(sh|python)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMENT = re.compile(r"(^|\s+)# .*")
 NOT_RUN = "# not run by the tests: "
 TOOLS = ("curl",)  # of the system, that pages use
-OF_CLI = "tests/cli and tests/export run it at toy size"
-NOT_RUN_ON = {  # page -> how a command begins -> why it is not run, where the page does not say it
-    "README.md": {
-        "pip install": "the tests have an environment already",
-        "dlpo bench": "it takes minutes; tests/bench runs it at toy size",
-        "dlpo export": OF_CLI,
-        "dlpo eval": OF_CLI,
-        "dlpo listen": "tests/listening runs it at toy size",
-    },
-    "docs/howto/train-a-voice.md": {"dlpo": f"the README's commands, other names; {OF_CLI}"},
-    "docs/howto/own-judge.md": {"dlpo export": OF_CLI},
-    "docs/howto/gpu-node.md": {"dlpo export": OF_CLI},
-}
 
 # What is added to a command, by how it begins, so that it takes seconds.
 OF_TUNING = (
@@ -63,16 +57,35 @@ OF_TUNING = (
     " --set window_batch=1"
 )
 SHORTER = {
+    "make": "--dry-run",  # of a demo that the tutorial runs, and of these tests
+    "pip install": "--target installed --upgrade --no-deps --no-build-isolation --no-index",
     "dlpo train lite": "--set updates=2 --set batch=1 --set timing_batch=1 --set window=8"
     " --set acoustic_updates=1 --set adversarial_updates=0 --set precision=no",
+    "dlpo train contour": "--set updates=2 --set reading_updates=1 --set batch=1"
+    " --set precision=no",
     "dlpo schedule": "--clips 1",
     "dlpo tune": OF_TUNING,
     "python my_judge.py": "1",
+    "dlpo export": "--steps 1 --default-steps 1 --precision fp32",
+    "dlpo eval": "--clips 1",
+    "dlpo listen before=runs/lj": "--clips 1 --port 0",
     "dlpo listen serve": "--port 0",
+    "dlpo bench rtf": "--voice lj.dlpo --checkpoint runs/tuned/best --seconds 1 --window 0.2"
+    " --rounds 3 --budget-s 0.1",
+    "dlpo bench stream": "--loop closed --listeners 1 --level-s 0.2 --ramp-s 0.1 --clients 1",
+    "dlpo bench roofline": "--voice lj.dlpo --frames 8 --rounds 3 --calls 0",
+    "dlpo bench peers": "--voice lj.dlpo --precision fp32 --rounds 2",
+    "dlpo bench scaling": "--voice lj.dlpo --seconds 1 --seconds 2 --streams 0 --rounds 2",
+    "dlpo bench quality": "--clips 1 --voice lj.dlpo --untuned runs/lj/checkpoint"
+    " --tuned runs/tuned/best --steps 1 --rounds 1 --weights judges",
 }
-NEEDS_TORCH = ("prepare", "train", "schedule", "tune")
+NEEDS_TORCH = tuple(
+    f"dlpo {command}"
+    for command in ("prepare", "train", "schedule", "tune", "export", "eval", "bench rtf")
+)
 SERVERS = {  # how a command begins that runs until it is ended -> what it says when it is ready
     "dlpo serve": "SERVING",
+    "dlpo listen before=runs/lj": "http://",
     "dlpo listen serve": "http://",
 }
 
@@ -84,39 +97,25 @@ class Block:
     language: str
     code: str
 
-    @property
-    def reason(self) -> str | None:
-        """Why it is not run."""
-        first = self.code.partition("\n")[0]
-        return first.removeprefix(NOT_RUN) if first.startswith(NOT_RUN) else None
-
     def commands(self) -> list[str]:
         """Its lines, continued ones joined, without comments."""
         lines = self.code.replace("\\\n", "").splitlines()
-        return [line for line in lines if line.strip() and not line.startswith("#")]
+        return [line for line in (COMMENT.sub("", line) for line in lines) if line]
 
 
 def blocks(page: str) -> list[Block]:
+    """Those that are run."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    return [Block(*found) for found in FENCE.findall(text)]
+    found = [Block(*found) for found in FENCE.findall(text)]
+    return [block for block in found if not block.code.startswith(NOT_RUN)]
 
 
-def reason_of(command: str, block: Block, page: str) -> str | None:
-    """Why a command is not run; None if it is."""
-    return block.reason or of_command(NOT_RUN_ON.get(page, {}), command)
-
-
-def of_command(table: dict[str, str], command: str) -> str | None:
+def of_command(table: dict[str, Any], command: str) -> Any:
     return next((value for start, value in table.items() if command.startswith(start)), None)
 
 
 class Session:
-    """One reader at one page: a folder, servers, ports of their own.
-
-    Args:
-        folder: to work in.
-        checkpoint: what lies in the place of a trained one, as soon as there is one.
-    """
+    """One reader at one page: a folder, servers, ports of their own."""
 
     def __init__(self, folder: Path, checkpoint: Path) -> None:
         self.folder, self.checkpoint, self.servers = folder, checkpoint, ExitStack()
@@ -124,16 +123,16 @@ class Session:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.environment = {**os.environ, "PATH": path}
 
-    def run(self, block: Block, page: str) -> None:
+    def run(self, block: Block) -> None:
         """Run what a block has, in order."""
         code = re.sub("|".join(self.ports), lambda port: self.ports[port[0]], block.code)
-        here = Block(block.language, code)
         if block.language == "python":
             self._program(code)
             return
-        for command in here.commands():
-            if reason_of(command, here, page) is None:
-                self._command(f"{command} {of_command(SHORTER, command) or ''}".strip())
+        for command in Block("sh", code).commands():
+            self._command(f"{command} {of_command(SHORTER, command) or ''}".strip())
+            if lay := of_command(MEANWHILE, command):
+                lay(self, command)
 
     def _program(self, code: str) -> None:
         if name := re.match(r"# (\w+\.py)\n", code):
@@ -145,20 +144,15 @@ class Session:
         ready = of_command(SERVERS, command)
         if ready is not None:
             self._serve(command, ready)
-            return
-        if command.split()[0] == "dlpo" and command.split()[1] in NEEDS_TORCH:
+        elif command.startswith(NEEDS_TORCH):
             self._here(command)
         else:
             self._checked(["bash", "-euo", "pipefail", "-c", command], command)
-        if command.startswith("dlpo train lite"):
-            (out,) = re.findall(r"--out (\S+)", command)
-            shutil.copytree(self.checkpoint, self.folder / out / "checkpoint", dirs_exist_ok=True)
 
     def _here(self, command: str) -> None:
-        words = shlex.split(command, comments=True)[1:]
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)
-            done = CliRunner().invoke(app, words, catch_exceptions=False)
+            done = CliRunner().invoke(app, shlex.split(command)[1:], catch_exceptions=False)
         assert done.exit_code == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
     def _checked(self, arguments: list[str], shown: str) -> None:
@@ -175,7 +169,7 @@ class Session:
     def _serve(self, command: str, ready: str) -> None:
         process = self.servers.enter_context(
             subprocess.Popen(
-                shlex.split(command, comments=True),
+                shlex.split(command),
                 cwd=self.folder,
                 env={**self.environment, "PYTHONUNBUFFERED": "1"},
                 stdout=subprocess.PIPE,
@@ -201,99 +195,50 @@ def free_ports(count: int) -> list[str]:
         return [str(each.getsockname()[1]) for each in sockets]
 
 
-@pytest.fixture
-def session(slow_checkpoint: Path, tmp_path: Path) -> Iterator[Session]:
-    session = Session(tmp_path, slow_checkpoint)
-    with session.servers:
-        yield session
+def hours_pass(session: Session, command: str) -> None:
+    """Of training: a checkpoint of a few thousand random weights, whose words are long enough."""
+    (out,) = re.findall(r"--out (\S+)", command)
+    shutil.copytree(session.checkpoint, session.folder / out / "checkpoint", dirs_exist_ok=True)
 
 
-@pytest.fixture
-def recorded(tiny_corpus: Path, session: Session) -> None:
-    """What a reader has who recorded a voice: a corpus, its alignments, no judge's weights."""
-    shutil.copytree(tiny_corpus, session.folder / "LJSpeech-1.1")
-    grids = session.folder / "textgrids"
-    grids.mkdir()
-    for row in (tiny_corpus / "alignments.tsv").read_text().splitlines()[1:]:
-        clip, phonemes, durations, words = row.split("\t")
-        grid = text_grid(phonemes.split(), durations.split(), words.split())
-        (grids / f"{clip}.TextGrid").write_text(grid)
-    (session.folder / "judges").mkdir()
+def people_answer(session: Session, command: str) -> None:
+    """Three of them, who agree and pass the catch trials."""
+    folder = session.folder / command.split()[-1]
+    key = read_key(folder)
+    (folder / ANSWERS).mkdir(exist_ok=True)
+    for number, rater in enumerate(("Ann", "Bob", "Eve")):
+        with (folder / ANSWERS / f"{rater}.jsonl").open("w", encoding="utf-8") as file:
+            for trial in key.trials:
+                liked = min(trial.sounds, key=lambda name: trial.sounds[name])
+                answer = Answer(
+                    test=key.test_id, session=f"{number:032x}", rater=rater,
+                    trial=trial.trial_id, first=liked,
+                    choice="same" if trial.kind == "identical" else "first",
+                    revision=1, plays_first=1, plays_second=1, utc="2026-01-31T12:00:00Z",
+                )  # fmt: skip
+                file.write(answer.to_json())
 
 
-@pytest.fixture
-def trained(session: Session, wordy_dataset: Path, slow_checkpoint: Path) -> None:
-    """What a reader has who trained one, in the places that the guides name."""
-    shutil.copytree(slow_checkpoint, session.folder / "runs/mine/checkpoint")
-    shutil.copytree(wordy_dataset, session.folder / "data/mine")
-
-
-@pytest.fixture
-def exported(session: Session, tiny_bundle: Path) -> None:
-    """What a reader has who exported it."""
-    copy_bundle(Bundle.load(tiny_bundle), session.folder / "mine.dlpo")
-
-
-def text_grid(phonemes: list[str], durations_ms: list[str], words: list[str]) -> str:
-    """An alignment as MFA writes it."""
-    ends = [0.0]
-    for milliseconds in durations_ms:
-        ends.append(ends[-1] + float(milliseconds) / 1000)
-    phones = zip(ends, ends[1:], phonemes, strict=False)
-    spoken = []
-    for word in words:
-        label, _, places = word.partition(":")
-        first, last = map(int, places.split("-"))
-        spoken.append((ends[first], ends[last], label))
-    tiers = [
-        f'item [{number}]:\n  name = "{name}"\n'
-        + "".join(f'  xmin = {a}\n  xmax = {b}\n  text = "{label}"\n' for a, b, label in tier)
-        for number, (name, tier) in enumerate((("words", spoken), ("phones", phones)), 1)
-    ]
-    return "".join(tiers)
+MEANWHILE: dict[str, Callable[[Session, str], None]] = {
+    "dlpo train": hours_pass,
+    "dlpo listen serve": people_answer,
+}
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_and_program_of_a_page_runs(
-    page: str, session: Session, request: pytest.FixtureRequest
+    page: str, checkout: Path, slow_checkpoint: Path, request: pytest.FixtureRequest
 ) -> None:
-    shown = "".join(block.code for block in blocks(page))
     for tool in TOOLS:
-        if f"{tool} " in shown and not shutil.which(tool):
+        if any(f"{tool} " in block.code for block in blocks(page)) and not shutil.which(tool):
             pytest.skip(f"no {tool} on PATH")
-    if page == "README.md":
-        request.getfixturevalue("recorded")
-    if page in HOW_TO:
-        request.getfixturevalue("trained")
-    if page == "docs/howto/listening-test.md":
-        request.getfixturevalue("exported")
+    for possession in HAS.get(page, ()):
+        request.getfixturevalue(possession)
+    session = Session(checkout, slow_checkpoint)
 
-    for block in blocks(page):
-        session.run(block, page)
-
-    for written in session.folder.glob("*.wav"):
-        assert written.stat().st_size > 10_000, written
-
-
-def unrun() -> Iterator[tuple[str, str]]:
-    for page in PAGES:
+    with session.servers:
         for block in blocks(page):
-            if block.language == "sh":
-                for command in block.commands():
-                    if command.startswith("dlpo ") and reason_of(command, block, page):
-                        yield page, command
+            session.run(block)
 
-
-@pytest.mark.parametrize(("page", "command"), list(unrun()))
-def test_command_that_is_not_run_has_only_options_that_exist(page: str, command: str) -> None:
-    words = shlex.split(command, comments=True)[1:]
-    found = get_command(app)
-    while isinstance(found, TyperGroup):
-        name = words.pop(0) if words[0] in found.commands else "make"  # `dlpo listen A B`
-        found = found.commands[name]
-
-    known = {option for parameter in found.params for option in parameter.opts}
-    if found.name == "serve":  # it reads its flags itself
-        known = {flag_of(name) for name in ServerSettings.model_fields}
-
-    assert {word for word in words if word.startswith("--")} <= known, page
+    for written in checkout.glob("*.wav"):
+        assert written.stat().st_size > 10_000, written

@@ -16,9 +16,10 @@ from dlpo.text import TextFrontEnd
 from dlpo_export.parity.divergence import sqnr_db
 from dlpo_export.parity.f0_error import f0_error_cents, wrong_voicing
 from dlpo_export.quantise import F0_CENTS, GELU_FLOOR, tensor_ranges, to_int8
-from dlpo_serving.denoiser_input import pitch_noise, whole_frames
+from dlpo_serving.denoiser_input import pitch_noise
 from dlpo_serving.engine import Encoding, Frames, Ids
 from dlpo_serving.engines.onnx_engine import OnnxEngine
+from dlpo_serving.pace import whole_frames
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 
 TEXT = "The quick brown fox jumps over the lazy dog, and it never looks back at the old bridge."
@@ -100,7 +101,7 @@ def encoded(engines: tuple[OnnxEngine, OnnxEngine]) -> tuple[Encoding, Ids]:
     ids = np.array([sentence.symbol_ids()], np.int64)
     noise = pitch_noise(engines[0].manifest, ids.shape[1], seed=0, index=0)
     encoding = engines[0].encode(ids, noise)
-    return encoding, whole_frames(encoding.durations[0], 1.0)
+    return encoding, whole_frames(encoding.durations[0])
 
 
 def spoken_frames(

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TESTED_EXTRAS = (
     "serve",
+    "codecs",
     "train",
     "export",
     "bench",
@@ -45,8 +46,8 @@ def test_extras_are_those_that_the_readme_names() -> None:
     extras = set(PROJECT["optional-dependencies"])
 
     assert extras == {
-        "serve", "train", "export", "bench", "gpu", "openvino", "otel", "ray", "tensorrt",
-        "riva", "docs", "dev",
+        "serve", "codecs", "train", "export", "bench", "gpu", "openvino", "otel", "ray",
+        "tensorrt", "riva", "docs", "dev",
     }  # fmt: skip
 
 

@@ -40,8 +40,31 @@ def test_it_holds_the_lock_and_dlpo_and_no_torch(slim: Path) -> None:
     names = {package["name"].lower() for package in json.loads(listed.stdout)}
 
     assert "dlpo" in names
-    assert not names & {"torch", "safetensors", "onnx", "opentelemetry-sdk", "pytest"}
+    assert not names & {"torch", "safetensors", "onnx", "opentelemetry-sdk", "pytest", "av"}
     subprocess.run([slim / "python", "-m", "pip", "check"], check=True)
+
+
+def test_it_is_smaller_than_300_mb(slim: Path) -> None:
+    files = [file for file in slim.parent.rglob("*") if file.is_file() and not file.is_symlink()]
+
+    assert sum(file.stat().st_size for file in files) < 300e6
+
+
+@pytest.mark.parametrize("ending", ["flac", "mp3", "opus", "wav"])
+def test_it_encodes(slim: Path, tmp_path: Path, ending: str) -> None:
+    sound = tmp_path / f"hello.{ending}"
+    say = [slim / "dlpo", "say", "Hello.", "--out", sound]
+    subprocess.run(say, check=True, capture_output=True, cwd=tmp_path)
+
+    assert sound.stat().st_size > 1000
+
+
+def test_it_says_what_to_install_for_aac(slim: Path, tmp_path: Path) -> None:
+    say = [slim / "dlpo", "say", "Hello.", "--out", "hello.aac"]
+    run = subprocess.run(say, capture_output=True, text=True, cwd=tmp_path)
+
+    assert run.returncode == 1
+    assert "pip install 'dlpo[codecs]'" in run.stderr
 
 
 def test_its_server_speaks_to_its_client_and_ends(slim: Path, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from dlpo.rl.rewards.weighted import WeightedSum
 from dlpo.rl.rollout import roll_out, seed_keys
 from dlpo.rl.tuner import Tuner
 from dlpo.text import TextFrontEnd
+from dlpo_bench.candidates import Speaking, open_candidates
+from dlpo_bench.clips import Clip
 
 TEXTS = ("Hello there.", "Good morning to you.", "What a night it was!")
 Say = Callable[[str, int], Waveform]
@@ -145,6 +147,22 @@ def test_what_does_not_fit_the_voice_is_left_out_and_told(
         assert reason in caplog.text
     with pytest.raises(DataError, match="none of 2 preference pairs fits the voice"):
         HeardPairs([two, paced], voice, served_chain, reach, 0)
+
+
+def test_what_listeners_hear_of_a_checkpoint_fits_it(
+    slow_checkpoint: Path, voice: LiteWaveGrad2, served_chain: NoiseSchedule, reach: int,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    (candidate,) = open_candidates([str(slow_checkpoint)], Speaking(seeds=2))
+    pairs = []
+    for text in TEXTS:
+        clip = Clip("line-0001", text, None)
+        wavs = [tmp_path / f"{len(pairs)}-{take}.wav" for take in range(2)]
+        for wav, say in zip(wavs, candidate.takes, strict=True):
+            write_wav(wav, say(clip))
+        pairs.append(PreferencePair(text, *wavs))
+    heard = HeardPairs(pairs, voice, served_chain, reach, seed=0)
+    assert [usable.pair for usable in heard.usable] == pairs
 
 
 def test_a_rendering_two_frames_shorter_still_fits(

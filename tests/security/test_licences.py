@@ -1,8 +1,9 @@
-"""The licences of what `pip install 'dlpo[serve]'` brings, as far as packages tell, and beyond."""
+"""The licences of what `pip install 'dlpo[serve]'` and the images bring, as told and as found."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -14,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 COPYLEFT = re.compile(r"(?<!L)(?<!Lesser )(AGPL|GPL|General Public License)", re.IGNORECASE)
 LESSER = re.compile(r"LGPL|Lesser General Public", re.IGNORECASE)
 GPL_LIBRARIES = re.compile(r"lib(x264|x265|xvid|fdk-aac|postproc|rubberband|vidstab)", re.I)
-KNOWN_TO_BUNDLE = {"av"}  # docs/security.md says what that means, and how to do without
+LIBSNDFILE = {"soundfile"}  # its own code is BSD; the library that lies in its wheel is LGPL
+KNOWN_TO_BUNDLE = {"av"}  # docs/security.md says what that means
+OF_NVIDIA = re.compile(r"cuda-|nvidia-|tensorrt|onnxruntime-gpu$")  # not installed here
 
 
 def closure(*extras: str) -> set[str]:
@@ -32,6 +35,24 @@ def closure(*extras: str) -> set[str]:
             if needed.marker is None or any(map(needed.marker.evaluate, environments)):
                 todo.append((canonicalize_name(needed.name), set(needed.extras)))
     return set(seen)
+
+
+def locked(name: str) -> set[str]:
+    """Every distribution that an image installs."""
+    lines = (ROOT / "locks" / f"{name}.txt").read_text("utf-8").splitlines()
+    return {
+        canonicalize_name(line.split("==")[0]) for line in lines if re.match(r"[\w.-]+==", line)
+    }
+
+
+def with_gpl_libraries(distributions: Iterable[str]) -> set[str]:
+    """Those in whose wheels such libraries lie: metadata speaks of a package's own code."""
+    return {
+        name
+        for name in distributions
+        for file in metadata.files(name) or ()
+        if GPL_LIBRARIES.search(file.name)
+    }
 
 
 def licence(distribution: str) -> str:
@@ -57,26 +78,48 @@ def test_no_package_of_the_default_install_is_under_the_gpl(extras: tuple[str, .
     assert {name: said for name, said in copyleft.items() if COPYLEFT.search(said)} == {}
 
 
-def test_the_only_package_under_the_lgpl_is_the_resampler() -> None:
-    assert {name for name in closure("serve") if LESSER.search(licence(name))} == {"soxr"}
+def test_packages_under_the_lgpl_are_the_resampler_and_what_libsndfile_lies_in() -> None:
+    said = {name for name in closure("serve") if LESSER.search(licence(name))}
+    bundling = {
+        name
+        for name in closure("serve")
+        for file in metadata.files(name) or ()
+        if file.name == "COPYING" and LESSER.search(file.read_text())
+    }
+
+    assert (said, bundling) == ({"soxr"}, LIBSNDFILE)
 
 
 def test_the_base_install_has_no_package_under_the_lgpl() -> None:
     assert {name for name in closure() if LESSER.search(licence(name))} == set()
 
 
-def test_libraries_under_the_gpl_come_only_with_the_package_that_is_known_for_it() -> None:
-    """A wheel's metadata speaks of its own code, not of the libraries that lie inside."""
-    bundling = {
-        name
-        for name in closure("serve")
-        for file in metadata.files(name) or ()
-        if GPL_LIBRARIES.search(file.name)
-    }
+@pytest.mark.parametrize("extras", [(), ("serve",)])
+def test_no_library_under_the_gpl_lies_in_the_default_install(extras: tuple[str, ...]) -> None:
+    assert with_gpl_libraries(closure(*extras)) == set()
 
-    assert bundling <= KNOWN_TO_BUNDLE
+
+def test_libraries_under_the_gpl_come_only_with_the_package_that_is_known_for_it() -> None:
+    assert with_gpl_libraries(closure("serve", "codecs")) <= KNOWN_TO_BUNDLE
     told = (ROOT / "docs" / "security.md").read_text("utf-8")
     assert all(f"`{name}`" in told for name in KNOWN_TO_BUNDLE)
+
+
+@pytest.mark.parametrize("lock", ["serve", "cpu", "train"])
+def test_nothing_in_a_lock_is_under_the_gpl_or_brings_it(lock: str) -> None:
+    installed = {canonicalize_name(one.metadata["Name"]) for one in metadata.distributions()}
+    packages = locked(lock) & installed
+
+    assert len(packages) > 20
+    assert not locked(lock) & KNOWN_TO_BUNDLE
+    assert {name for name in packages if COPYLEFT.search(licence(name))} == set()
+    assert with_gpl_libraries(packages) == set()
+
+
+def test_the_image_for_gpus_adds_the_makers_own_packages_alone() -> None:
+    added = locked("gpu") - locked("cpu")
+
+    assert {name for name in added if not OF_NVIDIA.match(name)} == set()
 
 
 @pytest.mark.parametrize(

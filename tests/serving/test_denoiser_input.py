@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dlpo.text import Sentence, TextFrontEnd
-from dlpo_serving.denoiser_input import DenoiserInput, whole_frames, with_end
+from dlpo_serving.denoiser_input import DenoiserInput
 from dlpo_serving.engines.fake_engine import FRAMES_CONTEXT, FakeEngine
 from dlpo_serving.request import SpeechRequest
 
@@ -73,6 +73,19 @@ def test_a_slow_word_lasts_longer_and_no_other_does(front_end: TextFrontEnd) -> 
     assert max(others) <= 300
 
 
+def test_times_of_words_are_those_of_the_audio_at_any_speed(front_end: TextFrontEnd) -> None:
+    sentence = sentence_with(front_end, speed=[0.5, 2.0, 1.0, 0.7])
+
+    inputs = prepared(sentence, replace(REQUEST, speed=1.0))
+
+    assert inputs.timing.samples == inputs.frames * 300
+    edges = [edge for word in inputs.timing.words for edge in (word.start, word.stop)]
+    assert edges == sorted(edges)
+    conditioning, source = all_of(inputs)
+    assert conditioning.shape[2] == source.shape[1] == inputs.frames
+    assert np.isfinite(conditioning).all()
+
+
 def test_frames_of_each_pitch_are_those_of_a_run_at_that_pitch(front_end: TextFrontEnd) -> None:
     pitches = [-2.0, 0.0, 3.0]
     asked: list[float] = []
@@ -123,26 +136,6 @@ def test_volume_follows_the_words(front_end: TextFrontEnd) -> None:
     assert gain[middles] == pytest.approx([expected[i % 4] for i in range(len(middles))], rel=1e-5)
 
 
-def test_one_pace_for_each_symbol_rounds_the_ends() -> None:
-    durations = np.full(6, 2.4, np.float32)
-    pace = np.array([1.0, 1.0, 2.0, 2.0, 0.5, 0.5])
-
-    counts = whole_frames(durations, pace)
-
-    exact, ends = 0.0, []
-    for duration, factor in zip(durations, pace, strict=True):
-        exact += float(duration) / factor
-        ends.append(round(exact))
-    assert np.cumsum(counts).tolist() == ends
-
-
-def test_equal_paces_are_one_pace() -> None:
-    durations = np.random.default_rng(0).gamma(2, 3, 400).astype(np.float32)
-    for speed in (0.7, 1.0, 1.3):
-        counts = whole_frames(durations, np.full(400, speed))
-        np.testing.assert_array_equal(counts, whole_frames(durations, speed))
-
-
 def test_a_pitch_of_its_own_costs_a_word_no_more_than_the_context_around_it(
     front_end: TextFrontEnd,
 ) -> None:
@@ -159,12 +152,3 @@ def test_a_pitch_of_its_own_costs_a_word_no_more_than_the_context_around_it(
 
     assert len(computed) <= len(sentence.words) + 3  # a block each, and where blocks end anyway
     assert sum(computed) <= inputs.frames + 2 * FRAMES_CONTEXT * len(computed)
-
-
-@pytest.mark.parametrize(("last", "speed", "ended"), [(0, 1.0, 4), (9, 1.0, 9), (0, 2.0, 2)])
-def test_a_sentence_ends_in_frames_for_its_last_phoneme_to_fade(
-    last: int, speed: float, ended: int
-) -> None:
-    counts = np.array([3, 0, 5, last])
-    assert with_end(counts, speed).tolist() == [3, 0, 5, ended]
-    assert counts[-1] == last

@@ -8,23 +8,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dlpo.errors import BundleError, EngineError
+from dlpo.errors import BundleError
 from dlpo.text import TextFrontEnd
-from dlpo_serving.denoiser_input import FIRST_FRAMES, NEXT_BLOCKS, whole_frames
+from dlpo_serving.chunks import STREAM_LADDER
+from dlpo_serving.denoiser_input import NEXT_BLOCKS
 from dlpo_serving.engines.fake_engine import CONTEXT, FRAMES_CONTEXT, FakeEngine
 from dlpo_serving.rendering import SENTENCE_PAUSE_S
 from dlpo_serving.request import RequestError, SpeechRequest
+from dlpo_serving.source import LOOKAHEAD
 from dlpo_serving.synthesizer import Synthesizer
 
 TEXT = "Noise becomes speech, step by step. Is it not strange? It is number 23!"
 
 
 @pytest.mark.parametrize("ladder", [(1,), (7,), (10, 20, 40, 64), (3, 1, 500)])
-@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize(("steps", "speed"), [(1, 0.5), (3, 1.3), (1, 2.0)])
 def test_chunks_joined_equal_the_whole(
-    synthesizer: Synthesizer, ladder: tuple[int, ...], steps: int
+    synthesizer: Synthesizer, ladder: tuple[int, ...], steps: int, speed: float
 ) -> None:
-    request = SpeechRequest(TEXT, speed=1.3, pitch_semitones=2, seed=5, steps=steps)
+    request = SpeechRequest(TEXT, speed=speed, pitch_semitones=2, seed=5, steps=steps)
 
     chunks = list(synthesizer.stream(synthesizer.read(request), ladder))
 
@@ -203,23 +205,6 @@ def test_a_voice_with_other_symbols_is_refused(front_end: TextFrontEnd) -> None:
         Synthesizer(engine, front_end)
 
 
-def test_rounding_keeps_the_total() -> None:
-    counts = whole_frames(np.full(1000, 2.4, np.float32), speed=1)
-
-    assert counts.sum() == 2400
-    assert set(counts) == {2, 3}
-
-
-def test_frames_never_vanish_altogether() -> None:
-    assert whole_frames(np.zeros(3, np.float32), speed=1).sum() == 1
-
-
-@pytest.mark.parametrize("duration", [math.nan, math.inf, -1.0, 1e6])
-def test_broken_durations_are_an_engine_error(duration: float) -> None:
-    with pytest.raises(EngineError, match="the voice is broken"):
-        whole_frames(np.array([1.0, duration], np.float32), speed=1)
-
-
 def test_frames_are_computed_only_as_far_as_the_first_chunk_needs(front_end: TextFrontEnd) -> None:
     asked: list[tuple[int, int]] = []
 
@@ -232,13 +217,37 @@ def test_frames_are_computed_only_as_far_as_the_first_chunk_needs(front_end: Tex
     chunks = synthesizer.stream(synthesizer.read(SpeechRequest("A long sentence " * 10)))
 
     next(chunks)
-    first_block = 3 * CONTEXT + 1 + FIRST_FRAMES
+    first_block = 3 * CONTEXT + 1 + STREAM_LADDER[0] + LOOKAHEAD
     assert asked == [(0, first_block + FRAMES_CONTEXT)]
     next(chunks)
     second_block = first_block + NEXT_BLOCKS[0]  # a small one: the second chunk is awaited too
     assert asked[1:] == [(first_block - FRAMES_CONTEXT, second_block + FRAMES_CONTEXT)]
     list(chunks)
     assert asked[2][0] == second_block - FRAMES_CONTEXT
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
+def test_the_first_chunk_takes_one_run_of_frames_at_any_speed(
+    front_end: TextFrontEnd, speed: float
+) -> None:
+    engine = FakeEngine()
+    synthesizer = Synthesizer(engine, front_end)
+
+    next(synthesizer.stream(synthesizer.read(SpeechRequest("Many words " * 9, speed=speed))))
+
+    assert engine.calls.count("frames") == 1
+
+
+@pytest.mark.parametrize("speed", [0.5, 0.7, 1.4, 2.0])
+@pytest.mark.parametrize("text", ["A", "Oh!", "Thank you.", "I am; you are."])
+def test_short_texts_last_as_long_as_the_speed_says(
+    synthesizer: Synthesizer, text: str, speed: float
+) -> None:
+    plain = len(synthesizer.speak(SpeechRequest(text)))
+
+    assert len(synthesizer.speak(SpeechRequest(text, speed=speed))) * speed == pytest.approx(
+        plain, abs=300 * max(speed, 1)
+    )
 
 
 def test_a_voice_that_does_not_tell_its_context_is_given_whole_sentences(

@@ -57,9 +57,8 @@ def two(
             )
             stack.callback(process.kill)  # where the other one has failed
             processes.append(process)
-        for process in processes:
-            _, said = process.communicate(timeout=LONGEST_S)
-            assert process.returncode == 0, said
+        said = [process.communicate(timeout=LONGEST_S)[1] for process in processes]
+        assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
     return out
 
 

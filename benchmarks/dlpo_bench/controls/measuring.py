@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlpo_bench.bootstrap import Estimate, mean, ratio_of_sums
-from dlpo_bench.clips import Clip, Waveform
+from dlpo_bench.bootstrap import mean, ratio_of_sums
+from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
 from dlpo_bench.comparison import evaluate
 from dlpo_bench.controls.settings import NEUTRAL, Setting
 from dlpo_bench.controls.stretched import Stretched
@@ -17,6 +17,7 @@ from dlpo_bench.heard import Floats, Heard, Quality
 from dlpo_bench.judging import WORD_ERRORS, Panel
 from dlpo_bench.pitch import f0_track_hz
 from dlpo_bench.quality_report import samples
+from dlpo_bench.record import Measured
 from dlpo_bench.systems import RECORDINGS, System, text_to_speech
 
 if TYPE_CHECKING:
@@ -24,15 +25,8 @@ if TYPE_CHECKING:
 
 F0_RANGE_HZ = (60.0, 800.0)  # of a woman's voice six semitones down and up
 CEILING = f"{RECORDINGS}, by WORLD"
+RATIO = f"{WORD_ERRORS} / neutral"
 SHIFT, STRETCH, LEVEL = "pitch change, st", "duration x speed / neutral", "level change, dB"
-
-
-@dataclass(frozen=True, slots=True)
-class Controls:
-    """What came of it, for a record."""
-
-    figures: Mapping[str, Any]
-    samples: Mapping[str, Any]
 
 
 def measure_controls(
@@ -43,7 +37,7 @@ def measure_controls(
     *,
     seeds: int = 1,
     on_clip: Callable[[], object] = lambda: None,
-) -> Controls:
+) -> Measured:
     """Say every clip at every setting.
 
     Args:
@@ -85,7 +79,9 @@ def measure_controls(
     tracks: dict[tuple[str, int], list[Floats]] = {}
 
     def keep(system: str, take: int, clip: Clip, waveform: Waveform) -> None:
-        tracks.setdefault((system, take), []).append(f0_track_hz(waveform, *F0_RANGE_HZ))
+        tracks.setdefault((system, take), []).append(
+            f0_track_hz(waveform, SAMPLE_RATE, *F0_RANGE_HZ)
+        )
 
     quality = evaluate(systems, clips, panel, on_clip, keep=keep)
     heard: dict[str, Heard] = {}
@@ -113,7 +109,7 @@ def measure_controls(
         family: {setting.name: _figures(quality, family, setting) for setting in by_setting}
         for family, by_setting in families.items()
     }
-    return Controls(
+    return Measured(
         {"clips": len(clips), "seeds": seeds, "systems": found}, samples(quality, about)
     )
 
@@ -147,19 +143,12 @@ def _figures(quality: Quality, family: str, setting: Setting) -> dict[str, Any]:
     for measure in (SHIFT, STRETCH, LEVEL):
         values = one.values[measure]
         if len(known := values[np.isfinite(values)]):
-            found[measure] = _shown(mean(known))
+            found[measure] = mean(known).figure
     for measure, errors in one.errors.items():
         both = np.isfinite(errors) & np.isfinite(plain.errors[measure])
         if both.any():
-            found[measure] = _shown(ratio_of_sums(errors[both], quality.words[both]))
+            found[measure] = ratio_of_sums(errors[both], quality.words[both]).figure
         if plain.errors[measure][both].sum() > 0:
             over = ratio_of_sums(errors[both], plain.errors[measure][both])
-            found[f"{measure} / neutral"] = _shown(over)
+            found[f"{measure} / neutral"] = over.figure
     return found
-
-
-def _shown(estimate: Estimate) -> dict[str, Any]:
-    return {"value": estimate.value, "interval_95": [estimate.low, estimate.high]}
-
-
-RATIO = f"{WORD_ERRORS} / neutral"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,20 +15,12 @@ from dlpo_bench.comparison import evaluate
 from dlpo_bench.heard import Floats, Heard, Quality, Take
 from dlpo_bench.judging import Panel
 from dlpo_bench.learning.points import Placed
-from dlpo_bench.quality_report import samples, verdict
-from dlpo_bench.record import Record
+from dlpo_bench.quality_report import figures_of, samples
+from dlpo_bench.record import Measured, Record
 from dlpo_bench.systems import RECORDINGS
 
 KIND = "learning-curve"
 SAME = ("sha256", "schedule", "eta", "steps")  # of a candidate: it says the same sounds
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """A learning curve, for a record."""
-
-    figures: Mapping[str, Any]
-    samples: Mapping[str, Any]
 
 
 def learning_curve(
@@ -38,7 +30,7 @@ def learning_curve(
     speaking: Speaking,
     known: Record | None = None,
     on_clip: Callable[[], object] = lambda: None,
-) -> Curve:
+) -> Measured:
     """Judge every point and the recordings on the same sentences.
 
     Args:
@@ -67,7 +59,7 @@ def learning_curve(
         quality = evaluate(new, clips, panel, on_clip)
     both = heard | dict(quality.heard)
     quality = replace(quality, heard={name: both[name] for name in about}, baseline=None)
-    return Curve(figures(points, quality, about), samples(quality, about))
+    return Measured(figures(points, quality, about), samples(quality, about))
 
 
 def figures(
@@ -96,19 +88,7 @@ def figures(
 
 
 def _measures(quality: Quality, system: str, before: str | None) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        measure: {"value": e.value, "interval_95": [e.low, e.high]}
-        for measure, e in quality.estimates(system).items()
-    }
-    for measure, d in replace(quality, baseline=before).differences(system).items():
-        found[measure]["difference"] = {
-            "from": before,
-            "value": d.difference.value,
-            "interval_95": [d.difference.low, d.difference.high],
-            "p": d.p,
-            "verdict": verdict(measure, d),
-        }
-    return found
+    return figures_of(replace(quality, baseline=before), system)
 
 
 def _known(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import median_abs_deviation
 
 from dlpo.errors import DataError
 from dlpo_bench.clips import Clip
@@ -18,20 +18,13 @@ from dlpo_bench.pareto.kept import Hearing, Kept
 from dlpo_bench.pareto.points import RECORDED_POINT, Point, Points
 from dlpo_bench.quality_report import figures as quality_figures
 from dlpo_bench.quality_report import samples as quality_samples
+from dlpo_bench.record import Measured
 from dlpo_bench.systems import RECORDINGS
 
 ROUNDS, MAKING = "rounds", "making"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a record of kind `pareto` holds."""
-
-    figures: dict[str, Any]
-    samples: dict[str, Any]
-
-
-def outcome(points: Points, clips: Sequence[Clip], kept: Kept) -> Outcome:
+def outcome(points: Points, clips: Sequence[Clip], kept: Kept) -> Measured:
     """Put together what was heard and timed so far.
 
     A point that said fewer clips than others is compared on those clips alone.
@@ -79,7 +72,7 @@ def outcome(points: Points, clips: Sequence[Clip], kept: Kept) -> Outcome:
         "rtf": speed,
         "rounds": [{"number": one.number, "machine": one.machine} for one in rounds],
     }
-    return Outcome(figures, raw)
+    return Measured(figures, raw)
 
 
 def heights(
@@ -196,11 +189,10 @@ def _speed(
 
 def _rtf_figures(rtf: Sequence[float], baseline: Sequence[float]) -> dict[str, Any]:
     """Median, least, median absolute deviation; and how many times the baseline's median."""
-    median = float(np.median(rtf))
     found: dict[str, Any] = {
-        "rtf": median,
+        "rtf": float(np.median(rtf)),
         "rtf_least": min(rtf),
-        "rtf_mad": float(np.median(np.abs(np.array(rtf) - median))),
+        "rtf_mad": float(median_abs_deviation(rtf)),
         "rtf_samples": len(rtf),
     }
     if len(rtf) > 1 and len(baseline) > 1:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import median_abs_deviation
 
 TURN_S = 0.04  # of one contestant; it runs at least once
 MOST_RUNS = 50  # in a turn
@@ -31,7 +32,7 @@ class Spread:
     @property
     def deviation_ms(self) -> float:
         """Median absolute deviation from the median."""
-        return float(np.median(np.abs(np.array(self.samples_ms) - self.median_ms)))
+        return float(median_abs_deviation(self.samples_ms))
 
 
 def take_turns(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import median_abs_deviation
 
 from dlpo.noise_schedule import MAX_STEPS
 from dlpo_bench.bootstrap import Estimate, bootstrap
@@ -39,7 +40,7 @@ def figures_of(timings: Timings) -> dict[str, dict[str, Any]]:
             rows[name] = {
                 "rtf_min": float(rtf[name].min()),
                 "rtf_median": float(np.median(rtf[name])),
-                "rtf_spread": _spread(rtf[name]),
+                "rtf_spread": float(median_abs_deviation(rtf[name])),
                 "first_rtf": timing.first_s / timing.audio_s,
                 "speedup": {
                     baseline: speedup(rtf[baseline], rtf[name]).figure
@@ -123,8 +124,3 @@ def _deviations(audio: Mapping[str, Floats]) -> Iterator[tuple[str, dict[str, fl
 
 def _rtf(timing: Timing) -> Values:
     return np.array(timing.runs_s) / timing.audio_s
-
-
-def _spread(values: Sequence[float] | Values) -> float:
-    """Median absolute deviation."""
-    return float(np.median(np.abs(np.array(values) - np.median(values))))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from dlpo_bench.comparison import evaluate
 from dlpo_bench.heard import Heard, Quality, Take
 from dlpo_bench.judging import WORD_ERRORS, Panel
 from dlpo_bench.quality_report import figures, samples
+from dlpo_bench.record import Measured
 from dlpo_bench.signal_measures import TYPICAL_LEVEL_DB, at_level
 from dlpo_bench.systems import RECORDINGS, System, recordings
 from dlpo_bench.texts.accidents import accident_names, accidents, mishaps
@@ -32,14 +33,6 @@ YES_NO = "yes-no question"  # category: the only questions that rise
 ALL = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class TextsOutcome:
-    """What came of it, for a record."""
-
-    figures: Mapping[str, Any]
-    samples: Mapping[str, Any]
-
-
 def measure_texts(
     speakers: Sequence[Speaker],
     texts: Sequence[BenchText],
@@ -49,7 +42,7 @@ def measure_texts(
     seeds: int = 1,
     on_text: Callable[[], object] = lambda: None,
     keep: Callable[[str, int, Clip, Waveform], object] = lambda *heard: None,
-) -> TextsOutcome:
+) -> Measured:
     """Say and hear all texts.
 
     Args:
@@ -99,7 +92,7 @@ def measure_texts(
         "left_out": dict(panel.left_out),
     }
     categories = [text.category for text in texts]
-    return TextsOutcome(found, {**samples(quality, about), "categories": categories})
+    return Measured(found, {**samples(quality, about), "categories": categories})
 
 
 def _completed(

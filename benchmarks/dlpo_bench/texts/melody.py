@@ -23,7 +23,7 @@ def end_semitones(waveform: Waveform) -> float:
     Raises:
         MissingExtraError: pyworld is not installed.
     """
-    track = f0_track_hz(waveform, *F0_RANGE_HZ)
+    track = f0_track_hz(waveform, SAMPLE_RATE, *F0_RANGE_HZ)
     voiced = 12 * np.log2(track[track > 0])
     last = round(END_S / FRAME_S)
     if len(voiced) < 2 * last:

@@ -33,12 +33,14 @@ def controls(
         from dlpo_bench.clips import TEST_SPLIT, load_clips
         from dlpo_bench.judging import WORD_ERRORS, Panel
     with needs("serve"):
-        from dlpo_bench.candidates import Speaking, open_speakers
+        from dlpo_bench.candidates import Speaking, only_bundle, open_speakers
         from dlpo_bench.controls.measuring import CEILING, measure_controls
         from dlpo_bench.controls.settings import one_at_a_time
-    from dlpo_bench.record import write_record
+    from dlpo_bench.record import check_record_directory, write_record
     from dlpo_bench.report.controls import controls_text
 
+    if record:
+        check_record_directory()
     speakers = open_speakers(voices or ["lj"], Speaking(seeds=seeds))
     spoken = load_clips(corpus, TEST_SPLIT[:clips])
     settings = one_at_a_time()
@@ -53,9 +55,8 @@ def controls(
         typer.echo(f"no recordings in {corpus / 'wavs'}: no ceiling", err=True)
     typer.echo(controls_text(found.figures))
     if record:
-        bundles = {s.about["sha256"] for s in speakers if s.about["kind"] == "bundle"}
         path = write_record(
             "controls", found.figures, command_line(), samples=found.samples,
-            bundle_sha256=bundles.pop() if len(bundles) == 1 else None,
+            bundle_sha256=only_bundle(s.about for s in speakers),
         )  # fmt: skip
         typer.echo(path)

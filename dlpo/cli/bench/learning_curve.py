@@ -61,10 +61,12 @@ def learning_curve(
         from dlpo_bench.learning.judged import learning_curve as judge
         from dlpo_bench.learning.points import place, read_list
     from dlpo.bundle import Bundle
-    from dlpo_bench.record import read_record, write_record
+    from dlpo_bench.record import check_record_directory, read_record, write_record
     from dlpo_bench.report.learning import learning_text
     from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 
+    if record:
+        check_record_directory()
     voice = Bundle.load(find_voice(DEFAULT_VOICE)).manifest  # one chain for all, tuned or not
     speaking = Speaking(
         (voice.steps if steps is None else steps,),

@@ -59,12 +59,14 @@ def texts(
         from dlpo_bench.judging import Panel, load_panel
         from dlpo_bench.quality import write_heard
     with needs("serve"):
-        from dlpo_bench.candidates import Speaking, open_speakers
+        from dlpo_bench.candidates import Speaking, only_bundle, open_speakers
         from dlpo_bench.texts.measuring import check_categories, measure_texts
         from dlpo_bench.texts.reading import TEXTS, read_texts
-    from dlpo_bench.record import write_record
+    from dlpo_bench.record import check_record_directory, write_record
     from dlpo_bench.report.texts import texts_text
 
+    if record:
+        check_record_directory()
     said = check_categories(read_texts(texts_file or TEXTS), category or ())
     speakers = open_speakers(voices or ["lj"], Speaking(seeds=seeds))
     recorded: list[Clip] = []
@@ -90,9 +92,8 @@ def texts(
         )
     typer.echo(texts_text(found.figures))
     if record:
-        bundles = {s.about["sha256"] for s in speakers if s.about["kind"] == "bundle"}
         path = write_record(
             "texts", found.figures, command_line(), samples=found.samples,
-            bundle_sha256=bundles.pop() if len(bundles) == 1 else None,
+            bundle_sha256=only_bundle(s.about for s in speakers),
         )  # fmt: skip
         typer.echo(path)

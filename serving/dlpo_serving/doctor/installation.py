@@ -13,10 +13,13 @@ import dlpo
 from dlpo.commit import source_commit
 from dlpo.nvidia import INSTALL_TENSORRT
 from dlpo_serving.doctor.observation import Observation, State
+from dlpo_serving.encodings import MAX_RATE_HZ, AudioFormat, Encoding, open_encoder
+from dlpo_serving.request import RequestError
 
 LIBRARIES = (
-    "numpy", "onnxruntime", "onnxruntime-gpu", "grpcio", "protobuf", "aiohttp", "av", "soxr",
-    "openvino", "torch", "onnx", "tensorrt-cu13", "tensorrt-cu13-bindings", "cuda-bindings",
+    "numpy", "onnxruntime", "onnxruntime-gpu", "grpcio", "protobuf", "aiohttp", "soundfile",
+    "soxr", "av", "openvino", "torch", "onnx", "tensorrt-cu13", "tensorrt-cu13-bindings",
+    "cuda-bindings",
 )  # fmt: skip
 SPEAKING = ("serve", "gpu")  # one of them has to be complete
 OWN_ENVIRONMENT = ("gpu", "riva")  # their packages exclude those of other extras
@@ -49,6 +52,7 @@ def look_at_packages() -> Iterator[Observation]:
             continue
         state: State = "problem" if extra == "serve" and not speaking else "absent"
         yield Observation(subject, state, _told(missing, len(extras[extra])), _install(extra))
+    yield from _encodings()
     if _version("onnxruntime") and _version("onnxruntime-gpu"):
         yield Observation(
             "onnxruntime",
@@ -57,6 +61,19 @@ def look_at_packages() -> Iterator[Observation]:
             "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'dlpo[serve]', or"
             " 'dlpo[gpu]' for a GPU",
         )
+
+
+def _encodings() -> Iterator[Observation]:
+    offered = []
+    for encoding in Encoding:
+        try:
+            open_encoder(AudioFormat(encoding, MAX_RATE_HZ), MAX_RATE_HZ)
+        except RequestError as error:
+            why, _, remedy = error.violations[0].message.partition("; ")
+            yield Observation(f"encoding {encoding}", "absent", why, remedy.rpartition(": ")[2])
+        else:
+            offered.append(encoding)
+    yield Observation("encodings", "ok", ", ".join(offered))
 
 
 def _told(missing: Mapping[str, str], asked_for: int) -> str:

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Protocol
 
 import numpy as np
 
 from dlpo.audio import Waveform
-from dlpo.errors import EngineError, MissingExtraError
-from dlpo_serving.encodings.codec import AAC, FLAC, MP3, OPUS, CodecStream
+from dlpo.errors import EngineError
+from dlpo_serving.encodings.aac import AacEncoder
 from dlpo_serving.encodings.formats import MAX_RATE_HZ, AudioFormat, Encoding
-from dlpo_serving.encodings.framing import (
-    AdtsFraming,
-    BareFraming,
-    FramedEncoder,
-    LengthFraming,
-    flac_header,
-)
 from dlpo_serving.encodings.g711 import AlawEncoder, MulawEncoder
 from dlpo_serving.encodings.linear import Pcm16Encoder, PcmFloatEncoder, WavEncoder
-from dlpo_serving.encodings.ogg import OggOpusFraming
+from dlpo_serving.encodings.opus import FramedOpusEncoder, OggOpusEncoder
 from dlpo_serving.encodings.resampler import Resampler
-
-_log = logging.getLogger(__name__)
+from dlpo_serving.encodings.sndfile import FLAC, MP3, SndfileEncoder
+from dlpo_serving.request import RequestError
 
 
 class AudioEncoder(Protocol):
@@ -52,37 +44,34 @@ def open_encoder(format: AudioFormat, voice_rate_hz: int) -> AudioEncoder:
     """The encoder of one stream of samples at `voice_rate_hz`.
 
     Raises:
-        MissingExtraError: the package of the codec or of the resampler is not installed.
+        RequestError: the library of the codec is not installed.
+        MissingExtraError: the resampler's package is not installed.
         EngineError: the codec can't be opened.
     """
     resampler = Resampler(voice_rate_hz, format.sample_rate_hz)
     return _ResamplingEncoder(resampler, _open_at_rate(format.encoding, format.sample_rate_hz))
 
 
-def warm_encoders(voice_rate_hz: int) -> None:
-    """Run every encoder once, so that the first call does not wait for imports: 0.2 s.
+def warm_encoders(voice_rate_hz: int) -> dict[Encoding, RequestError]:
+    """Run every encoder once, so that the first call does not wait for imports: 0.03 s.
 
-    Where PyAV was left out, for the licences of what its wheel holds (docs/security.md), one
-    warning names the encodings that calls can't have.
+    Returns:
+        The encodings that this machine can't make, and what a call is told that asks for one.
 
     Raises:
         MissingExtraError: the resampler's package is not installed.
-        EngineError: a codec can't be opened.
     """
     silence = np.zeros(voice_rate_hz // 10, np.float32)
-    left_out = []
+    missing = {}
     for encoding in Encoding:
         try:
             encoder = open_encoder(AudioFormat(encoding, MAX_RATE_HZ), voice_rate_hz)
-        except MissingExtraError:
-            if encoding is Encoding.PCM_S16:  # it has no codec: the resampler's package
-                raise
-            left_out.append(encoding.name)
+        except RequestError as error:
+            missing[encoding] = error
             continue
         encoder.encode(silence)
         encoder.finish()
-    if left_out:
-        _log.warning("not offered without the package av: %s", ", ".join(left_out))
+    return missing
 
 
 class _ResamplingEncoder:
@@ -123,15 +112,12 @@ def _open_at_rate(encoding: Encoding, rate_hz: int) -> AudioEncoder:
         case Encoding.ALAW:
             return AlawEncoder()
         case Encoding.FLAC:
-            flac = CodecStream(FLAC, rate_hz)
-            return FramedEncoder(flac, BareFraming(flac_header(flac.header)))
+            return SndfileEncoder(FLAC, rate_hz)
         case Encoding.MP3:
-            return FramedEncoder(CodecStream(MP3, rate_hz), BareFraming())
-        case Encoding.AAC:
-            aac = CodecStream(AAC, rate_hz)
-            return FramedEncoder(aac, AdtsFraming(aac.header))
-        case Encoding.OPUS_FRAMED:
-            return FramedEncoder(CodecStream(OPUS, rate_hz), LengthFraming())
+            return SndfileEncoder(MP3, rate_hz)
         case Encoding.OGG_OPUS:
-            opus = CodecStream(OPUS, rate_hz)
-            return FramedEncoder(opus, OggOpusFraming(opus.header, rate_hz))
+            return OggOpusEncoder(rate_hz)
+        case Encoding.OPUS_FRAMED:
+            return FramedOpusEncoder(rate_hz)
+        case Encoding.AAC:
+            return AacEncoder(rate_hz)

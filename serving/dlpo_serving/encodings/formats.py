@@ -104,6 +104,11 @@ def usual_format(encoding: Encoding, voice_rate_hz: int) -> AudioFormat:
     return AudioFormat(encoding, above[0] if above else rates[-1])
 
 
+def not_offered(why: str) -> RequestError:
+    """A codec's library is not here: `why` says which, and how to get it."""
+    return RequestError(Violation("encoding", why))
+
+
 def media_type(encoding: Encoding) -> str:
     """The Content-Type of a reply over HTTP."""
     return _MEDIA_TYPES[encoding]

@@ -106,8 +106,13 @@ def read_keys(path: Path) -> Keys:
     try:
         check_unwritable(path)
         return from_dict(Keys, tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"keys file {path} can't be read: {error}") from error
+    except OSError as error:
+        raise ConfigError(
+            f"keys file {path} can't be read: {error.strerror}; it must be there, and the user"
+            " who serves be let read it"
+        ) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"keys file {path} can't be read as TOML: {error}") from error
     except ConfigError as error:
         raise ConfigError(f"keys file {path}: {error}") from error
 

@@ -109,6 +109,8 @@ def _grpc_configuration(files: TlsFiles) -> grpc.ServerCertificateConfiguration:
 def _ssl_context(files: TlsFiles) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
+        for path in files.paths():
+            path.open("rb").close()  # of several, ssl would not say which it can't read
         check_private(files.key)
         context.load_cert_chain(files.certificate, files.key, password=_no_password)
         check_times(files.certificate, context)
@@ -126,9 +128,10 @@ def _no_password() -> str:
 
 
 def _unusable(files: TlsFiles, error: Exception) -> ConfigError:
-    names = ", ".join(map(str, files.paths()))
+    named = getattr(error, "filename", None)
+    names = f"file {named}" if named else "files " + ", ".join(map(str, files.paths()))
     reason: Any = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
     return ConfigError(
-        f"TLS files {names} can't be used ({reason}); expected a PEM certificate, its key without"
+        f"TLS {names} can't be used ({reason}); expected a PEM certificate, its key without"
         " a password, and for mutual TLS the authorities of the clients"
     )

@@ -13,7 +13,7 @@ class Policy:
     """the deadline of a stream's first chunk after its arrival"""
     max_first_audio_s: float = 0.25
     """a call whose first sound is predicted later than that is refused"""
-    utilisation: float = 0.81
+    utilisation: float = 0.72
     """share of the lanes that admitted streams may need to play without a gap"""
     lead_s: float = 1.0
     """a stream that is further ahead of its listener leaves one lane to newcomers"""

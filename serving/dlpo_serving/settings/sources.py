@@ -85,8 +85,13 @@ def _check_file(path: str | None) -> None:
         return
     try:
         values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"config file {path} can't be read: {error}") from error
+    except OSError as error:
+        raise ConfigError(
+            f"config file {path} can't be read: {error.strerror}; it must be there, and the user"
+            " who serves be let read it"
+        ) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"config file {path} can't be read as TOML: {error}") from error
     if "config" in values:
         raise ConfigError(f"config file {path}: it can't name another one; delete config")
 

@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -76,18 +77,30 @@ def test_audio_is_that_of_the_synthesizer(client: Any, door: Any, front_end: Tex
     assert response.headers["X-Voice"] == "fake"
 
 
+@pytest.mark.parametrize(
+    ("format", "least"),  # bytes; of Opus the header is 869
+    [("pcm", 2000), ("mp3", 300), ("opus", 900), ("flac", 200)],
+)
 def test_the_body_begins_with_the_first_sound_while_the_rest_is_not_made(
-    client: Any, gated_engine: Any, front_end: TextFrontEnd, open_http_door: Callable[..., Any]
+    client: Any,
+    gated_engine: Any,
+    front_end: TextFrontEnd,
+    open_http_door: Callable[..., Any],
+    format: str,
+    least: int,
 ) -> None:
     gated_engine.open.set()
     door = open_http_door(Synthesizer(gated_engine, front_end))
     gated_engine.open.clear()
     gated_engine.permits.release()  # one window
 
-    response = client.speak(door)
+    response = client.speak(door, response_format=format)
 
-    first = response.read1()
-    assert len(first) > 0
+    first = b""
+    while len(first) < least:
+        more = response.read1()
+        assert more
+        first += more
     assert door.speaker.calls == 1
     gated_engine.free()
     assert len(response.read()) > 0
@@ -165,6 +178,20 @@ def test_a_bad_value_is_a_400_that_names_the_parameter(
     error = error_of(response)
     assert (response.status, error["param"]) == (400, param)
     assert error["type"] == "invalid_request_error"
+
+
+def test_a_format_whose_library_is_not_here_is_a_400_that_names_it(
+    client: Any, door: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+
+    response = client.speak(door, response_format="aac")
+
+    error = error_of(response)
+    assert (response.status, error["param"]) == (400, "response_format")
+    assert error["message"].endswith("pip install 'dlpo[codecs]'")
+    assert door.speaker.calls == 0
+    assert client.speak(door, response_format="mp3").status == 200
 
 
 @pytest.mark.parametrize(

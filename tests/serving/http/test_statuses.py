@@ -33,7 +33,7 @@ from dlpo_serving.request import RequestError, Violation
         (StalledError("asleep"), 408, "stalled"),
         (web.HTTPRequestEntityTooLarge(10, 20), 413, "request_too_large"),
         (web.HTTPNotFound(), 404, None),
-        (MissingExtraError("av", "serve"), 501, None),
+        (MissingExtraError("soxr", "serve"), 501, None),
         (EngineError("CUDA says 0xdead"), 500, "internal_error"),
         (ZeroDivisionError("secret"), 500, "internal_error"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import wave
 from io import BytesIO
 from itertools import pairwise
@@ -123,9 +124,14 @@ def test_every_encoding_is_one_stream(server: Any, name: str, begin: bytes, rate
     joined = b"".join(chunk.audio for chunk in chunks_of(server, encoding=encoding))
     assert reply.info.format.encoding == encoding
     assert reply.info.format.sample_rate_hz == rate
-    assert joined == reply.audio
+    assert without_lot(joined) == without_lot(reply.audio)
     assert joined.startswith(begin)
     assert joined.count(b"RIFF") == (name == "WAV")
+
+
+def without_lot(audio: bytes) -> bytes:
+    """Ogg pages without the stream's number, drawn by lot, and without the checksum over it."""
+    return re.sub(rb"(?s)(OggS.{10}).{4}(.{4}).{4}", rb"\1\2", audio)
 
 
 def test_volume_is_a_gain(server: Any, synthesizer: Synthesizer) -> None:

@@ -1,0 +1,167 @@
+"""FLAC, MP3 and Opus by libsndfile, whose file is the stream that a client reads.
+
+It writes from front to back but for two things. When a FLAC stream ends, it goes back to its header
+for the length and a checksum; both may be left open (RFC 9639, section 8.2), and here they are. At
+the start of an MP3 stream it leaves room for an index; that frame of silence is not sent.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from dlpo.audio import Waveform, to_pcm16
+from dlpo.errors import EngineError
+from dlpo_serving.encodings.formats import not_offered
+
+WIDE_BAND_HZ = 16_000  # from here on MP3 and Opus get their full bit rate, below it half of that
+BIT_RATE = 64_000  # bit/s. With less, libopus turns to its speech coder and takes 2.5 times as long
+FLAC_LEVEL = 2 / 8  # the smallest files among those with blocks of 1,152 samples; others have 4,096
+OGG_PAGE_MS = 50.0  # the least that libsndfile does; a second by default
+SFC_SET_OGG_PAGE_LATENCY_MS = 0x1302  # sndfile.h
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One of libsndfile's, by the names that it has in soundfile."""
+
+    container: Literal["FLAC", "MP3", "OGG"]
+    subtype: Literal["PCM_16", "MPEG_LAYER_III", "OPUS"]
+
+
+FLAC = Codec("FLAC", "PCM_16")
+MP3 = Codec("MP3", "MPEG_LAYER_III")
+OPUS = Codec("OGG", "OPUS")
+
+
+class SndfileEncoder:
+    """One stream through one codec; its native memory goes when it does."""
+
+    def __init__(self, codec: Codec, sample_rate_hz: int) -> None:
+        """Raises RequestError where libsndfile is absent, or was built without the codec."""
+        try:
+            import soundfile
+        except ImportError:
+            raise not_offered(
+                "needs soundfile where the speech is made; run there: pip install 'dlpo[serve]'"
+            ) from None
+        except OSError as error:  # its wheel for other systems brings no library
+            raise not_offered(
+                f"{error} where the speech is made; run there: apt-get install libsndfile1"
+            ) from error
+        self._codec = codec
+        self._error: type[Exception] = soundfile.SoundFileError
+        self._outbox = _Outbox()
+        self._is_empty = True
+        self._unsent = _index_bytes(sample_rate_hz) if codec == MP3 else 0
+        try:
+            self._file = soundfile.SoundFile(
+                self._outbox,
+                "w",
+                sample_rate_hz,
+                channels=1,
+                format=codec.container,
+                subtype=codec.subtype,
+                compression_level=_compression_level(codec, sample_rate_hz),
+                bitrate_mode="CONSTANT" if codec == MP3 else None,
+            )
+        except (soundfile.SoundFileError, ValueError) as error:  # ValueError: unknown to soundfile
+            raise not_offered(
+                f"libsndfile {soundfile.__libsndfile_version__} can't write {codec.subtype} at"
+                f" {sample_rate_hz} Hz; expected 1.2 or newer: {error}"
+            ) from error
+        except MemoryError as error:  # cffi's, of the functions that write into memory
+            raise not_offered(
+                "this system forbids memory to be written and executed (systemd's"
+                " MemoryDenyWriteExecute, SELinux's deny_execmem), which soundfile does; allow it"
+            ) from error
+        if codec == OPUS:  # for which soundfile has no function
+            page_ms = soundfile._ffi.new("double*", OGG_PAGE_MS)
+            size = soundfile._ffi.sizeof("double")
+            command = SFC_SET_OGG_PAGE_LATENCY_MS
+            soundfile._snd.sf_command(self._file._file, command, page_ms, size)
+
+    def encode(self, samples: Waveform) -> bytes:
+        """The next (T,) float32 -> what is complete with them, the header before all else."""
+        if not len(samples):
+            return b""
+        self._is_empty = False
+        is_pcm = self._codec == FLAC
+        try:
+            self._file.write(to_pcm16(samples) if is_pcm else np.clip(samples, -1, 1))
+        except self._error as error:
+            raise EngineError(f"{self._codec.subtype}: {error}") from error
+        return self._take()
+
+    def finish(self) -> bytes:
+        """The rest. A stream without samples becomes one sample of silence, so that it is valid."""
+        start = self.encode(np.zeros(1, np.float32)) if self._is_empty else b""
+        try:
+            self._file.close()
+        except self._error as error:
+            raise EngineError(f"{self._codec.subtype}: {error}") from error
+        return start + self._take()
+
+    def _take(self) -> bytes:
+        ready = self._outbox.take()
+        unsent = min(self._unsent, len(ready))
+        self._unsent -= unsent
+        return ready[unsent:]
+
+
+class _Outbox:
+    """What libsndfile takes for a file; it may go back in it, but what it wrote has been sent."""
+
+    def __init__(self) -> None:
+        self._position = 0
+        self._end = 0
+        self._ready = bytearray()
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
+        self._position = start + offset
+        return self._position
+
+    def write(self, data: bytes) -> int:
+        if self._position == self._end:
+            self._ready += data
+            self._end += len(data)
+        self._position += len(data)
+        return len(data)
+
+    def take(self) -> bytes:
+        """What was written since the last call."""
+        ready = bytes(self._ready)
+        self._ready.clear()
+        return ready
+
+
+def _bit_rate(sample_rate_hz: int) -> int:
+    return BIT_RATE if sample_rate_hz >= WIDE_BAND_HZ else BIT_RATE // 2
+
+
+def _compression_level(codec: Codec, sample_rate_hz: int) -> float:
+    """What libsndfile makes the bit rate of: 0 is the highest that it offers, 1 the lowest."""
+    if codec == FLAC:
+        return FLAC_LEVEL
+    if codec == OPUS:
+        lowest, highest = 6_000, 256_000
+    elif sample_rate_hz >= 32_000:  # MPEG-1
+        lowest, highest = 32_000, 320_000
+    elif sample_rate_hz >= 16_000:  # MPEG-2
+        lowest, highest = 8_000, 160_000
+    else:  # MPEG-2.5
+        lowest, highest = 8_000, 64_000
+    return (highest - _bit_rate(sample_rate_hz)) / (highest - lowest)
+
+
+def _index_bytes(sample_rate_hz: int) -> int:
+    """Length of the first frame of MP3, in which LAME would tell the length of the file."""
+    samples = 1152 if sample_rate_hz >= 32_000 else 576
+    return samples * _bit_rate(sample_rate_hz) // (8 * sample_rate_hz)

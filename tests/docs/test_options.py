@@ -1,0 +1,69 @@
+"""Every command of `dlpo` that the docs name exists, and so do its options."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from dlpo.cli import app
+from dlpo_serving.settings.flags import settings_parser
+
+ROOT = Path(__file__).resolve().parents[2]
+OF_THE_PAST = ("CHANGELOG.md",)
+PAGES = sorted(
+    str(page.relative_to(ROOT))
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))
+    if page.name not in OF_THE_PAST
+)
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`([^`]+)`")
+CALL = re.compile(r"(?:^|[|&;] *|bin/)dlpo +([^|&;#\n]+)", re.MULTILINE)
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+FOREIGN = {  # of docker, podman and Triton
+    "--backend-config", "--build-arg", "--env", "--format", "--tmpfs", "--volume",
+}  # fmt: skip
+COMMANDS: Any = get_command(app)
+OF_SERVE = set(OPTION.findall(settings_parser("dlpo serve").format_help()))  # it reads its own
+
+
+def options_of(command: Any) -> set[str]:
+    """Its options and those of the commands below it."""
+    found = {option for p in command.params for option in (*p.opts, *p.secondary_opts)}
+    if command.name == "serve" and not found:
+        return OF_SERVE
+    return found.union({"--help"}, *map(options_of, getattr(command, "commands", {}).values()))
+
+
+def unknown(call: str) -> set[str]:
+    """Commands and options that don't exist, of what stands behind `dlpo`."""
+    words = re.sub(r'"[^"]*"', "QUOTED", call).split()
+    found = COMMANDS
+    while words and hasattr(found, "commands") and not words[0].startswith("-"):
+        name = words.pop(0)
+        if name not in found.commands and "make" not in found.commands:
+            return {name}
+        found = found.commands.get(name) or found.commands["make"]  # `dlpo listen A B`
+    return set(OPTION.findall(" ".join(words))) - options_of(found)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_of_a_page_and_their_options_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    shown = [code.replace("\\\n", "") for lang, code in FENCE.findall(text) if lang in ("", "sh")]
+    spans = [span.replace("\n", " ") for span in INLINE.findall(FENCE.sub("", text))]
+
+    calls = [call for code in (*shown, *spans) for call in CALL.findall(code)]
+    wrong = {call: missing for call in calls if (missing := unknown(call))}
+    alone = {option for span in spans if span.startswith("--") for option in OPTION.findall(span)}
+
+    assert not wrong
+    assert not alone - options_of(COMMANDS) - FOREIGN
+
+
+@pytest.mark.parametrize("call", ["sing", "say Hello --loud", "bench rtf --fast", "serve --rays"])
+def test_what_does_not_exist_is_found(call: str) -> None:
+    assert unknown(call)

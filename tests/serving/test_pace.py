@@ -1,0 +1,195 @@
+"""How long the symbols of a sentence last at a speed, and what its frames are read from."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from dlpo.errors import EngineError
+from dlpo_serving.pace import SHORTEST_SOUND, SLOWEST_SOUNDS, Pace, paced, whole_frames, with_end
+
+SPEEDS = st.floats(0.5, 2.0)
+# Three words: ^ a b , c . d e !
+MARKS = np.array([True, False, False, True, False, True, False, False, True])
+DURATIONS = np.array([0, 4.2, 11.3, 14.6, 8.1, 0, 2.2, 9.4, 4.4], np.float32)
+
+
+def at(
+    speed: float, durations: NDArray[np.float32] = DURATIONS, marks: NDArray[np.bool_] = MARKS
+) -> NDArray[np.float64]:
+    return paced(durations, marks, np.full(len(durations), speed))
+
+
+def pace(speed: float, durations: NDArray[np.float32] = DURATIONS) -> Pace:
+    return Pace.at(durations, MARKS[: len(durations)], np.full(len(durations), speed))
+
+
+lengths = st.lists(st.floats(0, 40, width=32), min_size=9, max_size=9).map(
+    lambda values: np.array(values, np.float32)
+)
+
+
+@settings(deadline=None)
+@given(lengths, SPEEDS)
+def test_a_speed_is_what_the_whole_lasts(durations: NDArray[np.float32], speed: float) -> None:
+    whole = durations.sum(dtype=np.float64) / speed
+    assert at(speed, durations).sum() == pytest.approx(whole)
+    assert (at(speed, durations) >= 0).all()
+
+
+@settings(deadline=None)
+@given(lengths, SPEEDS, SPEEDS)
+def test_nothing_lasts_longer_at_a_higher_speed(
+    durations: NDArray[np.float32], one: float, other: float
+) -> None:
+    slow, fast = sorted((one, other))
+    # But for floors that the time is too short for: then the shortest sounds share it.
+    if durations[~MARKS].clip(max=SHORTEST_SOUND).sum() <= durations[~MARKS].sum() / fast:
+        assert (at(fast, durations) <= at(slow, durations) + 1e-6).all()
+
+
+def test_speed_one_changes_no_bit() -> None:
+    np.testing.assert_array_equal(at(1.0), DURATIONS.astype(np.float64))
+    same = pace(1.0)
+    np.testing.assert_array_equal(same.counts, same.own)
+    np.testing.assert_array_equal(same.places, np.arange(same.counts.sum()))
+    frames = np.random.default_rng(0).normal(size=(1, 3, len(same.places))).astype(np.float32)
+    np.testing.assert_array_equal(same.read(frames, 5, 20), frames[:, :, 5:20])
+    f0 = np.where(frames[0, 0] > 0, 200 + frames[0, 0], 0)
+    np.testing.assert_array_equal(same.read_f0(f0, 5, 20), f0[5:20])
+
+
+def test_hurried_sounds_keep_their_floor() -> None:
+    hurried = at(1.8)
+    sounds = ~MARKS
+
+    assert (hurried[sounds] >= np.minimum(DURATIONS[sounds], SHORTEST_SOUND) - 1e-6).all()
+    assert hurried[6] == pytest.approx(DURATIONS[6])  # shorter than the floor by itself
+    np.testing.assert_allclose(hurried[MARKS], DURATIONS[MARKS] / 1.8)
+    shares = hurried[[1, 4, 2]] / DURATIONS[[1, 4, 2]]  # from short to long
+    assert shares[0] > shares[1] > shares[2]
+
+
+def test_sounds_too_short_for_any_floor_are_shortened_alike() -> None:
+    durations = np.array([0, 3.0, 2.0, 0], np.float32)
+    marks = np.array([True, False, False, True])
+    np.testing.assert_allclose(at(2.0, durations, marks), durations / 2)
+
+
+@pytest.mark.parametrize("speed", [SLOWEST_SOUNDS, 0.8, 0.99])
+def test_a_little_slower_draws_all_out_alike(speed: float) -> None:
+    np.testing.assert_allclose(at(speed), DURATIONS / speed)
+
+
+def test_very_slow_words_are_parted_by_pauses() -> None:
+    slow, sounds = at(0.5), ~MARKS
+    left = (2 - 1 / SLOWEST_SOUNDS) * DURATIONS[sounds].sum()
+
+    np.testing.assert_allclose(slow[[3, 5]] - 2 * DURATIONS[[3, 5]], left / 3, rtol=1e-6)
+    drawn = slow[sounds] / DURATIONS[sounds]
+    np.testing.assert_allclose(drawn, drawn[0])
+    assert 1 / SLOWEST_SOUNDS < drawn[0] < 2
+    np.testing.assert_allclose(slow[[0, 8]], 2 * DURATIONS[[0, 8]])  # before and after: no more
+
+
+@pytest.mark.parametrize("speed", [0.5, 2.0])
+def test_one_word_alone_has_no_pause_to_use(speed: float) -> None:
+    marks = np.array([True, False, False, True])
+    durations = np.array([0, 12, 12, 0], np.float32)
+    np.testing.assert_allclose(at(speed, durations, marks), durations / speed)
+
+
+def test_each_passage_has_its_own_speed() -> None:
+    speed = np.repeat([0.5, 1.0, 2.0], [4, 2, 3])  # a word each
+
+    mixed = paced(DURATIONS, MARKS, speed)
+
+    for passage, factor in ((slice(0, 4), 0.5), (slice(4, 6), 1.0), (slice(6, 9), 2.0)):
+        alone = at(factor, DURATIONS[passage], MARKS[passage])
+        np.testing.assert_array_equal(mixed[passage], alone)
+
+
+@pytest.mark.parametrize("speed", [0.5, 0.75, 0.93, 1.1, 1.5, 2.0])
+def test_frames_are_read_in_order_and_from_their_own_symbol(speed: float) -> None:
+    spoken = pace(speed)
+
+    assert spoken.counts.sum() == len(spoken.places)
+    assert (np.diff(spoken.places) >= 0).all()
+    assert spoken.places[0] >= 0
+    assert spoken.places[-1] <= spoken.own.sum() - 1
+    symbols = np.repeat(np.arange(9), spoken.counts)
+    begins = np.cumsum(spoken.own) - spoken.own
+    read_from = spoken.places + 0.5
+    assert (read_from >= begins[symbols]).all()
+    assert (read_from <= (begins + spoken.own)[symbols]).all()
+
+
+def test_no_sound_is_computed_shorter_than_at_the_voices_own_pace() -> None:
+    own = whole_frames(DURATIONS)
+    for speed in (0.5, 0.9, 1.3, 2.0):
+        assert (pace(speed).own >= own)[~MARKS].all()
+
+
+def test_frames_between_two_are_read_by_a_straight_line() -> None:
+    spoken = pace(1.7)
+    ramp = np.arange(spoken.own.sum(), dtype=np.float32)
+
+    np.testing.assert_allclose(spoken.read(ramp[None, None], 3, 9)[0, 0], spoken.places[3:9])
+    np.testing.assert_allclose(spoken.read_f0(ramp + 100, 3, 9), spoken.places[3:9] + 100)
+
+
+def test_f0_is_never_mixed_with_silence() -> None:
+    spoken = pace(1.7)
+    f0 = np.where(np.arange(spoken.own.sum()) % 5 < 3, 200, 0).astype(np.float32)
+
+    read = spoken.read_f0(f0, 0, len(spoken.places))
+
+    assert set(read) == {0.0, 200.0}
+
+
+@settings(deadline=None)
+@given(lengths, SPEEDS)
+def test_own_frames_are_all_that_is_read(durations: NDArray[np.float32], speed: float) -> None:
+    spoken = pace(speed, durations)
+    total = len(spoken.places)
+    frames = np.ones((1, 1, spoken.own.sum()), np.float32)
+    for stop in (1, (total + 1) // 2, total):
+        known = spoken.own_frames(stop)
+        assert 1 <= known <= spoken.own.sum()
+        unknown = frames.copy()
+        unknown[:, :, known:] = np.nan
+        assert np.isfinite(spoken.read(unknown, 0, stop)).all()
+
+
+def test_rounding_keeps_the_total() -> None:
+    counts = whole_frames(np.full(1000, 2.4, np.float32))
+
+    assert counts.sum() == 2400
+    assert set(counts) == {2, 3}
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
+def test_frames_never_vanish_altogether(speed: float) -> None:
+    assert whole_frames(np.zeros(3, np.float32)).sum() == 1
+    spoken = pace(speed, np.zeros(9, np.float32))
+    assert len(spoken.places) == spoken.counts.sum() == spoken.own.sum() > 0
+
+
+@pytest.mark.parametrize("duration", [math.nan, math.inf, -1.0, 1e6])
+def test_broken_durations_are_an_engine_error(duration: float) -> None:
+    with pytest.raises(EngineError, match="the voice is broken"):
+        pace(1.0, np.array([1.0, duration], np.float32))
+
+
+@pytest.mark.parametrize(("last", "speed", "ended"), [(0, 1.0, 4), (9, 1.0, 9), (0, 2.0, 2)])
+def test_a_sentence_ends_in_frames_for_its_last_phoneme_to_fade(
+    last: int, speed: float, ended: int
+) -> None:
+    counts = np.array([3, 0, 5, last])
+    assert with_end(counts, speed).tolist() == [3, 0, 5, ended]
+    assert counts[-1] == last
