@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate import InitProcessGroupKwargs
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -35,6 +35,7 @@ from dlpo.rl.run_directory import RunDirectory
 from dlpo.rl.updates import Drawn, Term
 from dlpo.training.averages import warm_average
 from dlpo.training.batches import Batches
+from dlpo.training.distributed import join_processes
 from dlpo.training.interrupts import Interrupts
 from dlpo.training.run_log import RunLog
 from dlpo.training.run_state import load_state, save_state, saved_progress
@@ -96,9 +97,8 @@ class Tuner:
         self.reward = listeners.reward
         base, self.dataset = load_checkpoint(start), Dataset(data)
         self.directory = RunDirectory(out, base, plan, self.dataset.sha256)
-        self.accelerator = Accelerator(
-            mixed_precision=settings.precision,
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_SILENCE)],
+        self.accelerator = join_processes(
+            settings.precision, InitProcessGroupKwargs(timeout=LONGEST_SILENCE)
         )
         self.processes, self.costs = Processes(self.accelerator), Costs()
         model = base.model

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import DistributedDataParallelKwargs
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -22,6 +22,7 @@ from dlpo.config import to_dict
 from dlpo.errors import TrainingError
 from dlpo.training.averages import warm_average
 from dlpo.training.contest import descend
+from dlpo.training.distributed import join_processes
 from dlpo.training.interrupts import Interrupts
 from dlpo.training.run_log import RunLog
 from dlpo.training.run_state import load_state, save_state
@@ -100,7 +101,7 @@ class TrainingRun(ABC):
         self.training, self.out = training, out
         # Each part of a training leaves some weights alone.
         unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-        self.accelerator = Accelerator(mixed_precision=training.precision, kwargs_handlers=[unused])
+        self.accelerator = join_processes(training.precision, unused)
         self.update = 0
         self.stop_signal: int | None = None
         torch.manual_seed(training.seed)
