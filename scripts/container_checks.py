@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 from container_build import Image
+from humming_corpus import write_corpus
 
 import dlpo
-from dlpo.audio import SAMPLE_RATE, write_wav
 from dlpo.bundle import Bundle
 from dlpo.errors import DlpoError, EngineError
 from dlpo_serving.client import SpeechClient, SpeechRequest
@@ -251,7 +251,7 @@ def _voice_from_corpus(image: Image) -> list[Row]:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        _write_corpus(work)
+        write_corpus(work / "corpus")
         for path in (work, *work.rglob("*")):
             os.chown(path, USER, USER)
         for command in LIFE:
@@ -266,22 +266,6 @@ def _voice_from_corpus(image: Image) -> list[Row]:
         told = f"{sealed.manifest.voice}, {sorted(sealed.manifest.graphs)}"
         rows.append(Row("its bundle, read outside", told, True))
     return rows
-
-
-def _write_corpus(work: Path) -> None:
-    """Four clips in LJSpeech's layout, with alignments."""
-    (work / "corpus" / "wavs").mkdir(parents=True)
-    said, timed = [], ["id\tphonemes\tdurations_ms\twords"]
-    for number, clip in enumerate(("LJ001-0001", "LJ001-0002", "LJ002-0161", "LJ002-0181")):
-        seconds = np.arange(int(1.5 * SAMPLE_RATE)) / SAMPLE_RATE
-        hum = sum(np.cos(2 * np.pi * k * (150 + 20 * number) * seconds) / k for k in range(1, 20))
-        heard = 0.1 * hum * ((seconds > 0.1) & (seconds < 1.3))
-        write_wav(work / "corpus" / "wavs" / f"{clip}.wav", heard.astype(np.float32))
-        said.append(f"{clip}|Hum, hum.|Hum, hum.")
-        sounds, lengths = "sil HH AH1 M sil HH AH1 M sil", "100 100 300 200 100 100 300 100 200"
-        timed.append(f"{clip}\t{sounds}\t{lengths}\thum:1-4 hum:5-8")
-    (work / "corpus" / "metadata.csv").write_text("\n".join(said) + "\n", "utf-8")
-    (work / "corpus" / "alignments.tsv").write_text("\n".join(timed) + "\n", "utf-8")
 
 
 def _early_end(image: Image) -> Row:

@@ -129,29 +129,16 @@ def embedded_fp32() -> Bundle:
 
 @pytest.fixture(scope="session")
 def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four clips of a humming voice in LJSpeech's layout, with `alignments.tsv`."""
-    import numpy as np
-
-    from dlpo.audio import SAMPLE_RATE, write_wav
-
-    root = tmp_path_factory.mktemp("corpus")
-    (root / "wavs").mkdir()
-    metadata, rows = [], ["id\tphonemes\tdurations_ms\twords"]
-    for number, clip in enumerate(("LJ001-0001", "LJ001-0002", "LJ002-0161", "LJ002-0181")):
-        seconds = np.arange(int(1.5 * SAMPLE_RATE)) / SAMPLE_RATE
-        phase = 2 * np.pi * (150 + 20 * number) * seconds
-        hum = sum(np.cos(k * phase) / k for k in range(1, 20))
-        loud = (seconds > 0.1) & (seconds < 1.3)
-        write_wav(root / "wavs" / f"{clip}.wav", (0.1 * hum * loud).astype(np.float32))
-        metadata.append(f"{clip}|Hum, hum.|Hum, hum.")
-        rows.append(
-            f"{clip}\tsil HH AH1 M sil HH AH1 M sil\t100 100 300 200 100 100 300 100 200"
-            "\thum:1-4 hum:5-8"
-        )
-    rows.append("LJ003-0001\tHH AH1 M sil\t100 300 200 100\thum:0-3")
-    metadata.append("LJ003-0001|Hum?|Hum?")
-    (root / "metadata.csv").write_text("\n".join(metadata) + "\n")
-    (root / "alignments.tsv").write_text("\n".join(rows) + "\n")
+    """The corpus of scripts/humming_corpus.py, and a text without a recording."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[1] / "scripts")
+        humming_corpus = importlib.import_module("humming_corpus")
+    root: Path = tmp_path_factory.mktemp("corpora") / "humming"
+    humming_corpus.write_corpus(root)
+    with (root / "metadata.csv").open("a") as metadata:
+        metadata.write("LJ003-0001|Hum?|Hum?\n")
+    with (root / "alignments.tsv").open("a") as alignments:
+        alignments.write("LJ003-0001\tHH AH1 M sil\t100 300 200 100\thum:0-3\n")
     return root
 
 

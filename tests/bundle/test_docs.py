@@ -73,8 +73,9 @@ def test_engine_of_the_docs_says_what_dlpo_says(voice: Path, settings: dict[str,
 
     assert len(rows) == 2
     assert np.abs(spoken).max() > 0.1
-    # dlpo computes F0 block by block; in the last bit of it the phase of a harmonic drifts.
-    np.testing.assert_allclose(spoken, synthesizer.speak(request), atol=2e-3)
+    # dlpo computes F0 block by block; in its last bit a phase drifts, the longer the further.
+    drift = 1e-3 / min(1, request.speed)
+    np.testing.assert_allclose(spoken, synthesizer.speak(request), atol=drift)
 
 
 def test_engine_of_the_docs_draws_the_pitch_as_dlpo_does(
@@ -94,7 +95,7 @@ def test_engine_of_the_docs_draws_the_pitch_as_dlpo_does(
 
     spoken = namespace["speak"](voice, rows, request.seed)
 
-    np.testing.assert_allclose(spoken, synthesizer.speak(request), atol=2e-3)
+    np.testing.assert_allclose(spoken, synthesizer.speak(request), atol=1e-3)
 
 
 def test_engine_of_the_docs_is_as_short_as_it_says() -> None:

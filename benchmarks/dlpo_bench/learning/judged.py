@@ -79,16 +79,12 @@ def figures(
                 "hours": point.hours,
                 "tuned": point.tuned,
                 **point.sources,
-                "measures": _measures(quality, point.label, point.after),
+                "measures": figures_of(replace(quality, baseline=point.after), point.label),
             }
             for point in points
         ],
-        RECORDINGS: _measures(quality, RECORDINGS, None),
+        RECORDINGS: figures_of(replace(quality, baseline=None), RECORDINGS),
     }
-
-
-def _measures(quality: Quality, system: str, before: str | None) -> dict[str, Any]:
-    return figures_of(replace(quality, baseline=before), system)
 
 
 def _known(

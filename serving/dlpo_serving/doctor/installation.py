@@ -13,8 +13,7 @@ import dlpo
 from dlpo.commit import source_commit
 from dlpo.nvidia import INSTALL_TENSORRT
 from dlpo_serving.doctor.observation import Observation, State
-from dlpo_serving.encodings import MAX_RATE_HZ, AudioFormat, Encoding, open_encoder
-from dlpo_serving.request import RequestError
+from dlpo_serving.encodings import MAX_RATE_HZ, Encoding, warm_encoders
 
 LIBRARIES = (
     "numpy", "onnxruntime", "onnxruntime-gpu", "grpcio", "protobuf", "aiohttp", "soundfile",
@@ -64,15 +63,11 @@ def look_at_packages() -> Iterator[Observation]:
 
 
 def _encodings() -> Iterator[Observation]:
-    offered = []
-    for encoding in Encoding:
-        try:
-            open_encoder(AudioFormat(encoding, MAX_RATE_HZ), MAX_RATE_HZ)
-        except RequestError as error:
-            why, _, remedy = error.violations[0].message.partition("; ")
-            yield Observation(f"encoding {encoding}", "absent", why, remedy.rpartition(": ")[2])
-        else:
-            offered.append(encoding)
+    missing = warm_encoders(MAX_RATE_HZ)
+    for encoding, error in missing.items():
+        why, _, remedy = error.violations[0].message.partition("; ")
+        yield Observation(f"encoding {encoding}", "absent", why, remedy.rpartition(": ")[2])
+    offered = [encoding for encoding in Encoding if encoding not in missing]
     yield Observation("encodings", "ok", ", ".join(offered))
 
 

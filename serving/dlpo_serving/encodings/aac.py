@@ -11,13 +11,11 @@ import numpy as np
 
 from dlpo.audio import Waveform
 from dlpo.errors import EngineError
-from dlpo_serving.encodings.formats import not_offered
+from dlpo_serving.encodings.formats import bit_rate, not_offered
 
 if TYPE_CHECKING:
     from av import AudioFrame
 
-WIDE_BAND_HZ = 16_000  # from here on the full bit rate, below it half of that
-BIT_RATE = 64_000  # bit/s
 # The other search costs twice the time, for nothing that can be measured at this bit rate.
 OPTIONS = {"aac_coder": "fast"}
 HEADER_BYTES = 7
@@ -43,7 +41,7 @@ class AacEncoder:
             context.sample_rate = sample_rate_hz
             context.layout = "mono"
             context.format = "fltp"
-            context.bit_rate = BIT_RATE if sample_rate_hz >= WIDE_BAND_HZ else BIT_RATE // 2
+            context.bit_rate = bit_rate(sample_rate_hz)
             context.options = OPTIONS
             context.open()
         except av.FFmpegError as error:

@@ -15,10 +15,8 @@ import numpy as np
 
 from dlpo.audio import Waveform, to_pcm16
 from dlpo.errors import EngineError
-from dlpo_serving.encodings.formats import not_offered
+from dlpo_serving.encodings.formats import bit_rate, not_offered
 
-WIDE_BAND_HZ = 16_000  # from here on MP3 and Opus get their full bit rate, below it half of that
-BIT_RATE = 64_000  # bit/s. With less, libopus turns to its speech coder and takes 2.5 times as long
 FLAC_LEVEL = 2 / 8  # the smallest files among those with blocks of 1,152 samples; others have 4,096
 OGG_PAGE_MS = 50.0  # the least that libsndfile does; a second by default
 SFC_SET_OGG_PAGE_LATENCY_MS = 0x1302  # sndfile.h
@@ -142,10 +140,6 @@ class _Outbox:
         return ready
 
 
-def _bit_rate(sample_rate_hz: int) -> int:
-    return BIT_RATE if sample_rate_hz >= WIDE_BAND_HZ else BIT_RATE // 2
-
-
 def _compression_level(codec: Codec, sample_rate_hz: int) -> float:
     """What libsndfile makes the bit rate of: 0 is the highest that it offers, 1 the lowest."""
     if codec == FLAC:
@@ -158,10 +152,10 @@ def _compression_level(codec: Codec, sample_rate_hz: int) -> float:
         lowest, highest = 8_000, 160_000
     else:  # MPEG-2.5
         lowest, highest = 8_000, 64_000
-    return (highest - _bit_rate(sample_rate_hz)) / (highest - lowest)
+    return (highest - bit_rate(sample_rate_hz)) / (highest - lowest)
 
 
 def _index_bytes(sample_rate_hz: int) -> int:
     """Length of the first frame of MP3, in which LAME would tell the length of the file."""
     samples = 1152 if sample_rate_hz >= 32_000 else 576
-    return samples * _bit_rate(sample_rate_hz) // (8 * sample_rate_hz)
+    return samples * bit_rate(sample_rate_hz) // (8 * sample_rate_hz)

@@ -20,7 +20,6 @@ import logging
 import os
 import re
 import secrets
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +29,7 @@ from dlpo.errors import ConfigError, InputError
 from dlpo_serving.operations.file_modes import check_unwritable
 from dlpo_serving.operations.file_watch import POLL_S, Clock, FileWatch
 from dlpo_serving.refusals import UnauthenticatedError
+from dlpo_serving.toml_file import read_toml
 
 CALLER = (
     r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # name of a caller; also a bare key of TOML, but for "."
@@ -103,17 +103,11 @@ def read_keys(path: Path) -> Keys:
         ConfigError: it can't be read, is no TOML, says what it should not, or others may
             write it.
     """
+    content = read_toml(path, "keys file")
     try:
         check_unwritable(path)
-        return from_dict(Keys, tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(
-            f"keys file {path} can't be read: {error.strerror}; it must be there, and the user"
-            " who serves be let read it"
-        ) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"keys file {path} can't be read as TOML: {error}") from error
-    except ConfigError as error:
+        return from_dict(Keys, content)
+    except (OSError, ConfigError) as error:
         raise ConfigError(f"keys file {path}: {error}") from error
 
 

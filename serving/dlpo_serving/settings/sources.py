@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from pydantic_settings import (
 from dlpo.errors import ConfigError
 from dlpo_serving.settings.flags import flag_of, given_flags, settings_parser
 from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
+from dlpo_serving.toml_file import read_toml
 
 
 def read_settings(
@@ -83,16 +83,7 @@ def _check_file(path: str | None) -> None:
     """pydantic-settings itself takes a file that is absent for one that is empty."""
     if path is None:
         return
-    try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"config file {path} can't be read: {error.strerror}; it must be there, and the user"
-            " who serves be let read it"
-        ) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"config file {path} can't be read as TOML: {error}") from error
-    if "config" in values:
+    if "config" in read_toml(Path(path), "config file"):
         raise ConfigError(f"config file {path}: it can't name another one; delete config")
 
 
