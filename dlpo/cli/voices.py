@@ -91,17 +91,19 @@ def verify(
 
 
 def pack(
-    directory: Annotated[Path, typer.Argument(help="Bundle, as a directory.")],
+    voice: Voice,
     out: Annotated[Path, typer.Argument(metavar="OUT.dlpo", help="File to write.")],
 ) -> None:
     """Put a bundle's directory into one file, byte for byte."""
     from dlpo.bundle import Bundle, copy_bundle
+    from dlpo_serving.voices import find_voice
 
-    if not directory.is_dir():
-        raise InputError(f"{directory} is not a directory; give the one that holds voice.json")
+    path = find_voice(voice)
+    if not path.is_dir():
+        raise InputError(f"{voice} is one file already; give a bundle's directory, or a name")
     if out.suffix != ".dlpo":
         raise InputError(f"{out}: expected a name that ends in .dlpo")
-    typer.echo(copy_bundle(Bundle.load(directory), out))
+    typer.echo(copy_bundle(Bundle.load(path), out))
 
 
 def unpack(

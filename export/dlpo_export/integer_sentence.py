@@ -1,4 +1,4 @@
-"""`lite`'s encoder and frames graph on integers: 8 bits where nobody hears them, 14 elsewhere.
+"""`lite`'s encoder and frames graph on integers: 8 bits where nobody hears them, 16 elsewhere.
 
 Durations and F0 stay what they are in float32 but for a few parts in ten thousand.
 """
@@ -58,11 +58,11 @@ def to_integers(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> onnx.Mod
     ]
     read = {nodes[name].input[0] for name in layers}
     ranges = {k: v for k, v in tensor_ranges(model, layers, rollouts).items() if k in read}
-    bits: dict[str, Bits] = dict.fromkeys(layers, 14)
+    bits: dict[str, Bits] = dict.fromkeys(layers, 16)
     if any(output.name in NOISE_DB for output in model.graph.output):
         for layer in layer_noise(model, layers, ranges, probe(model, rollouts)):
             if layer.noise_db > NOISE_DB["conditioning"] or layer.f0_cents > F0_CENTS:
-                logger.info("%s reads 14 bits", layer)
+                logger.info("%s reads 16 bits", layer)
             else:
                 bits[layer.node] = 8
     for name, several in bits.items():

@@ -5,9 +5,8 @@
 onnxruntime's integer product reads 8 bits and makes float32, so that only what a layer reads is
 rounded, at the speed of its 8-bit convolution. It needs nothing rewritten when a graph is loaded.
 
-A layer that 8 bits would spoil reads two tensors of 7 bits: x rounded, and what that left over.
-The two products take half the time of one in float32, and round like 14 bits. 7 bits each, since
-the sum of two products of 8 bits overflows in processors without VNNI.
+A layer that 8 bits would spoil reads two tensors of 8 bits: x rounded, and what that left over.
+The two products take half the time of one in float32, and round like 16 bits.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from dlpo_export.weights import in_steps
 if TYPE_CHECKING:
     import onnx
 
-Bits = Literal[8, 14, 32]
+Bits = Literal[8, 16, 32]
 
-STEPS, FEW_STEPS = 255, 127  # of a range in 8 and in 7 bits
-MIDDLE = 64  # zero of the rest, which has both signs
-MARGIN = 1.5  # of a range in 14 bits, which have some to spare: nothing is clipped
+STEPS = 255  # of a range in 8 bits
+MIDDLE = 128  # zero of the rest, which has both signs
+MARGIN = 1.5  # of a range in 16 bits, which have some to spare: nothing is clipped
 MICROSOFT = "com.microsoft"  # the domain of onnxruntime's own operators
 LAST = [0, 2, 1]  # the permutation between channels first and last
 
@@ -107,9 +106,9 @@ class _Rewriting:
         steps, scale = in_steps(factors)
         stepped = [self._constant(f"{name}.steps", steps), self._constant(f"{name}.scale", scale)]
         low, high = self._ranges[node.input[0]]
-        size = (high - low) / STEPS if bits == 8 else MARGIN * (high - low) / FEW_STEPS
-        size = max(size, 1e-12)
-        low = low if bits == 8 else MARGIN * low
+        if bits == 16:
+            low, high = MARGIN * low, MARGIN * high
+        size = max((high - low) / STEPS, 1e-12)
         coarse = self._integers(source, f"{node.name}.high", size, round(-low / size))
 
         def multiplied(integers: tuple[str, str, str], out: str, *add: str) -> str:
@@ -126,7 +125,7 @@ class _Rewriting:
             return multiplied(coarse, ".last", bias)
         heard = self._node("DequantizeLinear", coarse, f"{node.name}.heard")
         rest = self._node("Sub", [source, heard], f"{node.name}.rest")
-        fine = self._integers(rest, f"{node.name}.low", size / FEW_STEPS, MIDDLE)
+        fine = self._integers(rest, f"{node.name}.low", size / STEPS, MIDDLE)
         parts = [multiplied(coarse, ".coarse", bias), multiplied(fine, ".fine")]
         return self._node("Add", parts, f"{node.name}.last")
 

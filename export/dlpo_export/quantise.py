@@ -152,7 +152,7 @@ def _insert(
         quantizer = QDQQuantizer(
             shape_inference.infer_shapes(_with_own_weights(model, set(layers))),
             per_channel=True,
-            reduce_range=False,
+            reduce_range=True,  # weights up to 64: `dlpo_export.weights.LARGEST`
             weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QInt8 if symmetric else QuantType.QUInt8,
             tensors_range=TensorsData(CalibrationMethod.MinMax, values),

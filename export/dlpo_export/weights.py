@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 WEIGHTS_FILE = "weights.bin"
 SHARED_BYTES = 1024  # smaller constants stay in their graph
 ALIGNMENT = 64  # bytes; of every tensor in the file of weights
-LARGEST = 127  # of a weight in 8 bits; -128 is not used
-SCALE_BITS = 16  # of a scale's mantissa: few enough that scale times 127 is exact in float32
+# Of a weight in 8 bits. Processors without VNNI add two products of bytes in 16 bits with a sign,
+# and cut off what is more: 2 * 255 * 64 is not, 2 * 255 * 127 would be.
+LARGEST = 64
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +36,9 @@ def round_weights(model: nn.Module, bits: int) -> None:
     """Round the weights of a model in place to what few bits hold.
 
     Args:
-        bits: 8 rounds matrices and kernels to 127 steps each way of a scale for each of their
-            first dimension, and the rest to float16; 16 rounds all to float16; 32 changes nothing.
+        bits: 8 rounds matrices and kernels to `LARGEST` steps each way of a scale for each of
+            their first dimension, and the rest to float16; 16 rounds all to float16; 32 changes
+            nothing.
     """
     for parameter in model.parameters():
         if bits == 8 and parameter.ndim > 1:
@@ -76,10 +78,8 @@ def write_graphs(models: Mapping[str, onnx.ModelProto], folder: Path) -> None:
 
 
 def _scale(largest: Tensor) -> Tensor:
-    """The scale at which the largest weight is 127, rounded up to `SCALE_BITS`."""
-    mantissa, exponent = torch.frexp(largest.clamp(min=1e-20) / LARGEST)
-    step = 2.0**-SCALE_BITS
-    return torch.ldexp((mantissa / step).ceil() * step, exponent)
+    """The scale at which the largest weight is `LARGEST`: of that power of two, it is exact."""
+    return largest.clamp(min=1e-20) / LARGEST
 
 
 def _store_small(model: onnx.ModelProto, tensor: onnx.TensorProto) -> None:

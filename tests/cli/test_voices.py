@@ -163,6 +163,19 @@ def test_what_is_no_bundle_is_not_overwritten(voice: Path, tmp_path: Path) -> No
     assert [path.name for path in thesis.iterdir()] == ["chapter1.txt"]
 
 
+def test_voice_that_came_with_dlpo_is_packed_by_its_name_and_a_file_is_not_packed_again(
+    tmp_path: Path,
+) -> None:
+    packed = tmp_path / "lj.dlpo"
+
+    assert run("pack", "lj", packed).exit_code == 0
+    again = run("pack", packed, tmp_path / "again.dlpo")
+
+    assert Bundle.load(packed).sha256 == Bundle.load(EMBEDDED).sha256
+    assert again.exit_code == 1
+    assert "one file already" in again.stderr
+
+
 def test_damaged_bundle_is_neither_packed_nor_unpacked(voice: Path, tmp_path: Path) -> None:
     packed = tmp_path / "voice.dlpo"
     run("pack", voice, packed)
@@ -180,7 +193,7 @@ def test_damaged_bundle_is_neither_packed_nor_unpacked(voice: Path, tmp_path: Pa
     ("command", "source", "out", "message"),
     [
         ("pack", "voice", "voice.zip", "ends in .dlpo"),
-        ("pack", "voice/voice.json", "new.dlpo", "not a directory"),
+        ("pack", "voice/voice.json", "new.dlpo", "one file already"),
         ("unpack", "voice/voice.json", "new.dlpo", "give a directory"),
         ("unpack", "voice", "new", "not a file"),
         ("unpack", "voice/voice.json", "new", "zip"),

@@ -302,7 +302,7 @@ def test_wavegrad2_goes_the_same_way(tmp_path: Path) -> None:
     out = export_bundle(
         tmp_path / "checkpoint",
         tmp_path / "voice.dlpo",
-        ExportOptions(steps=(1,), default_steps=1, precisions=("fp32",)),
+        ExportOptions(steps=(2,), default_steps=2, precisions=("fp32",)),
     )
     manifest = Bundle.load(out).manifest
     assert manifest.parametrisation == "eps"

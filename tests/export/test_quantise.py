@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from dlpo_export.parity.divergence import run_model
 from dlpo_export.quantise import tensor_ranges, to_int8
 from dlpo_export.sensitivity import noise_db
+from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 
 FRAMES = 40
 OUTLIER = 400.0  # one channel so loud that 8 bits leave nothing of the others
@@ -139,6 +140,22 @@ def test_cpu_activations_have_no_sign_and_weights_a_scale_a_channel(
     assert all(values[node.input[2]].dtype == np.uint8 for node in quantisers)
     scales = [values[name] for name in values if name.startswith("calm.weight_scale")]
     assert [scale.shape for scale in scales] == [(8,)]
+
+
+def test_sum_of_two_products_fits_16_bits_as_processors_without_vnni_ask(
+    model: onnx.ModelProto, rollouts: list[dict[str, NDArray[Any]]]
+) -> None:
+    made, _ = to_int8(model, rollouts)
+    bundle = find_voice(DEFAULT_VOICE)
+    shipped = [onnx.load(path) for path in sorted(bundle.glob("*.int8.onnx"))]
+    assert len(shipped) > 2
+    largest_input = np.iinfo(np.uint8).max
+    for graph in (made.graph, *(quantised.graph for quantised in shipped)):
+        tensors = (numpy_helper.to_array(tensor) for tensor in graph.initializer)
+        weights = [values for values in tensors if values.dtype == np.int8 and values.any()]
+        largest = max(abs(int(end)) for w in weights for end in (w.min(), w.max()))
+        assert largest > 32
+        assert 2 * largest_input * largest <= np.iinfo(np.int16).max
 
 
 def test_ranges_span_all_rollouts_and_zero(model: onnx.ModelProto) -> None:

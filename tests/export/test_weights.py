@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from dlpo_export.parity.open_graph import run_graph
-from dlpo_export.weights import round_weights, write_graphs
+from dlpo_export.weights import LARGEST, round_weights, write_graphs
 
 
 def product(weight: torch.Tensor) -> onnx.ModelProto:
@@ -67,7 +67,7 @@ def test_rounding_to_8_bits_is_at_most_half_a_step_of_its_channel() -> None:
     before = layer.weight.detach().clone()
     round_weights(layer, 8)
     error = (layer.weight - before).abs().flatten(1).amax(1)
-    step = before.abs().flatten(1).amax(1) / 127
+    step = before.abs().flatten(1).amax(1) / LARGEST
     assert bool((error <= 0.501 * step).all())
     assert bool((error > 0).all())
 

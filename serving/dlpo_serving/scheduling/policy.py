@@ -25,5 +25,5 @@ class Policy:
     """audio that waits for its caller; a stream that has so much of it is not computed on"""
     unary_slack_s: float = 2.0
     """how much later than a streamed one a unary call may be computed"""
-    max_streams: int = 512
+    max_streams: int = 500
     """calls at the same time, whatever they cost"""
