@@ -86,8 +86,9 @@ class ContourTraining:
     """Largest norm of the gradient."""
     ema_decay: float = 0.995
     """Of the averaged weights, which are the ones that are saved."""
-    precision: Literal["bf16", "no"] = "bf16"
-    """Arithmetic inside convolutions and matrix products; weights and losses stay float32."""
+    precision: Literal["auto", "bf16", "no"] = "auto"
+    """Arithmetic inside convolutions and matrix products; weights and losses stay float32. auto is
+    bf16 where the processor or GPU computes in it: imitated, it takes seven times as long."""
     hidden_symbols: float = 0.1
     """Share of the symbols that are hidden."""
     duration_noise: float = 0.15

@@ -15,6 +15,7 @@ from dlpo.checkpoint import Checkpoint, current_commit, save_checkpoint
 from dlpo.config import TuningConfig, to_dict
 from dlpo.errors import TrainingError
 from dlpo.rl.plan import Plan
+from dlpo.training.run_state import write_json
 
 RUN = "run.json"
 LONGEST = 120  # characters of a value in an error
@@ -76,12 +77,7 @@ class RunDirectory:
         Raises:
             TrainingError: it can't be written.
         """
-        unfinished = self.out / (name + ".part")
-        try:
-            unfinished.write_text(json.dumps(content, indent=2) + "\n")
-            unfinished.replace(self.out / name)
-        except OSError as error:
-            raise TrainingError(f"{self.out / name}: can't be written ({error})") from error
+        write_json(self.out / name, content)
 
 
 def _short(value: object) -> str:

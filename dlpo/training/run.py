@@ -25,7 +25,7 @@ from dlpo.training.contest import descend
 from dlpo.training.distributed import join_processes
 from dlpo.training.interrupts import Interrupts
 from dlpo.training.run_log import RunLog
-from dlpo.training.run_state import load_state, save_state
+from dlpo.training.run_state import load_state, save_state, write_json
 
 Report = Callable[[int, dict[str, float]], None]
 """called after each update with its number and its loss terms"""
@@ -164,8 +164,8 @@ class TrainingRun(ABC):
                     f"{self.out}: holds a run of another {self.identity}; choose another --out"
                 )
         self.update = load_state(self.out, self.accelerator, self.averaged)
-        content = {**described, "training": to_dict(self.training)}
-        path.write_text(json.dumps(content, indent=2) + "\n")
+        if self.accelerator.is_main_process:
+            write_json(path, {**described, "training": to_dict(self.training)})
 
     def save(self) -> None:
         """Write the state and the checkpoint."""

@@ -21,6 +21,20 @@ STATE, BEFORE, UNFINISHED = "state", "state.before", "state.part"
 UPDATE = "update.json"
 
 
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file whole or not at all; other processes of the run may read it meanwhile.
+
+    Raises:
+        TrainingError: it can't be written.
+    """
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        unfinished.write_text(json.dumps(content, indent=2) + "\n")
+        unfinished.replace(path)
+    except OSError as error:
+        raise TrainingError(f"{path}: can't be written ({error})") from error
+
+
 def save_state(
     out: Path,
     accelerator: Accelerator,

@@ -20,6 +20,7 @@ from dlpo.errors import DataError, InputError
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.averages import warm_average
 from dlpo.training.batches import Batches
+from dlpo.training.distributed import arithmetic
 from dlpo.training.losses import denoise_windows
 from dlpo_bench.ablation.variants import AblatedLite, Variant
 
@@ -106,7 +107,7 @@ def learn(
         windows = variant.windows(batches.windows(update, budget.batch, budget.window))
         torch.manual_seed(update)  # dropout
         generator = torch.Generator().manual_seed(update)
-        with torch.autocast("cpu", torch.bfloat16, enabled=budget.precision == "bf16"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=arithmetic(budget.precision) == "bf16"):
             denoised = denoise_windows(model, windows, told.of(windows), generator)
             loss = torch.stack(list(variant.losses(model, denoised).values())).sum()
         if not torch.isfinite(loss):
