@@ -89,8 +89,8 @@ def _store_small(model: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
     if tensor.data_type != TensorProto.FLOAT:
         return
     values = numpy_helper.to_array(tensor)
-    if values.nbytes < SHARED_BYTES:
-        return
+    if values.nbytes < SHARED_BYTES or values.ndim < 2:
+        return  # TensorRT wants scales as they are, and a node costs more than a bias saves
     name = tensor.name
     if (in_bytes := _as_bytes(values)) is not None:
         steps, scale = in_bytes

@@ -86,6 +86,18 @@ def test_channel_of_zeros_stays_zero() -> None:
     assert bool((layer.weight == 0).all())
 
 
+def test_vectors_stay_float32_for_a_scale_must_be_a_constant(tmp_path: Path) -> None:
+    weight = rounded(16).weight.mT.contiguous()
+    model = product(weight)
+    vector = np.arange(512, dtype=np.float32)  # float16 would hold it
+    model.graph.initializer.append(numpy_helper.from_array(vector, "scale"))
+
+    write_graphs({"a.onnx": model}, tmp_path)
+
+    kept = {tensor.name: tensor for tensor in onnx.load(tmp_path / "a.onnx").graph.initializer}
+    np.testing.assert_array_equal(numpy_helper.to_array(kept["scale"]), vector)
+
+
 def test_equal_weights_of_two_graphs_are_stored_once(tmp_path: Path) -> None:
     weight = rounded(16).weight.mT.contiguous()
     write_graphs({"a.onnx": product(weight)}, tmp_path)
