@@ -90,7 +90,7 @@ def _store_small(model: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
         return
     values = numpy_helper.to_array(tensor)
     if values.nbytes < SHARED_BYTES or values.ndim < 2:
-        return  # TensorRT wants scales as they are, and a node costs more than a bias saves
+        return  # a vector saves less than the node costs, and a scale should be a constant
     name = tensor.name
     if (in_bytes := _as_bytes(values)) is not None:
         steps, scale = in_bytes
