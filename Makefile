@@ -1,5 +1,6 @@
 # make demo    hear the embedded voice over gRPC: demo.wav, demo.png (installs no torch)
-# make test    the whole suite in a pinned environment: lint, types, import rules, tests
+# make test    what CI does, in a pinned environment: lint, types, import rules, tests (minutes)
+# make test-all  and the tests marked `full`: learning, load, browser, Ray, NVIDIA's client, a fleet
 # make voice   prepare, train, give it its pitch, tune and export the voice (hours; resumes where it stopped)
 # make container  build the image and run it as its users would (as root; some minutes)
 # make check   the same checks as `make test`, in the environment that is active now
@@ -13,15 +14,19 @@ DLPO_SLIM_VENV ?= $(CURDIR)/.venv-slim
 CHAIN ?= --steps 1 --steps 2 --steps 3 --steps 4 --default-steps 3 --schedule cosine:1.25 --eta 0.7 --gain 1.12 --weight-bits 8  # chosen by the judges on validation clips
 TUNING ?= --method direct --guide recordings --alpha 0.1 --set augment=true --set sentences=4 --set group=1 --set updates=80 --set learning_rate=1e-4 --set ema_decay=0.9 --set longest_s=7.5
 
-.PHONY: demo test voice container check chromium cluster-tools
+.PHONY: demo test test-all voice container check chromium cluster-tools
 .DEFAULT_GOAL := demo
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python -m dlpo_serving.demo
 	@echo "to type and hear it in a browser: .venv-demo/bin/dlpo serve --http-port 8080"
 
-test: .venv/installed $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLIM_VENV)/installed chromium cluster-tools
-	PATH="$(CURDIR)/.venv/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" DLPO_RAY_VENV="$(DLPO_RAY_VENV)" DLPO_SLIM_VENV="$(DLPO_SLIM_VENV)" scripts/check
+test: .venv/installed
+	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
+
+test-all: test $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLIM_VENV)/installed chromium cluster-tools
+	PATH="$(CURDIR)/.venv/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" DLPO_RAY_VENV="$(DLPO_RAY_VENV)" DLPO_SLIM_VENV="$(DLPO_SLIM_VENV)" pytest -m full
+	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check-speed
 
 voice: data/lj/dataset.json
 	.venv/bin/dlpo train lite --data data/lj --out "$(RUN)"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import importlib
 import logging
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,60 @@ import pytest
 
 import dlpo
 from dlpo.bundle import Bundle
+
+ExportToy = Callable[..., Path]
+
+# Fixtures of what `make test` does not install: who asks for one carries the mark `full`.
+FULL_FIXTURES = {"browser", "fleet", "ray_python", "riva_client", "slim"}
+ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--strict-skips", action="store_true", help=f"fail where {ALLOWED_SKIPS.name} lacks a skip"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--strict-skips") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(StrictSkips(), "strict-skips")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if FULL_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.full)
+
+
+class StrictSkips:
+    """Fails a run in which a test was skipped for a reason that `ALLOWED_SKIPS` does not list."""
+
+    def __init__(self) -> None:
+        lines = ALLOWED_SKIPS.read_text().splitlines()
+        self.allowed = [line for line in lines if line and not line.startswith("#")]
+        self.unlisted: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._check(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._check(report)
+
+    def _check(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if report.skipped and isinstance(report.longrepr, tuple):
+            reason = str(report.longrepr[2]).removeprefix("Skipped: ")
+            if not any(part in reason for part in self.allowed):
+                self.unlisted.add(f"{report.nodeid}: {reason}")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.unlisted and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for line in sorted(self.unlisted):
+            terminalreporter.line(f"skipped, but not in {ALLOWED_SKIPS.name}: {line}", red=True)
 
 
 @pytest.fixture(autouse=True)
@@ -95,24 +152,65 @@ def drawing_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathF
     return path
 
 
+# What a bundle is made of: where one of these files or packages changes, toys are exported again.
+TOY_SOURCES = (
+    "export/dlpo_export/**/*.py", "dlpo/model/*.py", "dlpo/bundle/*.py", "dlpo/config/*.py",
+    "dlpo/text/symbols.py", "dlpo/*.py",
+)  # fmt: skip
+TOY_PACKAGES = ("numpy", "onnx", "onnxruntime", "onnxscript", "onnxslim", "torch")
+
+
+@functools.cache
+def hash_of_exporter() -> str:
+    """SHA-256 of the sources and versions that decide the bytes of a bundle."""
+    root = Path(__file__).parents[1]
+    found = hashlib.sha256()
+    for pattern in TOY_SOURCES:
+        for path in sorted(root.glob(pattern)):
+            found.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
+    for package in TOY_PACKAGES:
+        found.update(f"{package} {version(package)}\n".encode())
+    return found.hexdigest()
+
+
 @pytest.fixture(scope="session")
-def drawing_bundle(drawing_checkpoint: Path) -> Path:
+def export_toy(pytestconfig: pytest.Config) -> ExportToy:
+    """`export_toy(checkpoint, out, **options)` writes the bundle of a checkpoint to `out`.
+
+    An export takes half a minute, so bundles are kept in pytest's cache, which processes share.
+    """
+
+    def export(checkpoint: Path, out: Path, **options: Any) -> Path:
+        from filelock import FileLock
+
+        from dlpo_export.options import ExportOptions
+        from dlpo_export.pipeline import export_bundle
+
+        asked = hashlib.sha256(f"{hash_of_exporter()} {sorted(options.items())}".encode())
+        for path in sorted(checkpoint.iterdir()):
+            asked.update(path.read_bytes())
+        kept = Path(pytestconfig.cache.mkdir("toys")) / asked.hexdigest()
+        with FileLock(f"{kept}.lock"):
+            if not kept.exists():
+                export_bundle(checkpoint, kept.with_suffix(".new"), ExportOptions(**options))
+                kept.with_suffix(".new").rename(kept)
+        return Path(shutil.copytree(kept, out))
+
+    return export
+
+
+@pytest.fixture(scope="session")
+def drawing_bundle(drawing_checkpoint: Path, export_toy: ExportToy) -> Path:
     """The directory of `drawing_checkpoint`'s bundle."""
-    from dlpo_export.options import ExportOptions
-    from dlpo_export.pipeline import export_bundle
-
-    options = ExportOptions(steps=(1, 2), default_steps=2)
-    return export_bundle(drawing_checkpoint, drawing_checkpoint.parent / "bundle", options)
+    out = drawing_checkpoint.parent / "bundle"
+    return export_toy(drawing_checkpoint, out, steps=(1, 2), default_steps=2)
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tiny_checkpoint: Path) -> Path:
+def tiny_bundle(tiny_checkpoint: Path, export_toy: ExportToy) -> Path:
     """The directory of `tiny_checkpoint`'s bundle: 1 or 2 steps, 2 by default."""
-    from dlpo_export.options import ExportOptions
-    from dlpo_export.pipeline import export_bundle
-
-    options = ExportOptions(steps=(1, 2), default_steps=2)
-    return export_bundle(tiny_checkpoint, tiny_checkpoint.parent / "bundle", options)
+    out = tiny_checkpoint.parent / "bundle"
+    return export_toy(tiny_checkpoint, out, steps=(1, 2), default_steps=2)
 
 
 @pytest.fixture(scope="session")

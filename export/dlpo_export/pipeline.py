@@ -95,7 +95,7 @@ def export_bundle(
     """
     checkpoint = load_checkpoint(checkpoint_dir)
     options = options or ExportOptions()
-    _warn_of_another_chain(checkpoint, options)
+    warn_of_another_chain(checkpoint, options)
     try:
         with (
             naming_lack_of_memory(f"exporting {checkpoint_dir}"),
@@ -110,7 +110,7 @@ def export_bundle(
         ) from error
 
 
-def _warn_of_another_chain(checkpoint: Checkpoint, options: ExportOptions) -> None:
+def warn_of_another_chain(checkpoint: Checkpoint, options: ExportOptions) -> None:
     """A voice is tuned for one chain; what it gained need not hold for others."""
     tuned = checkpoint.provenance.tuned
     spoken = (options.default_steps, options.schedule, options.eta)

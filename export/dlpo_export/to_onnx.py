@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
@@ -56,6 +58,7 @@ def trace(source: GraphSource, opset: int = OPSET) -> torch.onnx.ONNXProgram:
         {axis: lengths[d] for axis, d in enumerate(shape) if isinstance(d, str)}
         for _, shape in source.inputs.values()
     )
+    _build_operator_table_once()
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
             with_onnx_lstms(source.module.eval()),
@@ -92,6 +95,27 @@ def graph_info(source: GraphSource, files: dict[Precision, str]) -> GraphInfo:
     )
     outputs = (TensorInfo(tensor, "float32", shape) for tensor, shape in source.outputs.items())
     return GraphInfo(files, tuple(inputs), tuple(outputs))
+
+
+@functools.cache
+def _build_operator_table_once() -> None:
+    """Let torch build its table of operators once per process; it does so in every export (0.8 s).
+
+    The table is private to torch: where it has moved, exports only take longer.
+    """
+    try:
+        from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+        build = functools.cache(ONNXRegistry.from_torchlib)
+    except (ImportError, AttributeError):
+        return
+
+    def copy_of_table(*args: object, **kwargs: object) -> ONNXRegistry:
+        registry = copy.copy(build(*args, **kwargs))
+        registry.functions = {name: [*found] for name, found in registry.functions.items()}
+        return registry
+
+    ONNXRegistry.from_torchlib = staticmethod(copy_of_table)
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ def bench_stream(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["bench", "stream", *map(str, arguments)])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", sorted(set(MEASUREMENTS) - {*AGAINST, "latency"}))
 def test_every_measurement_gives_the_figures_of_its_targets(name: str, tiny_bundle: Path) -> None:
     options = read_options({"voice": str(tiny_bundle)} | TINY, [])
@@ -83,6 +84,7 @@ def test_a_server_that_does_not_start_is_told_and_ends_with_1(
     assert "soak: the server did not start" in caplog.text
 
 
+@pytest.mark.full
 def test_latency_and_soak_write_records_of_their_kinds(tiny_bundle: Path, tmp_path: Path) -> None:
     result = bench_stream(
         "latency", "soak", "--minutes", "0.01", "--voice", tiny_bundle, "--set", "calls=2",

@@ -239,6 +239,7 @@ def test_the_quick_preset_is_valid_and_leaves_out_what_compiles() -> None:
     assert "compile" not in RtfOptions(**QUICK).contestants
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
 def test_a_measurement_is_held_to_one_core_and_let_go(one_thread: int) -> None:
     before = os.sched_getaffinity(0)
@@ -340,6 +341,7 @@ def tiny_options(tiny_bundle: Path) -> RtfOptions:
     )
 
 
+@pytest.mark.full
 def test_a_run_times_everyone_who_is_there(tiny_options: RtfOptions) -> None:
     told: list[str] = []
 
@@ -407,6 +409,7 @@ def test_names_of_contestants_are_unique() -> None:
     assert len(set(CONTESTANTS)) == len(CONTESTANTS)
 
 
+@pytest.mark.full
 def test_the_published_sizes_speak_in_pytorch_too(tiny_bundle: Path) -> None:
     config = replace(
         BASE,
@@ -432,6 +435,7 @@ def test_the_published_sizes_speak_in_pytorch_too(tiny_bundle: Path) -> None:
     assert np.isfinite(engine.denoise(MAX_STEPS, conditioning, source, noise)).all()
 
 
+@pytest.mark.full
 def test_the_command_measures_and_keeps_a_record(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

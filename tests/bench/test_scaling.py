@@ -72,6 +72,7 @@ def test_a_longer_text_says_the_same_sentence_more_often() -> None:
     assert text_of(5, 5) == short
 
 
+@pytest.mark.full
 def test_streamed_and_whole_are_equally_long(tiny_bundle: Path) -> None:
     stream, whole = (
         speak_one(str(tiny_bundle), None, way, "One. Two. Three.", 1) for way in ("stream", "whole")
@@ -86,6 +87,7 @@ def test_streamed_and_whole_are_equally_long(tiny_bundle: Path) -> None:
         assert took["cpu_s"] > 0
 
 
+@pytest.mark.full
 def test_every_length_is_spoken_once_a_round_in_processes_of_their_own(tiny_bundle: Path) -> None:
     measured = measure_scaling(
         options(tiny_bundle, seconds=(5, 11), ways=("stream",), streams=()), ignore
@@ -99,6 +101,7 @@ def test_every_length_is_spoken_once_a_round_in_processes_of_their_own(tiny_bund
     assert measured.figures["streams"] == {}
 
 
+@pytest.mark.full
 def test_a_server_is_as_fresh_as_a_process(tiny_bundle: Path) -> None:
     chosen = options(tiny_bundle, seconds=(5, 11), ways=("served",))
 
@@ -111,6 +114,7 @@ def test_a_server_is_as_fresh_as_a_process(tiny_bundle: Path) -> None:
         assert run["first_audio_ms"] / 1000 <= run["wall_s"]
 
 
+@pytest.mark.full
 def test_callers_at_once_are_all_heard_or_refused(tiny_bundle: Path) -> None:
     (runs,) = measure_streams(options(tiny_bundle, streams=(2,)), ignore).values()
 

@@ -250,6 +250,7 @@ def options_of(bundle: Path) -> LoadOptions:
     )  # fmt: skip
 
 
+@pytest.mark.full
 def test_all_protocols_of_our_server_run_side_by_side(tiny_bundle: Path) -> None:
     options = options_of(tiny_bundle)
     knee, tokens = asyncio.run(measure_knee(options)), asyncio.run(measure_tokens(options))
@@ -292,6 +293,7 @@ class Killing(Clients):
         return [ShareResult([asked(1.0, (1.1, 2.0)), asked(1.0, code=self.code)])], 0.0
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("known", "code", "message"),
     [
@@ -323,6 +325,7 @@ def test_a_level_in_which_no_call_counted_is_void() -> None:
         asyncio.run(play_level(race(), CLOSED, Field([WHO], None), Idle.__new__(Idle)))
 
 
+@pytest.mark.full
 def test_what_a_foreign_server_does_not_tell_is_skipped_with_the_reason(tiny_bundle: Path) -> None:
     with local_server(tiny_bundle) as server:
         options = replace(
@@ -337,6 +340,7 @@ def test_what_a_foreign_server_does_not_tell_is_skipped_with_the_reason(tiny_bun
     assert "peak_mb" not in found.figures[name]
 
 
+@pytest.mark.full
 def test_clients_of_a_server_that_is_not_there_say_so(tiny_bundle: Path) -> None:
     async def run() -> None:
         with Clients(1, 1) as clients:

@@ -21,6 +21,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from dlpo_serving.client import CallError, RetryPolicy, SpeechClient, Tls
 from dlpo_serving.request import SpeechRequest
 
+pytestmark = pytest.mark.full
+
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ROOT / "deploy/kubernetes/base"
 COMMANDS = re.search(

@@ -36,6 +36,8 @@ from dlpo.cli import app
 from dlpo_bench.listening.answers import Answer
 from dlpo_bench.listening.key import ANSWERS, read_key
 
+pytestmark = pytest.mark.full
+
 ROOT = Path(__file__).resolve().parents[2]
 HOW_TO = sorted(f"docs/howto/{page.name}" for page in (ROOT / "docs/howto").glob("*.md"))
 PAGES = ["README.md", "docs/tutorial.md", *HOW_TO]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -194,15 +195,20 @@ def test_same_checkpoint_gives_the_same_bytes(bundle: Bundle, model: Model, tmp_
     assert again == bundle.graph_path("encoder").read_bytes()
 
 
-def test_export_that_diverges_writes_nothing(
-    bundle: Bundle, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def already_traced(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports take the graphs of `bundle`, made for the schedule "cosine", instead of tracing."""
     names = {EncoderGraph: "encoder", FramesGraph: "frames", DenoiserGraph: "denoiser_1"}
 
-    def of_another_schedule(_: Tracer, source: GraphSource) -> onnx.ModelProto:
-        return onnx.load(bundle.graph_path(names[type(source.module)]))  # made for "cosine"
+    def traced(_: Tracer, source: GraphSource) -> onnx.ModelProto:
+        return onnx.load(bundle.graph_path(names[type(source.module)]))
 
-    monkeypatch.setattr(Tracer, "to_onnx", of_another_schedule)
+    monkeypatch.setattr(Tracer, "to_onnx", traced)
+
+
+def test_export_that_diverges_writes_nothing(
+    already_traced: None, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
     options = ExportOptions(
         steps=(1,), default_steps=1, schedule="logarithmic", precisions=("fp32",)
     )
@@ -211,8 +217,8 @@ def test_export_that_diverges_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_full_disk_is_told_and_leaves_nothing(
-    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_full_disk_is_reported_and_leaves_nothing(
+    already_traced: None, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -254,17 +260,10 @@ def test_options_that_cannot_be_made_are_refused(wrong: dict[str, Any], message:
         ExportOptions(**wrong)
 
 
-def test_graphs_for_gpus_are_made_and_follow_the_rules_of_tensorrt(
-    tiny_checkpoint: Path, tmp_path: Path
-) -> None:
-    gpu: tuple[Precision, ...] = ("fp16", "int8_symmetric")
-    options = ExportOptions(steps=(2,), default_steps=2, precisions=gpu, weight_bits=8)
-    bundle = Bundle.load(export_bundle(tiny_checkpoint, tmp_path / "voice", options))
-    assert bundle.manifest.precision == "fp32"  # of a CPU
-    frames = bundle.manifest.graphs["frames"].files  # on a CPU
-    assert frames == {"fp32": "frames.onnx", "int8_symmetric": "frames.int8.onnx"}
-    for precision in ("fp32", *gpu):
-        graph = load_for_tensorrt(bundle.graph_path("denoiser_2", precision))
+def test_graphs_for_gpus_are_made_and_follow_the_rules_of_tensorrt(every_precision: Bundle) -> None:
+    precisions: tuple[Precision, ...] = ("fp32", "fp16", "int8_symmetric")
+    for precision in precisions:
+        graph = load_for_tensorrt(every_precision.graph_path("denoiser_2", precision))
         assert check_graph(graph) == [], precision
 
 
@@ -286,7 +285,7 @@ def test_ancestral_chain_takes_noise_for_every_step(model: Model, tmp_path: Path
     )
 
 
-def test_wavegrad2_goes_the_same_way(tmp_path: Path) -> None:
+def test_wavegrad2_goes_the_same_way(export_toy: Callable[..., Path], tmp_path: Path) -> None:
     config = WaveGrad2Config(
         encoder_channels=16,
         speaker_channels=4,
@@ -299,13 +298,11 @@ def test_wavegrad2_goes_the_same_way(tmp_path: Path) -> None:
     torch.manual_seed(2)
     weights = build_model(config).state_dict()
     save_checkpoint(tmp_path / "checkpoint", weights, config, Provenance(0, "0" * 64, "test"))
-    out = export_bundle(
-        tmp_path / "checkpoint",
-        tmp_path / "voice.dlpo",
-        ExportOptions(steps=(2,), default_steps=2, precisions=("fp32",)),
-    )
-    manifest = Bundle.load(out).manifest
+    options: dict[str, Any] = {"steps": (2,), "default_steps": 2, "precisions": ("fp32",)}
+    voice = export_toy(tmp_path / "checkpoint", tmp_path / "voice", **options)
+    manifest = Bundle.load(voice).manifest
     assert manifest.parametrisation == "eps"
+    assert manifest.precision == "fp32"  # the only one there is
     assert not manifest.uses_source
 
 

@@ -168,6 +168,19 @@ def test_ranges_span_all_rollouts_and_zero(model: onnx.ModelProto) -> None:
     assert ranges["x"] == (-2.0, 3.0)
 
 
+def test_below_what_a_gelu_tells_from_zero_no_step_is_spent(model: onnx.ModelProto) -> None:
+    activated = onnx.ModelProto.FromString(model.SerializeToString())
+    for node in activated.graph.node:
+        if node.name == "calm":
+            node.output[0] = "before"
+    activated.graph.node.insert(5, helper.make_node("Gelu", ["before"], ["a"]))
+    rollouts = [{"source": np.full((1, 1, 300), value, np.float32)} for value in (-50.0, 50.0)]
+    before, after = (tensor_ranges(m, ["calm"], rollouts) for m in (model, activated))
+    low, high = before["a"]
+    assert low < -10
+    assert after["before"] == (-4.0, high)  # GELU(-4) is -0.0001
+
+
 def test_noise_counts_in_quiet_frames_as_it_is_heard() -> None:
     expected = np.zeros((1, 2, 300), np.float32)
     expected[0, 0] = 0.5

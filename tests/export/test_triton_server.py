@@ -34,6 +34,7 @@ TIMEOUT_S = 60.0  # of a wait that must end
 TEXT = "Hello there. Really?"
 
 pytestmark = [
+    pytest.mark.full,
     pytest.mark.skipif(
         not list(VENV.glob("lib/python*/site-packages/pytriton/tritonserver/bin/tritonserver")),
         reason=f"no tritonserver in {VENV}; docs/triton.md says how to install one",

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dlpo.checkpoint import Provenance, Tuned, load_checkpoint, save_checkpoint
+from dlpo.checkpoint import Tuned, load_checkpoint
 from dlpo_export.options import ExportOptions
-from dlpo_export.pipeline import export_bundle
-
-
-@pytest.fixture
-def tuned_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    base = load_checkpoint(tiny_checkpoint)
-    tuned = Tuned("dlpo", "distillmos=1", "cosine:1.25", 2, 0.7, 100, base.sha256)
-    path = tmp_path / "tuned"
-    provenance = Provenance(0, "0" * 64, "test", tuned=tuned)
-    save_checkpoint(path, base.model.state_dict(), base.config, provenance)
-    return path
+from dlpo_export.pipeline import warn_of_another_chain
 
 
 @pytest.mark.parametrize(
@@ -29,14 +20,14 @@ def test_export_warns_of_another_chain(
     schedule: str,
     eta: float,
     warnings: int,
-    tuned_checkpoint: Path,
-    tmp_path: Path,
+    tiny_checkpoint: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    options = ExportOptions(
-        steps=(2,), default_steps=2, schedule=schedule, eta=eta, precisions=("fp32",)
-    )
-    with caplog.at_level(logging.WARNING, "dlpo_export.pipeline"):
-        export_bundle(tuned_checkpoint, tmp_path / "bundle", options)
-    said = [r.getMessage() for r in caplog.records if "tuned for 2 steps of" in r.getMessage()]
-    assert len(said) == warnings
+    base = load_checkpoint(tiny_checkpoint)
+    tuned = Tuned("dlpo", "distillmos=1", "cosine:1.25", 2, 0.7, 100, base.sha256)
+    checkpoint = replace(base, provenance=replace(base.provenance, tuned=tuned))
+    with caplog.at_level(logging.WARNING):
+        warn_of_another_chain(
+            checkpoint, ExportOptions(steps=(2,), default_steps=2, schedule=schedule, eta=eta)
+        )
+    assert len(caplog.records) == warnings

@@ -17,6 +17,8 @@ import dlpo
 from dlpo.audio import read_wav
 from dlpo.commit import source_commit
 
+pytestmark = pytest.mark.full
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

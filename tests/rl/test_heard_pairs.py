@@ -200,6 +200,7 @@ def test_only_dpo_learns_from_pairs() -> None:
         Plan(Objective("dlpo"), pairs_sha256="0" * 64)
 
 
+@pytest.mark.full
 def test_tuned_on_pairs_a_voice_says_other_sentences_as_it_was_preferred(
     slow_checkpoint: Path, tiny_dataset: Path, tmp_path: Path,
     pair: Callable[[str], PreferencePair], say: Say, voice: LiteWaveGrad2,

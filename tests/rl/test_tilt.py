@@ -59,6 +59,7 @@ def test_a_target_that_is_no_number_is_refused() -> None:
         reward.judge(Speech([noise(0.0)], ["hiss"], RATE, [(0, 0, 0, 0)]))
 
 
+@pytest.mark.full
 def test_dlpo_reaches_most_of_the_possible_gain_on_sentences_that_it_never_said(
     tuning: Any,
 ) -> None:

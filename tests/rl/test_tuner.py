@@ -64,6 +64,7 @@ def test_every_method_moves_the_denoiser_and_nothing_else(method: Method, tuning
     assert all(name.startswith(denoiser) for name in moved)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("method", "learning_rate"), [("dlpo", 3e-3), ("direct", 3e-4)])
 def test_tuning_raises_the_reward_on_sentences_that_it_never_said(
     method: Method, learning_rate: float, tuning: Any

@@ -15,6 +15,8 @@ import torch
 
 from dlpo.rl.methods import Objective
 
+pytestmark = pytest.mark.full
+
 HERE = Path(__file__).parent
 LONGEST_S = 240
 

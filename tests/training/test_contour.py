@@ -148,6 +148,7 @@ def _stop_at(update: int, stop: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.full
 def test_training_lowers_both_losses(
     tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -70,6 +70,7 @@ def _stop_at(trainer: Trainer, update: int, stop: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.full
 def test_training_lowers_the_loss(config: LiteConfig, tiny_dataset: Path, tmp_path: Path) -> None:
     losses: list[float] = []
     trainer = Trainer(

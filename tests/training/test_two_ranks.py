@@ -19,6 +19,8 @@ from safetensors.torch import load_file
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config import LiteConfig
 
+pytestmark = pytest.mark.full
+
 PROGRAM = Path(__file__).with_name("train_in_processes.py")
 LONGEST_S = 240
 

@@ -230,6 +230,7 @@ def _stop_at(update: int, stop: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.full
 def test_training_lowers_both_losses(tiny_dataset: Path, tmp_path: Path) -> None:
     figures: list[dict[str, float]] = []
     training = replace(

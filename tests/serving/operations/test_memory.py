@@ -10,6 +10,8 @@ import pytest
 
 from dlpo_serving.operations.memory import give_memory_back
 
+pytestmark = pytest.mark.full
+
 
 def resident_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6

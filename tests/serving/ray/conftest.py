@@ -30,7 +30,7 @@ def ray_python() -> str:
     python = folder / "bin/python"
     if not python.exists():
         assert "DLPO_RAY_VENV" not in os.environ, f"DLPO_RAY_VENV: there is no {python}"
-        pytest.skip(f"ray is not installed, and there is no {python}; make test makes it")
+        pytest.skip(f"ray is not installed, and there is no {python}; make test-all makes it")
     return str(python)
 
 

@@ -21,6 +21,8 @@ from dlpo_serving.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.riva.servicer import RIVA_SERVICE
 from dlpo_serving.synthesizer import Synthesizer
 
+pytestmark = pytest.mark.full
+
 TIMEOUT_S = 30.0
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
 OURS = [

@@ -288,6 +288,7 @@ def test_forged_tokens_are_refused_at_every_door_under_tls(
             assert client.speak(SpeechRequest("Hello."), timeout_s=TIMEOUT_S).audio
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not Path(RIVA_PYTHON).exists(), reason=f"there is no {RIVA_PYTHON}")
 def test_nvidias_own_client_is_let_in_over_tls_with_its_token_only(guarded: Guarded) -> None:
     def ask(token: str) -> str:

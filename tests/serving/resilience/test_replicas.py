@@ -23,6 +23,8 @@ import pytest
 from dlpo_serving.client import CallError, RetryPolicy, SpeechClient, SpeechStream
 from dlpo_serving.request import SpeechRequest
 
+pytestmark = pytest.mark.full
+
 TIMEOUT_S = 60.0
 LONG = SpeechRequest("Noise becomes speech, step by step. " * 20)
 SHORT = SpeechRequest("Is it not strange?")

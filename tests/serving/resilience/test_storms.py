@@ -15,6 +15,8 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.request import SpeechRequest
 
+pytestmark = pytest.mark.full
+
 TEXT = "Noise becomes speech, step by step. "
 TIMEOUT_S = 30.0
 PING, RST_STREAM = 6, 3

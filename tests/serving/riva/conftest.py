@@ -81,7 +81,7 @@ def python_of() -> Callable[..., Path]:
         python = Path(os.environ.get(variable, default)) / "bin/python"
         if not python.exists():
             assert variable not in os.environ, f"{variable}: there is no {python}"
-            pytest.skip(f"there is no {python}; make test makes it, {variable} names another")
+            pytest.skip(f"there is no {python}; make test-all makes it, {variable} names another")
         return python
 
     return find
