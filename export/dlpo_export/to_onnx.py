@@ -115,7 +115,7 @@ def _build_operator_table_once() -> None:
         registry.functions = {name: [*found] for name, found in registry.functions.items()}
         return registry
 
-    ONNXRegistry.from_torchlib = staticmethod(copy_of_table)
+    ONNXRegistry.from_torchlib = staticmethod(copy_of_table)  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager
