@@ -1,130 +1,175 @@
-"""Pictures of a comparison, as SVG without a library: means, and differences from the baseline.
-
-What colours say stands beside them in words.
-"""
+"""Pictures of the benchmarks, drawn by matplotlib as SVG; equal data give equal bytes."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from dlpo_bench.bootstrap import Estimate
-from dlpo_bench.heard import Quality
-from dlpo_bench.quality_report import is_rate, verdict
-from dlpo_bench.svg import document, text
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-WIDTH = 860  # pixels, as all below
-MARGIN, ROW, GAP = 20, 20, 26
-LEFT, RIGHT = 230, 620  # ends of the axes
-LETTERS = 30  # of a system's name that fit before the axis
-TICKS = 5  # about so many an axis
-COLOURS = {"better": "good", "worse": "bad"}
+BLUE, ORANGE, GRAY = "#0969da", "#bc4c00", "#57606a"  # distinguishable by color-blind readers
+COLORS = (BLUE, ORANGE, GRAY, "#1a7f37", "#8250df", "#bf3989", "#cf222e", "#9a6700")
+VERDICT_COLORS = {"better": BLUE, "worse": ORANGE}
+PANEL_INCHES = (5.0, 3.2)
+ROW_INCHES = 0.24  # height of one interval
+STYLE: Any = {
+    "svg.hashsalt": "dlpo", "svg.fonttype": "none", "font.size": 8, "axes.titlesize": 9,
+    "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.grid": True,
+    "grid.color": "#d0d7de", "grid.linewidth": 0.5, "axes.axisbelow": True,
+    "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
+    "legend.fontsize": 7,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """One system in a panel."""
+class Interval:
+    """One row of an interval panel."""
 
     label: str
-    estimate: Estimate
-    colour: str
-    """class of `svg.STYLE`"""
-    words: str
-    """beside the figures"""
+    value: float
+    low: float
+    high: float
+    note: str = ""
+    """printed to the right, after the figures"""
+    color: str = GRAY
+    hollow: bool = False
 
 
-def draw_means(quality: Quality) -> str:
-    """An SVG document: for each measure the mean of every system with its interval."""
-    estimates = {system: quality.estimates(system) for system in quality.heard}
-    panels = {
-        measure: [
-            Point(system, _in_units(measure, found[measure]), "plain", "")
-            for system, found in estimates.items()
-            if measure in found
-        ]
-        for measure in dict.fromkeys(m for found in estimates.values() for m in found)
-    }
-    return draw_panels(f"Means of {len(quality.clips)} clips, 95 % intervals", panels, zero=False)
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Points of one kind in a panel."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    label: str = ""
+    """in the legend; none if empty"""
+    color: str = BLUE
+    style: str = "o"
+    """marker and line in matplotlib's short notation"""
+    ends: Sequence[tuple[float, float]] | None = None
+    """lower and upper end of each y's interval"""
+    band: bool = False
+    """draw the intervals as a band rather than as bars"""
+    face: str = ""
+    """fill of the markers: "" as the line, "white" or "none" """
+    size: float = 4
+    """of the markers, points"""
+    notes: Sequence[str] = ()
+    """text next to each point"""
 
 
-def draw_differences(quality: Quality) -> str:
-    """An SVG document: for each measure how far every system is from the baseline."""
-    differences = {system: quality.differences(system) for system in quality.heard}
-    panels: dict[str, list[Point]] = {}
-    for system, found in differences.items():
-        for measure, paired in found.items():
-            words = verdict(measure, paired)
-            panels.setdefault(measure, []).append(
-                Point(
-                    system,
-                    _in_units(measure, paired.difference),
-                    COLOURS.get(words, "plain"),
-                    words,
-                )
-            )
-    title = f"Differences from {quality.baseline}, {len(quality.clips)} clips, 95 % intervals"
-    return draw_panels(title, panels, zero=True)
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One pair of axes."""
+
+    title: str
+    x_label: str
+    y_label: str
+    series: Sequence[Series]
+    log: str = ""
+    """axes on a logarithmic scale: "", "x" or "xy" """
+    level: float | None = None
+    """height of a dashed horizontal line"""
+    marks: Sequence[tuple[float, str]] = field(default=())
+    """x and caption of vertical lines"""
+    legend_title: str = ""
 
 
-def _in_units(measure: str, e: Estimate) -> Estimate:
-    """Rates in per cent."""
-    return Estimate(100 * e.value, 100 * e.low, 100 * e.high) if is_rate(measure) else e
+def draw_panels(title: str, panels: Sequence[Panel]) -> str:
+    """An SVG document with the panels two to a row."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure((columns * PANEL_INCHES[0], rows * PANEL_INCHES[1]), layout="constrained")
+        for index, panel in enumerate(panels):
+            _draw_panel(figure.add_subplot(rows, columns, index + 1), panel)
+        return as_svg(figure, title)
 
 
-def draw_panels(title: str, panels: dict[str, list[Point]], *, zero: bool) -> str:
-    """An SVG document: a panel for each measure, with a line at zero where that means something."""
-    parts, y = [text(MARGIN, MARGIN + 12, title, "title")], MARGIN + 20
-    for measure, points in panels.items():
-        y += GAP
-        parts += _panel(measure, points, y, zero)
-        y += ROW * (len(points) + 1)
-    height = y + MARGIN
-    return document(title, WIDTH, height, parts)
+def draw_intervals(
+    title: str, panels: Mapping[str, Sequence[Interval]], *, reference: float | None = None,
+    log: bool = False,
+) -> str:  # fmt: skip
+    """An SVG document: for each panel a row per interval, with its figures to the right.
+
+    Args:
+        reference: x of a vertical line, such as 0 for differences.
+        log: draw x on a logarithmic scale; all values must be above 0.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    heights = [len(rows) + 2 for rows in panels.values()]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure((9, 0.4 + ROW_INCHES * sum(heights)), layout="constrained")
+        grid = figure.add_gridspec(len(panels), 1, height_ratios=heights)
+        for index, (name, rows) in enumerate(panels.items()):
+            axes = figure.add_subplot(grid[index])
+            if log:
+                axes.set_xscale("log")
+            if reference is not None:
+                axes.axvline(reference, color="black", linewidth=0.8)
+            for row, one in enumerate(rows):
+                axes.plot([one.low, one.high], [row, row], color=one.color)
+                face = "white" if one.hollow else one.color
+                axes.plot(one.value, row, "o", color=one.color, markerfacecolor=face, markersize=5)
+                sign = "+" if reference == 0 else ""
+                ends = f"[{one.low:{sign}.3g}, {one.high:{sign}.3g}]"
+                axes.annotate(
+                    f"{one.value:{sign}.3g} {ends} {one.note}".rstrip(), (1.01, row),
+                    xycoords=("axes fraction", "data"), va="center",
+                )  # fmt: skip
+            axes.set_yticks(range(len(rows)), [one.label for one in rows])
+            axes.set_ylim(len(rows) - 0.4, -0.6)
+            axes.set_title(name)
+        return as_svg(figure, title)
 
 
-def _panel(measure: str, points: Sequence[Point], top: float, zero: bool) -> Iterator[str]:
-    unit = ", %" if is_rate(measure) else ""
-    yield text(MARGIN, top, f"{measure}{unit}", "measure")
-    ends = [x for point in points for x in (point.estimate.low, point.estimate.high)]
-    ticks = nice_ticks(min([*ends, 0.0] if zero else ends), max([*ends, 0.0] if zero else ends))
-    bottom = top + ROW * len(points) + 6
-
-    def place(value: float) -> float:
-        share = (value - ticks[0]) / (ticks[-1] - ticks[0])
-        return LEFT + share * (RIGHT - LEFT)
-
-    digits = _digits(ticks)
-    for tick in ticks:
-        x = place(tick)
-        style = "zero" if zero and tick == 0 else "axis"
-        yield f'<line class="{style}" x1="{x:.1f}" x2="{x:.1f}" y1="{top + 6}" y2="{bottom}"/>'
-        yield text(x, bottom + 13, f"{tick:.{digits}f}", "soft middle")
-    for row, point in enumerate(points, 1):
-        y, e = top + ROW * row - 2, point.estimate
-        label = point.label if len(point.label) <= LETTERS else f"…{point.label[1 - LETTERS :]}"
-        yield text(LEFT - 10, y + 4, label, "end")
-        yield (
-            f'<line class="{point.colour}" stroke-width="2" x1="{place(e.low):.1f}"'
-            f' x2="{place(e.high):.1f}" y1="{y}" y2="{y}"/>'
-            f'<circle class="{point.colour}" cx="{place(e.value):.1f}" cy="{y}" r="4"/>'
-        )
-        sign = "+" if zero else ""
-        figures = f"{e.value:{sign}.2f} [{e.low:{sign}.2f}, {e.high:{sign}.2f}]"
-        yield text(RIGHT + 16, y + 4, f"{figures} {point.words}".rstrip())
-
-
-def nice_ticks(low: float, high: float) -> list[float]:
-    """About five round numbers, evenly spaced, from at most `low` to at least `high`."""
-    if high <= low:  # one value: something to see it in
-        low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
-    rough = (high - low) / TICKS
-    power: float = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(i * step, 12) for i in range(first, last + 1)]
+def _draw_panel(axes: Axes, panel: Panel) -> None:
+    if "x" in panel.log:
+        axes.set_xscale("log")
+    if "y" in panel.log:
+        axes.set_yscale("log")
+    for series in panel.series:
+        axes.plot(
+            series.x, series.y, series.style, color=series.color, label=series.label or None,
+            markersize=series.size, markerfacecolor=series.face or series.color, linewidth=1.4,
+        )  # fmt: skip
+        if series.ends is not None:
+            low, high = zip(*series.ends, strict=True)
+            if series.band:
+                axes.fill_between(series.x, low, high, color=series.color, alpha=0.12, linewidth=0)
+            else:
+                axes.vlines(series.x, low, high, color=series.color, alpha=0.5)
+        for x, y, note in zip(series.x, series.y, series.notes, strict=False):
+            axes.annotate(note, (x, y), (0, 6), textcoords="offset points", ha="center")
+    if panel.level is not None:
+        axes.axhline(panel.level, color="black", linewidth=0.8, linestyle="--")
+    for index, (x, caption) in enumerate(panel.marks):
+        axes.axvline(x, color=ORANGE, linewidth=1)
+        height = 0.3 - 0.1 * (index % 3)
+        axes.annotate(
+            caption, (x, height), (4, 0), xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+        )  # fmt: skip
+    if panel.legend_title or any(series.label for series in panel.series):
+        axes.legend(title=panel.legend_title or None)
+    axes.set_title(panel.title)
+    axes.set_xlabel(panel.x_label)
+    axes.set_ylabel(panel.y_label)
 
 
-def _digits(ticks: Sequence[float]) -> int:
-    """Decimals that tell the ticks apart."""
-    return max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
+def as_svg(figure: Figure, title: str) -> str:
+    """The figure as an SVG document with a title."""
+    file = io.StringIO()
+    figure.suptitle(title)
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
+    lines = (line.rstrip() for line in file.getvalue().splitlines())
+    return "\n".join(lines) + "\n"

@@ -21,9 +21,9 @@ from dlpo_bench.clips import SAMPLE_RATE, SUFFIXES, TEST_SPLIT, Clip, Waveform, 
 from dlpo_bench.comparison import evaluate
 from dlpo_bench.heard import Quality
 from dlpo_bench.judging import Panel, load_panel
-from dlpo_bench.plots import draw_differences, draw_means
 from dlpo_bench.quality_report import figures, markdown, samples, terminal_tables
 from dlpo_bench.record import RECORDS, write_record
+from dlpo_bench.report.quality import draw_differences, draw_means
 from dlpo_bench.systems import RECORDINGS, System, audio_files, recordings
 
 
@@ -116,9 +116,10 @@ def write_quality_record(
         samples=samples(quality, about),
         bundle_sha256=bundle_sha256,
     )
-    pictures = {"means": draw_means(quality)}
+    found, count = figures(quality), len(quality.clips)
+    pictures = {"means": draw_means(found, count)}
     if len(quality.heard) > 1 and quality.baseline is not None:
-        pictures["differences"] = draw_differences(quality)
+        pictures["differences"] = draw_differences(found, count)
     files = {f"{path.stem}-{name}.svg": picture for name, picture in pictures.items()}
     files[f"{path.stem}.md"] = markdown(quality, list(files))
     try:

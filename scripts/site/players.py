@@ -19,7 +19,7 @@ def with_players(html: str) -> str:
 def with_recordings(markdown: str, sounds: Path) -> str:
     """The page of samples with the recordings that this machine has, and git has not.
 
-    `python -m dlpo_bench.samples recordings` makes them from the reader's own corpus.
+    `python scripts/samples.py recordings` makes them from the reader's own corpus.
     """
 
     def shown(clip: re.Match[str]) -> str:

@@ -25,7 +25,6 @@ from dlpo_bench.load.machine import CpuTimes, cpu_use, memory_growth
 from dlpo_bench.load.options import LoadOptions
 from dlpo_bench.load.overload import arrival_times, measure_overload, overload_figures
 from dlpo_bench.load.playback import Playback, underrun_figures
-from dlpo_bench.load.report import Target, table
 from dlpo_bench.load.soak import Manner, manner_of, portioned, portions
 from dlpo_bench.load.streams import in_real_time, level_figures
 
@@ -251,26 +250,6 @@ def test_streams_at_once_are_counted_from_acceptance_to_end() -> None:
     calls = [Heard(0, accepted_s=a, ended_s=b) for a, b in ((1, 4), (2, 3), (3, 5), (6, 7))]
 
     assert most_at_once(calls) == 2
-
-
-@pytest.mark.parametrize(
-    ("value", "more_is_better", "verdict"),
-    [(10, False, "aim"), (15, False, "floor"), (21, False, "MISSED"),
-     (30, True, "aim"), (15, True, "MISSED"), (20, True, "floor")],
-)  # fmt: skip
-def test_a_figure_is_judged_by_floor_and_aim(
-    value: float, more_is_better: bool, verdict: str
-) -> None:
-    floor, aim = (20, 30) if more_is_better else (20, 10)
-
-    assert Target("", "", "", floor, aim, more_is_better).verdict(value) == verdict
-
-
-def test_the_table_has_what_was_measured() -> None:
-    lines = list(table({"streams": {"streams": 20.0}, "overload": {}}))
-
-    assert len(lines) == 2
-    assert lines[1].endswith("floor")
 
 
 def test_a_server_that_ends_while_it_is_measured_leaves_no_figures(tiny_bundle: Path) -> None:

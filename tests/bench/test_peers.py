@@ -7,7 +7,6 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner
@@ -19,9 +18,8 @@ from dlpo_bench.peers.adapters import ESPEAK, WHOLE, Contestant, Program, WholeS
 from dlpo_bench.peers.measuring import TEXTS, PeersOptions, measure_peers, usable_core
 from dlpo_bench.peers.piper import Piper, install_piper, peers_cache
 from dlpo_bench.peers.process import contestant_process
-from dlpo_bench.record import read_record, write_record
-from dlpo_bench.report.peers import peers, peers_text
-from dlpo_bench.report.sections import Found
+from dlpo_bench.report.speed import peers_blocks
+from dlpo_bench.tables import markdown
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="holds processes to a core")
 
@@ -112,7 +110,7 @@ def test_turns_give_each_contestant_every_text_every_round(tiny_bundle: Path) ->
     )
     assert "load_s" not in measured.figures["contestants"]["script"]
     assert measured.figures["contestants"]["dlpo"]["load_s"] > 0
-    assert "no-such-package" in peers_text(measured.figures)
+    assert "no-such-package" in markdown(peers_blocks(measured.figures))
 
 
 def test_our_own_failure_ends_the_comparison(tmp_path: Path) -> None:
@@ -241,35 +239,6 @@ def test_espeak_speaks_where_it_is_installed() -> None:
     with contestant_process(ESPEAK.contestant(), core()) as process:
         assert "1." in process.version
         assert 0.2 < process.prepare("One two three.", None) < 3
-
-
-def test_the_section_shows_ratios_with_intervals_first(tmp_path: Path) -> None:
-    ratio = {"value": 2.5, "interval_95": [2.4, 2.6]}
-    text = {"audio_s": 5.5, "rtf_median": 0.03, "rtf_spread": 0.001}
-    figures = {
-        "rounds": 3,
-        "contestants": {
-            "dlpo": {"title": "voice lj", "version": "1", "load_s": 1.0, "peak_mb": 130.0,
-                     "texts": {"5 s": text}},
-            "piper": {"title": "Piper", "version": "2", "load_s": 2.0, "peak_mb": 300.0,
-                      "texts": {"5 s": text}, "note": "random", "parameters": 15.6e6,
-                      "published_parameters": 15.7e6, "gmac_per_audio_s": {"decoder": 2.0}},
-        },
-        "ratios": {"piper": {"5 s": {"rtf": ratio, "cpu_rtf": ratio}}},
-        "ratios_to_whole": {},
-        "skipped": {"flite": "it is not installed"},
-    }  # fmt: skip
-    path = write_record("peers", figures, "dlpo bench peers --record", tmp_path)
-
-    section = peers([Found(path, read_record(path))])
-
-    assert "| piper | 2.50 [2.40, 2.60] |" in section.text
-    assert "2.50 where it is least (floor 1.5, aim 5: floor)" in section.text
-    assert "15.60 M parameters" in section.text
-    assert "flite was skipped: it is not installed." in section.text
-    (svg,) = section.pictures.values()
-    ElementTree.fromstring(svg)
-    assert "ours is faster" in svg
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner
@@ -14,9 +13,6 @@ from typer.testing import CliRunner
 from dlpo.cli import app
 from dlpo.errors import EngineError, InputError
 from dlpo_bench.proc import memory_mb, threads_cpu_s
-from dlpo_bench.record import read_record, write_record
-from dlpo_bench.report.scaling import PICTURE, scaling
-from dlpo_bench.report.sections import Found
 from dlpo_bench.scaling.lengths import length_figures, measure_lengths, text_of
 from dlpo_bench.scaling.listening import listen
 from dlpo_bench.scaling.measuring import long_over_short, measure_scaling
@@ -179,29 +175,6 @@ def test_refused_callers_are_counted_and_their_wait_is_not_made_up() -> None:
 def test_what_can_not_be_measured_is_refused(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ScalingOptions(**changed)
-
-
-def test_the_section_shows_ratios_then_all_lengths_then_streams(tmp_path: Path) -> None:
-    one = {"audio_s": 5.0, "rtf": 0.03, "peak_mb": 145.0, "grown_mb": 10.0}
-    figures = {
-        "machine": {},
-        "rounds": 4,
-        "core": 1,
-        "ratios": {"stream": {"rtf": {"value": 1.05, "interval_95": [1.04, 1.06]}}},
-        "lengths": {
-            "stream": {"5": one | {"first_audio_ms": 20.0, "growth_per_minute": 0.004}},
-            "whole": {"5": one},
-        },
-        "streams": {"1": {"peak_mb": 200.0, "speed": 30.0, "refused": 1, "before_mb": 190.0}},
-    }
-    path = write_record("scaling", figures, "dlpo bench scaling --record", tmp_path)
-
-    section = scaling([Found(path, read_record(path))])
-
-    assert "| 1.05 [1.04, 1.06] | 1.1 | 1.02 | floor |" in section.text
-    assert "| streamed in process, 5 s | 0.0300 |  | 20 | 145 | 10 | +0.40 % |" in section.text
-    assert "| 1 |  |  | 30 | 200 | 1 |" in section.text
-    ElementTree.fromstring(section.pictures[PICTURE])
 
 
 @pytest.mark.parametrize(

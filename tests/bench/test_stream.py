@@ -18,8 +18,8 @@ from dlpo.errors import EngineError, InputError
 from dlpo_bench.load.caller import Heard
 from dlpo_bench.load.options import LoadOptions
 from dlpo_bench.record import Record
-from dlpo_bench.report.sections import Found
-from dlpo_bench.report.stream import stream
+from dlpo_bench.report.section import Found
+from dlpo_bench.report.speed import stream
 from dlpo_bench.stream.clients import Clients
 from dlpo_bench.stream.contestants import Contestant, Protocol, parse_against
 from dlpo_bench.stream.doors import check_door, open_door, sentences
@@ -30,6 +30,7 @@ from dlpo_bench.stream.openai_door import bare_samples, retry_after_s
 from dlpo_bench.stream.shares import Asked, Level, ShareResult, shares
 from dlpo_bench.stream.stages import grown, stage_figures
 from dlpo_bench.stream.tokens import measure_tokens, written
+from dlpo_bench.tables import markdown
 from dlpo_serving.local_server import LocalServer, local_server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -274,8 +275,9 @@ def test_all_protocols_of_our_server_run_side_by_side(tiny_bundle: Path) -> None
     samples = {"knee": knee.samples, "options": {"tokens_per_s": 20.0}}
     record = Record(1, "stream", "measure", "2026", {}, {}, None, None, recorded, samples)
     section = stream([Found(Path("record.json"), record)])
-    assert "| riva, closed |" in section.text
-    assert "20 words a second" in section.text
+    text = markdown(section.blocks)
+    assert "| riva, closed |" in text
+    assert "20 words a second" in text
     (picture,) = section.pictures.values()
     assert "dlpo, closed: first audio p95" in picture
 

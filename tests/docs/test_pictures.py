@@ -9,38 +9,35 @@ import pytest
 
 from dlpo.errors import InputError
 from dlpo_bench.clips import Clip
-from dlpo_bench.explain.__main__ import DRAWN
-from dlpo_bench.explain.chain import draw_chain, stops
-from dlpo_bench.explain.lanes import CALLERS, turns
-from dlpo_bench.samples import CLIPS, MOST_BYTES, TEXTS, open_samples, page
+from scripts.explain import CALLERS, DRAWN, draw_chain, first_audio_s, reverse_steps, turns
+from scripts.samples import CLIPS, MOST_BYTES, TEXTS, open_samples, page
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SOUNDS = sorted((DOCS / "samples").glob("[!r]*.mp3"))
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_picture_has_not_drifted_from_the_code(name: str) -> None:
-    drawn = (DOCS / "explain" / name).read_text(encoding="utf-8")
+def test_every_explanation_has_its_picture(name: str) -> None:
+    assert (DOCS / "explain" / name).is_file(), "run: python scripts/explain.py"
+    ElementTree.fromstring(DRAWN[name]())
 
-    assert drawn == DRAWN[name](), "run: python -m dlpo_bench.explain"
 
-
-def test_newcomers_are_heard_before_the_long_text_goes_on() -> None:
+def test_newcomers_get_first_audio_before_the_long_text_goes_on() -> None:
     made = turns()
-    first = [min(t.stop_s for t in made if t.caller == c and t.audio_s) for c in range(3)]
+    first = [first_audio_s(made, caller) for caller in range(3)]
 
-    late = [heard - came for heard, (came, _) in zip(first, CALLERS, strict=True)]
+    late = [first_s - arrival_s for first_s, (arrival_s, _) in zip(first, CALLERS, strict=True)]
 
     assert max(late) - min(late) < 1e-9  # the second and third wait for nobody
     begun = [turn.start_s for turn in made if turn.caller == 0]
     assert not any(CALLERS[1][0] + 0.03 < start_s < first[2] for start_s in begun)
 
 
-def test_chain_ends_in_the_speech_that_the_last_step_sees(slow_checkpoint: Path) -> None:
-    made = stops(slow_checkpoint, "Hello.")
+def test_every_reverse_step_is_drawn(slow_checkpoint: Path) -> None:
+    made = reverse_steps(slow_checkpoint, "Hello.")
 
     assert len(made) == 3
-    assert [stop.sigma for stop in made] == sorted((s.sigma for s in made), reverse=True)
+    assert [step.sigma for step in made] == sorted((s.sigma for s in made), reverse=True)
     assert made[0].sigma > 0.99
     picture = ElementTree.fromstring(draw_chain(slow_checkpoint))
     assert len(picture.findall(".//{*}image")) == 6
@@ -67,7 +64,7 @@ def test_samples_need_two_numbers_of_steps(slow_checkpoint: Path, tiny_bundle: P
 
 def test_samples_are_small_and_complete() -> None:
     if not SOUNDS:
-        pytest.skip("no samples yet; python -m dlpo_bench.samples make")
+        pytest.skip("no samples yet; python scripts/samples.py make")
     assert sum(path.stat().st_size for path in SOUNDS) <= MOST_BYTES
     text = (DOCS / "samples.md").read_text(encoding="utf-8")
     assert all(f"(samples/{path.name})" in text for path in SOUNDS)

@@ -24,13 +24,13 @@ from dlpo.rl.listeners import Listeners
 from dlpo.rl.methods import Objective
 from dlpo.rl.plan import Plan
 from dlpo.rl.prompts import Prompt
-from dlpo.rl.rewards.tilt import SpectralTilt, spectral_tilt_db
 from dlpo.rl.rewards.weighted import WeightedSum
 from dlpo.rl.rollout import roll_out, seed_keys
 from dlpo.rl.tuner import Tuner
 from dlpo.text import TextFrontEnd
 from dlpo_bench.candidates import Speaking, open_candidates
 from dlpo_bench.clips import Clip
+from research.toy_judge import SpectralTilt, spectral_tilt_db
 
 TEXTS = ("Hello there.", "Good morning to you.", "What a night it was!")
 Say = Callable[[str, int], Waveform]

@@ -7,53 +7,32 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+from dlpo.bundle import Bundle
 from dlpo.errors import DataError, InputError
 from dlpo_bench.record import read_record
-from dlpo_bench.report import (
-    ablation,
-    controls,
-    engines,
-    learning,
-    listening,
-    pareto,
-    peers,
-    roofline,
-    rtf,
-    scaling,
-    serving,
-    speech,
-    stream,
-    texts,
-    training,
-    tuning,
-)
-from dlpo_bench.report.sections import Builder, Found, Section
+from dlpo_bench.report import quality, speed
+from dlpo_bench.report.section import Builder, Found, Section
+from dlpo_bench.tables import markdown
+from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 
 BUILDERS: Mapping[str, Builder] = {  # in the page's order
-    "pareto": pareto.pareto,
-    "quality": speech.quality,
-    "texts": texts.texts,
-    "controls": controls.controls,
-    "learning-curve": learning.learning,
-    "listening": listening.listening,
-    "latency": serving.latency,
-    "stream": stream.stream,
-    "load": serving.load,
-    "cold-start": serving.cold_start,
-    "rtf": rtf.rtf,
-    "peers": peers.peers,
-    "scaling": scaling.scaling,
-    "roofline": roofline.roofline,
-    "streaming": engines.streaming,
-    "audio-path": engines.audio_path,
-    "ablation": ablation.ablation,
-    "chains": ablation.chains,
-    "tuning-comparison": tuning.tuning_comparison,
-    "base-training": training.base_training,
-    "gradient-signal": tuning.gradient_signal,
-    "toy-judge": tuning.toy_judge,
+    "pareto": quality.pareto,
+    "quality": quality.quality,
+    "texts": quality.texts,
+    "controls": quality.controls,
+    "listening": quality.listening,
+    "latency": speed.latency,
+    "stream": speed.stream,
+    "load": speed.load,
+    "cold-start": speed.cold_start,
+    "rtf": speed.rtf,
+    "peers": speed.peers,
+    "scaling": speed.scaling,
+    "roofline": speed.roofline,
+    "audio-path": speed.audio_path,
 }
 HEAD = """\
 # Benchmarks
@@ -140,23 +119,25 @@ def read_records(directory: Path) -> tuple[dict[str, list[Found]], list[str]]:
 
 
 def write_page(page: Page, out: Path) -> None:
-    """Write the page, and its pictures into a directory beside it.
+    """Write the page and its pictures, in a directory of its name; others there are deleted.
 
     Raises:
         InputError: they can't be written.
     """
     try:
-        beside = out.with_suffix("")
-        beside.mkdir(parents=True, exist_ok=True)
+        folder = out.with_suffix("")
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in {path.name for path in folder.glob("*.svg")} - page.pictures.keys():
+            (folder / old).unlink()
         for name, svg in page.pictures.items():
-            (beside / name).write_text(svg, "utf-8")
+            (folder / name).write_text(svg, "utf-8")
         out.write_text(page.text, "utf-8")
     except OSError as error:
         raise InputError(f"can't write {out} and its pictures: {error.strerror}") from error
 
 
 def _markdown(section: Section, drawn: Sequence[str], beside: str, here: Path) -> str:
-    parts = [f"## {section.title}", section.text]
+    parts = [f"## {section.title}", markdown(section.blocks)]
     parts += [
         f"![{seen}]({quote(beside)}/{name})"
         for seen, name in zip(section.pictures, drawn, strict=True)
@@ -171,12 +152,24 @@ def _source(one: Found, here: Path) -> str:
     facts = [
         f"[{one.path.stem}]({_link(one.path, here)})",
         record.utc[:10],
-        f"{machine.get('cpu', 'unknown CPU')}, {machine.get('cores', 'unknown')} cores",
+        _processor(machine),
         _commit(record.commit),
     ]
     if record.bundle_sha256:
-        facts.append(f"bundle {record.bundle_sha256[:12]}")
+        embedded = record.bundle_sha256 == Bundle.load(find_voice(DEFAULT_VOICE)).sha256
+        facts.append(f"bundle {record.bundle_sha256[:12]} ({'the' if embedded else 'not the'}"
+                     " embedded voice)")  # fmt: skip
     return f"{', '.join(facts)}:\n`{record.command}`"
+
+
+def _processor(machine: Mapping[str, Any]) -> str:
+    words = f"{machine.get('cpu', 'unknown CPU')}, {machine.get('cores', 'unknown')} cores"
+    if "cpu_family" in machine:
+        words += f", family {machine['cpu_family']} model {machine['cpu_model']}"
+        words += f" at {machine['cpu_mhz']:.0f} MHz"
+    elif flags := machine.get("flags"):
+        words += f" with {' '.join(flags)}"
+    return words
 
 
 def _commit(commit: Mapping[str, object] | None) -> str:

@@ -6,7 +6,6 @@ import typer
 
 from dlpo.cli.bench.compare import compare
 from dlpo.cli.bench.controls import controls
-from dlpo.cli.bench.learning_curve import learning_curve
 from dlpo.cli.bench.peers import peers
 from dlpo.cli.bench.quality import quality
 from dlpo.cli.bench.report import report
@@ -23,7 +22,7 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True, help="Measure on this machine; show and compare what was measured."
     )
     for command in (
-        rtf, stream, quality, texts, controls, learning_curve, peers, scaling, roofline, report,
+        rtf, stream, quality, texts, controls, peers, scaling, roofline, report,
         compare,
     ):  # fmt: skip
         group.command()(command)

@@ -37,7 +37,8 @@ def controls(
         from dlpo_bench.controls.measuring import CEILING, measure_controls
         from dlpo_bench.controls.settings import one_at_a_time
     from dlpo_bench.record import check_record_directory, write_record
-    from dlpo_bench.report.controls import controls_text
+    from dlpo_bench.report.quality import controls_blocks
+    from dlpo_bench.tables import show
 
     if record:
         check_record_directory()
@@ -53,7 +54,7 @@ def controls(
         )
     if CEILING not in found.figures["systems"]:
         typer.echo(f"no recordings in {corpus / 'wavs'}: no ceiling", err=True)
-    typer.echo(controls_text(found.figures))
+    show(controls_blocks(found.figures))
     if record:
         path = write_record(
             "controls", found.figures, command_line(), samples=found.samples,

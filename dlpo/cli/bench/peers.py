@@ -42,7 +42,8 @@ def peers(
         from dlpo_bench.peers.measuring import PeersOptions, measure_peers, usable_core
         from dlpo_bench.peers.piper import Piper, install_piper, peers_cache
     from dlpo_bench.record import check_record_directory, write_record
-    from dlpo_bench.report.peers import peers_text
+    from dlpo_bench.report.speed import peers_blocks
+    from dlpo_bench.tables import show
 
     def tell(line: str) -> None:
         typer.echo(line, err=True)
@@ -70,7 +71,7 @@ def peers(
         PeersOptions(rounds, usable_core(core)),
         tell,
     )
-    typer.echo(peers_text(measured.figures))
+    show(peers_blocks(measured.figures))
     for warning in measured.warnings:
         tell(f"warning: {warning}")
     if record:

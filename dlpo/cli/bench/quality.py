@@ -96,7 +96,8 @@ def quality(
     with needs("train"):
         import torch
     from dlpo_bench.record import check_record_directory, write_record
-    from dlpo_bench.report.pareto import report_text
+    from dlpo_bench.report.quality import pareto_blocks
+    from dlpo_bench.tables import show
 
     if record:
         check_record_directory()
@@ -123,7 +124,7 @@ def quality(
         for line in watch.noise.warnings():
             typer.echo(f"warning: {line}", err=True)
     found = outcome(points, spoken, kept)
-    typer.echo(report_text(found.figures, found.samples))
+    show(pareto_blocks(found.figures, found.samples))
     if record:
         command = command_line()
         bundle = points.bundle_sha256

@@ -44,8 +44,9 @@ def roofline(
         import grpc  # noqa: F401  Python's share is measured on a server
     with needs("bench"):
         from dlpo_bench.record import check_record_directory
+        from dlpo_bench.report.speed import roofline_blocks
         from dlpo_bench.roofline.measure import RooflineOptions, measure_roofline
-        from dlpo_bench.roofline.text import lines
+        from dlpo_bench.tables import show
 
     chosen = {"frames": tuple(frames)} if frames else {}
     options = RooflineOptions(
@@ -54,8 +55,7 @@ def roofline(
     if record:
         check_record_directory()
     run = measure_roofline(options, lambda line: typer.echo(line, err=True))
-    for line in lines(run.figures):
-        typer.echo(line)
+    show(roofline_blocks(run.figures))
     for warning in run.noise.warnings():
         typer.echo(f"note: {warning}", err=True)
     if record:

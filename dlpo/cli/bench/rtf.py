@@ -60,8 +60,9 @@ def rtf(
     """
     with needs("bench"):
         from dlpo_bench.record import check_record_directory
+        from dlpo_bench.report.speed import rtf_blocks
         from dlpo_bench.rtf.measure import QUICK, RtfOptions, measure_rtf
-        from dlpo_bench.rtf.text import lines
+        from dlpo_bench.tables import show
 
     chosen = {
         "contestants": contestant and tuple(contestant),
@@ -80,8 +81,7 @@ def rtf(
     if record:
         check_record_directory(out)
     run = measure_rtf(options, lambda line: typer.echo(line, err=True))
-    for line in lines(run.figures):
-        typer.echo(line)
+    show(rtf_blocks(run.figures))
     for warning in run.noise.warnings():
         typer.echo(f"note: {warning}", err=True)
     if record:

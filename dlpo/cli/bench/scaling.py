@@ -38,7 +38,8 @@ def scaling(
         from dlpo_bench.scaling.options import ScalingOptions
         from dlpo_serving.voices import find_voice
     from dlpo_bench.record import check_record_directory, write_record
-    from dlpo_bench.report.scaling import scaling_text
+    from dlpo_bench.report.speed import scaling_blocks
+    from dlpo_bench.tables import show
 
     chosen: dict[str, Any] = {"precision": precision}
     if seconds:
@@ -50,7 +51,7 @@ def scaling(
     if record:
         check_record_directory()
     measured = measure_scaling(options, lambda line: typer.echo(line, err=True))
-    typer.echo(scaling_text(measured.figures))
+    show(scaling_blocks(measured.figures))
     for warning in measured.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if record:

@@ -113,10 +113,10 @@ def stream(
     with needs("serve"), needs("bench"):
         from dlpo_bench.load.measurements import chosen, measure, write_records
         from dlpo_bench.load.options import read_options
-        from dlpo_bench.load.report import details, table
         from dlpo_bench.noise import watch_machine
         from dlpo_bench.record import check_record_directory
-        from dlpo_bench.stream.summary import knee_tables, tokens_table
+        from dlpo_bench.report.speed import load_blocks
+        from dlpo_bench.tables import show
 
     if record:
         check_record_directory(out)
@@ -146,15 +146,7 @@ def stream(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with watch_machine() as watch:
         found = asyncio.run(measure(names, options))
-    figures = {name: one.figures for name, one in found.items()}
-    parts = ["\n".join(table(figures))]
-    if "knee" in figures:
-        parts += knee_tables(figures.pop("knee"))
-    if "tokens" in figures:
-        parts.append(tokens_table(figures.pop("tokens")))
-    parts.append("\n".join(details(figures)))
-    if found:
-        typer.echo("\n\n".join(filter(None, parts)))
+    show(load_blocks({name: one.figures for name, one in found.items()}))
     for one in found.values():
         for what, why in one.skipped.items():
             typer.echo(f"skipped: {what}: {why}", err=True)

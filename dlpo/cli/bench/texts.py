@@ -63,7 +63,8 @@ def texts(
         from dlpo_bench.texts.measuring import check_categories, measure_texts
         from dlpo_bench.texts.reading import TEXTS, read_texts
     from dlpo_bench.record import check_record_directory, write_record
-    from dlpo_bench.report.texts import texts_text
+    from dlpo_bench.report.quality import texts_blocks
+    from dlpo_bench.tables import show
 
     if record:
         check_record_directory()
@@ -90,7 +91,7 @@ def texts(
             on_text=lambda: bar.advance(task),
             keep=keep,
         )
-    typer.echo(texts_text(found.figures))
+    show(texts_blocks(found.figures))
     if record:
         path = write_record(
             "texts", found.figures, command_line(), samples=found.samples,

@@ -1,0 +1,478 @@
+"""Where a checkpoint lies on the learning curve: updates and hours, from the logs that led to it.
+
+A list of points is a TOML file; paths are seen from where the command runs:
+
+    [[point]]
+    label = "with an adversary"             # one word per point, as tables call it
+    checkpoint = "voices/lj/checkpoint"     # a directory; NAME@COMMIT takes it out of git
+    log = "voices/lj/log.jsonl@1990fb7"     # of the run, or of its last stretch
+    after = "from scratch"                  # the point whose updates and hours came before
+    updates = 80                            # of the log, where the checkpoint is not its end
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from dlpo.bundle import Bundle
+from dlpo.checkpoint import DESCRIPTION, WEIGHTS
+from dlpo.config.strict import from_dict
+from dlpo.errors import CheckpointError, ConfigError, DataError, DlpoError
+from dlpo_bench.candidates import RECORDED, Candidate, Speaking, open_candidates
+from dlpo_bench.clips import VALIDATION_SPLIT, Clip, load_clips
+from dlpo_bench.comparison import evaluate
+from dlpo_bench.heard import ERROR_RATIO, Floats, Heard, Quality, Take
+from dlpo_bench.judging import Panel, load_panel
+from dlpo_bench.measures import MEASURES
+from dlpo_bench.plots import BLUE, ORANGE, Series, draw_panels
+from dlpo_bench.plots import Panel as Axes
+from dlpo_bench.quality_report import figures_of, is_rate, samples
+from dlpo_bench.record import (
+    Measured,
+    Record,
+    check_record_directory,
+    read_record,
+    write_record,
+)
+from dlpo_bench.report.quality import measure_title
+from dlpo_bench.systems import RECORDINGS
+from dlpo_bench.tables import Block, Table, estimate, number, show
+from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+from research import RECORDS
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One point as it stands in the list."""
+
+    label: str
+    """how tables call it; others name it in `after`"""
+    checkpoint: str
+    """directory, or directory@commit"""
+    log: str
+    """file of JSON lines, or file@commit; what counts is its last stretch, from where it began
+    to count updates anew"""
+    after: str | None = None
+    """label of the point that this one was trained on from; none: from scratch"""
+    updates: int | None = None
+    """rows of the log up to this update count; all if left out"""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One point on the axes."""
+
+    label: str
+    after: str | None
+    checkpoint: Path
+    updates: int
+    """from scratch, all stretches together"""
+    hours: float
+    """by the clock while it learnt, all stretches together"""
+    tuned: bool
+    """with rewards (`dlpo tune`)"""
+    sources: Mapping[str, str]
+    """checkpoint and log as listed"""
+
+
+def read_list(path: Path) -> list[Listed]:
+    """The points of a list; each comes behind the one that it goes on from.
+
+    Raises:
+        DataError: unreadable, empty, a point without what it needs, or labels that don't fit.
+    """
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: can't be read ({error}); expected TOML with [[point]]") from error
+    rows = content.get("point")
+    if not isinstance(rows, list) or not rows or content.keys() != {"point"}:
+        raise DataError(
+            f"{path}: keys are {sorted(content)}; expected [[point]] alone, once or more"
+        )
+    try:
+        listed = [from_dict(Listed, row) for row in rows]
+    except ConfigError as error:
+        raise DataError(f"{path}: {error}") from error
+    known: set[str] = set()
+    for one in listed:
+        if one.label in known or one.label == RECORDINGS or "=" in one.label or not one.label:
+            raise DataError(
+                f"{path}: label {one.label!r}; expected another one for each, without ="
+            )
+        if one.after is not None and one.after not in known:
+            raise DataError(f"{path}: {one.label!r} is after {one.after!r}; no point before it is")
+        known.add(one.label)
+    return listed
+
+
+def place(listed: Sequence[Listed], scratch: Path) -> list[Placed]:
+    """Add up updates and hours.
+
+    Args:
+        listed: from `read_list`.
+        scratch: directory for checkpoints that are taken out of git.
+
+    Raises:
+        DataError: a log is missing or holds no updates, or git has no such file.
+        CheckpointError: a checkpoint is missing or its description can't be read.
+    """
+    placed: dict[str, Placed] = {}
+    for index, one in enumerate(listed):
+        directory = _directory(one.checkpoint, scratch / str(index))
+        provenance = _provenance(directory)
+        tuned = provenance.get("tuned")
+        total = (tuned or provenance).get("updates") if one.updates is None else one.updates
+        rows = last_stretch(_text(one.log), one.log)
+        updates, seconds = length_of(rows, total or None, one.log)
+        before = placed[one.after] if one.after is not None else None
+        placed[one.label] = Placed(
+            one.label,
+            one.after,
+            directory,
+            updates + (before.updates if before else 0),
+            seconds / 3600 + (before.hours if before else 0.0),
+            bool(tuned),
+            {"checkpoint": one.checkpoint, "log": one.log},
+        )
+    return list(placed.values())
+
+
+def last_stretch(text: str, name: str) -> list[dict[str, Any]]:
+    """The training rows of a log since it last began to count from the start.
+
+    Raises:
+        DataError: not JSON lines, or no row of training.
+    """
+    rows: list[dict[str, Any]] = []
+    try:
+        for line in text.splitlines():
+            row = json.loads(line)
+            if row["split"] != "train":
+                continue
+            if rows and row["update"] <= rows[-1]["update"]:
+                rows = []
+            rows.append(row)
+    except (LookupError, TypeError, ValueError) as error:
+        raise DataError(f"{name}: not a run's log ({error}); expected its log.jsonl") from error
+    if not rows:
+        raise DataError(f"{name}: no row of training; expected the log of a run that learnt")
+    return rows
+
+
+def length_of(
+    rows: Sequence[Mapping[str, Any]], checkpoint_updates: int | None, name: str
+) -> tuple[int, float]:
+    """Updates and seconds of a stretch.
+
+    A row's pace holds for the updates since the row before. What the checkpoint has beyond the last
+    row, less than the distance of two rows, was learnt at the last row's pace.
+
+    Raises:
+        DataError: a row without its seconds.
+    """
+    seconds, before, gap = 0.0, 0, 0
+    pace = 0.0
+    for row in rows:
+        update = int(row["update"])
+        if checkpoint_updates is not None and before and update > checkpoint_updates:
+            break
+        gap, pace = update - before, _seconds_per_update(row, name)
+        seconds += gap * pace
+        before = update
+    if checkpoint_updates is not None and 0 < checkpoint_updates - before < gap:
+        seconds += (checkpoint_updates - before) * pace
+        before = checkpoint_updates
+    return before, seconds
+
+
+def _seconds_per_update(row: Mapping[str, Any], name: str) -> float:
+    """Of training as it is logged; of tuning the sum of its parts."""
+    if "seconds_per_update" in row:
+        return float(row["seconds_per_update"])
+    parts = [float(value) for key, value in row.items() if key.startswith("seconds/")]
+    if not parts:
+        raise DataError(f"{name}: update {row['update']} has no seconds; expected a run's own log")
+    return sum(parts)
+
+
+def _directory(name: str, scratch: Path) -> Path:
+    """The checkpoint where it lies, or a copy of the committed one."""
+    path, _, commit = name.rpartition("@")
+    if not path:
+        return Path(name)
+    scratch.mkdir(parents=True, exist_ok=True)
+    for file in (DESCRIPTION, WEIGHTS):
+        (scratch / file).write_bytes(_committed(f"{path}/{file}", commit))
+    return scratch
+
+
+def _provenance(directory: Path) -> Mapping[str, Any]:
+    path = directory / DESCRIPTION
+    try:
+        found: Mapping[str, Any] = json.loads(path.read_text("utf-8"))["provenance"]
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{directory}: not a checkpoint ({error}); expected a directory with {DESCRIPTION}"
+        ) from error
+    return found
+
+
+def _text(name: str) -> str:
+    path, _, commit = name.rpartition("@")
+    try:
+        return _committed(path, commit).decode() if path else Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{name}: can't be read ({error}); expected a run's log.jsonl") from error
+
+
+def _committed(path: str, commit: str) -> bytes:
+    """A file as a commit has it, seen from this directory."""
+    try:
+        done = subprocess.run(["git", "show", f"{commit}:./{path}"], capture_output=True)
+    except OSError as error:
+        raise DataError(f"{path}@{commit}: git can't be run ({error.strerror})") from error
+    if done.returncode:
+        reason = done.stderr.decode("utf-8", "replace").strip()
+        raise DataError(f"{path}@{commit}: {reason}; expected a file of this checkout's history")
+    return done.stdout
+
+
+KIND = "learning-curve"
+SAME = ("sha256", "schedule", "eta", "steps")  # of a candidate: it says the same sounds
+
+
+def learning_curve(
+    points: Sequence[Placed],
+    clips: Sequence[Clip],
+    panel: Panel,
+    speaking: Speaking,
+    known: Record | None = None,
+    on_clip: Callable[[], object] = lambda: None,
+) -> Measured:
+    """Judge every point and the recordings on the same sentences.
+
+    Args:
+        points: from `place`.
+        clips: sentences with recordings.
+        panel: who listens.
+        speaking: the chain of all points, and how many noise seeds.
+        known: a record of a learning curve; points of the same weights, chain, seeds and sentences
+            are taken from it.
+        on_clip: called after each clip of each take.
+
+    Raises:
+        CheckpointError, ConfigError, InputError, DataError: see `open_candidates`, `evaluate`.
+    """
+    names = [f"{point.label}={point.checkpoint}" for point in points]
+    candidates = [RECORDED, *open_candidates(names, speaking)]
+    about = {candidate.label: candidate.about for candidate in candidates}
+    heard: dict[str, Heard] = {}
+    for candidate in candidates:
+        found = _known(known, candidate, clips, panel)
+        if found is not None:
+            heard[candidate.label] = found
+    new = {c.label: c.takes for c in candidates if c.label not in heard}
+    quality = Quality(clips, {}, panel, None, [], [], True)
+    if new:
+        quality = evaluate(new, clips, panel, on_clip)
+    both = heard | dict(quality.heard)
+    quality = replace(quality, heard={name: both[name] for name in about}, baseline=None)
+    return Measured(figures(points, quality, about), samples(quality, about))
+
+
+def figures(
+    points: Sequence[Placed], quality: Quality, about: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Every point's place, and its means with 95 % intervals; differences from the point before."""
+    chain = about[points[0].label]
+    return {
+        "clips": len(quality.clips),
+        "seeds": len(quality.heard[points[0].label].takes),
+        **{key: chain[key] for key in ("steps", "schedule", "eta")},
+        "points": [
+            {
+                "label": point.label,
+                "after": point.after,
+                "updates": point.updates,
+                "hours": point.hours,
+                "tuned": point.tuned,
+                **point.sources,
+                "measures": figures_of(replace(quality, baseline=point.after), point.label),
+            }
+            for point in points
+        ],
+        RECORDINGS: figures_of(replace(quality, baseline=None), RECORDINGS),
+    }
+
+
+def _known(
+    record: Record | None, candidate: Candidate, clips: Sequence[Clip], panel: Panel
+) -> Heard | None:
+    """What an earlier record has of a candidate; None where anything differs.
+
+    Raises:
+        DataError: it is no record of a learning curve.
+    """
+    if record is None:
+        return None
+    if record.kind != KIND:
+        raise DataError(f"the known record is of kind {record.kind!r}; expected {KIND!r}")
+    had = record.samples
+    same_clips = had["clips"] == [c.clip_id for c in clips] and had["texts"] == [
+        c.text for c in clips
+    ]
+    recognisers = {m: r.name for m, r in panel.recognisers.items()}
+    if not same_clips or had["recognisers"] != recognisers:
+        return None
+    for system in had["systems"].values():
+        about = system["about"]
+        same = about["kind"] == candidate.about["kind"] and all(
+            about.get(key) == candidate.about.get(key) for key in SAME
+        )
+        judged = {judge.name for judge in panel.judges} <= system["values"].keys()
+        if same and judged and len(system["takes"]) == len(candidate.takes):
+            return Heard([_take(take) for take in system["takes"]])
+    return None
+
+
+def _take(kept: Mapping[str, Any]) -> Take:
+    return Take(
+        {measure: _floats(values) for measure, values in kept["values"].items()},
+        kept["transcripts"],
+        {measure: _floats(errors) for measure, errors in kept["errors"].items()},
+    )
+
+
+def _floats(values: Sequence[float | None]) -> Floats:
+    return np.array([np.nan if value is None else value for value in values], np.float64)
+
+
+AXES = {"updates": ("updates, thousands", 1_000.0), "hours": ("hours of training", 1.0)}
+LINKS = ((False, "trained", BLUE), (True, "tuned", ORANGE))
+
+
+def curve_blocks(figures: Mapping[str, Any]) -> list[Block]:
+    """A row for each point, in the order of the list."""
+    measures = _shown(figures)
+    rows = [
+        [
+            point["label"],
+            point["after"] or "scratch",
+            number(point["updates"]),
+            f"{point['hours']:.1f}",
+            *(_cell(measure, point["measures"].get(measure)) for measure in measures),
+        ]
+        for point in figures["points"]
+    ]
+    recorded = [_cell(measure, figures[RECORDINGS].get(measure)) for measure in measures]
+    rows.append([RECORDINGS, "", "", "", *recorded])
+    chain = f"{figures['steps']} steps, {figures['schedule']}, eta {figures['eta']:g}"
+    return [
+        f"{figures['clips']} validation sentences, {figures['seeds']} noise seeds; {chain}, in"
+        " float32. Updates and hours are added up from the logs; a tuning update is not a training"
+        " update. **Bold**: decidedly different from the point that it continues.",
+        Table(["point", "after", "updates", "hours", *measures], rows),
+    ]
+
+
+def draw_curve(figures: Mapping[str, Any]) -> str:
+    """An SVG document: for each judge a panel over updates and one over hours."""
+    panels = []
+    for measure in _shown(figures):
+        points = {p["label"]: p for p in figures["points"] if measure in p["measures"]}
+        scale = 100 if is_rate(measure) else 1
+        level = figures[RECORDINGS].get(measure)
+
+        def height(point: Mapping[str, Any], measure: str = measure, scale: int = scale) -> float:
+            return float(scale * point["measures"][measure]["value"])
+
+        for axis, (x_label, unit) in AXES.items():
+            series = []
+            for point in points.values():
+                if before := points.get(point["after"]):
+                    x = [before[axis] / unit, point[axis] / unit]
+                    color = ORANGE if point["tuned"] else BLUE
+                    series.append(Series(x, [height(before), height(point)], "", color, "-"))
+            for tuned, label, color in LINKS:
+                chosen = [point for point in points.values() if point["tuned"] == tuned]
+                if chosen:
+                    x = [point[axis] / unit for point in chosen]
+                    y = [height(point) for point in chosen]
+                    intervals = [point["measures"][measure]["interval_95"] for point in chosen]
+                    ends = [(scale * low, scale * high) for low, high in intervals]
+                    series.append(Series(x, y, label, color, ends=ends))
+            scaled = None if level is None else scale * level["value"]
+            panels.append(Axes(measure_title(measure), x_label, "", series, level=scaled))
+    title = f"Learning curve: {figures['clips']} validation sentences; dashed: the recordings"
+    return draw_panels(title, panels)
+
+
+def _shown(figures: Mapping[str, Any]) -> list[str]:
+    """Judges and word errors, and how lively the pitch is."""
+    found = dict.fromkeys(m for point in figures["points"] for m in point["measures"])
+    return [m for m in found if (m in MEASURES or m.startswith("F0")) and m != ERROR_RATIO]
+
+
+def _cell(measure: str, found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    words = estimate(found, percent=is_rate(measure), fixed=True)
+    decided = found.get("difference", {}).get("verdict", "undecided") != "undecided"
+    return f"**{words}**" if decided else words
+
+
+def main(
+    points: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="List of checkpoints and logs.")
+    ] = Path("voices/lj/learning-curve.toml"),
+    corpus: Annotated[Path, typer.Option(exists=True)] = Path("../shared/data/ljspeech"),
+    weights: Annotated[Path, typer.Option(help="Weights of the judges.")] = Path(
+        "../shared/models"
+    ),
+    steps: Annotated[int | None, typer.Option(help="Reverse steps; the voice's own.")] = None,
+    clips: Annotated[int, typer.Option(min=1, help="Validation sentences.")] = 10,
+    seeds: Annotated[int, typer.Option(min=1, help="Noise seeds per sentence.")] = 1,
+    known: Annotated[
+        Path | None, typer.Option(exists=True, help="Record whose points are not judged again.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Directory of records.")] = RECORDS,
+    record: Annotated[bool, typer.Option(help="Write a record and its picture.")] = False,
+) -> None:
+    """Judge the checkpoints of a voice's training, and place them by updates and hours."""
+    try:
+        if record:
+            check_record_directory(out)
+        voice = Bundle.load(find_voice(DEFAULT_VOICE)).manifest  # one chain for all, tuned or not
+        schedule = voice.noise_schedule
+        speaking = Speaking((steps or voice.steps,), (), schedule.name, schedule.eta, seeds)
+        earlier = None if known is None else read_record(known)
+        spoken = load_clips(corpus, VALIDATION_SPLIT[:clips])
+        with TemporaryDirectory() as scratch:
+            placed = place(read_list(points), Path(scratch))
+            found = learning_curve(placed, spoken, load_panel(weights), speaking, earlier)
+        show(curve_blocks(found.figures))
+        if record:
+            command = shlex.join(["python", "-m", "research.learning_curve", *sys.argv[1:]])
+            path = write_record(KIND, found.figures, command, out, samples=found.samples)
+            path.with_suffix(".svg").write_text(draw_curve(found.figures), "utf-8")
+            typer.echo(path)
+    except DlpoError as error:
+        typer.echo(f"research.learning_curve: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,319 @@
+"""The paper's comparison on our voice: every method, several seeds, one budget, judges held out.
+
+    python -m research.method_comparison --data D --out RUNS --record
+
+Each run is `dlpo tune` with the guard off and the same numbers of updates and rollouts; a finished
+run is not repeated, an interrupted one goes on. Then all of them say the test sentences. The seeds
+of a method are its takes: the sentence stays the unit of every interval and test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from dlpo.errors import DataError, DlpoError
+from dlpo_bench.candidates import RECORDED, Speaking, open_candidates
+from dlpo_bench.clips import TEST_SPLIT, load_clips
+from dlpo_bench.comparison import evaluate
+from dlpo_bench.heard import Quality
+from dlpo_bench.judging import Panel, load_panel
+from dlpo_bench.plots import COLORS, Series, draw_panels
+from dlpo_bench.plots import Panel as Axes
+from dlpo_bench.quality_report import caption, figures, markdown, samples
+from dlpo_bench.record import write_record
+from dlpo_bench.report.quality import differences
+from dlpo_bench.systems import RECORDINGS
+from research import RECORDS
+
+UNTUNED, CONTROL = "untuned", "control"
+METHODS: Mapping[str, Sequence[str]] = {
+    CONTROL: ("control",),
+    "rwr": ("rwr",),
+    "ddpo": ("ddpo",),
+    "dpok": ("dpok",),
+    "klinr": ("klinr",),
+    "onlydl": ("onlydl",),
+    "dlpo": ("dlpo",),
+    "dlpo-both": ("dlpo", "--guide", "both"),
+    "direct": ("direct",),
+    "direct-guided": ("direct", "--guide", "recordings", "--alpha", "0.1"),
+}
+"""What a row of the table is called -> its method, with options of `dlpo tune`."""
+CURVES = ("reward/DistillMOS", "held_out/NISQA", "held_out/NISQA-TTS", "held_out/DNSMOS P.808")
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One method's figure over the updates: mean and range over its seeds."""
+
+    label: str
+    updates: Sequence[int]
+    mean: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+
+
+def draw_curves(panels: Mapping[str, Sequence[Curve]]) -> str:
+    """An SVG document: a panel for each figure, a line with a band for each method."""
+    drawn = []
+    for name, curves in panels.items():
+        series = [
+            Series(
+                one.updates, one.mean, one.label, COLORS[index % len(COLORS)], "-",
+                list(zip(one.low, one.high, strict=True)), band=True,
+            )
+            for index, one in enumerate(curves)
+        ]  # fmt: skip
+        drawn.append(Axes(name, "updates", "", series))
+    return draw_panels("Tuning, by method", drawn)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What every run may spend."""
+
+    updates: int
+    sentences: int
+    """prompts an update"""
+    group: int
+    """seeds of each"""
+    learning_rate: float
+    longest_s: float
+    """longest prompt"""
+    validate_every: int
+    validation_sentences: int
+
+    @property
+    def settings(self) -> list[str]:
+        """Arguments of `dlpo tune`."""
+        values = {
+            "updates": self.updates,
+            "sentences": self.sentences,
+            "group": self.group,
+            "learning_rate": self.learning_rate,
+            "longest_s": self.longest_s,
+            "warm_up": 2,
+            "augment": "true",
+            "unit_spread": "true",
+            "log_every": self.validate_every,
+            "validate_every": self.validate_every,
+            "validation_sentences": self.validation_sentences,
+            "save_every": 5,
+        }
+        return [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One `dlpo tune`."""
+
+    name: str
+    """key of `METHODS`"""
+    seed: int
+    out: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """The averaged weights after the last update."""
+        return self.out / "checkpoint"
+
+    def updates(self) -> int:
+        """Updates that its checkpoint has seen; 0 if there is none."""
+        cost = self.out / "cost.json"
+        return int(json.loads(cost.read_text())["updates"]) if cost.exists() else 0
+
+    def tune(self, start: Path, data: Path, budget: Budget) -> None:
+        """Run it, or what is left of it.
+
+        Raises:
+            DataError: the command failed; its last words.
+        """
+        if self.updates() >= budget.updates:
+            return
+        command = [
+            str(Path(sys.executable).with_name("dlpo")), "tune", str(start), "--data", str(data),
+            "--out", str(self.out), "--guard", "off", "--method", *METHODS[self.name],
+            "--set", f"seed={self.seed}", *budget.settings,
+        ]  # fmt: skip
+        done = subprocess.run(
+            command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise DataError(f"{shlex.join(command)} failed:\n{done.stderr[-2_000:]}")
+
+    def measured(self, name: str) -> dict[int, float]:
+        """Update -> a figure of its held-out panel.
+
+        Raises:
+            DataError: the panel has no such figure.
+        """
+        lines = [json.loads(line) for line in (self.out / "log.jsonl").read_text().splitlines()]
+        found = {
+            line["update"]: line[name]
+            for line in lines
+            if line["split"] == "validation" and name in line
+        }
+        if not found:
+            raise DataError(f"{self.out / 'log.jsonl'}: nobody measured {name}; tune it again")
+        return found
+
+    def cost(self) -> dict[str, float]:
+        """Seconds an update, by part."""
+        spent = json.loads((self.out / "cost.json").read_text())["seconds_per_update"]
+        return {str(name): float(seconds) for name, seconds in spent.items()}
+
+
+def curve(name: str, method: str, runs: Sequence[Run]) -> Curve:
+    """A figure's mean and range over the seeds of a method."""
+    found = [run.measured(name) for run in runs]
+    updates = sorted(set.intersection(*(set(values) for values in found)))
+    rows = np.array([[values[update] for update in updates] for values in found])
+    return Curve(method, updates, rows.mean(0).tolist(), rows.min(0).tolist(), rows.max(0).tolist())
+
+
+def listen(
+    runs: Mapping[str, Sequence[Run]], start: Path, corpus: Path, weights: Path, at_once: int = 1
+) -> Quality:
+    """All methods on the test sentences; the seeds of a method are its takes.
+
+    Systems are heard side by side, each by a panel of its own in a process of its own.
+    """
+    named: dict[str, list[str]] = {RECORDINGS: [], UNTUNED: [f"{UNTUNED}={start}"]}
+    for method, seeds in runs.items():
+        named[method] = [f"{method}-{run.seed}={run.checkpoint}" for run in seeds]
+    hear = partial(_hear, corpus=corpus, weights=weights)
+    with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
+        parts = list(pool.map(hear, named, named.values()))
+    heard = {name: part.heard[name] for name, part in zip(named, parts, strict=True)}
+    failures = [failure for part in parts for failure in part.failures]
+    silent = [clip for part in parts for clip in part.silent]
+    panel = load_panel(weights)
+    return replace(
+        parts[0], heard=heard, panel=panel, baseline=UNTUNED, failures=failures, silent=silent
+    )
+
+
+def _hear(name: str, places: Sequence[str], corpus: Path, weights: Path) -> Quality:
+    """One system; without its panel, which can't leave its process."""
+    import torch
+
+    torch.set_num_threads(1)
+    candidates = open_candidates(places, Speaking()) if places else [RECORDED]
+    takes = [take for candidate in candidates for take in candidate.takes]
+    panel = load_panel(weights)
+    quality = evaluate({name: takes}, load_clips(corpus, TEST_SPLIT), panel)
+    return replace(quality, panel=Panel([], {}, {}))
+
+
+def by_seed(quality: Quality, method: str) -> dict[str, list[float]]:
+    """Judge -> mean difference from the untuned voice, of each seed."""
+    base = quality.heard[UNTUNED].values
+    return {
+        judge.name: [
+            float(np.nanmean(take.values[judge.name] - base[judge.name]))
+            for take in quality.heard[method].takes
+        ]
+        for judge in quality.panel.judges
+    }
+
+
+def main(
+    data: Annotated[Path, typer.Option(exists=True, help="Dataset from `dlpo prepare`.")],
+    out: Annotated[Path, typer.Option(help="Directory of the runs.")],
+    checkpoint: Annotated[Path, typer.Option(exists=True)] = Path("voices/lj/checkpoint"),
+    corpus: Annotated[Path, typer.Option(exists=True)] = Path("../shared/data/ljspeech"),
+    weights: Annotated[Path, typer.Option(help="Weights of the judges.")] = Path(
+        "../shared/models"
+    ),
+    method: Annotated[list[str] | None, typer.Option(help="Repeatable; all if left out.")] = None,
+    seeds: Annotated[int, typer.Option(min=1)] = 3,
+    updates: Annotated[int, typer.Option(min=1)] = 10,
+    sentences: Annotated[int, typer.Option(min=1)] = 4,
+    group: Annotated[int, typer.Option(min=2)] = 4,
+    learning_rate: Annotated[float, typer.Option(min=0)] = 1e-4,
+    longest_s: Annotated[float, typer.Option(help="Longest prompt.")] = 3.0,
+    validate_every: Annotated[int, typer.Option(min=1)] = 5,
+    validation_sentences: Annotated[int, typer.Option(min=1)] = 5,
+    at_once: Annotated[int, typer.Option(min=1, help="Runs side by side, a core each.")] = 2,
+    record: Annotated[bool, typer.Option(help="Write a benchmark record.")] = False,
+) -> None:
+    """Tune by every method and let judges compare."""
+    budget = Budget(
+        updates, sentences, group, learning_rate, longest_s, validate_every, validation_sentences
+    )
+    methods = method or list(METHODS)
+    if unknown := set(methods) - set(METHODS):
+        raise typer.BadParameter(f"{unknown}; expected some of {', '.join(METHODS)}")
+    runs = {m: [Run(m, s, out / f"{m}-{s}") for s in range(seeds)] for m in methods}
+    in_turn = [runs[m][s] for s in range(seeds) for m in methods]  # a whole seed first
+    try:
+        with ThreadPoolExecutor(at_once) as pool:
+            for run in pool.map(lambda run: _tuned(run, checkpoint, data, budget), in_turn):
+                typer.echo(f"{run.out}: {run.updates()} updates", err=True)
+        quality = listen(runs, checkpoint, corpus, weights, at_once)
+        if record:
+            command = shlex.join(["python", "-m", "research.method_comparison", *sys.argv[1:]])
+            typer.echo(write(quality, runs, budget, command))
+    except DlpoError as error:
+        typer.echo(f"research.method_comparison: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _tuned(run: Run, start: Path, data: Path, budget: Budget) -> Run:
+    run.tune(start, data, budget)
+    return run
+
+
+def write(
+    quality: Quality,
+    runs: Mapping[str, Sequence[Run]],
+    budget: Budget,
+    command: str,
+    out_dir: Path = RECORDS,
+) -> Path:
+    """Write the record, the tables beside it in Markdown, and the curves."""
+    baselines = [UNTUNED, *([CONTROL] if CONTROL in runs else [])]
+    found: dict[str, Any] = {
+        f"from {name}": figures(replace(quality, baseline=name)) for name in baselines
+    }
+    found["difference by seed"] = {method: by_seed(quality, method) for method in runs}
+    found["seconds per update"] = {
+        method: {
+            part: float(np.mean([run.cost().get(part, 0.0) for run in seeds]))
+            for part in sorted({part for run in seeds for part in run.cost()})
+        }
+        for method, seeds in runs.items()
+    }
+    curves = {name: [curve(name, m, seeds) for m, seeds in runs.items()] for name in CURVES}
+    raw = samples(quality) | {
+        "budget": budget.settings,
+        "curves": {
+            name: {c.label: [c.updates, c.mean, c.low, c.high] for c in drawn}
+            for name, drawn in curves.items()
+        },
+    }
+    path = write_record("tuning-comparison", found, command, out_dir, samples=raw)
+    picture = path.with_suffix(".svg")
+    picture.write_text(draw_curves(curves), "utf-8")
+    parts = [differences(part).markdown() for part in list(found.values())[: len(baselines)]]
+    parts += [caption(quality), f"![{picture.stem}]({picture.name})", markdown(quality)]
+    path.with_suffix(".md").write_text("\n\n".join(parts), "utf-8")
+    return path
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,159 @@
+"""The page of audio samples: the same sentences by the voice in its several states.
+
+    python scripts/samples.py make                 # docs/samples.md and its MP3s; half an hour
+    python scripts/samples.py recordings --corpus LJSpeech-1.1   # the speaker, on this machine
+
+The sentences are LJSpeech's (public domain), of its test split, which no voice of ours was trained
+on. Recordings are not ours to ship: they stay on the machine that has the corpus, where the site
+shows them beside the others.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlpo.errors import DlpoError, InputError
+from dlpo_bench.candidates import Candidate, Speaking, open_candidates
+from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, load_clips
+from dlpo_bench.listening.sounds import render
+from dlpo_bench.systems import recordings
+from dlpo_serving.sound_file import SoundFile
+
+CLIPS = ("LJ002-0172", "LJ002-0173", "LJ002-0174", "LJ002-0164")
+TEXTS = (  # of metadata.csv, third column; short ones, for a page
+    "For this he was summoned before a magistrate, and sentenced as already stated.",
+    "The lad was proved to be of good character and the son of respectable parents.",
+    "Mr. Buxton's friends at once paid the forty shillings, and the boy was released.",
+    "for the paltry sum of four pence, with costs of seven shillings, six pence.",
+)
+SENTENCES = dict(zip(CLIPS, TEXTS, strict=True))
+MOST_BYTES = 600_000  # of all clips: they lie in git
+FOLDER = "samples"  # beside the page
+ENCODING = ".mp3"  # plays in every browser
+RECORDING = "recording"
+
+Out = Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the pages.")]
+
+app = typer.Typer(no_args_is_help=True, help=__doc__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One state of the voice."""
+
+    name: str
+    """of its files"""
+    label: str
+    """on the page"""
+    speaker: Candidate
+
+
+def open_samples(untuned: Path, voice: str, many: int) -> list[Sample]:
+    """The untuned checkpoint at many steps and at the served number, and the voice as served.
+
+    Args:
+        untuned: checkpoint.
+        voice: name or path of the bundle that was exported from it after tuning.
+        many: reverse steps, 1000 for the papers'.
+
+    Raises:
+        InputError: there is no such checkpoint or voice.
+        BundleError, CheckpointError, EngineError: it can't be opened.
+    """
+    (served,) = open_candidates([f"served={voice}"], Speaking())
+    few = served.about["steps"]
+    if many == few:
+        raise InputError(f"--many is {many}, the number that is served; give another one")
+    long, short = open_candidates([f"untuned={untuned}"], Speaking((many, few)))
+    return [
+        Sample(f"untuned-{many}", f"untuned, {many} steps", long),
+        Sample(f"untuned-{few}", f"untuned, {few} steps", short),
+        Sample(f"served-{few}", f"tuned, {few} steps, as served", served),
+    ]
+
+
+@app.command()
+def make(
+    untuned: Annotated[Path, typer.Option(help="Checkpoint before tuning.")] = Path(
+        "voices/lj/checkpoint"
+    ),
+    voice: Annotated[str, typer.Option(help="The bundle that is served, or its name.")] = "lj",
+    many: Annotated[int, typer.Option(min=2, max=1000, help="Reverse steps, untuned.")] = 1000,
+    out: Out = Path("docs"),
+) -> None:
+    """Say all sentences, in every state of the voice, and write the page."""
+    samples = open_samples(untuned, voice, many)
+    folder = out / FOLDER
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob(f"*{ENCODING}"):
+        if not old.name.startswith(RECORDING):
+            old.unlink()
+    for clip_id, words in SENTENCES.items():
+        clip = Clip(clip_id, words, None)
+        for sample in samples:
+            path = folder / f"{sample.name}-{clip_id}{ENCODING}"
+            _write(path, render(sample.label, sample.speaker.takes[0], clip))
+            typer.echo(path)
+    size = sum(path.stat().st_size for path in folder.glob("[us]*" + ENCODING))
+    if size > MOST_BYTES:
+        raise InputError(f"the clips have {size} bytes, at most {MOST_BYTES} are meant for git")
+    (out / "samples.md").write_text(page(samples), encoding="utf-8")
+    typer.echo(f"{out / 'samples.md'}: {size / 1000:.0f} kB of sound")
+
+
+@app.command("recordings")
+def write_recordings(
+    corpus: Annotated[Path, typer.Option(exists=True, help="LJSpeech, as it is downloaded.")],
+    out: Out = Path("docs"),
+) -> None:
+    """Put the speaker's own recordings beside the samples, for this machine alone."""
+    (out / FOLDER).mkdir(exist_ok=True)
+    for clip in load_clips(corpus, SENTENCES):
+        path = out / FOLDER / f"{RECORDING}-{clip.clip_id}{ENCODING}"
+        _write(path, render(RECORDING, recordings, clip))
+        typer.echo(path)
+
+
+def page(samples: Sequence[Sample]) -> str:
+    """Markdown: a list of links for each sentence. The site makes players of them."""
+    parts = [
+        "# Audio samples",
+        "Written by `python scripts/samples.py make`. Sentences of LJSpeech's test split, which"
+        " the voice was not trained on;\nall sounds at one loudness (-22 LUFS), MP3 of 64 kbit/s."
+        " With LJSpeech on your machine, `python scripts/samples.py\nrecordings --corpus DIR`"
+        " puts the speaker's own recordings beside them.",
+        "| | what it is |\n|---|---|\n" + "\n".join(map(_row, samples)),
+    ]
+    for clip_id, words in SENTENCES.items():
+        links = [f"- [{s.label}]({FOLDER}/{s.name}-{clip_id}{ENCODING})" for s in samples]
+        parts += [f"## “{words}”", f"<!-- recording: {clip_id} -->", "\n".join(links)]
+    parts.append(
+        "What judges say of them, and how surely: [benchmarks](benchmarks.md); what the voice can't"
+        " do: [model card](model-card.md)."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(sample: Sample) -> str:
+    about: Mapping[str, object] = sample.speaker.about
+    chain = f"{about['steps']} steps of {about['schedule']}, eta {about['eta']}"
+    how = about.get("precision", "fp32, PyTorch")
+    return f"| {sample.label} | {about['kind']} `{str(about['sha256'])[:12]}`, {chain}, {how} |"
+
+
+def _write(path: Path, waveform: Waveform) -> None:
+    with SoundFile(path, SAMPLE_RATE) as file:
+        file.write(waveform)
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except DlpoError as error:
+        sys.exit(f"error: {error}")

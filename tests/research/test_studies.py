@@ -1,0 +1,157 @@
+"""Each study of research/ runs on toys: one test for each, and one for each of its formulas."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dlpo.checkpoint import Checkpoint, load_checkpoint
+from dlpo.config import TrainingConfig
+from dlpo.data.dataset import Dataset
+from dlpo.judges.judge import Scores, Waveform
+from dlpo_bench.judging import Panel
+from dlpo_bench.record import read_record
+from research import ablation, audio_path, chains, learning_curve, method_comparison, toy_judge
+from research.gradient_signal import Gradients, summary
+from research.training_run import command_of
+
+RATE = 22_050  # Hz
+VARIANTS = {variant.name: variant for variant in ablation.VARIANTS}
+BUDGET = TrainingConfig(
+    updates=2, acoustic_updates=0, adversarial_updates=0, batch=2, window=8, warmup=1,
+    precision="no",
+)  # fmt: skip
+
+
+class Length:
+    """A judge that scores the length of a waveform, seconds."""
+
+    name = "DistillMOS"
+    sample_rate_hz = RATE
+
+    def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
+        return np.array([len(waveform) / sample_rate_hz for waveform in waveforms])
+
+
+@pytest.fixture(scope="module")
+def start(slow_checkpoint: Path) -> Checkpoint:
+    return load_checkpoint(slow_checkpoint)
+
+
+def test_ablation_records_every_variant(
+    start: Checkpoint, tiny_dataset: Path, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    learnt = [
+        ablation.learn(VARIANTS[name], start, Dataset(tiny_dataset), BUDGET, tmp_path / name)
+        for name in ("recipe", "no-source")
+    ]
+    panel = Panel([Length()], {}, {})
+    outcome = ablation.listen(learnt, start, tiny_corpus, panel, ("LJ002-0181",))
+    record = read_record(ablation.write(outcome, BUDGET, "command", tmp_path))
+    assert set(record.figures["heard"]) == {"recipe", "no-source", "recordings"}
+    assert record.figures["heard"]["no-source"]["DistillMOS"]["difference"]["from"] == "recipe"
+
+
+@pytest.mark.parametrize("name", ["predicts-v", "predicts-eps"])
+def test_ablated_l1_compares_what_the_network_predicts(
+    name: str, start: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the definitions of v and eps: L1 is the error that is added to the truth."""
+    torch.manual_seed(0)
+    clean, noise = torch.randn(2, 600) / 4, torch.randn(2, 600)
+    alpha, sigma = torch.tensor([[0.8], [0.6]]), torch.tensor([[0.6], [0.8]])
+    truth = alpha * noise - sigma * clean if name == "predicts-v" else noise
+    error = torch.randn(2, 600) / 10
+    monkeypatch.setattr(ablation.LiteWaveGrad2, "denoise", lambda *arguments: truth + error)
+    model = ablation.untaught(start, VARIANTS[name]).eval()
+    x0 = model.denoise(alpha * clean + sigma * noise, alpha[:, 0], clean, noise)
+    found = VARIANTS[name].losses(model, ablation.Denoised(x0, clean))
+    assert found["diffusion"].item() == pytest.approx(error.abs().mean().item(), rel=1e-4)
+
+
+def test_chains_differ_from_the_served_one_in_one_thing(
+    slow_checkpoint: Path, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("STEPS", "WARPS", "ETAS"):
+        monkeypatch.setattr(chains, name, (1,))
+    monkeypatch.setattr(chains, "VALIDATION_SPLIT", ("LJ002-0181",))
+    monkeypatch.setattr(chains, "load_panel", lambda path: Panel([Length()], {}, {}))
+    quality, tried = chains.listen(slow_checkpoint, tiny_corpus, tmp_path, 1)
+    served, *others = ((chain.steps, chain.schedule, chain.eta) for chain in tried)
+    assert [sum(a != b for a, b in zip(served, one, strict=True)) for one in others] == [1] * 3
+    record = read_record(chains.write(quality, tried, slow_checkpoint, tmp_path))
+    assert len(record.figures["heard"]) == 5  # these chains, and the recordings
+
+
+def test_learning_curve_places_and_draws_points(
+    slow_checkpoint: Path, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning_curve, "load_panel", lambda path: Panel([Length()], {}, {}))
+    monkeypatch.setattr(learning_curve, "VALIDATION_SPLIT", ("LJ002-0181",))
+    row = {"split": "train", "seconds_per_update": 3.6}
+    log = tmp_path / "log"
+    log.write_text("".join(json.dumps(row | {"update": n}) + "\n" for n in (1_000, 2_000)))
+    points = tmp_path / "points.toml"
+    point = f'[[point]]\nlabel = "{{}}"\ncheckpoint = "{slow_checkpoint}"\nlog = "{log}"\n'
+    points.write_text(point.format("first") + point.format("second") + 'after = "first"\n')
+    learning_curve.main(points, tiny_corpus, tmp_path, steps=1, out=tmp_path, record=True)
+    (path,) = tmp_path.glob("learning-curve-*.json")
+    second = read_record(path).figures["points"][1]
+    assert (second["updates"], second["hours"]) == (4_000, 4.0)
+    assert path.with_suffix(".svg").is_file()
+
+
+def test_method_comparison_draws_mean_and_range_over_seeds(tmp_path: Path) -> None:
+    runs = []
+    for seed, scores in enumerate(({0: 3.0, 4: 3.2}, {0: 3.0, 4: 3.0, 8: 9.0})):
+        run = method_comparison.Run("dlpo", seed, tmp_path / str(seed))
+        run.out.mkdir()
+        lines = [{"update": u, "split": "validation", "nisqa": x} for u, x in scores.items()]
+        (run.out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        runs.append(run)
+    curve = method_comparison.curve("nisqa", "dlpo", runs)
+    assert curve.updates == [0, 4]  # those of every seed
+    assert curve.mean == pytest.approx([3.0, 3.1])
+    assert curve.high == pytest.approx([3.0, 3.2])
+    assert "dlpo" in method_comparison.draw_curves({"nisqa": [curve]})
+
+
+def test_chains_to_match_is_where_noise_equals_the_signal() -> None:
+    """Known noise: 2,000 sentences of 4 chains, signal of norm 2, noise of norm 10 per chain."""
+    random = torch.Generator().manual_seed(0)
+    weights, group = 50, 4
+    signal = torch.zeros(weights)
+    signal[0] = 2.0
+    noise = torch.randn(2_000, weights, generator=random) * 10 / (weights * group) ** 0.5
+    figures = summary([Gradients(3 * signal, signal, signal + row, 0.1) for row in noise], group)
+    assert figures["noise_of_one_chain"] == pytest.approx(10, rel=0.02)
+    assert figures["chains_to_match"] == pytest.approx(25, rel=0.04)
+
+
+@pytest.mark.parametrize("slope_db", [-9.0, 0.0, 3.0])
+def test_tilt_is_the_slope_of_third_octaves(slope_db: float) -> None:
+    """Third octaves widen by 3 dB an octave."""
+    spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(4 * RATE))
+    hertz = np.fft.rfftfreq(4 * RATE, 1 / RATE)
+    spectrum[1:] *= (hertz[1:] / 1_000) ** (slope_db / (20 * np.log10(2)))
+    noise = (0.01 * np.fft.irfft(spectrum)).astype(np.float32)
+    tilt = toy_judge.spectral_tilt_db(noise, RATE)
+    assert tilt == pytest.approx(slope_db + 10 * np.log10(2), abs=0.15)
+
+
+def test_a_training_run_is_named_by_the_command_that_makes_it() -> None:
+    training = {"batch": 2, "window": 256, "precision": "no"}
+    assert command_of("base", training).endswith("--out RUN --set batch=2 --set precision=no")
+
+
+def test_first_packet_of_pcm_needs_no_audio_ahead() -> None:
+    speech = np.random.default_rng(0).uniform(-0.1, 0.1, 4 * RATE).astype(np.float32)
+    pcm = audio_path.AudioFormat(audio_path.Encoding.PCM_S16, RATE)
+    cost = audio_path.measure_encoding(pcm, speech, RATE, 300)
+    assert cost.kbit_per_s == pytest.approx(16 * RATE / 1000)
+    assert cost.first_bytes_ms <= 1000 * audio_path.PROBE_S
