@@ -86,14 +86,6 @@ def export(
             "--tensorrt", help="Build TensorRT plans on this machine.", rich_help_panel=_BUNDLE
         ),
     ] = False,
-    ort_tensorrt: Annotated[
-        bool,
-        typer.Option(
-            "--ort-tensorrt",
-            help="Fill the cache of onnxruntime's TensorRT provider, for --engine ort-tensorrt.",
-            rich_help_panel=_BUNDLE,
-        ),
-    ] = False,
     check_tensorrt: Annotated[
         bool,
         typer.Option(
@@ -152,9 +144,9 @@ def export(
                 f" {MANIFEST}); give a directory from `dlpo train` or `dlpo export`"
             )
         bundle = Bundle.load(find_voice(source))
-        if not (tensorrt or ort_tensorrt or check_tensorrt or triton or profile):
+        if not (tensorrt or check_tensorrt or triton or profile):
             raise typer.BadParameter(
-                f"{source} is a bundle already; give --tensorrt, --ort-tensorrt, --check-tensorrt,"
+                f"{source} is a bundle already; give --tensorrt, --check-tensorrt,"
                 " --triton or --profile",
                 param_hint="SOURCE",
             )
@@ -166,8 +158,6 @@ def export(
         if out is None:
             raise typer.BadParameter("where to? give --out", param_hint="--out")
         _tensorrt(bundle, out, precision)
-    if ort_tensorrt:
-        _ort_tensorrt(bundle)
     if check_tensorrt:
         _check_tensorrt(bundle)
 
@@ -214,19 +204,11 @@ def _tensorrt(bundle: Bundle, out: Path, precision: list[str] | None) -> None:
     typer.echo(out)
 
 
-def _ort_tensorrt(bundle: Bundle) -> None:
-    with needs("gpu"):
-        from dlpo_serving.engines import open_engine
-
-        open_engine(bundle, "ort-tensorrt")
-
-
 def _check_tensorrt(bundle: Bundle) -> None:
     with needs("export"):
         from dlpo_export.tensorrt.check import check_tensorrt
-        from dlpo_serving.engines.ort_tensorrt import check_tensorrt_provider
         from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
 
-        works = check_tensorrt(bundle, TensorrtEngine, check_tensorrt_provider, typer.echo)
+        works = check_tensorrt(bundle, TensorrtEngine, typer.echo)
     if not works:
         raise typer.Exit(1)

@@ -12,7 +12,7 @@ import pytest
 
 import dlpo
 from dlpo.bundle import Bundle
-from dlpo.errors import DlpoError, EngineError
+from dlpo.errors import DlpoError
 from dlpo.nvidia import Finding, find_gpu, load_tensorrt
 from dlpo_export.tensorrt.check import check_tensorrt
 from dlpo_export.tensorrt.sample import sample_of
@@ -30,13 +30,9 @@ def voice(embedded_fp32: Bundle) -> Bundle:
     return dataclasses.replace(embedded_fp32, manifest=manifest)
 
 
-def no_provider() -> None:
-    raise EngineError("libnvinfer.so.10 is missing")
-
-
-def check(bundle: Bundle | None, engine: Any = TensorrtEngine) -> tuple[bool, dict[str, Finding]]:
+def check(bundle: Bundle, engine: Any = TensorrtEngine) -> tuple[bool, dict[str, Finding]]:
     found: list[Finding] = []
-    passed = check_tensorrt(bundle, engine, no_provider, found.append)
+    passed = check_tensorrt(bundle, engine, found.append)
     return passed, {finding.subject: finding for finding in found}
 
 
@@ -56,7 +52,6 @@ def test_machine_where_all_works_passes(nvidia: Any, voice: Bundle) -> None:
         "refusal in fp32",
     }
     assert "largest error" in found["run in fp32 with CUDA graphs"].detail
-    assert found["onnxruntime's TensorRT provider"].state == "skipped"
     assert found["engine in fp16"].detail == "the bundle has no such graph"
     assert nvidia.device.memory == {}
 
@@ -75,13 +70,6 @@ def test_machine_without_anything_fails_with_what_to_do(
     assert "--extra-index-url https://pypi.nvidia.com" in found["TensorRT"].detail
     assert found["rules for denoiser_1 in fp32"].state == "ok"
     assert found["parse"].state == found["engine in fp32"].state == "skipped"
-
-
-def test_without_a_bundle_only_the_machine_is_checked(nvidia: Any) -> None:
-    passed, found = check(None)
-
-    assert passed
-    assert set(found) == {"GPU", "TensorRT", "onnxruntime's TensorRT provider", "graphs"}
 
 
 def test_parser_that_refuses_a_graph_fails_the_check(nvidia: Any, voice: Bundle) -> None:
@@ -166,7 +154,7 @@ def test_all_of_it_works_on_a_real_gpu(real_gpu: None) -> None:
     lines: list[str] = []
 
     passed = check_tensorrt(
-        Bundle.load(EMBEDDED), TensorrtEngine, no_provider, lambda f: lines.append(str(f))
+        Bundle.load(EMBEDDED), TensorrtEngine, lambda finding: lines.append(str(finding))
     )
 
     assert passed, "\n".join(lines)

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 
-from dlpo.bundle import Bundle, GraphInfo
+from dlpo.bundle import Bundle
 from dlpo.nvidia import Gpu
 from dlpo.text import TextFrontEnd
 from dlpo.v1 import speech_pb2_grpc
@@ -59,7 +58,7 @@ class CudaEngineOnCpu(CudaEngine):
         self.device = CpuDevice()
         return self.device
 
-    def _providers(self, graph: GraphInfo, path: Path) -> list[Provider]:
+    def _providers(self) -> list[Provider]:
         return [(CPU, {})]
 
 

@@ -20,17 +20,12 @@ from dlpo.errors import DlpoError, EngineError
 from dlpo.nvidia import Gpu
 from dlpo.text import TextFrontEnd
 from dlpo_serving.engine import Floats
-from dlpo_serving.engines import cuda_engine, cuda_machine, ort_tensorrt
+from dlpo_serving.engines import cuda_engine, cuda_machine
 from dlpo_serving.engines.buckets import Buckets
 from dlpo_serving.engines.cuda_engine import CUDA, CudaEngine, cuda_provider
 from dlpo_serving.engines.cuda_machine import CudaDevice, check_cuda, missing_libraries
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.engines.onnx_session import CPU, import_onnxruntime, open_session
-from dlpo_serving.engines.ort_tensorrt import (
-    cache_folder,
-    check_tensorrt_provider,
-    tensorrt_provider,
-)
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 
@@ -242,52 +237,12 @@ def test_a_machine_with_everything_names_its_gpu(monkeypatch: pytest.MonkeyPatch
     assert check_cuda(CUDA) == H200
 
 
-def test_the_tensorrt_provider_wants_tensorrt_10(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ort_tensorrt, "TENSORRT_LIBRARIES", ("libnvinfer.so.10.none",))
-
-    with pytest.raises(EngineError, match=r"wants TensorRT 10.*libnvinfer\.so\.10\.none.*cuda"):
-        check_tensorrt_provider()
-
-
-def test_the_tensorrt_provider_is_told_all_buckets(tiny_bundle: Path, tmp_path: Path) -> None:
-    bundle = Bundle.load(tiny_bundle)
-    graph = bundle.manifest.graphs["denoiser_2"]
-    cache = cache_folder(bundle, "fp16", tmp_path)
-
-    name, options = tensorrt_provider(graph, ("conditioning", "noise"), SMALL, "fp16", cache)
-
-    assert name == "TensorrtExecutionProvider"
-    assert options["trt_profile_min_shapes"] == "conditioning:1x16x32,noise:1x1x32x300"
-    assert options["trt_profile_opt_shapes"] == "conditioning:1x16x64,noise:1x1x64x300"
-    assert options["trt_profile_max_shapes"] == "conditioning:2x16x64,noise:1x2x64x300"
-    assert (options["trt_fp16_enable"], options["trt_int8_enable"]) == ("1", "0")
-    assert Path(options["trt_engine_cache_path"]).is_dir()
-    assert cache != cache_folder(bundle, "fp32", tmp_path)
-
-
-def test_an_engine_cache_that_cannot_be_made_is_an_engine_error(
-    tiny_bundle: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "ort-tensorrt").write_text("in the way")
-
-    with pytest.raises(EngineError, match="can't keep TensorRT's engines"):
-        cache_folder(Bundle.load(tiny_bundle), "fp16", tmp_path)
-
-
-@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
-def test_every_provider_option_is_one_of_the_installed_package(
-    provider: str, tiny_bundle: Path, tmp_path: Path
-) -> None:
+def test_every_provider_option_is_one_of_the_installed_package() -> None:
     folder = Path(import_onnxruntime().__file__).parent / "capi"
-    library = folder / f"libonnxruntime_providers_{provider}.so"
+    library = folder / "libonnxruntime_providers_cuda.so"
     if not library.exists():
         pytest.skip("onnxruntime-gpu is not installed")
-    graph = Bundle.load(tiny_bundle).manifest.graphs["denoiser_2"]
-    _, options = (
-        cuda_provider(capture=True)
-        if provider == "cuda"
-        else tensorrt_provider(graph, ("noise",), SMALL, "fp16", tmp_path)
-    )
+    _, options = cuda_provider()
 
     known = library.read_bytes()
 

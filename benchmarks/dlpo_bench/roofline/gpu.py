@@ -15,7 +15,7 @@ from dlpo_bench.roofline.turns import Spread, take_turns
 from dlpo_export.profile.inputs import sentence_inputs
 from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision, open_engine
 
-ENGINES: tuple[EngineName, ...] = ("cuda", "ort-tensorrt", "tensorrt")
+ENGINES: tuple[EngineName, ...] = ("cuda", "tensorrt")
 _KINDS: Mapping[EnginePrecision, Kind] = {"fp32": "fp32", "fp16": "fp16", "int8_symmetric": "int8"}
 
 

@@ -64,29 +64,23 @@ class OpenEngine(Protocol):
 
 
 def check_tensorrt(
-    bundle: Bundle | None,
+    bundle: Bundle,
     open_engine: OpenEngine,
-    check_provider: Callable[[], None],
     report: Callable[[Finding], None],
 ) -> bool:
     """Try everything that TensorRT is used for, on this machine.
 
     Args:
-        bundle: a voice; None checks the machine only.
-        open_engine: `TensorrtEngine`; it is passed in since this room can't see that one.
-        check_provider: raises EngineError where onnxruntime's own TensorRT provider can't run.
-        report: told each finding at once.
+        bundle: a voice.
+        open_engine: `TensorrtEngine`; it is passed in since this package can't import that one.
+        report: called with each finding at once.
 
     Returns:
-        Whether nothing failed. The provider is an extra: without it the answer may be True.
+        Whether nothing failed.
     """
     check = _Check(report)
     gpu = check.step("GPU", _look_at_gpu)
     trt = check.step("TensorRT", _look_at_tensorrt)
-    check.extra("onnxruntime's TensorRT provider", check_provider)
-    if bundle is None:
-        check.skip("graphs", "no bundle was given", "give one: dlpo export BUNDLE --check-tensorrt")
-        return not check.failed
     for graph, precision in _graphs(bundle):
         subject = f"{graph} in {precision}"
         check.step(f"rules for {subject}", partial(_apply_rules, bundle, graph, precision))
@@ -254,14 +248,5 @@ class _Check:
         self._report(Finding(subject, "ok", detail))
         return value
 
-    def extra(self, subject: str, action: Callable[[], None]) -> None:
-        """A step that nothing else needs: where it fails, it is skipped."""
-        try:
-            action()
-        except DlpoError as error:
-            self._report(Finding(subject, "skipped", str(error)))
-        else:
-            self._report(Finding(subject, "ok", "its libraries are here"))
-
-    def skip(self, subject: str, why: str, remedy: str = "") -> None:
-        self._report(Finding(subject, "skipped", why, remedy))
+    def skip(self, subject: str, why: str) -> None:
+        self._report(Finding(subject, "skipped", why))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dlpo.bundle import Bundle
     from dlpo_serving.engine import Engine
 
-EngineName = Literal["cpu", "openvino", "cuda", "ort-tensorrt", "tensorrt"]
+EngineName = Literal["cpu", "openvino", "cuda", "tensorrt"]
 EnginePrecision = Literal["fp32", "fp16", "bf16", "int8", "int8_symmetric"]
 
 PRECISIONS: Mapping[EngineName, tuple[EnginePrecision, ...]] = MappingProxyType(
@@ -20,7 +20,6 @@ PRECISIONS: Mapping[EngineName, tuple[EnginePrecision, ...]] = MappingProxyType(
         "cpu": ("fp32", "fp16", "int8", "int8_symmetric"),
         "openvino": ("fp32", "bf16"),
         "cuda": ("fp32", "fp16"),
-        "ort-tensorrt": ("fp32", "fp16", "int8_symmetric"),
         "tensorrt": ("fp32", "fp16", "int8_symmetric"),
     }
 )
@@ -33,8 +32,8 @@ def open_engine(
     """Load the graphs of a bundle into a run-time.
 
     Args:
-        engine: `cpu` is onnxruntime on one core, `openvino` the same in bf16, `cuda` and
-            `ort-tensorrt` are onnxruntime on a GPU, `tensorrt` is NVIDIA's own run-time.
+        engine: `cpu` is onnxruntime on one core, `openvino` the same in bf16, `cuda` is
+            onnxruntime on a GPU, `tensorrt` is NVIDIA's own run-time.
         precision: of the denoiser. None is the manifest's on `cpu`, bf16 with `openvino`, that of
             the bundle's plan with `tensorrt`, else fp16 where the bundle has it, or fp32.
 
@@ -65,7 +64,7 @@ def open_engine(
         return TensorrtEngine(bundle, chosen)
     from dlpo_serving.engines.cuda_engine import CudaEngine
 
-    return CudaEngine(bundle, chosen or gpu_precision(bundle), tensorrt=engine == "ort-tensorrt")
+    return CudaEngine(bundle, chosen or gpu_precision(bundle))
 
 
 def check_engine(engine: EngineName = "cpu", precision: EnginePrecision | None = None) -> None:
@@ -89,11 +88,8 @@ def check_engine(engine: EngineName = "cpu", precision: EnginePrecision | None =
         load_tensorrt()
     else:
         from dlpo_serving.engines.cuda_machine import check_cuda
-        from dlpo_serving.engines.ort_tensorrt import check_tensorrt_provider
 
         check_cuda("CUDAExecutionProvider")
-        if engine == "ort-tensorrt":
-            check_tensorrt_provider()
 
 
 def gpu_precision(bundle: Bundle) -> Literal["fp16", "fp32"]:

@@ -1,4 +1,4 @@
-"""The denoiser on an NVIDIA GPU with onnxruntime: its CUDA provider, or its TensorRT provider.
+"""The denoiser on an NVIDIA GPU with onnxruntime's CUDA provider.
 
 What was and what was not run: this code was written where there is no GPU. Binding, buckets and
 every refusal are tested on the CPU provider and with the real GPU package; the speed of a GPU, the
@@ -9,24 +9,19 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
+from typing import Literal
 
-from dlpo.bundle import Bundle, GraphInfo
+from dlpo.bundle import Bundle
 from dlpo.errors import EngineError
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines.bound_denoiser import BoundDenoiser, Device
 from dlpo_serving.engines.buckets import Buckets
 from dlpo_serving.engines.cuda_machine import CudaDevice, check_cuda
 from dlpo_serving.engines.onnx_session import CPU, Provider, open_session
-from dlpo_serving.engines.ort_tensorrt import (
-    GpuPrecision,
-    cache_folder,
-    check_tensorrt_provider,
-    tensorrt_provider,
-)
 from dlpo_serving.engines.sentence_graphs import SentenceGraphs, check_precision
 
 CUDA = "CUDAExecutionProvider"
+GpuPrecision = Literal["fp32", "fp16"]
 
 _log = logging.getLogger(__name__)
 
@@ -44,16 +39,12 @@ class CudaEngine(SentenceGraphs):
         bundle: Bundle,
         precision: GpuPrecision = "fp32",
         buckets: Buckets | None = None,
-        *,
-        tensorrt: bool = False,
     ) -> None:
         """Load the graphs.
 
         Args:
-            precision: of the denoiser; int8_symmetric asks for `tensorrt`.
+            precision: of the denoiser.
             buckets: the shapes to prepare; None is `Buckets()`.
-            tensorrt: let onnxruntime's TensorRT provider compile the denoiser: minutes for the
-                first time, then its cache is read.
 
         Raises:
             BundleError: a denoiser is not there in this precision.
@@ -63,12 +54,9 @@ class CudaEngine(SentenceGraphs):
         """
         check_precision(bundle, precision)
         self._gpu = check_cuda(CUDA)
-        if tensorrt:
-            check_tensorrt_provider()
         super().__init__(bundle, precision)
         self._denoiser_precision: GpuPrecision = precision
         self._buckets = buckets or Buckets()
-        self._tensorrt = tensorrt
         self._device = self._open_device()
         self._denoisers: dict[int, BoundDenoiser] = {}
         self._denoiser(bundle.manifest.steps)
@@ -93,7 +81,7 @@ class CudaEngine(SentenceGraphs):
         start = time.perf_counter()
         info = self.manifest.graphs[graph]
         path = self._bundle.graph_path(graph, self._denoiser_precision)
-        providers = self._providers(info, path)
+        providers = self._providers()
         session = open_session(path, providers)
         wanted, used = providers[0][0], session.get_providers()
         if used[0] != wanted:
@@ -112,24 +100,17 @@ class CudaEngine(SentenceGraphs):
     def _open_device(self) -> Device:
         return CudaDevice()
 
-    def _providers(self, graph: GraphInfo, path: Path) -> list[Provider]:
-        providers = [cuda_provider(capture=not self._tensorrt), (CPU, {})]
-        if self._tensorrt:
-            inputs = [tensor.name for tensor in open_session(path).get_inputs()]
-            precision = self._denoiser_precision
-            cache = cache_folder(self._bundle, precision)
-            ours = tensorrt_provider(graph, inputs, self._buckets, precision, cache)
-            providers.insert(0, ours)
-        return providers
+    def _providers(self) -> list[Provider]:
+        return [cuda_provider(), (CPU, {})]
 
 
-def cuda_provider(capture: bool) -> Provider:
-    """onnxruntime's CUDA provider with its options; `capture` makes CUDA graphs of what it runs."""
+def cuda_provider() -> Provider:
+    """onnxruntime's CUDA provider with its options."""
     options = {
         "device_id": "0",
         # An exhaustive search would time every convolution in every bucket at load.
         "cudnn_conv_algo_search": "HEURISTIC",
-        "enable_cuda_graph": str(int(capture)),
+        "enable_cuda_graph": "1",
         "use_tf32": "0",  # fp32 shall be fp32; who wants speed takes fp16
     }
     return CUDA, options

@@ -51,7 +51,7 @@ def test_a_port_that_is_taken_is_named_with_its_flag(door: str) -> None:
     assert f"--{door}-port" in told
 
 
-@pytest.mark.parametrize("engine", ["cuda", "ort-tensorrt", "tensorrt"])
+@pytest.mark.parametrize("engine", ["cuda", "tensorrt"])
 @pytest.mark.parametrize("voices", ["named", "from a folder"])
 def test_an_engine_for_gpus_is_refused_where_there_is_none(
     engine: str, voices: str, tmp_path: Path
