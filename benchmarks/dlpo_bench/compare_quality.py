@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.errors import DataError
-from dlpo_bench.judging import WORD_ERRORS
+from dlpo_bench.judging import CHARACTER_ERRORS, WORD_ERRORS
 from dlpo_bench.measures import verdict
 from dlpo_bench.paired import Paired, paired
 from dlpo_bench.record import Record
@@ -110,8 +110,9 @@ def _scores(samples: Mapping[str, Any], system: str) -> dict[str, tuple[Scores, 
         measure: (_floats(values), None) for measure, values in heard["values"].items()
     }
     if "errors" in heard:
-        words = _floats(samples["words"])
-        found |= {measure: (_floats(e), words) for measure, e in heard["errors"].items()}
+        for measure, errors in heard["errors"].items():
+            unit = "characters" if measure.startswith(CHARACTER_ERRORS) else "words"
+            found[measure] = (_floats(errors), _floats(samples[unit]))
     elif "word_errors" in heard:  # records before several recognisers: pairs of errors and words
         found[WORD_ERRORS] = (
             _floats([errors for errors, _ in heard["word_errors"]]),

@@ -14,10 +14,10 @@ import numpy as np
 from dlpo.errors import EngineError, InputError, MissingExtraError
 from dlpo.judges.judge import Judge, Recogniser, check_waveforms
 from dlpo.judges.levels import active_level_db, high_band_db
-from dlpo.judges.word_errors import word_errors
+from dlpo.judges.word_errors import character_errors, word_errors
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, read_audio
 from dlpo_bench.heard import Failure, Heard, Quality, Take
-from dlpo_bench.judging import Panel
+from dlpo_bench.judging import Panel, characters_measure
 from dlpo_bench.signal_measures import (
     TYPICAL_LEVEL_DB,
     at_level,
@@ -127,6 +127,8 @@ class _Listening:
                 transcripts[measure].append(said)
                 wrong = math.nan if said is None else word_errors(clip.spoken, said).errors
                 errors[measure].append(wrong)
+                letters = math.nan if said is None else character_errors(clip.spoken, said)
+                errors.setdefault(characters_measure(measure), []).append(letters)
             on_clip()
         return Take(
             {measure: np.array(found) for measure, found in values.items()},

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.judges.word_errors import words_of
+from dlpo.judges.word_errors import characters_of, words_of
 from dlpo_bench.bootstrap import Estimate, mean, ratio_of_sums
 from dlpo_bench.clips import Clip
-from dlpo_bench.judging import WORD_ERRORS, Panel
+from dlpo_bench.judging import CHARACTER_ERRORS, WORD_ERRORS, Panel
 from dlpo_bench.paired import Paired, paired
 from dlpo_bench.systems import RECORDINGS
 
@@ -32,7 +32,7 @@ class Take:
     transcripts: Mapping[str, Sequence[str | None]]
     """Measure of a recogniser -> what it understood of each clip; None where it failed."""
     errors: Mapping[str, Floats]
-    """Measure of a recogniser -> (clips,) wrong words; NaN where it failed."""
+    """Measure of a recognizer -> (clips,) wrong words or characters; NaN where it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Heard:
 
     @property
     def errors(self) -> dict[str, Floats]:
-        """Measure of a recogniser -> (clips,) wrong words, a mean over takes as `values`."""
+        """Measure of a recognizer -> (clips,) wrong words or characters, a mean over takes."""
         return {
             measure: _mean_of_known([take.errors[measure] for take in self.takes])
             for measure in self.takes[0].errors
@@ -86,10 +86,10 @@ class Quality:
     matched: bool
     """Whether all were brought to one level."""
 
-    @property
-    def words(self) -> Floats:
-        """(clips,) words to be understood."""
-        return np.array([len(words_of(clip.spoken)) for clip in self.clips], np.float64)
+    def units(self, measure: str) -> Floats:
+        """(clips,) words to be understood, or characters, as the measure counts errors."""
+        count = characters_of if measure.startswith(CHARACTER_ERRORS) else words_of
+        return np.array([len(count(clip.spoken)) for clip in self.clips], np.float64)
 
     def estimates(self, system: str) -> dict[str, Estimate]:
         """Measure -> mean over clips with its bootstrap interval; word errors are pooled.
@@ -105,7 +105,7 @@ class Quality:
         for measure, errors in heard.errors.items():
             judged = np.isfinite(errors)
             if judged.any():
-                figures[measure] = ratio_of_sums(errors[judged], self.words[judged])
+                figures[measure] = ratio_of_sums(errors[judged], self.units(measure)[judged])
         recorded = self.heard[RECORDINGS].errors if RECORDINGS in self.heard else {}
         if WORD_ERRORS in recorded:
             errors, reference = heard.errors[WORD_ERRORS], recorded[WORD_ERRORS]
@@ -129,7 +129,7 @@ class Quality:
             apart = errors - other.errors[measure]
             judged = np.isfinite(apart)
             if judged.any():
-                found[measure] = paired(apart[judged], self.words[judged])
+                found[measure] = paired(apart[judged], self.units(measure)[judged])
         return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dlpo_bench.judging import WHISPER_ERRORS, WORD_ERRORS
+from dlpo_bench.judging import CHARACTER_ERRORS, WORD_ERRORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,9 @@ MEASURES: Mapping[str, Measure] = {
     "NISQA-TTS": _SCORE,
     "DNSMOS P.808": _SCORE,
     "UTMOS": _SCORE,
+    "speaker cosine": _SCORE,
     WORD_ERRORS: _COST,
-    WHISPER_ERRORS: _COST,
+    CHARACTER_ERRORS: _COST,
     # of texts records: what a listener would call an accident
     f"{WORD_ERRORS}, left out": _COST,
     f"{WORD_ERRORS}, added": _COST,
@@ -77,7 +78,7 @@ def verdict(name: str, more: bool, decided: bool) -> str:
         The measure's own word; `UNDECIDED` if it isn't decided that it changed, `NO_VERDICT` if
         neither way is known to be good.
     """
-    measure = MEASURES.get(name)
+    measure = MEASURES.get(name) or MEASURES.get(name.partition(", ")[0])
     if measure is None:
         return NO_VERDICT
     if not decided:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dlpo_bench.comparison import SIGNAL_MEASURES
 from dlpo_bench.heard import ERROR_RATIO, Quality
-from dlpo_bench.judging import WORD_ERRORS
+from dlpo_bench.judging import CHARACTER_ERRORS, WORD_ERRORS
 from dlpo_bench.paired import Paired
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ UNDECIDED = "undecided"
 
 
 def is_rate(measure: str) -> bool:
-    """Whether it is shown in per cent: word errors, whoever understood the words."""
-    return measure.startswith(WORD_ERRORS) and measure != ERROR_RATIO
+    """Whether it is shown in per cent: word and character errors of any recognizer."""
+    return measure.startswith((WORD_ERRORS, CHARACTER_ERRORS)) and measure != ERROR_RATIO
 
 
 def verdict(measure: str, difference: Paired) -> str:
@@ -92,7 +92,8 @@ def samples(
             }
             for system, heard in quality.heard.items()
         },
-        "words": quality.words.tolist(),
+        "words": quality.units(WORD_ERRORS).tolist(),
+        "characters": quality.units(CHARACTER_ERRORS).tolist(),
     }
 
 

@@ -16,7 +16,7 @@ import torch
 from dlpo.audio import HOP_LENGTH
 from dlpo.bundle import CheckpointInfo, GraphInfo, Manifest, ScheduleInfo, SourceInfo, TensorInfo
 from dlpo.checkpoint import Checkpoint
-from dlpo.config import LiteConfig
+from dlpo.config import WaveGrad2Config
 from dlpo.errors import CheckpointError
 from dlpo.model.build import ModelConfig
 from dlpo.model.contour import POINTS
@@ -117,7 +117,7 @@ class TorchEngine:
 
 def _conditioning_channels(config: ModelConfig) -> int:
     """Width of what `frames` makes; the published sizes widen it only in the denoiser."""
-    if isinstance(config, LiteConfig):
+    if not isinstance(config, WaveGrad2Config):
         return config.conditioning_channels
     return config.encoder_channels + config.speaker_channels
 

@@ -31,6 +31,15 @@ def prepare(
         Path, typer.Option(exists=True, help="TSV file (.xz too), or a directory of MFA TextGrids.")
     ],
     out: Annotated[Path, typer.Option(help="Directory of the dataset to write.")],
+    speaker: Annotated[str, typer.Option(help="Name of the corpus' voice.")] = "lj",
+    sessions: Annotated[
+        bool,
+        typer.Option(
+            help="Tell recording sessions apart by the clips' ids (LJ001 of LJ001-0042): each"
+            " becomes a voice of its own."
+        ),
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Turn a corpus into a dataset: audio, durations, F0, energy, log-mel, source phase.
 
@@ -45,6 +54,9 @@ def prepare(
             alignments,
             out,
             lambda finished, total: bar.update(clips, completed=finished, total=total),
+            speaker=speaker,
+            sessions=sessions,
+            jobs=jobs,
         )
     typer.echo(f"{out}: {done.with_audio} clips with audio, {done.timing_only} with timing only")
     for clip, reason in done.left_out.items():
@@ -53,18 +65,28 @@ def prepare(
 
 def train(
     model: Annotated[
-        Literal["lite", "contour", "base", "large"],
+        Literal["lite", "spectral", "contour", "base", "large"],
         typer.Argument(
-            help="What to train: the embedded voice; a contour, which gives the lite of --init its"
-            " pitch; WaveGrad 2 as published, see docs/train-base.md."
+            help="What to train: the embedded voice; several voices in one model, a part at a time"
+            " (--set part=acoustics, denoiser or joint); a contour, which gives the lite of --init"
+            " its pitch; WaveGrad 2 as published, see docs/train-base.md."
         ),
     ],
     data: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="Dataset from `dlpo prepare`.")
+        list[str],
+        typer.Option(
+            metavar="DIR[=SHARE]",
+            help="Dataset from `dlpo prepare`; repeatable for spectral, SHARE says how much of what"
+            " is drawn comes from it.",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Directory of the run; resumed if it holds one.")],
     init: Annotated[
-        Path | None, typer.Option(exists=True, help="Checkpoint to start from.")
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            help="Checkpoint to start from; for spectral's joint part two, acoustics and denoiser.",
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -77,7 +99,7 @@ def train(
     """
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-    trainer = _trainer(model, data, out, init, parse_settings(settings or []))
+    trainer = _trainer(model, data, out, init or [], parse_settings(settings or []))
     columns = (
         TextColumn("{task.completed}/{task.total} updates, loss {task.fields[loss]:.3f}"),
         BarColumn(),
@@ -97,7 +119,7 @@ def train(
 
 
 def _trainer(
-    model: str, data: Path, out: Path, init: Path | None, values: dict[str, Any]
+    model: str, data: list[str], out: Path, inits: list[Path], values: dict[str, Any]
 ) -> TrainingRun:
     """The run that a command line asks for."""
     from dlpo.config import (
@@ -106,8 +128,10 @@ def _trainer(
         LARGE,
         LARGE_TRAINING,
         LITE,
+        SPECTRAL,
         ContourConfig,
         ContourTraining,
+        SpectralTraining,
         TrainingConfig,
         WaveGrad2Training,
         from_dict,
@@ -116,19 +140,41 @@ def _trainer(
 
     with needs("train"):
         from dlpo.training.contour_trainer import ContourTrainer
+        from dlpo.training.spectral_trainer import SpectralTrainer
         from dlpo.training.trainer import Trainer
         from dlpo.training.wavegrad_trainer import WaveGradTrainer
 
+    corpora = [_corpus(given) for given in data]
+    paths, shares = [path for path, _ in corpora], [share for _, share in corpora]
+    if model == "spectral":
+        training = from_dict(SpectralTraining, values)
+        return SpectralTrainer(SPECTRAL, training, paths, shares, out, inits)
+    if len(paths) > 1 or len(inits) > 1:
+        raise InputError(
+            f"{model} takes one --data and at most one --init; got {len(paths)} and {len(inits)}"
+        )
+    path, init = paths[0], inits[0] if inits else None
     if model == "contour":
         if init is None:
             raise InputError("a contour belongs to a voice; give its checkpoint with --init")
         contour = from_dict(ContourTraining, values)
-        return ContourTrainer(ContourConfig(), contour, data, out, init)
+        return ContourTrainer(ContourConfig(), contour, path, out, init)
     if model == "lite":
-        return Trainer(LITE, from_dict(TrainingConfig, values), data, out, init)
+        return Trainer(LITE, from_dict(TrainingConfig, values), path, out, init)
     config, usual = (BASE, BASE_TRAINING) if model == "base" else (LARGE, LARGE_TRAINING)
-    training = from_dict(WaveGrad2Training, to_dict(usual) | values)
-    return WaveGradTrainer(config, training, data, out, init)
+    published = from_dict(WaveGrad2Training, to_dict(usual) | values)
+    return WaveGradTrainer(config, published, path, out, init)
+
+
+def _corpus(given: str) -> tuple[Path, float]:
+    """The directory and the share of a `--data`."""
+    name, _, share = given.partition("=")
+    if not Path(name).is_dir():
+        raise InputError(f"--data: {name}: no such directory; make it with `dlpo prepare`")
+    try:
+        return Path(name), float(share or 1)
+    except ValueError as error:
+        raise InputError(f"--data {given}: expected DIR or DIR=SHARE, SHARE a number") from error
 
 
 def schedule(

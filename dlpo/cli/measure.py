@@ -88,9 +88,16 @@ def evaluate(
     ] = True,
     weights: Weights = Path("../shared/models"),
     whisper: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Directory of a Whisper checkpoint: word and character errors; repeatable.",
+            rich_help_panel=HEARD,
+        ),
+    ] = None,
+    speaker: Annotated[
         Path | None,
         typer.Option(
-            help="Directory of a Whisper checkpoint: word errors of its own.",
+            help="Weights of the speaker encoder: likeness to the speaker of the corpus.",
             rich_help_panel=HEARD,
         ),
     ] = None,
@@ -126,7 +133,8 @@ def evaluate(
     """Let judges hear systems side by side, on the same sentences and noise seeds.
 
     Prints means with 95 % bootstrap intervals and paired differences from the baseline.
-    DistillMOS, NISQA, NISQA-TTS, DNSMOS P.808: higher is better; word errors: lower.
+    NISQA-TTS, DNSMOS P.808, NISQA, DistillMOS, speaker cosine: higher is better; word and character
+    errors: lower.
     """
     with needs("bench"):
         from dlpo_bench.clips import SPLITS, clips_of_texts, load_clips
@@ -172,7 +180,7 @@ def evaluate(
     quality = compare(
         {candidate.label: candidate.takes for candidate in candidates},
         spoken,
-        load_panel(weights, whisper, utmos),
+        load_panel(weights, whisper or (), utmos, (speaker, corpus) if speaker else None),
         baseline=baseline,
         match=match,
         wavs=wavs,

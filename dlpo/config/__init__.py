@@ -1,11 +1,21 @@
 """Configurations: frozen dataclasses, read strictly from JSON values and written back unchanged."""
 
 from dlpo.config.contour import ContourConfig, ContourTraining
-from dlpo.config.models import BASE, LARGE, LITE, LiteConfig, Parametrisation, WaveGrad2Config
+from dlpo.config.models import (
+    BASE,
+    LARGE,
+    LITE,
+    SPECTRAL,
+    LiteConfig,
+    Parametrisation,
+    SpectralConfig,
+    WaveGrad2Config,
+)
 from dlpo.config.strict import from_dict, to_dict
 from dlpo.config.training import (
     BASE_TRAINING,
     LARGE_TRAINING,
+    SpectralTraining,
     TrainingConfig,
     WaveGrad2Training,
 )
@@ -17,10 +27,13 @@ __all__ = [
     "LARGE",
     "LARGE_TRAINING",
     "LITE",
+    "SPECTRAL",
     "ContourConfig",
     "ContourTraining",
     "LiteConfig",
     "Parametrisation",
+    "SpectralConfig",
+    "SpectralTraining",
     "TrainingConfig",
     "TuningConfig",
     "WaveGrad2Config",

@@ -141,3 +141,85 @@ class LiteConfig:
 
 
 LITE = LiteConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class SpectralConfig:
+    """Several voices for one CPU core: the chain of `lite` on short-time spectra."""
+
+    model: Literal["spectral"] = "spectral"
+    symbols: int = 79
+    """Rows of the symbol embedding; `len(dlpo.text.symbols.SYMBOLS)`."""
+    voices: tuple[str, ...] = ("lj",)
+    """Rows of the voice embedding: speakers, and sessions of a speaker such as lj/LJ001."""
+    hidden_channels: int = 192
+    """Width of the encoder and of the frame sequence."""
+    encoder_blocks: int = 3
+    """Pairs of a convolution block and self-attention over the symbols."""
+    encoder_dropout: float = 0.1
+    """Probability, in the encoder and its predictors while training."""
+    prosody_blocks: int = 3
+    """Blocks before F0, voicing and energy are predicted."""
+    mel_blocks: int = 5
+    """Blocks between prosody and log-mel."""
+    frame_dropout: float = 0.05
+    """Probability, in the frame-rate blocks while training."""
+    conditioning_channels: int = 192
+    """Width of the frame sequence as the denoiser takes it."""
+    conditioning_blocks: int = 2
+    """Blocks on the frame sequence; they run once, not once a step."""
+    window: int = 600
+    """Samples of a spectrum, 27 ms."""
+    stft_hop: int = 150
+    """Samples between spectra; divides the hop of a frame, 300, and the window."""
+    width: int = 192
+    """Of the denoiser."""
+    blocks: int = 6
+    """Of the denoiser."""
+    level_channels: int = 128
+    """Width of the noise-level embedding."""
+    level_frequency: float = 30.0
+    """Of its fastest sinusoid, radians over all levels."""
+    scale: float = 12.0
+    """Factor on the pre-emphasized waveform, for a standard deviation near 0.5."""
+    contour: ContourConfig | None = None
+    """How the pitch is drawn; None predicts the nearest curve, which is flat."""
+
+    def __post_init__(self) -> None:
+        if self.stft_hop < 1 or self.hop_length % self.stft_hop or self.window % self.stft_hop:
+            raise ConfigError(
+                f"SpectralConfig: stft_hop is {self.stft_hop}; expected a divisor of the frame's"
+                f" {self.hop_length} samples and of the window's {self.window}"
+            )
+        if not self.voices or len(set(self.voices)) < len(self.voices):
+            raise ConfigError(f"SpectralConfig.voices is {self.voices}; expected distinct names")
+        for name in ("encoder_dropout", "frame_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(
+                    f"SpectralConfig.{name} is {getattr(self, name)}; expected 0 <= p < 1"
+                )
+
+    @property
+    def hop_length(self) -> int:
+        """Samples a frame."""
+        return 300
+
+    @property
+    def bins(self) -> int:
+        """Frequencies of a spectrum."""
+        return self.window // 2 + 1
+
+    def rows(self, voice: str) -> tuple[int, int]:
+        """Rows of the embedding that a voice is the sum of: speaker, and session or -1.
+
+        Raises:
+            ConfigError: there is no such speaker.
+        """
+        speaker = voice.split("/")[0]
+        if speaker not in self.voices:
+            raise ConfigError(f"voice is {voice!r}; expected one of {', '.join(self.voices)}")
+        known = voice != speaker and voice in self.voices
+        return self.voices.index(speaker), self.voices.index(voice) if known else -1
+
+
+SPECTRAL = SpectralConfig()

@@ -88,6 +88,84 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SpectralTraining:
+    """How a part of `spectral` is trained; the defaults are the recipe of the embedded voices."""
+
+    part: Literal["acoustics", "denoiser", "joint"] = "joint"
+    """acoustics: everything before the conditioning, from phonemes to mel. denoiser: conditioning
+    and denoiser, from recorded mel. These two share no weights, so they can be trained at the same
+    time. joint: the denoiser on predicted mel and hidden states, after both."""
+    updates: int = 20_000
+    """Optimizer steps of the run; the learning rate's decay ends there."""
+    batch: int = 16
+    """Windows an update, on each process."""
+    window: int = 48
+    """Frames of a window of the denoiser (73.5 a second)."""
+    acoustic_window: int = 128
+    """Frames of a window of the acoustics."""
+    timing_batch: int = 8
+    """Further sentences an update that only teach durations; 0 for none."""
+    adversarial_from: int = 10_000
+    """Update from which the denoiser must also pass for a recording with an adversary."""
+    adversarial_rate: float = 4e-4
+    """Learning rate of both from there on."""
+    adversary_every: int = 2
+    """Updates of the denoiser to one of the adversary, which learns faster."""
+    learning_rate: float = 1e-3
+    warmup: int = 300
+    """Updates over which the learning rate rises from 0."""
+    decay_from: float = 0.5
+    """Share of the run after which the learning rate falls linearly to 3 % of its peak."""
+    weight_decay: float = 0.01
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient."""
+    ema_decay: float = 0.999
+    """Of the averaged weights, which are saved and spoken with."""
+    precision: Literal["auto", "bf16", "no"] = "auto"
+    """Arithmetic inside convolutions and matrix products; weights and losses stay float32. auto is
+    bf16 where the processor or GPU computes in it."""
+    seed: int = 0
+    log_every: int = 100
+    """Updates between lines of the log."""
+    validate_every: int = 500
+    """Updates between measurements on the validation windows."""
+    save_every: int = 500
+    """Updates between checkpoints."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "updates", "batch", "acoustic_window", "window", "log_every", "validate_every",
+            "save_every", "adversary_every",
+        ):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise ConfigError(
+                    f"SpectralTraining.{name} is {getattr(self, name)}; expected 1 or more"
+                )
+        for name in ("learning_rate", "adversarial_rate"):
+            if not 0 < getattr(self, name) < 1:
+                raise ConfigError(
+                    f"SpectralTraining.{name} is {getattr(self, name)}; expected 0 < rate < 1"
+                )
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(
+                f"SpectralTraining.ema_decay is {self.ema_decay}; expected 0 <= d < 1"
+            )
+
+    @property
+    def is_adversarial(self) -> bool:
+        """Whether any update of the run has an adversary."""
+        return self.part != "acoustics" and self.adversarial_from < self.updates
+
+    def rate(self, update: int) -> float:
+        """The learning rate of update `update` (0 is the first)."""
+        adversarial = self.part != "acoustics" and update >= self.adversarial_from
+        peak = self.adversarial_rate if adversarial else self.learning_rate
+        done = update / self.updates
+        fall = 1.0 if done < self.decay_from else (1 - done) / (1 - self.decay_from)
+        return peak * min(1.0, (update + 1) / max(1, self.warmup)) * max(0.03, fall)
+
+
+@dataclass(frozen=True, slots=True)
 class WaveGrad2Training:
     """How `base` and `large` are trained; the defaults are those of the published reproduction.
 

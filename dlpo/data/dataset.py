@@ -28,7 +28,7 @@ from dlpo.data.features import Features
 from dlpo.errors import DataError
 from dlpo.text.symbols import SYMBOLS
 
-FORMAT = 1
+FORMAT = 2
 PHASE_CYCLE = 65_536
 DTYPES: dict[str, type[np.generic]] = {
     "symbols": np.uint8,
@@ -51,6 +51,8 @@ class Entry:
     split: str
     """train, validation or test"""
     text: str
+    voice: str
+    """speaker, or speaker/session where recording sessions are told apart, such as lj/LJ001"""
     first_symbol: int
     symbols: int
     first_frame: int
@@ -111,6 +113,12 @@ class Dataset:
             if entry.split == name and (entry.frames > 0) == with_audio
         ]
 
+    def chances(self, utterances: Sequence[int]) -> NDArray[np.float64]:
+        """(U,) chance of drawing each utterance: by its length."""
+        lengths = np.array([max(1, self.entries[i].frames) for i in utterances], np.float64)
+        chances: NDArray[np.float64] = lengths / lengths.sum()
+        return chances
+
     def timing(self, i: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """(P,) symbol ids and (P,) seconds of utterance `i`."""
         entry = self.entries[i]
@@ -159,6 +167,8 @@ class Clip:
     id: str
     split: str
     text: str
+    voice: str
+    """see `Entry`"""
     load: Callable[[], Arrays]
 
 
@@ -180,6 +190,7 @@ def pack(path: Path, clips: Sequence[Clip], left_out: dict[str, str], corpus: st
                 clip.id,
                 clip.split,
                 clip.text,
+                clip.voice,
                 first_symbol=sizes["symbols"],
                 symbols=counts["symbols"],
                 first_frame=sizes["f0"],

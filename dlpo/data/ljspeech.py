@@ -1,18 +1,25 @@
 """`dlpo prepare ljspeech`: recordings, transcripts and alignments -> a `Dataset`.
 
-Works on LJSpeech-1.1 as it is downloaded (wav) and on the 385 FLAC clips of our own tests.
+Works on every corpus with LJSpeech's layout, of one speaker:
+
+    metadata.csv    id|raw|normalized text
+    wavs/ID.flac    or .wav, mono, 22,050 Hz
+    f0/ID.npy       optional, (F,) Hz of each frame of 300 samples, 0 where unvoiced
 """
 
 from __future__ import annotations
 
 import functools
 import logging
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE, Waveform
 from dlpo.data.alignments import Alignment, read_alignments
@@ -27,6 +34,7 @@ TEST = ("LJ002-0161", "LJ002-0180")
 VALIDATION = ("LJ002-0181", "LJ002-0200")
 ALIGNMENT_SLACK_S = 0.15  # how far the end of the alignment may lie from the end of the clip
 QUIETEST_PEAK = 0.01  # full scale is 1; below it a clip is taken for silence
+LEADING_SESSION = re.compile(r"(.+)-[^-]+")  # LJ001 of LJ001-0042
 Progress = Callable[[int, int], None]
 
 
@@ -95,8 +103,21 @@ def read_clip(path: Path) -> Waveform:
     return waveform
 
 
+def voice_of(clip: str, speaker: str, *, sessions: bool) -> str:
+    """The voice of a recorded clip: `speaker`, or `speaker/session` by the clip's id."""
+    match = LEADING_SESSION.fullmatch(clip) if sessions else None
+    return f"{speaker}/{match[1]}" if match else speaker
+
+
 def prepare(
-    corpus: Path, alignments: Path, out: Path, progress: Progress = lambda done, total: None
+    corpus: Path,
+    alignments: Path,
+    out: Path,
+    progress: Progress = lambda done, total: None,
+    *,
+    speaker: str = "lj",
+    sessions: bool = False,
+    jobs: int = 1,
 ) -> Prepared:
     """Measure every aligned clip and write the dataset.
 
@@ -107,6 +128,10 @@ def prepare(
         alignments: TSV file (plain or .xz) or a directory of MFA TextGrids.
         out: directory to write.
         progress: called with clips done and clips in all.
+        speaker: name of the voice.
+        sessions: tell recording sessions apart by the ids of the clips (LJ001 of LJ001-0042); each
+            becomes a voice of its own, which shares what is common to the speaker.
+        jobs: processes.
 
     Raises:
         DataError: no transcripts, alignments or recordings, or nothing usable among them.
@@ -129,27 +154,27 @@ def prepare(
 
     report = Prepared(left_out={clip: "no alignment" for clip in recordings if clip not in aligned})
     clips = []
-    for done, (clip, alignment) in enumerate(sorted(aligned.items()), 1):
-        progress(done, len(aligned))
-        try:
-            if clip not in transcripts:
-                raise DataError("no transcript in metadata.csv")
-            text = transcripts[clip]
-            if clip in recordings:
-                file = partial / f"{clip}.npz"
-                if not file.exists():
-                    _write(file, _measured(alignment, text, recordings[clip]))
-                load = functools.partial(_read, file)
-            else:
-                load = functools.partial(_timed, alignment, text)
-                load()  # to see that its alignment is sound
-        except DataError as error:
-            report.left_out[clip] = str(error)
-            log.warning("left out %s: %s", clip, error)
+    work = [
+        (alignment, transcripts.get(clip), recordings.get(clip), partial / f"{clip}.npz")
+        for clip, alignment in sorted(aligned.items())
+    ]
+    for done, ((alignment, text, recording, file), fault) in enumerate(
+        zip(work, _faults(work, jobs), strict=True), 1
+    ):
+        progress(done, len(work))
+        clip = alignment.id
+        if fault is not None or text is None:
+            report.left_out[clip] = fault or "no transcript in metadata.csv"
+            log.warning("left out %s: %s", clip, report.left_out[clip])
             continue
-        clips.append(Clip(clip, split_of(clip), text, load))
-        report.with_audio += clip in recordings
-        report.timing_only += clip not in recordings
+        if recording is not None:
+            load = functools.partial(_read, file)
+            voice = voice_of(clip, speaker, sessions=sessions)
+        else:
+            load, voice = functools.partial(_timed, alignment, text), speaker
+        clips.append(Clip(clip, split_of(clip), text, voice, load))
+        report.with_audio += recording is not None
+        report.timing_only += recording is None
     if not report.with_audio:
         raise DataError(
             f"{corpus}: none of {len(recordings)} recordings is usable; the first reason is:"
@@ -158,6 +183,33 @@ def prepare(
     pack(out, clips, report.left_out, corpus.name)
     shutil.rmtree(partial)
     return report
+
+
+Work = tuple[Alignment, str | None, Path | None, Path]
+"""alignment, transcript, recording, and the file for what is measured of it"""
+
+
+def _faults(work: list[Work], jobs: int) -> Iterator[str | None]:
+    """Measures clips in order; yields why a clip can't be used, None if it can."""
+    if jobs == 1:
+        yield from map(_measure_one, work)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(_measure_one, work, chunksize=8)
+
+
+def _measure_one(work: Work) -> str | None:
+    alignment, text, recording, file = work
+    try:
+        if text is None:
+            return "no transcript in metadata.csv"
+        if recording is None:
+            _timed(alignment, text)  # raises if its alignment is unusable
+        elif not file.exists():
+            _write(file, _measured(alignment, text, recording))
+    except DataError as error:
+        return str(error)
+    return None
 
 
 def _timed(alignment: Alignment, transcript: str) -> Arrays:
@@ -187,7 +239,7 @@ def _measured(alignment: Alignment, transcript: str, recording: Path) -> Arrays:
             f"the alignment ends at {alignment.seconds:.2f} s but the clip at {seconds:.2f} s;"
             f" expected them within {ALIGNMENT_SLACK_S} s: align it again"
         )
-    features = measure(waveform)
+    features = measure(waveform, _known_f0(recording, len(waveform) // HOP_LENGTH))
     return {
         **timed,
         "audio": np.round(waveform * 32768).clip(-32768, 32767).astype(np.int16),
@@ -196,6 +248,25 @@ def _measured(alignment: Alignment, transcript: str, recording: Path) -> Arrays:
         "energy": features.energy,
         "mel": features.mel.astype(np.float16),
     }
+
+
+def _known_f0(recording: Path, frames: int) -> NDArray[np.float32] | None:
+    """(F,) Hz from the corpus' folder f0; None if there is none of this clip.
+
+    Raises:
+        DataError: the file is no such array.
+    """
+    file = recording.parent.parent / "f0" / f"{recording.stem}.npy"
+    if not file.is_file():
+        return None
+    try:
+        f0 = np.load(file, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: can't be read ({error}); expected F0 as an npy array") from error
+    if f0.shape != (frames,) or not np.isfinite(f0).all() or (f0 < 0).any():
+        raise DataError(f"{file}: {f0.shape} values; expected ({frames},) Hz, 0 where unvoiced")
+    known: NDArray[np.float32] = f0.astype(np.float32)
+    return known
 
 
 def _write(file: Path, arrays: Arrays) -> None:

@@ -1,7 +1,8 @@
 """Judges: programs that listen to speech and say how good it is, or what was said.
 
-`Judge` scores naturalness (mean opinion scores, 1..5), `Recogniser` writes down what it hears.
-Import the one you need: `dlpo.judges.distillmos`, `.nisqa`, `.dnsmos`, `.pocketsphinx`.
+`Judge` scores naturalness (mean opinion scores, 1..5) or the speaker's identity, `Recogniser`
+transcribes. Import the one you need: `dlpo.judges.distillmos`, `.nisqa`, `.dnsmos`, `.speaker`,
+`.whisper`, `.pocketsphinx`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Word errors: how many words a recogniser got wrong, and out of how many."""
+"""Word and character errors: how many a recognizer got wrong, and out of how many."""
 
 from __future__ import annotations
 
@@ -61,6 +61,16 @@ def word_errors(reference: str, hypothesis: str) -> WordErrors:
     if not expected:
         raise InputError(f"reference text {reference!r} has no words; expected what was said")
     return WordErrors(edit_distance(expected, words_of(hypothesis)), len(expected))
+
+
+def characters_of(text: str) -> str:
+    """The words of a text in lower case, with single spaces between them."""
+    return " ".join(words_of(text))
+
+
+def character_errors(reference: str, hypothesis: str) -> int:
+    """Wrong characters of a transcript, out of `len(characters_of(reference))`."""
+    return edit_distance(characters_of(reference), characters_of(hypothesis))
 
 
 def pooled(counts: Iterable[WordErrors]) -> WordErrors:

@@ -54,6 +54,44 @@ class ConvBlock(nn.Module):
         return out
 
 
+class ConvNextBlock(nn.Module):
+    """(B, C, L) -> (B, C, L): depthwise convolution, norm, two pointwise layers; residual.
+
+    Args:
+        channels: C.
+        inner: width between the two layers.
+        dropout: probability, of the inner values.
+        level_channels: width of the noise level's embedding, which scales and shifts what was
+            normed; 0 for a block that doesn't depend on it.
+
+    Reference: Liu et al. 2022 (ConvNeXt), https://arxiv.org/abs/2201.03545; Siuzdak 2023 (Vocos)
+    for speech.
+    """
+
+    def __init__(
+        self, channels: int, inner: int, dropout: float = 0.0, level_channels: int = 0
+    ) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv1d(channels, channels, 7, padding=3, groups=channels)
+        self.norm = nn.LayerNorm(channels)
+        self.widen, self.narrow = nn.Linear(channels, inner), nn.Linear(inner, channels)
+        self.gain = nn.Parameter(torch.full((channels,), 1 / 6))
+        self.dropout = nn.Dropout(dropout)
+        self.modulate = nn.Linear(level_channels, 2 * channels) if level_channels else None
+        if self.modulate is not None:
+            nn.init.zeros_(self.modulate.weight)
+            nn.init.zeros_(self.modulate.bias)
+
+    def forward(self, x: Tensor, level: Tensor | None = None) -> Tensor:
+        y: Tensor = self.norm(self.depthwise(x).transpose(1, 2))  # (B, L, C)
+        if self.modulate is not None and level is not None:
+            scale, shift = self.modulate(level)[:, None].chunk(2, -1)
+            y = y * (1 + scale) + shift
+        y = self.gain * self.narrow(self.dropout(functional.gelu(self.widen(y))))
+        out: Tensor = x + y.transpose(1, 2)
+        return out
+
+
 class AttentionBlock(nn.Module):
     """(B, C, P) -> (B, C, P): self-attention over the symbols that exist; residual."""
 

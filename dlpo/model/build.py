@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Any, overload
 
-from dlpo.config import BASE, LARGE, LITE, LiteConfig, WaveGrad2Config, from_dict
+from dlpo.config import (
+    BASE,
+    LARGE,
+    LITE,
+    SPECTRAL,
+    LiteConfig,
+    SpectralConfig,
+    WaveGrad2Config,
+    from_dict,
+)
 from dlpo.errors import ConfigError
 from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.model.wavegrad2 import WaveGrad2
 
-ModelConfig = LiteConfig | WaveGrad2Config
-Model = LiteWaveGrad2 | WaveGrad2
-CONFIGS: dict[str, ModelConfig] = {"lite": LITE, "base": BASE, "large": LARGE}
+ModelConfig = LiteConfig | SpectralConfig | WaveGrad2Config
+Model = LiteWaveGrad2 | SpectralWaveGrad2 | WaveGrad2
+CONFIGS: dict[str, ModelConfig] = {"lite": LITE, "spectral": SPECTRAL, "base": BASE, "large": LARGE}
 
 
 def model_config(values: dict[str, Any]) -> ModelConfig:
@@ -29,9 +39,13 @@ def model_config(values: dict[str, Any]) -> ModelConfig:
 @overload
 def build_model(config: LiteConfig) -> LiteWaveGrad2: ...
 @overload
+def build_model(config: SpectralConfig) -> SpectralWaveGrad2: ...
+@overload
 def build_model(config: WaveGrad2Config) -> WaveGrad2: ...
 def build_model(config: ModelConfig) -> Model:
     """A model with random weights."""
     if isinstance(config, LiteConfig):
         return LiteWaveGrad2(config)
+    if isinstance(config, SpectralConfig):
+        return SpectralWaveGrad2(config)
     return WaveGrad2(config)

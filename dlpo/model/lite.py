@@ -1,110 +1,36 @@
-"""`lite`: the voice for one CPU core. WaveGrad 2's flow, nothing above 1.1 kHz inside.
+"""`lite`: the embedded voice. WaveGrad 2's flow, nothing above 1.1 kHz inside.
 
-    phonemes -> encoder -> durations -> Gaussian upsampling -> F0, voicing, energy -> log-mel
-             -> conditioning (once) -> denoiser on patches of 20 samples (once a step) -> x0
+    conditioning (once) -> denoiser on patches of 20 samples (once a step) -> x0
 
-Where there is a contour, it replaces the F0 that is predicted frame by frame: see
-`dlpo.model.contour`.
-
-The denoiser predicts the clean, pre-emphasised waveform (x0) from a noisy one, and hears a
-harmonic source at F0 beside it, so that it only has to learn a filter.
+The denoiser predicts the clean, pre-emphasized waveform (x0) from a noisy one and from a harmonic
+source at F0, so that it only has to learn a filter.
 """
 
 from __future__ import annotations
-
-import math
-from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from dlpo.config import LiteConfig, Parametrisation
-from dlpo.model.blocks import (
-    AttentionBlock,
-    ConvBlock,
-    DownBlock,
-    Film,
-    LevelEmbedding,
-    UpBlock,
-    conv,
-)
-from dlpo.model.contour import POINTS, Contour, upsample_contour
+from dlpo.model.acoustics import MEL_BANDS, AcousticModel, Prosody
+from dlpo.model.blocks import ConvBlock, DownBlock, Film, LevelEmbedding, UpBlock, conv
 from dlpo.model.emphasis import de_emphasise
-from dlpo.model.gaussian_upsampling import gaussian_upsample
-from dlpo.text.symbols import FIRST_PHONEME
-
-MEL_BANDS = 80
-MEL_SCALE, MEL_SHIFT = 0.5, 0.4  # brings log-mel to about zero mean, unit spread
-LOG_F0_CENTRE, LOG_F0_SCALE = 5.3, 3.0  # 200 Hz; about unit spread for one speaker
-ENERGY_CENTRE, ENERGY_SCALE = -3.5, 0.7
-MIN_RANGE = 0.3  # frames; the narrowest a symbol may be in the upsampling
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """What the encoder says of each symbol's length."""
-
-    log_duration: Tensor
-    """(B, P) log of frames, for symbols that sound"""
-    pause_logit: Tensor
-    """(B, P) log-odds that a mark is a pause at all"""
-    ranges: Tensor
-    """(B, P) standard deviation in frames of the symbol's weight in the upsampling"""
-
-
-@dataclass(frozen=True, slots=True)
-class Prosody:
-    """One value a frame, each (B, F), in the network's own scales."""
-
-    log_f0: Tensor
-    """(ln Hz - 5.3) * 3; meaningless where unvoiced"""
-    voicing: Tensor
-    """log-odds of being voiced, or exactly 0 and 1 when measured"""
-    energy: Tensor
-    """(log RMS + 3.5) * 0.7"""
-
-
-def join_contour(hidden: Tensor, contour: Tensor) -> Tensor:
-    """(B, C, P) and (B, 2, P) ln Hz -> (B, C + 2, P), the contour in the network's own scale."""
-    scaled = (contour - LOG_F0_CENTRE) * LOG_F0_SCALE
-    return torch.cat([hidden, scaled.to(hidden.dtype)], dim=1)
-
-
-class LiteWaveGrad2(nn.Module):
+class LiteWaveGrad2(AcousticModel):
     """Encoder, frame predictors and denoiser of `lite`."""
 
+    config: LiteConfig
     parametrisation: Parametrisation = "x0"
     uses_source = True
     x0_limit: float | None = None
     """bound of |x0| in each step of a chain"""
 
     def __init__(self, config: LiteConfig) -> None:
-        super().__init__()
-        self.config = config
-        c, p = config.hidden_channels, config.encoder_dropout
-        self.embedding = nn.Embedding(config.symbols, c, padding_idx=0)
-        self.prenet = conv(c, c, 5)
-        self.encoder = nn.ModuleList(
-            nn.ModuleList([ConvBlock(c, 5, p), AttentionBlock(c, 2, p)])
-            for _ in range(config.encoder_blocks)
-        )
-        self.timing_blocks = nn.ModuleList([ConvBlock(c, 3, p), ConvBlock(c, 3, p)])
-        self.timing_out = conv(c, 3, 1)
-
-        q = config.frame_dropout
-        self.duration_in = conv(1, c, 1)
-        self.prosody_blocks = nn.Sequential(
-            *(ConvBlock(c, 5, q) for _ in range(config.prosody_blocks))
-        )
-        self.prosody_out = conv(c, 3, 1)
-        self.prosody_in = conv(3, c, 3)
-        self.mel_blocks = nn.Sequential(*(ConvBlock(c, 5, q) for _ in range(config.mel_blocks)))
-        self.mel_out = conv(c, MEL_BANDS, 1)
-
-        self.conditioning_dropout = nn.Dropout1d(p)
-        d = config.conditioning_channels
+        super().__init__(config, lambda: ConvBlock(config.hidden_channels, 5, config.frame_dropout))
+        c, d = config.hidden_channels, config.conditioning_channels
+        self.conditioning_dropout = nn.Dropout1d(config.encoder_dropout)
         self.conditioning_in = conv(c + MEL_BANDS + 2, d, 3)
         self.conditioning_blocks = nn.Sequential(
             *(ConvBlock(d, 3, 0.0) for _ in range(config.conditioning_blocks))
@@ -121,133 +47,24 @@ class LiteWaveGrad2(nn.Module):
         self.film = nn.ModuleList([Film(down1, up0, e), Film(down0, up1, e)])
         self.patch_out = conv(up1, config.patch, 3)
 
-        self.contour = Contour(config.contour, config.symbols) if config.contour else None
-
     def freeze_acoustics(self) -> None:
         """Stop learning, and dropping out, in everything before the conditioning."""
         for name, module in self.named_children():
             if not name.startswith(("conditioning", "level", "patch", "down", "up", "film")):
                 module.eval().requires_grad_(False)
 
-    # ------------------------------------------------------------------ once a sentence
-    def encode_symbols(self, phonemes: Tensor, mask: Tensor) -> tuple[Tensor, Timing]:
-        """Hidden sequence and timing of a batch of utterances.
-
-        Args:
-            phonemes: (B, P) int64 symbol ids.
-            mask: (B, P) bool, true where there is a symbol.
-
-        Returns:
-            (B, C, P) hidden sequence, and the timing.
-        """
-        keep = mask[:, None].to(self.prenet.weight.dtype)
-        x = self.embedding(phonemes).transpose(1, 2)
-        x = x + self.prenet(x * keep)
-        for pair in self.encoder:
-            convolution, attention = cast(nn.ModuleList, pair)
-            x = attention(convolution(x, keep), mask)
-        timing = x
-        for block in self.timing_blocks:
-            timing = block(timing, keep)
-        log_duration, pause_logit, width = self.timing_out(timing).float().unbind(1)
-        return x, Timing(log_duration, pause_logit, functional.softplus(width) + MIN_RANGE)
-
-    def encode(
-        self, phonemes: Tensor, mask: Tensor, noise: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Everything that `frames` reads of a batch of utterances.
-
-        Args:
-            phonemes, mask: see `encode_symbols`.
-            noise: (B, 2, P) standard normal, which the pitch is drawn from where the voice draws
-                it; None is zeros, its calmest contour.
-
-        Returns:
-            (B, C, P) hidden, with the contour as two channels more where there is one; (B, P)
-            durations in frames, not rounded, 0 of a mark that is no pause; (B, P) ranges in frames.
-        """
-        hidden, timing = self.encode_symbols(phonemes, mask)
-        silent = (phonemes < FIRST_PHONEME) & (timing.pause_logit < 0)
-        sounding = (mask & ~silent).to(timing.log_duration.dtype)
-        durations = timing.log_duration.exp() * sounding
-        if self.contour is not None:
-            if noise is None:
-                noise = durations.new_zeros(len(phonemes), POINTS, phonemes.shape[1])
-            hidden = join_contour(hidden, self.contour.draw(phonemes, mask, durations, noise))
-        return hidden, durations, timing.ranges
-
-    def frames(
-        self, hidden: Tensor, durations: Tensor, ranges: Tensor, positions: Tensor, pitch: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Everything that the denoiser is told, and F0.
-
-        Args:
-            hidden: (B, C, P) from `encode`.
-            durations: (B, P) whole frames.
-            ranges: (B, P) frames.
-            positions: (F,) or (B, F) centres of the wanted frames, 0.5 for the first.
-            pitch: (B,) semitones to add to F0.
-
-        Returns:
-            (B, C2, F) conditioning, and (B, F) F0 in Hz, 0 where unvoiced.
-        """
-        points = None
-        if self.contour is not None:
-            hidden, points = hidden.tensor_split((self.config.hidden_channels,), dim=1)
-        upsampled = self.upsample(hidden, durations, ranges, positions)
-        prosody = self.predict_prosody(upsampled)
-        if points is not None:
-            prosody = replace(prosody, log_f0=upsample_contour(points, durations, positions))
-        shift = pitch[:, None] * (math.log(2) / 12 * LOG_F0_SCALE)
-        voicing = (prosody.voicing > 0).to(prosody.voicing.dtype)
-        shifted = Prosody(prosody.log_f0 + shift, voicing, prosody.energy)
-        mel = self.predict_mel(upsampled, shifted)
-        f0 = torch.exp(shifted.log_f0 / LOG_F0_SCALE + LOG_F0_CENTRE) * voicing
-        return self.condition(upsampled, shifted, mel), f0
-
-    def upsample(
-        self, hidden: Tensor, durations: Tensor, ranges: Tensor, positions: Tensor
+    def condition(
+        self, upsampled: Tensor, prosody: Prosody, mel: Tensor, voice: Tensor | None = None
     ) -> Tensor:
-        """(B, C, P) -> (B, C, F) by Gaussian upsampling; each symbol also tells how long it is."""
-        hidden = hidden + self.duration_in(torch.log1p(durations)[:, None])
-        return gaussian_upsample(hidden, durations, ranges, positions)
-
-    def predict_prosody(self, upsampled: Tensor) -> Prosody:
-        """(B, C, F) -> F0, voicing and energy of each frame."""
-        return Prosody(*self.prosody_out(self.prosody_blocks(upsampled)).float().unbind(1))
-
-    def predict_mel(self, upsampled: Tensor, prosody: Prosody) -> Tensor:
-        """(B, C, F) and its prosody -> (B, 80, F) log-mel in the network's scale."""
-        told = torch.stack(
-            [prosody.log_f0 * prosody.voicing, prosody.voicing, prosody.energy], dim=1
-        )
-        hidden = upsampled + self.prosody_in(told.to(upsampled.dtype))
-        mel: Tensor = self.mel_out(self.mel_blocks(hidden)).float()
-        return mel
-
-    def condition(self, upsampled: Tensor, prosody: Prosody, mel: Tensor) -> Tensor:
-        """Join hidden sequence, mel and F0 -> (B, C2, F), the part that no step changes."""
         hidden = self.conditioning_dropout(upsampled)
         pitch = torch.stack([prosody.log_f0 * prosody.voicing, prosody.voicing], dim=1)
         joined = torch.cat([hidden, mel.to(hidden.dtype), pitch.to(hidden.dtype)], dim=1)
         out: Tensor = self.conditioning_blocks(self.conditioning_in(joined))
         return out
 
-    # ------------------------------------------------------------------ once a step
     def denoise(
         self, noisy: Tensor, noise_level: Tensor, conditioning: Tensor, source: Tensor
     ) -> Tensor:
-        """The clean waveform that the noisy one hides.
-
-        Args:
-            noisy: (B, T), pre-emphasised and scaled.
-            noise_level: (B,), sqrt(alpha_bar).
-            conditioning: (B, C2, F) from `frames`.
-            source: (B, T) harmonic source.
-
-        Returns:
-            (B, T) x0, pre-emphasised and scaled.
-        """
         batch, samples = noisy.shape
         patches = torch.cat(
             [x.view(batch, -1, self.config.patch) for x in (noisy, source)], dim=2

@@ -13,13 +13,13 @@ from torch.nn import functional
 from dlpo.audio import HOP_LENGTH
 from dlpo.config import Parametrisation
 from dlpo.errors import InputError
+from dlpo.model.acoustics import AcousticModel
 from dlpo.model.build import Model
-from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.reach import context_frames_per_step
 from dlpo.rl.prompts import Prompt
 from dlpo.training.synthesis import condition
 
-LITE_DENOISER = ("level", "patch_in", "patch_out", "down", "up", "film")  # of LiteWaveGrad2
+DENOISER = ("level", "patch_", "down.", "up.", "film", "spectrum")  # of an AcousticModel
 
 
 class Policy(Protocol):
@@ -152,8 +152,8 @@ def freeze_all_but_denoiser(model: Model) -> list[torch.nn.Parameter]:
     once a rollout, and the encoder and durations that a reward could corrupt are out of reach.
     """
     model.eval().requires_grad_(False)
-    names = LITE_DENOISER if isinstance(model, LiteWaveGrad2) else ("decoder",)
-    chosen = [parameter for name in names for parameter in model.get_submodule(name).parameters()]
+    names = DENOISER if isinstance(model, AcousticModel) else ("decoder",)
+    chosen = [parameter for name, parameter in model.named_parameters() if name.startswith(names)]
     for parameter in chosen:
         parameter.requires_grad_(True)
     return chosen

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from dlpo.diffusion import q_sample, to_eps, to_x0, training_target
+from dlpo.model.acoustics import AcousticModel
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, Policy, inside_mean
 from dlpo.rl.rollout import Rollout, padded_noise
 from dlpo.training.acoustics import Acoustics, measured_prosody
 from dlpo.training.batches import CONTEXT, Windows
-from dlpo.training.losses import Denoised, denoiser_losses
+from dlpo.training.losses import Denoised, denoiser_losses, voices_of
 
 GUIDE = 1  # ends the key of the guide's noise, beside that of the chain
 
@@ -70,7 +71,7 @@ class Recorded:
 
 @torch.no_grad()
 def recorded_windows(
-    model: LiteWaveGrad2, windows: Windows, told: Acoustics, share: tuple[int, int] = (0, 1)
+    model: AcousticModel, windows: Windows, told: Acoustics, share: tuple[int, int] = (0, 1)
 ) -> Recorded:
     """Windows of training, conditioned on predicted mel as in synthesis.
 
@@ -80,7 +81,8 @@ def recorded_windows(
         told: `FrozenAcoustics.of(windows)`.
         share: see `Recorded.share`.
     """
-    conditioning = model.condition(told.upsampled, measured_prosody(windows), told.mel)
+    voice = voices_of(model, windows.sentences)
+    conditioning = model.condition(told.upsampled, measured_prosody(windows), told.mel, voice)
     inner = slice(CONTEXT, -CONTEXT)
     conditions = Conditions(
         conditioning[:, :, inner],

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import torch
 
 from dlpo.model.build import Model
-from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.rl.conditions import Conditions
 from dlpo.rl.guide import Recorded, recorded_windows
@@ -28,7 +27,7 @@ def cut_of(model: Model, batches: Batches) -> Cut:
         batches: of the split that the utterances are in.
     """
     device = next(model.parameters()).device
-    if isinstance(model, LiteWaveGrad2):
+    if not isinstance(model, WaveGrad2):
         told = FrozenAcoustics(model, batches)
 
         def of_lite(

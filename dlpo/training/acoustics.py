@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dlpo.model.lite import (
+from dlpo.model.acoustics import (
     ENERGY_CENTRE,
     ENERGY_SCALE,
     LOG_F0_CENTRE,
     LOG_F0_SCALE,
     MEL_SCALE,
     MEL_SHIFT,
-    LiteWaveGrad2,
+    AcousticModel,
     Prosody,
 )
 from dlpo.training.batches import Batches, Windows
@@ -55,7 +55,7 @@ class FrozenAcoustics:
         batches: of the split whose windows will be asked for.
     """
 
-    def __init__(self, model: LiteWaveGrad2, batches: Batches) -> None:
+    def __init__(self, model: AcousticModel, batches: Batches) -> None:
         self.model, self.batches = model, batches
         self._kept: dict[int, Acoustics] = {}
 

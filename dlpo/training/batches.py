@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -17,11 +18,12 @@ from dlpo.audio import (
     harmonic_source,
     pre_emphasise,
 )
+from dlpo.data.corpora import Corpora
 from dlpo.data.dataset import Dataset
 from dlpo.data.features import Features
 
 FRAME_RATE = SAMPLE_RATE / HOP_LENGTH  # 73.5 frames a second
-CONTEXT = 4  # frames on either side of a window: what the conditioning convolutions reach
+CONTEXT = 8  # frames on either side of a window: what the conditioning convolutions reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Sentences:
     """(B, P) bool"""
     durations: Tensor
     """(B, P) float32, whole frames"""
+    voices: Tensor
+    """(B, 2) int64 rows of the voice embedding, speaker and session, -1 for none"""
 
     def to(self, device: torch.device) -> Sentences:
         """The same on another device."""
@@ -78,8 +82,9 @@ def whole_frames(seconds: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def collate_sentences(
     rows: list[tuple[NDArray[np.int64], NDArray[np.float32]]],
+    voices: Sequence[tuple[int, int]] | None = None,
 ) -> Sentences:
-    """Pad (symbol ids, seconds) of several utterances."""
+    """Pad (symbol ids, seconds) of several utterances; `voices` see `Sentences`."""
     longest = max(len(symbols) for symbols, _ in rows)
     phonemes = np.zeros((len(rows), longest), np.int64)
     durations = np.zeros((len(rows), longest), np.float32)
@@ -88,18 +93,40 @@ def collate_sentences(
         phonemes[i, : len(symbols)] = symbols
         durations[i, : len(symbols)] = whole_frames(seconds)
         mask[i, : len(symbols)] = True
-    return Sentences(*map(torch.from_numpy, (phonemes, mask, durations)))
+    of = np.array([(-1, -1)] * len(rows) if voices is None else voices, np.int64)
+    return Sentences(*map(torch.from_numpy, (phonemes, mask, durations, of)))
 
 
 class Batches:
-    """Draws batches from one split; update k draws the same whatever happened before it."""
+    """Draws batches from one split; update k draws the same whatever happened before it.
 
-    def __init__(self, dataset: Dataset, split: str, seed: int, rank: int = 0) -> None:
-        self.dataset, self.key = dataset, (seed, rank)
+    Args:
+        dataset: one prepared corpus, or several.
+        split: train, validation or test.
+        seed, rank: of the draws.
+        rows: rows of the voice embedding of an entry's voice, for a model with several.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset | Corpora,
+        split: str,
+        seed: int,
+        rank: int = 0,
+        rows: Callable[[str], tuple[int, int]] | None = None,
+    ) -> None:
+        self.dataset, self.key, self.rows = dataset, (seed, rank), rows
         self.recorded = dataset.split(split, with_audio=True)
         self.timed = dataset.split(split, with_audio=False) or self.recorded
-        lengths = np.array([dataset.entries[i].frames for i in self.recorded], np.float64)
-        self.chances = lengths / lengths.sum()
+        self.chances = dataset.chances(self.recorded)
+
+    def sentences(self, utterances: Sequence[int]) -> Sentences:
+        """Symbols, durations and voices of utterances."""
+        entries = self.dataset.entries
+        return collate_sentences(
+            [self.dataset.timing(i) for i in utterances],
+            [self.rows(entries[i].voice) for i in utterances] if self.rows else None,
+        )
 
     def windows(self, update: int, size: int, window: int) -> Windows:
         """`size` windows of `window` frames, utterances drawn by their length."""
@@ -121,14 +148,12 @@ class Batches:
     def timings(self, update: int, size: int) -> Sentences:
         """`size` sentences of the corpus whose durations are known but whose audio is not here."""
         random = np.random.default_rng([*self.key, update, 1])
-        return collate_sentences(
-            [self.dataset.timing(int(i)) for i in random.choice(self.timed, size)]
-        )
+        return self.sentences([int(i) for i in random.choice(self.timed, size)])
 
     def collate(self, places: list[tuple[int, int]], window: int) -> Windows:
         """Windows of so many frames at (utterance, first frame)."""
         cut = [self._cut(i, first, window) for i, first in places]
-        sentences = collate_sentences([self.dataset.timing(i) for i, _ in places])
+        sentences = self.sentences([i for i, _ in places])
         return Windows(
             tuple(places),
             sentences,

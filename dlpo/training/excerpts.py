@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dlpo.audio import HOP_LENGTH, Waveform
+from dlpo.data.dataset import Dataset
 from dlpo.errors import DataError
 from dlpo.training.batches import Batches, Sentences, collate_sentences
 
@@ -41,7 +43,7 @@ class ExcerptBatches:
     """
 
     def __init__(self, batches: Batches) -> None:
-        self.batches, self.dataset = batches, batches.dataset
+        self.batches, self.dataset = batches, cast(Dataset, batches.dataset)
         self._peaks: dict[int, float] = {}
 
     @property

@@ -9,7 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from dlpo.diffusion import q_sample
-from dlpo.model.lite import LiteWaveGrad2, Prosody, Timing
+from dlpo.model.acoustics import AcousticModel, Prosody, Timing
+from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import cosine, cosine_level
 from dlpo.text.symbols import FIRST_PHONEME
 from dlpo.training.acoustics import Acoustics, measured_mel, measured_prosody
@@ -21,6 +23,23 @@ STFT_WEIGHT = 0.5
 SEAM_WEIGHT, SEAM_FLOOR = 0.2, 1e-4
 NOISIEST = float(cosine(1)[0])  # sqrt(alpha_bar) at which a chain starts
 UNVOICED_F0_WEIGHT = 0.1  # F0 is only interpolated there
+
+
+@dataclass(frozen=True, slots=True)
+class Denoised:
+    """Predictions of the denoiser for a batch of noisy windows."""
+
+    x0: Tensor
+    """(B, T) float32, its prediction"""
+    clean: Tensor
+    """(B, T) float32, the recording, pre-emphasized and scaled"""
+
+
+def voices_of(model: AcousticModel, sentences: Sentences) -> Tensor | None:
+    """(B, C) the sentences' voices, of a model that has several."""
+    if isinstance(model, SpectralWaveGrad2):
+        return model.voice(sentences.voices)
+    return None
 
 
 def multi_resolution_stft(predicted: Tensor, target: Tensor) -> Tensor:
@@ -66,6 +85,39 @@ def mix(chosen: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return torch.where(chosen.view(-1, *[1] * (a.dim() - 1)), a, b)
 
 
+def denoise_rows(
+    model: SpectralWaveGrad2, windows: Windows, conditioning: Tensor, generator: torch.Generator
+) -> Denoised:
+    """Noise recordings at the levels of short chains and let the denoiser predict them.
+
+    Three rows of eight are at the start of a chain, which matters most when it has one or two
+    steps; the rest is spread over all levels. In every other one of those, it is not the recording
+    that is noised but the denoiser's own prediction from pure noise, as in all but the first step
+    of a chain.
+
+    Args:
+        model: in train mode, or in eval mode to validate.
+        windows: recordings, W frames with `CONTEXT` on either side.
+        conditioning: (B, C2, W + 2 CONTEXT) frames.
+        generator: draws noise levels and noise, on the CPU.
+    """
+    device, size = windows.waveform.device, len(windows.waveform)
+    first = size * 3 // 8
+    level = torch.cat([torch.full((first,), NOISIEST), spread_levels(size - first, generator)])
+    level = level.to(device)
+    clean = windows.waveform * model.config.scale
+    noise = torch.randn(clean.shape, generator=generator).to(device)
+    conditioning, source = conditioning[:, :, CONTEXT:-CONTEXT], windows.source
+    own = torch.arange(size, device=device) >= first
+    own &= torch.arange(size, device=device) % 2 == 0
+    seen = clean.clone()
+    with torch.no_grad():
+        start = level.new_full((int(own.sum()),), NOISIEST)
+        seen[own] = model.denoise(noise[own], start, conditioning[own], source[own])
+    noisy = q_sample(seen, level, noise)
+    return Denoised(model.denoise(noisy, level, conditioning, source), clean)
+
+
 def spread_levels(size: int, generator: torch.Generator) -> Tensor:
     """(B,) noise levels sqrt(alpha_bar): one stratified draw of the cosine schedule's time."""
     t = (torch.rand(1, generator=generator) + torch.arange(size)) / size
@@ -73,7 +125,7 @@ def spread_levels(size: int, generator: torch.Generator) -> Tensor:
 
 
 def acoustic_losses(
-    model: LiteWaveGrad2,
+    model: AcousticModel,
     windows: Windows,
     more_timings: Sentences | None,
     generator: torch.Generator,
@@ -89,12 +141,14 @@ def acoustic_losses(
         generator: draws the rows, on the CPU.
     """
     sentences = windows.sentences
-    hidden, timing = model.encode_symbols(sentences.phonemes, sentences.mask)
+    voice = voices_of(model, sentences)
+    hidden, timing = model.encode_symbols(sentences.phonemes, sentences.mask, voice)
     duration, pause = timing_loss(timing, sentences)
     if more_timings is not None:
-        more = timing_loss(
-            model.encode_symbols(more_timings.phonemes, more_timings.mask)[1], more_timings
+        _, more_timing = model.encode_symbols(
+            more_timings.phonemes, more_timings.mask, voices_of(model, more_timings)
         )
+        more = timing_loss(more_timing, more_timings)
         duration, pause = (duration + more[0]) / 2, (pause + more[1]) / 2
 
     upsampled = model.upsample(hidden, sentences.durations, timing.ranges, windows.positions)
@@ -121,16 +175,6 @@ def acoustic_losses(
         "energy": masked_mean((predicted.energy - measured.energy).abs(), inside),
         "mel": masked_mean((mel - measured_mel(windows)).abs(), inside[:, None]),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Denoised:
-    """What the denoiser made of a batch of noisy windows."""
-
-    x0: Tensor
-    """(B, T) float32, its prediction"""
-    clean: Tensor
-    """(B, T) float32, the recording, pre-emphasised and scaled"""
 
 
 def denoise_windows(
@@ -183,11 +227,13 @@ def seam_loss(predicted: Tensor, target: Tensor, patch: int) -> Tensor:
     return (energy(predicted) - energy(target)).abs().mean()
 
 
-def denoiser_losses(denoised: Denoised, patch: int) -> dict[str, Tensor]:
+def denoiser_losses(denoised: Denoised, patch: int | None = None) -> dict[str, Tensor]:
     """The diffusion loss (L1 of x0), the spectral distance and the seams between patches."""
     x0, clean = denoised.x0, denoised.clean
-    return {
+    terms = {
         "diffusion": (x0 - clean).abs().mean(),
         "stft": STFT_WEIGHT * multi_resolution_stft(x0, clean),
-        "seam": SEAM_WEIGHT * seam_loss(x0, clean, patch),
     }
+    if patch is not None:
+        terms["seam"] = SEAM_WEIGHT * seam_loss(x0, clean, patch)
+    return terms

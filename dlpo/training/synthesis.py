@@ -9,10 +9,12 @@ from torch import Tensor
 
 from dlpo.audio import HOP_LENGTH, Waveform, harmonic_source
 from dlpo.diffusion import sample
+from dlpo.model.acoustics import AcousticModel
 from dlpo.model.build import Model
 from dlpo.model.contour import POINTS
 from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.training.acoustics import FrozenAcoustics, measured_mel, measured_prosody
 from dlpo.training.batches import CONTEXT, Batches
@@ -25,6 +27,7 @@ def speak(
     schedule: NoiseSchedule,
     seed: int = 0,
     durations: NDArray[np.float32] | None = None,
+    voice: str | None = None,
 ) -> Waveform:
     """From symbols alone: durations, and what else the model is conditioned on, are predicted.
 
@@ -34,11 +37,12 @@ def speak(
         schedule: the reverse chain.
         seed: of the noise.
         durations: (P,) whole frames to use instead of the predicted ones.
+        voice: of a model with several; the first one if None.
 
     Returns:
         (T,) float32.
     """
-    conditioning, source = condition(model, symbols, durations, seed)
+    conditioning, source = condition(model, symbols, durations, seed, voice)
     return _denoise(model, conditioning, source, schedule, seed)
 
 
@@ -48,8 +52,9 @@ def condition(
     symbols: NDArray[np.int64],
     durations: NDArray[np.float32] | None = None,
     seed: int = 0,
+    voice: str | None = None,
 ) -> tuple[Tensor, Waveform]:
-    """Everything that the denoiser is told of one utterance, as a bundle's host works it out.
+    """The denoiser's inputs for one utterance, computed as a bundle's host does.
 
     But for the end: a served sentence's last mark lasts `END_FRAMES` at least.
 
@@ -58,17 +63,22 @@ def condition(
         symbols: (P,) symbol ids.
         durations: (P,) whole frames to use instead of the predicted ones.
         seed: of the noise that the pitch is drawn from, where the voice draws it.
+        voice: of a model with several; the first one if None.
 
     Returns:
         (1, C, F) conditioning on the model's device, and (F * 300,) harmonic source.
     """
     phonemes = torch.from_numpy(symbols)[None].to(next(model.parameters()).device)
     mask = torch.ones_like(phonemes, dtype=torch.bool)
-    if isinstance(model, LiteWaveGrad2):
+    embedded = None
+    if isinstance(model, SpectralWaveGrad2):
+        rows = model.config.rows(voice or model.config.voices[0])
+        embedded = model.voice(torch.tensor([rows], device=phonemes.device))
+    if isinstance(model, AcousticModel):
         noise = torch.randn(
             1, POINTS, phonemes.shape[1], generator=torch.Generator().manual_seed(seed)
         ).to(phonemes.device)
-        hidden, predicted, ranges = model.encode(phonemes, mask, noise)
+        hidden, predicted, ranges = model.encode(phonemes, mask, noise, embedded)
     else:
         hidden, predicted, ranges = model.encode(phonemes, mask)
     if durations is None:
@@ -78,7 +88,11 @@ def condition(
         frames = torch.from_numpy(durations)[None].to(phonemes.device)
     positions = frame_positions(int(frames.sum()), phonemes.device)
     no_shift = torch.zeros(1, device=phonemes.device)
-    conditioning, f0 = model.frames(hidden, frames, ranges, positions, no_shift)
+    inputs = (hidden, frames, ranges, positions, no_shift)
+    if isinstance(model, AcousticModel):
+        conditioning, f0 = model.frames(*inputs, embedded)
+    else:
+        conditioning, f0 = model.frames(*inputs)
     return conditioning, harmonic_source(f0[0].cpu().numpy())
 
 

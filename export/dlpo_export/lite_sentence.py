@@ -14,16 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dlpo.model.acoustics import LOG_F0_CENTRE, LOG_F0_SCALE, MIN_RANGE, join_contour
 from dlpo.model.blocks import AttentionBlock, ConvBlock
 from dlpo.model.contour import POINTS, upsample_contour
 from dlpo.model.gaussian_upsampling import upsampling_weights
-from dlpo.model.lite import (
-    LOG_F0_CENTRE,
-    LOG_F0_SCALE,
-    MIN_RANGE,
-    LiteWaveGrad2,
-    join_contour,
-)
+from dlpo.model.lite import LiteWaveGrad2
 from dlpo.text.symbols import FIRST_PHONEME
 from dlpo_export.layouts import ChannelsLast
 

@@ -373,7 +373,7 @@ def test_missing_weights_leave_a_judge_out_with_the_reason(tmp_path: Path) -> No
 
 def test_whisper_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no config\.json; expected the directory of a Wh"):
-        load_panel(tmp_path, whisper=tmp_path)
+        load_panel(tmp_path, whisper=[tmp_path])
 
 
 def test_utmos_that_was_asked_for_must_be_there(tmp_path: Path) -> None:

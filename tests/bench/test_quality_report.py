@@ -8,7 +8,7 @@ import pytest
 from dlpo_bench.bootstrap import Estimate
 from dlpo_bench.clips import Clip
 from dlpo_bench.heard import Heard, Quality, Take
-from dlpo_bench.judging import WHISPER_ERRORS, WORD_ERRORS, Panel
+from dlpo_bench.judging import CHARACTER_ERRORS, WORD_ERRORS, Panel
 from dlpo_bench.paired import Paired
 from dlpo_bench.quality_report import difference_rows, figures, markdown, rows, verdict
 
@@ -33,7 +33,7 @@ def quality() -> Quality:
         ("DistillMOS", 0.3, "better"),
         ("DistillMOS", -0.3, "worse"),
         (WORD_ERRORS, 0.3, "worse"),
-        (WHISPER_ERRORS, -0.3, "better"),
+        (f"{CHARACTER_ERRORS}, base", -0.3, "better"),
         ("seconds", 0.3, "higher"),
         ("level, dB", -0.3, "lower"),
     ],

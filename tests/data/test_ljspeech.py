@@ -124,7 +124,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
 ) -> None:
     measured: list[int] = []
 
-    def measure_or_stop(waveform: np.ndarray) -> object:
+    def measure_or_stop(waveform: np.ndarray, f0: None) -> object:
         if len(measured) == 2:
             raise KeyboardInterrupt
         measured.append(len(waveform))
@@ -137,7 +137,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
     with pytest.raises(DataError, match="not a prepared dataset"):
         Dataset(prepared(corpus))
     again: list[int] = []
-    monkeypatch.setattr(ljspeech, "measure", lambda w: (again.append(len(w)), measure(w))[1])
+    monkeypatch.setattr(ljspeech, "measure", lambda w, f0: (again.append(len(w)), measure(w))[1])
     assert prepare(corpus, corpus / "alignments.tsv", prepared(corpus)).with_audio == 4
     assert len(again) == 2
 
@@ -180,3 +180,29 @@ def test_real_clips_are_prepared(tmp_path: Path) -> None:
     utterance = next(u for u in Dataset(tmp_path / "dataset") if u.id == "LJ001-0002")
     voiced = utterance.features.f0[utterance.features.f0 > 0]
     assert 150 < np.median(voiced) < 280  # Linda Johnson
+
+
+def test_sessions_become_voices_of_the_speaker(corpus: Path) -> None:
+    out = prepared(corpus)
+    prepare(corpus, corpus / "alignments.tsv", out, speaker="ann", sessions=True, jobs=2)
+    assert {entry.id: entry.voice for entry in Dataset(out).entries} == {
+        "LJ001-0001": "ann/LJ001",
+        "LJ001-0002": "ann/LJ001",
+        "LJ002-0161": "ann/LJ002",
+        "LJ002-0181": "ann/LJ002",
+        "LJ003-0001": "ann",  # has no recording
+    }
+
+
+def test_known_f0_is_taken_and_a_wrong_one_leaves_the_clip_out(corpus: Path) -> None:
+    frames = len(read_wav(corpus / "wavs" / "LJ001-0002.wav")[0]) // 300
+    (corpus / "f0").mkdir()
+    np.save(corpus / "f0" / "LJ001-0002.npy", np.full(frames, 123.0))
+    np.save(corpus / "f0" / "LJ001-0001.npy", np.full(7, 123.0))
+    done = prepare(corpus, corpus / "alignments.tsv", prepared(corpus))
+    assert list(done.left_out) == ["LJ001-0001"]
+    assert "f0/LJ001-0001.npy" in done.left_out["LJ001-0001"]
+    dataset = Dataset(prepared(corpus))
+    known = next(u for u in map(dataset.__getitem__, range(len(dataset))) if u.id == "LJ001-0002")
+    assert set(np.unique(known.features.f0)) <= {0.0, 123.0}
+    assert (known.features.f0 > 0).mean() > 0.3

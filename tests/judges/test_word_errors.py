@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlpo.errors import InputError
-from dlpo.judges.word_errors import WordErrors, edit_distance, pooled, word_errors, words_of
+from dlpo.judges.word_errors import (
+    WordErrors,
+    character_errors,
+    edit_distance,
+    pooled,
+    word_errors,
+    words_of,
+)
 
 WORDS = st.lists(st.sampled_from(["a", "bird", "was", "however"]), max_size=7)
 
@@ -74,3 +81,7 @@ def test_pooling_weighs_clips_by_their_words() -> None:
 def test_reference_without_words_is_refused(reference: str) -> None:
     with pytest.raises(InputError, match="no words"):
         word_errors(reference, "anything")
+
+
+def test_characters_count_without_marks_and_capitals() -> None:
+    assert character_errors("The prison, of old.", "the prisons of cold") == 2

@@ -11,7 +11,8 @@ import torch
 
 from dlpo.checkpoint import load_checkpoint
 from dlpo.data.dataset import Dataset
-from dlpo.model.lite import LiteWaveGrad2, Timing
+from dlpo.model.acoustics import Timing
+from dlpo.model.lite import LiteWaveGrad2
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.adversary import (
     DECEPTION_SHARE,
@@ -38,6 +39,7 @@ SENTENCES = Sentences(
     torch.tensor([[1, 12, 30, 4, 0], [1, 15, 9, 0, 0]]),
     torch.tensor([[True] * 4 + [False], [True] * 3 + [False] * 2]),
     torch.tensor([[0.0, 4.0, 8.0, 10.0, 0.0], [3.0, 2.0, 0.0, 0.0, 0.0]]),
+    torch.full((2, 2), -1),
 )
 
 

@@ -147,7 +147,7 @@ def _figures(quality: Quality, family: str, setting: Setting) -> dict[str, Any]:
     for measure, errors in one.errors.items():
         both = np.isfinite(errors) & np.isfinite(plain.errors[measure])
         if both.any():
-            found[measure] = ratio_of_sums(errors[both], quality.words[both]).figure
+            found[measure] = ratio_of_sums(errors[both], quality.units(measure)[both]).figure
         if plain.errors[measure][both].sum() > 0:
             over = ratio_of_sums(errors[both], plain.errors[measure][both])
             found[f"{measure} / neutral"] = over.figure

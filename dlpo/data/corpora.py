@@ -1,0 +1,83 @@
+"""Several prepared corpora as one: pre-training and fine-tuning speech side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlpo.data.dataset import Dataset, Entry, Utterance
+from dlpo.errors import DataError
+
+
+class Corpora:
+    """Datasets one after the other, with the interface of a `Dataset`.
+
+    Args:
+        paths: directories of prepared datasets.
+        shares: of each, how much of what is drawn comes from it; any positive numbers.
+
+    Raises:
+        DataError: a directory is no prepared dataset, or a share is not positive.
+    """
+
+    def __init__(self, paths: Sequence[Path], shares: Sequence[float]) -> None:
+        if not paths or len(paths) != len(shares) or min(shares) <= 0:
+            raise DataError(
+                f"{len(paths)} datasets with shares {list(shares)}; expected one positive share"
+                " of each"
+            )
+        self.path = paths[0]
+        self.datasets = [Dataset(path) for path in paths]
+        self.entries: list[Entry] = []
+        self._places: list[tuple[Dataset, int]] = []
+        for dataset in self.datasets:
+            self.entries += dataset.entries
+            self._places += [(dataset, i) for i in range(len(dataset))]
+        self.sha256 = sha256("".join(d.sha256 for d in self.datasets).encode()).hexdigest()
+        self._share = {id(d): s for d, s in zip(self.datasets, shares, strict=True)}
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Speakers and their sessions, in the order of the datasets."""
+        names = dict.fromkeys(
+            name for entry in self.entries for name in (entry.voice.split("/")[0], entry.voice)
+        )
+        return tuple(names)
+
+    def split(self, name: str, *, with_audio: bool) -> list[int]:
+        """Indices of a split's utterances: those with audio, or those with durations only."""
+        return [
+            i
+            for i, entry in enumerate(self.entries)
+            if entry.split == name and (entry.frames > 0) == with_audio
+        ]
+
+    def chances(self, utterances: Sequence[int]) -> NDArray[np.float64]:
+        """(U,) chance of drawing each utterance: by its length, and the share of its corpus."""
+        lengths = np.array([max(1, self.entries[i].frames) for i in utterances], np.float64)
+        owners = np.array([id(self._places[i][0]) for i in utterances])
+        for owner in set(owners.tolist()):
+            mine = owners == owner
+            lengths[mine] *= self._share[owner] / lengths[mine].sum()
+        chances: NDArray[np.float64] = lengths / lengths.sum()
+        return chances
+
+    def timing(self, i: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """(P,) symbol ids and (P,) seconds of utterance `i`."""
+        dataset, place = self._places[i]
+        return dataset.timing(place)
+
+    def window(self, i: int, first: int, frames: int) -> Utterance:
+        """All symbols of utterance `i`, and its audio and features in a range of frames."""
+        dataset, place = self._places[i]
+        return dataset.window(place, first, frames)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, i: int) -> Utterance:
+        return self.window(i, 0, self.entries[i].frames)

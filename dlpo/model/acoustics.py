@@ -1,0 +1,230 @@
+"""Everything before the denoiser: phonemes to what each frame sounds like.
+
+    phonemes -> encoder -> durations -> Gaussian upsampling -> F0, voicing, energy -> log-mel
+
+Where there is a contour, it replaces the F0 that is predicted frame by frame: see
+`dlpo.model.contour`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dlpo.config import LiteConfig, SpectralConfig
+from dlpo.model.blocks import AttentionBlock, ConvBlock, conv
+from dlpo.model.contour import POINTS, Contour, upsample_contour
+from dlpo.model.gaussian_upsampling import gaussian_upsample
+from dlpo.text.symbols import FIRST_PHONEME
+
+MEL_BANDS = 80
+MEL_SCALE, MEL_SHIFT = 0.5, 0.4  # brings log-mel to about zero mean, unit spread
+LOG_F0_CENTRE, LOG_F0_SCALE = 5.3, 3.0  # 200 Hz; about unit spread for one speaker
+ENERGY_CENTRE, ENERGY_SCALE = -3.5, 0.7
+MIN_RANGE = 0.3  # frames; the narrowest a symbol may be in the upsampling
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What the encoder says of each symbol's length."""
+
+    log_duration: Tensor
+    """(B, P) log of frames, for symbols that sound"""
+    pause_logit: Tensor
+    """(B, P) log-odds that a mark is a pause at all"""
+    ranges: Tensor
+    """(B, P) standard deviation in frames of the symbol's weight in the upsampling"""
+
+
+@dataclass(frozen=True, slots=True)
+class Prosody:
+    """One value a frame, each (B, F), in the network's own scales."""
+
+    log_f0: Tensor
+    """(ln Hz - 5.3) * 3; meaningless where unvoiced"""
+    voicing: Tensor
+    """log-odds of being voiced, or exactly 0 and 1 when measured"""
+    energy: Tensor
+    """(log RMS + 3.5) * 0.7"""
+
+
+def join_contour(hidden: Tensor, contour: Tensor) -> Tensor:
+    """(B, C, P) and (B, 2, P) ln Hz -> (B, C + 2, P), the contour in the network's own scale."""
+    scaled = (contour - LOG_F0_CENTRE) * LOG_F0_SCALE
+    return torch.cat([hidden, scaled.to(hidden.dtype)], dim=1)
+
+
+class AcousticModel(nn.Module, ABC):
+    """Encoder and frame predictors; a subclass adds `condition` and `denoise`.
+
+    Args:
+        config: widths and numbers of blocks.
+        frame_block: makes a block (B, C, F) -> (B, C, F) of the frame predictors.
+    """
+
+    config: LiteConfig | SpectralConfig
+
+    def __init__(
+        self, config: LiteConfig | SpectralConfig, frame_block: Callable[[], nn.Module]
+    ) -> None:
+        super().__init__()
+        self.config = config
+        c, p = config.hidden_channels, config.encoder_dropout
+        self.embedding = nn.Embedding(config.symbols, c, padding_idx=0)
+        self.prenet = conv(c, c, 5)
+        self.encoder = nn.ModuleList(
+            nn.ModuleList([ConvBlock(c, 5, p), AttentionBlock(c, 2, p)])
+            for _ in range(config.encoder_blocks)
+        )
+        self.timing_blocks = nn.ModuleList([ConvBlock(c, 3, p), ConvBlock(c, 3, p)])
+        self.timing_out = conv(c, 3, 1)
+
+        self.duration_in = conv(1, c, 1)
+        self.prosody_blocks = nn.Sequential(*(frame_block() for _ in range(config.prosody_blocks)))
+        self.prosody_out = conv(c, 3, 1)
+        self.prosody_in = conv(3, c, 3)
+        self.mel_blocks = nn.Sequential(*(frame_block() for _ in range(config.mel_blocks)))
+        self.mel_out = conv(c, MEL_BANDS, 1)
+        self.contour = Contour(config.contour, config.symbols) if config.contour else None
+
+    # ------------------------------------------------------------------ once a sentence
+    def encode_symbols(
+        self, phonemes: Tensor, mask: Tensor, voice: Tensor | None = None
+    ) -> tuple[Tensor, Timing]:
+        """Hidden sequence and timing of a batch of utterances.
+
+        Args:
+            phonemes: (B, P) int64 symbol ids.
+            mask: (B, P) bool, true where there is a symbol.
+            voice: (B, C + C2) of a model with several voices.
+
+        Returns:
+            (B, C, P) hidden sequence, and the timing.
+        """
+        keep = mask[:, None].to(self.prenet.weight.dtype)
+        x = self.embedding(phonemes).transpose(1, 2)
+        if voice is not None:
+            x = x + voice[:, : x.shape[1], None]
+        x = x + self.prenet(x * keep)
+        for pair in self.encoder:
+            convolution, attention = cast(nn.ModuleList, pair)
+            x = attention(convolution(x, keep), mask)
+        timing = x
+        for block in self.timing_blocks:
+            timing = block(timing, keep)
+        log_duration, pause_logit, width = self.timing_out(timing).float().unbind(1)
+        return x, Timing(log_duration, pause_logit, functional.softplus(width) + MIN_RANGE)
+
+    def encode(
+        self,
+        phonemes: Tensor,
+        mask: Tensor,
+        noise: Tensor | None = None,
+        voice: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Everything that `frames` reads of a batch of utterances.
+
+        Args:
+            phonemes, mask, voice: see `encode_symbols`.
+            noise: (B, 2, P) standard normal, which the pitch is drawn from where the voice draws
+                it; None is zeros, its calmest contour.
+
+        Returns:
+            (B, C, P) hidden, with the contour as two channels more where there is one; (B, P)
+            durations in frames, not rounded, 0 of a mark that is no pause; (B, P) ranges in frames.
+        """
+        hidden, timing = self.encode_symbols(phonemes, mask, voice)
+        silent = (phonemes < FIRST_PHONEME) & (timing.pause_logit < 0)
+        sounding = (mask & ~silent).to(timing.log_duration.dtype)
+        durations = timing.log_duration.exp() * sounding
+        if self.contour is not None:
+            if noise is None:
+                noise = durations.new_zeros(len(phonemes), POINTS, phonemes.shape[1])
+            hidden = join_contour(hidden, self.contour.draw(phonemes, mask, durations, noise))
+        return hidden, durations, timing.ranges
+
+    def frames(
+        self,
+        hidden: Tensor,
+        durations: Tensor,
+        ranges: Tensor,
+        positions: Tensor,
+        pitch: Tensor,
+        voice: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The denoiser's conditioning, and F0.
+
+        Args:
+            hidden: (B, C, P) from `encode`.
+            durations: (B, P) whole frames.
+            ranges: (B, P) frames.
+            positions: (F,) or (B, F) centres of the wanted frames, 0.5 for the first.
+            pitch: (B,) semitones to add to F0.
+            voice: (B, C + C2) of a model with several voices.
+
+        Returns:
+            (B, C2, F) conditioning, and (B, F) F0 in Hz, 0 where unvoiced.
+        """
+        points = None
+        if self.contour is not None:
+            hidden, points = hidden.tensor_split((self.embedding.embedding_dim,), dim=1)
+        upsampled = self.upsample(hidden, durations, ranges, positions)
+        prosody = self.predict_prosody(upsampled)
+        if points is not None:
+            prosody = replace(prosody, log_f0=upsample_contour(points, durations, positions))
+        shift = pitch[:, None] * (math.log(2) / 12 * LOG_F0_SCALE)
+        voicing = (prosody.voicing > 0).to(prosody.voicing.dtype)
+        shifted = Prosody(prosody.log_f0 + shift, voicing, prosody.energy)
+        mel = self.predict_mel(upsampled, shifted)
+        f0 = torch.exp(shifted.log_f0 / LOG_F0_SCALE + LOG_F0_CENTRE) * voicing
+        return self.condition(upsampled, shifted, mel, voice), f0
+
+    def upsample(
+        self, hidden: Tensor, durations: Tensor, ranges: Tensor, positions: Tensor
+    ) -> Tensor:
+        """(B, C, P) -> (B, C, F) by Gaussian upsampling of hidden states that know their length."""
+        hidden = hidden + self.duration_in(torch.log1p(durations)[:, None])
+        return gaussian_upsample(hidden, durations, ranges, positions)
+
+    def predict_prosody(self, upsampled: Tensor) -> Prosody:
+        """(B, C, F) -> F0, voicing and energy of each frame."""
+        return Prosody(*self.prosody_out(self.prosody_blocks(upsampled)).float().unbind(1))
+
+    def predict_mel(self, upsampled: Tensor, prosody: Prosody) -> Tensor:
+        """(B, C, F) and its prosody -> (B, 80, F) log-mel in the network's scale."""
+        curves = torch.stack(
+            [prosody.log_f0 * prosody.voicing, prosody.voicing, prosody.energy], dim=1
+        )
+        hidden = upsampled + self.prosody_in(curves.to(upsampled.dtype))
+        mel: Tensor = self.mel_out(self.mel_blocks(hidden)).float()
+        return mel
+
+    @abstractmethod
+    def condition(
+        self, upsampled: Tensor, prosody: Prosody, mel: Tensor, voice: Tensor | None = None
+    ) -> Tensor:
+        """Join hidden sequence, mel and F0 -> (B, C2, F), the part that no step changes."""
+
+    # ------------------------------------------------------------------ once a step
+    @abstractmethod
+    def denoise(
+        self, noisy: Tensor, noise_level: Tensor, conditioning: Tensor, source: Tensor
+    ) -> Tensor:
+        """The clean waveform hidden in the noisy one.
+
+        Args:
+            noisy: (B, T), pre-emphasized and scaled.
+            noise_level: (B,), sqrt(alpha_bar).
+            conditioning: (B, C2, F) from `frames`.
+            source: (B, T) harmonic source.
+
+        Returns:
+            (B, T) x0, pre-emphasized and scaled.
+        """

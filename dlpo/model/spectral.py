@@ -1,0 +1,150 @@
+"""`spectral`: a voice of several speakers for one CPU core, whose chain runs on spectra.
+
+    conditioning (once) -> denoiser on short-time spectra (once a step) -> x0
+
+Each reverse step looks at the compressed spectra of the noisy waveform and of a harmonic source at
+F0, 147 times a second, and predicts per bin a complex filter for the source, one for the noisy
+waveform, and a free part. Their sum is the clean, pre-emphasized waveform's spectrum.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dlpo.config import Parametrisation, SpectralConfig
+from dlpo.model.acoustics import MEL_BANDS, AcousticModel, Prosody
+from dlpo.model.blocks import ConvNextBlock, LevelEmbedding, conv
+from dlpo.model.emphasis import de_emphasise
+
+COMPRESSION_FLOOR = 1e-3  # magnitude below which spectra are not raised any further
+FREE_SCALE = 4.0  # of the free part, about the spread of a spectrum's bins
+
+
+class SpectralWaveGrad2(AcousticModel):
+    """Encoder, frame predictors and spectral denoiser of several voices.
+
+    The voice embeddings have a row for each speaker and for each recording session of a speaker; a
+    voice is the sum of both, see `voice`.
+    """
+
+    config: SpectralConfig
+    parametrisation: Parametrisation = "x0"
+    uses_source = True
+    x0_limit: float | None = None
+    """bound of |x0| in each step of a chain"""
+
+    def __init__(self, config: SpectralConfig) -> None:
+        c, d, w = config.hidden_channels, config.conditioning_channels, config.width
+        super().__init__(config, lambda: ConvNextBlock(c, 2 * c, config.frame_dropout))
+        self.voices = nn.Embedding(len(config.voices), c)
+
+        self.conditioning_in = conv(MEL_BANDS + 2, d, 3)
+        self.conditioning_voices = nn.Embedding(len(config.voices), d)
+        for rows in (self.voices.weight, self.conditioning_voices.weight):
+            nn.init.normal_(rows, std=0.1)
+        self.conditioning_hidden = conv(c, d, 1)
+        for late in self.conditioning_hidden.parameters():
+            nn.init.zeros_(late)  # the denoiser learns from recorded mel before it sees text
+        self.conditioning_blocks = nn.Sequential(
+            *(ConvNextBlock(d, 2 * d) for _ in range(config.conditioning_blocks))
+        )
+
+        self.level = LevelEmbedding(config.level_channels, config.level_frequency)
+        self.spectrum_in = nn.Linear(4 * config.bins, w)
+        self.spectrum_conditioning = conv(d, w, 3)
+        self.spectrum_norm = nn.LayerNorm(w)
+        self.spectrum_blocks = nn.ModuleList(
+            ConvNextBlock(w, 3 * w, level_channels=config.level_channels)
+            for _ in range(config.blocks)
+        )
+        self.spectrum_last_norm = nn.LayerNorm(w)
+        self.spectrum_out = nn.Linear(w, 6 * config.bins)
+        with torch.no_grad():
+            self.spectrum_out.weight.mul_(0.3)
+            self.spectrum_out.bias.zero_()
+        self.hann: Tensor
+        self.register_buffer("hann", torch.hann_window(config.window), persistent=False)
+
+    def freeze_acoustics(self) -> None:
+        """Stop learning, and dropping out, in everything before the conditioning."""
+        for name, module in self.named_children():
+            if not name.startswith(("conditioning", "level", "spectrum", "voices")):
+                module.eval().requires_grad_(False)
+
+    def voice(self, rows: Tensor) -> Tensor:
+        """(B, 2) rows of the speaker and of the session, -1 for none -> (B, C + C2).
+
+        The first C columns are for the encoder, the others for the conditioning.
+        """
+        known = (rows >= 0).unsqueeze(-1)
+        both = [e(rows.clamp(min=0)) for e in (self.voices, self.conditioning_voices)]
+        return (torch.cat(both, dim=-1) * known).sum(1)
+
+    def condition(
+        self, upsampled: Tensor, prosody: Prosody, mel: Tensor, voice: Tensor | None = None
+    ) -> Tensor:
+        pitch = torch.stack([prosody.log_f0 * prosody.voicing, prosody.voicing], dim=1)
+        x = self.conditioning_in(torch.cat([mel, pitch], dim=1).to(upsampled.dtype))
+        x = x + self.conditioning_hidden(upsampled)
+        if voice is not None:
+            x = x + voice[:, self.config.hidden_channels :, None]
+        out: Tensor = self.conditioning_blocks(x)
+        return out
+
+    def denoise(
+        self, noisy: Tensor, noise_level: Tensor, conditioning: Tensor, source: Tensor
+    ) -> Tensor:
+        noisy_spectrum, source_spectrum = self.spectrum(noisy), self.spectrum(source)
+        seen = torch.cat([_compressed(noisy_spectrum), _compressed(source_spectrum)], dim=-1)
+        frames = self.spectrum_conditioning(conditioning)
+        frames = functional.interpolate(frames, size=seen.shape[1], mode="linear")
+        x = self.spectrum_norm(self.spectrum_in(seen) + frames.transpose(1, 2))  # (B, L, W)
+        x = x.transpose(1, 2)
+        level = self.level(noise_level).expand(len(x), -1)
+        for block in self.spectrum_blocks:
+            x = block(x, level)
+        out = self.spectrum_out(self.spectrum_last_norm(x.transpose(1, 2))).float()
+        parts = out.view(*out.shape[:2], 6, self.config.bins)
+        on_source, on_noisy, free = (
+            torch.complex(parts[:, :, i], parts[:, :, i + 1]) for i in (0, 2, 4)
+        )
+        clean = on_source * source_spectrum + on_noisy * noisy_spectrum + FREE_SCALE * free
+        return self.waveform(clean)
+
+    def spectrum(self, waveform: Tensor) -> Tensor:
+        """(B, T) -> (B, L, bins) complex spectra of Hann windows, L = T / stft_hop."""
+        window, hop = self.config.window, self.config.stft_hop
+        edge = (window - hop) // 2
+        frames = functional.pad(waveform.float(), (edge, edge)).unfold(1, window, hop)
+        spectrum: Tensor = torch.fft.rfft(frames * self.hann)
+        return spectrum
+
+    def waveform(self, spectrum: Tensor) -> Tensor:
+        """(B, L, bins) -> (B, L * stft_hop), by weighted overlap-add."""
+        frames = torch.fft.irfft(spectrum, n=self.config.window) * self.hann
+        weights = self.hann.square().expand(1, *frames.shape[1:])
+        return self._overlap_add(frames) / self._overlap_add(weights)
+
+    def _overlap_add(self, frames: Tensor) -> Tensor:
+        """(B, L, window) -> (B, L * stft_hop), less what reaches past the ends."""
+        window, hop = self.config.window, self.config.stft_hop
+        parts = frames.reshape(*frames.shape[:2], window // hop, hop).unbind(2)
+        joined = torch.stack(
+            [functional.pad(part, (0, 0, k, len(parts) - 1 - k)) for k, part in enumerate(parts)]
+        )
+        samples = joined.sum(0).flatten(1)  # (B, (L + window / hop - 1) * hop)
+        edge = (window - hop) // 2
+        out: Tensor = samples[:, edge : samples.shape[1] - edge]
+        return out
+
+    def to_waveform(self, x0: Tensor) -> Tensor:
+        """(B, T) as `denoise` predicts it -> (B, T) in [-1, 1] or so, for a listener."""
+        return de_emphasise(x0 / self.config.scale)
+
+
+def _compressed(spectrum: Tensor) -> Tensor:
+    """(B, L, bins) complex -> (B, L, 2 bins), magnitudes to the power 1/2, phases kept."""
+    small = spectrum * spectrum.abs().clamp(min=COMPRESSION_FLOOR).rsqrt()
+    return torch.cat([small.real, small.imag], dim=-1)

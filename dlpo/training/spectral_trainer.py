@@ -1,0 +1,221 @@
+"""`dlpo train spectral`: the acoustics, the denoiser, or both together; resumable to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from dlpo.audio import Waveform
+from dlpo.checkpoint import Provenance, current_commit, load_checkpoint, save_checkpoint
+from dlpo.config import SpectralConfig, SpectralTraining, to_dict
+from dlpo.data.corpora import Corpora
+from dlpo.errors import TrainingError
+from dlpo.model.build import build_model
+from dlpo.model.spectral import SpectralWaveGrad2
+from dlpo.noise_schedule import named_schedule
+from dlpo.training.acoustics import measured_mel, measured_prosody
+from dlpo.training.batches import Batches, Sentences, Windows
+from dlpo.training.contest import Contest
+from dlpo.training.losses import (
+    Denoised,
+    acoustic_losses,
+    denoise_rows,
+    denoiser_losses,
+    mix,
+)
+from dlpo.training.run import Lesson, TrainingRun
+from dlpo.training.synthesis import speak
+
+VALIDATION_WINDOWS = 32
+SAMPLE_STEPS = 2  # reverse steps of the utterance that TensorBoard plays
+PARTS = {
+    "acoustics": (
+        "voices", "embedding", "prenet", "encoder", "timing", "duration", "prosody", "mel",
+    ),
+    "denoiser": ("conditioning", "level", "spectrum"),
+}  # fmt: skip
+"""Beginnings of the names of each part's weights."""
+
+
+class SpectralStep(nn.Module):
+    """The losses of one part as one module, so that data-parallel training sees every gradient."""
+
+    def __init__(self, model: SpectralWaveGrad2, part: str) -> None:
+        super().__init__()
+        self.model, self.part = model, part
+
+    def forward(
+        self, windows: Windows, more_timings: Sentences | None, generator: torch.Generator
+    ) -> tuple[dict[str, Tensor], Denoised | None]:
+        """Loss terms, and what the denoiser predicted unless only the acoustics learn."""
+        if self.part == "acoustics":
+            return acoustic_losses(self.model, windows, more_timings, generator), None
+        denoised = denoise_rows(self.model, windows, self._condition(windows, generator), generator)
+        return denoiser_losses(denoised), denoised
+
+    def _condition(self, windows: Windows, generator: torch.Generator) -> Tensor:
+        """(B, C, F): from recorded mel alone; in the joint part from text, half of it with recorded
+        mel."""
+        model, sentences, mel = self.model, windows.sentences, measured_mel(windows)
+        voice, prosody = model.voice(sentences.voices), measured_prosody(windows)
+        if self.part == "denoiser":
+            nothing = mel.new_zeros(len(mel), model.config.hidden_channels, mel.shape[2])
+            return model.condition(nothing, prosody, mel, voice)
+        with torch.no_grad():
+            hidden, timing = model.encode_symbols(sentences.phonemes, sentences.mask, voice)
+            upsampled = model.upsample(
+                hidden, sentences.durations, timing.ranges, windows.positions
+            )
+            predicted = model.predict_mel(upsampled, prosody)
+        chosen = (torch.rand(len(mel), generator=generator) < 0.75).to(mel.device)
+        return model.condition(upsampled, prosody, mix(chosen, predicted, mel), voice)
+
+
+class SpectralTrainer(TrainingRun):
+    """A run of one part of `spectral`, see `TrainingRun`.
+
+    Args:
+        config: model to train; its voices are those of the corpora and of `inits`.
+        training: which part, and how.
+        data: directories of prepared datasets.
+        shares: of each, in what is drawn.
+        out: directory of the run; holds a state already when resuming.
+        inits: checkpoints to start from. Of two, the first gives the acoustics, the second the
+            denoiser.
+
+    Raises:
+        DataError, CheckpointError: unusable input.
+        TrainingError: an `init` or the run in `out` is of another model.
+    """
+
+    model: SpectralWaveGrad2
+    training: SpectralTraining
+
+    def __init__(
+        self,
+        config: SpectralConfig,
+        training: SpectralTraining,
+        data: Sequence[Path],
+        shares: Sequence[float],
+        out: Path,
+        inits: Sequence[Path] = (),
+    ) -> None:
+        self.corpora = Corpora(data, shares)
+        before = [_started_from(path) for path in inits]
+        names = [*(v for m in before for v in m.config.voices), *self.corpora.voices]
+        self.config = replace(
+            before[0].config if before else config, voices=tuple(dict.fromkeys(names))
+        )
+        super().__init__(training, out)
+        model = build_model(self.config)
+        for i, start in enumerate(before):
+            model.load_state_dict(_fitting(start, model, "denoiser" if i else None), strict=False)
+        frozen = PARTS[{"acoustics": "denoiser"}.get(training.part, "acoustics")]
+        for name, module in model.named_children():
+            if name.startswith(frozen):
+                module.eval().requires_grad_(False)
+        self.frozen = frozen
+        optimizer = torch.optim.AdamW(
+            [weight for weight in model.parameters() if weight.requires_grad],
+            training.learning_rate,
+            (0.9, 0.98),
+            weight_decay=training.weight_decay,
+        )
+        seed, rank = training.seed, self.accelerator.process_index
+        self.batches = Batches(self.corpora, "train", seed, rank, self.config.rows)
+        self.held_out = Batches(self.corpora, "validation", seed, 0, self.config.rows)
+        self._prepare(model, SpectralStep(model, training.part), optimizer)
+        if training.is_adversarial:
+            self.contest = Contest(
+                self.accelerator, training.adversarial_rate, training.gradient_clip
+            )
+        self._open(
+            {
+                "model": to_dict(self.config),
+                "part": training.part,
+                "data_sha256": self.corpora.sha256,
+            }
+        )
+
+    def _save_checkpoint(self, path: Path) -> None:
+        save_checkpoint(
+            path,
+            self.averaged.module.state_dict(),
+            self.config,
+            Provenance(self.update, self.corpora.sha256, current_commit()),
+            torch.float16,
+        )
+
+    def _lesson(self, key: int, generator: torch.Generator) -> Lesson:
+        training, update, device = self.training, self.update, self.accelerator.device
+        for name, module in self.model.named_children():
+            module.train(not name.startswith(self.frozen))
+        acoustic = training.part == "acoustics"
+        window = training.acoustic_window if acoustic else training.window
+        windows = self.batches.windows(update, training.batch, window).to(device)
+        more = None
+        if acoustic and training.timing_batch:
+            more = self.batches.timings(update, training.timing_batch).to(device)
+        with self.accelerator.autocast():
+            terms, denoised = self.step(windows, more, generator)
+            if denoised is None or update < training.adversarial_from:
+                return Lesson(terms, windows)
+            others = torch.stack(list(terms.values())).sum()
+            last_layer = self.model.spectrum_out.weight
+            terms |= self.contest.deceive(denoised, others, last_layer)
+        return Lesson(terms, windows, lambda: self._teach(denoised))
+
+    def _teach(self, denoised: Denoised) -> dict[str, float]:
+        """Let the adversary learn, if it is its turn."""
+        if (self.update + 1) % self.training.adversary_every:
+            return {}
+        return {"adversary": self.contest.teach(denoised, self.training.rate(self.update))}
+
+    def _averaged_model(self) -> SpectralWaveGrad2:
+        return cast(SpectralWaveGrad2, self.averaged.module.eval())
+
+    def _validate(self) -> dict[str, float]:
+        """Loss terms of the averaged weights on fixed windows, levels and noise."""
+        if not self.held_out.recorded:
+            return {}
+        training = self.training
+        acoustic = training.part == "acoustics"
+        window = training.acoustic_window if acoustic else training.window
+        windows = self.held_out.windows(0, VALIDATION_WINDOWS, window).to(self.accelerator.device)
+        step = SpectralStep(self._averaged_model(), training.part)
+        with self.accelerator.autocast():
+            terms, _ = step(windows, None, torch.Generator().manual_seed(0))
+        return {name: value.item() for name, value in terms.items()}
+
+    def _sample(self) -> Waveform | None:
+        """The first validation text, once text reaches the denoiser."""
+        if not self.held_out.recorded or self.training.part != "joint":
+            return None
+        first = self.held_out.recorded[0]
+        symbols, _ = self.corpora.timing(first)
+        voice = self.corpora.entries[first].voice
+        chain = named_schedule("cosine", SAMPLE_STEPS)
+        return speak(self._averaged_model(), symbols, chain, voice=voice)
+
+
+def _started_from(path: Path) -> SpectralWaveGrad2:
+    model = load_checkpoint(path).model
+    if not isinstance(model, SpectralWaveGrad2):
+        raise TrainingError(f"{path}: is {model.config.model!r}; expected a spectral checkpoint")
+    return model
+
+
+def _fitting(
+    start: SpectralWaveGrad2, model: SpectralWaveGrad2, part: str | None
+) -> dict[str, Tensor]:
+    """Weights of `start`, of one part or all, with its voices in the rows of `model`'s."""
+    weights, today = start.state_dict(), model.state_dict()
+    places = [model.config.voices.index(name) for name in start.config.voices]
+    for name in ("voices.weight", "conditioning_voices.weight"):
+        weights[name] = today[name].index_copy(0, torch.tensor(places), weights[name])
+    return {k: v for k, v in weights.items() if part is None or k.startswith(PARTS[part])}

@@ -1,0 +1,92 @@
+"""`spectral`: its transforms against torch's own, and what its voices change."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from dlpo.config import SpectralConfig
+from dlpo.errors import ConfigError
+from dlpo.model.build import build_model
+from dlpo.model.gaussian_upsampling import frame_positions
+from dlpo.model.reach import context_frames_per_step
+from dlpo.model.spectral import SpectralWaveGrad2
+
+TINY = SpectralConfig(
+    voices=("ann", "ann/a", "ann/b", "bob"),
+    hidden_channels=16,
+    encoder_blocks=1,
+    prosody_blocks=1,
+    mel_blocks=1,
+    conditioning_channels=16,
+    conditioning_blocks=1,
+    width=16,
+    blocks=2,
+    level_channels=8,
+)
+
+
+@pytest.fixture
+def model() -> SpectralWaveGrad2:
+    torch.manual_seed(0)
+    return build_model(TINY).eval()
+
+
+def test_spectra_are_those_of_torch_and_give_back_the_waveform(model: SpectralWaveGrad2) -> None:
+    waveform = torch.randn(2, 3000)
+    ours = model.spectrum(waveform)
+    padded = torch.nn.functional.pad(waveform, (225, 225))
+    theirs = torch.stft(
+        padded, 600, 150, window=torch.hann_window(600), center=False, return_complex=True
+    )
+    torch.testing.assert_close(ours, theirs.transpose(1, 2), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(model.waveform(ours), waveform, atol=1e-5, rtol=1e-5)
+
+
+def test_a_filter_of_one_gives_back_the_source(model: SpectralWaveGrad2) -> None:
+    with torch.no_grad():
+        model.spectrum_out.weight.zero_()
+        model.spectrum_out.bias.zero_()
+        model.spectrum_out.bias[: TINY.bins] = 1  # real part of the filter on the source
+        noisy, source = torch.randn(2, 1, 3000)
+        x0 = model.denoise(noisy, torch.tensor([0.5]), torch.randn(1, 16, 10), source)
+    torch.testing.assert_close(x0, source, atol=1e-5, rtol=1e-5)
+
+
+def test_a_voice_is_the_sum_of_speaker_and_session(model: SpectralWaveGrad2) -> None:
+    rows = torch.tensor([TINY.rows(voice) for voice in ("ann", "ann/b", "ann/unknown", "bob")])
+    speaker, session, unknown, other = model.voice(rows)
+    assert speaker.shape == (16 + 16,)
+    torch.testing.assert_close(session[:16] - speaker[:16], model.voices.weight[2])
+    assert torch.equal(unknown, speaker)
+    assert not torch.equal(other, speaker)
+    with pytest.raises(ConfigError, match="'eve'; expected one of ann"):
+        TINY.rows("eve")
+
+
+def test_another_voice_has_other_timing_and_conditioning(model: SpectralWaveGrad2) -> None:
+    phonemes = torch.tensor([[1, 12, 30, 45, 4]])
+    mask = torch.ones_like(phonemes, dtype=torch.bool)
+    made = []
+    for voice in ("ann", "bob"):
+        embedded = model.voice(torch.tensor([TINY.rows(voice)]))
+        hidden, durations, ranges = model.encode(phonemes, mask, None, embedded)
+        frames = torch.full_like(durations, 3.0)
+        inputs = (hidden, frames, ranges, frame_positions(15), torch.zeros(1))
+        made.append((durations, model.frames(*inputs, embedded)[0]))
+    (ann_s, ann_frames), (bob_s, bob_frames) = made
+    assert not torch.allclose(ann_s, bob_s)
+    assert not torch.allclose(ann_frames, bob_frames)
+
+
+def test_a_step_looks_a_bounded_way(model: SpectralWaveGrad2) -> None:
+    # Two blocks of 7 spectra, 1.5 spectra of window on either side in and out: 9 spectra.
+    assert context_frames_per_step(model, 16) in (5, 6)
+
+
+@pytest.mark.parametrize(
+    "values", [{"stft_hop": 128}, {"window": 500}, {"voices": ()}, {"voices": ("a", "a")}]
+)
+def test_sizes_that_do_not_fit_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="expected"):
+        SpectralConfig(**values)  # type: ignore[arg-type]

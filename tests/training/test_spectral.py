@@ -1,0 +1,91 @@
+"""`dlpo train spectral`: each part learns its own weights, resumes, and joins."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dlpo.checkpoint import load_checkpoint
+from dlpo.config import SpectralConfig, SpectralTraining
+from dlpo.errors import TrainingError
+from dlpo.noise_schedule import named_schedule
+from dlpo.training.spectral_trainer import PARTS, SpectralTrainer
+from dlpo.training.synthesis import speak
+
+TINY = SpectralConfig(
+    hidden_channels=16,
+    encoder_blocks=1,
+    prosody_blocks=1,
+    mel_blocks=1,
+    conditioning_channels=16,
+    conditioning_blocks=1,
+    width=16,
+    blocks=2,
+    level_channels=8,
+)
+SHORT = SpectralTraining(
+    updates=4, batch=4, window=16, acoustic_window=24, timing_batch=2, adversarial_from=2,
+    log_every=2, validate_every=2, save_every=2, precision="no",
+)  # fmt: skip
+
+
+def run(
+    data: Path, out: Path, inits: tuple[Path, ...] = (), **changes: object
+) -> dict[str, torch.Tensor]:
+    """The averaged weights of a short run."""
+    training = replace(SHORT, **changes)  # type: ignore[arg-type]
+    trainer = SpectralTrainer(TINY, training, [data], [1.0], out, inits)
+    return load_file(trainer.run() / "model.safetensors")
+
+
+@pytest.mark.parametrize("part", ["acoustics", "denoiser"])
+def test_a_part_changes_its_own_weights_alone(
+    part: str, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    before = run(tiny_dataset, tmp_path / "before", part=part, updates=1, learning_rate=1e-9)
+    after = run(tiny_dataset, tmp_path / "after", part=part, learning_rate=0.1, ema_decay=0.0)
+    changed = {name for name in after if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith(PARTS[part]) for name in changed)
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(tiny_dataset: Path, tmp_path: Path) -> None:
+    whole = run(tiny_dataset, tmp_path / "whole", part="denoiser")
+    parts, training = tmp_path / "parts", replace(SHORT, part="denoiser")
+    trainer = SpectralTrainer(TINY, training, [tiny_dataset], [1.0], parts)
+
+    def stop_early(update: int, figures: dict[str, float]) -> None:
+        trainer.training = replace(training, updates=2)
+
+    trainer.run(stop_early)
+    resumed = run(tiny_dataset, parts, part="denoiser")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_parts_join_into_a_voice_that_speaks(tiny_dataset: Path, tmp_path: Path) -> None:
+    first = run(tiny_dataset, tmp_path / "acoustics", part="acoustics")
+    second = run(tiny_dataset, tmp_path / "denoiser", part="denoiser")
+    inits = (tmp_path / "acoustics" / "checkpoint", tmp_path / "denoiser" / "checkpoint")
+    run(tiny_dataset, tmp_path / "joint", inits, part="joint", updates=3)
+    joined = load_file(tmp_path / "joint" / "checkpoint" / "model.safetensors")
+    assert torch.equal(joined["embedding.weight"], first["embedding.weight"])
+    assert not torch.equal(joined["spectrum_out.weight"], second["spectrum_out.weight"])
+    model = load_checkpoint(tmp_path / "joint" / "checkpoint").model
+    symbols = torch.tensor([1, 12, 30, 45, 4]).numpy()
+    durations = torch.full((5,), 6.0).numpy()
+    waveform = speak(model, symbols, named_schedule("cosine", 2), durations=durations, voice="lj")
+    assert waveform.shape == (30 * 300,)
+    log = (tmp_path / "joint" / "log.jsonl").read_text().splitlines()
+    assert {"diffusion", "stft"} <= set(json.loads(log[-1]))
+
+
+def test_a_checkpoint_of_another_model_is_refused(
+    tiny_checkpoint: Path, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="is 'lite'; expected a spectral checkpoint"):
+        run(tiny_dataset, tmp_path / "out", (tiny_checkpoint,))
