@@ -23,8 +23,9 @@ from dlpo.config import LiteConfig, Parametrisation, TrainingConfig, to_dict
 from dlpo.data.dataset import Dataset
 from dlpo.diffusion import to_x0
 from dlpo.errors import DataError, DlpoError, InputError
+from dlpo.model.acoustics import Prosody
 from dlpo.model.emphasis import de_emphasise
-from dlpo.model.lite import LiteWaveGrad2, Prosody
+from dlpo.model.lite import LiteWaveGrad2
 from dlpo.text import TextFrontEnd
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.averages import warm_average
@@ -100,7 +101,9 @@ class AblatedLite(LiteWaveGrad2):
         self.level_heard = torch.ones(1)
         """noise levels of the last call of `denoise`, which losses of v and eps weigh by"""
 
-    def condition(self, upsampled: Tensor, prosody: Prosody, mel: Tensor) -> Tensor:
+    def condition(
+        self, upsampled: Tensor, prosody: Prosody, mel: Tensor, voice: Tensor | None = None
+    ) -> Tensor:
         """As in `LiteWaveGrad2`; what the variant isn't told is zero."""
         told = self.variant.told
         hidden = torch.zeros_like(upsampled) if told == "mel" else upsampled
