@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,18 +24,25 @@ TEXT = "In 3 steps dlpo learns how long each of its graphs will take on this mac
 def measure_costs(
     synthesizer: Synthesizer, lanes: int = 1, clock: Callable[[], float] = time.perf_counter
 ) -> CostLines:
-    """Speak a text twice, and measure the second time.
+    """Speak a text to warm up, then once alone and once beside lanes that are busy.
 
     Args:
         synthesizer: speaks.
-        lanes: how many will compute at the same time. The others are kept busy meanwhile, for what
-            a lane does by itself is not what it does beside others.
+        lanes: how many will compute at the same time.
         clock: seconds.
+
+    Returns:
+        The costs beside busy lanes, and how far those of a lane by itself are below them. What
+        other programs took meanwhile is in both; `Costs` corrects it while the server runs.
 
     Raises:
         EngineError: the run-time failed.
     """
     utterance = synthesizer.read(SpeechRequest(TEXT))
+    _timed(synthesizer, utterance, clock)
+    alone = _timed(synthesizer, utterance, clock)
+    if lanes == 1:
+        return alone
     measured = threading.Event()
 
     def keep_busy() -> None:
@@ -46,13 +54,13 @@ def measure_costs(
     with ThreadPoolExecutor(lanes) as threads:
         others = [threads.submit(keep_busy) for _ in range(lanes - 1)]
         try:
-            _timed(synthesizer, utterance, clock)
-            costs = _timed(synthesizer, utterance, clock)
+            crowded = _timed(synthesizer, utterance, clock)
         finally:
             measured.set()
         for other in others:
             other.result()
-    return costs
+    contention = crowded.audio_second_s / alone.audio_second_s
+    return replace(crowded, contention=min(max(contention, 1.0), lanes))
 
 
 def _timed(synthesizer: Synthesizer, utterance: Utterance, clock: Callable[[], float]) -> CostLines:

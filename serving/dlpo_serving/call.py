@@ -39,5 +39,9 @@ class Limits:
     """longest text"""
     stall_s: float = 30.0
     """seconds that a caller may leave its audio untaken; then it loses its place"""
+    first_text_s: float = 30.0
+    """seconds that a caller may let pass before the first piece of its text; likewise"""
     pause_s: float = 300.0
     """seconds that a caller may let pass between two pieces of its text; likewise"""
+    text_wait_s: float = 10.0
+    """seconds that further text of a call may wait until the server has room for it"""

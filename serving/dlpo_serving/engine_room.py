@@ -1,4 +1,4 @@
-"""The lanes, threads that compute what the scheduler decides, and the lock between them."""
+"""The lanes: threads that compute what the scheduler decides, and the lock between them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dlpo.errors import EngineError
 from dlpo.text import Sentence
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tracing import Span
+from dlpo_serving.refusals import DisplacedError, OverloadError, RefusalError
 from dlpo_serving.rendering import Rendering, SpeechChunk, compute_unit
 from dlpo_serving.scheduling import Batch, Scheduler, Stream, Unit
 
@@ -24,6 +25,7 @@ _Outcome = SpeechChunk | Exception | None
 
 SPAN_NAMES = {"encode": "encode", "frames": "frames", "denoise": "decode chunk"}
 LAST_UNIT_S = 5.0  # that a unit may still take when the room closes
+RETRY_S = 0.02  # between two attempts to admit text that waits
 
 _log = logging.getLogger(__name__)
 
@@ -53,10 +55,24 @@ class _Lane:
 
     batch: Batch | None = None
     since_s: float = 0.0
-    among_all: bool = False
-    """all lanes were busy when it began: so were they when costs were measured"""
+    beats: int = 0
+    """of the watcher since `batch` began"""
+    busy_lanes: int = 1
+    """that computed when it began, itself included"""
     abandoned: bool = False
     thread: threading.Thread = field(init=False)
+
+
+@dataclass(slots=True, eq=False)
+class WaitingText:
+    """Text of a stream that does not fit yet."""
+
+    stream: Stream
+    audio_s: float
+    on_fit: Callable[[RefusalError | None], None]
+    """called once, from any thread, unless `EngineRoom.give_up_text` comes first"""
+    refusal: OverloadError
+    """why it waits"""
 
 
 class EngineRoom:
@@ -76,11 +92,13 @@ class EngineRoom:
         self._changed = threading.Condition()
         self._listeners: dict[Stream, Listener] = {}
         self._tasks: deque[Callable[[], None]] = deque()
+        self._waiting_text: deque[WaitingText] = deque()  # in the order in which it is admitted
+        self._retried_s = clock()
         self._closing = False
         self.lanes = lanes
         """how many compute at the same time"""
         self._lanes = [self._open_lane(index) for index in range(lanes)]
-        self._replaced = 0  # lanes
+        self._abandoned: list[threading.Thread] = []
 
     def run(self, task: Callable[[], T]) -> Future[T]:
         """Let a lane do something else before it computes on, such as to load a voice.
@@ -105,25 +123,62 @@ class EngineRoom:
     def admit(self, stream: Stream) -> None:
         """Reserve a place; see `Scheduler.admit`. `remove` must follow sooner or later."""
         with self._changed:
-            self._scheduler.admit(stream, self._clock())
+            displaced = self._scheduler.admit(stream, self._clock())
+            if displaced:
+                self._fail(displaced, DisplacedError())
 
     def start(self, stream: Stream, rendering: Rendering, listener: Listener) -> None:
-        """Compute an admitted stream; its listener hears of every chunk."""
+        """Compute an admitted stream; its listener gets every chunk."""
         with self._changed:
             stream.work, stream.ready_s = rendering, self._clock()
             self._listeners[stream] = listener
             self._changed.notify_all()
 
-    def add(self, stream: Stream, sentences: Sequence[Sentence], audio_s: float) -> None:
-        """Further text of a stream that was started, predicted to last `audio_s`."""
+    def reserve(
+        self, stream: Stream, audio_s: float, on_fit: Callable[[RefusalError | None], None]
+    ) -> WaitingText | None:
+        """Reserve for further text of a stream, predicted to last `audio_s`.
+
+        Text that does not fit beside what is admitted waits, the oldest first.
+
+        Returns:
+            None if it fits. Otherwise `on_fit` will be called when it does, or with what makes it
+            hopeless, such as the stream's deadline.
+
+        Raises:
+            DeadlineError: see `Scheduler.extend`.
+        """
         with self._changed:
-            stream.expected_audio_s += audio_s
-            _rendering(stream).add(sentences)
-            self._changed.notify_all()
+            try:
+                if not self._waiting_text or stream.keeps_share(self._clock()):
+                    self._scheduler.extend(stream, audio_s, self._clock())
+                    return None
+                refusal = self._waiting_text[0].refusal
+            except OverloadError as error:
+                refusal = error
+            stream.waiting_s = audio_s
+            self._waiting_text.append(WaitingText(stream, audio_s, on_fit, refusal))
+            return self._waiting_text[-1]
+
+    def give_up_text(self, text: WaitingText) -> None:
+        """Forget text that waits."""
+        with self._changed:
+            text.stream.waiting_s = 0.0
+            if text in self._waiting_text:
+                self._waiting_text.remove(text)
+
+    def add(self, stream: Stream, sentences: Sequence[Sentence], audio_s: float) -> None:
+        """Speak further text of a stream that was started; it was reserved for."""
+        with self._changed:
+            if sentences:
+                stream.add_text(audio_s, self._clock())
+                _rendering(stream).add(sentences)
+                self._changed.notify_all()
 
     def end_text(self, stream: Stream) -> None:
         """There will be no further text of a stream that was started."""
         with self._changed:
+            stream.more_text, stream.reserved_s = False, 0.0
             rendering = _rendering(stream)
             rendering.close()
             is_over = rendering.done and not stream.running
@@ -159,36 +214,42 @@ class EngineRoom:
         with self._changed:
             return self._scheduler.backlog_s()
 
-    def give_up_on(self, longer_than_s: float) -> int:
-        """Replace lanes whose engine has not answered for so long; their streams fail.
+    def replace_hung_lanes(self, beats: int) -> int:
+        """Replace lanes whose engine has not returned for so many calls of this method.
 
-        Python can't end a thread: it stays until its call returns, if it ever does.
+        It is called at regular intervals. Intervals are counted and no seconds, because the clock
+        jumps for everybody where the process was stopped or the machine slept. The streams of such
+        a lane fail. Python can't end a thread: it stays until its call returns, if it ever does.
 
         Returns:
-            How many lanes were replaced since the room was opened.
+            How many lanes were replaced now.
         """
         with self._changed:
-            now = self._clock()
-            stuck = [
-                index
-                for index, lane in enumerate(self._lanes)
-                if lane.batch and now - lane.since_s > longer_than_s
-            ]
-            for index in stuck:
+            hung = []
+            for index, lane in enumerate(self._lanes):
+                lane.beats += 1
+                if lane.batch and lane.beats > beats:
+                    hung.append(index)
+            for index in hung:
                 lane = self._lanes[index]
-                assert lane.batch  # that is why it is stuck
+                assert lane.batch  # that is why it hangs
                 lane.abandoned = True
+                self._abandoned.append(lane.thread)
                 error = EngineError(
-                    f"the engine has not answered for {longer_than_s:g} s, computing"
-                    f" {lane.batch.unit}; if that happens again, start the server anew"
+                    f"the engine has not returned after {beats} heartbeats, computing"
+                    f" {lane.batch.unit}; if that happens again, restart the server"
                 )
                 _log.critical("%s", error)
-                self._scheduler.finished(lane.batch, now, [0.0] * len(lane.batch.streams))
+                self._scheduler.finished(lane.batch, self._clock(), [0.0] * len(lane.batch.streams))
                 for stream in lane.batch.streams:
                     self._fail(stream, error)
                 self._lanes[index] = self._open_lane(index)
-            self._replaced += len(stuck)
-            return self._replaced
+            return len(hung)
+
+    @property
+    def has_hung_threads(self) -> bool:
+        """A lane that was replaced is still inside of the engine: the interpreter can't end."""
+        return any(thread.is_alive() for thread in self._abandoned)
 
     def close(self) -> None:
         """End the lanes after what they compute now; streams that are left hear nothing more.
@@ -236,15 +297,37 @@ class EngineRoom:
                 if self._tasks:
                     return self._tasks.popleft()
                 now = self._clock()
+                self._admit_waiting_text(now)
                 batch = self._scheduler.next_batch(now)
                 if batch:
-                    lane.batch, lane.since_s = batch, now
-                    lane.among_all = all(other.batch for other in self._lanes)
+                    lane.batch, lane.since_s, lane.beats = batch, now, 0
+                    lane.busy_lanes = self._scheduler.busy_lanes
                     self._note_wait(batch, now)
                     return batch
                 wait_s = self._scheduler.next_urgency_s() - now
+                if self._waiting_text:
+                    wait_s = min(wait_s, RETRY_S)
                 self._changed.wait(None if wait_s == inf else max(wait_s, 0.001))
             return None
+
+    def _admit_waiting_text(self, now: float) -> None:
+        """Admit the text that has waited for longest, and so on while it fits."""
+        if now - self._retried_s < RETRY_S:
+            return
+        self._retried_s = now
+        while self._waiting_text:
+            text = self._waiting_text[0]
+            refusal: RefusalError | None = None
+            try:
+                self._scheduler.extend(text.stream, text.audio_s, now)
+            except OverloadError as error:
+                text.refusal = error
+                return
+            except RefusalError as error:
+                refusal = error
+            self._waiting_text.popleft()
+            text.stream.waiting_s = 0.0
+            text.on_fit(refusal)
 
     def _note_wait(self, batch: Batch, now: float) -> None:
         if batch.unit.stage == "encode":  # the others follow upon it
@@ -273,8 +356,9 @@ class EngineRoom:
         took_s = now - lane.since_s
         lane.batch = None
         rows = len(batch.streams)
-        if lane.among_all:
-            batch.streams[0].costs.saw_unit(batch.unit, rows, took_s)
+        if not any(isinstance(outcome, Exception) for outcome in outcomes):
+            costs = batch.streams[0].costs
+            costs.observe_unit(batch.unit, rows, took_s, lane.busy_lanes, self.lanes)
         self._metrics.batch(batch.unit.stage, rows)
         self._metrics.stage(batch.unit.stage, took_s)
         if batch.unit.stage == "denoise":

@@ -7,6 +7,7 @@ DlpoError
     ├── UnknownVoiceError   the server does not hold this voice
     ├── NotReadyError       it is warming up or shutting down
     ├── OverloadError       it is full
+    │   └── DisplacedError  a call that had nothing to speak lost its place
     ├── QuotaError          this caller has used up its share
     ├── UnauthenticatedError  no token, or one that is not known
     ├── DeadlineError       there would be no sound within the caller's deadline
@@ -51,6 +52,16 @@ class OverloadError(RefusalError):
         """`retry_after_s`: when a new call is likely to be taken."""
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class DisplacedError(OverloadError):
+    """The call waited for text, and another one needed its place."""
+
+    reason = "streams"
+
+    def __init__(self) -> None:
+        message = "no text was waiting, and another call needed the place; begin again with text"
+        super().__init__(message, 0.1)
 
 
 class QuotaError(RefusalError):

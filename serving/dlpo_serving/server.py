@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import resource
 import signal
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -30,11 +32,17 @@ from dlpo_serving.settings.server_settings import ServerSettings, unknown_variab
 from dlpo_serving.speaker import Speaker
 
 TEXT_THREADS = 2  # so that a book does not hold up a sentence
-HEARTBEAT_S = 1.0  # between two looks at the lanes
-HANG_S = 20.0  # that one call of a graph may take
-MAX_HUNG_LANES = 3  # that are replaced; then the engine is given up, and the process with it
+HEARTBEAT_S = 1.0  # between two checks of the lanes
+HANG_BEATS = 20  # that one call of a graph may take
+MAX_HUNG_LANES = 3  # that are replaced within `HUNG_BEATS`; then the process ends
+HUNG_BEATS = 600
 
 _log = logging.getLogger(__name__)
+
+
+class EngineHungError(EngineError):
+    """Calls of the engine did not return, again and again."""
+
 
 Announce = Callable[[Doors, str], None]
 
@@ -46,8 +54,11 @@ def serve(settings: ServerSettings) -> None:
         InputError: there is no such voice or precision, or an address can't be listened on.
         ConfigError: a file that the settings name can't be used.
         BundleError: a voice can't be loaded.
-        EngineError: likewise, or the engine does not answer any more.
+        EngineError: likewise, or the run-time failed.
         MissingExtraError: a package is not installed.
+
+    Where a call of the engine hangs, the process ends here: with 0 if it was asked to end, with 1
+    and a line on standard error if the engine was given up.
     """
     if settings.ray:
         from dlpo_serving.ray.cluster import serve_on_ray
@@ -59,10 +70,19 @@ def serve(settings: ServerSettings) -> None:
     _lift_file_limit()
     for name in unknown_variables(os.environ):
         _log.warning("%s is no setting and does nothing; see dlpo serve --help", name)
-    asyncio.run(_serve(settings, start))
+    try:
+        hangs, status = asyncio.run(_serve(settings, start)), 0
+    except EngineHungError as error:
+        print(f"error: {error}", file=sys.stderr)
+        hangs, status = True, 1
+    if hangs:  # its threads can't be joined, and the run-time aborts an interpreter that ends
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
-async def _serve(settings: ServerSettings, start: float) -> None:
+async def _serve(settings: ServerSettings, start: float) -> bool:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -73,12 +93,12 @@ async def _serve(settings: ServerSettings, start: float) -> None:
         if doors.http_url:
             print(f"the page is at {doors.http_url}", flush=True)
 
-    await run_server(settings, stop, announce)
+    return await run_server(settings, stop, announce)
 
 
 async def run_server(
     settings: ServerSettings, stop: asyncio.Event, announce: Announce, load: Load = open_voices
-) -> None:
+) -> bool:
     """Serve until `stop` is set, then let running calls end within `settings.grace_s`.
 
     Args:
@@ -87,13 +107,21 @@ async def run_server(
         announce: called with the addresses and the default voice's name once health says SERVING.
         load: opens the voices; runs on a lane.
 
+    Returns:
+        Whether a thread is left that hangs inside of the engine.
+
     Raises:
-        as `serve` does.
+        EngineHungError: the engine hung too often.
+        and what `serve` raises.
     """
     clock = time.monotonic
     metrics = Metrics()
     keys = KeyRing(settings.keys_file, clock) if settings.keys_file else None
-    policy = Policy(max_first_audio_s=settings.max_first_audio_s, max_streams=settings.max_streams)
+    policy = Policy(
+        max_first_audio_s=settings.max_first_audio_s,
+        max_streams=settings.max_streams,
+        peer_share=settings.peer_share,
+    )
     lanes = settings.lanes or usable_lanes(settings.engine)
     tracer = open_tracer(settings.otlp_endpoint)
     text_threads = ThreadPoolExecutor(TEXT_THREADS, thread_name_prefix="text")
@@ -101,7 +129,13 @@ async def run_server(
     metrics.watch(
         streams_active=room.active, streams_waiting=room.waiting, backlog_audio_s=room.backlog_s
     )
-    limits = Limits(settings.max_characters, settings.stall_s)
+    limits = Limits(
+        settings.max_characters,
+        settings.stall_s,
+        settings.first_text_s,
+        settings.pause_s,
+        settings.text_wait_s,
+    )
     quotas = Quotas(keys.quota, clock) if keys else None
     speaker = Speaker(room, text_threads, policy, limits, metrics, quotas, clock)
     status = Health()
@@ -113,20 +147,19 @@ async def run_server(
             repertoire = Repertoire(settings, speaker, room, metrics)
             if not await _done_before(stop, repertoire.load(load)):
                 _log.info("stopped while voices were being loaded")
-                return
+                return room.has_hung_threads
             async with asyncio.TaskGroup() as beside:
-                watches = (
-                    beside.create_task(repertoire.watch(clock)),
-                    beside.create_task(_watch_lanes(room)),
-                )
+                voices = beside.create_task(repertoire.watch(clock))
+                lanes_watch = beside.create_task(_watch_lanes(room, stop))
                 await _first_of(repertoire.filled, stop)
                 if not stop.is_set():
                     await status.serving()
                     announce(doors, speaker.voices[0].voice)
                     await stop.wait()
                 await _drain(settings, speaker, status)
-                for watch in watches:
-                    watch.cancel()
+                voices.cancel()
+                if not lanes_watch.cancel():  # it has given the engine up
+                    raise lanes_watch.result()
     except ExceptionGroup as group:
         failed, others = group.split(EngineError)
         if failed is None or others:
@@ -137,6 +170,7 @@ async def run_server(
         room.close()
         text_threads.shutdown()
         tracer.close()
+    return room.has_hung_threads
 
 
 def usable_lanes(engine: EngineName) -> int:
@@ -170,13 +204,19 @@ async def _first_of(*events: asyncio.Event) -> None:
         wait.cancel()
 
 
-async def _watch_lanes(room: EngineRoom) -> None:
-    """Keep memory small and replace lanes that hang; raises EngineError where it does not help."""
-    while room.give_up_on(HANG_S) < MAX_HUNG_LANES:
+async def _watch_lanes(room: EngineRoom, stop: asyncio.Event) -> EngineHungError:
+    """Replace lanes that hang; set `stop`, and say why, when they do so again and again."""
+    replaced: list[int] = []  # the beats when
+    for beat in itertools.count():
+        replaced += [beat] * room.replace_hung_lanes(HANG_BEATS)
+        replaced = [at for at in replaced if beat - at < HUNG_BEATS]
+        if len(replaced) >= MAX_HUNG_LANES:
+            break
         await asyncio.to_thread(give_memory_back)
         await asyncio.sleep(HEARTBEAT_S)
-    raise EngineError(
-        f"the engine has hung {MAX_HUNG_LANES} times; look at its log, and start the server anew"
+    stop.set()
+    return EngineHungError(
+        f"the engine has hung {len(replaced)} times; look at its log, and restart the server"
     )
 
 

@@ -1,13 +1,13 @@
-"""Speaks for every door: gRPC, Riva and HTTP only translate to and from what is here.
+"""Synthesis for gRPC, Riva and HTTP, which only translate their requests and replies.
 
-    async with speaker.speak(call) as speech:
+    async with speaker.synthesize(call) as speech:
         speech.info
         async for piece in speech:
             piece.audio
         speech.totals
 
-A call is admitted by what it will cost, before its text is read. Its place is free again as soon as
-the block ends, however it ends.
+A call is admitted by what it will cost, before its text is read; text that comes later is weighed
+when it comes. The place is free again as soon as the block ends, however it ends.
 """
 
 from __future__ import annotations
@@ -16,12 +16,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import (
-    AbstractAsyncContextManager,
-    asynccontextmanager,
-    contextmanager,
-    suppress,
-)
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -36,11 +31,11 @@ from dlpo_serving.operations.calls import current_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.quotas import Quotas
 from dlpo_serving.refusals import NotReadyError, RefusalError, StalledError, UnknownVoiceError
-from dlpo_serving.request import RequestError, SpeechRequest, Violation
+from dlpo_serving.request import RequestError, Violation
 from dlpo_serving.scheduling import Costs, Policy, Stream
 from dlpo_serving.speech import Speech, SpeechInfo
-from dlpo_serving.synthesizer import Synthesizer, Utterance
-from dlpo_serving.written_text import Passage, TextPieces, in_time, recited, typed
+from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.written_text import SLICE, TextPart, TextSource, in_time, whole_texts
 
 T = TypeVar("T")
 
@@ -130,86 +125,34 @@ class Speaker:
             await asyncio.wait_for(self._idle.wait(), grace_s)
 
     @asynccontextmanager
-    async def speak(self, call: Call) -> AsyncIterator[Speech]:
-        """Speak a text.
-
-        Raises:
-            RequestError: a field can't be used.
-            RefusalError: the call is not served, see `refusals`.
-            EngineError: the engine failed; also while iterating.
-        """
-        request = call.request
-        async with self._place(call, len(request.text)) as (voice, stream, speech):
-            utterance = await self.read(partial(voice.synthesizer.read, request))
-            _note(speech, Passage(utterance.sentences, utterance.dropped_characters))
-            stream.expected_audio_s = _expected_s(voice, utterance.sentences, request.speed)
-            self._room.start(stream, voice.synthesizer.render(utterance), speech)
-            speech.await_caller()
-            yield speech
-            if speech.totals and not request.ssml:
-                characters = _characters(utterance.sentences)
-                voice.costs.saw_text(characters, speech.totals.audio_s, request.speed)
-
-    def converse(self, call: Call, pieces: TextPieces) -> AbstractAsyncContextManager[Speech]:
-        """Speak a text while it is written.
-
-        Raises:
-            as `speak` does, but while iterating for what is wrong with the text; and whatever
-            `pieces` raises.
-        """
-        return self._follow(
-            call, 0, lambda voice: typed(pieces, call.request, voice.synthesizer, self)
-        )
-
-    def recite(
-        self,
-        call: Call,
-        texts: AsyncIterator[SpeechRequest],
-        on_read: Callable[[Utterance], None],
-    ) -> AbstractAsyncContextManager[Speech]:
-        """Speak a text, and further ones that come while it is spoken, as one audio.
+    async def synthesize(
+        self, call: Call, source: TextSource | None = None
+    ) -> AsyncIterator[Speech]:
+        """Speak the text of a call, and what its source brings after it, as one audio.
 
         Args:
-            call: the first text, and how to speak all of them.
-            texts: the further ones; what they say beside `text` and `ssml` is not read.
-            on_read: told of each text, the first one too, before any of its audio comes.
+            call: what the caller wants; its text is empty where all of it comes in pieces.
+            source: the text; None for the request's own alone.
 
         Raises:
-            as `speak` does, but while iterating for what is wrong with a further text; and whatever
-            `texts` raises.
+            RequestError: a field can't be used; while iterating for a part that came later.
+            RefusalError: the call is not served, see `refusals`; likewise.
+            EngineError: the engine failed; also while iterating.
+            and whatever `source` raises, while iterating.
         """
-        return self._follow(
-            call,
-            len(call.request.text),
-            lambda voice: recited(call.request, texts, on_read, voice.synthesizer, self),
-        )
-
-    async def read(self, read: Callable[[], T]) -> T:
-        """Run `read` on a text thread."""
-        with current_call().span.child("normalise"):
-            return await asyncio.get_running_loop().run_in_executor(self._text_threads, read)
-
-    def take_text(self, characters: int, in_all: int) -> None:
-        """Further text of a call; raises RequestError or QuotaError where it is too much."""
-        self._check_length(in_all)
-        current_call().characters = in_all
-        if self._quotas:
-            self._quotas.take_characters(current_call().caller, characters)
-
-    @asynccontextmanager
-    async def _follow(
-        self, call: Call, characters: int, passages: Callable[[Voice], AsyncIterator[Passage]]
-    ) -> AsyncIterator[Speech]:
-        """Speak passages as they come; the first `characters` are there already."""
-        async with self._place(call, characters) as (voice, stream, speech):
-            texts = in_time(passages(voice), self._limits.pause_s)
+        characters = len(call.request.text)
+        more_text = source is not None and call.streamed
+        source = source or partial(whole_texts, None, None)
+        async with self._place(call, characters, more_text) as (voice, stream, speech):
+            parts = source(call.request, voice.synthesizer)
+            parts = in_time(parts, self._limits.first_text_s, self._limits.pause_s)
             rendering = voice.synthesizer.begin(call.request)
             if characters:
-                sentences = _note(speech, await anext(texts))
-                stream.expected_audio_s = _expected_s(voice, sentences, call.request.speed)
-                rendering.add(sentences)
+                passage = await self._read((await anext(parts)).read)
+                stream.expected_audio_s = _expected_s(voice, passage.sentences, call.request.speed)
+                rendering.add(speech.info.extend(passage))
             self._room.start(stream, rendering, speech)
-            reading = asyncio.create_task(self._feed(call, stream, voice, speech, texts))
+            reading = asyncio.create_task(self._feed(call, stream, voice, speech, parts))
             speech.await_caller()
             try:
                 yield speech
@@ -217,6 +160,14 @@ class Speaker:
                 reading.cancel()
                 with suppress(asyncio.CancelledError):
                     await reading
+            spoken = sum(map(len, speech.info.processed_text.splitlines()))
+            if speech.totals and spoken and not call.request.ssml:
+                voice.costs.observe_text(spoken, speech.totals.audio_s, call.request.speed)
+
+    async def _read(self, read: Callable[[], T]) -> T:
+        """Run `read` on a text thread."""
+        with current_call().span.child("normalise"):
+            return await asyncio.get_running_loop().run_in_executor(self._text_threads, read)
 
     async def _feed(
         self,
@@ -224,26 +175,80 @@ class Speaker:
         stream: Stream,
         voice: Voice,
         speech: Speech,
-        passages: AsyncIterator[Passage],
+        parts: AsyncIterator[TextPart],
     ) -> None:
+        """Read the parts of a text that come after its first, as far as the server has room."""
+        in_all = len(call.request.text)
+        speed = call.request.speed
         try:
-            async for passage in passages:
-                sentences = _note(speech, passage)
-                self._room.add(stream, sentences, _expected_s(voice, sentences, call.request.speed))
+            async for part in parts:
+                in_all += part.characters
+                self._take_text(part.characters, in_all)
+                reserved_s = 0.0
+                if part.characters > SLICE:  # long to read
+                    reserved_s = voice.costs.audio_s(part.characters, speed)
+                    await self._reserve(stream, reserved_s)
+                passage = await self._read(part.read)
+                audio_s = _expected_s(voice, passage.sentences, speed)
+                if audio_s and not reserved_s:
+                    await self._reserve(stream, audio_s)
+                self._room.add(stream, speech.info.extend(passage), audio_s)
             self._room.end_text(stream)
+        except RefusalError as error:
+            self._metrics.shed(error.reason)
+            speech.on_error(error)
         # It belongs to the caller, who iterates elsewhere.
         except Exception as error:
             speech.on_error(error)
 
+    def _take_text(self, characters: int, in_all: int) -> None:
+        """Further text of a call; raises RequestError or QuotaError where it is too much."""
+        self._check_length(in_all)
+        current_call().characters = in_all
+        if self._quotas:
+            self._quotas.take_characters(current_call().caller, characters)
+
+    async def _reserve(self, stream: Stream, audio_s: float) -> None:
+        """Return when further text of a stream fits; its writer waits as long.
+
+        Raises:
+            OverloadError: it did not fit within `Limits.text_wait_s`.
+            DeadlineError: it will not before the caller's deadline.
+        """
+        loop = asyncio.get_running_loop()
+        fits: asyncio.Future[None] = loop.create_future()
+
+        def settle(refusal: RefusalError | None) -> None:
+            if fits.done():
+                return
+            if refusal:
+                fits.set_exception(refusal)
+            else:
+                fits.set_result(None)
+
+        def on_fit(refusal: RefusalError | None) -> None:
+            loop.call_soon_threadsafe(settle, refusal)
+
+        waiting = self._room.reserve(stream, audio_s, on_fit)
+        if waiting is None:
+            return
+        try:
+            async with asyncio.timeout(self._limits.text_wait_s):
+                await fits
+        except TimeoutError:
+            raise waiting.refusal from None
+        finally:
+            self._room.give_up_text(waiting)
+
     @asynccontextmanager
     async def _place(
-        self, call: Call, characters: int
+        self, call: Call, characters: int, more_text: bool
     ) -> AsyncIterator[tuple[Voice, Stream, Speech]]:
         """A place among the streams for as long as the block lasts."""
         try:
             voice = self._voice(call.voice)
             self._check_length(characters)
-            stream = self._stream(call, voice, characters)
+            stream = self._stream(call, voice, characters, more_text)
             current_call().voice = voice.manifest.voice
             current_call().characters = characters
             form = call.format(voice.manifest.sample_rate_hz)
@@ -284,8 +289,8 @@ class Speaker:
             message = f"has {characters} characters; this server takes {limit}: send it in parts"
             raise RequestError(Violation("text", message))
 
-    def _stream(self, call: Call, voice: Voice, characters: int) -> Stream:
-        """The call as the scheduler is to weigh it; raises RequestError for its numbers."""
+    def _stream(self, call: Call, voice: Voice, characters: int, more_text: bool) -> Stream:
+        """The call as the scheduler weighs it; raises RequestError for its numbers."""
         now = self._clock()
         return Stream(
             costs=voice.costs,
@@ -295,6 +300,8 @@ class Speaker:
             max_batch=voice.synthesizer.max_batch,
             slack_s=0.0 if call.streamed else self._policy.unary_slack_s,
             ends_s=inf if call.timeout_s is None else now + call.timeout_s,
+            peer=current_call().caller or current_call().peer,
+            more_text=more_text,
         )
 
     @contextmanager
@@ -336,20 +343,8 @@ class Speaker:
             ) from error
 
 
-def _note(speech: Speech, passage: Passage) -> Sequence[Sentence]:
-    """Write down what will be spoken; the sentences of the passage."""
-    lines = [speech.info.processed_text, *(s.normalized for s in passage.sentences)]
-    speech.info.processed_text = "\n".join(filter(None, lines))
-    speech.info.dropped_characters = passage.dropped_characters
-    return passage.sentences
-
-
 def _expected_s(voice: Voice, sentences: Sequence[Sentence], speed: float) -> float:
     """Predicted seconds of audio, now that the words are known."""
     pauses_s = sum(s.pause_before_s + (s.pause_after_s or 0.0) for s in sentences)
-    return pauses_s + voice.costs.audio_s(_characters(sentences), speed)
-
-
-def _characters(sentences: Sequence[Sentence]) -> int:
-    """Of the words as they are spoken; SSML has more in its text than is heard."""
-    return sum(len(sentence.normalized) for sentence in sentences)
+    characters = sum(len(sentence.normalized) for sentence in sentences)
+    return pauses_s + voice.costs.audio_s(characters, speed)

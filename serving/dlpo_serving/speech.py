@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from dlpo.bundle import Manifest
+from dlpo.text import Sentence
 from dlpo_serving.encodings import AudioEncoder, AudioFormat
 from dlpo_serving.operations.calls import current_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.rendering import SpeechChunk
 from dlpo_serving.timing import MarkTiming, WordTiming
+from dlpo_serving.written_text import Passage
 
 
 @dataclass(slots=True)
@@ -29,6 +31,13 @@ class SpeechInfo:
     """as it is spoken, one line a sentence"""
     dropped_characters: int = 0
     """that can't be spoken"""
+
+    def extend(self, passage: Passage) -> Sequence[Sentence]:
+        """Note what will be spoken; the sentences of the passage."""
+        lines = [self.processed_text, *(s.normalized for s in passage.sentences)]
+        self.processed_text = "\n".join(filter(None, lines))
+        self.dropped_characters = passage.dropped_characters
+        return passage.sentences
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Text that comes while it is spoken, as passages that can be spoken now."""
+"""Text of a call, in parts that are read one after the other while earlier ones are spoken."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, TypeVar
 
 from dlpo.text import Sentence
 from dlpo_serving.refusals import StalledError
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer, Utterance, text_errors_as_violations
 
-T = TypeVar("T")
+SLICE = 400  # characters of a piece that are read at once: a book does not hold up a sentence
 
 
 class Flush:
-    """Stands between pieces of text: what came so far is to be spoken now."""
+    """Between pieces of text: speak what came so far now."""
 
 
 TextPieces = AsyncIterator[str | Flush]
@@ -25,85 +24,100 @@ TextPieces = AsyncIterator[str | Flush]
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A part of a text that can be spoken now."""
+    """Sentences that can be spoken now."""
 
     sentences: Sequence[Sentence]
     dropped_characters: int
     """that can't be spoken, of the text so far"""
 
 
-class Reader(Protocol):
-    """Where texts are read, and what they may take."""
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Text that has come and is to be read."""
 
-    async def read(self, read: Callable[[], T]) -> T:
-        """Run `read` on a text thread."""
-        ...
-
-    def take_text(self, characters: int, in_all: int) -> None:
-        """Further text of a call; raises RequestError or QuotaError where it is too much."""
-        ...
+    characters: int
+    read: Callable[[], Passage]
+    """for a text thread; raises RequestError where the text can't be used"""
 
 
-async def typed(
-    pieces: TextPieces, request: SpeechRequest, synthesizer: Synthesizer, reader: Reader
-) -> AsyncIterator[Passage]:
-    """A text in pieces; how it is cut changes nothing.
+TextSource = Callable[[SpeechRequest, Synthesizer], AsyncIterator[TextPart]]
+"""The parts of a call's text, for its voice. The first part is the text of the request, if any."""
+
+
+async def text_pieces(
+    pieces: TextPieces, request: SpeechRequest, synthesizer: Synthesizer
+) -> AsyncIterator[TextPart]:
+    """A text in pieces; how it is cut changes nothing. See `TextSource`.
 
     Raises:
-        RequestError: the text or the dictionary of `request` can't be used.
-        QuotaError: the caller has used up its share.
+        RequestError: the dictionary of `request` can't be used.
     """
     feed = synthesizer.feed(request)
-    characters = 0
+
+    def part(characters: int, read: Callable[[], Sequence[Sentence]]) -> TextPart:
+        def passage() -> Passage:
+            with text_errors_as_violations():
+                return Passage(read(), feed.dropped)
+
+        return TextPart(characters, passage)
+
     async for piece in pieces:
         if isinstance(piece, Flush):
-            read = feed.flush
-        else:
-            characters += len(piece)
-            reader.take_text(len(piece), characters)
-            read = partial(feed.push, piece)
-        yield Passage(await reader.read(read), feed.dropped)
-    with text_errors_as_violations():
-        yield Passage(await reader.read(feed.finish), feed.dropped)
+            yield part(0, feed.flush)
+            continue
+        for start in range(0, len(piece), SLICE):
+            text = piece[start : start + SLICE]
+            yield part(len(text), partial(feed.push, text))
+    yield part(0, feed.finish)
 
 
-async def recited(
+async def whole_texts(
+    further: AsyncIterator[SpeechRequest] | None,
+    on_read: Callable[[Utterance], None] | None,
     first: SpeechRequest,
-    further: AsyncIterator[SpeechRequest],
-    on_read: Callable[[Utterance], None],
     synthesizer: Synthesizer,
-    reader: Reader,
-) -> AsyncIterator[Passage]:
-    """Whole texts, one after the other; `on_read` is told of each. Raises as `typed` does.
+) -> AsyncIterator[TextPart]:
+    """The text of the request, and others after it. See `TextSource`.
 
-    Of the further ones only `text` and `ssml` are read: all are spoken as the first one says.
+    Args:
+        further: of these only `text` and `ssml` are used: all are spoken as the first one says.
+        on_read: called with each text, the first one too, before any of its audio is made.
     """
-    characters, dropped = len(first.text), 0
-    text = first
-    while True:
-        utterance = await reader.read(partial(synthesizer.read, text))
-        on_read(utterance)
+    dropped = 0
+
+    def read(text: SpeechRequest) -> Passage:
+        nonlocal dropped
+        utterance = synthesizer.read(text)
         dropped += utterance.dropped_characters
-        yield Passage(utterance.sentences, dropped)
-        try:
-            following = await anext(further)
-        except StopAsyncIteration:
-            return
-        characters += len(following.text)
-        reader.take_text(len(following.text), characters)
-        text = replace(first, text=following.text, ssml=following.ssml)
+        if on_read:
+            on_read(utterance)
+        return Passage(utterance.sentences, dropped)
+
+    yield TextPart(len(first.text), partial(read, first))
+    if further:
+        async for following in further:
+            text = replace(first, text=following.text, ssml=following.ssml)
+            yield TextPart(len(text.text), partial(read, text))
 
 
-async def in_time(passages: AsyncIterator[Passage], pause_s: float) -> AsyncIterator[Passage]:
-    """The same; raises StalledError where the next does not come within `pause_s`."""
+async def in_time(
+    parts: AsyncIterator[TextPart], first_s: float, pause_s: float
+) -> AsyncIterator[TextPart]:
+    """The same parts.
+
+    Raises:
+        StalledError: the first part did not come within `first_s`, or a later one within `pause_s`.
+    """
+    limit_s = first_s
     while True:
         try:
-            async with asyncio.timeout(pause_s):
-                passage = await anext(passages)
+            async with asyncio.timeout(limit_s):
+                part = await anext(parts)
         except StopAsyncIteration:
             return
         except TimeoutError as error:
             raise StalledError(
-                f"no text came for {pause_s:g} s; end the text where it ends"
+                f"no text came for {limit_s:g} s; end the text where it ends"
             ) from error
-        yield passage
+        yield part
+        limit_s = pause_s

@@ -68,18 +68,18 @@ def test_the_begin_of_a_text_is_known_chunk_by_chunk(costs: Costs) -> None:
     assert spent_s[0] > ENCODE_S + BLOCK_S + WINDOW_S
 
 
-def test_what_was_seen_teaches_how_slow_the_machine_is(costs: Costs) -> None:
+def test_units_teach_how_slow_the_machine_is(costs: Costs) -> None:
     unit = Unit("denoise", 100, costs.lines.steps, "fake")
     before_s = costs.unit_s(unit)
-    for _ in range(200):
-        costs.saw_unit(unit, 1, 3 * before_s)
+    for _ in range(300):
+        costs.observe_unit(unit, 1, 3 * before_s, busy_lanes=1, lanes=1)
     assert costs.unit_s(unit) == pytest.approx(3 * before_s, rel=1e-3)
     assert costs.rate(costs.lines.steps) == pytest.approx(3 * costs.lines.audio_second_s, rel=1e-3)
 
 
-def test_what_was_spoken_teaches_how_long_texts_are(costs: Costs) -> None:
+def test_texts_teach_how_long_texts_are(costs: Costs) -> None:
     for _ in range(200):
-        costs.saw_text(100, 10.0, speed=2.0)
+        costs.observe_text(100, 10.0, speed=2.0)
     assert costs.audio_s(100, speed=2.0) == pytest.approx(10.0, rel=1e-3)
     assert costs.audio_s(100, speed=1.0) == pytest.approx(20.0, rel=1e-3)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from dlpo_serving.scheduling import Policy, Scheduler
 from dlpo_serving.speaker import Speaker
 from dlpo_serving.speech import Speech, SpeechPiece
 from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.written_text import TextSource, text_pieces, whole_texts
 
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 LONG = "A sentence that goes on for a while before it comes to its end. " * 20
@@ -79,7 +81,7 @@ async def heard(speech: Speech) -> list[SpeechPiece]:
 
 
 async def audio_of(speaker: Speaker, wanted: Call) -> Waveform:
-    async with speaker.speak(wanted) as speech:
+    async with speaker.synthesize(wanted) as speech:
         pieces = await heard(speech)
     return np.frombuffer(b"".join(piece.audio for piece in pieces), "<f4")
 
@@ -106,7 +108,7 @@ def test_a_caller_who_takes_nothing_is_not_computed_for_and_loses_its_place(
 
         async def take_one() -> None:
             nonlocal taken
-            async with speaker.speak(call(LONG)) as speech:
+            async with speaker.synthesize(call(LONG)) as speech:
                 async for _ in speech:
                     taken += 1
                     await asyncio.Event().wait()
@@ -134,7 +136,7 @@ def test_a_full_server_refuses_before_it_reads_and_counts_why(
     with_speaker: Speak, front_end: TextFrontEnd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def body(speaker: Speaker) -> None:
-        async with speaker.speak(call(LONG)):
+        async with speaker.synthesize(call(LONG)):
             monkeypatch.setattr(front_end, "process", None)
             with pytest.raises(OverloadError, match="all 1 streams are taken") as caught:
                 await audio_of(speaker, call())
@@ -157,7 +159,7 @@ def test_a_speaker_that_drains_refuses_the_next_and_ends_what_it_began(
     with_speaker: Speak,
 ) -> None:
     async def body(speaker: Speaker) -> None:
-        async with speaker.speak(call()) as speech:
+        async with speaker.synthesize(call()) as speech:
             draining = asyncio.create_task(speaker.drain(TIMEOUT_S))
             await asyncio.sleep(0)
             with pytest.raises(NotReadyError, match="shutting down"):
@@ -180,7 +182,7 @@ def test_who_speaks_with_a_voice_that_is_replaced_or_withdrawn_keeps_it(
 
     async def body(speaker: Speaker) -> None:
         before = await audio_of(speaker, call())
-        async with speaker.speak(call()) as speech:
+        async with speaker.synthesize(call()) as speech:
             speaker.add_voice(warm(Synthesizer(Louder(), front_end)))
             after = await audio_of(speaker, call())
             speaker.remove_voice("fake")
@@ -208,7 +210,7 @@ def test_a_share_is_for_streams_and_for_characters(with_speaker: Speak) -> None:
     quotas = Quotas(lambda caller: Quota(max_streams=1, characters_per_minute=100), lambda: now)
 
     async def body(speaker: Speaker) -> None:
-        async with speaker.speak(call()) as speech:
+        async with speaker.synthesize(call()) as speech:
             with pytest.raises(QuotaError, match="all 1 streams"):
                 await audio_of(speaker, call())
             await heard(speech)
@@ -225,8 +227,53 @@ def test_a_writer_who_falls_silent_loses_its_place(with_speaker: Speak) -> None:
 
     async def body(speaker: Speaker) -> None:
         with pytest.raises(StalledError, match=r"no text came for 0\.2 s"):
-            async with speaker.converse(call(""), pieces()) as speech:
+            async with speaker.synthesize(call(""), partial(text_pieces, pieces())) as speech:
                 await heard(speech)
         assert speaker.calls == 0
 
     with_speaker(body, limits=Limits(pause_s=0.2))
+
+
+async def one_piece() -> AsyncIterator[str]:
+    yield TEXT
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        (TEXT, None),
+        ("", lambda *voice: text_pieces(one_piece(), *voice)),
+        (TEXT, partial(whole_texts, None, None)),
+    ],
+    ids=["dlpo.v1", "in pieces", "Riva"],
+)
+def test_every_kind_of_call_teaches_the_pace_of_the_voice(
+    with_speaker: Speak, synthesizer: Synthesizer, text: str, source: TextSource | None
+) -> None:
+    async def body(speaker: Speaker) -> None:
+        voice = warm(synthesizer)
+        speaker.add_voice(voice)
+        before = voice.costs.frames_per_character
+        async with speaker.synthesize(call(text), source) as speech:
+            await heard(speech)
+        assert voice.costs.frames_per_character != before
+
+    with_speaker(body)
+
+
+def test_further_text_that_finds_no_room_is_refused_with_a_time(with_speaker: Speak) -> None:
+    async def body(speaker: Speaker) -> None:
+        full = asyncio.Event()
+
+        async def pieces() -> AsyncIterator[str]:
+            await full.wait()
+            yield LONG
+
+        async with speaker.synthesize(call(""), partial(text_pieces, pieces())) as speech:
+            async with speaker.synthesize(call(LONG)), speaker.synthesize(call(LONG)):
+                full.set()
+                with pytest.raises(OverloadError) as caught:
+                    await heard(speech)
+        assert caught.value.retry_after_s >= 0.1
+
+    with_speaker(body, Policy(utilisation=1e-9), Limits(text_wait_s=0.1))

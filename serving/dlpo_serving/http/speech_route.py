@@ -87,7 +87,7 @@ def speech_routes(speaker: Speaker, limits: HttpLimits) -> list[web.RouteDef]:
         body = parse_speech_body(await _content(request, limits))
         voice = _voice_named(body.voice, speaker)
         call = Call(body.request, voice, body.encoding, body.sample_rate_hz, body.timeout_s)
-        async with _deadline(body.timeout_s), speaker.speak(call) as speech:
+        async with _deadline(body.timeout_s), speaker.synthesize(call) as speech:
             reply = await _send(request, body, speech, limits.last_s)
         assert speech.totals  # all of it was sent
         return await reply.end(speech.totals)  # the place is free already

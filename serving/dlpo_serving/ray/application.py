@@ -104,5 +104,5 @@ def logs_of_serve(settings: ServerSettings) -> dict[str, Any]:
 def settings_of_replica(settings: ServerSettings) -> ServerSettings:
     """Those of the server inside."""
     cores = max(1, int(settings.ray_cpus)) if settings.engine == "cpu" else 1
-    own = {"ray": False, "host": "127.0.0.1", "port": 0, "reflection": False}
+    own = {"ray": False, "host": "127.0.0.1", "port": 0, "reflection": False, "peer_share": 1.0}
     return settings.model_copy(update={**own, "lanes": settings.lanes or cores})

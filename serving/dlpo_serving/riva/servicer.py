@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import grpc
 
@@ -17,6 +18,7 @@ from dlpo_serving.riva.requests import is_ssml, read_call, wire_field
 from dlpo_serving.riva.voices import check_language, voice_config, voice_named
 from dlpo_serving.speaker import Speaker
 from dlpo_serving.statuses import Context, errors_as_status
+from dlpo_serving.written_text import whole_texts
 
 RIVA_SERVICE = riva_tts_pb2.DESCRIPTOR.services_by_name["RivaSpeechSynthesis"]
 MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
@@ -43,7 +45,8 @@ class RivaServicer:
             writer = ReplyWriter(request)
             reply = Response()
             audio = bytearray()
-            async with self._speaker.recite(call, _nothing(), writer.on_read) as speech:
+            source = partial(whole_texts, None, writer.on_read)
+            async with self._speaker.synthesize(call, source) as speech:
                 async for piece in speech:
                     audio += piece.audio
                     _check_unary(len(audio))
@@ -61,7 +64,8 @@ class RivaServicer:
             call = self._call(first, context, streamed=True)
             writer = ReplyWriter(first)
             further = _further_texts(first, incoming, writer)
-            async with self._speaker.recite(call, further, writer.on_read) as speech:
+            source = partial(whole_texts, further, writer.on_read)
+            async with self._speaker.synthesize(call, source) as speech:
                 async for piece in speech:
                     if piece.audio or piece.words:
                         rate_hz = speech.info.format.sample_rate_hz
@@ -121,12 +125,6 @@ def _settings(request: Request) -> Request:
     settings.ClearField("text")
     settings.ClearField("id")
     return settings
-
-
-async def _nothing() -> AsyncIterator[SpeechRequest]:
-    """No further text."""
-    return
-    yield
 
 
 def _check_unary(size: int) -> None:

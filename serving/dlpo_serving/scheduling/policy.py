@@ -27,3 +27,5 @@ class Policy:
     """how much later than a streamed one a unary call may be computed"""
     max_streams: int = 500
     """calls at the same time, whatever they cost"""
+    peer_share: float = 0.9
+    """share of streams and lanes that one key, or without keys one connection, may have"""

@@ -5,17 +5,18 @@ Reference: Liu and Layland 1973, section 7, for the rule.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 
-from dlpo_serving.refusals import DeadlineError, OverloadError
+from dlpo_serving.refusals import DeadlineError, OverloadError, RefusalError
 from dlpo_serving.scheduling.policy import Policy
-from dlpo_serving.scheduling.stream import Stream
+from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, Stream
 from dlpo_serving.scheduling.unit import Unit
 
-FIRST_CHUNK_S = 0.1  # of audio: what a first chunk, or whoever has less in store, wants at once
-MIN_RETRY_S, MAX_RETRY_S = 0.1, 10.0  # a caller that is told less would come in vain, more: go
+OPENING_S = 2.0  # of audio: a call without text is admitted where a first sentence would be
+MIN_RETRY_S, MAX_RETRY_S = 0.1, 10.0  # shorter retries hit a full server again, longer ones lose it
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +42,49 @@ class Scheduler:
         """The streams that were admitted and not removed."""
         return self._streams
 
-    def admit(self, stream: Stream, now: float) -> None:
+    @property
+    def busy_lanes(self) -> int:
+        """How many compute now."""
+        return self._busy_lanes
+
+    def admit(self, stream: Stream, now: float) -> Stream | None:
         """Take a stream in, or say why not.
+
+        Returns:
+            A stream that was idle and has lost its place to this one, if all were taken.
 
         Raises:
             OverloadError: the others would suffer, or its first sound would come too late.
             DeadlineError: its caller would have given up before the first sound.
         """
-        if len(self._streams) >= self.policy.max_streams:
-            raise OverloadError(
-                f"all {self.policy.max_streams} streams are taken", self._retry_after_s(now, 0.0)
-            )
-        first_s = self._due_s(now, FIRST_CHUNK_S) / self._lanes
-        first_s += stream.work_due_s(now, FIRST_CHUNK_S)
-        if self._streams:  # else it is alone, and gets what there is
-            self._check_load(stream, first_s, now)
-        if now + first_s + (stream.work_left_s() if stream.slack_s else 0.0) > stream.ends_s:
-            raise DeadlineError(
-                f"there would be no sound within the deadline, {stream.ends_s - now:.3f} s away"
-            )
+        displaced = self._displaced_by(stream, now)
+        opening_s = OPENING_S if stream.is_unstarted else 0.0
+        stream.reserved_s += opening_s
+        try:
+            self._check_fit(stream, now)
+        finally:
+            stream.reserved_s -= opening_s
+        if displaced:
+            self._streams.remove(displaced)
+        stream.idle_since_s = now
         self._streams.append(stream)
+        return displaced
+
+    def extend(self, stream: Stream, audio_s: float, now: float) -> None:
+        """Reserve for further text of a stream, predicted to last `audio_s`; `Stream.add_text`
+        uses the reservation up.
+
+        Raises:
+            OverloadError, DeadlineError: as for a call of its own; nothing is reserved.
+        """
+        stream.reserved_s += audio_s
+        if stream.keeps_share(now):
+            return
+        try:
+            self._check_fit(stream, now)
+        except RefusalError:
+            stream.reserved_s -= audio_s
+            raise
 
     def remove(self, stream: Stream) -> None:
         """Forget a stream, finished or not; its place is free at once."""
@@ -69,8 +93,9 @@ class Scheduler:
 
     def next_batch(self, now: float) -> Batch | None:
         """What a free lane should compute; None if there is nothing, or it is better kept free."""
+        # Streams that are late already are equal: those that came first are saved first.
         ready = [
-            (stream.deadline_s(self.policy.first_audio_s), stream.arrived_s, unit, stream)
+            (max(stream.due_s(now, self.policy.first_audio_s), now), stream.arrived_s, unit, stream)
             for stream in self._streams
             if (unit := self._ready_unit(stream))
         ]
@@ -97,7 +122,9 @@ class Scheduler:
         waiting = (
             stream.started_s + stream.made_s - self.policy.lead_s
             for stream in self._streams
-            if stream.started_s is not None and self._ready_unit(stream)
+            if stream.started_s is not None
+            and stream.untaken_s <= self.policy.lead_s
+            and self._ready_unit(stream)
         )
         return min(waiting, default=inf)
 
@@ -113,13 +140,11 @@ class Scheduler:
         for stream, made_s in zip(batch.streams, audio_s, strict=True):
             stream.running = False
             if made_s:
-                stream.started_s = now if stream.started_s is None else stream.started_s
-                stream.made_s += made_s
-                stream.untaken_s += made_s
+                stream.made(made_s, now)
 
     def backlog_s(self) -> float:
         """Predicted seconds of audio that is still to be made."""
-        return sum(max(s.expected_audio_s - s.made_s, 0.0) for s in self._streams)
+        return sum(stream.left_s for stream in self._streams)
 
     def waiting(self) -> int:
         """How many streams have not had their first sound."""
@@ -132,12 +157,78 @@ class Scheduler:
             return None
         return stream.work.next_unit
 
-    def _check_load(self, stream: Stream, first_s: float, now: float) -> None:
+    def _displaced_by(self, stream: Stream, now: float) -> Stream | None:
+        """The idle stream whose place a new one may have; None if there are places left.
+
+        One that has not started is let go first, then one of the peer that holds most, then the one
+        that has been idle for longest. A newcomer without text displaces only those of peers that
+        hold more than its own.
+        """
+        held = Counter(other.peer for other in self._streams)
+        most = ceil(self.policy.peer_share * self.policy.max_streams)
+        if stream.peer and held[stream.peer] >= most:
+            raise OverloadError(
+                f"this caller has {held[stream.peer]} streams, and one may have {most} of"
+                f" {self.policy.max_streams}; end one, or try again later",
+                self._retry_after_s(now, 0.0),
+            )
+        if len(self._streams) < self.policy.max_streams:
+            return None
+        least = held[stream.peer] + 1 if stream.is_unstarted else 0
+        idle = [other for other in self._streams if other.is_idle and held[other.peer] > least]
+        if not idle:
+            raise OverloadError(
+                f"all {self.policy.max_streams} streams are taken", self._retry_after_s(now, 0.0)
+            )
+        return min(
+            idle,
+            key=lambda other: (not other.is_unstarted, -held[other.peer], other.idle_since_s),
+        )
+
+    def _check_fit(self, stream: Stream, now: float) -> None:
+        """Raise unless the text of a stream, with what is reserved, can be spoken in time."""
+        needs = {
+            other: need
+            for other in self._streams
+            if other is not stream and (need := self._need(other, now))
+        }
+        first_s = _due_s(needs, now, FIRST_CHUNK_S) / self._lanes
+        first_s += stream.work_due_s(now, FIRST_CHUNK_S)
+        if len(needs) >= self._lanes:  # otherwise it finds a lane to itself
+            self._check_load(stream, needs, first_s, now)
+        if now + first_s + (stream.work_left_s() if stream.slack_s else 0.0) > stream.ends_s:
+            raise DeadlineError(
+                f"there would be no sound within the deadline, {stream.ends_s - now:.3f} s away"
+            )
+
+    def _check_load(
+        self, stream: Stream, needs: Mapping[Stream, float], first_s: float, now: float
+    ) -> None:
         """Raise OverloadError unless all, and this one too, can be served in time from now on.
 
-        Reference: the demand bound of Baruah et al. 1990, after each of the first
-        chunks, which are small and dear, and at infinity.
+        Reference: the demand bound of Baruah et al. 1990, at infinity and after each of the first
+        chunks, which are small and dear.
+
+        Args:
+            needs: of the other streams that need a share of a lane.
+            first_s: predicted seconds until the first sound of `stream`.
         """
+        share = self.policy.utilisation * self._lanes
+        need, taken = self._need(stream, now), sum(needs.values())
+        if taken + need > share:
+            raise OverloadError(
+                f"{len(needs)} streams need {taken / share:.0%} of what this server may"
+                " promise; try again later, or another server",
+                self._retry_after_s(now, share - need),
+            )
+        share *= self.policy.peer_share
+        own = sum(need for other, need in needs.items() if other.peer == stream.peer)
+        if stream.peer and own and own + need > share:
+            raise OverloadError(
+                f"this caller's streams need {own / share:.0%} of what one may have; end one, or"
+                " try again later",
+                self._retry_after_s(now, share - need),
+            )
         if first_s > self.policy.max_first_audio_s:
             raise OverloadError(
                 f"the first sound would come after {first_s:.2f} s; try again later",
@@ -146,35 +237,24 @@ class Scheduler:
         share = self.policy.burst_utilisation * self._lanes
         for chunks_s, _ in stream.costs.lines.startup:
             within_s = chunks_s + FIRST_CHUNK_S  # so that all who began by now want one chunk more
-            due_s = self._due_s(now, within_s) + stream.work_due_s(now, within_s)
+            due_s = _due_s(needs, now, within_s) + stream.work_due_s(now, within_s)
             if due_s > share * within_s:
                 raise OverloadError(
                     f"many calls begin just now; those of the next {within_s:g} s take this server"
                     f" {due_s / share:.2f} s; try again later",
                     max(due_s / share - within_s, MIN_RETRY_S),
                 )
-        share = self.policy.utilisation * self._lanes
-        need = self._need(stream, now)
-        taken = sum(self._need(other, now) for other in self._streams)
-        if taken + need > share:
-            raise OverloadError(
-                f"{len(self._streams)} streams need {taken / share:.0%} of what this server may"
-                " promise; try again later, or another server",
-                self._retry_after_s(now, share - need),
-            )
-
-    def _due_s(self, now: float, within_s: float) -> float:
-        """Predicted work for what all listeners hear within so many seconds."""
-        return sum(stream.work_due_s(now, within_s) for stream in self._streams)
 
     def _need(self, stream: Stream, now: float) -> float:
+        """Share of a lane; none while its caller takes nothing, since it is not computed on."""
+        if stream.untaken_s > self.policy.max_untaken_s:
+            return 0.0
         return stream.need(now, self.policy.reserve_s)
 
     def _retry_after_s(self, now: float, need_limit: float) -> float:
         """When enough streams will have ended that the rest needs less than `need_limit`."""
         ends = sorted(
-            (max(s.ahead_s(now), 0.0) + s.expected_audio_s - s.made_s, self._need(s, now))
-            for s in self._streams
+            (max(s.ahead_s(now), 0.0) + s.left_s, self._need(s, now)) for s in self._streams
         )
         rest = sum(need for _, need in ends)
         for end_s, need in ends:
@@ -182,3 +262,8 @@ class Scheduler:
             if rest <= need_limit:
                 return min(max(end_s, MIN_RETRY_S), MAX_RETRY_S)
         return MAX_RETRY_S
+
+
+def _due_s(streams: Iterable[Stream], now: float, within_s: float) -> float:
+    """Predicted compute seconds for what all these listeners play within so many seconds."""
+    return sum(stream.work_due_s(now, within_s) for stream in streams)

@@ -1,4 +1,4 @@
-"""A call as the scheduler keeps it."""
+"""A call as the scheduler sees it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from math import inf
 
 from dlpo_serving.scheduling.costs import Costs
 from dlpo_serving.scheduling.unit import Work
+
+FIRST_CHUNK_S = 0.1  # of audio: a first chunk, and what counts as nothing
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +28,10 @@ class Stream:
     """how much later than it would be played each chunk may come"""
     ends_s: float = inf
     """when the caller gives up"""
+    peer: str = ""
+    """the caller's key, or the connection: a single peer gets only a share of the server"""
+    more_text: bool = False
+    """the text comes in pieces, and has not ended"""
     work: Work | None = None
     """what is to be computed; None while the text is being read"""
     ready_s: float = 0.0
@@ -38,36 +44,90 @@ class Stream:
     """seconds of audio made that the caller has not taken"""
     running: bool = field(default=False, init=False)
     """a lane computes a unit of it now"""
+    reserved_s: float = 0.0
+    """predicted audio of text that was admitted and is being read"""
+    waiting_s: float = 0.0
+    """predicted audio of text that does not fit yet"""
+    idle_since_s: float = 0.0
+    """when it was admitted, or last made audio"""
 
-    def deadline_s(self, first_audio_s: float) -> float:
-        """When its next chunk has to be there, given that the first may take `first_audio_s`."""
-        if self.started_s is None:
-            due = self.arrived_s + first_audio_s
-        else:
-            due = self.started_s + self.made_s
+    @property
+    def has_unit(self) -> bool:
+        """There is something to compute, now or after the unit that is running."""
+        return self.running or (self.work is not None and self.work.next_unit is not None)
+
+    @property
+    def is_idle(self) -> bool:
+        """Everything is spoken and taken, and it waits for its writer."""
+        pending = self.has_unit or self.waiting_s or self.left_s
+        return self.more_text and not pending and self.untaken_s < FIRST_CHUNK_S
+
+    @property
+    def is_unstarted(self) -> bool:
+        """It waits for its first text."""
+        return self.is_idle and not self.made_s
+
+    @property
+    def left_s(self) -> float:
+        """Predicted seconds of audio still to be made."""
+        return max(self.expected_audio_s - self.made_s, 0.0) + self.reserved_s
+
+    def due_s(self, now: float, first_audio_s: float) -> float:
+        """When its next chunk is due, if the first may take `first_audio_s`."""
+        playing = self.started_s is not None
+        due = now + self.ahead_s(now) if playing else self.arrived_s + first_audio_s
         return min(due + self.slack_s, self.ends_s)
 
     def ahead_s(self, now: float) -> float:
-        """How much audio its listener has not heard yet."""
-        return 0.0 if self.started_s is None else self.started_s + self.made_s - now
+        """Seconds of audio that were made and not played yet; below 0 if playback has run dry."""
+        if self.started_s is None:
+            return 0.0
+        played_until = self.started_s + self.made_s - now
+        return max(played_until, self.untaken_s) if self.untaken_s else played_until
+
+    def keeps_share(self, now: float) -> bool:
+        """It is being played, and more text is to come."""
+        return self.more_text and self.ahead_s(now) > 0
+
+    def made(self, audio_s: float, now: float) -> None:
+        """Account for a chunk. One that comes late delays the playback of all that follow."""
+        begins_s = now - self.made_s
+        self.started_s = begins_s if self.started_s is None else max(self.started_s, begins_s)
+        self.idle_since_s = now
+        self.made_s += audio_s
+        self.untaken_s += audio_s
+        if self.has_unit:
+            self.expected_audio_s = max(self.expected_audio_s, self.made_s + FIRST_CHUNK_S)
+        elif self.more_text:
+            self.expected_audio_s = self.made_s
+
+    def add_text(self, audio_s: float, now: float) -> None:
+        """Account for sentences that were read, predicted to last `audio_s`."""
+        if not self.has_unit and self.ahead_s(now) <= 0:  # playback is over: a first chunk again
+            self.arrived_s = self.ready_s = now
+            self.started_s = None
+        self.reserved_s = 0.0
+        self.expected_audio_s += audio_s
 
     def work_left_s(self) -> float:
-        """Predicted seconds that a lane still needs for it."""
-        return self.costs.work_s(self.expected_audio_s, self.made_s, self.steps)
+        """Predicted compute seconds that it still needs."""
+        return self.costs.work_s(self.made_s + self.left_s, self.made_s, self.steps)
 
     def work_due_s(self, now: float, within_s: float) -> float:
-        """The part of it that makes what its listener hears within so many seconds."""
-        heard_s = self.made_s + within_s - max(self.ahead_s(now), 0.0)
-        return self.costs.work_s(min(heard_s, self.expected_audio_s), self.made_s, self.steps)
+        """The part of it for the audio that is played within so many seconds."""
+        wanted_s = min(within_s - max(self.ahead_s(now), 0.0), self.left_s)
+        return self.costs.work_s(self.made_s + wanted_s, self.made_s, self.steps)
 
     def need(self, now: float, reserve_s: float) -> float:
         """The share of one lane that it needs from now on to play without a gap.
 
-        What it is ahead of its listener counts only beyond `reserve_s`: who lives on the reserve
-        has none when a newcomer comes.
+        Audio in store counts only beyond `reserve_s`: a stream that lives on its reserve has none
+        left when a newcomer comes. A stream that plays and has more text to come keeps all of its
+        share, so that the text finds room.
         """
-        left_s = max(self.expected_audio_s - self.made_s, 0.0)
-        if not left_s:
+        if self.keeps_share(now):
+            return self.costs.rate(self.steps)
+        if not self.left_s:
             return 0.0
         spare_s = max(self.ahead_s(now) - reserve_s, 0.0)
-        return self.costs.rate(self.steps) * left_s / (left_s + spare_s)
+        return self.costs.rate(self.steps) * self.left_s / (self.left_s + spare_s)

@@ -68,10 +68,19 @@ class ServerSettings(BaseModel):
     """calls at the same time, whatever they cost; more are refused with RESOURCE_EXHAUSTED"""
     max_characters: Count = 10_000
     """longest text of one call, in characters"""
+    peer_share: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """share of calls and of lanes that one key, or without keys one connection, may have; 1 behind
+    a proxy that puts all callers into one connection"""
     max_first_audio_s: SomeSeconds = 0.25
     """seconds; a call that would wait longer for its first audio is refused"""
     stall_s: SomeSeconds = 30.0
     """seconds that a caller may leave its audio untaken; then it loses its place"""
+    first_text_s: SomeSeconds = 30.0
+    """seconds that a call whose text comes in pieces may be open before the first one"""
+    pause_s: SomeSeconds = 300.0
+    """seconds that a caller may let pass between two pieces of its text"""
+    text_wait_s: SomeSeconds = 10.0
+    """seconds that further text of a call may wait for room before it is refused"""
     grace_s: Seconds = 30.0
     """seconds that running calls have after SIGTERM"""
     pre_stop_s: Seconds = 0.0

@@ -7,6 +7,7 @@ cancels the handler of a caller who is gone, or fails the write that it waits fo
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.interruptible import interruptible
@@ -18,6 +19,7 @@ from dlpo_serving.statuses import Context, errors_as_status
 from dlpo_serving.v1.replies import ReplyWriter, voice_message
 from dlpo_serving.v1.requests import config_call, field_path_in, read_call, read_config, read_pieces
 from dlpo_serving.v1.wire import field_path
+from dlpo_serving.written_text import text_pieces
 
 MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
 
@@ -34,7 +36,7 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
         async with errors_as_status(context, field_path_in(request)):
             request = decoded(request)
             call = read_call(request, context.time_remaining(), streamed=False)
-            async with self._speaker.speak(call) as speech:
+            async with self._speaker.synthesize(call) as speech:
                 writer = ReplyWriter(speech.info, request.config.time_detail)
                 reply = speech_pb2.SynthesizeResponse(info=writer.info())
                 audio = bytearray()
@@ -54,7 +56,7 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
         async with errors_as_status(context, field_path_in(request)):
             request = decoded(request)
             call = read_call(request, context.time_remaining(), streamed=True)
-            async with self._speaker.speak(call) as speech:
+            async with self._speaker.synthesize(call) as speech:
                 writer = ReplyWriter(speech.info, request.config.time_detail)
                 await _write(speech, writer, context, speech_pb2.StreamSynthesizeResponse)
 
@@ -67,7 +69,8 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
             messages = aiter(requests)
             config = await read_config(messages)
             call = config_call(config, context.time_remaining(), streamed=True)
-            async with self._speaker.converse(call, read_pieces(messages)) as speech:
+            source = partial(text_pieces, read_pieces(messages))
+            async with self._speaker.synthesize(call, source) as speech:
                 writer = ReplyWriter(speech.info, config.time_detail, text_is_known=False)
                 await _write(speech, writer, context, speech_pb2.IncrementalSynthesizeResponse)
 

@@ -99,7 +99,7 @@ def test_an_engine_that_throws_fails_the_calls_that_made_it_throw(
 @pytest.fixture
 def hanging(front_end: TextFrontEnd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Synthesizer]:
     """Its engine does not come back from unlucky calls before the end of the test."""
-    monkeypatch.setattr(server_module, "HANG_S", 0.5)
+    monkeypatch.setattr(server_module, "HANG_BEATS", 10)
     monkeypatch.setattr(server_module, "HEARTBEAT_S", 0.05)
     end = threading.Event()
     yield Synthesizer(UnluckyEngine(lambda: (end.wait(TIMEOUT_S), None)[1]), front_end)

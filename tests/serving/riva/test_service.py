@@ -7,7 +7,6 @@ import io
 import queue
 import struct
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from grpc_status import rpc_status
 
 from dlpo.audio import to_pcm16
 from dlpo.text import TextFrontEnd
-from dlpo_serving.call import Limits
 from dlpo_serving.operations.keys import new_key
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.proto.riva_tts_pb2 import SynthesizeSpeechRequest, SynthesizeSpeechResponse
@@ -377,10 +375,9 @@ def test_a_stream_without_a_request_is_an_invalid_argument(server: Any, riva_cli
 
 
 def test_a_caller_who_never_ends_its_text_loses_its_place(
-    start_server: Callable[..., Any], synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
+    start_server: Callable[..., Any], synthesizer: Synthesizer
 ) -> None:
-    monkeypatch.setattr("dlpo_serving.server.Limits", partial(Limits, pause_s=0.0))
-    server = start_server(synthesizer, max_streams=1)
+    server = start_server(synthesizer, max_streams=1, pause_s=0.001)
     texts: queue.Queue[SynthesizeSpeechRequest | None] = queue.Queue()
     texts.put(SynthesizeSpeechRequest(text="One fish."))
 

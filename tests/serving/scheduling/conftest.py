@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pytest
 
-from dlpo_serving.refusals import RefusalError
+from dlpo_serving.refusals import OverloadError, RefusalError
 from dlpo_serving.scheduling import (
     Batch,
     CostLines,
@@ -35,6 +37,22 @@ LINES = CostLines(
     audio_second_s=0.0135,
     frames_per_second=FRAMES_PER_SECOND,
 )
+
+
+def lines_times(factor: float) -> CostLines:
+    """`LINES` of a machine that is slower by `factor`."""
+
+    def slower(line: Line) -> Line:
+        return Line(factor * line.fixed_s, factor * line.per_item_s)
+
+    return replace(
+        LINES,
+        encode=slower(LINES.encode),
+        frames=slower(LINES.frames),
+        denoise=slower(LINES.denoise),
+        startup=tuple((made_s, factor * spent_s) for made_s, spent_s in LINES.startup),
+        audio_second_s=factor * LINES.audio_second_s,
+    )
 
 
 class SimulatedWork:
@@ -85,17 +103,30 @@ class Simulation:
         lanes: int = 2,
         slowness: float = 1.0,
         takes: bool = True,
+        belief: float = 1.0,
+        contention: float = 1.0,
     ) -> None:
-        self.costs = Costs(LINES)  # what the scheduler believes
+        """
+        Args:
+            slowness: of the machine; may be changed while it runs.
+            takes: callers take their audio.
+            belief: the slowness that warm-up found.
+            contention: time of a unit while most lanes are busy / while most are idle.
+        """
+        self.costs = Costs(lines_times(belief))
         self._true_costs = Costs(LINES)
+        self._contention = contention
+        self._lanes = lanes
         self.now = 0.0
         self.scheduler = Scheduler(policy or Policy(), lanes)
         self.listeners: list[Listener] = []
         self._listener_of: dict[Stream, Listener] = {}
+        self._waiting_text: deque[tuple[Stream, float]] = deque()
         self.refusals: list[RefusalError] = []
+        self._refused_s: dict[RefusalError, float] = {}
         self.order: list[Listener] = []  # whose unit was computed, in order
         self.busy_s = 0.0
-        self._slowness = slowness
+        self.slowness = slowness
         self._takes = takes
         self._free_lanes = lanes
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -113,6 +144,7 @@ class Simulation:
         ends_s: float = float("inf"),
         max_batch: int = 1,
         voice: str = "v",
+        peer: str = "",
     ) -> None:
         def arrive() -> None:
             stream = Stream(
@@ -123,17 +155,53 @@ class Simulation:
                 max_batch=max_batch,
                 slack_s=slack_s,
                 ends_s=ends_s,
+                peer=peer,
             )
             try:
                 self.scheduler.admit(stream, self.now)
             except RefusalError as error:
                 self.refusals.append(error)
+                self._refused_s[error] = self.now
                 return
             stream.work = SimulatedWork(audio_s, voice)
             self.listeners.append(Listener(stream))
             self._listener_of[stream] = self.listeners[-1]
 
         self.at(time_s, arrive)
+
+    def converse(self, time_s: float, text_s: float, audio_s: float) -> None:
+        """A call that begins without text, and gets some at `text_s`; it waits until that fits."""
+        stream = Stream(self.costs, 3, time_s, 0.0, more_text=True)
+
+        def begin() -> None:
+            self.scheduler.admit(stream, self.now)
+            self._listener_of[stream] = Listener(stream)
+
+        def speak() -> None:
+            self._waiting_text.append((stream, audio_s))
+            if len(self._waiting_text) == 1:
+                self._retry()
+
+        self.at(time_s, begin)
+        self.at(text_s, speak)
+
+    def _retry(self) -> None:
+        """Admit text in its order, as far as it fits, as the lanes do."""
+        while self._waiting_text:
+            stream, audio_s = self._waiting_text[0]
+            try:
+                self.scheduler.extend(stream, audio_s, self.now)
+            except OverloadError:
+                self.at(self.now + 0.05, self._retry)
+                return
+            self._waiting_text.popleft()
+            stream.add_text(audio_s, self.now)
+            stream.work = SimulatedWork(audio_s)
+            self.listeners.append(self._listener_of[stream])
+
+    def refused_s(self, refusal: RefusalError) -> float:
+        """When it was given."""
+        return self._refused_s[refusal]
 
     def leave(self, time_s: float, index: int) -> None:
         """The caller that was admitted as number `index` hangs up."""
@@ -154,11 +222,17 @@ class Simulation:
                     self.at(wake_s, lambda: None)
                 return
             self._free_lanes -= 1
-            cost_s = self._slowness * self._true_costs.unit_s(batch.unit, len(batch.streams))
+            rows, busy_lanes = len(batch.streams), self.scheduler.busy_lanes
+            cost_s = self.slowness * self._true_costs.unit_s(batch.unit, rows)
+            if 2 * busy_lanes <= self._lanes:
+                cost_s /= self._contention
             self.busy_s += cost_s
-            self.at(self.now + cost_s, lambda batch=batch: self._finish(batch))
 
-    def _finish(self, batch: Batch) -> None:
+            self.at(self.now + cost_s, partial(self._finish, batch, cost_s, busy_lanes))
+
+    def _finish(self, batch: Batch, cost_s: float, busy_lanes: int) -> None:
+        rows = len(batch.streams)
+        self.costs.observe_unit(batch.unit, rows, cost_s, busy_lanes, self._lanes)
         self._free_lanes += 1
         made = []
         for stream in batch.streams:
@@ -182,5 +256,5 @@ class Simulation:
 
 @pytest.fixture
 def simulate() -> type[Simulation]:
-    """`simulate(policy, lanes=..., slowness=..., takes=...)`: whether callers take their audio."""
+    """`simulate(policy, lanes=..., slowness=..., takes=..., belief=..., contention=...)`."""
     return Simulation
