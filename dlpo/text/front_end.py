@@ -8,11 +8,10 @@ from dlpo.errors import InputError, TextError
 from dlpo.text.characters import readable_text
 from dlpo.text.normalize import tokens
 from dlpo.text.pronounce import Phonemes, Pronouncer
-from dlpo.text.questions import settle_question
 from dlpo.text.sentences import pieces, sentences
 from dlpo.text.ssml import ProsodyLimits, read_ssml, spoken_script
 from dlpo.text.ssml.phonemes import parse_arpabet
-from dlpo.text.words import MAX_SYMBOLS, ProcessedText, pronounced, sentence_of
+from dlpo.text.words import MAX_SYMBOLS, ProcessedText, pronounced, sentence_of, settle_question
 
 
 class TextFrontEnd:

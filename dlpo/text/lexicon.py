@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from dlpo.text.corrections import CORRECTIONS
 from dlpo.text.symbols import PHONEMES
 
 _ARPABET = {
@@ -96,3 +95,48 @@ def _to_arpabet(ipa: str) -> tuple[str, ...]:
         elif phoneme == "NG" and before in ("IH0", "AH0") and after in ("K", "G"):
             phonemes[index] = "N"  # in-come, un-kind
     return tuple(phonemes)
+
+
+CORRECTIONS = {
+    "actual": "AE1 K SH AH0 L", "actually": "AE1 K SH AH0 L IY0",
+    "admitted": "AH0 D M IH1 T AH0 D", "adopted": "AH0 D AA1 P T AH0 D",
+    "although": "AO2 L DH OW1", "always": "AO1 L W IY0 Z",
+    "application": "AE2 P L AH0 K EY1 SH AH0 N", "apprehended": "AE2 P R IH0 HH EH1 N D AH0 D",
+    "associated": "AH0 S OW1 S IY0 EY2 T AH0 D", "association": "AH0 S OW2 S IY0 EY1 SH AH0 N",
+    "attempted": "AH0 T EH1 M P T AH0 D", "attended": "AH0 T EH1 N D AH0 D",
+    "automobile": "AO1 T AH0 M OW0 B IY2 L", "became": "B IY0 K EY1 M", "began": "B IY0 G AE1 N",
+    "beyond": "B IY2 AO1 N D", "borough": "B ER1 OW2", "cannot": "K AE1 N AA0 T",
+    "capital": "K AE1 P AH0 T AH0 L", "charles": "CH AA1 R AH0 L Z",
+    "committed": "K AH0 M IH1 T AH0 D", "concluded": "K AH0 N K L UW1 D AH0 D",
+    "convicted": "K AH0 N V IH1 K T AH0 D", "decided": "D IH2 S AY1 D IH0 D",
+    "depository": "D IH0 P AA1 Z AH0 T AO2 R IY0", "direction": "D ER0 EH1 K SH AH0 N",
+    "directly": "D ER0 EH1 K T L IY0", "director": "D ER0 EH1 K T ER0",
+    "during": "D Y UH1 R IH0 NG", "duty": "D Y UW1 T IY0", "eighteen": "EY1 T IY1 N",
+    "either": "AY1 DH ER0", "enforcement": "EH0 N F AO1 R S M AH0 N T",
+    "engaged": "EH0 N G EY1 JH D", "especially": "AH0 S P EH1 SH AH0 L IY0",
+    "essential": "AH0 S EH1 N CH AH0 L", "even": "IY1 V IH0 N",
+    "eventually": "IH0 V EH1 N SH AH0 L IY0", "exhibited": "IH0 G Z IH1 B AH0 T AH0 D",
+    "extraordinary": "IH0 K S T R AO1 R D AH0 N EH2 R IY0", "extreme": "EH0 K S T R IY1 M",
+    "family": "F AE1 M L IY0", "fifteen": "F IH1 F T IY1 N", "fourteen": "F AO1 R T IY1 N",
+    "given": "G IH1 V IH0 N", "here": "HH IY1 R", "hospital": "HH AA1 S P IH2 T AH0 L",
+    "incident": "IH1 N S AH0 D AH0 N T", "indicate": "IH1 N D AH0 K EY2 T",
+    "indicated": "IH1 N D AH0 K EY2 T AH0 D", "individual": "IH2 N D AH0 V IH1 JH AH0 W AH0 L",
+    "individuals": "IH2 N D AH0 V IH1 JH AH0 W AH0 L Z",
+    "information": "IH2 N F ER0 M EY1 SH AH0 N", "intelligence": "IH0 N T EH1 L AH0 JH AH0 N S",
+    "interest": "IH1 N T R AH0 S T", "interests": "IH1 N T R AH0 S T S",
+    "introduced": "IH2 N T R AH0 D UW1 S T", "medical": "M EH1 D AH0 K AH0 L",
+    "mexico": "M EH1 K S AH0 K OW2", "neither": "N AY1 DH ER0", "occasion": "AH0 K EY1 ZH AH0 N",
+    "often": "AO1 F AH0 N", "ordinary": "AO1 R D AH0 N EH2 R IY0", "outside": "AW1 T S AY1 D",
+    "personal": "P ER1 S IH0 N IH0 L", "political": "P AH0 L IH1 T AH0 K AH0 L", "poor": "P UW1 R",
+    "practical": "P R AE1 K T AH0 K AH0 L", "presented": "P R IY0 Z EH1 N T AH0 D",
+    "presidential": "P R EH2 Z AH0 D EH1 N CH AH0 L", "prisoners": "P R IH1 Z AH0 N ER0 Z",
+    "private": "P R AY1 V AH0 T", "procedures": "P R AH0 S IY1 JH ER0 Z",
+    "proceeded": "P R AH0 S IY1 D AH0 D", "protect": "P ER0 T EH1 K T",
+    "protective": "P ER0 T EH1 K T IH0 V", "radio": "R EY1 D IY0 OW2",
+    "reported": "R IH0 P AO1 R T AH0 D", "return": "R IY0 T ER1 N", "returned": "R IY0 T ER1 N D",
+    "several": "S EH1 V R AH0 L", "similar": "S IH1 M AH0 L ER0",
+    "suggested": "S AH0 G JH EH1 S T IH0 D", "toward": "T AO1 R D", "towards": "T AO1 R D Z",
+    "want": "W AA1 N T", "wanted": "W AA1 N T AH0 D", "washington": "W AA1 SH IH0 NG T AH0 N",
+    "watch": "W AA1 CH",
+}  # fmt: skip
+"""Word -> phonemes; chosen on the training part of the LJSpeech alignments."""

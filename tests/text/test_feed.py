@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from dlpo.errors import InputError, TextError
 from dlpo.text import Sentence, TextFeed, TextFrontEnd
-from dlpo.text import ends as ends_module
-from dlpo.text.ends import LOOKAHEAD
-from dlpo.text.feed import FIRST_CLAUSE_WORDS, LATER_CLAUSE_WORDS, MAX_PENDING
+from dlpo.text import feed as feed_module
+from dlpo.text.feed import FIRST_CLAUSE_WORDS, LATER_CLAUSE_WORDS, LOOKAHEAD, MAX_PENDING
 from dlpo.text.front_end import MAX_SYMBOLS
 
 FRONT_END = TextFrontEnd()
@@ -174,8 +173,8 @@ def test_pending_text_is_bounded_and_looked_at_only_so_often(
         looked_at += len(text)
         return tokens(text, *args, **named)
 
-    tokens = ends_module.tokens
-    monkeypatch.setattr(ends_module, "tokens", counted)
+    tokens = feed_module.tokens
+    monkeypatch.setattr(feed_module, "tokens", counted)
     normalised: list[int] = []
 
     class Counting(TextFrontEnd):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dlpo.text.ssml.prosody import ProsodyLimits
 from dlpo.text.ssml.reader import read_ssml
-from dlpo.text.ssml.script import Script
-from dlpo.text.ssml.speak import spoken_script
+from dlpo.text.ssml.script import Script, spoken_script
 
 __all__ = ["ProsodyLimits", "Script", "read_ssml", "spoken_script"]

@@ -7,8 +7,14 @@ from xml.parsers import expat
 
 from dlpo.errors import SsmlError
 from dlpo.text.characters import readable_text
-from dlpo.text.ssml.breaks import MAX_PAUSES_S, break_seconds
-from dlpo.text.ssml.elements import EMPTY, MAX_VALUE, SPOKEN_OTHERWISE, check_element
+from dlpo.text.ssml.elements import (
+    EMPTY,
+    MAX_PAUSES_S,
+    MAX_VALUE,
+    SPOKEN_OTHERWISE,
+    break_seconds,
+    check_element,
+)
 from dlpo.text.ssml.phonemes import parse_phonemes
 from dlpo.text.ssml.prosody import Prosody, ProsodyLimits, changed_prosody, emphasised
 from dlpo.text.ssml.say_as import said_as
