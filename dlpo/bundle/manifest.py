@@ -27,6 +27,8 @@ from dlpo.config import Parametrisation, from_dict, to_dict
 from dlpo.errors import BundleError, ConfigError
 
 MAX_BUNDLE_BYTES = 4 << 30  # `large` in fp32 is 0.23 GB; far more is an attack or an accident
+LIMITS = {"sample_rate_hz": 384_000, "hop_length": 16_384, "steps": 1000, "gain": 1000.0}
+MAX_TEXT = 1000  # characters of a licence, a corpus
 PLAIN_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"  # of a file; no folders
 
 
@@ -129,11 +131,28 @@ class Manifest:
 
     def check(self) -> None:
         """Raise BundleError where the manifest contradicts itself or names an unsafe path."""
-        for key in ("sample_rate_hz", "hop_length", "steps", "gain"):
-            if getattr(self, key) <= 0:
+        for key, most in LIMITS.items():
+            if not 0 < getattr(self, key) <= most:
                 raise BundleError(
-                    f"{MANIFEST}: {key} is {getattr(self, key)}; expected more than 0, "
-                    f"{EXPORT_AGAIN}"
+                    f"{MANIFEST}: {key} is {getattr(self, key):g}; expected more than 0, and "
+                    f"{most:g} at most, {EXPORT_AGAIN}"
+                )
+        if not 0 <= self.noise_schedule.eta <= 1:
+            raise BundleError(
+                f"{MANIFEST}: eta is {self.noise_schedule.eta:g}; expected 0 to 1, {EXPORT_AGAIN}"
+            )
+        # They go into logs, terminals and headers.
+        if not re.fullmatch(PLAIN_NAME, self.voice):
+            raise BundleError(
+                f"{MANIFEST}: voice is {self.voice[:60]!r}; expected a name of letters, "
+                f"digits, . _ and -, {EXPORT_AGAIN}"
+            )
+        for key in ("language", "licence", "corpus"):
+            text = getattr(self, key)
+            if not text.isprintable() or len(text) > MAX_TEXT:
+                raise BundleError(
+                    f"{MANIFEST}: {key} is {text[:60]!r}; expected one printable line of "
+                    f"{MAX_TEXT} characters at most, {EXPORT_AGAIN}"
                 )
         contexts = (self.context_frames_per_step, self.frames_context or 0)
         measured = (*self.needed_context.values(), *self.needed_context_int8.values())

@@ -25,7 +25,7 @@ from dlpo_serving.operations.tls import grpc_credentials, http_ssl_context
 from dlpo_serving.operations.tracing import Tracer
 from dlpo_serving.registration import SERVICE, add_speech_service
 from dlpo_serving.riva.servicer import RIVA_SERVICE, add_riva_service
-from dlpo_serving.settings.server_settings import ServerSettings
+from dlpo_serving.settings.server_settings import ServerSettings, address
 from dlpo_serving.speaker import Speaker
 from dlpo_serving.v1.servicer import SpeechServicer
 
@@ -39,6 +39,10 @@ CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", -1),  # chunks are small, a unary reply is capped by itself
     ("grpc.server_handshake_timeout_ms", 10_000),  # TLS and settings; gRPC's default is 2 minutes
     ("grpc.max_connection_idle_ms", 300_000),  # without any call; clients connect again unnoticed
+    # Calls begun and not handled yet. Of more than that gRPC ends some at random with CANCELLED, of
+    # any connection; its own limit, 1000, is reached by a moment of calls that are cancelled.
+    ("grpc.server.max_pending_requests", 20_000),
+    ("grpc.server.max_pending_requests_hard_limit", 30_000),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -141,7 +145,7 @@ async def open_doors(
             _probes(settings, status),
             _http(settings, speaker, metrics, authorize, tracer, clock) as url,
         ):
-            yield Doors(f"{settings.host}:{port}", url)
+            yield Doors(address(settings.host, port), url)
     finally:
         await server.stop(LAST_WORDS_S)
         # grpc's own tasks end here, else it prints a traceback for calls that were cut
@@ -149,14 +153,14 @@ async def open_doors(
 
 
 def _bind(server: grpc.aio.Server, settings: ServerSettings, clock: Callable[[], float]) -> int:
-    address = f"{settings.host}:{settings.port}"
+    where = address(settings.host, settings.port)
     try:
         if settings.tls:
-            return server.add_secure_port(address, grpc_credentials(settings.tls, clock))
-        return server.add_insecure_port(address)
+            return server.add_secure_port(where, grpc_credentials(settings.tls, clock))
+        return server.add_insecure_port(where)
     except RuntimeError as error:
         raise InputError(
-            f"can't listen on {address}; is another server there?"
+            f"can't listen on {where}; is another server there?"
             " Choose another --port, or 0 for a free one"
         ) from error
 
@@ -167,7 +171,9 @@ async def _probes(settings: ServerSettings, status: Health) -> AsyncIterator[Non
     if settings.health_port is None:
         yield
         return
-    server, _ = await start_health_port(settings.health_host, settings.health_port, status.servicer)
+    server, _ = await start_health_port(
+        address(settings.health_host, settings.health_port), status.servicer
+    )
     try:
         yield
     finally:
@@ -194,4 +200,4 @@ async def _http(
     tls = http_ssl_context(settings.tls, clock) if settings.tls else None
     app = build_app(speaker, metrics, authorize, tracer, clock=clock)
     async with listening(app, settings.http_host, settings.http_port, tls) as port:
-        yield f"{'https' if tls else 'http'}://{settings.http_host}:{port}/"
+        yield f"{'https' if tls else 'http'}://{address(settings.http_host, port)}/"

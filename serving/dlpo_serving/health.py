@@ -8,9 +8,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from dlpo.errors import InputError
 from dlpo_serving.client.connection import Connection, new_request_id
 from dlpo_serving.client.errors import CallError, failure_of
-from dlpo_serving.settings.server_settings import ServerSettings
+from dlpo_serving.settings.server_settings import ServerSettings, address
 
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "::": "[::1]"}  # listened on -> called at
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # listened on -> called at
 
 
 def check_health(connection: Connection, service: str = "", timeout_s: float = 2.0) -> None:
@@ -59,4 +59,4 @@ def address_of(settings: ServerSettings) -> str:
             )
     if port == 0:
         raise InputError("the settings let the system choose the port; name it: HOST:PORT")
-    return f"{EVERYWHERE.get(host, host)}:{port}"
+    return address(EVERYWHERE.get(host, host), port)

@@ -20,6 +20,13 @@ from collections.abc import Sequence
 
 from dlpo.errors import DlpoError
 
+QUOTED = 60  # characters of a caller's value in a message: trailers of gRPC hold 8 kB
+
+
+def shortened(value: str) -> str:
+    """A value of a caller, short enough for a message."""
+    return value if len(value) <= QUOTED else f"{value[: QUOTED - 3]}..."
+
 
 class RefusalError(DlpoError):
     """A call that is not served, or not to its end."""
@@ -32,8 +39,8 @@ class UnknownVoiceError(RefusalError):
     """The server does not hold the voice that a request names."""
 
     def __init__(self, voice: str, known: Sequence[str]) -> None:
-        super().__init__(f"voice is {voice!r}; this server has {', '.join(known)}")
-        self.voice = voice
+        self.voice = shortened(voice)
+        super().__init__(f"voice is {self.voice!r}; this server has {', '.join(known)}")
 
 
 class NotReadyError(RefusalError):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from dlpo.audio import SAMPLE_RATE
@@ -19,13 +23,16 @@ from dlpo_serving.operations.voice_directory import (
     VoiceRemoved,
     check_directory,
 )
-from dlpo_serving.scheduling import Costs
+from dlpo_serving.scheduling import FIRST_CHUNK_S, Costs
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.speaker import Speaker, Voice
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
 
 _log = logging.getLogger(__name__)
+
+HOST_ENGINES = ("cpu", "openvino")  # any thread may load for any other
+NICENESS = 10  # of the thread that loads voices while calls are served
 
 Load = Callable[[ServerSettings], Sequence[Synthesizer]]
 
@@ -51,7 +58,11 @@ def warm(synthesizer: Synthesizer, lanes: int = 1) -> Voice:
 
 
 class Repertoire:
-    """Keeps the speaker's voices. Voices are loaded on a lane, see `EngineRoom.run`."""
+    """Keeps the speaker's voices.
+
+    While the server runs a voice is loaded on a thread of its own, which gets a core only where the
+    lanes leave one. What a GPU is to compute has to be loaded by its lane, see `EngineRoom.run`.
+    """
 
     def __init__(
         self, settings: ServerSettings, speaker: Speaker, room: EngineRoom, metrics: Metrics
@@ -60,6 +71,7 @@ class Repertoire:
         self._speaker = speaker
         self._room = room
         self._metrics = metrics
+        self._loader = ThreadPoolExecutor(1, "loader", initializer=_lower_priority)
         self.filled = asyncio.Event()
         """there is a voice"""
 
@@ -91,23 +103,37 @@ class Repertoire:
             return
         named = [manifest.voice for manifest in self._speaker.voices]
         folder = VoiceDirectory(self._settings.voice_directory, clock, self._open, named)
-        while True:
-            for event in await asyncio.wrap_future(self._room.run(folder.poll)):
-                match event:
-                    case VoiceAdded(voice=voice):
-                        self._offer(voice)
-                    case VoiceRemoved(name=name):
-                        self._withdraw(name)
-            await asyncio.sleep(self._settings.voice_poll_s)
+        on_lane = self._settings.engine not in HOST_ENGINES
+        run = self._room.run if on_lane else self._loader.submit
+        try:
+            while True:
+                for event in await asyncio.wrap_future(run(folder.poll)):
+                    match event:
+                        case VoiceAdded(voice=voice):
+                            self._offer(voice)
+                        case VoiceRemoved(name=name):
+                            self._withdraw(name)
+                await asyncio.sleep(self._settings.voice_poll_s)
+        finally:
+            self._loader.shutdown(wait=False, cancel_futures=True)
 
     def _open(self, path: Path) -> Voice:
         synthesizer = open_voice(path, self._settings.engine, self._settings.precision)
-        return warm(synthesizer, self._room.lanes)
+        return warm(synthesizer)  # by itself: the other lanes have calls to compute
 
     def _offer(self, voice: Voice) -> None:
         for manifest in self._speaker.voices:
             if manifest.voice == voice.manifest.voice:
                 self._metrics.model_gone(manifest, self._settings.engine)
+        first_s = voice.costs.work_s(FIRST_CHUNK_S, 0.0, voice.manifest.steps)
+        if first_s > self._settings.max_first_audio_s:
+            _log.warning(
+                "voice %s took %.2f s to its first sound, and calls that would wait for longer than"
+                " %g s are refused; until calls show that the machine is quicker, few are served",
+                voice.manifest.voice,
+                first_s,
+                self._settings.max_first_audio_s,
+            )
         self._speaker.add_voice(voice)
         self._metrics.model_info(voice.manifest, self._settings.engine)
         self.filled.set()
@@ -115,3 +141,9 @@ class Repertoire:
     def _withdraw(self, name: str) -> None:
         manifest = self._speaker.remove_voice(name).manifest
         self._metrics.model_gone(manifest, self._settings.engine)
+
+
+def _lower_priority() -> None:
+    """Of this thread alone, which is a process to the scheduler of Linux; elsewhere nothing."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from dlpo.bundle import Manifest
 from dlpo.errors import InputError
+from dlpo_serving.refusals import shortened
 
 MAX_SEED = 2**32 - 1
 VOLUME_DB = (-40.0, 12.0)  # range: nearly silent to limited throughout
@@ -68,10 +69,12 @@ def check_request(request: SpeechRequest, manifest: Manifest) -> None:
         if not (math.isfinite(value) and low <= value <= high):
             found.append(Violation(name, f"is {value:g}; expected {low:g} to {high:g}"))
     if not 0 <= request.seed <= MAX_SEED:
-        found.append(Violation("seed", f"is {request.seed}; expected 0 to {MAX_SEED}"))
+        found.append(
+            Violation("seed", f"is {shortened(str(request.seed))}; expected 0 to {MAX_SEED}")
+        )
     if request.steps is not None and request.steps not in manifest.available_steps:
         offer = ", ".join(map(str, manifest.available_steps))
-        message = f"is {request.steps}; voice {manifest.voice!r} has {offer}"
+        message = f"is {shortened(str(request.steps))}; voice {manifest.voice!r} has {offer}"
         found.append(Violation("steps", message))
     if found:
         raise RequestError(*found)

@@ -79,8 +79,10 @@ class SoundFile:
 
     def __enter__(self) -> Self:
         with _told(self._path):
+            self._unfinished = self._unfinished_path()
+            out = self._unfinished or self._path
             is_stdout = self._path == STDOUT
-            self._file: BinaryIO = sys.stdout.buffer if is_stdout else self._path.open("wb")
+            self._file: BinaryIO = sys.stdout.buffer if is_stdout else out.open("wb")
             # A WAV header has the length, which is filled in at the end where that is possible.
             self._wav: wave.Wave_write | None = None
             if self._format.encoding is Encoding.WAV and self._file.seekable():
@@ -107,9 +109,22 @@ class SoundFile:
                     self._write(self._encoder.finish())
                 if self._wav:  # what was heard before an error can be played
                     self._wav.close()
+                if self._path != STDOUT:
+                    self._file.close()
+                if self._unfinished and error is None:
+                    self._unfinished.replace(self._path)
             finally:
                 if self._path != STDOUT:
                     self._file.close()
+                if self._unfinished:
+                    self._unfinished.unlink(missing_ok=True)
+
+    def _unfinished_path(self) -> Path | None:
+        """Where to write until all of it is there; None where no file would be lost."""
+        if self._path == STDOUT or not self._path.is_file():  # such as a pipe
+            return None
+        self._path = self._path.resolve()  # a link stays one
+        return self._path.with_name(f".{self._path.name}.{os.getpid()}")
 
     def _write(self, audio: bytes) -> None:
         with _told(self._path):

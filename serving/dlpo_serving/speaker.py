@@ -33,7 +33,7 @@ from dlpo_serving.operations.quotas import Quotas
 from dlpo_serving.refusals import NotReadyError, RefusalError, StalledError, UnknownVoiceError
 from dlpo_serving.request import RequestError, Violation
 from dlpo_serving.scheduling import Costs, Policy, Stream
-from dlpo_serving.speech import Speech, SpeechInfo
+from dlpo_serving.speech import LONGER, Speech, SpeechInfo, check_unary
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.written_text import SLICE, TextPart, TextSource, in_time, whole_texts
 
@@ -150,6 +150,8 @@ class Speaker:
             if characters:
                 passage = await self._read((await anext(parts)).read)
                 stream.expected_audio_s = _expected_s(voice, passage.sentences, call.request.speed)
+                if not call.streamed:
+                    check_unary(stream.expected_audio_s * speech.info.format.bytes_per_s / LONGER)
                 rendering.add(speech.info.extend(passage))
             self._room.start(stream, rendering, speech)
             reading = asyncio.create_task(self._feed(call, stream, voice, speech, parts))

@@ -13,8 +13,22 @@ from dlpo_serving.encodings import AudioEncoder, AudioFormat
 from dlpo_serving.operations.calls import current_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.rendering import SpeechChunk
+from dlpo_serving.request import RequestError, Violation
 from dlpo_serving.timing import MarkTiming, WordTiming
 from dlpo_serving.written_text import Passage
+
+MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
+LONGER = 1.25  # a text is refused unread if its prediction is too long by so much
+
+
+def check_unary(size: float) -> None:
+    """Raise RequestError where audio of so many bytes does not fit into one reply."""
+    if size > MAX_UNARY_BYTES:
+        message = (
+            f"is longer to speak than the {MAX_UNARY_BYTES} bytes that one reply may hold;"
+            " use StreamSynthesize, with Riva's service use SynthesizeOnline"
+        )
+        raise RequestError(Violation("text", message))
 
 
 @dataclass(slots=True)

@@ -147,6 +147,31 @@ def test_manifest_that_names_a_path_is_refused(
         Bundle.load(directory)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("voice", "a\r\nX-Evil: 1"),
+        ("voice", "\x1b]0;pwned\x07"),
+        ("voice", ""),
+        ("voice", "v" * 500_000),
+        ("language", "\x1b[2J"),
+        ("licence", "a\nb"),
+        ("gain", 1e308),
+        ("sample_rate_hz", 10**12),
+        ("hop_length", 10**9),
+        ("noise_schedule", {"name": "ddim", "eta": -5.0}),
+    ],
+)
+def test_manifest_with_a_value_out_of_bounds_is_refused_in_a_short_line(
+    directory: Path, edit_manifest: Any, key: str, value: Any
+) -> None:
+    edit_manifest(directory, lambda values: values.update({key: value}))
+    with pytest.raises(BundleError, match="expected") as caught:
+        Bundle.load(directory)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+
+
 def test_link_in_the_folder_is_refused(directory: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     (directory / "frames.onnx").rename(outside)

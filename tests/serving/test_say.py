@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -190,6 +191,27 @@ def test_a_bad_request_leaves_no_file(tmp_path: Path) -> None:
         say(TEXT, out=tmp_path / "out.wav", speed=float("nan"))
 
     assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_fills_leaves_the_file_before_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.wav"
+    out.write_bytes(b"the file before")
+
+    def full(self: wave.Wave_write, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wave.Wave_write, "writeframesraw", full)
+        with pytest.raises(InputError, match="No space left on device"):
+            say(TEXT, out=out)
+    assert out.read_bytes() == b"the file before"
+    assert list(tmp_path.iterdir()) == [out]
+
+    say(TEXT, out=out)
+    assert out.read_bytes().startswith(b"RIFF")
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_a_server_can_speak_instead(

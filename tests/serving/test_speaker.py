@@ -269,11 +269,14 @@ def test_further_text_that_finds_no_room_is_refused_with_a_time(with_speaker: Sp
             await full.wait()
             yield LONG
 
-        async with speaker.synthesize(call(""), partial(text_pieces, pieces())) as speech:
-            async with speaker.synthesize(call(LONG)), speaker.synthesize(call(LONG)):
-                full.set()
-                with pytest.raises(OverloadError) as caught:
-                    await heard(speech)
+        async with (
+            speaker.synthesize(call(""), partial(text_pieces, pieces())) as speech,
+            speaker.synthesize(call(LONG)),
+            speaker.synthesize(call(LONG)),
+        ):
+            full.set()
+            with pytest.raises(OverloadError) as caught:
+                await heard(speech)
         assert caught.value.retry_after_s >= 0.1
 
     with_speaker(body, Policy(utilisation=1e-9), Limits(text_wait_s=0.1))

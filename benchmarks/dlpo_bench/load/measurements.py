@@ -22,6 +22,7 @@ from dlpo_bench.load.soak import measure_soak
 from dlpo_bench.load.streams import measure_streams
 from dlpo_bench.noise import Noise
 from dlpo_bench.record import RECORDS, write_record
+from dlpo_bench.stream.chaos import measure_chaos
 from dlpo_bench.stream.contestants import parse_against
 from dlpo_bench.stream.knee import measure_knee
 from dlpo_bench.stream.tokens import measure_tokens
@@ -47,6 +48,7 @@ MEASUREMENTS: Mapping[str, Callable[[LoadOptions], Awaitable[Measured]]] = {
     "overload": _overload,
     "freed-places": measure_freed_places,
     "soak": measure_soak,
+    "chaos": measure_chaos,
     "ways": measure_ways,
     "concurrent": measure_concurrent,
 }

@@ -23,7 +23,7 @@ def stream(
         list[str] | None,
         typer.Argument(
             help="latency, knee, tokens (the usual three); first-audio, streams, refusals,"
-            " overload, freed-places, soak, ways, concurrent; or all."
+            " overload, freed-places, soak, chaos, ways, concurrent; or all."
         ),
     ] = None,
     voice: Annotated[
@@ -89,7 +89,11 @@ def stream(
     ] = 20.0,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0.01, help="Of the soak; else it counts.", rich_help_panel=_LOAD),
+        typer.Option(
+            min=0.01,
+            help="Of the soak, which counts without it, and of chaos (5).",
+            rich_help_panel=_LOAD,
+        ),
     ] = None,
     numbers: Annotated[
         list[str] | None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
 
+from dlpo_serving.refusals import shortened
 from dlpo_serving.request import RequestError, Violation
 
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
@@ -85,13 +86,27 @@ class AudioFormat:
         Encoding(self.encoding)
         rate = self.sample_rate_hz
         if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
-            message = f"is {rate}; expected {MIN_RATE_HZ} to {MAX_RATE_HZ}"
+            message = f"is {shortened(str(rate))}; expected {MIN_RATE_HZ} to {MAX_RATE_HZ}"
             raise RequestError(Violation("sample_rate_hz", message))
         rates = _RATES_HZ.get(self.encoding)
         if rates and rate not in rates:
             offer = ", ".join(map(str, rates))
             message = f"is {rate}; {self.encoding} has {offer}"
             raise RequestError(Violation("sample_rate_hz", message))
+
+    @property
+    def bytes_per_s(self) -> float:
+        """Of encoded speech; of FLAC a guess that is rather too low."""
+        match self.encoding:
+            case Encoding.PCM_F32:
+                return 4 * self.sample_rate_hz
+            case Encoding.PCM_S16 | Encoding.WAV:
+                return 2 * self.sample_rate_hz
+            case Encoding.MULAW | Encoding.ALAW:
+                return self.sample_rate_hz
+            case Encoding.FLAC:
+                return self.sample_rate_hz / 2
+        return bit_rate(self.sample_rate_hz) / 8
 
 
 def usual_format(encoding: Encoding, voice_rate_hz: int) -> AudioFormat:

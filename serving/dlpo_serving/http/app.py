@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.hdrs import METH_ALL
 
 from dlpo_serving.http.catalog import catalog_routes
 from dlpo_serving.http.probes import probe_routes
@@ -25,6 +26,7 @@ EVERY_REPLY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+SERVICE = "HTTP"  # in the figures, in the place of a gRPC service
 CALL = web.RequestKey("call", CallRecord)
 GONE = "CANCELLED"  # in the log, in the place of a status: the client left before the end
 
@@ -53,7 +55,7 @@ def build_app(
         clock: seconds, for the log.
     """
     limits = limits or HttpLimits()
-    door = _Door(authorize, tracer or NoTracer(), clock)
+    door = _Door(metrics, authorize, tracer or NoTracer(), clock)
     app = web.Application(middlewares=[door.pass_through], client_max_size=limits.body_bytes)
     app.add_routes(speech_routes(speaker, limits))
     app.add_routes(catalog_routes(speaker))
@@ -67,8 +69,13 @@ class _Door:
     """What every request passes: id and log line, trace, token, and errors made to replies."""
 
     def __init__(
-        self, authorize: Callable[[str], str] | None, tracer: Tracer, clock: Callable[[], float]
+        self,
+        metrics: Metrics,
+        authorize: Callable[[str], str] | None,
+        tracer: Tracer,
+        clock: Callable[[], float],
     ) -> None:
+        self._metrics = metrics
         self._authorize = authorize
         self._tracer = tracer
         self._clock = clock
@@ -76,12 +83,14 @@ class _Door:
     @web.middleware
     async def pass_through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         start_s = self._clock()
-        method = f"{request.method} {_route(request)}"
+        verb = request.method if request.method in METH_ALL else "OTHER"  # it is a label of figures
+        method = f"{verb} {_route(request)}"
         proposed = request.headers.get(REQUEST_ID)
         record = CallRecord(request_id(proposed), method, request.remote or "")
         request[CALL] = record
         level = logging.INFO if request.method == "POST" else logging.DEBUG  # probes come often
         code = GONE
+        self._metrics.rpc_started(SERVICE, method)
         with recorded(record), self._tracer.call(method, _lower(request)) as span:
             record.span = span
             try:
@@ -89,7 +98,9 @@ class _Door:
                 return response
             finally:
                 span.set("http.response.status_code", code)
-                log_call(record, code, self._clock() - start_s, level)
+                wall_s = self._clock() - start_s
+                self._metrics.rpc_ended(SERVICE, method, code, wall_s)
+                log_call(record, code, wall_s, level)
 
     async def _answer(
         self, request: web.Request, handler: Handler

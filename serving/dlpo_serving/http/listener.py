@@ -15,6 +15,7 @@ from dlpo.errors import InputError
 IDLE_S = 30.0  # for the header of a request, from the last one's end: ends slow-loris connections
 MAX_LINE_BYTES = 8_190  # of the request line, and of a header
 MAX_HEADERS = 64
+BACKLOG = 16  # connections; asyncio tries as many accepts in a row, each in vain if no file is left
 LAST_WORDS_S = 0.5  # for replies on their way when listening ends
 LINGERING_S = 1.0  # for the rest of a body that nobody reads, so that the client sees the refusal
 
@@ -60,7 +61,7 @@ async def listening(
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, ssl_context=tls)
+        site = web.TCPSite(runner, host, port, ssl_context=tls, backlog=BACKLOG)
         try:
             await site.start()
         except OSError as error:

@@ -17,6 +17,7 @@ from dlpo_serving.refusals import (
     StalledError,
     UnauthenticatedError,
     UnknownVoiceError,
+    shortened,
 )
 from dlpo_serving.request import RequestError
 
@@ -33,7 +34,7 @@ class UnknownModelError(DlpoError):
     """The server does not offer the model that a request names."""
 
     def __init__(self, model: str, known: Sequence[str]) -> None:
-        super().__init__(f"model is {model!r}; this server has {', '.join(known)}")
+        super().__init__(f"model is {shortened(model)!r}; this server has {', '.join(known)}")
 
 
 class BodyError(DlpoError):

@@ -15,6 +15,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from typing import Any, TypeVar
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from dlpo_serving.operations.calls import (
     REQUEST_ID,
@@ -28,7 +29,8 @@ from dlpo_serving.operations.keys import bearer_token
 from dlpo_serving.operations.logs import log_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tracing import Tracer
-from dlpo_serving.statuses import Context, errors_as_status
+from dlpo_serving.registration import Undecodable, decoded
+from dlpo_serving.statuses import Context, UndecodableError, errors_as_status
 
 HEALTH = "grpc.health.v1.Health"  # kubelet's probes carry no metadata
 REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
@@ -61,7 +63,7 @@ def call_interceptors(
     ]
     if authorize:
         inward.append(CallTokens(authorize, open_services))
-    return list(inward)
+    return [*inward, MessageCheck()]
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -91,19 +93,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             return None
         method = handler_call_details.method
         metadata = _text_metadata(handler_call_details)
-        kind = ("stream" if handler.request_streaming else "unary") + (
-            "_stream" if handler.response_streaming else "_unary"
-        )
+        kind = _kind(handler)
         inner = getattr(handler, kind)
 
         async def call(request: Any, context: Context) -> Any:
             async with self.around(method, metadata, context):
-                if not inspect.isasyncgenfunction(inner):
-                    return await inner(request, context)
-                # A coroutine that writes, and no generator: it ends in the task it began in.
-                async with aclosing(inner(request, context)) as responses:
-                    async for response in responses:
-                        await context.write(response)
+                return await _run(inner, request, context)
 
         make = getattr(grpc, f"{kind}_rpc_method_handler")
         wrapped: grpc.RpcMethodHandler[Request, Response] = make(
@@ -176,6 +171,51 @@ class CallMetrics(CallInterceptor):
             yield
 
 
+class MessageCheck(grpc.aio.ServerInterceptor):
+    """Ends calls of health and reflection whose bytes are no message with INVALID_ARGUMENT.
+
+    Our own services do that themselves. gRPC would answer UNKNOWN, and log a traceback for each.
+    """
+
+    async def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Request, Response] | None]
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Request, Response] | None:
+        handler = await continuation(handler_call_details)
+        if handler is None or _service(handler_call_details.method) not in OPEN_SERVICES:
+            return handler
+        kind = _kind(handler)
+        inner = getattr(handler, kind)
+        deserialize: Any = handler.request_deserializer
+
+        def lenient(data: bytes) -> Any:
+            try:
+                return deserialize(data)
+            except DecodeError:
+                return Undecodable(UndecodableError(f"the {len(data)} bytes are no request"))
+
+        async def checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+            async for request in requests:
+                yield decoded(request)
+
+        async def call(request: Any, context: Context) -> Any:
+            try:
+                asked = checked(request) if handler.request_streaming else decoded(request)
+                return await _run(inner, asked, context)
+            except UndecodableError as error:
+                async with errors_as_status(context):
+                    raise error
+
+        make = getattr(grpc, f"{kind}_rpc_method_handler")
+        wrapped: grpc.RpcMethodHandler[Request, Response] = make(
+            call, lenient, handler.response_serializer
+        )
+        return wrapped
+
+
 class CallTokens(CallInterceptor):
     """Lets in only calls with a token that is known, and notes whose it is."""
 
@@ -225,6 +265,21 @@ def _status_set(context: Context) -> str | None:
         if code in (known, known.value[0]):
             return known.name
     return None
+
+
+def _kind(handler: grpc.RpcMethodHandler[Any, Any]) -> str:
+    """Such as unary_stream."""
+    sides = handler.request_streaming, handler.response_streaming
+    return "_".join("stream" if streams else "unary" for streams in sides)
+
+
+async def _run(inner: Any, request: Any, context: Context) -> Any:
+    """Await a handler; a generator's responses are written here, in the task it began in."""
+    if not inspect.isasyncgenfunction(inner):
+        return await inner(request, context)
+    async with aclosing(inner(request, context)) as responses:
+        async for response in responses:
+            await context.write(response)
 
 
 def _service(method: str) -> str:

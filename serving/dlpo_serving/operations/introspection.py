@@ -32,10 +32,11 @@ def add_channelz(server: grpc.aio.Server) -> None:
     channelz.add_channelz_servicer(server)
 
 
-async def start_health_port(host: str, port: int, servicer: Any) -> tuple[grpc.aio.Server, int]:
+async def start_health_port(address: str, servicer: Any) -> tuple[grpc.aio.Server, int]:
     """A server that answers grpc.health.v1 alone, without TLS and token: kubelet has neither.
 
     Args:
+        address: host:port.
         servicer: the one of the main server, so that both say the same.
 
     Returns:
@@ -47,10 +48,10 @@ async def start_health_port(host: str, port: int, servicer: Any) -> tuple[grpc.a
     server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     try:
-        bound = server.add_insecure_port(f"{host}:{port}")
+        bound = server.add_insecure_port(address)
     except RuntimeError as error:
         raise InputError(
-            f"can't listen on {host}:{port} for health; choose another --health-port"
+            f"can't listen on {address} for health; choose another --health-port"
         ) from error
     await server.start()
     return server, bound

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import IO, Any, Literal
 
@@ -30,6 +33,34 @@ def configure_logs(
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_FORMATTERS[log_format]())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("asyncio").addFilter(AcceptFailures())
+
+
+class AcceptFailures(logging.Filter):
+    """Lets one message in `pause_s` through that no file is left for a connection.
+
+    asyncio logs one with its traceback for each connection that it can't accept, and tries again.
+    """
+
+    def __init__(self, pause_s: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._pause_s = pause_s
+        self._clock = clock
+        self._last_s = -math.inf
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if "out of system resource" not in record.getMessage():
+            return True
+        now = self._clock()
+        if now - self._last_s < self._pause_s:
+            return False
+        self._last_s = now
+        record.msg, record.args, record.exc_info = (
+            "no file is left for further connections: raise the limit of open files (ulimit -n)",
+            (),
+            None,
+        )
+        return True
 
 
 def log_call(record: CallRecord, code: str, wall_s: float, level: int = logging.INFO) -> None:

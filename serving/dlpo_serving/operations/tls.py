@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,13 @@ def http_ssl_context(files: TlsFiles, clock: Clock, poll_s: float = POLL_S) -> s
     watch = FileWatch(files.paths(), clock, poll_s)
     current = _ssl_context(files)
     outer = _ssl_context(files)
+    changed_s = 0.0  # since the epoch, as the times of sessions are
 
-    def choose(connection: ssl.SSLObject, server_name: str | None, _: ssl.SSLContext) -> None:
+    def choose(connection: ssl.SSLObject, server_name: str | None, _: ssl.SSLContext) -> int | None:
         """Called at each handshake, before a certificate is shown, with or without a name."""
-        nonlocal current
+        nonlocal current, changed_s
         if watch.changed():
+            changed_s = time.time()
             try:
                 current = _ssl_context(files)
             except ConfigError as error:
@@ -91,6 +94,11 @@ def http_ssl_context(files: TlsFiles, clock: Clock, poll_s: float = POLL_S) -> s
             else:
                 _log.info("certificate read again file=%s", files.certificate)
         connection.context = current
+        # TLS 1.2 resumes from a cache that Python can't switch off; a resumed session shows no
+        # certificate. Clients drop a session that is refused.
+        session = connection.session if connection.session_reused else None
+        stale = files.client_ca and session and session.time <= changed_s
+        return ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE if stale else None
 
     outer.sni_callback = choose
     return outer
@@ -117,6 +125,9 @@ def _ssl_context(files: TlsFiles) -> ssl.SSLContext:
         if files.client_ca:
             context.load_verify_locations(files.client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
+            # A resumed session would outlive the authority that let it in.
+            context.options |= ssl.OP_NO_TICKET
+            context.num_tickets = 0
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise _unusable(files, error) from error
     return context

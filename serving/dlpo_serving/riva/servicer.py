@@ -17,11 +17,11 @@ from dlpo_serving.riva.replies import ReplyWriter
 from dlpo_serving.riva.requests import is_ssml, read_call, wire_field
 from dlpo_serving.riva.voices import check_language, voice_config, voice_named
 from dlpo_serving.speaker import Speaker
+from dlpo_serving.speech import check_unary
 from dlpo_serving.statuses import Context, errors_as_status
 from dlpo_serving.written_text import whole_texts
 
 RIVA_SERVICE = riva_tts_pb2.DESCRIPTOR.services_by_name["RivaSpeechSynthesis"]
-MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
 
 Request = riva_tts_pb2.SynthesizeSpeechRequest
 Response = riva_tts_pb2.SynthesizeSpeechResponse
@@ -49,7 +49,7 @@ class RivaServicer:
             async with self._speaker.synthesize(call, source) as speech:
                 async for piece in speech:
                     audio += piece.audio
-                    _check_unary(len(audio))
+                    check_unary(len(audio))
                     reply.MergeFrom(writer.reply(piece, speech.info.format.sample_rate_hz))
             reply.audio = bytes(audio)
             return reply
@@ -125,12 +125,3 @@ def _settings(request: Request) -> Request:
     settings.ClearField("text")
     settings.ClearField("id")
     return settings
-
-
-def _check_unary(size: int) -> None:
-    if size > MAX_UNARY_BYTES:
-        message = (
-            f"is longer to speak than the {MAX_UNARY_BYTES} bytes that one reply may hold;"
-            " use SynthesizeOnline"
-        )
-        raise RequestError(Violation("text", message))

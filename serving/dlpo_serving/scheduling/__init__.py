@@ -8,10 +8,11 @@ from __future__ import annotations
 from dlpo_serving.scheduling.costs import CostLines, Costs, Line
 from dlpo_serving.scheduling.policy import Policy
 from dlpo_serving.scheduling.scheduler import Batch, Scheduler
-from dlpo_serving.scheduling.stream import Stream
+from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, Stream
 from dlpo_serving.scheduling.unit import Stage, Unit, Work
 
 __all__ = [
+    "FIRST_CHUNK_S",
     "Batch",
     "CostLines",
     "Costs",

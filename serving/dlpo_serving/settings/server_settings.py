@@ -27,6 +27,16 @@ def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
+def _host(value: Any) -> Any:
+    """An IPv6 address is written with or without brackets, at every port alike."""
+    if not isinstance(value, str):
+        return value
+    if not value or value.startswith("unix:") or "/" in value:
+        raise ValueError("expected an address or a host name, such as 127.0.0.1 or ::1")
+    return value.removeprefix("[").removesuffix("]")
+
+
+Host = Annotated[str, BeforeValidator(_host)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]  # "a,b" where only text can be given
 
 
@@ -38,15 +48,15 @@ class ServerSettings(BaseModel):
     config: Path | None = None
     """TOML file of settings; flags and environment variables go before it"""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """address to listen on for gRPC; 0.0.0.0 for every interface"""
     port: Port = 50_051
     """TCP port for gRPC; 0 lets the system choose"""
-    http_host: str = "127.0.0.1"
+    http_host: Host = "127.0.0.1"
     """address to listen on for HTTP"""
     http_port: Port | None = None
     """TCP port for HTTP: the web page, /v1/audio/speech, /metrics; none without it"""
-    health_host: str = "127.0.0.1"
+    health_host: Host = "127.0.0.1"
     """address of the health port"""
     health_port: Port | None = None
     """TCP port where grpc.health.v1 alone answers, without TLS and token, for Kubernetes' probes"""
@@ -160,6 +170,11 @@ class ServerSettings(BaseModel):
         """Full names of the gRPC services that need no token."""
         health = (HEALTH,) if self.open_health else ()
         return (*health, *(REFLECTION if self.open_reflection else ()))
+
+
+def address(host: str, port: int) -> str:
+    """host:port, as gRPC and URLs have it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

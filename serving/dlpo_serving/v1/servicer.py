@@ -12,16 +12,13 @@ from functools import partial
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.interruptible import interruptible
 from dlpo_serving.registration import Undecodable, decoded
-from dlpo_serving.request import RequestError, Violation
 from dlpo_serving.speaker import Speaker
-from dlpo_serving.speech import Speech
+from dlpo_serving.speech import Speech, check_unary
 from dlpo_serving.statuses import Context, errors_as_status
 from dlpo_serving.v1.replies import ReplyWriter, voice_message
 from dlpo_serving.v1.requests import config_call, field_path_in, read_call, read_config, read_pieces
 from dlpo_serving.v1.wire import field_path
 from dlpo_serving.written_text import text_pieces
-
-MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
 
 
 class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
@@ -42,7 +39,7 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
                 audio = bytearray()
                 async for piece in speech:
                     audio += piece.audio
-                    _check_unary(len(audio))
+                    check_unary(len(audio))
                     reply.words.extend(writer.words(piece.words))
                     reply.marks.extend(writer.marks(piece.marks))
                 reply.audio = bytes(audio)
@@ -95,12 +92,3 @@ async def _write(
     async for piece in speech:
         await interruptible(context.write(part(audio=writer.chunk(piece))))
     await interruptible(context.write(part(totals=writer.totals(speech))))
-
-
-def _check_unary(size: int) -> None:
-    if size > MAX_UNARY_BYTES:
-        message = (
-            f"is longer to speak than the {MAX_UNARY_BYTES} bytes that one reply may hold;"
-            " use StreamSynthesize"
-        )
-        raise RequestError(Violation("text", message))

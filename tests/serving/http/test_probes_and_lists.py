@@ -54,6 +54,12 @@ def test_metrics_are_readable_by_prometheus_and_count_what_was_spoken(
     assert families["dlpo_audio_seconds"].samples[0].value > 1
     (count,) = [s for s in families["dlpo_ttfa_seconds"].samples if s.name.endswith("_count")]
     assert count.value == 1
+    handled = {
+        (s.labels["grpc_method"], s.labels["grpc_code"]): s.value
+        for s in families["grpc_server_handled"].samples
+        if s.labels["grpc_service"] == "HTTP" and s.name.endswith("_total")
+    }
+    assert handled == {("POST /v1/audio/speech", "200"): 1}
 
 
 def test_voices_are_listed_with_their_ranges(client: Any, door: Any) -> None:

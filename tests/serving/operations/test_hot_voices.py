@@ -6,6 +6,7 @@ import asyncio
 import logging
 import queue
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -125,3 +126,29 @@ def test_a_server_that_begins_with_an_empty_folder_serves_when_a_voice_comes(
 
     assert announced == ["ann"]
     assert told.get_nowait() == "offered ann"
+
+
+def test_a_voice_that_takes_long_to_load_leaves_the_lane_to_callers(
+    start_server: Callable[..., Any],
+    synthesizer: Synthesizer,
+    tiny_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, let_go = threading.Event(), threading.Event()
+
+    def slow(*arguments: Any) -> Synthesizer:
+        begun.set()
+        assert let_go.wait(TIMEOUT_S)
+        return synthesizer
+
+    monkeypatch.setattr(repertoire, "open_voice", slow)
+    monkeypatch.setattr(repertoire, "VoiceDirectory", partial(VoiceDirectory, settle_s=0.05))
+    server = start_server(synthesizer, lanes=1, voice_directory=tmp_path, voice_poll_s=0.02)
+    put(Bundle.load(tiny_bundle), tmp_path / "ann", "ann")
+    try:
+        assert begun.wait(TIMEOUT_S)
+        request = speech_pb2.SynthesizeRequest(text="One fish.")
+        assert server.stub.Synthesize(request, timeout=TIMEOUT_S).audio
+    finally:
+        let_go.set()

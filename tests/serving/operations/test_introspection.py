@@ -35,7 +35,7 @@ def test_the_health_port_says_what_the_servicer_says_and_nothing_else() -> None:
     async def test() -> None:
         servicer = health.aio.HealthServicer()
         await servicer.set("", NOT_SERVING)
-        server, port = await start_health_port("127.0.0.1", 0, servicer)
+        server, port = await start_health_port("127.0.0.1:0", servicer)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             assert (await stub.Check(health_pb2.HealthCheckRequest())).status == NOT_SERVING
@@ -57,7 +57,7 @@ def test_a_health_port_that_is_taken_is_refused_with_advice() -> None:
             taken.listen()
             port = taken.getsockname()[1]
             with pytest.raises(InputError, match=f"can't listen on 127.0.0.1:{port} for health"):
-                await start_health_port("127.0.0.1", port, health.aio.HealthServicer())
+                await start_health_port(f"127.0.0.1:{port}", health.aio.HealthServicer())
 
     run(test())
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -239,6 +240,38 @@ def test_authorities_of_clients_may_change_on_both_doors(
             assert await ask_http(http_port, authority.path, theirs) == served.serial
             assert await ask_grpc(port, authority.path, ours) == "UNAVAILABLE"
             assert await ask_http(http_port, authority.path, ours) is None
+
+    run(test())
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_no_session_outlives_the_authority_that_let_its_client_in(
+    version: ssl.TLSVersion, authority: Authority, stranger: Authority, tmp_path: Path
+) -> None:
+    served, ours = authority.issue("server"), authority.issue("client")
+    trusted = tmp_path / "clients.pem"
+    trusted.write_bytes(authority.path.read_bytes())
+    files, clock = TlsFiles(served.certificate, served.key, trusted), Clock()
+    context = ssl.create_default_context(cafile=str(authority.path))
+    context.load_cert_chain(ours.certificate, ours.key)
+    context.maximum_version = version
+
+    def ask(port: int, session: ssl.SSLSession | None) -> tuple[bytes, ssl.SSLSession | None]:
+        with (
+            socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as plain,
+            context.wrap_socket(plain, server_hostname="localhost", session=session) as secured,
+        ):
+            secured.sendall(b"?")
+            return secured.recv(1), secured.session
+
+    async def test() -> None:
+        async with http_server(files, clock) as port:
+            answer, session = await asyncio.to_thread(ask, port, None)
+            assert answer == b"!"
+            trusted.write_bytes(stranger.path.read_bytes())
+            clock.now_s = 10
+            with suppress(ssl.SSLError, ConnectionError):
+                assert not (await asyncio.to_thread(ask, port, session))[0]
 
     run(test())
 

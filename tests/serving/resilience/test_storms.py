@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dlpo.v1 import speech_pb2
-from dlpo_serving.client import SpeechClient
+from dlpo_serving.client import RetryPolicy, SpeechClient
 from dlpo_serving.request import SpeechRequest
 
 pytestmark = pytest.mark.full
@@ -92,11 +92,13 @@ def test_calls_that_are_cancelled_as_fast_as_they_are_begun(
 ) -> None:
     connection = raw_http2(unharmed.address)
     with suppress(ConnectionError):  # the server may send such a client away
-        for number in range(500):
+        for number in range(3000):  # gRPC's own limit of calls to be handled is 1000
             stream = 2 * number + 1
             connection.begin(STREAM, stream)
             connection.say(REQUEST, stream)
             connection.send(RST_STREAM, 0, stream, (8).to_bytes(4))
+    with SpeechClient(unharmed.address, retries=RetryPolicy(attempts=1)) as other:
+        assert other.speak(SpeechRequest(TEXT), timeout_s=TIMEOUT_S).audio
 
 
 def test_pings_without_end_are_answered_with_the_end(
@@ -142,6 +144,9 @@ def test_without_a_file_left_callers_who_are_in_are_served_and_later_all(
         wait_until(lambda: server.figures()["files"] == limit)
 
         other.hears_all()
+        log = server.log.read_text()
+        assert "Traceback" not in log
+        assert log.count("no file is left") <= 1
 
         for connection in crowd:
             connection.close()

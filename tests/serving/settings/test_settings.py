@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from dlpo.errors import ConfigError
 from dlpo_serving.operations.interceptors import HEALTH, OPEN_SERVICES
 from dlpo_serving.settings.flags import flag_of
-from dlpo_serving.settings.server_settings import ServerSettings, unknown_variables
+from dlpo_serving.settings.server_settings import ServerSettings, address, unknown_variables
 from dlpo_serving.settings.sources import read_settings
 
 
@@ -272,3 +273,16 @@ def test_certificates_are_files_or_none(tmp_path: Path) -> None:
     assert tls is not None
     assert tls.paths() == [certificate, key, ca]
     assert ServerSettings().tls is None
+
+
+@pytest.mark.parametrize("name", ["host", "http_host", "health_host"])
+@pytest.mark.parametrize("written", ["::1", "[::1]"])
+def test_an_ipv6_address_is_written_alike_for_every_port(name: str, written: str) -> None:
+    settings = ServerSettings(**{name: written})  # type: ignore[arg-type]
+    assert address(getattr(settings, name), 80) == "[::1]:80"
+
+
+@pytest.mark.parametrize("written", ["unix:/tmp/x", "", "/tmp/x"])
+def test_a_host_that_is_no_address_is_refused(written: str) -> None:
+    with pytest.raises(ValidationError, match="expected an address or a host name"):
+        ServerSettings(host=written)

@@ -167,3 +167,33 @@ def test_a_long_text_with_a_short_deadline_ends_in_deadline_exceeded(
 
     assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert is_served_soon(server)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    ],
+)
+def test_bytes_that_are_no_message_to_health_and_reflection_are_an_invalid_argument(
+    server: Any, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    call: Any = server.channel.stream_stream(method)
+
+    with pytest.raises(grpc.RpcError) as caught:
+        list(call(iter([b"\xff\xff\xff"]), timeout=20.0))
+
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_name_too_long_for_trailers_is_shortened(server: Any) -> None:
+    config = speech_pb2.SynthesisConfig(voice="x" * 20_000)
+
+    with pytest.raises(grpc.RpcError) as caught:
+        server.stub.Synthesize(speech_pb2.SynthesizeRequest(text="Hi.", config=config))
+
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+    assert "xxx..." in caught.value.details()
