@@ -13,8 +13,7 @@ import numpy as np
 
 from dlpo.audio import Waveform
 from dlpo.bundle import Bundle
-from dlpo_bench.latency import resident_mb
-from dlpo_bench.noise import watch_machine
+from dlpo_bench.machine import resident_mb, watch_machine
 from dlpo_bench.record import write_record
 from dlpo_serving.chunks import STREAM_LADDER
 from dlpo_serving.encodings import AudioFormat, Encoding, open_encoder, usual_format, warm_encoders
@@ -206,7 +205,7 @@ def main() -> None:
     speech = np.concatenate(sentences)
     with watch_machine() as watch:
         costs, samples = measure_encodings(formats, speech, rate, hop, options.rounds)
-    for line in watch.noise.warnings():
+    for line in watch.interference.warnings():
         print(f"warning: {line}", file=sys.stderr)
     for cost, kilobytes in zip(costs, memory_kb, strict=True):
         print(
@@ -224,7 +223,7 @@ def main() -> None:
         figures = {
             "loudness": asdict(loudness),
             "encodings": rows,
-            "machine": watch.noise.figures(),
+            "machine": watch.interference.figures(),
         }
         raw = {"encodings": samples}
         print(write_record("audio-path", figures, command, samples=raw, bundle_sha256=sha256))

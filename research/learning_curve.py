@@ -42,7 +42,7 @@ from dlpo_bench.quality_report import figures_of, is_rate, samples
 from dlpo_bench.record import (
     Measured,
     Record,
-    check_record_directory,
+    check_recordable,
     read_record,
     write_record,
 )
@@ -454,7 +454,7 @@ def main(
     """Judge the checkpoints of a voice's training, and place them by updates and hours."""
     try:
         if record:
-            check_record_directory(out)
+            check_recordable(out)
         voice = Bundle.load(find_voice(DEFAULT_VOICE)).manifest  # one chain for all, tuned or not
         schedule = voice.noise_schedule
         speaking = Speaking((steps or voice.steps,), (), schedule.name, schedule.eta, seeds)

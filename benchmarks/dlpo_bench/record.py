@@ -9,8 +9,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -56,12 +56,16 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What came of a measurement, as a record holds it."""
+    """The outcome of a measurement."""
 
     figures: Mapping[str, Any]
     """The results that tables quote."""
-    samples: Mapping[str, Any]
+    samples: Mapping[str, Any] = field(default_factory=dict)
     """The raw measurements that the figures were computed from."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """What could not be measured here -> why."""
+    problems: Sequence[str] = ()
+    """What went wrong, though the rest was measured."""
 
 
 def write_record(
@@ -102,12 +106,20 @@ def write_record(
     return path
 
 
-def check_record_directory(out_dir: Path = RECORDS) -> None:
-    """Whether a record can be written there; to be asked before a measurement, not after it.
+def check_recordable(out_dir: Path = RECORDS) -> None:
+    """Check that a record can be written; call it before a measurement, not after it.
 
     Raises:
-        InputError: the directory can't be made or written, or its disk is full.
+        InputError: it is of this checkout, which has uncommitted changes, so that nobody could
+            measure the same again; or
+            the directory can't be written, or its disk is full.
     """
+    commit, root = _commit(), Path(__file__).resolve().parents[2]
+    if commit is not None and commit["dirty"] and out_dir.resolve().is_relative_to(root):
+        raise InputError(
+            f"{root} has uncommitted changes, and a record there names a commit; nothing was"
+            " measured, commit or stash them first"
+        )
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out_dir) as file:
@@ -184,11 +196,21 @@ def _machine() -> dict[str, Any]:
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     return {
         "cpu": cpu.get("model name") or platform.processor() or platform.machine(),
+        **_processor(cpu),
         "cores": len(affinity(0)) if affinity else os.cpu_count(),
         "flags": [flag for flag in CPU_FLAGS if flag in flags],
         "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
         "system": platform.platform(),
     }
+
+
+def _processor(cpu: Mapping[str, str]) -> dict[str, float]:
+    """Family, model and MHz of /proc/cpuinfo: a model name such as "AMD EPYC" says little."""
+    keys = {"cpu_family": "cpu family", "cpu_model": "model", "cpu_mhz": "cpu MHz"}
+    try:
+        return {name: float(cpu[key]) for name, key in keys.items()}
+    except (LookupError, ValueError):  # not x86 Linux
+        return {}
 
 
 def _software() -> dict[str, str]:
@@ -210,6 +232,7 @@ def _commit() -> dict[str, Any] | None:
         return done.stdout.strip()
 
     try:
-        return {"hash": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+        changes = git("status", "--porcelain", "--untracked-files=no")
+        return {"hash": git("rev-parse", "HEAD"), "dirty": bool(changes)}
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -140,7 +140,7 @@ def evaluate(
         from dlpo_bench.clips import SPLITS, clips_of_texts, load_clips
         from dlpo_bench.judging import load_panel
         from dlpo_bench.quality import compare, write_quality_record
-        from dlpo_bench.record import check_record_directory
+        from dlpo_bench.record import check_recordable
     with needs("serve"):
         from dlpo_bench.candidates import (
             RECORDED,
@@ -151,7 +151,7 @@ def evaluate(
         )
 
     if out is not None:
-        check_record_directory(out)
+        check_recordable(out)
     if (checkpoint is None) != (data is None):
         raise typer.BadParameter("give both or neither", param_hint="--checkpoint and --data")
     speaking = Speaking(tuple(steps or ()), tuple(precision or ()), schedule, eta, seeds)

@@ -1,50 +1,465 @@
-"""`dlpo bench stream` measures a real server, here one of a tiny voice and for a moment."""
+"""Servers under load: what is computed, and a real server for a moment."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import os
+import signal
+import socket
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from random import Random
+from typing import Any
 
+import grpc
+import numpy as np
 import pytest
+from aiohttp import web
 from typer.testing import CliRunner, Result
 
 from dlpo.cli import app
-from dlpo.errors import InputError
+from dlpo.errors import EngineError, InputError
+from dlpo_bench.load.calls import (
+    Call,
+    Playback,
+    ProtocolName,
+    TestedServer,
+    check_endpoint,
+    http_retry_after_s,
+    is_raw_audio,
+    open_endpoint,
+    parse_against,
+    sentences,
+    underrun_figures,
+)
+from dlpo_bench.load.capacity import (
+    KneeSearch,
+    compare_knees,
+    in_real_time,
+    knee_figures,
+    measure_knee,
+    measure_overload,
+    overload_figures,
+    play_level,
+)
+from dlpo_bench.load.full_server import Behavior, behavior_of, portioned, portions
+from dlpo_bench.load.levels import (
+    Clients,
+    Level,
+    LevelResult,
+    ShareResult,
+    arrival_times,
+    largest_passing,
+    merge,
+    shares,
+)
 from dlpo_bench.load.measurements import AGAINST, MEASUREMENTS, chosen, measure
 from dlpo_bench.load.options import LoadOptions, read_options
+from dlpo_bench.load.servers import Reading, Servers, Usage, dlpo_server, stage_figures
+from dlpo_bench.load.single_stream import measure_cold_start, measure_tokens, paced_words
+from dlpo_bench.load.texts import SENTENCES
 from dlpo_bench.record import read_record
-from dlpo_bench.report.speed import LOAD_TARGETS
+from dlpo_bench.report.speed import LOAD_TARGETS, load_blocks
+from dlpo_bench.tables import markdown
+from dlpo_serving.local_server import LocalServer, local_server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-TINY = {
-    "connections": 2, "calls": 2, "level_s": 0.3, "ramp_s": 0.1, "start_listeners": 1,
-    "most_listeners": 1, "capacity": 1, "overload_s": 0.2, "places": 2, "refusals": 2,
-    "cancels": 2, "requests": 12, "workers": 3, "others": 1, "texts": 1, "concurrent": 2,
+
+CLOSED = Level("closed", load=4, ramp_s=4.0, level_s=10.0, think_s=0.0, seed=0)
+OPEN = replace(CLOSED, loop="open")
+OK, UNAVAILABLE = grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE
+REFUSED = grpc.StatusCode.RESOURCE_EXHAUSTED
+SERVER = TestedServer("ours", "dlpo", "localhost:1", 0)
+TINY: dict[str, Any] = {
+    "connections": 2, "calls": 2, "starts": 2, "level_s": 0.3, "ramp_s": 0.1,
+    "start_listeners": 1, "most_listeners": 1, "capacity": 1, "overload_s": 0.2, "places": 2,
+    "refusals": 2, "cancels": 2, "requests": 12, "workers": 3,
 }  # fmt: skip
+
+
+def call(
+    sent_s: float,
+    *pieces: tuple[float, float],
+    characters: int = 10,
+    code: grpc.StatusCode | None = OK,
+) -> Call:
+    """A call with pieces of (arrival, length)."""
+    made = Call(sent_s, characters, 0.001, code=code, ended_s=sent_s + 0.25)
+    for piece in pieces:
+        made.playback.receive(*piece)
+    return made
+
+
+def played(
+    load: float, *, good: float = 1.0, first_ms: float = 20.0, cpu: float = 0.1
+) -> LevelResult:
+    figures = {"load": load, "good_share": good, "first_audio_ms_p95": first_ms}
+    samples = {"first_audio_ms": [first_ms, first_ms + 1, first_ms + 2]}
+    return LevelResult(replace(CLOSED, load=load), figures | {"client_cpu_most": cpu}, samples, 9.0)
+
+
+def search_of(*levels: LevelResult, server: TestedServer = SERVER) -> KneeSearch:
+    return KneeSearch(server, "closed", {one.level.load: one for one in levels})
 
 
 def bench_stream(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["bench", "stream", *map(str, arguments)])
 
 
+def silent_ticks(pieces: list[tuple[int, int]]) -> int:
+    """Ticks without sound between the first and the last, of a device simulated tick by tick."""
+    silent = buffered = 0
+    arriving = dict(pieces)
+    left = sum(length for _, length in pieces)
+    tick = pieces[0][0]
+    while left:
+        buffered += arriving.pop(tick, 0)
+        if buffered:
+            buffered -= 1
+            left -= 1
+        else:
+            silent += 1
+        tick += 1
+    return silent
+
+
+def test_gaps_are_those_of_a_device_simulated_tick_by_tick() -> None:
+    random = Random(1)
+    for _ in range(200):
+        times = sorted(random.sample(range(100), random.randint(1, 8)))
+        pieces = [(at, random.randint(1, 30)) for at in times]
+        playback = Playback()
+        for at, length in pieces:
+            playback.receive(at, length)
+
+        assert sum(playback.gaps_s) == silent_ticks(pieces)
+
+
+def test_arrivals_are_a_poisson_process() -> None:
+    times = np.array(arrival_times(50, 200, Random(3)))
+
+    waits = np.diff(times, prepend=0)
+    assert times[-1] >= 200 > times[-2]
+    assert waits.mean() == pytest.approx(1 / 50, rel=0.05)
+    assert waits.std() == pytest.approx(waits.mean(), rel=0.05)  # as of an exponential
+
+
+def test_underruns_are_counted_by_stream_and_by_time() -> None:
+    dry = call(0, (0.0, 1.0), (2.0, 1.0), (3.5, 1.0)).playback  # gaps of 1 and 0.5 s
+    good = call(0, (0.0, 2.5)).playback
+
+    figures = underrun_figures([dry, good, Playback()])
+
+    assert figures["underrun_calls"] == 0.5
+    assert figures["underrun_s"] == 1.5
+    assert figures["underrun_share"] == pytest.approx(1.5 / 7)
+    assert figures["gap_ms_max"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("calls", "passes"),
+    [
+        ([call(6, (6.1, 1))], True),
+        ([call(6, (6.4, 1))], False),  # sound begins late
+        ([call(6, (6.1, 1), (7.2, 1))], False),  # a gap
+        ([call(6, (6.1, 1)), call(6, code=REFUSED)], False),
+        ([call(6, (6.1, 1)), call(6, code=grpc.StatusCode.INTERNAL)], False),
+        ([], False),
+    ],
+)
+def test_streams_are_in_real_time_only_if_all_hear_all_in_time(
+    calls: list[Call], passes: bool
+) -> None:
+    result = merge(CLOSED, [ShareResult(calls)], start_s=5)
+    assert in_real_time(result.figures, 300) is passes
+
+
+def test_the_shares_of_a_level_are_all_of_it() -> None:
+    assert sum(share.rate for share in shares(OPEN, 3)) == pytest.approx(OPEN.load)
+    for load, processes in ((1, 4), (5, 2), (8, 3)):
+        parts = shares(replace(CLOSED, load=load), processes)
+        assert sorted(number for part in parts for number in part.listeners) == list(range(load))
+
+
+def test_calls_count_from_when_the_last_listener_has_come() -> None:
+    assert [CLOSED.arrival_s(number) for number in range(4)] == [0, 1, 2, 3]
+    assert CLOSED.counts_from_s == 3
+    assert OPEN.counts_from_s == 4  # its load is complete at once, the server's queues are not
+
+
+def test_figures_of_a_level_are_those_of_the_calls_that_count() -> None:
+    calls = [
+        call(1.0, (1.5, 6.0)),  # before; still plays for 2.5 s
+        call(6.0, (6.1, 2.0), (7.0, 1.0), characters=30),
+        call(6.0, (6.3, 1.0), (7.5, 1.0)),  # a gap of 0.2 s
+        call(7.0, code=grpc.StatusCode.RESOURCE_EXHAUSTED),
+        call(7.0, code=grpc.StatusCode.INTERNAL),
+        call(8.0, code=None),  # had no sound when it was given up
+    ]
+
+    found = merge(OPEN, [ShareResult(calls[:3], 0.25), ShareResult(calls[3:], 0.5)], start_s=5.0)
+
+    figures = found.figures
+    assert figures["calls"] == 5
+    # An error is fast, and no first audio.
+    assert found.samples["first_audio_ms"] == pytest.approx([100, 300, 250])
+    assert found.samples["gap_ms"] == pytest.approx([200])
+    assert figures["good_share"] == pytest.approx(30 / 70)
+    assert figures["shed_share"] == figures["refusal_ms_p95"] / 250 / 5 == 1 / 5
+    assert figures["failed_share"] == 2 / 5
+    assert figures["goodput_audio_s_per_s"] == pytest.approx(3.0 / 10)
+    assert figures["client_cpu_most"] == 0.5
+    assert found.audio_s == 11
+
+
+def test_goodput_of_listeners_is_what_plays_while_the_level_counts() -> None:
+    calls = [
+        call(1.0, (1.5, 6.0)),  # from 3.0 to 7.5
+        call(6.0, (6.1, 2.0), (7.0, 1.0)),  # all of its 3 s
+        call(6.0, (6.3, 1.0), (7.5, 1.0)),  # a gap
+        call(12.0, (12.5, 9.0)),  # up to 14.0
+    ]
+
+    figures = merge(CLOSED, [ShareResult(calls)], start_s=3.0).figures
+
+    assert figures["goodput_audio_s_per_s"] == pytest.approx((4.5 + 3.0 + 1.5) / 11)
+
+
+def test_a_level_without_calls_has_no_percentiles_and_does_not_pass() -> None:
+    found = merge(OPEN, [ShareResult()], start_s=0.0)
+
+    assert not [name for name in found.figures if name.startswith(("first_audio", "late"))]
+    assert not found.passes(300)
+
+
+def test_the_knee_is_the_highest_load_below_the_first_that_failed() -> None:
+    levels = [played(1), played(2), played(4, good=0.98), played(8)]
+
+    figures = knee_figures(search_of(*levels), 300)
+
+    assert (figures["knee"], figures["knee_is_bound"], figures["load"]) == (2, 0, 2)
+
+
+@pytest.mark.parametrize(
+    "levels", [(played(1), played(2)), (played(1), played(2, first_ms=900, cpu=0.95))]
+)
+def test_the_knee_may_be_higher_where_nothing_failed_or_perhaps_the_client(
+    levels: tuple[LevelResult, LevelResult],
+) -> None:
+    assert knee_figures(search_of(*levels), 300)["knee_is_bound"] == 1
+
+
+def test_a_server_that_bears_nothing_has_its_knee_at_0() -> None:
+    assert knee_figures(search_of(played(1, first_ms=301)), 300)["knee"] == 0
+
+
+def test_servers_are_compared_at_the_highest_load_that_both_bore() -> None:
+    other = replace(SERVER, name="theirs")
+    ours = search_of(played(2), played(4), played(8, good=0.5))
+    theirs = search_of(played(2, first_ms=60), played(4, first_ms=400), server=other)
+
+    (ratios,) = compare_knees([ours, theirs], 300).values()
+
+    assert (ratios["knee"], ratios["load"]) == (0.5, 2)
+    assert ratios["first_audio"] == pytest.approx(61 / 21)
+    assert ratios["first_audio_low"] <= 61 / 21 <= ratios["first_audio_high"]
+
+
+def test_server_time_is_the_growth_of_its_metrics() -> None:
+    names = (
+        "dlpo_audio_seconds_total",
+        "dlpo_queue_wait_seconds_count",
+        "dlpo_queue_wait_seconds_sum",
+    )
+    before = dict.fromkeys(((name, "") for name in names), 5.0)
+    before["dlpo_stage_seconds_sum", "denoise"] = 1.0
+    after = {k: v + more for (k, v), more in zip(before.items(), (10, 4, 2, 0.5), strict=True)}
+
+    def grown(first: dict[tuple[str, str], float], then: dict[tuple[str, str], float]) -> Usage:
+        usage = Usage()
+        usage.add(Reading(0.0, 0.0, first, {}), Reading(1.0, 0.0, then, {}))
+        return usage
+
+    figures = stage_figures(grown(before, after).metrics)
+    assert figures == {"queue_ms": 500, "denoise_ms_per_audio_s": 50}
+    assert stage_figures(grown(after, before).metrics) == {}  # restarted
+
+
+@pytest.mark.parametrize(
+    ("text", "protocol", "address"),
+    [
+        ("host:50051", "riva", "host:50051"),
+        ("dlpo://[::1]:7", "dlpo", "[::1]:7"),
+        ("http://host:8880/v1/", "openai", "http://host:8880/v1"),
+        ("https://host/v1?voice=af_heart&model=kokoro", "openai", "https://host/v1"),
+    ],
+)
+def test_a_server_to_measure_is_read_from_its_address(
+    text: str, protocol: str, address: str
+) -> None:
+    found = parse_against(text)
+
+    assert (found.protocol, found.address) == (protocol, address)
+
+
+def test_voice_model_and_rate_come_with_the_address() -> None:
+    found = parse_against("h:1?voice=a&model=b&rate_hz=48000&metrics=http://h:2/metrics")
+
+    assert (found.address, found.voice, found.model, found.rate_hz) == ("h:1", "a", "b", 48_000)
+    assert found.metrics_url == "http://h:2/metrics"
+
+
+@pytest.mark.parametrize("text", ["host", "host:port", "ftp://h:1", "h:1?speed=2", "", "h:1?voice"])
+def test_what_names_no_server_is_told_with_what_does(text: str) -> None:
+    with pytest.raises(InputError, match="HOST:PORT"):
+        parse_against(text)
+
+
+def test_tokens_are_joined_to_sentences_as_early_as_can_be() -> None:
+    async def joined() -> list[str]:
+        return [one async for one in sentences(words("Yes. It is 3.5 metres, 'or so.' Bye"))]
+
+    async def words(text: str) -> AsyncIterator[str]:
+        for word in text.split():
+            yield f"{word} "
+
+    assert asyncio.run(joined()) == ["Yes. ", "It is 3.5 metres, 'or so.' ", "Bye "]
+
+
+def test_the_words_of_a_text_are_all_of_it() -> None:
+    async def text() -> str:
+        return "".join([token async for token in paced_words("one two three", 1e6, at_s)])
+
+    at_s: list[float] = []
+
+    assert asyncio.run(text()) == "one two three"
+    assert at_s == sorted(at_s)
+    assert len(at_s) == 3
+
+
+def test_audio_files_and_texts_are_no_is_raw_audio() -> None:
+    assert is_raw_audio("audio/pcm")
+    assert is_raw_audio("application/octet-stream")
+    for other in ("audio/mpeg", "audio/wav", "text/html", "application/json"):
+        assert not is_raw_audio(other)
+
+
+def test_the_finer_of_two_retry_headers_counts() -> None:
+    assert http_retry_after_s({"Retry-After": "2", "retry-after-ms": "1500"}) == 1.5
+    assert http_retry_after_s({"Retry-After": "2"}) == 2
+    assert http_retry_after_s({"Retry-After": "Fri, 20 Nov 2026 21:00:00 GMT"}) is None
+
+
+def test_an_overload_is_summed_up_by_the_admitted_and_the_refused() -> None:
+    refusals = [call(0, code=REFUSED) for _ in range(3)]
+    for refusal, ended_s in zip(refusals, (0.001, 0.002, 0.003), strict=True):
+        refusal.ended_s = ended_s
+    refusals[0].retry_after_s = 0.5
+    admitted, endless = call(0, (0.06, 1.0), (1.26, 1.0)), call(0, (0.06, 1.0), code=None)
+
+    figures = overload_figures([*refusals, admitted, endless], unloaded_ms=[20.0])
+
+    assert figures["refused_share"] == 0.6
+    assert figures["retry_info_share"] == pytest.approx(1 / 3)
+    assert figures["refusal_ms_p50"] == pytest.approx(2)
+    assert figures["first_audio_ratio"] == pytest.approx(3)
+    assert figures["underrun_s"] == pytest.approx(0.2)
+    assert figures["failed"] == 1
+
+
+def test_an_overload_needs_a_capacity_and_an_admitted_call() -> None:
+    with pytest.raises(EngineError, match="none of 1 calls was admitted"):
+        overload_figures([call(0, code=REFUSED)], unloaded_ms=[20.0])
+    with pytest.raises(EngineError, match="capacity is 0"):
+        asyncio.run(measure_overload(LoadOptions(capacity=0)))
+
+
+@pytest.mark.parametrize("start", [1, 8, 100])
+def test_the_search_finds_the_largest_passing_level(start: int) -> None:
+    for limit in range(71):
+        tried: list[int] = []
+
+        async def passes(level: int, tried: list[int] = tried, limit: int = limit) -> bool:
+            tried.append(level)
+            return level <= limit
+
+        assert asyncio.run(largest_passing(passes, start, 70, 0.0)) == limit
+        assert all(1 <= level <= 70 for level in tried)
+        assert len(tried) == len(set(tried)) < 16
+
+
+def test_the_sentences_have_80_characters() -> None:
+    assert {len(sentence) for sentence in SENTENCES} == {80}
+
+
+def test_memory_is_read_first_after_a_tenth_of_the_requests() -> None:
+    assert next(portions(20_000)) == 2000
+    for requests in (1, 7, 400, 20_000):
+        assert sum(portions(requests)) == requests
+
+
+def test_a_soak_by_the_clock_takes_requests_until_each_part_of_its_time_is_over() -> None:
+    taken: list[str] = []  # each takes a second
+    endless = ((Behavior.UNARY, str(number)) for number in itertools.count())
+    sizes = []
+    for portion in portioned(endless, LoadOptions(minutes=10), lambda: float(len(taken))):
+        before = len(taken)
+        for _, text in portion:
+            taken.append(text)
+        sizes.append(len(taken) - before)
+
+    assert sizes[0] == pytest.approx(60, abs=1)  # a tenth
+    assert len(sizes) == 21
+    assert sizes[1:] == pytest.approx([27] * 20, abs=1)
+
+
+def test_callers_behave_in_every_manner() -> None:
+    random = Random(0)
+
+    assert {behavior_of(random) for _ in range(500)} == set(Behavior)
+
+
+def test_a_server_that_ends_while_it_is_measured_leaves_no_figures(tiny_bundle: Path) -> None:
+    async def run() -> None:
+        async with dlpo_server(LoadOptions(voice=str(tiny_bundle))) as server:
+            os.kill(server.pid, signal.SIGKILL)
+            os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+
+    with pytest.raises(EngineError, match="exit code -9"):
+        asyncio.run(run())
+
+
 @pytest.mark.full
-@pytest.mark.parametrize("name", sorted(set(MEASUREMENTS) - {*AGAINST, "latency"}))
+@pytest.mark.parametrize("name", sorted(set(MEASUREMENTS) - {*AGAINST, "chaos"}))
 def test_every_measurement_gives_the_figures_of_its_targets(name: str, tiny_bundle: Path) -> None:
     options = read_options({"voice": str(tiny_bundle)} | TINY, [])
 
     measured = asyncio.run(measure([name], options))[name]
 
     wanted = {target.figure[1] for target in LOAD_TARGETS if target.figure[0] == name}
-    assert wanted
     # So small an overload may refuse nobody.
     assert wanted - set(measured.figures) <= {"retry_info_share"}
+    assert markdown(load_blocks({name: measured.figures}))
     json.dumps([measured.figures, measured.samples], allow_nan=False)  # what a record can hold
 
 
+def test_the_parts_of_a_cold_start_add_up(tiny_bundle: Path) -> None:
+    measured = asyncio.run(measure_cold_start(LoadOptions(voice=str(tiny_bundle), starts=1)))
+
+    parts = ("python_ms", "imports_ms", "open_voice_ms", "first_chunk_ms")
+    total = sum(measured.figures[part] for part in parts)
+    assert measured.figures["first_audio_ms"] == pytest.approx(total)
+    with pytest.raises(EngineError, match="ended with 1"):
+        asyncio.run(measure_cold_start(LoadOptions(voice="nobody", starts=1)))
+
+
 def test_a_measurement_that_does_not_exist_is_told_with_those_that_do() -> None:
-    with pytest.raises(InputError, match="no measurement nap; there are latency, knee"):
+    with pytest.raises(InputError, match="no measurement nap; there are latency, cold-start"):
         chosen(["nap"], LoadOptions())
 
 
@@ -98,3 +513,203 @@ def test_latency_and_soak_write_records_of_their_kinds(tiny_bundle: Path, tmp_pa
     assert "clock_jump_s" in records["latency"].figures["machine"]
     assert records["load"].figures["soak"]["requests"] > 0
     assert "dlpo bench stream" in records["load"].command
+
+
+def options_of(bundle: Path) -> LoadOptions:
+    return LoadOptions(
+        voice=str(bundle), protocols=("dlpo", "riva", "openai"), loops=("closed",), clients=2,
+        listeners=(1, 2), level_s=0.2, ramp_s=0.1, replies=1, tokens_per_s=1000, connections=2,
+    )  # fmt: skip
+
+
+@pytest.mark.full
+def test_all_protocols_of_our_server_run_side_by_side(tiny_bundle: Path) -> None:
+    options = options_of(tiny_bundle)
+    knee, tokens = asyncio.run(measure_knee(options)), asyncio.run(measure_tokens(options))
+
+    assert not knee.problems
+    assert not knee.skipped
+    assert set(knee.samples) == {"dlpo, closed", "riva, closed", "openai, closed"}
+    for name, levels in knee.samples.items():
+        assert set(levels) == {"1", "2"}
+        for level in levels.values():
+            assert level["first_audio_ms"], name
+            assert level["failed_share"] == level["shed_share"] == 0
+            assert level["peak_mb"] >= level["resident_mb"] > 0
+            assert level["denoise_ms_per_audio_s"] > 0
+    assert set(tokens.figures) == {"dlpo", "riva", "openai"}
+    for figures in tokens.figures.values():
+        assert figures["first_token_to_speech_ms_p50"] > 0
+        assert figures["last_token_to_end_of_speech_ms_p50"] > 0
+
+
+class Killing(Clients):
+    """Client processes of which none was started; the server dies while they would call."""
+
+    def __init__(self, server: LocalServer, code: grpc.StatusCode) -> None:
+        self._server = server
+        self.code = code
+
+    async def play(self, contestant: TestedServer, level: Level) -> tuple[list[ShareResult], float]:
+        self._server.process.kill()
+        self._server.process.wait()
+        return [ShareResult([call(1.0, (1.1, 2.0)), call(1.0, code=self.code)])], 0.0
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("known", "code", "message"),
+    [
+        (True, UNAVAILABLE, "exit code -9"),
+        (True, grpc.StatusCode.OK, "exit code -9"),  # it had sent all by then
+        (False, UNAVAILABLE, "that level is void"),
+    ],
+)
+def test_a_server_that_dies_under_load_leaves_no_figures(
+    known: bool, code: grpc.StatusCode, message: str, tiny_bundle: Path
+) -> None:
+    with local_server(tiny_bundle) as server:
+        who = TestedServer("ours", "dlpo", server.address, 0)
+        servers = Servers([who], server if known else None)
+        killing = Killing(server, code)
+
+        with pytest.raises(EngineError, match=message):
+            asyncio.run(play_level(search_of(server=who), CLOSED, servers, killing))
+
+
+def test_a_level_in_which_no_call_counted_is_void() -> None:
+    class Idle(Killing):
+        async def play(
+            self, contestant: TestedServer, level: Level
+        ) -> tuple[list[ShareResult], float]:
+            return [ShareResult()], 0.0
+
+    with pytest.raises(EngineError, match=r"no call began .* give levels more time"):
+        asyncio.run(play_level(search_of(), CLOSED, Servers([SERVER], None), Idle.__new__(Idle)))
+
+
+@pytest.mark.full
+def test_what_a_foreign_server_does_not_tell_is_skipped_with_the_reason(tiny_bundle: Path) -> None:
+    with local_server(tiny_bundle) as server:
+        options = replace(
+            options_of(tiny_bundle), listeners=(1,), against=(f"riva://{server.address}",)
+        )
+        found = asyncio.run(measure_knee(options))
+
+    who = f"{server.address} riva"
+    name = f"{who}, closed"
+    assert set(found.skipped) == {f"{who}: stages", f"{who}: cpu and memory"}
+    assert found.figures[name]["first_audio_ms_p50"] > 0
+    assert "peak_mb" not in found.figures[name]
+
+
+@pytest.mark.full
+def test_clients_of_a_server_that_is_not_there_say_so(tiny_bundle: Path) -> None:
+    async def run() -> None:
+        with Clients(1, 1) as clients:
+            await clients.play(nowhere("dlpo"), CLOSED)
+
+    with pytest.raises(InputError, match="nothing answers"):
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize("protocol", ["dlpo", "riva", "openai"])
+def test_a_server_that_is_not_there_is_told(protocol: ProtocolName) -> None:
+    with pytest.raises(InputError, match=r"nothing answers|Cannot connect"):
+        asyncio.run(check_endpoint(nowhere(protocol)))
+
+
+def test_http_on_a_grpc_port_is_told_with_the_way_to_name_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dlpo_bench.load.calls.CONNECT_S", 0.3)
+
+    with pytest.raises(InputError, match="does not speak gRPC; give an OpenAI-compatible server"):
+        asyncio.run(against_web("riva", web.Response()))
+
+
+def test_grpc_on_an_http_port_is_told_with_the_way_to_name_it() -> None:
+    async def run() -> None:
+        async with bare_grpc() as address:
+            await check_endpoint(TestedServer("x", "openai", f"http://{address}/v1", 24_000))
+
+    with pytest.raises(InputError, match="a gRPC server is given as HOST:PORT"):
+        asyncio.run(run())
+
+
+def test_a_grpc_server_without_the_service_is_told() -> None:
+    async def run() -> None:
+        async with bare_grpc() as address:
+            await check_endpoint(TestedServer("x", "riva", address, 22_050))
+
+    with pytest.raises(InputError, match="does not serve the protocol 'riva'"):
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("response", "message"),
+    [
+        (web.Response(body=b"ID3", content_type="audio/mpeg"), "asked for pcm, it sent audio/mpeg"),
+        (web.Response(status=404, text="no model tts-1"), "HTTP 404 no model tts-1"),
+        (web.Response(body=b"", content_type="audio/pcm"), "gave no speech"),
+    ],
+)
+def test_a_web_server_that_gives_no_samples_is_told(response: web.Response, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        asyncio.run(against_web("openai", response))
+
+
+def test_a_web_server_that_is_full_is_no_failure() -> None:
+    async def run() -> Call:
+        full = web.Response(status=429, headers={"Retry-After": "3"})
+        async with web_server(full) as address:
+            who = TestedServer("x", "openai", f"http://{address}/v1", 24_000)
+            async with open_endpoint(who, 1) as endpoint:
+                made = Call(0.0)
+                await endpoint.speak("Hello.", 0, made)
+                return made
+
+    found = asyncio.run(run())
+
+    assert (found.refused, found.failed, found.retry_after_s) == (True, False, 3.0)
+
+
+def nowhere(protocol: ProtocolName) -> TestedServer:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+    return TestedServer("x", protocol, f"http://{address}" if protocol == "openai" else address, 1)
+
+
+async def against_web(protocol: ProtocolName, response: web.Response) -> None:
+    async with web_server(response) as address:
+        where = f"http://{address}/v1" if protocol == "openai" else address
+        await check_endpoint(TestedServer("x", protocol, where, 24_000))
+
+
+@asynccontextmanager
+async def web_server(response: web.Response) -> AsyncIterator[str]:
+    """Answers every request with `response`; host:port."""
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        return response
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield "{}:{}".format(*runner.addresses[0])
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def bare_grpc() -> AsyncIterator[str]:
+    """A gRPC server without any service; host:port."""
+    server = grpc.aio.server()
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)

@@ -14,10 +14,20 @@ from typer.testing import CliRunner
 from dlpo.cli import app
 from dlpo.errors import EngineError, InputError, MissingExtraError
 from dlpo_bench.peers import piper as piper_module
-from dlpo_bench.peers.adapters import ESPEAK, WHOLE, Contestant, Program, WholeSentences, own_voice
-from dlpo_bench.peers.measuring import TEXTS, PeersOptions, measure_peers, usable_core
+from dlpo_bench.peers.comparison import (
+    ESPEAK,
+    TEXTS,
+    WHOLE,
+    Contestant,
+    PeersOptions,
+    Program,
+    WholeSentences,
+    contestant_process,
+    measure_peers,
+    own_voice,
+    usable_core,
+)
 from dlpo_bench.peers.piper import Piper, install_piper, peers_cache
-from dlpo_bench.peers.process import contestant_process
 from dlpo_bench.report.speed import peers_blocks
 from dlpo_bench.tables import markdown
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dlpo.errors import DataError, InputError
-from dlpo_bench.record import read_record, write_record
+from dlpo_bench.record import check_recordable, read_record, write_record
 
 FIGURES = {"text": {"NISQA": {"value": 4.1, "interval_95": [4.0, 4.2]}}}
 
@@ -41,6 +41,16 @@ def test_record_made_in_a_checkout_names_its_commit(tmp_path: Path) -> None:
     assert commit is not None
     assert len(commit["hash"]) == 40
     assert isinstance(commit["dirty"], bool)
+
+
+def test_a_checkout_with_changes_takes_no_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlpo_bench.record._commit", lambda: {"hash": "0" * 40, "dirty": True})
+    root = Path(__file__).resolve().parents[2]
+    with pytest.raises(InputError, match="uncommitted changes"):
+        check_recordable(root / "benchmarks" / "records")
+    check_recordable(tmp_path)
 
 
 def test_records_of_the_same_second_do_not_overwrite_each_other(tmp_path: Path) -> None:

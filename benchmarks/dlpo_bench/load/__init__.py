@@ -1,4 +1,6 @@
-"""What the server does under load: first audio, streams in real time, refusals, memory, equality.
+"""Servers under load: `dlpo bench stream`. Definitions of the figures: docs/load.md.
 
-A real server process is driven over loopback by grpc.aio clients in this process. See docs/load.md.
+`calls` speaks each protocol and simulates the listener's audio device, `servers` starts ours or
+names others and reads their meters, `levels` makes load from client processes. `capacity`,
+`single_stream` and `full_server` are the measurements; `measurements` lists them by name.
 """

@@ -1,60 +1,49 @@
-"""What can be measured of a server, by name, and which kind of record keeps it."""
+"""The measurements of a server by name, and the kind of record of each."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import grpc
 
 from dlpo.bundle import Bundle
 from dlpo.errors import DlpoError, InputError
-from dlpo_bench.latency import measure_latency
-from dlpo_bench.load.equality import measure_concurrent, measure_ways
-from dlpo_bench.load.first_audio import measure_first_audio
-from dlpo_bench.load.full_server import measure_freed_places, measure_refusals
-from dlpo_bench.load.loaded_server import server_arguments
-from dlpo_bench.load.options import LoadOptions, Measured
-from dlpo_bench.load.overload import measure_overload
-from dlpo_bench.load.soak import measure_soak
-from dlpo_bench.load.streams import measure_streams
-from dlpo_bench.noise import Noise
-from dlpo_bench.record import RECORDS, write_record
-from dlpo_bench.stream.chaos import measure_chaos
-from dlpo_bench.stream.contestants import parse_against
-from dlpo_bench.stream.knee import measure_knee
-from dlpo_bench.stream.tokens import measure_tokens
+from dlpo_bench.load.calls import parse_against
+from dlpo_bench.load.capacity import measure_knee, measure_overload, measure_streams
+from dlpo_bench.load.chaos import measure_chaos
+from dlpo_bench.load.full_server import measure_freed_places, measure_refusals, measure_soak
+from dlpo_bench.load.options import LoadOptions
+from dlpo_bench.load.single_stream import (
+    measure_cold_start,
+    measure_first_audio,
+    measure_latency,
+    measure_tokens,
+)
+from dlpo_bench.machine import Interference
+from dlpo_bench.record import RECORDS, Measured, write_record
 from dlpo_serving.voices import find_voice
 
-
-async def _latency(options: LoadOptions) -> Measured:
-    return Measured(*measure_latency(options.voice, options.calls, *server_arguments(options)))
-
-
-async def _overload(options: LoadOptions) -> Measured:
-    assert options.capacity is not None  # `measure` sees to it
-    return await measure_overload(options, options.capacity)
-
-
 MEASUREMENTS: Mapping[str, Callable[[LoadOptions], Awaitable[Measured]]] = {
-    "latency": _latency,
+    "latency": measure_latency,
+    "cold-start": measure_cold_start,
     "knee": measure_knee,
     "tokens": measure_tokens,
     "first-audio": measure_first_audio,
     "streams": measure_streams,
     "refusals": measure_refusals,
-    "overload": _overload,
+    "overload": measure_overload,
     "freed-places": measure_freed_places,
     "soak": measure_soak,
     "chaos": measure_chaos,
-    "ways": measure_ways,
-    "concurrent": measure_concurrent,
 }
 USUAL = ("latency", "knee", "tokens")
 AGAINST = ("knee", "tokens")  # those that measure any server
-KINDS = {"latency": "latency", "knee": "stream", "tokens": "stream"}  # of records; others: load
+KINDS = {  # of records; others: load
+    "latency": "latency", "cold-start": "cold-start", "knee": "stream", "tokens": "stream",
+}  # fmt: skip
 
 _log = logging.getLogger(__name__)
 
@@ -84,19 +73,17 @@ def chosen(names: list[str], options: LoadOptions) -> list[str]:
 
 
 async def measure(names: list[str], options: LoadOptions) -> dict[str, Measured]:
-    """Make measurements; one that fails is told, and left out."""
+    """Make measurements; one that fails is logged and left out."""
     found: dict[str, Measured] = {}
     for name in names:
         _log.info("%s", name)
         try:
             if name == "overload" and options.capacity is None:
                 if "streams" not in found:
-                    _log.error("overload: it needs the capacity that streams did not find")
+                    _log.error("overload: needs the capacity, which streams did not find")
                     continue
-                capacity = round(found["streams"].figures["streams"])
-                found[name] = await measure_overload(options, capacity)
-            else:
-                found[name] = await MEASUREMENTS[name](options)
+                options = replace(options, capacity=round(found["streams"].figures["streams"]))
+            found[name] = await MEASUREMENTS[name](options)
         except DlpoError as error:
             _log.error("%s: %s", name, error)
         except grpc.aio.AioRpcError as error:
@@ -107,7 +94,7 @@ async def measure(names: list[str], options: LoadOptions) -> dict[str, Measured]
 def write_records(
     found: Mapping[str, Measured],
     options: LoadOptions,
-    noise: Noise,
+    interference: Interference,
     command: str,
     out_dir: Path = RECORDS,
 ) -> list[Path]:
@@ -121,7 +108,7 @@ def write_records(
     paths = []
     for kind in dict.fromkeys(KINDS.get(name, "load") for name in found):
         parts = {name: one for name, one in found.items() if KINDS.get(name, "load") == kind}
-        if kind == "latency":  # of one measurement: its figures stand at the top
+        if kind in ("latency", "cold-start"):  # one measurement: its figures are the record's
             (figures,) = (dict(one.figures) for one in parts.values())
             (samples,) = (dict(one.samples) for one in parts.values())
         else:
@@ -129,7 +116,7 @@ def write_records(
             samples = {name: one.samples for name, one in parts.items()}
         skipped = {what: why for one in parts.values() for what, why in one.skipped.items()}
         problems = [problem for one in parts.values() for problem in one.problems]
-        figures |= {"machine": noise.figures()}
+        figures |= {"machine": interference.figures()}
         figures |= {"skipped": skipped} if skipped else {}
         figures |= {"problems": problems} if problems else {}
         samples["options"] = asdict(options)

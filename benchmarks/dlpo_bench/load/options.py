@@ -1,22 +1,22 @@
-"""How a load run is made, and what it gives."""
+"""How a load run is made."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from math import inf
 from typing import Any, get_args
 
 from dlpo.errors import InputError
-from dlpo_bench.stream.contestants import Protocol
-from dlpo_bench.stream.shares import Loop
+from dlpo_bench.load.calls import ProtocolName
+from dlpo_bench.load.levels import Loop
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.voices import DEFAULT_VOICE
 
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """What the measurements may be told."""
+    """Settings of all measurements."""
 
     voice: str = DEFAULT_VOICE
     """a name or the path of a bundle"""
@@ -31,7 +31,9 @@ class LoadOptions:
     seed: int = 0
     """of texts and arrivals"""
     calls: int = 300
-    """one after the other: first audio of one stream, and unloaded before the overload"""
+    """one after the other: latency, and unloaded calls before the overload"""
+    starts: int = 10
+    """of a cold process"""
     level_s: float = 20.0
     """length of each level of the search, after its listeners have all come"""
     ramp_s: float = 5.0
@@ -60,15 +62,9 @@ class LoadOptions:
     """length of the soak, in the place of `requests`"""
     workers: int = 12
     """calls at the same time in the soak"""
-    others: int = 8
-    """listeners meanwhile, where ways to the same audio are compared"""
-    texts: int = 20
-    """compared in every way"""
-    concurrent: int = 50
-    """streams at the same time, each compared with itself alone"""
     against: tuple[str, ...] = ()
     """servers that run already, as `parse_against` reads them; none starts ours"""
-    protocols: tuple[Protocol, ...] = ("dlpo",)
+    protocols: tuple[ProtocolName, ...] = ("dlpo",)
     """of our own server; each is a contestant"""
     loops: tuple[Loop, ...] = ("closed", "open")
     """in which the knee is searched"""
@@ -92,7 +88,7 @@ class LoadOptions:
         for name, values, known in (
             ("engine", (self.engine,), get_args(EngineName)),
             ("precision", (self.precision,), (None, *get_args(EnginePrecision))),
-            ("protocol", self.protocols, get_args(Protocol)),
+            ("protocol", self.protocols, get_args(ProtocolName)),
             ("loop", self.loops, get_args(Loop)),
         ):
             if unknown := set(values) - set(known):
@@ -106,26 +102,12 @@ class LoadOptions:
             if isinstance(value, int | float) and not 0 <= value < inf:
                 raise InputError(f"{one.name} is {value}; expected a number that is not negative")
         for name in (
-            "connections", "calls", "level_s", "ramp_s", "attempts", "start_listeners",
-            "most_listeners", "overload_s", "overload", "places", "requests", "workers", "texts",
-            "concurrent", "clients", "replies", "tokens_per_s", "refusals", "cancels",
+            "connections", "calls", "starts", "level_s", "ramp_s", "attempts", "start_listeners",
+            "most_listeners", "overload_s", "overload", "places", "requests", "workers",
+            "clients", "replies", "tokens_per_s", "refusals", "cancels",
         ):  # fmt: skip
             if not getattr(self, name):
                 raise InputError(f"{name} is 0; expected more")
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What one measurement found."""
-
-    figures: dict[str, Any]
-    """what tables quote: numbers, or more dictionaries of them"""
-    samples: dict[str, Any] = field(default_factory=dict)
-    """what they were computed from"""
-    skipped: dict[str, str] = field(default_factory=dict)
-    """what could not be measured here -> why"""
-    problems: list[str] = field(default_factory=list)
-    """what went wrong, though the rest was measured"""
 
 
 def read_options(given: Mapping[str, Any], numbers: Sequence[str]) -> LoadOptions:

@@ -1,12 +1,16 @@
-"""What is said under load: English of mixed length, the same for the same generator."""
+"""Texts of load runs: English of mixed length, the same for the same generator."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from random import Random
 
-from dlpo_bench.latency import SENTENCES
-
+SENTENCES = (  # 80 characters each, so that first audio is comparable between versions
+    "The quick brown fox jumps over the lazy dogs while seven wise owls watch in awe.",
+    "Speech should begin before the thought has ended, or else the talk will feel so.",
+    "A small machine in a quiet room can say what it was told, and say it in no time.",
+    "Rain fell on the old stone bridge, and nobody crossed it until the sun was high.",
+)
 PHRASES = (  # about a second each
     "Yes.", "Not today.", "Turn left here.", "Thank you.", "One moment, please.",
     "Your order is ready.", "Door closing.", "It is ten past four.", "Call me later.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from dlpo_bench.clips import Clip
-from dlpo_bench.noise import watch_machine
+from dlpo_bench.machine import watch_machine
 from dlpo_bench.pareto.hearing import said
 from dlpo_bench.pareto.kept import Kept, Round
 from dlpo_bench.pareto.points import Point, clips_at
@@ -43,7 +43,7 @@ def time_rounds(
                 if number < clips_at(point.steps, rounds, fewer):
                     spoken[point.label] = said(point, clips[number % len(clips)])[1]
                     on_clip()
-        kept.add_round(Round(number, watch.noise.figures(), spoken))
+        kept.add_round(Round(number, watch.interference.figures(), spoken))
 
 
 def turns(points: Sequence[Point], rounds: int, fewer: Mapping[int, int]) -> int:

@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dlpo.errors import EngineError, InputError, MissingExtraError
-from dlpo_bench.peers.adapters import Contestant
+from dlpo_bench.peers.comparison import Contestant
 
 PACKAGE = "piper-tts==1.8.0"  # has the training modules, which the random voice is made with
 PUBLISHED_PARAMETERS = 15.7e6

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 from dlpo.bundle import Bundle
 from dlpo.errors import DlpoError
+from dlpo_bench.interleave import Spread, take_turns
 from dlpo_bench.roofline.graphs import denoiser_run
-from dlpo_bench.roofline.kernels import Kernels, Kind, Peak, peaks
-from dlpo_bench.roofline.torch_kernels import gpu_kernels, why_no_gpu
-from dlpo_bench.roofline.turns import Spread, take_turns
+from dlpo_bench.roofline.kernels import Kernels, Kind, Peak, gpu_kernels, peaks, why_no_gpu
 from dlpo_export.profile.inputs import sentence_inputs
 from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision, open_engine
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -13,10 +14,10 @@ from numpy.typing import NDArray
 from dlpo.bundle import Bundle, Precision
 from dlpo.errors import BundleError, InputError
 from dlpo_bench.compare import compare_medians
-from dlpo_bench.roofline.kernels import Kind, Peak
-from dlpo_bench.roofline.turns import Spread
+from dlpo_bench.interleave import Spread
+from dlpo_bench.roofline.kernels import GIGA, Kind, Peak
 from dlpo_export.profile.inputs import sentence_inputs
-from dlpo_export.profile.measure import Profile, measure
+from dlpo_export.profile.measure import NodeTime, Profile, measure
 from dlpo_serving.chunks import STREAM_LADDER
 from dlpo_serving.engine import Encoding, Engine
 from dlpo_serving.engines import open_engine
@@ -140,3 +141,81 @@ def _run(
         counts = inputs["durations"][0].astype(np.int64)
         return partial(engine.frames, encoding, counts, 0, frames, 0.0)
     return denoiser_run(engine, steps, inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """All nodes of one layer, its activations and conversions included, over all reverse steps."""
+
+    layer: str
+    ms: float
+    gop: float
+    """1e9 operations"""
+    traffic_mb: float
+    intensity: float
+    """operations a byte"""
+    gop_per_s: float
+    bound_gop_per_s: float
+    """what the roof allows"""
+    share_of_bound: float
+    multiplying_ms: float
+    """of `ms`, convolutions, products and LSTMs"""
+    multiplying_gop_per_s: float
+    """of these alone"""
+    largest_kinds: tuple[tuple[str, float], ...]
+    """operators that take most, and their ms"""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorShare:
+    """All nodes of one kind of operator."""
+
+    operator: str
+    ms: float
+    share: float
+    """of the time of all nodes"""
+    gop_per_s: float
+
+
+LARGEST = 4  # operators that are named beside a layer
+
+
+def layers(profile: Profile, roof: Mapping[Kind, Peak], kind: Kind) -> list[Layer]:
+    """The layers that multiply, the one that takes most time first.
+
+    Args:
+        roof: has `kind` and `memory`.
+        kind: number format of the graph.
+    """
+    nodes: dict[str, list[NodeTime]] = defaultdict(list)
+    for node in profile.nodes:
+        nodes[node.layer].append(node)
+    found = [_layer(name, members, roof, kind) for name, members in nodes.items()]
+    return sorted((one for one in found if one.gop), key=lambda one: -one.ms)
+
+
+def operators(profile: Profile) -> list[OperatorShare]:
+    """Kinds of operator, the one that takes most time first."""
+    return [OperatorShare(one.name, one.ms, one.share, 2 * one.gmac_per_s) for one in profile.kinds]
+
+
+def as_figures(found: Sequence[Layer] | Sequence[OperatorShare]) -> list[dict[str, object]]:
+    """For a record."""
+    return [asdict(one) for one in found]
+
+
+def _layer(name: str, nodes: Sequence[NodeTime], roof: Mapping[Kind, Peak], kind: Kind) -> Layer:
+    ms, gop = sum(node.ms for node in nodes), 2 * sum(node.mac for node in nodes) / GIGA
+    traffic = sum(node.traffic for node in nodes) / GIGA
+    intensity = gop / traffic if traffic else 0.0
+    bound = min(roof[kind].rate, intensity * roof["memory"].rate)
+    rate = gop / ms * 1e3 if ms else 0.0
+    busy_ms = sum(node.ms for node in nodes if node.mac)
+    by_kind: dict[str, float] = defaultdict(float)
+    for node in nodes:
+        by_kind[node.kind] += node.ms
+    largest = sorted(by_kind.items(), key=lambda item: -item[1])[:LARGEST]
+    return Layer(
+        name, ms, gop, 1e3 * traffic, intensity, rate, bound, rate / bound if bound else 0.0,
+        busy_ms, gop / busy_ms * 1e3 if busy_ms else 0.0, tuple(largest),
+    )  # fmt: skip

@@ -8,21 +8,30 @@ from typing import Any
 
 from dlpo.bundle import Bundle
 from dlpo.errors import EngineError, InputError
-from dlpo_bench.noise import Noise, watch_machine
+from dlpo_bench.interleave import Spread, take_turns
+from dlpo_bench.machine import Interference, watch_machine
 from dlpo_bench.roofline.gpu import measure_gpu
 from dlpo_bench.roofline.graphs import (
     FRAMES,
     Case,
+    as_figures,
     cases,
+    layers,
+    operators,
     peak_kind,
     profile,
     reached,
 )
-from dlpo_bench.roofline.kernels import Kernels, Kind, Peak, peaks
-from dlpo_bench.roofline.layers import as_figures, layers, operators
-from dlpo_bench.roofline.memory_kernels import memory_kernels
-from dlpo_bench.roofline.python_share import Calls, measure_python
-from dlpo_bench.roofline.turns import Spread, take_turns
+from dlpo_bench.roofline.kernels import (
+    Kernels,
+    Kind,
+    Peak,
+    memory_kernels,
+    onnx_kernels,
+    openvino_kernels,
+    peaks,
+    torch_kernels,
+)
 from dlpo_bench.rtf.pinning import pinned
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 
@@ -41,8 +50,6 @@ class RooflineOptions:
     """Lengths of windows, beside that of a served chunk."""
     rounds: int = 15
     """Turns of every kernel and graph."""
-    calls: int = 12
-    """Streams of each text; 0 leaves Python's share out."""
     core: int | None = None
     """That kernels and graphs are held to; None is the last."""
 
@@ -50,8 +57,6 @@ class RooflineOptions:
         """Raises InputError where something can't be measured."""
         if self.rounds < 3:
             raise InputError(f"rounds is {self.rounds}; a spread wants at least 3")
-        if self.calls < 0:
-            raise InputError(f"calls is {self.calls}; expected 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +65,12 @@ class RooflineRun:
 
     figures: dict[str, Any]
     samples: dict[str, Any]
-    noise: Noise
+    interference: Interference
     bundle_sha256: str
 
 
 def measure_roofline(options: RooflineOptions, tell: Tell = lambda line: None) -> RooflineRun:
-    """Measure the peaks of a core, what share of them each graph reaches, and Python's share.
+    """Measure the peaks of a core, and what share of them each graph reaches.
 
     Args:
         tell: takes lines on the progress.
@@ -73,7 +78,7 @@ def measure_roofline(options: RooflineOptions, tell: Tell = lambda line: None) -
     Raises:
         InputError: there is no such voice or core, or a length of a window is of no use.
         BundleError: the bundle is damaged, or has no denoiser of so many steps.
-        EngineError: a graph or the server does not run.
+        EngineError: a graph does not run.
     """
     bundle = Bundle.load(find_voice(options.voice))
     steps = options.steps or bundle.manifest.steps
@@ -102,11 +107,6 @@ def measure_roofline(options: RooflineOptions, tell: Tell = lambda line: None) -
         }
         gpu = measure_gpu(bundle, steps, gop, options.rounds, tell)
         kernels.skipped |= gpu.skipped
-        if options.calls:
-            python = measure_python(options.voice, options.calls, tell)
-        else:
-            python = {}
-            kernels.skipped["python"] = "no streams were asked for (--calls 0)"
     graphs = {case.name: _graph(case, chosen, profiles, times, roof) for case in chosen}
     figures = {
         "steps": steps,
@@ -120,36 +120,18 @@ def measure_roofline(options: RooflineOptions, tell: Tell = lambda line: None) -
             for case in chosen
         },
         "operators": {name: as_figures(operators(one)) for name, one in profiles.items()},
-        "python": {name: calls.figures() for name, calls in python.items()},
-        "places": {name: calls.places() for name, calls in python.items()},
         "skipped": kernels.skipped,
-        "machine": watch.noise.figures(),
+        "machine": watch.interference.figures(),
     }
-    samples = _samples(kernels, chosen, times, python) | {"gpu": gpu.samples}
-    return RooflineRun(figures, samples, watch.noise, bundle.sha256)
+    samples = _samples(kernels, chosen, times) | {"gpu": gpu.samples}
+    return RooflineRun(figures, samples, watch.interference, bundle.sha256)
 
 
 def _kernels() -> Kernels:
     kernels = Kernels()
-
-    def of_torch() -> Any:
-        from dlpo_bench.roofline.torch_kernels import torch_kernels
-
-        return torch_kernels()
-
-    def of_onnxruntime() -> Any:
-        from dlpo_bench.roofline.onnx_kernels import onnx_kernels
-
-        return onnx_kernels()
-
-    def of_openvino() -> Any:
-        from dlpo_bench.roofline.openvino_kernels import openvino_kernels
-
-        return openvino_kernels()
-
-    kernels.add("torch", of_torch)
-    kernels.add("onnxruntime", of_onnxruntime)
-    kernels.add("openvino", of_openvino)
+    kernels.add("torch", torch_kernels)
+    kernels.add("onnxruntime", onnx_kernels)
+    kernels.add("openvino", openvino_kernels)
     kernels.add("memory", memory_kernels)
     return kernels
 
@@ -194,11 +176,9 @@ def _samples(
     kernels: Kernels,
     chosen: list[Case],
     times: Mapping[str, Spread],
-    python: Mapping[str, Calls],
 ) -> dict[str, Any]:
-    """The raw measurements: of each turn its quickest run, of each call its processor time."""
+    """The raw measurements: of each turn its quickest run."""
     return {
         "peaks": {k.name: {"kernel_ms": list(times[k.name].samples_ms)} for k in kernels.present},
         "graphs": {c.name: {"graph_ms": list(times[c.name].samples_ms)} for c in chosen},
-        "python": {name: calls.ms_per_s() for name, calls in python.items()},
     }

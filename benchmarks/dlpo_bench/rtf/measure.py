@@ -9,7 +9,7 @@ from typing import Any
 
 from dlpo.errors import InputError
 from dlpo.noise_schedule import MAX_STEPS
-from dlpo_bench.noise import Noise, watch_machine
+from dlpo_bench.machine import Interference, watch_machine
 from dlpo_bench.rtf.cases import Case, denoiser_cases, speech_cases
 from dlpo_bench.rtf.contestants import (
     COMPILED,
@@ -102,7 +102,7 @@ class RtfRun:
 
     figures: dict[str, Any]
     samples: dict[str, Any]
-    noise: Noise
+    interference: Interference
     bundle_sha256: str | None
     """of the voice; None with random weights"""
 
@@ -133,14 +133,14 @@ def measure_rtf(options: RtfOptions, tell: Callable[[str], None] = lambda line: 
             )
         figures = {
             **_about(options, model, cores),
-            "machine": watch.noise.figures(),
+            "machine": watch.interference.figures(),
             "contestants": describe(field),
             "skipped": field.skipped,
             **figures_of(timings),
             "length_costs": length_costs(timings),
         }
         sha256 = None if model.random or model.bundle is None else model.bundle.sha256
-        return RtfRun(figures, samples_of(timings), watch.noise, sha256)
+        return RtfRun(figures, samples_of(timings), watch.interference, sha256)
 
 
 def _cases(model: MeasuredModel, field: Field, options: RtfOptions) -> list[Case]:

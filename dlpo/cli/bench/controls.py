@@ -36,12 +36,12 @@ def controls(
         from dlpo_bench.candidates import Speaking, only_bundle, open_speakers
         from dlpo_bench.controls.measuring import CEILING, measure_controls
         from dlpo_bench.controls.settings import one_at_a_time
-    from dlpo_bench.record import check_record_directory, write_record
+    from dlpo_bench.record import check_recordable, write_record
     from dlpo_bench.report.quality import controls_blocks
     from dlpo_bench.tables import show
 
     if record:
-        check_record_directory()
+        check_recordable()
     speakers = open_speakers(voices or ["lj"], Speaking(seeds=seeds))
     spoken = load_clips(corpus, TEST_SPLIT[:clips])
     settings = one_at_a_time()

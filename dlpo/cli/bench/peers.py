@@ -38,10 +38,17 @@ def peers(
     A peer that is not installed is skipped, and its reason is told.
     """
     with needs("bench"):
-        from dlpo_bench.peers.adapters import ESPEAK, FLITE, WholeSentences, own_voice
-        from dlpo_bench.peers.measuring import PeersOptions, measure_peers, usable_core
+        from dlpo_bench.machine import usable_core
+        from dlpo_bench.peers.comparison import (
+            ESPEAK,
+            FLITE,
+            PeersOptions,
+            WholeSentences,
+            measure_peers,
+            own_voice,
+        )
         from dlpo_bench.peers.piper import Piper, install_piper, peers_cache
-    from dlpo_bench.record import check_record_directory, write_record
+    from dlpo_bench.record import check_recordable, write_record
     from dlpo_bench.report.speed import peers_blocks
     from dlpo_bench.tables import show
 
@@ -55,7 +62,7 @@ def peers(
         install_piper(piper.home, tell)
         return
     if record:
-        check_record_directory()
+        check_recordable()
     known = {one.name: one for one in (WholeSentences(voice, precision), piper, ESPEAK, FLITE)}
     unknown = [name for name in peer or () if name not in known]
     if unknown:
@@ -72,7 +79,7 @@ def peers(
         tell,
     )
     show(peers_blocks(measured.figures))
-    for warning in measured.warnings:
+    for warning in measured.problems:
         tell(f"warning: {warning}")
     if record:
         command = command_line()

@@ -85,7 +85,7 @@ def quality(
     with needs("bench"):
         from dlpo_bench.clips import TEST_SPLIT, load_clips
         from dlpo_bench.judging import load_panel
-        from dlpo_bench.noise import watch_machine
+        from dlpo_bench.machine import watch_machine
     with needs("serve"):
         from dlpo_bench.pareto.hearing import hear as hear_clips
         from dlpo_bench.pareto.hearing import wanted
@@ -95,12 +95,12 @@ def quality(
         from dlpo_bench.pareto.timing import time_rounds, turns
     with needs("train"):
         import torch
-    from dlpo_bench.record import check_record_directory, write_record
+    from dlpo_bench.record import check_recordable, write_record
     from dlpo_bench.report.quality import pareto_blocks
     from dlpo_bench.tables import show
 
     if record:
-        check_record_directory()
+        check_recordable()
     torch.set_num_threads(1)  # costs are of one core
     limits = _fewer(fewer) if fewer else FEWER
     points = open_points(untuned, tuned, voice, tuple(steps or STEPS), schedule, eta)
@@ -121,7 +121,7 @@ def quality(
         with progress() as bar, watch_machine() as watch:
             task = bar.add_task("timing", total=turns(points.points, rounds, limits))
             time_rounds(points.points, spoken, rounds, limits, kept, lambda: bar.advance(task))
-        for line in watch.noise.warnings():
+        for line in watch.interference.warnings():
             typer.echo(f"warning: {line}", err=True)
     found = outcome(points, spoken, kept)
     show(pareto_blocks(found.figures, found.samples))

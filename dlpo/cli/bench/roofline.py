@@ -26,37 +26,30 @@ def roofline(
         ),
     ] = None,
     rounds: Annotated[int, typer.Option(min=3, help="Turns of every kernel and graph.")] = 15,
-    calls: Annotated[
-        int, typer.Option(min=0, help="Streams of each text; 0 leaves Python's share out.")
-    ] = 12,
     core: Annotated[
         int | None, typer.Option(help="That kernels and graphs are held to; the last if left out.")
     ] = None,
     record: Record = False,
 ) -> None:
-    """Say what one core can do at most, what share of it each graph reaches, and Python's share.
+    """Measure what one core can do at most, and what share of it each graph reaches.
 
     Peaks of products, convolutions and memory are measured in the same run as the graphs, in turns.
     """
     with needs("export"):
         import onnx  # noqa: F401  the profiler reads optimised graphs
-    with needs("serve"):
-        import grpc  # noqa: F401  Python's share is measured on a server
     with needs("bench"):
-        from dlpo_bench.record import check_record_directory
+        from dlpo_bench.record import check_recordable
         from dlpo_bench.report.speed import roofline_blocks
         from dlpo_bench.roofline.measure import RooflineOptions, measure_roofline
         from dlpo_bench.tables import show
 
     chosen = {"frames": tuple(frames)} if frames else {}
-    options = RooflineOptions(
-        voice=voice, steps=steps, rounds=rounds, calls=calls, core=core, **chosen
-    )
+    options = RooflineOptions(voice=voice, steps=steps, rounds=rounds, core=core, **chosen)
     if record:
-        check_record_directory()
+        check_recordable()
     run = measure_roofline(options, lambda line: typer.echo(line, err=True))
     show(roofline_blocks(run.figures))
-    for warning in run.noise.warnings():
+    for warning in run.interference.warnings():
         typer.echo(f"note: {warning}", err=True)
     if record:
         typer.echo(_write(run))

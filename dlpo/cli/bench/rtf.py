@@ -59,7 +59,7 @@ def rtf(
     Timed are the whole path from text to audio, and the denoiser's reverse steps alone.
     """
     with needs("bench"):
-        from dlpo_bench.record import check_record_directory
+        from dlpo_bench.record import check_recordable
         from dlpo_bench.report.speed import rtf_blocks
         from dlpo_bench.rtf.measure import QUICK, RtfOptions, measure_rtf
         from dlpo_bench.tables import show
@@ -79,10 +79,10 @@ def rtf(
         **{**preset, **given},
     )  # fmt: skip
     if record:
-        check_record_directory(out)
+        check_recordable(out)
     run = measure_rtf(options, lambda line: typer.echo(line, err=True))
     show(rtf_blocks(run.figures))
-    for warning in run.noise.warnings():
+    for warning in run.interference.warnings():
         typer.echo(f"note: {warning}", err=True)
     if record:
         typer.echo(_write(run, out))

@@ -32,12 +32,11 @@ def scaling(
 ) -> None:
     """Show what longer texts and more streams cost in time and memory."""
     with needs("bench"):
-        from dlpo_bench.peers.measuring import usable_core
+        from dlpo_bench.machine import usable_core
     with needs("serve"):
-        from dlpo_bench.scaling.measuring import measure_scaling
-        from dlpo_bench.scaling.options import ScalingOptions
+        from dlpo_bench.scaling import ScalingOptions, measure_scaling
         from dlpo_serving.voices import find_voice
-    from dlpo_bench.record import check_record_directory, write_record
+    from dlpo_bench.record import check_recordable, write_record
     from dlpo_bench.report.speed import scaling_blocks
     from dlpo_bench.tables import show
 
@@ -49,10 +48,10 @@ def scaling(
     options = ScalingOptions(voice=voice, rounds=rounds, core=usable_core(core), **chosen)
     bundle = Bundle.load(find_voice(voice))
     if record:
-        check_record_directory()
+        check_recordable()
     measured = measure_scaling(options, lambda line: typer.echo(line, err=True))
     show(scaling_blocks(measured.figures))
-    for warning in measured.warnings:
+    for warning in measured.problems:
         typer.echo(f"warning: {warning}", err=True)
     if record:
         command = command_line()

@@ -22,8 +22,8 @@ def stream(
     measurements: Annotated[
         list[str] | None,
         typer.Argument(
-            help="latency, knee, tokens (the usual three); first-audio, streams, refusals,"
-            " overload, freed-places, soak, chaos, ways, concurrent; or all."
+            help="latency, knee, tokens (the usual three); cold-start, first-audio, streams,"
+            " refusals, overload, freed-places, soak, chaos; or all."
         ),
     ] = None,
     voice: Annotated[
@@ -117,13 +117,13 @@ def stream(
     with needs("serve"), needs("bench"):
         from dlpo_bench.load.measurements import chosen, measure, write_records
         from dlpo_bench.load.options import read_options
-        from dlpo_bench.noise import watch_machine
-        from dlpo_bench.record import check_record_directory
+        from dlpo_bench.machine import watch_machine
+        from dlpo_bench.record import check_recordable
         from dlpo_bench.report.speed import load_blocks
         from dlpo_bench.tables import show
 
     if record:
-        check_record_directory(out)
+        check_recordable(out)
     options = read_options(
         {
             "voice": voice,
@@ -156,11 +156,11 @@ def stream(
             typer.echo(f"skipped: {what}: {why}", err=True)
         for problem in one.problems:
             typer.echo(f"failed: {problem}", err=True)
-    for warning in watch.noise.warnings():
+    for warning in watch.interference.warnings():
         typer.echo(f"note: {warning}", err=True)
     if record and found:
         command = f"dlpo bench stream {shlex.join(sys.argv[3:])}"
-        for path in write_records(found, options, watch.noise, command, out):
+        for path in write_records(found, options, watch.interference, command, out):
             typer.echo(path)
     if set(names) > set(found) or any(one.problems for one in found.values()):
         raise typer.Exit(1)

@@ -62,12 +62,12 @@ def texts(
         from dlpo_bench.candidates import Speaking, only_bundle, open_speakers
         from dlpo_bench.texts.measuring import check_categories, measure_texts
         from dlpo_bench.texts.reading import TEXTS, read_texts
-    from dlpo_bench.record import check_record_directory, write_record
+    from dlpo_bench.record import check_recordable, write_record
     from dlpo_bench.report.quality import texts_blocks
     from dlpo_bench.tables import show
 
     if record:
-        check_record_directory()
+        check_recordable()
     said = check_categories(read_texts(texts_file or TEXTS), category or ())
     speakers = open_speakers(voices or ["lj"], Speaking(seeds=seeds))
     recorded: list[Clip] = []

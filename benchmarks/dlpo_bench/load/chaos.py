@@ -36,12 +36,11 @@ import grpc
 from dlpo.bundle import MANIFEST, Bundle, copy_bundle
 from dlpo.errors import EngineError
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
-from dlpo_bench.load.caller import retry_after_s
-from dlpo_bench.load.loaded_server import server_arguments
-from dlpo_bench.load.machine import memory_growth
-from dlpo_bench.load.options import LoadOptions, Measured
-from dlpo_bench.load.playback import Playback
-from dlpo_bench.proc import memory_mb
+from dlpo_bench.load.calls import OWN_CONNECTION, Playback, grpc_retry_after_s
+from dlpo_bench.load.options import LoadOptions
+from dlpo_bench.load.servers import server_arguments
+from dlpo_bench.machine import memory_growth, resident_mb
+from dlpo_bench.record import Measured
 from dlpo_serving.local_server import local_server
 from dlpo_serving.operations.keys import new_key
 from dlpo_serving.voices import find_voice
@@ -61,7 +60,6 @@ TEXTS = (
     "In 1987 she moved to a house with 3 rooms near the harbor, and nobody was surprised.",
 )
 LONG = "Noise becomes speech, step by step, and nobody knows how it was done. " * 100
-OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 HOST = "127.0.0.1"
 METHODS = (
     "/dlpo.v1.SpeechService/StreamSynthesize",
@@ -214,7 +212,7 @@ async def _listen_on(
             same = await _hear(place, text, hearing) == references[text]
             hearing.endings["ok" if same else "wrong bits"] += 1
         except grpc.aio.AioRpcError as error:
-            retry_s = retry_after_s(error)
+            retry_s = grpc_retry_after_s(error)
             if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and retry_s is not None:
                 hearing.endings["refused"] += 1
                 pause_s = retry_s
@@ -261,7 +259,7 @@ class Operator:
     def holds(self) -> dict[str, float]:
         """What the server's process holds now."""
         return {
-            "resident_mb": memory_mb(self._pid, "VmRSS"),
+            "resident_mb": resident_mb(self._pid),
             "threads": len(os.listdir(f"/proc/{self._pid}/task")),
             "files": len(os.listdir(f"/proc/{self._pid}/fd")),
         }

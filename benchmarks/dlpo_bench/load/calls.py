@@ -1,0 +1,500 @@
+"""Calls to a server in each protocol, and the listener's audio device that plays them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, get_args
+from urllib.parse import parse_qs, urlsplit
+
+import aiohttp
+import grpc
+from google.rpc.error_details_pb2 import RetryInfo
+from grpc_status import rpc_status
+
+from dlpo.errors import InputError
+from dlpo.v1 import speech_pb2, speech_pb2_grpc
+from dlpo_bench.machine import percentile
+from dlpo_serving.riva.proto import riva_audio_pb2, riva_tts_pb2
+
+ProtocolName = Literal["dlpo", "riva", "openai"]
+PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
+RATES_HZ: Mapping[ProtocolName, int] = {"dlpo": 0, "riva": 22_050, "openai": 24_000}
+"""Sample rate: dlpo.v1 states it, Riva's callers request one, OpenAI's pcm has this one."""
+S16, F32 = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_S16, speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32
+SAMPLE_BYTES = {S16: 2, F32: 4}
+# Without it all channels of a process to one address share one connection.
+OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
+CONNECT_S = 10.0
+PROBE = "Hello there."
+RIVA_METHOD = "/nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline"
+HTTP_CODES = {  # -> the equivalent of gRPC
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    404: grpc.StatusCode.NOT_FOUND,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    503: grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+DETAIL = 200  # characters of an error that are shown
+AUDIO_FILES = ("audio/mpeg", "audio/wav", "audio/x-wav", "audio/ogg", "audio/flac", "audio/aac")
+EXPECTED = (
+    "expected HOST:PORT or riva://HOST:PORT, dlpo://HOST:PORT, or http://HOST:PORT/v1 of an"
+    " OpenAI-compatible server, each with ?voice=NAME, model, rate_hz or metrics=URL where needed"
+)
+
+_SCHEME = re.compile(r"\w+://")
+_SENTENCE_END = re.compile(r"[.!?][\"')]*\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class TestedServer:
+    """A server as its callers know it."""
+
+    __test__ = False  # pytest takes the name for a test's
+
+    name: str
+    """in tables"""
+    protocol: ProtocolName
+    address: str
+    """host:port; of OpenAI's protocol the URL before /audio/speech"""
+    rate_hz: int
+    """of the audio, where the server does not state it; 0 where it does"""
+    voice: str = ""
+    """empty: the server's default"""
+    model: str = "tts-1"
+    """required by OpenAI's protocol"""
+    pid: int | None = None
+    """where this run started it"""
+    metrics_url: str | None = None
+    """of a dlpo server's metrics"""
+
+
+def parse_against(text: str) -> TestedServer:
+    """A server that is already running.
+
+    Raises:
+        InputError: the text is no address of one.
+    """
+    parts = urlsplit(text if _SCHEME.match(text) else f"riva://{text}")
+    try:
+        settings = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        host_and_port = bool(parts.hostname and parts.port)
+    except ValueError as error:
+        raise InputError(f"--against {text}: {error}; {EXPECTED}") from error
+    if unknown := sorted(set(settings) - {"voice", "model", "rate_hz", "metrics"}):
+        raise InputError(f"--against {text}: no setting {', '.join(unknown)}; {EXPECTED}")
+    web = parts.scheme in ("http", "https")
+    protocol = next((one for one in PROTOCOLS if one == ("openai" if web else parts.scheme)), None)
+    if protocol is None or not parts.hostname or not (web or host_and_port):
+        raise InputError(f"--against {text}: {EXPECTED}")
+    rate = settings.get("rate_hz", [str(RATES_HZ[protocol])])[-1]
+    if not rate.isdecimal() or (not int(rate) and protocol != "dlpo"):
+        raise InputError(f"--against {text}: rate_hz is {rate!r}; expected a whole number above 0")
+    root = f"{parts.scheme}://{parts.netloc}"
+    return TestedServer(
+        name=f"{parts.netloc} {protocol}",
+        protocol=protocol,
+        address=f"{root}{parts.path.rstrip('/')}" if web else parts.netloc,
+        rate_hz=int(rate),
+        voice=settings.get("voice", [""])[-1],
+        model=settings.get("model", ["tts-1"])[-1],
+        metrics_url=settings.get("metrics", [f"{root}/metrics" if web else None])[-1],
+    )
+
+
+class Playback:
+    """A listener's audio device: plays from the first piece on, with no buffer held back.
+
+    A piece that arrives after everything before it was played leaves a gap. Times are seconds of
+    one clock.
+    """
+
+    def __init__(self) -> None:
+        self.gaps_s: list[float] = []
+        """length of each wait in mid-speech"""
+        self.audio_s = 0.0
+        """length of what has arrived"""
+        self.begins_s: float | None = None
+        """when the first piece arrived; None before"""
+        self.ends_s = 0.0
+        """when everything that has arrived will have been played"""
+
+    def receive(self, at_s: float, audio_s: float) -> None:
+        """A piece of `audio_s` seconds arrives."""
+        if self.begins_s is None:
+            self.begins_s = self.ends_s = at_s
+        if at_s > self.ends_s:
+            self.gaps_s.append(at_s - self.ends_s)
+            self.ends_s = at_s
+        self.audio_s += audio_s
+        self.ends_s += audio_s
+
+
+def underrun_figures(playbacks: Sequence[Playback]) -> dict[str, float]:
+    """How often and how long listeners waited in mid-speech.
+
+    Returns:
+        `underrun_calls`, the share of streams with a gap; `underrun_s`, all gaps together;
+        `underrun_share`, of the time from first to last sound; `gap_ms_p95` and `gap_ms_max`, of
+        all gaps, 0 where there is none.
+    """
+    begun = [playback for playback in playbacks if playback.begins_s is not None]
+    gaps_ms = [1000 * gap_s for playback in begun for gap_s in playback.gaps_s]
+    underrun_s = sum(gaps_ms) / 1000
+    played_s = underrun_s + sum(playback.audio_s for playback in begun)
+    return {
+        "underrun_calls": sum(bool(p.gaps_s) for p in begun) / len(begun) if begun else 0.0,
+        "underrun_s": underrun_s,
+        "underrun_share": underrun_s / played_s if played_s else 0.0,
+        "gap_ms_p95": percentile(gaps_ms, 95) if gaps_ms else 0.0,
+        "gap_ms_max": max(gaps_ms, default=0.0),
+    }
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One call as its caller sees it; seconds of `time.perf_counter`."""
+
+    sent_s: float
+    characters: int = 0
+    """of its text: the load that was offered, even if nothing came back"""
+    late_s: float = 0.0
+    """by which the client itself sent it late"""
+    playback: Playback = field(default_factory=Playback)
+    ended_s: float | None = None
+    code: grpc.StatusCode | None = None
+    """None while it runs, and where the caller left"""
+    detail: str = ""
+    """the server's error message"""
+    retry_after_s: float | None = None
+    """of RetryInfo; None where the status has none"""
+
+    @property
+    def refused(self) -> bool:
+        """The server was full."""
+        return self.code == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    @property
+    def failed(self) -> bool:
+        """Neither refused nor served: an error, no sound, or no end."""
+        return not self.refused and (
+            self.code != grpc.StatusCode.OK or self.playback.begins_s is None
+        )
+
+    @property
+    def heard_well(self) -> bool:
+        """Served to the end, without a gap."""
+        return not self.refused and not self.failed and not self.playback.gaps_s
+
+    @property
+    def first_audio_s(self) -> float | None:
+        """From sending to the first audio; None where there was none."""
+        begins_s = self.playback.begins_s
+        return None if begins_s is None else begins_s - self.sent_s
+
+    @property
+    def waited_ms(self) -> float:
+        """Until the first audio, or, where none came, until the call ended."""
+        if self.first_audio_s is not None:
+            return 1000 * self.first_audio_s
+        return 1000 * ((self.sent_s if self.ended_s is None else self.ended_s) - self.sent_s)
+
+
+def first_audio_ms(calls: Iterable[Call]) -> list[float]:
+    """Milliseconds to the first audio of the calls that had any."""
+    return [1000 * call.first_audio_s for call in calls if call.first_audio_s is not None]
+
+
+class Endpoint(Protocol):
+    """Calls to one server. What goes wrong in a call is in `call`, not raised."""
+
+    async def speak(self, text: str, seed: int, call: Call) -> None:
+        """Receive the speech of a text as fast as it comes."""
+        ...
+
+    async def speak_tokens(self, tokens: AsyncIterator[str], call: Call) -> None:
+        """Receive the speech of a text that comes in pieces, as early as the protocol can."""
+        ...
+
+
+@asynccontextmanager
+async def open_endpoint(server: TestedServer, connections: int) -> AsyncIterator[Endpoint]:
+    """Connect, and close at the end of the block.
+
+    Raises:
+        InputError: nothing answers there, or it speaks another protocol.
+    """
+    if server.protocol == "openai":
+        # No limit of connections: callers don't wait for each other.
+        connector = aiohttp.TCPConnector(limit=0)
+        patience = aiohttp.ClientTimeout(total=None, connect=CONNECT_S)
+        async with aiohttp.ClientSession(connector=connector, timeout=patience) as session:
+            yield OpenAIEndpoint(server, session)
+        return
+    channels: list[grpc.aio.Channel] = []
+    try:
+        async with asyncio.timeout(CONNECT_S) as patience_s:
+            await _check_port(server)
+            channels = [
+                grpc.aio.insecure_channel(server.address, OWN_CONNECTION)
+                for _ in range(connections)
+            ]
+            for channel in channels:
+                await channel.channel_ready()
+        yield (DlpoEndpoint if server.protocol == "dlpo" else RivaEndpoint)(server, channels)
+    except TimeoutError as error:
+        if not patience_s.expired():
+            raise
+        raise InputError(
+            f"{server.address}: something listens there that does not speak gRPC; give an"
+            f" OpenAI-compatible server as http://{server.address}/v1, and no server with TLS"
+        ) from error
+    finally:
+        for channel in channels:
+            await channel.close()
+
+
+async def check_endpoint(server: TestedServer) -> None:
+    """Speak a word or two.
+
+    Raises:
+        InputError: nothing answers, or not with speech.
+    """
+    async with open_endpoint(server, 1) as endpoint:
+        call = Call(time.perf_counter())
+        await endpoint.speak(PROBE, 0, call)
+    if not call.failed and not call.refused:
+        return
+    code = call.code.name if call.code else "no status"
+    hint = ""
+    if server.protocol == "openai" and call.code == grpc.StatusCode.UNAVAILABLE:
+        hint = "; is it running? And a gRPC server is given as HOST:PORT, without http://"
+    elif server.protocol != "openai" and call.code == grpc.StatusCode.UNIMPLEMENTED:
+        hint = f"; it does not serve the protocol {server.protocol!r}"
+    raise InputError(
+        f"{server.address}: asked for {PROBE!r}, it gave no speech: {code} {call.detail}".rstrip()
+        + hint
+    )
+
+
+class DlpoEndpoint:
+    """dlpo.v1; calls take the connections in turn."""
+
+    def __init__(self, server: TestedServer, channels: Sequence[grpc.aio.Channel]) -> None:
+        stubs = [speech_pb2_grpc.SpeechServiceStub(channel) for channel in channels]
+        self._stubs = itertools.cycle(stubs)
+        self._voice = server.voice
+
+    async def speak(self, text: str, seed: int, call: Call) -> None:
+        """See `Endpoint`."""
+        await self.stream(stream_request(text, seed, voice=self._voice), call)
+
+    async def speak_tokens(self, tokens: AsyncIterator[str], call: Call) -> None:
+        """See `Endpoint`."""
+
+        async def messages() -> AsyncIterator[speech_pb2.IncrementalSynthesizeRequest]:
+            config = speech_pb2.SynthesisConfig(voice=self._voice)
+            yield speech_pb2.IncrementalSynthesizeRequest(config=config)
+            async for token in tokens:
+                yield speech_pb2.IncrementalSynthesizeRequest(text=token)
+
+        await _receive(next(self._stubs).IncrementalSynthesize(messages()), S16, call)
+
+    async def stream(self, request: speech_pb2.StreamSynthesizeRequest, call: Call) -> None:
+        """Receive a stream to its end."""
+        stream = next(self._stubs).StreamSynthesize(request)
+        await _receive(stream, request.config.encoding or S16, call)
+
+    async def whole(self, request: speech_pb2.SynthesizeRequest) -> bytes:
+        """The audio of a unary call; raises grpc.aio.AioRpcError."""
+        reply: speech_pb2.SynthesizeResponse = await next(self._stubs).Synthesize(request)
+        return reply.audio
+
+    def begin(self, request: speech_pb2.StreamSynthesizeRequest, **options: Any) -> Any:
+        """A call that the caller reads itself; `options` are grpc's, such as timeout."""
+        return next(self._stubs).StreamSynthesize(request, **options)
+
+
+class RivaEndpoint:
+    """nvidia.riva.tts; a text that comes in pieces is sent sentence by sentence."""
+
+    def __init__(self, server: TestedServer, channels: Sequence[grpc.aio.Channel]) -> None:
+        self._server = server
+        self._channels = itertools.cycle(channels)
+
+    async def speak(self, text: str, seed: int, call: Call) -> None:
+        """See `Endpoint`. Without the seed: NVIDIA's server refuses fields that it lacks."""
+
+        async def once() -> AsyncIterator[str]:
+            yield text
+
+        await self._speak_sentences(once(), call)
+
+    async def speak_tokens(self, tokens: AsyncIterator[str], call: Call) -> None:
+        """See `Endpoint`."""
+        await self._speak_sentences(sentences(tokens), call)
+
+    async def _speak_sentences(self, texts: AsyncIterator[str], call: Call) -> None:
+        server = self._server
+
+        async def requests() -> AsyncIterator[riva_tts_pb2.SynthesizeSpeechRequest]:
+            async for text in texts:
+                yield riva_tts_pb2.SynthesizeSpeechRequest(
+                    text=text,
+                    language_code="en-US",
+                    encoding=riva_audio_pb2.LINEAR_PCM,
+                    sample_rate_hz=server.rate_hz,
+                    voice_name=server.voice,
+                )
+
+        stream = next(self._channels).stream_stream(
+            RIVA_METHOD,
+            riva_tts_pb2.SynthesizeSpeechRequest.SerializeToString,
+            riva_tts_pb2.SynthesizeSpeechResponse.FromString,
+        )(requests())
+        async with _noting_the_end(stream, call):
+            async for reply in stream:
+                if reply.audio:
+                    audio_s = len(reply.audio) / SAMPLE_BYTES[S16] / server.rate_hz
+                    call.playback.receive(time.perf_counter(), audio_s)
+
+
+class OpenAIEndpoint:
+    """POST /audio/speech for raw samples; a text that comes in pieces is sent when complete."""
+
+    def __init__(self, server: TestedServer, session: aiohttp.ClientSession) -> None:
+        self._server = server
+        self._session = session
+
+    async def speak_tokens(self, tokens: AsyncIterator[str], call: Call) -> None:
+        """See `Endpoint`."""
+        await self.speak("".join([token async for token in tokens]), 0, call)
+
+    async def speak(self, text: str, seed: int, call: Call) -> None:
+        """See `Endpoint`. Without the seed: OpenAI has none."""
+        server = self._server
+        body = {
+            "model": server.model,
+            "voice": server.voice or "alloy",
+            "input": text,
+            "response_format": "pcm",
+        }
+        try:
+            async with self._session.post(f"{server.address}/audio/speech", json=body) as reply:
+                if reply.status != 200:
+                    call.code = HTTP_CODES.get(reply.status, grpc.StatusCode.UNKNOWN)
+                    message = await reply.text(errors="replace")
+                    call.detail = f"HTTP {reply.status} {message[:DETAIL]}"
+                    call.retry_after_s = http_retry_after_s(reply.headers)
+                elif not is_raw_audio(reply.content_type):
+                    call.code = grpc.StatusCode.UNIMPLEMENTED
+                    call.detail = f"asked for pcm, it sent {reply.content_type}"
+                else:
+                    await self._receive(reply, call)
+                    call.code = grpc.StatusCode.OK
+        except (aiohttp.ClientError, TimeoutError) as error:
+            call.code = grpc.StatusCode.UNAVAILABLE
+            message = " ".join(str(error).split())
+            call.detail = f"{type(error).__name__}: {message[:DETAIL]}"
+        finally:
+            call.ended_s = time.perf_counter()
+
+    async def _receive(self, reply: aiohttp.ClientResponse, call: Call) -> None:
+        # Our own server states the rate; of OpenAI's it is documented.
+        rate = int(reply.headers.get("X-Sample-Rate", self._server.rate_hz))
+        rest = 0  # bytes of an incomplete sample
+        async for piece in reply.content.iter_any():
+            samples, rest = divmod(rest + len(piece), SAMPLE_BYTES[S16])
+            if samples:
+                call.playback.receive(time.perf_counter(), samples / rate)
+
+
+def is_raw_audio(content_type: str) -> bool:
+    """Whether a response may hold raw samples: audio/pcm, application/octet-stream and the like."""
+    return content_type not in AUDIO_FILES and not content_type.startswith(
+        ("text/", "application/json")
+    )
+
+
+def http_retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """The finer of the two headers that servers send; None where there is neither."""
+    for name, scale in (("retry-after-ms", 1e-3), ("Retry-After", 1.0)):
+        with suppress(KeyError, ValueError):
+            return scale * float(headers[name])
+    return None
+
+
+def grpc_retry_after_s(error: grpc.aio.AioRpcError) -> float | None:
+    """The delay of the status's RetryInfo, None where it has none."""
+    status = rpc_status.from_call(error)
+    info = RetryInfo()
+    for detail in status.details if status else ():
+        if detail.Unpack(info):
+            return float(info.retry_delay.ToTimedelta().total_seconds())
+    return None
+
+
+def stream_request(
+    text: str, seed: int = 0, encoding: speech_pb2.AudioEncoding = S16, voice: str = ""
+) -> speech_pb2.StreamSynthesizeRequest:
+    """The request of one stream."""
+    config = speech_pb2.SynthesisConfig(seed=seed, encoding=encoding, voice=voice)
+    return speech_pb2.StreamSynthesizeRequest(text=text, config=config)
+
+
+async def sentences(tokens: AsyncIterator[str]) -> AsyncIterator[str]:
+    """The tokens joined to sentences, each as soon as its last token has come."""
+    text = ""
+    async for token in tokens:
+        text += token
+        if _SENTENCE_END.search(text):
+            yield text
+            text = ""
+    if text.strip():
+        yield text
+
+
+async def _receive(stream: Any, encoding: speech_pb2.AudioEncoding, call: Call) -> None:
+    """Read a stream of dlpo.v1 to its end."""
+    rate = 0
+    async with _noting_the_end(stream, call):
+        async for part in stream:
+            if part.HasField("audio"):
+                audio_s = len(part.audio.audio) / SAMPLE_BYTES[encoding] / rate
+                call.playback.receive(time.perf_counter(), audio_s)
+            elif part.HasField("info"):
+                rate = part.info.format.sample_rate_hz
+
+
+@asynccontextmanager
+async def _noting_the_end(stream: Any, call: Call) -> AsyncIterator[None]:
+    """Note how a gRPC stream that is read inside the block ended."""
+    try:
+        yield
+        call.code = await stream.code()
+    except grpc.aio.AioRpcError as error:
+        call.code, call.retry_after_s = error.code(), grpc_retry_after_s(error)
+        call.detail = error.details() or ""
+    finally:
+        stream.cancel()  # without effect on one that has ended
+        call.ended_s = time.perf_counter()
+
+
+async def _check_port(server: TestedServer) -> None:
+    """Raise InputError where nothing listens; gRPC alone would try for as long as it may."""
+    host, _, port = server.address.rpartition(":")
+    try:
+        _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except OSError as error:
+        raise InputError(
+            f"{server.address}: nothing answers ({error.strerror or error}); is the server"
+            " running, and are host and port right?"
+        ) from error
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()

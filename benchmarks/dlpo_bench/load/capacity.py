@@ -1,0 +1,351 @@
+"""How much a server can take: the knee of each server, streams in real time, overload."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from math import ceil, inf
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from dlpo.errors import DlpoError, EngineError, InputError
+from dlpo_bench.compare import compare_medians
+from dlpo_bench.load.calls import (
+    Call,
+    TestedServer,
+    check_endpoint,
+    first_audio_ms,
+    open_endpoint,
+    underrun_figures,
+)
+from dlpo_bench.load.levels import (
+    Clients,
+    Level,
+    LevelResult,
+    Loop,
+    ShareResult,
+    connection_lost,
+    failures,
+    largest_passing,
+    merge,
+)
+from dlpo_bench.load.options import LoadOptions
+from dlpo_bench.load.servers import Servers, Usage, read_meters, tested_servers
+from dlpo_bench.load.single_stream import speak_in_turn
+from dlpo_bench.load.texts import utterances
+from dlpo_bench.machine import percentile
+from dlpo_bench.record import Measured
+
+RATE_STEP = 0.1  # arrivals per second, of the search in the open loop
+FIRST_CALLS = 10  # of the search's first level in the open loop, on average
+SETTLE_S = 1.0  # after a level
+UNITS = {"closed": "listeners", "open": "arrivals per second"}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class KneeSearch:
+    """One server in one loop, and the levels that it has played."""
+
+    server: TestedServer
+    loop: Loop
+    levels: dict[float, LevelResult] = field(default_factory=dict)
+    """by load"""
+    skipped: dict[str, str] = field(default_factory=dict)
+    problem: str = ""
+    """why it has no knee"""
+
+    @property
+    def name(self) -> str:
+        """As in records."""
+        return f"{self.server.name}, {self.loop}"
+
+
+async def measure_knee(options: LoadOptions) -> Measured:
+    """Search the highest load that every server bears, in each loop.
+
+    A level passes if 99 % of the requested speech, in characters, played without a gap, and 95 %
+    of first audio came within the limit. Servers and loops take turns, level by level.
+
+    Returns:
+        For each server and loop its `knee` with the figures of that level, see `merge` and
+        `Usage.figures`; and how the other servers compare with the first. As samples every level.
+
+    Raises:
+        InputError: a server does not answer.
+        EngineError: no search came to its end.
+    """
+    turn = asyncio.Lock()  # first come, first served: levels of all searches alternate
+    async with tested_servers(options) as servers:
+        searches = [KneeSearch(one, loop) for loop in options.loops for one in servers.tested]
+        with Clients(options.clients, options.connections) as clients:
+            await asyncio.gather(
+                *(_search(one, servers, clients, turn, options) for one in searches)
+            )
+    problems = [f"{one.name}: {one.problem}" for one in searches if one.problem]
+    finished = [one for one in searches if not one.problem]
+    if not finished:
+        raise EngineError("; ".join(problems))
+    limit_ms = options.first_audio_limit_ms
+    figures: dict[str, Any] = {one.name: knee_figures(one, limit_ms) for one in finished}
+    if ratios := compare_knees(finished, limit_ms):
+        figures["ratios"] = ratios
+    samples = {
+        one.name: {f"{load:g}": r.figures | r.samples for load, r in sorted(one.levels.items())}
+        for one in searches
+    }
+    skipped = {
+        f"{one.server.name}: {what}": why for one in searches for what, why in one.skipped.items()
+    }
+    return Measured(figures, samples, skipped, problems)
+
+
+async def _search(
+    search: KneeSearch, servers: Servers, clients: Clients, turn: asyncio.Lock, options: LoadOptions
+) -> None:
+    async def passes(load: float) -> bool:
+        async with turn:
+            level = level_of(options, search.loop, load)
+            result, _ = await play_level(search, level, servers, clients)
+            await asyncio.sleep(SETTLE_S)
+        search.levels[load] = result
+        passed = result.passes(options.first_audio_limit_ms)
+        _log_level(search.name, result, passed)
+        return passed
+
+    async def step_passes(step: int) -> bool:
+        return await passes(step if search.loop == "closed" else round(step * RATE_STEP, 6))
+
+    try:
+        fixed = options.listeners if search.loop == "closed" else options.rates
+        if fixed:
+            for load in sorted(fixed):
+                await passes(load)
+            return
+        first, most = 1, options.most_listeners
+        if search.loop == "open":
+            first = ceil(FIRST_CALLS / options.level_s / RATE_STEP)
+            most = max(first, round(most / RATE_STEP))
+        await largest_passing(step_passes, first, most)
+    except DlpoError as error:
+        search.problem = str(error)
+        _log.error("%s: %s", search.name, error)
+
+
+def level_of(options: LoadOptions, loop: Loop, load: float) -> Level:
+    """A level of the length and think time of the options."""
+    return Level(loop, load, options.ramp_s, options.level_s, options.think_s, options.seed)
+
+
+async def play_level(
+    search: KneeSearch, level: Level, servers: Servers, clients: Clients
+) -> tuple[LevelResult, list[ShareResult]]:
+    """Play one level.
+
+    Raises:
+        EngineError: the server or a client died meanwhile, or no call counted.
+    """
+    servers.check_alive()
+    server = search.server
+    before = await read_meters(server)
+    try:
+        results, counts_from_s = await clients.play(server, level)
+    except DlpoError:
+        servers.check_alive()  # the better message
+        raise
+    if message := connection_lost(results):
+        servers.check_alive()
+        try:
+            await check_endpoint(server)
+        except InputError as error:
+            raise EngineError(
+                f"the server stopped answering under {level.load:g} {UNITS[level.loop]}"
+                f" ({message}); that level is void, and there is no knee"
+            ) from error
+    servers.check_alive()  # it may have died after its last message
+    usage = Usage()
+    usage.add(before, await read_meters(server))
+    search.skipped |= usage.skipped
+    for reason, count in failures(results).items():
+        _log.warning("%s: %d calls failed: %s", search.name, count, reason)
+    result = merge(level, results, counts_from_s)
+    if not result.figures["calls"]:
+        raise EngineError(
+            f"no call began in the {level.level_s:g} s that count of {level.load:g}"
+            f" {UNITS[level.loop]}; give levels more time, --level-s"
+        )
+    result.figures.update(usage.figures(server, result.audio_s))
+    return result, results
+
+
+def knee_figures(search: KneeSearch, limit_ms: float) -> dict[str, float]:
+    """The highest load below the first that failed, and the figures of that level.
+
+    Returns:
+        `knee`, 0 where none passed; `knee_is_bound`, 1 where it may be higher: nothing failed, or
+        what failed may have been the client.
+    """
+    loads = sorted(search.levels)
+    failing = [load for load in loads if not search.levels[load].passes(limit_ms)]
+    below = [load for load in loads if not failing or load < failing[0]]
+    knee = below[-1] if below else 0.0
+    bound = not failing or bool(search.levels[failing[0]].client_warnings)
+    return {
+        "knee": knee,
+        "knee_is_bound": float(bound),
+        **search.levels[knee or loads[0]].figures,
+    }
+
+
+def compare_knees(searches: Sequence[KneeSearch], limit_ms: float) -> dict[str, dict[str, float]]:
+    """How each server compares with the first of its loop.
+
+    Returns:
+        Ratio of the knees, and of the medians of first audio at the highest load that both played
+        and passed, with its 95 % bootstrap interval; left out where there is none.
+    """
+    found = {}
+    for search in searches:
+        first = next(one for one in searches if one.loop == search.loop)
+        if first is search:
+            continue
+        knees = [knee_figures(one, limit_ms)["knee"] for one in (first, search)]
+        ratios = {"knee": knees[1] / knees[0]} if knees[0] else {}
+        shared = [load for load in search.levels if load in first.levels and load <= min(knees)]
+        if shared:
+            load = max(shared)
+            before, after = (
+                np.array(one.levels[load].samples["first_audio_ms"]) for one in (first, search)
+            )
+            if min(len(before), len(after)) > 1:
+                value = compare_medians("first_audio_ms", before, after).ratio
+                ratios |= {"load": load, "first_audio": value.value}
+                ratios |= {"first_audio_low": value.low, "first_audio_high": value.high}
+        found[search.name] = ratios
+    return found
+
+
+async def measure_streams(options: LoadOptions) -> Measured:
+    """Search the most listeners without think time that nobody of them hears a gap.
+
+    A level passes if nobody is refused, no call fails, nothing has a gap, and first audio is
+    within the limit at p95; it has `options.attempts` tries.
+
+    Returns:
+        `streams` and the figures of that level; as samples all levels.
+    """
+    tries: list[dict[str, float]] = []
+    async with tested_servers(options) as servers:
+        search = KneeSearch(servers.tested[0], "closed")
+        with Clients(options.clients, options.connections) as clients:
+
+            async def passes(listeners: int) -> bool:
+                for _ in range(options.attempts):
+                    level = level_of(options, "closed", listeners)
+                    result, _ = await play_level(search, level, servers, clients)
+                    await asyncio.sleep(SETTLE_S)
+                    refused = round(result.figures["shed_share"] * result.figures["calls"])
+                    tries.append({"listeners": listeners, "refused": refused} | result.figures)
+                    passed = in_real_time(tries[-1], options.first_audio_limit_ms)
+                    _log_level("streams", result, passed)
+                    if passed:
+                        return True
+                return False
+
+            streams = await largest_passing(passes, options.start_listeners, options.most_listeners)
+    best = next((level for level in reversed(tries) if level["listeners"] == streams), {})
+    return Measured({"streams": streams, **best}, {"levels": tries})
+
+
+def in_real_time(figures: dict[str, float], limit_ms: float) -> bool:
+    """All were served without a gap, and sound began in time."""
+    return (
+        not figures["shed_share"]
+        and not figures["failed_share"]
+        and not figures["underrun_s"]
+        and figures.get("first_audio_ms_p95", inf) < limit_ms
+    )
+
+
+async def measure_overload(options: LoadOptions) -> Measured:
+    """Poisson arrivals at `options.overload` times the rate that keeps `options.capacity` busy.
+
+    The rate follows from Little's law: the capacity divided by the mean length of an utterance,
+    which unloaded calls with texts of the same mix have measured before.
+
+    Returns:
+        First audio of the admitted against unloaded calls of the same run, their gaps, the
+        refused and how long they waited, and how late the clients were (`arrival_late_ms_p95`).
+
+    Raises:
+        EngineError: the capacity is 0, an unloaded call failed, or no call was admitted.
+    """
+    if not options.capacity:
+        raise EngineError("the capacity is 0 streams; there is nothing to overload")
+    async with tested_servers(options) as servers:
+        server = servers.tested[0]
+        async with open_endpoint(server, 1) as endpoint:
+            texts = islice(utterances(Random(options.seed)), options.calls)
+            unloaded = await speak_in_turn(endpoint, texts)
+        mean_s = sum(call.playback.audio_s for call in unloaded) / len(unloaded)
+        rate = options.overload * options.capacity / mean_s
+        level = Level("open", rate, 0.0, options.overload_s, 0.0, options.seed)
+        with Clients(options.clients, options.connections) as clients:
+            _, results = await play_level(KneeSearch(server, "open"), level, servers, clients)
+    calls = [call for result in results for call in result.calls]
+    figures = overload_figures(calls, first_audio_ms(unloaded))
+    return Measured({"capacity": options.capacity, "arrivals_per_s": rate, **figures})
+
+
+def overload_figures(calls: Sequence[Call], unloaded_ms: Sequence[float]) -> dict[str, float]:
+    """Figures of the calls of an overload; of refusals only where there were some.
+
+    Raises:
+        EngineError: no call was admitted.
+    """
+    refused = [call for call in calls if call.refused]
+    admitted_ms = first_audio_ms(calls)
+    if not admitted_ms:
+        raise EngineError(f"none of {len(calls)} calls was admitted; see the server's log")
+    refusals = {}
+    if refused:
+        waited_ms = [call.waited_ms for call in refused]
+        refusals = {
+            "retry_info_share": sum(c.retry_after_s is not None for c in refused) / len(refused),
+            "refusal_ms_p50": percentile(waited_ms, 50),
+            "refusal_ms_p99": percentile(waited_ms, 99),
+        }
+    unloaded_p95, admitted_p95 = percentile(unloaded_ms, 95), percentile(admitted_ms, 95)
+    return {
+        "arrivals": len(calls),
+        "admitted": len(admitted_ms),
+        "arrival_late_ms_p95": percentile([1000 * call.late_s for call in calls], 95),
+        "unloaded_first_audio_ms_p95": unloaded_p95,
+        "first_audio_ms_p50": percentile(admitted_ms, 50),
+        "first_audio_ms_p95": admitted_p95,
+        "first_audio_ratio": admitted_p95 / unloaded_p95,
+        **underrun_figures([call.playback for call in calls]),
+        "refused_share": len(refused) / len(calls),
+        "refused": len(refused),
+        **refusals,
+        "failed": sum(call.failed for call in calls),
+    }
+
+
+def _log_level(name: str, result: LevelResult, passed: bool) -> None:
+    figures = result.figures
+    _log.info(
+        "%s load=%g first_audio_ms_p95=%.0f good_share=%.3f goodput=%.1f shed_share=%.3f"
+        " client_cpu_most=%.2f %s",
+        name, figures["load"], figures.get("first_audio_ms_p95", inf), figures["good_share"],
+        figures["goodput_audio_s_per_s"], figures["shed_share"], figures["client_cpu_most"],
+        "passes" if passed else "fails",
+    )  # fmt: skip
+    for warning in result.client_warnings:
+        _log.warning("%s load=%g: %s", name, figures["load"], warning)

@@ -1,0 +1,428 @@
+"""Levels of load from client processes, each with its own interpreter and connections."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from multiprocessing.connection import Connection
+from random import Random
+from types import TracebackType
+from typing import Literal, Self
+
+import grpc
+
+from dlpo.errors import DlpoError, EngineError
+from dlpo_bench.load.calls import (
+    CONNECT_S,
+    Call,
+    Endpoint,
+    TestedServer,
+    open_endpoint,
+    underrun_figures,
+)
+from dlpo_bench.load.texts import utterances
+from dlpo_bench.machine import percentile
+
+Loop = Literal["open", "closed"]
+
+START_S = 60.0  # for client processes to import what they need
+END_S = 1.0  # for them to end by themselves
+SOON_S = 0.25  # until the command to begin has reached every process
+DRAIN_S = 30.0  # after the level; a call that has not ended by then never does
+RETRY_S = 1.0  # where a refusal does not say when to come back, and after any other error
+GOOD_SHARE = 0.99  # of the requested speech that must play without a gap
+CLIENT_CPU_LIMIT = 0.9  # of its core
+LATE_LIMIT_MS = 20.0  # p95; a client that is later shapes the load itself
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How much load, and for how long."""
+
+    loop: Loop
+    """open: callers come as a Poisson process, whether the server keeps up or not; closed: so many
+    listeners, each calling again after hearing the end and thinking"""
+    load: float
+    """open: arrivals per second; closed: listeners"""
+    ramp_s: float
+    """before calls count; closed: listeners come evenly over it"""
+    level_s: float
+    """while calls that are sent count"""
+    think_s: float
+    """closed: mean of the exponential time between hearing the end and calling again"""
+    seed: int
+    """of texts, arrivals and thinking"""
+
+    @property
+    def counts_from_s(self) -> float:
+        """When calls begin to count, after the level's begin: when the load is complete."""
+        return self.ramp_s if self.loop == "open" else self.arrival_s(round(self.load) - 1)
+
+    def arrival_s(self, listener: int) -> float:
+        """When a listener comes, after the level's begin."""
+        return listener * self.ramp_s / self.load
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The part of a level that one client process plays."""
+
+    level: Level
+    process: int
+    """its number"""
+    processes: int
+    """that share the level"""
+
+    @property
+    def rate(self) -> float:
+        """Open loop: arrivals per second. Poisson processes add up."""
+        return self.level.load / self.processes
+
+    @property
+    def listeners(self) -> range:
+        """Closed loop: numbers of this process's listeners."""
+        return range(self.process, round(self.level.load), self.processes)
+
+
+@dataclass(slots=True)
+class ShareResult:
+    """What one client process saw."""
+
+    calls: list[Call] = field(default_factory=list)
+    cpu_share: float = 0.0
+    """of one core, from the first call until the level ended"""
+
+
+def shares(level: Level, processes: int) -> list[Share]:
+    """The level in equal parts; a process without a listener gets none."""
+    if level.loop == "closed":
+        processes = min(processes, round(level.load))
+    return [Share(level, number, processes) for number in range(processes)]
+
+
+def arrival_times(rate: float, duration_s: float, random: Random) -> list[float]:
+    """Seconds at which callers come, a Poisson process of `rate` per second; at least one."""
+    times = [random.expovariate(rate)]
+    while times[-1] < duration_s:
+        times.append(times[-1] + random.expovariate(rate))
+    return times
+
+
+async def play_share(endpoint: Endpoint, share: Share, start_s: float) -> ShareResult:
+    """Call as the share says, from `start_s` on, and wait for the calls to end.
+
+    Args:
+        start_s: of `time.perf_counter`, which all processes of a Linux machine share.
+    """
+    level = share.level
+    random = Random(f"{level.seed} {share.process}")
+    result = ShareResult()
+    end_s = start_s + level.ramp_s + level.level_s
+    await asyncio.sleep(start_s - time.perf_counter())
+    begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
+    if level.loop == "open":
+        callers = [_arrivals(endpoint, share, start_s, end_s, random, result)]
+    else:
+        callers = [
+            _listener(
+                endpoint, level, start_s + level.arrival_s(number), end_s,
+                Random(random.random()), result,
+            )
+            for number in share.listeners
+        ]  # fmt: skip
+    tasks = [asyncio.create_task(caller) for caller in callers]
+    await asyncio.sleep(end_s - time.perf_counter())
+    used_s = time.process_time() - begun_cpu_s
+    result.cpu_share = used_s / (time.perf_counter() - begun_s)
+    await _drain(tasks, end_s + DRAIN_S)
+    return result
+
+
+async def _arrivals(
+    endpoint: Endpoint, share: Share, start_s: float, end_s: float, random: Random,
+    result: ShareResult,
+) -> None:  # fmt: skip
+    texts = utterances(random)
+    calls = []
+    try:
+        for after_s in arrival_times(share.rate, end_s - start_s, random):
+            if start_s + after_s >= end_s:
+                break
+            await asyncio.sleep(start_s + after_s - time.perf_counter())
+            call = _speak(endpoint, next(texts), random, start_s + after_s, result)
+            calls.append(asyncio.create_task(call))
+    finally:
+        await _drain(calls, end_s + DRAIN_S)
+
+
+async def _listener(
+    endpoint: Endpoint, level: Level, first_s: float, end_s: float, random: Random,
+    result: ShareResult,
+) -> None:  # fmt: skip
+    next_s = first_s
+    for text in utterances(random):
+        if next_s >= end_s:
+            return
+        await asyncio.sleep(next_s - time.perf_counter())
+        call = await _speak(endpoint, text, random, next_s, result)
+        if call.refused or call.failed:
+            next_s = time.perf_counter() + (call.retry_after_s or RETRY_S)
+        else:
+            think_s = random.expovariate(1 / level.think_s) if level.think_s else 0.0
+            next_s = max(call.playback.ends_s, time.perf_counter()) + think_s
+
+
+async def _speak(
+    endpoint: Endpoint, text: str, random: Random, due_s: float, result: ShareResult
+) -> Call:
+    sent_s = time.perf_counter()
+    call = Call(sent_s, len(text), sent_s - due_s)
+    result.calls.append(call)
+    await endpoint.speak(text, random.getrandbits(32), call)
+    return call
+
+
+async def _drain(
+    tasks: list[asyncio.Task[None]] | list[asyncio.Task[Call]], until_s: float
+) -> None:
+    """Wait for all; cancel what is left at `until_s`, raise what a caller raised."""
+    if not tasks:
+        return
+    _, pending = await asyncio.wait(tasks, timeout=max(0.0, until_s - time.perf_counter()))
+    for task in pending:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):  # CancelledError is none
+            raise outcome
+
+
+class Clients:
+    """Client processes that play levels; use it in a `with` statement."""
+
+    def __init__(self, processes: int, connections: int) -> None:
+        """`connections`: of all processes together; each has at least one."""
+        context = multiprocessing.get_context("spawn")  # gRPC's threads don't survive a fork
+        each = max(1, connections // processes)
+        self._ends: list[Connection] = []
+        self._processes = []
+        for _ in range(processes):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=client_process, args=(theirs, each), daemon=True)
+            self._ends.append(ours)
+            self._processes.append(process)
+            process.start()
+            theirs.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for end in self._ends:
+            end.close()  # which ends the process, unless it is busy
+        for process in self._processes:
+            process.join(0 if error else END_S)
+            if process.is_alive():
+                process.terminate()
+                process.join()
+
+    async def play(self, server: TestedServer, level: Level) -> tuple[list[ShareResult], float]:
+        """Load a server, and wait until the calls have ended.
+
+        Returns:
+            What the processes saw, and the `time.perf_counter` from which calls count.
+
+        Raises:
+            InputError, EngineError: a client could not connect, or died.
+        """
+        working = list(zip(self._ends, shares(level, len(self._ends)), strict=False))
+        for end, share in working:
+            end.send((server, share))
+        for end, _ in working:
+            await self._answer(end, START_S + CONNECT_S)
+        start_s = time.perf_counter() + SOON_S
+        for end, _ in working:
+            end.send(start_s)
+        patience_s = level.ramp_s + level.level_s + DRAIN_S + CONNECT_S
+        answers = [await self._answer(end, patience_s) for end, _ in working]
+        results = [answer for answer in answers if isinstance(answer, ShareResult)]
+        return results, start_s + level.counts_from_s
+
+    async def _answer(self, end: Connection, patience_s: float) -> object:
+        try:
+            if not await asyncio.to_thread(end.poll, patience_s):
+                raise EngineError(f"a client process did not answer for {patience_s:.0f} s")
+            answer = end.recv()
+        except (EOFError, OSError) as error:
+            raise EngineError("a client process died; its message is above") from error
+        if isinstance(answer, DlpoError):
+            raise answer
+        return answer
+
+
+def client_process(end: Connection, connections: int) -> None:
+    """Play shares as they come through `end`, until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+    asyncio.run(_client(end, connections))
+
+
+async def _client(end: Connection, connections: int) -> None:
+    while True:
+        try:
+            server, share = await asyncio.to_thread(end.recv)
+        except (EOFError, OSError):
+            return
+        try:
+            async with open_endpoint(server, connections) as endpoint:
+                end.send("connected")
+                start_s = await asyncio.to_thread(end.recv)
+                end.send(await play_share(endpoint, share, start_s))
+        except DlpoError as error:
+            end.send(error)
+
+
+@dataclass(frozen=True, slots=True)
+class LevelResult:
+    """A level that was played."""
+
+    level: Level
+    figures: dict[str, float]
+    samples: dict[str, list[float]]
+    """what `figures` were computed from, milliseconds"""
+    audio_s: float
+    """seconds of audio received, also before calls counted"""
+
+    def passes(self, limit_ms: float) -> bool:
+        """Nearly all that was requested played without a gap, and began in time."""
+        first_ms = self.figures.get("first_audio_ms_p95", inf)
+        return self.figures["good_share"] >= GOOD_SHARE and first_ms <= limit_ms
+
+    @property
+    def client_warnings(self) -> list[str]:
+        """Why this level may have measured the client rather than the server."""
+        found = []
+        if (cpu := self.figures["client_cpu_most"]) > CLIENT_CPU_LIMIT:
+            found.append(f"a client process used {100 * cpu:.0f} % of its core")
+        if (late_ms := self.figures.get("late_ms_p95", 0.0)) > LATE_LIMIT_MS:
+            found.append(f"clients were {late_ms:.0f} ms late to call (p95)")
+        return found
+
+
+def merge(level: Level, results: Sequence[ShareResult], start_s: float) -> LevelResult:
+    """The figures of a level.
+
+    Returns:
+        Of the calls that count: percentiles of first audio, gaps as `underrun_figures` has them,
+        the shares that were refused and that failed, and `good_share`, of all requested
+        characters, those in calls that played to the end without a gap: the length of refused
+        speech is unknown. `goodput_audio_s_per_s`: seconds of speech in such calls, for each
+        second of the level.
+
+    Args:
+        results: of the client processes.
+        start_s: from when calls count; those sent earlier load the server, and are not judged.
+    """
+    every = [call for result in results for call in result.calls]
+    calls = [call for call in every if call.sent_s >= start_s]
+    samples = {
+        "first_audio_ms": [
+            c.waited_ms for c in calls if c.first_audio_s is not None or c.code is None
+        ],
+        "gap_ms": [1000 * gap_s for call in calls for gap_s in call.playback.gaps_s],
+        "refusal_ms": [call.waited_ms for call in calls if call.refused],
+        "late_ms": [1000 * call.late_s for call in calls],
+    }
+    lasts_s = level.ramp_s + level.level_s - level.counts_from_s
+    if level.loop == "open":  # by what was requested: what plays needs longer to settle
+        goodput_s = sum(call.playback.audio_s for call in calls if call.heard_well)
+    else:  # all listeners have come: by what plays
+        end_s = start_s + lasts_s
+        goodput_s = sum(_overlap_s(call, start_s, end_s) for call in every if call.heard_well)
+    figures = {
+        "load": level.load,
+        "calls": len(calls),
+        **_percentiles("first_audio_ms", samples["first_audio_ms"], (50, 95, 99)),
+        **underrun_figures([call.playback for call in calls]),
+        "goodput_audio_s_per_s": goodput_s / lasts_s,
+        "good_share": _share(
+            sum(call.characters for call in calls if call.heard_well),
+            sum(call.characters for call in calls),
+        ),
+        "shed_share": _share(len(samples["refusal_ms"]), len(calls)),
+        "failed_share": _share(sum(call.failed for call in calls), len(calls)),
+        **_percentiles("refusal_ms", samples["refusal_ms"], (95,)),
+        **_percentiles("late_ms", samples["late_ms"], (95,)),
+        "client_cpu_most": max((result.cpu_share for result in results), default=0.0),
+    }
+    audio_s = sum(call.playback.audio_s for call in every)
+    return LevelResult(level, figures, samples, audio_s)
+
+
+def connection_lost(results: Sequence[ShareResult]) -> str:
+    """The message of a call that ended as calls do when a server is gone; empty if none did."""
+    for result in results:
+        for call in result.calls:
+            if call.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN):
+                return f"{call.code.name} {call.detail}".strip()
+    return ""
+
+
+def failures(results: Sequence[ShareResult]) -> Mapping[str, int]:
+    """How often calls failed, by their error."""
+    found: dict[str, int] = {}
+    for result in results:
+        for call in result.calls:
+            if call.failed:
+                reason = f"{call.code.name}: {call.detail}" if call.code else "did not end"
+                found[reason] = found.get(reason, 0) + 1
+    return found
+
+
+async def largest_passing(
+    passes: Callable[[int], Awaitable[bool]], start: int, most: int, resolution: float = 0.05
+) -> int:
+    """The largest level that passes, assuming that none above a failing one does.
+
+    Args:
+        passes: tries a level.
+        start: level to begin with, at least 1; doubled while it passes.
+        most: highest level to try.
+        resolution: ends when the lowest failing level is this much above the highest passing one,
+            as a share of it, or 1.
+
+    Returns:
+        A level that passed, 0 where none did.
+    """
+    passed, failed = 0, most + 1
+    level = min(start, most)
+    while failed - passed > max(1, round(resolution * passed)):
+        if await passes(level):
+            passed = level
+        else:
+            failed = level
+        level = (passed + failed) // 2 if failed <= most else min(2 * passed, most)
+    return passed
+
+
+def _overlap_s(call: Call, start_s: float, end_s: float) -> float:
+    """How long a call without gaps played between two times."""
+    begins_s = end_s if call.playback.begins_s is None else call.playback.begins_s
+    return max(0.0, min(call.playback.ends_s, end_s) - max(begins_s, start_s))
+
+
+def _percentiles(name: str, values: Sequence[float], percents: Sequence[int]) -> dict[str, float]:
+    """None of an empty list."""
+    return {f"{name}_p{p}": percentile(values, p) for p in percents} if values else {}
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0

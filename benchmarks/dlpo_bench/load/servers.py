@@ -1,0 +1,262 @@
+"""The servers of a load run: ours in a process of its own, or others; and their meters."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from dlpo.errors import EngineError, InputError
+from dlpo_bench.load.calls import (
+    RATES_HZ,
+    DlpoEndpoint,
+    TestedServer,
+    check_endpoint,
+    open_endpoint,
+    parse_against,
+)
+from dlpo_bench.load.options import LoadOptions
+from dlpo_bench.machine import peak_mb, process_cpu_s, resident_mb
+from dlpo_serving.local_server import LocalServer, local_server
+
+WARM_UP_CALLS = 3
+METRICS_S = 5.0  # for a server to answer
+AUDIO = "dlpo_audio_seconds_total"
+QUEUE, STAGE = "dlpo_queue_wait_seconds", "dlpo_stage_seconds"
+NO_METRICS = "a server of this protocol has no dlpo metrics; give them as ?metrics=URL"
+NOT_OURS = "the server's process is unknown; only a server that this run starts has one"
+
+_PAGE = re.compile(r"the page is at (http://\S+?)/?\s*$")
+
+Metrics = Mapping[tuple[str, str], float]
+"""(name of the sample, its stage or "") -> value"""
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The servers of a run, all warm."""
+
+    tested: list[TestedServer]
+    own: LocalServer | None
+    """started by this run"""
+
+    def check_alive(self) -> None:
+        """Raise EngineError if the server that this run started has ended."""
+        if self.own and (code := self.own.process.poll()) is not None:
+            raise EngineError(f"the server ended with exit code {code}; its message is above")
+
+
+@asynccontextmanager
+async def tested_servers(options: LoadOptions) -> AsyncIterator[Servers]:
+    """The servers of `options.against`, or one of ours that runs until the block ends.
+
+    Raises:
+        InputError: one does not answer, or not with speech.
+        EngineError: ours did not start, or ended by itself.
+    """
+    if options.against:
+        servers = Servers([parse_against(text) for text in options.against], None)
+        if twice := len(servers.tested) - len({one.name for one in servers.tested}):
+            raise InputError(f"--against names {twice} server twice; name each once")
+        await _warm_up(servers)
+        yield servers
+        return
+    with local_server(options.voice, *server_arguments(options), "--http-port", "0") as own:
+        assert own.process.stdout is not None  # a pipe
+        page = _PAGE.search(own.process.stdout.readline())
+        if not page:
+            raise EngineError("the server did not print the address of its page; is HTTP off?")
+        url = page[1]
+        tested = [
+            TestedServer(
+                name=protocol,
+                protocol=protocol,
+                address=f"{url}/v1" if protocol == "openai" else own.address,
+                rate_hz=RATES_HZ[protocol],
+                pid=own.process.pid,
+                metrics_url=f"{url}/metrics",
+            )
+            for protocol in options.protocols
+        ]
+        servers = Servers(tested, own)
+        await _warm_up(servers)
+        yield servers
+        servers.check_alive()
+
+
+@dataclass(frozen=True, slots=True)
+class DlpoServer:
+    """A server of ours that only dlpo.v1 clients call."""
+
+    address: str
+    """host:port"""
+    pid: int
+    endpoint: DlpoEndpoint
+
+
+@asynccontextmanager
+async def dlpo_server(
+    options: LoadOptions, max_streams: int | None = None
+) -> AsyncIterator[DlpoServer]:
+    """Run a warm server until the block ends; it limits streams itself if `max_streams` is None.
+
+    Raises:
+        EngineError: it did not start, or ended by itself; standard error has its reason.
+    """
+    # Starting and ending it blocks this event loop, in which nothing else runs at those times.
+    with local_server(options.voice, *server_arguments(options, max_streams)) as own:
+        tested = TestedServer("dlpo", "dlpo", own.address, 0, pid=own.process.pid)
+        servers = Servers([tested], own)
+        await _warm_up(servers)
+        async with open_endpoint(tested, options.connections) as endpoint:
+            assert isinstance(endpoint, DlpoEndpoint)
+            yield DlpoServer(own.address, own.process.pid, endpoint)
+        servers.check_alive()
+
+
+def server_arguments(options: LoadOptions, max_streams: int | None = None) -> list[str]:
+    """Options of our server, besides its voice."""
+    arguments = ["--engine", options.engine]
+    if max_streams:
+        arguments += ["--max-streams", str(max_streams)]
+    if options.precision:
+        arguments += ["--precision", options.precision]
+    return [*arguments, *options.server_options]
+
+
+async def _warm_up(servers: Servers) -> None:
+    for server in servers.tested:
+        for _ in range(WARM_UP_CALLS):
+            await check_endpoint(server)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A server's meters at one moment."""
+
+    at_s: float
+    cpu_s: float
+    """processor seconds so far; 0 where the process is unknown"""
+    metrics: Metrics
+    skipped: dict[str, str]
+    """what could not be read -> why"""
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a server used over one or more stretches."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    metrics: dict[tuple[str, str], float] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def add(self, before: Reading, after: Reading) -> None:
+        """One more stretch, between two readings."""
+        self.wall_s += after.at_s - before.at_s
+        self.cpu_s += after.cpu_s - before.cpu_s
+        for key, value in after.metrics.items():
+            grown = value - before.metrics.get(key, 0.0)
+            self.metrics[key] = self.metrics.get(key, 0.0) + grown
+        self.skipped |= after.skipped
+
+    def figures(self, server: TestedServer, audio_s: float) -> dict[str, float]:
+        """What the server used to make `audio_s` seconds of audio.
+
+        Returns:
+            Where its process is known: cores in use, processor seconds per second of audio
+            (core hours per hour), resident memory and its peak. Where it has metrics, see
+            `stage_figures`.
+        """
+        figures = stage_figures(self.metrics)
+        if server.pid is None:
+            return figures
+        ratio = {"core_hour_ratio": self.cpu_s / audio_s} if audio_s else {}
+        return {
+            "server_cpu": self.cpu_s / self.wall_s,
+            **ratio,
+            "resident_mb": resident_mb(server.pid),
+            "peak_mb": peak_mb(server.pid),
+            **figures,
+        }
+
+
+async def read_meters(server: TestedServer) -> Reading:
+    """Read what can be read of a server."""
+    skipped = {}
+    metrics: Metrics = {}
+    if server.metrics_url is None:
+        skipped["stages"] = NO_METRICS
+    else:
+        metrics, why = await _read_metrics(server.metrics_url)
+        if why:
+            skipped["stages"] = why
+    cpu_s = 0.0 if server.pid is None else process_cpu_s(server.pid)
+    if server.pid is None:
+        skipped["cpu and memory"] = NOT_OURS
+    return Reading(time.perf_counter(), cpu_s, metrics, skipped)
+
+
+async def _read_metrics(url: str) -> tuple[Metrics, str]:
+    """The metrics of a dlpo server; and why there are none, if so."""
+    try:
+        timeout = aiohttp.ClientTimeout(total=METRICS_S)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as reply:
+            if reply.status != 200:
+                return {}, f"{url}: HTTP {reply.status}"
+            text = await reply.text()
+        metrics = {
+            (sample.name, sample.labels.get("stage", "")): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        return {}, f"{url}: {type(error).__name__} {error}"
+    if (AUDIO, "") not in metrics:
+        return {}, f"{url} has no {AUDIO}: not the metrics of a dlpo server"
+    return metrics, ""
+
+
+def stage_figures(grown: Metrics) -> dict[str, float]:
+    """The server's own time, by the growth of its metrics between two readings.
+
+    Returns:
+        `queue_ms`, the mean wait of a call for the engine, and for each stage
+        `<stage>_ms_per_audio_s`, milliseconds of its workers per second of audio; nothing where
+        no audio was made, or where the server was restarted.
+    """
+    audio_s, waits = grown.get((AUDIO, ""), 0.0), grown.get((f"{QUEUE}_count", ""), 0.0)
+    if audio_s <= 0 or waits <= 0:
+        return {}
+    costs = {
+        f"{stage}_ms_per_audio_s": 1000 * value / audio_s
+        for (name, stage), value in sorted(grown.items())
+        if name == f"{STAGE}_sum"
+    }
+    return {"queue_ms": 1000 * grown[f"{QUEUE}_sum", ""] / waits, **costs}
+
+
+class CpuMeter:
+    """Cores that a server and this process use from its making on."""
+
+    def __init__(self, server_pid: int) -> None:
+        self._pid = server_pid
+        self._begin = self._read()
+
+    def _read(self) -> tuple[float, float, float]:
+        return time.perf_counter(), process_cpu_s(self._pid), time.process_time()
+
+    def figures(self) -> dict[str, float]:
+        """Mean cores in use so far, and the client's share of what server and client used."""
+        wall_s, server_s, client_s = (b - a for a, b in zip(self._begin, self._read(), strict=True))
+        both_s = server_s + client_s
+        return {
+            "server_cpu": server_s / wall_s,
+            "client_cpu": client_s / wall_s,
+            "client_share": client_s / both_s if both_s else 0.0,
+        }

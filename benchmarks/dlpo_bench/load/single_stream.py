@@ -1,0 +1,270 @@
+"""One stream at a time: latency over loopback, a cold process, text from a language model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from random import Random
+from typing import Any
+
+from dlpo.errors import DlpoError, EngineError
+from dlpo_bench.load.calls import (
+    Call,
+    Endpoint,
+    Playback,
+    TestedServer,
+    open_endpoint,
+    underrun_figures,
+)
+from dlpo_bench.load.options import LoadOptions
+from dlpo_bench.load.servers import (
+    WARM_UP_CALLS,
+    Usage,
+    read_meters,
+    server_arguments,
+    tested_servers,
+)
+from dlpo_bench.load.texts import SENTENCES, utterances
+from dlpo_bench.machine import percentile, resident_mb
+from dlpo_bench.record import Measured
+from dlpo_serving.client import SpeechClient
+from dlpo_serving.local_server import local_server
+from dlpo_serving.request import SpeechRequest
+
+COLD_TEXT = "Noise becomes speech, step by step."
+TOKEN_SAMPLES = ("first_token_to_speech_ms", "last_token_to_end_of_speech_ms")
+# Imports in the order of `dlpo say`. The clock is the machine's, so that the parent's reading
+# before the start can be subtracted.
+COLD_PROCESS = """
+import time
+clock = [time.monotonic()]
+import json, sys
+import dlpo.cli
+import dlpo_serving.say
+clock.append(time.monotonic())
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.voices import open_voice
+voice, engine, precision, text = json.loads(sys.argv[1])
+speaker = open_voice(voice, engine, precision)
+clock.append(time.monotonic())
+next(speaker.stream(speaker.read(SpeechRequest(text))))
+clock.append(time.monotonic())
+print(json.dumps([clock, time.process_time()]))
+"""
+
+_log = logging.getLogger(__name__)
+
+
+async def measure_latency(options: LoadOptions) -> Measured:
+    """Start a server, call it `options.calls` times, one call after the other.
+
+    Returns:
+        Seconds from starting the process to SERVING (`start_s`), resident memory before and after
+        the calls (`rss_mb`, `rss_after_mb`), percentiles of the time to first audio, and the
+        real-time factor of whole streams as the client sees it (`stream_rtf_p50`). As samples
+        `first_audio_ms` and `stream_rtf` of each call.
+    """
+    first_ms, rtf = [], []
+    with (
+        local_server(options.voice, *server_arguments(options)) as server,
+        SpeechClient(server.address) as client,
+    ):
+        rss_mb = resident_mb(server.process.pid)
+        for seed in range(WARM_UP_CALLS + options.calls):
+            first_s, wall_s, audio_s = _time_call(client, SENTENCES[seed % len(SENTENCES)], seed)
+            if seed >= WARM_UP_CALLS:
+                first_ms.append(1000 * first_s)
+                rtf.append(wall_s / audio_s)
+        rss_after_mb = resident_mb(server.process.pid)
+    figures = {
+        "start_s": server.start_s,
+        "rss_mb": rss_mb,
+        "rss_after_mb": rss_after_mb,
+        "calls": options.calls,
+        **{f"first_audio_ms_p{p}": percentile(first_ms, p) for p in (50, 95, 99)},
+        "stream_rtf_p50": percentile(rtf, 50),
+    }
+    return Measured(figures, {"first_audio_ms": first_ms, "stream_rtf": rtf})
+
+
+async def measure_first_audio(options: LoadOptions) -> Measured:
+    """First audio of `measure_latency`, alone."""
+    measured = await measure_latency(options)
+    kept = ("calls", "first_audio_ms_p50", "first_audio_ms_p99")
+    first_ms = measured.samples["first_audio_ms"]
+    return Measured({name: measured.figures[name] for name in kept}, {"first_audio_ms": first_ms})
+
+
+async def measure_cold_start(options: LoadOptions) -> Measured:
+    """Start a process `options.starts` times that speaks as `dlpo say` does.
+
+    The files are in the page cache, since the machine read them before; everything else is cold.
+
+    Returns:
+        Milliseconds, each the least of all starts: until Python runs (`python_ms`), our imports
+        (`imports_ms`), opening the voice (`open_voice_ms`), making its first chunk
+        (`first_chunk_ms`), all of it (`first_audio_ms`), and the processor time of all threads
+        (`processor_ms`). As samples each start.
+
+    Raises:
+        EngineError: a process failed; its message is on standard error.
+    """
+    settings = json.dumps([options.voice, options.engine, options.precision, COLD_TEXT])
+    runs = [_cold_start(settings) for _ in range(options.starts)]
+    samples = {name: [run[name] for run in runs] for name in runs[0]}
+    return Measured({name: min(values) for name, values in samples.items()}, samples)
+
+
+def _cold_start(settings: str) -> dict[str, float]:
+    start = time.monotonic()
+    child = subprocess.run(
+        [sys.executable, "-c", COLD_PROCESS, settings], stdout=subprocess.PIPE, text=True
+    )
+    if child.returncode:
+        raise EngineError(f"the process ended with {child.returncode}; see its message above")
+    (python, imported, opened, spoken), processor_s = json.loads(child.stdout)
+    return {
+        "python_ms": 1000 * (python - start),
+        "imports_ms": 1000 * (imported - python),
+        "open_voice_ms": 1000 * (opened - imported),
+        "first_chunk_ms": 1000 * (spoken - opened),
+        "first_audio_ms": 1000 * (spoken - start),
+        "processor_ms": 1000 * processor_s,
+    }
+
+
+def _time_call(client: SpeechClient, text: str, seed: int) -> tuple[float, float, float]:
+    """Seconds to the first audio, seconds to the end, and seconds of audio, of one call."""
+    start = time.perf_counter()
+    stream = client.stream(SpeechRequest(text, seed=seed))
+    chunks = iter(stream)
+    samples = len(next(chunks).samples)
+    first_s = time.perf_counter() - start
+    samples += sum(len(chunk.samples) for chunk in chunks)
+    return first_s, time.perf_counter() - start, samples / stream.info.format.sample_rate_hz
+
+
+async def speak_in_turn(endpoint: Endpoint, texts: Iterable[str]) -> list[Call]:
+    """Receive each text to its end, then call for the next.
+
+    Raises:
+        EngineError: a call failed.
+    """
+    calls = []
+    for seed, text in enumerate(texts):
+        calls.append(Call(time.perf_counter(), len(text)))
+        await endpoint.speak(text, seed, calls[-1])
+        if calls[-1].first_audio_s is None:
+            raise EngineError(f"a call on an idle server ended with {calls[-1].code}; see its log")
+    return calls
+
+
+@dataclass(slots=True)
+class Dialogue:
+    """A server and the replies that it has spoken."""
+
+    server: TestedServer
+    endpoint: Endpoint
+    usage: Usage = field(default_factory=Usage)
+    samples: dict[str, list[float]] = field(default_factory=lambda: {n: [] for n in TOKEN_SAMPLES})
+    playbacks: list[Playback] = field(default_factory=list)
+    problem: str = ""
+
+    def figures(self) -> dict[str, Any]:
+        """Percentiles, gaps, and what the server used."""
+        audio_s = sum(playback.audio_s for playback in self.playbacks)
+        percentiles = {
+            f"{name}_p{p}": percentile(values, p)
+            for name, values in self.samples.items()
+            for p in (50, 95)
+        }
+        return {
+            "replies": len(self.playbacks),
+            **percentiles,
+            **underrun_figures(self.playbacks),
+            **self.usage.figures(self.server, audio_s),
+        }
+
+
+async def measure_tokens(options: LoadOptions) -> Measured:
+    """Speak `options.replies` texts whose words come at `options.tokens_per_s`; servers in turns.
+
+    The measures are those of Picovoice's open benchmark of text-to-speech latency; a token is a
+    word here.
+
+    Returns:
+        For each server percentiles from the first token to the first audio, and from the last
+        token to the end of playback; gaps; what the server used, see `Usage.figures`.
+
+    Raises:
+        InputError: a server does not answer.
+        EngineError: none spoke all replies.
+    """
+    texts = list(islice(utterances(Random(options.seed)), options.replies))
+    async with AsyncExitStack() as stack:
+        servers = await stack.enter_async_context(tested_servers(options))
+        dialogues = [
+            Dialogue(one, await stack.enter_async_context(open_endpoint(one, 1)))
+            for one in servers.tested
+        ]
+        for text in texts:
+            for dialogue in dialogues:
+                if not dialogue.problem:
+                    servers.check_alive()
+                    before = await read_meters(dialogue.server)
+                    await _reply(dialogue, text, options.tokens_per_s)
+                    servers.check_alive()
+                    dialogue.usage.add(before, await read_meters(dialogue.server))
+        figures = {one.server.name: one.figures() for one in dialogues if not one.problem}
+    problems = [f"{one.server.name}: {one.problem}" for one in dialogues if one.problem]
+    if not figures:
+        raise EngineError("; ".join(problems))
+    skipped = {
+        f"{one.server.name}: {what}": why
+        for one in dialogues
+        for what, why in one.usage.skipped.items()
+    }
+    samples = {one.server.name: one.samples for one in dialogues}
+    return Measured(figures, samples, skipped, problems)
+
+
+async def _reply(dialogue: Dialogue, text: str, tokens_per_s: float) -> None:
+    call = Call(time.perf_counter(), len(text))
+    at_s: list[float] = []
+    try:
+        await dialogue.endpoint.speak_tokens(paced_words(text, tokens_per_s, at_s), call)
+    except DlpoError as error:
+        dialogue.problem = str(error)
+        return
+    begins_s = call.playback.begins_s
+    if call.refused or call.failed or begins_s is None:
+        code = call.code.name if call.code else "no status"
+        dialogue.problem = f"a reply was not spoken: {code} {call.detail}".rstrip()
+        return
+    first_ms, last_ms = 1000 * (begins_s - at_s[0]), 1000 * (call.playback.ends_s - at_s[-1])
+    for name, value in zip(TOKEN_SAMPLES, (first_ms, last_ms), strict=True):
+        dialogue.samples[name].append(value)
+    dialogue.playbacks.append(call.playback)
+    _log.info("%s first_token_to_speech_ms=%.0f", dialogue.server.name, first_ms)
+
+
+async def paced_words(text: str, words_per_s: float, at_s: list[float]) -> AsyncIterator[str]:
+    """The words of a text at a fixed pace, each with the space after it.
+
+    Args:
+        at_s: filled with the time of each word, of `time.perf_counter`.
+    """
+    begin_s = time.perf_counter()
+    words = text.split()
+    for number, word in enumerate(words):
+        await asyncio.sleep(begin_s + number / words_per_s - time.perf_counter())
+        at_s.append(time.perf_counter())
+        yield word if number == len(words) - 1 else f"{word} "

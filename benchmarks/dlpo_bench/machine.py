@@ -1,0 +1,194 @@
+"""Processor time and memory of processes, and what disturbed a measurement meanwhile."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from scipy.stats import theilslopes
+
+from dlpo.errors import EngineError, InputError
+
+OTHERS_LIMIT = 0.1  # cores used by other processes; above, a run is reported as disturbed
+STOLEN_LIMIT = 0.02  # of the machine's time
+JUMP_LIMIT_S = 0.5  # of the wall clock against the monotonic one; NTP slews stay below
+
+
+def resident_mb(pid: int | None = None) -> float:
+    """Resident memory of a process, this one by default, MB of 10^6 bytes.
+
+    Raises:
+        EngineError: the process has ended.
+    """
+    try:
+        return float(psutil.Process(pid).memory_info().rss / 1e6)
+    except psutil.Error as error:
+        raise EngineError(f"the measured process {pid} has ended; see its message above") from error
+
+
+def peak_mb(pid: int | None = None) -> float:
+    """Largest resident memory so far of a process, MB of 10^6 bytes; Linux only.
+
+    Raises:
+        EngineError: the process has ended.
+    """
+    try:  # psutil has no VmHWM
+        status = Path(f"/proc/{pid or 'self'}/status").read_text("ascii", errors="replace")
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+    except (OSError, LookupError) as error:
+        raise EngineError(f"the measured process {pid} has ended; see its message above") from error
+
+
+def process_cpu_s(pid: int) -> float:
+    """Processor seconds of a process and its threads; on Linux to the nanosecond.
+
+    Raises:
+        EngineError: the process has ended.
+    """
+    try:
+        tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+        exact = sum(int(task.read_text("ascii").split()[0]) for task in tasks) / 1e9
+        times = psutil.Process(pid).cpu_times()
+    except (OSError, psutil.Error) as error:
+        raise EngineError(f"the measured process {pid} has ended; see its message above") from error
+    return exact or times.user + times.system
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The value below which `percent` of `values` lie, linear between neighbors."""
+    return float(np.percentile(values, percent))
+
+
+def memory_growth(readings: Sequence[tuple[float, float]]) -> float:
+    """Growth of memory from the first to the last of (x, memory) readings, by Theil and Sen's line.
+
+    Returns:
+        A share of the line's first value; negative where memory shrank.
+    """
+    if len(readings) < 2:
+        return 0.0
+    x, memory = np.array(readings, float).T
+    slope = float(theilslopes(memory, x)[0])
+    return slope * float(x[-1] - x[0]) / float(np.median(memory - slope * (x - x[0])))
+
+
+def usable_core(core: int | None) -> int:
+    """The core itself, or the last one for None; raises InputError where it can't be used."""
+    if not hasattr(os, "sched_getaffinity"):
+        raise InputError("a process can be held to one core on Linux only; measure there")
+    usable = sorted(os.sched_getaffinity(0))
+    if core is not None and core not in usable:
+        raise InputError(f"core is {core}; this process may use {', '.join(map(str, usable))}")
+    return usable[-1] if core is None else core
+
+
+@dataclass(frozen=True, slots=True)
+class Interference:
+    """What happened on the machine during a measurement."""
+
+    other_cores: float
+    """mean number of cores used by processes outside the measurement"""
+    stolen_share: float
+    """of the time of all cores, taken by a hypervisor"""
+    clock_jump_s: float
+    """how much further the wall clock went than the monotonic one, which measures"""
+
+    def warnings(self) -> list[str]:
+        """A line for each disturbance above its limit."""
+        found = []
+        if self.other_cores > OTHERS_LIMIT:
+            found.append(
+                f"the machine was busy: other processes used {self.other_cores:.2f} cores on"
+                " average; trust the ratios of this run, not its times, and repeat it when quiet"
+            )
+        if self.stolen_share > STOLEN_LIMIT:
+            found.append(
+                f"the hypervisor took {100 * self.stolen_share:.0f} % of the cores' time;"
+                " times are too long"
+            )
+        if abs(self.clock_jump_s) > JUMP_LIMIT_S:
+            found.append(
+                f"the wall clock jumped by {self.clock_jump_s:+.1f} s; times are unaffected, but"
+                " the record's date may be wrong"
+            )
+        return found
+
+    def figures(self) -> dict[str, float]:
+        """For the figures of a record."""
+        return {
+            "other_cores": self.other_cores,
+            "stolen_share": self.stolen_share,
+            "clock_jump_s": self.clock_jump_s,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Clocks:
+    """Seconds of each clock at one moment."""
+
+    monotonic_s: float
+    wall_s: float
+    busy_s: float
+    """of all processes of the machine"""
+    stolen_s: float
+    own_s: float
+    """of this process and its descendants"""
+
+    @classmethod
+    def read(cls) -> _Clocks:
+        cpu = psutil.cpu_times()
+        busy_s = sum(getattr(cpu, n, 0.0) for n in ("user", "nice", "system", "irq", "softirq"))
+        stolen_s = getattr(cpu, "steal", 0.0)
+        return cls(time.perf_counter(), time.time(), busy_s, stolen_s, _tree_cpu_s())
+
+
+@dataclass(slots=True)
+class MachineWatch:
+    """Watches from its making on, until it is stopped."""
+
+    _begin: _Clocks
+    _end: _Clocks | None = None
+
+    def stop(self) -> None:
+        """What happens from now on does not count."""
+        self._end = _Clocks.read()
+
+    @property
+    def interference(self) -> Interference:
+        """What happened up to now, or until it was stopped."""
+        begin, end = self._begin, self._end or _Clocks.read()
+        length_s = max(end.monotonic_s - begin.monotonic_s, 1e-9)
+        others_s = (end.busy_s - begin.busy_s) - (end.own_s - begin.own_s)
+        return Interference(
+            max(0.0, others_s / length_s),  # the machine's clock ticks coarsely
+            max(0.0, (end.stolen_s - begin.stolen_s) / length_s / (os.cpu_count() or 1)),
+            end.wall_s - begin.wall_s - (end.monotonic_s - begin.monotonic_s),
+        )
+
+
+@contextmanager
+def watch_machine() -> Iterator[MachineWatch]:
+    """Watch the machine during a measurement by this process and those that it starts."""
+    watch = MachineWatch(_Clocks.read())
+    try:
+        yield watch
+    finally:
+        watch.stop()
+
+
+def _tree_cpu_s() -> float:
+    """Processor seconds of this process, its descendants, and those that it has waited for."""
+    me = psutil.Process()
+    total = 0.0
+    for process in [me, *me.children(recursive=True)]:
+        try:
+            total += sum(process.cpu_times()[:4])  # user, system, and of children waited for
+        except psutil.Error:  # it has just ended
+            continue
+    return total

@@ -1,0 +1,79 @@
+"""Processor time and memory of processes, and what disturbed a measurement."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from random import Random
+
+import pytest
+
+from dlpo.errors import EngineError
+from dlpo_bench.machine import (
+    Interference,
+    MachineWatch,
+    _Clocks,
+    memory_growth,
+    peak_mb,
+    process_cpu_s,
+    resident_mb,
+    watch_machine,
+)
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+QUIET = _Clocks(10.0, 1000.0, 500.0, 2.0, 50.0)
+
+
+def watched(end: _Clocks) -> Interference:
+    return MachineWatch(QUIET, end).interference
+
+
+def test_own_work_is_no_interference() -> None:
+    found = watched(_Clocks(20.0, 1010.0, 520.0, 2.0, 70.0))
+    assert found == Interference(0.0, 0.0, 0.0)
+    assert found.warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("end", "warning"),
+    [
+        (_Clocks(20.0, 1010.0, 525.0, 2.0, 70.0), "used 0.50 cores"),
+        (_Clocks(20.0, 1010.0, 520.0, 2.0 + os.cpu_count(), 70.0), "hypervisor took 10 %"),
+        (_Clocks(20.0, 1014.0, 520.0, 2.0, 70.0), "jumped by +4.0 s"),
+    ],
+)
+def test_each_disturbance_is_reported(end: _Clocks, warning: str) -> None:
+    (found,) = watched(end).warnings()
+    assert warning in found
+
+
+def test_a_watch_ends_with_its_block() -> None:
+    with watch_machine() as watch:
+        pass
+    assert watch.interference == watch.interference
+
+
+def test_processor_time_and_memory_are_what_the_process_used() -> None:
+    stop = time.process_time() + 0.05
+    while time.process_time() < stop:
+        pass
+    assert process_cpu_s(os.getpid()) == pytest.approx(time.process_time(), abs=0.2)
+    assert 0 < resident_mb() <= peak_mb()
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    for measure in (resident_mb, peak_mb, process_cpu_s):
+        with pytest.raises(EngineError, match="has ended"):
+            measure(ended.pid)
+
+
+def test_growth_of_memory_is_that_of_a_leak_whatever_single_readings_say() -> None:
+    random = Random(5)
+    leak = [(done, 200 * (1 + 0.04 * (done - 2000) / 18_000)) for done in range(2000, 20_001, 1000)]
+    scattered = [(done, memory + random.gauss(0, 0.5)) for done, memory in leak]
+    scattered[0] = (2000, 230.0)  # an outlier
+
+    assert memory_growth(leak) == pytest.approx(0.04)
+    assert memory_growth(scattered) == pytest.approx(0.04, abs=0.005)
+    assert memory_growth(leak[:1]) == 0
