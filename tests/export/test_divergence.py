@@ -1,26 +1,48 @@
-"""The layer that computes something else is found, and its neighbours are not blamed."""
+"""The layer that computes something else is found, with the module that it comes from."""
 
 from __future__ import annotations
 
 import copy
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from torch import Tensor
 
 from dlpo.bundle import Bundle
+from dlpo.checkpoint import load_checkpoint
+from dlpo.config import WaveGrad2Config
 from dlpo.errors import BundleError
-from dlpo_export.parity.divergence import LayerError, layer_errors, sqnr_db
+from dlpo.model.build import build_model
+from dlpo.model.lite import LiteWaveGrad2
+from dlpo.noise_schedule import named_schedule
+from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
+from dlpo_export.layouts import ChannelsFirst
+from dlpo_export.lite_denoiser import LiteDenoiser
+from dlpo_export.parity.divergence import (
+    Divergence,
+    Expected,
+    find_divergence,
+    graph_tensors,
+    sqnr_db,
+    torch_tensors,
+    varying_tensors,
+)
+from dlpo_export.parts import Tracer
+from dlpo_export.pipeline import graph_sources
 
-SAME = 100.0  # dB; above it a layer of a float32 graph counts as unchanged
+HEALTHY_DB = 110.0  # of a tensor in float32
 
 
-@pytest.fixture(scope="module")
-def graph(tiny_bundle: Any) -> onnx.ModelProto:
+@pytest.fixture
+def graph(tiny_bundle: Path) -> onnx.ModelProto:
+    """The test's own, to be damaged."""
     return onnx.load(Bundle.load(tiny_bundle).graph_path("denoiser_2"))
 
 
@@ -31,100 +53,101 @@ def inputs() -> dict[str, NDArray[np.float32]]:
     return {name: generator.standard_normal(shape, np.float32) for name, shape in shapes.items()}
 
 
-def weight_of(model: onnx.ModelProto, node: onnx.NodeProto) -> onnx.TensorProto:
-    """Its second input; in a bundle of halved weights the tensor behind the Cast."""
-    names = {node.input[1], f"{node.input[1]}.half"}
-    return next(tensor for tensor in model.graph.initializer if tensor.name in names)
+@pytest.fixture(scope="module")
+def by_torch(tiny_checkpoint: Path, inputs: dict[str, NDArray[np.float32]]) -> Expected:
+    model = load_checkpoint(tiny_checkpoint).model.half().float()  # as exported
+    assert isinstance(model, LiteWaveGrad2)
+    network = LiteDenoiser(model, ChannelsFirst())
+    denoiser = DenoiserGraph(model, named_schedule("cosine", 2), network)
+    sources = graph_sources(EncoderGraph(model), FramesGraph(model), {"denoiser_2": denoiser})
+    tensors: dict[str, Tensor] = {name: torch.from_numpy(x) for name, x in inputs.items()}
+    return torch_tensors(sources["denoiser_2"], tensors)
+
+
+def change(model: onnx.ModelProto, tensor: str, by: float) -> None:
+    """Add to one entry of a weight or constant, which may be stored as float16."""
+    (found,) = (t for t in model.graph.initializer if t.name in (tensor, f"{tensor}.half"))
+    values = numpy_helper.to_array(found).copy()
+    values.flat[0] += by
+    found.CopyFrom(numpy_helper.from_array(values, found.name))
 
 
 def layers(model: onnx.ModelProto, op_type: str) -> list[onnx.NodeProto]:
     return [node for node in model.graph.node if node.op_type == op_type]
 
 
-def wrong(errors: list[LayerError]) -> list[str]:
-    """Names of the layers that make an error by themselves."""
-    return [entry.node for entry in errors if entry.local_sqnr_db < SAME]
+def diverged(expected: Expected, model: onnx.ModelProto, inputs: Any) -> Divergence:
+    found = find_divergence(expected, model, inputs, HEALTHY_DB)
+    assert found is not None
+    return found
 
 
-def test_graph_equals_itself_in_every_layer(
+def test_a_healthy_graph_agrees_with_torch(
+    by_torch: Expected, graph: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
+) -> None:
+    assert find_divergence(by_torch, graph, inputs, usual_db=90.0) is None
+    compared = [name for name in varying_tensors(graph) if name in by_torch.tensors]
+    assert len(compared) > 0.8 * len(varying_tensors(graph))
+    assert "waveform" in compared
+
+
+def test_a_changed_weight_is_named_with_its_module(
+    by_torch: Expected, graph: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
+) -> None:
+    change(graph, "denoise.up.0.modulated.1.weight", 0.5)
+    found = diverged(by_torch, graph, inputs)
+    assert (found.module, found.op_type) == ("denoise.up.0.modulated.1", "Conv")
+    assert all(db > 100 for _, db in found.inputs)  # what it reads was still right
+    assert "(Conv of denoise.up.0.modulated.1)" in str(found)
+
+
+def test_a_wrong_coefficient_of_the_chain_is_found_though_it_belongs_to_no_network(
+    by_torch: Expected, graph: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
+) -> None:
+    scalars = {tensor.name for tensor in graph.graph.initializer if not tensor.dims}
+    first = next(node for node in layers(graph, "Div") if scalars.intersection(node.input))
+    change(graph, first.input[1], 0.5)
+    assert diverged(by_torch, graph, inputs).node == first.name
+
+
+def test_of_two_broken_layers_the_first_is_named(
+    by_torch: Expected, graph: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
+) -> None:
+    change(graph, "denoise.patch_in.weight", 5.0)
+    change(graph, "denoise.patch_out.weight", 5.0)
+    assert diverged(by_torch, graph, inputs).module == "denoise.patch_in"
+
+
+def test_a_changed_attribute_is_found_by_comparison_with_another_graph(
     graph: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
 ) -> None:
-    errors = layer_errors(graph, graph, inputs)
-    assert {"Conv", "LeakyRelu", "Resize"} <= {entry.op_type for entry in errors}
-    assert wrong(errors) == []
+    expected = graph_tensors(copy.deepcopy(graph), inputs)
+    node = layers(graph, "LeakyRelu")[7]
+    node.attribute[0].f = 0.9
+    assert diverged(expected, graph, inputs).node == node.name
 
 
-def test_changed_weight_is_an_error_of_its_layer_alone(
+def test_a_coarsely_quantized_layer_is_named_though_its_input_was_renamed(
     graph: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
 ) -> None:
-    other = copy.deepcopy(graph)
-    conv = layers(other, "Conv")[5]
-    users = [node.name for node in layers(other, "Conv") if node.input[1] == conv.input[1]]
-    weight = weight_of(other, conv)
-    values = numpy_helper.to_array(weight).copy()
-    values.flat[3] += 0.5
-    weight.CopyFrom(numpy_helper.from_array(values, weight.name))
-    errors = layer_errors(graph, other, inputs)
-    assert set(wrong(errors)) == set(users)  # both steps read it
-    first = next(entry for entry in errors if entry.node == users[0])
-    assert first.sqnr_db == pytest.approx(first.local_sqnr_db, abs=1)
-    assert errors[-1].sqnr_db < SAME  # the chain carries it to the end
-
-
-def test_changed_attribute_is_found_where_it_is(
-    graph: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
-) -> None:
-    other = copy.deepcopy(graph)
-    node = layers(other, "LeakyRelu")[7]
-    node.attribute[0].f = 0.1
-    assert wrong(layer_errors(graph, other, inputs)) == [node.name]
-
-
-def test_layer_of_another_shape_is_found_though_the_next_ones_cannot_run(
-    graph: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
-) -> None:
-    other = copy.deepcopy(graph)
-    node = layers(other, "Conv")[4]
-    (pads,) = (attribute for attribute in node.attribute if attribute.name == "pads")
-    pads.ints[:] = [n + 1 for n in pads.ints]
-    errors = layer_errors(graph, other, inputs)
-    assert wrong(errors) == [node.name]
-    assert next(entry for entry in errors if entry.node == node.name).local_largest == math.inf
-
-
-def test_layer_names_the_compared_tensors_that_it_reads(
-    graph: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
-) -> None:
-    errors = {entry.node: entry for entry in layer_errors(graph, graph, inputs)}
-    made = {entry.tensor for entry in errors.values()}
-    for node in layers(graph, "Conv"):
-        assert set(errors[node.name].inputs) == made.intersection(node.input)
-
-
-def test_quantised_layers_are_compared_with_their_float_originals(
-    graph: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
-) -> None:
-    other = copy.deepcopy(graph)
-    conv = layers(other, "Conv")[5]
-    scale, zero = 0.5, np.uint8(128)  # coarse
-    constants = {"q.scale": np.float32(scale), "q.zero": zero}
+    expected = graph_tensors(copy.deepcopy(graph), inputs)
+    conv = layers(graph, "Conv")[5]
+    constants = {"q.scale": np.float32(2.0), "q.zero": np.uint8(128)}
     for name, value in constants.items():
-        other.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
-    read, position = conv.input[0], list(other.graph.node).index(conv)
+        graph.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    read, position = conv.input[0], list(graph.graph.node).index(conv)
     conv.input[0] = "q.out"
     make = onnx.helper.make_node
-    quantise = make("QuantizeLinear", [read, *constants], ["q.in"])
-    back = make("DequantizeLinear", ["q.in", *constants], ["q.out"])
-    other.graph.node.insert(position, quantise)
-    other.graph.node.insert(position + 1, back)
-    errors = layer_errors(graph, other, inputs)
-    assert wrong(errors) == [conv.name]
-    assert 0 < next(entry for entry in errors if entry.node == conv.name).local_sqnr_db < 40
+    graph.graph.node.insert(position, make("QuantizeLinear", [read, *constants], ["q.in"]))
+    graph.graph.node.insert(position + 1, make("DequantizeLinear", ["q.in", *constants], ["q.out"]))
+    found = diverged(expected, graph, inputs)
+    assert found.node == conv.name
+    assert read in dict(found.inputs)
 
 
-def test_graph_that_cannot_run_is_an_error(graph: onnx.ModelProto) -> None:
+def test_a_graph_that_cannot_run_is_an_error(graph: onnx.ModelProto) -> None:
     with pytest.raises(BundleError, match="onnxruntime can't run it"):
-        layer_errors(graph, graph, {})
+        graph_tensors(graph, {})
 
 
 def test_sqnr_is_the_power_ratio_in_decibels() -> None:
@@ -133,3 +156,26 @@ def test_sqnr_is_the_power_ratio_in_decibels() -> None:
     assert sqnr_db(expected, expected) == math.inf
     assert sqnr_db(np.full(2, np.nan, np.float32), expected) == -math.inf
     assert sqnr_db(expected[:1], expected) == -math.inf
+
+
+def test_lstms_are_compared_too() -> None:
+    config = WaveGrad2Config(
+        encoder_channels=8,
+        encoder_layers=1,
+        speaker_channels=4,
+        predictor_channels=4,
+        conditioning_channels=12,
+        up_channels=(12, 12, 8, 8, 8),
+        waveform_channels=4,
+        down_channels=(8, 8, 8, 12),
+    )
+    torch.manual_seed(2)
+    model = build_model(config).eval()
+    source = graph_sources(EncoderGraph(model), FramesGraph(model), {})["encoder"]
+    graph = Tracer().to_onnx(source)
+    phonemes = torch.tensor([[5, 9, 3, 30, 2]])
+    expected = torch_tensors(source, {"phonemes": phonemes})
+    inputs = {"phonemes": phonemes.numpy()}
+    assert find_divergence(expected, graph, inputs, usual_db=90.0) is None
+    change(graph, layers(graph, "LSTM")[2].input[2], 0.5)
+    assert diverged(expected, graph, inputs).op_type == "LSTM"

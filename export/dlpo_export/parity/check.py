@@ -1,8 +1,8 @@
 """Do the exported graphs compute what the checkpoint computes?
 
 Every file of every graph is run on onnxruntime, and its module in torch, with the same inputs: the
-fixed sentences and seeds of `dlpo_export.parity.cases`. Where they part, every tensor on the way is
-compared, and the first layer that is wrong by itself is named.
+fixed sentences and seeds of `dlpo_export.parity.cases`. Where they differ, every tensor on the way
+is compared, and the layer that loses the most precision is named.
 """
 
 from __future__ import annotations
@@ -21,9 +21,13 @@ from dlpo.bundle import Precision
 from dlpo.errors import BundleError
 from dlpo.judges.judge import Judge
 from dlpo_export.parity.cases import DENOISER, SENTENCES, Case, speak
-from dlpo_export.parity.divergence import layer_errors, sqnr_db
+from dlpo_export.parity.divergence import (
+    find_divergence,
+    graph_tensors,
+    sqnr_db,
+    torch_tensors,
+)
 from dlpo_export.parity.f0_error import f0_error_cents, wrong_voicing
-from dlpo_export.parity.first_divergence import Divergence, diverged_from_torch, first_divergence
 from dlpo_export.parity.judges import judge_denoisers
 from dlpo_export.parity.log_spectral_distance import log_spectral_distance
 from dlpo_export.parity.open_graph import OpenGraph
@@ -68,7 +72,7 @@ def check_parity(
 
     Raises:
         BundleError: something is above its tolerance, or onnxruntime can't run a graph; the
-            message names the first layer that diverged.
+            message names the layer that loses the most precision.
         MissingExtraError: onnx or onnxruntime is not installed.
     """
     cases: dict[str, list[Case]] = defaultdict(list)
@@ -180,28 +184,21 @@ def _diagnosis(
     reference: onnx.ModelProto | None,
     cases: Sequence[Case],
 ) -> str:
-    """Which layer is the first that is wrong by itself, on a short window of the first sentence."""
+    """Which layer loses the most precision, on a short window of the first sentence."""
     import onnx
 
     in_precisions = files[failed.graph]
     inputs = _short(cases[0])
-    found: Divergence | None
+    feed = {name: value.contiguous().numpy() for name, value in inputs.items()}
     try:
         model = onnx.load(folder / in_precisions[failed.precision])
         if failed.precision == "fp32":
-            found = diverged_from_torch(source, model, inputs)
+            expected = torch_tensors(source, inputs)
         else:
-            reference = reference or onnx.load(folder / in_precisions["fp32"])
-            errors = layer_errors(
-                reference, model, {k: v.contiguous().numpy() for k, v in inputs.items()}
-            )
-            found = first_divergence(errors, TOLERANCES[failed.precision].layer_largest)
-            if found is None:  # none is broken, all are coarse
-                worst = min(errors, key=lambda entry: entry.local_sqnr_db)
-                return (
-                    f"layer by layer, most of all at {worst.node} ({worst.op_type}, "
-                    f"{worst.local_sqnr_db:.0f} dB by itself)"
-                )
+            exact = reference or onnx.load(folder / in_precisions["fp32"])
+            expected = graph_tensors(exact, feed)
+        usual_db = TOLERANCES[failed.precision].layer_sqnr_db
+        found = find_divergence(expected, model, feed, usual_db)
     except BundleError as error:
         return f"so far that its layers can't be compared ({error})"
     return str(found) if found else "in no single layer of a short window"

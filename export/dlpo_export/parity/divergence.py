@@ -1,118 +1,157 @@
-"""Which layer of a graph computes something else: every layer compared, and the first that differs.
+"""Names the layer at which a graph leaves what it should compute.
 
-Two errors are told of each layer. The accumulated one is that of the graph as it runs. The local
-one is what the layer adds by itself: it is fed the expected values of its inputs, all layers of a
-graph in one run, so that an early error does not hide a later one and is not blamed on it.
-
-Layers are matched by the names of the tensors that they make: quantisation and float16 keep them,
-and torch's exporter gives a tensor the name of its node in the exported program.
+Every tensor of the graph is compared with the expected one of the same name: quantization and
+float16 keep names, and torch's exporter names a tensor after its node in the exported program. The
+layer that loses the most precision between its inputs and its output is the one to look at.
 """
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.export.graph_signature import InputKind, TensorArgument
 
-from dlpo.errors import BundleError
+from dlpo_export.lstm import lstm_of_onnx
 from dlpo_export.parity.open_graph import OpenGraph
+from dlpo_export.parts import Tracer
+from dlpo_export.to_onnx import GraphSource
 
 if TYPE_CHECKING:
     import onnx
 
 Tensors = Mapping[str, NDArray[Any]]
 
-EXPECTED = ".expected"  # suffix of the inputs that replace a tensor
-SUMS = ("Add", "Sub", "Sum")
+BROKEN_DB = 0.0  # an error as large as the tensor: less is not worse
+INPUTS_SHOWN = 3  # of a layer, in a message
 
 
 @dataclass(frozen=True, slots=True)
-class LayerError:
-    """How far the output of one layer is from what it should be."""
+class Divergence:
+    """The layer that loses the most precision."""
 
-    tensor: str
-    """the output"""
     node: str
-    """the layer's name"""
     op_type: str
-    inputs: tuple[str, ...]
-    """the compared tensors that it reads, directly or through layers that have no counterpart"""
+    module: str
+    """path of the torch module that it comes from, such as `model.up.0.enter`, or ''"""
     sqnr_db: float
-    """power of the tensor over the power of its error, as the graph runs; infinite where equal"""
-    local_sqnr_db: float
-    """likewise of the error that this layer makes by itself, its inputs being as expected"""
-    local_largest: float
-    """of the absolute errors that it makes by itself, as a share of the tensor's RMS; of a sum, of
-    the RMS of its largest term, since terms that cancel leave their rounding errors behind"""
+    """power of its output over the power of the error"""
+    inputs: tuple[tuple[str, float], ...]
+    """the compared tensors that it reads, directly or through layers without a counterpart, and
+    their SQNR in dB"""
+
+    def __str__(self) -> str:
+        where = f" of {self.module}" if self.module else ""
+        read = ", ".join(f"{name} {db:.0f} dB" for name, db in self.inputs[:INPUTS_SHOWN])
+        return (
+            f"at {self.node} ({self.op_type}{where}), whose output has {self.sqnr_db:.0f} dB of"
+            f" SQNR; it reads {read or 'inputs only'}"
+        )
 
 
-def layer_errors(
-    reference: onnx.ModelProto, other: onnx.ModelProto, inputs: Tensors
-) -> list[LayerError]:
-    """Compare every layer of a graph in another precision with the graph that it was made from.
+@dataclass(frozen=True, slots=True, eq=False)
+class Expected:
+    """What the tensors of a graph should be."""
+
+    tensors: Tensors
+    """by their names in the graph"""
+    modules: Mapping[str, str]
+    """tensor -> path of the torch module that makes it, where known"""
+
+
+def find_divergence(
+    expected: Expected, model: onnx.ModelProto, inputs: Tensors, usual_db: float
+) -> Divergence | None:
+    """Run a graph and find the layer that loses the most precision.
 
     Args:
-        reference, other: with their weights loaded, as `onnx.load` does.
-        inputs: of both, by name. All intermediate tensors are held at once: for a large model
-            give few frames.
+        model: with its weights loaded, as `onnx.load` does.
+        inputs: by name. All intermediate tensors are held at once: for a large model give few
+            frames.
+        usual_db: SQNR of a healthy tensor in this precision; what an input has above it is not
+            lost by the layer that reads it.
 
     Returns:
-        One entry for each floating-point tensor that is in both graphs and depends on the inputs,
-        in the order in which `other` computes them.
+        The layer, the first where several are as bad; None where no tensor is below `usual_db`.
 
     Raises:
-        BundleError: onnxruntime can't run one of them.
+        BundleError: onnxruntime can't run the graph.
         MissingExtraError: onnx or onnxruntime is not installed.
     """
-    made = {output for node in reference.graph.node for output in node.output}
-    common = [name for name in varying_tensors(other) if name in made]
-    return compare_layers(run_model(reference, inputs, common), other, inputs)
-
-
-def compare_layers(expected: Tensors, model: onnx.ModelProto, inputs: Tensors) -> list[LayerError]:
-    """Compare every layer of a graph with given values of its tensors.
-
-    Args:
-        expected: by name; what `model` does not compute is left out.
-        inputs: of `model`, by name.
-
-    Returns, Raises: see `layer_errors`.
-    """
-    floats = _floating_types(model)
     names = [
         name
         for name in varying_tensors(model)
-        if name in expected and name in floats and expected[name].dtype.kind == "f"
+        if name in expected.tensors and expected.tensors[name].dtype.kind == "f"
     ]
-    forced = {f"{name}{EXPECTED}": expected[name].astype(floats[name]) for name in names}
-    alone = run_model(_fed_with_expected(model, names), {**inputs, **forced}, names)
-    try:
-        chained = run_model(model, inputs, names)
-    except BundleError:  # an output has a shape that the next layer can't take
-        chained = {}
-    producers = {output: node for node in model.graph.node for output in node.output}
-    reads = _compared_inputs(model, set(names))
-    return [
-        LayerError(
-            tensor=name,
-            node=producers[name].name,
-            op_type=producers[name].op_type,
-            inputs=reads[name],
-            sqnr_db=sqnr_db(chained.get(name, np.empty(0)), expected[name]),
-            local_sqnr_db=sqnr_db(alone[name], expected[name]),
-            local_largest=largest_error(
-                alone[name],
-                expected[name],
-                [expected[term] for term in reads[name] if producers[name].op_type in SUMS],
-            ),
-        )
-        for name in names
-    ]
+    made = run_model(model, inputs, names)
+    sqnr = {name: sqnr_db(made[name], expected.tensors[name]) for name in names}
+    compared: dict[str, tuple[str, ...]] = {}  # tensor -> itself, or the compared ones behind it
+    worst: Divergence | None = None
+    most_lost_db = 0.0
+    for node in model.graph.node:
+        reads = tuple(dict.fromkeys(t for name in node.input for t in compared.get(name, ())))
+        before_db = min([usual_db, *(sqnr[name] for name in reads)])
+        for name in node.output:
+            compared[name] = (name,) if name in sqnr else reads
+            if name not in sqnr:
+                continue
+            lost_db = max(before_db, BROKEN_DB) - max(sqnr[name], BROKEN_DB)
+            if lost_db > most_lost_db:
+                most_lost_db = lost_db
+                read = tuple((tensor, sqnr[tensor]) for tensor in reads)
+                module = expected.modules.get(name, "")
+                worst = Divergence(node.name, node.op_type, module, sqnr[name], read)
+    return worst
+
+
+def graph_tensors(model: onnx.ModelProto, inputs: Tensors) -> Expected:
+    """Every tensor that a graph makes from its inputs.
+
+    Raises:
+        BundleError: onnxruntime can't run it.
+    """
+    return Expected(run_model(model, inputs, varying_tensors(model)), {})
+
+
+@torch.no_grad()
+def torch_tensors(source: GraphSource, inputs: Mapping[str, Tensor]) -> Expected:
+    """Trace a module as the export does, run torch's program, and keep every tensor.
+
+    It takes as long as an export.
+    """
+    known = dict(inputs)
+    tensors: dict[str, NDArray[Any]] = {}
+    modules: dict[str, str] = {}
+    for part in Tracer().parts(source):
+        program = part.program.exported_program
+        assert program is not None  # the dynamo exporter always keeps it
+        given = {name: known[tensor] for name, tensor in part.takes.items()} | dict(part.constants)
+        # In the order of the module's arguments, which ONNX keeps.
+        user = iter([given[value.name] for value in part.program.model_proto.graph.input])
+        state: Mapping[str, Any] = {**program.constants, **program.state_dict}
+        arguments = [
+            next(user) if spec.kind == InputKind.USER_INPUT else state[str(spec.target)]
+            for spec in program.graph_signature.input_specs
+        ]
+        recorder = _Recorder(program.graph_module)
+        recorder.run(*arguments)
+        paths = {node.name: _module_path(node) for node in program.graph.nodes}
+        # The graph calls its outputs by names of its own.
+        outputs = program.graph_signature.output_specs
+        for name, spec in zip(part.gives, outputs, strict=True):
+            assert isinstance(spec.arg, TensorArgument)
+            recorder.found[name] = recorder.found[spec.arg.name]
+            paths[name] = paths[spec.arg.name]
+            known[part.gives[name]] = torch.from_numpy(recorder.found[name])
+        tensors |= {part.tensor_of(name): value for name, value in recorder.found.items()}
+        modules |= {part.tensor_of(name): path for name, path in paths.items()}
+    return Expected(tensors, modules)
 
 
 def sqnr_db(made: NDArray[Any], expected: NDArray[Any]) -> float:
@@ -124,22 +163,6 @@ def sqnr_db(made: NDArray[Any], expected: NDArray[Any]) -> float:
     if noise == 0:
         return math.inf
     return 10 * math.log10(signal / noise) if signal else -math.inf
-
-
-def largest_error(
-    made: NDArray[Any], expected: NDArray[Any], terms: Sequence[NDArray[Any]] = ()
-) -> float:
-    """Largest absolute difference, as a share of the largest RMS among `expected` and `terms`.
-
-    Infinite for NaN or another shape.
-    """
-    if made.shape != expected.shape or not np.isfinite(made).all():
-        return math.inf
-    if made.size == 0:
-        return 0.0
-    rms = max(float(np.sqrt(np.mean(x.astype(np.float64) ** 2))) for x in (expected, *terms))
-    largest = float(np.abs(made.astype(np.float64) - expected).max())
-    return largest / rms if rms else largest
 
 
 def run_model(
@@ -168,45 +191,26 @@ def varying_tensors(model: onnx.ModelProto) -> list[str]:
     return found
 
 
-def _floating_types(model: onnx.ModelProto) -> dict[str, np.dtype[Any]]:
-    """The dtype of every tensor that is floating-point, by name."""
-    import onnx
+class _Recorder(torch.fx.Interpreter):
+    """Keeps every tensor, and computes what export left to ONNX's operators."""
 
-    graph = onnx.shape_inference.infer_shapes(model).graph
-    found = {}
-    for value in (*graph.value_info, *graph.output):
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
-        if dtype.kind == "f":
-            found[value.name] = dtype
-    return found
+    def __init__(self, module: torch.fx.GraphModule) -> None:
+        super().__init__(module)
+        self.found: dict[str, NDArray[Any]] = {}
 
+    def run_node(self, n: torch.fx.Node) -> Any:
+        value = super().run_node(n)
+        if isinstance(value, Tensor):
+            self.found[n.name] = value.numpy()
+        return value
 
-def _fed_with_expected(model: onnx.ModelProto, names: Collection[str]) -> onnx.ModelProto:
-    """A copy in which every reader of these tensors reads an input in their place."""
-    from onnx import helper
-
-    types = _floating_types(model)
-    fed = copy.deepcopy(model)
-    names = set(names)
-    for node in fed.graph.node:
-        for place, name in enumerate(node.input):
-            if name in names:
-                node.input[place] = f"{name}{EXPECTED}"
-    for name in sorted(names):
-        kind = helper.np_dtype_to_tensor_dtype(types[name])
-        fed.graph.input.append(helper.make_tensor_value_info(f"{name}{EXPECTED}", kind, None))
-    del fed.graph.value_info[:]  # an expected value may have the shape that the graph gets wrong
-    return fed
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if "onnx_symbolic" in str(target):  # made by `OnnxLstm` alone
+            return lstm_of_onnx(*args[0])
+        return super().call_function(target, args, kwargs)
 
 
-def _compared_inputs(model: onnx.ModelProto, names: set[str]) -> dict[str, tuple[str, ...]]:
-    """For every tensor of `names`, those of them that it is made from."""
-    sources: dict[str, tuple[str, ...]] = {}  # of every tensor: itself where it is compared
-    found = {}
-    for node in model.graph.node:
-        reads = tuple(dict.fromkeys(s for name in node.input for s in sources.get(name, ())))
-        for output in node.output:
-            sources[output] = (output,) if output in names else reads
-            if output in names:
-                found[output] = reads
-    return found
+def _module_path(node: torch.fx.Node) -> str:
+    """Of the innermost module whose forward made the node."""
+    stack = node.meta.get("nn_module_stack") or {"": ("", "")}
+    return str(list(stack.values())[-1][0])

@@ -29,8 +29,8 @@ class Tolerance:
     """at most this, RMS, of F0 where it is voiced in both"""
     wrong_voicing: float
     """at most this share of frames is voiced in one and not in the other"""
-    layer_largest: float
-    """the error of a layer by itself from which on it is named as the one that diverged"""
+    layer_sqnr_db: float
+    """usual of a tensor inside a healthy graph; a layer is to blame for what it loses below it"""
 
 
 # 8 bits with one scale for a tensor: 30 to 40 dB a layer, and most of it hides under speech.
@@ -44,7 +44,7 @@ _INT8 = Tolerance(
     judge_drop=0.05,
     f0_cents=20.0,
     wrong_voicing=0.03,
-    layer_largest=1.0,
+    layer_sqnr_db=30.0,
 )
 TOLERANCES: Mapping[Precision, Tolerance] = {
     # Other kernels add up in another order: 1e-6 to 1e-5 is usual, anything more is a bug.
@@ -55,7 +55,7 @@ TOLERANCES: Mapping[Precision, Tolerance] = {
         judge_drop=0.01,
         f0_cents=0.1,
         wrong_voicing=0.0,
-        layer_largest=2e-5,
+        layer_sqnr_db=110.0,
     ),
     # 11 bits a value: 66 dB a layer. An error is a few times as large at the end of the chain.
     "fp16": Tolerance(
@@ -65,7 +65,7 @@ TOLERANCES: Mapping[Precision, Tolerance] = {
         judge_drop=0.02,
         f0_cents=2.0,
         wrong_voicing=0.005,
-        layer_largest=0.05,
+        layer_sqnr_db=60.0,
     ),
     "int8": _INT8,
     "int8_symmetric": _INT8,
