@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from dlpo.cli.dictionary import Dictionary, read_dictionary
 from dlpo.cli.extras import needs
@@ -101,7 +102,7 @@ def export(
     profile: Annotated[
         Path | None,
         typer.Option(
-            help="SVG to draw: where the time of the default denoiser goes.",
+            help="Show where the time of the default denoiser goes; JSON file to write.",
             rich_help_panel=_BUNDLE,
         ),
     ] = None,
@@ -182,7 +183,9 @@ def _profile(bundle: Bundle, out: Path, precision: Any) -> None:
         from dlpo_export.profile.measure import profile_graph
 
         manifest = bundle.manifest
-        profile_graph(bundle, f"denoiser_{manifest.steps}", precision or manifest.precision, out)
+        graph = f"denoiser_{manifest.steps}"
+        measured = profile_graph(bundle, graph, precision or manifest.precision, out)
+    Console().print(measured.table())
     typer.echo(out)
 
 

@@ -161,15 +161,16 @@ def test_export_of_neither_checkpoint_nor_bundle_says_so(tmp_path: Path) -> None
 def test_profile_and_triton_take_one_precision_of_a_bundle(
     tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    picture, repository = tmp_path / "where.svg", tmp_path / "triton"
+    figures, repository = tmp_path / "where.json", tmp_path / "triton"
     made = run(
-        "export", tiny_bundle, "--profile", picture, "--triton", repository, "--precision", "fp32"
+        "export", tiny_bundle, "--profile", figures, "--triton", repository, "--precision", "fp32"
     )
     assert made.exit_code == 0, made.stderr
-    assert ", fp32, " in picture.read_text()
+    assert json.loads(figures.read_text())["precision"] == "fp32"
+    assert "patch_in" in made.stdout
     assert '"precision"' in (repository / "lj" / "config.pbtxt").read_text()
 
-    result = run("export", tiny_bundle, "--profile", picture, "--precision", "fp16")
+    result = run("export", tiny_bundle, "--profile", figures, "--precision", "fp16")
     assert result.exit_code == 1
     assert "not in fp16" in result.stderr
 

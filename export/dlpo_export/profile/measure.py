@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
+from rich.table import Table
 
 from dlpo.bundle import Bundle, Precision
 from dlpo.errors import BundleError, InputError, MissingExtraError
@@ -88,37 +89,50 @@ class Profile:
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"
 
+    def table(self) -> Table:
+        """Time by layer, kind of operator and reverse step, the most expensive first."""
+        table = Table(
+            title=f"{self.graph} in {self.precision}: {self.total_ms:.2f} ms in its nodes,"
+            f" {self.run_ms:.2f} ms of CPU time a run, for {self.audio_s:.2f} s of audio"
+        )
+        for heading in ("", "ms", "share", "GMAC", "GMAC/s"):
+            table.add_column(heading, justify="right" if heading else "left")
+        for shares in (self.layers, self.kinds, self.steps):
+            for row in shares:
+                rate = f"{row.gmac_per_s:.1f}" if row.gmac else ""
+                gmac = f"{row.gmac:.3f}" if row.gmac else ""
+                table.add_row(row.name, f"{row.ms:.2f}", f"{row.share:.1%}", gmac, rate)
+            table.add_section()
+        return table
+
 
 def profile_graph(
     bundle: Bundle,
     graph: str,
     precision: Precision,
-    out_svg: Path,
+    out: Path,
     *,
     runs: int = RUNS,
 ) -> Profile:
-    """Measure one graph and draw `out_svg`; the numbers go beside it as JSON.
+    """Measure one graph and write every number to `out` as JSON.
 
     Args:
         graph: such as `denoiser_3`.
         runs: timed runs; one more warms up.
 
     Raises:
-        BundleError: there is no such graph or precision, or `out_svg` can't be written.
+        BundleError: there is no such graph or precision, or `out` can't be written.
         InputError: `runs` is less than 1.
         MissingExtraError: onnx or onnxruntime is not installed.
     """
-    from dlpo_export.profile.picture import draw_profile
-
     if runs < 1:
         raise InputError(f"runs is {runs}; expected 1 or more")
     profile = measure(bundle, graph, precision, runs)
     try:
-        out_svg.parent.mkdir(parents=True, exist_ok=True)
-        out_svg.write_text(draw_profile(profile), encoding="utf-8")
-        out_svg.with_suffix(".json").write_text(profile.to_json(), encoding="utf-8")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(profile.to_json(), encoding="utf-8")
     except OSError as error:
-        raise BundleError(f"{out_svg} can't be written ({error}); choose another place") from error
+        raise BundleError(f"{out} can't be written ({error}); choose another place") from error
     return profile
 
 
