@@ -1,0 +1,1 @@
+"""Corpora: recordings, texts and alignments, prepared for training."""

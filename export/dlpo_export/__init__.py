@@ -1,1 +1,1 @@
-"""Export: a checkpoint becomes ONNX graphs, and these a bundle."""
+"""Exports a checkpoint to ONNX graphs, and these to a bundle."""

@@ -1,1 +1,1 @@
-"""Does a bundle compute what its checkpoint computes, and where not?"""
+"""Compares the graphs of a bundle with the torch modules that they were exported from."""

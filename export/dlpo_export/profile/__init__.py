@@ -1,1 +1,1 @@
-"""Where the time of a graph goes: measured, by layer and step, and drawn."""
+"""Where the time of a graph goes: measured by layer, operator and reverse step."""

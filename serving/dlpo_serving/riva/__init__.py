@@ -1,0 +1,1 @@
+"""NVIDIA Riva's speech synthesis service, so that its clients work unchanged."""

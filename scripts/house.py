@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""Size of the code base against its budgets, and prose against banned constructions.
+
+Prints one line of measures; exits with 1 if one exceeds its budget or a checked file has a banned
+construction. Lines are those of tracked Python that are not blank; generated stubs don't count.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import subprocess
+import sys
+import tokenize
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+BUDGETS = {  # reached so far; lower one whenever a change makes room, never raise one
+    "product lines": 44_000,
+    "test lines": 32_800,
+    "research lines": 2_000,
+    "modules": 430,
+    "modules with one importer": 160,
+    "class names used twice": 40,
+}
+PRODUCT = ("dlpo", "serving", "export", "benchmarks")
+
+CLEAN = (  # glob of files whose prose is checked: the list grows
+    "CONTRIBUTING.md",
+    "docs/profile.md",
+    "export/dlpo_export/parity/divergence.py",
+    "export/dlpo_export/profile/measure.py",
+    "export/dlpo_export/to_onnx.py",
+    "scripts/house.py",
+    "tests/conftest.py",
+    "tests/export/conftest.py",
+    "tests/export/test_divergence.py",
+)
+BANNED = {  # what reads as translated -> what to write
+    r"\banew\b": "again",
+    r"\blikewise\b": "too, or say it again",
+    r"\bmend(s|ed|ing)?\b": "fix",
+    r"\btold\b": "reported, passed",
+    r"\b(stands?|stood) (there|beside|in|on|behind|below|above)\b": "is",
+    r"\blies? (there|beside|in|on|behind|below|above)\b": "is",
+    r"(^|[,;] )else \w+ (would|will|could|is|are|has|have|must)\b": "otherwise",
+    r"(^|[.:;,] |\()(who|whoever) (speaks?|asks?|comes?|reads?|wants?|runs?|hears?)\b": "a noun",
+    r"\bwhat is (there|here)\b": "what exists; name it",
+    r"\bnobody's\b": "unowned, unused",
+}
+
+
+def tracked(*patterns: str) -> list[Path]:
+    found = subprocess.check_output(["git", "ls-files", "--", *patterns], text=True)
+    return [Path(line) for line in found.splitlines()]
+
+
+def lines(files: list[Path]) -> int:
+    """Lines that are not blank."""
+    return sum(bool(line.strip()) for file in files for line in file.read_text().splitlines())
+
+
+def module_name(file: Path) -> str:
+    """The name that a file is imported by."""
+    parts = [] if file.stem == "__init__" else [file.stem]
+    for folder in file.parents:
+        if not (folder / "__init__.py").exists():
+            break
+        parts.insert(0, folder.name)
+    return ".".join(parts)
+
+
+def imports(tree: ast.Module) -> set[str]:
+    """Modules, and names in modules, that a file imports; the project has no relative imports."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def measures() -> dict[str, int]:
+    """What `BUDGETS` limits."""
+    files = [file for file in tracked("*.py") if "_pb2" not in file.name]
+    rooms = defaultdict(list)
+    for file in files:
+        rooms[file.parts[0]].append(file)
+    product = [file for room in PRODUCT for file in rooms[room]]
+    trees = {file: ast.parse(file.read_text()) for file in files if file.parts[0] != "tests"}
+    modules = {module_name(file): file for file in product if file.stem != "__init__"}
+    importers: Counter[str] = Counter()
+    for file, tree in trees.items():
+        importers.update(imports(tree) & modules.keys() - {module_name(file)})
+    classes = Counter(
+        node.name
+        for file in product
+        for node in ast.walk(trees[file])
+        if isinstance(node, ast.ClassDef)
+    )
+    return {
+        "product lines": lines(product),
+        "test lines": lines(rooms["tests"]),
+        "research lines": lines(rooms["research"]),
+        "modules": len(modules),
+        "modules with one importer": sum(importers[name] == 1 for name in modules),
+        "class names used twice": sum(count > 1 for count in classes.values()),
+    }
+
+
+def prose(file: Path) -> Iterator[tuple[int, str]]:
+    """Line numbers and text: of Markdown all outside fences, of Python comments and docstrings."""
+    text = file.read_text()
+    if file.suffix != ".py":
+        fenced = False
+        for number, line in enumerate(text.splitlines(), 1):
+            fenced ^= line.startswith("```")
+            if not fenced:
+                yield number, line
+        return
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            for number, line in enumerate(str(node.value.value).splitlines(), node.lineno):
+                yield number, line
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+def banned() -> list[str]:
+    """Each banned construction in a checked file, with what to write."""
+    found = []
+    for file in tracked(*CLEAN):
+        for number, line in prose(file):
+            for pattern, instead in BANNED.items():
+                if match := re.search(pattern, line.strip("# "), re.IGNORECASE):
+                    found.append(f'{file}:{number}: "{match[0].strip()}"; write: {instead}')
+    return found
+
+
+def main() -> None:
+    found = measures()
+    print("  ".join(f"{name} {value} ({BUDGETS[name]})" for name, value in found.items()))
+    faults = [
+        f"{name}: {value}, the budget is {BUDGETS[name]}; merge or delete (scripts/house.py)"
+        for name, value in found.items()
+        if value > BUDGETS[name]
+    ]
+    faults += banned()
+    print("\n".join(faults), end="\n" if faults else "")
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()
