@@ -158,6 +158,7 @@ def test_sqnr_is_the_power_ratio_in_decibels() -> None:
     assert sqnr_db(expected[:1], expected) == -math.inf
 
 
+@pytest.mark.full
 def test_lstms_are_compared_too() -> None:
     config = WaveGrad2Config(
         encoder_channels=8,
