@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 BUDGETS = {  # reached so far; lower one whenever a change makes room, never raise one
-    "product lines": 44_000,
+    "product lines": 43_800,
     "test lines": 32_800,
     "research lines": 2_000,
-    "modules": 430,
-    "modules with one importer": 160,
-    "class names used twice": 40,
+    "modules": 395,
+    "modules with one importer": 145,
+    "class names used twice": 38,
 }
 PRODUCT = ("dlpo", "serving", "export", "benchmarks")
 
