@@ -17,6 +17,7 @@ from dlpo.config import Parametrisation, SpectralConfig
 from dlpo.model.acoustics import MEL_BANDS, AcousticModel, Prosody
 from dlpo.model.blocks import ConvNextBlock, LevelEmbedding, conv
 from dlpo.model.emphasis import de_emphasise
+from dlpo.model.real_dft import RealDft
 
 COMPRESSION_FLOOR = 1e-3  # magnitude below which spectra are not raised any further
 FREE_SCALE = 4.0  # of the free part, about the spread of a spectrum's bins
@@ -64,6 +65,7 @@ class SpectralWaveGrad2(AcousticModel):
         with torch.no_grad():
             self.spectrum_out.weight.mul_(0.3)
             self.spectrum_out.bias.zero_()
+        self.dft = RealDft(config.window)
         self.hann: Tensor
         self.register_buffer("hann", torch.hann_window(config.window), persistent=False)
 
@@ -106,24 +108,32 @@ class SpectralWaveGrad2(AcousticModel):
         for block in self.spectrum_blocks:
             x = block(x, level)
         out = self.spectrum_out(self.spectrum_last_norm(x.transpose(1, 2))).float()
-        parts = out.view(*out.shape[:2], 6, self.config.bins)
-        on_source, on_noisy, free = (
-            torch.complex(parts[:, :, i], parts[:, :, i + 1]) for i in (0, 2, 4)
+        on_source, on_noisy, free = out.unflatten(-1, (3, 2, self.config.bins)).unbind(2)
+        clean = (
+            _product(on_source, source_spectrum)
+            + _product(on_noisy, noisy_spectrum)
+            + FREE_SCALE * free
         )
-        clean = on_source * source_spectrum + on_noisy * noisy_spectrum + FREE_SCALE * free
         return self.waveform(clean)
 
     def spectrum(self, waveform: Tensor) -> Tensor:
-        """(B, T) -> (B, L, bins) complex spectra of Hann windows, L = T / stft_hop."""
+        """(B, T) -> (B, L, 2, bins) spectra of Hann windows, L = T / stft_hop.
+
+        Real and imaginary parts.
+        """
         window, hop = self.config.window, self.config.stft_hop
         edge = (window - hop) // 2
-        frames = functional.pad(waveform.float(), (edge, edge)).unfold(1, window, hop)
-        spectrum: Tensor = torch.fft.rfft(frames * self.hann)
+        hops = functional.pad(waveform.float(), (edge, edge)).unflatten(1, (-1, hop))
+        count = window // hop
+        frames = torch.cat(
+            [hops[:, k : hops.shape[1] - count + 1 + k] for k in range(count)], dim=-1
+        )
+        spectrum: Tensor = self.dft(frames * self.hann)
         return spectrum
 
     def waveform(self, spectrum: Tensor) -> Tensor:
-        """(B, L, bins) -> (B, L * stft_hop), by weighted overlap-add."""
-        frames = torch.fft.irfft(spectrum, n=self.config.window) * self.hann
+        """(B, L, 2, bins) -> (B, L * stft_hop), by weighted overlap-add."""
+        frames = self.dft.inverse(spectrum) * self.hann
         weights = self.hann.square().expand(1, *frames.shape[1:])
         return self._overlap_add(frames) / self._overlap_add(weights)
 
@@ -145,6 +155,18 @@ class SpectralWaveGrad2(AcousticModel):
 
 
 def _compressed(spectrum: Tensor) -> Tensor:
-    """(B, L, bins) complex -> (B, L, 2 bins), magnitudes to the power 1/2, phases kept."""
-    small = spectrum * spectrum.abs().clamp(min=COMPRESSION_FLOOR).rsqrt()
-    return torch.cat([small.real, small.imag], dim=-1)
+    """(B, L, 2, bins) -> (B, L, 2 bins), magnitudes to the power 1/2, phases kept."""
+    power = spectrum.square().sum(2, keepdim=True).clamp(min=COMPRESSION_FLOOR**2)
+    return (spectrum * power ** (-1 / 4)).flatten(2)
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """The complex product of real and imaginary parts, (B, L, 2, bins) each."""
+    (a_real, a_imaginary), (b_real, b_imaginary) = a.unbind(2), b.unbind(2)
+    return torch.stack(
+        [
+            a_real * b_real - a_imaginary * b_imaginary,
+            a_real * b_imaginary + a_imaginary * b_real,
+        ],
+        dim=2,
+    )

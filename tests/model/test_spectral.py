@@ -10,6 +10,7 @@ from dlpo.errors import ConfigError
 from dlpo.model.build import build_model
 from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.model.reach import context_frames_per_step
+from dlpo.model.real_dft import RealDft
 from dlpo.model.spectral import SpectralWaveGrad2
 
 TINY = SpectralConfig(
@@ -39,8 +40,18 @@ def test_spectra_are_those_of_torch_and_give_back_the_waveform(model: SpectralWa
     theirs = torch.stft(
         padded, 600, 150, window=torch.hann_window(600), center=False, return_complex=True
     )
-    torch.testing.assert_close(ours, theirs.transpose(1, 2), atol=1e-4, rtol=1e-4)
+    theirs = torch.view_as_real(theirs).permute(0, 2, 3, 1)  # (B, L, 2, bins)
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(model.waveform(ours), waveform, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [6, 128, 400, 600])
+def test_products_equal_the_fast_transform(size: int) -> None:
+    dft, frames = RealDft(size), torch.randn(2, 3, size)
+    spectra = dft(frames)
+    torch.testing.assert_close(dft.products(frames), spectra, atol=1e-4, rtol=1e-4)
+    spectra = spectra + torch.randn(1)  # whatever is imaginary at both ends doesn't count
+    torch.testing.assert_close(dft.inverse_products(spectra), dft.inverse(spectra))
 
 
 def test_a_filter_of_one_gives_back_the_source(model: SpectralWaveGrad2) -> None:
