@@ -204,11 +204,6 @@ class SpectralConfig:
         """Samples a frame."""
         return 300
 
-    @property
-    def bins(self) -> int:
-        """Frequencies of a spectrum."""
-        return self.window // 2 + 1
-
     def rows(self, voice: str) -> tuple[int, int]:
         """Rows of the embedding that a voice is the sum of: speaker, and session or -1.
 

@@ -6,7 +6,10 @@ n = Q a + b and k = c + P d,
 
     X[c + P d] = sum_b W_Q^(b d) W_N^(b c) sum_a W_P^(a c) x[Q a + b],   W_M = exp(-2 pi i / M),
 
-and for real x the columns c = 0 .. P / 2 say everything.
+and for real x the columns c = 0 .. P / 2 say everything. Spectra keep that order, (c, d) row by
+row: P / 2 + 1 times Q places, in which each frequency occurs once, at k or as the conjugate at
+N - k, but for those of c = 0 and P / 2, which occur as both. Nothing has to be sorted, forth or
+back.
 
 Reference: Cooley and Tukey, An Algorithm for the Machine Calculation of Complex Fourier Series,
 1965.
@@ -36,10 +39,11 @@ class RealDft(nn.Module):
         super().__init__()
         if size % 2:
             raise ValueError(f"frames of {size} samples; expected an even number")
-        self.size, self.bins = size, size // 2 + 1
+        self.size = size
         p = min((p for p in range(2, size + 1, 2) if size % p == 0), key=lambda p: p + size // p)
         q = size // p
         self.p, self.q, self.columns = p, q, p // 2 + 1
+        self.places = self.columns * q
         a, b, c, d = np.arange(p), np.arange(q), np.arange(self.columns), np.arange(q)
         root = lambda m, exponent: np.exp(-2j * np.pi * exponent / m)  # noqa: E731
         first, second = root(p, np.outer(c, a)), root(q, np.outer(b, d))
@@ -49,36 +53,30 @@ class RealDft(nn.Module):
         self._constant("second_inverse", _as_real(second.conj().T))
         weight = np.full(self.columns, 2 / size)
         weight[[0, -1]] = 1 / size  # these columns have no mirror image
+        self._constant("weight", weight.repeat(q))  # (places,)
         last = first.conj().T * weight
         self._constant("last", np.concatenate([last.real, -last.imag], axis=1))  # (P, 2 (P/2 + 1))
-
-        # Bin k is found at (c, d), or its conjugate at the mirror image of N - k.
-        places = {int(k): i for i, k in enumerate((c[:, None] + p * d).ravel())}
-        found = [(places[k], 1.0) if k in places else (places[size - k], -1.0)
-                 for k in range(self.bins)]  # fmt: skip
-        self._constant("bin_place", np.array([i for i, _ in found]))
-        self._constant("bin_sign", np.array([s for _, s in found]))
-        mirrored = np.where(np.arange(size) < self.bins, np.arange(size), size - np.arange(size))
         k = (c[:, None] + p * d).ravel()
-        self._constant("place_bin", mirrored[k])
-        self._constant("place_sign", np.where(k < self.bins, 1.0, -1.0))
+        self._constant("frequency", k)  # (places,), from 0 to N - 1
 
     def _constant(self, name: str, values: NDArray[np.generic]) -> None:
         dtype = torch.int64 if values.dtype.kind == "i" else torch.float32
         self.register_buffer(name, torch.from_numpy(values).to(dtype), persistent=False)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """(..., N) -> (..., 2, N / 2 + 1), real and imaginary parts."""
-        if not torch.compiler.is_exporting():
-            spectra = torch.fft.rfft(frames)
-            return torch.stack([spectra.real, spectra.imag], dim=-2)
-        return self.products(frames)
+        """(..., N) -> (..., 2, places), real and imaginary parts."""
+        if torch.compiler.is_exporting():
+            return self.products(frames)
+        spectra = torch.fft.fft(frames).index_select(-1, self.frequency)
+        return torch.stack([spectra.real, spectra.imag], dim=-2)
 
     def inverse(self, spectra: Tensor) -> Tensor:
-        """(..., 2, N / 2 + 1) -> (..., N); imaginary parts at 0 and N / 2 don't count."""
-        if not torch.compiler.is_exporting():
-            return torch.fft.irfft(torch.complex(*spectra.unbind(-2)), n=self.size)
-        return self.inverse_products(spectra)
+        """(..., 2, places) -> (..., N), the real part of what they are the spectrum of."""
+        if torch.compiler.is_exporting():
+            return self.inverse_products(spectra)
+        once = torch.complex(*spectra.unbind(-2)) * self.weight
+        full = once.new_zeros(*once.shape[:-1], self.size).index_copy(-1, self.frequency, once)
+        return torch.fft.ifft(full).real * self.size
 
     def products(self, frames: Tensor) -> Tensor:
         """`forward` without a transform of torch's."""
@@ -89,19 +87,12 @@ class RealDft(nn.Module):
             [real * cosine - imaginary * sine, real * sine + imaginary * cosine], dim=-1
         )
         real, imaginary = (turned @ self.second).chunk(2, dim=-1)
-        real = real.flatten(-2).index_select(-1, self.bin_place)
-        imaginary = imaginary.flatten(-2).index_select(-1, self.bin_place) * self.bin_sign
-        return torch.stack([real, imaginary], dim=-2)
+        return torch.stack([real.flatten(-2), imaginary.flatten(-2)], dim=-2)
 
     def inverse_products(self, spectra: Tensor) -> Tensor:
         """`inverse` without a transform of torch's."""
-        chosen = spectra.index_select(-1, self.place_bin)
-        real, imaginary = chosen.unbind(-2)
-        columns = (self.columns, self.q)
-        both = torch.cat(
-            [real.unflatten(-1, columns), (imaginary * self.place_sign).unflatten(-1, columns)],
-            dim=-1,
-        )
+        real, imaginary = spectra.unflatten(-1, (self.columns, self.q)).unbind(-3)
+        both = torch.cat([real, imaginary], dim=-1)
         real, imaginary = (both @ self.second_inverse).chunk(2, dim=-1)
         cosine, sine = self.twiddle  # its conjugate turns back
         turned = torch.cat(

@@ -53,7 +53,8 @@ class SpectralWaveGrad2(AcousticModel):
         )
 
         self.level = LevelEmbedding(config.level_channels, config.level_frequency)
-        self.spectrum_in = nn.Linear(4 * config.bins, w)
+        self.dft = RealDft(config.window)
+        self.spectrum_in = nn.Linear(4 * self.dft.places, w)
         self.spectrum_conditioning = conv(d, w, 3)
         self.spectrum_norm = nn.LayerNorm(w)
         self.spectrum_blocks = nn.ModuleList(
@@ -61,11 +62,10 @@ class SpectralWaveGrad2(AcousticModel):
             for _ in range(config.blocks)
         )
         self.spectrum_last_norm = nn.LayerNorm(w)
-        self.spectrum_out = nn.Linear(w, 6 * config.bins)
+        self.spectrum_out = nn.Linear(w, 6 * self.dft.places)
         with torch.no_grad():
             self.spectrum_out.weight.mul_(0.3)
             self.spectrum_out.bias.zero_()
-        self.dft = RealDft(config.window)
         self.hann: Tensor
         self.register_buffer("hann", torch.hann_window(config.window), persistent=False)
 
@@ -104,11 +104,11 @@ class SpectralWaveGrad2(AcousticModel):
         frames = functional.interpolate(frames, size=seen.shape[1], mode="linear")
         x = self.spectrum_norm(self.spectrum_in(seen) + frames.transpose(1, 2))  # (B, L, W)
         x = x.transpose(1, 2)
-        level = self.level(noise_level).expand(len(x), -1)
+        level = self.level(noise_level)
         for block in self.spectrum_blocks:
             x = block(x, level)
         out = self.spectrum_out(self.spectrum_last_norm(x.transpose(1, 2))).float()
-        on_source, on_noisy, free = out.unflatten(-1, (3, 2, self.config.bins)).unbind(2)
+        on_source, on_noisy, free = out.unflatten(-1, (3, 2, self.dft.places)).unbind(2)
         clean = (
             _product(on_source, source_spectrum)
             + _product(on_noisy, noisy_spectrum)
@@ -117,10 +117,7 @@ class SpectralWaveGrad2(AcousticModel):
         return self.waveform(clean)
 
     def spectrum(self, waveform: Tensor) -> Tensor:
-        """(B, T) -> (B, L, 2, bins) spectra of Hann windows, L = T / stft_hop.
-
-        Real and imaginary parts.
-        """
+        """(B, T) -> (B, L, 2, places) spectra of Hann windows, L = T / stft_hop; see `RealDft`."""
         window, hop = self.config.window, self.config.stft_hop
         edge = (window - hop) // 2
         hops = functional.pad(waveform.float(), (edge, edge)).unflatten(1, (-1, hop))
@@ -132,7 +129,7 @@ class SpectralWaveGrad2(AcousticModel):
         return spectrum
 
     def waveform(self, spectrum: Tensor) -> Tensor:
-        """(B, L, 2, bins) -> (B, L * stft_hop), by weighted overlap-add."""
+        """(B, L, 2, places) -> (B, L * stft_hop), by weighted overlap-add."""
         frames = self.dft.inverse(spectrum) * self.hann
         weights = self.hann.square().expand(1, *frames.shape[1:])
         return self._overlap_add(frames) / self._overlap_add(weights)
@@ -155,13 +152,13 @@ class SpectralWaveGrad2(AcousticModel):
 
 
 def _compressed(spectrum: Tensor) -> Tensor:
-    """(B, L, 2, bins) -> (B, L, 2 bins), magnitudes to the power 1/2, phases kept."""
+    """(B, L, 2, places) -> (B, L, 2 places), magnitudes to the power 1/2, phases kept."""
     power = spectrum.square().sum(2, keepdim=True).clamp(min=COMPRESSION_FLOOR**2)
-    return (spectrum * power ** (-1 / 4)).flatten(2)
+    return (spectrum * power.sqrt().rsqrt()).flatten(2)
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
-    """The complex product of real and imaginary parts, (B, L, 2, bins) each."""
+    """The complex product of real and imaginary parts, (B, L, 2, places) each."""
     (a_real, a_imaginary), (b_real, b_imaginary) = a.unbind(2), b.unbind(2)
     return torch.stack(
         [
