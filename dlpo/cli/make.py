@@ -68,7 +68,7 @@ def train(
         Literal["lite", "spectral", "contour", "base", "large"],
         typer.Argument(
             help="What to train: the embedded voice; several voices in one model, a part at a time"
-            " (--set part=acoustics, denoiser or joint); a contour, which gives the lite of --init"
+            " (--set part=acoustics, denoiser or joint); a contour, which gives the voice of --init"
             " its pitch; WaveGrad 2 as published, see docs/train-base.md."
         ),
     ],
@@ -149,16 +149,16 @@ def _trainer(
     if model == "spectral":
         training = from_dict(SpectralTraining, values)
         return SpectralTrainer(SPECTRAL, training, paths, shares, out, inits)
+    if model == "contour":
+        if len(inits) != 1:
+            raise InputError("a contour belongs to a voice; give its checkpoint with --init")
+        contour = from_dict(ContourTraining, values)
+        return ContourTrainer(ContourConfig(), contour, paths, shares, out, inits[0])
     if len(paths) > 1 or len(inits) > 1:
         raise InputError(
             f"{model} takes one --data and at most one --init; got {len(paths)} and {len(inits)}"
         )
     path, init = paths[0], inits[0] if inits else None
-    if model == "contour":
-        if init is None:
-            raise InputError("a contour belongs to a voice; give its checkpoint with --init")
-        contour = from_dict(ContourTraining, values)
-        return ContourTrainer(ContourConfig(), contour, path, out, init)
     if model == "lite":
         return Trainer(LITE, from_dict(TrainingConfig, values), path, out, init)
     config, usual = (BASE, BASE_TRAINING) if model == "base" else (LARGE, LARGE_TRAINING)

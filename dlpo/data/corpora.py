@@ -37,7 +37,10 @@ class Corpora:
         for dataset in self.datasets:
             self.entries += dataset.entries
             self._places += [(dataset, i) for i in range(len(dataset))]
-        self.sha256 = sha256("".join(d.sha256 for d in self.datasets).encode()).hexdigest()
+        hashes = [dataset.sha256 for dataset in self.datasets]
+        self.sha256 = (
+            hashes[0] if len(hashes) == 1 else sha256("".join(hashes).encode()).hexdigest()
+        )
         self._share = {id(d): s for d, s in zip(self.datasets, shares, strict=True)}
 
     @property
@@ -55,6 +58,10 @@ class Corpora:
             for i, entry in enumerate(self.entries)
             if entry.split == name and (entry.frames > 0) == with_audio
         ]
+
+    def corpus_of(self, utterance: int) -> int:
+        """Number of the dataset that an utterance is in."""
+        return self.datasets.index(self._places[utterance][0])
 
     def chances(self, utterances: Sequence[int]) -> NDArray[np.float64]:
         """(U,) chance of drawing each utterance: by its length, and the share of its corpus."""

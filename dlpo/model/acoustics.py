@@ -103,7 +103,7 @@ class AcousticModel(nn.Module, ABC):
         Args:
             phonemes: (B, P) int64 symbol ids.
             mask: (B, P) bool, true where there is a symbol.
-            voice: (B, C + C2) of a model with several voices.
+            voice: of a model with several voices, see `SpectralWaveGrad2.voice`.
 
         Returns:
             (B, C, P) hidden sequence, and the timing.
@@ -147,7 +147,9 @@ class AcousticModel(nn.Module, ABC):
         if self.contour is not None:
             if noise is None:
                 noise = durations.new_zeros(len(phonemes), POINTS, phonemes.shape[1])
-            hidden = join_contour(hidden, self.contour.draw(phonemes, mask, durations, noise))
+            pitch = None if voice is None else voice[:, -self.contour.voice_channels :]
+            contour = self.contour.draw(phonemes, mask, durations, noise, pitch)
+            hidden = join_contour(hidden, contour)
         return hidden, durations, timing.ranges
 
     def frames(
@@ -167,7 +169,7 @@ class AcousticModel(nn.Module, ABC):
             ranges: (B, P) frames.
             positions: (F,) or (B, F) centres of the wanted frames, 0.5 for the first.
             pitch: (B,) semitones to add to F0.
-            voice: (B, C + C2) of a model with several voices.
+            voice: of a model with several voices, see `SpectralWaveGrad2.voice`.
 
         Returns:
             (B, C2, F) conditioning, and (B, F) F0 in Hz, 0 where unvoiced.

@@ -54,7 +54,12 @@ class Reader(nn.Module):
         )
 
     def forward(
-        self, phonemes: Tensor, mask: Tensor, durations: Tensor, known: Tensor | None = None
+        self,
+        phonemes: Tensor,
+        mask: Tensor,
+        durations: Tensor,
+        known: Tensor | None = None,
+        voice: Tensor | None = None,
     ) -> Tensor:
         """Read sentences.
 
@@ -63,6 +68,7 @@ class Reader(nn.Module):
             mask: (B, P) bool, true where there is a symbol.
             durations: (B, P) frames, whole or not.
             known: (B, P) bool, true where the duration may be seen; None shows all.
+            voice: (B, C) of a model with several voices.
         """
         dtype = self.prenet.weight.dtype
         keep = mask[:, None].to(dtype)
@@ -70,6 +76,8 @@ class Reader(nn.Module):
         silent = ((durations == 0) & (phonemes < FIRST_PHONEME)).to(dtype)
         told = torch.stack([torch.log1p(durations) * shown, shown, silent * shown], dim=1)
         x: Tensor = self.embedding(phonemes).transpose(1, 2) + self.duration_in(told)
+        if voice is not None:
+            x = x + voice[:, :, None]
         x = (x + self.place_in(places(mask).to(dtype))) * keep
         x = x + self.prenet(x)
         for pair in self.blocks:
@@ -132,33 +140,53 @@ class Contour(nn.Module):
         self.reader = Reader(config, symbols)
         self.flow = Flow(config)
 
-    def draw(self, phonemes: Tensor, mask: Tensor, durations: Tensor, noise: Tensor) -> Tensor:
+    @property
+    def voice_channels(self) -> int:
+        """Columns of `draw`'s voice."""
+        return self.config.channels + 2
+
+    def draw(
+        self,
+        phonemes: Tensor,
+        mask: Tensor,
+        durations: Tensor,
+        noise: Tensor,
+        voice: Tensor | None = None,
+    ) -> Tensor:
         """A contour of each sentence.
 
         Args:
             phonemes, mask, durations: see `Reader`.
             noise: (B, 2, P) standard normal.
+            voice: (B, C + 2) of a model with several voices: what the reader takes, and the voice's
+                own centre and spread in ln Hz.
 
         Returns:
             (B, 2, P) ln Hz at the first and second half of each symbol.
         """
         config = self.config
-        hidden = self.reader(phonemes, mask, durations)
+        centre, spread = noise.new_tensor([[[config.centre]], [[config.spread]]])
+        embedded = None
+        if voice is not None:
+            embedded, centre, spread = voice.tensor_split((config.channels, config.channels + 1), 1)
+        hidden = self.reader(phonemes, mask, durations, None, embedded)
         x = noise * config.temperature
         for step in range(config.steps):
             time = x.new_full((x.shape[0],), step / config.steps)
             x = x + self.flow(x, time, hidden, mask) / config.steps
-        contour = config.centre + config.spread * x.clamp(-config.limit, config.limit)
+        limited = x.clamp(-config.limit, config.limit)
+        contour: Tensor = centre[:, :, None] + spread[:, :, None] * limited
         if config.question_rise:
-            return self.rise(contour, phonemes)
+            return self.rise(contour, phonemes, centre)
         return contour
 
-    def rise(self, contour: Tensor, phonemes: Tensor) -> Tensor:
+    def rise(self, contour: Tensor, phonemes: Tensor, centre: Tensor) -> Tensor:
         """The contour, led from the last stressed vowel of each question up to its mark.
 
         Args:
             contour: (B, 2, P) ln Hz.
             phonemes: (B, P) int64; a sentence without a question mark stays as it is.
+            centre: (B, 1) or (1, 1) ln Hz.
 
         Returns:
             (B, 2, P) ln Hz, `question_rise` semitones above the centre at the mark.
@@ -173,7 +201,7 @@ class Contour(nn.Module):
         whole = (marks - begins).to(contour.dtype).clamp(min=1)  # TensorRT clips floats alone
         share = (along / whole[:, None]).clamp(0, 1)
         share = share * (place <= marks)[:, None]  # none without a mark, none behind it
-        top = self.config.centre + self.config.question_rise * math.log(2) / 12
+        top = centre[:, :, None] + self.config.question_rise * math.log(2) / 12
         return contour + share * (top - contour)
 
 

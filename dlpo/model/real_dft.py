@@ -35,6 +35,14 @@ class RealDft(nn.Module):
         ValueError: N is odd.
     """
 
+    first: Tensor
+    twiddle: Tensor
+    second: Tensor
+    last: Tensor
+    second_inverse: Tensor
+    weight: Tensor
+    frequency: Tensor
+
     def __init__(self, size: int) -> None:
         super().__init__()
         if size % 2:
@@ -45,10 +53,9 @@ class RealDft(nn.Module):
         self.p, self.q, self.columns = p, q, p // 2 + 1
         self.places = self.columns * q
         a, b, c, d = np.arange(p), np.arange(q), np.arange(self.columns), np.arange(q)
-        root = lambda m, exponent: np.exp(-2j * np.pi * exponent / m)  # noqa: E731
-        first, second = root(p, np.outer(c, a)), root(q, np.outer(b, d))
+        first, second = _roots(p, np.outer(c, a)), _roots(q, np.outer(b, d))
         self._constant("first", np.concatenate([first.real, first.imag]))  # (2 (P/2 + 1), P)
-        self._constant("twiddle", _pair(root(size, np.outer(c, b))))  # (2, P/2 + 1, Q)
+        self._constant("twiddle", _pair(_roots(size, np.outer(c, b))))  # (2, P/2 + 1, Q)
         self._constant("second", _as_real(second))  # (2 Q, 2 Q)
         self._constant("second_inverse", _as_real(second.conj().T))
         weight = np.full(self.columns, 2 / size)
@@ -76,11 +83,12 @@ class RealDft(nn.Module):
             return self.inverse_products(spectra)
         once = torch.complex(*spectra.unbind(-2)) * self.weight
         full = once.new_zeros(*once.shape[:-1], self.size).index_copy(-1, self.frequency, once)
-        return torch.fft.ifft(full).real * self.size
+        frames: Tensor = torch.fft.ifft(full).real * self.size
+        return frames
 
     def products(self, frames: Tensor) -> Tensor:
         """`forward` without a transform of torch's."""
-        x = frames.unflatten(-1, (self.p, self.q))  # (..., P, Q)
+        x = frames.view(*frames.shape[:-1], self.p, self.q)  # (..., P, Q)
         real, imaginary = (self.first @ x).chunk(2, dim=-2)  # each (..., P/2 + 1, Q)
         cosine, sine = self.twiddle
         turned = torch.cat(
@@ -91,7 +99,8 @@ class RealDft(nn.Module):
 
     def inverse_products(self, spectra: Tensor) -> Tensor:
         """`inverse` without a transform of torch's."""
-        real, imaginary = spectra.unflatten(-1, (self.columns, self.q)).unbind(-3)
+        columns = spectra.view(*spectra.shape[:-1], self.columns, self.q)
+        real, imaginary = columns.unbind(-3)
         both = torch.cat([real, imaginary], dim=-1)
         real, imaginary = (both @ self.second_inverse).chunk(2, dim=-1)
         cosine, sine = self.twiddle  # its conjugate turns back
@@ -99,6 +108,12 @@ class RealDft(nn.Module):
             [real * cosine + imaginary * sine, imaginary * cosine - real * sine], dim=-2
         )
         return (self.last @ turned).flatten(-2)
+
+
+def _roots(order: int, exponents: NDArray[np.int64]) -> Complex:
+    """W_order to the powers of `exponents`."""
+    roots: Complex = np.exp(-2j * np.pi * exponents / order)
+    return roots
 
 
 def _pair(values: Complex) -> NDArray[np.float64]:

@@ -43,8 +43,14 @@ class SpectralWaveGrad2(AcousticModel):
 
         self.conditioning_in = conv(MEL_BANDS + 2, d, 3)
         self.conditioning_voices = nn.Embedding(len(config.voices), d)
-        for rows in (self.voices.weight, self.conditioning_voices.weight):
-            nn.init.normal_(rows, std=0.1)
+        count, self.pitch_voices = len(config.voices), None
+        if config.contour is not None:
+            self.pitch_voices = nn.Embedding(count, config.contour.channels)
+            self.pitch_ranges: Tensor
+            self.register_buffer("pitch_ranges", torch.zeros(count, 2))
+        for embedding in (self.voices, self.conditioning_voices, self.pitch_voices):
+            if embedding is not None:
+                nn.init.normal_(embedding.weight, std=0.1)
         self.conditioning_hidden = conv(c, d, 1)
         for late in self.conditioning_hidden.parameters():
             nn.init.zeros_(late)  # the denoiser learns from recorded mel before it sees text
@@ -76,13 +82,17 @@ class SpectralWaveGrad2(AcousticModel):
                 module.eval().requires_grad_(False)
 
     def voice(self, rows: Tensor) -> Tensor:
-        """(B, 2) rows of the speaker and of the session, -1 for none -> (B, C + C2).
+        """(B, 2) rows of the speaker and of the session, -1 for none -> (B, V).
 
-        The first C columns are for the encoder, the others for the conditioning.
+        The first columns are for the encoder, the next for the conditioning; of a model that draws
+        its pitch the last are for the contour, with the voice's centre and spread in ln Hz. Mixing
+        voices is a weighted mean of these vectors.
         """
+        columns = [self.voices.weight, self.conditioning_voices.weight]
+        if self.pitch_voices is not None:
+            columns += [self.pitch_voices.weight, self.pitch_ranges]
         known = (rows >= 0).unsqueeze(-1)
-        both = [e(rows.clamp(min=0)) for e in (self.voices, self.conditioning_voices)]
-        return (torch.cat(both, dim=-1) * known).sum(1)
+        return (torch.cat(columns, dim=1)[rows.clamp(min=0)] * known).sum(1)
 
     def condition(
         self, upsampled: Tensor, prosody: Prosody, mel: Tensor, voice: Tensor | None = None
@@ -91,7 +101,8 @@ class SpectralWaveGrad2(AcousticModel):
         x = self.conditioning_in(torch.cat([mel, pitch], dim=1).to(upsampled.dtype))
         x = x + self.conditioning_hidden(upsampled)
         if voice is not None:
-            x = x + voice[:, self.config.hidden_channels :, None]
+            first = self.config.hidden_channels
+            x = x + voice[:, first : first + x.shape[1], None]
         out: Tensor = self.conditioning_blocks(x)
         return out
 
@@ -108,7 +119,7 @@ class SpectralWaveGrad2(AcousticModel):
         for block in self.spectrum_blocks:
             x = block(x, level)
         out = self.spectrum_out(self.spectrum_last_norm(x.transpose(1, 2))).float()
-        on_source, on_noisy, free = out.unflatten(-1, (3, 2, self.dft.places)).unbind(2)
+        on_source, on_noisy, free = out.view(*out.shape[:2], 3, 2, self.dft.places).unbind(2)
         clean = (
             _product(on_source, source_spectrum)
             + _product(on_noisy, noisy_spectrum)
@@ -120,7 +131,7 @@ class SpectralWaveGrad2(AcousticModel):
         """(B, T) -> (B, L, 2, places) spectra of Hann windows, L = T / stft_hop; see `RealDft`."""
         window, hop = self.config.window, self.config.stft_hop
         edge = (window - hop) // 2
-        hops = functional.pad(waveform.float(), (edge, edge)).unflatten(1, (-1, hop))
+        hops = functional.pad(waveform.float(), (edge, edge)).view(waveform.shape[0], -1, hop)
         count = window // hop
         frames = torch.cat(
             [hops[:, k : hops.shape[1] - count + 1 + k] for k in range(count)], dim=-1

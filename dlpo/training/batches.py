@@ -97,6 +97,25 @@ def collate_sentences(
     return Sentences(*map(torch.from_numpy, (phonemes, mask, durations, of)))
 
 
+def sentences_of(
+    dataset: Dataset | Corpora,
+    utterances: Sequence[int],
+    rows: Callable[[str], tuple[int, int]] | None = None,
+) -> Sentences:
+    """Symbols, durations and voices of utterances.
+
+    Args:
+        dataset: where they are.
+        utterances: their indices.
+        rows: rows of the voice embedding of an entry's voice, for a model with several.
+    """
+    entries = dataset.entries
+    return collate_sentences(
+        [dataset.timing(i) for i in utterances],
+        [rows(entries[i].voice) for i in utterances] if rows else None,
+    )
+
+
 class Batches:
     """Draws batches from one split; update k draws the same whatever happened before it.
 
@@ -120,14 +139,6 @@ class Batches:
         self.timed = dataset.split(split, with_audio=False) or self.recorded
         self.chances = dataset.chances(self.recorded)
 
-    def sentences(self, utterances: Sequence[int]) -> Sentences:
-        """Symbols, durations and voices of utterances."""
-        entries = self.dataset.entries
-        return collate_sentences(
-            [self.dataset.timing(i) for i in utterances],
-            [self.rows(entries[i].voice) for i in utterances] if self.rows else None,
-        )
-
     def windows(self, update: int, size: int, window: int) -> Windows:
         """`size` windows of `window` frames, utterances drawn by their length."""
         return self.collate(self.places(update, size, window), window)
@@ -148,12 +159,13 @@ class Batches:
     def timings(self, update: int, size: int) -> Sentences:
         """`size` sentences of the corpus whose durations are known but whose audio is not here."""
         random = np.random.default_rng([*self.key, update, 1])
-        return self.sentences([int(i) for i in random.choice(self.timed, size)])
+        chosen = [int(i) for i in random.choice(self.timed, size)]
+        return sentences_of(self.dataset, chosen, self.rows)
 
     def collate(self, places: list[tuple[int, int]], window: int) -> Windows:
         """Windows of so many frames at (utterance, first frame)."""
         cut = [self._cut(i, first, window) for i, first in places]
-        sentences = self.sentences([i for i, _ in places])
+        sentences = sentences_of(self.dataset, [i for i, _ in places], self.rows)
         return Windows(
             tuple(places),
             sentences,

@@ -45,18 +45,20 @@ def reading_losses(
     sentences: Sentences,
     share: float,
     generator: torch.Generator,
+    voice: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Durations and symbols that were hidden; from each sentence another share of the durations.
 
     Args:
         share: of the symbols to hide.
         generator: draws what is hidden, on the CPU.
+        voice: (B, C) of a model with several voices.
     """
     phonemes, hidden_symbols = hide_symbols(reader, sentences, share, generator)
     size = sentences.phonemes.shape
     drawn = torch.rand(size, generator=generator) > torch.rand(size[0], 1, generator=generator)
     known = drawn.to(sentences.mask.device)
-    hidden = reader(phonemes, sentences.mask, sentences.durations, known)
+    hidden = reader(phonemes, sentences.mask, sentences.durations, known, voice)
     log_duration, pause_logit = task.timing_out(hidden).float().unbind(1)
     asked, sounding = sentences.mask & ~known, sentences.durations > 0
     target = sentences.durations.clamp(min=1).log()
@@ -75,7 +77,11 @@ def reading_losses(
 
 
 def flow_losses(
-    model: Contour, batch: Contours, training: ContourTraining, generator: torch.Generator
+    model: Contour,
+    batch: Contours,
+    training: ContourTraining,
+    generator: torch.Generator,
+    voice: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Squared error of the flow's velocity, at stratified times.
 
@@ -84,6 +90,7 @@ def flow_losses(
         batch: recorded contours.
         training: how noisy, and how often each is drawn.
         generator: draws all that is random but dropout, on the CPU.
+        voice: (B, C) of a model with several voices.
     """
     sentences, device = batch.sentences, batch.points.device
     size, draws = len(batch.points), training.draws
@@ -92,7 +99,7 @@ def flow_losses(
     off = torch.randn(shape, generator=generator) + torch.randn(size, 1, generator=generator)
     durations = sentences.durations * (training.duration_noise * off).exp().to(device)
     known = (torch.rand(size, 1, generator=generator) < FULLY_SHOWN).expand(shape).to(device)
-    hidden = model.reader(phonemes, sentences.mask, durations, known)
+    hidden = model.reader(phonemes, sentences.mask, durations, known, voice)
 
     points, weights = batch.points.repeat(draws, 1, 1), batch.weights.repeat(draws, 1, 1)
     noise = torch.randn(points.shape, generator=generator).to(device)
@@ -111,7 +118,11 @@ def flow_losses(
 
 @torch.no_grad()
 def contour_figures(
-    model: Contour, batch: Contours, draws: int, generator: torch.Generator
+    model: Contour,
+    batch: Contours,
+    draws: int,
+    generator: torch.Generator,
+    voice: Tensor | None = None,
 ) -> dict[str, float]:
     """How well contours that are drawn agree with recorded ones, where these are voiced.
 
@@ -125,8 +136,12 @@ def contour_figures(
         batch: recorded contours.
         draws: of each sentence, 2 or more.
         generator: draws noise, on the CPU.
+        voice: (B, C) of a model with several voices.
     """
     config, sentences = model.config, batch.sentences
+    if voice is not None:  # with the range that points are measured in
+        own = voice.new_tensor([config.centre, config.spread]).expand(len(voice), 2)
+        voice = torch.cat([voice, own], dim=1)
     drawn = torch.stack(
         [
             model.draw(
@@ -134,6 +149,7 @@ def contour_figures(
                 sentences.mask,
                 sentences.durations,
                 torch.randn(batch.points.shape, generator=generator).to(batch.points.device),
+                voice,
             )
             for _ in range(draws)
         ]
@@ -156,7 +172,7 @@ def contour_figures(
     }
 
 
-def lively_temperature(model: Contour, batch: Contours) -> float:
+def lively_temperature(model: Contour, batch: Contours, voice: Tensor | None = None) -> float:
     """The temperature, from 1 to `HOTTEST`, at which draws spread as the recordings do.
 
     Few Euler steps draw calmer contours than the flow has, and a flow that knows its training
@@ -166,6 +182,7 @@ def lively_temperature(model: Contour, batch: Contours) -> float:
     Args:
         model: in eval mode; left as it was.
         batch: recordings that it did not learn from.
+        voice: (B, C) of a model with several voices.
     """
     config, low, high = model.config, 1.0, HOTTEST
     try:
@@ -173,7 +190,8 @@ def lively_temperature(model: Contour, batch: Contours) -> float:
             middle = (low + high) / 2
             model.config = replace(config, temperature=middle)
             generator = torch.Generator().manual_seed(0)
-            spread = contour_figures(model, batch, CALIBRATION_DRAWS, generator)["spread"]
+            figures = contour_figures(model, batch, CALIBRATION_DRAWS, generator, voice)
+            spread = figures["spread"]
             low, high = (middle, high) if spread < 1 else (low, middle)
     finally:
         model.config = config

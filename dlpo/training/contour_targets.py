@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dlpo.data.corpora import Corpora
 from dlpo.data.dataset import Dataset
 from dlpo.errors import DataError
 from dlpo.model.contour import POINTS, point_weights
 from dlpo.model.gaussian_upsampling import frame_positions
-from dlpo.training.batches import Sentences, collate_sentences, whole_frames
+from dlpo.training.batches import Sentences, sentences_of, whole_frames
 
 UNVOICED_WEIGHT = 0.05  # F0 is only interpolated there
 SMOOTHNESS = 0.3  # of neighbouring points, beside frames of weight 1: decides where none is voiced
@@ -55,7 +57,7 @@ class Contours:
         return (self.voiced.clamp(max=MOST_WEIGHT) + LEAST_WEIGHT) * self.sentences.mask[:, None]
 
 
-def recorded_contour(dataset: Dataset, utterance: int) -> Recorded:
+def recorded_contour(dataset: Dataset | Corpora, utterance: int) -> Recorded:
     """The points whose upsampling comes closest to the F0 of a recording, by least squares.
 
     Raises:
@@ -94,13 +96,19 @@ class RecordedContours:
     Args:
         dataset: prepared.
         split: train or validation.
+        rows: rows of the voice embedding of an entry's voice, for a model with several.
 
     Raises:
         DataError: the split has no recordings, or one is without voice.
     """
 
-    def __init__(self, dataset: Dataset, split: str) -> None:
-        self.dataset = dataset
+    def __init__(
+        self,
+        dataset: Dataset | Corpora,
+        split: str,
+        rows: Callable[[str], tuple[int, int]] | None = None,
+    ) -> None:
+        self.dataset, self.rows = dataset, rows
         of_split = dataset.split(split, with_audio=True)
         self.found = {i: recorded_contour(dataset, i) for i in of_split}
         by_length = sorted(of_split, key=lambda i: (dataset.entries[i].symbols, i))
@@ -117,9 +125,24 @@ class RecordedContours:
         """Standard deviation of ln F0 within a clip, mean over the clips."""
         return float(np.mean([found.spread for found in self.found.values()]))
 
+    def range_of(self, voice: str) -> tuple[float, float]:
+        """Centre and spread in ln Hz of a voice, or of a speaker's voices together.
+
+        Raises:
+            DataError: it has no recordings.
+        """
+        names = [(i, self.dataset.entries[i].voice) for i in self.found]
+        of_voice = [self.found[i] for i, name in names if voice in (name, name.split("/")[0])]
+        if not of_voice:
+            raise DataError(f"{voice}: has no recordings to measure its pitch; prepare some")
+        return (
+            float(np.mean([found.mean for found in of_voice])),
+            float(np.mean([found.spread for found in of_voice])),
+        )
+
     def collate(self, utterances: list[int]) -> Contours:
         """A batch."""
-        sentences = collate_sentences([self.dataset.timing(i) for i in utterances])
+        sentences = sentences_of(self.dataset, utterances, self.rows)
         shape = (len(utterances), POINTS, sentences.mask.shape[1])
         points, voiced = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         for row, i in enumerate(utterances):

@@ -1,10 +1,11 @@
-"""`dlpo train contour`: teaches a `lite` checkpoint to draw its pitch; resumable to the bit.
+"""`dlpo train contour`: teaches a checkpoint to draw its pitch; resumable to the bit.
 
-Nothing of the checkpoint changes but that it gets a contour, so any voice can be given one later.
+Nothing else of the checkpoint changes, so any `lite` or `spectral` can be given a contour later.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -14,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
-from dlpo.config import ContourConfig, ContourTraining, LiteConfig, to_dict
-from dlpo.data.dataset import Dataset
+from dlpo.config import ContourConfig, ContourTraining, LiteConfig, SpectralConfig, to_dict
+from dlpo.data.corpora import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.contour import Contour
-from dlpo.training.batches import Sentences, collate_sentences
+from dlpo.training.batches import Sentences, sentences_of
 from dlpo.training.contour_losses import (
     ReadingTask,
     contour_figures,
@@ -33,11 +34,23 @@ VALIDATION_DRAWS = 8
 
 
 class ContourStep(nn.Module):
-    """What learns, with its losses."""
+    """What learns, with its losses.
 
-    def __init__(self, config: ContourConfig, symbols: int, training: ContourTraining) -> None:
+    Args:
+        config: of the contour.
+        symbols: rows of the symbol embedding.
+        training: how it learns.
+        voices: rows of the voice embedding; 0 for a model with one voice.
+    """
+
+    def __init__(
+        self, config: ContourConfig, symbols: int, training: ContourTraining, voices: int = 0
+    ) -> None:
         super().__init__()
         self.contour = Contour(config, symbols)
+        self.voices = nn.Embedding(voices, config.channels) if voices else None
+        if self.voices is not None:
+            nn.init.normal_(self.voices.weight, std=0.1)
         self.task = ReadingTask(config.channels, symbols)
         self.training_config = training
 
@@ -45,10 +58,18 @@ class ContourStep(nn.Module):
         """Losses of reading for sentences, of the flow for recorded contours."""
         training = self.training_config
         if isinstance(batch, Contours):
-            return flow_losses(self.contour, batch, training, generator)
-        return reading_losses(
-            self.contour.reader, self.task, batch, training.hidden_symbols, generator
-        )
+            voice = self.voice(batch.sentences)
+            return flow_losses(self.contour, batch, training, generator, voice)
+        share, voice = training.hidden_symbols, self.voice(batch)
+        return reading_losses(self.contour.reader, self.task, batch, share, generator, voice)
+
+    def voice(self, sentences: Sentences) -> Tensor | None:
+        """(B, C) the sentences' voices, of a model that has several."""
+        if self.voices is None:
+            return None
+        known = (sentences.voices >= 0).unsqueeze(-1)
+        out: Tensor = (self.voices(sentences.voices.clamp(min=0)) * known).sum(1)
+        return out
 
 
 class ContourTrainer(TrainingRun):
@@ -60,13 +81,14 @@ class ContourTrainer(TrainingRun):
     Args:
         config: of the contour; its centre, spread and temperature are measured in recordings.
         training: how.
-        data: directory of a prepared dataset.
+        data: directories of prepared datasets.
+        shares: of each, in what is drawn.
         out: directory of the run; holds a state already when resuming.
-        init: checkpoint of the `lite` that gets the contour.
+        init: checkpoint of the model that gets the contour.
 
     Raises:
         DataError, CheckpointError: unusable input.
-        TrainingError: `init` is no `lite`, or the run in `out` is another one.
+        TrainingError: `init` has no frame-wise F0 to replace, or the run in `out` is another one.
     """
 
     identity = "voice, contour or dataset"
@@ -76,25 +98,31 @@ class ContourTrainer(TrainingRun):
         self,
         config: ContourConfig,
         training: ContourTraining,
-        data: Path,
+        data: Sequence[Path],
+        shares: Sequence[float],
         out: Path,
         init: Path,
     ) -> None:
         self.voice = load_checkpoint(init)
-        if not isinstance(self.voice.config, LiteConfig):
+        if not isinstance(self.voice.config, LiteConfig | SpectralConfig):
             raise TrainingError(
-                f"{init}: is {self.voice.config.model!r}; only a lite has a contour"
+                f"{init}: is {self.voice.config.model!r}; expected lite or spectral, which have a"
+                " contour"
             )
-        self.dataset = Dataset(data)
-        self.recorded = RecordedContours(self.dataset, "train")
-        self.held_out = RecordedContours(self.dataset, "validation")
+        several = self.voice.config if isinstance(self.voice.config, SpectralConfig) else None
+        self.rows = several.rows if several else None
+        self.dataset, self.shares = Corpora(data, shares), np.array(shares) / sum(shares)
+        self.recorded = RecordedContours(self.dataset, "train", self.rows)
+        self.held_out = RecordedContours(self.dataset, "validation", self.rows)
         self.config = replace(
             config, centre=round(self.recorded.centre, 4), spread=round(self.recorded.spread, 4)
         )
         super().__init__(training, out)
-        step = ContourStep(self.config, self.voice.config.symbols, training)
+        voices = len(several.voices) if several else 0
+        step = ContourStep(self.config, self.voice.config.symbols, training, voices)
         flow = list(step.contour.flow.parameters())
-        reading = [*step.contour.reader.parameters(), *step.task.parameters()]
+        ours = {id(weight) for weight in flow}
+        reading = [weight for weight in step.parameters() if id(weight) not in ours]
         optimizer = torch.optim.AdamW(
             [{"params": reading}, {"params": flow}],
             training.learning_rate,
@@ -102,8 +130,10 @@ class ContourTrainer(TrainingRun):
             weight_decay=training.weight_decay,
         )
         self._prepare(step, step, optimizer)
-        self.texts = [i for i in range(len(self.dataset)) if self._is_text(i)]
-        self.texts.sort(key=lambda i: (self.dataset.entries[i].symbols, i))
+        texts = [i for i in range(len(self.dataset)) if self._is_text(i)]
+        texts.sort(key=lambda i: (self.dataset.entries[i].symbols, i))
+        self.texts = self._by_corpus(texts)
+        self.contours = self._by_corpus(self.recorded.utterances)
         self._open(
             {
                 "contour": to_dict(self.config),
@@ -116,6 +146,13 @@ class ContourTrainer(TrainingRun):
         entry = self.dataset.entries[i]
         return entry.split == "train" and entry.symbols > 0
 
+    def _by_corpus(self, utterances: Sequence[int]) -> list[list[int]]:
+        """The utterances of each corpus, in their order."""
+        found: list[list[int]] = [[] for _ in self.dataset.datasets]
+        for i in utterances:
+            found[self.dataset.corpus_of(i)].append(i)
+        return found
+
     def _save_checkpoint(self, path: Path) -> None:
         """Write the voice with its contour as it is now."""
         weights = {
@@ -123,15 +160,27 @@ class ContourTrainer(TrainingRun):
             for name, value in self.voice.model.state_dict().items()
             if not name.startswith("contour.")
         }
-        contour = self._averaged_step().contour
-        weights |= {f"contour.{k}": v for k, v in contour.state_dict().items()}
+        step = self._averaged_step()
+        weights |= {f"contour.{k}": v for k, v in step.contour.state_dict().items()}
+        if step.voices is not None:
+            weights |= {"pitch_voices.weight": step.voices.weight, "pitch_ranges": self._ranges()}
+        config = cast(LiteConfig | SpectralConfig, self.voice.config)
         save_checkpoint(
             path,
             weights,
-            replace(cast(LiteConfig, self.voice.config), contour=self._calibrated()),
+            replace(config, contour=self._calibrated()),
             self.provenance,
             torch.float16,
         )
+
+    def _ranges(self) -> Tensor:
+        """(voices, 2) centre and spread of each speaker, and what each session adds to it."""
+        ranges = []
+        for voice in cast(SpectralConfig, self.voice.config).voices:
+            speaker = np.array(self.recorded.range_of(voice.split("/")[0]))
+            own = np.array(self.recorded.range_of(voice))
+            ranges.append(own - speaker if "/" in voice else speaker)
+        return torch.from_numpy(np.stack(ranges)).float()
 
     @property
     def provenance(self) -> Provenance:
@@ -152,13 +201,15 @@ class ContourTrainer(TrainingRun):
         return [rate if reads else rate * training.reading_rate, rate]
 
     def _batch(self, reads: bool, random: np.random.Generator) -> Sentences | Contours:
-        """Neighbours in length, so that little of a batch is padding."""
-        among = self.texts if reads else self.recorded.utterances
+        """Neighbors in length, of one corpus, so that little of a batch is padding."""
+        by_corpus = self.texts if reads else self.contours
+        shares = self.shares * np.array([bool(utterances) for utterances in by_corpus])
+        among = by_corpus[int(random.choice(len(shares), p=shares / shares.sum()))]
         first = int(random.integers(0, max(1, len(among) - self.training.batch + 1)))
         chosen = among[first : first + self.training.batch]
         device = self.accelerator.device
         if reads:
-            return collate_sentences([self.dataset.timing(i) for i in chosen]).to(device)
+            return sentences_of(self.dataset, chosen, self.rows).to(device)
         return self.recorded.collate(chosen).to(device)
 
     def _averaged_step(self) -> ContourStep:
@@ -168,7 +219,10 @@ class ContourTrainer(TrainingRun):
         """The configuration, once the run is done with the temperature that it takes."""
         if self.update < self.training.updates:
             return self.config
-        temperature = lively_temperature(self._averaged_step().contour, self._held_out())
+        step, held_out = self._averaged_step(), self._held_out()
+        with torch.no_grad():
+            voice = step.voice(held_out.sentences)
+        temperature = lively_temperature(step.contour, held_out, voice)
         return replace(self.config, temperature=temperature)
 
     def _held_out(self) -> Contours:
@@ -182,4 +236,5 @@ class ContourTrainer(TrainingRun):
         if self.update <= self.training.reading_updates:
             terms = averaged(batch.sentences, generator)
             return {name: value.item() for name, value in terms.items()}
-        return contour_figures(averaged.contour, batch, VALIDATION_DRAWS, generator)
+        voice = averaged.voice(batch.sentences)
+        return contour_figures(averaged.contour, batch, VALIDATION_DRAWS, generator, voice)

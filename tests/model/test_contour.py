@@ -151,7 +151,7 @@ def test_a_question_is_led_up_from_its_last_stressed_vowel_to_its_mark(
     row = ["^", "IH1", "Z", " ", "K", "AH1", "M", "IH0", "?"]
     phonemes = torch.tensor([symbol_ids(row) + [0] * padding])
     drawn = noise(symbols=len(row) + padding) / 10 + contour.config.centre
-    led = contour.rise(drawn, phonemes)
+    led = contour.rise(drawn, phonemes, torch.tensor([[contour.config.centre]]))
     first = row.index("AH1")
     torch.testing.assert_close(led[:, :, :first], drawn[:, :, :first], atol=0, rtol=0)
     top = contour.config.centre + 6 * math.log(2) / 12
@@ -166,5 +166,5 @@ def test_a_question_is_led_up_from_its_last_stressed_vowel_to_its_mark(
 def test_what_asks_nothing_is_not_led_up(contour: Contour) -> None:
     contour.config = replace(contour.config, question_rise=6.0)
     phonemes = torch.tensor([symbol_ids(["^", "K", "AH1", "M", "."])])
-    drawn = noise(symbols=5)
-    assert torch.equal(contour.rise(drawn, phonemes), drawn)
+    drawn, centre = noise(symbols=5), torch.tensor([[contour.config.centre]])
+    assert torch.equal(contour.rise(drawn, phonemes, centre), drawn)

@@ -12,14 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dlpo.checkpoint import load_checkpoint, save_checkpoint
-from dlpo.config import BASE, ContourConfig, ContourTraining, LiteConfig
+from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
+from dlpo.config import BASE, ContourConfig, ContourTraining, LiteConfig, SpectralConfig
 from dlpo.data.dataset import Dataset
 from dlpo.data.features import Features
 from dlpo.errors import ConfigError, DataError, TrainingError
+from dlpo.model.acoustics import LOG_F0_SCALE
 from dlpo.model.build import build_model
 from dlpo.model.contour import Contour, upsample_contour
 from dlpo.model.gaussian_upsampling import frame_positions
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.training.batches import whole_frames
 from dlpo.training.contour_losses import HOTTEST, contour_figures, lively_temperature
 from dlpo.training.contour_targets import SURE, RecordedContours, recorded_contour
@@ -41,7 +43,7 @@ SHORT = ContourTraining(
 
 def run(data: Path, out: Path, init: Path, **changes: object) -> ContourTrainer:
     training = replace(SHORT, **changes)  # type: ignore[arg-type]
-    trainer = ContourTrainer(TINY, training, data, out, init)
+    trainer = ContourTrainer(TINY, training, [data], [1.0], out, init)
     trainer.run()
     return trainer
 
@@ -113,10 +115,9 @@ def test_a_calm_flow_gets_the_heat_that_makes_up_for_it(tiny_dataset: Path) -> N
     batch = replace(batch, points=torch.randn(batch.points.shape))
 
     class Calm(Contour):
-        def draw(
-            self, _p: torch.Tensor, _m: torch.Tensor, _d: torch.Tensor, noise: torch.Tensor
-        ) -> torch.Tensor:
-            config = self.config
+        def draw(self, *inputs: torch.Tensor | None) -> torch.Tensor:
+            noise, config = inputs[3], self.config
+            assert noise is not None
             return config.centre + config.spread * 0.8 * config.temperature * noise
 
     model = Calm(TINY, 79)
@@ -131,7 +132,8 @@ def test_a_resumed_run_equals_one_that_never_stopped(
 ) -> None:
     run(tiny_dataset, tmp_path / "whole", tiny_checkpoint)
     for stop in (1, 4):  # in each part
-        halted = ContourTrainer(TINY, SHORT, tiny_dataset, tmp_path / "parts", tiny_checkpoint)
+        parts = tmp_path / "parts"
+        halted = ContourTrainer(TINY, SHORT, [tiny_dataset], [1.0], parts, tiny_checkpoint)
         halted.run(lambda update, figures, s=stop: _stop_at(update, s))
         assert halted.update == stop
         assert halted.stop_signal == signal.SIGTERM
@@ -157,7 +159,7 @@ def test_training_lowers_both_losses(
         SHORT, updates=120, reading_updates=60, learning_rate=1e-2, validate_every=500,
         save_every=500, log_every=500,
     )  # fmt: skip
-    ContourTrainer(TINY, training, tiny_dataset, tmp_path / "run", tiny_checkpoint).run(
+    ContourTrainer(TINY, training, [tiny_dataset], [1.0], tmp_path / "run", tiny_checkpoint).run(
         lambda update, figures: losses.append(figures["loss"])
     )
     for part in (losses[:60], losses[60:]):
@@ -198,12 +200,12 @@ def test_a_contour_can_be_taught_anew(
 def test_a_run_of_another_voice_is_not_overwritten(
     tiny_dataset: Path, tiny_checkpoint: Path, slow_checkpoint: Path, tmp_path: Path
 ) -> None:
-    ContourTrainer(TINY, SHORT, tiny_dataset, tmp_path / "run", tiny_checkpoint)
+    ContourTrainer(TINY, SHORT, [tiny_dataset], [1.0], tmp_path / "run", tiny_checkpoint)
     with pytest.raises(TrainingError, match="another voice"):
-        ContourTrainer(TINY, SHORT, tiny_dataset, tmp_path / "run", slow_checkpoint)
+        ContourTrainer(TINY, SHORT, [tiny_dataset], [1.0], tmp_path / "run", slow_checkpoint)
 
 
-def test_only_a_lite_gets_a_contour(
+def test_a_model_without_frame_wise_pitch_gets_no_contour(
     tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     small = replace(
@@ -212,8 +214,8 @@ def test_only_a_lite_gets_a_contour(
     )  # fmt: skip
     provenance = load_checkpoint(tiny_checkpoint).provenance
     save_checkpoint(tmp_path / "base", build_model(small).state_dict(), small, provenance)
-    with pytest.raises(TrainingError, match="is 'base'; only a lite has a contour"):
-        ContourTrainer(TINY, SHORT, tiny_dataset, tmp_path / "run", tmp_path / "base")
+    with pytest.raises(TrainingError, match="is 'base'; expected lite or spectral"):
+        ContourTrainer(TINY, SHORT, [tiny_dataset], [1.0], tmp_path / "run", tmp_path / "base")
 
 
 @pytest.mark.parametrize(
@@ -228,3 +230,26 @@ def test_only_a_lite_gets_a_contour(
 def test_what_can_not_be_is_refused(wrong: dict[str, float], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         ContourTraining(**wrong)  # type: ignore[arg-type]
+
+
+def test_each_voice_draws_in_its_own_range(tiny_dataset: Path, tmp_path: Path) -> None:
+    config = SpectralConfig(
+        voices=("lj",), hidden_channels=16, encoder_blocks=1, prosody_blocks=1, mel_blocks=1,
+        conditioning_channels=16, conditioning_blocks=1, width=16, blocks=1, level_channels=8,
+    )  # fmt: skip
+    init = tmp_path / "init"
+    weights = build_model(config).state_dict()
+    save_checkpoint(init, weights, config, Provenance(0, "0" * 64, "test"))
+    trainer = run(tiny_dataset, tmp_path / "run", init)
+    model = load_checkpoint(tmp_path / "run" / "checkpoint").model
+    assert isinstance(model, SpectralWaveGrad2)
+    centre, spread = trainer.recorded.range_of("lj")
+    assert model.pitch_ranges[0].tolist() == pytest.approx([centre, spread], abs=1e-3)
+
+    phonemes = torch.tensor([[1, 12, 30, 45, 4]])
+    mask, noise = torch.ones_like(phonemes, dtype=torch.bool), torch.zeros(1, 2, 5)
+    voice = model.voice(torch.tensor([[0, -1]]))
+    higher = voice.clone()
+    higher[:, -2] += 0.5  # its centre
+    low, high = (model.encode(phonemes, mask, noise, v)[0][:, -2:] for v in (voice, higher))
+    torch.testing.assert_close(high - low, torch.full((1, 2, 5), 0.5 * LOG_F0_SCALE))
