@@ -26,6 +26,7 @@ from dlpo_serving.operations.voice_directory import VoiceDirectory
 from dlpo_serving.server import run_server
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices import find_voice
 
 TIMEOUT_S = 20.0
 
@@ -131,7 +132,6 @@ def test_a_server_that_begins_with_an_empty_folder_serves_when_a_voice_comes(
 def test_a_voice_that_takes_long_to_load_leaves_the_lane_to_callers(
     start_server: Callable[..., Any],
     synthesizer: Synthesizer,
-    tiny_bundle: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -145,7 +145,7 @@ def test_a_voice_that_takes_long_to_load_leaves_the_lane_to_callers(
     monkeypatch.setattr(repertoire, "open_voice", slow)
     monkeypatch.setattr(repertoire, "VoiceDirectory", partial(VoiceDirectory, settle_s=0.05))
     server = start_server(synthesizer, lanes=1, voice_directory=tmp_path, voice_poll_s=0.02)
-    put(Bundle.load(tiny_bundle), tmp_path / "ann", "ann")
+    put(Bundle.load(find_voice("lj")), tmp_path / "ann", "ann")
     try:
         assert begun.wait(TIMEOUT_S)
         request = speech_pb2.SynthesizeRequest(text="One fish.")

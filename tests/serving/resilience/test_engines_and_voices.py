@@ -6,6 +6,8 @@ import asyncio
 import http.client
 import re
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -143,6 +145,65 @@ def hang_thrice(address: str) -> None:
         for _ in range(3):
             with pytest.raises(CallError):
                 client.speak(SpeechRequest(TEXT, seed=UNLUCKY), timeout_s=TIMEOUT_S)
+
+
+HUNG_SERVER = """
+import sys, threading
+from functools import partial
+from dlpo.text import TextFrontEnd
+from dlpo_serving import server
+from dlpo_serving.engines.fake_engine import FakeEngine
+from dlpo_serving.settings.server_settings import ServerSettings
+from dlpo_serving.synthesizer import Synthesizer
+
+class HangingEngine(FakeEngine):
+    calls = 0
+
+    def denoise(self, *arguments):
+        HangingEngine.calls += 1
+        if HangingEngine.calls > WARM_UP:
+            threading.Event().wait()
+        return super().denoise(*arguments)
+
+WARM_UP = 10**9
+synthesizer = Synthesizer(HangingEngine(), TextFrontEnd())
+
+def load(settings):
+    return [synthesizer]
+
+run = server.run_server
+
+async def run_server(settings, stop, announce, *rest):
+    def announced(doors, voice):
+        global WARM_UP
+        WARM_UP = 0
+        announce(doors, voice)
+    return await run(settings, stop, announced, load)
+
+server.run_server = run_server
+server.HEARTBEAT_S, server.HANG_BEATS = 0.05, 3
+server.serve(ServerSettings(port=0, lanes=1, grace_s=0.1, log_level="error"))
+"""
+
+
+def test_a_server_whose_engine_hangs_ends_with_1_and_one_line(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [sys.executable, "-c", HUNG_SERVER], stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            serving = re.match(r"SERVING \S+ on (\S+) after", process.stdout.readline())
+            assert serving, log.read_text()
+            hang_thrice(serving[1])
+            assert process.wait(TIMEOUT_S) == 1
+        finally:
+            process.kill()
+    *_, last = log.read_text().splitlines()
+    assert last.startswith("error: the engine has hung 3 times")
 
 
 def lay(voice: str, folder: Path, seal: bool = True) -> None:
