@@ -113,26 +113,6 @@ def reverse_step(
     return float(alpha[step + 1]) * x0 + kept * eps, std
 
 
-def log_prob(sample: Tensor, mean: Tensor, std: float) -> Tensor:
-    """Log-density of a reverse step's outcome, averaged over its samples.
-
-    The mean, not the sum: ratios of sums over 10^5 samples over- or underflow.
-
-    Args:
-        sample, mean: (B, T).
-
-    Returns:
-        (B,).
-
-    Raises:
-        InputError: `std` is 0; a deterministic step has no density.
-    """
-    if std <= 0:
-        raise InputError(f"std of the reverse step is {std}; choose a step with eta > 0 and noise")
-    squared = ((sample - mean) / std).square().mean(dim=-1)
-    return -0.5 * squared - math.log(std) - 0.5 * math.log(2 * math.pi)
-
-
 def sample(
     denoise: Denoise,
     schedule: NoiseSchedule,
@@ -180,23 +160,40 @@ def chain_step(
     parametrisation: Parametrisation,
     clip: float | None = None,
 ) -> Tensor:
-    """What one reverse step makes of the network's prediction; arguments as for `sample`.
+    """One reverse step from the network's prediction, noise included; arguments as for `sample`.
+
+    Returns:
+        (B, T), x at the next level.
+    """
+    mean = step_mean(noisy, prediction, schedule, step, parametrisation, clip)
+    row = schedule.noise_row(step)
+    return mean if row is None else mean + float(schedule.posterior_std[step]) * noise[row]
+
+
+def step_mean(
+    noisy: Tensor,
+    prediction: Tensor,
+    schedule: NoiseSchedule,
+    step: int,
+    parametrisation: Parametrisation,
+    clip: float | None = None,
+) -> Tensor:
+    """The mean of a reverse step, from the network's prediction.
 
     Args:
         noisy: (B, T), x at level `step`.
         prediction: (B, T), in `parametrisation`.
         step: 0 for the noisiest.
+        clip: bound of |x0|; None leaves it free.
 
     Returns:
-        (B, T), x at the next level.
+        (B, T), mean of x at the next level.
     """
     level = torch.tensor([float(schedule.noise_levels[step])], device=noisy.device)
     x0 = to_x0(prediction, noisy, level, parametrisation)
     if clip is not None:
         x0 = x0.clamp(-clip, clip)
-    mean, std = reverse_step(noisy, x0, schedule, step)
-    row = schedule.noise_row(step)
-    return mean if row is None else mean + std * noise[row]
+    return reverse_step(noisy, x0, schedule, step)[0]
 
 
 def _coefficients(noise_level: Tensor) -> tuple[Tensor, Tensor]:

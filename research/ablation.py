@@ -28,10 +28,10 @@ from dlpo.model.emphasis import de_emphasise
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.text import TextFrontEnd
 from dlpo.training.acoustics import FrozenAcoustics
-from dlpo.training.averages import warm_average
 from dlpo.training.batches import Batches, Windows
-from dlpo.training.distributed import arithmetic
 from dlpo.training.losses import Denoised, denoise_windows, denoiser_losses
+from dlpo.training.processes import arithmetic
+from dlpo.training.run import warm_average
 from dlpo_bench.candidates import WHOLE
 from dlpo_bench.clips import VALIDATION_SPLIT, load_clips
 from dlpo_bench.comparison import evaluate

@@ -32,15 +32,13 @@ from dlpo.errors import DlpoError
 from dlpo.judges.judge import Waveform, check_waveforms
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule
+from dlpo.rl.collector import run_chains
 from dlpo.rl.conditions import reach_of
-from dlpo.rl.held_out import validation_prompts
-from dlpo.rl.listeners import Listeners
-from dlpo.rl.methods import Method, Objective
-from dlpo.rl.plan import Plan
-from dlpo.rl.prompts import Prompt, Prompts
-from dlpo.rl.rewards.reward import Clock, Judged, Speech, checked_scores
+from dlpo.rl.methods import Explore, Method, Objective, Plan
+from dlpo.rl.prompts import Prompt, Prompts, validation_prompts
+from dlpo.rl.reward_models import RewardModels
+from dlpo.rl.rewards.reward import ClipBatch, Clock, Judged, checked_scores
 from dlpo.rl.rewards.weighted import WeightedSum
-from dlpo.rl.rollouts import say
 from dlpo.rl.tuner import Tuner
 from dlpo_bench.record import write_record
 from research import RECORDS
@@ -48,6 +46,53 @@ from research import RECORDS
 KEY = (7, 0)  # of the noise that the untuned voice is measured with
 ROWS = 8  # chains at once where nothing is learnt
 HELD_OUT, LONGEST_HELD_OUT_S = 8, 6.0
+LOWEST_HZ, HIGHEST_HZ = 250.0, 8_000.0  # five octaves that speech fills
+BANDS_PER_OCTAVE = 3
+POWER_FLOOR = 1e-12  # silence has a tilt too: 0
+
+
+def spectral_tilt_db(waveform: Waveform, sample_rate_hz: int) -> float:
+    """Slope of the long-term spectrum, in dB an octave: the line through its third octaves.
+
+    White noise has +3, as a third octave has twice the width an octave higher; speech about -3.
+    """
+    power = np.abs(np.fft.rfft(waveform.astype(np.float64))) ** 2
+    hertz = np.fft.rfftfreq(len(waveform), 1 / sample_rate_hz)
+    octaves = np.log2(np.maximum(hertz, 1.0) / LOWEST_HZ)
+    bands = round(np.log2(HIGHEST_HZ / LOWEST_HZ)) * BANDS_PER_OCTAVE
+    band = np.floor(octaves * BANDS_PER_OCTAVE).astype(int)
+    within = (band >= 0) & (band < bands)
+    levels_db = 10 * np.log10(np.bincount(band[within], power[within], bands) + POWER_FLOOR)
+    slope, _ = np.polyfit((np.arange(bands) + 0.5) / BANDS_PER_OCTAVE, levels_db, 1)
+    return float(slope)
+
+
+class SpectralTilt:
+    """Minus how far the tilt is from its target, in dB an octave; 0 is the best there is.
+
+    Sentences differ in tilt by what is said in them, so that each has a target of its own: the
+    optimum is then within reach of a voice that is a little brighter throughout.
+
+    Args:
+        target_db: text -> the tilt wanted.
+        clock: times it.
+    """
+
+    name = "spectral_tilt"
+
+    def __init__(self, target_db: Callable[[str], float], clock: Clock = time.perf_counter) -> None:
+        self.target_db, self.clock = target_db, clock
+
+    def judge(self, clips: ClipBatch) -> Judged:
+        """See `Reward.judge`; scores are <= 0."""
+        began = self.clock()
+        check_waveforms(clips.waveforms, clips.sample_rate_hz)
+        distances = [
+            abs(spectral_tilt_db(waveform, clips.sample_rate_hz) - self.target_db(text))
+            for waveform, text in zip(clips.waveforms, clips.texts, strict=True)
+        ]
+        scores = checked_scores(self.name, -np.array(distances), clips)
+        return Judged(scores, {self.name: scores}, {self.name: self.clock() - began})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +147,7 @@ def tilts(
     model: Model, prompts: Sequence[Prompt], chain: NoiseSchedule, seeds: int = 1
 ) -> list[float]:
     """dB an octave of each sentence and seed, always with the same noise."""
-    parts = say(model, prompts, chain, KEY, seeds, ROWS, reach_of(model, prompts[0])).parts
+    parts = run_chains(model, prompts, chain, KEY, seeds, ROWS, reach_of(model, prompts[0])).parts
     return [spectral_tilt_db(w, SAMPLE_RATE) for part in parts for w in part.waveforms(model)]
 
 
@@ -130,7 +175,7 @@ def run(
     targets.prompts |= {prompt.text: prompt for prompt in everyone}
     wanted = np.array(tilts(untuned, held_out, plan.chain)) + more_db
     reward = WeightedSum([SpectralTilt(targets)], {"spectral_tilt": 1.0}, settings.standardisation)
-    tuner = Tuner(checkpoint, data, out, plan, settings, Listeners(reward, []))
+    tuner = Tuner(checkpoint, data, out, plan, settings, RewardModels(reward, []))
     curve: list[Point] = []
     began, began_cpu = time.perf_counter(), time.process_time()
 
@@ -159,6 +204,9 @@ def main(
     checkpoint: Annotated[Path, typer.Option(exists=True)] = Path("voices/lj/checkpoint"),
     out: Annotated[Path | None, typer.Option(help="Keeps the run; nothing is kept else.")] = None,
     method: Annotated[str, typer.Option(help="As `dlpo tune` takes it.")] = "dlpo",
+    explore: Annotated[str, typer.Option(help="chain or weights.")] = "chain",
+    beta: Annotated[float, typer.Option(min=0, help="Weight of the diffusion loss.")] = 1.0,
+    explore_rate: Annotated[float, typer.Option(help="Of exploring weights.")] = 0.01,
     more_db: Annotated[float, typer.Option(help="What the judge wants, dB an octave.")] = 1.0,
     goal: Annotated[float, typer.Option(help="Share of the possible gain to end at.")] = 0.9,
     updates: Annotated[int, typer.Option(min=1)] = 150,
@@ -172,12 +220,14 @@ def main(
     record: Annotated[bool, typer.Option(help="Write a benchmark record.")] = False,
 ) -> None:
     """Tune on the toy judge and tell how much of the possible gain came in how many seconds."""
-    plan = Plan(Objective(cast(Method, method)), {"spectral_tilt": 1.0})
+    objective = Objective(cast(Method, method), cast(Explore, explore), beta=beta)
+    plan = Plan(objective, {"spectral_tilt": 1.0})
     settings = TuningConfig(
         updates=updates, sentences=sentences, group=group, rows=8, passes=passes,
-        learning_rate=learning_rate, warm_up=1, ema_decay=0.9, longest_s=longest_s, guard=False,
-        validation_sentences=1, validation_longest_s=LONGEST_HELD_OUT_S, validate_every=updates,
-        save_every=updates, seed=seed,
+        learning_rate=learning_rate, explore_rate=explore_rate, warm_up=1, ema_decay=0.9,
+        longest_s=longest_s, guard=False, validation_sentences=1,
+        validation_longest_s=LONGEST_HELD_OUT_S, validate_every=updates, save_every=updates,
+        seed=seed,
     )  # fmt: skip
     try:
         with tempfile.TemporaryDirectory() as scratch:
@@ -213,52 +263,3 @@ def main(
 
 if __name__ == "__main__":
     typer.run(main)
-
-
-LOWEST_HZ, HIGHEST_HZ = 250.0, 8_000.0  # five octaves that speech fills
-BANDS_PER_OCTAVE = 3
-POWER_FLOOR = 1e-12  # silence has a tilt too: 0
-
-
-def spectral_tilt_db(waveform: Waveform, sample_rate_hz: int) -> float:
-    """Slope of the long-term spectrum, in dB an octave: the line through its third octaves.
-
-    White noise has +3, as a third octave has twice the width an octave higher; speech about -3.
-    """
-    power = np.abs(np.fft.rfft(waveform.astype(np.float64))) ** 2
-    hertz = np.fft.rfftfreq(len(waveform), 1 / sample_rate_hz)
-    octaves = np.log2(np.maximum(hertz, 1.0) / LOWEST_HZ)
-    bands = round(np.log2(HIGHEST_HZ / LOWEST_HZ)) * BANDS_PER_OCTAVE
-    band = np.floor(octaves * BANDS_PER_OCTAVE).astype(int)
-    within = (band >= 0) & (band < bands)
-    levels_db = 10 * np.log10(np.bincount(band[within], power[within], bands) + POWER_FLOOR)
-    slope, _ = np.polyfit((np.arange(bands) + 0.5) / BANDS_PER_OCTAVE, levels_db, 1)
-    return float(slope)
-
-
-class SpectralTilt:
-    """Minus how far the tilt is from its target, in dB an octave; 0 is the best there is.
-
-    Sentences differ in tilt by what is said in them, so that each has a target of its own: the
-    optimum is then within reach of a voice that is a little brighter throughout.
-
-    Args:
-        target_db: text -> the tilt that it should be said with.
-        clock: for the cost.
-    """
-
-    name = "spectral_tilt"
-
-    def __init__(self, target_db: Callable[[str], float], clock: Clock = time.perf_counter) -> None:
-        self.target_db, self.clock = target_db, clock
-
-    def judge(self, speech: Speech) -> Judged:
-        """See `Reward.judge`; scores are <= 0."""
-        began = self.clock()
-        check_waveforms(speech.waveforms, speech.sample_rate_hz)
-        distances = [
-            abs(spectral_tilt_db(waveform, speech.sample_rate_hz) - self.target_db(text))
-            for waveform, text in zip(speech.waveforms, speech.texts, strict=True)
-        ]
-        scores = checked_scores(self.name, -np.array(distances), speech)
-        return Judged(scores, {self.name: scores}, {self.name: self.clock() - began})

@@ -23,7 +23,7 @@ from dlpo.errors import BundleError
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Bundle:
-    """A verified bundle whose files lie in `directory` for as long as this object lives."""
+    """A verified bundle whose files stay in `directory` for the lifetime of this object."""
 
     manifest: Manifest
     sha256: str
@@ -64,7 +64,7 @@ class Bundle:
         return bundle
 
     def graph_path(self, graph: str, precision: Precision = "fp32") -> Path:
-        """Where a graph's ONNX file lies, such as `encoder` or `denoiser_4`."""
+        """Path of a graph's ONNX file, such as `encoder` or `denoiser_4`."""
         if graph not in self.manifest.graphs:
             raise BundleError(
                 f"the bundle has no graph {graph!r}; it has {', '.join(self.manifest.graphs)}"

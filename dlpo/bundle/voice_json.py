@@ -61,13 +61,13 @@ def unseal(content: bytes) -> tuple[dict[str, Any], str]:
     if found != FORMAT:
         advice = UPGRADE if isinstance(found, int) and found > FORMAT else EXPORT_AGAIN
         raise BundleError(f"{MANIFEST}: format is {found!r}, this dlpo reads {FORMAT}; {advice}")
-    said = values.pop(SEAL, None)
-    if not (isinstance(said, str) and re.fullmatch("[0-9a-f]{64}", said)):
-        raise BundleError(f"{MANIFEST}: {SEAL} is {said!r}, expected a sha256; {EXPORT_AGAIN}")
-    digest = hashlib.sha256(content.replace(said.encode(), _OPEN_SEAL.encode())).hexdigest()
-    if digest != said:
+    seal = values.pop(SEAL, None)
+    if not (isinstance(seal, str) and re.fullmatch("[0-9a-f]{64}", seal)):
+        raise BundleError(f"{MANIFEST}: {SEAL} is {seal!r}, expected a sha256; {EXPORT_AGAIN}")
+    digest = hashlib.sha256(content.replace(seal.encode(), _OPEN_SEAL.encode())).hexdigest()
+    if digest != seal:
         raise BundleError(
-            f"{MANIFEST}: sha256 is {digest}, {SEAL} says {said}: it was changed after it was "
+            f"{MANIFEST}: sha256 is {digest}, {SEAL} says {seal}: it was changed after it was "
             'written; undo that or copy it again. docs/bundle.md, "Changing a bundle", says how'
         )
     required = values.get("requires", [])
@@ -76,7 +76,7 @@ def unseal(content: bytes) -> tuple[dict[str, Any], str]:
             f"{MANIFEST} requires {', '.join(map(str, unknown))}, which this dlpo does not know; "
             f"{UPGRADE}"
         )
-    return values, said
+    return values, seal
 
 
 def without_unknown_keys(kind: type, values: Mapping[str, Any], voice: object) -> Any:

@@ -1,7 +1,7 @@
 """Writing a bundle: all or nothing, and the same bytes for the same content.
 
-It is made in a scratch folder `.dlpo-*` beside its place, flushed to the disk, and then renamed. A
-process that is killed leaves at most that folder behind, which nobody reads.
+It is made in a scratch folder `.dlpo-*` in the same parent, flushed to the disk, and then renamed.
+A process that is killed leaves at most that folder behind, which no reader opens.
 """
 
 from __future__ import annotations

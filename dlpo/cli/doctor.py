@@ -38,7 +38,7 @@ def doctor(
 
     Exit code 0 if an engine speaks, 1 if none does.
     """
-    from dlpo_serving.doctor.installation import versions
+    from dlpo_serving.doctor import versions
 
     found: dict[str, list[Observation]] = {}
     about = versions()
@@ -50,18 +50,15 @@ def doctor(
             _show(section, found[section])
     speaks = any(one.state == "ok" for one in found["engines"])
     if as_json:
-        told = {name: [asdict(one) for one in ones] for name, ones in found.items()}
-        typer.echo(json.dumps({"speaks": speaks, "versions": about, **told}, indent=2))
+        sections = {name: [asdict(one) for one in ones] for name, ones in found.items()}
+        typer.echo(json.dumps({"speaks": speaks, "versions": about, **sections}, indent=2))
     else:
         _conclude(speaks, found)
     raise typer.Exit(0 if speaks else 1)
 
 
 def _sections(voice: str, weights: Path) -> Iterator[Section]:
-    from dlpo_serving.doctor.engines import try_engines
-    from dlpo_serving.doctor.installation import look_at_packages
-    from dlpo_serving.doctor.machine import look_at_machine
-    from dlpo_serving.doctor.surroundings import look_around
+    from dlpo_serving.doctor import look_around, look_at_machine, look_at_packages, try_engines
 
     yield "packages", look_at_packages()
     yield "machine", look_at_machine()
@@ -97,9 +94,9 @@ def _show(section: str, observations: Iterable[Observation]) -> None:
     table.add_column(width=22)
     table.add_column(overflow="fold")
     for one in observations:
-        told = f"{one.detail}\n-> {one.remedy}" if one.remedy else one.detail
+        detail = f"{one.detail}\n-> {one.remedy}" if one.remedy else one.detail
         # As Text, because paths and messages may look like markup.
-        table.add_row(Text(one.state, _STYLES[one.state]), Text(one.subject), Text(told))
+        table.add_row(Text(one.state, _STYLES[one.state]), Text(one.subject), Text(detail))
     console = Console(highlight=False)
     console.print(f"\n{section}", style="bold")
     console.print(table)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from dlpo.cli.dictionary import Dictionary, read_dictionary
-from dlpo.cli.extras import needs
+from dlpo.cli.options import Dictionary, needs, read_dictionary
 from dlpo.errors import InputError
 
 if TYPE_CHECKING:

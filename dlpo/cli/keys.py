@@ -43,5 +43,5 @@ def list_keys(file: KeysFile = Path("keys.toml")) -> None:
             "characters a minute": quota.characters_per_minute,
             "s of audio a minute": quota.audio_s_per_minute,
         }
-        told = [f"{limit:g} {what}" for what, limit in limits.items() if limit is not None]
-        typer.echo(f"{caller}: {count} keys, {', '.join(told) or 'no limits'}")
+        quotas = [f"{limit:g} {what}" for what, limit in limits.items() if limit is not None]
+        typer.echo(f"{caller}: {count} keys, {', '.join(quotas) or 'no limits'}")

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dlpo.cli.extras import needs
-from dlpo.cli.options import command_line
+from dlpo.cli.options import command_line, needs
 
 LOCAL = "127.0.0.1"
 PORT = 8765
@@ -84,7 +83,7 @@ def make(
         from dlpo_bench.listening.making import check_unused, make_test
     with needs("serve"):
         from dlpo_bench.listening.contestants import choose_clips, open_pair
-    from dlpo.cli.progress import progress
+    from dlpo.cli.options import progress
 
     check_unused(out)  # before the systems speak for minutes
     pair = open_pair(a, b, steps)

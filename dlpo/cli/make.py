@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dlpo.cli.extras import needs
-from dlpo.cli.progress import progress
-from dlpo.cli.settings import parse_settings
+from dlpo.cli.options import needs, parse_settings, progress
 from dlpo.errors import InputError
 
 if TYPE_CHECKING:

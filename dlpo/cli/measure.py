@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from dlpo.cli.extras import needs
 from dlpo.cli.options import (
-    HEARD,
-    SPOKEN,
+    JUDGES,
+    SPEECH,
     Corpus,
     Eta,
     Schedule,
     Weights,
     command_line,
+    needs,
 )
 
 _KEPT = "What is kept"
@@ -45,26 +45,26 @@ def evaluate(
         list[int] | None,
         typer.Option(
             help="Reverse steps; repeatable. Each system's own number if left out.",
-            rich_help_panel=SPOKEN,
+            rich_help_panel=SPEECH,
         ),
     ] = None,
     precision: Annotated[
         list[str] | None,
         typer.Option(
             help="Of bundles: fp32 or int8; repeatable. Their own if left out.",
-            rich_help_panel=SPOKEN,
+            rich_help_panel=SPEECH,
         ),
     ] = None,
     schedule: Schedule = None,
     eta: Eta = None,
     seeds: Annotated[
         int,
-        typer.Option(min=1, help="Noise seeds a sentence; averaged first.", rich_help_panel=SPOKEN),
+        typer.Option(min=1, help="Noise seeds a sentence; averaged first.", rich_help_panel=SPEECH),
     ] = 1,
     corpus: Corpus = Path("../shared/data/ljspeech"),
     split: Annotated[
         Literal["test", "validation"],
-        typer.Option(help="Sentences of the corpus.", rich_help_panel=HEARD),
+        typer.Option(help="Sentences of the corpus.", rich_help_panel=JUDGES),
     ] = "test",
     texts: Annotated[
         Path | None,
@@ -72,38 +72,38 @@ def evaluate(
             exists=True,
             dir_okay=False,
             help="Say its lines instead of the corpus; there are no recordings then.",
-            rich_help_panel=HEARD,
+            rich_help_panel=JUDGES,
         ),
     ] = None,
     clips: Annotated[
         int | None,
-        typer.Option(min=1, help="Only the first so many sentences.", rich_help_panel=HEARD),
+        typer.Option(min=1, help="Only the first so many sentences.", rich_help_panel=JUDGES),
     ] = None,
     recordings: Annotated[
-        bool, typer.Option(help="Judge the speaker's recordings too.", rich_help_panel=HEARD)
+        bool, typer.Option(help="Judge the speaker's recordings too.", rich_help_panel=JUDGES)
     ] = True,
     match: Annotated[
         bool,
-        typer.Option(help="Bring all to the recordings' level first.", rich_help_panel=HEARD),
+        typer.Option(help="Bring all to the recordings' level first.", rich_help_panel=JUDGES),
     ] = True,
     weights: Weights = Path("../shared/models"),
     whisper: Annotated[
         list[Path] | None,
         typer.Option(
             help="Directory of a Whisper checkpoint: word and character errors; repeatable.",
-            rich_help_panel=HEARD,
+            rich_help_panel=JUDGES,
         ),
     ] = None,
     speaker: Annotated[
         Path | None,
         typer.Option(
             help="Weights of the speaker encoder: likeness to the speaker of the corpus.",
-            rich_help_panel=HEARD,
+            rich_help_panel=JUDGES,
         ),
     ] = None,
     utmos: Annotated[
         Path | None,
-        typer.Option(help="File of UTMOS's weights: one more judge.", rich_help_panel=HEARD),
+        typer.Option(help="File of UTMOS's weights: one more judge.", rich_help_panel=JUDGES),
     ] = None,
     checkpoint: Annotated[
         Path | None,

@@ -1,38 +1,116 @@
-"""What several commands take or keep alike: options, and the command itself for a record."""
+"""Shared by several commands: options, `--set` settings, optional packages, progress bars."""
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-SPOKEN, HEARD = "How they speak", "What is heard"
+from dlpo.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
+
+SPEECH, JUDGES = "Speech", "Judges"  # panels of options in --help
 
 BundleName = Annotated[str, typer.Option(help="Name or path of a bundle.")]
 Record = Annotated[bool, typer.Option("--record", help="Keep the figures in benchmarks/records.")]
 Schedule = Annotated[
     str | None,
     typer.Option(
-        help="Noise schedule of checkpoints; their own if left out.", rich_help_panel=SPOKEN
+        help="Noise schedule of checkpoints; their own if left out.", rich_help_panel=SPEECH
     ),
 ]
 Eta = Annotated[
     float | None,
     typer.Option(
-        min=0, max=1, help="Of checkpoints: 0 = DDIM, 1 = ancestral.", rich_help_panel=SPOKEN
+        min=0, max=1, help="Of checkpoints: 0 = DDIM, 1 = ancestral.", rich_help_panel=SPEECH
     ),
 ]
 Corpus = Annotated[
-    Path, typer.Option(help="Texts and recordings in LJSpeech's layout.", rich_help_panel=HEARD)
+    Path,
+    typer.Option(help="Texts and recordings in LJSpeech's layout.", rich_help_panel=JUDGES),
 ]
 Weights = Annotated[
-    Path, typer.Option(help="Directory of the judges' weights.", rich_help_panel=HEARD)
+    Path, typer.Option(help="Directory of the judges' weights.", rich_help_panel=JUDGES)
+]
+Dictionary = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="Pronunciations, one word a line: `tomato T AH0 M AA1 T OW2`.",
+    ),
 ]
 
 
 def command_line() -> str:
-    """What was typed, for a record."""
+    """The command line, for a record."""
     return shlex.join(["dlpo", *sys.argv[1:]])
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Imports inside the block belong to ``extra``.
+
+    Raises:
+        MissingExtraError: one of its packages is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package.startswith("dlpo"):
+            raise
+        raise MissingExtraError(package, extra) from error
+
+
+def progress(*columns: str | ProgressColumn, disable: bool = False) -> Progress:
+    """A transient progress bar on stderr; off unless that is a terminal.
+
+    Args:
+        columns: of rich's bar; its default ones if none are given.
+    """
+    with needs("train"):
+        from rich.console import Console
+        from rich.progress import Progress
+
+    console = Console(stderr=True)
+    disable = disable or not console.is_terminal
+    return Progress(*columns, console=console, transient=True, disable=disable)
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """``["batch=8", "precision=no"]`` -> {"batch": 8, "precision": "no"}.
+
+    Raises:
+        typer.BadParameter: one is not KEY=VALUE.
+    """
+    values = {}
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        if not separator:
+            raise typer.BadParameter(f"{setting!r} is not KEY=VALUE", param_hint="--set")
+        try:
+            values[key] = json.loads(value)
+        except json.JSONDecodeError:
+            values[key] = value
+    return values
+
+
+def read_dictionary(path: Path | None) -> dict[str, str]:
+    """Word -> phonemes, from a file in CMUdict's format; empty without one."""
+    if path is None:
+        return {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: can't be read ({error}); expected UTF-8 text") from error
+    entries = (line.split(maxsplit=1) for line in lines if line.strip())
+    return {word: " ".join(spoken) for word, *spoken in entries}

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlpo.cli.dictionary import Dictionary, read_dictionary
-from dlpo.cli.extras import needs
+from dlpo.cli.options import Dictionary, needs, read_dictionary
 from dlpo.errors import InputError
 from dlpo_serving.engines import EngineName, EnginePrecision
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dlpo.cli.extras import needs
-from dlpo.cli.progress import progress
-from dlpo.cli.settings import parse_settings
+from dlpo.cli.options import needs, parse_settings, progress
 from dlpo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,6 +34,10 @@ def tune(
         Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "control", "direct", "dpo"],
         typer.Option(help="What is minimised, see docs/tuning.md."),
     ] = "dlpo",
+    explore: Annotated[
+        Literal["chain", "weights"],
+        typer.Option(help="What dlpo perturbs: the noise of the chain, or the weights."),
+    ] = "chain",
     reward: Annotated[
         str, typer.Option(help="Names and weights, such as distillmos=1,high_band=0.3.")
     ] = "distillmos",
@@ -91,29 +93,29 @@ def tune(
         from dlpo.checkpoint import load_checkpoint
         from dlpo.config import TuningConfig, from_dict
         from dlpo.data.preferences import read_pairs
-        from dlpo.rl.heard_pairs import pairs_sha256
-        from dlpo.rl.listeners import open_listeners
-        from dlpo.rl.methods import Objective
-        from dlpo.rl.plan import Plan
+        from dlpo.rl.listening_pairs import pairs_sha256
+        from dlpo.rl.methods import Objective, Plan
+        from dlpo.rl.reward_models import load_reward_models
         from dlpo.rl.rewards.named import RewardSources, parse_weights
         from dlpo.rl.tuner import Tuner
 
     of_run, of_method = _split(parse_settings(settings or []))
     of_method |= {"method": method, "alpha": alpha, "beta": beta, "guide": guide}
+    of_method |= {"explore": explore}
     own_chain = _chain_of(load_checkpoint(checkpoint).provenance)
-    heard = [] if pairs is None else read_pairs(pairs)
+    preferences = [] if pairs is None else read_pairs(pairs)
     plan = Plan(
         from_dict(Objective, of_method),
         parse_weights(reward),
         own_chain[0] if schedule is None else schedule,
         own_chain[1] if steps is None else steps,
         own_chain[2] if eta is None else eta,
-        None if pairs is None else pairs_sha256(pairs, heard),
+        None if pairs is None else pairs_sha256(pairs, preferences),
     )
     config = from_dict(TuningConfig, {"guard": guard == "on"} | of_run)
     sources = RewardSources(weights, utmos)
-    listeners = open_listeners(checkpoint, data, plan, config, sources)
-    tuner = Tuner(checkpoint, data, out, plan, config, listeners, heard)
+    models = load_reward_models(checkpoint, data, plan, config, sources)
+    tuner = Tuner(checkpoint, data, out, plan, config, models, preferences)
     best = _run(tuner)
     if tuner.stop_signal is not None:
         typer.echo(f"stopped at update {tuner.update}; run the same command to go on", err=True)
@@ -132,7 +134,13 @@ def _split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     from dlpo.config import TuningConfig
     from dlpo.rl.methods import Objective
 
-    of_method = {f.name for f in fields(Objective)} - {"method", "alpha", "beta", "guide"}
+    of_method = {f.name for f in fields(Objective)} - {
+        "method",
+        "explore",
+        "alpha",
+        "beta",
+        "guide",
+    }
     known = {f.name for f in fields(TuningConfig)} - {"guard"} | of_method
     for key in values:
         if key not in known:
@@ -168,7 +176,7 @@ def _run(tuner: Tuner) -> Path:
         TimeRemainingColumn(),
     )
     with progress(*columns, disable=not tuner.accelerator.is_main_process) as bar:
-        total, none = tuner.settings.updates, float("nan")
+        total, none = tuner.training.updates, float("nan")
         task = bar.add_task("", total=total, completed=tuner.update, reward=none, kl=none)
 
         def report(update: int, figures: dict[str, float]) -> None:

@@ -36,7 +36,7 @@ def voices(context: typer.Context) -> None:
 
 
 def list_voices(as_json: AsJson = False) -> None:
-    """List the voices that came with dlpo: where they lie and what they offer."""
+    """List the voices that come with dlpo: their paths and features."""
     from dlpo_serving.voices import find_voice, known_voices
 
     rows = [_summary(name, find_voice(name)) for name in known_voices()]

@@ -19,7 +19,7 @@ from dlpo.config.training import (
     TrainingConfig,
     WaveGrad2Training,
 )
-from dlpo.config.tuning import TuningConfig
+from dlpo.config.tuning import Subspace, TuningConfig
 
 __all__ = [
     "BASE",
@@ -34,6 +34,7 @@ __all__ = [
     "Parametrisation",
     "SpectralConfig",
     "SpectralTraining",
+    "Subspace",
     "TrainingConfig",
     "TuningConfig",
     "WaveGrad2Config",

@@ -73,10 +73,10 @@ class ContourTraining:
     batch: int = 16
     """Sentences an update."""
     draws: int = 4
-    """Noises and times that each sentence is learnt with in an update of the contour."""
+    """Draws of noise and time for each sentence in an update of the contour."""
     learning_rate: float = 1e-3
     reading_rate: float = 0.2
-    """Factor on the learning rate of the part that reads, once the contour is learnt."""
+    """Factor on the learning rate of the part that reads, while the contour trains."""
     warmup: int = 50
     """Updates over which the learning rate rises from 0, in both parts."""
     decay_from: float = 0.4

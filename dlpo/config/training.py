@@ -17,7 +17,7 @@ class TrainingConfig:
     acoustic_updates: int = 2_600
     """The first of them, which teach everything before the denoiser (durations, prosody, mel) and
     nothing else; the rest teach the denoiser and nothing else. What is before it over-fits 37
-    minutes of speech long before the denoiser has learnt to speak."""
+    minutes of speech long before the denoiser has learned to speak."""
     batch: int = 16
     """Windows an update, on each process."""
     acoustic_window: int = 128
@@ -181,9 +181,9 @@ class WaveGrad2Training:
     """Frames of a window that the decoder is scored on (73.5 a second)."""
     context: int = 6
     """Frames on either side that the decoder sees besides and isn't scored on: its reach, so that
-    nothing is learnt of ends that a sentence doesn't have. 10 in `large`."""
+    it learns nothing from ends that a sentence doesn't have. 10 in `large`."""
     duration_weight: float = 1.0
-    """Of the squared error of durations, in seconds, beside the L1 of the noise."""
+    """Of the squared error of durations, in seconds, relative to the L1 of the noise."""
     learning_rate: float = 3e-4
     decay_start: int = 25_000
     """Update from which the learning rate falls exponentially."""

@@ -1,4 +1,4 @@
-"""How a checkpoint is tuned: all that is neither the method nor the chain nor the reward."""
+"""How a checkpoint is tuned, apart from method, chain and reward."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from typing import Literal
 
 from dlpo.errors import ConfigError
 
+Subspace = Literal["tensors", "channels", "rank1"]
+
 
 @dataclass(frozen=True, slots=True)
 class TuningConfig:
-    """How a checkpoint is tuned; all that a run may change when it is resumed."""
+    """How a checkpoint is tuned: everything that may change when a run is resumed."""
 
     updates: int = 200
     """Rollouts to learn from in the whole run, or as many batches of recordings."""
     sentences: int = 8
     """Prompts an update, shared out over the processes."""
     group: int = 8
-    """Seeds of each sentence, G: what its advantages are taken among."""
+    """Seeds of each sentence, G, compared by its advantages; or perturbed voices, half mirrored."""
     rows: int = 16
-    """Chains that are run and learnt from at once, rounded to whole sentences: memory."""
+    """Chains in memory at once, rounded to whole sentences."""
     passes: int = 1
-    """Optimiser steps on each rollout; recordings are drawn anew for each."""
+    """Optimizer steps on each rollout; each draws new recordings."""
     learning_rate: float = 3e-5
     warm_up: int = 10
     """Updates over which the learning rate rises from 0."""
@@ -33,14 +35,32 @@ class TuningConfig:
     """0: decay alone would move the policy where the reward says nothing."""
     longest_s: float | None = 6.0
     """Seconds; sentences that took the speaker longer are no prompts. None keeps all."""
+    explore_std: float = 0.05
+    """Exploring weights: standard deviation of a perturbation, relative to a weight's own size."""
+    explore_rate: float = 0.01
+    """Exploring weights: RMS change of the weights' coordinates in the first update, relative to a
+    weight's own size; it falls linearly to a tenth of that at the last update."""
+    explore_momentum: float = 0.5
+    """Exploring weights: share of a step that is repeated in the next."""
+    subspace: Subspace = "tensors"
+    """Exploring weights: the largest block of coordinates, see `dlpo.rl.explore`."""
+    grow_every: int = 20
+    """Exploring weights: updates until the next block is explored as well."""
+    adversary: bool = True
+    """Whether the control includes the adversary that training ended with; not for the published
+    model, which has none."""
+    adversary_rate: float = 4e-4
+    """Learning rate of that adversary."""
+    adversary_warm_up: int = 100
+    """Batches that the adversary, whose weights no checkpoint has, is trained on beforehand."""
     window_batch: int = 16
-    """Windows of recordings an optimiser step, where recordings are learnt from."""
+    """Windows of recordings an optimizer step, for methods that learn from recordings."""
     window: int = 48
     """Frames of such a window (73.5 a second)."""
     standardisation: Literal["none", "batch", "running"] = "running"
     """How the parts of a reward are brought to one scale, see `WeightedSum`."""
     augment: bool = False
-    """Whether the reward hears its clips changed a little, against hacking."""
+    """Whether the reward receives augmented clips, against hacking."""
     kl_limit: float = 0.05
     """Guard: divergence from the untuned voice, mean over steps and samples, that ends the run."""
     judge_margin: float = 0.15
@@ -68,10 +88,10 @@ class TuningConfig:
         at_least = dict.fromkeys(
             (
                 "updates", "sentences", "group", "rows", "passes", "window_batch", "window",
-                "validation_sentences", "log_every", "validate_every", "save_every",
+                "validation_sentences", "log_every", "validate_every", "save_every", "grow_every",
             ),
             1,
-        ) | {"weight_decay": 0, "warm_up": 0, "seed": 0}  # fmt: skip
+        ) | {"weight_decay": 0, "warm_up": 0, "seed": 0, "adversary_warm_up": 0}  # fmt: skip
         for name, least in at_least.items():
             if not getattr(self, name) >= least:
                 raise ConfigError(
@@ -81,10 +101,14 @@ class TuningConfig:
             raise ConfigError(
                 f"TuningConfig.learning_rate is {self.learning_rate}; expected 0 < rate < 1"
             )
-        if not 0 <= self.ema_decay < 1:
-            raise ConfigError(f"TuningConfig.ema_decay is {self.ema_decay}; expected 0 <= d < 1")
+        for name in ("ema_decay", "explore_momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(
+                    f"TuningConfig.{name} is {getattr(self, name)}; expected 0 <= x < 1"
+                )
         above_0 = (
-            "gradient_clip", "kl_limit", "judge_margin", "words_margin", "longest_s",
+            "gradient_clip", "kl_limit", "judge_margin", "words_margin", "longest_s", "explore_std",
+            "explore_rate", "adversary_rate",
             "validation_longest_s",
         )  # fmt: skip
         for name in above_0:
@@ -95,3 +119,7 @@ class TuningConfig:
     def rate(self, update: int) -> float:
         """The learning rate of update `update` (0 is the first)."""
         return self.learning_rate * min(1.0, (update + 1) / max(1, self.warm_up))
+
+    def exploration_rate(self, update: int) -> float:
+        """RMS change of the explored coordinates in update `update` (0 is the first)."""
+        return self.explore_rate * max(0.1, 1 - 0.9 * update / max(1, self.updates - 1))

@@ -1,4 +1,4 @@
-"""What the denoiser is told of a batch of sentences of mixed lengths."""
+"""Conditioning of the denoiser for a batch of sentences of mixed lengths."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Policy(Protocol):
         ...
 
     def to_waveform(self, x0: Tensor) -> Tensor:
-        """(B, T) as the chain makes it -> (B, T) as a listener hears it."""
+        """(B, T) in the chain's scale -> (B, T) waveform."""
         ...
 
 
@@ -98,7 +98,7 @@ def pad_conditions(rows: Sequence[tuple[Tensor, Tensor]], reach: int) -> Conditi
     Args:
         rows: conditioning (1, C, F) and source (F * 300,) of each sentence.
         reach: frames that one reverse step looks ahead. At least so much silence follows every
-            row, so that none hears whether a longer one lies beside it in the batch.
+            row, so that no row depends on longer ones in the batch.
 
     Raises:
         InputError: no rows, or a sentence without a frame.

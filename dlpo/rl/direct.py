@@ -1,6 +1,6 @@
 """The direct gradient: back through the last steps of the chain and a reward that has one.
 
-An upper bound for the other methods, and the easiest to hack: it sees every weakness of its judge.
+It learns fastest, and is the easiest to hack: it sees every weakness of its judge.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from torch import Tensor
 
 from dlpo.errors import InputError
 from dlpo.rl.conditions import Policy
-from dlpo.rl.rollout import Key, Rollout, mean_of_step, padded_noise
+from dlpo.rl.rollout import Key, Rollout, padded_noise, policy_step_mean
 
-AGAIN = 3  # ends the key of what re-noises an output, beside noise of guide (1) and judge (2)
+RENOISED = 3  # last element of the keys of the noise for re-noised outputs
 
 
 class DifferentiableReward(Protocol):
@@ -27,7 +27,7 @@ class DifferentiableReward(Protocol):
         Args:
             waveforms: (B, T), 0 past their own lengths.
             samples: (B,) those lengths.
-            keys: B keys of whatever is drawn at random; the seeds of a sentence share one.
+            keys: B keys of anything drawn at random; the seeds of a sentence share one.
 
         Returns:
             (B,) scores, higher is better.
@@ -73,14 +73,14 @@ def direct_loss(
     x = rollout.states[first]
     for k in range(first, schedule.steps):
         drawn = rollout.states[k + 1] - rollout.means[k]  # sigma_k z_k
-        x = mean_of_step(policy, conditions, x, schedule, k) + drawn
+        x = policy_step_mean(policy, conditions, x, schedule, k) + drawn
     samples = conditions.frames * conditions.samples_per_frame
-    heard = policy.to_waveform(x) * conditions.inside
-    total = reward(heard, samples, rollout.sentence_keys).mean()
+    waveforms = policy.to_waveform(x) * conditions.inside
+    total = reward(waveforms, samples, rollout.sentence_keys).mean()
     for i in range(renoised):
-        heard = policy.to_waveform(renoised_output(policy, rollout, i)) * conditions.inside
-        keys = tuple((*key, AGAIN, i) for key in rollout.sentence_keys)
-        total = total + reward(heard, samples, keys).mean()
+        waveforms = policy.to_waveform(renoised_output(policy, rollout, i)) * conditions.inside
+        keys = tuple((*key, RENOISED, i) for key in rollout.sentence_keys)
+        total = total + reward(waveforms, samples, keys).mean()
     return -total / (1 + renoised)
 
 
@@ -97,10 +97,10 @@ def renoised_output(policy: Policy, rollout: Rollout, i: int) -> Tensor:
     """
     schedule, conditions = rollout.schedule, rollout.conditions
     last = schedule.steps - 1
-    keys = [(*key, AGAIN, i) for key in rollout.keys]
+    keys = [(*key, RENOISED, i) for key in rollout.keys]
     noise, step_noise = padded_noise(conditions, keys, 2)
     a = float(schedule.alpha[last] / schedule.alpha[last + 1])
     noisy = a * rollout.output + math.sqrt(1 - a * a) * noise
     std = float(schedule.posterior_std[last])
-    heard: Tensor = mean_of_step(policy, conditions, noisy, schedule, last) + std * step_noise
-    return heard
+    output: Tensor = policy_step_mean(policy, conditions, noisy, schedule, last) + std * step_noise
+    return output

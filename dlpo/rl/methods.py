@@ -1,36 +1,38 @@
-"""Each method of the comparison as one call: from a rollout and its rewards to a loss."""
+"""The methods of tuning: a table of what each minimises and needs, and the plan of a run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor
 
+from dlpo.checkpoint import Tuned
 from dlpo.errors import ConfigError, InputError
-from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.advantages import BOUND, Advantage, group_advantages
+from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.conditions import Policy
+from dlpo.rl.diffusion_loss import Recorded, control_loss, diffusion_loss, renoised_loss, rwr_loss
 from dlpo.rl.direct import DifferentiableReward, direct_loss
-from dlpo.rl.guide import Recorded, control_loss, diffusion_loss, renoised_loss
 from dlpo.rl.objectives import (
+    BOUND,
     CLIP_RANGE,
+    Advantage,
     ddpo_loss,
     dlpo_loss,
     dpok_loss,
+    group_advantages,
     klinr_loss,
-    onlydl_loss,
-    rwr_loss,
 )
 from dlpo.rl.preferences import BETA, dpo_loss, pairs_of
-from dlpo.rl.rollout import Replay, Rollout, replay
+from dlpo.rl.rollout import Replay, Rollout, replay, scored_steps
+from dlpo.training.adversary import AdversarialTrainer
 
 Method = Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "control", "direct", "dpo"]
-METHODS: tuple[Method, ...] = get_args(Method)
-GUIDED: tuple[Method, ...] = ("dlpo", "direct")  # may learn from recordings as well
 Guide = Literal["return", "recordings", "both"]
+Explore = Literal["chain", "weights"]
 T = TypeVar("T")
 
 
@@ -39,18 +41,22 @@ class Objective:
     """A method and its weights."""
 
     method: Method = "dlpo"
+    explore: Explore = "chain"
+    """What DLPO perturbs to see a reward change: the noise of the chain's steps, or the weights,
+    see `dlpo.rl.explore`."""
     alpha: float = 1.0
     """Weight of the reward in DLPO's return, and of the direct gradient."""
     beta: float = 1.0
-    """Weight of the diffusion loss in DLPO's return, and of whatever is learnt from recordings."""
+    """Weight of the diffusion loss in DLPO's return, and of the loss on recordings."""
     guide: Guide = "return"
     """Where DLPO's diffusion loss enters: in the return, by its gradient on recordings, or both.
     The direct gradient has no return: recordings and both add the control's loss to it."""
     unit_spread: bool = False
     """DLPO's advantage is alpha A(r) - beta A(DL) instead of A(alpha r - beta DL): reward and
-    diffusion loss each at unit spread among a sentence's seeds. As they come, the diffusion loss of
-    a trained voice differs a hundredth as much between seeds as a judge's score, or less: beta = 1
-    then guides next to nothing."""
+    diffusion loss each at unit spread. Unscaled, the diffusion loss of a trained voice differs a
+    hundredth as much between seeds as a judge's score, or less, and beta = 1 hardly guides."""
+    temperature: float = 1.0
+    """Of RWR's weights exp(r / temperature), in units of the standardised reward."""
     kl_weight: float = 0.04
     """Of the divergence from the reference, in DPOK and KLinR. Reference: Flow-GRPO."""
     clip_range: float = CLIP_RANGE
@@ -62,17 +68,19 @@ class Objective:
     renoised: int = 0
     """Re-noised outputs of each chain that the direct gradient also takes the last step of."""
     preference_beta: float = BETA
-    """Of Diffusion-DPO: how soon a preferred rendering's lead over the other is enough."""
+    """Of Diffusion-DPO: inverse scale of a pair's margin."""
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ConfigError(f"method is {self.method!r}; expected one of {', '.join(METHODS)}")
         if self.guide not in get_args(Guide):
             raise ConfigError(f"guide is {self.guide!r}; expected return, recordings or both")
+        if self.explore not in get_args(Explore):
+            raise ConfigError(f"explore is {self.explore!r}; expected chain or weights")
         for name in ("alpha", "beta", "kl_weight"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ConfigError(f"Objective.{name} is {getattr(self, name)}; expected 0 or more")
-        for name in ("clip_range", "advantage_bound", "preference_beta"):
+        for name in ("clip_range", "advantage_bound", "preference_beta", "temperature"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigError(f"Objective.{name} is {getattr(self, name)}; expected above 0")
         if self.last_steps < 1 or self.renoised < 0:
@@ -80,123 +88,171 @@ class Objective:
                 f"Objective: last_steps is {self.last_steps} and renoised {self.renoised}; expected"
                 " 1 or more, and 0 or more"
             )
-        if self.method in GUIDED and self.alpha == self.beta == 0:
+        if self.spec.guided and self.alpha == self.beta == 0:
             raise ConfigError(
                 f"Objective: alpha and beta are both 0; {self.method} then learns nothing"
             )
+        if self.explore == "weights" and (self.method != "dlpo" or self.guide != "return"):
+            raise ConfigError(
+                f"{self.method} with guide {self.guide} can't explore weights; expected method dlpo"
+                " and guide return, where the diffusion loss of recordings is part of the return"
+            )
 
     @property
-    def needs_reference(self) -> bool:
-        """Whether the frozen policy must be asked as well."""
-        return self.method in ("dpok", "klinr", "dpo")
+    def spec(self) -> MethodSpec:
+        """The method's row of the table."""
+        return METHODS[self.method]
 
     @property
     def needs_recordings(self) -> bool:
-        """Whether windows of recordings are learnt from."""
-        return self.method == "control" or (self.method in GUIDED and self.guide != "return")
+        """Whether the gradient of windows of recordings is learned from."""
+        return self.method == "control" or (self.spec.guided and self.guide != "return")
+
+
+@dataclass(frozen=True, slots=True)
+class MethodInput:
+    """What the loss of a method may use besides the policy."""
+
+    objective: Objective
+    rollout: Rollout
+    """of B rows"""
+    rewards: Tensor | None = None
+    """(B,) of the rollout's outputs"""
+    reference: Policy | None = None
+    """the policy before tuning"""
+    judge: DifferentiableReward | None = None
 
     @property
-    def needs_rollout(self) -> bool:
-        """Whether the policy must act to take a step."""
-        return self.method != "control"
+    def advantage(self) -> Advantage:
+        """Advantages among the seeds of a sentence."""
+        bound = self.objective.advantage_bound
+        return partial(group_advantages, group=self.rollout.group, bound=bound)
 
     @property
-    def needs_group(self) -> bool:
-        """Whether the seeds of a sentence are compared, so that there must be at least two."""
-        return self.method not in ("control", "direct")
+    def given_rewards(self) -> Tensor:
+        """The rewards in the dtype of the densities.
+
+        Raises:
+            InputError: none are given, or not one a chain.
+        """
+        rewards = self._given(self.rewards, "rewards")
+        if rewards.shape != (len(self.rollout),):
+            raise InputError(
+                f"rewards have shape {tuple(rewards.shape)}; expected ({len(self.rollout)},), one"
+                " a chain"
+            )
+        return rewards.to(self.rollout.log_probs)
 
     @property
-    def needs_rewards(self) -> bool:
-        """Whether the outputs must be judged to take a step (the log wants it anyhow)."""
-        return self.method not in ("onlydl", "control", "direct")
+    def given_reference(self) -> Policy:
+        """The policy before tuning.
+
+        Raises:
+            InputError: none is given.
+        """
+        return self._given(self.reference, "reference")
+
+    @property
+    def given_judge(self) -> DifferentiableReward:
+        """The differentiable reward.
+
+        Raises:
+            InputError: none is given.
+        """
+        return self._given(self.judge, "judge")
+
+    def _given(self, value: T | None, name: str) -> T:
+        if value is None:
+            raise InputError(f"{self.objective.method} needs {name}; got none")
+        return value
 
 
-def loss_of(
-    objective: Objective,
-    policy: Policy,
-    rollout: Rollout,
-    rewards: Tensor | None = None,
-    *,
-    reference: Policy | None = None,
-    recorded: Recorded | None = None,
-    reward: DifferentiableReward | None = None,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """The loss of one update; its gradient reaches the policy.
+@dataclass(frozen=True, slots=True)
+class MethodSpec:
+    """What a method learns from rollouts, and what that needs."""
 
-    A rollout too large for memory may be given part by part (`Rollout.rows`, with the rewards of
-    those rows): the mean of the parts' losses, weighted by their rows, is the loss of the whole.
-
-    Args:
-        rewards: (B,) of the rollout's outputs.
-        reference: for DPOK, KLinR and Diffusion-DPO, the policy before tuning.
-        recorded: for the control, and where DLPO is guided by recordings.
-        reward: for the direct gradient.
-        generator: draws levels and noise for `recorded`.
-
-    Raises:
-        InputError: something that the method needs is missing.
-        TrainingError: a reward is not finite.
-    """
-    total = rollout.log_probs.new_zeros(())
-    if objective.needs_rollout:
-        total = total + rollout_loss(
-            objective, policy, rollout, rewards, reference=reference, reward=reward
-        )
-    if objective.needs_recordings:
-        windows = _needed(recorded, "recorded", objective.method)
-        drawn = _needed(generator, "generator", objective.method)
-        total = total + recorded_loss(objective, policy, windows, rollout.schedule, drawn)
-    return total
+    loss: Callable[[Policy, MethodInput], Tensor] | None
+    """() with its gradient; a mean over sentences. None if rollouts are only logged"""
+    needs_group: bool = True
+    """whether the seeds of a sentence are compared, so that there must be two or more"""
+    needs_rewards: bool = True
+    """whether outputs are judged in every update, not only for the log"""
+    needs_reference: bool = False
+    """whether the policy before tuning is evaluated as well"""
+    guided: bool = False
+    """whether `guide` can add a loss on recordings"""
 
 
-def rollout_loss(
-    objective: Objective,
-    policy: Policy,
-    rollout: Rollout,
-    rewards: Tensor | None = None,
-    *,
-    reference: Policy | None = None,
-    reward: DifferentiableReward | None = None,
-) -> Tensor:
-    """The part of `loss_of` that a rollout teaches; not for the control."""
-    method = objective.method
-    if method == "direct":
-        judge = _needed(reward, "reward", method)
-        steps, renoised = objective.last_steps, objective.renoised
-        return objective.alpha * direct_loss(policy, rollout, judge, steps, renoised)
-    if method == "dpo":
-        before = _needed(reference, "reference", method)
-        pairs = pairs_of(rollout, _needed(rewards, "rewards", method))
-        return dpo_loss(policy, before, pairs, rollout.schedule, objective.preference_beta)
-    advantage: Advantage = partial(
-        group_advantages, group=rollout.group, bound=objective.advantage_bound
-    )
-    asked = replay(policy, rollout)
-    clip = objective.clip_range
-    if method == "onlydl":
-        return onlydl_loss(rollout, asked, renoised_loss(policy, rollout), advantage, clip)
-    given = _needed(rewards, "rewards", method)
-    if given.shape != (len(rollout),):
-        raise InputError(
-            f"rewards have shape {tuple(given.shape)}; expected ({len(rollout)},), one a chain"
-        )
-    given = given.to(rollout.log_probs)
-    if method == "rwr":
-        return rwr_loss(rollout, asked, given, advantage)
-    if method == "ddpo":
-        return ddpo_loss(rollout, asked, given, advantage, clip)
-    if method == "dlpo":
-        guide = torch.zeros_like(rollout.log_probs)
-        if objective.guide != "recordings":
-            guide = renoised_loss(policy, rollout)
-        if objective.unit_spread:
-            given, guide, advantage = advantage(given), advantage(guide), _as_they_are
-        alpha, beta = objective.alpha, objective.beta
-        return dlpo_loss(rollout, asked, guide, given, advantage, alpha, beta, clip)
-    frozen = _of_reference(_needed(reference, "reference", method), rollout)
-    loss = dpok_loss if method == "dpok" else klinr_loss
-    return loss(rollout, asked, frozen, given, advantage, objective.kl_weight)
+def _rwr(policy: Policy, given: MethodInput) -> Tensor:
+    return rwr_loss(policy, given.rollout, given.given_rewards, given.objective.temperature)
+
+
+def _ddpo(policy: Policy, given: MethodInput) -> Tensor:
+    rollout, clip_range = given.rollout, given.objective.clip_range
+    rewards = given.given_rewards
+    return ddpo_loss(rollout, replay(policy, rollout), rewards, given.advantage, clip_range)
+
+
+def _with_reference(
+    loss: Callable[..., Tensor],
+) -> Callable[[Policy, MethodInput], Tensor]:
+    def of(policy: Policy, given: MethodInput) -> Tensor:
+        rollout, rewards = given.rollout, given.given_rewards
+        with torch.no_grad():
+            before: Replay = replay(given.given_reference, rollout)
+        now, weight = replay(policy, rollout), given.objective.kl_weight
+        return loss(rollout, now, before, rewards, given.advantage, weight)
+
+    return of
+
+
+def _dlpo(policy: Policy, given: MethodInput) -> Tensor:
+    objective, rollout, rewards = given.objective, given.rollout, given.given_rewards
+    advantage = given.advantage
+    guide = torch.zeros_like(rollout.log_probs)
+    if objective.guide != "recordings":
+        guide = renoised_loss(policy, rollout)
+    if objective.unit_spread:
+        rewards, guide, advantage = advantage(rewards), advantage(guide), _identity
+    alpha, beta, clip_range = objective.alpha, objective.beta, objective.clip_range
+    now = replay(policy, rollout)
+    return dlpo_loss(rollout, now, guide, rewards, advantage, alpha, beta, clip_range)
+
+
+def _identity(returns: Tensor) -> Tensor:
+    return returns
+
+
+def _onlydl(policy: Policy, given: MethodInput) -> Tensor:
+    rollout, guide = given.rollout, renoised_loss(policy, given.rollout)
+    now, rewards = replay(policy, rollout), guide.new_zeros(len(rollout))
+    clip_range = given.objective.clip_range
+    return dlpo_loss(rollout, now, guide, rewards, given.advantage, 0.0, 1.0, clip_range)
+
+
+def _direct(policy: Policy, given: MethodInput) -> Tensor:
+    objective, rollout = given.objective, given.rollout
+    steps, renoised = objective.last_steps, objective.renoised
+    return objective.alpha * direct_loss(policy, rollout, given.given_judge, steps, renoised)
+
+
+def _dpo(policy: Policy, given: MethodInput) -> Tensor:
+    rollout, beta = given.rollout, given.objective.preference_beta
+    pairs = pairs_of(rollout, given.given_rewards)
+    return dpo_loss(policy, given.given_reference, pairs, rollout.schedule, beta)
+
+
+METHODS: dict[str, MethodSpec] = {
+    "rwr": MethodSpec(_rwr),
+    "ddpo": MethodSpec(_ddpo),
+    "dpok": MethodSpec(_with_reference(dpok_loss), needs_reference=True),
+    "klinr": MethodSpec(_with_reference(klinr_loss), needs_reference=True),
+    "onlydl": MethodSpec(_onlydl, needs_rewards=False),
+    "dlpo": MethodSpec(_dlpo, guided=True),
+    "control": MethodSpec(None, needs_group=False, needs_rewards=False),
+    "direct": MethodSpec(_direct, needs_group=False, needs_rewards=False, guided=True),
+    "dpo": MethodSpec(_dpo, needs_reference=True),
+}
 
 
 def recorded_loss(
@@ -205,24 +261,70 @@ def recorded_loss(
     recorded: Recorded,
     schedule: NoiseSchedule,
     generator: torch.Generator,
+    adversary: AdversarialTrainer | None = None,
 ) -> Tensor:
-    """The part of `loss_of` that recordings teach: the control's loss, or DLPO's DL_real."""
+    """The loss on recordings: of the control, or beta times that of a guided method.
+
+    Args:
+        generator: draws levels and noise.
+        adversary: of the control.
+    """
     if objective.method == "control":
-        return control_loss(policy, recorded, schedule, generator)
+        return control_loss(policy, recorded, schedule, generator, adversary)
     loss = diffusion_loss if objective.method == "dlpo" else control_loss
     return objective.beta * loss(policy, recorded, schedule, generator)
 
 
-@torch.no_grad()
-def _of_reference(reference: Policy, rollout: Rollout) -> Replay:
-    return replay(reference, rollout)
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Method, reward and chain: what identifies a run, and can't change when it is resumed.
 
+    Raises:
+        ConfigError: the chain has no step to learn from, or there is no reward.
+    """
 
-def _as_they_are(returns: Tensor) -> Tensor:
-    return returns
+    objective: Objective = field(default_factory=Objective)
+    rewards: dict[str, float] = field(default_factory=lambda: {"distillmos": 1.0})
+    """name -> weight, see `dlpo.rl.rewards.named`"""
+    schedule: str = "cosine:1.25"
+    """name of the noise schedule"""
+    steps: int = 3
+    """N, as it will be served"""
+    eta: float = 0.7
+    """above 0: without noise there is nothing to explore"""
+    pairs_sha256: str | None = None
+    """of the preference pairs that dpo learns from; without them it learns from the best and the
+    worst of its own rollouts by the reward"""
 
+    def __post_init__(self) -> None:
+        if not self.rewards:
+            raise ConfigError("Plan.rewards is empty; expected a reward, such as distillmos")
+        if not scored_steps(self.chain):
+            raise ConfigError(
+                f"{self.steps} steps of {self.schedule} with eta {self.eta:g} have no step with"
+                " noise to learn from; choose at least 2 steps and eta > 0"
+            )
+        if self.pairs_sha256 is not None and self.objective.method != "dpo":
+            raise ConfigError(
+                f"{self.objective.method} doesn't learn from preference pairs; choose method dpo"
+            )
 
-def _needed(given: T | None, name: str, method: str) -> T:
-    if given is None:
-        raise InputError(f"{method} needs {name}; got none")
-    return given
+    @property
+    def chain(self) -> NoiseSchedule:
+        """The schedule that is tuned."""
+        return named_schedule(self.schedule, self.steps, self.eta)
+
+    def tuned(self, updates: int, base_sha256: str) -> Tuned:
+        """The provenance of a checkpoint of this run."""
+        reward = ",".join(f"{name}={weight:g}" for name, weight in self.rewards.items())
+        if self.pairs_sha256 is not None:
+            reward = f"preference pairs {self.pairs_sha256[:12]}"
+        return Tuned(
+            self.objective.method,
+            reward,
+            self.schedule,
+            self.steps,
+            self.eta,
+            updates,
+            base_sha256,
+        )

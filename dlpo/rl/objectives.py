@@ -1,18 +1,18 @@
-"""The score-function objectives, each a pure function to minimise.
+"""Advantages and the score-function objectives, each a pure function to minimise.
 
     symbol   here                         meaning
     r        rewards (B,)                 reward of each output
     A        advantage(returns)           advantage, constant for the gradient
     p        replay.log_probs (S, B)      density of the policy that learns, log
     p_old    rollout.log_probs            of the policy that acted
-    p_ref    reference.log_probs          of the frozen one that learning began from
+    p_ref    reference.log_probs          of the policy before tuning
     rho      p / p_old                    importance ratio
     DL       guide (S, B)                 diffusion loss of the re-noised output
     sigma    rollout.stds                 standard deviation of a step's noise
 
 All add up over the S scored steps and average over the B chains. Log-densities and divergences are
 means over samples, not sums: with 10^5 samples, ratios of sums are 0 or infinite. So the gradient
-is that of the expected return divided by the number of samples, which Adam doesn't see.
+is that of the expected return divided by the number of samples; Adam is invariant to that factor.
 
 With `advantage` the identity, and the policy that acted, each gradient is an unbiased estimate
 (see docs/tuning.md for what it leaves out: the deterministic last step).
@@ -20,23 +20,61 @@ With `advantage` the identity, and the policy that acted, each gradient is an un
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from dlpo.rl.advantages import Advantage, kl_returns, shaped_returns
+from dlpo.errors import InputError, TrainingError
 from dlpo.rl.conditions import inside_mean
 from dlpo.rl.rollout import Replay, Rollout
 
-CLIP_RANGE = 1e-3  # log-densities are means over samples, so that ratios lie this close to 1
+CLIP_RANGE = 1e-3  # log-densities are means over samples, so ratios are this close to 1
+BOUND = 5.0  # largest advantage in standard deviations; ddpo-pytorch's
+SAME = 1e-6  # of a group's largest return: a smaller spread is rounding
+Advantage = Callable[[Tensor], Tensor]
+"""Returns (..., B) -> advantages of the same shape."""
 
 
-def rwr_loss(rollout: Rollout, replay: Replay, rewards: Tensor, advantage: Advantage) -> Tensor:
-    """Reward-weighted regression: -A log p.
+def group_advantages(returns: Tensor, group: int, bound: float = BOUND) -> Tensor:
+    """How much better each chain did than the other seeds of its sentence.
 
-    Reference: Lee et al. 2023 (arXiv 2302.12192) as the DLPO paper uses it; with advantages, as
-    raw rewards that are all positive imitate bad samples as well.
+        A = clip((R - mean_G) / std_G, -bound, bound)
+
+    A constant added to all returns of a sentence, or a positive factor, changes nothing; seeds
+    that did equally well get 0.
+
+    Args:
+        returns: (..., B), R; the G seeds of a sentence are adjacent rows.
+        group: G.
+        bound: largest |A|.
+
+    Returns:
+        (..., B), detached.
+
+    Raises:
+        InputError: G < 2 leaves no chain to compare with, or B is no multiple of G.
+        TrainingError: a return is not finite.
+
+    Reference: Shao et al. 2024 (GRPO), section 4.1.2; Flow-GRPO for the bound.
     """
-    return -_expected(advantage(rewards) * replay.log_probs)
+    if group < 2 or returns.shape[-1] % group:
+        raise InputError(
+            f"{returns.shape[-1]} returns in groups of {group}; expected whole groups of 2 or more"
+            " seeds a sentence"
+        )
+    returns = returns.detach()
+    if not bool(torch.isfinite(returns).all()):
+        raise TrainingError(
+            "a return is NaN or infinite; see which reward or which sentence it came from"
+        )
+    grouped = returns.reshape(*returns.shape[:-1], -1, group)
+    centred = grouped - grouped.mean(-1, keepdim=True)
+    spread = centred.square().mean(-1, keepdim=True).sqrt()
+    same = spread <= SAME * grouped.abs().amax(-1, keepdim=True)
+    scaled = centred / spread.where(~same, torch.ones_like(spread))
+    advantages = scaled.where(~same, torch.zeros_like(scaled)).clamp(-bound, bound)
+    return advantages.view(returns.shape)
 
 
 def ddpo_loss(
@@ -85,20 +123,6 @@ def klinr_loss(
     return -_expected(advantage(returns) * replay.log_probs)
 
 
-def onlydl_loss(
-    rollout: Rollout,
-    replay: Replay,
-    guide: Tensor,
-    advantage: Advantage,
-    clip_range: float = CLIP_RANGE,
-) -> Tensor:
-    """DLPO without its reward: the return is -DL.
-
-    The paper prints -(-DL) log p; at the policy that acted, the gradient of rho is that of log p.
-    """
-    return _surrogate(rollout, replay, advantage(-guide.detach()), clip_range)
-
-
 def dlpo_loss(
     rollout: Rollout,
     replay: Replay,
@@ -108,25 +132,40 @@ def dlpo_loss(
     alpha: float = 1.0,
     beta: float = 1.0,
     clip_range: float = CLIP_RANGE,
-    on_recordings: Tensor | None = None,
 ) -> Tensor:
     """Diffusion-loss guided policy optimisation: the return is alpha r - beta DL.
 
-    The published gradient multiplies the score by another gradient, which is no expression. The
-    loss may guide as a return (`guide`), by its own gradient on recordings, or as both:
+        -min(rho A, clip(rho) A),   A from alpha r - beta DL
 
-        -E[ min(rho A, clip(rho) A) ] + beta E[DL_real],   A from alpha r - beta DL
+    beta = 0 is DDPO; alpha = 0 is OnlyDL. docs/tuning.md has the derivation.
 
     Args:
-        guide: (S, B), `guide.renoised_loss`; zeros where only recordings guide.
-        on_recordings: (), `guide.diffusion_loss` with its gradient; None for none.
+        guide: (S, B), `renoised_loss`.
 
-    Reference: Chen et al. 2024, 2025 (arXiv 2405.14632, 2508.03123), eq. 10 and 11 as mended in
-    docs/tuning.md. beta = 0 is DDPO, alpha = 0 is OnlyDL.
+    Reference: Chen et al. 2024, 2025 (arXiv 2405.14632, 2508.03123), read in digests, not in full.
     """
-    returns = shaped_returns(rewards, guide, alpha, beta)
-    loss = _surrogate(rollout, replay, advantage(returns), clip_range)
-    return loss if on_recordings is None else loss + beta * on_recordings
+    returns = (alpha * rewards - beta * guide).detach()
+    return _surrogate(rollout, replay, advantage(returns), clip_range)
+
+
+def kl_returns(rewards: Tensor, log_ratios: Tensor, weight: float) -> Tensor:
+    """The reward minus the KL penalty of this and all later steps.
+
+        R_k = r - w sum_{j >= k} log(p_theta / p_ref)(x_{j+1} | x_j)
+
+    The log-ratios of the actions taken are an unbiased estimate of the divergence; those before
+    step k do not depend on its action and would only add variance.
+
+    Args:
+        rewards: (B,), r.
+        log_ratios: (S, B), policy that acted over the reference.
+        weight: w.
+
+    Returns:
+        (S, B), detached. Reference: Fan et al. 2023 (DPOK), "KL in the reward".
+    """
+    to_go = log_ratios.flip(0).cumsum(0).flip(0)
+    return (rewards - weight * to_go).detach()
 
 
 def kl_divergence(rollout: Rollout, replay: Replay, reference: Replay) -> Tensor:
@@ -139,21 +178,6 @@ def kl_divergence(rollout: Rollout, replay: Replay, reference: Replay) -> Tensor
     stds = rollout.stds[list(rollout.scored)][:, None, None]
     distance = (replay.means - reference.means) / stds
     return inside_mean(0.5 * distance.square(), rollout.conditions.inside)
-
-
-def ratio_figures(rollout: Rollout, replay: Replay, clip_range: float) -> dict[str, float]:
-    """How far the policy has moved since it acted, for the log.
-
-    `ratio_deviation` is the mean of |rho - 1|, `ratio_largest` its maximum, `clipped` the share
-    beyond `clip_range`.
-    """
-    with torch.no_grad():
-        deviation = (_ratio(rollout, replay) - 1).abs()
-        return {
-            "ratio_deviation": deviation.mean().item(),
-            "ratio_largest": deviation.max().item(),
-            "clipped": (deviation > clip_range).to(deviation).mean().item(),
-        }
 
 
 def _surrogate(rollout: Rollout, replay: Replay, advantages: Tensor, clip_range: float) -> Tensor:

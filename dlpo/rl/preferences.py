@@ -1,12 +1,12 @@
-"""Diffusion-DPO: from pairs of renderings of which one was preferred, without a judge.
+"""Diffusion-DPO: learning from pairs of renderings of which one was preferred.
 
     L = -E_k log sigmoid(-beta (e(x_w) - e_ref(x_w) - e(x_l) + e_ref(x_l)))
     e(x) = |eps - eps_theta(alpha_k x + sigma_k eps, c, k)|^2 / samples
 
-Symbols: x_w and x_l winner and loser; eps the same for both, drawn anew for each level; k over the
+Symbols: x_w and x_l winner and loser; eps the same for both, one draw a level; k over the
 N levels of the chain that is served; e_ref the policy before tuning; c the text's conditioning. The
 paper's weights T w(lambda_k) are one constant in beta, which is large because e is a mean over
-samples. Other than the policy gradient it reaches the last step, the one without noise, as well.
+samples. Unlike the policy gradient it also reaches the last, noiseless step.
 
 Reference: Wallace et al. 2024 (arXiv 2311.12908), eq. 14.
 """
@@ -22,10 +22,10 @@ from torch.nn import functional
 from dlpo.errors import InputError, TrainingError
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, Policy
-from dlpo.rl.guide import noise_error
+from dlpo.rl.diffusion_loss import noise_error
 from dlpo.rl.rollout import Key, Rollout, padded_noise
 
-PREFERENCE = 4  # ends the key of what pairs are noised with, beside guide, judge and direct (1..3)
+PREFERENCE = 4  # last element of the keys of the noise for pairs
 BETA = 2000.0  # of the paper's Stable Diffusion 1.5, whose errors are means as well
 
 
@@ -47,9 +47,9 @@ class Pairs:
 
 
 def pairs_of(rollout: Rollout, rewards: Tensor) -> Pairs:
-    """The best and the worst seed of each sentence, as a judge would have preferred them.
+    """The best and the worst seed of each sentence, by a judge's scores.
 
-    Seeds that did equally well make a pair of a rendering with itself, which teaches nothing.
+    Equal rewards pair a rendering with itself, whose gradient is 0.
 
     Args:
         rewards: (B,).
@@ -78,7 +78,7 @@ def pairs_of(rollout: Rollout, rewards: Tensor) -> Pairs:
 
 
 def dpo_margins(policy: Policy, reference: Policy, pairs: Pairs, schedule: NoiseSchedule) -> Tensor:
-    """By how much the policy has come to find the winner likelier than the loser, so to speak.
+    """How much more the policy's denoising of the winner has improved than that of the loser.
 
     Returns:
         (N, B): e_ref(x_w) - e(x_w) - e_ref(x_l) + e(x_l), see above; 0 at the reference, above 0
@@ -110,7 +110,7 @@ def dpo_loss(
     Args:
         reference: the policy before tuning.
         schedule: the one that is served.
-        beta: how soon a margin is enough: the loss bends where it reaches 1 / beta.
+        beta: inverse scale: the loss flattens once a margin exceeds 1 / beta.
 
     Returns:
         (), its gradient reaches the policy.

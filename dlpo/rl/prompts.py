@@ -1,4 +1,4 @@
-"""What is said in rollouts: the corpus's transcripts, without a word of the test."""
+"""Prompts of rollouts: the corpus's transcripts, without those of validation and test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dlpo.text.symbols import PAD, SYMBOL_IDS
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A sentence to say."""
+    """A sentence to synthesize."""
 
     number: int
     """its index in the dataset; part of what its noise is keyed by"""
@@ -24,22 +24,22 @@ class Prompt:
     """(P,) symbol ids"""
 
 
-def can_be_said(dataset: Dataset, number: int) -> bool:
-    """Whether each word of a sentence has phonemes; where an aligner knew none, `PAD` stands."""
+def is_pronounceable(dataset: Dataset, number: int) -> bool:
+    """Whether each word of a sentence has phonemes; an aligner marks unknown words with `PAD`."""
     return SYMBOL_IDS[PAD] not in dataset.timing(number)[0]
 
 
 class Prompts:
     """Draws sentences; update k draws the same whatever happened before it.
 
-    Left out: the test and the validation split, every other clip that says the same words as one
-    of theirs, texts without words (there is nothing to recognise in them) and texts with a word
-    that can't be said. A sentence needs no recording, so the transcripts of all LJSpeech serve.
+    Left out: the test and the validation split, every other clip with the same words as one of
+    theirs, texts without words (a recogniser has nothing to check) and texts with a word without
+    phonemes. A sentence needs no recording, so all transcripts of LJSpeech can be prompts.
 
     Args:
         dataset: a prepared corpus.
         seed: of the draws.
-        longest_s: seconds; leave out sentences that took the speaker longer. None keeps all.
+        longest_s: seconds; leaves out longer recordings. None keeps all.
 
     Raises:
         DataError: nothing is left.
@@ -56,7 +56,7 @@ class Prompts:
             if entry.split == "train"
             and (words := tuple(words_of(entry.text)))
             and words not in held_out
-            and can_be_said(dataset, i)
+            and is_pronounceable(dataset, i)
             and (longest_s is None or float(dataset.timing(i)[1].sum()) <= longest_s)
         ]
         if not self.numbers:
@@ -89,3 +89,32 @@ class Prompts:
         random = np.random.default_rng([self.seed, update])
         drawn = random.choice(len(self), size, replace=size > len(self))
         return [self[int(i)] for i in drawn[rank::ranks]]
+
+
+def validation_prompts(
+    dataset: Dataset, count: int, longest_s: float | None = None
+) -> list[Prompt]:
+    """The first pronounceable sentences of the validation split; recorded ones come first.
+
+    Args:
+        dataset: a prepared corpus.
+        count: how many, if there are so many.
+        longest_s: seconds; leaves out longer recordings. None keeps all.
+
+    Raises:
+        DataError: there are none.
+    """
+    numbers = [
+        i
+        for with_audio in (True, False)
+        for i in dataset.split("validation", with_audio=with_audio)
+        if words_of(dataset.entries[i].text)
+        and is_pronounceable(dataset, i)
+        and (longest_s is None or float(dataset.timing(i)[1].sum()) <= longest_s)
+    ][:count]
+    if not numbers:
+        raise DataError(
+            f"{dataset.path}: its validation split has no sentence of up to {longest_s} s to"
+            " measure on; prepare a corpus with one"
+        )
+    return [Prompt(i, dataset.entries[i].text, dataset.timing(i)[0]) for i in numbers]

@@ -7,7 +7,7 @@ weights; c the text's conditioning; sigma_k `schedule.posterior_std[k]`. A step 
 `LEAST_STD` has no usable density and carries no score: with eta > 0 that is only the last one,
 which lands on the clean level. Its noise-free mean is part of the environment.
 
-Past the end of a sentence the chain is held at 0, so that it neither acts nor is heard there.
+Past the end of a sentence the chain is held at 0: no action and no sound.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from dlpo.audio import Waveform
-from dlpo.diffusion import reverse_step, to_x0
+from dlpo.diffusion import step_mean
 from dlpo.errors import InputError
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, Policy, inside_mean
@@ -32,7 +32,7 @@ Key = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rollout:
-    """What happened in B chains; the seeds of a sentence lie side by side."""
+    """B chains with all their states; the seeds of a sentence are adjacent rows."""
 
     conditions: Conditions
     """of B rows"""
@@ -65,7 +65,7 @@ class Rollout:
 
     @property
     def sentence_keys(self) -> tuple[Key, ...]:
-        """B keys, the same for all seeds of a sentence: for what must not tell them apart."""
+        """B keys, equal for the seeds of a sentence: for draws that must not favor one."""
         return tuple(self.keys[b - b % self.group] for b in range(len(self)))
 
     def __len__(self) -> int:
@@ -75,7 +75,7 @@ class Rollout:
         """A part of it, to fit into memory.
 
         Raises:
-            InputError: the part would tear the seeds of a sentence apart.
+            InputError: the part would split the seeds of a sentence.
         """
         if first % self.group or end % self.group or not 0 <= first < end <= len(self):
             raise InputError(
@@ -94,10 +94,10 @@ class Rollout:
         )
 
     def waveforms(self, policy: Policy) -> list[Waveform]:
-        """B waveforms of their own lengths, float32, as a judge hears them."""
-        heard = policy.to_waveform(self.output).detach().float().cpu().numpy()
+        """B waveforms of their own lengths, float32, ready for a judge."""
+        waveforms = policy.to_waveform(self.output).detach().float().cpu().numpy()
         ends = (self.conditions.frames * self.conditions.samples_per_frame).tolist()
-        return [row[:end] for row, end in zip(heard, ends, strict=True)]
+        return [row[:end] for row, end in zip(waveforms, ends, strict=True)]
 
 
 def scored_steps(schedule: NoiseSchedule) -> tuple[int, ...]:
@@ -116,16 +116,13 @@ def keyed_noise(key: Key, rows: int, samples: int) -> Tensor:
     return torch.from_numpy(random.standard_normal((rows, samples), dtype=np.float32))
 
 
-def mean_of_step(
+def policy_step_mean(
     policy: Policy, conditions: Conditions, noisy: Tensor, schedule: NoiseSchedule, step: int
 ) -> Tensor:
     """(B, T) x at `step` -> (B, T) mean of the next x, 0 past the end of a sentence."""
     level = torch.tensor([float(schedule.noise_levels[step])], device=noisy.device)
     prediction = policy.denoise(noisy, level, conditions.conditioning, conditions.source)
-    x0 = to_x0(prediction, noisy, level, policy.parametrisation)
-    if policy.x0_limit is not None:
-        x0 = x0.clamp(-policy.x0_limit, policy.x0_limit)
-    mean, _ = reverse_step(noisy, x0, schedule, step)
+    mean = step_mean(noisy, prediction, schedule, step, policy.parametrisation, policy.x0_limit)
     return mean * conditions.inside
 
 
@@ -150,12 +147,12 @@ def roll_out(
 ) -> Rollout:
     """Run the chain from each row's own noise.
 
-    A row depends on its sentence, its key and the policy alone, not on its company in the batch
-    (up to rounding of batched arithmetic).
+    A row depends on its sentence, its key and the policy alone, not on the other rows of the
+    batch (up to rounding of batched arithmetic).
 
     Args:
         policy: in eval mode.
-        conditions: of B rows; the seeds of a sentence side by side, see `Conditions.repeat`.
+        conditions: of B rows; the seeds of a sentence adjacent, see `Conditions.repeat`.
         schedule: the one that is exported; its eta > 0 and N >= 2.
         keys: B keys, see `seed_keys`.
         group: G, seeds of each sentence.
@@ -165,7 +162,9 @@ def roll_out(
             fit each other.
     """
     if policy.training:
-        raise InputError("the policy is in train mode; call eval(): its dropout is no action")
+        raise InputError(
+            "the policy is in train mode; call eval(): dropout is not part of its actions"
+        )
     scored = scored_steps(schedule)
     if not scored:
         raise InputError(
@@ -181,7 +180,7 @@ def roll_out(
     inside = conditions.inside
     states, means = [noise[0]], []
     for step in range(schedule.steps):
-        mean = mean_of_step(policy, conditions, states[-1], schedule, step)
+        mean = policy_step_mean(policy, conditions, states[-1], schedule, step)
         row = schedule.noise_row(step)
         std = float(schedule.posterior_std[step])
         means.append(mean)
@@ -202,7 +201,7 @@ def roll_out(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replay:
-    """What a policy says of the actions in a rollout; its gradient reaches the policy."""
+    """Densities of a rollout's actions under a policy; their gradient reaches the policy."""
 
     means: Tensor
     """(S, B, T): mean of each scored step"""
@@ -211,21 +210,23 @@ class Replay:
 
 
 def replay(policy: Policy, rollout: Rollout) -> Replay:
-    """Ask a policy about the states and actions of a rollout.
+    """Evaluate a policy on the states and actions of a rollout.
 
-    Under the policy that acted, in the same batch, it repeats the rollout's own log-densities to
-    the bit. Call it under `torch.no_grad` for a reference.
+    With the policy that acted, in the same batch, the log-densities equal the rollout's to the
+    bit. Call it under `torch.no_grad` for a reference.
 
     Raises:
         InputError: the policy is in train mode.
     """
     if policy.training:
-        raise InputError("the policy is in train mode; call eval(): its dropout is no action")
+        raise InputError(
+            "the policy is in train mode; call eval(): dropout is not part of its actions"
+        )
     conditions, schedule = rollout.conditions, rollout.schedule
     inside = conditions.inside
     means, log_probs = [], []
     for k in rollout.scored:
-        mean = mean_of_step(policy, conditions, rollout.states[k], schedule, k)
+        mean = policy_step_mean(policy, conditions, rollout.states[k], schedule, k)
         means.append(mean)
         std = _std(schedule, k, inside)
         log_probs.append(step_log_prob(rollout.states[k + 1], mean, std, inside))

@@ -1,4 +1,4 @@
-"""A small adversary that hears what a spectral distance forgives: over-smooth, buzzing speech.
+"""A small adversary that detects what a spectral distance forgives: over-smooth, buzzing speech.
 
 The diffusion and STFT losses are smallest at an average of all plausible waveforms. Late in
 training a discriminator on spectrograms pulls the denoiser from that average to one of them.
@@ -14,8 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional
+
+from dlpo.training.losses import Denoised
 
 RESOLUTIONS = ((1024, 256, 256), (512, 128, 192), (256, 64, 128))  # window, hop, channels
 SLOPE = 0.2
@@ -25,8 +28,8 @@ FEATURE_WEIGHT = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
-    """What one resolution thinks of a batch."""
+class DiscriminatorOutput:
+    """Scores and activations of one resolution for a batch."""
 
     score: Tensor
     """(B, 1, L); 1 = recording, 0 = synthesis"""
@@ -35,7 +38,7 @@ class Opinion:
 
 
 class SpectrogramDiscriminator(nn.Module):
-    """(B, T) waveform -> opinion on its log-magnitude spectrogram."""
+    """(B, T) waveform -> output on its log-magnitude spectrogram."""
 
     def __init__(self, window: int, hop: int, channels: int) -> None:
         super().__init__()
@@ -51,7 +54,7 @@ class SpectrogramDiscriminator(nn.Module):
         )
         self.out = nn.Conv1d(channels, 1, 3, padding=1)
 
-    def forward(self, waveform: Tensor) -> Opinion:
+    def forward(self, waveform: Tensor) -> DiscriminatorOutput:
         with torch.autocast(waveform.device.type, enabled=False):
             taper = torch.hann_window(self.window, device=waveform.device)
             spectrum = torch.stft(
@@ -64,27 +67,30 @@ class SpectrogramDiscriminator(nn.Module):
             features.append(x)
             x = functional.leaky_relu(layer(x), SLOPE)
         features.append(x)
-        return Opinion(self.out(x).float(), features)
+        return DiscriminatorOutput(self.out(x).float(), features)
 
 
-def heard(waveforms: Tensor) -> Tensor:
-    """(B, T) -> (B / 2, T): the rows that the adversary is played; it costs as much as the rest."""
+def every_second_row(waveforms: Tensor) -> Tensor:
+    """(B, T) -> (B / 2, T): the rows given to the adversary, whose update costs as much as the
+    denoiser's."""
     return waveforms[::2]
 
 
 class Adversary(nn.Module):
-    """(B, T) -> one `Opinion` a resolution."""
+    """(B, T) -> one `DiscriminatorOutput` a resolution."""
 
     def __init__(self) -> None:
         super().__init__()
         self.judges = nn.ModuleList(SpectrogramDiscriminator(*shape) for shape in RESOLUTIONS)
 
-    def forward(self, waveform: Tensor) -> list[Opinion]:
+    def forward(self, waveform: Tensor) -> list[DiscriminatorOutput]:
         return [judge(waveform) for judge in self.judges]
 
 
-def adversary_loss(recorded: Sequence[Opinion], made: Sequence[Opinion]) -> Tensor:
-    """What the adversary minimises: 1 for recordings, 0 for synthesis."""
+def adversary_loss(
+    recorded: Sequence[DiscriminatorOutput], made: Sequence[DiscriminatorOutput]
+) -> Tensor:
+    """The adversary's loss: it should score recordings 1 and synthesis 0."""
     terms = [
         (1 - real.score).square().mean() + fake.score.square().mean()
         for real, fake in zip(recorded, made, strict=True)
@@ -92,8 +98,8 @@ def adversary_loss(recorded: Sequence[Opinion], made: Sequence[Opinion]) -> Tens
     return torch.stack(terms).mean()
 
 
-def deception_loss(made: Sequence[Opinion]) -> Tensor:
-    """What the denoiser minimises: to be taken for a recording."""
+def deception_loss(made: Sequence[DiscriminatorOutput]) -> Tensor:
+    """The denoiser's loss: its output should score as a recording, 1."""
     return torch.stack([(1 - fake.score).square().mean() for fake in made]).mean()
 
 
@@ -116,7 +122,9 @@ def balanced_weight(deception: Tensor, others: Tensor, last_layer: Tensor) -> Te
     return weight.detach()
 
 
-def feature_loss(recorded: Sequence[Opinion], made: Sequence[Opinion]) -> Tensor:
+def feature_loss(
+    recorded: Sequence[DiscriminatorOutput], made: Sequence[DiscriminatorOutput]
+) -> Tensor:
     """L1 between the hidden activations for a recording and for its re-synthesis."""
     terms = [
         functional.l1_loss(b.float(), a.detach().float())
@@ -124,3 +132,55 @@ def feature_loss(recorded: Sequence[Opinion], made: Sequence[Opinion]) -> Tensor
         for a, b in zip(real.features, fake.features, strict=True)
     ]
     return torch.stack(terms).mean()
+
+
+class AdversarialTrainer:
+    """The adversary, its optimizer, and the losses of both sides.
+
+    Args:
+        accelerator: prepares them; their state is saved and loaded with the run's.
+        learning_rate: of the adversary.
+        clip: largest norm of its gradient.
+    """
+
+    def __init__(self, accelerator: Accelerator, learning_rate: float, clip: float) -> None:
+        adversary = Adversary()
+        optimizer = torch.optim.AdamW(adversary.parameters(), learning_rate, (0.8, 0.99))
+        self.accelerator, self.clip = accelerator, clip
+        self.adversary, self.optimizer = accelerator.prepare(adversary, optimizer)
+
+    def generator_losses(
+        self, denoised: Denoised, others: Tensor, last_layer: Tensor
+    ) -> dict[str, Tensor]:
+        """The denoiser's losses for not passing as a recording.
+
+        Args:
+            denoised: its predictions and the recordings.
+            others: () its other losses, which these must not outweigh.
+            last_layer: the denoiser's weights at which the gradients are compared.
+        """
+        adversary = self.accelerator.unwrap_model(self.adversary).requires_grad_(False)
+        with torch.no_grad():
+            recorded = adversary(every_second_row(denoised.clean))
+        made = adversary(every_second_row(denoised.x0))
+        adversary.requires_grad_(True)
+        deception = deception_loss(made)
+        return {
+            "deception": balanced_weight(deception, others, last_layer) * deception,
+            "features": FEATURE_WEIGHT * feature_loss(recorded, made),
+        }
+
+    def discriminator_step(self, denoised: Denoised, learning_rate: float | None = None) -> float:
+        """One update of the adversary, at another learning rate if given; returns its loss."""
+        if learning_rate is not None:
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate
+        with self.accelerator.autocast():
+            recorded = self.adversary(every_second_row(denoised.clean))
+            made = self.adversary(every_second_row(denoised.x0.detach()))
+            loss = adversary_loss(recorded, made)
+        self.optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.adversary.parameters(), self.clip)
+        self.optimizer.step()
+        return loss.item()

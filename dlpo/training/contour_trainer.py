@@ -28,7 +28,7 @@ from dlpo.training.contour_losses import (
     reading_losses,
 )
 from dlpo.training.contour_targets import Contours, RecordedContours
-from dlpo.training.run import Lesson, TrainingRun
+from dlpo.training.run import LossBatch, TrainingRun
 
 VALIDATION_DRAWS = 8
 
@@ -91,7 +91,6 @@ class ContourTrainer(TrainingRun):
         TrainingError: `init` has no frame-wise F0 to replace, or the run in `out` is another one.
     """
 
-    identity = "voice, contour or dataset"
     training: ContourTraining
 
     def __init__(
@@ -187,12 +186,12 @@ class ContourTrainer(TrainingRun):
         """That of the voice: its updates, corpus and tuning stay what they are."""
         return self.voice.provenance
 
-    def _lesson(self, key: int, generator: torch.Generator) -> Lesson:
+    def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
         reads = self.update < self.training.reading_updates
         if self.update == self.training.reading_updates:
             self.model.load_state_dict(self.averaged.module.state_dict())
         batch = self._batch(reads, np.random.default_rng(key))
-        return Lesson(self.step(batch, generator), batch)
+        return LossBatch(self.step(batch, generator), batch)
 
     def _rates(self) -> list[float]:
         """Of what reads, which is nearly done when the contour is learnt, and of the flow."""

@@ -1,17 +1,22 @@
-"""What every training run has in common: its directory, its loop, and how it stops and goes on."""
+"""The base of every training and tuning run: its directory, its loop, stopping and resuming."""
 
 from __future__ import annotations
 
 import json
+import signal
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 from accelerate import DistributedDataParallelKwargs
+from accelerate.utils import KwargsHandler
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -20,19 +25,18 @@ from dlpo.audio import Waveform
 from dlpo.checkpoint import Checkpoint
 from dlpo.config import to_dict
 from dlpo.errors import TrainingError
-from dlpo.training.averages import warm_average
-from dlpo.training.contest import descend
-from dlpo.training.distributed import join_processes
-from dlpo.training.interrupts import Interrupts
+from dlpo.training.processes import Processes, join_processes
 from dlpo.training.run_log import RunLog
-from dlpo.training.run_state import load_state, save_state, write_json
+from dlpo.training.run_state import load_state, save_state, saved_progress, write_json
 
 Report = Callable[[int, dict[str, float]], None]
-"""called after each update with its number and its loss terms"""
+"""called after each update with its number and its figures"""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LONGEST_VALUE = 120  # characters of a value in an error
 
 
 class RunSettings(Protocol):
-    """What the loop asks of a training's configuration."""
+    """What the loop asks of a configuration."""
 
     @property
     def updates(self) -> int: ...
@@ -57,38 +61,39 @@ class RunSettings(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """What one update minimises."""
+class LossBatch:
+    """The losses of one update."""
 
     terms: dict[str, Tensor]
     """the loss is their sum"""
     batch: Any
-    """dataclass of tensors, to be kept if the loss is not finite"""
+    """dataclass of tensors, saved for inspection if the loss is not finite"""
     afterwards: Callable[[], dict[str, float]] = dict
-    """called when the step is taken; returns more figures for the log"""
+    """called after the optimizer step; returns more figures for the log"""
 
 
 class TrainingRun(ABC):
     """One run in one directory.
 
-        out/run.json      what is trained on which data, and how
-        out/state/        everything to resume from: weights, optimiser, averaged weights, update
+        out/run.json      what is trained on which data, and the settings
+        out/state/        everything to resume from: weights, optimizer, averaged weights, update
         out/checkpoint/   averaged weights as float16, to listen to, export and publish
-        out/log.jsonl     one line of figures every so often; TensorBoard's events lie beside it
+        out/log.jsonl     one line of figures every `log_every` updates; TensorBoard events too
 
-    Update k draws all that is random from (seed, k) alone, so that a resumed run is equal to the
+    Update k draws everything random from (seed, k) alone, so that a resumed run is equal to the
     bit to one that never stopped.
 
-    A kind of training begins with this constructor, which seeds torch; builds its network;
-    calls `_prepare` with it; and `_open` when it has everything that is part of the state.
+    A subclass calls this constructor, which seeds torch; builds its network; calls `_prepare`
+    with it; and `_open` once everything that belongs to the state exists.
 
     Args:
-        training: how.
+        training: settings of the loop.
         out: directory of the run; holds a state already when resuming.
+        handler: accelerate's settings; by default each update may leave weights unused.
     """
 
-    identity: ClassVar[str] = "model or dataset"
-    """what two runs that can't share a directory differ in, for the error"""
+    settings_key: ClassVar[str] = "training"
+    """key of the settings in `run.json`"""
 
     model: nn.Module
     """what learns"""
@@ -97,117 +102,155 @@ class TrainingRun(ABC):
     optimizer: torch.optim.Optimizer
     averaged: AveragedModel
 
-    def __init__(self, training: RunSettings, out: Path) -> None:
+    def __init__(
+        self, training: RunSettings, out: Path, handler: KwargsHandler | None = None
+    ) -> None:
         self.training, self.out = training, out
-        # Each part of a training leaves some weights alone.
         unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-        self.accelerator = join_processes(training.precision, unused)
+        self.accelerator = join_processes(training.precision, handler or unused)
+        self.processes = Processes(self.accelerator)
+        self.gradient_clip = training.gradient_clip
         self.update = 0
         self.stop_signal: int | None = None
+        self.stopped: str | None = None
+        """why the run ended before its last update, other than by a signal"""
         torch.manual_seed(training.seed)
 
-    # ------------------------------------------------------------------ what each kind brings
-    @abstractmethod
-    def _lesson(self, key: int, generator: torch.Generator) -> Lesson:
-        """What update `self.update` minimises.
+    # ------------------------------------------------------------------ what a subclass defines
+    def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
+        """The losses of update `self.update`; a run without them overrides `_one_update`.
 
         Args:
             key: of this update on this process; torch is seeded with it.
             generator: seeded with it too, on the CPU.
         """
+        raise NotImplementedError
 
     @abstractmethod
     def _save_checkpoint(self, path: Path) -> None:
         """Write the averaged weights as a checkpoint."""
 
     def _rates(self) -> Sequence[float]:
-        """The learning rate of each of the optimiser's groups in this update."""
+        """The learning rate of each of the optimizer's groups in this update."""
         return [self.training.rate(self.update)] * len(self.optimizer.param_groups)
 
     def _validate(self) -> dict[str, float]:
-        """Figures of the averaged weights on what they don't learn from; none if it isn't there."""
+        """Figures of the averaged weights on held-out data; empty if there is none."""
         return {}
 
     def _sample(self) -> Waveform | None:
-        """An utterance of the averaged weights for TensorBoard; None if they can't speak yet."""
+        """An utterance of the averaged weights for TensorBoard; None if there is none yet."""
         return None
 
-    def _as_today(self, before: dict[str, Any]) -> dict[str, Any]:
-        """The content of an older version's `run.json` as this version would have written it."""
+    def _migrate_run_json(self, before: dict[str, Any]) -> dict[str, Any]:
+        """The `run.json` of an older version in today's form."""
         return before
+
+    def _progress(self) -> dict[str, Any]:
+        """JSON values to save with the state, besides weights, optimizer and update."""
+        return {}
 
     # ------------------------------------------------------------------ the common part
     def _prepare(self, model: nn.Module, step: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Take the network into the run: its average, its device, its processes."""
+        """Add the average of a network and move it to the run's device and processes."""
         self.averaged = AveragedModel(
             model, multi_avg_fn=warm_average(self.training.ema_decay), use_buffers=True
         ).to(self.accelerator.device)
         self.model = model
         self.step, self.optimizer = self.accelerator.prepare(step, optimizer)
 
-    def _open(self, described: Mapping[str, Any]) -> None:
-        """Write the description of a new run, or resume the one that is there.
+    def _open(self, described: Mapping[str, Any]) -> dict[str, Any]:
+        """Describe a new run in `run.json`, or resume the run of the directory.
 
         Args:
-            described: JSON values that say what is trained, on which data.
+            described: JSON values that identify the run: model, data, method.
+
+        Returns:
+            The resumed run's `_progress`; empty for a new run.
 
         Raises:
-            TrainingError: the directory holds a run of something else, or its state is damaged.
+            TrainingError: the directory holds another run, or its state is damaged.
         """
-        self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / "run.json"
-        if path.exists():
-            before = self._as_today(json.loads(path.read_text()))
-            now = json.loads(json.dumps(described))  # tuples to lists
-            if {key: before.get(key) for key in now} != now:
+        now = json.loads(json.dumps(described))  # tuples to lists
+        before = self._migrate_run_json(json.loads(path.read_text())) if path.exists() else now
+        for key, value in now.items():
+            if before.get(key) != value:
                 raise TrainingError(
-                    f"{self.out}: holds a run of another {self.identity}; choose another --out"
+                    f"{self.out}: holds a run with {key} {_short(before.get(key))}; this one has"
+                    f" {_short(value)}: give the same, or choose another --out"
                 )
+        self.out.mkdir(parents=True, exist_ok=True)
         self.update = load_state(self.out, self.accelerator, self.averaged)
         if self.accelerator.is_main_process:
-            write_json(path, {**described, "training": to_dict(self.training)})
+            write_json(path, {**now, self.settings_key: to_dict(self.training)})
+        return saved_progress(self.out)
 
     def save(self) -> None:
-        """Write the state and the checkpoint."""
+        """Write the state and the checkpoint.
+
+        Raises:
+            TrainingError, CheckpointError: writing failed; the previous state is intact.
+        """
         if not self.accelerator.is_main_process:
             return
-        save_state(self.out, self.accelerator, self.averaged, self.update)
+        save_state(self.out, self.accelerator, self.averaged, self.update, self._progress())
         self._save_checkpoint(self.out / "checkpoint")
 
     def run(self, report: Report = lambda update, figures: None) -> Path:
         """Train to the last update; on SIGINT or SIGTERM save and return early.
 
         Args:
-            report: called after each update with its number and its loss terms.
+            report: called after each update with its number and its figures.
 
         Returns:
             The checkpoint's directory.
 
         Raises:
-            TrainingError: the loss is not finite (the batch lies in `out/bad_batch.safetensors`),
-                or the disk is full.
+            TrainingError: a loss or a gradient is not finite (`out/bad_batch.safetensors` has the
+                batch), the disk is full, or another process is lost.
         """
         run_log = RunLog(self.out) if self.accelerator.is_main_process else None
-        started, first = time.monotonic(), self.update
-        with Interrupts() as asked:
-            while self.update < self.training.updates and asked.signal is None:
+        with Interrupts() as interrupts, self._naming_a_lost_process():
+            self._begin(run_log)
+            while self.update < self.training.updates and self.stopped is None:
+                if max(self.processes.gather(interrupts.signal or 0)):
+                    break
                 figures = self._one_update()
                 self.update += 1
                 report(self.update, figures)
-                pace = (time.monotonic() - started) / (self.update - first)
-                if run_log is not None:
-                    self._log(run_log, figures | {"seconds_per_update": pace})
+                self._log(run_log, figures)
                 if self.update % self.training.save_every == 0:
                     self.save()
             self.save()
-        self.stop_signal = asked.signal
+        self.stop_signal = interrupts.signal
         return self.out / "checkpoint"
 
-    def _log(self, run_log: RunLog, figures: dict[str, float]) -> None:
-        """Write what is due after this update."""
+    @contextmanager
+    def _naming_a_lost_process(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            if self.processes.count == 1:
+                raise
+            raise TrainingError(
+                f"update {self.update}: another process is gone, or doesn't answer ({error});"
+                " run the same command to go on from the last state"
+            ) from error
+
+    def _begin(self, run_log: RunLog | None) -> None:
+        """Before the first update of this process."""
+        self.began = (time.monotonic(), self.update)
+
+    def _log(self, run_log: RunLog | None, figures: dict[str, float]) -> None:
+        """Write what is due after this update; only the main process has a log."""
+        if run_log is None:
+            return
         training, update = self.training, self.update
+        started, first = self.began
         if update % training.log_every == 0:
-            run_log.figures(update, "train", figures)
+            pace = (time.monotonic() - started) / (update - first)
+            run_log.figures(update, "train", figures | {"seconds_per_update": pace})
         if update % training.validate_every == 0:
             with torch.no_grad():
                 if measured := self._validate():
@@ -216,40 +259,109 @@ class TrainingRun(ABC):
                     run_log.sample(update, sample)
 
     def _one_update(self) -> dict[str, float]:
+        """Draw a batch, take one step of the optimizer; returns figures for the log."""
         training, update = self.training, self.update
         key = (training.seed * 1_000_003 + update) * 64 + self.accelerator.process_index
         torch.manual_seed(key)  # dropout
-        lesson = self._lesson(key, torch.Generator().manual_seed(key))
+        losses = self._loss_batch(key, torch.Generator().manual_seed(key))
+        loss = torch.stack(list(losses.terms.values())).sum()
+        if not torch.isfinite(loss):
+            self._fail(losses)
+        figures = {name: value.item() for name, value in losses.terms.items()}
+        return figures | self._descend([loss]) | losses.afterwards()
+
+    def _descend(self, losses: Iterable[Tensor]) -> dict[str, float]:
+        """One step of the optimizer, down the sum of losses, and of the average.
+
+        Args:
+            losses: () each; its graph is freed before the next is asked for.
+
+        Raises:
+            TrainingError: the gradient is not finite; no step is taken.
+        """
         for group, rate in zip(self.optimizer.param_groups, self._rates(), strict=True):
             group["lr"] = rate
-        loss = torch.stack(list(lesson.terms.values())).sum()
-        if not torch.isfinite(loss):
-            self._fail(lesson)
-        figures = {name: value.item() for name, value in lesson.terms.items()}
-        figures |= {"loss": loss.item()}
-        figures["gradient_norm"] = descend(
-            self.accelerator, self.optimizer, self.step.parameters(), loss, training.gradient_clip
-        )
-        self.averaged.update_parameters(self.model)
-        return figures | lesson.afterwards()
+        self.optimizer.zero_grad()
+        total = 0.0
+        for loss in losses:
+            self.accelerator.backward(loss)
+            total += loss.item()
+        learning = [p for p in self.step.parameters() if p.requires_grad]
+        norm = float(self.accelerator.clip_grad_norm_(learning, self.gradient_clip))
+        if not np.isfinite(norm):
+            raise TrainingError(
+                f"update {self.update}: the gradient's norm is {norm} (loss {total:.4g}), so no"
+                " step is taken; resume from the last state with a lower learning rate than"
+                f" {self.training.rate(self.update):.1e}"
+            )
+        self.optimizer.step()
+        self._after_step()
+        return {"loss": total, "gradient_norm": norm}
 
-    def _fail(self, lesson: Lesson) -> None:
-        """Save the batch that gave no finite loss, and stop."""
+    def _after_step(self) -> None:
+        """Average the new weights."""
+        self.averaged.update_parameters(self.model)
+
+    def _fail(self, losses: LossBatch) -> None:
+        """Save the batch whose loss is not finite, and raise."""
         path = self.out / "bad_batch.safetensors"
-        save_file(_tensors_of(lesson.batch), path)
-        found = {name: round(value.item(), 4) for name, value in lesson.terms.items()}
+        save_file(_tensors_of(losses.batch), path)
+        values = {name: round(value.item(), 4) for name, value in losses.terms.items()}
         raise TrainingError(
-            f"update {self.update}: the loss is not finite ({found}); its batch is in {path};"
+            f"update {self.update}: the loss is not finite ({values}); its batch is in {path};"
             f" resume from the last state with a lower learning rate than"
             f" {self.training.rate(self.update):.1e}"
         )
+
+
+class Interrupts:
+    """Notes Ctrl-C and SIGTERM within a block instead of raising; the second one raises
+    KeyboardInterrupt, to stop in the middle of an update.
+
+    >>> with Interrupts() as interrupts:
+    ...     while interrupts.signal is None:
+    ...         interrupts.signal = signal.SIGTERM  # an update
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._handlers: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        self._handlers = {s: signal.signal(s, self._note) for s in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for s, handler in self._handlers.items():
+            signal.signal(s, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = number
+
+
+def warm_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """An exponential average for `AveragedModel` that forgets its random start quickly.
+
+    Integers, such as the batch count of a batch norm, are copied.
+    """
+
+    def update(averaged: Any, current: Any, count: Any) -> None:
+        if not averaged[0].is_floating_point():  # all have one dtype
+            torch._foreach_copy_(averaged, current)
+            return
+        taken = int(count)
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + taken) / (10 + taken)))
+
+    return update
 
 
 def start_from(model: nn.Module, start: Checkpoint, init: Path) -> None:
     """Give a model the weights of a checkpoint.
 
     Args:
-        init: where the checkpoint lies, for the error.
+        init: the checkpoint's path, for the error.
 
     Raises:
         TrainingError: it is of another model.
@@ -263,13 +375,18 @@ def start_from(model: nn.Module, start: Checkpoint, init: Path) -> None:
         ) from error
 
 
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
+
+
 def _tensors_of(batch: Any) -> dict[str, Tensor]:
     """Every tensor of a dataclass and of the dataclasses in it, by the field's name."""
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for field in fields(batch):
         value = getattr(batch, field.name)
         if isinstance(value, Tensor):
-            found[field.name] = value.contiguous()
+            tensors[field.name] = value.contiguous()
         elif is_dataclass(value):
-            found |= _tensors_of(value)
-    return found
+            tensors |= _tensors_of(value)
+    return tensors

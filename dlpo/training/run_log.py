@@ -15,7 +15,7 @@ from dlpo.errors import TrainingError
 
 
 class RunLog:
-    """Writes `out/log.jsonl` and TensorBoard's events beside it; the main process has one."""
+    """Writes `out/log.jsonl` and TensorBoard's events; the main process has one."""
 
     def __init__(self, out: Path) -> None:
         self.lines = out / "log.jsonl"
@@ -35,7 +35,7 @@ class RunLog:
                 self.writer.add_scalar(f"{split}/{name}", value, update)
 
     def sample(self, update: int, waveform: Waveform) -> None:
-        """Add an utterance to hear, and its log-mel to see.
+        """Add the audio of an utterance and an image of its log-mel.
 
         Raises:
             TrainingError: it can't be written.

@@ -94,7 +94,7 @@ def load_state(out: Path, accelerator: Accelerator, averaged: AveragedModel) -> 
 
 
 def saved_progress(out: Path) -> dict[str, Any]:
-    """What `save_state` was given beside the weights; empty if there is no state."""
+    """The `progress` given to `save_state`; empty if there is no state."""
     state = _newest(out)
     if state is None:
         return {}

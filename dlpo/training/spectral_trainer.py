@@ -19,8 +19,8 @@ from dlpo.model.build import build_model
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo.training.acoustics import measured_mel, measured_prosody
+from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import Batches, Sentences, Windows
-from dlpo.training.contest import Contest
 from dlpo.training.losses import (
     Denoised,
     acoustic_losses,
@@ -28,7 +28,7 @@ from dlpo.training.losses import (
     denoiser_losses,
     mix,
 )
-from dlpo.training.run import Lesson, TrainingRun
+from dlpo.training.run import LossBatch, TrainingRun
 from dlpo.training.synthesis import speak
 
 VALIDATION_WINDOWS = 32
@@ -131,7 +131,7 @@ class SpectralTrainer(TrainingRun):
         self.held_out = Batches(self.corpora, "validation", seed, 0, self.config.rows)
         self._prepare(model, SpectralStep(model, training.part), optimizer)
         if training.is_adversarial:
-            self.contest = Contest(
+            self.adversary = AdversarialTrainer(
                 self.accelerator, training.adversarial_rate, training.gradient_clip
             )
         self._open(
@@ -151,7 +151,7 @@ class SpectralTrainer(TrainingRun):
             torch.float16,
         )
 
-    def _lesson(self, key: int, generator: torch.Generator) -> Lesson:
+    def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
         training, update, device = self.training, self.update, self.accelerator.device
         for name, module in self.model.named_children():
             module.train(not name.startswith(self.frozen))
@@ -164,17 +164,21 @@ class SpectralTrainer(TrainingRun):
         with self.accelerator.autocast():
             terms, denoised = self.step(windows, more, generator)
             if denoised is None or update < training.adversarial_from:
-                return Lesson(terms, windows)
+                return LossBatch(terms, windows)
             others = torch.stack(list(terms.values())).sum()
             last_layer = self.model.spectrum_out.weight
-            terms |= self.contest.deceive(denoised, others, last_layer)
-        return Lesson(terms, windows, lambda: self._teach(denoised))
+            terms |= self.adversary.generator_losses(denoised, others, last_layer)
+        return LossBatch(terms, windows, lambda: self._teach(denoised))
 
     def _teach(self, denoised: Denoised) -> dict[str, float]:
         """Let the adversary learn, if it is its turn."""
         if (self.update + 1) % self.training.adversary_every:
             return {}
-        return {"adversary": self.contest.teach(denoised, self.training.rate(self.update))}
+        return {
+            "adversary": self.adversary.discriminator_step(
+                denoised, self.training.rate(self.update)
+            )
+        }
 
     def _averaged_model(self) -> SpectralWaveGrad2:
         return cast(SpectralWaveGrad2, self.averaged.module.eval())

@@ -17,10 +17,10 @@ from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo.training.acoustics import Acoustics, FrozenAcoustics
+from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import Batches, Sentences, Windows
-from dlpo.training.contest import Contest
 from dlpo.training.losses import Denoised, acoustic_losses, denoise_windows, denoiser_losses
-from dlpo.training.run import Lesson, Report, TrainingRun, start_from
+from dlpo.training.run import LossBatch, Report, TrainingRun, start_from
 from dlpo.training.synthesis import speak
 
 __all__ = ["Report", "Trainer", "TrainingStep"]
@@ -97,11 +97,13 @@ class Trainer(TrainingRun):
         self.batches = Batches(self.dataset, "train", seed, rank)
         self.held_out = Batches(self.dataset, "validation", seed)
         self._prepare(model, TrainingStep(model), optimizer)
-        self.contest = Contest(self.accelerator, training.adversarial_rate, training.gradient_clip)
+        self.adversary = AdversarialTrainer(
+            self.accelerator, training.adversarial_rate, training.gradient_clip
+        )
         self.told = FrozenAcoustics(model, self.batches)
         self._open({"model": to_dict(config), "data_sha256": self.dataset.sha256})
 
-    def _as_today(self, before: dict[str, Any]) -> dict[str, Any]:
+    def _migrate_run_json(self, before: dict[str, Any]) -> dict[str, Any]:
         """Older runs don't mention a contour."""
         return before | {"model": {"contour": None} | before.get("model", {})}
 
@@ -114,7 +116,7 @@ class Trainer(TrainingRun):
             torch.float16,
         )
 
-    def _lesson(self, key: int, generator: torch.Generator) -> Lesson:
+    def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
         training, update = self.training, self.update
         device = self.accelerator.device
         told: Sentences | Acoustics | None = None
@@ -132,10 +134,10 @@ class Trainer(TrainingRun):
         with self.accelerator.autocast():
             terms, denoised = self.step(windows, told, generator)
             if denoised is None or not self._is_adversarial():
-                return Lesson(terms, windows)
+                return LossBatch(terms, windows)
             last_layer = self.model.patch_out.weight
-            terms |= self.contest.deceive(denoised, _total(terms), last_layer)
-        return Lesson(terms, windows, lambda: self._teach(denoised))
+            terms |= self.adversary.generator_losses(denoised, _total(terms), last_layer)
+        return LossBatch(terms, windows, lambda: self._teach(denoised))
 
     def _is_adversarial(self) -> bool:
         return self.update >= self.training.updates - self.training.adversarial_updates
@@ -144,7 +146,11 @@ class Trainer(TrainingRun):
         """Let the adversary learn, if it is its turn."""
         if (self.update + 1) % self.training.adversary_every:
             return {}
-        return {"adversary": self.contest.teach(denoised, self.training.rate(self.update))}
+        return {
+            "adversary": self.adversary.discriminator_step(
+                denoised, self.training.rate(self.update)
+            )
+        }
 
     def _averaged_model(self) -> LiteWaveGrad2:
         """The averaged weights, ready to speak."""

@@ -17,7 +17,7 @@ from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo.training.batches import FRAME_RATE, Batches
 from dlpo.training.excerpts import ExcerptBatches, Excerpts
-from dlpo.training.run import Lesson, TrainingRun, start_from
+from dlpo.training.run import LossBatch, TrainingRun, start_from
 from dlpo.training.synthesis import speak
 from dlpo.training.wavegrad_losses import wavegrad_losses
 
@@ -90,13 +90,13 @@ class WaveGradTrainer(TrainingRun):
         frames = sum(self.dataset.entries[i].frames for i in self.batches.recorded)
         return f"LJSpeech-1.1 (public domain), {frames / FRAME_RATE / 60:.0f} minutes"
 
-    def _lesson(self, key: int, generator: torch.Generator) -> Lesson:
+    def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
         training = self.training
         excerpts = self.batches.draw(
             self.update, training.batch, training.window, training.context
         ).to(self.accelerator.device)
         with self.accelerator.autocast():
-            return Lesson(self.step(excerpts, generator), excerpts)
+            return LossBatch(self.step(excerpts, generator), excerpts)
 
     def _averaged_model(self) -> WaveGrad2:
         """The averaged weights, ready to speak."""

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+import dlpo_serving.doctor as engines_module
 from dlpo.cli import app
-from dlpo_serving.doctor import Observation
-from dlpo_serving.doctor import engines as engines_module
-from dlpo_serving.doctor.engines import try_engines
+from dlpo_serving.doctor import Observation, try_engines
 from dlpo_serving.engines import PRECISIONS
 
 
@@ -68,7 +67,7 @@ def test_without_the_extra_it_says_what_to_install() -> None:
     )
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({absent!r}));"
-        "from dlpo_serving.doctor import engines;"
+        "from dlpo_serving import doctor as engines;"
         "engines.PRECISIONS = {};"
         "from dlpo.cli import app; app()"
     )
@@ -106,4 +105,4 @@ def test_an_engine_that_hangs_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_
     (one,) = trial(monkeypatch, tmp_path, "exec sleep 60")
 
     assert one.state == "problem"
-    assert "did not speak" in one.detail
+    assert "no speech within" in one.detail

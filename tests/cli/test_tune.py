@@ -23,7 +23,7 @@ SHORT = (
 @pytest.fixture(autouse=True)
 def _no_slow_judges(monkeypatch: pytest.MonkeyPatch) -> None:
     """What listens beside the reward is tested in tests/rl/test_held_out.py."""
-    monkeypatch.setattr("dlpo.rl.held_out.JUDGES", ())
+    monkeypatch.setattr("dlpo.rl.reward_models.JUDGES", ())
 
 
 @pytest.fixture

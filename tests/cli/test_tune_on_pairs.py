@@ -27,7 +27,7 @@ SHORT = (
 
 @pytest.fixture(autouse=True)
 def _no_slow_judges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlpo.rl.held_out.JUDGES", ())
+    monkeypatch.setattr("dlpo.rl.reward_models.JUDGES", ())
 
 
 @pytest.fixture

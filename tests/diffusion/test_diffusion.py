@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dlpo.config import Parametrisation
-from dlpo.diffusion import log_prob, q_sample, reverse_step, sample, to_eps, to_x0, training_target
+from dlpo.diffusion import q_sample, reverse_step, sample, to_eps, to_x0, training_target
 from dlpo.errors import InputError
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 
@@ -86,24 +86,6 @@ def test_eta_one_is_the_posterior_of_ddpm(generator: torch.Generator) -> None:
     )
     torch.testing.assert_close(mean, expected)
     assert std == pytest.approx(math.sqrt(1 / precision))
-
-
-def test_log_prob_is_the_mean_of_the_normal_log_density(generator: torch.Generator) -> None:
-    x, mean = double(3, 40, generator=generator), double(3, 40, generator=generator)
-    expected = torch.distributions.Normal(mean, 0.2).log_prob(x).mean(-1)
-    torch.testing.assert_close(log_prob(x, mean, 0.2), expected)
-
-
-def test_score_points_from_the_mean_to_the_sample() -> None:
-    mean = torch.zeros(1, 4, dtype=torch.float64, requires_grad=True)
-    x = torch.tensor([[1.0, -2.0, 0.0, 3.0]], dtype=torch.float64)
-    log_prob(x, mean, 0.5).sum().backward()
-    torch.testing.assert_close(mean.grad, x / 0.25 / 4)
-
-
-def test_step_without_noise_has_no_density() -> None:
-    with pytest.raises(InputError, match="std of the reverse step is 0"):
-        log_prob(torch.zeros(1, 4), torch.zeros(1, 4), 0.0)
 
 
 class GaussianPosterior:

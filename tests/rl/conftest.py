@@ -23,13 +23,12 @@ from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.conditions import Conditions, conditions_of
-from dlpo.rl.listeners import Listeners
-from dlpo.rl.methods import Objective
-from dlpo.rl.plan import Plan
+from dlpo.rl.methods import Objective, Plan
 from dlpo.rl.prompts import Prompt
-from dlpo.rl.rewards.reward import Judged, Reward, Speech
+from dlpo.rl.reward_models import RewardModels
+from dlpo.rl.rewards.reward import ClipBatch, Judged, Reward
 from dlpo.rl.rewards.weighted import WeightedSum
-from dlpo.rl.rollout import Rollout, mean_of_step, replay, roll_out, seed_keys
+from dlpo.rl.rollout import Rollout, policy_step_mean, replay, roll_out, seed_keys
 from dlpo.rl.tuner import Tuner
 
 NODES = 7  # of the quadrature: exact for polynomials up to degree 13 in each draw
@@ -114,7 +113,7 @@ class Toy:
         conditions = cls.conditions(len(chosen))
         states, means = [noise[:, :1]], []
         for k in range(schedule.steps):
-            means.append(mean_of_step(policy, conditions, states[-1], schedule, k))
+            means.append(policy_step_mean(policy, conditions, states[-1], schedule, k))
             row = schedule.noise_row(k)
             drawn = 0.0 if row is None else schedule.posterior_std[k] * noise[:, row : row + 1]
             states.append(means[-1] + drawn)
@@ -168,7 +167,7 @@ class Loudness:
 
     name = "loudness"
 
-    def judge(self, speech: Speech) -> Judged:
+    def judge(self, speech: ClipBatch) -> Judged:
         scores = np.array([10 * np.log10(np.mean(w**2) + 1e-9) for w in speech.waveforms])
         return Judged(scores, {self.name: scores}, {self.name: 0.5})
 
@@ -178,7 +177,7 @@ class Steadiness:
 
     name = "steadiness"
 
-    def judge(self, speech: Speech) -> Judged:
+    def judge(self, speech: ClipBatch) -> Judged:
         scores = np.array([-np.mean(np.diff(w) ** 2) / np.mean(w**2) for w in speech.waveforms])
         return Judged(scores, {self.name: scores}, {self.name: 0.25})
 
@@ -213,7 +212,7 @@ class Tuning:
         """Six updates of four chains, unless `settings` say otherwise."""
         rewards = rewards or (Loudness(), Steadiness())
         weights = {reward.name: 1.0 / (i + 1) for i, reward in enumerate(rewards)}
-        listeners = Listeners(
+        listeners = RewardModels(
             WeightedSum(rewards, weights, settings.get("standardisation", "running")),
             judges,
             differentiable=louder,
@@ -229,7 +228,7 @@ class Tuning:
         return {
             "updates": 6, "sentences": 2, "group": 2, "rows": 2, "learning_rate": 1e-3,
             "warm_up": 2, "longest_s": 2.5, "window_batch": 2, "window": 12, "log_every": 1,
-            "validate_every": 3, "save_every": 3, "guard": False,
+            "validate_every": 3, "save_every": 3, "guard": False, "adversary_warm_up": 1,
         }  # fmt: skip
 
     def weights(self, out: str = "run") -> dict[str, Tensor]:

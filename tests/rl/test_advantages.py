@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dlpo.errors import InputError, TrainingError
-from dlpo.rl.advantages import group_advantages, kl_returns, shaped_returns
+from dlpo.rl.objectives import group_advantages, kl_returns
 
 
 @pytest.fixture
@@ -56,13 +56,6 @@ def test_returns_that_are_not_finite_are_refused(returns: torch.Tensor, bad: flo
     returns[1, 3] = bad
     with pytest.raises(TrainingError, match="NaN or infinite"):
         group_advantages(returns, 4)
-
-
-def test_shaped_return_rewards_and_takes_off_the_diffusion_loss(returns: torch.Tensor) -> None:
-    guide = torch.arange(24, dtype=torch.float64).view(3, 8)
-    shaped = shaped_returns(returns[0], guide, alpha=2.0, beta=0.5)
-    for step in range(3):
-        torch.testing.assert_close(shaped[step], 2.0 * returns[0] - 0.5 * guide[step])
 
 
 def test_each_step_pays_for_itself_and_what_follows() -> None:

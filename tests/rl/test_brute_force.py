@@ -22,8 +22,6 @@ from dlpo.rl.objectives import (
     dlpo_loss,
     dpok_loss,
     klinr_loss,
-    onlydl_loss,
-    rwr_loss,
 )
 from dlpo.rl.rollout import Replay, Rollout, replay
 
@@ -120,7 +118,6 @@ def guides(rollout: Rollout) -> Tensor:
 
 
 METHODS: dict[str, tuple[Callable[..., Tensor], Callable[..., Values]]] = {
-    "RWR": (lambda ro, asked, ref, r, a: rwr_loss(ro, asked, r, a), returned),
     "DDPO": (lambda ro, asked, ref, r, a: ddpo_loss(ro, asked, r, a), returned),
     "DPOK": (
         lambda ro, asked, ref, r, a: dpok_loss(ro, asked, ref, r, a, KL_WEIGHT),
@@ -131,7 +128,7 @@ METHODS: dict[str, tuple[Callable[..., Tensor], Callable[..., Values]]] = {
         returned_of_klinr,
     ),
     "OnlyDL": (
-        lambda ro, asked, ref, r, a: onlydl_loss(ro, asked, guides(ro), a),
+        lambda ro, asked, ref, r, a: dlpo_loss(ro, asked, guides(ro), 0 * r, a),
         returned_of_onlydl,
     ),
     "DLPO": (loss_of_dlpo, returned_of_dlpo),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +19,9 @@ from dlpo.errors import ConfigError, DlpoError, InputError, TrainingError
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, freeze_all_but_denoiser
-from dlpo.rl.guide import Recorded, diffusion_loss, recorded_windows
-from dlpo.rl.methods import METHODS, Method, Objective, loss_of
-from dlpo.rl.rewards.guards import high_band_guard, loudness_guard
-from dlpo.rl.rewards.reward import Speech
+from dlpo.rl.diffusion_loss import Recorded, diffusion_loss, recorded_windows
+from dlpo.rl.methods import METHODS, Method, MethodInput, Objective, recorded_loss
+from dlpo.rl.rewards.reward import ClipBatch, high_band_guard, loudness_guard
 from dlpo.rl.rewards.weighted import WeightedSum
 from dlpo.rl.rollout import Key, Rollout, roll_out, seed_keys
 from dlpo.training.acoustics import FrozenAcoustics
@@ -45,7 +45,7 @@ def rewards(voice: LiteWaveGrad2, rollout: Rollout) -> Tensor:
     guards = [loudness_guard(-40.0, 0.0), high_band_guard(-3.0, 0.0)]
     reward = WeightedSum(guards, {"loudness": 1.0, "high_band": 2.0}, "batch")
     texts = ["hum"] * len(rollout)
-    speech = Speech(rollout.waveforms(voice), texts, SAMPLE_RATE, rollout.sentence_keys)
+    speech = ClipBatch(rollout.waveforms(voice), texts, SAMPLE_RATE, rollout.sentence_keys)
     return torch.from_numpy(reward.judge(speech).scores)
 
 
@@ -54,6 +54,14 @@ def recorded(voice: LiteWaveGrad2, tiny_dataset: Path) -> Recorded:
     batches = Batches(Dataset(tiny_dataset), "train", seed=0)
     windows = batches.windows(0, 2, 16)
     return recorded_windows(voice, windows, FrozenAcoustics(voice, batches).of(windows))
+
+
+def loss_of(
+    objective: Objective, policy: Any, rollout: Rollout, *given: Any, **more: Any
+) -> Tensor:
+    """The loss on a rollout."""
+    assert objective.spec.loss is not None
+    return objective.spec.loss(policy, MethodInput(objective, rollout, *given, **more))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -69,16 +77,13 @@ def test_one_step_of_every_method_moves_the_denoiser_and_nothing_else(
     before = {name: value.clone() for name, value in voice.state_dict().items()}
     learning = [p for p in voice.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learning, 1e-3, weight_decay=0.0)
-    loss = loss_of(
-        Objective(method, guide="both"),
-        voice,
-        rollout,
-        rewards,
-        reference=reference,
-        recorded=recorded,
-        reward=brightness,
-        generator=torch.Generator().manual_seed(0),
-    )
+    objective = Objective(method, guide="both")
+    loss = torch.zeros(())
+    if objective.spec.loss is not None:
+        loss = loss_of(objective, voice, rollout, rewards, reference, brightness)
+    if objective.needs_recordings:
+        drawn = torch.Generator().manual_seed(0)
+        loss = loss + recorded_loss(objective, voice, recorded, rollout.schedule, drawn)
     loss.backward()
     optimizer.step()
     after = voice.state_dict()
@@ -97,7 +102,7 @@ def gradient(voice: LiteWaveGrad2, loss: Tensor) -> Tensor:
     return torch.cat([g.flatten() for g in found if g is not None])
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m != "control"])
+@pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].loss])
 def test_parts_of_a_rollout_add_up_to_the_whole(
     method: Method,
     voice: LiteWaveGrad2,
@@ -106,11 +111,11 @@ def test_parts_of_a_rollout_add_up_to_the_whole(
     rewards: Tensor,
 ) -> None:
     objective, reference = Objective(method), load_checkpoint(tiny_checkpoint).model
-    whole = loss_of(objective, voice, rollout, rewards, reward=brightness, reference=reference)
+    whole = loss_of(objective, voice, rollout, rewards, judge=brightness, reference=reference)
     parts = [
         loss_of(
             objective, voice, rollout.rows(first, first + 2), rewards[first : first + 2],
-            reward=brightness, reference=reference,
+            judge=brightness, reference=reference,
         )
         for first in (0, 2)
     ]  # fmt: skip
@@ -142,29 +147,26 @@ def test_at_unit_spread_neither_scale_of_reward_nor_of_diffusion_loss_matters(
     assert not torch.allclose(found(even, 1.0), found(Objective("ddpo"), 1.0))
 
 
-def test_a_method_is_told_what_it_lacks(voice: LiteWaveGrad2, rollout: Rollout) -> None:
-    rewards = torch.arange(4.0)
-    lacking = {
-        "rwr needs rewards": (Objective("rwr"), None),
-        "dpok needs reference": (Objective("dpok"), rewards),
-        "klinr needs reference": (Objective("klinr"), rewards),
-        "dlpo needs recorded": (Objective("dlpo", guide="recordings"), rewards),
-        "control needs recorded": (Objective("control"), rewards),
-        "direct needs reward": (Objective("direct"), rewards),
-        "dpo needs reference": (Objective("dpo"), rewards),
-    }
-    for message, (objective, given) in lacking.items():
-        with pytest.raises(InputError, match=message):
-            loss_of(objective, voice, rollout, given)
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        ("rwr", "rewards"), ("dpok", "reference"), ("klinr", "reference"), ("direct", "judge"),
+        ("dpo", "reference"),
+    ],
+)  # fmt: skip
+def test_a_missing_input_of_a_method_is_named(
+    method: Method, name: str, voice: LiteWaveGrad2, rollout: Rollout
+) -> None:
+    rewards = None if name == "rewards" else torch.arange(4.0)
+    with pytest.raises(InputError, match=f"{method} needs {name}; got none"):
+        loss_of(Objective(method), voice, rollout, rewards)
 
 
-def test_what_a_method_needs_can_be_asked_beforehand() -> None:
-    assert [m for m in METHODS if Objective(m).needs_reference] == ["dpok", "klinr", "dpo"]
-    assert [m for m in METHODS if Objective(m).needs_recordings] == ["control"]
-    assert Objective("dlpo", guide="both").needs_recordings
-    assert {m for m in METHODS if not Objective(m).needs_rewards} == {
-        "onlydl", "control", "direct",
-    }  # fmt: skip
+def test_weights_are_explored_by_dlpo_alone_with_the_diffusion_loss_in_the_return() -> None:
+    Objective("dlpo", "weights")
+    for refused in ({"method": "ddpo"}, {"guide": "both"}):
+        with pytest.raises(ConfigError, match="can't explore weights"):
+            Objective(**{"explore": "weights"} | refused)  # type: ignore[arg-type]
 
 
 def test_rewards_of_another_batch_or_without_a_value_are_refused(
@@ -188,6 +190,8 @@ def test_rewards_of_another_batch_or_without_a_value_are_refused(
         {"last_steps": 0},
         {"renoised": -1},
         {"preference_beta": 0.0},
+        {"temperature": 0.0},
+        {"explore": "noise"},
         {"alpha": 0.0, "beta": 0.0},
     ],
 )
@@ -206,19 +210,14 @@ def test_an_objective_goes_through_json_unchanged() -> None:
 def test_the_direct_gradient_can_be_guided_by_recordings(
     voice: LiteWaveGrad2, rollout: Rollout, recorded: Recorded
 ) -> None:
-    def loss(objective: Objective) -> Tensor:
-        return loss_of(
-            objective,
-            voice,
-            rollout,
-            reward=brightness,
-            recorded=recorded,
-            generator=torch.Generator().manual_seed(0),
-        )
+    def on_recordings(objective: Objective) -> Tensor:
+        drawn = torch.Generator().manual_seed(0)
+        return recorded_loss(objective, voice, recorded, rollout.schedule, drawn)
 
-    alone, control = loss(Objective("direct")), loss(Objective("control"))
-    both = loss(Objective("direct", alpha=0.5, beta=3.0, guide="recordings"))
-    torch.testing.assert_close(both, 0.5 * alone + 3 * control)
+    guided = Objective("direct", alpha=0.5, beta=3.0, guide="recordings")
+    torch.testing.assert_close(on_recordings(guided), 3 * on_recordings(Objective("control")))
+    alone = loss_of(Objective("direct"), voice, rollout, judge=brightness)
+    torch.testing.assert_close(loss_of(guided, voice, rollout, judge=brightness), 0.5 * alone)
     assert not Objective("direct").needs_recordings
     assert Objective("direct", guide="both").needs_recordings
 

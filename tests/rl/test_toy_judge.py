@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from dlpo.config import TuningConfig, from_dict
-from dlpo.rl.methods import Objective
-from dlpo.rl.plan import Plan
+from dlpo.rl.methods import Objective, Plan
 from research import toy_judge
 
 

@@ -29,14 +29,14 @@ def main(conftest: str, checkpoint: str, data: str, out: str, dies_at: str) -> N
     tuning = shared.Tuning(Path(checkpoint), Path(data), Path(out).parent)
     tuner = tuning.tuner(Path(out).name, Objective("dlpo", guide="both"))
     if tuner.processes.rank == 1 and int(dies_at):
-        say = tuner.step.rollouts.say
+        collect = tuner.source.collector.collect
 
         def last_words(update: int) -> Any:
             if update + 1 == int(dies_at):
                 os.kill(os.getpid(), signal.SIGKILL)
-            return say(update)
+            return collect(update)
 
-        tuner.step.rollouts.say = last_words
+        tuner.source.collector.collect = last_words
     try:
         tuner.run()
     except DlpoError as error:

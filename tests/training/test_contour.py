@@ -201,7 +201,7 @@ def test_a_run_of_another_voice_is_not_overwritten(
     tiny_dataset: Path, tiny_checkpoint: Path, slow_checkpoint: Path, tmp_path: Path
 ) -> None:
     ContourTrainer(TINY, SHORT, [tiny_dataset], [1.0], tmp_path / "run", tiny_checkpoint)
-    with pytest.raises(TrainingError, match="another voice"):
+    with pytest.raises(TrainingError, match="holds a run with voice_sha256"):
         ContourTrainer(TINY, SHORT, [tiny_dataset], [1.0], tmp_path / "run", slow_checkpoint)
 
 

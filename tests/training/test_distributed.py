@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dlpo.training.distributed import arithmetic
+from dlpo.training.processes import arithmetic
 
 
 @pytest.mark.parametrize(

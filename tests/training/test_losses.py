@@ -17,7 +17,7 @@ from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.adversary import (
     DECEPTION_SHARE,
     Adversary,
-    Opinion,
+    DiscriminatorOutput,
     adversary_loss,
     balanced_weight,
     deception_loss,
@@ -188,7 +188,8 @@ def test_every_other_row_is_noised_from_what_the_denoiser_makes_of_noise(
 
 def test_adversary_losses_are_least_where_each_side_wants_them() -> None:
     ones, zeros = (
-        Opinion(torch.full((2, 1, 5), v), [torch.full((2, 3, 5), v)]) for v in (1.0, 0.0)
+        DiscriminatorOutput(torch.full((2, 1, 5), v), [torch.full((2, 3, 5), v)])
+        for v in (1.0, 0.0)
     )
     assert adversary_loss([ones], [zeros]) == 0
     assert adversary_loss([zeros], [ones]) == 2

@@ -16,7 +16,7 @@ from dlpo.checkpoint import load_checkpoint
 from dlpo.config import LiteConfig, TrainingConfig
 from dlpo.errors import TrainingError
 from dlpo.training import trainer as module
-from dlpo.training.averages import warm_average
+from dlpo.training.run import warm_average
 from dlpo.training.trainer import Trainer
 
 SHORT = TrainingConfig(
@@ -129,7 +129,7 @@ def test_a_run_of_another_model_is_not_overwritten(
     config: LiteConfig, tiny_dataset: Path, tmp_path: Path
 ) -> None:
     Trainer(config, SHORT, tiny_dataset, tmp_path / "run")
-    with pytest.raises(TrainingError, match="another model"):
+    with pytest.raises(TrainingError, match="holds a run with model"):
         Trainer(replace(config, mel_blocks=2), SHORT, tiny_dataset, tmp_path / "run")
 
 

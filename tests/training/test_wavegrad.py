@@ -28,9 +28,9 @@ from dlpo.errors import ConfigError, DataError, TrainingError
 from dlpo.model.build import build_model
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import linear, named_schedule
-from dlpo.training.averages import warm_average
 from dlpo.training.batches import Batches
 from dlpo.training.excerpts import ExcerptBatches
+from dlpo.training.run import warm_average
 from dlpo.training.synthesis import speak
 from dlpo.training.trainer import Trainer
 from dlpo.training.wavegrad_losses import continuous_levels, duration_loss, wavegrad_losses
@@ -291,7 +291,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(
 
 def test_a_run_of_another_model_is_not_overwritten(tiny_dataset: Path, tmp_path: Path) -> None:
     WaveGradTrainer(TINY, SHORT, tiny_dataset, tmp_path / "run")
-    with pytest.raises(TrainingError, match="another model"):
+    with pytest.raises(TrainingError, match="holds a run with model"):
         WaveGradTrainer(replace(TINY, model="large"), SHORT, tiny_dataset, tmp_path / "run")
 
 

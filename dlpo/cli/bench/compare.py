@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlpo.cli.extras import needs
+from dlpo.cli.options import needs
 from dlpo.errors import InputError
 
 if TYPE_CHECKING:

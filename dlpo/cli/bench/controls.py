@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dlpo.cli.extras import needs
-from dlpo.cli.options import HEARD, SPOKEN, Corpus, Record, command_line
-from dlpo.cli.progress import progress
+from dlpo.cli.options import JUDGES, SPEECH, Corpus, Record, command_line, needs, progress
 
 
 def controls(
@@ -18,10 +16,10 @@ def controls(
         typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH gives one a name."),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(min=1, help="Noise seeds a sentence.", rich_help_panel=SPOKEN)
+        int, typer.Option(min=1, help="Noise seeds a sentence.", rich_help_panel=SPEECH)
     ] = 1,
     corpus: Corpus = Path("../shared/data/ljspeech"),
-    clips: Annotated[int, typer.Option(min=1, help="Test sentences.", rich_help_panel=HEARD)] = 20,
+    clips: Annotated[int, typer.Option(min=1, help="Test sentences.", rich_help_panel=JUDGES)] = 20,
     record: Record = False,
 ) -> None:
     """Check that speed and pitch do what they say, and that words stay as clear.

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dlpo.cli.extras import needs
-from dlpo.cli.options import BundleName, Record, command_line
+from dlpo.cli.options import BundleName, Record, command_line, needs
 from dlpo.errors import InputError
 
 

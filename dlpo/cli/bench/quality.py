@@ -8,17 +8,17 @@ from typing import Annotated
 
 import typer
 
-from dlpo.cli.extras import needs
 from dlpo.cli.options import (
-    HEARD,
-    SPOKEN,
+    JUDGES,
+    SPEECH,
     Corpus,
     Eta,
     Schedule,
     Weights,
     command_line,
+    needs,
+    progress,
 )
-from dlpo.cli.progress import progress
 
 _TIMED = "What is timed"
 
@@ -32,32 +32,32 @@ def quality(
         bool, typer.Option(help="Write a record of what the directory has to benchmarks/records.")
     ] = False,
     untuned: Annotated[
-        Path, typer.Option(help="Checkpoint before tuning.", rich_help_panel=SPOKEN)
+        Path, typer.Option(help="Checkpoint before tuning.", rich_help_panel=SPEECH)
     ] = Path("voices/lj/checkpoint"),
     tuned: Annotated[
-        Path, typer.Option(help="Checkpoint after it.", rich_help_panel=SPOKEN)
+        Path, typer.Option(help="Checkpoint after it.", rich_help_panel=SPEECH)
     ] = Path("voices/lj/tuned"),
     voice: Annotated[
-        str, typer.Option(help="Bundle of the tuned one.", rich_help_panel=SPOKEN)
+        str, typer.Option(help="Bundle of the tuned one.", rich_help_panel=SPEECH)
     ] = "lj",
     steps: Annotated[
         list[int] | None,
         typer.Option(
             help="Reverse steps; repeatable. 1 to 8, 16, 50 and 1000 if left out.",
-            rich_help_panel=SPOKEN,
+            rich_help_panel=SPEECH,
         ),
     ] = None,
     schedule: Schedule = None,
     eta: Eta = None,
     hear: Annotated[bool, typer.Option(help="Let judges hear what they did not hear yet.")] = True,
     corpus: Corpus = Path("../shared/data/ljspeech"),
-    clips: Annotated[int, typer.Option(min=1, help="Test sentences.", rich_help_panel=HEARD)] = 20,
+    clips: Annotated[int, typer.Option(min=1, help="Test sentences.", rich_help_panel=JUDGES)] = 20,
     fewer: Annotated[
         list[str] | None,
         typer.Option(
             help="N=CLIPS: from N steps on, at most so many clips, and as many rounds;"
             " repeatable. 1000=2 if left out.",
-            rich_help_panel=HEARD,
+            rich_help_panel=JUDGES,
         ),
     ] = None,
     budget_s: Annotated[
@@ -65,7 +65,7 @@ def quality(
         typer.Option(
             min=0,
             help="Seconds for hearing; what does not fit is left for another run.",
-            rich_help_panel=HEARD,
+            rich_help_panel=JUDGES,
         ),
     ] = None,
     weights: Weights = Path("../shared/models"),

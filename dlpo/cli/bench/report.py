@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dlpo.cli.extras import needs
+from dlpo.cli.options import needs
 
 
 def report(

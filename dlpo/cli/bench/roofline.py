@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlpo.cli.extras import needs
-from dlpo.cli.options import BundleName, Record, command_line
+from dlpo.cli.options import BundleName, Record, command_line, needs
 
 if TYPE_CHECKING:
     from dlpo_bench.roofline.measure import RooflineRun

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlpo.cli.extras import needs
-from dlpo.cli.options import BundleName, command_line
+from dlpo.cli.options import BundleName, command_line, needs
 
 if TYPE_CHECKING:
     from dlpo_bench.rtf.measure import RtfRun

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from dlpo.bundle import Bundle
-from dlpo.cli.extras import needs
-from dlpo.cli.options import BundleName, Record, command_line
+from dlpo.cli.options import BundleName, Record, command_line, needs
 
 
 def scaling(

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from dlpo.cli.extras import needs
+from dlpo.cli.options import needs
 
 _WHOM, _LOAD, _KEPT = "Whom", "How much", "What is kept"
 

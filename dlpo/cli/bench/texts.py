@@ -7,9 +7,16 @@ from typing import Annotated
 
 import typer
 
-from dlpo.cli.extras import needs
-from dlpo.cli.options import HEARD, SPOKEN, Corpus, Record, Weights, command_line
-from dlpo.cli.progress import progress
+from dlpo.cli.options import (
+    JUDGES,
+    SPEECH,
+    Corpus,
+    Record,
+    Weights,
+    command_line,
+    needs,
+    progress,
+)
 
 
 def texts(
@@ -18,11 +25,11 @@ def texts(
         typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH gives one a name."),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(min=1, help="Noise seeds a text.", rich_help_panel=SPOKEN)
+        int, typer.Option(min=1, help="Noise seeds a text.", rich_help_panel=SPEECH)
     ] = 1,
     category: Annotated[
         list[str] | None,
-        typer.Option(help="Only these kinds of texts; repeatable.", rich_help_panel=HEARD),
+        typer.Option(help="Only these kinds of texts; repeatable.", rich_help_panel=JUDGES),
     ] = None,
     texts_file: Annotated[
         Path | None,
@@ -31,21 +38,21 @@ def texts(
             exists=True,
             dir_okay=False,
             help="Other texts: category, text, and its words where it has numbers; tabs between.",
-            rich_help_panel=HEARD,
+            rich_help_panel=JUDGES,
         ),
     ] = None,
     judges: Annotated[
         bool,
         typer.Option(
             help="--no-judges: only what is measured without them, in half a minute.",
-            rich_help_panel=HEARD,
+            rich_help_panel=JUDGES,
         ),
     ] = True,
     corpus: Corpus = Path("../shared/data/ljspeech"),
     weights: Weights = Path("../shared/models"),
     wavs: Annotated[
         Path | None,
-        typer.Option(help="Directory for what the judges heard.", rich_help_panel=HEARD),
+        typer.Option(help="Directory for what the judges heard.", rich_help_panel=JUDGES),
     ] = None,
     record: Record = False,
 ) -> None:

@@ -16,14 +16,14 @@ from dlpo.judges.distillmos import DistillMOS
 from dlpo.rl.rewards.utmos import Utmos
 from dlpo.rl.rollout import Key
 
-SETTLED = 50  # periods of both rates, 1 s in all, that the filter's response surely lies within
+SETTLED = 50  # periods of both rates, 1 s in all, longer than the filter's response
 
 
 class SpectralResampler:
     """The judges' resampler as a product of spectra, so that it has a gradient.
 
-    Its filter is measured: the response of soxr to an impulse. Another one won't do, for DistillMOS
-    hears the difference just below 8 kHz: with an ideal filter clips lose up to a whole point.
+    Its filter is measured: the response of soxr to an impulse. DistillMOS is
+    sensitive to differences just below 8 kHz: with an ideal filter clips lose up to a whole point.
 
     Args:
         from_hz, to_hz: rates, the second below the first.
@@ -75,11 +75,11 @@ class DifferentiableJudge:
         """(B, T), (B,) -> (B,) scores, clip by clip, each at its own length; nothing is drawn."""
         scores = []
         for waveform, length in zip(waveforms, samples.tolist(), strict=True):
-            heard = self.resample(waveform[:length])
-            if heard.requires_grad:
-                heard.register_hook(_defined)  # type: ignore[no-untyped-call]
-            heard = heard.to(next(self.judge.network.parameters()).device)
-            scores.append(self.judge.network(heard[None]).reshape(()).to(waveforms.device))
+            resampled = self.resample(waveform[:length])
+            if resampled.requires_grad:
+                resampled.register_hook(_defined)  # type: ignore[no-untyped-call]
+            resampled = resampled.to(next(self.judge.network.parameters()).device)
+            scores.append(self.judge.network(resampled[None]).reshape(()).to(waveforms.device))
         return torch.stack(scores)
 
 

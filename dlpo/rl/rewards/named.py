@@ -1,4 +1,4 @@
-"""Rewards by the names that a command line gives them."""
+"""Rewards by name, as `--reward` gives them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.dnsmos import Dnsmos
 from dlpo.judges.nisqa import Nisqa
 from dlpo.judges.pocketsphinx import PocketSphinx
-from dlpo.rl.rewards.guards import high_band_guard, loudness_guard
-from dlpo.rl.rewards.reward import JudgeReward, Reward, WordErrorReward
+from dlpo.rl.rewards.reward import (
+    JudgeReward,
+    Reward,
+    WordErrorReward,
+    high_band_guard,
+    loudness_guard,
+)
 from dlpo.rl.rewards.utmos import Utmos
 from dlpo.rl.rewards.weighted import Standardisation, WeightedSum
 
@@ -22,10 +27,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RewardSources:
-    """What rewards are made from."""
+    """Weights and targets that rewards are built from."""
 
     models: Path | None = None
-    """directory of the judges' weights that are in no wheel: NISQA and DNSMOS"""
+    """directory of the weights of NISQA and DNSMOS, which no package contains"""
     utmos: Path | None = None
     """file of UTMOS's weights"""
     level_db: float | None = None
@@ -34,50 +39,26 @@ class RewardSources:
     """energy above 4 kHz that the high-band guard keeps: measure recordings"""
 
 
-def _distillmos(sources: RewardSources) -> Reward:
-    return JudgeReward(DistillMOS())
-
-
-def _dnsmos(sources: RewardSources) -> Reward:
-    directory = _given(sources.models, "dnsmos", "the directory of dnsmos_model_v8.onnx")
-    return JudgeReward(Dnsmos(directory / "dnsmos_model_v8.onnx"))
-
-
-def _nisqa(sources: RewardSources) -> Reward:
-    return JudgeReward(Nisqa(_given(sources.models, "nisqa", "its directory") / "nisqa.tar"))
-
-
-def _nisqa_tts(sources: RewardSources) -> Reward:
-    directory = _given(sources.models, "nisqa_tts", "the directory of nisqa_tts.tar")
-    return JudgeReward(Nisqa(directory / "nisqa_tts.tar"))
-
-
-def _words(sources: RewardSources) -> Reward:
-    return WordErrorReward(PocketSphinx())
-
-
-def _utmos(sources: RewardSources) -> Reward:
-    return JudgeReward(Utmos(_given(sources.utmos, "utmos", "the path of its weights")))
-
-
-def _loudness(sources: RewardSources) -> Reward:
-    return loudness_guard(_given(sources.level_db, "loudness", "the level to keep, in dB"))
-
-
-def _high_band(sources: RewardSources) -> Reward:
-    return high_band_guard(_given(sources.high_band_db, "high_band", "the energy to keep, in dB"))
-
-
 REWARDS: dict[str, Callable[[RewardSources], Reward]] = {
-    "distillmos": _distillmos,
-    "dnsmos": _dnsmos,
-    "nisqa": _nisqa,
-    "nisqa_tts": _nisqa_tts,
-    "words": _words,
-    "utmos": _utmos,
-    "loudness": _loudness,
-    "high_band": _high_band,
+    "distillmos": lambda sources: JudgeReward(DistillMOS()),
+    "dnsmos": lambda sources: JudgeReward(Dnsmos(_file(sources, "dnsmos", "dnsmos_model_v8.onnx"))),
+    "nisqa": lambda sources: JudgeReward(Nisqa(_file(sources, "nisqa", "nisqa.tar"))),
+    "nisqa_tts": lambda sources: JudgeReward(Nisqa(_file(sources, "nisqa_tts", "nisqa_tts.tar"))),
+    "words": lambda sources: WordErrorReward(PocketSphinx()),
+    "utmos": lambda sources: JudgeReward(
+        Utmos(_given(sources.utmos, "utmos", "the path of its weights"))
+    ),
+    "loudness": lambda sources: loudness_guard(
+        _given(sources.level_db, "loudness", "the level to keep, in dB")
+    ),
+    "high_band": lambda sources: high_band_guard(
+        _given(sources.high_band_db, "high_band", "the energy to keep, in dB")
+    ),
 }
+
+
+def _file(sources: RewardSources, name: str, file: str) -> Path:
+    return _given(sources.models, name, f"the directory of {file}") / file
 
 
 def parse_weights(text: str) -> dict[str, float]:
@@ -116,10 +97,10 @@ def build_reward(
     unknown = sorted(set(weights) - set(REWARDS))
     if unknown or not weights:
         raise ConfigError(f"rewards {unknown} are unknown; expected some of {', '.join(REWARDS)}")
-    made = {name: REWARDS[name](sources) for name in weights}
+    built = {name: REWARDS[name](sources) for name in weights}
     return WeightedSum(
-        list(made.values()),
-        {reward.name: weights[name] for name, reward in made.items()},
+        list(built.values()),
+        {reward.name: weights[name] for name, reward in built.items()},
         standardisation,
     )
 

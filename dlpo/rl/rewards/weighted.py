@@ -1,4 +1,4 @@
-"""Several rewards as one: each brought to zero mean and unit spread, then weighed."""
+"""A weighted sum of rewards, each standardised to zero mean and unit spread."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from dlpo.errors import ConfigError
 from dlpo.judges.judge import Scores
-from dlpo.rl.rewards.reward import Judged, Reward, Speech
+from dlpo.rl.rewards.reward import ClipBatch, Judged, Reward
 
 Standardisation = Literal["none", "batch", "running"]
-LEAST_SPREAD = 1e-6  # a reward that hardly moves (a guard at rest) says nothing: it adds 0
+LEAST_SPREAD = 1e-6  # a reward that hardly varies (an inactive guard) adds 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class Moments:
 class WeightedSum:
     """sum_i w_i (r_i - mean_i) / std_i.
 
-    Judges have scales of their own: a point of NISQA is not a point of word errors. `batch` takes
-    mean and spread from the batch that is judged, `running` from all batches so far, this one
-    included; `none` adds the scores up as they are.
+    Judges differ in scale: a point of NISQA is not a point of word errors. `batch` takes mean and
+    spread from the batch, `running` from all batches so far including this one; `none` adds raw
+    scores.
 
     Args:
         rewards: at least one, of different names.
@@ -75,29 +75,37 @@ class WeightedSum:
             )
         unusable = {name: w for name, w in weights.items() if not np.isfinite(w) or w == 0}
         if unusable:
-            raise ConfigError(f"reward weights {unusable} say nothing; expected finite, not 0")
+            raise ConfigError(f"reward weights {unusable} are unusable; expected finite, not 0")
         self.rewards, self.weights = tuple(rewards), dict(weights)
         self.standardisation = standardisation
         self.moments = dict.fromkeys(names, Moments())
         self.name = " + ".join(f"{weights[name]:g} {name}" for name in names)
 
-    def judge(self, speech: Speech) -> Judged:
+    def judge(self, clips: ClipBatch) -> Judged:
         """See `Reward.judge`; the parts keep their own scales."""
-        heard = self.listen(speech)
+        judged_by = self.score_parts(clips)
         return Judged(
-            self.weigh({name: judged.scores for name, judged in heard.items()}),
-            {part: scores for judged in heard.values() for part, scores in judged.parts.items()},
-            {part: spent for judged in heard.values() for part, spent in judged.seconds.items()},
+            self.weigh({name: judged.scores for name, judged in judged_by.items()}),
+            {
+                part: scores
+                for judged in judged_by.values()
+                for part, scores in judged.parts.items()
+            },
+            {
+                part: spent
+                for judged in judged_by.values()
+                for part, spent in judged.seconds.items()
+            },
         )
 
-    def listen(self, speech: Speech) -> dict[str, Judged]:
-        """What each reward says, by its name; it changes nothing, so that it may fail."""
-        return {reward.name: reward.judge(speech) for reward in self.rewards}
+    def score_parts(self, clips: ClipBatch) -> dict[str, Judged]:
+        """The scores of each reward by name; running moments are unchanged."""
+        return {reward.name: reward.judge(clips) for reward in self.rewards}
 
     def weigh(self, scores: Mapping[str, Scores]) -> Scores:
         """(B,) sums of the scores of each reward.
 
-        Several processes must gather them first: mean and spread are those of all.
+        Several processes must gather their scores first: mean and spread span all of them.
         """
         return sum(
             (self.weights[name] * self._standardised(name, scores[name]) for name in self.moments),
@@ -113,11 +121,11 @@ class WeightedSum:
         return self.moments[name].standardised(scores)
 
     def state(self) -> dict[str, tuple[int, float, float]]:
-        """What a run must save to go on equal to the bit."""
+        """The running moments, for resuming to the bit."""
         return {name: (m.count, m.mean, m.squares) for name, m in self.moments.items()}
 
     def restore(self, state: Mapping[str, Sequence[float]]) -> None:
-        """Go on from `state`.
+        """Continue from `state`.
 
         Raises:
             ConfigError: the state is of other rewards.

@@ -7,8 +7,7 @@ import pytest
 
 from dlpo.errors import InputError
 from dlpo.judges.judge import Waveform
-from dlpo.rl.rewards.guards import Guard, high_band_guard, loudness_guard
-from dlpo.rl.rewards.reward import Speech
+from dlpo.rl.rewards.reward import ClipBatch, Guard, high_band_guard, loudness_guard
 
 RATE = 22_050  # Hz
 
@@ -20,7 +19,7 @@ def tone(hertz: float, amplitude: float) -> Waveform:
 
 def judged(guard: Guard, *waveforms: Waveform) -> list[float]:
     keys = [(0, 0, i, 0) for i in range(len(waveforms))]
-    scores = guard.judge(Speech(waveforms, ["hum"] * len(waveforms), RATE, keys)).scores
+    scores = guard.judge(ClipBatch(waveforms, ["hum"] * len(waveforms), RATE, keys)).scores
     return [float(score) for score in scores]
 
 

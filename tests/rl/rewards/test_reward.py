@@ -9,7 +9,7 @@ import pytest
 
 from dlpo.errors import InputError, TrainingError
 from dlpo.judges.judge import Scores, Waveform
-from dlpo.rl.rewards.reward import Clock, JudgeReward, Speech, WordErrorReward
+from dlpo.rl.rewards.reward import ClipBatch, Clock, JudgeReward, WordErrorReward
 
 RATE = 22_050  # Hz
 
@@ -36,9 +36,9 @@ class Hears:
         return self.heard
 
 
-def speech(*levels: float, texts: Sequence[str] | None = None) -> Speech:
+def speech(*levels: float, texts: Sequence[str] | None = None) -> ClipBatch:
     waveforms = [np.full(RATE // 2, level, np.float32) for level in levels]
-    return Speech(
+    return ClipBatch(
         waveforms, texts or ["hum"] * len(levels), RATE, [(0, 0, i, 0) for i in range(len(levels))]
     )
 
@@ -90,7 +90,7 @@ def test_a_text_without_words_is_refused() -> None:
 
 def test_speech_without_a_text_for_each_clip_is_refused() -> None:
     with pytest.raises(InputError, match="1 waveforms, 2 texts and 1 keys"):
-        Speech([np.zeros(9, np.float32)], ["a", "b"], RATE, [(0,)])
+        ClipBatch([np.zeros(9, np.float32)], ["a", "b"], RATE, [(0,)])
 
 
 def test_no_clips_are_worth_nothing() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from dlpo.errors import ConfigError
 from dlpo.judges.judge import Scores
-from dlpo.rl.rewards.reward import Judged, Speech
+from dlpo.rl.rewards.reward import ClipBatch, Judged
 from dlpo.rl.rewards.weighted import WeightedSum
 
 
@@ -19,14 +19,14 @@ class Listed:
     def __init__(self, name: str, *batches: Sequence[float]) -> None:
         self.name, self.batches = name, [np.array(batch, np.float64) for batch in batches]
 
-    def judge(self, speech: Speech) -> Judged:
+    def judge(self, speech: ClipBatch) -> Judged:
         scores: Scores = self.batches.pop(0)
         return Judged(scores, {self.name: scores}, {self.name: 1.0})
 
 
-def clips(count: int) -> Speech:
+def clips(count: int) -> ClipBatch:
     silence = np.zeros(10, np.float32)
-    return Speech([silence] * count, [""] * count, 22_050, [(0,)] * count)
+    return ClipBatch([silence] * count, [""] * count, 22_050, [(0,)] * count)
 
 
 RANDOM = np.random.default_rng(0)
@@ -101,8 +101,8 @@ def test_weights_that_do_not_match_the_rewards_are_refused(weights: dict[str, fl
 
 
 @pytest.mark.parametrize("weight", [0.0, float("nan"), float("inf")])
-def test_weights_that_say_nothing_are_refused(weight: float) -> None:
-    with pytest.raises(ConfigError, match="say nothing"):
+def test_unusable_weights_are_refused(weight: float) -> None:
+    with pytest.raises(ConfigError, match="are unusable"):
         WeightedSum([Listed("mos")], {"mos": weight})
 
 

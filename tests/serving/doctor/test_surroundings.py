@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dlpo_serving.doctor import Observation
-from dlpo_serving.doctor.surroundings import PORTS, look_around
+from dlpo_serving.doctor import PORTS, Observation, look_around
 from dlpo_serving.settings.server_settings import ServerSettings
 
 

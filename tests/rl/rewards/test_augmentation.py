@@ -1,17 +1,19 @@
-"""A hardened judge hears clips changed a little, alike for a sentence's seeds, with a gradient."""
+"""Augmented clips: changed a little, equally for the seeds of a sentence, with a gradient."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from dlpo.errors import ConfigError
-from dlpo.rl.rewards.augmented import Augmentation
-from dlpo.rl.rewards.hardened import HardenedJudge, band_limited
+from dlpo.errors import ConfigError, InputError
+from dlpo.rl.rewards.augmentation import Augmentation, AugmentedJudge, augmented, band_limited
+from dlpo.rl.rewards.reward import ClipBatch
 from dlpo.rl.rollout import Key
 
 RATE = 24_000  # Hz
@@ -32,12 +34,13 @@ def power(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
     return waveforms.square().sum(1) / samples
 
 
-def hardened(augmentation: Augmentation = NOTHING, shortest: float = 1.0) -> HardenedJudge:
-    return HardenedJudge(power, augmentation, shortest, RATE)
+def applied(waveform: Tensor, key: Key = KEY, **changes: Any) -> Tensor:
+    """With nothing changed but what `changes` say."""
+    return replace(NOTHING, **changes).apply(waveform, key, RATE)
 
 
 def test_nothing_changes_where_nothing_may() -> None:
-    assert torch.equal(hardened().changed(tone(), KEY), tone())
+    assert torch.equal(applied(tone()), tone())
 
 
 def test_the_judge_hears_each_clip_changed_at_its_own_length() -> None:
@@ -48,38 +51,39 @@ def test_the_judge_hears_each_clip_changed_at_its_own_length() -> None:
         return power(waveforms, samples, keys)
 
     other = (1, 2, 4, 0)
-    judge = HardenedJudge(listens, Augmentation(), 0.5, RATE)
+    augmentation = Augmentation(shortest=0.5)
+    judge = AugmentedJudge(listens, augmentation, RATE)
     clips = torch.stack([tone(), torch.cat([tone(200, 9_000), torch.zeros(RATE - 9_000)])])
     judge(clips, torch.tensor([RATE, 9_000]), [KEY, other])
     waveforms, samples = heard[0]
     for row, length, clip, key in zip(
         waveforms, samples.tolist(), (clips[0], clips[1, :9_000]), (KEY, other), strict=True
     ):
-        torch.testing.assert_close(row[:length], judge.changed(clip, key))
+        torch.testing.assert_close(row[:length], augmentation.apply(clip, key, RATE))
         assert not row[length:].any()
-    assert not torch.equal(judge.changed(tone(), KEY), judge.changed(tone(), other))
+    assert not torch.equal(waveforms[0][:9_000], augmentation.apply(tone(), other, RATE)[:9_000])
 
 
 def test_seeds_of_a_sentence_are_treated_alike() -> None:
     """Whatever is heard of one, the other has the same there: band, level, place, and noise."""
-    judge = hardened(Augmentation(), 0.5)
+    some = Augmentation(shortest=0.5)
     first, second = tone(300), tone(440)
-    both = judge.changed(first + second, KEY) - judge.changed(first, KEY)
-    quiet = HardenedJudge(power, Augmentation(noise_db=None), 0.5, RATE).changed(second, KEY)
+    both = some.apply(first + second, KEY, RATE) - some.apply(first, KEY, RATE)
+    quiet = replace(some, noise_db=None).apply(second, KEY, RATE)
     # The noise follows the level of each clip, which 300 Hz and both tones have within 3 dB.
     assert level_db(both - quiet) < level_db(quiet) - 40
 
 
 def test_level_stays_within_its_bounds_and_uses_them() -> None:
-    judge = hardened(Augmentation(6.0, None, RATE))
-    gains = [level_db(judge.changed(tone(), (0, 0, i, 0))) - level_db(tone()) for i in range(100)]
+    gains = [
+        level_db(applied(tone(), (0, 0, i, 0), gain_db=6.0)) - level_db(tone()) for i in range(100)
+    ]
     assert -6.01 < min(gains) < -5
     assert 5 < max(gains) < 6.01
 
 
 def test_noise_lies_as_far_below_the_speech_as_asked() -> None:
-    judge = hardened(Augmentation(0.0, (-40.0, -40.0), RATE))
-    added = judge.changed(tone(), KEY) - tone()
+    added = applied(tone(), noise_db=(-40.0, -40.0)) - tone()
     assert level_db(added) - level_db(tone()) == pytest.approx(-40, abs=0.2)
 
 
@@ -90,10 +94,10 @@ def test_band_ends_where_it_should() -> None:
 
 
 def test_a_window_is_a_part_of_the_clip_and_lies_anywhere() -> None:
-    judge, clip = hardened(shortest=0.5), torch.arange(1, RATE + 1).double()
+    clip = torch.arange(1, RATE + 1).double()
     firsts, lengths = [], []
     for i in range(50):
-        heard = judge.changed(clip, (0, 0, i, 0))
+        heard = applied(clip, (0, 0, i, 0), shortest=0.5)
         inner = heard[300:-300]
         assert torch.equal(inner.diff(), torch.ones(len(inner) - 1).double())
         firsts.append(float(inner[0]) - 301)
@@ -105,30 +109,58 @@ def test_a_window_is_a_part_of_the_clip_and_lies_anywhere() -> None:
 
 
 def test_gradient_agrees_with_finite_differences() -> None:
-    judge = HardenedJudge(power, Augmentation(noise_db=None, lowest_rate_hz=14_000), 0.5, RATE)
+    some = Augmentation(noise_db=None, lowest_rate_hz=14_000, shortest=0.5)
+    judge = AugmentedJudge(power, some, RATE)
     x = torch.randn(2, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     keys, samples = [KEY, (5, 6, 7, 0)], torch.tensor([40, 30])
     assert torch.autograd.gradcheck(lambda w: judge(w, samples, keys), x.requires_grad_())
 
 
 def test_noise_leaves_the_gradient_that_of_the_speech() -> None:
-    judge = HardenedJudge(
-        lambda w, n, k: w.sum(1), Augmentation(0.0, (-20.0, -20.0), RATE), 1.0, RATE
-    )
+    noisy = replace(NOTHING, noise_db=(-20.0, -20.0))
+    judge = AugmentedJudge(lambda w, n, k: w.sum(1), noisy, RATE)
     x = tone(samples=500)[None].requires_grad_()
     judge(x, torch.tensor([500]), [KEY]).sum().backward()
     assert x.grad is not None
     torch.testing.assert_close(x.grad, torch.ones_like(x))
 
 
-@pytest.mark.parametrize("shortest", [0.0, 1.1, float("nan")])
-def test_a_window_out_of_range_is_refused(shortest: float) -> None:
-    with pytest.raises(ConfigError, match="shortest is"):
-        hardened(shortest=shortest)
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"gain_db": -1.0},
+        {"gain_db": 90.0},
+        {"noise_db": (-30.0, -40.0)},
+        {"noise_db": (-30.0, 3.0)},
+        {"lowest_rate_hz": 100},
+        {"shortest": 0.0},
+        {"shortest": 1.1},
+        {"shortest": float("nan")},
+    ],
+)
+def test_an_augmentation_out_of_range_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"Augmentation.{next(iter(values))}"):
+        Augmentation(**values)
+
+
+def test_clips_are_changed_by_their_key_alone() -> None:
+    some, clip = Augmentation(), tone().float().numpy()
+    batch = ClipBatch([clip, clip], ["", ""], RATE, [(9, 9, 9, 0), KEY])
+    first, second = augmented(batch, some).waveforms
+    np.testing.assert_array_equal(second, some.apply(tone().float(), KEY, RATE).numpy())
+    assert not np.array_equal(first, second)
+
+
+def test_clips_too_short_for_a_judge_are_refused() -> None:
+    batch = ClipBatch([np.zeros(3, np.float32)], [""], RATE, [KEY])
+    with pytest.raises(InputError, match="waveform 0 lasts"):
+        augmented(batch, Augmentation())
 
 
 def test_silence_has_a_finite_gradient() -> None:
     x = torch.zeros(1, 500, requires_grad=True)
-    hardened(Augmentation(), 0.5)(x, torch.tensor([500]), [KEY]).sum().backward()
+    AugmentedJudge(power, Augmentation(shortest=0.5), RATE)(
+        x, torch.tensor([500]), [KEY]
+    ).sum().backward()
     assert x.grad is not None
     assert np.isfinite(x.grad.numpy()).all()

@@ -1,7 +1,8 @@
-"""Everybody who listens to a run: the reward, and those who are held out."""
+"""The judges of a run: its reward, and those held out from it."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,51 +15,53 @@ from dlpo.audio import SAMPLE_RATE
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config import TuningConfig
 from dlpo.data.dataset import Dataset
-from dlpo.errors import ConfigError, DataError
+from dlpo.errors import CheckpointError, ConfigError, DataError, MissingExtraError
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.judge import Recogniser
 from dlpo.judges.levels import active_level_db, high_band_db
 from dlpo.judges.pocketsphinx import PocketSphinx
+from dlpo.rl.collector import VALIDATION_KEY, run_chains
 from dlpo.rl.conditions import reach_of
 from dlpo.rl.direct import DifferentiableReward
-from dlpo.rl.held_out import KEY, held_out_judges, validation_prompts
-from dlpo.rl.plan import Plan
+from dlpo.rl.methods import Plan
+from dlpo.rl.prompts import validation_prompts
+from dlpo.rl.rewards.augmentation import AugmentedJudge
 from dlpo.rl.rewards.differentiable import DifferentiableJudge
-from dlpo.rl.rewards.hardened import HardenedJudge
-from dlpo.rl.rewards.named import RewardSources, build_reward
+from dlpo.rl.rewards.named import REWARDS, RewardSources, build_reward
 from dlpo.rl.rewards.reward import Reward
 from dlpo.rl.rewards.utmos import Utmos
 from dlpo.rl.rewards.weighted import WeightedSum
 from dlpo.rl.rollout import Key
-from dlpo.rl.rollouts import say
 
+log = logging.getLogger(__name__)
+JUDGES = ("distillmos", "nisqa", "nisqa_tts", "dnsmos")  # that may be held out, keys of REWARDS
 RECORDINGS = 32  # whose energy above 4 kHz the guard keeps
 
 
 @dataclass(frozen=True, slots=True)
-class Listeners:
-    """Who listens."""
+class RewardModels:
+    """The judges of a run."""
 
     reward: WeightedSum
     judges: Sequence[Reward]
-    """held out: no part of the reward"""
+    """held out from the reward"""
     recogniser: Recogniser | None = None
     """of the word errors"""
     differentiable: DifferentiableReward | None = None
     """the reward with a gradient, for the direct method"""
 
 
-def open_listeners(
+def load_reward_models(
     start: Path, data: Path, plan: Plan, settings: TuningConfig, sources: RewardSources
-) -> Listeners:
+) -> RewardModels:
     """Load judges by the names in a plan.
 
     Args:
-        start: checkpoint that is tuned; guards keep its level.
-        data: dataset; guards keep the brightness of its recordings.
+        start: checkpoint to tune; the loudness guard keeps its level.
+        data: dataset; the high_band guard keeps the brightness of its recordings.
         plan: names the rewards.
-        settings: how they hear.
-        sources: where weights are; what guards keep is measured if it is not given.
+        settings: standardisation and augmentation.
+        sources: paths of weights; targets of guards are measured unless given.
 
     Raises:
         ConfigError: an unknown reward, or a direct method whose reward has no gradient.
@@ -72,7 +75,7 @@ def open_listeners(
         sources = replace(sources, level_db=spoken_level_db(start, data, plan, settings))
     if "high_band" in plan.rewards and sources.high_band_db is None:
         sources = replace(sources, high_band_db=recorded_high_band_db(data))
-    return Listeners(
+    return RewardModels(
         build_reward(plan.rewards, sources, settings.standardisation),
         held_out_judges(tuple(plan.rewards), sources),
         PocketSphinx(),
@@ -80,15 +83,35 @@ def open_listeners(
     )
 
 
+def held_out_judges(rewards: Sequence[str], sources: RewardSources) -> list[Reward]:
+    """Every available judge that is not part of the reward.
+
+    Args:
+        rewards: names of the reward's parts, keys of `REWARDS`.
+        sources: where the weights are.
+    """
+    judges = []
+    for name in JUDGES:
+        if name in rewards:
+            continue
+        try:
+            judges.append(REWARDS[name](sources))
+        except (CheckpointError, ConfigError, MissingExtraError) as error:
+            log.warning("%s is not available as a held-out judge: %s", name, error)
+    if not judges:
+        log.warning("no judge is held out; the reward itself selects the best checkpoint")
+    return judges
+
+
 def differentiable_reward(
-    weights: dict[str, float], sources: RewardSources, hardened: bool
+    weights: dict[str, float], sources: RewardSources, augment: bool
 ) -> DifferentiableReward:
     """The weighted sum of rewards with a gradient, each in its own scale.
 
     Args:
         weights: name -> weight.
         sources: where UTMOS is.
-        hardened: whether it hears its clips changed a little.
+        augment: whether it receives augmented clips.
 
     Raises:
         ConfigError: a reward that has no gradient.
@@ -100,13 +123,13 @@ def differentiable_reward(
     unusable = sorted(set(weights) - set(known))
     if unusable:
         raise ConfigError(
-            f"the direct method goes back through its reward, and {', '.join(unusable)} can't be"
-            f" gone through here; expected some of distillmos, and utmos with --utmos FILE"
+            f"the direct method needs a differentiable reward, and {', '.join(unusable)} is not;"
+            f" expected some of distillmos, and utmos with --utmos FILE"
         )
     judges: list[tuple[float, DifferentiableReward]] = []
     for name, weight in weights.items():
         judge: DifferentiableReward = DifferentiableJudge(known[name]())
-        judges.append((weight, HardenedJudge(judge) if hardened else judge))
+        judges.append((weight, AugmentedJudge(judge) if augment else judge))
 
     def total(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
         scores = [weight * judge(waveforms, samples, keys) for weight, judge in judges]
@@ -121,8 +144,9 @@ def spoken_level_db(start: Path, data: Path, plan: Plan, settings: TuningConfig)
     prompts = validation_prompts(
         Dataset(data), settings.validation_sentences, settings.validation_longest_s
     )
-    said = say(model, prompts, plan.chain, KEY, 1, settings.rows, reach_of(model, prompts[0]))
-    waveforms = [waveform for part in said.parts for waveform in part.waveforms(model)]
+    reach = reach_of(model, prompts[0])
+    batch = run_chains(model, prompts, plan.chain, VALIDATION_KEY, 1, settings.rows, reach)
+    waveforms = batch.clips(model).waveforms
     return float(np.mean([active_level_db(waveform, SAMPLE_RATE) for waveform in waveforms]))
 
 
@@ -136,7 +160,7 @@ def recorded_high_band_db(data: Path) -> float:
     recorded = dataset.split("train", with_audio=True)[:RECORDINGS]
     if not recorded:
         raise DataError(
-            f"{data}: no recordings in the train split, so the high_band reward has nothing to"
-            " keep; leave it out, or prepare a corpus with audio"
+            f"{data}: no recordings in the train split, so the high_band reward has no"
+            " target; leave it out, or prepare a corpus with audio"
         )
     return float(np.mean([high_band_db(dataset[i].waveform, SAMPLE_RATE) for i in recorded]))

@@ -1,4 +1,4 @@
-"""Preference pairs of a listening test as batches to learn from."""
+"""Preference pairs of a listening test as training batches."""
 
 from __future__ import annotations
 
@@ -27,28 +27,27 @@ from dlpo.rl.rollout import roll_out, seed_keys
 from dlpo.text import TextFrontEnd
 
 log = logging.getLogger(__name__)
-TOLERANCE = 2  # frames: durations that were rounded elsewhere may differ so much
+TOLERANCE = 2  # frames: allowed difference of durations, which may be rounded elsewhere
 
 
 @dataclass(frozen=True, slots=True)
-class _Usable:
-    """A pair that fits the voice."""
+class _UsablePair:
+    """A pair that matches the voice."""
 
     pair: PreferencePair
     symbols: NDArray[np.int64]
     level_db: float
-    """active level that the voice itself says the sentence at"""
+    """active level of the sentence in the voice itself"""
 
 
-class HeardPairs:
+class ListeningPairs:
     """Draws pairs; update k draws the same whatever happened before it.
 
-    What was heard must be what the voice would have said: one sentence, at the voice's own pace, so
-    that its samples lie where the conditioning expects them. Pairs of which that is not true are
-    left out, and the log says how many. The end that a served voice fades away in, where it has
-    learnt none, is cut off. Both renderings are brought to the level at which the voice says the
-    sentence: a listening test is matched in loudness, so that level was not judged, and the chain
-    knows no other.
+    A rendering must match what the voice would synthesize: one sentence with the voice's own
+    durations, so that its samples line up with the conditioning. Other pairs are left out, and
+    the log says how many. The fade-out that serving appends is cut off. Both renderings are scaled
+    to the level at which the voice synthesizes the sentence: a listening test matches loudness, so
+    level was not compared.
 
     Args:
         pairs: of `read_pairs`.
@@ -58,7 +57,7 @@ class HeardPairs:
         seed: of the draws.
 
     Raises:
-        DataError: no pair fits, or a wav can't be used.
+        DataError: no pair is usable, or a wav can't be used.
     """
 
     def __init__(
@@ -71,24 +70,24 @@ class HeardPairs:
     ) -> None:
         self.model, self.reach, self.seed = model, reach, seed
         front_end = TextFrontEnd()
-        self.usable: list[_Usable] = []
+        self.usable: list[_UsablePair] = []
         reasons: dict[str, int] = {}
         for pair in pairs:
-            fitting = self._fit(pair, front_end, chain)
-            if isinstance(fitting, _Usable):
-                self.usable.append(fitting)
+            usable = self._check(pair, front_end, chain)
+            if isinstance(usable, _UsablePair):
+                self.usable.append(usable)
             else:
-                reasons[fitting] = reasons.get(fitting, 0) + 1
-        told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+                reasons[usable] = reasons.get(usable, 0) + 1
+        counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
         if not self.usable:
             raise DataError(
-                f"none of {len(pairs)} preference pairs fits the voice ({told}); pairs must be"
+                f"none of {len(pairs)} preference pairs fits the voice ({counts}); pairs must be"
                 " renderings of single sentences by the voice that is tuned, or by one with its"
                 " durations"
             )
         if reasons:
             log.warning("%d of %d preference pairs are left out: %s",
-                        sum(reasons.values()), len(pairs), told)  # fmt: skip
+                        sum(reasons.values()), len(pairs), counts)  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.usable)
@@ -122,16 +121,16 @@ class HeardPairs:
         winners: list[Tensor] = []
         losers: list[Tensor] = []
         for usable in chosen:
-            for heard, side in zip(usable.pair.waveforms(), (winners, losers), strict=True):
-                gain_db = usable.level_db - active_level_db(heard, SAMPLE_RATE)
-                side.append(as_chain(self.model, heard * np.float32(10 ** (gain_db / 20))))
+            for waveform, side in zip(usable.pair.waveforms(), (winners, losers), strict=True):
+                gain_db = usable.level_db - active_level_db(waveform, SAMPLE_RATE)
+                side.append(as_chain(self.model, waveform * np.float32(10 ** (gain_db / 20))))
         keys = seed_keys(self.seed, update, numbers, 1)
         return Pairs(conditions, _stacked(winners, conditions), _stacked(losers, conditions), keys)
 
-    def _fit(
+    def _check(
         self, pair: PreferencePair, front_end: TextFrontEnd, chain: NoiseSchedule
-    ) -> _Usable | str:
-        """The pair, or why it can't be learnt from."""
+    ) -> _UsablePair | str:
+        """The pair, or why it is unusable."""
         try:
             sentences = front_end.process(pair.text).sentences
         except TextError:
@@ -141,19 +140,19 @@ class HeardPairs:
         symbols = np.array(sentences[0].symbol_ids(), np.int64)
         conditions = conditions_of(self.model, [Prompt(0, pair.text, symbols)], self.reach)
         expected = int(conditions.frames[0]) * HOP_LENGTH
-        heard = pair.waveforms()
-        longer = [(len(waveform) - expected) / HOP_LENGTH for waveform in heard]
+        waveforms = pair.waveforms()
+        longer = [(len(waveform) - expected) / HOP_LENGTH for waveform in waveforms]
         if any(not -TOLERANCE <= frames <= END_FRAMES + TOLERANCE for frames in longer):
             return "at another pace than the voice's"
-        if not all(waveform.any() for waveform in heard):
+        if not all(waveform.any() for waveform in waveforms):
             return "of silence"
-        said = roll_out(self.model, conditions, chain, seed_keys(0, 0, [0], 1), 1)
-        own_level_db = active_level_db(said.waveforms(self.model)[0], SAMPLE_RATE)
-        return _Usable(pair, symbols, own_level_db)
+        rollout = roll_out(self.model, conditions, chain, seed_keys(0, 0, [0], 1), 1)
+        own_level_db = active_level_db(rollout.waveforms(self.model)[0], SAMPLE_RATE)
+        return _UsablePair(pair, symbols, own_level_db)
 
 
 def as_chain(model: Model, waveform: Waveform) -> Tensor:
-    """(T,) as a listener hears it -> (T,) x_0 as the model's chain makes it.
+    """(T,) waveform -> (T,) x_0 in the scale of the model's chain.
 
     The inverse of `model.to_waveform`.
     """
@@ -163,7 +162,7 @@ def as_chain(model: Model, waveform: Waveform) -> Tensor:
 
 
 def pairs_sha256(path: Path, pairs: Sequence[PreferencePair]) -> str:
-    """Hash of a file of pairs and of what was heard: the same only if both are.
+    """Hash of a file of pairs and of its audio files.
 
     Raises:
         DataError: a file can't be read.

@@ -19,11 +19,10 @@ from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import conditions_of
-from dlpo.rl.heard_pairs import HeardPairs, as_chain, pairs_sha256
-from dlpo.rl.listeners import Listeners
-from dlpo.rl.methods import Objective
-from dlpo.rl.plan import Plan
+from dlpo.rl.listening_pairs import ListeningPairs, as_chain, pairs_sha256
+from dlpo.rl.methods import Objective, Plan
 from dlpo.rl.prompts import Prompt
+from dlpo.rl.reward_models import RewardModels
 from dlpo.rl.rewards.weighted import WeightedSum
 from dlpo.rl.rollout import roll_out, seed_keys
 from dlpo.rl.tuner import Tuner
@@ -98,7 +97,7 @@ def test_pairs_are_heard_at_the_voices_own_level_beside_their_conditioning(
     voice: LiteWaveGrad2, served_chain: NoiseSchedule, reach: int, say: Say,
     pair: Callable[[str], PreferencePair],
 ) -> None:  # fmt: skip
-    heard = HeardPairs([pair(text) for text in TEXTS], voice, served_chain, reach, seed=0)
+    heard = ListeningPairs([pair(text) for text in TEXTS], voice, served_chain, reach, seed=0)
     batch = heard.batch([2, 0], update=5)
     assert len(batch) == 2
     for row, text in enumerate((TEXTS[2], TEXTS[0])):
@@ -120,7 +119,7 @@ def test_draws_repeat_and_are_shared_out(
     voice: LiteWaveGrad2, served_chain: NoiseSchedule, reach: int,
     pair: Callable[[str], PreferencePair],
 ) -> None:  # fmt: skip
-    heard = HeardPairs([pair(text) for text in TEXTS], voice, served_chain, reach, seed=0)
+    heard = ListeningPairs([pair(text) for text in TEXTS], voice, served_chain, reach, seed=0)
     assert sorted(heard.draw(3, 3)) == [0, 1, 2]
     assert heard.draw(3, 2) == heard.draw(3, 2, 0, 2) + heard.draw(3, 2, 1, 2)
     assert len({tuple(heard.draw(update, 3)) for update in range(10)}) > 1
@@ -140,13 +139,13 @@ def test_what_does_not_fit_the_voice_is_left_out_and_told(
     write_wav(tmp_path / "silence.wav", np.zeros_like(good.waveforms()[0]))
     silent = PreferencePair(TEXTS[0], tmp_path / "silence.wav", good.loser)
     with caplog.at_level(logging.WARNING):
-        heard = HeardPairs([two, good, paced, wordless, silent], voice, served_chain, reach, 0)
+        heard = ListeningPairs([two, good, paced, wordless, silent], voice, served_chain, reach, 0)
     assert [usable.pair for usable in heard.usable] == [good]
     assert "4 of 5 preference pairs are left out" in caplog.text
     for reason in ("1 at another pace", "1 of several sentences", "1 of silence", "1 without a w"):
         assert reason in caplog.text
     with pytest.raises(DataError, match="none of 2 preference pairs fits the voice"):
-        HeardPairs([two, paced], voice, served_chain, reach, 0)
+        ListeningPairs([two, paced], voice, served_chain, reach, 0)
 
 
 def test_what_listeners_hear_of_a_checkpoint_fits_it(
@@ -161,7 +160,7 @@ def test_what_listeners_hear_of_a_checkpoint_fits_it(
         for wav, say in zip(wavs, candidate.takes, strict=True):
             write_wav(wav, say(clip))
         pairs.append(PreferencePair(text, *wavs))
-    heard = HeardPairs(pairs, voice, served_chain, reach, seed=0)
+    heard = ListeningPairs(pairs, voice, served_chain, reach, seed=0)
     assert [usable.pair for usable in heard.usable] == pairs
 
 
@@ -173,7 +172,7 @@ def test_a_rendering_two_frames_shorter_still_fits(
     winner, loser = whole.waveforms()
     write_wav(tmp_path / "short.wav", winner[:-600])
     shorter = PreferencePair(TEXTS[0], tmp_path / "short.wav", whole.loser)
-    batch = HeardPairs([shorter], voice, served_chain, reach, 0).batch([0], 0)
+    batch = ListeningPairs([shorter], voice, served_chain, reach, 0).batch([0], 0)
     assert not batch.winners[0, len(loser) - 600 :].any()
     assert batch.losers[0, len(loser) - 600 : len(loser)].any()
 
@@ -217,7 +216,9 @@ def test_tuned_on_pairs_a_voice_says_other_sentences_as_it_was_preferred(
         updates=12, sentences=3, group=2, rows=6, learning_rate=6e-3, warm_up=1, ema_decay=0.0,
         validate_every=12, log_every=12, save_every=12, validation_sentences=1, guard=False,
     )  # fmt: skip
-    listeners = Listeners(WeightedSum([SpectralTilt(lambda text: 0.0)], {"spectral_tilt": 1.0}), [])
+    listeners = RewardModels(
+        WeightedSum([SpectralTilt(lambda text: 0.0)], {"spectral_tilt": 1.0}), []
+    )
     tuner = Tuner(slow_checkpoint, tiny_dataset, tmp_path / "run", plan, settings, listeners, pairs)
     figures: list[dict[str, float]] = []
     tuner.run(lambda update, told: figures.append(told))

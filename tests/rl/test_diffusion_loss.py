@@ -9,15 +9,31 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 
+from dlpo.audio import HOP_LENGTH
+from dlpo.checkpoint import load_checkpoint
 from dlpo.data.dataset import Dataset
 from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions
-from dlpo.rl.guide import Recorded, control_loss, diffusion_loss, recorded_windows, renoised_loss
+from dlpo.rl.diffusion_loss import (
+    GUIDE,
+    REGRESSION,
+    Recorded,
+    control_loss,
+    diffusion_loss,
+    recorded_windows,
+    recording_cutter,
+    renoised_loss,
+    rwr_loss,
+)
 from dlpo.rl.rollout import Rollout, keyed_noise, roll_out, seed_keys
 from dlpo.training.acoustics import FrozenAcoustics
-from dlpo.training.batches import Batches
+from dlpo.training.adversary import AdversarialTrainer
+from dlpo.training.batches import Batches, whole_frames
+from dlpo.training.synthesis import condition
 
 
 def test_renoised_loss_equals_the_definition(toy: Any, served_chain: NoiseSchedule) -> None:
@@ -26,7 +42,7 @@ def test_renoised_loss_equals_the_definition(toy: Any, served_chain: NoiseSchedu
     found = renoised_loss(policy, rollout)
     assert found.shape == (2, 6)
     for b, key in enumerate(rollout.keys):
-        drawn = keyed_noise((*key, 1), 2, 1).double()
+        drawn = keyed_noise((*key, GUIDE), 2, 1).double()
         for s, k in enumerate(rollout.scored):
             alpha = served_chain.alpha[k]
             sigma = np.sqrt(1 - alpha**2)
@@ -35,6 +51,40 @@ def test_renoised_loss_equals_the_definition(toy: Any, served_chain: NoiseSchedu
             x0 = 0.3 * noisy + 0.4
             seen = (noisy - alpha * x0) / sigma
             assert float(found[s, b]) == pytest.approx((eps - seen) ** 2, rel=1e-5)
+
+
+def test_rwr_is_the_denoising_loss_of_its_own_outputs_weighted_by_their_rewards(
+    toy: Any, served_chain: NoiseSchedule
+) -> None:
+    policy, temperature = toy.Policy(), 0.5
+    rollout = toy.rollout(policy, served_chain, 6, group=3)
+    rewards = torch.linspace(-1, 1, 6, dtype=torch.float64)[[3, 0, 5, 1, 4, 2]]
+    expected = 0.0
+    for sentence in (range(3), range(3, 6)):
+        total = sum(np.exp(float(rewards[b]) / temperature) for b in sentence)
+        for b in sentence:
+            drawn = keyed_noise((*rollout.keys[b], REGRESSION), 3, 1).double()
+            for k, alpha in enumerate(served_chain.alpha[:3]):
+                sigma, eps = np.sqrt(1 - alpha**2), float(drawn[k, 0])
+                noisy = alpha * float(rollout.output[b, 0]) + sigma * eps
+                error = (eps - (noisy - alpha * (0.3 * noisy + 0.4)) / sigma) ** 2
+                weight = np.exp(float(rewards[b]) / temperature) / total
+                expected += weight * error / 3 / 2  # levels, sentences
+    assert rwr_loss(policy, rollout, rewards, temperature).item() == pytest.approx(expected)
+
+
+def test_rwr_moves_outputs_towards_the_reward(toy: Any, served_chain: NoiseSchedule) -> None:
+    policy = toy.Policy()
+    optimizer = torch.optim.SGD(policy.parameters(), 0.02)
+    rewards = []
+    for update in range(40):
+        rollout = toy.rollout(policy, served_chain, 128, group=8, seed=update)
+        reward = -((rollout.output[:, 0] - 1.5) ** 2)
+        rewards.append(float(reward.mean()))
+        optimizer.zero_grad()
+        rwr_loss(policy, rollout, reward, 0.3).backward()
+        optimizer.step()
+    assert np.mean(rewards[-5:]) > 0.5 * rewards[0]
 
 
 def test_the_guide_finds_an_output_of_its_own_likelier_than_a_louder_one(toy: Any) -> None:
@@ -110,6 +160,23 @@ def test_diffusion_loss_equals_the_definition_at_the_levels_of_the_chain(
     assert len(set(steps)) == 3
 
 
+def test_the_controls_adversary_learns_and_adds_its_losses(
+    voice: LiteWaveGrad2, recorded: Recorded, served_chain: NoiseSchedule
+) -> None:
+    def loss(adversary: AdversarialTrainer | None) -> torch.Tensor:
+        drawn = torch.Generator().manual_seed(0)
+        return control_loss(voice, recorded, served_chain, drawn, adversary)
+
+    adversary = AdversarialTrainer(Accelerator(cpu=True), 4e-4, 1.0)
+    before = [p.clone() for p in adversary.adversary.parameters()]
+    with_adversary = loss(adversary)
+    with_adversary.backward()
+    assert with_adversary > loss(None)
+    assert bool(torch.isfinite(voice.patch_out.weight.grad).all())
+    after = adversary.adversary.parameters()
+    assert not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
 def test_the_control_minimises_what_training_did_and_learns(
     voice: LiteWaveGrad2, recorded: Recorded, served_chain: NoiseSchedule
 ) -> None:
@@ -124,3 +191,32 @@ def test_the_control_minimises_what_training_did_and_learns(
     assert losses[-1] < 0.9 * losses[0]
     plain = diffusion_loss(voice, recorded, served_chain, torch.Generator().manual_seed(0))
     assert losses[-1] > plain.item()  # spectral distance and seams beside it
+
+
+def test_the_published_model_hears_recordings_by_their_own_durations(
+    base_checkpoint: Path, tiny_dataset: Path
+) -> None:
+    model = load_checkpoint(base_checkpoint).model
+    assert isinstance(model, WaveGrad2)
+    batches = Batches(Dataset(tiny_dataset), "train", seed=0)
+    utterance = batches.recorded[0]
+    frames = batches.dataset.entries[utterance].frames
+
+    found = recording_cutter(model, batches)([(utterance, 10), (utterance, 0)], frames - 4, (0, 1))
+
+    assert found.conditions.frames.tolist() == [frames - 10, frames - 4]
+    recording = batches.dataset[utterance].waveform
+    expected = recording[: (frames - 4) * HOP_LENGTH] / np.abs(recording).max()
+    np.testing.assert_allclose(found.clean[1].numpy(), expected, atol=1e-6)
+    assert not found.clean[0, (frames - 10) * HOP_LENGTH :].any()
+    symbols, seconds = batches.dataset.timing(utterance)
+    hidden = model.hidden(torch.from_numpy(symbols)[None], torch.ones(1, len(symbols)) > 0)
+    durations = torch.from_numpy(whole_frames(seconds))[None]
+    ranges = model.predict_ranges(hidden, durations, torch.ones(1, len(symbols)) > 0)
+    positions = torch.arange(frames - 4) + 0.5
+    conditioning, _ = model.frames(hidden, durations, ranges, positions, torch.zeros(1))
+    given = found.conditions.conditioning[1]
+    torch.testing.assert_close(given, conditioning[0], atol=1e-5, rtol=1e-4)
+    assert condition(model, symbols)[0].shape[1] == conditioning.shape[1]
+    assert not found.conditions.source.any()
+    assert float(found.clean.abs().max()) == pytest.approx(1)

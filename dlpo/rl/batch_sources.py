@@ -1,0 +1,295 @@
+"""What an update learns from: rollouts, recordings, preference pairs, or perturbed weights.
+
+A `BatchSource` draws an update's data once, and gives the terms of its loss for each pass over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from dlpo.errors import ConfigError
+from dlpo.model.build import Model
+from dlpo.noise_schedule import NoiseSchedule
+from dlpo.rl.collector import RolloutCollector
+from dlpo.rl.conditions import Policy
+from dlpo.rl.diffusion_loss import Recorded, denoise_recorded, recording_cutter, renoised_loss
+from dlpo.rl.direct import DifferentiableReward
+from dlpo.rl.listening_pairs import ListeningPairs
+from dlpo.rl.methods import MethodInput, Objective, recorded_loss
+from dlpo.rl.objectives import kl_divergence
+from dlpo.rl.preferences import Pairs, dpo_loss, dpo_margins
+from dlpo.rl.rollout import Replay, Rollout, replay
+from dlpo.training.adversary import AdversarialTrainer
+from dlpo.training.batches import Batches
+
+WARM_UP_BATCHES = 1 << 32  # first number of the batches that an adversary begins with
+
+
+@dataclass(frozen=True, slots=True)
+class LossTerm:
+    """A part of the loss that fits into memory."""
+
+    weight: float
+    loss: Callable[[Policy], Tensor]
+    """() with its gradient"""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateBatch:
+    """The data of one update."""
+
+    terms: Callable[[int], Sequence[LossTerm]]
+    """number of the pass -> the terms of its loss"""
+    figures: dict[str, float] = field(default_factory=dict)
+    """for the log"""
+    measure: Callable[[], dict[str, float]] = dict
+    """figures of the change by the update; costly, so called only for the log"""
+
+
+class BatchSource(Protocol):
+    """A method's source of data."""
+
+    def draw(self, update: int, logged: bool) -> UpdateBatch:
+        """The data of update `update` (0 is the first).
+
+        Args:
+            logged: whether figures are needed; data that only the log uses may be left out.
+
+        Raises:
+            TrainingError: a judge failed.
+        """
+        ...
+
+
+class RecordingSource:
+    """Windows of recordings, shared by the processes: the control, and the guide of others.
+
+    Several processes learn what one does, except for the control's spectral distance, which is
+    relative to the mean magnitude of each process's own windows, and its adversary.
+
+    Args:
+        model: the policy.
+        batches: of the train split, the same for all processes.
+        objective: selects the loss.
+        collector: runs and judges rollouts for the log of the control.
+        size: windows an optimizer step.
+        window: frames of each.
+        passes: optimizer steps an update, each on windows of its own.
+        adversary: of the control; trained for `warm_up` batches before the first update.
+
+    Raises:
+        ConfigError: no recordings, or windows that can't be shared equally.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        batches: Batches,
+        objective: Objective,
+        collector: RolloutCollector,
+        *,
+        size: int,
+        window: int,
+        passes: int,
+        adversary: AdversarialTrainer | None = None,
+        warm_up: int = 0,
+    ) -> None:
+        self.processes = collector.processes
+        if size % self.processes.count:
+            raise ConfigError(
+                f"window_batch is {size} for {self.processes.count} processes; expected a multiple"
+            )
+        if not batches.recorded:
+            raise ConfigError("the dataset's train split has no recordings; prepare one with audio")
+        self.model, self.batches, self.objective = model, batches, objective
+        self.collector, self.chain = collector, collector.chain
+        self.size, self.window, self.passes = size, window, passes
+        self.adversary, self.warm_up = adversary, warm_up
+        self.cut = recording_cutter(model, batches)
+
+    def recorded(self, number: int) -> tuple[Recorded, int]:
+        """This process's share of batch `number`, and the seed of its levels and noise."""
+        rank, ranks = self.processes.rank, self.processes.count
+        places = self.batches.places(number, self.size, self.window)[rank::ranks]
+        seed = self.batches.key[0] * 1_000_003 + number
+        return self.cut(places, self.window, (rank, ranks)), seed
+
+    def term(self, number: int) -> LossTerm:
+        """The loss on batch `number`."""
+        if self.adversary is not None and number == 0:
+            self._warm_up(self.adversary)
+        recorded, seed = self.recorded(number)
+
+        def loss(policy: Policy) -> Tensor:
+            generator = torch.Generator().manual_seed(seed)
+            chain, adversary = self.chain, self.adversary
+            return recorded_loss(self.objective, policy, recorded, chain, generator, adversary)
+
+        return LossTerm(1.0, loss)
+
+    def _warm_up(self, adversary: AdversarialTrainer) -> None:
+        """Teach the adversary recordings from the outputs of the policy before tuning."""
+        for i in range(self.warm_up):
+            recorded, seed = self.recorded(WARM_UP_BATCHES + i)
+            generator = torch.Generator().manual_seed(seed)
+            with torch.no_grad():
+                denoised = denoise_recorded(self.model, recorded, self.chain, generator)
+            adversary.discriminator_step(denoised)
+
+    def draw(self, update: int, logged: bool) -> UpdateBatch:
+        """See `BatchSource.draw`; rollouts are run for the log alone."""
+        first = update * self.passes
+        figures = _rollout_figures(self.collector, update) if logged else {}
+        return UpdateBatch(lambda done: [self.term(first + done)], figures)
+
+
+class RolloutSource:
+    """Rollouts of the policy with their rewards.
+
+    Args:
+        objective: the method.
+        collector: runs and judges them.
+        reference: the policy before tuning, if the method needs it.
+        judge: the differentiable reward of the direct method.
+        recordings: adds their loss to that of the rollouts.
+        passes: optimizer steps on each rollout.
+
+    Raises:
+        ConfigError: groups of one seed, which can't be compared.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        collector: RolloutCollector,
+        *,
+        reference: Policy | None = None,
+        judge: DifferentiableReward | None = None,
+        recordings: RecordingSource | None = None,
+        passes: int = 1,
+    ) -> None:
+        if objective.spec.needs_group and collector.group < 2:
+            raise ConfigError(
+                f"{objective.method} compares the seeds of a sentence, and group is"
+                f" {collector.group}; expected 2 or more"
+            )
+        self.objective, self.collector, self.recordings = objective, collector, recordings
+        self.reference, self.judge, self.passes = reference, judge, passes
+
+    def draw(self, update: int, logged: bool) -> UpdateBatch:
+        """See `BatchSource.draw`."""
+        batch = self.collector.collect(update)
+        figures: dict[str, float] = {}
+        rewards: Sequence[Tensor | None] = [None] * len(batch.parts)
+        if self.objective.spec.needs_rewards or logged:
+            judged = self.collector.judge(batch)
+            figures, rewards = judged.figures, judged.rewards
+        on_rollouts = [
+            LossTerm(len(part) / len(batch), partial(self._loss, part, of_part))
+            for part, of_part in zip(batch.parts, rewards, strict=True)
+        ]
+
+        def terms(done: int) -> list[LossTerm]:
+            if self.recordings is None:
+                return on_rollouts
+            return [*on_rollouts, self.recordings.term(update * self.passes + done)]
+
+        return UpdateBatch(terms, figures, lambda: self._measure(batch.parts[0]))
+
+    def _loss(self, part: Rollout, rewards: Tensor | None, policy: Policy) -> Tensor:
+        loss = self.objective.spec.loss
+        assert loss is not None
+        return loss(policy, MethodInput(self.objective, part, rewards, self.reference, self.judge))
+
+    @torch.no_grad()
+    def _measure(self, part: Rollout) -> dict[str, float]:
+        """Ratios of the policy after its steps to the one that acted, over one part."""
+        policy = self.collector.model
+        now = replay(policy, part)
+        ratio = (now.log_probs - part.log_probs).exp()
+        acted = Replay(part.means[list(part.scored)], part.log_probs)
+        return {
+            "log_prob": part.log_probs.mean().item(),
+            "ratio": ratio.mean().item(),
+            "ratio_least": ratio.min().item(),
+            "ratio_largest": ratio.max().item(),
+            "ratio_clipped": ((ratio - 1).abs() > self.objective.clip_range).float().mean().item(),
+            "kl_of_update": kl_divergence(part, now, acted).mean().item(),
+            "diffusion_of_output": renoised_loss(policy, part).mean().item(),
+        }
+
+
+class PairSource:
+    """Preference pairs of listeners, for Diffusion-DPO; no rollout and no judge is needed.
+
+    Args:
+        pairs: to draw from.
+        reference: the policy before tuning.
+        chain: its levels are compared at.
+        beta: see `dpo_loss`.
+        collector: runs and judges rollouts for the log.
+        size: pairs an optimizer step.
+        rows: renderings in memory at once, two a pair.
+        passes: optimizer steps an update, each on pairs of its own.
+    """
+
+    def __init__(
+        self,
+        pairs: ListeningPairs,
+        reference: Policy,
+        chain: NoiseSchedule,
+        beta: float,
+        collector: RolloutCollector,
+        *,
+        size: int,
+        rows: int,
+        passes: int,
+    ) -> None:
+        self.pairs, self.reference, self.chain, self.beta = pairs, reference, chain, beta
+        self.collector, self.processes = collector, collector.processes
+        self.size, self.rows, self.passes = size, rows, passes
+
+    def draw(self, update: int, logged: bool) -> UpdateBatch:
+        """See `BatchSource.draw`."""
+        first = update * self.passes
+        figures = _rollout_figures(self.collector, update) if logged else {}
+        return UpdateBatch(
+            lambda done: self._terms(first + done), figures, lambda: self._measure(first)
+        )
+
+    def _parts(self, number: int) -> list[Pairs]:
+        numbers = self.pairs.draw(number, self.size, self.processes.rank, self.processes.count)
+        at_once = max(1, self.rows // 2)
+        return [
+            self.pairs.batch(numbers[i : i + at_once], number)
+            for i in range(0, len(numbers), at_once)
+        ]
+
+    def _terms(self, number: int) -> list[LossTerm]:
+        parts = self._parts(number)
+        total = sum(len(part) for part in parts)
+        return [LossTerm(len(part) / total, partial(self._loss, part)) for part in parts]
+
+    def _loss(self, pairs: Pairs, policy: Policy) -> Tensor:
+        return dpo_loss(policy, self.reference, pairs, self.chain, self.beta)
+
+    @torch.no_grad()
+    def _measure(self, number: int) -> dict[str, float]:
+        """The margins of the first part's preferences under the policy."""
+        pairs = self._parts(number)[0]
+        margins = dpo_margins(self.collector.model, self.reference, pairs, self.chain)
+        return {
+            "margin": margins.mean().item(),
+            "preferences_kept": (margins.mean(0) > 0).float().mean().item(),
+        }
+
+
+def _rollout_figures(collector: RolloutCollector, update: int) -> dict[str, float]:
+    """Rewards of an update's rollout, for the log of a method that doesn't learn from it."""
+    return collector.judge(collector.collect(update)).figures

@@ -1,0 +1,238 @@
+"""Collects the rollouts of an update and their rewards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlpo.audio import SAMPLE_RATE
+from dlpo.errors import TrainingError
+from dlpo.judges.judge import Scores
+from dlpo.model.build import Model
+from dlpo.noise_schedule import NoiseSchedule
+from dlpo.rl.conditions import conditions_of
+from dlpo.rl.objectives import BOUND, group_advantages
+from dlpo.rl.prompts import Prompt, Prompts
+from dlpo.rl.rewards.augmentation import Augmentation, augmented
+from dlpo.rl.rewards.reward import ClipBatch, Clock, Judged
+from dlpo.rl.rewards.weighted import WeightedSum
+from dlpo.rl.rollout import Rollout, roll_out, seed_keys
+from dlpo.training.processes import Processes
+
+VALIDATION_KEY = (7, 0)  # of the noise on validation sentences in every run: runs are comparable
+
+
+class StageTimer:
+    """Seconds by stage, summed over a run and its resumptions.
+
+    Args:
+        clock: measures them.
+    """
+
+    def __init__(self, clock: Clock = time.perf_counter) -> None:
+        self.clock = clock
+        self.seconds: dict[str, float] = {}
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Add seconds measured elsewhere, such as `Judged.seconds`."""
+        for name, spent in seconds.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + spent
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time the block."""
+        began = self.clock()
+        try:
+            yield
+        finally:
+            self.add({name: self.clock() - began})
+
+    def since(self, before: Mapping[str, float]) -> dict[str, float]:
+        """Seconds of the stages that ran since `before`, an earlier copy of `seconds`."""
+        return {
+            name: spent - before.get(name, 0.0)
+            for name, spent in self.seconds.items()
+            if spent > before.get(name, 0.0)
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutBatch:
+    """One process's share of an update's rollout, in parts that fit into memory."""
+
+    parts: tuple[Rollout, ...]
+    texts: tuple[str, ...]
+    """of all rows, part after part"""
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def clips(self, model: Model) -> ClipBatch:
+        """All outputs as a judge receives them; one key a sentence."""
+        waveforms = [w for part in self.parts for w in part.waveforms(model)]
+        keys = [key for part in self.parts for key in part.sentence_keys]
+        return ClipBatch(waveforms, self.texts, SAMPLE_RATE, keys)
+
+
+@dataclass(frozen=True, slots=True)
+class RewardBatch:
+    """The rewards of an update's rollout."""
+
+    rewards: tuple[Tensor, ...]
+    """(B,) of each part of this process"""
+    figures: dict[str, float]
+    """of all processes, for the log"""
+
+
+class RolloutCollector:
+    """Runs the chains of each update's prompts and has them judged.
+
+    Args:
+        model: the policy, with its encoder; in eval mode.
+        prompts: sentences to draw from.
+        chain: the schedule that is tuned.
+        reward: judges the outputs.
+        processes: share the prompts, and standardise rewards together.
+        timer: counts seconds by stage.
+        sentences: prompts an update.
+        group: seeds of each.
+        rows: chains run at once, rounded down to whole sentences.
+        reach: see `conditions_of`.
+        augmentation: of the clips that the reward receives.
+        seed: of the chains' noise.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        prompts: Prompts,
+        chain: NoiseSchedule,
+        reward: WeightedSum,
+        processes: Processes,
+        timer: StageTimer,
+        *,
+        sentences: int,
+        group: int,
+        rows: int,
+        reach: int,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.model, self.prompts, self.chain, self.reward = model, prompts, chain, reward
+        self.processes, self.timer = processes, timer
+        self.sentences, self.group, self.rows, self.reach = sentences, group, rows, reach
+        self.augmentation, self.seed = augmentation, seed
+        self.chains_run = 0  # of all processes
+
+    def draw(self, update: int) -> list[Prompt]:
+        """This process's share of an update's prompts, sorted by length."""
+        ranks = self.processes.rank, self.processes.count
+        prompts = self.prompts.draw(update, self.sentences, *ranks)
+        prompts.sort(key=lambda prompt: (len(prompt.symbols), prompt.number))
+        return prompts
+
+    def collect(self, update: int) -> RolloutBatch:
+        """Run the chains of an update.
+
+        Raises:
+            TrainingError: see `run_chains`.
+        """
+        with self.timer.stage("rollout"):
+            key = (self.seed, update)
+            prompts, chain = self.draw(update), self.chain
+            batch = run_chains(self.model, prompts, chain, key, self.group, self.rows, self.reach)
+        self.chains_run += len(batch) * self.processes.count
+        return batch
+
+    def judge(self, batch: RolloutBatch) -> RewardBatch:
+        """Score an update's rollout, in all processes together.
+
+        Raises:
+            TrainingError: a judge failed, or gave no finite score. The reward's running moments
+                are unchanged.
+        """
+        gathered = self.processes.all_do(lambda: self._score(batch))
+        for judged in gathered[self.processes.rank].values():
+            self.timer.add(judged.seconds)
+        scores = {n: np.concatenate([mine[n].scores for mine in gathered]) for n in gathered[0]}
+        total = self.reward.weigh(scores)
+        parts = {
+            part: np.concatenate([mine[name].parts[part] for mine in gathered])
+            for name, judged in gathered[0].items()
+            for part in judged.parts
+        }
+        first = self.processes.rank * len(batch)
+        mine = torch.from_numpy(total[first : first + len(batch)])
+        sizes = [len(part) for part in batch.parts]
+        return RewardBatch(torch.split(mine, sizes), reward_figures(total, parts, self.group))
+
+    def _score(self, batch: RolloutBatch) -> dict[str, Judged]:
+        clips = batch.clips(self.model)
+        if self.augmentation is not None:
+            clips = augmented(clips, self.augmentation)
+        return self.reward.score_parts(clips)
+
+
+def run_chains(
+    model: Model,
+    prompts: Sequence[Prompt],
+    chain: NoiseSchedule,
+    key: tuple[int, int],
+    group: int,
+    rows: int,
+    reach: int,
+) -> RolloutBatch:
+    """Synthesize sentences with a policy, G seeds each.
+
+    Args:
+        key: (seed, update) that the noise is drawn from.
+
+    Raises:
+        TrainingError: the policy's waveforms are not finite.
+        InputError: see `roll_out`.
+    """
+    parts, texts = [], []
+    size = max(1, rows // group)
+    for some in (prompts[i : i + size] for i in range(0, len(prompts), size)):
+        conditions = conditions_of(model, some, reach).repeat(group)
+        keys = seed_keys(*key, [prompt.number for prompt in some], group)
+        parts.append(checked(roll_out(model, conditions, chain, keys, group), some))
+        texts += [prompt.text for prompt in some for _ in range(group)]
+    return RolloutBatch(tuple(parts), tuple(texts))
+
+
+def checked(rollout: Rollout, prompts: Sequence[Prompt]) -> Rollout:
+    """The rollout, if its outputs are finite.
+
+    Raises:
+        TrainingError: they are not.
+    """
+    if not bool(torch.isfinite(rollout.output).all()):
+        raise TrainingError(
+            f"the policy's output is not finite for one of {[p.text for p in prompts]}; go on"
+            " from an earlier state with a lower learning rate"
+        )
+    return rollout
+
+
+def reward_figures(total: Scores, parts: Mapping[str, Scores], group: int) -> dict[str, float]:
+    """Figures of rewards for the log.
+
+    Args:
+        total: (B,) rewards, the seeds of a sentence adjacent.
+        parts: name -> (B,) scores in their own scales.
+    """
+    figures = {"reward": float(total.mean()), "reward_spread": float(total.std())}
+    figures |= {f"reward/{name}": float(scores.mean()) for name, scores in parts.items()}
+    if group > 1:
+        within = total.reshape(-1, group)
+        figures["reward_spread_within"] = float(within.std(1).mean())
+        advantages = group_advantages(torch.from_numpy(total), group, float("inf"))
+        figures["advantages_clipped"] = float((advantages.abs() > BOUND).double().mean())
+    return figures

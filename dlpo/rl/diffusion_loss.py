@@ -1,0 +1,259 @@
+"""The diffusion loss: of a policy's own output, and of recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dlpo.diffusion import q_sample, to_eps, to_x0, training_target
+from dlpo.model.acoustics import AcousticModel
+from dlpo.model.build import Model
+from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.spectral import SpectralWaveGrad2
+from dlpo.model.wavegrad2 import WaveGrad2
+from dlpo.noise_schedule import NoiseSchedule
+from dlpo.rl.conditions import Conditions, Policy, inside_mean
+from dlpo.rl.rollout import Rollout, padded_noise
+from dlpo.training.acoustics import Acoustics, FrozenAcoustics, measured_prosody
+from dlpo.training.adversary import AdversarialTrainer
+from dlpo.training.batches import CONTEXT, Batches, Windows
+from dlpo.training.excerpts import ExcerptBatches, Excerpts
+from dlpo.training.losses import Denoised, denoiser_losses, voices_of
+from dlpo.training.wavegrad_losses import recorded_conditioning
+
+GUIDE, REGRESSION = 1, 5  # last element of the keys of this module's noise; the chain's has none
+
+
+def noise_error(
+    policy: Policy, conditions: Conditions, clean: Tensor, level: Tensor, eps: Tensor
+) -> Tensor:
+    """Squared error of the noise that a policy predicts, with its gradient.
+
+        || eps - eps_theta(alpha x_0 + sigma eps, c) ||^2 / samples
+
+    Args:
+        clean: (B, T), x_0.
+        level: (1,), alpha.
+        eps: (B, T).
+
+    Returns:
+        (B,).
+    """
+    noisy = q_sample(clean, level, eps)
+    prediction = policy.denoise(noisy, level, conditions.conditioning, conditions.source)
+    predicted_eps = to_eps(prediction, noisy, level, policy.parametrisation)
+    return inside_mean((eps - predicted_eps).square(), conditions.inside)
+
+
+@torch.no_grad()
+def renoised_loss(policy: Policy, rollout: Rollout) -> Tensor:
+    """How unlikely the model finds its own output, at the level of each scored step.
+
+        DL_k = || eps - eps_theta(alpha_k x_0 + sigma_k eps, c, k) ||^2 / samples
+
+    x_0 is the rollout's output, since most prompts have no recording. The noise is keyed by the
+    chain's key, so that it is the same in every pass.
+
+    Returns:
+        (S, B).
+    """
+    return _renoised_errors(policy, rollout, rollout.scored, GUIDE)
+
+
+def rwr_loss(policy: Policy, rollout: Rollout, rewards: Tensor, temperature: float) -> Tensor:
+    """Reward-weighted regression: the denoising loss of the policy's own outputs, weighted.
+
+        mean_k sum_g w_g || eps - eps_theta(alpha_k x_0^g + sigma_k eps, c, k) ||^2 / samples
+        w_g = exp(r_g / temperature) / sum over the G seeds of the sentence
+
+    averaged over sentences, at all N levels of the chain: unlike the score function it also
+    reaches the last, noiseless step.
+
+    Args:
+        rewards: (B,), r.
+        temperature: in units of the reward; small values imitate the best seed alone.
+
+    Returns:
+        ().
+
+    Reference: Lee et al. 2023 (arXiv 2302.12192); Black et al. 2024 (arXiv 2305.13301), "RWR".
+    """
+    weights = (rewards.detach().view(-1, rollout.group) / temperature).softmax(1).view(-1)
+    errors = _renoised_errors(policy, rollout, range(rollout.schedule.steps), REGRESSION)
+    return (weights * errors.mean(0)).sum() * rollout.group / len(rollout)
+
+
+def _renoised_errors(
+    policy: Policy, rollout: Rollout, steps: Sequence[int], purpose: int
+) -> Tensor:
+    """(steps, B): `noise_error` of the outputs at the levels of some steps."""
+    conditions, schedule = rollout.conditions, rollout.schedule
+    noises = padded_noise(conditions, [(*key, purpose) for key in rollout.keys], len(steps))
+    errors = []
+    for eps, k in zip(noises, steps, strict=True):
+        level = eps.new_tensor([float(schedule.noise_levels[k])])
+        errors.append(noise_error(policy, conditions, rollout.output, level, eps))
+    return torch.stack(errors)
+
+
+# ---------------------------------------------------------------------- recordings
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Windows of recordings with the chain's conditioning."""
+
+    conditions: Conditions
+    """of B windows"""
+    clean: Tensor
+    """(B, T) x_0, in the model's scale"""
+    share: tuple[int, int] = (0, 1)
+    """Rank of this process and their count. Levels and noise are drawn for the windows of all
+    processes, so that an update does not depend on their count."""
+
+
+Cut = Callable[[Sequence[tuple[int, int]], int, tuple[int, int]], Recorded]
+"""(utterance, first frame) of each window, its length in frames, `Recorded.share` -> windows"""
+
+
+def recording_cutter(model: Model, batches: Batches) -> Cut:
+    """A function that cuts windows and conditions them as the model's training did.
+
+    Args:
+        model: in eval mode; everything before its denoiser is frozen.
+        batches: of the split that the utterances are in.
+    """
+    device = next(model.parameters()).device
+    if not isinstance(model, WaveGrad2):
+        acoustics = FrozenAcoustics(model, batches)
+
+        def cut_acoustic(
+            places: Sequence[tuple[int, int]], window: int, share: tuple[int, int]
+        ) -> Recorded:
+            windows = batches.collate(list(places), window).to(device)
+            return recorded_windows(model, windows, acoustics.of(windows), share)
+
+        return cut_acoustic
+    excerpts = ExcerptBatches(batches)
+
+    def cut_published(
+        places: Sequence[tuple[int, int]], window: int, share: tuple[int, int]
+    ) -> Recorded:
+        return recorded_excerpts(model, excerpts.collate(places, window, 0).to(device), share)
+
+    return cut_published
+
+
+@torch.no_grad()
+def recorded_windows(
+    model: AcousticModel, windows: Windows, acoustics: Acoustics, share: tuple[int, int] = (0, 1)
+) -> Recorded:
+    """Windows of an acoustic model's training, conditioned on predicted mel as in synthesis.
+
+    Args:
+        model: its conditioning layers are frozen.
+        windows: recordings with CONTEXT frames on either side.
+        acoustics: `FrozenAcoustics.of(windows)`.
+        share: see `Recorded.share`.
+    """
+    voice = voices_of(model, windows.sentences)
+    prosody = measured_prosody(windows)
+    conditioning = model.condition(acoustics.upsampled, prosody, acoustics.mel, voice)
+    inner = slice(CONTEXT, -CONTEXT)
+    conditions = Conditions(
+        conditioning[:, :, inner],
+        windows.source,
+        windows.inside[:, inner].sum(1).round().long(),
+    )
+    return Recorded(conditions, windows.waveform * model.config.scale, share)
+
+
+@torch.no_grad()
+def recorded_excerpts(
+    model: WaveGrad2, excerpts: Excerpts, share: tuple[int, int] = (0, 1)
+) -> Recorded:
+    """Windows of the published model's training, spread over the frames by recorded durations.
+
+    Args:
+        model: in eval mode.
+        excerpts: recordings, without context.
+        share: see `Recorded.share`.
+    """
+    hidden = model.hidden(excerpts.sentences.phonemes, excerpts.sentences.mask)
+    conditioning = recorded_conditioning(model, hidden, excerpts)
+    size, frames = excerpts.positions.shape
+    inside = excerpts.scored.view(size, frames, -1)[:, :, 0].sum(1).long()
+    conditions = Conditions(conditioning, torch.zeros_like(excerpts.waveform), inside)
+    return Recorded(conditions, excerpts.waveform, share)
+
+
+def diffusion_loss(
+    policy: Policy, recorded: Recorded, schedule: NoiseSchedule, generator: torch.Generator
+) -> Tensor:
+    """L1 of what the network predicts from recordings, at the levels of the chain: DL_real.
+
+    Args:
+        generator: draws each window's level and noise, on the CPU.
+
+    Returns:
+        (), with its gradient. Reference: Chen et al. 2021 (WaveGrad), eq. 11, at N levels.
+    """
+    prediction, _, level, noise = _predicted(policy, recorded, schedule, generator)
+    target = training_target(recorded.clean, level, noise, policy.parametrisation)
+    return inside_mean((prediction - target).abs(), recorded.conditions.inside).mean()
+
+
+def control_loss(
+    policy: Policy,
+    recorded: Recorded,
+    schedule: NoiseSchedule,
+    generator: torch.Generator,
+    adversary: AdversarialTrainer | None = None,
+) -> Tensor:
+    """Continued supervised training at the levels of the chain: what every method must beat.
+
+    For `lite` and `spectral` the losses of their training (diffusion loss, spectral distance,
+    seams between patches), for the published model the diffusion loss.
+
+    Args:
+        adversary: takes a step of its own first, then adds its losses; not for the
+            published model. None for none.
+    """
+    if not isinstance(policy, LiteWaveGrad2 | SpectralWaveGrad2):
+        return diffusion_loss(policy, recorded, schedule, generator)
+    denoised = denoise_recorded(policy, recorded, schedule, generator)
+    if isinstance(policy, LiteWaveGrad2):
+        patch, last_layer = policy.config.patch, policy.patch_out.weight
+    else:
+        patch, last_layer = None, policy.spectrum_out.weight
+    terms = denoiser_losses(denoised, patch)
+    loss = torch.stack(list(terms.values())).sum()
+    if adversary is None:
+        return loss
+    adversary.discriminator_step(denoised)
+    against = adversary.generator_losses(denoised, loss, last_layer)
+    return loss + torch.stack(list(against.values())).sum()
+
+
+def denoise_recorded(
+    policy: Policy, recorded: Recorded, schedule: NoiseSchedule, generator: torch.Generator
+) -> Denoised:
+    """x_0 as the policy predicts it from noised recordings, and the recordings."""
+    prediction, noisy, level, _ = _predicted(policy, recorded, schedule, generator)
+    return Denoised(to_x0(prediction, noisy, level, policy.parametrisation), recorded.clean)
+
+
+def _predicted(
+    policy: Policy, recorded: Recorded, schedule: NoiseSchedule, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Prediction (B, T), the noisy windows (B, T), their levels (B,) and the noise (B, T)."""
+    clean, conditions = recorded.clean, recorded.conditions
+    rank, ranks = recorded.share
+    size, samples = len(clean) * ranks, clean.shape[1]
+    steps = torch.randint(schedule.steps, (size,), generator=generator)[rank::ranks]
+    levels = torch.from_numpy(schedule.noise_levels)[steps].to(clean)
+    noise = torch.randn(size, samples, generator=generator)[rank::ranks].to(clean)
+    noisy = q_sample(clean, levels, noise)
+    prediction = policy.denoise(noisy, levels, conditions.conditioning, conditions.source)
+    return prediction, noisy, levels, noise

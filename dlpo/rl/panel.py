@@ -1,0 +1,223 @@
+"""The validation panel: held-out judges and other figures of a policy, and the limits of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dlpo.audio import SAMPLE_RATE, Waveform
+from dlpo.config import TuningConfig
+from dlpo.judges.judge import Recogniser, Scores
+from dlpo.judges.levels import active_level_db, high_band_db
+from dlpo.judges.word_errors import pooled, word_errors
+from dlpo.model.build import Model
+from dlpo.noise_schedule import NoiseSchedule
+from dlpo.rl.collector import VALIDATION_KEY, RolloutBatch, StageTimer, run_chains
+from dlpo.rl.diffusion_loss import Recorded, diffusion_loss, recording_cutter
+from dlpo.rl.objectives import kl_divergence
+from dlpo.rl.prompts import Prompt
+from dlpo.rl.rewards.reward import ClipBatch, Reward
+from dlpo.rl.rollout import Replay, replay
+from dlpo.training.batches import Batches
+
+LEAST_SPREAD = 1e-6  # below it, a judge scores all sentences alike
+WINDOWS, WINDOW = 32, 48  # recordings of the diffusion loss, and frames of each
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Figures of a policy on the validation sentences; means unless stated otherwise."""
+
+    held_out: dict[str, float]
+    """score of each judge outside the reward; higher is better"""
+    spreads: dict[str, float]
+    """standard deviation over the sentences, of each judge and each part of the reward"""
+    rewards: dict[str, float]
+    """each part of the reward, in its own scale"""
+    word_error_rate: float | None
+    """errors of all sentences over their words; None without a recogniser"""
+    kl: float
+    """from the policy before tuning, of its own actions, mean over scored steps and samples"""
+    diffusion: float | None
+    """L1 on windows of validation recordings, at the chain's levels; None if there are none"""
+    level_db: float
+    """active level"""
+    high_band_db: float
+    """energy above 4 kHz over all energy"""
+
+    def figures(self) -> dict[str, float]:
+        """All of it but the spreads, for the log."""
+        flat: dict[str, float | None] = {
+            f"held_out/{name}": score for name, score in self.held_out.items()
+        }
+        flat |= {f"reward/{name}": score for name, score in self.rewards.items()}
+        flat |= {
+            "word_error_rate": self.word_error_rate,
+            "kl": self.kl,
+            "diffusion": self.diffusion,
+            "level_db": self.level_db,
+            "high_band_db": self.high_band_db,
+        }
+        return {name: value for name, value in flat.items() if value is not None}
+
+
+def divergence(baseline: Panel, now: Panel, limits: TuningConfig) -> str | None:
+    """The limits that are passed and by how much; None if none is.
+
+    Args:
+        baseline: of the policy before tuning, on the same sentences and seeds.
+        now: of the policy as it is.
+        limits: `kl_limit`, `judge_margin` and `words_margin`.
+    """
+    passed = []
+    if not now.kl <= limits.kl_limit:
+        passed.append(f"the KL to the untuned voice is {now.kl:.4f}, limit {limits.kl_limit:g}")
+    for name, before in baseline.held_out.items():
+        fall = before - now.held_out[name]
+        if not fall <= limits.judge_margin:
+            passed.append(
+                f"{name}, held out, fell by {fall:.3f} to {now.held_out[name]:.3f}, margin"
+                f" {limits.judge_margin:g}"
+            )
+    if now.word_error_rate is not None and baseline.word_error_rate is not None:
+        rise = now.word_error_rate - baseline.word_error_rate
+        if not rise <= limits.words_margin:
+            passed.append(
+                f"word errors rose by {rise:.3f} to {now.word_error_rate:.3f}, margin"
+                f" {limits.words_margin:g}"
+            )
+    return "; ".join(passed) or None
+
+
+def gain(baseline: Panel, now: Panel) -> float:
+    """The gain on held-out judges, in standard deviations between sentences.
+
+    The mean over the judges, each in its own spread, so that none counts more for its scale. With
+    no judge held out it is the mean over the parts of the reward, which proves nothing.
+    """
+    before, after = baseline.held_out, now.held_out
+    if not before:
+        before, after = baseline.rewards, now.rewards
+    gains = [
+        (after[name] - score) / _spread(baseline.spreads[name]) for name, score in before.items()
+    ]
+    return float(np.mean(gains))
+
+
+def _spread(spread: float) -> float:
+    """1 for a score that is the same for every sentence, such as an inactive guard's."""
+    return spread if spread > LEAST_SPREAD else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A panel, and one utterance for TensorBoard."""
+
+    panel: Panel
+    sample: Waveform
+
+
+class ValidationPanel:
+    """Measures policies on the same sentences with the same seeds.
+
+    Args:
+        reference: the policy before tuning.
+        prompts: see `validation_prompts`.
+        chain: the schedule that is tuned.
+        rewards: parts of the reward, in their own scales.
+        judges: outside the reward.
+        recogniser: of the word errors; None leaves them out.
+        recorded: see `validation_recordings`.
+        timer: counts seconds by stage.
+        rows: sentences run at once.
+        reach: see `conditions_of`.
+    """
+
+    def __init__(
+        self,
+        reference: Model,
+        prompts: Sequence[Prompt],
+        chain: NoiseSchedule,
+        rewards: Sequence[Reward],
+        judges: Sequence[Reward],
+        recogniser: Recogniser | None,
+        recorded: Recorded | None,
+        timer: StageTimer,
+        rows: int,
+        reach: int,
+    ) -> None:
+        self.reference, self.prompts, self.chain = reference, prompts, chain
+        self.rewards, self.judges, self.recogniser = rewards, judges, recogniser
+        self.recorded, self.timer, self.rows, self.reach = recorded, timer, rows, reach
+
+    @torch.no_grad()
+    def measure(self, policy: Model) -> Measurement:
+        """Synthesize the sentences with a policy and score them.
+
+        Args:
+            policy: in eval mode.
+
+        Raises:
+            TrainingError: its output, or a judge's score, is not finite.
+        """
+        with self.timer.stage("validation"):
+            key = VALIDATION_KEY
+            batch = run_chains(policy, self.prompts, self.chain, key, 1, self.rows, self.reach)
+            clips = batch.clips(policy)
+            waveforms = clips.waveforms
+            held_out = self._scores(self.judges, clips)
+            rewards = self._scores(self.rewards, clips)
+            panel = Panel(
+                held_out=_means(held_out),
+                spreads={name: float(s.std()) for name, s in (held_out | rewards).items()},
+                rewards=_means(rewards),
+                word_error_rate=self._word_error_rate(clips),
+                kl=self._kl(batch),
+                diffusion=self._diffusion(policy),
+                level_db=float(np.mean([active_level_db(w, SAMPLE_RATE) for w in waveforms])),
+                high_band_db=float(np.mean([high_band_db(w, SAMPLE_RATE) for w in waveforms])),
+            )
+        return Measurement(panel, waveforms[0])
+
+    def _scores(self, rewards: Sequence[Reward], clips: ClipBatch) -> dict[str, Scores]:
+        scores = {}
+        for reward in rewards:
+            with self.timer.stage(f"validation/{reward.name}"):
+                scores[reward.name] = reward.judge(clips).scores
+        return scores
+
+    def _word_error_rate(self, clips: ClipBatch) -> float | None:
+        if self.recogniser is None:
+            return None
+        with self.timer.stage("validation/words"):
+            words = self.recogniser.transcribe(clips.waveforms, SAMPLE_RATE)
+        return pooled(word_errors(*pair) for pair in zip(clips.texts, words, strict=True)).rate
+
+    def _kl(self, batch: RolloutBatch) -> float:
+        """Of the policy from the one before tuning."""
+        total = 0.0
+        for part in batch.parts:
+            acted = Replay(part.means[list(part.scored)], part.log_probs)
+            divergences = kl_divergence(part, acted, replay(self.reference, part))
+            total += float(divergences.mean(0).sum())
+        return total / len(batch)
+
+    def _diffusion(self, policy: Model) -> float | None:
+        if self.recorded is None:
+            return None
+        drawn = torch.Generator().manual_seed(0)
+        return diffusion_loss(policy, self.recorded, self.chain, drawn).item()
+
+
+def validation_recordings(reference: Model, batches: Batches) -> Recorded | None:
+    """Windows of the validation split for the diffusion loss; None where it has no audio."""
+    if not batches.recorded:
+        return None
+    return recording_cutter(reference, batches)(batches.places(0, WINDOWS, WINDOW), WINDOW, (0, 1))
+
+
+def _means(scores: Mapping[str, Scores]) -> dict[str, float]:
+    return {name: float(values.mean()) for name, values in scores.items()}

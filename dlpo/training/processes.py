@@ -1,0 +1,90 @@
+"""The processes of a run: `accelerate launch` starts them, an `Accelerator` joins them."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import KwargsHandler, gather_object
+from torch import distributed
+
+from dlpo.errors import DlpoError, TrainingError
+
+BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # of a CPU: Intel's and AMD's, ARM's
+T = TypeVar("T")
+
+
+def join_processes(precision: str, handler: KwargsHandler) -> Accelerator:
+    """This process as one of the run, or as the only one.
+
+    Args:
+        precision: see `arithmetic`.
+        handler: accelerate's settings of one of its parts.
+    """
+    accelerator = Accelerator(mixed_precision=arithmetic(precision), kwargs_handlers=[handler])
+    if accelerator.num_processes > 1:
+        atexit.register(_leave)
+    return accelerator
+
+
+def arithmetic(precision: str) -> str:
+    """What "auto" means on this machine: "bf16" where it computes in bfloat16, else "no"."""
+    if precision != "auto":
+        return precision
+    if torch.cuda.is_available():
+        quick = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        capabilities = torch.cpu.get_capabilities()
+        quick = any(capabilities.get(name, False) for name in BFLOAT16)
+    return "bf16" if quick else "no"
+
+
+class Processes:
+    """The rank of this process, and what the processes exchange besides gradients.
+
+    Args:
+        accelerator: knows rank and count.
+    """
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self.rank: int = accelerator.process_index
+        self.count: int = accelerator.num_processes
+
+    def gather(self, value: T) -> list[T]:
+        """The value of every process, in the order of their ranks."""
+        values: list[T] = gather_object([value])
+        return values
+
+    def all_do(self, work: Callable[[], T]) -> list[T]:
+        """The result of every process, in the order of their ranks; if one fails, all raise.
+
+        A process that raised alone would leave the others waiting for it.
+
+        Raises:
+            TrainingError: the work of some process failed.
+        """
+        result: T | None = None
+        failure: Exception | None = None
+        try:
+            result = work()
+        except Exception as error:  # judges are third-party code and raise anything
+            failure = error
+        gathered = self.gather((result, None if failure is None else _message(failure)))
+        for rank, (_, message) in enumerate(gathered):
+            if message is not None:
+                where = "" if self.count == 1 else f"process {rank}: "
+                raise TrainingError(where + message) from failure
+        return [value for value, _ in gathered]  # type: ignore[misc]
+
+
+def _message(error: Exception) -> str:
+    return str(error) if isinstance(error, DlpoError) else f"{type(error).__name__}: {error}"
+
+
+def _leave() -> None:
+    """Close the process group: its threads would abort the interpreter as it exits."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()

@@ -1,0 +1,442 @@
+"""`dlpo doctor`: checks of this machine, each with a remedy.
+
+    look_at_packages    the extras: complete, or what is missing
+    look_at_machine     the CPU's features, the GPU, CUDA and TensorRT
+    try_engines         every engine synthesizes, in a process of its own
+    look_around         audio player, folders that must be writable, ports
+
+Each yields observations. All of it runs with the base install alone and reports what is missing.
+
+    python -m dlpo_serving.doctor ENGINE VOICE     one engine, as JSON lines; run by `try_engines`
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import dlpo
+from dlpo.bundle import Bundle
+from dlpo.commit import source_commit
+from dlpo.errors import BundleError, DlpoError, EngineError, MissingExtraError
+from dlpo.nvidia import INSTALL_TENSORRT, find_gpu, load_tensorrt
+from dlpo_serving.encodings import MAX_RATE_HZ, Encoding, warm_encoders
+from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision
+from dlpo_serving.voices import find_voice
+
+State = Literal["ok", "absent", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The result of one check, and the remedy if it failed."""
+
+    subject: str
+    """such as `extra serve` or `engine cpu int8`"""
+    state: State
+    """absent: optional and not installed; problem: to be fixed"""
+    detail: str
+    remedy: str = ""
+    """a command, or a sentence; empty if there is nothing to do"""
+
+
+LIBRARIES = (
+    "numpy", "onnxruntime", "onnxruntime-gpu", "grpcio", "protobuf", "aiohttp", "soundfile",
+    "soxr", "av", "openvino", "torch", "onnx", "tensorrt-cu13", "tensorrt-cu13-bindings",
+    "cuda-bindings",
+)  # fmt: skip
+SPEAKING = ("serve", "gpu")  # at least one must be complete
+OWN_ENVIRONMENT = ("gpu", "riva")  # their packages conflict with other extras
+DOES_AS_WELL = {"onnxruntime": "onnxruntime-gpu"}  # the same module
+
+
+def versions() -> dict[str, str]:
+    """Python, the system, dlpo with its commit, and the libraries that are installed."""
+    commit = source_commit()
+    found = {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "dlpo": dlpo.__version__ + (f" ({commit})" if commit else ""),
+    }
+    for library in LIBRARIES:
+        if version := _version(library):
+            found[library] = version
+    return found
+
+
+def look_at_packages() -> Iterator[Observation]:
+    """One observation for each extra, then what excludes what."""
+    extras = {extra: _of_extra(extra) for extra in _extras()}
+    lacking = {extra: _lacking(needed) for extra, needed in extras.items()}
+    speaking = any(not lacking.get(extra, {extra: ""}) for extra in SPEAKING)
+    for extra, missing in lacking.items():
+        subject = f"extra {extra}"
+        if not missing:
+            yield Observation(subject, "ok", f"complete, {len(extras[extra])} packages")
+            continue
+        state: State = "problem" if extra == "serve" and not speaking else "absent"
+        yield Observation(subject, state, _summary(missing, len(extras[extra])), _install(extra))
+    yield from _encodings()
+    if _version("onnxruntime") and _version("onnxruntime-gpu"):
+        yield Observation(
+            "onnxruntime",
+            "problem",
+            "onnxruntime and onnxruntime-gpu are both installed; they overwrite each other's files",
+            "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'dlpo[serve]', or"
+            " 'dlpo[gpu]' for a GPU",
+        )
+
+
+def _encodings() -> Iterator[Observation]:
+    missing = warm_encoders(MAX_RATE_HZ)
+    for encoding, error in missing.items():
+        why, _, remedy = error.violations[0].message.partition("; ")
+        yield Observation(f"encoding {encoding}", "absent", why, remedy.rpartition(": ")[2])
+    offered = [encoding for encoding in Encoding if encoding not in missing]
+    yield Observation("encodings", "ok", ", ".join(offered))
+
+
+def _summary(missing: Mapping[str, str], asked_for: int) -> str:
+    absent = [name for name, found in missing.items() if not found]
+    if len(absent) == asked_for:
+        return "not installed"
+    old = [f"{name} is {found}" for name, found in missing.items() if found]
+    return "; ".join([f"without {', '.join(absent)}"] * bool(absent) + old)
+
+
+def _extras() -> list[str]:
+    """The extras of the installed dlpo; empty if it runs from a folder on the path."""
+    try:
+        return metadata.metadata("dlpo").get_all("Provides-Extra") or []
+    except metadata.PackageNotFoundError:
+        return []
+
+
+def _of_extra(extra: str, distribution: str = "dlpo") -> list[Requirement]:
+    """The requirements of an extra, without those of the base install."""
+    try:
+        declared = [Requirement(line) for line in metadata.requires(distribution) or ()]
+    except metadata.PackageNotFoundError:
+        return []
+    return [
+        needed
+        for needed in declared
+        if needed.marker
+        and needed.marker.evaluate({"extra": extra})
+        and not needed.marker.evaluate({"extra": ""})
+    ]
+
+
+def _lacking(needed: list[Requirement], seen: Set[str] = frozenset()) -> Mapping[str, str]:
+    """Package -> "" if absent, else its version and the expected one."""
+    missing: dict[str, str] = {}
+    for requirement in needed:
+        name = canonicalize_name(requirement.name)
+        found = _version(name) or _version(DOES_AS_WELL.get(name, name))
+        if found is None:
+            missing[name] = ""
+        elif not requirement.specifier.contains(found, prereleases=True):
+            missing[name] = f"{found}, expected {requirement.specifier}"
+        elif name not in seen:
+            for extra in requirement.extras:
+                missing |= _lacking(_of_extra(extra, name), seen | {name})
+    return missing
+
+
+def _install(extra: str) -> str:
+    if extra == "tensorrt":
+        return INSTALL_TENSORRT
+    command = f"pip install 'dlpo[{extra}]'"
+    return f"in an environment of its own: {command}" if extra in OWN_ENVIRONMENT else command
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+# Names as in /proc/cpuinfo: x86 in the line `flags`, ARM in `Features`.
+WIDE = ("avx2", "avx512f", "asimd")
+BYTES = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
+BFLOAT16 = ("avx512_bf16", "amx_bf16")
+
+
+def look_at_machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> Iterator[Observation]:
+    """The CPU, the GPU, CUDA, TensorRT. Only missing vector instructions are a problem.
+
+    Args:
+        cpuinfo: where Linux lists the features of the CPU.
+    """
+    yield from _cpu(cpuinfo)
+    yield from _gpu()
+    yield _tensorrt()
+
+
+def _cpu(cpuinfo: Path) -> Iterator[Observation]:
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    cores = len(affinity(0)) if affinity else os.cpu_count()
+    try:
+        rows = [line.partition(":") for line in cpuinfo.read_text("utf-8").splitlines()]
+    except OSError:
+        yield Observation("CPU", "ok", f"{platform.machine()}, {cores} cores, features unknown")
+        return
+    values = {name.strip(): value.strip() for name, _, value in reversed(rows)}
+    flags = set((values.get("flags") or values.get("Features") or "").split())
+    model = values.get("model name") or platform.machine()
+    yield Observation("CPU", "ok", f"{model}, {cores} cores to use")
+    yield _feature(
+        "vectors", WIDE, flags, "problem", "synthesis may be slower than real time; use another CPU"
+    )
+    slower = "8 bits are 1.5 times as fast as fp32 without them, not 3 times"
+    yield _feature("8 bits", BYTES, flags, "absent", slower)
+    yield _feature("bfloat16", BFLOAT16, flags, "absent", "--engine openvino takes fp32 only")
+
+
+def _feature(
+    subject: str, wanted: tuple[str, ...], flags: set[str], state: State, remedy: str
+) -> Observation:
+    if found := [flag for flag in wanted if flag in flags]:
+        return Observation(subject, "ok", ", ".join(found))
+    none = f"none of {', '.join(wanted)}"
+    return Observation(subject, state, none, remedy)
+
+
+def _gpu() -> Iterator[Observation]:
+    driver = _nvidia_smi()
+    if driver:
+        yield Observation("NVIDIA driver", "ok", driver)
+    try:
+        gpu = find_gpu()
+    except MissingExtraError as error:
+        remedy = "in an environment of its own: pip install 'dlpo[gpu]'" if driver else ""
+        yield Observation("GPU", "absent", str(error).partition(";")[0], remedy)
+        return
+    except EngineError as error:
+        what, _, remedy = str(error).partition("; ")
+        yield Observation("GPU", "problem" if driver else "absent", what, remedy)
+        return
+    size = f"{gpu.total_bytes / 2**30:.0f} GiB"
+    detail = f"{gpu.name}, compute capability {gpu.compute_capability}, {size}"
+    yield Observation("GPU", "ok", detail)
+    yield Observation("CUDA", "ok", f"the driver runs up to {gpu.driver}")
+
+
+def _nvidia_smi() -> str:
+    """Version of the driver and names of the GPUs, from nvidia-smi; empty without it."""
+    if not (program := shutil.which("nvidia-smi")):
+        return ""
+    command = [program, "--query-gpu=driver_version,name", "--format=csv,noheader"]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return "; ".join(run.stdout.split("\n")).strip("; ")
+
+
+def _tensorrt() -> Observation:
+    try:
+        return Observation("TensorRT", "ok", str(load_tensorrt().__version__))
+    except EngineError as error:
+        what = str(error).replace(INSTALL_TENSORRT, "").rstrip(": ")
+        return Observation("TensorRT", "absent", what, INSTALL_TENSORRT)
+
+
+PORTS = {50_051: "gRPC", 8080: "HTTP"}
+"""those that the defaults and the README name"""
+ROOM = 200 << 20  # bytes that an unpacked voice and a sound file fit into
+CACHE = Path("~/.cache/dlpo")  # TensorRT engines of onnxruntime, peers of `dlpo bench peers`
+
+
+def look_around(ports: Mapping[int, str] = PORTS) -> Iterator[Observation]:
+    """Player, writable folders, free ports; synthesis into a file needs none of them."""
+    yield _player()
+    yield _folder("temporary files", Path(tempfile.gettempdir()), "set TMPDIR to another folder")
+    yield _cache()
+    yield _folder("this folder", Path.cwd(), "change to a folder of yours before -o or --record")
+    for port, what in ports.items():
+        yield _port(port, what)
+
+
+def _player() -> Observation:
+    from dlpo_serving.player import PLAYERS
+
+    names = [player.name for player in PLAYERS]
+    found = [name for name in names if shutil.which(name)]
+    if found:
+        return Observation("audio player", "ok", found[0])
+    return Observation(
+        "audio player",
+        "absent",
+        f"none of {', '.join(names)}; dlpo say needs -o",
+        "apt-get install alsa-utils, or write a file: dlpo say TEXT -o speech.wav",
+    )
+
+
+def _cache() -> Observation:
+    folder = CACHE.expanduser()
+    while not folder.exists():  # created on first use
+        folder = folder.parent
+    return _folder(f"cache {CACHE}", folder, f"mkdir -p {CACHE}, or set HOME to a folder of yours")
+
+
+def _folder(subject: str, folder: Path, remedy: str) -> Observation:
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x" * 4096)
+            file.flush()
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Observation(
+            subject, "problem", f"{folder} can't be written: {error.strerror}", remedy
+        )
+    detail = f"{folder}, {free / 2**30:.1f} GiB free"
+    if free < ROOM:
+        return Observation(subject, "problem", detail, f"free some of it, or {remedy}")
+    return Observation(subject, "ok", detail)
+
+
+def _port(port: int, what: str) -> Observation:
+    subject = f"port {port}, {what}"
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            flag = "--port" if what == "gRPC" else "--http-port"
+            return Observation(
+                subject,
+                "problem",
+                f"can't be listened on: {error.strerror}",
+                f"dlpo serve {flag} N; who has it: ss -ltnp 'sport = :{port}'",
+            )
+    return Observation(subject, "ok", "free")
+
+
+TRIAL_S = 120.0  # TensorRT builds its engines the first time
+
+
+def try_engines(voice: str) -> Iterator[Observation]:
+    """One observation for each engine and precision worth reporting.
+
+    Each engine runs in a process of its own: a library built for another machine may crash
+    it. An engine that can't be opened at all is reported once.
+
+    Args:
+        voice: name or path of a bundle.
+    """
+    try:
+        Bundle.load(find_voice(voice))
+    except DlpoError as error:
+        yield Observation(f"voice {voice}", "problem", str(error))
+        return
+    for engine in PRECISIONS:
+        yield from _tried(engine, voice)
+
+
+def _tried(engine: str, voice: str) -> Iterator[Observation]:
+    subject = f"engine {engine}"
+    command = [sys.executable, "-P", "-m", "dlpo_serving.doctor", engine, voice]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=TRIAL_S)
+    except subprocess.TimeoutExpired:
+        yield Observation(subject, "problem", f"no speech within {TRIAL_S:g} s")
+        return
+    results = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
+    for result in results:
+        yield _observation(subject, result)
+    if run.returncode:
+        last = (run.stderr.strip().splitlines() or ["no message"])[-1]
+        how = _ending(run.returncode)
+        yield Observation(
+            subject, "problem", f"{how}: {last}", "pip install --force-reinstall 'dlpo[serve]'"
+        )
+
+
+def _observation(subject: str, result: dict[str, Any]) -> Observation:
+    if precision := result["precision"]:
+        subject += f" {precision}"
+    if "rtf" in result:
+        detail = "RTF {rtf:.3f}, {audio_s:.2f} s of speech, opened in {open_s:.2f} s"
+        return Observation(subject, "ok", detail.format_map(result))
+    what, _, remedy = result["error"].partition("; ")
+    state: State = "absent" if result["expected"] else "problem"
+    return Observation(subject, state, what, remedy.removeprefix("run: "))
+
+
+def _ending(returncode: int) -> str:
+    if returncode < 0:
+        return f"the process was ended by {signal.Signals(-returncode).name}"
+    return f"the process ended with {returncode}"
+
+
+TEXT = "Hello there."
+
+
+def try_precisions(engine: EngineName, voice: str) -> None:
+    """Print a line of JSON for each precision of an engine; only one if none can be opened.
+
+    The real-time factor is that of the second run; the first one allocates memory.
+    """
+    for precision in PRECISIONS[engine]:
+        result = _synthesize_with(engine, precision, voice)
+        print(json.dumps(result), flush=True)
+        if result["precision"] is None:
+            return
+
+
+def _synthesize_with(engine: EngineName, precision: EnginePrecision, voice: str) -> dict[str, Any]:
+    try:
+        from dlpo_serving.request import SpeechRequest
+        from dlpo_serving.voices import open_voice
+
+        begin = time.perf_counter()
+        synthesizer = open_voice(voice, engine, precision)
+        open_s = time.perf_counter() - begin
+        request = SpeechRequest(TEXT)
+        synthesizer.speak(request)
+        begin = time.perf_counter()
+        samples = len(synthesizer.speak(request))
+        wall_s = time.perf_counter() - begin
+    except BundleError as error:
+        return {"precision": precision, "error": _one_line(error), "expected": True}
+    except (EngineError, MissingExtraError) as error:
+        # The CPU's engine is there on every machine; the others need not be.
+        of_all = precision == PRECISIONS[engine][0]
+        expected = engine != "cpu"
+        named = None if of_all else precision
+        return {"precision": named, "error": _one_line(error), "expected": expected}
+    except DlpoError as error:
+        return {"precision": precision, "error": _one_line(error), "expected": False}
+    audio_s = samples / synthesizer.manifest.sample_rate_hz
+    return {
+        "precision": precision,
+        "rtf": wall_s / audio_s,
+        "audio_s": audio_s,
+        "open_s": open_s,
+    }
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+if __name__ == "__main__":
+    try_precisions(sys.argv[1], sys.argv[2])  # type: ignore[arg-type]  # written by _tried

@@ -1,0 +1,138 @@
+"""Exploring weights: the estimate against closed forms, and the coordinates of the weights."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dlpo.errors import ConfigError, TrainingError
+from dlpo.rl.explore import Perturbation, WeightSpace, return_differences
+from dlpo.rl.methods import Objective
+
+
+def small_weights() -> list[nn.Parameter]:
+    torch.manual_seed(0)
+    return [nn.Parameter(torch.randn(*shape)) for shape in ((3, 2), (3,), (4, 3, 2))]
+
+
+def test_the_gradient_is_that_of_the_smoothed_return() -> None:
+    """R = sum_j c_j exp(v_j), so that E[R(v + s z)] = sum_j c_j exp(v_j + s^2 / 2)."""
+    std, nodes = 0.4, 9
+    c, v = np.array([0.7, -1.3]), np.array([0.2, -0.1])
+    space = WeightSpace([nn.Parameter(torch.ones(1)) for _ in c])
+    points, weights = np.polynomial.hermite_e.hermegauss(nodes)
+    weights = weights / weights.sum()
+    perturbations, slopes = [], []
+    for i, j in product(range(nodes), repeat=2):
+        z = np.array([points[i], points[j]])
+        plus, minus = (float(c @ np.exp(v + sign * std * z)) for sign in (1, -1))
+        share = weights[i] * weights[j] * nodes**2  # the estimate is a plain mean
+        perturbations.append(Perturbation(torch.tensor(z, dtype=torch.float32), None, None))
+        slopes.append(share * (plus - minus) / (2 * std))
+    gradient = space.estimate(perturbations, torch.tensor(slopes, dtype=torch.float64))[0]
+    np.testing.assert_allclose(gradient, c * np.exp(v + std**2 / 2), rtol=1e-5)
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_a_linear_return_is_estimated_without_bias_in_every_block(blocks: int) -> None:
+    space = WeightSpace(small_weights(), "rank1")
+    slope = [torch.randn_like(p) for p in space.parameters()]
+    perturbations = [space.draw((0, m), blocks) for m in range(20_000)]
+
+    def along(z: Perturbation) -> float:
+        parts = [z.tensors @ slope[0]]
+        if z.channels is not None:
+            parts.append(z.channels @ slope[1])
+        for (a, b), g in zip(z.rank1 or (), slope[2:], strict=False):
+            parts.append(torch.outer(a, b).flatten() @ g.flatten())
+        return float(sum(parts))
+
+    found = space.estimate(perturbations, torch.tensor([along(z) for z in perturbations]))
+    explored = (1, 2, len(slope))[blocks - 1]
+    scale = float(torch.cat([g.flatten() for g in slope[:explored]]).norm())
+    for one, expected in zip(found[:explored], slope, strict=False):
+        torch.testing.assert_close(one, expected, rtol=0, atol=5 * scale / 20_000**0.5)
+    assert not any(one.any() for one in found[explored:])
+
+
+def test_weights_follow_their_coordinates_and_return() -> None:
+    weights = small_weights()
+    before = [w.detach().clone() for w in weights]
+    space = WeightSpace(weights, "rank1")
+    space.write()
+    assert all(torch.equal(a, b) for a, b in zip(weights, before, strict=True))
+    z = space.draw((1,), 3)
+    space.write(z, 0.1)
+    assert z.channels is not None
+    assert z.rank1 is not None
+    gains, (a, b) = (0.1 * z.tensors).exp(), z.rank1[0]
+    channels = (0.1 * z.channels[:3]).exp()
+    expected = before[0] * gains[0] * channels[:, None]
+    expected = expected + before[0].square().mean().sqrt() * 0.1 * torch.outer(a, b)
+    torch.testing.assert_close(weights[0].detach(), expected)
+    torch.testing.assert_close(weights[1].detach(), before[1] * gains[1])
+    space.write()
+    assert all(torch.equal(a, b) for a, b in zip(weights, before, strict=True))
+
+
+def test_a_step_has_rms_1_in_each_explored_block_and_none_in_the_others() -> None:
+    space = WeightSpace(small_weights(), "rank1")
+    gradient = space.estimate([space.draw((i,), 2) for i in range(3)], torch.ones(3))
+    space.ascent(gradient).backward()  # type: ignore[no-untyped-call]
+    for parameter in (space.tensors, space.channels):
+        assert parameter.grad is not None
+        assert float(parameter.grad.square().mean().sqrt()) == pytest.approx(1)
+    assert float(-space.tensors.grad @ gradient[0]) > 0
+    assert all(p.grad is not None and not p.grad.any() for p in space.rank1)
+
+
+def test_the_return_is_alpha_r_minus_beta_dl_and_unit_spread_removes_their_scales() -> None:
+    r, dl = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([0.01, 0.03, -0.02])
+    plain = Objective("dlpo", "weights", alpha=0.5, beta=3.0)
+    torch.testing.assert_close(return_differences(r, dl, plain), 0.5 * r - 3 * dl)
+
+    def even(r: Tensor, dl: Tensor) -> Tensor:
+        return return_differences(r, dl, Objective("dlpo", "weights", unit_spread=True))
+
+    torch.testing.assert_close(even(7 * r, 1e-3 * dl), even(r, dl))
+    assert torch.equal(even(r, 0 * dl), even(r, dl * 0))
+    with pytest.raises(TrainingError, match="lower explore_std"):
+        even(r * float("nan"), dl)
+
+
+def test_dlpo_over_weights_raises_the_reward_within_few_scores(tuning: Any) -> None:
+    tuner = tuning.tuner(
+        objective=Objective("dlpo", "weights"), rewards=[tuning.Loudness()], updates=10, group=8,
+        validate_every=10, ema_decay=0.5,
+    )  # fmt: skip
+    tuner.run()
+    assert tuner.last.rewards["loudness"] > tuner.baseline.rewards["loudness"] + 0.5
+    line = tuning.log("train")[-1]
+    assert line["diffusion_of_recordings"] > 0
+    assert line["moved_tensors"] > 0
+
+
+def test_a_guide_keeps_the_diffusion_loss_down(tuning: Any) -> None:
+    def diffusion(out: str, beta: float) -> float:
+        objective = Objective("dlpo", "weights", alpha=0.0 if beta else 1.0, beta=beta)
+        tuner = tuning.tuner(out, objective, updates=8, group=8, validate_every=8, ema_decay=0.5)
+        tuner.run()
+        return float(tuner.last.diffusion - tuner.baseline.diffusion)
+
+    assert diffusion("guided", 1.0) < min(0.0, diffusion("free", 0.0))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"group": 3}, "expected an even number"), ({"passes": 2}, "passes is 2; expected 1")],
+)
+def test_settings_that_can_not_explore_weights_are_refused(
+    settings: dict[str, int], message: str, tuning: Any
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        tuning.tuner(objective=Objective("dlpo", "weights"), **settings)

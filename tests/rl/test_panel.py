@@ -1,0 +1,205 @@
+"""The validation panel: its figures, its held-out judges, the guard's limits, the best update."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dlpo.config import TuningConfig, from_dict, to_dict
+from dlpo.data.dataset import Dataset
+from dlpo.errors import ConfigError
+from dlpo.model.lite import LiteWaveGrad2
+from dlpo.noise_schedule import NoiseSchedule
+from dlpo.rl.collector import VALIDATION_KEY, StageTimer
+from dlpo.rl.conditions import conditions_of, reach_of
+from dlpo.rl.panel import Panel, ValidationPanel, divergence, gain
+from dlpo.rl.prompts import validation_prompts
+from dlpo.rl.reward_models import held_out_judges
+from dlpo.rl.rewards.named import RewardSources
+from dlpo.rl.rollout import policy_step_mean, roll_out, seed_keys
+
+
+class Parrot:
+    """Recognises one word of two."""
+
+    name = "parrot"
+
+    def transcribe(self, waveforms: Any, sample_rate_hz: int) -> list[str]:
+        return ["hum"] * len(waveforms)
+
+
+@pytest.fixture
+def dataset(wordy_dataset: Path) -> Dataset:
+    return Dataset(wordy_dataset)
+
+
+@pytest.fixture
+def panel(
+    voice: LiteWaveGrad2, dataset: Dataset, served_chain: NoiseSchedule, tuning: Any
+) -> ValidationPanel:
+    prompts = validation_prompts(dataset, 4)
+    return ValidationPanel(
+        voice, prompts, served_chain, [tuning.Loudness()], [tuning.Steadiness()], Parrot(), None,
+        StageTimer(), 2, reach_of(voice, prompts[0]),
+    )  # fmt: skip
+
+
+def moved(voice: LiteWaveGrad2) -> LiteWaveGrad2:
+    from copy import deepcopy
+
+    other = deepcopy(voice)
+    with torch.no_grad():
+        other.patch_out.weight += 0.01
+    return other
+
+
+def test_the_untuned_voice_has_no_distance_from_itself_and_measures_repeat(
+    panel: ValidationPanel, voice: LiteWaveGrad2
+) -> None:
+    once, twice = panel.measure(voice), panel.measure(voice)
+    assert once.panel.kl == 0
+    assert once.panel == twice.panel
+    assert np.array_equal(once.sample, twice.sample)
+
+
+def test_kl_is_that_of_two_gaussians_in_the_states_that_the_policy_reached(
+    panel: ValidationPanel, voice: LiteWaveGrad2, served_chain: NoiseSchedule
+) -> None:
+    policy = moved(voice)
+    conditions = conditions_of(voice, panel.prompts, panel.reach)
+    keys = seed_keys(*VALIDATION_KEY, [prompt.number for prompt in panel.prompts], 1)
+    rollout = roll_out(policy, conditions, served_chain, keys, 1)
+    end = int(conditions.frames[0]) * 300
+    divergences = []
+    for k in rollout.scored:
+        std = float(served_chain.posterior_std[k])
+        with torch.no_grad():
+            ours, theirs = (
+                policy_step_mean(m, conditions, rollout.states[k], served_chain, k)[0, :end]
+                for m in (policy, voice)
+            )
+        p, q = (torch.distributions.Normal(mean, std) for mean in (ours, theirs))
+        divergences.append(torch.distributions.kl_divergence(p, q).mean().item())
+    assert panel.measure(policy).panel.kl == pytest.approx(np.mean(divergences), rel=1e-4)
+
+
+def test_word_errors_are_pooled_and_scores_named(
+    panel: ValidationPanel, voice: LiteWaveGrad2
+) -> None:
+    found = panel.measure(voice).panel
+    assert found.word_error_rate == 0.5  # "Hum, hum."
+    assert set(found.held_out) == {"steadiness"}
+    assert set(found.rewards) == {"loudness"}
+    assert set(found.spreads) == {"steadiness", "loudness"}
+
+
+def test_the_seconds_of_each_judge_are_counted(
+    panel: ValidationPanel, voice: LiteWaveGrad2
+) -> None:
+    panel.measure(voice)
+    assert set(panel.timer.seconds) == {
+        "validation", "validation/steadiness", "validation/loudness", "validation/words",
+    }  # fmt: skip
+
+
+def test_no_judge_is_both_reward_and_proof(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from dlpo.rl.rewards.named import REWARDS
+
+    for name in ("distillmos", "nisqa"):
+        monkeypatch.setitem(REWARDS, name, lambda sources, name=name: name)
+    sources = RewardSources(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        assert held_out_judges(["distillmos", "words"], sources) == ["nisqa"]
+    assert "nisqa_tts.tar: no such file" in caplog.text  # said, not skipped silently
+    assert "dnsmos_model_v8.onnx" in caplog.text
+    assert held_out_judges(["nisqa"], sources) == ["distillmos"]
+
+
+def test_validation_sentences_come_from_their_split(dataset: Dataset) -> None:
+    numbers = [prompt.number for prompt in validation_prompts(dataset, 10)]
+    assert [dataset.entries[i].split for i in numbers] == ["validation"]
+
+
+BASE = Panel(
+    held_out={"NISQA": 3.5, "DNSMOS": 3.7},
+    spreads={"NISQA": 0.5, "DNSMOS": 0.1, "DistillMOS": 0.4, "loudness": 0.0},
+    rewards={"DistillMOS": 3.2, "loudness": 0.0},
+    word_error_rate=0.20,
+    kl=0.0,
+    diffusion=0.13,
+    level_db=-23.0,
+    high_band_db=-12.0,
+)
+LIMITS = TuningConfig(kl_limit=0.01, judge_margin=0.1, words_margin=0.02)
+
+
+def judged(nisqa: float, dnsmos: float) -> Panel:
+    return replace(BASE, held_out={"NISQA": nisqa, "DNSMOS": dnsmos})
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (BASE, None),
+        (replace(BASE, kl=0.01), None),
+        (replace(BASE, kl=0.02), "the KL to the untuned voice is 0.0200, limit 0.01"),
+        (judged(3.41, 3.7), None),
+        (judged(3.3, 3.9), "NISQA, held out, fell by 0.200 to 3.300, margin 0.1"),
+        (replace(BASE, word_error_rate=0.21), None),
+        (replace(BASE, word_error_rate=0.25), "word errors rose by 0.050 to 0.250, margin 0.02"),
+        (replace(BASE, word_error_rate=None), None),
+        (replace(BASE, rewards={"DistillMOS": 1.0, "loudness": -9.0}), None),
+        (replace(BASE, kl=float("nan")), "the KL to the untuned voice is nan, limit 0.01"),
+    ],
+)
+def test_a_limit_is_named_with_its_excess(now: Panel, said: str | None) -> None:
+    assert divergence(BASE, now, LIMITS) == said
+
+
+def test_all_limits_that_are_passed_are_named() -> None:
+    now = replace(judged(3.0, 3.0), kl=1.0, word_error_rate=0.5)
+    said = divergence(BASE, now, LIMITS)
+    assert said is not None
+    assert len(said.split("; ")) == 4
+
+
+def test_gain_counts_each_judge_in_its_own_spread() -> None:
+    assert gain(BASE, BASE) == 0
+    assert gain(BASE, judged(3.6, 3.72)) == pytest.approx((0.1 / 0.5 + 0.02 / 0.1) / 2)
+    assert gain(BASE, judged(4.0, 3.6)) == pytest.approx(0.0)
+
+
+def test_with_nobody_held_out_the_reward_decides() -> None:
+    alone = replace(BASE, held_out={})
+    louder = replace(alone, rewards={"DistillMOS": 3.4, "loudness": -0.5})
+    assert gain(alone, louder) == pytest.approx((0.2 / 0.4 - 0.5) / 2)  # a guard at rest: decibels
+
+
+def test_a_panel_goes_through_json_unchanged() -> None:
+    assert from_dict(Panel, to_dict(BASE)) == BASE
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"updates": 0}, {"group": 0}, {"learning_rate": 0.0}, {"ema_decay": 1.0}, {"seed": -1},
+        {"kl_limit": 0.0}, {"judge_margin": float("nan")}, {"gradient_clip": -1.0},
+        {"longest_s": 0.0}, {"window_batch": 0},
+    ],
+)  # fmt: skip
+def test_settings_out_of_range_are_refused(values: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(values))):
+        TuningConfig(**values)  # type: ignore[arg-type]
+
+
+def test_the_learning_rate_rises_and_stays() -> None:
+    settings = TuningConfig(learning_rate=1e-4, warm_up=4)
+    assert [settings.rate(k) for k in (0, 1, 3, 100)] == pytest.approx([2.5e-5, 5e-5, 1e-4, 1e-4])
