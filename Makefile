@@ -2,19 +2,23 @@
 # make test    what CI does, in a pinned environment: lint, types, import rules, tests (minutes)
 # make test-all  and the tests marked `full`: learning, load, browser, Ray, NVIDIA's client, a fleet
 # make voice   prepare, train, give it its pitch, tune and export the voice (hours; resumes where it stopped)
+# make voices  several voices in one model from a teacher's speech and recordings (hours; resumes)
 # make container  build the image and run it as its users would (as root; some minutes)
 # make check   the same checks as `make test`, in the environment that is active now
 PYTHON ?= python3
 DATA ?= ../shared/data/ljspeech
 ALIGNMENTS ?= $(DATA)/alignments.tsv.xz
 RUN ?= runs/lj
+TEACHERS ?= ../shared/teachers
+WORK ?= $(CURDIR)/data/teachers
+VOICES_DATA ?= --data data/lj-sessions=0.25 --data data/heart=0.75
 DLPO_RIVA_VENV ?= $(CURDIR)/.venv-riva
 DLPO_RAY_VENV ?= $(CURDIR)/.venv-ray
 DLPO_SLIM_VENV ?= $(CURDIR)/.venv-slim
 CHAIN ?= --steps 1 --steps 2 --steps 3 --steps 4 --default-steps 3 --schedule cosine:1.25 --eta 0.7 --gain 1.12 --weight-bits 8  # chosen by the judges on validation clips
 TUNING ?= --method direct --guide recordings --alpha 0.1 --set augment=true --set sentences=4 --set group=1 --set updates=80 --set learning_rate=1e-4 --set ema_decay=0.9 --set longest_s=7.5
 
-.PHONY: demo test test-all voice container check chromium cluster-tools
+.PHONY: demo test test-all voice voices container check chromium cluster-tools
 .DEFAULT_GOAL := demo
 
 demo: .venv-demo/installed
@@ -34,6 +38,26 @@ voice: data/lj/dataset.json
 	.venv/bin/dlpo tune "$(RUN)-contour/checkpoint" --data data/lj --out "$(RUN)-tuned" $(TUNING)
 	.venv/bin/python -m dlpo.training.unheard_symbols "$(RUN)-tuned/best" --data data/lj --out "$(RUN)-voice"
 	.venv/bin/dlpo export "$(RUN)-voice" --out dlpo/voices/lj $(CHAIN)
+
+# Several voices in one model, pre-trained on the speech of a teacher: TEACHERS has its scripts, WORK
+# takes what they fetch and make (20 GB). Hours for each line; each goes on where it stopped. The first
+# two trainings share no weights and may run at the same time.
+voices: data/lj-sessions/dataset.json data/heart/dataset.json
+	.venv/bin/dlpo train spectral --set part=acoustics $(VOICES_DATA) --out runs/acoustics
+	.venv/bin/dlpo train spectral --set part=denoiser $(VOICES_DATA) --out runs/denoiser
+	.venv/bin/dlpo train spectral --set part=joint $(VOICES_DATA) --init runs/acoustics/checkpoint --init runs/denoiser/checkpoint --out runs/joint
+	.venv/bin/dlpo train contour $(VOICES_DATA) --init runs/joint/checkpoint --out runs/voices
+
+data/lj-sessions/dataset.json: | .venv/installed
+	.venv/bin/dlpo prepare ljspeech "$(DATA)" --alignments "$(ALIGNMENTS)" --out data/lj-sessions --sessions --jobs 2
+
+data/heart/dataset.json: $(WORK)/heart/alignments.tsv.xz
+	.venv/bin/python scripts/teacher_f0.py "$(TEACHERS)" $(WORK)/heart "$(TEACHERS)/texts.csv" --hibari $(WORK) --jobs 2
+	.venv/bin/dlpo prepare ljspeech $(WORK)/heart --alignments $(WORK)/heart/alignments.tsv.xz --out data/heart --speaker heart --jobs 2
+
+$(WORK)/heart/alignments.tsv.xz: | .venv/installed
+	PATH="$(CURDIR)/.venv/bin:$$PATH" bash "$(TEACHERS)/get_hibari.sh" $(WORK)
+	.venv/bin/python "$(TEACHERS)/make_corpus.py" "$(TEACHERS)/texts.csv" $(WORK)/heart --hibari $(WORK) --jobs 2
 
 data/lj/dataset.json: | .venv/installed
 	.venv/bin/dlpo prepare ljspeech "$(DATA)" --alignments "$(ALIGNMENTS)" --out data/lj

@@ -98,13 +98,15 @@ class SpectralTraining:
     updates: int = 20_000
     """Optimizer steps of the run; the learning rate's decay ends there."""
     batch: int = 16
-    """Windows an update, on each process."""
+    """Windows an update of the denoiser, on each process."""
     window: int = 48
     """Frames of a window of the denoiser (73.5 a second)."""
-    acoustic_window: int = 128
-    """Frames of a window of the acoustics."""
-    timing_batch: int = 8
-    """Further sentences an update that only teach durations; 0 for none."""
+    acoustic_batch: int = 6
+    """Windows an update of the acoustics, on each process."""
+    acoustic_window: int = 448
+    """Frames of a window of the acoustics: most sentences whole, since each is encoded whole."""
+    timing_batch: int = 4
+    """Further sentences an update of the acoustics that only teach durations; 0 for none."""
     adversarial_from: int = 10_000
     """Update from which the denoiser must also pass for a recording with an adversary."""
     adversarial_rate: float = 4e-4
@@ -134,8 +136,8 @@ class SpectralTraining:
 
     def __post_init__(self) -> None:
         for name in (
-            "updates", "batch", "acoustic_window", "window", "log_every", "validate_every",
-            "save_every", "adversary_every",
+            "updates", "batch", "acoustic_batch", "acoustic_window", "window", "log_every",
+            "validate_every", "save_every", "adversary_every",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(

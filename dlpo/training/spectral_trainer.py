@@ -156,8 +156,9 @@ class SpectralTrainer(TrainingRun):
         for name, module in self.model.named_children():
             module.train(not name.startswith(self.frozen))
         acoustic = training.part == "acoustics"
+        size = training.acoustic_batch if acoustic else training.batch
         window = training.acoustic_window if acoustic else training.window
-        windows = self.batches.windows(update, training.batch, window).to(device)
+        windows = self.batches.windows(update, size, window).to(device)
         more = None
         if acoustic and training.timing_batch:
             more = self.batches.timings(update, training.timing_batch).to(device)
