@@ -50,12 +50,6 @@ def test_bundle_gets_plans_named_by_gpu_version_and_precision(
     assert set(Bundle.load(out).manifest.files) == {*voice.manifest.files, plan.file}
 
 
-def test_a_zip_gets_plans_as_well(nvidia: Any, voice: Bundle, tmp_path: Path) -> None:
-    out = add_plans(voice, tmp_path / "voice.dlpo", SMALL)
-
-    assert len(Bundle.load(out).manifest.plans) == 1
-
-
 def test_every_bucket_is_a_profile_of_one_shape(nvidia: Any, voice: Bundle, tmp_path: Path) -> None:
     add_plans(voice, tmp_path / "voice", SMALL)
 
@@ -198,14 +192,6 @@ def test_out_of_memory_says_what_to_lower(
     match = r"memory ran out: free it, or lower the workspace \(2048 MiB\), the largest frames"
     assert_refused(voice, tmp_path, SMALL, EngineError, match)
     assert list((tmp_path).iterdir()) == []
-
-
-def test_other_build_errors_repeat_what_tensorrt_said(
-    nvidia: Any, voice: Bundle, tmp_path: Path
-) -> None:
-    nvidia.faults.build = "no implementation for node"
-
-    assert_refused(voice, tmp_path, SMALL, EngineError, r"\(no implementation for node\)$")
 
 
 def test_no_driver_is_an_error_before_anything_is_built(

@@ -9,14 +9,7 @@ from typing import Any
 import pytest
 
 from dlpo.errors import EngineError, MissingExtraError
-from dlpo.nvidia import Finding, call, find_gpu, load_cuda, load_tensorrt
-
-
-def test_gpu_is_described(nvidia: Any) -> None:
-    gpu = find_gpu()
-
-    assert (gpu.name, gpu.compute_capability, gpu.driver) == ("NVIDIA H200", "9.0", "13.0")
-    assert gpu.total_bytes == 141 << 30
+from dlpo.nvidia import call, find_gpu, load_cuda, load_tensorrt
 
 
 def test_name_that_is_padded_is_cut(nvidia: Any) -> None:
@@ -101,8 +94,3 @@ def test_bindings_do_where_the_module_tensorrt_is_missing(
     monkeypatch.setitem(sys.modules, "tensorrt_bindings", nvidia.tensorrt)
 
     assert load_tensorrt().__version__ == "11.4.0.106"
-
-
-def test_finding_is_a_line_with_its_remedy() -> None:
-    assert str(Finding("GPU", "ok", "NVIDIA H200")) == "ok      GPU: NVIDIA H200"
-    assert str(Finding("GPU", "failed", "none", "buy one")) == "failed  GPU: none; buy one"

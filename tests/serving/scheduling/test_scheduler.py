@@ -9,6 +9,7 @@ import pytest
 
 from dlpo_serving.refusals import DeadlineError, OverloadError
 from dlpo_serving.scheduling import Policy
+from dlpo_serving.scheduling.stream import Stream
 
 CAPACITY = 2 / (0.0002 * 75)  # seconds of audio that two lanes make in a second: 133
 ALONE_S = 0.002 + 0.003 + 0.001 + 0.0001 * 38  # first audio of a caller who is alone
@@ -118,6 +119,19 @@ def test_a_burst_is_admitted_only_as_far_as_first_sounds_come_in_time(simulate: 
     refusal = simulation.refusals[0]
     assert isinstance(refusal, OverloadError)
     assert 0.1 <= refusal.retry_after_s <= 10.0
+
+
+def test_the_time_to_retry_is_when_the_stream_that_is_in_the_way_will_end(simulate: Any) -> None:
+    simulation = simulate(Policy(max_streams=1))
+    playing, newcomer = (Stream(simulation.costs, 3, 0.0, 8.0) for _ in range(2))
+    simulation.scheduler.admit(playing, 0.0)
+    with pytest.raises(OverloadError) as early:
+        simulation.scheduler.admit(newcomer, 0.0)
+    playing.made(8.0, 0.0)
+    playing.untaken_s = 0.0  # its caller plays it
+    with pytest.raises(OverloadError) as late:
+        simulation.scheduler.admit(newcomer, 6.0)
+    assert [early.value.retry_after_s, late.value.retry_after_s] == pytest.approx([8.0, 2.0])
 
 
 def test_who_comes_back_when_told_to_is_admitted(simulate: Any) -> None:
