@@ -29,7 +29,8 @@ TINY = SpectralConfig(
     level_channels=8,
 )
 SHORT = SpectralTraining(
-    updates=4, batch=4, window=16, acoustic_batch=2, acoustic_window=24, timing_batch=2, adversarial_from=2,
+    updates=4, batch=4, window=16, acoustic_batch=2, acoustic_window=24, timing_batch=2,
+    adversarial_from=2,
     log_every=2, validate_every=2, save_every=2, precision="no",
 )  # fmt: skip
 
