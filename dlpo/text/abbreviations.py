@@ -1,4 +1,4 @@
-"""Abbreviations, initials and roman numerals, and the words they stand for in their context."""
+"""Abbreviations, initials and roman numerals, and the words they abbreviate in context."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from dlpo.text.numbers import ROMAN_PATTERN, cardinal_words, ordinal_words, roman_value
 
-# Read the same wherever they stand; keys are lower case and without their final period.
+# Independent of context; keys are lower case and without their final period.
 _ALWAYS = {
     "mr": "mister", "mrs": "missus", "ms": "miz", "messrs": "messers", "drs": "doctors",
     "jr": "junior", "sr": "senior", "prof": "professor", "capt": "captain", "cpt": "captain",
@@ -59,7 +59,7 @@ SENTENCE_STARTERS = frozenset((
     "yet", "you", "your",
 ))  # fmt: skip
 _PREVIOUS_WORD = re.compile(r"([A-Za-z]{1,40})[.,]?\s?$")
-_INITIAL = re.compile(r"\.\s{1,2}[A-Z]")  # the rest of an initial and what it stands before
+_INITIAL = re.compile(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
 _NEXT_CAPITALISED = re.compile(r"\s{1,2}([A-Z][A-Za-z]*)")
 
 
@@ -100,7 +100,7 @@ def _abbreviation(match: re.Match[str]) -> list[str] | None:
 
 
 def expanded(word: str) -> list[str] | None:
-    """The words of an abbreviation that needs no period ("Mr", "etc"), else None."""
+    """The words of an abbreviation that needs no period ("Mr", "etc"); None for other words."""
     expansion = _ALWAYS.get(word.lower())
     return expansion.split() if expansion else None
 

@@ -1,4 +1,4 @@
-"""Web and e-mail addresses and phone numbers as they are written, and how they are said."""
+"""Written web and e-mail addresses and phone numbers -> spoken words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dates, years and times of day as they are written, and how they are said."""
+"""Written dates, years and times of day -> spoken words."""
 
 from __future__ import annotations
 

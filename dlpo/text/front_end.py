@@ -1,4 +1,4 @@
-"""Text -> sentences of words with phonemes and marks: what the acoustic model is given to say."""
+"""Text -> sentences of words with phonemes and marks: the input of the acoustic model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dlpo.text.words import MAX_SYMBOLS, ProcessedText, pronounced, sentence_of,
 
 
 class TextFrontEnd:
-    """Reads English text aloud, on paper. Safe to share by threads.
+    """Turns English text into phonemes. Safe to share by threads.
 
     ``dictionary``: words of this voice with their phonemes, ``{"hello": "HH AH0 L OW1"}``; they go
     before the lexicon. An InputError names a phoneme that is not one.

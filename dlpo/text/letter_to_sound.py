@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from dlpo.text.symbols import PHONEMES
 
-LETTERS = "^abcdefghijklmnopqrstuvwxyz'$"  # the word stands between ^ and $
-SLOTS = 2  # phonemes that one letter can stand for
+LETTERS = "^abcdefghijklmnopqrstuvwxyz'$"  # a word is delimited by ^ and $
+SLOTS = 2  # most phonemes of one letter
 _PIECE = 24  # letters; a longer run is read in pieces, as no English word has that many
 
 Array = npt.NDArray[np.float32]

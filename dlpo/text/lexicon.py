@@ -1,6 +1,6 @@
-"""The pronunciations of 124,000 English words: the lexicon of gruut (MIT), read where it lies.
+"""The pronunciations of 124,000 English words: the lexicon of gruut (MIT), read in place.
 
-Its rows lie in alphabetical order under consecutive keys, so a word is found by bisection, with
+Its rows are in alphabetical order under consecutive keys, so a word is found by bisection, with
 nothing to load: opening takes a millisecond, a word 30 microseconds.
 """
 

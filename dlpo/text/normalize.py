@@ -54,7 +54,7 @@ class Token:
     start: int
     end: int
     phonemes: tuple[str, ...] | None = None
-    """Of its one word, where the writer has told how to say it."""
+    """Of its one word, if the writer gives its pronunciation."""
 
 
 def tokens(
@@ -67,7 +67,7 @@ def tokens(
 ) -> Iterator[Token]:
     """Readable text (see `readable_text`) -> its spoken tokens in order.
 
-    What lies between two tokens is punctuation and blanks; an abbreviation's period belongs to
+    Between two tokens there is punctuation and white space; an abbreviation's period belongs to
     the abbreviation.
 
     Args:

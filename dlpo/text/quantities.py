@@ -1,4 +1,4 @@
-"""Money, measures, fractions, ordinals and plain numbers: how they are written and said."""
+"""Written money, measures, fractions, ordinals and plain numbers -> spoken words."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def pieces(lengths: Sequence[int], marks: Sequence[str], limit: int) -> Iterator
     """Cut a sequence of words so that no piece is longer than ``limit``; time is linear.
 
     ``lengths`` and ``marks`` belong to the words. A piece ends after its strongest mark in the
-    second half of what fits, at the latest of equals; a word longer than the limit stands alone.
+    second half of what fits, at the latest of equals; a word longer than the limit is alone.
     """
     start = 0
     while start < len(lengths):

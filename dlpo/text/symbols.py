@@ -32,7 +32,7 @@ _MARK_OF = {
 
 
 def strongest_mark(punctuation: str) -> str:
-    """The one boundary mark that stands for everything written between two words.
+    """The boundary mark of the punctuation between two words.
 
     A hyphen that joins two words (sixty-five) is a plain gap; a dash is a mark.
 

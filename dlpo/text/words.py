@@ -14,7 +14,7 @@ MAX_SYMBOLS = 400  # of a sentence, so that the time and memory of one utterance
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One spoken word, its phonemes, the mark after it and where it stands in the input."""
+    """One spoken word, its phonemes, the mark after it and its place in the input."""
 
     word: str
     """As spoken, in lower case."""
@@ -28,14 +28,14 @@ class Word:
     speed: float = 1.0
     """Factor of the request's own pace, for the word and its mark."""
     pitch_semitones: float = 0.0
-    """Shift beside the request's own."""
+    """Shift added to the request's own."""
     volume_db: float = 0.0
-    """Gain beside the request's own; minus infinity is silence."""
+    """Gain added to the request's own; minus infinity is silence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place in a sentence that SSML names, to be told when speech gets there."""
+    """A place in a sentence named by SSML's <mark>, reported with its time."""
 
     name: str
     word: int
@@ -103,7 +103,7 @@ def pronounced(
 
 
 def sentence_of(words: Sequence[Word], text: str, start: int, end: int) -> Sentence:
-    """A sentence of these words, which stand in ``text`` from ``start`` to ``end``.
+    """A sentence of these words, ``text[start:end]``.
 
     Its passage is that with the punctuation on both sides.
     """

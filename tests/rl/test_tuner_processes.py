@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from dlpo.rl.methods import Objective
+from dlpo.rl.methods import Explore, Guide, Objective
 
 pytestmark = pytest.mark.full
 
@@ -21,13 +21,15 @@ HERE = Path(__file__).parent
 LONGEST_S = 240
 
 
-def two_processes(tuning: Any, dies_at: int = 0) -> list[subprocess.Popen[str]]:
+def two_processes(
+    tuning: Any, explore: str = "chain", dies_at: int = 0
+) -> list[subprocess.Popen[str]]:
     """Tune in two processes on this machine's CPU."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     paths = (HERE / "conftest.py", tuning.checkpoint, tuning.data, tuning.out / "two")
-    words = [sys.executable, HERE / "tune_in_processes.py", *paths, dies_at]
+    words = [sys.executable, HERE / "tune_in_processes.py", *paths, explore, dies_at]
     together = {
         "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
         "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo",
@@ -43,9 +45,11 @@ def two_processes(tuning: Any, dies_at: int = 0) -> list[subprocess.Popen[str]]:
     ]
 
 
-def test_two_processes_do_the_updates_of_one(tuning: Any) -> None:
-    tuning.tuner("one", Objective("dlpo", guide="both")).run()
-    for process in two_processes(tuning):
+@pytest.mark.parametrize("explore", ["chain", "weights"])
+def test_two_processes_do_the_updates_of_one(tuning: Any, explore: Explore) -> None:
+    guide: Guide = "both" if explore == "chain" else "return"
+    tuning.tuner("one", Objective("dlpo", explore, guide=guide)).run()
+    for process in two_processes(tuning, explore):
         _, said = process.communicate(timeout=LONGEST_S)
         assert process.returncode == 0, said
     one, two = tuning.weights("one"), tuning.weights("two")

@@ -1,6 +1,6 @@
 """One process of several that tune a tiny voice together; started by test_tuner_processes.py.
 
-    python tune_in_processes.py CONFTEST CHECKPOINT DATA OUT DIES_AT
+    python tune_in_processes.py CONFTEST CHECKPOINT DATA OUT EXPLORE DIES_AT
 
 RANK, WORLD_SIZE and the rest of torch.distributed's environment say which one it is. The second
 process kills itself in update DIES_AT; 0 for never.
@@ -19,7 +19,12 @@ from dlpo.errors import DlpoError
 from dlpo.rl.methods import Objective
 
 
-def main(conftest: str, checkpoint: str, data: str, out: str, dies_at: str) -> None:
+def objective(explore: str) -> Objective:
+    """DLPO over the chain or over weights, with recordings in either."""
+    return Objective("dlpo", "weights") if explore == "weights" else Objective(guide="both")
+
+
+def main(conftest: str, checkpoint: str, data: str, out: str, explore: str, dies_at: str) -> None:
     spec = importlib.util.spec_from_file_location("rl_conftest", conftest)
     assert spec is not None
     assert spec.loader is not None
@@ -27,7 +32,7 @@ def main(conftest: str, checkpoint: str, data: str, out: str, dies_at: str) -> N
     sys.modules["rl_conftest"] = shared
     spec.loader.exec_module(shared)
     tuning = shared.Tuning(Path(checkpoint), Path(data), Path(out).parent)
-    tuner = tuning.tuner(Path(out).name, Objective("dlpo", guide="both"))
+    tuner = tuning.tuner(Path(out).name, objective(explore))
     if tuner.processes.rank == 1 and int(dies_at):
         collect = tuner.source.collector.collect
 

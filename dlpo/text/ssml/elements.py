@@ -19,7 +19,7 @@ ATTRIBUTES = {
     "mark": {"name"},
 }
 EMPTY = ("break", "mark")  # these hold nothing
-SPOKEN_OTHERWISE = ("say-as", "sub", "phoneme")  # these hold text only, and say something else
+SPOKEN_OTHERWISE = ("say-as", "sub", "phoneme")  # these hold text only, spoken differently
 _REQUIRED = {"say-as": "interpret-as", "sub": "alias", "phoneme": "ph", "mark": "name"}
 _INSTEAD = {
     "audio": "nothing is fetched; take it out, or put its text in its place",
@@ -40,9 +40,9 @@ def check_element(name: str, attributes: Mapping[str, str], outer: str | None) -
         raise ValueError(f"is not supported: {instead}")
     if (name == "speak") is not (outer is None):
         place = "inside" if outer else "outside"
-        raise ValueError(f"stands {place} of <speak>; expected one <speak> around everything")
+        raise ValueError(f"is {place} of <speak>; expected one <speak> around everything")
     if outer in EMPTY or outer in SPOKEN_OTHERWISE:
-        raise ValueError(f"stands in <{outer}>; expected no element there")
+        raise ValueError(f"is inside <{outer}>; expected no element there")
     for attribute, value in attributes.items():
         _check_attribute(name, attribute, value)
     required = _REQUIRED.get(name)

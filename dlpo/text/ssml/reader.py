@@ -90,7 +90,7 @@ class _Reader:
         if self._elements > MAX_ELEMENTS:
             self._fail(f"more than {MAX_ELEMENTS} elements; send the text in parts")
         if len(self._open) >= MAX_DEPTH:
-            self._fail(f"elements lie more than {MAX_DEPTH} deep in one another")
+            self._fail(f"elements are nested more than {MAX_DEPTH} deep")
         outer = self._open[-1] if self._open else None
         try:
             check_element(name, attributes, outer.name if outer else None)

@@ -158,7 +158,7 @@ def _unit(content: str, format: str) -> list[str]:
 
 
 def _as_written(content: str) -> list[str]:
-    """What the normaliser makes of it where it is one thing to it, else nothing."""
+    """The normaliser's words if it reads all of it as one token; empty otherwise."""
     found = list(tokens(content, lambda word: True))
     return list(found[0].words) if len(found) == 1 and found[0].end == len(content) else []
 

@@ -36,7 +36,7 @@ class Stretch(NamedTuple):
     start: int
     end: int
     words: tuple[str, ...] | None
-    """As spoken, where the document tells; else None: to be normalised."""
+    """As spoken, if the document gives it; None: to be normalised."""
     phonemes: tuple[str, ...] | None
     """Of its one word, where the document tells."""
 
@@ -74,7 +74,7 @@ class Script:
         return self._prosody[following - 1][1]
 
     def say(self, written: str, start: int) -> None:
-        """Text that stands like this in the document."""
+        """Text that is literal in the document."""
         if self._open == self._length:
             self._separate_from(written, start)
         readable = self._readable(written)
@@ -86,7 +86,7 @@ class Script:
         )
 
     def say_instead(self, written: str, start: int, stop: int) -> None:
-        """Text for what stands in the document from `start` to `stop`, such as an entity."""
+        """Text in place of the document's `start` to `stop`, such as an entity."""
         text = self._readable(written).text
         self._append(text, [start] * len(text), [stop] * len(text))
 
@@ -110,7 +110,7 @@ class Script:
         self.ends.append(self._length)
 
     def pause(self, seconds: float, place: int) -> None:
-        """Silence, after which the voice begins anew."""
+        """Silence, after which speech starts afresh."""
         self._append_boundary(place)
         self.breaks.append((self._length, seconds))
 
@@ -198,7 +198,7 @@ def _sentences(
 
 
 def _any_between(places: list[int], start: int, end: int) -> bool:
-    """Whether one of the sorted places lies there."""
+    """Whether one of the sorted places is in the range."""
     return bisect_left(places, start) < bisect_left(places, end + 1)
 
 
@@ -248,7 +248,7 @@ def _set_pauses(found: list[Sentence], spans: list[tuple[int, int]], script: Scr
 
 
 def _set_marks(found: list[Sentence], places: list[int], script: Script) -> None:
-    """A mark stands before the next word, or at a sentence's end that comes first."""
+    """A mark precedes the next word, or ends a sentence that ends before it."""
     starts = [0]  # of each sentence, in words
     for sentence in found:
         starts.append(starts[-1] + len(sentence.words))
