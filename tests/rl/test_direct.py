@@ -107,7 +107,7 @@ def test_renoised_outputs_give_the_gradient_of_their_expected_reward(
     """With the last step of fresh noise on the chain's own outputs, whose moments are known."""
     schedule: NoiseSchedule = request.getfixturevalue(chain)
     policy, linear, n = toy.Policy(), toy.Linear(schedule), 3
-    rollout = toy.rollout(policy, schedule, 20_000)
+    rollout = toy.rollout(policy, schedule, 5_000)
     found = gradient(-direct_loss(policy, rollout, reward, 1, renoised=n), policy)
     chains_own = gradient(-direct_loss(policy, rollout, reward, 1), policy)
     of_renoised = ((1 + n) * found - chains_own) / n
@@ -119,7 +119,7 @@ def test_renoised_outputs_give_the_gradient_of_their_expected_reward(
     slope, offset, std = linear.step(schedule.steps - 1, policy.bias, policy.weight)
     mean, variance = slope * mean + offset, slope**2 * variance + std**2
     exact = gradient(-((mean - TARGET) ** 2 + variance), policy)
-    torch.testing.assert_close(of_renoised, exact, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(of_renoised, exact, rtol=0.04, atol=0.04)
 
 
 def test_renoised_outputs_lower_the_variance_of_the_gradient(

@@ -151,14 +151,14 @@ def test_what_can_not_be_learnt_from_is_refused(
 
 def test_states_have_the_moments_of_the_closed_form(toy: Any, served_chain: NoiseSchedule) -> None:
     policy = toy.Policy()
-    rollout = toy.rollout(policy, served_chain, 20_000)
+    rollout = toy.rollout(policy, served_chain, 5_000)
     own = (policy.bias.detach(), policy.weight.detach())
     for states, (mean, variance) in zip(
         rollout.states, toy.Linear(served_chain).moments([own] * 3), strict=True
     ):
-        error = float((variance / 20_000).sqrt())
+        error = float((variance / 5_000).sqrt())
         assert float(states.mean()) == pytest.approx(float(mean), abs=4 * error)
-        assert float(states.var()) == pytest.approx(float(variance), rel=0.04)
+        assert float(states.var()) == pytest.approx(float(variance), rel=0.08)
 
 
 def test_replay_repeats_the_densities_of_the_policy_that_acted_to_the_bit(
