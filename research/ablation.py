@@ -32,14 +32,12 @@ from dlpo.training.batches import Batches, Windows
 from dlpo.training.losses import Denoised, denoise_windows, denoiser_losses
 from dlpo.training.processes import arithmetic
 from dlpo.training.run import warm_average
-from dlpo_bench.candidates import WHOLE
 from dlpo_bench.clips import VALIDATION_SPLIT, load_clips
-from dlpo_bench.comparison import evaluate
-from dlpo_bench.heard import Quality
-from dlpo_bench.judging import Panel, load_panel
-from dlpo_bench.quality_report import figures, markdown, markdown_table, samples, scale_of
+from dlpo_bench.eval import figures, is_rate, markdown, samples, scale_of
+from dlpo_bench.judging import Panel, Quality, evaluate, load_panel
 from dlpo_bench.record import write_record
-from dlpo_bench.systems import RECORDINGS, System, recordings, text_to_speech
+from dlpo_bench.systems import RECORDINGS, WHOLE, System, recordings, text_to_speech
+from dlpo_bench.tables import Table
 from dlpo_bench.torch_engine import TorchEngine
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
@@ -266,14 +264,14 @@ class Outcome:
             cells = self._cells(run.variant.name, measures)
             rows.append([run.variant.question, f"{run.weights / 1e6:.2f} M", time, *cells])
         rows.append([RECORDINGS, "", "", *self._cells(RECORDINGS, measures)])
-        return markdown_table(rows)
+        return Table(rows[0], rows[1:]).markdown()
 
     def _cells(self, system: str, measures: Sequence[str]) -> list[str]:
         estimates = self.quality.estimates(system)
         apart = self.quality.differences(system)
         cells = []
         for measure in measures:
-            scale, unit = scale_of(measure)
+            scale, unit = scale_of(measure), " %" if is_rate(measure) else ""
             value = f"{scale * estimates[measure].value:.{1 if unit else 2}f}{unit}"
             decided = measure in apart and apart[measure].decided
             cells.append(f"**{value}**" if decided else value)

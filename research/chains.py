@@ -17,13 +17,11 @@ from typing import Annotated, Any
 import typer
 
 from dlpo.errors import DlpoError, InputError
-from dlpo_bench.candidates import RECORDED, Candidate, Speaking, open_candidates
 from dlpo_bench.clips import VALIDATION_SPLIT, load_clips
-from dlpo_bench.comparison import evaluate
-from dlpo_bench.heard import Quality
-from dlpo_bench.judging import load_panel
-from dlpo_bench.quality_report import figures, markdown, samples
+from dlpo_bench.eval import figures, markdown, samples
+from dlpo_bench.judging import Quality, evaluate, load_panel
 from dlpo_bench.record import write_record
+from dlpo_bench.systems import RECORDED, Candidate, Speaking, open_candidates
 from research import RECORDS
 
 STEPS = range(1, 9)

@@ -30,15 +30,21 @@ from dlpo.bundle import Bundle
 from dlpo.checkpoint import DESCRIPTION, WEIGHTS
 from dlpo.config.strict import from_dict
 from dlpo.errors import CheckpointError, ConfigError, DataError, DlpoError
-from dlpo_bench.candidates import RECORDED, Candidate, Speaking, open_candidates
 from dlpo_bench.clips import VALIDATION_SPLIT, Clip, load_clips
-from dlpo_bench.comparison import evaluate
-from dlpo_bench.heard import ERROR_RATIO, Floats, Heard, Quality, Take
-from dlpo_bench.judging import Panel, load_panel
-from dlpo_bench.measures import MEASURES
+from dlpo_bench.compare import MEASURES
+from dlpo_bench.eval import figures_of, is_rate, measure_title, samples
+from dlpo_bench.judging import (
+    ERROR_RATIO,
+    Floats,
+    Heard,
+    Panel,
+    Quality,
+    Take,
+    evaluate,
+    load_panel,
+)
 from dlpo_bench.plots import BLUE, ORANGE, Series, draw_panels
 from dlpo_bench.plots import Panel as Axes
-from dlpo_bench.quality_report import figures_of, is_rate, samples
 from dlpo_bench.record import (
     Measured,
     Record,
@@ -46,8 +52,7 @@ from dlpo_bench.record import (
     read_record,
     write_record,
 )
-from dlpo_bench.report.quality import measure_title
-from dlpo_bench.systems import RECORDINGS
+from dlpo_bench.systems import RECORDED, RECORDINGS, Candidate, Speaking, open_candidates
 from dlpo_bench.tables import Block, Table, estimate, number, show
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 from research import RECORDS

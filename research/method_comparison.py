@@ -26,17 +26,13 @@ import numpy as np
 import typer
 
 from dlpo.errors import DataError, DlpoError
-from dlpo_bench.candidates import RECORDED, Speaking, open_candidates
 from dlpo_bench.clips import TEST_SPLIT, load_clips
-from dlpo_bench.comparison import evaluate
-from dlpo_bench.heard import Quality
-from dlpo_bench.judging import Panel, load_panel
+from dlpo_bench.eval import caption, differences, figures, markdown, samples
+from dlpo_bench.judging import Panel, Quality, evaluate, load_panel
 from dlpo_bench.plots import COLORS, Series, draw_panels
 from dlpo_bench.plots import Panel as Axes
-from dlpo_bench.quality_report import caption, figures, markdown, samples
 from dlpo_bench.record import write_record
-from dlpo_bench.report.quality import differences
-from dlpo_bench.systems import RECORDINGS
+from dlpo_bench.systems import RECORDED, RECORDINGS, Speaking, open_candidates
 from research import RECORDS
 
 UNTUNED, CONTROL = "untuned", "control"

@@ -214,9 +214,8 @@ def reverse_steps(checkpoint: Path, sentence: str = SENTENCE) -> list[ReverseSte
     from dlpo.bundle import Bundle, ScheduleInfo
     from dlpo.checkpoint import load_checkpoint
     from dlpo.text import TextFrontEnd
-    from dlpo_bench.candidates import WHOLE
     from dlpo_bench.clips import Clip
-    from dlpo_bench.systems import text_to_speech
+    from dlpo_bench.systems import WHOLE, text_to_speech
     from dlpo_bench.torch_engine import TorchEngine
     from dlpo_serving.synthesizer import Synthesizer
     from dlpo_serving.voices import DEFAULT_VOICE, find_voice

@@ -19,10 +19,9 @@ from typing import Annotated
 import typer
 
 from dlpo.errors import DlpoError, InputError
-from dlpo_bench.candidates import Candidate, Speaking, open_candidates
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, load_clips
-from dlpo_bench.listening.sounds import render
-from dlpo_bench.systems import recordings
+from dlpo_bench.listening.making import render
+from dlpo_bench.systems import Candidate, Speaking, open_candidates, recordings
 from dlpo_serving.sound_file import SoundFile
 
 CLIPS = ("LJ002-0172", "LJ002-0173", "LJ002-0174", "LJ002-0164")

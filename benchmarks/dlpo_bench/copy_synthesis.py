@@ -15,9 +15,8 @@ from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.training.batches import Batches
 from dlpo.training.synthesis import copy
-from dlpo_bench.candidates import Candidate, Speaking
 from dlpo_bench.clips import Clip, Waveform
-from dlpo_bench.systems import System
+from dlpo_bench.systems import Candidate, Speaking, System
 from dlpo_serving.voices import find_voice
 
 

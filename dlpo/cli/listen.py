@@ -82,7 +82,7 @@ def make(
     with needs("bench"):
         from dlpo_bench.listening.making import check_unused, make_test
     with needs("serve"):
-        from dlpo_bench.listening.contestants import choose_clips, open_pair
+        from dlpo_bench.listening.making import choose_clips, open_pair
     from dlpo.cli.options import progress
 
     check_unused(out)  # before the systems speak for minutes
@@ -134,10 +134,8 @@ def report(
 ) -> None:
     """Say which system raters prefer, and how sure that is; writes report.md and report.json."""
     with needs("bench"):
-        from dlpo_bench.listening.report import make_report
-        from dlpo_bench.listening.report_text import figures, markdown, write_report
-    from dlpo_bench.listening.answers import read_answers
-    from dlpo_bench.listening.key import read_key
+        from dlpo_bench.listening.report import figures, make_report, markdown, write_report
+    from dlpo_bench.listening.answers import read_answers, read_key
     from dlpo_bench.record import write_record
 
     key = read_key(folder)
@@ -160,8 +158,7 @@ def export(
     """Write decided answers as preference pairs, for `dlpo tune --method dpo`."""
     with needs("bench"):
         from dlpo_bench.listening.pairs import export_pairs
-    from dlpo_bench.listening.answers import read_answers
-    from dlpo_bench.listening.key import read_key
+    from dlpo_bench.listening.answers import read_answers, read_key
 
     key = read_key(folder)
     collected = read_answers(folder, key, answers or ())

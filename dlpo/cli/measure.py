@@ -138,11 +138,11 @@ def evaluate(
     """
     with needs("bench"):
         from dlpo_bench.clips import SPLITS, clips_of_texts, load_clips
+        from dlpo_bench.eval import compare, write_quality_record
         from dlpo_bench.judging import load_panel
-        from dlpo_bench.quality import compare, write_quality_record
         from dlpo_bench.record import check_recordable
     with needs("serve"):
-        from dlpo_bench.candidates import (
+        from dlpo_bench.systems import (
             RECORDED,
             Speaking,
             names_in_folders,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dlpo_bench.bootstrap import bootstrap, mean, ratio_of_sums
+from dlpo_bench.statistics import bootstrap, mean, ratio_of_sums
 
 
 def test_value_is_the_statistic_of_all_clips_once() -> None:

@@ -14,8 +14,8 @@ import soundfile
 from dlpo.bundle import Bundle
 from dlpo.checkpoint import Tuned, load_checkpoint, save_checkpoint
 from dlpo.errors import BundleError, CheckpointError, ConfigError, InputError
-from dlpo_bench.candidates import Candidate, Speaking, names_in_folders, open_candidates
 from dlpo_bench.clips import Clip
+from dlpo_bench.systems import Candidate, Speaking, names_in_folders, open_candidates
 from dlpo_serving.voices import find_voice
 
 CLIP = Clip("LJ002-0161", "Hum, hum! Hum.", None)

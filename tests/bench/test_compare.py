@@ -13,9 +13,17 @@ from typer.testing import CliRunner
 
 from dlpo.cli import app
 from dlpo.errors import DataError
-from dlpo_bench.compare import check_pair, compare_medians, compare_samples, over_baseline
-from dlpo_bench.compare_quality import Change, compare_clips
-from dlpo_bench.measures import MEASURES, NO_VERDICT, UNDECIDED
+from dlpo_bench.compare import (
+    MEASURES,
+    NO_VERDICT,
+    UNDECIDED,
+    Change,
+    check_pair,
+    compare_clips,
+    compare_medians,
+    compare_samples,
+    over_baseline,
+)
 from dlpo_bench.record import Record, read_record, write_record
 from dlpo_bench.report.page import read_records
 

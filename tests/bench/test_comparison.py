@@ -8,19 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import typer
-from typer.testing import CliRunner
 
-import dlpo_bench.quality as quality_command
 from dlpo.errors import CheckpointError, DataError, EngineError, InputError, MissingExtraError
 from dlpo.judges.judge import Scores, Waveform
 from dlpo.text import TextFrontEnd
 from dlpo_bench.clips import Clip, clips_of_texts, load_clips, read_audio
-from dlpo_bench.comparison import evaluate
-from dlpo_bench.heard import ERROR_RATIO
-from dlpo_bench.judging import WORD_ERRORS, Panel, load_panel
-from dlpo_bench.quality import write_heard, write_quality_record
-from dlpo_bench.quality_report import figures, markdown, samples
+from dlpo_bench.eval import figures, markdown, samples, write_heard, write_quality_record
+from dlpo_bench.judging import ERROR_RATIO, WORD_ERRORS, Panel, evaluate, load_panel
 from dlpo_bench.record import read_record, write_record
 from dlpo_bench.systems import audio_files, recordings, text_to_speech
 from dlpo_serving.engines.fake_engine import FakeEngine
@@ -379,33 +373,3 @@ def test_whisper_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
 def test_utmos_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="utmos: no such file"):
         load_panel(tmp_path, utmos=tmp_path / "utmos")
-
-
-def run(*arguments: str | Path) -> tuple[int, str]:
-    app = typer.Typer()
-    app.command()(quality_command.main)
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    return result.exit_code, result.output
-
-
-def test_command_judges_a_folder_of_wavs_and_records(corpus: Path, tmp_path: Path) -> None:
-    code, output = run(
-        "--wavs", corpus / "wavs", "--corpus", corpus, "--weights", tmp_path, "--clips", "1",
-        "--out", tmp_path / "records",
-    )  # fmt: skip
-    assert code == 0, output
-    assert "DistillMOS" in output
-    assert {p.suffix for p in (tmp_path / "records").iterdir()} == {".json", ".md", ".svg"}
-
-
-def test_command_tells_of_a_folder_without_clips(corpus: Path, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    code, output = run("--wavs", tmp_path / "empty", "--corpus", corpus)
-    assert code == 1
-    assert "no clip in common" in output
-
-
-def test_command_tells_of_a_missing_folder(corpus: Path, tmp_path: Path) -> None:
-    code, output = run("--wavs", tmp_path / "none", "--corpus", corpus)
-    assert code == 1
-    assert "no directory" in output

@@ -14,19 +14,23 @@ from dlpo.audio import SAMPLE_RATE
 from dlpo.cli import app
 from dlpo.judges.judge import Waveform
 from dlpo_bench.clips import Clip, read_audio
-from dlpo_bench.controls.measuring import (
+from dlpo_bench.controls import (
     CEILING,
     F0_RANGE_HZ,
     LEVEL,
+    NEUTRAL,
+    PITCHES,
     RATIO,
     SHIFT,
+    SPEEDS,
     STRETCH,
+    Setting,
+    Stretched,
+    one_at_a_time,
     shift_semitones,
 )
-from dlpo_bench.controls.settings import NEUTRAL, PITCHES, SPEEDS, Setting, one_at_a_time
-from dlpo_bench.controls.stretched import Stretched
-from dlpo_bench.pitch import f0_track_hz
 from dlpo_bench.report.page import make_page
+from dlpo_bench.signals import f0_track_hz
 
 
 class Forgetful:
@@ -68,7 +72,7 @@ def test_the_command_writes_a_record_that_the_page_shows(
 ) -> None:
     monkeypatch.setattr("dlpo.judges.pocketsphinx.PocketSphinx", Forgetful)
     few = [NEUTRAL, Setting(speed=2.0), Setting(pitch_semitones=6.0)]
-    monkeypatch.setattr("dlpo_bench.controls.settings.one_at_a_time", lambda: few)
+    monkeypatch.setattr("dlpo_bench.controls.one_at_a_time", lambda: few)
     monkeypatch.chdir(tmp_path)
     arguments = ["--corpus", str(tiny_corpus), "--clips", "1", "--record"]
 

@@ -16,19 +16,21 @@ from dlpo.errors import ConfigError, DataError, InputError
 from dlpo.judges.judge import Scores, Waveform
 from dlpo_bench.clips import SAMPLE_RATE, Clip
 from dlpo_bench.judging import WORD_ERRORS, Panel
-from dlpo_bench.pareto.hearing import expected_s, hear, wanted
-from dlpo_bench.pareto.kept import Hearing, Kept, Round, Spoken, panel_facts
-from dlpo_bench.pareto.outcome import outcome, unbeaten
 from dlpo_bench.pareto.points import (
     SERVED,
     TUNED,
     UNTUNED,
+    Hearing,
+    Kept,
     Point,
     Points,
+    Round,
+    Spoken,
     clips_at,
     open_points,
+    panel_facts,
 )
-from dlpo_bench.pareto.timing import time_rounds, turns
+from dlpo_bench.pareto.study import expected_s, hear, outcome, time_rounds, turns, unbeaten, wanted
 
 CLIPS = [Clip(f"LJ002-016{i}", f"one two {'three ' * i}".strip(), None) for i in range(1, 5)]
 VOICE = f"{'ab' * 32} cosine 0.7"

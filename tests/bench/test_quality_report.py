@@ -5,12 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dlpo_bench.bootstrap import Estimate
 from dlpo_bench.clips import Clip
-from dlpo_bench.heard import Heard, Quality, Take
-from dlpo_bench.judging import CHARACTER_ERRORS, WORD_ERRORS, Panel
-from dlpo_bench.paired import Paired
-from dlpo_bench.quality_report import difference_rows, figures, markdown, rows, verdict
+from dlpo_bench.eval import (
+    blocks,
+    differences,
+    draw_differences,
+    draw_means,
+    figures,
+    markdown,
+    means,
+    verdict,
+)
+from dlpo_bench.judging import CHARACTER_ERRORS, WORD_ERRORS, Heard, Panel, Quality, Take
+from dlpo_bench.statistics import Estimate, Paired
 
 CLIPS = [Clip(f"clip-{i}", "one two three four", None) for i in range(10)]
 
@@ -45,18 +52,24 @@ def test_verdict_knows_which_way_is_better(measure: str, value: float, expected:
 
 
 def test_tables_have_every_system_and_measure(quality: Quality) -> None:
-    header, *body = rows(quality)
-    assert header == ["measure", "recordings", "before", "a|b"]
-    assert [row[0] for row in body] == ["MOS", "seconds", WORD_ERRORS]
-    assert body[2][2] == "25.00 % [25.00, 25.00]"
+    table = means(figures(quality))
+    assert table.header == ["measure", "recordings", "before", "a|b"]
+    assert [row[0] for row in table.rows] == ["MOS", "seconds", WORD_ERRORS]
+    assert table.rows[2][2] == "25.00 % [25.00, 25.00]"
 
 
-def test_differences_say_how_much_how_surely_and_which_way(quality: Quality) -> None:
-    header, mos, seconds, errors = difference_rows(quality)
-    assert header == ["difference from before", "recordings", "a|b"]
-    assert mos[2] == "+0.30 [+0.30, +0.30]\np 0.002, better"  # 2 of 1,024 patterns
-    assert seconds[2] == "+0.00 [+0.00, +0.00]\np 1.000, undecided"
-    assert errors[2] == "+25.00 % [+25.00, +25.00]\np 0.002, worse"
+def test_decided_differences_are_bold(quality: Quality) -> None:
+    table = differences(figures(quality))
+    assert table.header == ["system", "MOS", "seconds", WORD_ERRORS]
+    assert table.rows[1] == [
+        "a|b", "**+0.30 [+0.30, +0.30]**", "+0.00 [+0.00, +0.00]", "**+25.00 % [+25.00, +25.00]**",
+    ]  # fmt: skip
+
+
+def test_pictures_name_every_system(quality: Quality) -> None:
+    for svg in (draw_means(figures(quality), 10), draw_differences(figures(quality), 10)):
+        assert "recordings" in svg
+        assert "a|b" in svg
 
 
 def test_record_holds_what_the_table_says(quality: Quality) -> None:
@@ -70,11 +83,11 @@ def test_record_holds_what_the_table_says(quality: Quality) -> None:
 
 def test_one_system_alone_has_no_table_of_differences() -> None:
     alone = Quality(CLIPS, {"a": heard(4, 0)}, Panel([], {}, {}), "a", [], [], True)
-    assert difference_rows(alone) == []
+    assert len(blocks(alone)) == 2  # means and caption
     assert markdown(alone).count("| --- |") == 1
 
 
 def test_markdown_survives_any_label(quality: Quality) -> None:
     for line in markdown(quality).splitlines():
         if line.startswith("|"):
-            assert line.replace(r"\|", "").count("|") in (4, 5)  # of 3 and 4 cells
+            assert line.replace(r"\|", "").count("|") in (5,)  # of 4 cells

@@ -21,16 +21,34 @@ from dlpo.model.build import build_model
 from dlpo.noise_schedule import MAX_STEPS, named_schedule
 from dlpo_bench.record import read_record
 from dlpo_bench.report.speed import rtf_blocks
-from dlpo_bench.rtf import timing
-from dlpo_bench.rtf.cases import denoiser_cases, speech_cases
-from dlpo_bench.rtf.contestants import CONTESTANTS, FRAMES_PER_SYMBOL, EvenlyPaced, open_field
-from dlpo_bench.rtf.figures import error_db, figures_of, length_costs, speedup
-from dlpo_bench.rtf.measure import QUICK, RtfOptions, measure_rtf
-from dlpo_bench.rtf.models import open_model
-from dlpo_bench.rtf.pinning import pinned
-from dlpo_bench.rtf.prose import PROSE, choose_text, text_of
-from dlpo_bench.rtf.timing import LEAST_SLICE, SLICE, Timing, Timings, planned_steps
-from dlpo_bench.rtf.torch_chains import CompiledEngine, PaperSampler, reverse_steps, steps_of
+from dlpo_bench.rtf import measure as timing
+from dlpo_bench.rtf.cases import PROSE, choose_text, denoiser_cases, speech_cases, text_of
+from dlpo_bench.rtf.contestants import (
+    CONTESTANTS,
+    FRAMES_PER_SYMBOL,
+    CompiledEngine,
+    EvenlyPaced,
+    PaperSampler,
+    fused_steps,
+    open_field,
+    open_model,
+    reverse_steps,
+)
+from dlpo_bench.rtf.measure import (
+    LEAST_SLICE,
+    QUICK,
+    SLICE,
+    RtfOptions,
+    Timing,
+    Timings,
+    error_db,
+    figures_of,
+    length_costs,
+    measure_rtf,
+    pinned,
+    planned_steps,
+    speedup,
+)
 from dlpo_bench.tables import markdown
 
 LINEAR = ScheduleInfo("linear", 1.0)
@@ -61,7 +79,7 @@ def test_steps_computed_beforehand_are_the_reverse_chain(
     conditioning, source, noise = window(16, 7, schedule.noise_count)
 
     made = reverse_steps(
-        model.denoise, model, steps_of(schedule), conditioning, source, iter(noise)
+        model.denoise, model, fused_steps(schedule), conditioning, source, iter(noise)
     )
 
     x0 = sample(
@@ -73,7 +91,7 @@ def test_steps_computed_beforehand_are_the_reverse_chain(
 
 
 def test_the_paper_s_sampler_takes_a_thousand_ancestral_steps() -> None:
-    steps = steps_of(named_schedule(LINEAR.name, MAX_STEPS, LINEAR.eta))
+    steps = fused_steps(named_schedule(LINEAR.name, MAX_STEPS, LINEAR.eta))
 
     assert len(steps) == 1000
     assert float(steps[0].level) == pytest.approx(np.exp(-0.5 * 5.0), rel=0.02)  # betas add to 5

@@ -5,7 +5,7 @@ import pytest
 
 from dlpo.errors import InputError
 from dlpo.judges.levels import active_level_db
-from dlpo_bench.signal_measures import (
+from dlpo_bench.signals import (
     Waveform,
     at_level,
     f0_spread_semitones,

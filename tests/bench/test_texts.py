@@ -15,10 +15,10 @@ from dlpo.errors import DataError, InputError
 from dlpo.judges.judge import Scores, Waveform
 from dlpo.judges.word_errors import words_of
 from dlpo.text import TextFrontEnd
-from dlpo_bench.candidates import Speaking, open_speakers
 from dlpo_bench.judging import WORD_ERRORS, Panel
 from dlpo_bench.report.page import make_page
-from dlpo_bench.texts.accidents import (
+from dlpo_bench.systems import Speaking, open_speakers
+from dlpo_bench.texts.measures import (
     CLIPPED,
     DC,
     JUMP,
@@ -29,13 +29,22 @@ from dlpo_bench.texts.accidents import (
     SILENT,
     accident_names,
     accidents,
+    end_semitones,
+    loudness_spread_lu,
     mishaps,
 )
-from dlpo_bench.texts.judging import InPieces, Listener, WordCount, align, pieces
-from dlpo_bench.texts.measuring import check_categories
-from dlpo_bench.texts.melody import end_semitones, loudness_spread_lu
-from dlpo_bench.texts.reading import read_texts
-from dlpo_bench.texts.spoken import Spoken, SpokenSentence, say
+from dlpo_bench.texts.study import (
+    InPieces,
+    Listener,
+    Spoken,
+    SpokenSentence,
+    WordCount,
+    align,
+    check_categories,
+    pieces,
+    read_texts,
+    say,
+)
 from dlpo_serving.timing import PhonemeTiming, WordTiming
 
 RATE = 22_050  # Hz

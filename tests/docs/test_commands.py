@@ -33,8 +33,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dlpo.cli import app
-from dlpo_bench.listening.answers import Answer
-from dlpo_bench.listening.key import ANSWERS, read_key
+from dlpo_bench.listening.answers import ANSWERS, Answer, read_key
 
 pytestmark = pytest.mark.full
 

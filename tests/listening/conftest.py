@@ -18,8 +18,7 @@ import numpy as np
 import pytest
 
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
-from dlpo_bench.listening.answers import Answer
-from dlpo_bench.listening.key import Key, Trial, read_key
+from dlpo_bench.listening.answers import Answer, Key, Trial, read_key
 from dlpo_bench.listening.making import make_test
 from dlpo_bench.listening.server import build_app
 from dlpo_serving.http import listening

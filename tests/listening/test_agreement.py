@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dlpo_bench.listening.agreement import krippendorff_alpha
+from dlpo_bench.listening.report import krippendorff_alpha
 
 
 def test_the_published_example() -> None:

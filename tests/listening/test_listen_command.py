@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from dlpo.audio import SAMPLE_RATE, write_wav
 from dlpo.cli import app
 from dlpo.data.preferences import read_pairs
-from dlpo_bench.listening.key import read_key
+from dlpo_bench.listening.answers import read_key
 from dlpo_bench.record import read_record
 
 

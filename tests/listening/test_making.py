@@ -15,9 +15,8 @@ import pytest
 from dlpo.audio import read_wav
 from dlpo.errors import DataError, InputError
 from dlpo_bench.clips import SAMPLE_RATE, Clip
-from dlpo_bench.listening.key import Key, read_key
-from dlpo_bench.listening.making import make_test
-from dlpo_bench.listening.sounds import degraded, matched
+from dlpo_bench.listening.answers import Key, read_key
+from dlpo_bench.listening.making import degraded, make_test, matched
 from dlpo_serving.loudness import TARGET_LUFS, integrated_loudness
 
 CLIPS = [Clip(f"c{n}", f"Sentence {n}.", None) for n in range(16)]

@@ -12,8 +12,7 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from dlpo_bench.listening.answers import read_answers
-from dlpo_bench.listening.key import Key
+from dlpo_bench.listening.answers import Key, read_answers
 from dlpo_bench.listening.report import make_report
 
 TIMEOUT_S = 20.0

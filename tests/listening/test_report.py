@@ -12,8 +12,7 @@ from scipy.stats import beta, binom
 
 from dlpo.errors import DataError, InputError
 from dlpo_bench.listening.answers import Collected
-from dlpo_bench.listening.report import make_report, p_value, share
-from dlpo_bench.listening.report_text import figures, markdown, write_report
+from dlpo_bench.listening.report import figures, make_report, markdown, p_value, share, write_report
 
 
 def collected(*sittings: Any, problems: tuple[str, ...] = ()) -> Collected:

@@ -15,10 +15,8 @@ from typing import Any
 import pytest
 
 from dlpo.errors import DataError, InputError
-from dlpo_bench.listening.answers import Answer, read_answers
-from dlpo_bench.listening.key import Key
+from dlpo_bench.listening.answers import Answer, AnswerStore, Key, read_answers
 from dlpo_bench.listening.server import build_app
-from dlpo_bench.listening.store import AnswerStore
 
 
 @pytest.fixture

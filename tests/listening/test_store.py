@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from dlpo.errors import InputError
-from dlpo_bench.listening.answers import read_answers
-from dlpo_bench.listening.store import AnswerStore
+from dlpo_bench.listening.answers import AnswerStore, read_answers
 
 
 @pytest.fixture

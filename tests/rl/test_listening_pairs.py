@@ -27,8 +27,8 @@ from dlpo.rl.rewards.weighted import WeightedSum
 from dlpo.rl.rollout import roll_out, seed_keys
 from dlpo.rl.tuner import Tuner
 from dlpo.text import TextFrontEnd
-from dlpo_bench.candidates import Speaking, open_candidates
 from dlpo_bench.clips import Clip
+from dlpo_bench.systems import Speaking, open_candidates
 from research.toy_judge import SpectralTilt, spectral_tilt_db
 
 TEXTS = ("Hello there.", "Good morning to you.", "What a night it was!")

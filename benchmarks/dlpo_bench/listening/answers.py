@@ -1,16 +1,109 @@
-"""Answers of raters: what one looks like, and all that a test has so far."""
+"""The key of a listening test, and the raters' answers: read, checked and stored."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from dlpo.errors import DataError, InputError
-from dlpo_bench.listening.key import ANSWERS, Key, Trial
+
+FORMAT = 1
+KEY = "key.json"
+PAGE = "page"
+AUDIO = "audio"  # within the page
+ANSWERS = "answers"
+
+Kind = Literal["pair", "identical", "degraded"]
+DEGRADED = "degraded"  # the made one among the sounds of such a trial
+SYSTEMS = ("a", "b")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Two sounds, one question."""
+
+    trial_id: str
+    """16 hexadecimal digits at random."""
+    kind: Kind
+    """A comparison of the systems, or one of two that catch who does not listen: a sound against
+    itself, or against itself made worse."""
+    clip_id: str
+    """Which sentence."""
+    text: str
+    """The sentence; empty where it is not known."""
+    sounds: dict[str, str]
+    """Two: name of the wav without its ending, 16 hexadecimal digits at random -> "a", "b" or
+    "degraded"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Everything that the page does not tell."""
+
+    format: int
+    """Version of this layout."""
+    test_id: str
+    """16 hexadecimal digits; every answer names it."""
+    seed: int
+    """Of all that was drawn."""
+    systems: dict[str, str]
+    """"a" and "b" -> the system's name."""
+    loudness_lufs: float
+    """To which every sound was brought."""
+    trials: tuple[Trial, ...]
+    """In the order of the page; each sitting shuffles it."""
+
+    def trial(self, trial_id: str) -> Trial | None:
+        """The trial of that name, or None."""
+        return next((trial for trial in self.trials if trial.trial_id == trial_id), None)
+
+
+def write_key(folder: Path, key: Key) -> None:
+    """Write `key.json`."""
+    content = json.dumps(asdict(key), indent=1, ensure_ascii=False)
+    (folder / KEY).write_text(content + "\n", "utf-8")
+
+
+def read_key(folder: Path) -> Key:
+    """The key of the test in that folder.
+
+    Raises:
+        DataError: there is none, or it is damaged or of another version.
+    """
+    path = folder / KEY
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: can't be read ({error}); expected the folder of a test by 'dlpo listen A B'"
+        ) from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise DataError(f"{path}: format is {found!r}; expected {FORMAT}")
+    try:
+        key = Key(**{**content, "trials": tuple(Trial(**trial) for trial in content["trials"])})
+        _check(key)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is damaged ({error}); make the test again") from error
+    return key
+
+
+def _check(key: Key) -> None:
+    if set(key.systems) != set(SYSTEMS) or not key.trials:
+        raise ValueError("expected systems a and b, and at least one trial")
+    for trial in key.trials:
+        known: Any = {*SYSTEMS, DEGRADED}
+        if trial.kind not in get_args(Kind) or len(trial.sounds) != 2:
+            raise ValueError(f"trial {trial.trial_id} is not two sounds of a known kind")
+        if not known >= set(trial.sounds.values()):
+            raise ValueError(f"trial {trial.trial_id} has sounds of unknown systems")
+
 
 Choice = Literal["first", "second", "same"]
 RATER_LENGTH = 80  # characters
@@ -167,3 +260,93 @@ def _latest(answers: Iterable[Answer], key: Key) -> list[Answer]:
         begun[answer.session] = min(begun.get(answer.session, answer.utc), answer.utc)
     place = {trial.trial_id: at for at, trial in enumerate(key.trials)}
     return sorted(latest.values(), key=lambda a: (begun[a.session], a.session, place[a.trial]))
+
+
+MAX_SESSIONS = 10_000  # files; a page that is open to everybody must not fill the disk
+
+
+class AnswerStore:
+    """One file of JSON lines a sitting, only ever appended to. May be used by many threads."""
+
+    def __init__(self, folder: Path, key: Key, max_sessions: int = MAX_SESSIONS) -> None:
+        """`folder`: of the test, whose `answers` is made where it is missing.
+
+        Raises:
+            InputError: it can't be made.
+        """
+        self._directory = folder / ANSWERS
+        self._key = key
+        self._max_sessions = max_sessions
+        self._lock = threading.Lock()
+        self._known: dict[str, dict[str, Answer]] = {}  # session -> trial -> latest
+        try:
+            self._directory.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InputError(f"can't make {self._directory}: {error.strerror}") from error
+
+    def add(self, answer: Answer) -> bool:
+        """Store an answer, or find that it is stored already.
+
+        Returns:
+            Whether a line was written. An answer that is there, or that a later revision has
+            replaced, writes none: clients repeat what they got no reply to.
+
+        Raises:
+            InputError: another answer has this revision, or there are too many sittings.
+            OSError: it is not on the disk; nothing of it is.
+        """
+        with self._lock:
+            latest = self._session(answer.session)
+            known = latest.get(answer.trial)
+            if known == answer or (known and known.revision > answer.revision):
+                return False
+            if known and known.revision == answer.revision:
+                raise InputError(
+                    f"revision {answer.revision} of this answer is stored and differs;"
+                    " expected a higher revision"
+                )
+            self._append(self._path(answer.session), answer.to_json().encode())
+            latest[answer.trial] = answer
+            self._known[answer.session] = latest
+            return True
+
+    def _path(self, session: str) -> Path:
+        return self._directory / f"{session}.jsonl"  # 32 hexadecimal digits, see `parse_answer`
+
+    def _session(self, session: str) -> dict[str, Answer]:
+        if session in self._known:
+            return self._known[session]
+        latest: dict[str, Answer] = {}
+        path = self._path(session)
+        if path.exists():
+            for answer in read_file(path, self._key)[0]:
+                if answer.trial not in latest or answer.revision > latest[answer.trial].revision:
+                    latest[answer.trial] = answer
+        elif sum(1 for _ in self._directory.glob("*.jsonl")) >= self._max_sessions:
+            raise InputError(f"{self._max_sessions} sittings are stored; this test takes no more")
+        return latest
+
+    def _append(self, path: Path, line: bytes) -> None:
+        """Write a line and wait until it is on the disk; on failure the file is as it was."""
+        is_new = not path.exists()
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+        try:
+            size = os.fstat(file).st_size
+            if size and os.pread(file, 1, size - 1) != b"\n":
+                line = b"\n" + line  # the process before was killed within a line
+            try:
+                written = 0
+                while written < len(line):
+                    written += os.write(file, line[written:])
+                os.fsync(file)
+            except OSError:
+                os.ftruncate(file, size)
+                raise
+        finally:
+            os.close(file)
+        if is_new:
+            directory = os.open(self._directory, os.O_RDONLY)
+            try:
+                os.fsync(directory)  # the name, too
+            finally:
+                os.close(directory)

@@ -1,4 +1,4 @@
-"""Making a listening test: sounds under names that tell nothing, a page, and the key to them."""
+"""Makes a listening test: two systems speak, sounds at one loudness, catch trials."""
 
 from __future__ import annotations
 
@@ -18,12 +18,115 @@ import numpy as np
 
 from dlpo.audio import write_wav
 from dlpo.errors import DataError, InputError
-from dlpo_bench.clips import Clip, Waveform
-from dlpo_bench.listening import key as layout
-from dlpo_bench.listening.key import DEGRADED, Key, Kind, Trial, write_key
-from dlpo_bench.listening.sounds import degraded, render
-from dlpo_bench.systems import System
-from dlpo_serving.loudness import TARGET_LUFS
+from dlpo_bench.clips import SAMPLE_RATE, TEST_SPLIT, Clip, Waveform, clips_of_texts, load_clips
+from dlpo_bench.eval import clips_in_common
+from dlpo_bench.listening import answers as layout
+from dlpo_bench.listening.answers import DEGRADED, Key, Kind, Trial, write_key
+from dlpo_bench.systems import RECORDED, RECORDINGS, Candidate, Speaking, System, open_candidates
+from dlpo_serving.levels import limited
+from dlpo_serving.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
+
+TELEPHONE_HZ = (300.0, 3_000.0)  # what the degraded sound keeps
+NOISE_DB = -15.0  # of the degraded sound's noise, beside its speech
+
+
+def render(name: str, system: System, clip: Clip) -> Waveform:
+    """(T,) float32 of a clip as a system says it, at `TARGET_LUFS`.
+
+    Raises:
+        DataError: nothing that can be heard came; names the system and the clip.
+    """
+    try:
+        return matched(system(clip))
+    except InputError as error:
+        raise DataError(f"{name}, clip {clip.clip_id}: {error}") from error
+
+
+def matched(waveform: Waveform) -> Waveform:
+    """(T,) -> (T,) float32 at `TARGET_LUFS`, its peaks bent below full scale.
+
+    Raises:
+        InputError: silent, too short to have a loudness (0.4 s), or not finite.
+    """
+    loudness = integrated_loudness(waveform, SAMPLE_RATE)
+    if loudness == -np.inf:
+        raise InputError("the waveform is silent; expected speech")
+    return limited(np.float32(gain_to_reach(TARGET_LUFS, loudness)) * waveform)
+
+
+def degraded(waveform: Waveform, seed: int) -> Waveform:
+    """(T,) -> (T,): as over a bad telephone, at `TARGET_LUFS`.
+
+    Args:
+        waveform: (T,) float32 of speech.
+        seed: of the noise.
+    """
+    spectrum = np.fft.rfft(waveform)
+    hertz = np.fft.rfftfreq(len(waveform), 1 / SAMPLE_RATE)
+    spectrum[(hertz < TELEPHONE_HZ[0]) | (hertz > TELEPHONE_HZ[1])] = 0
+    narrow = np.fft.irfft(spectrum, len(waveform))
+    noise = np.random.default_rng(seed).standard_normal(len(waveform))
+    noise *= np.sqrt(np.mean(narrow**2)) * 10 ** (NOISE_DB / 20)
+    return matched((narrow + noise).astype(np.float32))
+
+
+def open_pair(a: str, b: str, steps: int | None = None) -> tuple[Candidate, Candidate]:
+    """Open two systems by their names, see `dlpo_bench.systems`; "recordings" is the speaker.
+
+    Raises:
+        InputError: nothing is there, or both are the same system.
+        BundleError, CheckpointError, EngineError: one can't be opened.
+    """
+    if a == b:
+        raise InputError(f"A and B are both {a}; name two systems that differ")
+    speaking = Speaking(steps=(steps,) if steps else ())
+    opened = iter(open_candidates([name for name in (a, b) if name != RECORDINGS], speaking))
+    first, second = (RECORDED if name == RECORDINGS else next(opened) for name in (a, b))
+    if _identity(first) == _identity(second):
+        raise InputError(f"{first.label} and {second.label} are the same system; name another")
+    return first, second
+
+
+def choose_clips(
+    pair: Sequence[Candidate], corpus: Path, texts: Path | None = None, count: int | None = None
+) -> list[Clip]:
+    """What the systems say.
+
+    Args:
+        pair: the systems; of folders of wavs, the clips that all have.
+        corpus: texts and recordings in LJSpeech's layout.
+        texts: file of sentences, one a line, instead.
+        count: only the first so many.
+
+    Raises:
+        DataError: unreadable texts, or none for what a voice is to say.
+        InputError: the systems have no clip in common.
+    """
+    folders = [Path(one.about["path"]) for one in pair if one.about["kind"] == "files"]
+    names = clips_in_common(folders) if folders else list(TEST_SPLIT)
+    if texts is not None:
+        clips = [clip for clip in clips_of_texts(texts) if not folders or clip.clip_id in names]
+        if not clips:
+            raise InputError(
+                f"{', '.join(map(str, folders))}: none of the wavs says a line of {texts};"
+                " expected names like line-0001.wav"
+            )
+        return clips[:count]
+    try:
+        return load_clips(corpus, names[:count])
+    except DataError:
+        if len(folders) < len(pair):
+            raise  # who is to speak needs a text
+        return [Clip(name, "", None) for name in names[:count]]
+
+
+def _identity(candidate: Candidate) -> dict[str, object]:
+    """What it is, whatever it is called."""
+    about = dict(candidate.about)
+    if path := about.pop("path", None):
+        about.setdefault("sha256", Path(path).resolve())
+    return about
+
 
 CLIPS_PER_CATCH = 8  # so many clips have one catch trial of each kind
 DATA_MARK = "{{test}}"  # in index.html

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from dlpo.data.preferences import PreferencePair, write_pairs
 from dlpo.errors import DataError, InputError
-from dlpo_bench.listening.answers import Collected
-from dlpo_bench.listening.key import AUDIO, PAGE, Key
+from dlpo_bench.listening.answers import AUDIO, PAGE, Collected, Key
 from dlpo_bench.listening.report import make_report
 
 

@@ -14,9 +14,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from dlpo.errors import DataError, InputError
-from dlpo_bench.listening.answers import parse_answer
-from dlpo_bench.listening.key import AUDIO, PAGE, Key, read_key
-from dlpo_bench.listening.store import AnswerStore
+from dlpo_bench.listening.answers import AUDIO, PAGE, AnswerStore, Key, parse_answer, read_key
 from dlpo_serving.http import listening
 
 LOCAL = "127.0.0.1"

@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlpo_bench.controls.measuring import LEVEL, RATIO, SHIFT, STRETCH
+from dlpo_bench.compare import MEASURES
+from dlpo_bench.controls import LEVEL, RATIO, SHIFT, STRETCH
+from dlpo_bench.eval import UNDECIDED, draw_differences, is_rate, means, measure_title, scale_of
 from dlpo_bench.judging import WORD_ERRORS
-from dlpo_bench.measures import MEASURES
-from dlpo_bench.paired import SIGNIFICANT
 from dlpo_bench.plots import (
     BLUE,
     COLORS,
     GRAY,
-    VERDICT_COLORS,
     Interval,
     Panel,
     Series,
     draw_intervals,
     draw_panels,
 )
-from dlpo_bench.quality_report import is_rate
 from dlpo_bench.report.section import Found, Section
+from dlpo_bench.statistics import SIGNIFICANT
 from dlpo_bench.systems import RECORDINGS
 from dlpo_bench.tables import Block, Table, estimate, number
-from dlpo_bench.texts.accidents import JUMP, LAST, LOUD, PACE, QUIET, SILENT
-from dlpo_bench.texts.measuring import (
+from dlpo_bench.texts.measures import JUMP, LAST, LOUD, PACE, QUIET, SILENT
+from dlpo_bench.texts.study import (
     ADDED,
     ALL,
     LEFT_OUT,
@@ -35,7 +34,6 @@ from dlpo_bench.texts.measuring import (
 )
 
 Figures = Mapping[str, Any]
-UNDECIDED = "undecided"
 STEPS, COST = "Quality against reverse steps", "Quality against cost"
 WORDS = "hollow: fewer clips; dashed: the recordings"
 COST_WORDS = f"ring: no other point is as good for less; numbers: reverse steps; {WORDS}"
@@ -72,70 +70,6 @@ def quality(found: Sequence[Found]) -> Section:
     if drawn := draw_differences(figures, clips):
         pictures["Differences from the baseline, by judge"] = drawn
     return Section("How voices sound", blocks, [newest], pictures)
-
-
-def means(figures: Figures) -> Table:
-    """A row for each measure, a column for each system."""
-    rows = [
-        [
-            measure,
-            *(
-                estimate(system[measure], percent=is_rate(measure), fixed=True)
-                if measure in system
-                else ""
-                for system in figures.values()
-            ),
-        ]
-        for measure in _measures(figures)
-    ]
-    return Table(["measure", *figures], rows)
-
-
-def differences(figures: Figures) -> Table:
-    """A row for each system, a column for each measure; decided differences are bold."""
-    apart = {
-        system: {m: value["difference"] for m, value in scores.items() if "difference" in value}
-        for system, scores in figures.items()
-    }
-    measures = _measures(apart)
-    rows = [
-        [system, *(_difference(m, scores[m]) if m in scores else "" for m in measures)]
-        for system, scores in apart.items()
-        if scores
-    ]
-    return Table(["system", *measures], rows)
-
-
-def draw_means(figures: Figures, clips: int) -> str:
-    """An SVG document: for each measure the mean of every system with its interval."""
-    panels: dict[str, list[Interval]] = {}
-    for system, measures in figures.items():
-        for measure, value in measures.items():
-            scale = _scale(measure)
-            low, high = (scale * end for end in value["interval_95"])
-            row = Interval(system, scale * value["value"], low, high)
-            panels.setdefault(measure_title(measure), []).append(row)
-    return draw_intervals(f"Means of {clips} clips, 95 % intervals", panels)
-
-
-def draw_differences(figures: Figures, clips: int) -> str:
-    """An SVG document; empty where no system is compared with another."""
-    panels: dict[str, list[Interval]] = {}
-    baselines = set()
-    for system, measures in figures.items():
-        for measure, value in measures.items():
-            if "difference" not in value:
-                continue
-            d, scale = value["difference"], _scale(measure)
-            low, high = (scale * end for end in d["interval_95"])
-            color = VERDICT_COLORS.get(d["verdict"], GRAY)
-            row = Interval(system, scale * d["value"], low, high, d["verdict"], color)
-            panels.setdefault(measure_title(measure), []).append(row)
-            baselines.add(d["from"])
-    if not panels:
-        return ""
-    title = f"Differences from {' and '.join(sorted(baselines))}, {clips} clips, 95 % intervals"
-    return draw_intervals(title, panels, reference=0)
 
 
 def pareto(found: Sequence[Found]) -> Section:
@@ -178,7 +112,7 @@ def draw_pareto(figures: Figures, *, by_cost: bool) -> str:
     names = list(dict.fromkeys(point["series"] for point in points.values()))
     panels = []
     for measure in MEASURES:
-        scale, series = _scale(measure), []
+        scale, series = scale_of(measure), []
         for name, color in zip(names, COLORS, strict=False):
             of_series = [
                 point
@@ -199,7 +133,7 @@ def _pareto_series(
 ) -> list[Series]:
     if not points:
         return []
-    scale, x_key = _scale(measure), "rtf" if by_cost else "steps"
+    scale, x_key = scale_of(measure), "rtf" if by_cost else "steps"
 
     def series(chosen: Sequence[Figures], **style: Any) -> Series:
         x = [point[x_key] for point in chosen]
@@ -406,28 +340,7 @@ def _share(share: Figures) -> str:
     return f"{share['share']:.0%} [{share['low']:.0%}, {share['high']:.0%}]"
 
 
-def measure_title(measure: str) -> str:
-    """A panel's title: the measure, its unit, and which way is better."""
-    if measure not in MEASURES:
-        return measure
-    better = "lower" if MEASURES[measure].more_is_worse else "higher"
-    return f"{measure}{', %' if is_rate(measure) else ''} ({better} is better)"
-
-
-def _measures(figures: Figures) -> list[str]:
-    return list(dict.fromkeys(measure for system in figures.values() for measure in system))
-
-
-def _difference(measure: str, d: Figures) -> str:
-    words = estimate(d, percent=is_rate(measure), signed=True)
-    return words if d["verdict"] == UNDECIDED else f"**{words}**"
-
-
 def _short(measure: str, value: float | None) -> str:
     if value is None:
         return ""
     return f"{100 * value:.1f} %" if is_rate(measure) else f"{value:.2f}"
-
-
-def _scale(measure: str) -> float:
-    return 100.0 if is_rate(measure) else 1.0

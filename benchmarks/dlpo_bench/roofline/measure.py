@@ -32,7 +32,7 @@ from dlpo_bench.roofline.kernels import (
     peaks,
     torch_kernels,
 )
-from dlpo_bench.rtf.pinning import pinned
+from dlpo_bench.rtf.measure import pinned
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 
 Tell = Callable[[str], None]

@@ -11,8 +11,7 @@ from dlpo.cli.options import needs
 from dlpo.errors import InputError
 
 if TYPE_CHECKING:
-    from dlpo_bench.compare import Ratio
-    from dlpo_bench.compare_quality import Change
+    from dlpo_bench.compare import Change, Ratio
 
 MOST_NOTES = 8  # a quick run lacks most of what a long one has
 
@@ -40,8 +39,13 @@ def compare(
     Decided is what the 95 % bootstrap interval and the test agree on.
     """
     with needs("bench"):
-        from dlpo_bench.compare import check_pair, compare_samples, over_baseline
-        from dlpo_bench.compare_quality import KINDS, compare_clips
+        from dlpo_bench.compare import (
+            KINDS,
+            check_pair,
+            compare_clips,
+            compare_samples,
+            over_baseline,
+        )
     from dlpo_bench.record import read_record
 
     before, after = read_record(a), read_record(b)

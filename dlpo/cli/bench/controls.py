@@ -31,9 +31,8 @@ def controls(
         from dlpo_bench.clips import TEST_SPLIT, load_clips
         from dlpo_bench.judging import WORD_ERRORS, Panel
     with needs("serve"):
-        from dlpo_bench.candidates import Speaking, only_bundle, open_speakers
-        from dlpo_bench.controls.measuring import CEILING, measure_controls
-        from dlpo_bench.controls.settings import one_at_a_time
+        from dlpo_bench.controls import CEILING, measure_controls, one_at_a_time
+        from dlpo_bench.systems import Speaking, only_bundle, open_speakers
     from dlpo_bench.record import check_recordable, write_record
     from dlpo_bench.report.quality import controls_blocks
     from dlpo_bench.tables import show

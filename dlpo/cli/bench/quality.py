@@ -87,12 +87,9 @@ def quality(
         from dlpo_bench.judging import load_panel
         from dlpo_bench.machine import watch_machine
     with needs("serve"):
-        from dlpo_bench.pareto.hearing import hear as hear_clips
-        from dlpo_bench.pareto.hearing import wanted
-        from dlpo_bench.pareto.kept import Kept, panel_facts
-        from dlpo_bench.pareto.outcome import outcome
-        from dlpo_bench.pareto.points import FEWER, STEPS, open_points
-        from dlpo_bench.pareto.timing import time_rounds, turns
+        from dlpo_bench.pareto.points import FEWER, STEPS, Kept, open_points, panel_facts
+        from dlpo_bench.pareto.study import hear as hear_clips
+        from dlpo_bench.pareto.study import outcome, time_rounds, turns, wanted
     with needs("train"):
         import torch
     from dlpo_bench.record import check_recordable, write_record

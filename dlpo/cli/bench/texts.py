@@ -63,12 +63,11 @@ def texts(
     """
     with needs("bench"):
         from dlpo_bench.clips import TEST_SPLIT, Clip, Waveform, load_clips
+        from dlpo_bench.eval import write_heard
         from dlpo_bench.judging import Panel, load_panel
-        from dlpo_bench.quality import write_heard
     with needs("serve"):
-        from dlpo_bench.candidates import Speaking, only_bundle, open_speakers
-        from dlpo_bench.texts.measuring import check_categories, measure_texts
-        from dlpo_bench.texts.reading import TEXTS, read_texts
+        from dlpo_bench.systems import Speaking, only_bundle, open_speakers
+        from dlpo_bench.texts.study import TEXTS, check_categories, measure_texts, read_texts
     from dlpo_bench.record import check_recordable, write_record
     from dlpo_bench.report.quality import texts_blocks
     from dlpo_bench.tables import show

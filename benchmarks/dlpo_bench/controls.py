@@ -1,29 +1,105 @@
-"""The same sentences at every setting, beside those at none."""
+"""Speed and pitch: whether they do what they say, and what they cost in intelligibility."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlpo_bench.bootstrap import mean, ratio_of_sums
+from dlpo.errors import MissingExtraError
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
-from dlpo_bench.comparison import evaluate
-from dlpo_bench.controls.settings import NEUTRAL, Setting
-from dlpo_bench.controls.stretched import Stretched
-from dlpo_bench.heard import Floats, Heard, Quality
-from dlpo_bench.judging import WORD_ERRORS, Panel
-from dlpo_bench.pitch import f0_track_hz
-from dlpo_bench.quality_report import samples
+from dlpo_bench.eval import samples
+from dlpo_bench.judging import WORD_ERRORS, Floats, Heard, Panel, Quality, evaluate
 from dlpo_bench.record import Measured
-from dlpo_bench.systems import RECORDINGS, System, text_to_speech
+from dlpo_bench.signals import F0_RANGE_HZ, f0_track_hz
+from dlpo_bench.statistics import mean, ratio_of_sums
+from dlpo_bench.systems import RECORDINGS, System, recordings, text_to_speech
 
 if TYPE_CHECKING:
-    from dlpo_bench.candidates import Speaker
+    from dlpo_bench.systems import Speaker
 
-F0_RANGE_HZ = (60.0, 800.0)  # of a woman's voice six semitones down and up
+SPEEDS = (0.5, 0.75, 1.5, 2.0)
+PITCHES = (-6.0, -3.0, 3.0, 6.0)  # semitones
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One position of both controls."""
+
+    speed: float = 1.0
+    """factor of the voice's own pace"""
+    pitch_semitones: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """How tables call it, such as "speed 0.5" or "pitch +6"."""
+        parts = [f"speed {self.speed:g}"] if self.speed != 1 else []
+        parts += [f"pitch {self.pitch_semitones:+g}"] if self.pitch_semitones else []
+        return " ".join(parts) or NEUTRAL_NAME
+
+
+NEUTRAL_NAME = "neutral"
+NEUTRAL = Setting()
+
+
+def one_at_a_time() -> list[Setting]:
+    """Neutral first, then each speed, then each pitch."""
+    return [
+        NEUTRAL,
+        *(Setting(speed=speed) for speed in SPEEDS),
+        *(Setting(pitch_semitones=pitch) for pitch in PITCHES),
+    ]
+
+
+FRAME_MS = 5.0
+
+
+class Stretched:
+    """The recordings of some clips; each is analysed once and kept."""
+
+    def __init__(self) -> None:
+        """Raises MissingExtraError where pyworld is not installed."""
+        try:
+            import pyworld
+        except ImportError as error:
+            raise MissingExtraError("pyworld", "bench") from error
+        self._world: Any = pyworld
+        self._parts: dict[str, tuple[Any, Any, Any]] = {}  # clip -> F0, envelope, aperiodicity
+
+    def at(self, setting: Setting) -> System:
+        """The recordings at a setting; the neutral ones are untouched."""
+        return recordings if setting == NEUTRAL else self._changed(setting)
+
+    def _changed(self, setting: Setting) -> Callable[[Clip], Waveform]:
+        def system(clip: Clip) -> Waveform:
+            if clip.clip_id not in self._parts:
+                self._parts[clip.clip_id] = self._analysed(recordings(clip))
+            f0, envelope, aperiodicity = self._parts[clip.clip_id]
+            made = self._world.synthesize(
+                f0 * 2 ** (setting.pitch_semitones / 12),
+                envelope,
+                aperiodicity,
+                SAMPLE_RATE,
+                FRAME_MS / setting.speed,
+            )
+            return np.asarray(np.clip(made, -1, 1), np.float32)
+
+        return system
+
+    def _analysed(self, waveform: Waveform) -> tuple[Any, Any, Any]:
+        floor, ceiling = F0_RANGE_HZ
+        samples = waveform.astype(np.float64)
+        coarse, times = self._world.dio(
+            samples, SAMPLE_RATE, f0_floor=floor, f0_ceil=ceiling, frame_period=FRAME_MS
+        )
+        f0 = self._world.stonemask(samples, coarse, times, SAMPLE_RATE)
+        envelope = self._world.cheaptrick(samples, f0, times, SAMPLE_RATE)
+        return f0, envelope, self._world.d4c(samples, f0, times, SAMPLE_RATE)
+
+
+SHIFTED_F0_RANGE_HZ = (60.0, 800.0)  # of a woman's voice six semitones down and up
 CEILING = f"{RECORDINGS}, by WORLD"
 RATIO = f"{WORD_ERRORS} / neutral"
 SHIFT, STRETCH, LEVEL = "pitch change, st", "duration x speed / neutral", "level change, dB"
@@ -80,7 +156,7 @@ def measure_controls(
 
     def keep(system: str, take: int, clip: Clip, waveform: Waveform) -> None:
         tracks.setdefault((system, take), []).append(
-            f0_track_hz(waveform, SAMPLE_RATE, *F0_RANGE_HZ)
+            f0_track_hz(waveform, SAMPLE_RATE, *SHIFTED_F0_RANGE_HZ)
         )
 
     quality = evaluate(systems, clips, panel, on_clip, keep=keep)

@@ -6,15 +6,20 @@ recordings are comparable.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dlpo.judges.levels import POWER_FLOOR, active_level_db
 from dlpo_bench.clips import SAMPLE_RATE, Waveform
-from dlpo_bench.heard import Floats
-from dlpo_bench.texts.spoken import Spoken
+from dlpo_bench.judging import Floats
+from dlpo_bench.signals import F0_RANGE_HZ, FRAME_S, f0_track_hz
+from dlpo_serving.loudness import BLOCK_S, integrated_loudness
+
+if TYPE_CHECKING:
+    from dlpo_bench.texts.study import Spoken
 
 BLOCK = 441  # samples, 20 ms: of a level
 AROUND = 220  # samples each side, 10 ms: that a jump stands out of
@@ -160,3 +165,31 @@ def _quiet_db(waveform: Waveform) -> float:
     power = np.mean(blocks**2, axis=1)
     sounding = power[power > POWER_FLOOR]
     return float(10 * np.log10(np.percentile(sounding, QUIET_SHARE))) if len(sounding) else -120.0
+
+
+END_S = 0.15  # of voice, the last of a sentence
+
+
+def end_semitones(waveform: Waveform) -> float:
+    """Pitch of the last 0.15 s of voice of a sentence, above the median of the sentence.
+
+    Negative: it falls, as statements do; positive: it rises. NaN with too little voice, less than
+    twice as much.
+
+    Raises:
+        MissingExtraError: pyworld is not installed.
+    """
+    track = f0_track_hz(waveform, SAMPLE_RATE, *F0_RANGE_HZ)
+    voiced = 12 * np.log2(track[track > 0])
+    last = round(END_S / FRAME_S)
+    if len(voiced) < 2 * last:
+        return float("nan")
+    return float(np.median(voiced[-last:]) - np.median(voiced))
+
+
+def loudness_spread_lu(sentences: Sequence[Waveform]) -> float:
+    """Standard deviation of the sentences' loudness, LU; NaN with fewer than two of 0.4 s."""
+    long = [s for s in sentences if len(s) >= BLOCK_S * SAMPLE_RATE]
+    found = np.array([integrated_loudness(s, SAMPLE_RATE) for s in long])
+    found = found[np.isfinite(found)]
+    return float(found.std()) if len(found) > 1 else float("nan")

@@ -1,25 +1,183 @@
-"""From what was kept to figures: means, differences, real-time factors, and what nothing beats."""
+"""Scores and times every point, and finds those that no other beats."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import median_abs_deviation
 
 from dlpo.errors import DataError
-from dlpo_bench.clips import Clip
-from dlpo_bench.compare import compare_medians
-from dlpo_bench.heard import Failure, Heard, Quality, Take
-from dlpo_bench.judging import Panel
-from dlpo_bench.measures import MEASURES
-from dlpo_bench.pareto.kept import Hearing, Kept
-from dlpo_bench.pareto.points import RECORDED_POINT, Point, Points
-from dlpo_bench.quality_report import figures as quality_figures
-from dlpo_bench.quality_report import samples as quality_samples
+from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
+from dlpo_bench.compare import MEASURES, compare_medians
+from dlpo_bench.eval import figures as quality_figures
+from dlpo_bench.eval import samples as quality_samples
+from dlpo_bench.judging import Failure, Heard, Panel, Quality, Take, evaluate
+from dlpo_bench.machine import watch_machine
+from dlpo_bench.pareto.points import (
+    RECORDED_POINT,
+    Hearing,
+    Kept,
+    Point,
+    Points,
+    Round,
+    Spoken,
+    clips_at,
+)
 from dlpo_bench.record import Measured
 from dlpo_bench.systems import RECORDINGS
+
+
+class Wanted(NamedTuple):
+    """A clip that a point has to say."""
+
+    point: Point
+    clip: Clip
+
+
+def wanted(
+    points: Sequence[Point], clips: Sequence[Clip], fewer: Mapping[int, int]
+) -> Iterator[Wanted]:
+    """All that is to be heard, clip by clip, so that whenever it ends all points are about level.
+
+    Args:
+        points: by steps.
+        fewer: see `clips_at`.
+    """
+    for i, clip in enumerate(clips):
+        if clip.recording is not None:
+            yield Wanted(RECORDED_POINT, clip)
+        for point in points:
+            if i < clips_at(point.steps, len(clips), fewer):
+                yield Wanted(point, clip)
+
+
+def hear(
+    all_wanted: Sequence[Wanted],
+    panel: Panel,
+    kept: Kept,
+    budget_s: float | None = None,
+    on_clip: Callable[[], object] = lambda: None,
+) -> list[Wanted]:
+    """Hear what isn't kept yet.
+
+    Args:
+        budget_s: what is expected to last longer than what is left of it is not begun.
+        on_clip: called after each, for a progress bar.
+
+    Returns:
+        What is left for another run.
+
+    Raises:
+        InputError: a waveform that can't be judged, see `evaluate`.
+    """
+    begun, left = time.perf_counter(), []
+    for one in all_wanted:
+        if kept.heard(*one) is None:
+            spent_s = time.perf_counter() - begun
+            if budget_s is not None and spent_s + expected_s(one, all_wanted, kept) > budget_s:
+                left.append(one)
+                continue
+            kept.add(_hear(*one, panel))
+        on_clip()
+    return left
+
+
+def expected_s(one: Wanted, all_wanted: Sequence[Wanted], kept: Kept) -> float:
+    """Seconds that saying and judging will take, by what other clips of its series took.
+
+    Clips at as many steps; else those at the most steps that were heard, in proportion; else 0.
+    """
+    took: dict[int, list[float]] = {}
+    for other, clip in all_wanted:
+        if other.series == one.point.series and (hearing := kept.heard(other, clip)):
+            took.setdefault(other.steps, []).append(hearing.took_s)
+    if not took:
+        return 0.0
+    steps = one.point.steps
+    nearest = steps if steps in took else max(took)
+    return float(np.mean(took[nearest])) * max(1.0, steps / max(1, nearest))
+
+
+def said(point: Point, clip: Clip) -> tuple[Waveform, Spoken]:
+    """A clip, and what it took to say it."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    waveform = point.system(clip)
+    wall_s, cpu_s = time.perf_counter() - wall, time.process_time() - cpu
+    audio_s = len(waveform) / SAMPLE_RATE
+    return waveform, Spoken(point.voice, clip.clip_id, audio_s, wall_s, cpu_s)
+
+
+def _hear(point: Point, clip: Clip, panel: Panel) -> Hearing:
+    spoken: list[Spoken] = []
+
+    def say(clip: Clip) -> Waveform:
+        waveform, took = said(point, clip)
+        spoken.append(took)
+        return waveform
+
+    begun = time.perf_counter()
+    quality = evaluate({point.label: say}, [clip], panel)
+    take = quality.heard[point.label].takes[0]
+    return Hearing(
+        point.label,
+        clip.text,
+        spoken[0],
+        time.perf_counter() - begun,
+        {measure: _known(values[0]) for measure, values in take.values.items()},
+        {measure: transcripts[0] for measure, transcripts in take.transcripts.items()},
+        {measure: _known(errors[0]) for measure, errors in take.errors.items()},
+        [(failure.measure, failure.reason) for failure in quality.failures],
+        bool(quality.silent),
+    )
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+WARM_UP_STEPS = 16  # more are the same network again: its first call was made by then
+
+
+def time_rounds(
+    points: Sequence[Point],
+    clips: Sequence[Clip],
+    rounds: int,
+    fewer: Mapping[int, int],
+    kept: Kept,
+    on_clip: Callable[[], object] = lambda: None,
+) -> None:
+    """Time every point; what was timed before is forgotten, each round is kept when it ends.
+
+    Args:
+        points: of one thread each; torch's has to be set before.
+        clips: round r says the r-th, from the first again when they end.
+        fewer: steps -> rounds that points with so many take part in, see `clips_at`.
+        on_clip: called after each clip, for a progress bar.
+
+    Raises:
+        InputError, EngineError: a point can't speak.
+    """
+    for point in points:
+        if point.steps <= WARM_UP_STEPS:
+            point.system(clips[0])
+    kept.begin_rounds()
+    for number in range(rounds):
+        spoken = {}
+        with watch_machine() as watch:
+            for point in points:
+                if number < clips_at(point.steps, rounds, fewer):
+                    spoken[point.label] = said(point, clips[number % len(clips)])[1]
+                    on_clip()
+        kept.add_round(Round(number, watch.interference.figures(), spoken))
+
+
+def turns(points: Sequence[Point], rounds: int, fewer: Mapping[int, int]) -> int:
+    """How many clips are said in so many rounds."""
+    return sum(clips_at(point.steps, rounds, fewer) for point in points)
+
 
 ROUNDS, MAKING = "rounds", "making"
 
