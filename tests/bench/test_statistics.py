@@ -1,0 +1,75 @@
+"""Intervals and tests over sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dlpo_bench.statistics import (
+    Estimate,
+    Paired,
+    mean,
+    paired,
+    ratio_of_sums,
+    sign_flip_p,
+)
+
+
+def test_p_of_few_sentences_is_exact() -> None:
+    # of the 8 sign patterns only +++ and --- sum to 6 or further from zero
+    assert sign_flip_p(np.array([1.0, 2.0, 3.0])) == 2 / 8
+
+
+def test_ties_count_as_at_least_as_far() -> None:
+    assert sign_flip_p(np.array([0.1, 0.2, -0.3])) == 1  # 0.1 + 0.2 - 0.3 is not quite 0
+    assert sign_flip_p(np.zeros(5)) == 1
+
+
+def test_difference_of_pooled_rates_weighs_sentences_by_their_words() -> None:
+    errors, other, words = np.array([2.0, 0.0]), np.array([0.0, 1.0]), np.array([4.0, 16.0])
+    found = paired(errors - other, words)
+    assert found.difference.value == pytest.approx(2 / 20 - 1 / 20)
+    assert (found.difference.low, found.difference.high) == (-1 / 16, 2 / 4)
+    assert found.sentences == 2
+
+
+def test_same_values_make_no_difference() -> None:
+    found = paired(np.zeros(20))
+    assert found.difference == Estimate(0, 0, 0)
+    assert not found.decided
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "decided"),
+    [(0.1, 0.9, 0.01, True), (-0.9, -0.1, 0.01, True), (-0.1, 0.9, 0.01, False),
+     (0.1, 0.9, 0.2, False)],
+)  # fmt: skip
+def test_interval_and_test_must_agree(low: float, high: float, p: float, decided: bool) -> None:
+    assert Paired(Estimate((low + high) / 2, low, high), p, 10).decided is decided
+
+
+def test_value_is_the_statistic_of_all_clips_once() -> None:
+    assert mean(np.array([1.0, 2.0, 6.0])).value == 3.0
+    assert ratio_of_sums(np.array([1, 2]), np.array([4, 8])).value == 0.25
+
+
+def test_interval_of_a_mean_is_near_the_normal_one() -> None:
+    values = np.random.default_rng(1).normal(4, 0.5, 400)
+    estimate, error = mean(values), values.std() / np.sqrt(400)
+    assert estimate.low == pytest.approx(values.mean() - 1.96 * error, abs=0.1 * error)
+    assert estimate.high == pytest.approx(values.mean() + 1.96 * error, abs=0.1 * error)
+
+
+def test_ratio_of_a_system_to_itself_has_no_spread() -> None:
+    errors = np.array([1, 5, 2, 0, 3])
+    estimate = ratio_of_sums(errors, errors)
+    assert (estimate.value, estimate.low, estimate.high) == (1, 1, 1)
+
+
+def test_one_clip_has_an_interval_of_no_width() -> None:
+    assert mean(np.array([2.5])).low == mean(np.array([2.5])).high == 2.5
+
+
+def test_resamples_without_a_ratio_are_left_out() -> None:
+    estimate = ratio_of_sums(np.array([1, 1]), np.array([2, 0]))  # (2, 2) of four draws has none
+    assert (estimate.value, estimate.low, estimate.high) == (1, 0.5, 1)
