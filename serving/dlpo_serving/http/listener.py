@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ from dlpo.errors import InputError
 IDLE_S = 30.0  # for the header of a request, from the last one's end: ends slow-loris connections
 MAX_LINE_BYTES = 8_190  # of the request line, and of a header
 MAX_HEADERS = 64
-BACKLOG = 16  # connections; asyncio tries as many accepts in a row, each in vain if no file is left
+QUEUE = 128  # connections that wait to be accepted
 LAST_WORDS_S = 0.5  # for replies on their way when listening ends
 LINGERING_S = 1.0  # for the rest of a body that nobody reads, so that the client sees the refusal
 
@@ -61,15 +62,25 @@ async def listening(
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, ssl_context=tls, backlog=BACKLOG)
+        # As many connections as `backlog` says are accepted in a row: where no file is left, each
+        # is in vain and sets a timer to try again, and they would multiply.
+        assert runner.server  # set up
         try:
-            await site.start()
+            server = await asyncio.get_running_loop().create_server(
+                runner.server, host, port, ssl=tls, backlog=1
+            )
         except OSError as error:
             raise InputError(
                 f"can't listen on {host}:{port} for HTTP ({error.strerror}); is another server"
                 " there? Choose another --http-port, or 0 for a free one"
             ) from error
-        yield runner.addresses[0][1]
+        for listening_socket in server.sockets:
+            with listening_socket.dup() as same:
+                same.listen(QUEUE)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
 
