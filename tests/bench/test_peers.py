@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from dlpo.cli import app
 from dlpo.errors import EngineError, InputError, MissingExtraError
+from dlpo_bench.machine import usable_core
 from dlpo_bench.peers import piper as piper_module
 from dlpo_bench.peers.comparison import (
     ESPEAK,
@@ -25,7 +26,6 @@ from dlpo_bench.peers.comparison import (
     contestant_process,
     measure_peers,
     own_voice,
-    usable_core,
 )
 from dlpo_bench.peers.piper import Piper, install_piper, peers_cache
 from dlpo_bench.report.speed import peers_blocks
