@@ -95,9 +95,9 @@ def test_interrupted_it_says_how_to_go_on_and_does(
 
     one_update = Tuner._one_update
 
-    def interrupted(tuner: Tuner, logged: bool) -> Any:
+    def interrupted(tuner: Tuner) -> Any:
         os.kill(os.getpid(), signal.SIGINT)
-        return one_update(tuner, logged)
+        return one_update(tuner)
 
     with monkeypatch.context() as patch:
         patch.setattr(Tuner, "_one_update", interrupted)
@@ -118,10 +118,10 @@ def test_the_guard_says_which_limit_was_passed(run: Any) -> None:
     [
         (("--reward", "charm"), 1, "reward 'charm' is unknown"),
         (("--reward", "loudness=loud"), 1, "expected a number"),
-        (("--reward", "loudness=0"), 1, "say nothing"),
+        (("--reward", "loudness=0"), 1, "are unusable"),
         (("--reward", "nisqa"), 1, "nisqa.tar: no such file"),
         (("--reward", "utmos"), 1, "reward utmos needs the path of its weights"),
-        (("--method", "direct"), 1, "high_band, loudness can't be gone through"),
+        (("--method", "direct"), 1, "high_band, loudness is not"),
         (("--method", "ppo"), 2, "'ppo' is not one of"),
         (("--eta", "0"), 1, "no step with noise to learn from"),
         (("--schedule", "staircase"), 1, "noise schedule 'staircase' is unknown"),
