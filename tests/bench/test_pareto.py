@@ -129,7 +129,7 @@ def test_what_was_heard_survives_an_interrupt_and_is_not_heard_again(tmp_path: P
     assert voice.calls == [clip.clip_id for clip in CLIPS]
     found = Kept(tmp_path).heard(todo[1].point, CLIPS[1])
     assert found
-    assert found.errors == {WORD_ERRORS: 2.0}  # "three three" were not understood
+    assert found.errors[WORD_ERRORS] == 2.0  # "three three" were not understood
     assert found.spoken.audio_s == 0.5
 
 
