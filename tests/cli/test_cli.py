@@ -97,7 +97,7 @@ def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
 def test_an_error_of_ours_is_one_line_on_stderr_and_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def fail(*_: object) -> NoReturn:
+    def fail(*_: object, **__: object) -> NoReturn:
         raise DataError("metadata.csv: lone surrogate \ud800")
 
     monkeypatch.setattr("dlpo.data.ljspeech.prepare", fail)

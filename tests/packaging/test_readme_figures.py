@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,16 +33,17 @@ class Figure:
 
 
 def judged(measure: str, scale: float = 1) -> list[list[Figure]]:
-    systems = ("tuned-int8", "untuned-int8", "recordings")
+    systems = ("lj", "recordings", "hibari")
     return [[Figure("quality", (system, measure, "value"), scale)] for system in systems]
 
 
 ROWS: dict[str, list[list[Figure]]] = {  # row -> for each column the numbers of its cell
-    "NISQA at 22,050 Hz": judged("NISQA"),
     "NISQA-TTS": judged("NISQA-TTS"),
     "DNSMOS P.808": judged("DNSMOS P.808"),
-    "DistillMOS, which it was tuned by: no proof": judged("DistillMOS"),
-    "word errors of a stock recogniser": judged("word errors", 100),
+    "NISQA at 22,050 Hz": judged("NISQA"),
+    "words that Whisper (base) gets wrong": judged("word errors, base", 100),
+    "characters that Whisper (base) gets wrong": judged("character errors, base", 100),
+    "likeness to the speaker, cosine": judged("speaker cosine"),
     "first audio, 80-character sentence, p50 / p95": [
         [Figure("latency", ["first_audio_ms_p50"]), Figure("latency", ["first_audio_ms_p95"])]
     ],
@@ -94,7 +96,7 @@ def table() -> dict[str, list[str]]:
     """Label -> cells with something in them."""
     lines = [line for line in SECTION.splitlines() if line.startswith("|")]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert rows[0] == ["measure", "`lj`", "before tuning", "recordings"]
+    assert rows[0] == ["measure", "`lj`", "the speaker's recordings", "hibari-tts 0.2.1"]
     return {label: [cell for cell in cells if cell] for label, *cells in rows[2:]}
 
 
@@ -149,9 +151,10 @@ def test_what_the_text_before_the_table_says_is_recorded() -> None:
     quality = linked("quality")
     assert "3 reverse steps, on the 20 test sentences" in SECTION
     assert len(quality.samples["clips"]) == 20
-    for system in ("tuned-int8", "untuned-int8"):
-        about = quality.samples["systems"][system]["about"]
-        assert (about["steps"], about["precision"]) == (3, "int8")
+    about = quality.samples["systems"]["lj"]["about"]
+    assert (about["steps"], about["precision"]) == (3, "int8")
+    shipped = json.loads((ROOT / "dlpo/voices/lj/voice.json").read_text())
+    assert about["sha256"] == shipped["manifest_sha256"], "the record is of another bundle"
     assert "two CPU cores" in SECTION
     for name in ("quality", "latency", "cold start", "load", "soak"):
         assert linked(name).machine["cores"] == 2
