@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 BUDGETS = {  # reached so far; lower one whenever a change makes room, never raise one
-    "product lines": 44_500,
-    "test lines": 33_000,
-    "research lines": 2_000,
-    "modules": 370,
-    "modules with one importer": 135,
-    "class names used twice": 34,
+    "product lines": 43_430,
+    "test lines": 32_770,
+    "research lines": 1_815,
+    "modules": 335,
+    "modules with one importer": 118,
+    "class names used twice": 32,
 }
 PRODUCT = ("dlpo", "serving", "export", "benchmarks")
 
