@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dlpo.bundle import FORMAT, MANIFEST, FileInfo, GraphInfo, Manifest
-from dlpo.bundle.manifest import PLAIN_NAME
+from dlpo.bundle.manifest import LIMITS, PLAIN_NAME
 from dlpo.bundle.voice_json import SEAL
 from dlpo.config import to_dict
 
@@ -31,10 +31,8 @@ POSITIVE, NOT_NEGATIVE = {"exclusiveMinimum": 0}, {"minimum": 0}
 CHECKED: dict[type, dict[str, Any]] = {
     Manifest: {
         "format": {"const": FORMAT},
-        "sample_rate_hz": POSITIVE,
-        "hop_length": POSITIVE,
-        "steps": POSITIVE,
-        "gain": POSITIVE,
+        "voice": {"pattern": f"^{PLAIN_NAME}$"},
+        **{key: POSITIVE | {"maximum": most} for key, most in LIMITS.items()},
         "context_frames_per_step": NOT_NEGATIVE,
         "frames_context": NOT_NEGATIVE,
         "needed_context": {"additionalProperties": {"type": "integer"} | NOT_NEGATIVE},

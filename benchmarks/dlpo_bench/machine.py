@@ -46,7 +46,7 @@ def peak_mb(pid: int | None = None) -> float:
 
 
 def process_cpu_s(pid: int) -> float:
-    """Processor seconds of a process and its threads; on Linux to the nanosecond.
+    """Processor seconds of a process; on Linux to the nanosecond while none of its threads ended.
 
     Raises:
         EngineError: the process has ended.
@@ -57,7 +57,8 @@ def process_cpu_s(pid: int) -> float:
         times = psutil.Process(pid).cpu_times()
     except (OSError, psutil.Error) as error:
         raise EngineError(f"the measured process {pid} has ended; see its message above") from error
-    return exact or times.user + times.system
+    coarse = times.user + times.system  # steps of 10 ms, threads that ended included
+    return exact if exact > coarse - 0.05 else coarse
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -281,7 +281,7 @@ def test_a_measurement_is_held_to_one_core_and_let_go(one_thread: int) -> None:
 
 def test_an_unknown_model_is_refused(tiny_checkpoint: Path) -> None:
     with (
-        pytest.raises(InputError, match="'huge'; expected lite, base, large"),
+        pytest.raises(InputError, match="'huge'; expected lite, spectral, base, large"),
         open_model("huge", tiny_checkpoint),
     ):
         pass

@@ -43,7 +43,11 @@ def voice(tmp_path: Path) -> Path:
         runs_on="ampere_plus",
     )
     changed = dataclasses.replace(
-        manifest, voice="[red]test", scores={"distillmos": 3.25}, plans=(plan,)
+        manifest,
+        voice="red-test",
+        licence="[red]Apache",
+        scores={"distillmos": 3.25},
+        plans=(plan,),
     )
     return write_bundle(tmp_path / "voice", changed, content)
 
@@ -88,7 +92,8 @@ def test_manifest_is_shown_as_tables(voice: Path) -> None:
 
     assert result.exit_code == 0
     for shown in (
-        "[red]test, en-US",
+        "red-test, en-US",
+        "[red]Apache",
         Bundle.load(voice).sha256,
         "distillmos 3.25",
         "cosine:1.25, eta 0.7",
