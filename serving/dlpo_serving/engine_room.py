@@ -16,7 +16,12 @@ from dlpo.errors import EngineError
 from dlpo.text import Sentence
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tracing import Span
-from dlpo_serving.refusals import DisplacedError, OverloadError, RefusalError
+from dlpo_serving.refusals import (
+    DisplacedError,
+    OverloadError,
+    PeerShareError,
+    RefusalError,
+)
 from dlpo_serving.rendering import Rendering, SpeechChunk, compute_unit
 from dlpo_serving.scheduling import Batch, Scheduler, Stream, Unit
 
@@ -158,6 +163,7 @@ class EngineRoom:
                 refusal = error
             stream.waiting_s = audio_s
             self._waiting_text.append(WaitingText(stream, audio_s, on_fit, refusal))
+            self._changed.notify_all()  # lanes that wait for work retry it from now on
             return self._waiting_text[-1]
 
     def give_up_text(self, text: WaitingText) -> None:
@@ -170,10 +176,11 @@ class EngineRoom:
     def add(self, stream: Stream, sentences: Sequence[Sentence], audio_s: float) -> None:
         """Speak further text of a stream that was started; it was reserved for."""
         with self._changed:
+            stream.reserved_s = 0.0  # also where nothing in the text can be spoken
             if sentences:
                 stream.add_text(audio_s, self._clock())
                 _rendering(stream).add(sentences)
-                self._changed.notify_all()
+            self._changed.notify_all()
 
     def end_text(self, stream: Stream) -> None:
         """There will be no further text of a stream that was started."""
@@ -311,21 +318,30 @@ class EngineRoom:
             return None
 
     def _admit_waiting_text(self, now: float) -> None:
-        """Admit the text that has waited for longest, and so on while it fits."""
+        """Admit the text that has waited for longest, and so on while it fits.
+
+        A peer that has its whole share waits without the others.
+        """
         if now - self._retried_s < RETRY_S:
             return
         self._retried_s = now
-        while self._waiting_text:
-            text = self._waiting_text[0]
+        full: set[str] = set()  # peers
+        for text in tuple(self._waiting_text):
+            if text.stream.peer in full:
+                continue
             refusal: RefusalError | None = None
             try:
                 self._scheduler.extend(text.stream, text.audio_s, now)
+            except PeerShareError as error:
+                text.refusal = error
+                full.add(text.stream.peer)
+                continue
             except OverloadError as error:
                 text.refusal = error
                 return
             except RefusalError as error:
                 refusal = error
-            self._waiting_text.popleft()
+            self._waiting_text.remove(text)
             text.stream.waiting_s = 0.0
             text.on_fit(refusal)
 

@@ -61,6 +61,10 @@ class OverloadError(RefusalError):
         self.retry_after_s = retry_after_s
 
 
+class PeerShareError(OverloadError):
+    """The caller has as much of the server as one caller may have; others find room."""
+
+
 class DisplacedError(OverloadError):
     """The call waited for text, and another one needed its place."""
 

@@ -210,3 +210,26 @@ def test_what_a_lane_is_asked_to_do_besides_comes_back_with_its_error(
     assert room.run(lambda: threading.current_thread().name).result(TIMEOUT_S) == "lane-0"
     with pytest.raises(ZeroDivisionError):
         room.run(lambda: 1 // 0).result(TIMEOUT_S)
+
+
+def test_text_of_a_caller_over_its_share_waits_without_that_of_others(
+    open_room: Callable[..., EngineRoom],
+) -> None:
+    def stream(need: float, peer: str, audio_s: float = 0.0) -> Stream:
+        lines = CostLines(LINE, LINE, LINE, 3, ((0.1, 0.003),), need, 73.5)
+        return Stream(Costs(lines), 3, 0.0, audio_s, peer=peer, more_text=not audio_s)
+
+    clock, fits = Clock(), queue.Queue[str]()
+    room = open_room(1, clock)
+    greedy, other, speaking = stream(0.18, "a"), stream(0.02, "b"), stream(0.5, "a", 100.0)
+    for admitted in (greedy, other, speaking):
+        room.admit(admitted)
+    assert room.reserve(greedy, 50.0, lambda refusal: fits.put("greedy"))
+    assert room.reserve(other, 50.0, lambda refusal: fits.put("other"))
+    clock.now = 1.0
+    assert fits.get(timeout=TIMEOUT_S) == "other"
+    room.add(other, [], 0.0)  # nothing in it can be spoken
+    assert not other.left_s
+    room.remove(speaking)
+    clock.now = 2.0
+    assert fits.get(timeout=TIMEOUT_S) == "greedy"

@@ -10,7 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 
-from dlpo_serving.refusals import DeadlineError, OverloadError, RefusalError
+from dlpo_serving.refusals import (
+    DeadlineError,
+    OverloadError,
+    PeerShareError,
+    RefusalError,
+)
 from dlpo_serving.scheduling.policy import Policy
 from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, Stream
 from dlpo_serving.scheduling.unit import Unit
@@ -166,7 +171,7 @@ class Scheduler:
         """
         held = Counter(other.peer for other in self._streams)
         most = ceil(self.policy.peer_share * self.policy.max_streams)
-        if stream.peer and held[stream.peer] >= most:
+        if stream.peer and most <= held[stream.peer] < self.policy.max_streams:
             raise OverloadError(
                 f"this caller has {held[stream.peer]} streams, and one may have {most} of"
                 f" {self.policy.max_streams}; end one, or try again later",
@@ -224,7 +229,7 @@ class Scheduler:
         share *= self.policy.peer_share
         own = sum(need for other, need in needs.items() if other.peer == stream.peer)
         if stream.peer and own and own + need > share:
-            raise OverloadError(
+            raise PeerShareError(
                 f"this caller's streams need {own / share:.0%} of what one may have; end one, or"
                 " try again later",
                 self._retry_after_s(now, share - need),

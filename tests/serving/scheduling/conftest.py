@@ -169,9 +169,9 @@ class Simulation:
 
         self.at(time_s, arrive)
 
-    def converse(self, time_s: float, text_s: float, audio_s: float) -> None:
+    def converse(self, time_s: float, text_s: float, audio_s: float, peer: str = "") -> None:
         """A call that begins without text, and gets some at `text_s`; it waits until that fits."""
-        stream = Stream(self.costs, 3, time_s, 0.0, more_text=True)
+        stream = Stream(self.costs, 3, time_s, 0.0, peer=peer, more_text=True)
 
         def begin() -> None:
             self.scheduler.admit(stream, self.now)

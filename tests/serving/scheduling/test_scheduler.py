@@ -351,11 +351,12 @@ def test_a_conversation_that_plays_finds_room_for_its_next_sentence(simulate: An
     assert stream.left_s == 5.0
 
 
-def test_whoever_waits_for_text_loses_a_place_that_another_needs(simulate: Any) -> None:
-    simulation = simulate(Policy(max_streams=3))
+@pytest.mark.parametrize("peer", ["", "a proxy that all callers share"])
+def test_whoever_waits_for_text_loses_a_place_that_another_needs(simulate: Any, peer: str) -> None:
+    simulation = simulate(Policy(max_streams=3, peer_share=1.0))
     for number in range(3):
-        simulation.converse(0.1 * number, text_s=100.0, audio_s=5.0)
-    simulation.arrive(1.0, 5.0)
+        simulation.converse(0.1 * number, text_s=100.0, audio_s=5.0, peer=peer)
+    simulation.arrive(1.0, 5.0, peer=peer)
     simulation.run(until_s=2.0)
     assert not simulation.refusals
     assert sorted(stream.arrived_s for stream in simulation.scheduler.streams) == [0.1, 0.2]
