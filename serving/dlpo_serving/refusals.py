@@ -7,6 +7,7 @@ DlpoError
     ├── UnknownVoiceError   the server does not hold this voice
     ├── NotReadyError       it is warming up or shutting down
     ├── OverloadError       it is full
+    │   ├── PeerShareError  its caller has as much of it as one caller may have
     │   └── DisplacedError  a call that had nothing to speak lost its place
     ├── QuotaError          this caller has used up its share
     ├── UnauthenticatedError  no token, or one that is not known

@@ -79,8 +79,8 @@ class ServerSettings(BaseModel):
     max_characters: Count = 10_000
     """longest text of one call, in characters"""
     peer_share: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """share of calls and of lanes that one key may have, or without keys one gRPC connection or HTTP
-    address; 1 behind a proxy that makes one of all callers"""
+    """share of calls and of lanes that one key may have, or without keys one gRPC connection or one
+    HTTP address; 1 behind a proxy that makes one of all callers"""
     max_first_audio_s: SomeSeconds = 0.25
     """seconds; a call that would wait longer for its first audio is refused"""
     stall_s: SomeSeconds = 30.0
