@@ -113,9 +113,14 @@ class RecordingSource:
         self.adversary, self.warm_up = adversary, warm_up
         self.cut = recording_cutter(model, batches)
 
-    def recorded(self, number: int) -> tuple[Recorded, int]:
-        """This process's share of batch `number`, and the seed of its levels and noise."""
-        rank, ranks = self.processes.rank, self.processes.count
+    def recorded(self, number: int, share: tuple[int, int] | None = None) -> tuple[Recorded, int]:
+        """A share of batch `number`, and the seed of its levels and noise.
+
+        Args:
+            number: of the batch.
+            share: see `Recorded.share`; None for this process's.
+        """
+        rank, ranks = share or (self.processes.rank, self.processes.count)
         places = self.batches.places(number, self.size, self.window)[rank::ranks]
         seed = self.batches.key[0] * 1_000_003 + number
         return self.cut(places, self.window, (rank, ranks)), seed

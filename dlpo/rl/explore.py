@@ -254,7 +254,8 @@ class WeightSource:
         losses: list[float] = []
         recorded, seed = None, 0
         if self.recordings is not None:
-            recorded, seed = self.recordings.recorded(update)
+            # All of the windows in each process: its pairs are its own.
+            recorded, seed = self.recordings.recorded(update, (0, 1))
         try:
             for prompt in prompts:
                 conditions: Conditions = conditions_of(model, [prompt], collector.reach)
