@@ -40,6 +40,10 @@ PARTS = {
     "denoiser": ("conditioning", "level", "spectrum"),
 }  # fmt: skip
 """Beginnings of the names of each part's weights."""
+VOICE_ROWS = {
+    "voices.weight", "conditioning_voices.weight", "pitch_voices.weight", "pitch_ranges",
+}  # fmt: skip
+"""Weights with a row for each voice; the last two are those of a model that draws its pitch."""
 
 
 class SpectralStep(nn.Module):
@@ -221,6 +225,6 @@ def _fitting(
     """Weights of `start`, of one part or all, with its voices in the rows of `model`'s."""
     weights, today = start.state_dict(), model.state_dict()
     places = [model.config.voices.index(name) for name in start.config.voices]
-    for name in ("voices.weight", "conditioning_voices.weight"):
+    for name in VOICE_ROWS & weights.keys() & today.keys():
         weights[name] = today[name].index_copy(0, torch.tensor(places), weights[name])
     return {k: v for k, v in weights.items() if part is None or k.startswith(PARTS[part])}
