@@ -22,7 +22,7 @@ SHORT = (
 
 @pytest.fixture(autouse=True)
 def _no_slow_judges(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What listens beside the reward is tested in tests/rl/test_held_out.py."""
+    """Held-out judges are tested in tests/rl/test_panel.py."""
     monkeypatch.setattr("dlpo.rl.reward_models.JUDGES", ())
 
 
