@@ -114,12 +114,7 @@ class RecordingSource:
         self.cut = recording_cutter(model, batches)
 
     def recorded(self, number: int, share: tuple[int, int] | None = None) -> tuple[Recorded, int]:
-        """A share of batch `number`, and the seed of its levels and noise.
-
-        Args:
-            number: of the batch.
-            share: see `Recorded.share`; None for this process's.
-        """
+        """A share of batch `number`, this process's if None, and the seed of its noise."""
         rank, ranks = share or (self.processes.rank, self.processes.count)
         places = self.batches.places(number, self.size, self.window)[rank::ranks]
         seed = self.batches.key[0] * 1_000_003 + number

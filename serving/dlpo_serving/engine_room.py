@@ -16,12 +16,7 @@ from dlpo.errors import EngineError
 from dlpo.text import Sentence
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tracing import Span
-from dlpo_serving.refusals import (
-    DisplacedError,
-    OverloadError,
-    PeerShareError,
-    RefusalError,
-)
+from dlpo_serving.refusals import DisplacedError, OverloadError, PeerShareError, RefusalError
 from dlpo_serving.rendering import Rendering, SpeechChunk, compute_unit
 from dlpo_serving.scheduling import Batch, Scheduler, Stream, Unit
 

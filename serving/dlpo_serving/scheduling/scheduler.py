@@ -10,12 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 
-from dlpo_serving.refusals import (
-    DeadlineError,
-    OverloadError,
-    PeerShareError,
-    RefusalError,
-)
+from dlpo_serving.refusals import DeadlineError, OverloadError, PeerShareError, RefusalError
 from dlpo_serving.scheduling.policy import Policy
 from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, Stream
 from dlpo_serving.scheduling.unit import Unit
