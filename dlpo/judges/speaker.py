@@ -92,6 +92,8 @@ class SpeakerSimilarity:
             raise InputError("there are no recordings of the speaker; give a corpus with audio")
         self._encoder = encoder
         centroid = np.mean([encoder.embed(clip, sample_rate_hz) for clip in recordings], axis=0)
+        if not centroid.any():
+            raise InputError("the recordings of the speaker are silent; give a corpus with speech")
         self._centroid = centroid / np.linalg.norm(centroid)
 
     def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:

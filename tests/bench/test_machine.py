@@ -19,7 +19,6 @@ from dlpo_bench.machine import (
     peak_mb,
     process_cpu_s,
     resident_mb,
-    watch_machine,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -47,12 +46,6 @@ def test_own_work_is_no_interference() -> None:
 def test_each_disturbance_is_reported(end: _Clocks, warning: str) -> None:
     (found,) = watched(end).warnings()
     assert warning in found
-
-
-def test_a_watch_ends_with_its_block() -> None:
-    with watch_machine() as watch:
-        pass
-    assert watch.interference == watch.interference
 
 
 def test_processor_time_and_memory_are_what_the_process_used() -> None:

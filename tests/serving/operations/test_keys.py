@@ -74,10 +74,6 @@ def test_the_token_is_what_follows_bearer(header: str) -> None:
     assert bearer_token([header]) == "A"
 
 
-def test_a_header_that_comes_twice_is_one() -> None:
-    assert bearer_token(["Bearer A", "Bearer A"]) == "A"
-
-
 def test_a_token_that_is_sent_twice_is_one() -> None:
     assert bearer_token(["Bearer A", "Bearer A"]) == "A"
 
