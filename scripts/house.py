@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 BUDGETS = {  # reached so far; lower one whenever a change makes room, never raise one
-    "product lines": 43_450,
+    "product lines": 43_440,
     "test lines": 32_790,
     "research lines": 1_815,
     "modules": 335,

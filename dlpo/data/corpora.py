@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.data.dataset import Dataset, Entry, Utterance
+from dlpo.data.dataset import Dataset, Entry, Utterance, Utterances
 from dlpo.errors import DataError
 
 
-class Corpora:
+class Corpora(Utterances):
     """Datasets one after the other, with the interface of a `Dataset`.
 
     Args:
@@ -51,14 +51,6 @@ class Corpora:
         )
         return tuple(names)
 
-    def split(self, name: str, *, with_audio: bool) -> list[int]:
-        """Indices of a split's utterances: those with audio, or those with durations only."""
-        return [
-            i
-            for i, entry in enumerate(self.entries)
-            if entry.split == name and (entry.frames > 0) == with_audio
-        ]
-
     def corpus_of(self, utterance: int) -> int:
         """Number of the dataset that an utterance is in."""
         return self.datasets.index(self._places[utterance][0])
@@ -79,12 +71,5 @@ class Corpora:
         return dataset.timing(place)
 
     def window(self, i: int, first: int, frames: int) -> Utterance:
-        """All symbols of utterance `i`, and its audio and features in a range of frames."""
         dataset, place = self._places[i]
         return dataset.window(place, first, frames)
-
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    def __getitem__(self, i: int) -> Utterance:
-        return self.window(i, 0, self.entries[i].frames)

@@ -14,6 +14,7 @@ Utterances without audio (`frames` 0) have symbols and durations only: prosody t
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -75,7 +76,31 @@ class Utterance:
     features: Features
 
 
-class Dataset:
+class Utterances(ABC):
+    """Utterances by their index, of one corpus or of several."""
+
+    entries: list[Entry]
+
+    def split(self, name: str, *, with_audio: bool) -> list[int]:
+        """Indices of a split's utterances: those with audio, or those with durations only."""
+        return [
+            i
+            for i, entry in enumerate(self.entries)
+            if entry.split == name and (entry.frames > 0) == with_audio
+        ]
+
+    @abstractmethod
+    def window(self, i: int, first: int, frames: int) -> Utterance:
+        """All symbols of utterance `i`, and its audio and features in a range of frames."""
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, i: int) -> Utterance:
+        return self.window(i, 0, self.entries[i].frames)
+
+
+class Dataset(Utterances):
     """A prepared corpus, opened for reading.
 
     Raises:
@@ -105,14 +130,6 @@ class Dataset:
         self.sha256 = sha256(raw).hexdigest()
         self.entries = [Entry(**entry) for entry in index["utterances"]]
 
-    def split(self, name: str, *, with_audio: bool) -> list[int]:
-        """Indices of a split's utterances: those with audio, or those with durations only."""
-        return [
-            i
-            for i, entry in enumerate(self.entries)
-            if entry.split == name and (entry.frames > 0) == with_audio
-        ]
-
     def chances(self, utterances: Sequence[int]) -> NDArray[np.float64]:
         """(U,) chance of drawing each utterance: by its length."""
         lengths = np.array([max(1, self.entries[i].frames) for i in utterances], np.float64)
@@ -126,12 +143,6 @@ class Dataset:
         return self.arrays["symbols"][rows].astype(np.int64), np.array(
             self.arrays["durations"][rows]
         )
-
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    def __getitem__(self, i: int) -> Utterance:
-        return self.window(i, 0, self.entries[i].frames)
 
     def window(self, i: int, first: int, frames: int) -> Utterance:
         """All symbols of utterance `i`, and its audio and features in a range of frames."""

@@ -184,3 +184,11 @@ class AdversarialTrainer:
         self.accelerator.clip_grad_norm_(self.adversary.parameters(), self.clip)
         self.optimizer.step()
         return loss.item()
+
+    def take_turn(
+        self, denoised: Denoised, update: int, every: int, learning_rate: float
+    ) -> dict[str, float]:
+        """`discriminator_step` after every so many updates; its loss for the log, if it was due."""
+        if (update + 1) % every:
+            return {}
+        return {"adversary": self.discriminator_step(denoised, learning_rate)}

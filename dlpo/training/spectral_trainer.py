@@ -122,7 +122,7 @@ class SpectralTrainer(TrainingRun):
         frozen = PARTS[{"acoustics": "denoiser"}.get(training.part, "acoustics")]
         for name, module in model.named_children():
             if name.startswith(frozen):
-                module.eval().requires_grad_(False)
+                module.requires_grad_(False)
         self.frozen = frozen
         optimizer = torch.optim.AdamW(
             [weight for weight in model.parameters() if weight.requires_grad],
@@ -173,17 +173,10 @@ class SpectralTrainer(TrainingRun):
             others = torch.stack(list(terms.values())).sum()
             last_layer = self.model.spectrum_out.weight
             terms |= self.adversary.generator_losses(denoised, others, last_layer)
-        return LossBatch(terms, windows, lambda: self._teach(denoised))
-
-    def _teach(self, denoised: Denoised) -> dict[str, float]:
-        """Let the adversary learn, if it is its turn."""
-        if (self.update + 1) % self.training.adversary_every:
-            return {}
-        return {
-            "adversary": self.adversary.discriminator_step(
-                denoised, self.training.rate(self.update)
-            )
-        }
+        every, rate = training.adversary_every, training.rate(update)
+        return LossBatch(
+            terms, windows, lambda: self.adversary.take_turn(denoised, update, every, rate)
+        )
 
     def _averaged_model(self) -> SpectralWaveGrad2:
         return cast(SpectralWaveGrad2, self.averaged.module.eval())

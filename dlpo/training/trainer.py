@@ -137,20 +137,13 @@ class Trainer(TrainingRun):
                 return LossBatch(terms, windows)
             last_layer = self.model.patch_out.weight
             terms |= self.adversary.generator_losses(denoised, _total(terms), last_layer)
-        return LossBatch(terms, windows, lambda: self._teach(denoised))
+        every, rate = training.adversary_every, training.rate(update)
+        return LossBatch(
+            terms, windows, lambda: self.adversary.take_turn(denoised, update, every, rate)
+        )
 
     def _is_adversarial(self) -> bool:
         return self.update >= self.training.updates - self.training.adversarial_updates
-
-    def _teach(self, denoised: Denoised) -> dict[str, float]:
-        """Let the adversary learn, if it is its turn."""
-        if (self.update + 1) % self.training.adversary_every:
-            return {}
-        return {
-            "adversary": self.adversary.discriminator_step(
-                denoised, self.training.rate(self.update)
-            )
-        }
 
     def _averaged_model(self) -> LiteWaveGrad2:
         """The averaged weights, ready to speak."""
