@@ -22,7 +22,7 @@ TUNING ?= --method direct --guide recordings --alpha 0.1 --set augment=true --se
 .DEFAULT_GOAL := demo
 
 demo: .venv-demo/installed
-	.venv-demo/bin/python -m dlpo_serving.demo
+	.venv-demo/bin/python -m dlpo_serving.local.demo
 	@echo "to type and hear it in a browser: .venv-demo/bin/dlpo serve --http-port 8080"
 
 test: .venv/installed

@@ -15,11 +15,11 @@ from dlpo.audio import Waveform
 from dlpo.bundle import Bundle
 from dlpo_bench.machine import resident_mb, watch_machine
 from dlpo_bench.record import write_record
-from dlpo_serving.chunks import STREAM_LADDER
 from dlpo_serving.encodings import AudioFormat, Encoding, open_encoder, usual_format, warm_encoders
-from dlpo_serving.levels import limited
 from dlpo_serving.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
 from dlpo_serving.request import SpeechRequest
+from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
+from dlpo_serving.synthesis.job import limited
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice, open_voice
 

@@ -22,18 +22,18 @@ from numpy.typing import NDArray
 
 from dlpo.noise_schedule import named_schedule
 from dlpo_bench.plots import BLUE, COLORS, GRAY, ORANGE, STYLE, as_svg
-from dlpo_serving.chunks import STREAM_LADDER, cut, sizes_of
 from dlpo_serving.scheduling import (
+    AdmissionPolicy,
     Batch,
     CostLines,
     Costs,
     Line,
-    Policy,
     Scheduler,
     Stage,
     Stream,
     Unit,
 )
+from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER, cut, sizes_of
 
 CHAINS = (("linear", 1000, GRAY), ("cosine:1.25", 3, BLUE))  # the papers', and the served one
 FRAMES_PER_SECOND = 73.5
@@ -149,7 +149,7 @@ def draw_lanes() -> str:
 
 def turns() -> list[Turn]:
     """Every unit that is computed until `UNTIL_S`."""
-    scheduler, costs = Scheduler(Policy(), LANES), Costs(LINES)
+    scheduler, costs = Scheduler(AdmissionPolicy(), LANES), Costs(LINES)
     arrivals = [(arrival_s, number) for number, (arrival_s, _) in enumerate(CALLERS)]
     running: list[tuple[float, int]] = []  # end, number of the turn
     streams: list[Stream] = []

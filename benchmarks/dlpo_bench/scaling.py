@@ -34,7 +34,7 @@ from dlpo_bench.machine import (
 from dlpo_bench.record import Measured
 from dlpo_serving.client import CallError, RetryPolicy, SpeechClient
 from dlpo_serving.engines import EnginePrecision
-from dlpo_serving.local_server import local_server
+from dlpo_serving.local.local_server import local_server
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import DEFAULT_VOICE, open_voice
 

@@ -62,8 +62,8 @@ def text_to_speech(
         speed: factor of the voice's own pace.
         pitch_semitones: shift of its pitch.
     """
-    from dlpo_serving.chunks import STREAM_LADDER
     from dlpo_serving.request import SpeechRequest
+    from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
 
     def system(clip: Clip) -> Waveform:
         request = SpeechRequest(clip.text, speed, pitch_semitones, seed, steps)

@@ -24,7 +24,7 @@ from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.text.symbols import SYMBOLS
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
-from dlpo_serving.engine import Encoding, Floats, Frames, Ids
+from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 
 
 class TorchEngine:
@@ -87,15 +87,15 @@ class TorchEngine:
         return self.manifest.context_frames(steps)
 
     @torch.inference_mode()
-    def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
+    def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
         drawn = None if noise is None else self._tensor(noise)
         made = self._encoder(self._tensor(phonemes), drawn)
-        return Encoding(*(values.cpu().numpy() for values in made))
+        return EncoderOutput(*(values.cpu().numpy() for values in made))
 
     @torch.inference_mode()
     def frames(
-        self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float
-    ) -> Frames:
+        self, encoding: EncoderOutput, counts: Ids, start: int, stop: int, pitch_semitones: float
+    ) -> FrameFeatures:
         made = self._frames(
             self._tensor(encoding.hidden),
             self._tensor(counts[None].astype(np.float32)),
@@ -103,7 +103,7 @@ class TorchEngine:
             torch.arange(start, stop, device=self._device) + 0.5,
             torch.tensor([pitch_semitones], device=self._device),
         )
-        return Frames(*(values.cpu().numpy() for values in made))
+        return FrameFeatures(*(values.cpu().numpy() for values in made))
 
     @torch.inference_mode()
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:

@@ -14,7 +14,7 @@ from dlpo.judges import WEIGHTS
 from dlpo_serving.voices import DEFAULT_VOICE
 
 if TYPE_CHECKING:
-    from dlpo_serving.doctor import Observation
+    from dlpo_serving.local.doctor import Observation
 
 Section = tuple[str, Iterable["Observation"]]
 _STYLES = {"ok": "green", "absent": "dim", "problem": "bold red"}
@@ -38,7 +38,7 @@ def doctor(
 
     Exit code 0 if an engine speaks, 1 if none does.
     """
-    from dlpo_serving.doctor import versions
+    from dlpo_serving.local.doctor import versions
 
     found: dict[str, list[Observation]] = {}
     about = versions()
@@ -58,7 +58,12 @@ def doctor(
 
 
 def _sections(voice: str, weights: Path) -> Iterator[Section]:
-    from dlpo_serving.doctor import look_around, look_at_machine, look_at_packages, try_engines
+    from dlpo_serving.local.doctor import (
+        look_around,
+        look_at_machine,
+        look_at_packages,
+        try_engines,
+    )
 
     yield "packages", look_at_packages()
     yield "machine", look_at_machine()
@@ -68,7 +73,7 @@ def _sections(voice: str, weights: Path) -> Iterator[Section]:
 
 
 def _judges(folder: Path) -> Iterator[Observation]:
-    from dlpo_serving.doctor import Observation
+    from dlpo_serving.local.doctor import Observation
 
     for judge, name in WEIGHTS.items():
         if (folder / name).is_file():

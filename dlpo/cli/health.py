@@ -46,7 +46,7 @@ def health(
     """Ask a server over grpc.health.v1 whether it takes calls: exit code 0 if so, else 1."""
     with needs("serve"):
         from dlpo_serving.client.connection import Connection, Tls
-        from dlpo_serving.health import address_of, check_health
+        from dlpo_serving.client.health import address_of, check_health
         from dlpo_serving.settings.sources import read_settings
 
     address = address_of(read_settings([])) if server is None else server

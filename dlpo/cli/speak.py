@@ -84,14 +84,14 @@ def say(
     precision: Precision = None,
 ) -> None:
     """Say a text: play it, write it to a sound file, or both."""
-    from dlpo_serving.say import RemoteVoice
-    from dlpo_serving.say import say as speak
+    from dlpo_serving.local.say import RemoteVoice
+    from dlpo_serving.local.say import say as speak
 
     remote, source = None, None
     if server is not None:
         with needs("serve"):
             from dlpo_serving.client import Tls
-            from dlpo_serving.typed_text import typed_pieces
+            from dlpo_serving.local.say import typed_pieces
 
         remote = RemoteVoice(server, Tls(ca) if tls or ca else None, token)
         if text == "-" and not ssml:

@@ -12,10 +12,10 @@ from google.rpc.error_details_pb2 import ErrorInfo
 
 from dlpo import errors
 from dlpo.errors import DlpoError
-from dlpo_serving import refusals
+from dlpo_serving import errors as serving_errors
+from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.http.statuses import BodyError, UnknownModelError, reply_to
-from dlpo_serving.request import RequestError, Violation
-from dlpo_serving.statuses import UndecodableError, status_of
+from dlpo_serving.rpc.statuses import UndecodableError, status_of
 
 HEAD = """# Error codes
 
@@ -48,22 +48,22 @@ BELOW = """
 def error_reference() -> str:
     """Markdown: errors by gRPC code and HTTP status, exit codes, the tree of exceptions."""
     rows = "".join(f"| {' | '.join(row)} |\n" for row in map(_row, _examples()))
-    return f"{HEAD}{rows}{BELOW}{_tree(errors)}\n{_tree(refusals)}"
+    return f"{HEAD}{rows}{BELOW}{_tree(errors)}\n{_tree(serving_errors)}"
 
 
 def _examples() -> Iterator[DlpoError]:
     """One of each error that a door tells apart."""
-    yield RequestError(Violation("speed", "is 9; expected 0.5 to 2"))
+    yield RequestError(FieldViolation("speed", "is 9; expected 0.5 to 2"))
     yield UndecodableError("no message")
     yield BodyError("no JSON", 400)
-    yield refusals.UnknownVoiceError("ann", ["lj"])
+    yield serving_errors.UnknownVoiceError("ann", ["lj"])
     yield UnknownModelError("tts-9", ["dlpo"])
-    yield refusals.UnauthenticatedError("no token")
-    yield refusals.OverloadError("full", 1.0)
-    yield refusals.QuotaError("share used up", "alice", 1.0)
-    yield refusals.NotReadyError("warming up")
-    yield refusals.DeadlineError("too short")
-    yield refusals.StalledError("stalled")
+    yield serving_errors.UnauthenticatedError("no token")
+    yield serving_errors.OverloadError("full", 1.0)
+    yield serving_errors.QuotaError("share used up", "alice", 1.0)
+    yield serving_errors.NotReadyError("warming up")
+    yield serving_errors.DeadlineError("too short")
+    yield serving_errors.StalledError("stalled")
     yield errors.MissingExtraError("soxr", "serve")
     yield errors.EngineError("any other")
 

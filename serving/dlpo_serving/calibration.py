@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from dlpo_serving.chunks import STREAM_LADDER
-from dlpo_serving.rendering import compute_unit
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling import CostLines, Line, Stage, Unit
-from dlpo_serving.synthesizer import Synthesizer, Utterance
+from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
+from dlpo_serving.synthesis.job import compute_unit
+from dlpo_serving.synthesizer import PreparedRequest, Synthesizer
 
 STARTUP_CHUNKS = len(STREAM_LADDER)
 # A number and a word that is in no lexicon; a sentence longer than the small chunks, and another.
@@ -63,7 +63,9 @@ def measure_costs(
     return replace(crowded, contention=min(max(contention, 1.0), lanes))
 
 
-def _timed(synthesizer: Synthesizer, utterance: Utterance, clock: Callable[[], float]) -> CostLines:
+def _timed(
+    synthesizer: Synthesizer, utterance: PreparedRequest, clock: Callable[[], float]
+) -> CostLines:
     measured: list[tuple[Unit, float]] = []
     after_chunks: list[tuple[float, float]] = []
     audio_s = spent_s = 0.0

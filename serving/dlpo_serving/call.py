@@ -9,7 +9,7 @@ from dlpo_serving.request import SpeechRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class SynthesisCall:
     """What a caller wants, whichever door it came through."""
 
     request: SpeechRequest

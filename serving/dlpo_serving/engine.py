@@ -15,7 +15,7 @@ Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Encoding:
+class EncoderOutput:
     """What the encoder says about the phonemes of one sentence."""
 
     hidden: Floats
@@ -27,7 +27,7 @@ class Encoding:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frames:
+class FrameFeatures:
     """What the denoiser needs to know about some frames of one sentence."""
 
     conditioning: Floats
@@ -57,7 +57,7 @@ class Engine(Protocol):
         """Frames each side that a window of `steps` steps needs, in this engine's precision."""
         ...
 
-    def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
+    def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
         """All that the encoder says of a sentence.
 
         Args:
@@ -67,8 +67,8 @@ class Engine(Protocol):
         ...
 
     def frames(
-        self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float
-    ) -> Frames:
+        self, encoding: EncoderOutput, counts: Ids, start: int, stop: int, pitch_semitones: float
+    ) -> FrameFeatures:
         """Frames `start` to `stop` of a sentence; (P,) `counts` are the frames of each symbol."""
         ...
 

@@ -17,8 +17,8 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
-from dlpo_serving.refusals import RefusalError, StalledError
-from dlpo_serving.statuses import Context, UndecodableError
+from dlpo_serving.errors import CallRejectedError, StalledError
+from dlpo_serving.rpc.statuses import Context, UndecodableError
 
 REQUEST_S = 10.0  # that a call may be open before its first request has come
 SERVICE = speech_pb2.DESCRIPTOR.services_by_name["SpeechService"]
@@ -31,7 +31,7 @@ Behaviour = Callable[[Any, Context], Awaitable[Any]]
 class Undecodable:
     """Stands in the place of a request whose bytes are no message, or that did not come."""
 
-    error: UndecodableError | RefusalError
+    error: UndecodableError | CallRejectedError
 
 
 def add_speech_service(

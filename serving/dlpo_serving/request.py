@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dlpo.bundle import Manifest
-from dlpo.errors import InputError
-from dlpo_serving.refusals import shortened
+from dlpo_serving.errors import FieldViolation, RequestError, shortened
 
 MAX_SEED = 2**32 - 1
 VOLUME_DB = (-40.0, 12.0)  # range: nearly silent to limited throughout
@@ -35,24 +34,6 @@ class SpeechRequest:
     """gain in decibels; peaks are limited, they never clip"""
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One field that can't be used, and why."""
-
-    field: str
-    """name of the field of `SpeechRequest`"""
-    message: str
-    """what came, what was expected"""
-
-
-class RequestError(InputError):
-    """A request can't be served; says which fields are wrong."""
-
-    def __init__(self, *violations: Violation) -> None:
-        super().__init__("; ".join(f"{v.field}: {v.message}" for v in violations))
-        self.violations = violations
-
-
 def check_request(request: SpeechRequest, manifest: Manifest) -> None:
     """Check everything but the words against what the voice can do.
 
@@ -67,14 +48,14 @@ def check_request(request: SpeechRequest, manifest: Manifest) -> None:
     }
     for name, (value, (low, high)) in ranges.items():
         if not (math.isfinite(value) and low <= value <= high):
-            found.append(Violation(name, f"is {value:g}; expected {low:g} to {high:g}"))
+            found.append(FieldViolation(name, f"is {value:g}; expected {low:g} to {high:g}"))
     if not 0 <= request.seed <= MAX_SEED:
         found.append(
-            Violation("seed", f"is {shortened(str(request.seed))}; expected 0 to {MAX_SEED}")
+            FieldViolation("seed", f"is {shortened(str(request.seed))}; expected 0 to {MAX_SEED}")
         )
     if request.steps is not None and request.steps not in manifest.available_steps:
         offer = ", ".join(map(str, manifest.available_steps))
         message = f"is {shortened(str(request.steps))}; voice {manifest.voice!r} has {offer}"
-        found.append(Violation("steps", message))
+        found.append(FieldViolation("steps", message))
     if found:
         raise RequestError(*found)

@@ -17,8 +17,7 @@ from typing import Any
 
 from dlpo.errors import EngineError
 from dlpo_serving.call import Limits
-from dlpo_serving.doors import Doors, Health, open_doors
-from dlpo_serving.engine_room import EngineRoom
+from dlpo_serving.endpoints import Endpoints, Health, serve_endpoints
 from dlpo_serving.engines import EngineName
 from dlpo_serving.operations.keys import KeyRing
 from dlpo_serving.operations.logs import configure_logs
@@ -26,10 +25,11 @@ from dlpo_serving.operations.memory import give_memory_back
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.quotas import Quotas
 from dlpo_serving.operations.tracing import open_tracer
-from dlpo_serving.repertoire import Load, Repertoire, open_voices
-from dlpo_serving.scheduling import Policy, Scheduler
+from dlpo_serving.scheduling import AdmissionPolicy, Scheduler
+from dlpo_serving.scheduling.executor import EngineExecutor
+from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings, unknown_variables
-from dlpo_serving.speaker import Speaker
+from dlpo_serving.voice_registry import Load, VoiceRegistry, open_voices
 
 TEXT_THREADS = 2  # so that a book does not hold up a sentence
 HEARTBEAT_S = 1.0  # between two checks of the lanes
@@ -44,7 +44,7 @@ class EngineHungError(EngineError):
     """Calls of the engine did not return, again and again."""
 
 
-Announce = Callable[[Doors, str], None]
+Announce = Callable[[Endpoints, str], None]
 
 
 def serve(settings: ServerSettings) -> None:
@@ -87,7 +87,7 @@ async def _serve(settings: ServerSettings, start: float) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
-    def announce(doors: Doors, voice: str) -> None:
+    def announce(doors: Endpoints, voice: str) -> None:
         seconds = time.perf_counter() - start
         print(f"SERVING {voice} on {doors.grpc_address} after {seconds:.2f} s", flush=True)
         if doors.http_url:
@@ -117,7 +117,7 @@ async def run_server(
     clock = time.monotonic
     metrics = Metrics()
     keys = KeyRing(settings.keys_file, clock) if settings.keys_file else None
-    policy = Policy(
+    policy = AdmissionPolicy(
         max_first_audio_s=settings.max_first_audio_s,
         max_streams=settings.max_streams,
         peer_share=settings.peer_share,
@@ -125,7 +125,7 @@ async def run_server(
     lanes = settings.lanes or usable_lanes(settings.engine)
     tracer = open_tracer(settings.otlp_endpoint)
     text_threads = ThreadPoolExecutor(TEXT_THREADS, thread_name_prefix="text")
-    room = EngineRoom(Scheduler(policy, lanes), lanes, metrics, clock)
+    room = EngineExecutor(Scheduler(policy, lanes), lanes, metrics, clock)
     metrics.watch(
         streams_active=room.active, streams_waiting=room.waiting, backlog_audio_s=room.backlog_s
     )
@@ -137,14 +137,14 @@ async def run_server(
         settings.text_wait_s,
     )
     quotas = Quotas(keys.quota, clock) if keys else None
-    speaker = Speaker(room, text_threads, policy, limits, metrics, quotas, clock)
+    speaker = SynthesisService(room, text_threads, policy, limits, metrics, quotas, clock)
     status = Health()
     await status.starting()
     try:
-        async with open_doors(
+        async with serve_endpoints(
             settings, speaker, status, metrics, tracer, keys.authorize if keys else None, clock
         ) as doors:
-            repertoire = Repertoire(settings, speaker, room, metrics)
+            repertoire = VoiceRegistry(settings, speaker, room, metrics)
             if not await _done_before(stop, repertoire.load(load)):
                 _log.info("stopped while voices were being loaded")
                 return room.has_hung_threads
@@ -204,7 +204,7 @@ async def _first_of(*events: asyncio.Event) -> None:
         wait.cancel()
 
 
-async def _watch_lanes(room: EngineRoom, stop: asyncio.Event) -> EngineHungError:
+async def _watch_lanes(room: EngineExecutor, stop: asyncio.Event) -> EngineHungError:
     """Replace lanes that hang; set `stop`, and say why, when they do so again and again."""
     replaced: list[int] = []  # the beats when
     for beat in itertools.count():
@@ -220,7 +220,7 @@ async def _watch_lanes(room: EngineRoom, stop: asyncio.Event) -> EngineHungError
     )
 
 
-async def _drain(settings: ServerSettings, speaker: Speaker, status: Health) -> None:
+async def _drain(settings: ServerSettings, speaker: SynthesisService, status: Health) -> None:
     """Tell balancers, wait for them to hear it, then let the calls that run come to their end."""
     _log.info("draining calls=%d grace_s=%g", speaker.calls, settings.grace_s)
     await status.ending()

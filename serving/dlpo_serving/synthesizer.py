@@ -14,14 +14,15 @@ from dlpo.errors import BundleError, InputError, TextError
 from dlpo.text import ProsodyLimits, Sentence, TextFrontEnd
 from dlpo.text.feed import TextFeed
 from dlpo.text.symbols import SYMBOLS
-from dlpo_serving.chunks import STREAM_LADDER
 from dlpo_serving.engine import Engine
-from dlpo_serving.rendering import Rendering, SpeechChunk, compute_unit
-from dlpo_serving.request import RequestError, SpeechRequest, Violation, check_request
+from dlpo_serving.errors import FieldViolation, RequestError
+from dlpo_serving.request import SpeechRequest, check_request
+from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
+from dlpo_serving.synthesis.job import AudioChunk, SynthesisJob, compute_unit
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance:
+class PreparedRequest:
     """A request that can be spoken: checked, with its text as sentences of words."""
 
     request: SpeechRequest
@@ -72,7 +73,7 @@ class Synthesizer:
         check_request(request, self.manifest)
         return request.steps or self.manifest.steps
 
-    def read(self, request: SpeechRequest) -> Utterance:
+    def read(self, request: SpeechRequest) -> PreparedRequest:
         """Check a request and turn its text into sentences of phonemes.
 
         Raises:
@@ -86,7 +87,7 @@ class Synthesizer:
                 text = self._front_end.process_ssml(request.text, dictionary, limits)
             else:
                 text = self._front_end.process(request.text, dictionary)
-        return Utterance(request, text.sentences, steps, text.dropped)
+        return PreparedRequest(request, text.sentences, steps, text.dropped)
 
     def _limits_beside(self, request: SpeechRequest) -> ProsodyLimits:
         """How far SSML may go from the request's own, so that both together suit the voice."""
@@ -106,20 +107,22 @@ class Synthesizer:
         with text_errors_as_violations():
             return TextFeed(self._front_end, request.dictionary or None)
 
-    def begin(self, request: SpeechRequest) -> Rendering:
+    def begin(self, request: SpeechRequest) -> SynthesisJob:
         """Work for the engine that has no sentence yet."""
-        return Rendering(self._engine, request, self.steps_of(request))
+        return SynthesisJob(self._engine, request, self.steps_of(request))
 
-    def render(self, utterance: Utterance, ladder: Sequence[int] = STREAM_LADDER) -> Rendering:
+    def render(
+        self, utterance: PreparedRequest, ladder: Sequence[int] = STREAM_LADDER
+    ) -> SynthesisJob:
         """The utterance as work for the engine; see `stream`."""
-        rendering = Rendering(self._engine, utterance.request, utterance.steps, ladder)
+        rendering = SynthesisJob(self._engine, utterance.request, utterance.steps, ladder)
         rendering.add(utterance.sentences)
         rendering.close()
         return rendering
 
     def stream(
-        self, utterance: Utterance, ladder: Sequence[int] = STREAM_LADDER
-    ) -> Iterator[SpeechChunk]:
+        self, utterance: PreparedRequest, ladder: Sequence[int] = STREAM_LADDER
+    ) -> Iterator[AudioChunk]:
         """The audio in pieces, each made when it is asked for; closing the iterator stops the work.
 
         Args:
@@ -149,7 +152,7 @@ def text_errors_as_violations() -> Iterator[None]:
     try:
         yield
     except TextError as error:
-        raise RequestError(Violation("text", str(error))) from error
+        raise RequestError(FieldViolation("text", str(error))) from error
     except InputError as error:  # the front end reads nothing else
         message = str(error).removeprefix("dictionary: ")
-        raise RequestError(Violation("dictionary", message)) from error
+        raise RequestError(FieldViolation("dictionary", message)) from error

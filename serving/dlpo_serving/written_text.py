@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from dlpo.text import Sentence
-from dlpo_serving.refusals import StalledError
+from dlpo_serving.errors import StalledError
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesizer import Synthesizer, Utterance, text_errors_as_violations
+from dlpo_serving.synthesizer import PreparedRequest, Synthesizer, text_errors_as_violations
 
 SLICE = 400  # characters of a piece that are read at once: a book does not hold up a sentence
 
@@ -73,7 +73,7 @@ async def text_pieces(
 
 async def whole_texts(
     further: AsyncIterator[SpeechRequest] | None,
-    on_read: Callable[[Utterance], None] | None,
+    on_read: Callable[[PreparedRequest], None] | None,
     first: SpeechRequest,
     synthesizer: Synthesizer,
 ) -> AsyncIterator[TextPart]:

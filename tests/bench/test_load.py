@@ -66,7 +66,7 @@ from dlpo_bench.load.texts import SENTENCES
 from dlpo_bench.record import read_record
 from dlpo_bench.report.speed import LOAD_TARGETS, load_blocks
 from dlpo_bench.tables import markdown
-from dlpo_serving.local_server import LocalServer, local_server
+from dlpo_serving.local.local_server import LocalServer, local_server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

@@ -45,7 +45,7 @@ from dlpo_bench.texts.study import (
     read_texts,
     say,
 )
-from dlpo_serving.timing import PhonemeTiming, WordTiming
+from dlpo_serving.synthesis.timing import PhonemeTiming, WordTiming
 
 RATE = 22_050  # Hz
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-import dlpo_serving.doctor as engines_module
+import dlpo_serving.local.doctor as engines_module
 from dlpo.cli import app
-from dlpo_serving.doctor import Observation, try_engines
 from dlpo_serving.engines import PRECISIONS
+from dlpo_serving.local.doctor import Observation, try_engines
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from dlpo.cli import app
 from dlpo.errors import InputError
-from dlpo_serving.health import address_of
+from dlpo_serving.client.health import address_of
 from dlpo_serving.settings.server_settings import ServerSettings
 
 STATUS = health_pb2.HealthCheckResponse

@@ -7,8 +7,8 @@ from functools import partial
 
 from dlpo_serving import server
 from dlpo_serving.__main__ import main
-from dlpo_serving.scheduling import Policy
+from dlpo_serving.scheduling import AdmissionPolicy
 
 if __name__ == "__main__":
-    server.Policy = partial(Policy, utilisation=1e6, burst_utilisation=1e6)
+    server.AdmissionPolicy = partial(AdmissionPolicy, utilisation=1e6, burst_utilisation=1e6)
     sys.exit(main())

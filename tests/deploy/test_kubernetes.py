@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from dlpo import __version__
-from dlpo_serving.doors import LIVENESS, SERVICES
+from dlpo_serving.endpoints import LIVENESS, SERVICES
 from dlpo_serving.operations.metrics import SHED_REASONS, Metrics
 from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
 from dlpo_serving.settings.sources import read_settings

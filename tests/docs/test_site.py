@@ -22,9 +22,9 @@ import pytest
 from typer.main import get_command
 
 from dlpo.cli import app
+from dlpo_serving.local.sound_file import SoundFile
 from dlpo_serving.settings.flags import flag_of
 from dlpo_serving.settings.server_settings import ServerSettings
-from dlpo_serving.sound_file import SoundFile
 
 if importlib.util.find_spec("material") is None:
     pytest.skip(

@@ -16,10 +16,10 @@ from dlpo.text import TextFrontEnd
 from dlpo_export.parity.divergence import sqnr_db
 from dlpo_export.parity.f0_error import f0_error_cents, wrong_voicing
 from dlpo_export.quantise import F0_CENTS, GELU_FLOOR, tensor_ranges, to_int8
-from dlpo_serving.denoiser_input import pitch_noise
-from dlpo_serving.engine import Encoding, Frames, Ids
+from dlpo_serving.engine import EncoderOutput, FrameFeatures, Ids
 from dlpo_serving.engines.onnx_engine import OnnxEngine
-from dlpo_serving.pace import whole_frames
+from dlpo_serving.synthesis.denoiser_input import pitch_noise
+from dlpo_serving.synthesis.durations import whole_frames
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 
 TEXT = "The quick brown fox jumps over the lazy dog, and it never looks back at the old bridge."
@@ -96,7 +96,7 @@ def engines() -> tuple[OnnxEngine, OnnxEngine]:
 
 
 @pytest.fixture(scope="module")
-def encoded(engines: tuple[OnnxEngine, OnnxEngine]) -> tuple[Encoding, Ids]:
+def encoded(engines: tuple[OnnxEngine, OnnxEngine]) -> tuple[EncoderOutput, Ids]:
     (sentence,) = TextFrontEnd().process(TEXT).sentences
     ids = np.array([sentence.symbol_ids()], np.int64)
     noise = pitch_noise(engines[0].manifest, ids.shape[1], seed=0, index=0)
@@ -105,15 +105,19 @@ def encoded(engines: tuple[OnnxEngine, OnnxEngine]) -> tuple[Encoding, Ids]:
 
 
 def spoken_frames(
-    engine: OnnxEngine, encoded: tuple[Encoding, Ids], first: int, last: int, pitch: float = 0.0
-) -> Frames:
+    engine: OnnxEngine,
+    encoded: tuple[EncoderOutput, Ids],
+    first: int,
+    last: int,
+    pitch: float = 0.0,
+) -> FrameFeatures:
     encoding, counts = encoded
     return engine.frames(encoding, counts, first, last, pitch)
 
 
 @pytest.mark.parametrize("pitch", [-6.0, 0.0, 6.0])
 def test_embedded_voice_has_the_f0_of_float32(
-    engines: tuple[OnnxEngine, OnnxEngine], encoded: tuple[Encoding, Ids], pitch: float
+    engines: tuple[OnnxEngine, OnnxEngine], encoded: tuple[EncoderOutput, Ids], pitch: float
 ) -> None:
     frames = int(encoded[1].sum())
     exact, rounded = (spoken_frames(engine, encoded, 0, frames, pitch) for engine in engines)
@@ -123,7 +127,7 @@ def test_embedded_voice_has_the_f0_of_float32(
 
 
 def test_blocks_of_the_embedded_voice_equal_the_whole_sentence(
-    engines: tuple[OnnxEngine, OnnxEngine], encoded: tuple[Encoding, Ids]
+    engines: tuple[OnnxEngine, OnnxEngine], encoded: tuple[EncoderOutput, Ids]
 ) -> None:
     _, engine = engines
     frames, size, context = int(encoded[1].sum()), 64, engine.manifest.frames_context

@@ -17,7 +17,7 @@ from dlpo.bundle import Bundle
 from dlpo.nvidia import Gpu
 from dlpo.text import TextFrontEnd
 from dlpo.v1 import speech_pb2_grpc
-from dlpo_serving.doors import Doors
+from dlpo_serving.endpoints import Endpoints
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines import cuda_engine
 from dlpo_serving.engines.cuda_engine import CudaEngine
@@ -109,12 +109,12 @@ def running_server(
 
     `further` settings are those of `ServerSettings`.
     """
-    started: Future[tuple[Doors, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+    started: Future[tuple[Endpoints, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def run() -> None:
         stop = asyncio.Event()
 
-        def announce(doors: Doors, voice: str) -> None:
+        def announce(doors: Endpoints, voice: str) -> None:
             started.set_result((doors, asyncio.get_running_loop(), stop))
 
         settings = ServerSettings(

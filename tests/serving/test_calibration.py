@@ -10,7 +10,7 @@ import pytest
 from dlpo.errors import EngineError
 from dlpo.text import TextFrontEnd
 from dlpo_serving.calibration import measure_costs
-from dlpo_serving.engine import Encoding, Floats, Frames, Ids
+from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.scheduling import Costs, Unit
 from dlpo_serving.synthesizer import Synthesizer
@@ -30,13 +30,13 @@ class TimedEngine(FakeEngine):
     def clock(self) -> float:
         return self.now
 
-    def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
+    def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
         self.now += ENCODE_S + SYMBOL_S * phonemes.shape[1]
         return super().encode(phonemes, noise)
 
     def frames(
-        self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float
-    ) -> Frames:
+        self, encoding: EncoderOutput, counts: Ids, start: int, stop: int, pitch_semitones: float
+    ) -> FrameFeatures:
         self.now += BLOCK_S + FRAME_S * (stop - start)
         return super().frames(encoding, counts, start, stop, pitch_semitones)
 
@@ -114,7 +114,7 @@ def test_other_lanes_are_kept_busy_while_one_is_measured(front_end: TextFrontEnd
 
 def test_an_engine_that_fails_fails_the_warm_up(front_end: TextFrontEnd) -> None:
     class Broken(FakeEngine):
-        def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
+        def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
             raise EngineError("no memory")
 
     with pytest.raises(EngineError, match="no memory"):

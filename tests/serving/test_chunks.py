@@ -7,7 +7,7 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlpo_serving.chunks import cut, sizes_of
+from dlpo_serving.synthesis.denoiser_input import cut, sizes_of
 
 ladders = st.lists(st.integers(1, 70), min_size=1, max_size=5)
 

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from dlpo.text import Sentence, TextFrontEnd
-from dlpo_serving.denoiser_input import DenoiserInput
 from dlpo_serving.engines.fake_engine import FRAMES_CONTEXT, FakeEngine
 from dlpo_serving.request import SpeechRequest
+from dlpo_serving.synthesis.denoiser_input import DenoiserInput
 
 TEXT = "It goes up, and down again, as long as you like it."
 STEPS = 3

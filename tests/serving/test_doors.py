@@ -7,7 +7,7 @@ import sys
 
 from grpc._cython.cygrpc import ExecuteBatchError
 
-from dlpo_serving.doors import caller_stayed
+from dlpo_serving.endpoints import caller_stayed
 
 
 def record_of(error: Exception) -> logging.LogRecord:

@@ -12,13 +12,13 @@ import pytest
 from dlpo.errors import EngineError
 from dlpo.text import TextFrontEnd
 from dlpo_serving.engine import Floats
-from dlpo_serving.engine_room import EngineRoom
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tracing import NoSpan
-from dlpo_serving.rendering import SpeechChunk
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.scheduling import CostLines, Costs, Line, Policy, Scheduler, Stream
+from dlpo_serving.scheduling import AdmissionPolicy, CostLines, Costs, Line, Scheduler, Stream
+from dlpo_serving.scheduling.executor import EngineExecutor
+from dlpo_serving.synthesis.job import AudioChunk
 from dlpo_serving.synthesizer import Synthesizer
 
 TIMEOUT_S = 20.0
@@ -33,10 +33,10 @@ class Ear:
     span = NoSpan()
 
     def __init__(self) -> None:
-        self.chunks: list[SpeechChunk] = []
-        self.heard: queue.Queue[SpeechChunk | Exception | None] = queue.Queue()
+        self.chunks: list[AudioChunk] = []
+        self.heard: queue.Queue[AudioChunk | Exception | None] = queue.Queue()
 
-    def on_chunk(self, chunk: SpeechChunk, late_s: float) -> None:
+    def on_chunk(self, chunk: AudioChunk, late_s: float) -> None:
         self.chunks.append(chunk)
         self.heard.put(chunk)
 
@@ -48,7 +48,7 @@ class Ear:
 
     def end(self) -> Exception | None:
         """What it heard last: None, or the error."""
-        while isinstance(last := self.heard.get(timeout=TIMEOUT_S), SpeechChunk):
+        while isinstance(last := self.heard.get(timeout=TIMEOUT_S), AudioChunk):
             pass
         return last
 
@@ -94,12 +94,14 @@ class HangingEngine(FakeEngine):
 
 
 @pytest.fixture
-def open_room() -> Iterator[Callable[..., EngineRoom]]:
+def open_room() -> Iterator[Callable[..., EngineExecutor]]:
     """`open_room(lanes, clock)`; it is closed after the test."""
     rooms = []
 
-    def make(lanes: int = 2, clock: Clock | None = None) -> EngineRoom:
-        rooms.append(EngineRoom(Scheduler(Policy(), lanes), lanes, Metrics(), clock or Clock()))
+    def make(lanes: int = 2, clock: Clock | None = None) -> EngineExecutor:
+        rooms.append(
+            EngineExecutor(Scheduler(AdmissionPolicy(), lanes), lanes, Metrics(), clock or Clock())
+        )
         return rooms[-1]
 
     yield make
@@ -107,7 +109,7 @@ def open_room() -> Iterator[Callable[..., EngineRoom]]:
         room.close()
 
 
-def speak(room: EngineRoom, synthesizer: Synthesizer, seed: int = 0) -> tuple[Stream, Ear]:
+def speak(room: EngineExecutor, synthesizer: Synthesizer, seed: int = 0) -> tuple[Stream, Ear]:
     """Start a stream of `TEXT`."""
     stream = Stream(COSTS, 3, 0.0, 5.0, synthesizer.max_batch)
     room.admit(stream)
@@ -118,7 +120,7 @@ def speak(room: EngineRoom, synthesizer: Synthesizer, seed: int = 0) -> tuple[St
 
 
 def test_every_stream_hears_what_it_would_hear_alone(
-    synthesizer: Synthesizer, open_room: Callable[..., EngineRoom]
+    synthesizer: Synthesizer, open_room: Callable[..., EngineExecutor]
 ) -> None:
     room = open_room()
     ears = [speak(room, synthesizer, seed)[1] for seed in range(20)]
@@ -128,7 +130,7 @@ def test_every_stream_hears_what_it_would_hear_alone(
 
 
 def test_a_unit_that_throws_fails_its_own_stream_even_in_a_batch(
-    front_end: TextFrontEnd, open_room: Callable[..., EngineRoom]
+    front_end: TextFrontEnd, open_room: Callable[..., EngineExecutor]
 ) -> None:
     synthesizer = Synthesizer(MoodyEngine(unlucky_seed=3), front_end)
     calm = Synthesizer(FakeEngine(), front_end)
@@ -151,7 +153,7 @@ def test_a_unit_that_throws_fails_its_own_stream_even_in_a_batch(
 
 
 def test_a_lane_whose_engine_hangs_is_replaced_and_the_others_go_on(
-    front_end: TextFrontEnd, open_room: Callable[..., EngineRoom]
+    front_end: TextFrontEnd, open_room: Callable[..., EngineExecutor]
 ) -> None:
     clock = Clock()
     engine = HangingEngine()
@@ -174,7 +176,7 @@ def test_a_lane_whose_engine_hangs_is_replaced_and_the_others_go_on(
 
 
 def test_a_stream_that_is_removed_hears_nothing_more(
-    front_end: TextFrontEnd, open_room: Callable[..., EngineRoom]
+    front_end: TextFrontEnd, open_room: Callable[..., EngineExecutor]
 ) -> None:
     engine = HangingEngine()
     room = open_room(lanes=1)
@@ -188,10 +190,10 @@ def test_a_stream_that_is_removed_hears_nothing_more(
 
 
 def test_a_listener_that_throws_loses_its_stream_and_no_other(
-    synthesizer: Synthesizer, open_room: Callable[..., EngineRoom]
+    synthesizer: Synthesizer, open_room: Callable[..., EngineExecutor]
 ) -> None:
     class Deaf(Ear):
-        def on_chunk(self, chunk: SpeechChunk, late_s: float) -> None:
+        def on_chunk(self, chunk: AudioChunk, late_s: float) -> None:
             raise ValueError("a codec's own error")
 
     room = open_room(lanes=1)
@@ -204,7 +206,7 @@ def test_a_listener_that_throws_loses_its_stream_and_no_other(
 
 
 def test_what_a_lane_is_asked_to_do_besides_comes_back_with_its_error(
-    open_room: Callable[..., EngineRoom],
+    open_room: Callable[..., EngineExecutor],
 ) -> None:
     room = open_room(lanes=1)
     assert room.run(lambda: threading.current_thread().name).result(TIMEOUT_S) == "lane-0"
@@ -213,7 +215,7 @@ def test_what_a_lane_is_asked_to_do_besides_comes_back_with_its_error(
 
 
 def test_text_of_a_caller_over_its_share_waits_without_that_of_others(
-    open_room: Callable[..., EngineRoom],
+    open_room: Callable[..., EngineExecutor],
 ) -> None:
     def stream(need: float, peer: str, audio_s: float = 0.0) -> Stream:
         lines = CostLines(LINE, LINE, LINE, 3, ((0.1, 0.003),), need, 73.5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dlpo.audio import Waveform
-from dlpo_serving.levels import CEILING, FADE_S, KNEE, LevelShaper, limited
+from dlpo_serving.synthesis.job import CEILING, FADE_S, KNEE, LevelShaper, limited
 
 RATE = 22_050
 FADE = round(FADE_S * RATE)

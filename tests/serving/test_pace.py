@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dlpo.errors import EngineError
-from dlpo_serving.pace import SHORTEST_SOUND, SLOWEST_SOUNDS, Pace, paced, whole_frames, with_end
+from dlpo_serving.synthesis.durations import (
+    SHORTEST_SOUND,
+    SLOWEST_SOUNDS,
+    DurationWarp,
+    paced,
+    whole_frames,
+    with_end,
+)
 
 SPEEDS = st.floats(0.5, 2.0)
 # Three words: ^ a b , c . d e !
@@ -25,8 +32,8 @@ def at(
     return paced(durations, marks, np.full(len(durations), speed))
 
 
-def pace(speed: float, durations: NDArray[np.float32] = DURATIONS) -> Pace:
-    return Pace.at(durations, MARKS[: len(durations)], np.full(len(durations), speed))
+def pace(speed: float, durations: NDArray[np.float32] = DURATIONS) -> DurationWarp:
+    return DurationWarp.at(durations, MARKS[: len(durations)], np.full(len(durations), speed))
 
 
 lengths = st.lists(st.floats(0, 40, width=32), min_size=9, max_size=9).map(

@@ -17,9 +17,10 @@ import pytest
 from dlpo.audio import read_wav
 from dlpo.errors import EngineError, InputError
 from dlpo_serving import say as say_module
-from dlpo_serving.player import Playback, find_player
-from dlpo_serving.request import RequestError, SpeechRequest
-from dlpo_serving.say import RemoteVoice, say
+from dlpo_serving.errors import RequestError
+from dlpo_serving.local.player import PlayerPlayback, find_player
+from dlpo_serving.local.say import RemoteVoice, say
+from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 
 TEXT = "Noise becomes speech."
@@ -87,7 +88,7 @@ def test_a_player_that_ends_early_is_reported(fake_player: Path) -> None:
 
 def test_a_player_is_silenced_where_the_voice_fails(fake_player: Path) -> None:
     fake_player.write_text("#!/bin/sh\n/bin/cat > /dev/null\n")
-    playback = Playback(find_player(), 22_050)
+    playback = PlayerPlayback(find_player(), 22_050)
 
     def fail_while_it_plays() -> None:
         with playback:

@@ -14,8 +14,8 @@ import pytest
 from dlpo.audio import read_wav
 from dlpo.errors import EngineError
 from dlpo_serving.client import SpeechClient
-from dlpo_serving.demo import run_demo
-from dlpo_serving.local_server import local_server
+from dlpo_serving.local.demo import run_demo
+from dlpo_serving.local.local_server import local_server
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import open_voice
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlpo.audio import harmonic_source
-from dlpo_serving.source import LOOKAHEAD, HarmonicSource
+from dlpo_serving.synthesis.denoiser_input import LOOKAHEAD, HarmonicSource
 
 HOP, RATE = 300, 22_050
 

@@ -12,34 +12,35 @@ import pytest
 
 from dlpo.audio import Waveform
 from dlpo.text import TextFrontEnd
-from dlpo_serving.call import Call, Limits
+from dlpo_serving.audio_stream import AudioStream, EncodedChunk
+from dlpo_serving.call import Limits, SynthesisCall
 from dlpo_serving.encodings import Encoding
-from dlpo_serving.engine_room import EngineRoom
 from dlpo_serving.engines.fake_engine import FakeEngine
-from dlpo_serving.operations.keys import Quota
-from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.operations.quotas import Quotas
-from dlpo_serving.refusals import (
+from dlpo_serving.errors import (
     DeadlineError,
     NotReadyError,
     OverloadError,
     QuotaError,
+    RequestError,
     StalledError,
     UnknownVoiceError,
 )
-from dlpo_serving.repertoire import warm
-from dlpo_serving.request import RequestError, SpeechRequest
-from dlpo_serving.scheduling import Policy, Scheduler
-from dlpo_serving.speaker import Speaker
-from dlpo_serving.speech import Speech, SpeechPiece
+from dlpo_serving.operations.keys import Quota
+from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.operations.quotas import Quotas
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.scheduling import AdmissionPolicy, Scheduler
+from dlpo_serving.scheduling.executor import EngineExecutor
+from dlpo_serving.service import SynthesisService
 from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voice_registry import warm
 from dlpo_serving.written_text import TextSource, text_pieces, whole_texts
 
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 LONG = "A sentence that goes on for a while before it comes to its end. " * 20
 TIMEOUT_S = 20.0
 
-Body = Callable[[Speaker], Awaitable[None]]
+Body = Callable[[SynthesisService], Awaitable[None]]
 Speak = Callable[..., None]
 
 
@@ -49,16 +50,16 @@ def with_speaker(synthesizer: Synthesizer) -> Speak:
 
     def run(
         body: Body,
-        policy: Policy | None = None,
+        policy: AdmissionPolicy | None = None,
         limits: Limits | None = None,
         quotas: Quotas | None = None,
     ) -> None:
         metrics = Metrics()
-        chosen = policy or Policy()
-        room = EngineRoom(Scheduler(chosen, 2), 2, metrics)
+        chosen = policy or AdmissionPolicy()
+        room = EngineExecutor(Scheduler(chosen, 2), 2, metrics)
 
         async def main() -> None:
-            speaker = Speaker(room, threads, chosen, limits or Limits(), metrics, quotas)
+            speaker = SynthesisService(room, threads, chosen, limits or Limits(), metrics, quotas)
             speaker.add_voice(warm(synthesizer))
             await asyncio.wait_for(body(speaker), TIMEOUT_S)
 
@@ -71,16 +72,16 @@ def with_speaker(synthesizer: Synthesizer) -> Speak:
     return run
 
 
-def call(text: str = TEXT, seed: int = 0, **named: object) -> Call:
+def call(text: str = TEXT, seed: int = 0, **named: object) -> SynthesisCall:
     request = SpeechRequest(text, seed=seed)
-    return Call(request, encoding=Encoding.PCM_F32, **named)  # type: ignore[arg-type]
+    return SynthesisCall(request, encoding=Encoding.PCM_F32, **named)  # type: ignore[arg-type]
 
 
-async def heard(speech: Speech) -> list[SpeechPiece]:
+async def heard(speech: AudioStream) -> list[EncodedChunk]:
     return [piece async for piece in speech]
 
 
-async def audio_of(speaker: Speaker, wanted: Call) -> Waveform:
+async def audio_of(speaker: SynthesisService, wanted: SynthesisCall) -> Waveform:
     async with speaker.synthesize(wanted) as speech:
         pieces = await heard(speech)
     return np.frombuffer(b"".join(piece.audio for piece in pieces), "<f4")
@@ -89,21 +90,21 @@ async def audio_of(speaker: Speaker, wanted: Call) -> Waveform:
 def test_fifty_callers_at_once_hear_what_each_would_hear_alone(
     with_speaker: Speak, synthesizer: Synthesizer
 ) -> None:
-    async def body(speaker: Speaker) -> None:
+    async def body(speaker: SynthesisService) -> None:
         together = await asyncio.gather(
             *(audio_of(speaker, call(seed=seed, streamed=seed % 2 == 0)) for seed in range(50))
         )
         for seed, audio in enumerate(together):
             np.testing.assert_array_equal(audio, synthesizer.speak(SpeechRequest(TEXT, seed=seed)))
 
-    calm = Policy(max_first_audio_s=1e9, burst_utilisation=1e9, utilisation=1e9)
+    calm = AdmissionPolicy(max_first_audio_s=1e9, burst_utilisation=1e9, utilisation=1e9)
     with_speaker(body, calm)
 
 
 def test_a_caller_who_takes_nothing_is_not_computed_for_and_loses_its_place(
     with_speaker: Speak,
 ) -> None:
-    async def body(speaker: Speaker) -> None:
+    async def body(speaker: SynthesisService) -> None:
         taken = 0
 
         async def take_one() -> None:
@@ -118,13 +119,13 @@ def test_a_caller_who_takes_nothing_is_not_computed_for_and_loses_its_place(
         assert taken == 1
         assert speaker.calls == 0
 
-    with_speaker(body, Policy(max_untaken_s=2.0), Limits(stall_s=0.2))
+    with_speaker(body, AdmissionPolicy(max_untaken_s=2.0), Limits(stall_s=0.2))
 
 
 def test_a_long_text_is_refused_before_it_is_read(
     with_speaker: Speak, front_end: TextFrontEnd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def body(speaker: Speaker) -> None:
+    async def body(speaker: SynthesisService) -> None:
         monkeypatch.setattr(front_end, "process", None)  # calling it would be another error
         with pytest.raises(RequestError, match="has 101 characters; this server takes 100"):
             await audio_of(speaker, call("x" * 101))
@@ -135,20 +136,20 @@ def test_a_long_text_is_refused_before_it_is_read(
 def test_a_full_server_refuses_before_it_reads_and_counts_why(
     with_speaker: Speak, front_end: TextFrontEnd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def body(speaker: Speaker) -> None:
+    async def body(speaker: SynthesisService) -> None:
         async with speaker.synthesize(call(LONG)):
             monkeypatch.setattr(front_end, "process", None)
             with pytest.raises(OverloadError, match="all 1 streams are taken") as caught:
                 await audio_of(speaker, call())
         assert 0.1 <= caught.value.retry_after_s <= 10.0
 
-    with_speaker(body, Policy(max_streams=1))
+    with_speaker(body, AdmissionPolicy(max_streams=1))
 
 
 def test_a_caller_who_could_not_hear_anything_in_time_is_told_at_once(
     with_speaker: Speak,
 ) -> None:
-    async def body(speaker: Speaker) -> None:
+    async def body(speaker: SynthesisService) -> None:
         with pytest.raises(DeadlineError):
             await audio_of(speaker, call(timeout_s=0.0))
 
@@ -158,7 +159,7 @@ def test_a_caller_who_could_not_hear_anything_in_time_is_told_at_once(
 def test_a_speaker_that_drains_refuses_the_next_and_ends_what_it_began(
     with_speaker: Speak,
 ) -> None:
-    async def body(speaker: Speaker) -> None:
+    async def body(speaker: SynthesisService) -> None:
         async with speaker.synthesize(call()) as speech:
             draining = asyncio.create_task(speaker.drain(TIMEOUT_S))
             await asyncio.sleep(0)
@@ -180,7 +181,7 @@ def test_who_speaks_with_a_voice_that_is_replaced_or_withdrawn_keeps_it(
             super().__init__()
             object.__setattr__(self.manifest, "gain", 1.5)
 
-    async def body(speaker: Speaker) -> None:
+    async def body(speaker: SynthesisService) -> None:
         before = await audio_of(speaker, call())
         async with speaker.synthesize(call()) as speech:
             speaker.add_voice(warm(Synthesizer(Louder(), front_end)))
@@ -198,7 +199,7 @@ def test_who_speaks_with_a_voice_that_is_replaced_or_withdrawn_keeps_it(
 
 
 def test_an_unknown_voice_is_named_with_those_that_are_there(with_speaker: Speak) -> None:
-    async def body(speaker: Speaker) -> None:
+    async def body(speaker: SynthesisService) -> None:
         with pytest.raises(UnknownVoiceError, match="'nobody'; this server has fake"):
             await audio_of(speaker, call(voice="nobody"))
 
@@ -209,7 +210,7 @@ def test_a_share_is_for_streams_and_for_characters(with_speaker: Speak) -> None:
     now = 0.0
     quotas = Quotas(lambda caller: Quota(max_streams=1, characters_per_minute=100), lambda: now)
 
-    async def body(speaker: Speaker) -> None:
+    async def body(speaker: SynthesisService) -> None:
         async with speaker.synthesize(call()) as speech:
             with pytest.raises(QuotaError, match="all 1 streams"):
                 await audio_of(speaker, call())
@@ -225,7 +226,7 @@ def test_a_writer_who_falls_silent_loses_its_place(with_speaker: Speak) -> None:
         yield "One sentence. And half of"
         await asyncio.Event().wait()
 
-    async def body(speaker: Speaker) -> None:
+    async def body(speaker: SynthesisService) -> None:
         with pytest.raises(StalledError, match=r"no text came for 0\.2 s"):
             async with speaker.synthesize(call(""), partial(text_pieces, pieces())) as speech:
                 await heard(speech)
@@ -250,7 +251,7 @@ async def one_piece() -> AsyncIterator[str]:
 def test_every_kind_of_call_teaches_the_pace_of_the_voice(
     with_speaker: Speak, synthesizer: Synthesizer, text: str, source: TextSource | None
 ) -> None:
-    async def body(speaker: Speaker) -> None:
+    async def body(speaker: SynthesisService) -> None:
         voice = warm(synthesizer)
         speaker.add_voice(voice)
         before = voice.costs.frames_per_character
@@ -262,7 +263,7 @@ def test_every_kind_of_call_teaches_the_pace_of_the_voice(
 
 
 def test_further_text_that_finds_no_room_is_refused_with_a_time(with_speaker: Speak) -> None:
-    async def body(speaker: Speaker) -> None:
+    async def body(speaker: SynthesisService) -> None:
         full = asyncio.Event()
 
         async def pieces() -> AsyncIterator[str]:
@@ -279,4 +280,4 @@ def test_further_text_that_finds_no_room_is_refused_with_a_time(with_speaker: Sp
                 await heard(speech)
         assert caught.value.retry_after_s >= 0.1
 
-    with_speaker(body, Policy(utilisation=1e-9), Limits(text_wait_s=0.1))
+    with_speaker(body, AdmissionPolicy(utilisation=1e-9), Limits(text_wait_s=0.1))

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from dlpo_serving.spectrogram import png, spectrogram_png
+from dlpo_serving.local.demo import png, spectrogram_png
 
 
 def decode_png(data: bytes) -> np.ndarray:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dlpo_serving.request import RequestError, SpeechRequest
+from dlpo_serving.errors import RequestError
+from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 
 RATE = 22_050

@@ -16,17 +16,18 @@ from google.rpc.error_details_pb2 import (
 from google.rpc.status_pb2 import Status
 
 from dlpo.errors import BundleError, EngineError, MissingExtraError
-from dlpo_serving.refusals import (
+from dlpo_serving.errors import (
     DeadlineError,
+    FieldViolation,
     NotReadyError,
     OverloadError,
     QuotaError,
+    RequestError,
     StalledError,
     UnauthenticatedError,
     UnknownVoiceError,
 )
-from dlpo_serving.request import RequestError, Violation
-from dlpo_serving.statuses import UndecodableError, status_of
+from dlpo_serving.rpc.statuses import UndecodableError, status_of
 
 Code = grpc.StatusCode
 
@@ -42,7 +43,7 @@ def detail(status: Status, kind: Any) -> Any:
 @pytest.mark.parametrize(
     ("error", "code", "reason"),
     [
-        (RequestError(Violation("speed", "is 9")), Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
+        (RequestError(FieldViolation("speed", "is 9")), Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
         (UndecodableError("bytes"), Code.INVALID_ARGUMENT, "UNDECODABLE"),
         (UnknownVoiceError("eve", ["lj"]), Code.NOT_FOUND, "UNKNOWN_VOICE"),
         (UnauthenticatedError("no token"), Code.UNAUTHENTICATED, "UNAUTHENTICATED"),
@@ -79,7 +80,7 @@ def test_our_own_faults_tell_nothing_of_the_inside(error: Exception, code: grpc.
 
 
 def test_every_wrong_field_is_named_in_the_words_of_the_service() -> None:
-    error = RequestError(Violation("speed", "is 9"), Violation("text", "is empty"))
+    error = RequestError(FieldViolation("speed", "is 9"), FieldViolation("text", "is empty"))
 
     bad = detail(status_of(error, lambda name: f"wire.{name}"), BadRequest)
 

@@ -10,12 +10,11 @@ import pytest
 
 from dlpo.errors import BundleError
 from dlpo.text import TextFrontEnd
-from dlpo_serving.chunks import STREAM_LADDER
-from dlpo_serving.denoiser_input import NEXT_BLOCKS
 from dlpo_serving.engines.fake_engine import CONTEXT, FRAMES_CONTEXT, FakeEngine
-from dlpo_serving.rendering import SENTENCE_PAUSE_S
-from dlpo_serving.request import RequestError, SpeechRequest
-from dlpo_serving.source import LOOKAHEAD
+from dlpo_serving.errors import RequestError
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.synthesis.denoiser_input import LOOKAHEAD, NEXT_BLOCKS, STREAM_LADDER
+from dlpo_serving.synthesis.job import SENTENCE_PAUSE_S
 from dlpo_serving.synthesizer import Synthesizer
 
 TEXT = "Noise becomes speech, step by step. Is it not strange? It is number 23!"

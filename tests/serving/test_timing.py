@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlpo.text import Mark, Sentence, TextFrontEnd, Word
-from dlpo_serving.timing import Volume, per_symbol, sentence_timing
+from dlpo_serving.synthesis.timing import Volume, per_symbol, sentence_timing
 
 HOP_LENGTH = 300
 SENTENCE = Sentence(

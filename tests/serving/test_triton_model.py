@@ -18,7 +18,8 @@ import pytest
 from dlpo.bundle import MANIFEST, Bundle
 from dlpo.text import TextFrontEnd
 from dlpo_serving.engines.onnx_engine import OnnxEngine
-from dlpo_serving.request import RequestError, SpeechRequest
+from dlpo_serving.errors import RequestError
+from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.triton.model import TritonPythonModel
 from dlpo_serving.triton.request import phoneme_sentences

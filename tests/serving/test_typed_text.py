@@ -9,7 +9,7 @@ import pytest
 
 from dlpo.errors import InputError
 from dlpo.v1.speech_pb2 import Flush
-from dlpo_serving.typed_text import typed_pieces
+from dlpo_serving.local.say import typed_pieces
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from dlpo_bench.eval import clips_in_common
 from dlpo_bench.listening import answers as layout
 from dlpo_bench.listening.answers import DEGRADED, Key, Kind, Trial, write_key
 from dlpo_bench.systems import RECORDED, RECORDINGS, Candidate, Speaking, System, open_candidates
-from dlpo_serving.levels import limited
 from dlpo_serving.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
+from dlpo_serving.synthesis.job import limited
 
 TELEPHONE_HZ = (300.0, 3_000.0)  # what the degraded sound keeps
 NOISE_DB = -15.0  # of the degraded sound's noise, beside its speech

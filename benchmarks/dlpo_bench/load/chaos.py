@@ -41,7 +41,7 @@ from dlpo_bench.load.options import LoadOptions
 from dlpo_bench.load.servers import server_arguments
 from dlpo_bench.machine import memory_growth, resident_mb
 from dlpo_bench.record import Measured
-from dlpo_serving.local_server import local_server
+from dlpo_serving.local.local_server import local_server
 from dlpo_serving.operations.keys import new_key
 from dlpo_serving.voices import find_voice
 

@@ -22,7 +22,7 @@ from dlpo_bench.load.calls import (
 )
 from dlpo_bench.load.options import LoadOptions
 from dlpo_bench.machine import peak_mb, process_cpu_s, resident_mb
-from dlpo_serving.local_server import LocalServer, local_server
+from dlpo_serving.local.local_server import LocalServer, local_server
 
 WARM_UP_CALLS = 3
 METRICS_S = 5.0  # for a server to answer

@@ -36,7 +36,7 @@ from dlpo_bench.load.texts import SENTENCES, utterances
 from dlpo_bench.machine import percentile, resident_mb
 from dlpo_bench.record import Measured
 from dlpo_serving.client import SpeechClient
-from dlpo_serving.local_server import local_server
+from dlpo_serving.local.local_server import local_server
 from dlpo_serving.request import SpeechRequest
 
 COLD_TEXT = "Noise becomes speech, step by step."
@@ -48,7 +48,7 @@ import time
 clock = [time.monotonic()]
 import json, sys
 import dlpo.cli
-import dlpo_serving.say
+import dlpo_serving.local.say
 clock.append(time.monotonic())
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import open_voice

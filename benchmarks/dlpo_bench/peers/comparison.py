@@ -22,7 +22,7 @@ from dlpo_bench.compare import compare_medians
 from dlpo_bench.load.texts import SENTENCES
 from dlpo_bench.machine import watch_machine
 from dlpo_bench.record import Measured
-from dlpo_serving.chunks import STREAM_LADDER
+from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
 
 WHOLE = "dlpo-whole"
 LONGEST_SENTENCE = 100_000  # frames; more than any sentence has

@@ -18,9 +18,9 @@ from dlpo_bench.interleave import Spread
 from dlpo_bench.roofline.kernels import GIGA, Kind, Peak
 from dlpo_export.profile.inputs import sentence_inputs
 from dlpo_export.profile.measure import NodeTime, Profile, measure
-from dlpo_serving.chunks import STREAM_LADDER
-from dlpo_serving.engine import Encoding, Engine
+from dlpo_serving.engine import EncoderOutput, Engine
 from dlpo_serving.engines import open_engine
+from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
 
 FRAMES = (64, 256, 1024)  # a chunk early in a stream, a sentence, a long sentence
 PRECISIONS: tuple[Literal["fp32", "int8"], ...] = ("fp32", "int8")
@@ -137,7 +137,7 @@ def _run(
     if graph == "encoder":
         return partial(engine.encode, inputs["phonemes"], inputs.get("noise"))
     if graph == "frames":
-        encoding = Encoding(inputs["hidden"], inputs["durations"], inputs["ranges"])
+        encoding = EncoderOutput(inputs["hidden"], inputs["durations"], inputs["ranges"])
         counts = inputs["durations"][0].astype(np.int64)
         return partial(engine.frames, encoding, counts, 0, frames, 0.0)
     return denoiser_run(engine, steps, inputs)

@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from dlpo_bench.rtf.contestants import Contestant, MeasuredModel, steps_of
-from dlpo_serving.denoiser_input import DenoiserInput, Window
 from dlpo_serving.engine import Engine, Floats
-from dlpo_serving.rendering import SENTENCE_PAUSE_S
 from dlpo_serving.request import SpeechRequest
+from dlpo_serving.synthesis.denoiser_input import DenoiserInput, Window
+from dlpo_serving.synthesis.job import SENTENCE_PAUSE_S
 from dlpo_serving.synthesizer import Synthesizer
 
 PROSE = (

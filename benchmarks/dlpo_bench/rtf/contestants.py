@@ -27,11 +27,10 @@ from dlpo_export.graphs import EncoderGraph
 from dlpo_export.options import WEIGHT_BITS, ExportOptions
 from dlpo_export.pipeline import export_bundle
 from dlpo_export.weights import round_weights
-from dlpo_serving.chunks import STREAM_LADDER
-from dlpo_serving.denoiser_input import pitch_noise
-from dlpo_serving.engine import Encoding, Engine, Floats, Frames, Ids
+from dlpo_serving.engine import EncoderOutput, Engine, Floats, FrameFeatures, Ids
 from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision, open_engine
 from dlpo_serving.engines.onnx_engine import OnnxEngine
+from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER, pitch_noise
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 
@@ -366,14 +365,14 @@ class EvenlyPaced:
     def context_frames(self, steps: int) -> int:
         return self._engine.context_frames(steps)
 
-    def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
+    def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
         made = self._engine.encode(phonemes, noise)
         even = np.full(made.durations.shape, FRAMES_PER_SYMBOL, np.float32)
-        return Encoding(made.hidden, even, np.ones_like(even))
+        return EncoderOutput(made.hidden, even, np.ones_like(even))
 
     def frames(
-        self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float
-    ) -> Frames:
+        self, encoding: EncoderOutput, counts: Ids, start: int, stop: int, pitch_semitones: float
+    ) -> FrameFeatures:
         return self._engine.frames(encoding, counts, start, stop, pitch_semitones)
 
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:

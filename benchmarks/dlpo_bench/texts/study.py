@@ -27,9 +27,9 @@ from dlpo_bench.texts.measures import (
     loudness_spread_lu,
     mishaps,
 )
-from dlpo_serving.chunks import STREAM_LADDER
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.timing import WordTiming
+from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
+from dlpo_serving.synthesis.timing import WordTiming
 
 if TYPE_CHECKING:
     from dlpo_bench.systems import Speaker

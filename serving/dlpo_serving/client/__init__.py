@@ -13,7 +13,7 @@ from dlpo_serving.client.aio import AsyncSpeechClient
 from dlpo_serving.client.aio_stream import AsyncSpeechStream
 from dlpo_serving.client.connection import Tls
 from dlpo_serving.client.errors import CallError
-from dlpo_serving.client.messages import Chunk, ReplyFormat, Speech
+from dlpo_serving.client.messages import Chunk, ReplyFormat, SynthesisResult
 from dlpo_serving.client.retries import Chance, RetryPolicy
 from dlpo_serving.client.sync import SpeechClient
 from dlpo_serving.client.sync_stream import SpeechStream
@@ -30,9 +30,9 @@ __all__ = [
     "Flush",
     "ReplyFormat",
     "RetryPolicy",
-    "Speech",
     "SpeechClient",
     "SpeechRequest",
     "SpeechStream",
+    "SynthesisResult",
     "Tls",
 ]

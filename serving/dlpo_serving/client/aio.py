@@ -17,7 +17,7 @@ from dlpo_serving.client.errors import cut_short, failure_of
 from dlpo_serving.client.messages import (
     Piece,
     ReplyFormat,
-    Speech,
+    SynthesisResult,
     first_messages,
     stream_message,
     unary_message,
@@ -121,10 +121,10 @@ class AsyncSpeechClient:
         reply: ReplyFormat | None = None,
         *,
         timeout_s: float | None = None,
-    ) -> Speech:
+    ) -> SynthesisResult:
         """The whole audio at once, 4 MiB at most; see `stream` for arguments and errors."""
         message = unary_message(request, voice, reply or ReplyFormat())
-        return Speech(await self._unary(self._speech.Synthesize, message, timeout_s))
+        return SynthesisResult(await self._unary(self._speech.Synthesize, message, timeout_s))
 
     async def stream(
         self,

@@ -67,7 +67,7 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
+class SynthesisResult:
     """A whole utterance."""
 
     message: speech_pb2.SynthesizeResponse

@@ -16,7 +16,7 @@ from dlpo_serving.client.errors import cut_short, failure_of
 from dlpo_serving.client.messages import (
     Piece,
     ReplyFormat,
-    Speech,
+    SynthesisResult,
     first_messages,
     stream_message,
     unary_message,
@@ -118,10 +118,10 @@ class SpeechClient:
         reply: ReplyFormat | None = None,
         *,
         timeout_s: float | None = None,
-    ) -> Speech:
+    ) -> SynthesisResult:
         """The whole audio at once, 4 MiB at most; see `stream` for arguments and errors."""
         message = unary_message(request, voice, reply or ReplyFormat())
-        return Speech(self._unary(self._speech.Synthesize, message, timeout_s))
+        return SynthesisResult(self._unary(self._speech.Synthesize, message, timeout_s))
 
     def stream(
         self,

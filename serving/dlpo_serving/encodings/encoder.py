@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dlpo.audio import Waveform
-from dlpo.errors import EngineError
+from dlpo.audio import Waveform, to_pcm16
+from dlpo.errors import EngineError, MissingExtraError
 from dlpo_serving.encodings.aac import AacEncoder
 from dlpo_serving.encodings.formats import MAX_RATE_HZ, AudioFormat, Encoding
-from dlpo_serving.encodings.g711 import AlawEncoder, MulawEncoder
-from dlpo_serving.encodings.linear import Pcm16Encoder, PcmFloatEncoder, WavEncoder
 from dlpo_serving.encodings.opus import FramedOpusEncoder, OggOpusEncoder
-from dlpo_serving.encodings.resampler import Resampler
 from dlpo_serving.encodings.sndfile import FLAC, MP3, SndfileEncoder
-from dlpo_serving.request import RequestError
+from dlpo_serving.errors import RequestError
 
 
 class AudioEncoder(Protocol):
@@ -121,3 +120,121 @@ def _open_at_rate(encoding: Encoding, rate_hz: int) -> AudioEncoder:
             return FramedOpusEncoder(rate_hz)
         case Encoding.AAC:
             return AacEncoder(rate_hz)
+
+
+OPEN_END = 0xFFFFFFFF  # bytes, in a WAV header: as long as there is more
+
+
+class Pcm16Encoder:
+    """Little-endian signed 16 bit."""
+
+    def encode(self, samples: Waveform) -> bytes:
+        return to_pcm16(samples).astype("<i2").tobytes()
+
+    def finish(self) -> bytes:
+        return b""
+
+
+class PcmFloatEncoder:
+    """Little-endian 32 bit floats."""
+
+    def encode(self, samples: Waveform) -> bytes:
+        return samples.astype("<f4").tobytes()
+
+    def finish(self) -> bytes:
+        return b""
+
+
+class WavEncoder:
+    """16 bit behind a header that goes out first and so can't know the length."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._header = wav_header(sample_rate_hz)
+        self._pcm = Pcm16Encoder()
+
+    def encode(self, samples: Waveform) -> bytes:
+        header, self._header = self._header, b""
+        return header + self._pcm.encode(samples)
+
+    def finish(self) -> bytes:
+        header, self._header = self._header, b""
+        return header
+
+
+def wav_header(sample_rate_hz: int) -> bytes:
+    """The 44 bytes before mono 16 bit samples of unknown number."""
+    sample_bytes = 2
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        *(b"RIFF", OPEN_END, b"WAVE"),
+        *(b"fmt ", 16, 1, 1, sample_rate_hz, sample_rate_hz * sample_bytes, sample_bytes, 16),
+        *(b"data", OPEN_END),
+    )
+
+
+MULAW_BIAS = 33  # of 14 bit magnitudes: makes each segment start at a power of two
+MULAW_CLIP = 8158  # 14 bit magnitude; above lies the last decision value
+
+
+class MulawEncoder:
+    """One byte a sample, as in North America and Japan."""
+
+    def encode(self, samples: Waveform) -> bytes:
+        return mulaw(to_pcm16(samples)).tobytes()
+
+    def finish(self) -> bytes:
+        return b""
+
+
+class AlawEncoder:
+    """One byte a sample, as in the rest of the world."""
+
+    def encode(self, samples: Waveform) -> bytes:
+        return alaw(to_pcm16(samples)).tobytes()
+
+    def finish(self) -> bytes:
+        return b""
+
+
+def mulaw(pcm: NDArray[np.int16]) -> NDArray[np.uint8]:
+    """(T,) 16 bit samples -> (T,) codes; a 14 bit scale, all bits inverted on the line."""
+    linear = pcm.astype(np.int32) >> 2
+    negative = linear < 0
+    # On the negative side decision values belong to the smaller magnitude; hence ~ and not -.
+    magnitude = np.minimum(np.where(negative, ~linear, linear), MULAW_CLIP) + MULAW_BIAS
+    segment = np.frexp(magnitude)[1] - 6  # 33..63 -> 0, 64..127 -> 1, ... 4096..8191 -> 7
+    step = (magnitude >> (segment + 1)) & 0x0F
+    code: NDArray[np.int64] = np.where(negative, 0x80, 0) | segment << 4 | step
+    return (code ^ 0xFF).astype(np.uint8)
+
+
+def alaw(pcm: NDArray[np.int16]) -> NDArray[np.uint8]:
+    """(T,) 16 bit samples -> (T,) codes; a 13 bit scale, even bits inverted on the line."""
+    linear = pcm.astype(np.int32) >> 3
+    negative = linear < 0
+    magnitude = np.where(negative, ~linear, linear)  # 0..4095
+    segment = np.maximum(np.frexp(magnitude)[1] - 5, 0)  # 0..31 -> 0, 32..63 -> 1, ... -> 7
+    step = (magnitude >> np.maximum(segment, 1)) & 0x0F
+    code: NDArray[np.int64] = np.where(negative, 0, 0x80) | segment << 4 | step
+    return (code ^ 0x55).astype(np.uint8)
+
+
+class Resampler:
+    """Resamples one stream; how it is cut does not change the result."""
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        """Raises MissingExtraError where the rates differ and soxr is not installed."""
+        self._stream = None
+        if from_hz == to_hz:
+            return
+        try:
+            import soxr
+        except ImportError:
+            raise MissingExtraError("soxr", "serve") from None
+        self._stream = soxr.ResampleStream(from_hz, to_hz, num_channels=1, dtype="float32")
+
+    def resample(self, samples: Waveform, last: bool = False) -> Waveform:
+        """The next (T,) float32 -> (U,) float32 that are ready, all the rest with the `last`."""
+        if self._stream is None:
+            return samples
+        return np.asarray(self._stream.resample_chunk(samples, last), np.float32)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
 
-from dlpo_serving.refusals import shortened
-from dlpo_serving.request import RequestError, Violation
+from dlpo_serving.errors import FieldViolation, RequestError, shortened
 
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
 G711_RATE_HZ = 8_000  # the only rate of the recommendation; others are a habit of some clients
@@ -44,7 +43,7 @@ class Encoding(StrEnum):
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:
         known = ", ".join(cls)
-        raise RequestError(Violation("encoding", f"is {value!r}; this server knows {known}"))
+        raise RequestError(FieldViolation("encoding", f"is {value!r}; this server knows {known}"))
 
 
 _OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
@@ -87,12 +86,12 @@ class AudioFormat:
         rate = self.sample_rate_hz
         if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
             message = f"is {shortened(str(rate))}; expected {MIN_RATE_HZ} to {MAX_RATE_HZ}"
-            raise RequestError(Violation("sample_rate_hz", message))
+            raise RequestError(FieldViolation("sample_rate_hz", message))
         rates = _RATES_HZ.get(self.encoding)
         if rates and rate not in rates:
             offer = ", ".join(map(str, rates))
             message = f"is {rate}; {self.encoding} has {offer}"
-            raise RequestError(Violation("sample_rate_hz", message))
+            raise RequestError(FieldViolation("sample_rate_hz", message))
 
     @property
     def bytes_per_s(self) -> float:
@@ -128,7 +127,7 @@ def bit_rate(sample_rate_hz: int) -> int:
 
 def not_offered(why: str) -> RequestError:
     """A codec's library is not here: `why` says which, and how to get it."""
-    return RequestError(Violation("encoding", why))
+    return RequestError(FieldViolation("encoding", why))
 
 
 def media_type(encoding: Encoding) -> str:

@@ -16,7 +16,7 @@ from dlpo.bundle import (
     TensorInfo,
 )
 from dlpo.text.symbols import MARKS, SYMBOL_IDS, SYMBOLS
-from dlpo_serving.engine import Encoding, Floats, Frames, Ids
+from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 
 HOP_LENGTH = 300  # samples
 CONTEXT = 2  # frames that one step sees each side
@@ -63,7 +63,7 @@ class FakeEngine:
     def context_frames(self, steps: int) -> int:
         return self.manifest.context_frames(steps)
 
-    def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
+    def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
         self.calls.append("encoder")
         ids = phonemes[0]
         is_mark = ids < SYMBOL_IDS[MARKS[-1]] + 1
@@ -71,18 +71,18 @@ class FakeEngine:
         durations[np.isin(ids, _WEAK_MARKS)] = 0
         hidden = np.stack([np.sin(0.7 * ids), np.cos(0.3 * ids)])
         ranges = np.ones_like(durations)
-        return Encoding(*(x[None].astype(np.float32) for x in (hidden, durations, ranges)))
+        return EncoderOutput(*(x[None].astype(np.float32) for x in (hidden, durations, ranges)))
 
     def frames(
-        self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float
-    ) -> Frames:
+        self, encoding: EncoderOutput, counts: Ids, start: int, stop: int, pitch_semitones: float
+    ) -> FrameFeatures:
         self.calls.append("frames")
         hidden = np.repeat(encoding.hidden, counts, axis=2)[:, :, start:stop]
         padded = np.pad(hidden, ((0, 0), (0, 0), (FRAMES_CONTEXT, FRAMES_CONTEXT)))
         around = [padded[:, :, k : k + stop - start] for k in range(2 * FRAMES_CONTEXT + 1)]
         conditioning = np.mean(around, axis=0)
         f0 = 120 * 2 ** (pitch_semitones / 12) * (conditioning[:, 0] > 0)
-        return Frames(conditioning, f0.astype(np.float32))
+        return FrameFeatures(conditioning, f0.astype(np.float32))
 
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
         self.calls.append(f"denoiser_{steps}")

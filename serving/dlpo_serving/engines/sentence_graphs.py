@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlpo.bundle import Bundle, Manifest, Precision
-from dlpo_serving.engine import Encoding, Floats, Frames, Ids
+from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 from dlpo_serving.engines.onnx_session import open_session, run_session
 
 if TYPE_CHECKING:
@@ -52,16 +52,16 @@ class SentenceGraphs:
     def context_frames(self, steps: int) -> int:
         return self.manifest.context_frames(steps, self._precision_of(f"denoiser_{steps}"))
 
-    def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
+    def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
         inputs: dict[str, Floats | Ids] = {"phonemes": phonemes}
         if noise is not None:
             inputs["noise"] = noise
         hidden, durations, ranges = self._run("encoder", inputs)
-        return Encoding(hidden, durations, ranges)
+        return EncoderOutput(hidden, durations, ranges)
 
     def frames(
-        self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float
-    ) -> Frames:
+        self, encoding: EncoderOutput, counts: Ids, start: int, stop: int, pitch_semitones: float
+    ) -> FrameFeatures:
         conditioning, f0 = self._run(
             "frames",
             {
@@ -72,7 +72,7 @@ class SentenceGraphs:
                 "pitch": np.array([pitch_semitones], np.float32),
             },
         )
-        return Frames(conditioning, f0)
+        return FrameFeatures(conditioning, f0)
 
     def _run(self, graph: str, inputs: Mapping[str, Floats | Ids]) -> list[Floats]:
         outputs = [tensor.name for tensor in self.manifest.graphs[graph].outputs]

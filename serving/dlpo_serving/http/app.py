@@ -1,25 +1,28 @@
-"""The HTTP door: OpenAI's speech API, probes, figures and the page, over one `Speaker`."""
+"""The HTTP door: OpenAI's speech API, probes, figures and the page, over one `SynthesisService`."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from importlib import resources
+from typing import Any
 
 from aiohttp import web
 from aiohttp.hdrs import METH_ALL
 
-from dlpo_serving.http.catalog import catalog_routes
-from dlpo_serving.http.probes import probe_routes
+from dlpo.bundle import Manifest
+from dlpo_serving.errors import NotReadyError
+from dlpo_serving.http.speech_body import MODELS
 from dlpo_serving.http.speech_route import BEGUN, HttpLimits, speech_routes
-from dlpo_serving.http.statuses import reply_to
-from dlpo_serving.http.web_page import page_routes
+from dlpo_serving.http.statuses import UnknownModelError, reply_to
 from dlpo_serving.operations.calls import REQUEST_ID, CallRecord, current_call, recorded, request_id
 from dlpo_serving.operations.keys import bearer_token
 from dlpo_serving.operations.logs import log_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tracing import NoTracer, Tracer
-from dlpo_serving.speaker import Speaker
+from dlpo_serving.service import SynthesisService
 
 EVERY_REPLY = {
     "Server": "dlpo",  # without the versions of what it is built from
@@ -36,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 def build_app(
-    speaker: Speaker,
+    speaker: SynthesisService,
     metrics: Metrics,
     authorize: Callable[[str], str] | None = None,
     tracer: Tracer | None = None,
@@ -140,3 +143,115 @@ def _route(request: web.Request) -> str:
 
 def _lower(request: web.Request) -> dict[str, str]:
     return {name.lower(): value for name, value in request.headers.items()}
+
+
+def probe_routes(speaker: SynthesisService, metrics: Metrics) -> list[web.RouteDef]:
+    """`/healthz`: the event loop runs; `/readyz`: balancers may send calls; `/metrics`: figures."""
+
+    async def healthz(request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(request: web.Request) -> web.Response:
+        ready = speaker.ready
+        text = "ready\n" if ready else "not ready: warming up or shutting down\n"
+        return web.Response(status=200 if ready else 503, text=text)
+
+    async def page(request: web.Request) -> web.Response:
+        content, content_type = metrics.page(request.headers.get("Accept", ""))
+        return web.Response(body=content, headers={"Content-Type": content_type})
+
+    return [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", page)]
+
+
+def catalog_routes(speaker: SynthesisService) -> list[web.RouteDef]:
+    """The lists, in the shape of OpenAI's."""
+
+    async def voices(request: web.Request) -> web.Response:
+        if not speaker.voices:
+            raise NotReadyError("the server is still loading its voice; try again shortly")
+        return web.json_response(_list([_voice(manifest) for manifest in speaker.voices]))
+
+    async def models(request: web.Request) -> web.Response:
+        return web.json_response(_list([_model(name) for name in MODELS]))
+
+    async def model(request: web.Request) -> web.Response:
+        name = request.match_info["model"]
+        if name not in MODELS:
+            raise UnknownModelError(name, MODELS)
+        return web.json_response(_model(name))
+
+    return [
+        web.get("/v1/voices", voices),
+        web.get("/v1/models", models),
+        web.get("/v1/models/{model}", model),
+    ]
+
+
+def _list(data: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"object": "list", "data": data}
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "dlpo"}
+
+
+def _voice(manifest: Manifest) -> dict[str, Any]:
+    slowest, fastest = manifest.prosody.speed
+    lowest, highest = manifest.prosody.pitch_semitones
+    return {
+        "id": manifest.voice,
+        "object": "voice",
+        "language": manifest.language,
+        "sample_rate": manifest.sample_rate_hz,
+        "steps": list(manifest.available_steps),
+        "default_steps": manifest.steps,
+        "speed": {"min": slowest, "max": fastest},
+        "pitch_semitones": {"min": lowest, "max": highest},
+        "licence": manifest.licence,
+    }
+
+
+CONTENT_TYPES = {
+    "html": "text/html",
+    "css": "text/css",
+    "js": "text/javascript",
+    "svg": "image/svg+xml",
+}
+PAGE_HEADERS = {
+    # Scripts, styles and connections of this server alone; nobody may put the page into a frame.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-cache",  # asked again each time, answered 304 where nothing changed
+}
+
+
+def page_routes() -> list[web.RouteDef]:
+    """`/` and the files it asks for, which are read once, here."""
+    routes = []
+    for file in resources.files("dlpo_serving.http").joinpath("page").iterdir():
+        suffix = file.name.rpartition(".")[2]
+        if suffix in CONTENT_TYPES:
+            path = "/" if file.name == "index.html" else f"/page/{file.name}"
+            routes.append(_file_route(path, file.read_bytes(), CONTENT_TYPES[suffix]))
+    return routes
+
+
+def _file_route(path: str, content: bytes, content_type: str) -> web.RouteDef:
+    tag = hashlib.sha256(content).hexdigest()[:16]
+
+    async def answer(request: web.Request) -> web.Response:
+        known = {entity.value for entity in request.if_none_match or ()}
+        response = (
+            web.Response(status=304)
+            if tag in known
+            else web.Response(body=content, content_type=content_type, charset="utf-8")
+        )
+        response.etag = tag
+        response.headers.update(PAGE_HEADERS)
+        return response
+
+    return web.get(path, answer)

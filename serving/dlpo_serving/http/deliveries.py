@@ -6,11 +6,11 @@ import json
 from base64 import b64encode
 from typing import Any, Protocol
 
+from dlpo_serving.audio_stream import EncodedChunk, SpeechInfo, SpeechTotals
 from dlpo_serving.encodings import media_type
 from dlpo_serving.http.speech_body import SpeechBody
 from dlpo_serving.http.statuses import ErrorReply
-from dlpo_serving.speech import SpeechInfo, SpeechPiece, SpeechTotals
-from dlpo_serving.timing import WordTiming
+from dlpo_serving.synthesis.timing import WordTiming
 
 
 class Delivery(Protocol):
@@ -22,7 +22,7 @@ class Delivery(Protocol):
         """What comes before the first piece."""
         ...
 
-    def piece(self, piece: SpeechPiece) -> bytes:
+    def piece(self, piece: EncodedChunk) -> bytes:
         """The next piece of the speech; may be empty."""
         ...
 
@@ -55,7 +55,7 @@ class Sound:
     def begin(self) -> bytes:
         return b""
 
-    def piece(self, piece: SpeechPiece) -> bytes:
+    def piece(self, piece: EncodedChunk) -> bytes:
         return piece.audio
 
     def end(self, totals: SpeechTotals) -> bytes:
@@ -77,7 +77,7 @@ class OpenAIEvents:
     def begin(self) -> bytes:
         return b""
 
-    def piece(self, piece: SpeechPiece) -> bytes:
+    def piece(self, piece: EncodedChunk) -> bytes:
         if not piece.audio:
             return b""
         return _event({"type": "speech.audio.delta", "audio": b64encode(piece.audio).decode()})
@@ -118,7 +118,7 @@ class DlpoEvents:
             }
         )
 
-    def piece(self, piece: SpeechPiece) -> bytes:
+    def piece(self, piece: EncodedChunk) -> bytes:
         marks = [{"name": mark.name, "at_s": self._seconds(mark.sample)} for mark in piece.marks]
         return _line(
             {

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, get_args
 
 from dlpo_serving.encodings import Encoding
+from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.http.statuses import BodyError, UnknownModelError
-from dlpo_serving.request import RequestError, SpeechRequest, Violation
+from dlpo_serving.request import SpeechRequest
 
 StreamFormat = Literal["audio", "sse", "dlpo"]
 
@@ -182,7 +183,7 @@ class _Fields:
 
 
 def _refuse(name: str, message: str) -> NoReturn:
-    raise RequestError(Violation(name, message))
+    raise RequestError(FieldViolation(name, message))
 
 
 def _shown(value: object) -> str:

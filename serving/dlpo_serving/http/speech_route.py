@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from dlpo_serving.call import Call
+from dlpo_serving.audio_stream import AudioStream, SpeechInfo, SpeechTotals
+from dlpo_serving.call import SynthesisCall
+from dlpo_serving.errors import DeadlineError, StalledError
 from dlpo_serving.http.deliveries import Delivery, open_delivery
 from dlpo_serving.http.speech_body import SpeechBody, parse_speech_body
 from dlpo_serving.http.statuses import BodyError, ErrorReply
-from dlpo_serving.refusals import DeadlineError, StalledError
-from dlpo_serving.speaker import Speaker
-from dlpo_serving.speech import Speech, SpeechInfo, SpeechTotals
+from dlpo_serving.service import SynthesisService
 
 LAST_WORDS_S = 1.0  # for what is said about an error before the connection is cut
 
@@ -80,13 +80,15 @@ class SpeechReply:
 BEGUN = web.RequestKey("begun", SpeechReply)  # in a request whose reply has begun
 
 
-def speech_routes(speaker: Speaker, limits: HttpLimits) -> list[web.RouteDef]:
+def speech_routes(speaker: SynthesisService, limits: HttpLimits) -> list[web.RouteDef]:
     """The route of the speech."""
 
     async def speech(request: web.Request) -> web.StreamResponse:
         body = parse_speech_body(await _content(request, limits))
         voice = _voice_named(body.voice, speaker)
-        call = Call(body.request, voice, body.encoding, body.sample_rate_hz, body.timeout_s)
+        call = SynthesisCall(
+            body.request, voice, body.encoding, body.sample_rate_hz, body.timeout_s
+        )
         async with _deadline(body.timeout_s), speaker.synthesize(call) as speech:
             reply = await _send(request, body, speech, limits.last_s)
         assert speech.totals  # all of it was sent
@@ -95,7 +97,7 @@ def speech_routes(speaker: Speaker, limits: HttpLimits) -> list[web.RouteDef]:
     return [web.post("/v1/audio/speech", speech)]
 
 
-def _voice_named(name: str, speaker: Speaker) -> str:
+def _voice_named(name: str, speaker: SynthesisService) -> str:
     """OpenAI's own voices are not here: their names mean the default one, as clients send them."""
     ours = {manifest.voice for manifest in speaker.voices}
     return "" if name in OPENAI_VOICES and name not in ours else name
@@ -124,7 +126,7 @@ async def _deadline(timeout_s: float | None) -> AsyncIterator[None]:
 
 
 async def _send(
-    request: web.Request, body: SpeechBody, speech: Speech, last_s: float
+    request: web.Request, body: SpeechBody, speech: AudioStream, last_s: float
 ) -> SpeechReply:
     delivery = open_delivery(body, speech.info)
     held = delivery.begin()

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from dlpo.errors import DlpoError, InputError, MissingExtraError
-from dlpo_serving.refusals import (
+from dlpo_serving.errors import (
     DeadlineError,
     NotReadyError,
     OverloadError,
     QuotaError,
+    RequestError,
     StalledError,
     UnauthenticatedError,
     UnknownVoiceError,
     shortened,
 )
-from dlpo_serving.request import RequestError
 
 INVALID, RATE_LIMIT, FAULT = "invalid_request_error", "rate_limit_error", "server_error"
 

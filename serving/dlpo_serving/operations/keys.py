@@ -26,10 +26,8 @@ from pathlib import Path
 
 from dlpo.config import from_dict
 from dlpo.errors import ConfigError, InputError
-from dlpo_serving.operations.file_modes import check_unwritable
-from dlpo_serving.operations.file_watch import POLL_S, Clock, FileWatch
-from dlpo_serving.refusals import UnauthenticatedError
-from dlpo_serving.toml_file import read_toml
+from dlpo_serving.errors import UnauthenticatedError
+from dlpo_serving.operations.files import POLL_S, Clock, FileWatch, check_unwritable, read_toml
 
 CALLER = (
     r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # name of a caller; also a bare key of TOML, but for "."
@@ -40,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ApiKey:
     """One token that is let in."""
 
     caller: str
@@ -80,7 +78,7 @@ class Quota:
 class Keys:
     """What a keys file says."""
 
-    key: tuple[Key, ...] = ()
+    key: tuple[ApiKey, ...] = ()
     quota: dict[str, Quota] = field(default_factory=dict)
     """caller -> its share"""
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from dlpo_serving.operations.file_watch import Clock
+from dlpo_serving.errors import QuotaError
+from dlpo_serving.operations.files import Clock
 from dlpo_serving.operations.keys import Quota
-from dlpo_serving.refusals import QuotaError
 
 STREAM_RETRY_S = 1.0  # nobody knows when a stream of the same caller ends
 

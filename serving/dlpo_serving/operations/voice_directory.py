@@ -17,7 +17,7 @@ from typing import Generic, Protocol, TypeVar
 
 from dlpo.bundle import MANIFEST, Manifest
 from dlpo.errors import ConfigError
-from dlpo_serving.operations.file_watch import Clock
+from dlpo_serving.operations.files import Clock
 
 SETTLE_S = 1.0  # that no file of a bundle may have changed for; a copy under way changes faster
 

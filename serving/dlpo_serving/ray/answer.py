@@ -6,12 +6,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 
-from dlpo_serving.refusals import NotReadyError, OverloadError, RefusalError
-from dlpo_serving.statuses import Context
+from dlpo_serving.errors import CallRejectedError, NotReadyError, OverloadError
+from dlpo_serving.rpc.statuses import Context
 
 APPLICATION = "dlpo"  # its name in Serve
 RETRY_S = 1.0  # after which Serve may have another place, or another replica
@@ -22,7 +23,7 @@ Handler = Callable[[Any, Any], AsyncIterator[bytes | None]]
 """Serve's, for a method: gives a replica's messages and None at their end, and sets a status"""
 
 
-class Answer:
+class ReplicaAnswer:
     """What a call is answered with. Serve takes it for the context of the call.
 
     The caller's own context would be told the status by Serve, which leaves out its details.
@@ -74,7 +75,7 @@ class Answer:
             asked: an `Asked`, or an iterator of them.
 
         Raises:
-            RefusalError: while iterating, where Serve has no replica, or loses it.
+            CallRejectedError: while iterating, where Serve has no replica, or loses it.
         """
         # Serve passes a cancellation on only where it is waiting for the replica. So it always is.
         messages: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -110,10 +111,33 @@ class Answer:
         if not self._ended:
             raise self._refusal()
 
-    def _refusal(self) -> RefusalError:
+    def _refusal(self) -> CallRejectedError:
         """For a status of Serve's own; its messages name machines and actors."""
         if self._code is grpc.StatusCode.RESOURCE_EXHAUSTED:
             message = "all replicas speak for as many callers as they may; try again later"
             return OverloadError(message, RETRY_S)
         _log.warning("no replica has answered code=%s details=%s", self._code, self._details)
         return NotReadyError("there is no replica, or it was lost; begin again")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request message."""
+
+    method: str
+    """/package.Service/Method"""
+    timeout_s: float | None
+    """after which the caller will not listen any more; None if it has no such time"""
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A reply message, or the end of a call, whose status goes beside it in Serve's context."""
+
+    data: bytes | None
+    """None at the end"""
+
+    def SerializeToString(self) -> bytes | None:
+        """Serve takes this for a message; the proxy gets what it returns."""
+        return self.data

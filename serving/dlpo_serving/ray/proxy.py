@@ -14,14 +14,13 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2
 
+from dlpo_serving.errors import CallRejectedError, StalledError
 from dlpo_serving.interruptible import interruptible
-from dlpo_serving.operations.interceptors import HEALTH
-from dlpo_serving.ray.answer import Answer, Handler
-from dlpo_serving.ray.relayed import Asked
-from dlpo_serving.refusals import RefusalError, StalledError
+from dlpo_serving.ray.answer import Asked, Handler, ReplicaAnswer
 from dlpo_serving.registration import SERVICE
 from dlpo_serving.riva.servicer import RIVA_SERVICE
-from dlpo_serving.statuses import Context, errors_as_status
+from dlpo_serving.rpc.interceptor import HEALTH
+from dlpo_serving.rpc.statuses import Context, errors_as_status
 
 STALL_S = 30.0  # that a caller may leave its audio untaken
 HEALTH_S = 1.0  # that a replica has to say how it is, and between two looks for a watch
@@ -69,12 +68,12 @@ class Relay(grpc.GenericRpcHandler):
     async def _check(self, request: bytes, context: Context) -> bytes:
         """What a replica says, or NOT_SERVING where none says anything."""
         serve: Handler = self._method_handlers[CHECK].unary_stream
-        answer = Answer(context)
+        answer = ReplicaAnswer(context)
         try:
             async with asyncio.timeout(HEALTH_S):
                 async with answer.parts(serve, Asked(CHECK, None, request)) as parts:
                     replies = [reply async for reply in parts]
-        except (TimeoutError, RefusalError):
+        except (TimeoutError, CallRejectedError):
             return NOT_SERVING
         await answer.end(context)
         return replies[0]
@@ -117,7 +116,7 @@ def _pieces(name: str, serve: Handler) -> Any:
 
 
 async def _relay(serve: Handler, asked: Any, context: Context) -> None:
-    answer = Answer(context)
+    answer = ReplicaAnswer(context)
     async with errors_as_status(context), answer.parts(serve, asked) as parts:
         async for part in parts:
             try:

@@ -13,9 +13,9 @@ from typing import Any
 
 import grpc
 
-from dlpo_serving.doors import Doors
+from dlpo_serving.endpoints import Endpoints
 from dlpo_serving.operations.logs import configure_logs
-from dlpo_serving.ray.relayed import Answered, Asked
+from dlpo_serving.ray.answer import Answered, Asked
 from dlpo_serving.server import run_server
 from dlpo_serving.settings.server_settings import ServerSettings
 
@@ -38,9 +38,9 @@ class Replica:
             as `run_server` does.
         """
         configure_logs(settings.log_format, settings.log_level)
-        ready: asyncio.Future[tuple[Doors, str]] = asyncio.get_running_loop().create_future()
+        ready: asyncio.Future[tuple[Endpoints, str]] = asyncio.get_running_loop().create_future()
 
-        def announce(doors: Doors, voice: str) -> None:
+        def announce(doors: Endpoints, voice: str) -> None:
             ready.set_result((doors, voice))
 
         self._stop = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The calls of NVIDIA Riva's speech service on grpc.aio: a thin door of the `Speaker`."""
+"""The calls of NVIDIA Riva's speech service on grpc.aio: a thin door of the `SynthesisService`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,24 @@ from functools import partial
 
 import grpc
 
-from dlpo_serving.call import Call
+from dlpo_serving.audio_stream import check_unary
+from dlpo_serving.call import SynthesisCall
+from dlpo_serving.errors import FieldViolation, RequestError, UnknownVoiceError
 from dlpo_serving.interruptible import interruptible
-from dlpo_serving.refusals import UnknownVoiceError
 from dlpo_serving.registration import Undecodable, add_service, decoded
-from dlpo_serving.request import RequestError, SpeechRequest, Violation
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.riva.messages import (
+    RivaReplyWriter,
+    check_language,
+    is_ssml,
+    read_call,
+    voice_config,
+    voice_named,
+    wire_field,
+)
 from dlpo_serving.riva.proto import riva_tts_pb2
-from dlpo_serving.riva.replies import ReplyWriter
-from dlpo_serving.riva.requests import is_ssml, read_call, wire_field
-from dlpo_serving.riva.voices import check_language, voice_config, voice_named
-from dlpo_serving.speaker import Speaker
-from dlpo_serving.speech import check_unary
-from dlpo_serving.statuses import Context, errors_as_status
+from dlpo_serving.rpc.statuses import Context, errors_as_status
+from dlpo_serving.service import SynthesisService
 from dlpo_serving.written_text import whole_texts
 
 RIVA_SERVICE = riva_tts_pb2.DESCRIPTOR.services_by_name["RivaSpeechSynthesis"]
@@ -27,7 +33,7 @@ Request = riva_tts_pb2.SynthesizeSpeechRequest
 Response = riva_tts_pb2.SynthesizeSpeechResponse
 
 
-def add_riva_service(speaker: Speaker, server: grpc.aio.Server) -> None:
+def add_riva_service(speaker: SynthesisService, server: grpc.aio.Server) -> None:
     """Let a server speak for Riva's clients; health and reflection know it as `RIVA_SERVICE`."""
     add_service(RIVA_SERVICE, RivaServicer(speaker), server)
 
@@ -35,14 +41,14 @@ def add_riva_service(speaker: Speaker, server: grpc.aio.Server) -> None:
 class RivaServicer:
     """Speaks for callers of `nvidia.riva.tts`."""
 
-    def __init__(self, speaker: Speaker) -> None:
+    def __init__(self, speaker: SynthesisService) -> None:
         self._speaker = speaker
 
     async def Synthesize(self, request: Request | Undecodable, context: Context) -> Response:
         async with errors_as_status(context, wire_field):
             request = decoded(request)
             call = self._call(request, context, streamed=False)
-            writer = ReplyWriter(request)
+            writer = RivaReplyWriter(request)
             reply = Response()
             audio = bytearray()
             source = partial(whole_texts, None, writer.on_read)
@@ -62,7 +68,7 @@ class RivaServicer:
             incoming = aiter(requests)
             first = await _first(incoming)
             call = self._call(first, context, streamed=True)
-            writer = ReplyWriter(first)
+            writer = RivaReplyWriter(first)
             further = _further_texts(first, incoming, writer)
             source = partial(whole_texts, further, writer.on_read)
             async with self._speaker.synthesize(call, source) as speech:
@@ -83,7 +89,7 @@ class RivaServicer:
             return riva_tts_pb2.RivaSynthesisConfigResponse(model_config=map(voice_config, wanted))
         raise AssertionError("errors_as_status ends the call")
 
-    def _call(self, request: Request, context: Context, streamed: bool) -> Call:
+    def _call(self, request: Request, context: Context, streamed: bool) -> SynthesisCall:
         manifests = {manifest.voice: manifest for manifest in self._speaker.voices}
         name = voice_named(request.voice_name, manifests)
         # Without voices, or where the name is unknown, the speaker says so.
@@ -96,11 +102,11 @@ class RivaServicer:
 async def _first(requests: AsyncIterator[Request | Undecodable]) -> Request:
     async for request in requests:
         return decoded(request)
-    raise RequestError(Violation("text", "did not come: the stream has no request"))
+    raise RequestError(FieldViolation("text", "did not come: the stream has no request"))
 
 
 async def _further_texts(
-    first: Request, requests: AsyncIterator[Request | Undecodable], writer: ReplyWriter
+    first: Request, requests: AsyncIterator[Request | Undecodable], writer: RivaReplyWriter
 ) -> AsyncIterator[SpeechRequest]:
     """The texts after the first, which a writer is told of; blanks and bare marks are skipped.
 
@@ -112,7 +118,7 @@ async def _further_texts(
         request = decoded(incoming)
         if _settings(request) != _settings(first):
             message = "changes settings within the call; only text and id may, begin another call"
-            raise RequestError(Violation("request", message))
+            raise RequestError(FieldViolation("request", message))
         if any(character.isalnum() for character in request.text):
             writer.expect(request)
             yield SpeechRequest(request.text, ssml=is_ssml(request.text))

@@ -5,19 +5,17 @@ Pure Python without a thread or a clock: time is passed in, so that tests run in
 
 from __future__ import annotations
 
-from dlpo_serving.scheduling.costs import CostLines, Costs, Line
-from dlpo_serving.scheduling.policy import Policy
+from dlpo_serving.scheduling.costs import CostLines, Costs, Line, Stage, Unit
 from dlpo_serving.scheduling.scheduler import Batch, Scheduler
-from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, Stream
-from dlpo_serving.scheduling.unit import Stage, Unit, Work
+from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, AdmissionPolicy, Stream, Work
 
 __all__ = [
     "FIRST_CHUNK_S",
+    "AdmissionPolicy",
     "Batch",
     "CostLines",
     "Costs",
     "Line",
-    "Policy",
     "Scheduler",
     "Stage",
     "Stream",

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 
-from dlpo_serving.refusals import DeadlineError, OverloadError, PeerShareError, RefusalError
-from dlpo_serving.scheduling.policy import Policy
-from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, Stream
-from dlpo_serving.scheduling.unit import Unit
+from dlpo_serving.errors import CallRejectedError, DeadlineError, OverloadError, PeerShareError
+from dlpo_serving.scheduling.costs import Unit
+from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, AdmissionPolicy, Stream
 
 OPENING_S = 2.0  # of audio: a call without text is admitted where a first sentence would be
 MIN_RETRY_S, MAX_RETRY_S = 0.1, 10.0  # shorter retries hit a full server again, longer ones lose it
@@ -30,7 +29,7 @@ class Batch:
 class Scheduler:
     """Decides; it has no clock, no thread and no engine. Calls come from one thread at a time."""
 
-    def __init__(self, policy: Policy, lanes: int) -> None:
+    def __init__(self, policy: AdmissionPolicy, lanes: int) -> None:
         """`lanes` batches are computed at the same time."""
         self.policy = policy
         self._lanes = lanes
@@ -82,7 +81,7 @@ class Scheduler:
             return
         try:
             self._check_fit(stream, now)
-        except RefusalError:
+        except CallRejectedError:
             stream.reserved_s -= audio_s
             raise
 

@@ -4,9 +4,50 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import inf
+from typing import Protocol
 
-from dlpo_serving.scheduling.costs import Costs
-from dlpo_serving.scheduling.unit import Work
+from dlpo_serving.scheduling.costs import Costs, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionPolicy:
+    """All times in seconds; see docs/scheduling.md for how each was chosen."""
+
+    first_audio_s: float = 0.05
+    """the deadline of a stream's first chunk after its arrival"""
+    max_first_audio_s: float = 0.25
+    """a call whose first sound is predicted later than that is refused"""
+    utilisation: float = 0.72
+    """share of the lanes that admitted streams may need to play without a gap"""
+    lead_s: float = 1.0
+    """a stream that is further ahead of its listener leaves one lane to newcomers"""
+    burst_utilisation: float = 0.6
+    """the same of the next seconds, where many begin at once: a chunk may wait for a longer one"""
+    reserve_s: float = 2.0
+    """audio that each stream is meant to have in store when the server is full"""
+    max_untaken_s: float = 30.0
+    """audio that waits for its caller; a stream that has so much of it is not computed on"""
+    unary_slack_s: float = 2.0
+    """how much later than a streamed one a unary call may be computed"""
+    max_streams: int = 500
+    """calls at the same time, whatever they cost"""
+    peer_share: float = 0.9
+    """share of streams and lanes that one key, or without keys one connection, may have"""
+
+
+class Work(Protocol):
+    """An utterance as the scheduler sees it; `dlpo_serving.synthesis.job.SynthesisJob` is one."""
+
+    @property
+    def next_unit(self) -> Unit | None:
+        """What has to be computed next; None while more text is awaited, and at the end."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """There is nothing to compute and never will be."""
+        ...
+
 
 FIRST_CHUNK_S = 0.1  # of audio: a first chunk, and what counts as nothing
 

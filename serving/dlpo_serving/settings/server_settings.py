@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dlpo_serving.engines import EngineName, EnginePrecision
-from dlpo_serving.operations.interceptors import HEALTH, REFLECTION
 from dlpo_serving.operations.logs import LogFormat, LogLevel
 from dlpo_serving.operations.tls import TlsFiles
+from dlpo_serving.rpc.interceptor import HEALTH, REFLECTION
 from dlpo_serving.voices import DEFAULT_VOICE
 
 PREFIX = "DLPO_"  # of the environment variables that hold settings

@@ -23,9 +23,9 @@ from pydantic_settings import (
 )
 
 from dlpo.errors import ConfigError
+from dlpo_serving.operations.files import read_toml
 from dlpo_serving.settings.flags import flag_of, given_flags, settings_parser
 from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
-from dlpo_serving.toml_file import read_toml
 
 
 def read_settings(

@@ -13,7 +13,7 @@ import numpy as np
 
 from dlpo.bundle import Manifest, Precision
 from dlpo.errors import EngineError
-from dlpo_serving.engine import Encoding, Floats, Frames, Ids
+from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 from dlpo_serving.engines.buckets import Buckets, PaddedInputs, Piece, denoise_in_buckets
 
 Values = Mapping[str, Floats | Ids]
@@ -53,15 +53,15 @@ class TritonEngine:
     def context_frames(self, steps: int) -> int:
         return self.manifest.context_frames(steps, self._precision)
 
-    def encode(self, phonemes: Ids, noise: Floats | None = None) -> Encoding:
+    def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
         inputs: dict[str, Floats | Ids] = {"phonemes": phonemes}
         if noise is not None:
             inputs["noise"] = noise
-        return Encoding(*self._run("encoder", inputs))
+        return EncoderOutput(*self._run("encoder", inputs))
 
     def frames(
-        self, encoding: Encoding, counts: Ids, start: int, stop: int, pitch_semitones: float
-    ) -> Frames:
+        self, encoding: EncoderOutput, counts: Ids, start: int, stop: int, pitch_semitones: float
+    ) -> FrameFeatures:
         inputs = {
             "hidden": encoding.hidden,
             "durations": counts[None].astype(np.float32),
@@ -69,7 +69,7 @@ class TritonEngine:
             "positions": np.arange(start, stop, dtype=np.float32) + np.float32(0.5),
             "pitch": np.array([pitch_semitones], np.float32),
         }
-        return Frames(*self._run("frames", inputs))
+        return FrameFeatures(*self._run("frames", inputs))
 
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
         graph = f"denoiser_{steps}"

@@ -18,8 +18,8 @@ from dlpo.bundle import MANIFEST, Manifest, Precision
 from dlpo.errors import DlpoError
 from dlpo.text import TextFrontEnd
 from dlpo_serving.engines.buckets import Buckets
-from dlpo_serving.rendering import SpeechChunk
-from dlpo_serving.request import RequestError
+from dlpo_serving.errors import RequestError
+from dlpo_serving.synthesis.job import AudioChunk
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.triton.engine import TritonEngine
 from dlpo_serving.triton.request import SETTINGS, read_utterance
@@ -103,7 +103,7 @@ class TritonPythonModel:
                 values[name] = value.decode() if isinstance(value, bytes) else value.item()
         return values
 
-    def _response(self, chunk: SpeechChunk) -> Any:
+    def _response(self, chunk: AudioChunk) -> Any:
         rate = self._synthesizer.manifest.sample_rate_hz
         outputs = {
             "audio": chunk.samples,

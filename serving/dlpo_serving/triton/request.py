@@ -8,14 +8,15 @@ from typing import Any
 
 from dlpo.text import Sentence, Word
 from dlpo.text.symbols import MARKS, PHONEMES
-from dlpo_serving.request import RequestError, SpeechRequest, Violation, check_request
-from dlpo_serving.synthesizer import Synthesizer, Utterance
+from dlpo_serving.errors import FieldViolation, RequestError
+from dlpo_serving.request import SpeechRequest, check_request
+from dlpo_serving.synthesizer import PreparedRequest, Synthesizer
 
 BOUNDARY = "|"  # between two words without a pause, in the input `phonemes`
 SETTINGS = ("speed", "pitch_semitones", "seed", "steps")
 
 
-def read_utterance(synthesizer: Synthesizer, values: Mapping[str, Any]) -> Utterance:
+def read_utterance(synthesizer: Synthesizer, values: Mapping[str, Any]) -> PreparedRequest:
     """The utterance that the inputs of one call describe.
 
     Args:
@@ -27,7 +28,7 @@ def read_utterance(synthesizer: Synthesizer, values: Mapping[str, Any]) -> Utter
     texts = {name: values[name] for name in ("text", "phonemes") if name in values}
     if len(texts) != 1:
         message = f"got {' and '.join(texts) or 'neither'}; expected either text or phonemes"
-        raise RequestError(Violation("text", message))
+        raise RequestError(FieldViolation("text", message))
     settings = {name: values[name] for name in SETTINGS if name in values}
     if "text" in texts:
         return synthesizer.read(SpeechRequest(texts["text"], **settings))
@@ -35,7 +36,7 @@ def read_utterance(synthesizer: Synthesizer, values: Mapping[str, Any]) -> Utter
     check_request(request, synthesizer.manifest)
     sentences = phoneme_sentences(texts["phonemes"])
     steps = request.steps or synthesizer.manifest.steps
-    return Utterance(request, sentences, steps, dropped_characters=0)
+    return PreparedRequest(request, sentences, steps, dropped_characters=0)
 
 
 def phoneme_sentences(written: str) -> tuple[Sentence, ...]:
@@ -52,7 +53,9 @@ def phoneme_sentences(written: str) -> tuple[Sentence, ...]:
     """
     found = tuple(_sentence(line) for line in written.splitlines() if line.strip())
     if not found:
-        raise RequestError(Violation("phonemes", "is empty; expected such as 'HH AH0 L OW1 .'"))
+        raise RequestError(
+            FieldViolation("phonemes", "is empty; expected such as 'HH AH0 L OW1 .'")
+        )
     return found
 
 
@@ -70,7 +73,7 @@ def _sentence(line: str) -> Sentence:
                 f"{symbol!r} is no phoneme, or a mark without a word before it; expected ARPAbet "
                 f"with stress and one of {' '.join((BOUNDARY, *MARKS[1:]))} after each word"
             )
-            raise RequestError(Violation("phonemes", message))
+            raise RequestError(FieldViolation("phonemes", message))
     if phonemes:
         words.append(_word(phonemes, "."))
     elif words[-1].mark == " ":  # a boundary, but no word follows

@@ -1,4 +1,4 @@
-"""The calls of `dlpo.v1.SpeechService` on grpc.aio: a thin door of the `Speaker`.
+"""The calls of `dlpo.v1.SpeechService` on grpc.aio: a thin door of the `SynthesisService`.
 
 A place is given back where the `async with` block of the speaker ends, however the call does: grpc
 cancels the handler of a caller who is gone, or fails the write that it waits for.
@@ -10,13 +10,20 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
+from dlpo_serving.audio_stream import AudioStream, check_unary
 from dlpo_serving.interruptible import interruptible
 from dlpo_serving.registration import Undecodable, decoded
-from dlpo_serving.speaker import Speaker
-from dlpo_serving.speech import Speech, check_unary
-from dlpo_serving.statuses import Context, errors_as_status
-from dlpo_serving.v1.replies import ReplyWriter, voice_message
-from dlpo_serving.v1.requests import config_call, field_path_in, read_call, read_config, read_pieces
+from dlpo_serving.rpc.statuses import Context, errors_as_status
+from dlpo_serving.service import SynthesisService
+from dlpo_serving.v1.messages import (
+    ReplyWriter,
+    config_call,
+    field_path_in,
+    read_call,
+    read_config,
+    read_pieces,
+    voice_message,
+)
 from dlpo_serving.v1.wire import field_path
 from dlpo_serving.written_text import text_pieces
 
@@ -24,7 +31,7 @@ from dlpo_serving.written_text import text_pieces
 class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
     """Speaks for callers of `dlpo.v1`."""
 
-    def __init__(self, speaker: Speaker) -> None:
+    def __init__(self, speaker: SynthesisService) -> None:
         self._speaker = speaker
 
     async def Synthesize(
@@ -82,7 +89,7 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
 
 
 async def _write(
-    speech: Speech,
+    speech: AudioStream,
     writer: ReplyWriter,
     context: Context,
     part: type[speech_pb2.StreamSynthesizeResponse | speech_pb2.IncrementalSynthesizeResponse],

@@ -8,7 +8,7 @@ from dlpo.audio import Waveform
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
 from dlpo_serving.encodings import Encoding
-from dlpo_serving.request import RequestError, Violation
+from dlpo_serving.errors import FieldViolation, RequestError
 
 _ENCODINGS = {
     speech_pb2.AUDIO_ENCODING_UNSPECIFIED: Encoding.PCM_S16,
@@ -39,7 +39,7 @@ def read_encoding(number: speech_pb2.AudioEncoding) -> Encoding:
     """
     if number not in _ENCODINGS:
         known = ", ".join(f"{encoding} ({number})" for encoding, number in _NUMBERS.items())
-        raise RequestError(Violation("encoding", f"is {number}; this server knows {known}"))
+        raise RequestError(FieldViolation("encoding", f"is {number}; this server knows {known}"))
     return _ENCODINGS[number]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dlpo.nvidia import INSTALL_TENSORRT
-from dlpo_serving.doctor import Observation, look_at_packages, versions
+from dlpo_serving.local.doctor import Observation, look_at_packages, versions
 
 DECLARED = """\
 Metadata-Version: 2.4

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dlpo_serving.doctor import Observation, look_at_machine
+from dlpo_serving.local.doctor import Observation, look_at_machine
 
 OLD = "processor : 0\nmodel name : Old\nflags : fpu sse2\n\n"
 NEW = OLD.replace("sse2", "avx2 avx512_vnni amx_bf16").replace("Old", "New")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dlpo_serving.doctor import PORTS, Observation, look_around
+from dlpo_serving.local.doctor import PORTS, Observation, look_around
 from dlpo_serving.settings.server_settings import ServerSettings
 
 

@@ -28,7 +28,7 @@ from dlpo_serving.encodings import (
 )
 from dlpo_serving.encodings.aac import AacEncoder
 from dlpo_serving.encodings.sndfile import FLAC, MP3, OPUS, Codec, SndfileEncoder
-from dlpo_serving.request import RequestError
+from dlpo_serving.errors import RequestError
 
 Samples = NDArray[np.float64]
 Decode = Callable[[bytes, Encoding, int], Samples]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dlpo_serving.encodings import AudioFormat, Encoding, media_type, usual_format
-from dlpo_serving.request import RequestError
+from dlpo_serving.errors import RequestError
 
 
 def test_an_unknown_encoding_is_refused_by_name() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dlpo_serving.encodings.g711 import alaw, mulaw
+from dlpo_serving.encodings.encoder import alaw, mulaw
 
 EVERY_SAMPLE = np.arange(-32_768, 32_768).astype(np.int16)
 

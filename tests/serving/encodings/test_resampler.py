@@ -9,7 +9,7 @@ import pytest
 
 from dlpo.audio import Waveform
 from dlpo.errors import MissingExtraError
-from dlpo_serving.encodings.resampler import Resampler
+from dlpo_serving.encodings.encoder import Resampler
 
 VOICE_HZ = 22_050
 RATES_HZ = [8000, 11_025, 12_345, 16_000, 24_000, 44_100, 48_000]

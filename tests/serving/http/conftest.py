@@ -17,12 +17,12 @@ import pytest
 from dlpo.text import TextFrontEnd
 from dlpo_serving.calibration import measure_costs
 from dlpo_serving.call import Limits
-from dlpo_serving.engine_room import EngineRoom
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.http import HttpLimits, build_app, listening
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.scheduling import Costs, Policy, Scheduler
-from dlpo_serving.speaker import Speaker, Voice
+from dlpo_serving.scheduling import AdmissionPolicy, Costs, Scheduler
+from dlpo_serving.scheduling.executor import EngineExecutor
+from dlpo_serving.service import LoadedVoice, SynthesisService
 from dlpo_serving.synthesizer import Synthesizer
 
 TEXT = "Noise becomes speech. Is it 😀 not strange?"
@@ -37,7 +37,7 @@ class Door:
     """A running server."""
 
     url: str
-    speaker: Speaker
+    speaker: SynthesisService
     loop: asyncio.AbstractEventLoop
 
     @property
@@ -81,7 +81,7 @@ class Client:
 @contextmanager
 def open_door(
     synthesizer: Synthesizer | None,
-    policy: Policy | None = None,
+    policy: AdmissionPolicy | None = None,
     limits: Limits | None = None,
     http_limits: HttpLimits | None = None,
     idle_s: float = TIMEOUT_S,
@@ -93,12 +93,12 @@ def open_door(
 
     async def run() -> None:
         metrics = Metrics()
-        policy_ = policy or Policy(**PATIENT)
-        room = EngineRoom(Scheduler(policy_, lanes=1), 1, metrics)
+        policy_ = policy or AdmissionPolicy(**PATIENT)
+        room = EngineExecutor(Scheduler(policy_, lanes=1), 1, metrics)
         with ThreadPoolExecutor(1) as text_thread:
-            speaker = Speaker(room, text_thread, policy_, limits or Limits(), metrics)
+            speaker = SynthesisService(room, text_thread, policy_, limits or Limits(), metrics)
             if synthesizer:
-                speaker.add_voice(Voice(synthesizer, Costs(measure_costs(synthesizer))))
+                speaker.add_voice(LoadedVoice(synthesizer, Costs(measure_costs(synthesizer))))
             app = build_app(speaker, metrics, authorize, limits=http_limits)
             async with listening(app, "127.0.0.1", 0, idle_s=idle_s) as port:
                 loop = asyncio.get_running_loop()

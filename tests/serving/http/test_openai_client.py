@@ -16,7 +16,7 @@ from openai import AsyncOpenAI, BadRequestError, NotFoundError, OpenAI, RateLimi
 
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.scheduling import Policy
+from dlpo_serving.scheduling import AdmissionPolicy
 from dlpo_serving.synthesizer import Synthesizer
 
 TEXT = "Noise becomes speech."
@@ -141,7 +141,7 @@ def test_a_full_server_is_a_rate_limit_error_that_the_client_waits_out(
     gated_engine: Any, front_end: Any, open_http_door: Any, client: Any
 ) -> None:
     gated_engine.open.set()
-    policy = Policy(max_streams=1, max_first_audio_s=1e6, utilisation=1e6)
+    policy = AdmissionPolicy(max_streams=1, max_first_audio_s=1e6, utilisation=1e6)
     door = open_http_door(Synthesizer(gated_engine, front_end), policy)
     gated_engine.open.clear()
     gated_engine.permits.release()

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from dlpo.errors import DlpoError
 from dlpo_serving.encodings import Encoding
+from dlpo_serving.errors import RequestError
 from dlpo_serving.http.speech_body import SpeechBody, parse_speech_body
 from dlpo_serving.http.statuses import BodyError, UnknownModelError
-from dlpo_serving.request import RequestError, SpeechRequest
+from dlpo_serving.request import SpeechRequest
 
 
 def parse(**fields: Any) -> SpeechBody:

@@ -20,10 +20,10 @@ from dlpo.text import TextFrontEnd
 from dlpo_serving.call import Limits
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines.fake_engine import FakeEngine
+from dlpo_serving.errors import UnauthenticatedError
 from dlpo_serving.http import HttpLimits
-from dlpo_serving.refusals import UnauthenticatedError
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.scheduling import Policy
+from dlpo_serving.scheduling import AdmissionPolicy
 from dlpo_serving.synthesizer import Synthesizer
 
 TEXT = "Noise becomes speech. Is it 😀 not strange?"
@@ -252,7 +252,7 @@ def test_more_calls_than_places_are_refused_with_a_time_to_retry(
     client: Any, gated_engine: Any, front_end: TextFrontEnd, open_http_door: Callable[..., Any]
 ) -> None:
     gated_engine.open.set()
-    policy = Policy(max_streams=1, max_first_audio_s=1e6, utilisation=1e6)
+    policy = AdmissionPolicy(max_streams=1, max_first_audio_s=1e6, utilisation=1e6)
     door = open_http_door(Synthesizer(gated_engine, front_end), policy)
     gated_engine.open.clear()
     gated_engine.permits.release()

@@ -4,23 +4,24 @@ import pytest
 from aiohttp import web
 
 from dlpo.errors import EngineError, InputError, MissingExtraError
-from dlpo_serving.http.statuses import BodyError, UnknownModelError, reply_to
-from dlpo_serving.refusals import (
+from dlpo_serving.errors import (
     DeadlineError,
+    FieldViolation,
     NotReadyError,
     OverloadError,
     QuotaError,
+    RequestError,
     StalledError,
     UnauthenticatedError,
     UnknownVoiceError,
 )
-from dlpo_serving.request import RequestError, Violation
+from dlpo_serving.http.statuses import BodyError, UnknownModelError, reply_to
 
 
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
-        (RequestError(Violation("speed", "is 9")), 400, None),
+        (RequestError(FieldViolation("speed", "is 9")), 400, None),
         (InputError("no"), 400, None),
         (BodyError("no JSON", 415), 415, None),
         (UnauthenticatedError("no token"), 401, "invalid_api_key"),
@@ -50,9 +51,9 @@ def test_each_error_has_its_status_and_code(
 
 def test_fields_have_the_names_of_the_json_body() -> None:
     error = RequestError(
-        Violation("text", "is empty"),
-        Violation("sample_rate_hz", "is 3"),
-        Violation("speed", "is 9"),
+        FieldViolation("text", "is empty"),
+        FieldViolation("sample_rate_hz", "is 3"),
+        FieldViolation("speed", "is 9"),
     )
 
     reply = reply_to(error)

@@ -142,7 +142,7 @@ def test_sigterm_while_voices_are_loaded_ends_the_server_at_once() -> None:
         "    print('loading', flush=True)\n"
         "    threading.Event().wait()\n"
         "server.run_server.__defaults__ = (load,)\n"
-        "server.EngineRoom.close.__globals__['LAST_UNIT_S'] = 0.1\n"
+        "server.EngineExecutor.close.__globals__['LAST_UNIT_S'] = 0.1\n"
         "from dlpo.cli import app; app()"
     )
     command = [sys.executable, "-c", code, "serve", "--port", "0", "--pre-stop-s", "1000"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dlpo_serving.operations.file_watch import FileWatch
+from dlpo_serving.operations.files import FileWatch
 
 
 class Clock:

@@ -19,8 +19,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dlpo.bundle import MANIFEST, Bundle, copy_bundle
 from dlpo.v1 import speech_pb2
-from dlpo_serving import repertoire
-from dlpo_serving.doors import Doors
+from dlpo_serving import voice_registry
+from dlpo_serving.endpoints import Endpoints
 from dlpo_serving.operations import voice_directory
 from dlpo_serving.operations.voice_directory import VoiceDirectory
 from dlpo_serving.server import run_server
@@ -35,13 +35,13 @@ TIMEOUT_S = 20.0
 def told(monkeypatch: pytest.MonkeyPatch) -> queue.Queue[str]:
     """What became of the folder, in order, each when it is done."""
     done: queue.Queue[str] = queue.Queue()
-    offer, withdraw = repertoire.Repertoire._offer, repertoire.Repertoire._withdraw
+    offer, withdraw = voice_registry.VoiceRegistry._offer, voice_registry.VoiceRegistry._withdraw
 
-    def offered(self: repertoire.Repertoire, voice: Any) -> None:
+    def offered(self: voice_registry.VoiceRegistry, voice: Any) -> None:
         offer(self, voice)
         done.put(f"offered {voice.manifest.voice}")
 
-    def withdrawn(self: repertoire.Repertoire, name: str) -> None:
+    def withdrawn(self: voice_registry.VoiceRegistry, name: str) -> None:
         withdraw(self, name)
         done.put(f"withdrawn {name}")
 
@@ -51,9 +51,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> queue.Queue[str]:
                 done.put(f"refused {record.args[0]}")  # type: ignore[index]
 
     handler = Refusals()
-    monkeypatch.setattr(repertoire.Repertoire, "_offer", offered)
-    monkeypatch.setattr(repertoire.Repertoire, "_withdraw", withdrawn)
-    monkeypatch.setattr(repertoire, "VoiceDirectory", partial(VoiceDirectory, settle_s=0.05))
+    monkeypatch.setattr(voice_registry.VoiceRegistry, "_offer", offered)
+    monkeypatch.setattr(voice_registry.VoiceRegistry, "_withdraw", withdrawn)
+    monkeypatch.setattr(voice_registry, "VoiceDirectory", partial(VoiceDirectory, settle_s=0.05))
     monkeypatch.setattr(voice_directory._log, "handlers", [handler])
     return done
 
@@ -115,7 +115,7 @@ def test_a_server_that_begins_with_an_empty_folder_serves_when_a_voice_comes(
     async def serve() -> None:
         stop = asyncio.Event()
 
-        def announce(doors: Doors, voice: str) -> None:
+        def announce(doors: Endpoints, voice: str) -> None:
             announced.append(voice)
             stop.set()
 
@@ -142,8 +142,8 @@ def test_a_voice_that_takes_long_to_load_leaves_the_lane_to_callers(
         assert let_go.wait(TIMEOUT_S)
         return synthesizer
 
-    monkeypatch.setattr(repertoire, "open_voice", slow)
-    monkeypatch.setattr(repertoire, "VoiceDirectory", partial(VoiceDirectory, settle_s=0.05))
+    monkeypatch.setattr(voice_registry, "open_voice", slow)
+    monkeypatch.setattr(voice_registry, "VoiceDirectory", partial(VoiceDirectory, settle_s=0.05))
     server = start_server(synthesizer, lanes=1, voice_directory=tmp_path, voice_poll_s=0.02)
     put(Bundle.load(find_voice("lj")), tmp_path / "ann", "ann")
     try:

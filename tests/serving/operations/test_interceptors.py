@@ -18,13 +18,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from dlpo_serving.errors import UnauthenticatedError
 from dlpo_serving.operations import logs
 from dlpo_serving.operations.calls import current_call
-from dlpo_serving.operations.interceptors import call_interceptors
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tracing import NoTracer, OtelTracer, Tracer
-from dlpo_serving.refusals import UnauthenticatedError
-from dlpo_serving.statuses import Context
+from dlpo_serving.rpc.interceptor import call_interceptors
+from dlpo_serving.rpc.statuses import Context
 
 SERVICE = "test.Echo"
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")

@@ -15,7 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from dlpo.errors import InputError, MissingExtraError
-from dlpo_serving.operations.introspection import (
+from dlpo_serving.endpoints import (
     CHANNELZ_OPTION,
     add_channelz,
     add_reflection,

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from dlpo.errors import ConfigError, InputError
+from dlpo_serving.errors import UnauthenticatedError
 from dlpo_serving.operations.keys import (
-    Key,
+    ApiKey,
     KeyRing,
     Quota,
     bearer_token,
     new_key,
     read_keys,
 )
-from dlpo_serving.refusals import UnauthenticatedError
 
 
 class Clock:
@@ -195,7 +195,7 @@ def test_a_keys_file_that_is_absent_is_refused(tmp_path: Path) -> None:
 
 def test_a_token_put_where_its_hash_belongs_is_not_quoted_in_the_error() -> None:
     with pytest.raises(ConfigError) as caught:
-        Key("alice", "dlpo_very-secret")
+        ApiKey("alice", "dlpo_very-secret")
 
     assert "very-secret" not in str(caught.value)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dlpo_serving.errors import QuotaError
 from dlpo_serving.operations.keys import Quota
 from dlpo_serving.operations.quotas import Quotas
-from dlpo_serving.refusals import QuotaError
 
 
 class Clock:

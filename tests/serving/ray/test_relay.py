@@ -16,8 +16,7 @@ from grpc_status import rpc_status
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.ray import proxy
-from dlpo_serving.ray.answer import APPLICATION
-from dlpo_serving.ray.relayed import Asked
+from dlpo_serving.ray.answer import APPLICATION, Asked
 
 TIMEOUT_S = 20.0
 REQUEST = speech_pb2.StreamSynthesizeRequest(text="Noise.")

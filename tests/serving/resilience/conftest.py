@@ -22,10 +22,10 @@ from typing import Any
 
 import pytest
 
-from dlpo_serving import doors, server
+from dlpo_serving import endpoints, server
 from dlpo_serving.client import Flush, RetryPolicy, SpeechClient
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.scheduling import Policy
+from dlpo_serving.scheduling import AdmissionPolicy
 
 TIMEOUT_S = 30.0  # of a wait that must end; no test takes this long
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -195,7 +195,9 @@ def patient_server(
     start_server: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
     """`start_server`, but a busy machine does not refuse what a test expects to be spoken."""
-    monkeypatch.setattr(server, "Policy", partial(Policy, utilisation=1e6, burst_utilisation=1e6))
+    monkeypatch.setattr(
+        server, "AdmissionPolicy", partial(AdmissionPolicy, utilisation=1e6, burst_utilisation=1e6)
+    )
     return partial(start_server, max_first_audio_s=1e6)
 
 
@@ -205,9 +207,9 @@ def channel_options(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def change(**options: int) -> None:
         named = {f"grpc.{name}": value for name, value in options.items()}
-        changed = {**dict(doors.CHANNEL_OPTIONS), **named}
-        assert len(changed) == len(doors.CHANNEL_OPTIONS)  # else the server has no such option
-        monkeypatch.setattr(doors, "CHANNEL_OPTIONS", tuple(changed.items()))
+        changed = {**dict(endpoints.CHANNEL_OPTIONS), **named}
+        assert len(changed) == len(endpoints.CHANNEL_OPTIONS)  # else the server has no such option
+        monkeypatch.setattr(endpoints, "CHANNEL_OPTIONS", tuple(changed.items()))
 
     return change
 

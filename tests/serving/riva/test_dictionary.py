@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlpo_serving.request import RequestError
-from dlpo_serving.riva.dictionary import read_dictionary
+from dlpo_serving.errors import RequestError
+from dlpo_serving.riva.messages import read_dictionary
 
 
 @pytest.mark.parametrize(

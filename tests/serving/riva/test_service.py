@@ -22,8 +22,8 @@ from dlpo.audio import to_pcm16
 from dlpo.text import TextFrontEnd
 from dlpo_serving.operations.keys import new_key
 from dlpo_serving.request import SpeechRequest
+from dlpo_serving.riva.messages import is_ssml
 from dlpo_serving.riva.proto.riva_tts_pb2 import SynthesizeSpeechRequest, SynthesizeSpeechResponse
-from dlpo_serving.riva.requests import is_ssml
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
 
@@ -409,7 +409,7 @@ def test_undecodable_bytes_are_an_invalid_argument(
 def test_a_unary_reply_that_is_too_long_points_to_the_stream(
     server: Any, riva_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlpo_serving.speech.MAX_UNARY_BYTES", 20_000)
+    monkeypatch.setattr("dlpo_serving.audio_stream.MAX_UNARY_BYTES", 20_000)
 
     answer = riva_client(server.address, "synthesize", arguments={"text": TEXT})
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from dlpo_serving.engines.fake_engine import FakeEngine
-from dlpo_serving.request import RequestError
-from dlpo_serving.riva.voices import check_language, voice_config, voice_named
+from dlpo_serving.errors import RequestError
+from dlpo_serving.riva.messages import check_language, voice_config, voice_named
 
 KNOWN = ("lj", "amy")
 

@@ -11,13 +11,13 @@ from functools import partial
 
 import pytest
 
-from dlpo_serving.refusals import OverloadError, RefusalError
+from dlpo_serving.errors import CallRejectedError, OverloadError
 from dlpo_serving.scheduling import (
+    AdmissionPolicy,
     Batch,
     CostLines,
     Costs,
     Line,
-    Policy,
     Scheduler,
     Stage,
     Stream,
@@ -99,7 +99,7 @@ class Simulation:
 
     def __init__(
         self,
-        policy: Policy | None = None,
+        policy: AdmissionPolicy | None = None,
         lanes: int = 2,
         slowness: float = 1.0,
         takes: bool = True,
@@ -118,12 +118,12 @@ class Simulation:
         self._contention = contention
         self._lanes = lanes
         self.now = 0.0
-        self.scheduler = Scheduler(policy or Policy(), lanes)
+        self.scheduler = Scheduler(policy or AdmissionPolicy(), lanes)
         self.listeners: list[Listener] = []
         self._listener_of: dict[Stream, Listener] = {}
         self._waiting_text: deque[tuple[Stream, float]] = deque()
-        self.refusals: list[RefusalError] = []
-        self._refused_s: dict[RefusalError, float] = {}
+        self.refusals: list[CallRejectedError] = []
+        self._refused_s: dict[CallRejectedError, float] = {}
         self.order: list[Listener] = []  # whose unit was computed, in order
         self.busy_s = 0.0
         self.slowness = slowness
@@ -159,7 +159,7 @@ class Simulation:
             )
             try:
                 self.scheduler.admit(stream, self.now)
-            except RefusalError as error:
+            except CallRejectedError as error:
                 self.refusals.append(error)
                 self._refused_s[error] = self.now
                 return
@@ -199,7 +199,7 @@ class Simulation:
             stream.work = SimulatedWork(audio_s)
             self.listeners.append(self._listener_of[stream])
 
-    def refused_s(self, refusal: RefusalError) -> float:
+    def refused_s(self, refusal: CallRejectedError) -> float:
         """When it was given."""
         return self._refused_s[refusal]
 

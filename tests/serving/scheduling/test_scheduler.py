@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dlpo_serving.refusals import DeadlineError, OverloadError
-from dlpo_serving.scheduling import Policy
+from dlpo_serving.errors import DeadlineError, OverloadError
+from dlpo_serving.scheduling import AdmissionPolicy
 from dlpo_serving.scheduling.stream import Stream
 
 CAPACITY = 2 / (0.0002 * 75)  # seconds of audio that two lanes make in a second: 133
@@ -57,7 +57,7 @@ def test_a_newcomer_goes_before_those_who_have_audio_in_store(simulate: Any) -> 
 
 
 def test_who_is_about_to_run_dry_goes_before_a_newcomer(simulate: Any) -> None:
-    policy = Policy(first_audio_s=1000.0)
+    policy = AdmissionPolicy(first_audio_s=1000.0)
     simulation = simulate(policy, lanes=1)
     simulation.arrive(0.0, 3.0)
     simulation.arrive(0.007, 3.0)  # while the other has its first chunk made
@@ -122,7 +122,7 @@ def test_a_burst_is_admitted_only_as_far_as_first_sounds_come_in_time(simulate: 
 
 
 def test_the_time_to_retry_is_when_the_stream_that_is_in_the_way_will_end(simulate: Any) -> None:
-    simulation = simulate(Policy(max_streams=1))
+    simulation = simulate(AdmissionPolicy(max_streams=1))
     playing, newcomer = (Stream(simulation.costs, 3, 0.0, 8.0) for _ in range(2))
     simulation.scheduler.admit(playing, 0.0)
     with pytest.raises(OverloadError) as early:
@@ -178,7 +178,7 @@ def test_a_book_gets_on_beside_many_small_requests(simulate: Any) -> None:
 
 
 def test_who_hangs_up_frees_the_place_at_once(simulate: Any) -> None:
-    simulation = simulate(Policy(max_streams=1))
+    simulation = simulate(AdmissionPolicy(max_streams=1))
     simulation.arrive(0.0, 600.0)
     simulation.leave(1.0, 0)
     simulation.arrive(1.0, 5.0)
@@ -232,7 +232,7 @@ def test_voices_do_not_share_a_batch(simulate: Any) -> None:
 
 
 def test_audio_that_nobody_takes_is_not_made_without_end(simulate: Any) -> None:
-    simulation = simulate(Policy(max_untaken_s=5.0), takes=False)
+    simulation = simulate(AdmissionPolicy(max_untaken_s=5.0), takes=False)
     simulation.arrive(0.0, 600.0)
     simulation.run(until_s=15.0)
     stream = simulation.listeners[0].stream
@@ -260,7 +260,7 @@ def test_a_stream_may_be_cut_by_its_deadline_but_a_unary_call_is_refused_before(
 
 
 def test_there_is_an_end_to_the_number_of_streams(simulate: Any) -> None:
-    simulation = simulate(Policy(max_streams=3))
+    simulation = simulate(AdmissionPolicy(max_streams=3))
     for _ in range(5):
         simulation.arrive(0.0, 0.5)
     simulation.run(until_s=0.0)
@@ -353,7 +353,7 @@ def test_a_conversation_that_plays_finds_room_for_its_next_sentence(simulate: An
 
 @pytest.mark.parametrize("peer", ["", "a proxy that all callers share"])
 def test_whoever_waits_for_text_loses_a_place_that_another_needs(simulate: Any, peer: str) -> None:
-    simulation = simulate(Policy(max_streams=3, peer_share=1.0))
+    simulation = simulate(AdmissionPolicy(max_streams=3, peer_share=1.0))
     for number in range(3):
         simulation.converse(0.1 * number, text_s=100.0, audio_s=5.0, peer=peer)
     simulation.arrive(1.0, 5.0, peer=peer)
@@ -363,7 +363,7 @@ def test_whoever_waits_for_text_loses_a_place_that_another_needs(simulate: Any, 
 
 
 def test_one_peer_leaves_a_part_of_the_places_and_of_the_lanes_to_others(simulate: Any) -> None:
-    simulation = simulate(Policy(peer_share=0.5))
+    simulation = simulate(AdmissionPolicy(peer_share=0.5))
     for number in range(600):
         simulation.arrive(0.01 * number, 600.0, peer="greedy")
     simulation.run(until_s=6.0)

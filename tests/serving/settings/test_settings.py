@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from dlpo.errors import ConfigError
-from dlpo_serving.operations.interceptors import HEALTH, OPEN_SERVICES
+from dlpo_serving.rpc.interceptor import HEALTH, OPEN_SERVICES
 from dlpo_serving.settings.flags import flag_of
 from dlpo_serving.settings.server_settings import ServerSettings, address, unknown_variables
 from dlpo_serving.settings.sources import read_settings

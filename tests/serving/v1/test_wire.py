@@ -10,7 +10,7 @@ import pytest
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
 from dlpo_serving.encodings import Encoding
-from dlpo_serving.request import RequestError
+from dlpo_serving.errors import RequestError
 from dlpo_serving.v1.wire import decode_samples, encoding_message, field_path, read_encoding
 
 NUMBERS = speech_pb2.AudioEncoding.values()

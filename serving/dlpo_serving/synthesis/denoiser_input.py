@@ -7,22 +7,59 @@ its audio is cut.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dlpo.audio import F0_FLOOR, Waveform, pulse_train
 from dlpo.bundle import Manifest
 from dlpo.text import Sentence
 from dlpo.text.symbols import FIRST_PHONEME
-from dlpo_serving.chunks import STREAM_LADDER, sizes_of
 from dlpo_serving.engine import Engine, Floats
-from dlpo_serving.pace import Pace
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.source import LOOKAHEAD, HarmonicSource
-from dlpo_serving.timing import SentenceTiming, Volume, per_symbol, sentence_timing
+from dlpo_serving.synthesis.durations import DurationWarp
+from dlpo_serving.synthesis.timing import SentenceTiming, Volume, per_symbol, sentence_timing
+
+STREAM_LADDER = (8, 24, 64, 128)  # frames; 0.11 s of sound first, 1.7 s later; docs/streaming.md
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSpan:
+    """Frames `start` to `stop` of a sentence, computed from the window around them."""
+
+    start: int
+    stop: int
+    window_start: int
+    window_stop: int
+
+
+def sizes_of(ladder: Sequence[int]) -> Iterator[int]:
+    """The rungs of the ladder, then its last one for ever."""
+    yield from ladder
+    while True:
+        yield ladder[-1]
+
+
+def cut(frames: int, context: int, sizes: Iterator[int]) -> Iterator[ChunkSpan]:
+    """Chunks that cover `frames` frames of a sentence in order, without gap or overlap.
+
+    Args:
+        frames: length of the sentence.
+        context: frames that a window needs each side, where the sentence has them.
+        sizes: frames of each next chunk; one is taken for every chunk.
+    """
+    start = 0
+    while start < frames:
+        size = next(sizes)
+        # A small rest would cost its context for little sound: the last chunk takes it along.
+        stop = start + size if frames - start >= 1.5 * size else frames
+        yield ChunkSpan(start, stop, max(0, start - context), min(frames, stop + context))
+        start = stop
+
 
 NEXT_BLOCKS = (64, 256)  # frames, the last for ever; a long one would hold up the second chunk
 PITCH = 1  # that its noise is keyed with beside seed and sentence, to be another than the sound's
@@ -49,7 +86,7 @@ class Window:
         )
 
 
-class _Block(NamedTuple):
+class _FrameBlock(NamedTuple):
     """Frames that the frames graph computes at once: up to `stop`, with context on both sides."""
 
     stop: int
@@ -82,7 +119,9 @@ class DenoiserInput:
         noise = pitch_noise(manifest, phonemes.shape[1], request.seed, index)
         self._encoding = engine.encode(phonemes, noise)
         speed = per_symbol(sentence, [request.speed * word.speed for word in sentence.words])
-        self._pace = Pace.at(self._encoding.durations[0], phonemes[0] < FIRST_PHONEME, speed)
+        self._pace = DurationWarp.at(
+            self._encoding.durations[0], phonemes[0] < FIRST_PHONEME, speed
+        )
         self.frames = len(self._pace.places)
         """length of the sentence"""
         pitch = [request.pitch_semitones + word.pitch_semitones for word in sentence.words]
@@ -157,7 +196,7 @@ class DenoiserInput:
         """How many of the voice's own frames a window up to `stop` needs."""
         return self._pace.own_frames(min(stop + LOOKAHEAD, self.frames))
 
-    def _next_block(self) -> _Block:
+    def _next_block(self) -> _FrameBlock:
         """The frames graph reads one pitch: where it changes, a block ends."""
         frames, context = len(self._f0), self._engine.manifest.frames_context
         size = next(self._block_sizes)
@@ -169,7 +208,7 @@ class DenoiserInput:
         if others.size:
             stop = self._known + int(others[0])
         first, last = max(0, self._known - context), min(stop + context, frames)
-        return _Block(stop, first, last, float(pitch))
+        return _FrameBlock(stop, first, last, float(pitch))
 
     def _make_source_and_noise(self, stop: int) -> None:
         manifest = self._engine.manifest
@@ -205,3 +244,51 @@ def noise_planes(engine: Engine, steps: int) -> int:
     """K, how many draws of noise the denoiser of `steps` steps reads: 1 where eta is 0."""
     inputs = engine.manifest.graphs[f"denoiser_{steps}"].inputs
     return next(int(tensor.shape[0]) for tensor in inputs if tensor.name == "noise")
+
+
+LOOKAHEAD = 2  # frames of F0 beyond a piece that it depends on
+
+
+class HarmonicSource:
+    """Makes the source in order; how it is cut into pieces does not change it.
+
+    Unlike `dlpo.audio.harmonic_source`, which joins F0 through an unvoiced stretch by a line to
+    its far end, it holds the last F0 until just before the next voiced frame. Only the phase at
+    which the voice sets in again differs, and that phase is arbitrary.
+    """
+
+    def __init__(self, hop_length: int, sample_rate_hz: int) -> None:
+        self._hop_length = hop_length
+        self._sample_rate_hz = sample_rate_hz
+        self._made = 0  # frames
+        self._phase = 0.0  # radians, of the last sample that was made
+
+    def extend(self, f0: Floats, stop: int) -> Waveform:
+        """The next piece, up to frame `stop`.
+
+        Args:
+            f0: (at least `stop` + `LOOKAHEAD`, or the whole sentence) Hz from the first frame of
+                the sentence on, 0 where unvoiced.
+
+        Returns:
+            ((stop - frames made before) * hop_length,) float32.
+        """
+        known = f0[: stop + LOOKAHEAD].astype(np.float64)
+        voiced = known > 0
+        around = slice(max(self._made - 1, 0), stop + 1)
+        centres = (np.arange(len(known))[around] + 0.5) * self._hop_length
+        samples = np.arange(self._made * self._hop_length, stop * self._hop_length)
+        hertz = np.interp(samples, centres, _hold(known)[around])
+        is_voiced = np.interp(samples, centres, voiced[around].astype(np.float64)) > 0.5
+        phase = self._phase + 2 * np.pi / self._sample_rate_hz * np.cumsum(hertz)
+        self._made = stop
+        self._phase = float(phase[-1] % (2 * np.pi)) if len(phase) else self._phase
+        return pulse_train(hertz, is_voiced, phase)
+
+
+def _hold(f0: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(F,) Hz, 0 where unvoiced -> the F0 of the next frame just before an onset, else the last."""
+    following = np.append(f0[1:], 0)
+    candidate = np.where(f0 > 0, f0, following)
+    last = np.maximum.accumulate(np.where(candidate > 0, np.arange(len(f0)), -1))
+    return np.where(last >= 0, candidate[last], F0_FLOOR)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import os
+import select
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -12,11 +15,12 @@ from typing import TYPE_CHECKING
 
 from dlpo.audio import Waveform
 from dlpo.errors import InputError
+from dlpo.v1.speech_pb2 import Flush
 from dlpo_serving.encodings import Encoding
 from dlpo_serving.engines import EngineName, EnginePrecision
-from dlpo_serving.player import Playback, find_player
+from dlpo_serving.local.player import PlayerPlayback, find_player
+from dlpo_serving.local.sound_file import SoundFile, check_writable, encoding_of
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.sound_file import SoundFile, check_writable, encoding_of
 from dlpo_serving.voices import DEFAULT_VOICE, open_voice
 
 if TYPE_CHECKING:
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class SayResult:
     """What was said."""
 
     audio_s: float
@@ -76,7 +80,7 @@ def say(
     server: RemoteVoice | None = None,
     engine: EngineName = "cpu",
     precision: EnginePrecision | None = None,
-) -> Spoken:
+) -> SayResult:
     """Speak a text, here or on a server.
 
     Args:
@@ -118,11 +122,11 @@ def say(
 
     with ExitStack() as stack:
         spoken = stack.enter_context(source)
-        sinks: list[SoundFile | Playback] = []
+        sinks: list[SoundFile | PlayerPlayback] = []
         if out is not None:
             sinks.append(stack.enter_context(SoundFile(out, spoken.rate_hz, sample_rate_hz)))
         if player:
-            sinks.append(stack.enter_context(Playback(player, spoken.rate_hz)))
+            sinks.append(stack.enter_context(PlayerPlayback(player, spoken.rate_hz)))
         for samples in spoken:
             for sink in sinks:
                 sink.write(samples)
@@ -150,8 +154,8 @@ class _Source:
             self._samples += len(samples)
             yield samples
 
-    def figures(self) -> Spoken:
-        return Spoken(self._samples / self.rate_hz, self._first_s, self._waited_s)
+    def figures(self) -> SayResult:
+        return SayResult(self._samples / self.rate_hz, self._first_s, self._waited_s)
 
 
 @contextmanager
@@ -181,3 +185,35 @@ def _there(
         with stream:
             samples = (chunk.samples for chunk in stream)
             yield _Source(samples, stream.info.format.sample_rate_hz, start)
+
+
+QUIET_S = 0.1  # after a whole line, nothing for so long: its writer waits to hear it
+_MOST = 1 << 16  # bytes of one piece
+
+
+def typed_pieces(descriptor: int, quiet_s: float = QUIET_S) -> Iterator[str | Flush]:
+    """What comes from a file descriptor, as it comes; a line that is followed by nothing is spoken.
+
+    Args:
+        descriptor: of a terminal or a pipe, in UTF-8.
+        quiet_s: seconds of silence of the writer after which a line counts as ended.
+
+    Raises:
+        InputError: the bytes are not UTF-8.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    line_ended = False
+    while True:
+        if line_ended and not select.select([descriptor], [], [], quiet_s)[0]:
+            yield Flush()
+        data = os.read(descriptor, _MOST)
+        try:
+            text = decoder.decode(data, final=not data)
+        except UnicodeDecodeError as error:
+            message = f"standard input is not UTF-8 ({error.reason}); convert it"
+            raise InputError(message) from error
+        if text:
+            yield text
+        if not data:
+            return
+        line_ended = text.endswith("\n")

@@ -14,7 +14,6 @@ from pathlib import Path
 from dlpo.audio import SAMPLE_RATE
 from dlpo_serving.calibration import measure_costs
 from dlpo_serving.encodings import warm_encoders
-from dlpo_serving.engine_room import EngineRoom
 from dlpo_serving.engines import check_engine
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.voice_directory import (
@@ -24,8 +23,9 @@ from dlpo_serving.operations.voice_directory import (
     check_directory,
 )
 from dlpo_serving.scheduling import FIRST_CHUNK_S, Costs
+from dlpo_serving.scheduling.executor import EngineExecutor
+from dlpo_serving.service import LoadedVoice, SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings
-from dlpo_serving.speaker import Speaker, Voice
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
 
@@ -48,24 +48,28 @@ def open_voices(settings: ServerSettings) -> list[Synthesizer]:
     return [open_voice(name, settings.engine, settings.precision) for name in settings.voices]
 
 
-def warm(synthesizer: Synthesizer, lanes: int = 1) -> Voice:
+def warm(synthesizer: Synthesizer, lanes: int = 1) -> LoadedVoice:
     """A voice that has spoken, on as many lanes as it will, so that its first caller does not wait.
 
     Raises:
         EngineError: the run-time failed.
     """
-    return Voice(synthesizer, Costs(measure_costs(synthesizer, lanes)))
+    return LoadedVoice(synthesizer, Costs(measure_costs(synthesizer, lanes)))
 
 
-class Repertoire:
+class VoiceRegistry:
     """Keeps the speaker's voices.
 
-    While the server runs a voice is loaded on a thread of its own, which gets a core only where the
-    lanes leave one. What a GPU is to compute has to be loaded by its lane, see `EngineRoom.run`.
+    While the server runs, a voice is loaded on a thread of its own with a low priority. What a GPU
+    computes has to be loaded by its lane, see `EngineExecutor.run`.
     """
 
     def __init__(
-        self, settings: ServerSettings, speaker: Speaker, room: EngineRoom, metrics: Metrics
+        self,
+        settings: ServerSettings,
+        speaker: SynthesisService,
+        room: EngineExecutor,
+        metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._speaker = speaker
@@ -85,7 +89,7 @@ class Repertoire:
         if folder := self._settings.voice_directory:
             check_directory(folder)
 
-        def load_warm() -> list[Voice]:
+        def load_warm() -> list[LoadedVoice]:
             return [warm(synthesizer, self._room.lanes) for synthesizer in load(self._settings)]
 
         voices, missing = await asyncio.gather(
@@ -117,11 +121,11 @@ class Repertoire:
         finally:
             self._loader.shutdown(wait=False, cancel_futures=True)
 
-    def _open(self, path: Path) -> Voice:
+    def _open(self, path: Path) -> LoadedVoice:
         synthesizer = open_voice(path, self._settings.engine, self._settings.precision)
         return warm(synthesizer)  # by itself: the other lanes have calls to compute
 
-    def _offer(self, voice: Voice) -> None:
+    def _offer(self, voice: LoadedVoice) -> None:
         for manifest in self._speaker.voices:
             if manifest.voice == voice.manifest.voice:
                 self._metrics.model_gone(manifest, self._settings.engine)

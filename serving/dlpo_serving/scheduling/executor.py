@@ -14,14 +14,14 @@ from typing import Protocol, TypeVar
 
 from dlpo.errors import EngineError
 from dlpo.text import Sentence
+from dlpo_serving.errors import CallRejectedError, DisplacedError, OverloadError, PeerShareError
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tracing import Span
-from dlpo_serving.refusals import DisplacedError, OverloadError, PeerShareError, RefusalError
-from dlpo_serving.rendering import Rendering, SpeechChunk, compute_unit
 from dlpo_serving.scheduling import Batch, Scheduler, Stream, Unit
+from dlpo_serving.synthesis.job import AudioChunk, SynthesisJob, compute_unit
 
 T = TypeVar("T")
-_Outcome = SpeechChunk | Exception | None
+_Outcome = AudioChunk | Exception | None
 
 SPAN_NAMES = {"encode": "encode", "frames": "frames", "denoise": "decode chunk"}
 LAST_UNIT_S = 5.0  # that a unit may still take when the room closes
@@ -30,13 +30,13 @@ RETRY_S = 0.02  # between two attempts to admit text that waits
 _log = logging.getLogger(__name__)
 
 
-class Listener(Protocol):
+class ChunkSink(Protocol):
     """Hears what becomes of a stream. Calls come from a lane, or from whoever ended the text."""
 
     span: Span
     """of the call, for what the lanes do for it"""
 
-    def on_chunk(self, chunk: SpeechChunk, late_s: float) -> None:
+    def on_chunk(self, chunk: AudioChunk, late_s: float) -> None:
         """The next chunk; `late_s` seconds after the audio before it had ended, if positive."""
         ...
 
@@ -69,13 +69,13 @@ class WaitingText:
 
     stream: Stream
     audio_s: float
-    on_fit: Callable[[RefusalError | None], None]
-    """called once, from any thread, unless `EngineRoom.give_up_text` comes first"""
+    on_fit: Callable[[CallRejectedError | None], None]
+    """called once, from any thread, unless `EngineExecutor.give_up_text` comes first"""
     refusal: OverloadError
     """why it waits"""
 
 
-class EngineRoom:
+class EngineExecutor:
     """Runs the scheduler's decisions. Safe to call from any thread; nothing in it waits long."""
 
     def __init__(
@@ -90,7 +90,7 @@ class EngineRoom:
         self._metrics = metrics
         self._clock = clock
         self._changed = threading.Condition()
-        self._listeners: dict[Stream, Listener] = {}
+        self._listeners: dict[Stream, ChunkSink] = {}
         self._tasks: deque[Callable[[], None]] = deque()
         self._waiting_text: deque[WaitingText] = deque()  # in the order in which it is admitted
         self._retried_s = clock()
@@ -127,7 +127,7 @@ class EngineRoom:
             if displaced:
                 self._fail(displaced, DisplacedError())
 
-    def start(self, stream: Stream, rendering: Rendering, listener: Listener) -> None:
+    def start(self, stream: Stream, rendering: SynthesisJob, listener: ChunkSink) -> None:
         """Compute an admitted stream; its listener gets every chunk."""
         with self._changed:
             stream.work, stream.ready_s = rendering, self._clock()
@@ -135,7 +135,7 @@ class EngineRoom:
             self._changed.notify_all()
 
     def reserve(
-        self, stream: Stream, audio_s: float, on_fit: Callable[[RefusalError | None], None]
+        self, stream: Stream, audio_s: float, on_fit: Callable[[CallRejectedError | None], None]
     ) -> WaitingText | None:
         """Reserve for further text of a stream, predicted to last `audio_s`.
 
@@ -324,7 +324,7 @@ class EngineRoom:
         for text in tuple(self._waiting_text):
             if text.stream.peer in full:
                 continue
-            refusal: RefusalError | None = None
+            refusal: CallRejectedError | None = None
             try:
                 self._scheduler.extend(text.stream, text.audio_s, now)
             except PeerShareError as error:
@@ -334,7 +334,7 @@ class EngineRoom:
             except OverloadError as error:
                 text.refusal = error
                 return
-            except RefusalError as error:
+            except CallRejectedError as error:
                 refusal = error
             self._waiting_text.remove(text)
             text.stream.waiting_s = 0.0
@@ -351,7 +351,7 @@ class EngineRoom:
     def _deliver(self, stream: Stream, outcome: _Outcome) -> _Outcome:
         """Hand a chunk to who waits for it; that may fail as well, an encoder has its own ways."""
         listener = self._listeners.get(stream)
-        if listener is None or not isinstance(outcome, SpeechChunk):
+        if listener is None or not isinstance(outcome, AudioChunk):
             return outcome
         started = stream.started_s is not None
         late_s = -stream.ahead_s(self._clock()) if started else 0.0
@@ -361,7 +361,7 @@ class EngineRoom:
             return error
         return outcome
 
-    def _account(self, lane: _Lane, batch: Batch, outcomes: Sequence[_Outcome]) -> list[Listener]:
+    def _account(self, lane: _Lane, batch: Batch, outcomes: Sequence[_Outcome]) -> list[ChunkSink]:
         """Tell all what came of a batch; returns the listeners who have heard the last chunk."""
         now = self._clock()
         took_s = now - lane.since_s
@@ -376,7 +376,7 @@ class EngineRoom:
             frames = 1 << (batch.unit.size - 1).bit_length()  # few sizes, so few labels
             self._metrics.step(f"{rows}x{frames}", took_s)
         made_s = [
-            outcome.duration_s if isinstance(outcome, SpeechChunk) else 0.0 for outcome in outcomes
+            outcome.duration_s if isinstance(outcome, AudioChunk) else 0.0 for outcome in outcomes
         ]
         self._scheduler.finished(batch, now, made_s)
         for stream in batch.streams:
@@ -397,12 +397,12 @@ class EngineRoom:
             listener.on_error(error)
 
 
-def _rendering(stream: Stream) -> Rendering:
-    assert isinstance(stream.work, Rendering)  # `start` put it there
+def _rendering(stream: Stream) -> SynthesisJob:
+    assert isinstance(stream.work, SynthesisJob)  # `start` put it there
     return stream.work
 
 
-def _compute(unit: Unit, renderings: Sequence[Rendering]) -> Sequence[_Outcome]:
+def _compute(unit: Unit, renderings: Sequence[SynthesisJob]) -> Sequence[_Outcome]:
     """What becomes of each: a chunk, None where the unit makes no sound, or the error."""
     try:
         return compute_unit(unit, renderings) or [None] * len(renderings)

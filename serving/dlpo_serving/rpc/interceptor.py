@@ -24,13 +24,13 @@ from dlpo_serving.operations.calls import (
     recorded,
     request_id,
 )
-from dlpo_serving.operations.file_watch import Clock
+from dlpo_serving.operations.files import Clock
 from dlpo_serving.operations.keys import bearer_token
 from dlpo_serving.operations.logs import log_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tracing import Tracer
 from dlpo_serving.registration import Undecodable, decoded
-from dlpo_serving.statuses import Context, UndecodableError, errors_as_status
+from dlpo_serving.rpc.statuses import Context, UndecodableError, errors_as_status
 
 HEALTH = "grpc.health.v1.Health"  # kubelet's probes carry no metadata
 REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")

@@ -26,16 +26,16 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from dlpo.errors import DlpoError, MissingExtraError
-from dlpo_serving.refusals import (
+from dlpo_serving.errors import (
     DeadlineError,
     NotReadyError,
     OverloadError,
     QuotaError,
+    RequestError,
     StalledError,
     UnauthenticatedError,
     UnknownVoiceError,
 )
-from dlpo_serving.request import RequestError
 
 DOMAIN = "dlpo"  # of google.rpc.ErrorInfo
 

@@ -7,7 +7,7 @@
 
 Each yields observations. All of it runs with the base install alone and reports what is missing.
 
-    python -m dlpo_serving.doctor ENGINE VOICE     one engine, as JSON lines; run by `try_engines`
+    python -m dlpo_serving.local.doctor ENGINE VOICE    one engine, as JSON lines, for `try_engines`
 """
 
 from __future__ import annotations
@@ -276,7 +276,7 @@ def look_around(ports: Mapping[int, str] = PORTS) -> Iterator[Observation]:
 
 
 def _player() -> Observation:
-    from dlpo_serving.player import PLAYERS
+    from dlpo_serving.local.player import PLAYERS
 
     names = [player.name for player in PLAYERS]
     found = [name for name in names if shutil.which(name)]
@@ -353,7 +353,7 @@ def try_engines(voice: str) -> Iterator[Observation]:
 
 def _tried(engine: str, voice: str) -> Iterator[Observation]:
     subject = f"engine {engine}"
-    command = [sys.executable, "-P", "-m", "dlpo_serving.doctor", engine, voice]
+    command = [sys.executable, "-P", "-m", "dlpo_serving.local.doctor", engine, voice]
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=TRIAL_S)
     except subprocess.TimeoutExpired:

@@ -24,16 +24,22 @@ from typing import TypeVar
 
 from dlpo.bundle import Manifest
 from dlpo.text import Sentence
-from dlpo_serving.call import Call, Limits
+from dlpo_serving.audio_stream import LONGER, AudioStream, SpeechInfo, check_unary
+from dlpo_serving.call import Limits, SynthesisCall
 from dlpo_serving.encodings import open_encoder
-from dlpo_serving.engine_room import EngineRoom
+from dlpo_serving.errors import (
+    CallRejectedError,
+    FieldViolation,
+    NotReadyError,
+    RequestError,
+    StalledError,
+    UnknownVoiceError,
+)
 from dlpo_serving.operations.calls import current_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.quotas import Quotas
-from dlpo_serving.refusals import NotReadyError, RefusalError, StalledError, UnknownVoiceError
-from dlpo_serving.request import RequestError, Violation
-from dlpo_serving.scheduling import Costs, Policy, Stream
-from dlpo_serving.speech import LONGER, Speech, SpeechInfo, check_unary
+from dlpo_serving.scheduling import AdmissionPolicy, Costs, Stream
+from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.written_text import SLICE, TextPart, TextSource, in_time, whole_texts
 
@@ -41,7 +47,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class LoadedVoice:
     """A voice that is warm."""
 
     synthesizer: Synthesizer
@@ -53,14 +59,14 @@ class Voice:
         return self.synthesizer.manifest
 
 
-class Speaker:
+class SynthesisService:
     """Speaks with the voices that were added; without any it is not ready. For one event loop."""
 
     def __init__(
         self,
-        room: EngineRoom,
+        room: EngineExecutor,
         text_threads: Executor,
-        policy: Policy,
+        policy: AdmissionPolicy,
         limits: Limits,
         metrics: Metrics,
         quotas: Quotas | None = None,
@@ -83,7 +89,7 @@ class Speaker:
         self._metrics = metrics
         self._quotas = quotas
         self._clock = clock
-        self._voices: dict[str, Voice] = {}
+        self._voices: dict[str, LoadedVoice] = {}
         self._leaving = False
         self._draining = False
         self._calls = 0
@@ -105,11 +111,11 @@ class Speaker:
         """How many are being spoken now."""
         return self._calls
 
-    def add_voice(self, voice: Voice) -> None:
+    def add_voice(self, voice: LoadedVoice) -> None:
         """Offer a voice, or a new version of one; calls that run keep theirs."""
         self._voices[voice.manifest.voice] = voice
 
-    def remove_voice(self, name: str) -> Voice:
+    def remove_voice(self, name: str) -> LoadedVoice:
         """Offer a voice no more; calls that run keep it."""
         return self._voices.pop(name)
 
@@ -126,8 +132,8 @@ class Speaker:
 
     @asynccontextmanager
     async def synthesize(
-        self, call: Call, source: TextSource | None = None
-    ) -> AsyncIterator[Speech]:
+        self, call: SynthesisCall, source: TextSource | None = None
+    ) -> AsyncIterator[AudioStream]:
         """Speak the text of a call, and what its source brings after it, as one audio.
 
         Args:
@@ -136,7 +142,7 @@ class Speaker:
 
         Raises:
             RequestError: a field can't be used; while iterating for a part that came later.
-            RefusalError: the call is not served, see `refusals`; likewise.
+            CallRejectedError: the call is not served; also while iterating.
             EngineError: the engine failed; also while iterating.
             and whatever `source` raises, while iterating.
         """
@@ -173,10 +179,10 @@ class Speaker:
 
     async def _feed(
         self,
-        call: Call,
+        call: SynthesisCall,
         stream: Stream,
-        voice: Voice,
-        speech: Speech,
+        voice: LoadedVoice,
+        speech: AudioStream,
         parts: AsyncIterator[TextPart],
     ) -> None:
         """Read the parts of a text that come after its first, as far as the server has room."""
@@ -196,7 +202,7 @@ class Speaker:
                     await self._reserve(stream, audio_s)
                 self._room.add(stream, speech.info.extend(passage), audio_s)
             self._room.end_text(stream)
-        except RefusalError as error:
+        except CallRejectedError as error:
             self._metrics.shed(error.reason)
             speech.on_error(error)
         # It belongs to the caller, who iterates elsewhere.
@@ -220,7 +226,7 @@ class Speaker:
         loop = asyncio.get_running_loop()
         fits: asyncio.Future[None] = loop.create_future()
 
-        def settle(refusal: RefusalError | None) -> None:
+        def settle(refusal: CallRejectedError | None) -> None:
             if fits.done():
                 return
             if refusal:
@@ -228,7 +234,7 @@ class Speaker:
             else:
                 fits.set_result(None)
 
-        def on_fit(refusal: RefusalError | None) -> None:
+        def on_fit(refusal: CallRejectedError | None) -> None:
             loop.call_soon_threadsafe(settle, refusal)
 
         waiting = self._room.reserve(stream, audio_s, on_fit)
@@ -244,8 +250,8 @@ class Speaker:
 
     @asynccontextmanager
     async def _place(
-        self, call: Call, characters: int, more_text: bool
-    ) -> AsyncIterator[tuple[Voice, Stream, Speech]]:
+        self, call: SynthesisCall, characters: int, more_text: bool
+    ) -> AsyncIterator[tuple[LoadedVoice, Stream, AudioStream]]:
         """A place among the streams for as long as the block lasts."""
         try:
             voice = self._voice(call.voice)
@@ -261,7 +267,7 @@ class Speaker:
                         take_audio(audio_s)
                         self._room.took(stream, audio_s)
 
-                    speech = Speech(
+                    speech = AudioStream(
                         SpeechInfo(voice.manifest, form, stream.steps, call.request.seed),
                         open_encoder(form, voice.manifest.sample_rate_hz),
                         on_taken,
@@ -271,11 +277,11 @@ class Speaker:
                         self._limits.stall_s,
                     )
                     yield voice, stream, speech
-        except RefusalError as error:
+        except CallRejectedError as error:
             self._metrics.shed(error.reason)
             raise
 
-    def _voice(self, name: str) -> Voice:
+    def _voice(self, name: str) -> LoadedVoice:
         if self._draining:
             raise NotReadyError("the server is shutting down; try another one, or again later")
         if not self._voices:
@@ -289,9 +295,11 @@ class Speaker:
         limit = self._limits.max_characters
         if characters > limit:
             message = f"has {characters} characters; this server takes {limit}: send it in parts"
-            raise RequestError(Violation("text", message))
+            raise RequestError(FieldViolation("text", message))
 
-    def _stream(self, call: Call, voice: Voice, characters: int, more_text: bool) -> Stream:
+    def _stream(
+        self, call: SynthesisCall, voice: LoadedVoice, characters: int, more_text: bool
+    ) -> Stream:
         """The call as the scheduler weighs it; raises RequestError for its numbers."""
         now = self._clock()
         return Stream(
@@ -345,7 +353,7 @@ class Speaker:
             ) from error
 
 
-def _expected_s(voice: Voice, sentences: Sequence[Sentence], speed: float) -> float:
+def _expected_s(voice: LoadedVoice, sentences: Sequence[Sentence], speed: float) -> float:
     """Predicted seconds of audio, now that the words are known."""
     pauses_s = sum(s.pause_before_s + (s.pause_after_s or 0.0) for s in sentences)
     characters = sum(len(sentence.normalized) for sentence in sentences)

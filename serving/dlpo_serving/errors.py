@@ -1,25 +1,26 @@
-"""Why a call is not served, whichever door it came through; each door has its own words for it.
+"""Why a call is rejected; gRPC and HTTP translate these into their own statuses.
 
 DlpoError
 ├── InputError
-│   └── RequestError        a field can't be used (request.py)
-└── RefusalError
+│   └── RequestError        a field is invalid
+└── CallRejectedError
     ├── UnknownVoiceError   the server does not hold this voice
     ├── NotReadyError       it is warming up or shutting down
-    ├── OverloadError       it is full
-    │   ├── PeerShareError  its caller has as much of it as one caller may have
-    │   └── DisplacedError  a call that had nothing to speak lost its place
-    ├── QuotaError          this caller has used up its share
+    ├── OverloadError       it is at capacity
+    │   ├── PeerShareError  this caller holds all that one caller may hold
+    │   └── DisplacedError  an idle call lost its place to another
+    ├── QuotaError          this caller has used its quota
     ├── UnauthenticatedError  no token, or one that is not known
-    ├── DeadlineError       there would be no sound within the caller's deadline
-    └── StalledError        the caller stopped listening
+    ├── DeadlineError       no audio is possible within the caller's deadline
+    └── StalledError        the caller stopped reading or writing
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from dlpo.errors import DlpoError
+from dlpo.errors import DlpoError, InputError
 
 QUOTED = 60  # characters of a caller's value in a message: trailers of gRPC hold 8 kB
 
@@ -29,14 +30,32 @@ def shortened(value: str) -> str:
     return value if len(value) <= QUOTED else f"{value[: QUOTED - 3]}..."
 
 
-class RefusalError(DlpoError):
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One field that can't be used, and why."""
+
+    field: str
+    """name of the field of `SpeechRequest`"""
+    message: str
+    """what came, what was expected"""
+
+
+class RequestError(InputError):
+    """Fields of a request are invalid; names each of them."""
+
+    def __init__(self, *violations: FieldViolation) -> None:
+        super().__init__("; ".join(f"{v.field}: {v.message}" for v in violations))
+        self.violations = violations
+
+
+class CallRejectedError(DlpoError):
     """A call that is not served, or not to its end."""
 
     reason = "other"
     """what the metrics count it as"""
 
 
-class UnknownVoiceError(RefusalError):
+class UnknownVoiceError(CallRejectedError):
     """The server does not hold the voice that a request names."""
 
     def __init__(self, voice: str, known: Sequence[str]) -> None:
@@ -44,14 +63,14 @@ class UnknownVoiceError(RefusalError):
         super().__init__(f"voice is {self.voice!r}; this server has {', '.join(known)}")
 
 
-class NotReadyError(RefusalError):
+class NotReadyError(CallRejectedError):
     """The server is warming up or shutting down."""
 
     reason = "draining"
     retry_after_s = 1.0
 
 
-class OverloadError(RefusalError):
+class OverloadError(CallRejectedError):
     """The server speaks for as many callers as it can."""
 
     reason = "backlog"
@@ -76,7 +95,7 @@ class DisplacedError(OverloadError):
         super().__init__(message, 0.1)
 
 
-class QuotaError(RefusalError):
+class QuotaError(CallRejectedError):
     """A caller has used up its share."""
 
     reason = "quota"
@@ -88,17 +107,17 @@ class QuotaError(RefusalError):
         self.retry_after_s = retry_after_s
 
 
-class UnauthenticatedError(RefusalError):
+class UnauthenticatedError(CallRejectedError):
     """A call without a token, or with one that is not known."""
 
 
-class DeadlineError(RefusalError):
+class DeadlineError(CallRejectedError):
     """There would be no sound within the time that the caller gave."""
 
     reason = "deadline"
 
 
-class StalledError(RefusalError):
+class StalledError(CallRejectedError):
     """The caller has not taken its audio for so long that its place was given away."""
 
     reason = "stalled"

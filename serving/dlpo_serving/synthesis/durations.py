@@ -32,7 +32,7 @@ Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pace:
+class DurationWarp:
     """The frames of a sentence of P symbols: F as it is spoken, N at the voice's own pace."""
 
     counts: Ids
@@ -43,7 +43,7 @@ class Pace:
     """(F,) where each frame as spoken is among the voice's own, 0 to N - 1, never going back"""
 
     @classmethod
-    def at(cls, durations: Floats, is_mark: Flags, speed: Reals) -> Pace:
+    def at(cls, durations: Floats, is_mark: Flags, speed: Reals) -> DurationWarp:
         """The pace of a sentence; at speed 1 throughout, the voice's own to the bit.
 
         Args:
@@ -151,7 +151,7 @@ def _slowed(durations: Reals, is_mark: Flags, speed: float) -> Reals:
 
 
 def _places(counts: Ids, own: Ids) -> Reals:
-    """Straight through each symbol, from its first frame to its last; see `Pace.places`."""
+    """Straight through each symbol, from its first frame to its last; see `DurationWarp.places`."""
     lasts = np.concatenate([[True], counts > 0])  # a symbol of no frames is passed with the next
     ends, own_ends = (np.concatenate([[0], np.cumsum(frames)]) for frames in (counts, own))
     middles = np.arange(ends[-1]) + 0.5

@@ -5,28 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
 from dlpo.errors import InputError, MissingExtraError
-from dlpo_serving.operations.interceptors import call_interceptors
-from dlpo_serving.operations.introspection import (
-    CHANNELZ_OPTION,
-    add_channelz,
-    add_reflection,
-    start_health_port,
-)
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tls import grpc_credentials, http_ssl_context
 from dlpo_serving.operations.tracing import Tracer
 from dlpo_serving.registration import SERVICE, add_speech_service
 from dlpo_serving.riva.servicer import RIVA_SERVICE, add_riva_service
+from dlpo_serving.rpc.interceptor import call_interceptors
+from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings, address
-from dlpo_serving.speaker import Speaker
 from dlpo_serving.v1.servicer import SpeechServicer
 
 GRPC_LOG = "grpc._cython.cygrpc"
@@ -85,7 +81,7 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class Endpoints:
     """Where the server can be reached."""
 
     grpc_address: str
@@ -95,15 +91,15 @@ class Doors:
 
 
 @asynccontextmanager
-async def open_doors(
+async def serve_endpoints(
     settings: ServerSettings,
-    speaker: Speaker,
+    speaker: SynthesisService,
     status: Health,
     metrics: Metrics,
     tracer: Tracer,
     authorize: Callable[[str], str] | None,
     clock: Callable[[], float] = time.monotonic,
-) -> AsyncIterator[Doors]:
+) -> AsyncIterator[Endpoints]:
     """Listen while the block runs; calls that are left at its end are cut.
 
     Args:
@@ -145,7 +141,7 @@ async def open_doors(
             _probes(settings, status),
             _http(settings, speaker, metrics, authorize, tracer, clock) as url,
         ):
-            yield Doors(address(settings.host, port), url)
+            yield Endpoints(address(settings.host, port), url)
     finally:
         await server.stop(LAST_WORDS_S)
         # grpc's own tasks end here, else it prints a traceback for calls that were cut
@@ -183,7 +179,7 @@ async def _probes(settings: ServerSettings, status: Health) -> AsyncIterator[Non
 @asynccontextmanager
 async def _http(
     settings: ServerSettings,
-    speaker: Speaker,
+    speaker: SynthesisService,
     metrics: Metrics,
     authorize: Callable[[str], str] | None,
     tracer: Tracer,
@@ -201,3 +197,49 @@ async def _http(
     app = build_app(speaker, metrics, authorize, tracer, clock=clock)
     async with listening(app, settings.http_host, settings.http_port, tls) as port:
         yield f"{'https' if tls else 'http'}://{address(settings.http_host, port)}/"
+
+
+CHANNELZ_OPTION = ("grpc.enable_channelz", 1)  # of the server; channelz is empty without it
+
+
+def add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
+    """Let clients such as grpcurl ask for `services`, full names, and their messages."""
+    reflection.enable_server_reflection((*services, reflection.SERVICE_NAME), server)
+
+
+def add_channelz(server: grpc.aio.Server) -> None:
+    """Let clients ask for the connections of the whole process, made with `CHANNELZ_OPTION`.
+
+    Raises:
+        MissingExtraError: grpcio-channelz is not installed.
+    """
+    try:
+        from grpc_channelz.v1 import channelz
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("grpcio-channelz", "serve") from error
+    channelz.add_channelz_servicer(server)
+
+
+async def start_health_port(address: str, servicer: Any) -> tuple[grpc.aio.Server, int]:
+    """A server that answers grpc.health.v1 alone, without TLS and token: kubelet has neither.
+
+    Args:
+        address: host:port.
+        servicer: the one of the main server, so that both say the same.
+
+    Returns:
+        The running server, to be stopped after the main one, and its port.
+
+    Raises:
+        InputError: the address can't be listened on.
+    """
+    server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    try:
+        bound = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise InputError(
+            f"can't listen on {address} for health; choose another --health-port"
+        ) from error
+    await server.start()
+    return server, bound

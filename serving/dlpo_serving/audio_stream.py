@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from dlpo.bundle import Manifest
 from dlpo.text import Sentence
 from dlpo_serving.encodings import AudioEncoder, AudioFormat
+from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.operations.calls import current_call
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.rendering import SpeechChunk
-from dlpo_serving.request import RequestError, Violation
-from dlpo_serving.timing import MarkTiming, WordTiming
+from dlpo_serving.synthesis.job import AudioChunk
+from dlpo_serving.synthesis.timing import MarkTiming, WordTiming
 from dlpo_serving.written_text import Passage
 
 MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
@@ -28,7 +28,7 @@ def check_unary(size: float) -> None:
             f"is longer to speak than the {MAX_UNARY_BYTES} bytes that one reply may hold;"
             " use StreamSynthesize, with Riva's service use SynthesizeOnline"
         )
-        raise RequestError(Violation("text", message))
+        raise RequestError(FieldViolation("text", message))
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class SpeechInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechPiece:
+class EncodedChunk:
     """The next bytes of the audio, and what is heard in them. Times are in samples of the reply."""
 
     audio: bytes
@@ -79,7 +79,7 @@ class SpeechTotals:
     audio_s: float
 
 
-class Speech:
+class AudioStream:
     """One call being spoken: iterate once for its pieces; then `totals` is there.
 
     It is the `Listener` of its stream: chunks come from the lanes, and are encoded there.
@@ -117,13 +117,13 @@ class Speech:
         self._patience = patience
         self._stall_s = stall_s
         self._loop = asyncio.get_running_loop()
-        self._pieces: asyncio.Queue[tuple[SpeechPiece, float] | Exception | None] = asyncio.Queue()
+        self._pieces: asyncio.Queue[tuple[EncodedChunk, float] | Exception | None] = asyncio.Queue()
         self._begun_s = clock()
         self._last_s = self._begun_s  # when the last chunk came
         self._samples = 0  # made, at the voice's rate
         self._sentence = 0
 
-    async def __aiter__(self) -> AsyncIterator[SpeechPiece]:
+    async def __aiter__(self) -> AsyncIterator[EncodedChunk]:
         call = current_call()
         self._patience.reschedule(None)
         while (item := await self._pieces.get()) is not None:
@@ -149,7 +149,7 @@ class Speech:
         """Begin to count the time until the caller comes for the next piece, or leaves."""
         self._patience.reschedule(self._loop.time() + self._stall_s)
 
-    def on_chunk(self, chunk: SpeechChunk, late_s: float) -> None:
+    def on_chunk(self, chunk: AudioChunk, late_s: float) -> None:
         """Called by a lane."""
         start_s = self._clock()
         with self.span.child("encode audio"):
@@ -164,7 +164,7 @@ class Speech:
         self._last_s = now
         self._samples += len(chunk.samples)
         self._sentence = chunk.sentence
-        piece = SpeechPiece(
+        piece = EncodedChunk(
             audio,
             self._in_reply(chunk.sample_offset),
             chunk.sentence,
@@ -181,7 +181,7 @@ class Speech:
             self.on_error(error)
             return
         if rest:
-            piece = SpeechPiece(rest, self._in_reply(self._samples), self._sentence)
+            piece = EncodedChunk(rest, self._in_reply(self._samples), self._sentence)
             self._pass((piece, 0.0))
         self._pass(None)
 
@@ -189,7 +189,7 @@ class Speech:
         """Called from any thread; the caller's iteration raises it."""
         self._pass(error)
 
-    def _pass(self, item: tuple[SpeechPiece, float] | Exception | None) -> None:
+    def _pass(self, item: tuple[EncodedChunk, float] | Exception | None) -> None:
         with suppress(RuntimeError):  # the event loop has closed: nobody listens
             self._loop.call_soon_threadsafe(self._pieces.put_nowait, item)
 

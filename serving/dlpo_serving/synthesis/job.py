@@ -15,20 +15,24 @@ import numpy as np
 
 from dlpo.audio import Waveform
 from dlpo.text import Sentence
-from dlpo_serving.chunks import STREAM_LADDER, cut, sizes_of
-from dlpo_serving.denoiser_input import DenoiserInput, Window
 from dlpo_serving.engine import Engine, Floats
-from dlpo_serving.levels import LevelShaper
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling import Unit
-from dlpo_serving.timing import MarkTiming, PhonemeTiming, WordTiming
+from dlpo_serving.synthesis.denoiser_input import (
+    STREAM_LADDER,
+    DenoiserInput,
+    Window,
+    cut,
+    sizes_of,
+)
+from dlpo_serving.synthesis.timing import MarkTiming, PhonemeTiming, WordTiming
 
 SENTENCE_PAUSE_S = 0.2  # between sentences at speed 1, beside the pause that the last mark makes
 CLAUSE_PAUSE_S = 0.12  # where a sentence that was still being written was cut at a clause's end
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SpeechChunk:
+class AudioChunk:
     """A piece of the audio; the pieces follow each other without a gap."""
 
     samples: Waveform
@@ -44,7 +48,7 @@ class SpeechChunk:
     """that are passed in this piece, in samples of the whole audio"""
 
 
-class Rendering:
+class SynthesisJob:
     """Turns sentences into chunks; more may be added while it runs. See `Work`.
 
     A unit of the stage `encode` or `frames` is computed by `advance`, one of the stage `denoise` by
@@ -130,7 +134,7 @@ class Rendering:
         assert self._current  # else it is of another
         return self._current[1].window(self._chunk.window_start, self._chunk.window_stop)
 
-    def take(self, waveform: Floats) -> SpeechChunk:
+    def take(self, waveform: Floats) -> AudioChunk:
         """The chunk that comes of the denoised window, (F, hop_length) float32."""
         assert self._current  # its window was denoised
         sentence, inputs = self._current
@@ -148,7 +152,7 @@ class Rendering:
         samples = np.concatenate([before, speech, after], dtype=np.float32)
         hop = self.engine.manifest.hop_length
         shift = self._samples + len(before) - chunk.start * hop  # of the sentence in the audio
-        made = SpeechChunk(
+        made = AudioChunk(
             samples,
             self._samples,
             len(samples) / self.engine.manifest.sample_rate_hz,
@@ -179,7 +183,7 @@ class Rendering:
         return np.zeros(round(seconds * self.engine.manifest.sample_rate_hz), np.float32)
 
 
-def compute_unit(unit: Unit, renderings: Sequence[Rendering]) -> list[SpeechChunk]:
+def compute_unit(unit: Unit, renderings: Sequence[SynthesisJob]) -> list[AudioChunk]:
     """Compute the next unit of renderings for which it is equal, in one call of the engine.
 
     Returns:
@@ -205,3 +209,49 @@ def _later(word: WordTiming, samples: int) -> WordTiming:
         PhonemeTiming(p.phoneme, p.start + samples, p.stop + samples) for p in word.phonemes
     )
     return replace(word, start=word.start + samples, stop=word.stop + samples, phonemes=phonemes)
+
+
+KNEE = 0.7  # -3 dBFS; what is softer passes unchanged
+CEILING = 0.89  # -1 dBFS: room for the overshoot of resamplers and codecs, as EBU R 128 asks
+FADE_S = 0.005  # less than a frame, longer than any click
+
+
+class LevelShaper:
+    """Gives the speech of one voice its level; holds no state, so that all streams share one."""
+
+    def __init__(self, gain: float, sample_rate_hz: int) -> None:
+        """`gain`: factor that takes what the voice makes to its loudness."""
+        self._gain = np.float32(gain)
+        ramp = (np.arange(round(FADE_S * sample_rate_hz)) + 0.5) * np.pi
+        self._fade = ((1 - np.cos(ramp / len(ramp))) / 2).astype(np.float32)
+
+    def apply(self, samples: Waveform, *, first: bool, last: bool) -> Waveform:
+        """The next samples of a sentence, as they will be heard.
+
+        Args:
+            samples: (T,) float32 as the voice makes them, at any level. The first and the last
+                piece are at least as long as a fade, as every piece of whole frames is.
+            first, last: whether the sentence begins or ends here.
+
+        Returns:
+            (T,) float32 within `CEILING`.
+        """
+        shaped = limited(self._gain * samples)
+        length = min(len(self._fade), len(shaped))
+        if first:
+            shaped[:length] *= self._fade[:length]
+        if last:
+            shaped[len(shaped) - length :] *= self._fade[:length][::-1]
+        return shaped
+
+
+def limited(samples: Waveform) -> Waveform:
+    """(T,) -> (T,): unchanged up to the knee, then bent smoothly towards the ceiling.
+
+    Without look-ahead or release, hence without delay. An excess e over the knee becomes
+    room * e / (room + e), which sets out with slope 1 and never uses the room up.
+    """
+    room = np.float32(CEILING - KNEE)
+    excess = np.maximum(np.abs(samples) - np.float32(KNEE), 0)
+    bent = np.copysign(np.float32(KNEE) + room * (excess / (room + excess)), samples)
+    return np.where(excess > 0, bent, samples).astype(np.float32, copy=False)

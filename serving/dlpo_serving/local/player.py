@@ -63,7 +63,7 @@ def find_player() -> Player:
     raise InputError(f"no audio player found ({names}); install one, or write a file with --out")
 
 
-class Playback:
+class PlayerPlayback:
     """A player at work: in a `with` statement, whose end waits until all is heard."""
 
     def __init__(self, player: Player, sample_rate_hz: int) -> None:

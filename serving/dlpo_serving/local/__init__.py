@@ -1,0 +1,1 @@
+"""Commands for one machine: `dlpo say`, `dlpo doctor`, the demo, and a server as a subprocess."""

@@ -1,0 +1,106 @@
+"""Noticing that files changed: certificates, keys."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlpo.errors import ConfigError
+
+Clock = Callable[[], float]  # seconds, such as time.monotonic
+
+POLL_S = 2.0  # a rotated key or certificate is in use this soon
+
+
+class FileWatch:
+    """Tells whether files changed since it was last asked. Calls come from one thread at a time."""
+
+    def __init__(self, paths: Sequence[Path], clock: Clock, poll_s: float = POLL_S) -> None:
+        """Begin to watch; read the files after this, so that no change is missed.
+
+        Args:
+            paths: files; links are followed, so that a Kubernetes secret is seen to change.
+            clock: seconds.
+            poll_s: the files are looked at no more often than this.
+        """
+        self._paths = paths
+        self._clock = clock
+        self._poll_s = poll_s
+        self._looked_s = clock()
+        self._seen = self._look()
+
+    def changed(self) -> bool:
+        """Whether one was written, replaced, removed or came since the last call that looked."""
+        now_s = self._clock()
+        if now_s - self._looked_s < self._poll_s:
+            return False
+        self._looked_s = now_s
+        before, self._seen = self._seen, self._look()
+        return self._seen != before
+
+    def _look(self) -> list[tuple[int, int, int] | None]:
+        return [_mark(path) for path in self._paths]
+
+
+def _mark(path: Path) -> tuple[int, int, int] | None:
+    """What changes with a file's content; None where it can't be seen."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def check_private(path: Path) -> None:
+    """Refuse a private key that others than its owner may read.
+
+    Raises:
+        ConfigError: they may.
+        OSError: the file can't be looked at.
+    """
+    found = path.stat()
+    if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & 0o077:
+        raise _too_open(path, found.st_mode, "others than its owner may read this private key")
+
+
+def check_unwritable(path: Path) -> None:
+    """Refuse a list of callers that others than its owner may write.
+
+    Raises:
+        ConfigError: they may.
+        OSError: the file can't be looked at.
+    """
+    found = path.stat()
+    if stat.S_IMODE(found.st_mode) & 0o022:
+        raise _too_open(path, found.st_mode, "others than its owner may add keys")
+
+
+def _too_open(path: Path, mode: int, why: str) -> ConfigError:
+    return ConfigError(
+        f"{path} has mode {stat.S_IMODE(mode):04o}: {why}; run: chmod 600 {path}, or mount the"
+        " secret with defaultMode: 0400"
+    )
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Its content.
+
+    Args:
+        what: a message calls the file so, such as "keys file".
+
+    Raises:
+        ConfigError: it can't be read, or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{what} {path} can't be read: {error.strerror}; it must be there, and the user"
+            " who serves be let read it"
+        ) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{what} {path} can't be read as TOML: {error}") from error
