@@ -144,14 +144,14 @@ async def run_server(
         async with serve_endpoints(
             settings, speaker, status, metrics, tracer, keys.authorize if keys else None, clock
         ) as doors:
-            repertoire = VoiceRegistry(settings, speaker, room, metrics)
-            if not await _done_before(stop, repertoire.load(load)):
+            registry = VoiceRegistry(settings, speaker, room, metrics)
+            if not await _done_before(stop, registry.load(load)):
                 _log.info("stopped while voices were being loaded")
                 return room.has_hung_threads
             async with asyncio.TaskGroup() as beside:
-                voices = beside.create_task(repertoire.watch(clock))
+                voices = beside.create_task(registry.watch(clock))
                 lanes_watch = beside.create_task(_watch_lanes(room, stop))
-                await _first_of(repertoire.filled, stop)
+                await _first_of(registry.filled, stop)
                 if not stop.is_set():
                     await status.serving()
                     announce(doors, speaker.voices[0].voice)

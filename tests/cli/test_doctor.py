@@ -67,7 +67,7 @@ def test_without_the_extra_it_says_what_to_install() -> None:
     )
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({absent!r}));"
-        "from dlpo_serving import doctor as engines;"
+        "from dlpo_serving.local import doctor as engines;"
         "engines.PRECISIONS = {};"
         "from dlpo.cli import app; app()"
     )

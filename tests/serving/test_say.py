@@ -16,8 +16,8 @@ import pytest
 
 from dlpo.audio import read_wav
 from dlpo.errors import EngineError, InputError
-from dlpo_serving import say as say_module
 from dlpo_serving.errors import RequestError
+from dlpo_serving.local import say as say_module
 from dlpo_serving.local.player import PlayerPlayback, find_player
 from dlpo_serving.local.say import RemoteVoice, say
 from dlpo_serving.request import SpeechRequest
