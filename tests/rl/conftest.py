@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
 from dlpo.config import Parametrisation, TuningConfig, WaveGrad2Config, from_dict
+from dlpo.data.preferences import PreferencePair
 from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.reach import context_frames_per_step
@@ -207,20 +208,21 @@ class Tuning:
         checkpoint: Path | None = None,
         steps: int = 3,
         judges: Sequence[Reward] = (),
+        pairs: Sequence[PreferencePair] = (),
         **settings: Any,
     ) -> Tuner:
         """Six updates of four chains, unless `settings` say otherwise."""
         rewards = rewards or (Loudness(), Steadiness())
         weights = {reward.name: 1.0 / (i + 1) for i, reward in enumerate(rewards)}
-        listeners = RewardModels(
+        models = RewardModels(
             WeightedSum(rewards, weights, settings.get("standardisation", "running")),
             judges,
             differentiable=louder,
         )
-        plan = Plan(objective, weights, steps=steps)
+        plan = Plan(objective, weights, steps=steps, pairs_sha256="0" * 64 if pairs else None)
         config = from_dict(TuningConfig, self.settings() | settings)
         start = checkpoint or self.checkpoint
-        return Tuner(start, self.data, self.out / out, plan, config, listeners)
+        return Tuner(start, self.data, self.out / out, plan, config, models, pairs)
 
     @staticmethod
     def settings() -> dict[str, Any]:
@@ -254,6 +256,12 @@ class Tuning:
 @pytest.fixture
 def tuning(slow_checkpoint: Path, wordy_dataset: Path, tmp_path: Path) -> Tuning:
     return Tuning(slow_checkpoint, wordy_dataset, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tuning_in() -> type[Tuning]:
+    """For runs that several tests look at."""
+    return Tuning
 
 
 @pytest.fixture(scope="session")

@@ -106,32 +106,24 @@ def returned_of_klinr(chain: Chain, weights: list[Weights], s: int) -> Values:
     return total
 
 
-def loss_of_dlpo(
-    rollout: Rollout, asked: Replay, reference: Replay, rewards: Tensor, advantage: Any
-) -> Tensor:
-    return dlpo_loss(rollout, asked, guides(rollout), rewards, advantage, ALPHA, BETA)
-
-
 def guides(rollout: Rollout) -> Tensor:
     output = rollout.output[:, 0]
     return torch.stack([guide(output, s) for s in range(len(rollout.scored))])
 
 
+# method -> loss of (rollout, replay, reference, rewards, advantage), and what it ascends
 METHODS: dict[str, tuple[Callable[..., Tensor], Callable[..., Values]]] = {
-    "DDPO": (lambda ro, asked, ref, r, a: ddpo_loss(ro, asked, r, a), returned),
-    "DPOK": (
-        lambda ro, asked, ref, r, a: dpok_loss(ro, asked, ref, r, a, KL_WEIGHT),
-        returned_of_dpok,
-    ),
-    "KLinR": (
-        lambda ro, asked, ref, r, a: klinr_loss(ro, asked, ref, r, a, KL_WEIGHT),
-        returned_of_klinr,
-    ),
+    "DDPO": (lambda x, asked, ref, r, a: ddpo_loss(x, asked, r, a), returned),
+    "DPOK": (lambda *given: dpok_loss(*given, KL_WEIGHT), returned_of_dpok),
+    "KLinR": (lambda *given: klinr_loss(*given, KL_WEIGHT), returned_of_klinr),
     "OnlyDL": (
-        lambda ro, asked, ref, r, a: dlpo_loss(ro, asked, guides(ro), 0 * r, a),
+        lambda x, asked, ref, r, a: dlpo_loss(x, asked, guides(x), 0 * r, a),
         returned_of_onlydl,
     ),
-    "DLPO": (loss_of_dlpo, returned_of_dlpo),
+    "DLPO": (
+        lambda x, asked, ref, r, a: dlpo_loss(x, asked, guides(x), r, a, ALPHA, BETA),
+        returned_of_dlpo,
+    ),
 }
 
 

@@ -1,15 +1,16 @@
-"""What the denoiser is told: each sentence as if it were alone; what may learn."""
+"""Conditioning of the denoiser: each sentence as if it were alone; which weights may learn."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from dlpo.audio import HOP_LENGTH
-from dlpo.config import WaveGrad2Config
+from dlpo.checkpoint import load_checkpoint
 from dlpo.errors import InputError
-from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.rl.conditions import (
     Conditions,
@@ -22,9 +23,7 @@ from dlpo.rl.prompts import Prompt
 from dlpo.training.synthesis import condition
 
 
-def test_sentences_are_told_as_if_alone_and_silence_follows(
-    voice: LiteWaveGrad2,
-) -> None:
+def test_sentences_are_conditioned_as_if_alone_and_silence_follows(voice: LiteWaveGrad2) -> None:
     drawn = [Prompt(i, "hum", 10 + np.arange(5 + 4 * i, dtype=np.int64)) for i in range(2)]
     joined = conditions_of(voice, drawn, reach=5)
     assert joined.conditioning.shape[2] == int(joined.frames.max()) + 5
@@ -66,17 +65,8 @@ def test_only_the_denoiser_may_learn_and_nothing_drops_out(voice: LiteWaveGrad2)
     assert learning == {"level", "patch_in", "patch_out", "down", "up", "film"}
 
 
-def test_of_the_published_model_the_decoder_may_learn() -> None:
-    small = WaveGrad2Config(
-        encoder_channels=8,
-        speaker_channels=4,
-        predictor_channels=4,
-        conditioning_channels=8,
-        up_channels=(8,) * 5,
-        waveform_channels=4,
-        down_channels=(4, 4, 8, 8),
-    )
-    model = build_model(small)
+def test_of_the_published_model_the_decoder_may_learn(base_checkpoint: Path) -> None:
+    model = load_checkpoint(base_checkpoint).model
     freeze_all_but_denoiser(model)
     learning = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}
     assert learning == {"decoder"}

@@ -11,18 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlpo.audio import SAMPLE_RATE
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config import from_dict, to_dict
 from dlpo.data.dataset import Dataset
-from dlpo.errors import ConfigError, DlpoError, InputError, TrainingError
+from dlpo.errors import ConfigError, InputError, TrainingError
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, freeze_all_but_denoiser
 from dlpo.rl.diffusion_loss import Recorded, diffusion_loss, recorded_windows
 from dlpo.rl.methods import METHODS, Method, MethodInput, Objective, recorded_loss
-from dlpo.rl.rewards.reward import ClipBatch, high_band_guard, loudness_guard
-from dlpo.rl.rewards.weighted import WeightedSum
 from dlpo.rl.rollout import Key, Rollout, roll_out, seed_keys
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches
@@ -41,12 +37,8 @@ def rollout(voice: LiteWaveGrad2, sentences: Conditions, served_chain: NoiseSche
 
 
 @pytest.fixture
-def rewards(voice: LiteWaveGrad2, rollout: Rollout) -> Tensor:
-    guards = [loudness_guard(-40.0, 0.0), high_band_guard(-3.0, 0.0)]
-    reward = WeightedSum(guards, {"loudness": 1.0, "high_band": 2.0}, "batch")
-    texts = ["hum"] * len(rollout)
-    speech = ClipBatch(rollout.waveforms(voice), texts, SAMPLE_RATE, rollout.sentence_keys)
-    return torch.from_numpy(reward.judge(speech).scores)
+def rewards() -> Tensor:
+    return torch.tensor([0.3, -1.2, 2.0, 0.5], dtype=torch.float64)
 
 
 @pytest.fixture
@@ -62,38 +54,6 @@ def loss_of(
     """The loss on a rollout."""
     assert objective.spec.loss is not None
     return objective.spec.loss(policy, MethodInput(objective, rollout, *given, **more))
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_one_step_of_every_method_moves_the_denoiser_and_nothing_else(
-    method: Method,
-    voice: LiteWaveGrad2,
-    tiny_checkpoint: Path,
-    rollout: Rollout,
-    rewards: Tensor,
-    recorded: Recorded,
-) -> None:
-    reference = load_checkpoint(tiny_checkpoint).model
-    before = {name: value.clone() for name, value in voice.state_dict().items()}
-    learning = [p for p in voice.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(learning, 1e-3, weight_decay=0.0)
-    objective = Objective(method, guide="both")
-    loss = torch.zeros(())
-    if objective.spec.loss is not None:
-        loss = loss_of(objective, voice, rollout, rewards, reference, brightness)
-    if objective.needs_recordings:
-        drawn = torch.Generator().manual_seed(0)
-        loss = loss + recorded_loss(objective, voice, recorded, rollout.schedule, drawn)
-    loss.backward()
-    optimizer.step()
-    after = voice.state_dict()
-    assert all(bool(torch.isfinite(value).all()) for value in after.values())
-    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
-    assert "patch_out.weight" in moved
-    assert not any(
-        name.startswith(("embedding", "encoder", "timing", "prosody", "mel", "conditioning"))
-        for name in moved
-    )
 
 
 def gradient(voice: LiteWaveGrad2, loss: Tensor) -> Tensor:
@@ -124,17 +84,6 @@ def test_parts_of_a_rollout_add_up_to_the_whole(
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
-def test_dlpo_without_guide_is_ddpo_and_without_reward_is_onlydl(
-    voice: LiteWaveGrad2, rollout: Rollout, rewards: Tensor
-) -> None:
-    def found(objective: Objective) -> tuple[Tensor, Tensor]:
-        loss = loss_of(objective, voice, rollout, rewards)
-        return loss.detach(), gradient(voice, loss)
-
-    torch.testing.assert_close(found(Objective("dlpo", beta=0.0)), found(Objective("ddpo")))
-    torch.testing.assert_close(found(Objective("dlpo", alpha=0.0)), found(Objective("onlydl")))
-
-
 def test_at_unit_spread_neither_scale_of_reward_nor_of_diffusion_loss_matters(
     voice: LiteWaveGrad2, rollout: Rollout, rewards: Tensor
 ) -> None:
@@ -162,13 +111,6 @@ def test_a_missing_input_of_a_method_is_named(
         loss_of(Objective(method), voice, rollout, rewards)
 
 
-def test_weights_are_explored_by_dlpo_alone_with_the_diffusion_loss_in_the_return() -> None:
-    Objective("dlpo", "weights")
-    for refused in ({"method": "ddpo"}, {"guide": "both"}):
-        with pytest.raises(ConfigError, match="can't explore weights"):
-            Objective(**{"explore": "weights"} | refused)  # type: ignore[arg-type]
-
-
 def test_rewards_of_another_batch_or_without_a_value_are_refused(
     voice: LiteWaveGrad2, rollout: Rollout
 ) -> None:
@@ -181,30 +123,16 @@ def test_rewards_of_another_batch_or_without_a_value_are_refused(
 @pytest.mark.parametrize(
     "values",
     [
-        {"method": "ppo"},
-        {"guide": "none"},
-        {"alpha": -1.0},
-        {"beta": float("nan")},
-        {"clip_range": 0.0},
-        {"advantage_bound": -1.0},
-        {"last_steps": 0},
-        {"renoised": -1},
-        {"preference_beta": 0.0},
-        {"temperature": 0.0},
-        {"explore": "noise"},
-        {"alpha": 0.0, "beta": 0.0},
+        {"method": "ppo"}, {"guide": "none"}, {"alpha": -1.0}, {"beta": float("nan")},
+        {"clip_range": 0.0}, {"advantage_bound": -1.0}, {"last_steps": 0}, {"renoised": -1},
+        {"preference_beta": 0.0}, {"temperature": 0.0}, {"alpha": 0.0, "beta": 0.0},
+        {"explore": "noise"}, {"explore": "weights", "method": "ddpo"},
+        {"explore": "weights", "guide": "both"},
     ],
-)
-def test_weights_out_of_range_are_refused(values: dict[str, float]) -> None:
+)  # fmt: skip
+def test_an_objective_is_checked(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
-        Objective(**values)  # type: ignore[arg-type]
-
-
-def test_an_objective_goes_through_json_unchanged() -> None:
-    objective = Objective("dpok", kl_weight=0.1)
-    assert from_dict(Objective, to_dict(objective)) == objective
-    with pytest.raises(DlpoError):
-        from_dict(Objective, {"gamma": 1.0})
+        Objective(**values)
 
 
 def test_the_direct_gradient_can_be_guided_by_recordings(

@@ -57,10 +57,6 @@ def test_two_processes_share_the_sentences_of_one(dataset: Dataset) -> None:
     assert len(shares[0]) == len(shares[1])
 
 
-def test_more_sentences_than_there_are_repeat(dataset: Dataset) -> None:
-    assert len(Prompts(dataset, seed=0).draw(0, 30)) == 30
-
-
 @pytest.mark.parametrize(("size", "ranks"), [(0, 1), (3, 2), (-2, 1)])
 def test_shares_that_are_not_equal_are_refused(dataset: Dataset, size: int, ranks: int) -> None:
     with pytest.raises(InputError, match=f"{size} sentences an update for {ranks}"):

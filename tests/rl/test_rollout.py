@@ -21,7 +21,6 @@ from dlpo.rl.rollout import (
     replay,
     roll_out,
     seed_keys,
-    step_log_prob,
 )
 
 
@@ -93,72 +92,36 @@ def test_log_probs_equal_those_of_the_normal_distribution(rollout: Rollout) -> N
             torch.testing.assert_close(rollout.log_probs[s, b], expected)
 
 
-def test_log_prob_of_whole_rows_is_that_of_the_chain(generator: torch.Generator) -> None:
-    x, mean = torch.randn(2, 3, 50, generator=generator)
-    ours = step_log_prob(x, mean, torch.tensor(0.2), torch.ones(3, 50))
-    expected = torch.distributions.Normal(mean, 0.2).log_prob(x).mean(-1)
-    torch.testing.assert_close(ours, expected)
-
-
 def test_the_last_step_lands_on_the_clean_level_and_carries_no_score(rollout: Rollout) -> None:
     assert rollout.scored == (0, 1)
     assert rollout.log_probs.shape == (2, 4)
     assert torch.equal(rollout.states[3], rollout.means[2])
 
 
-def test_a_step_with_hardly_any_noise_carries_no_score() -> None:
+def test_a_step_with_hardly_any_noise_carries_no_score(toy: Any) -> None:
     almost = NoiseSchedule("almost", np.array([0.2, 0.6, 1 - 1e-8]), 1.0)
     assert 0 < almost.posterior_std[1] < 1e-3
-    rollout = roll_out_toy(almost)
-    assert rollout.scored == (0,)
+    assert toy.rollout(toy.Policy(), almost, 4).scored == (0,)
 
 
-def roll_out_toy(schedule: NoiseSchedule, **changes: Any) -> Rollout:
-    class Still:
-        training = False
-        parametrisation = "x0"
-        x0_limit = None
-
-        def denoise(self, noisy: Any, *_: Any) -> Any:
-            return 0 * noisy
-
-        def to_waveform(self, x0: Any) -> Any:
-            return x0
-
-    policy = Still()
-    policy.training = changes.get("training", False)
-    conditions = Conditions(torch.zeros(4, 1, 1), torch.zeros(4, 1), torch.ones(4).long())
-    keys = seed_keys(0, 0, [0, 1], 2)[: changes.get("keys", 4)]
-    return roll_out(policy, conditions, schedule, keys, changes.get("group", 2))
-
-
-UNUSABLE = {
-    "DDIM": ({}, named_schedule("cosine", 3, 0.0), "no step with noise"),
-    "one step": ({}, named_schedule("cosine", 1, 1.0), "no step with noise"),
-    "train mode": ({"training": True}, named_schedule("cosine", 3, 1.0), "train mode"),
-    "too few keys": ({"keys": 3}, named_schedule("cosine", 3, 1.0), "3 keys for 4 rows"),
-    "torn group": ({"group": 3}, named_schedule("cosine", 3, 1.0), "groups of 3"),
-}
-
-
-@pytest.mark.parametrize(("changes", "schedule", "message"), UNUSABLE.values(), ids=UNUSABLE)
-def test_what_can_not_be_learnt_from_is_refused(
-    changes: dict[str, Any], schedule: NoiseSchedule, message: str
+@pytest.mark.parametrize(
+    ("steps", "eta", "keys", "group", "training", "message"),
+    [
+        (3, 0.0, 4, 2, False, "no step with noise"),
+        (1, 1.0, 4, 2, False, "no step with noise"),
+        (3, 1.0, 4, 2, True, "train mode"),
+        (3, 1.0, 3, 2, False, "3 keys for 4 rows"),
+        (3, 1.0, 4, 3, False, "groups of 3"),
+    ],
+    ids=["DDIM", "one step", "train mode", "too few keys", "torn group"],
+)
+def test_a_rollout_without_actions_or_keys_is_refused(
+    toy: Any, steps: int, eta: float, keys: int, group: int, training: bool, message: str
 ) -> None:
+    policy = toy.Policy().train(training)
+    schedule = named_schedule("cosine", steps, eta)
     with pytest.raises(InputError, match=message):
-        roll_out_toy(schedule, **changes)
-
-
-def test_states_have_the_moments_of_the_closed_form(toy: Any, served_chain: NoiseSchedule) -> None:
-    policy = toy.Policy()
-    rollout = toy.rollout(policy, served_chain, 5_000)
-    own = (policy.bias.detach(), policy.weight.detach())
-    for states, (mean, variance) in zip(
-        rollout.states, toy.Linear(served_chain).moments([own] * 3), strict=True
-    ):
-        error = float((variance / 5_000).sqrt())
-        assert float(states.mean()) == pytest.approx(float(mean), abs=4 * error)
-        assert float(states.var()) == pytest.approx(float(variance), rel=0.08)
+        roll_out(policy, toy.conditions(4), schedule, seed_keys(0, 0, [0, 1], 2)[:keys], group)
 
 
 def test_replay_repeats_the_densities_of_the_policy_that_acted_to_the_bit(
@@ -167,11 +130,6 @@ def test_replay_repeats_the_densities_of_the_policy_that_acted_to_the_bit(
     again = replay(voice, rollout)
     assert torch.equal(again.log_probs, rollout.log_probs)
     assert again.log_probs.requires_grad
-
-
-def test_replay_refuses_dropout(voice: LiteWaveGrad2, rollout: Rollout) -> None:
-    with pytest.raises(InputError, match="train mode"):
-        replay(voice.train(), rollout)
 
 
 def test_parts_hold_whole_sentences(rollout: Rollout) -> None:
@@ -200,8 +158,3 @@ def test_bound_of_x0_holds_in_every_step(voice: LiteWaveGrad2, rollout: Rollout)
     finally:
         del voice.x0_limit
     assert float(bounded.output.abs().max()) <= 1e-3 + 1e-6
-
-
-@pytest.fixture
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)

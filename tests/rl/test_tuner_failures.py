@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlpo.data.ljspeech import prepare
-from dlpo.errors import CheckpointError, DataError, TrainingError
+from dlpo.errors import CheckpointError, TrainingError
 from dlpo.rl.methods import Objective
 
 
@@ -85,55 +84,19 @@ def test_a_gradient_that_is_not_finite_is_not_stepped_on(
     assert all(bool(torch.isfinite(value).all()) for value in tuning.weights().values())
 
 
-@pytest.mark.parametrize(
-    ("key", "changes"),
-    [
-        ("objective", {"objective": Objective("ddpo")}),
+def test_a_run_is_not_resumed_as_another_one(
+    tuning: Any, base_checkpoint: Path, tiny_checkpoint: Path
+) -> None:
+    tuning.tuner(updates=1).run()
+    for key, changes in (
         ("objective", {"objective": Objective("dlpo", beta=0.5)}),
         ("steps", {"steps": 4}),
-    ],
-)
-def test_a_run_is_not_resumed_as_another_one(
-    key: str, changes: dict[str, Any], tuning: Any
-) -> None:
-    tuning.tuner(updates=1).run()
-    with pytest.raises(TrainingError, match=f"holds a run with {key} .*; this one has"):
-        tuning.tuner(**changes)
-
-
-def test_a_run_is_not_resumed_with_another_reward_voice_or_text(
-    tuning: Any, base_checkpoint: Path, tiny_checkpoint: Path, tiny_dataset: Path
-) -> None:
-    tuning.tuner(updates=1).run()
-    with pytest.raises(TrainingError, match="holds a run with rewards"):
-        tuning.tuner(rewards=[tuning.Loudness()])
-    with pytest.raises(TrainingError, match="holds a run with model"):
-        tuning.tuner(checkpoint=base_checkpoint)
-    with pytest.raises(TrainingError, match="holds a run with base_sha256"):
-        tuning.tuner(checkpoint=tiny_checkpoint)
-
-
-def test_what_is_no_checkpoint_is_said(tuning: Any, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="not a checkpoint"):
-        tuning.tuner(checkpoint=tmp_path)
-
-
-def test_a_corpus_without_prompts_is_refused(tuning: Any) -> None:
-    with pytest.raises(DataError, match="none of its 14 sentences can be a prompt"):
-        tuning.tuner(longest_s=0.01)
-
-
-def test_a_corpus_without_a_validation_split_is_refused(
-    tuning: Any, tiny_corpus: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(tiny_corpus, tmp_path / "corpus")
-    metadata = tmp_path / "corpus" / "metadata.csv"
-    lines = metadata.read_text().splitlines()
-    metadata.write_text("\n".join(line for line in lines if "LJ002-0181" not in line) + "\n")
-    prepare(tmp_path / "corpus", tmp_path / "corpus" / "alignments.tsv", tmp_path / "data")
-    alone = type(tuning)(tuning.checkpoint, tmp_path / "data", tuning.out)
-    with pytest.raises(DataError, match="no sentence of up to None s to measure on"):
-        alone.tuner()
+        ("rewards", {"rewards": [tuning.Loudness()]}),
+        ("model", {"checkpoint": base_checkpoint}),
+        ("base_sha256", {"checkpoint": tiny_checkpoint}),
+    ):
+        with pytest.raises(TrainingError, match=f"holds a run with {key} .*; this one has"):
+            tuning.tuner(**changes)
 
 
 @pytest.fixture
@@ -148,13 +111,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
+@pytest.mark.full
 # TensorBoard writes from a thread of its own, which says on stderr that it couldn't.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_full_disk_is_named_and_the_state_before_goes_on(
     tuning: Any, small_disk: Path, wordy_dataset: Path
 ) -> None:
-    whole = tuning.tuner("whole")
-    whole.run()
+    tuning.tuner("whole").run()
     there = type(tuning)(tuning.checkpoint, wordy_dataset, small_disk)
 
     def fill(update: int, figures: dict[str, float]) -> None:

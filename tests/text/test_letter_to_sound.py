@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,12 +73,3 @@ def test_a_plain_invented_word_sounds_as_it_is_written(net: LetterToSound) -> No
 
 def test_500_letters_are_read_in_pieces(net: LetterToSound) -> None:
     assert 100 < len(net.phonemes("lorem" * 100)) < 1000
-
-
-def test_weights_are_small_and_plain_arrays() -> None:
-    import dlpo.text
-
-    path = Path(dlpo.text.__file__).with_name("letter_to_sound.npz")
-    assert path.stat().st_size < 1_500_000
-    with np.load(path, allow_pickle=False) as archive:
-        assert {archive[name].dtype for name in archive.files} == {np.dtype(np.float16)}

@@ -93,14 +93,13 @@ def spoken(text: str) -> str:
         ("A man; option A is", "a man option A is"),
         ("mp3", "M P three"),
         ("iPhone", "i phone"),
+        # a whole text in capitals is shouted, not spelled; punctuation is silent
+        ("A KING SAT ON US", "a king sat on us"),
+        ("... -- !? *** \"' ()\n \t", ""),
     ],
 )  # fmt: skip
 def test_written_form_is_spoken_as_words(written: str, expected: str) -> None:
     assert spoken(readable_text(written).text) == expected
-
-
-def test_shouting_is_not_spelled() -> None:
-    assert spoken("A KING SAT ON US") == "a king sat on us"
 
 
 def test_a_token_knows_where_it_stands() -> None:
@@ -108,11 +107,6 @@ def test_a_token_knows_where_it_stands() -> None:
     assert [text[token.start : token.end] for token in tokens(text, lambda _: True)] == [
         "He", "paid", "$5.50", "then", "left",
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize("written", ["...", "-- !?", "***", "\"' ()", "\n \t"])
-def test_punctuation_has_no_tokens(written: str) -> None:
-    assert spoken(written) == ""
 
 
 @pytest.mark.parametrize(

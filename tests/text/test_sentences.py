@@ -48,10 +48,6 @@ def cut(lengths: list[int], marks: list[str], limit: int) -> list[slice]:
     return list(pieces(lengths, marks, limit))
 
 
-def test_a_short_sentence_is_one_piece() -> None:
-    assert cut([5, 5], [" ", "."], 10) == [slice(0, 2)]
-
-
 def test_a_long_sentence_is_cut_after_its_strongest_late_mark() -> None:
     marks = [",", " ", ",", ";", " ", " ", " ", "."]
     assert cut([10] * 8, marks, 60) == [slice(0, 4), slice(4, 8)]

@@ -33,18 +33,6 @@ def script() -> ModuleType:
     return module
 
 
-def test_dictionary_gives_words_of_letters_with_all_pronunciations(
-    script: ModuleType, tmp_path: Path
-) -> None:
-    path = tmp_path / "dictionary"
-    path.write_text(DICTIONARY)
-    assert script.read_dictionary(path) == [
-        ("cat", [("K", "AE1", "T"), ("K", "AA1", "T")]),
-        ("dog", [("D", "AO1", "G")]),
-        ("o'dell", [("OW0", "D", "EH1", "L")]),
-    ]
-
-
 def test_numpy_computes_what_torch_trained(script: ModuleType, tmp_path: Path) -> None:
     torch.manual_seed(1)
     net = script.LetterNet(embedding=8, hidden=6, dropout=0.5).eval()

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlpo.errors import ConfigError, InputError
+from dlpo.errors import ConfigError
 from dlpo.rl.rewards.augmentation import Augmentation, AugmentedJudge, augmented, band_limited
 from dlpo.rl.rewards.reward import ClipBatch
 from dlpo.rl.rollout import Key
@@ -37,10 +37,6 @@ def power(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
 def applied(waveform: Tensor, key: Key = KEY, **changes: Any) -> Tensor:
     """With nothing changed but what `changes` say."""
     return replace(NOTHING, **changes).apply(waveform, key, RATE)
-
-
-def test_nothing_changes_where_nothing_may() -> None:
-    assert torch.equal(applied(tone()), tone())
 
 
 def test_the_judge_hears_each_clip_changed_at_its_own_length() -> None:
@@ -116,28 +112,14 @@ def test_gradient_agrees_with_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda w: judge(w, samples, keys), x.requires_grad_())
 
 
-def test_noise_leaves_the_gradient_that_of_the_speech() -> None:
-    noisy = replace(NOTHING, noise_db=(-20.0, -20.0))
-    judge = AugmentedJudge(lambda w, n, k: w.sum(1), noisy, RATE)
-    x = tone(samples=500)[None].requires_grad_()
-    judge(x, torch.tensor([500]), [KEY]).sum().backward()
-    assert x.grad is not None
-    torch.testing.assert_close(x.grad, torch.ones_like(x))
-
-
 @pytest.mark.parametrize(
     "values",
     [
-        {"gain_db": -1.0},
-        {"gain_db": 90.0},
-        {"noise_db": (-30.0, -40.0)},
-        {"noise_db": (-30.0, 3.0)},
-        {"lowest_rate_hz": 100},
-        {"shortest": 0.0},
-        {"shortest": 1.1},
+        {"gain_db": -1.0}, {"gain_db": 90.0}, {"noise_db": (-30.0, -40.0)},
+        {"noise_db": (-30.0, 3.0)}, {"lowest_rate_hz": 100}, {"shortest": 0.0}, {"shortest": 1.1},
         {"shortest": float("nan")},
     ],
-)
+)  # fmt: skip
 def test_an_augmentation_out_of_range_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"Augmentation.{next(iter(values))}"):
         Augmentation(**values)
@@ -149,18 +131,3 @@ def test_clips_are_changed_by_their_key_alone() -> None:
     first, second = augmented(batch, some).waveforms
     np.testing.assert_array_equal(second, some.apply(tone().float(), KEY, RATE).numpy())
     assert not np.array_equal(first, second)
-
-
-def test_clips_too_short_for_a_judge_are_refused() -> None:
-    batch = ClipBatch([np.zeros(3, np.float32)], [""], RATE, [KEY])
-    with pytest.raises(InputError, match="waveform 0 lasts"):
-        augmented(batch, Augmentation())
-
-
-def test_silence_has_a_finite_gradient() -> None:
-    x = torch.zeros(1, 500, requires_grad=True)
-    AugmentedJudge(power, Augmentation(shortest=0.5), RATE)(
-        x, torch.tensor([500]), [KEY]
-    ).sum().backward()
-    assert x.grad is not None
-    assert np.isfinite(x.grad.numpy()).all()

@@ -91,7 +91,3 @@ def test_a_text_without_words_is_refused() -> None:
 def test_speech_without_a_text_for_each_clip_is_refused() -> None:
     with pytest.raises(InputError, match="1 waveforms, 2 texts and 1 keys"):
         ClipBatch([np.zeros(9, np.float32)], ["a", "b"], RATE, [(0,)])
-
-
-def test_no_clips_are_worth_nothing() -> None:
-    assert JudgeReward(Peak()).judge(speech()).scores.shape == (0,)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from importlib.resources import files
 
 import pytest
@@ -32,12 +31,6 @@ WORDS = {
 @pytest.mark.parametrize(("written", "expected"), WORDS.items())
 def test_every_english_sound_is_read(written: str, expected: str) -> None:
     assert " ".join(parse_ipa(written)) == expected
-
-
-def test_words_reach_every_phoneme() -> None:
-    without_stress = {phoneme.rstrip("012") for phoneme in PHONEMES}
-    reached = {p.rstrip("012") for word in WORDS.values() for p in word.split()}
-    assert reached == without_stress
 
 
 @pytest.mark.parametrize(
@@ -93,29 +86,13 @@ def _stress_of(sound: str) -> str:
         ("yː", "'y'"),
         ("", "no phonemes"),
         ("ˈ.", "no"),
+        ("a" * (MAX_PHONEMES + 1), "expected at most"),
     ],
 )
 def test_what_is_no_english_sound_is_named(written: str, named: str) -> None:
-    with pytest.raises(ValueError, match="expected IPA") as caught:
+    with pytest.raises(ValueError, match="expected") as caught:
         parse_ipa(written)
     assert named in str(caught.value)
-
-
-def test_arpabet_is_read_in_either_case() -> None:
-    assert parse_arpabet(" hh ah0  L ow1 ") == ("HH", "AH0", "L", "OW1")
-
-
-@pytest.mark.parametrize("written", ["HH AH L OW1", "XX", "", "həˈloʊ"])
-def test_what_is_no_arpabet_is_refused(written: str) -> None:
-    with pytest.raises(ValueError, match="expected ARPAbet with stress"):
-        parse_arpabet(written)
-
-
-@pytest.mark.parametrize(("parse", "phoneme"), [(parse_ipa, "a"), (parse_arpabet, "T ")])
-def test_a_word_is_not_endless(parse: Callable[[str], tuple[str, ...]], phoneme: str) -> None:
-    assert len(parse(phoneme * MAX_PHONEMES)) == MAX_PHONEMES
-    with pytest.raises(ValueError, match=f"expected at most {MAX_PHONEMES}"):
-        parse(phoneme * (MAX_PHONEMES + 1))
 
 
 @settings(deadline=None)
@@ -127,3 +104,10 @@ def test_any_text_is_phonemes_or_refused(written: str) -> None:
         return
     assert phonemes
     assert set(phonemes) <= set(PHONEMES)
+
+
+@pytest.mark.parametrize("written", ["HH AH L OW1", "XX", "", "həˈloʊ", "T " * (MAX_PHONEMES + 1)])
+def test_what_is_no_arpabet_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        parse_arpabet(written)
+    assert parse_arpabet(" hh ah0  L ow1 ") == ("HH", "AH0", "L", "OW1")

@@ -79,17 +79,6 @@ def test_what_does_not_fit_says_what_would(kind: str, content: str) -> None:
         said_as(kind, content)
 
 
-@pytest.mark.parametrize("format_", ["yyyy-mm-dd", "mm", "x"])
-def test_date_formats_are_named(format_: str) -> None:
-    with pytest.raises(ValueError, match="expected mdy, dmy, ymd"):
-        said_as("date", "2026-11-20", format_)
-
-
-def test_kinds_are_named() -> None:
-    with pytest.raises(ValueError, match="interpret-as='name'; expected cardinal, number, ordinal"):
-        said_as("name", "x")
-
-
 KINDS = ("cardinal", "ordinal", "characters", "digits", "date", "time", "telephone", "currency",
          "fraction", "unit")  # fmt: skip
 

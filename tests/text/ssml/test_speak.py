@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlpo.errors import InputError, SsmlError, TextError
-from dlpo.text import ProsodyLimits, Sentence, TextFrontEnd
+from dlpo.errors import TextError
+from dlpo.text import Sentence, TextFrontEnd
 
 FRONT_END = TextFrontEnd()
 
 
 def spoken(inside: str) -> list[Sentence]:
     return list(FRONT_END.process_ssml(f"<speak>{inside}</speak>").sentences)
-
-
-def said(inside: str) -> list[str]:
-    return [sentence.normalized for sentence in spoken(inside)]
 
 
 def test_text_without_elements_is_spoken_as_text() -> None:
@@ -58,49 +52,6 @@ def test_prosody_is_that_of_the_elements_around_a_word() -> None:
     ]  # fmt: skip
 
 
-def test_silent_words_are_there_but_not_heard() -> None:
-    assert spoken("<prosody volume='silent'>hush</prosody>")[0].words[0].volume_db == -math.inf
-
-
-def test_elements_may_begin_and_end_within_a_sentence_and_a_form() -> None:
-    assert said("It is <emphasis>5</emphasis>:<emphasis>30</emphasis> p.m. on Elm <s>St.</s>") == [
-        "it is five thirty p m on elm", "street",
-    ]  # fmt: skip
-
-
-def test_limits_are_those_of_the_request() -> None:
-    document = "<speak><prosody rate='150%'>fast</prosody></speak>"
-    with pytest.raises(SsmlError, match=r"column 8: <prosody>: .*expected 0.25 to 1"):
-        FRONT_END.process_ssml(document, limits=ProsodyLimits(speed=(0.25, 1.0)))
-
-
-def test_sentences_and_paragraphs_end_where_their_elements_do() -> None:
-    assert said("<p>one two</p>three<p><s>four</s><s>five</s></p>") == [
-        "one two", "three", "four", "five",
-    ]  # fmt: skip
-    assert [s.words[-1].mark for s in spoken("<s>one?</s><s>two</s>three,")] == ["?", ".", ","]
-
-
-def test_a_break_ends_the_unit_and_sets_the_pause() -> None:
-    first, second = spoken("Wait <break time='700ms'/> for it.")
-    assert (first.normalized, first.pause_after_s, first.words[-1].mark) == ("wait", 0.7, ",")
-    assert (second.normalized, second.pause_after_s) == ("for it", None)
-
-
-def test_the_voice_falls_where_a_sentence_ends_at_a_break() -> None:
-    marks = [s.words[-1].mark for s in spoken("<s>One<break/></s> Two.<break/> Three <break/>")]
-    assert marks == [".", ".", "."]
-
-
-def test_breaks_add_up_and_stand_at_the_ends_too() -> None:
-    first, last = spoken(
-        "<break time='1s'/><break time='.5s'/>a<break time='2s'/><break strength='none'/>"
-        "<break time='250ms'/>b<break time='+3s'/>"
-    )
-    assert (first.pause_before_s, first.pause_after_s) == (1.5, 2.25)
-    assert (last.pause_before_s, last.pause_after_s) == (0.0, 3.0)
-
-
 def test_breaks_are_as_long_as_docs_ssml_says() -> None:
     pauses = [
         spoken(f"a<break strength='{strength}'/>b")[0].pause_after_s
@@ -111,64 +62,6 @@ def test_breaks_are_as_long_as_docs_ssml_says() -> None:
     assert len(spoken("a<break strength='none'/>b")) == 1
 
 
-def test_a_written_form_never_goes_across_a_break() -> None:
-    assert said("5<break/>million") == ["five", "million"]
-    assert said("3 <break/>1/2") == ["three", "a half"]
-
-
-def test_marks_stand_before_their_word_or_at_the_end() -> None:
-    (sentence,) = spoken("<mark name='a'/>one <mark name='b'/>two three<mark name='c'/>")
-    assert [(mark.name, mark.word) for mark in sentence.marks] == [("a", 0), ("b", 1), ("c", 3)]
-
-
-def test_marks_at_a_boundary_keep_to_their_side() -> None:
-    first, second = spoken("One.<mark name='a'/><break/><mark name='b'/> Two")
-    assert [(mark.name, mark.word) for mark in first.marks] == [("a", 1)]
-    assert [(mark.name, mark.word) for mark in second.marks] == [("b", 0)]
-
-
-def test_many_marks_are_kept_in_order() -> None:
-    (sentence,) = spoken("one " + "".join(f"<mark name='{n}'/>" for n in range(5000)) + "two")
-    assert [mark.name for mark in sentence.marks] == [str(n) for n in range(5000)]
-
-
-def test_sub_and_say_as_and_phoneme_are_read_apart_from_their_neighbours() -> None:
-    assert said("x<sub alias='World Wide Web'>WWW</sub>y") == ["X world wide web Y".lower()]
-    assert said("no <say-as interpret-as='ordinal'>5</say-as>th of them") == ["no fifth th of them"]
-    (sentence,) = spoken("in <phoneme alphabet='cmu' ph='P EH1 K AA2 N'>pecan</phoneme>s")
-    assert sentence.words[1].phonemes == ("P", "EH1", "K", "AA2", "N")
-
-
-def test_given_phonemes_go_before_dictionary_and_weak_forms() -> None:
-    document = "<speak>the <phoneme alphabet='ipa' ph='ˈðiː'>the</phoneme> the end</speak>"
-    (sentence,) = FRONT_END.process_ssml(document, {"the": "DH AH1"}).sentences
-    assert [" ".join(word.phonemes) for word in sentence.words[:3]] == [
-        "DH AH1",
-        "DH IY1",
-        "DH AH1",
-    ]
-
-
-def test_neighbours_hear_given_phonemes() -> None:
-    (sentence,) = spoken("the <phoneme ph='ˈaʊl'>bowl</phoneme>")
-    assert sentence.words[0].phonemes == ("DH", "IY0")  # as before any vowel
-
-
-def test_an_empty_phoneme_is_spoken() -> None:
-    (sentence,) = spoken("a <phoneme ph='ˈbʌs'/> came")
-    assert [" ".join(word.phonemes) for word in sentence.words[1:2]] == ["B AH1 S"]
-
-
-def test_single_letters_are_named() -> None:
-    (sentence,) = spoken("<say-as interpret-as='characters'>W3C</say-as>")
-    assert sentence.normalized == "w three c"
-    assert sentence.words[2].phonemes == ("S", "IY1")
-
-
-def test_dropped_characters_are_counted() -> None:
-    assert FRONT_END.process_ssml("<speak>Hi 😀 你<sub alias='b你'>c</sub></speak>").dropped == 3
-
-
 @pytest.mark.parametrize(
     "inside",
     ["", " ", "<break/>", "...", "你", "<p><s/></p>", "<mark name='a'/>", "<sub alias='?'>a</sub>"],
@@ -176,11 +69,6 @@ def test_dropped_characters_are_counted() -> None:
 def test_documents_without_anything_to_say_are_refused(inside: str) -> None:
     with pytest.raises(TextError, match=r"expected"):
         spoken(inside)
-
-
-def test_a_wrong_dictionary_is_refused() -> None:
-    with pytest.raises(InputError, match="dictionary: 'a'"):
-        FRONT_END.process_ssml("<speak>a</speak>", {"a": "XX"})
 
 
 def test_long_documents_become_bounded_sentences() -> None:
@@ -214,3 +102,62 @@ def test_wrapping_text_in_elements_changes_no_word(parts: list[tuple[list[str], 
         for word in words
         if word in ("one", "two", "café")
     ]
+
+
+@pytest.mark.parametrize(
+    ("inside", "expected"),
+    [
+        ("It is <emphasis>5</emphasis>:<emphasis>30</emphasis> p.m. on Elm <s>St.</s>",
+         ["it is five thirty p m on elm.", "street."]),
+        ("<p>one two</p>three<p><s>four?</s><s>five</s></p>six,",
+         ["one two.", "three.", "four?", "five.", "six,"]),
+        ("5<break/>million", ["five,", "million."]),
+        ("3 <break/>1/2", ["three,", "a half."]),
+        ("<s>One<break/></s> Two.<break/> Three <break/>", ["one.", "two.", "three."]),
+        ("x<sub alias='World Wide Web'>WWW</sub>y", ["x world wide web y."]),
+        ("no <say-as interpret-as='ordinal'>5</say-as>th of them", ["no fifth th of them."]),
+    ],
+)  # fmt: skip
+def test_elements_end_sentences_and_forms(inside: str, expected: list[str]) -> None:
+    assert [s.normalized + s.words[-1].mark for s in spoken(inside)] == expected
+
+
+def test_breaks_add_up_before_and_after_their_sentence() -> None:
+    first, last = spoken(
+        "<break time='1s'/><break time='.5s'/>a<break time='2s'/><break strength='none'/>"
+        "<break time='250ms'/>b<break time='+3s'/>"
+    )
+    assert (first.pause_before_s, first.pause_after_s) == (1.5, 2.25)
+    assert (last.pause_before_s, last.pause_after_s) == (0.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("inside", "expected"),
+    [
+        ("<mark name='a'/>one <mark name='b'/>two three<mark name='c'/>",
+         [[("a", 0), ("b", 1), ("c", 3)]]),
+        ("One.<mark name='a'/><break/><mark name='b'/> Two", [[("a", 1)], [("b", 0)]]),
+        ("one " + "".join(f"<mark name='{n}'/>" for n in range(5000)) + "two",
+         [[(str(n), 1) for n in range(5000)]]),
+    ],
+    ids=["words", "boundary", "many"],
+)  # fmt: skip
+def test_marks_are_before_their_word(inside: str, expected: list[list[tuple[str, int]]]) -> None:
+    assert [[(mark.name, mark.word) for mark in s.marks] for s in spoken(inside)] == expected
+
+
+@pytest.mark.parametrize(
+    ("inside", "phonemes"),
+    [
+        ("the <phoneme alphabet='ipa' ph='ˈðiː'>the</phoneme> the",  # before dictionary, weak forms
+         ["DH AH1", "DH IY1", "DH AH1"]),
+        ("a <phoneme ph='ˈaʊl'>bowl</phoneme>", ["AH0", "AW1 L"]),
+        ("a <phoneme ph='ˈbʌs'/>", ["AH0", "B AH1 S"]),
+        ("<phoneme alphabet='cmu' ph='P EH1 K AA2 N'>pecan</phoneme>s", ["P EH1 K AA2 N", "EH1 S"]),
+        ("<say-as interpret-as='characters'>3C</say-as>", ["TH R IY1", "S IY1"]),
+    ],
+)  # fmt: skip
+def test_words_have_the_phonemes_that_the_document_gives(inside: str, phonemes: list[str]) -> None:
+    document = f"<speak>{inside}</speak>"
+    (sentence,) = FRONT_END.process_ssml(document, {"the": "DH AH1"}).sentences
+    assert [" ".join(word.phonemes) for word in sentence.words] == phonemes
