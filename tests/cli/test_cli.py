@@ -31,22 +31,6 @@ def test_version_is_that_of_the_package_and_of_its_commit() -> None:
     assert run("--version").stdout == f"{told}\n"
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_can_be_shown_for_every_shell(shell: str) -> None:
-    # typer asks the process that it runs in which shell that is; a test's may be none.
-    code = (
-        "import sys, shellingham; sys.argv[0] = 'dlpo';"
-        f"shellingham.detect_shell = lambda *_: ({shell!r}, '');"
-        "from dlpo.cli import app; app(prog_name='dlpo')"
-    )
-    script = subprocess.run(
-        [sys.executable, "-c", code, "--show-completion"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-
-    assert "_DLPO_COMPLETE" in script
-
-
 def test_completion_offers_commands_and_options() -> None:
     def offered(words: str) -> str:
         environment = {
@@ -59,21 +43,6 @@ def test_completion_offers_commands_and_options() -> None:
         ).stdout
 
     assert "doctor" in offered("dlpo do").split()
-
-
-def test_completion_is_installed_into_the_shell_of_who_asks(tmp_path: Path) -> None:
-    code = (
-        "import shellingham; shellingham.detect_shell = lambda *_: ('bash', '');"
-        "from dlpo.cli import app; app(prog_name='dlpo')"
-    )
-    environment = {**os.environ, "HOME": str(tmp_path)}
-
-    subprocess.run(
-        [sys.executable, "-c", code, "--install-completion"],
-        env=environment, capture_output=True, check=True,
-    )  # fmt: skip
-
-    assert "dlpo" in (tmp_path / ".bashrc").read_text()
 
 
 @pytest.mark.parametrize(
@@ -154,36 +123,11 @@ def test_text_comes_from_standard_input_with_or_without_a_byte_order_mark() -> N
     assert plain.exit_code == 0
 
 
-def test_standard_input_that_is_not_text_is_refused() -> None:
-    result = run("phonemes", "-", stdin=b"caf\xe9")
-
-    assert result.exit_code == 1
-    assert "not UTF-8" in result.stderr
-
-
-@pytest.mark.parametrize("text", ["", " \n\t", "... !?", "\x00\x07"])
-def test_text_with_nothing_to_say_is_refused(text: str) -> None:
-    result = run("phonemes", text)
-
-    assert result.exit_code == 1
-    assert result.stdout == ""
-    assert result.stderr.startswith("dlpo: ")
-
-
-@pytest.mark.parametrize("command", [("say", "hello", "--out", "x.wav"), ("serve", "--port", "0")])
-def test_unknown_voice_is_named_in_the_message(command: tuple[str, ...]) -> None:
-    result = run(*command, "--voice", "hal9000")
-
-    assert result.exit_code == 1
-    assert "hal9000" in result.stderr
-
-
 @pytest.mark.parametrize(
     ("package", "command", "extra"),
     [
         ("grpc", ("serve", "--port", "0"), "serve"),
         ("torch", ("train", "lite", "--data", ".", "--out", "run"), "train"),
-        ("torch", ("export", ".", "--out", "bundle"), "export"),
     ],
 )
 def test_absent_package_is_named_with_its_extra(

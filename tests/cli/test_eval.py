@@ -65,35 +65,6 @@ def test_record_has_recordings_copies_and_speech_of_every_number_of_steps(
     assert record["bundle_sha256"] == Bundle.load(tiny_bundle).sha256
 
 
-def test_copy_of_a_recording_is_as_long_as_the_recording(
-    tiny_bundle: Path, tiny_checkpoint: Path, tiny_dataset: Path, corpus: Path, tmp_path: Path
-) -> None:
-    made = ("--voice", tiny_bundle, "--checkpoint", tiny_checkpoint, "--data", tiny_dataset)
-
-    run_eval(*made, "--clips", "1", "--corpus", corpus, "--out", tmp_path)
-
-    (path,) = tmp_path.glob("*.json")
-    systems = json.loads(path.read_text())["figures"]
-    copied, recorded = (
-        systems[name]["seconds"]["value"] for name in ("copy-synthesis, 2 steps", "recordings")
-    )
-    assert copied == pytest.approx(recorded, abs=300 / 22_050)  # whole frames
-
-
-def test_checkpoint_without_data_is_wrong_usage(tiny_bundle: Path, tiny_checkpoint: Path) -> None:
-    result = run_eval("--voice", tiny_bundle, "--checkpoint", tiny_checkpoint, "--corpus", ".")
-
-    assert result.exit_code == 2
-    assert "--data" in result.stderr
-
-
-def test_corpus_without_texts_is_an_error(tiny_bundle: Path, tmp_path: Path) -> None:
-    result = run_eval("--voice", tiny_bundle, "--corpus", tmp_path)
-
-    assert result.exit_code == 1
-    assert "metadata.csv" in result.stderr
-
-
 def test_systems_of_every_kind_side_by_side(
     tiny_bundle: Path, tiny_checkpoint: Path, corpus: Path, tmp_path: Path
 ) -> None:

@@ -49,14 +49,6 @@ def test_prepare_counts_what_it_took_and_names_what_it_left_out(
     assert "left out LJ001-0002: no alignment" in result.stdout
 
 
-def test_train_prints_the_checkpoint_that_export_takes(tiny_dataset: Path, tmp_path: Path) -> None:
-    trained = train(tiny_dataset, tmp_path / "run")
-
-    checkpoint = Path(trained.stdout.split()[-1])
-    assert trained.exit_code == 0
-    assert json.loads((checkpoint / "checkpoint.json").read_text())["provenance"]["updates"] == 2
-
-
 def test_the_published_model_is_trained_by_the_same_command(
     tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,12 +144,6 @@ def test_export_hands_every_option_on(
     assert calls == [(tiny_checkpoint, out, expected, [])]
 
 
-def test_export_of_neither_checkpoint_nor_bundle_says_so(tmp_path: Path) -> None:
-    result = run("export", tmp_path, "--out", tmp_path / "out")
-    assert result.exit_code == 1
-    assert "neither a checkpoint" in result.stderr
-
-
 def test_profile_and_triton_take_one_precision_of_a_bundle(
     tiny_bundle: Path, tmp_path: Path
 ) -> None:
@@ -184,10 +170,12 @@ def test_tensorrt_of_a_bundle_without_a_gpu_says_so(tiny_bundle: Path, tmp_path:
     assert not (tmp_path / "out").exists()
 
 
-def test_export_of_a_bundle_asks_what_for(tiny_bundle: Path) -> None:
-    result = run("export", tiny_bundle)
-    assert result.exit_code == 2
-    assert "is a bundle already" in " ".join(result.stderr.replace("│", " ").split())
+def test_export_names_what_it_lacks(tiny_bundle: Path, tmp_path: Path) -> None:
+    neither = run("export", tmp_path, "--out", tmp_path / "out")
+    assert (neither.exit_code, "neither a checkpoint" in neither.stderr) == (1, True)
+    asked = run("export", tiny_bundle)
+    assert asked.exit_code == 2
+    assert "is a bundle already" in " ".join(asked.stderr.replace("│", " ").split())
 
 
 def test_voice_speaks_to_a_file_and_to_standard_output_alike(
@@ -237,28 +225,15 @@ def test_schedule_lists_the_best_first(tiny_checkpoint: Path, tiny_dataset: Path
     assert distances == sorted(distances)
 
 
-def test_a_contour_needs_the_voice_that_it_is_for(tiny_dataset: Path, tmp_path: Path) -> None:
-    result = run("train", "contour", "--data", tiny_dataset, "--out", tmp_path / "run")
-    assert result.exit_code != 0
-    assert "give its checkpoint with --init" in result.stderr
-
-
-def test_train_contour_prints_the_checkpoint_that_export_takes(
+def test_a_contour_is_trained_for_the_voice_of_init(
     tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     settings = ("updates=2", "reading_updates=1", "batch=2", "precision=no")
     options = [option for setting in settings for option in ("--set", setting)]
-    out = tmp_path / "run"
-    trained = run(
-        "train",
-        "contour",
-        "--data",
-        tiny_dataset,
-        "--out",
-        out,
-        "--init",
-        tiny_checkpoint,
-        *options,
-    )
+    words = ("train", "contour", "--data", tiny_dataset, "--out", tmp_path / "run")
+    trained = run(*words, "--init", tiny_checkpoint, *options)
     assert trained.exit_code == 0
-    assert Path(trained.stdout.split()[-1]) == out / "checkpoint"
+    assert Path(trained.stdout.split()[-1]) == tmp_path / "run" / "checkpoint"
+    alone = run(*words)
+    assert alone.exit_code == 1
+    assert "give its checkpoint with --init" in alone.stderr

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -52,27 +50,17 @@ def voice(tmp_path: Path) -> Path:
     return write_bundle(tmp_path / "voice", changed, content)
 
 
-@pytest.mark.parametrize("command", [(), ("list",)])
-def test_embedded_voice_is_listed(command: tuple[str, ...]) -> None:
-    result = run(*command)
-
-    assert result.exit_code == 0
-    for shown in ("lj", str(EMBEDDED), "3 of 1, 2, 3, 4", "fp32", " MB"):
-        assert shown in result.stdout
-
-
-def test_list_for_programs() -> None:
+def test_embedded_voice_is_listed_for_people_and_programs() -> None:
+    for command in ((), ("list",)):
+        for shown in ("lj", str(EMBEDDED), "3 of 1, 2, 3, 4", "fp32", " MB"):
+            assert shown in run(*command).stdout
     (row,) = json.loads(run("list", "--json").stdout)
-
     manifest = Bundle.load(EMBEDDED).manifest
-    assert row["name"] == "lj"
-    assert row["path"] == str(EMBEDDED)
+    assert (row["name"], row["path"], row["scores"]) == ("lj", str(EMBEDDED), manifest.scores)
     assert row["steps"] == list(manifest.available_steps)
-    assert row["precisions"] == list(manifest.graphs["denoiser_3"].files)
     assert row["bytes"] == sum(
         path.stat().st_size for path in EMBEDDED.iterdir() if path.name != MANIFEST
     )
-    assert row["scores"] == manifest.scores
 
 
 def test_damaged_voice_is_listed_with_what_is_wrong(
@@ -92,38 +80,15 @@ def test_manifest_is_shown_as_tables(voice: Path) -> None:
 
     assert result.exit_code == 0
     for shown in (
-        "red-test, en-US",
-        "[red]Apache",
-        Bundle.load(voice).sha256,
-        "distillmos 3.25",
-        "cosine:1.25, eta 0.7",
-        "phonemes int64 (1, P)",
-        "waveform (B, F, 300)",
-        "denoiser_3.plan",
-        "NVIDIA H200 (9.0) or Ampere and newer",
-        "11.4.0.106",
+        "[red]Apache", Bundle.load(voice).sha256, "distillmos 3.25", "cosine:1.25, eta 0.7",
+        "phonemes int64 (1, P)", "waveform (B, F, 300)", "NVIDIA H200 (9.0) or Ampere and newer",
         "22, 38 frames, 4 at once",
-    ):
+    ):  # fmt: skip
         assert shown in result.stdout
 
 
 def test_manifest_is_shown_to_programs_as_it_is(voice: Path) -> None:
     assert run("show", voice, "--json").stdout == (voice / MANIFEST).read_text()
-
-
-def test_name_of_a_voice_will_do() -> None:
-    assert json.loads(run("show", "lj", "--json").stdout)["voice"] == "lj"
-
-
-def test_sound_bundles_are_verified(voice: Path) -> None:
-    result = run("verify", voice, "lj")
-
-    assert result.exit_code == 0
-    first, second = result.stdout.splitlines()
-    bundle = Bundle.load(voice)
-    assert first.startswith(f"{voice}: sound, {len(bundle.manifest.files)} files")
-    assert first.endswith(bundle.sha256)
-    assert second.startswith("lj: sound")
 
 
 def test_every_bundle_is_verified_and_each_failure_has_its_reason(
@@ -141,7 +106,9 @@ def test_every_bundle_is_verified_and_each_failure_has_its_reason(
     assert f"{tampered}: voice.json: sha256 is" in result.stderr
     assert f"{flipped}: frames.onnx: sha256 is" in result.stderr
     assert f"{tmp_path / 'absent'}: no voice" in result.stderr
-    assert result.stdout.startswith(f"{voice}: sound")
+    files = len(Bundle.load(voice).manifest.files)
+    assert result.stdout.startswith(f"{voice}: sound, {files} files")
+    assert result.stdout.endswith(f"{Bundle.load(voice).sha256}\n")
 
 
 def test_packed_and_unpacked_bundle_is_the_same_to_the_byte(voice: Path, tmp_path: Path) -> None:
@@ -168,30 +135,9 @@ def test_what_is_no_bundle_is_not_overwritten(voice: Path, tmp_path: Path) -> No
     assert [path.name for path in thesis.iterdir()] == ["chapter1.txt"]
 
 
-def test_voice_that_came_with_dlpo_is_packed_by_its_name_and_a_file_is_not_packed_again(
-    tmp_path: Path,
-) -> None:
-    packed = tmp_path / "lj.dlpo"
-
-    assert run("pack", "lj", packed).exit_code == 0
-    again = run("pack", packed, tmp_path / "again.dlpo")
-
-    assert Bundle.load(packed).sha256 == Bundle.load(EMBEDDED).sha256
-    assert again.exit_code == 1
-    assert "one file already" in again.stderr
-
-
-def test_damaged_bundle_is_neither_packed_nor_unpacked(voice: Path, tmp_path: Path) -> None:
-    packed = tmp_path / "voice.dlpo"
-    run("pack", voice, packed)
-    packed.write_bytes(packed.read_bytes()[:-100])
-    (voice / "frames.onnx").write_bytes(b"other")
-
-    assert run("pack", voice, tmp_path / "new.dlpo").exit_code == 1
-    assert run("unpack", packed, tmp_path / "new").exit_code == 1
-
-    assert not (tmp_path / "new.dlpo").exists()
-    assert not (tmp_path / "new").exists()
+def test_a_voice_is_packed_by_its_name(tmp_path: Path) -> None:
+    assert run("pack", "lj", tmp_path / "lj.dlpo").exit_code == 0
+    assert Bundle.load(tmp_path / "lj.dlpo").sha256 == Bundle.load(EMBEDDED).sha256
 
 
 @pytest.mark.parametrize(
@@ -211,19 +157,3 @@ def test_wrong_kind_of_path_is_explained(
 
     assert result.exit_code == 1
     assert message in result.stderr
-
-
-def test_no_command_loads_torch_or_a_run_time(voice: Path, tmp_path: Path) -> None:
-    code = (
-        "import sys\n"
-        "from typer.testing import CliRunner\n"
-        "from dlpo.cli import app\n"
-        "voice, packed, again = sys.argv[1:]\n"
-        "for command in (['list'], ['show', voice], ['verify', voice], ['pack', voice, packed],\n"
-        "                ['unpack', packed, again]):\n"
-        "    assert CliRunner().invoke(app, ['voices', *command]).exit_code == 0, command\n"
-        "sys.exit(bool({'torch', 'onnxruntime', 'onnx'} & set(sys.modules)))\n"
-    )
-    arguments = [str(voice), str(tmp_path / "v.dlpo"), str(tmp_path / "again")]
-
-    subprocess.run([sys.executable, "-c", code, *arguments], check=True)

@@ -165,6 +165,7 @@ def test_the_split_is_that_of_the_data_readme(clip: str, split: str) -> None:
     assert split_of(clip) == split
 
 
+@pytest.mark.full
 def test_real_clips_are_prepared(tmp_path: Path) -> None:
     if not SHARED.exists():
         pytest.skip("../shared/data/ljspeech is not here")

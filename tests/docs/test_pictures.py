@@ -7,30 +7,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dlpo.errors import InputError
 from dlpo_bench.clips import Clip
-from scripts.explain import CALLERS, DRAWN, draw_chain, first_audio_s, reverse_steps, turns
+from scripts.explain import draw_chain, reverse_steps
 from scripts.samples import CLIPS, MOST_BYTES, TEXTS, open_samples, page
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SOUNDS = sorted((DOCS / "samples").glob("[!r]*.mp3"))
-
-
-@pytest.mark.parametrize("name", DRAWN)
-def test_every_explanation_has_its_picture(name: str) -> None:
-    assert (DOCS / "explain" / name).is_file(), "run: python scripts/explain.py"
-    ElementTree.fromstring(DRAWN[name]())
-
-
-def test_newcomers_get_first_audio_before_the_long_text_goes_on() -> None:
-    made = turns()
-    first = [first_audio_s(made, caller) for caller in range(3)]
-
-    late = [first_s - arrival_s for first_s, (arrival_s, _) in zip(first, CALLERS, strict=True)]
-
-    assert max(late) - min(late) < 1e-9  # the second and third wait for nobody
-    begun = [turn.start_s for turn in made if turn.caller == 0]
-    assert not any(CALLERS[1][0] + 0.03 < start_s < first[2] for start_s in begun)
 
 
 def test_every_reverse_step_is_drawn(slow_checkpoint: Path) -> None:
@@ -55,11 +37,6 @@ def test_samples_page_links_every_state_of_every_sentence(
         assert words in shown
         assert shown.count(f"-{clip}.mp3)") == len(samples)
     assert len(samples[0].speaker.takes[0](Clip("x", "Hum.", None)))
-
-
-def test_samples_need_two_numbers_of_steps(slow_checkpoint: Path, tiny_bundle: Path) -> None:
-    with pytest.raises(InputError, match="--many is 2"):
-        open_samples(slow_checkpoint, str(tiny_bundle), 2)
 
 
 def test_samples_are_small_and_complete() -> None:

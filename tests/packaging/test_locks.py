@@ -94,25 +94,7 @@ def test_every_file_of_a_lock_is_known_by_its_hash_and_none_by_an_address(name: 
     assert "://" not in (ROOT / "locks" / f"{name}.txt").read_text("utf-8")
 
 
-def test_build_tools_are_those_that_pyproject_and_the_list_ask_for() -> None:
-    lines = (ROOT / "locks" / "build.in").read_text("utf-8").splitlines()
-    asked = [line.partition("#")[0].strip() for line in lines]
-    found = versions("build", "3.11")
-
-    for requirement in map(Requirement, filter(None, asked)):
-        assert found[canonicalize_name(requirement.name)] in requirement.specifier
-    assert "hatchling" in found
-
-
 def test_servers_are_locked_without_torch() -> None:
     for name in ("serve", "cpu", "gpu"):
         assert "torch" not in versions(name, "3.11")
     assert "onnxruntime" not in versions("gpu", "3.11")  # the same module as onnxruntime-gpu
-
-
-def test_the_script_locks_these_extras() -> None:
-    script = (ROOT / "scripts" / "lock").read_text("utf-8")
-
-    for name, extras in EXTRAS.items():
-        options = " ".join(f"--extra {extra}" for extra in extras)
-        assert f'\nlock {name} pyproject.toml {options} "$@"\n' in script

@@ -158,15 +158,3 @@ def test_what_the_text_before_the_table_says_is_recorded() -> None:
     assert "two CPU cores" in SECTION
     for name in ("quality", "latency", "cold start", "load", "soak"):
         assert linked(name).machine["cores"] == 2
-
-
-@pytest.mark.parametrize(
-    ("shown", "value", "right"),
-    [
-        ("12.5", 12.549, True), ("12.5", 12.551, False), ("20,000", 20_000, True),
-        ("-0.1", -0.12, True), ("0.1", -0.12, False), ("none", 0.0, True), ("none", 0.1, False),
-        ("84", 84.4, True), ("3.95", 3.9552, False),
-    ],
-)  # fmt: skip
-def test_rounding_is_checked_as_shown(shown: str, value: float, right: bool) -> None:
-    assert shown_as(shown, value) is right

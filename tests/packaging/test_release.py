@@ -7,7 +7,6 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-import tomllib
 import zipfile
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import pytest
 
 import dlpo
 from dlpo.audio import read_wav
-from dlpo.commit import source_commit
 
 pytestmark = pytest.mark.full
 
@@ -61,16 +59,6 @@ def test_the_wheel_of_the_sdist_is_that_of_the_checkout(wheel: Path, tmp_path: P
     assert set(own.namelist()) == set(theirs.namelist())
 
 
-def test_the_wheel_names_the_commit(wheel: Path) -> None:
-    if (commit := source_commit()) is None:
-        pytest.skip("this is no checkout of git, so there is no commit to name")
-
-    baked = zipfile.ZipFile(wheel).read("dlpo/COMMIT").decode().strip()
-
-    # other files may change while the tests run
-    assert baked.rstrip("+") == commit.rstrip("+")
-
-
 def test_the_wheel_speaks_outside_of_the_checkout(wheel: Path, tmp_path: Path) -> None:
     """With the packages that are installed here; scripts/release takes new ones for each Python."""
     site = tmp_path / "site"
@@ -94,15 +82,3 @@ def test_the_wheel_speaks_outside_of_the_checkout(wheel: Path, tmp_path: Path) -
     dlpo_here("say", "Hello.", "-o", "hello.wav")
     samples, _ = read_wav(tmp_path / "hello.wav")
     assert abs(samples).max() > 0.05
-
-
-def test_the_version_has_one_place_and_a_section_in_the_changelog() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    sections = [
-        line.split()[1] for line in (ROOT / "CHANGELOG.md").read_text("utf-8").splitlines()
-        if line.startswith("## ")
-    ]  # fmt: skip
-
-    assert project["tool"]["hatch"]["version"]["path"] == "dlpo/__init__.py"
-    assert "version" not in project["project"]
-    assert sections[0] == dlpo.__version__

@@ -32,7 +32,10 @@ def stop_at(tuner: Tuner, update: int) -> None:
     tuner.run(report)
 
 
-@pytest.mark.parametrize("kind", RESUMED)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=() if kind == "dlpo" else pytest.mark.full) for kind in RESUMED],
+)
 def test_a_resumed_run_equals_one_that_never_stopped(kind: str, tuning: Any) -> None:
     objective, settings = RESUMED[kind]
     tuning.tuner("whole", objective, **settings).run()

@@ -74,9 +74,3 @@ def test_an_utterance_shorter_than_the_window_is_padded(batches: Batches) -> Non
     windows = batches.windows(0, 2, 500)
     assert windows.waveform.shape == (2, 500 * HOP_LENGTH)
     assert torch.equal(windows.waveform[:, 200 * HOP_LENGTH :], torch.zeros(2, 300 * HOP_LENGTH))
-
-
-def test_timings_come_from_clips_without_audio(batches: Batches) -> None:
-    sentences = batches.timings(0, 2)
-    assert sentences.phonemes.shape == (2, 5)  # ^ HH AH1 M ?
-    assert sentences.mask.all()

@@ -16,7 +16,7 @@ from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
 from dlpo.config import BASE, ContourConfig, ContourTraining, LiteConfig, SpectralConfig
 from dlpo.data.dataset import Dataset
 from dlpo.data.features import Features
-from dlpo.errors import ConfigError, DataError, TrainingError
+from dlpo.errors import DataError, TrainingError
 from dlpo.model.acoustics import LOG_F0_SCALE
 from dlpo.model.build import build_model
 from dlpo.model.contour import Contour, upsample_contour
@@ -187,24 +187,6 @@ def test_the_voice_stays_what_it_is_but_for_its_contour(
         assert torch.allclose(weights[name], value, atol=1e-2, rtol=1e-3)  # float16
 
 
-def test_a_contour_can_be_taught_anew(
-    tiny_dataset: Path, drawing_checkpoint: Path, tmp_path: Path
-) -> None:
-    trainer = run(tiny_dataset, tmp_path / "run", drawing_checkpoint)
-    made = load_checkpoint(tmp_path / "run" / "checkpoint")
-    assert isinstance(made.config, LiteConfig)
-    assert made.config.contour is not None
-    assert made.config.contour.spread == trainer.config.spread
-
-
-def test_a_run_of_another_voice_is_not_overwritten(
-    tiny_dataset: Path, tiny_checkpoint: Path, slow_checkpoint: Path, tmp_path: Path
-) -> None:
-    ContourTrainer(TINY, SHORT, [tiny_dataset], [1.0], tmp_path / "run", tiny_checkpoint)
-    with pytest.raises(TrainingError, match="holds a run with voice_sha256"):
-        ContourTrainer(TINY, SHORT, [tiny_dataset], [1.0], tmp_path / "run", slow_checkpoint)
-
-
 def test_a_model_without_frame_wise_pitch_gets_no_contour(
     tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -216,20 +198,6 @@ def test_a_model_without_frame_wise_pitch_gets_no_contour(
     save_checkpoint(tmp_path / "base", build_model(small).state_dict(), small, provenance)
     with pytest.raises(TrainingError, match="is 'base'; expected lite or spectral"):
         ContourTrainer(TINY, SHORT, [tiny_dataset], [1.0], tmp_path / "run", tmp_path / "base")
-
-
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        ({"draws": 0}, "draws is 0; expected 1 or more"),
-        ({"updates": 2}, "reading_updates is 1500; expected 0 to 2"),
-        ({"learning_rate": 2.0}, "learning_rate is 2.0"),
-        ({"hidden_symbols": 1.0}, "hidden_symbols is 1.0"),
-    ],
-)
-def test_what_can_not_be_is_refused(wrong: dict[str, float], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        ContourTraining(**wrong)  # type: ignore[arg-type]
 
 
 def test_each_voice_draws_in_its_own_range(tiny_dataset: Path, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from dlpo.model.lite import LiteWaveGrad2
 from dlpo.training import schedule_search
 from dlpo.training.batches import Batches
 from dlpo.training.schedule_search import search_schedules
-from dlpo.training.synthesis import speak
 
 
 @pytest.fixture
@@ -49,12 +48,3 @@ def test_every_name_is_tried_with_every_eta_where_there_is_noise(
 def test_an_unknown_schedule_is_refused(model: LiteWaveGrad2, batches: Batches) -> None:
     with pytest.raises(ConfigError, match="sine"):
         search_schedules(model, batches, 2, names=("sine",))
-
-
-def test_speech_is_as_long_as_its_durations(model: LiteWaveGrad2, batches: Batches) -> None:
-    from dlpo.noise_schedule import named_schedule
-
-    symbols, seconds = batches.dataset.timing(batches.recorded[0])
-    durations = (seconds * 0 + 3).astype("float32")
-    waveform = speak(model, symbols, named_schedule("cosine", 2), durations=durations)
-    assert len(waveform) == 300 * 3 * len(symbols)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from dataclasses import replace
@@ -94,27 +93,6 @@ def test_the_encoder_stands_still_after_its_part(
     assert not torch.equal(before["patch_out.weight"], after["patch_out.weight"])
 
 
-def test_the_log_tells_every_part(config: LiteConfig, tiny_dataset: Path, tmp_path: Path) -> None:
-    run(config, tiny_dataset, tmp_path / "run")
-    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    train = [line for line in lines if line["split"] == "train"]
-    assert [line["update"] for line in train] == [1, 2, 3, 4, 5, 6]
-    assert "mel" in train[0]
-    assert "diffusion" in train[2]
-    assert "deception" in train[5]
-    assert {line["update"] for line in lines if line["split"] == "validation"} == {3, 6}
-
-
-def test_a_checkpoint_says_where_it_comes_from(
-    config: LiteConfig, tiny_dataset: Path, tmp_path: Path
-) -> None:
-    trainer = run(config, tiny_dataset, tmp_path / "run")
-    checkpoint = load_checkpoint(tmp_path / "run" / "checkpoint")
-    assert checkpoint.provenance.updates == 6
-    assert checkpoint.provenance.data_sha256 == trainer.dataset.sha256
-    assert checkpoint.config == config
-
-
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(
     config: LiteConfig, tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,14 +128,6 @@ def test_a_damaged_state_is_said(config: LiteConfig, tiny_dataset: Path, tmp_pat
         Trainer(config, SHORT, tiny_dataset, tmp_path / "run")
 
 
-def test_a_run_can_start_from_a_checkpoint(
-    config: LiteConfig, tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
-) -> None:
-    trainer = Trainer(config, SHORT, tiny_dataset, tmp_path / "run", init=tiny_checkpoint)
-    start = load_file(tiny_checkpoint / "model.safetensors")
-    assert torch.equal(trainer.model.mel_out.weight, start["mel_out.weight"])
-
-
 def test_the_contour_of_the_checkpoint_it_starts_from_comes_along(
     config: LiteConfig, tiny_dataset: Path, drawing_checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -168,17 +138,6 @@ def test_the_contour_of_the_checkpoint_it_starts_from_comes_along(
     flow = "contour.flow.out.weight"
     assert torch.allclose(after[flow].float(), start[flow], atol=1e-3)  # float16
     assert load_checkpoint(out / "checkpoint").config == load_checkpoint(drawing_checkpoint).config
-
-
-def test_a_run_from_before_there_were_contours_is_resumed(
-    config: LiteConfig, tiny_dataset: Path, tmp_path: Path
-) -> None:
-    run(config, tiny_dataset, tmp_path / "run", updates=2, adversarial_updates=0)
-    description = tmp_path / "run" / "run.json"
-    values = json.loads(description.read_text())
-    del values["model"]["contour"]
-    description.write_text(json.dumps(values))
-    assert Trainer(config, SHORT, tiny_dataset, tmp_path / "run").update == 2
 
 
 def test_the_average_forgets_its_start_quickly() -> None:
