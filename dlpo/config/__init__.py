@@ -1,20 +1,21 @@
 """Configurations: frozen dataclasses, read strictly from JSON values and written back unchanged."""
 
-from dlpo.config.contour import ContourConfig, ContourTraining
 from dlpo.config.models import (
     BASE,
     LARGE,
     LITE,
     SPECTRAL,
+    ContourConfig,
     LiteConfig,
     Parametrisation,
     SpectralConfig,
     WaveGrad2Config,
 )
-from dlpo.config.strict import from_dict, to_dict
+from dlpo.config.strict import check_ranges, from_dict, to_dict
 from dlpo.config.training import (
     BASE_TRAINING,
     LARGE_TRAINING,
+    ContourTraining,
     SpectralTraining,
     TrainingConfig,
     WaveGrad2Training,
@@ -39,6 +40,7 @@ __all__ = [
     "TuningConfig",
     "WaveGrad2Config",
     "WaveGrad2Training",
+    "check_ranges",
     "from_dict",
     "to_dict",
 ]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from dlpo.config.contour import ContourConfig
+from dlpo.config.strict import check_ranges
 from dlpo.errors import ConfigError
 
 Parametrisation = Literal["x0", "eps", "v"]  # what a denoiser predicts; see dlpo.diffusion
@@ -63,8 +63,7 @@ class WaveGrad2Config:
                 f"WaveGrad2Config.down_channels has {len(self.down_channels)} entries; expected "
                 f"{len(self.up_channels) - 1}, one less than up_channels"
             )
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"WaveGrad2Config.dropout is {self.dropout}; expected 0 <= p < 1")
+        check_ranges(self, dropout="0 <= x < 1")
         if self.encoder_channels % 2:
             raise ConfigError(
                 f"WaveGrad2Config.encoder_channels is {self.encoder_channels}; expected an even "
@@ -79,6 +78,52 @@ class WaveGrad2Config:
 
 BASE = WaveGrad2Config()
 LARGE = WaveGrad2Config(model="large", blocks_per_scale=2, up_dilations=((1, 2, 4, 8),) * 5)
+
+
+@dataclass(frozen=True, slots=True)
+class ContourConfig:
+    """Pitch from text by flow matching: two points a symbol, in a few Euler steps."""
+
+    channels: int = 128
+    """Width of the part that reads symbols and durations."""
+    blocks: int = 3
+    """Its pairs of a convolution block and self-attention."""
+    dropout: float = 0.3
+    """Probability there while training; few minutes of pitch are soon known by heart."""
+    flow_channels: int = 96
+    """Width of the part that runs once an Euler step."""
+    flow_blocks: int = 3
+    """Its convolution blocks."""
+    flow_dropout: float = 0.1
+    """Probability there while training."""
+    steps: int = 6
+    """Euler steps from noise to pitch."""
+    temperature: float = 1.0
+    """Factor on the noise: 0 draws always the same contour; see `lively_temperature`."""
+    centre: float = 5.3
+    """ln Hz, about which a sentence moves: 200 Hz."""
+    spread: float = 0.25
+    """Standard deviation of ln F0 in a sentence: 4.3 semitones. A factor on what the flow draws."""
+    limit: float = 2.6
+    """How many of these a contour may go up or down at most."""
+    question_rise: float = 0.0
+    """Semitones above the centre that questions are led up to, for a voice whose recordings have
+    none to learn from; 0 leaves them to the flow."""
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            **dict.fromkeys(("blocks", "flow_blocks", "steps"), "1 or more"),
+            **dict.fromkeys(("dropout", "flow_dropout"), "0 <= x < 1"),
+            temperature="0 or more",
+            spread="above 0",
+            limit="above 0",
+        )
+        for name in ("channels", "flow_channels"):
+            if getattr(self, name) < 2 or getattr(self, name) % 2:
+                raise ConfigError(
+                    f"ContourConfig.{name} is {getattr(self, name)}; expected an even number"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +173,7 @@ class LiteConfig:
                 f"LiteConfig: patch {self.patch} times up_factors {self.up_factors} is"
                 f" {self.hop_length} samples; expected a hop of 300"
             )
-        for name in ("encoder_dropout", "frame_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(
-                    f"LiteConfig.{name} is {getattr(self, name)}; expected 0 <= p < 1"
-                )
+        check_ranges(self, encoder_dropout="0 <= x < 1", frame_dropout="0 <= x < 1")
 
     @property
     def hop_length(self) -> int:
@@ -193,11 +234,7 @@ class SpectralConfig:
             )
         if not self.voices or len(set(self.voices)) < len(self.voices):
             raise ConfigError(f"SpectralConfig.voices is {self.voices}; expected distinct names")
-        for name in ("encoder_dropout", "frame_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(
-                    f"SpectralConfig.{name} is {getattr(self, name)}; expected 0 <= p < 1"
-                )
+        check_ranges(self, encoder_dropout="0 <= x < 1", frame_dropout="0 <= x < 1")
 
     @property
     def hop_length(self) -> int:

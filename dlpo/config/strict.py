@@ -11,12 +11,35 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar
 
 from dlpo.errors import ConfigError
 
 T = TypeVar("T")
+RANGES: dict[str, Callable[[float], bool]] = {
+    "1 or more": lambda x: x >= 1,
+    "0 or more": lambda x: x >= 0,
+    "above 0": lambda x: x > 0,
+    "0 <= x < 1": lambda x: 0 <= x < 1,
+    "0 < x <= 1": lambda x: 0 < x <= 1,
+}
+
+
+def check_ranges(config: Any, **keys: str) -> None:
+    """Check the values of a dataclass; None is always allowed, infinity and NaN never.
+
+    Args:
+        config: the dataclass.
+        keys: key of a value -> its range, one of `RANGES`.
+
+    Raises:
+        ConfigError: names the key, its value and its range.
+    """
+    for name, expected in keys.items():
+        value = getattr(config, name)
+        if value is not None and not (math.isfinite(value) and RANGES[expected](value)):
+            raise ConfigError(f"{type(config).__name__}.{name} is {value}; expected {expected}")
 
 
 def from_dict(cls: type[T], values: object) -> T:

@@ -1,19 +1,70 @@
-"""How a model is trained."""
+"""How models are trained: a run, and the recipe of each model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
+from dlpo.config.strict import check_ranges
 from dlpo.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingConfig:
-    """How a model is trained; the defaults are the recipe of the embedded voice."""
+class RunConfig:
+    """What every run of training or tuning has."""
+
+    updates: int = 1_000
+    """Updates of the whole run; the learning rate's decay ends there."""
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient."""
+    ema_decay: float = 0.999
+    """Of the averaged weights, which are validated and saved."""
+    precision: Literal["auto", "bf16", "no"] = "auto"
+    """Arithmetic inside convolutions and matrix products; weights and losses stay float32. auto is
+    bf16 where the processor or GPU computes in it: imitated, it takes seven times as long."""
+    seed: int = 0
+    log_every: int = 100
+    """Updates between lines of the log."""
+    validate_every: int = 500
+    """Updates between measurements on the validation split."""
+    save_every: int = 1_000
+    """Updates between states to resume from."""
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            **dict.fromkeys(("updates", "log_every", "validate_every", "save_every"), "1 or more"),
+            **dict.fromkeys(("seed", "weight_decay"), "0 or more"),
+            learning_rate="0 < x <= 1",
+            gradient_clip="above 0",
+            ema_decay="0 <= x < 1",
+        )
+
+
+def ramp(
+    update: int, first: int, end: int, *, warmup: int, decay_from: float, least: float = 0.03
+) -> float:
+    """Share of the peak learning rate in an update: a linear rise, a plateau and a linear fall.
+
+    Args:
+        update: of `first` to `end`, exclusive.
+        first, end: updates of this part of the run.
+        warmup: updates of the rise.
+        decay_from: share of the part after which it falls.
+        least: share that the fall ends at.
+    """
+    done = (update - first) / max(1, end - first)
+    fall = 1.0 if done < decay_from else (1 - done) / (1 - decay_from)
+    return min(1.0, (update - first + 1) / max(1, warmup)) * max(least, fall)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig(RunConfig):
+    """How `lite` is trained; the defaults are the recipe of the embedded voice."""
 
     updates: int = 14_000
-    """Optimiser steps of the whole run; the learning rate's decay ends there."""
     acoustic_updates: int = 2_600
     """The first of them, which teach everything before the denoiser (durations, prosody, mel) and
     nothing else; the rest teach the denoiser and nothing else. What is before it over-fits 37
@@ -31,64 +82,35 @@ class TrainingConfig:
     adversarial_rate: float = 4e-4
     """Learning rate of both in that last part."""
     adversary_every: int = 2
-    """Updates of the denoiser to one of the adversary, which else learns the faster of the two."""
+    """Updates of the denoiser to one of the adversary, which otherwise learns faster."""
     learning_rate: float = 8e-4
     warmup: int = 300
     """Updates over which the learning rate rises from 0."""
     decay_from: float = 0.8
     """Share of each part after which the learning rate falls linearly to 3 % of its peak."""
-    weight_decay: float = 0.01
-    gradient_clip: float = 1.0
-    """Largest norm of the gradient."""
-    ema_decay: float = 0.999
-    """Of the averaged weights, which are the ones that are saved and spoken with."""
-    precision: Literal["auto", "bf16", "no"] = "auto"
-    """Arithmetic inside convolutions and matrix products; weights and losses stay float32. auto is
-    bf16 where the processor or GPU computes in it: imitated, it takes seven times as long."""
-    seed: int = 0
-    log_every: int = 100
-    """Updates between lines of the log."""
-    validate_every: int = 500
-    """Updates between measurements on the validation windows."""
-    save_every: int = 1_000
-    """Updates between checkpoints."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "updates", "batch", "acoustic_window", "window", "log_every", "validate_every",
-            "save_every", "adversary_every",
-        ):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise ConfigError(
-                    f"TrainingConfig.{name} is {getattr(self, name)}; expected 1 or more"
-                )
+        RunConfig.__post_init__(self)
+        counts = ("batch", "acoustic_window", "window", "adversary_every")
+        check_ranges(self, **dict.fromkeys(counts, "1 or more"), adversarial_rate="0 < x <= 1")
         if self.acoustic_updates + self.adversarial_updates > self.updates:
             raise ConfigError(
                 f"TrainingConfig: {self.acoustic_updates} acoustic and {self.adversarial_updates}"
                 f" adversarial updates don't fit into {self.updates}; raise updates"
             )
-        if not 0 < self.learning_rate < 1:
-            raise ConfigError(
-                f"TrainingConfig.learning_rate is {self.learning_rate}; expected 0 < rate < 1"
-            )
-        if not 0 <= self.ema_decay < 1:
-            raise ConfigError(f"TrainingConfig.ema_decay is {self.ema_decay}; expected 0 <= d < 1")
 
     def rate(self, update: int) -> float:
         """The learning rate of update `update` (0 is the first); each part rises and falls."""
         adversarial = self.updates - self.adversarial_updates
         bounds = (0, self.acoustic_updates, adversarial, self.updates)
         part = (update >= self.acoustic_updates) + (update >= adversarial)
-        first, end = bounds[part], bounds[part + 1]
         peak = self.adversarial_rate if part == 2 else self.learning_rate
-        done = (update - first) / max(1, end - first)
-        fall = 1.0 if done < self.decay_from else (1 - done) / (1 - self.decay_from)
-        rise = min(1.0, (update - first + 1) / max(1, self.warmup))
-        return peak * rise * max(0.03, fall)
+        warmup, decay_from = self.warmup, self.decay_from
+        return peak * ramp(update, *bounds[part : part + 2], warmup=warmup, decay_from=decay_from)
 
 
 @dataclass(frozen=True, slots=True)
-class SpectralTraining:
+class SpectralTraining(RunConfig):
     """How a part of `spectral` is trained; the defaults are the recipe of the embedded voices."""
 
     part: Literal["acoustics", "denoiser", "joint"] = "joint"
@@ -96,7 +118,6 @@ class SpectralTraining:
     and denoiser, from recorded mel. These two share no weights, so they can be trained at the same
     time. joint: the denoiser on predicted mel and hidden states, after both."""
     updates: int = 20_000
-    """Optimizer steps of the run; the learning rate's decay ends there."""
     batch: int = 16
     """Windows an update of the denoiser, on each process."""
     window: int = 48
@@ -113,45 +134,16 @@ class SpectralTraining:
     """Learning rate of both from there on."""
     adversary_every: int = 2
     """Updates of the denoiser to one of the adversary, which learns faster."""
-    learning_rate: float = 1e-3
     warmup: int = 300
     """Updates over which the learning rate rises from 0."""
     decay_from: float = 0.5
     """Share of the run after which the learning rate falls linearly to 3 % of its peak."""
-    weight_decay: float = 0.01
-    gradient_clip: float = 1.0
-    """Largest norm of the gradient."""
-    ema_decay: float = 0.999
-    """Of the averaged weights, which are saved and spoken with."""
-    precision: Literal["auto", "bf16", "no"] = "auto"
-    """Arithmetic inside convolutions and matrix products; weights and losses stay float32. auto is
-    bf16 where the processor or GPU computes in it."""
-    seed: int = 0
-    log_every: int = 100
-    """Updates between lines of the log."""
-    validate_every: int = 500
-    """Updates between measurements on the validation windows."""
     save_every: int = 500
-    """Updates between checkpoints."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "updates", "batch", "acoustic_batch", "acoustic_window", "window", "log_every",
-            "validate_every", "save_every", "adversary_every",
-        ):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise ConfigError(
-                    f"SpectralTraining.{name} is {getattr(self, name)}; expected 1 or more"
-                )
-        for name in ("learning_rate", "adversarial_rate"):
-            if not 0 < getattr(self, name) < 1:
-                raise ConfigError(
-                    f"SpectralTraining.{name} is {getattr(self, name)}; expected 0 < rate < 1"
-                )
-        if not 0 <= self.ema_decay < 1:
-            raise ConfigError(
-                f"SpectralTraining.ema_decay is {self.ema_decay}; expected 0 <= d < 1"
-            )
+        RunConfig.__post_init__(self)
+        counts = ("batch", "acoustic_batch", "acoustic_window", "window", "adversary_every")
+        check_ranges(self, **dict.fromkeys(counts, "1 or more"), adversarial_rate="0 < x <= 1")
 
     @property
     def is_adversarial(self) -> bool:
@@ -162,13 +154,58 @@ class SpectralTraining:
         """The learning rate of update `update` (0 is the first)."""
         adversarial = self.part != "acoustics" and update >= self.adversarial_from
         peak = self.adversarial_rate if adversarial else self.learning_rate
-        done = update / self.updates
-        fall = 1.0 if done < self.decay_from else (1 - done) / (1 - self.decay_from)
-        return peak * min(1.0, (update + 1) / max(1, self.warmup)) * max(0.03, fall)
+        warmup, decay_from = self.warmup, self.decay_from
+        return peak * ramp(update, 0, self.updates, warmup=warmup, decay_from=decay_from)
 
 
 @dataclass(frozen=True, slots=True)
-class WaveGrad2Training:
+class ContourTraining(RunConfig):
+    """How the contour is trained; the defaults are the recipe of the embedded voice."""
+
+    updates: int = 2_000
+    reading_updates: int = 1_500
+    """The first of them, which teach reading alone: durations and symbols that were hidden, from
+    all sentences of the corpus, with and without audio."""
+    batch: int = 16
+    """Sentences an update."""
+    draws: int = 4
+    """Draws of noise and time for each sentence in an update of the contour."""
+    reading_rate: float = 0.2
+    """Factor on the learning rate of the part that reads, while the contour trains."""
+    warmup: int = 50
+    """Updates over which the learning rate rises from 0, in both parts."""
+    decay_from: float = 0.4
+    """Share of each part after which the learning rate falls linearly to 2 % of its peak."""
+    weight_decay: float = 0.05
+    ema_decay: float = 0.995
+    hidden_symbols: float = 0.1
+    """Share of the symbols that are hidden."""
+    duration_noise: float = 0.15
+    """Standard deviation of what is added to log durations: those of synthesis are predicted."""
+    log_every: int = 50
+    validate_every: int = 250
+    save_every: int = 250
+
+    def __post_init__(self) -> None:
+        RunConfig.__post_init__(self)
+        check_ranges(self, batch="1 or more", draws="1 or more", hidden_symbols="0 <= x < 1")
+        if not 0 <= self.reading_updates <= self.updates:
+            raise ConfigError(
+                f"ContourTraining.reading_updates is {self.reading_updates}; expected 0 to"
+                f" {self.updates}, all updates"
+            )
+
+    def rate(self, update: int) -> float:
+        """The learning rate of update `update` (0 is the first); each part rises and falls."""
+        read = self.reading_updates
+        bounds = (0, read) if update < read else (read, self.updates)
+        warmup, decay_from = self.warmup, self.decay_from
+        factor = ramp(update, *bounds, warmup=warmup, decay_from=decay_from, least=0.02)
+        return self.learning_rate * factor
+
+
+@dataclass(frozen=True, slots=True)
+class WaveGrad2Training(RunConfig):
     """How `base` and `large` are trained; the defaults are those of the published reproduction.
 
     Reference: MINDs Lab's WaveGrad 2 (https://github.com/maum-ai/wavegrad2), which the DLPO paper
@@ -176,13 +213,12 @@ class WaveGrad2Training:
     """
 
     updates: int = 1_000_000
-    """Optimiser steps of the whole run."""
     batch: int = 12
     """Windows an update, on each process; each comes with its whole sentence."""
     window: int = 256
     """Frames of a window that the decoder is scored on (73.5 a second)."""
     context: int = 6
-    """Frames on either side that the decoder sees besides and isn't scored on: its reach, so that
+    """Frames on either side that the decoder sees too and isn't scored on: its reach, so that
     it learns nothing from ends that a sentence doesn't have. 10 in `large`."""
     duration_weight: float = 1.0
     """Of the squared error of durations, in seconds, relative to the L1 of the noise."""
@@ -194,34 +230,21 @@ class WaveGrad2Training:
     decay: float = 0.05
     """Share of the learning rate that is left then."""
     weight_decay: float = 1e-6
-    gradient_clip: float = 1.0
-    """Largest norm of the gradient."""
-    ema_decay: float = 0.999
-    """Of the averaged weights, which are the ones that are saved and spoken with."""
-    precision: Literal["auto", "bf16", "no"] = "auto"
-    """Arithmetic inside convolutions and matrix products; weights and losses stay float32. auto is
-    bf16 where the processor or GPU computes in it: imitated, it takes seven times as long."""
-    seed: int = 0
     sample_steps: int = 50
     """Reverse steps of the utterance that TensorBoard plays; 0 for none, which saves a CPU
     minutes."""
-    log_every: int = 100
-    """Updates between lines of the log."""
     validate_every: int = 1_000
-    """Updates between measurements on the validation windows."""
     save_every: int = 5_000
-    """Updates between checkpoints."""
 
     def __post_init__(self) -> None:
-        least = dict.fromkeys(
-            ("updates", "batch", "window", "log_every", "validate_every", "save_every"), 1
-        ) | dict.fromkeys(("context", "decay_start", "sample_steps", "seed"), 0)
-        for name, smallest in least.items():
-            if getattr(self, name) < smallest:
-                raise ConfigError(
-                    f"WaveGrad2Training.{name} is {getattr(self, name)};"
-                    f" expected {smallest} or more"
-                )
+        RunConfig.__post_init__(self)
+        check_ranges(
+            self,
+            **dict.fromkeys(("batch", "window"), "1 or more"),
+            **dict.fromkeys(("context", "decay_start", "sample_steps"), "0 or more"),
+            decay="0 < x <= 1",
+            duration_weight="above 0",
+        )
         if self.decay_end <= self.decay_start:
             raise ConfigError(
                 f"WaveGrad2Training.decay_end is {self.decay_end}; expected more than decay_start,"
@@ -231,20 +254,6 @@ class WaveGrad2Training:
             raise ConfigError(
                 f"WaveGrad2Training.sample_steps is {self.sample_steps}; expected 0 to 1000"
             )
-        for name in ("learning_rate", "decay"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ConfigError(
-                    f"WaveGrad2Training.{name} is {getattr(self, name)}; expected 0 < x <= 1"
-                )
-        if not 0 <= self.ema_decay < 1:
-            raise ConfigError(
-                f"WaveGrad2Training.ema_decay is {self.ema_decay}; expected 0 <= d < 1"
-            )
-        for name in ("gradient_clip", "duration_weight"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(
-                    f"WaveGrad2Training.{name} is {getattr(self, name)}; expected above 0"
-                )
 
     def rate(self, update: int) -> float:
         """The learning rate of update `update` (0 is the first)."""

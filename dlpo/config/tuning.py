@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dlpo.errors import ConfigError
+from dlpo.config.strict import check_ranges
+from dlpo.config.training import RunConfig
 
 Subspace = Literal["tensors", "channels", "rank1"]
 
 
 @dataclass(frozen=True, slots=True)
-class TuningConfig:
+class TuningConfig(RunConfig):
     """How a checkpoint is tuned: everything that may change when a run is resumed."""
 
     updates: int = 200
@@ -27,10 +28,7 @@ class TuningConfig:
     learning_rate: float = 3e-5
     warm_up: int = 10
     """Updates over which the learning rate rises from 0."""
-    gradient_clip: float = 1.0
-    """Largest norm of the gradient."""
     ema_decay: float = 0.98
-    """Of the averaged weights, which are the ones that are validated, saved and spoken with."""
     weight_decay: float = 0.0
     """0: decay alone would move the policy where the reward says nothing."""
     longest_s: float | None = 6.0
@@ -74,47 +72,29 @@ class TuningConfig:
     validation_longest_s: float | None = None
     """Seconds; of those sentences too the longer ones may be left out, for speed."""
     log_every: int = 5
-    """Updates between lines of the log."""
     validate_every: int = 25
-    """Updates between measurements on the validation sentences."""
     save_every: int = 25
-    """Updates between states to resume from."""
     precision: Literal["bf16", "no"] = "no"
     """Arithmetic inside convolutions and matrix products. bf16 rounds more than a policy moves in
     an update."""
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        at_least = dict.fromkeys(
-            (
-                "updates", "sentences", "group", "rows", "passes", "window_batch", "window",
-                "validation_sentences", "log_every", "validate_every", "save_every", "grow_every",
-            ),
-            1,
-        ) | {"weight_decay": 0, "warm_up": 0, "seed": 0, "adversary_warm_up": 0}  # fmt: skip
-        for name, least in at_least.items():
-            if not getattr(self, name) >= least:
-                raise ConfigError(
-                    f"TuningConfig.{name} is {getattr(self, name)}; expected {least} or more"
-                )
-        if not 0 < self.learning_rate < 1:
-            raise ConfigError(
-                f"TuningConfig.learning_rate is {self.learning_rate}; expected 0 < rate < 1"
-            )
-        for name in ("ema_decay", "explore_momentum"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(
-                    f"TuningConfig.{name} is {getattr(self, name)}; expected 0 <= x < 1"
-                )
-        above_0 = (
-            "gradient_clip", "kl_limit", "judge_margin", "words_margin", "longest_s", "explore_std",
-            "explore_rate", "adversary_rate",
-            "validation_longest_s",
+        RunConfig.__post_init__(self)
+        counts = (
+            "sentences", "group", "rows", "passes", "window_batch", "window",
+            "validation_sentences", "grow_every",
         )  # fmt: skip
-        for name in above_0:
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigError(f"TuningConfig.{name} is {getattr(self, name)}; expected above 0")
+        positive = (
+            "kl_limit", "judge_margin", "words_margin", "longest_s", "validation_longest_s",
+            "explore_std", "explore_rate", "adversary_rate",
+        )  # fmt: skip
+        check_ranges(
+            self,
+            **dict.fromkeys(counts, "1 or more"),
+            **dict.fromkeys(positive, "above 0"),
+            **dict.fromkeys(("warm_up", "adversary_warm_up"), "0 or more"),
+            explore_momentum="0 <= x < 1",
+        )
 
     def rate(self, update: int) -> float:
         """The learning rate of update `update` (0 is the first)."""

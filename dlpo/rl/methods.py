@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from dlpo.checkpoint import Tuned
+from dlpo.config import check_ranges
 from dlpo.errors import ConfigError, InputError
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.conditions import Policy
@@ -77,17 +78,14 @@ class Objective:
             raise ConfigError(f"guide is {self.guide!r}; expected return, recordings or both")
         if self.explore not in get_args(Explore):
             raise ConfigError(f"explore is {self.explore!r}; expected chain or weights")
-        for name in ("alpha", "beta", "kl_weight"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ConfigError(f"Objective.{name} is {getattr(self, name)}; expected 0 or more")
-        for name in ("clip_range", "advantage_bound", "preference_beta", "temperature"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ConfigError(f"Objective.{name} is {getattr(self, name)}; expected above 0")
-        if self.last_steps < 1 or self.renoised < 0:
-            raise ConfigError(
-                f"Objective: last_steps is {self.last_steps} and renoised {self.renoised}; expected"
-                " 1 or more, and 0 or more"
-            )
+        check_ranges(
+            self,
+            **dict.fromkeys(("alpha", "beta", "kl_weight", "renoised"), "0 or more"),
+            **dict.fromkeys(
+                ("clip_range", "advantage_bound", "preference_beta", "temperature"), "above 0"
+            ),
+            last_steps="1 or more",
+        )
         if self.spec.guided and self.alpha == self.beta == 0:
             raise ConfigError(
                 f"Objective: alpha and beta are both 0; {self.method} then learns nothing"

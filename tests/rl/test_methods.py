@@ -38,7 +38,7 @@ def rollout(voice: LiteWaveGrad2, sentences: Conditions, served_chain: NoiseSche
 
 @pytest.fixture
 def rewards() -> Tensor:
-    return torch.tensor([0.3, -1.2, 2.0, 0.5], dtype=torch.float64)
+    return torch.tensor([-1.2, 0.3, 2.0, 0.5], dtype=torch.float64)
 
 
 @pytest.fixture
