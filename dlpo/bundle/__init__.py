@@ -21,13 +21,14 @@ from dlpo.bundle.parts import (
     SourceInfo,
     TensorInfo,
 )
-from dlpo.bundle.voice_json import ENCODER_NOISE, FORMAT, MANIFEST
+from dlpo.bundle.voice_json import ENCODER_NOISE, FORMAT, MANIFEST, VOICES
 from dlpo.bundle.write import copy_bundle, write_bundle
 
 __all__ = [
     "ENCODER_NOISE",
     "FORMAT",
     "MANIFEST",
+    "VOICES",
     "Bundle",
     "CheckpointInfo",
     "FileInfo",

@@ -76,6 +76,9 @@ class Manifest:
     """TensorRT engines, built on the machine that uses them."""
     scores: dict[str, float] = field(default_factory=dict)
     """What the judges measured at export, by measure."""
+    voices: tuple[str, ...] = ()
+    """Names of the voices of a bundle with several, in the order in which the encoder and frames
+    graphs read their shares; () of a bundle with one."""
     requires: tuple[str, ...] = ()
     """Features that a reader must know, or else refuse the bundle; docs/bundle.md lists them."""
     files: dict[str, FileInfo] = field(default_factory=dict)
@@ -142,10 +145,18 @@ class Manifest:
                 f"{MANIFEST}: eta is {self.noise_schedule.eta:g}; expected 0 to 1, {EXPORT_AGAIN}"
             )
         # They go into logs, terminals and headers.
-        if not re.fullmatch(PLAIN_NAME, self.voice):
+        for name in (self.voice, *self.voices):
+            if not re.fullmatch(PLAIN_NAME, name):
+                raise BundleError(
+                    f"{MANIFEST}: voice is {name[:60]!r}; expected a name of letters, "
+                    f"digits, . _ and -, {EXPORT_AGAIN}"
+                )
+        if self.voices and (
+            self.voice not in self.voices or len(set(self.voices)) < len(self.voices)
+        ):
             raise BundleError(
-                f"{MANIFEST}: voice is {self.voice[:60]!r}; expected a name of letters, "
-                f"digits, . _ and -, {EXPORT_AGAIN}"
+                f"{MANIFEST}: voices are {', '.join(self.voices)}; expected different names, one "
+                f"of them {self.voice}, {EXPORT_AGAIN}"
             )
         for key in ("language", "licence", "corpus"):
             text = getattr(self, key)

@@ -18,7 +18,8 @@ from dlpo.errors import BundleError
 
 FORMAT = 2  # raised when an older dlpo could misread any bundle of the new kind
 ENCODER_NOISE = "encoder_noise"  # the encoder reads noise, which the pitch is drawn from
-FEATURES = (ENCODER_NOISE,)  # that `requires` may name; docs/bundle.md says what each is
+VOICES = "voices"  # encoder and frames read the share of each voice
+FEATURES = (ENCODER_NOISE, VOICES)  # that `requires` may name; docs/bundle.md says what each is
 MANIFEST = "voice.json"
 SEAL = "manifest_sha256"
 MAX_MANIFEST_BYTES = 1 << 20

@@ -1,68 +1,101 @@
 """The three kinds of graph in a bundle, as torch modules that are exported as they stand.
 
-encoder      phonemes (, noise) -> hidden, durations, ranges             once a sentence
-frames       hidden, whole durations, pitch -> conditioning, F0          once a sentence
+encoder      phonemes (, noise, voice) -> hidden, durations, ranges      once a sentence
+frames       hidden, whole durations, pitch (, voice) -> conditioning, F0   once a sentence
 denoiser_N   conditioning, source, noise -> waveform, N reverse steps    once a chunk
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from dlpo.audio import HOP_LENGTH
 from dlpo.diffusion import chain_step, sample
+from dlpo.model.acoustics import AcousticModel
 from dlpo.model.build import Model
-from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.reach import farthest_frame
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo_export.lite_sentence import LiteSentence
 
 
-class EncoderGraph(nn.Module):
-    """One utterance without padding."""
+class SentenceGraph(nn.Module):
+    """Common part of the encoder and frames graphs.
 
-    def __init__(self, model: Model | LiteSentence) -> None:
+    Args:
+        model: its `encode` and `frames` are exported.
+        voices: names of voices of a `SpectralWaveGrad2`, in the order of their shares; () for a
+            model with one voice.
+    """
+
+    def __init__(self, model: Model | LiteSentence, voices: Sequence[str] = ()) -> None:
         super().__init__()
         self.model = model
+        self.voices: Tensor | None
+        self.register_buffer("voices", None)
+        if isinstance(model, SpectralWaveGrad2) and voices:
+            rows = torch.tensor([model.config.rows(voice) for voice in voices])
+            self.voices = model.voice(rows).detach()
+
+    def _voice(self, shares: Tensor | None) -> Tensor | None:
+        """(1, N) shares of the voices, which sum to 1 -> (1, V); the first voice if None."""
+        if self.voices is None:
+            return None
+        return self.voices[:1] if shares is None else shares @ self.voices
+
+
+class EncoderGraph(SentenceGraph):
+    """One utterance without padding."""
 
     @property
     def draws_pitch(self) -> bool:
         """Whether it reads noise, which the pitch is drawn from."""
         return (
-            isinstance(self.model, LiteWaveGrad2 | LiteSentence) and self.model.contour is not None
+            isinstance(self.model, AcousticModel | LiteSentence) and self.model.contour is not None
         )
 
     def forward(
-        self, phonemes: Tensor, noise: Tensor | None = None
+        self, phonemes: Tensor, noise: Tensor | None = None, voice: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """All that the frames graph reads of an utterance.
+        """Encode a sentence.
 
         Args:
             phonemes: (1, P) int64.
             noise: (1, 2, P) standard normal, where the pitch is drawn; None is zeros.
+            voice: (1, N) shares of the voices; None is the first.
 
         Returns:
             hidden (1, C, P), durations (1, P) frames, ranges (1, P) frames.
         """
         mask = torch.ones_like(phonemes, dtype=torch.bool)
-        if isinstance(self.model, LiteWaveGrad2 | LiteSentence):
+        if isinstance(self.model, AcousticModel):
+            return self.model.encode(phonemes, mask, noise, self._voice(voice))
+        if isinstance(self.model, LiteSentence):
             return self.model.encode(phonemes, mask, noise)
         return self.model.encode(phonemes, mask)
 
 
-class FramesGraph(nn.Module):
+class FramesGraph(SentenceGraph):
     """Symbols to frames, once the host has chosen whole durations."""
 
-    def __init__(self, model: Model | LiteSentence) -> None:
-        super().__init__()
-        self.model = model
-
     def forward(
-        self, hidden: Tensor, durations: Tensor, ranges: Tensor, positions: Tensor, pitch: Tensor
+        self,
+        hidden: Tensor,
+        durations: Tensor,
+        ranges: Tensor,
+        positions: Tensor,
+        pitch: Tensor,
+        voice: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """(1, C, P), (1, P), (1, P), (F,), (1,) -> conditioning (1, C2, F), F0 (1, F) Hz."""
-        return self.model.frames(hidden, durations, ranges, positions, pitch)
+        """(1, C, P), (1, P), (1, P), (F,), (1,), shares (1, N) of the voices -> conditioning
+        (1, C2, F), F0 (1, F) Hz."""
+        inputs = (hidden, durations, ranges, positions, pitch)
+        if isinstance(self.model, AcousticModel):
+            return self.model.frames(*inputs, self._voice(voice))
+        return self.model.frames(*inputs)
 
 
 class DenoiserGraph(nn.Module):
@@ -153,7 +186,7 @@ class UpdateGraph(nn.Module):
         return x.view(noisy.shape)
 
 
-def frames_context(model: Model) -> int:
+def frames_context(model: Model, voices: Sequence[str] = ()) -> int:
     """How many frames each side a frame's conditioning and F0 depend on, measured by gradients.
 
     The inputs of the frames graph that belong to a frame are its positions.
@@ -162,11 +195,11 @@ def frames_context(model: Model) -> int:
     while True:
         frames, centre = 2 * symbols, symbols
         phonemes = 1 + torch.arange(symbols)[None] % 50
-        hidden, _, _ = EncoderGraph(model)(phonemes)
+        hidden, _, _ = EncoderGraph(model, voices)(phonemes)
         lengths = torch.full((1, symbols), 2.0)  # frames; wide enough that all weights count
         positions = (torch.arange(frames) + 0.5).requires_grad_()
         with torch.enable_grad():
-            conditioning, f0 = model.frames(
+            conditioning, f0 = FramesGraph(model, voices)(
                 hidden.detach(), lengths, lengths, positions, torch.zeros(1)
             )
             middle = conditioning[:, :, centre].sum() + f0[:, centre].sum()

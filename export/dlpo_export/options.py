@@ -36,7 +36,10 @@ class ExportOptions:
     opset: int = OPSET
     """Version of ONNX's operators."""
     voice: str = "lj"
-    """Name of the voice."""
+    """Name of the voice, of a checkpoint with one."""
+    voices: Mapping[str, str] = field(default_factory=dict)
+    """Name in the bundle -> voice of the checkpoint, of one with several; the first is the default.
+    All of its speakers if empty."""
     gain: float = 1.0
     """Factor on the waveform before it leaves the host."""
     dictionary: Mapping[str, str] = field(default_factory=dict)

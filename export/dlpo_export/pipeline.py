@@ -15,6 +15,7 @@ import torch
 from dlpo.audio import HOP_LENGTH, SAMPLE_RATE
 from dlpo.bundle import (
     ENCODER_NOISE,
+    VOICES,
     CheckpointInfo,
     GraphInfo,
     Manifest,
@@ -25,12 +26,14 @@ from dlpo.bundle import (
     write_bundle,
 )
 from dlpo.checkpoint import Checkpoint, load_checkpoint
-from dlpo.errors import BundleError
+from dlpo.errors import BundleError, InputError
 from dlpo.judges.judge import Judge
+from dlpo.model.acoustics import AcousticModel
 from dlpo.model.build import Model
 from dlpo.model.contour import POINTS
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.reach import context_frames_per_step
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo.text.symbols import SYMBOLS
 from dlpo_export.batch_norm import fold_batch_norms
@@ -130,7 +133,8 @@ def _make(
     model = fold_batch_norms(checkpoint.model)
     round_weights(model, options.weight_bits)
     sentence = LiteSentence(model) if isinstance(model, LiteWaveGrad2) else model
-    encoder, frames = EncoderGraph(sentence), FramesGraph(sentence)
+    voices = tuple(_voices(model, options).values())
+    encoder, frames = EncoderGraph(sentence, voices), FramesGraph(sentence, voices)
     denoisers = _denoisers(model, options, ChannelsFirst())
     sources = graph_sources(encoder, frames, denoisers)
     reach = context_frames_per_step(model, int(sources["frames"].outputs["conditioning"][1]))
@@ -144,7 +148,7 @@ def _make(
         _manifest(checkpoint, options, graphs),
         context_frames_per_step=reach,
         needed_context=needed_contexts(encoder, frames, denoisers, reach),
-        frames_context=frames_context(model),
+        frames_context=frames_context(model, voices),
     )
     if "int8" not in options.precisions:
         return manifest
@@ -154,6 +158,32 @@ def _make(
     }
     contexts = needed_int8_contexts(encoder, frames, rounded, reach)
     return replace(manifest, precision="int8", needed_context_int8=contexts)
+
+
+def _voices(model: Model, options: ExportOptions) -> dict[str, str]:
+    """Names of the bundle's voices and of the checkpoint's, of a model with several.
+
+    Unless the options name them they are all the speakers, each as in the first of the sessions
+    that the checkpoint tells apart.
+    """
+    if not isinstance(model, SpectralWaveGrad2):
+        if options.voices:
+            raise InputError(
+                f"voices are {', '.join(options.voices)}; the checkpoint has one voice: give its "
+                "name as voice"
+            )
+        return {}
+    known = model.config.voices
+    if not options.voices:
+        speakers = [name for name in known if "/" not in name]
+        return {
+            speaker: next((v for v in known if v.startswith(f"{speaker}/")), speaker)
+            for speaker in speakers
+        }
+    for name in options.voices.values():
+        if name not in known:
+            raise InputError(f"voice is {name!r}; the checkpoint has {', '.join(known)}")
+    return dict(options.voices)
 
 
 def _denoisers(model: Model, options: ExportOptions, layout: Layout) -> dict[str, DenoiserGraph]:
@@ -181,7 +211,7 @@ def _write_graphs(
         for name, denoiser in _denoisers(model, options, ChannelsLast()).items()
     }
     spoken = [(sentence.seed, *until_frames(sources, sentence)) for sentence in CALIBRATION]
-    tracer = Tracer(options.opset)
+    tracer, spectral = Tracer(options.opset), isinstance(model, SpectralWaveGrad2)
     infos: dict[str, GraphInfo] = {}
     references: dict[str, Models] = {}
     files: dict[str, onnx.ModelProto] = {}
@@ -191,10 +221,12 @@ def _write_graphs(
             rollouts = [
                 _as_numpy(denoiser_inputs(source, frames, seed)) for seed, _, frames in spoken
             ]
-            if "int8" in options.precisions:
+            if "int8" in options.precisions and not spectral:
                 references[name] = {"int8": tracer.to_onnx(channels_last[name])}
             for precision in options.precisions:
-                if precision != "fp32":
+                if precision == "int8" and spectral:
+                    made[precision] = to_integers(made["fp32"], rollouts) or made["fp32"]
+                elif precision != "fp32":
                     reference = references.get(name, {}).get(precision, made["fp32"])
                     made[precision] = _in_precision(reference, precision, rollouts)
         else:
@@ -203,7 +235,7 @@ def _write_graphs(
                 for _, encoder, frames in spoken
             ]
             rounded = [p for p in options.precisions if p in EIGHT_BITS]
-            if isinstance(model, LiteWaveGrad2):
+            if isinstance(model, AcousticModel):
                 integers = to_integers(made["fp32"], rollouts) if rounded else None
                 made |= dict.fromkeys(rounded, integers) if integers else {}
                 made["fp32"] = as_products(made["fp32"], {}, {})
@@ -238,8 +270,11 @@ def _manifest(
 ) -> Manifest:
     """All that needs no measuring."""
     model, provenance = checkpoint.model, checkpoint.provenance
+    voices = tuple(_voices(model, options))
+    requires = [ENCODER_NOISE] if EncoderGraph(model).draws_pitch else []
     return Manifest(
-        voice=options.voice,
+        voice=voices[0] if voices else options.voice,
+        voices=voices,
         language="en-US",
         sample_rate_hz=SAMPLE_RATE,
         hop_length=HOP_LENGTH,
@@ -256,7 +291,7 @@ def _manifest(
         dictionary=dict(options.dictionary),
         prosody=ProsodyInfo() if model.uses_source else ProsodyInfo(pitch_semitones=(0.0, 0.0)),
         uses_source=model.uses_source,
-        requires=(ENCODER_NOISE,) if EncoderGraph(model).draws_pitch else (),
+        requires=(*requires, *([VOICES] if voices else [])),
         source=SourceInfo(harmonics=model.uses_source),
         scores=dict(options.scores),
     )
@@ -279,10 +314,14 @@ def graph_sources(
     read: dict[str, tuple[torch.Tensor, Shape]] = {"phonemes": (phonemes, (1, "P"))}
     if encoder.draws_pitch:
         read["noise"] = (torch.zeros(1, POINTS, EXAMPLE_PHONEMES), (1, POINTS, "P"))
+    voice: dict[str, tuple[torch.Tensor, Shape]] = {}
+    if encoder.voices is not None:
+        shares = torch.full((1, len(encoder.voices)), 1 / len(encoder.voices))
+        voice = {"voice": (shares, tuple(shares.shape))}
     sources = {
         "encoder": GraphSource(
             encoder,
-            read,
+            read | voice,
             {"hidden": (1, c, "P"), "durations": (1, "P"), "ranges": (1, "P")},
         ),
         "frames": GraphSource(
@@ -293,6 +332,7 @@ def graph_sources(
                 "ranges": (ranges, (1, "P")),
                 "positions": (positions, ("F",)),
                 "pitch": (pitch, (1,)),
+                **voice,
             },
             {"conditioning": (1, c2, "F"), "f0": (1, "F")},
         ),

@@ -1,4 +1,4 @@
-"""Convolutions as matrix products on channels last: in float32, or on integers.
+"""Convolutions as matrix products on channels last, in float32 or, as other products, on integers.
 
     x (B, F, I) -> taps (B, F, k I), what each of the k taps sees, side by side -> y (B, F, O)
 
@@ -56,6 +56,8 @@ class _Rewriting:
     ) -> None:
         self.model = copy.deepcopy(model)
         self._bits, self._ranges = bits, ranges
+        from onnx import numpy_helper
+
         graph = self.model.graph
         self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
         self._makers = {output: node for node in graph.node for output in node.output}
@@ -64,7 +66,10 @@ class _Rewriting:
         nodes, renamed = list(graph.node), dict[str, str]()
         for node in nodes:
             node.input[:] = [renamed.get(name, name) for name in node.input]
-            if node.op_type == "Conv":
+            if node.op_type == "MatMul" and node.name in bits:
+                factors = numpy_helper.to_array(self._weights[node.input[1]])
+                self._multiplied(node, node.input[0], factors, node.output[0])
+            elif node.op_type == "Conv" and not is_grouped(node):
                 last = self._product(node)
                 self._node("Transpose", [last], node.output[0], perm=LAST)
                 for reader in nodes:
@@ -90,19 +95,33 @@ class _Rewriting:
         outputs, _, kernel = weight.shape
         (dilation,) = settings.get("dilations", [1])
         reach = dilation * (kernel - 1) // 2
-        assert settings.get("group", 1) == 1, node.name
         assert list(settings.get("strides", [1])) == [1], node.name
         assert list(settings.get("pads", [0, 0])) == [reach, reach], node.name
         factors = weight.transpose(2, 1, 0).reshape(-1, outputs)  # (k I, O)
-        name, bias = node.input[1], node.input[2]
         source = self._channels_last(node)
-        bits = self._bits.get(node.name, 32)
+        return self._multiplied(
+            node, source, factors, f"{node.name}.last", node.input[2], kernel, dilation
+        )
+
+    def _multiplied(
+        self,
+        node: onnx.NodeProto,
+        source: str,
+        factors: NDArray[np.float32],
+        out: str,
+        bias: str = "",
+        kernel: int = 1,
+        dilation: int = 1,
+    ) -> str:
+        """Add the nodes of a product of taps of `source` and `factors`, (k I, O); returns `out`."""
+        name, bits = node.input[1], self._bits.get(node.name, 32)
+        add = [bias] if bias else []
         if bits == 32:
             taps = self._taps(source, "", kernel, dilation, node.name)
             product = self._node(
                 "MatMul", [taps, self._constant(name, factors)], f"{node.name}.product"
             )
-            return self._node("Add", [product, bias], f"{node.name}.last")
+            return self._node("Add", [product, bias], out)
         steps, scale = in_steps(factors)
         stepped = [self._constant(f"{name}.steps", steps), self._constant(f"{name}.scale", scale)]
         low, high = self._ranges[node.input[0]]
@@ -113,21 +132,24 @@ class _Rewriting:
 
         def multiplied(integers: tuple[str, str, str], out: str, *add: str) -> str:
             tensor, by, zero = integers
-            taps = self._taps(tensor, zero, kernel, dilation, f"{node.name}{out}")
+            taps = self._taps(tensor, zero, kernel, dilation, out)
             return self._node(
                 "MatMulIntegerToFloat",
                 [taps, stepped[0], by, stepped[1], zero, "", *add],
-                f"{node.name}{out}",
+                out,
                 domain=MICROSOFT,
             )
 
         if bits == 8:
-            return multiplied(coarse, ".last", bias)
+            return multiplied(coarse, out, *add)
         heard = self._node("DequantizeLinear", coarse, f"{node.name}.heard")
         rest = self._node("Sub", [source, heard], f"{node.name}.rest")
         fine = self._integers(rest, f"{node.name}.low", size / STEPS, MIDDLE)
-        parts = [multiplied(coarse, ".coarse", bias), multiplied(fine, ".fine")]
-        return self._node("Add", parts, f"{node.name}.last")
+        parts = [
+            multiplied(coarse, f"{node.name}.coarse", *add),
+            multiplied(fine, f"{node.name}.fine"),
+        ]
+        return self._node("Add", parts, out)
 
     def _channels_last(self, node: onnx.NodeProto) -> str:
         maker = self._makers.get(node.input[0])
@@ -174,6 +196,11 @@ class _Rewriting:
             helper.make_node(kind, list(inputs), [out], name=out, domain=domain, **settings)
         )
         return out
+
+
+def is_grouped(node: onnx.NodeProto) -> bool:
+    """Whether it is a convolution of channels that don't mix."""
+    return any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute)
 
 
 def _turns(node: onnx.NodeProto) -> bool:

@@ -54,16 +54,16 @@ def trace(source: GraphSource, opset: int = OPSET) -> torch.onnx.ONNXProgram:
         for letter in shape
         if isinstance(letter, str)
     }
-    dynamic_shapes = tuple(
-        {axis: lengths[d] for axis, d in enumerate(shape) if isinstance(d, str)}
-        for _, shape in source.inputs.values()
-    )
+    dynamic_shapes = {
+        name: {axis: lengths[d] for axis, d in enumerate(shape) if isinstance(d, str)}
+        for name, (_, shape) in source.inputs.items()
+    }
     _build_operator_table_once()
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
             with_onnx_lstms(source.module.eval()),
             # Clones: to the exporter the same tensor twice is one input.
-            tuple(example.clone() for example, _ in source.inputs.values()),
+            kwargs={name: example.clone() for name, (example, _) in source.inputs.items()},
             input_names=list(source.inputs),
             output_names=list(source.outputs),
             dynamic_shapes=dynamic_shapes,

@@ -120,7 +120,11 @@ def until_frames(sources: Mapping[str, GraphSource], sentence: Sentence) -> tupl
         points = sources["encoder"].inputs["noise"][0].shape[1]
         generator = torch.Generator().manual_seed(sentence.seed)
         read["noise"] = torch.randn(1, points, phonemes.shape[1], generator=generator)
-    encoder = _run("encoder", sources, read)
+    voice = {}
+    if "voice" in sources["encoder"].inputs:  # another voice for each sentence
+        voices = sources["encoder"].inputs["voice"][0].shape[1]
+        voice = {"voice": torch.eye(voices)[[sentence.seed % voices]]}
+    encoder = _run("encoder", sources, read | voice)
     whole = whole_frames(encoder.outputs["durations"], sentence.speed)
     inputs = {
         "hidden": encoder.outputs["hidden"],
@@ -128,6 +132,7 @@ def until_frames(sources: Mapping[str, GraphSource], sentence: Sentence) -> tupl
         "ranges": encoder.outputs["ranges"],
         "positions": torch.arange(int(whole.sum())) + 0.5,
         "pitch": torch.tensor([sentence.semitones]),
+        **voice,
     }
     return encoder, _run("frames", sources, inputs)
 
@@ -150,6 +155,6 @@ def whole_frames(durations: Tensor, speed: float = 1.0, most: float = MAX_FRAMES
 
 def _run(graph: str, sources: Mapping[str, GraphSource], inputs: Tensors) -> Case:
     source = sources[graph]
-    made = source.module(*(inputs[name] for name in source.inputs))
+    made = source.module(**{name: inputs[name] for name in source.inputs})
     values = made if isinstance(made, tuple) else (made,)
     return Case(graph, inputs, dict(zip(source.outputs, values, strict=True)))
