@@ -214,6 +214,37 @@ def tiny_bundle(tiny_checkpoint: Path, export_toy: ExportToy) -> Path:
 
 
 @pytest.fixture(scope="session")
+def voices_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy `spectral` checkpoint of ann, who was recorded in two sessions, and bob."""
+    import torch
+
+    from dlpo.checkpoint import Provenance, save_checkpoint
+    from dlpo.config import SpectralConfig
+    from dlpo.model.spectral import SpectralWaveGrad2
+
+    config = SpectralConfig(
+        voices=("ann", "ann/studio", "bob"), hidden_channels=16, encoder_blocks=1, prosody_blocks=1,
+        mel_blocks=1, conditioning_channels=16, conditioning_blocks=1, width=16, blocks=1,
+        level_channels=8,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    weights = SpectralWaveGrad2(config).state_dict()
+    weights["voices.weight"] *= 10
+    weights["prosody_out.bias"][1] += 100  # all voiced
+    path = tmp_path_factory.mktemp("voices") / "checkpoint"
+    save_checkpoint(path, weights, config, Provenance(1, "0" * 64, "none"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def voices_bundle(voices_checkpoint: Path, export_toy: ExportToy) -> Path:
+    """The directory of `voices_checkpoint`'s bundle, with one step: voices ann and bob."""
+    out = voices_checkpoint.parent / "bundle"
+    options = {"steps": (1,), "default_steps": 1, "precisions": ("fp32",), "weight_bits": 32}
+    return export_toy(voices_checkpoint, out, **options)
+
+
+@pytest.fixture(scope="session")
 def embedded_fp32() -> Bundle:
     """The embedded voice as if it had been exported in fp32 alone."""
     bundle = Bundle.load(Path(dlpo.__file__).parent / "voices" / "lj")

@@ -12,7 +12,7 @@ The two products take half the time of one in float32, and round like 16 bits.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -100,7 +100,7 @@ class _Rewriting:
         factors = weight.transpose(2, 1, 0).reshape(-1, outputs)  # (k I, O)
         source = self._channels_last(node)
         return self._multiplied(
-            node, source, factors, f"{node.name}.last", node.input[2], kernel, dilation
+            node, source, factors, f"{node.name}.last", node.input[2:], kernel, dilation
         )
 
     def _multiplied(
@@ -109,19 +109,17 @@ class _Rewriting:
         source: str,
         factors: NDArray[np.float32],
         out: str,
-        bias: str = "",
+        bias: Sequence[str] = (),
         kernel: int = 1,
         dilation: int = 1,
     ) -> str:
         """Add the nodes of a product of taps of `source` and `factors`, (k I, O); returns `out`."""
         name, bits = node.input[1], self._bits.get(node.name, 32)
-        add = [bias] if bias else []
         if bits == 32:
             taps = self._taps(source, "", kernel, dilation, node.name)
-            product = self._node(
-                "MatMul", [taps, self._constant(name, factors)], f"{node.name}.product"
-            )
-            return self._node("Add", [product, bias], out)
+            product = f"{node.name}.product" if bias else out
+            self._node("MatMul", [taps, self._constant(name, factors)], product)
+            return self._node("Add", [product, *bias], out) if bias else out
         steps, scale = in_steps(factors)
         stepped = [self._constant(f"{name}.steps", steps), self._constant(f"{name}.scale", scale)]
         low, high = self._ranges[node.input[0]]
@@ -141,12 +139,12 @@ class _Rewriting:
             )
 
         if bits == 8:
-            return multiplied(coarse, out, *add)
+            return multiplied(coarse, out, *bias)
         heard = self._node("DequantizeLinear", coarse, f"{node.name}.heard")
         rest = self._node("Sub", [source, heard], f"{node.name}.rest")
         fine = self._integers(rest, f"{node.name}.low", size / STEPS, MIDDLE)
         parts = [
-            multiplied(coarse, f"{node.name}.coarse", *add),
+            multiplied(coarse, f"{node.name}.coarse", *bias),
             multiplied(fine, f"{node.name}.fine"),
         ]
         return self._node("Add", parts, out)

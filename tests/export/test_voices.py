@@ -1,0 +1,55 @@
+"""Export of a checkpoint with several voices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from dlpo.bundle import VOICES, Bundle
+from dlpo.checkpoint import load_checkpoint
+from dlpo.errors import InputError
+from dlpo.model.spectral import SpectralWaveGrad2
+from dlpo_export.options import ExportOptions
+from dlpo_export.parity.open_graph import run_graph
+from dlpo_export.pipeline import export_bundle
+
+
+def test_offers_every_speaker_in_the_first_session_by_default(voices_bundle: Path) -> None:
+    manifest = Bundle.load(voices_bundle).manifest
+    assert (manifest.voice, manifest.voices) == ("ann", ("ann", "bob"))
+    assert VOICES in manifest.requires
+
+
+def test_the_encoder_mixes_voices_by_their_shares(
+    voices_bundle: Path, voices_checkpoint: Path
+) -> None:
+    bundle, model = Bundle.load(voices_bundle), load_checkpoint(voices_checkpoint).model
+    assert isinstance(model, SpectralWaveGrad2)
+    phonemes = np.array([[1, 30, 40, 2]], np.int64)
+
+    def hidden(*shares: float) -> NDArray[Any]:
+        inputs = {"phonemes": phonemes, "voice": np.array([shares], np.float32)}
+        return run_graph(bundle.graph_path("encoder"), inputs)["hidden"]
+
+    ann, bob = (model.voice(torch.tensor([model.config.rows(v)])) for v in ("ann/studio", "bob"))
+    mask = torch.ones(1, 4, dtype=torch.bool)
+    for share in (1.0, 0.3):
+        with torch.no_grad():
+            voice = share * ann + (1 - share) * bob
+            expected, _, _ = model.encode(torch.from_numpy(phonemes), mask, None, voice)
+        np.testing.assert_allclose(hidden(share, 1 - share), expected, atol=1e-4)
+
+
+def test_unknown_voices_are_refused_before_any_work(
+    voices_checkpoint: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    options = ExportOptions(steps=(1,), default_steps=1, voices={"carl": "carl"})
+    with pytest.raises(InputError, match=r"carl.*ann, ann/studio, bob"):
+        export_bundle(voices_checkpoint, tmp_path / "bundle", options)
+    with pytest.raises(InputError, match="one voice"):
+        export_bundle(tiny_checkpoint, tmp_path / "bundle", options)
