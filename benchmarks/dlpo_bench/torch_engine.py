@@ -7,6 +7,7 @@ It computes on the first GPU where there is one, for chains of a thousand steps.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -21,10 +22,12 @@ from dlpo.errors import CheckpointError
 from dlpo.model.build import ModelConfig
 from dlpo.model.contour import POINTS
 from dlpo.model.reach import context_frames_per_step
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.text.symbols import SYMBOLS
-from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
+from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph, speakers
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
+from dlpo_serving.engines.sentence_graphs import voice_shares
 
 
 class TorchEngine:
@@ -53,7 +56,9 @@ class TorchEngine:
                 " train it again with this version"
             )
         schedules = {n: named_schedule(chain.name, n, chain.eta) for n in steps}
-        self._encoder, self._frames = EncoderGraph(model), FramesGraph(model)
+        voices = speakers(model) if isinstance(model, SpectralWaveGrad2) else {}
+        ours = tuple(voices.values())
+        self._encoder, self._frames = EncoderGraph(model, ours), FramesGraph(model, ours)
         self._denoisers = {n: DenoiserGraph(model, s) for n, s in schedules.items()}
         provenance = checkpoint.provenance
         reach = context_frames_per_step(model, _conditioning_channels(config))
@@ -61,6 +66,8 @@ class TorchEngine:
         model.to(self._device)
         self.manifest = replace(
             like,
+            voice=like.voice if like.voice in voices or not voices else next(iter(voices)),
+            voices=tuple(voices),
             parametrisation=model.parametrisation,
             noise_schedule=chain,
             steps=steps[0],
@@ -83,13 +90,18 @@ class TorchEngine:
             files={},
         )
 
+    def speaking(self, voice: str) -> TorchEngine:
+        other = copy.copy(self)
+        other.manifest = self.manifest.with_voice(voice)
+        return other
+
     def context_frames(self, steps: int) -> int:
         return self.manifest.context_frames(steps)
 
     @torch.inference_mode()
     def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
         drawn = None if noise is None else self._tensor(noise)
-        made = self._encoder(self._tensor(phonemes), drawn)
+        made = self._encoder(self._tensor(phonemes), drawn, self._shares())
         return EncoderOutput(*(values.cpu().numpy() for values in made))
 
     @torch.inference_mode()
@@ -102,6 +114,7 @@ class TorchEngine:
             self._tensor(encoding.ranges),
             torch.arange(start, stop, device=self._device) + 0.5,
             torch.tensor([pitch_semitones], device=self._device),
+            self._shares(),
         )
         return FrameFeatures(*(values.cpu().numpy() for values in made))
 
@@ -110,6 +123,10 @@ class TorchEngine:
         inputs = (self._tensor(values) for values in (conditioning, source, noise))
         waveform: Floats = self._denoisers[steps](*inputs).cpu().numpy()
         return waveform
+
+    def _shares(self) -> torch.Tensor | None:
+        shares = voice_shares(self.manifest)
+        return self._tensor(shares["voice"]) if shares else None
 
     def _tensor(self, values: Floats | Ids) -> torch.Tensor:
         return torch.from_numpy(values).to(self._device)

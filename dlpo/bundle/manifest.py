@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import re
 from dataclasses import dataclass, field
 
@@ -24,7 +26,7 @@ from dlpo.bundle.voice_json import (
     without_unknown_keys,
 )
 from dlpo.config import Parametrisation, from_dict, to_dict
-from dlpo.errors import BundleError, ConfigError
+from dlpo.errors import BundleError, ConfigError, InputError
 
 MAX_BUNDLE_BYTES = 4 << 30  # `large` in fp32 is 0.23 GB; far more is an attack or an accident
 LIMITS = {"sample_rate_hz": 384_000, "hop_length": 16_384, "steps": 1000, "gain": 1000.0}
@@ -95,6 +97,38 @@ class Manifest:
         """Channels of the noise that the encoder draws the pitch from; None where it does not."""
         inputs = self.graphs["encoder"].inputs
         return next((int(tensor.shape[1]) for tensor in inputs if tensor.name == "noise"), None)
+
+    @property
+    def offered_voices(self) -> tuple[str, ...]:
+        """Names that the bundle speaks by, the default first."""
+        return (self.voice, *(name for name in self.voices if name != self.voice))
+
+    def with_voice(self, name: str) -> Manifest:
+        """The manifest of one of the voices, or of a mix of them, as a voice of its own."""
+        return dataclasses.replace(self, voice=name)
+
+    def shares(self, voice: str) -> tuple[float, ...]:
+        """The share of each of `voices`, which sum to 1.
+
+        Args:
+            voice: one of them, or a mix such as `ann*0.6+bob*0.4`; a weight that is absent is 1.
+
+        Raises:
+            InputError: not a mix, or of a voice that the bundle does not have.
+        """
+        weights = dict.fromkeys(self.voices, 0.0)
+        for part in voice.split("+"):
+            match = re.fullmatch(rf"({PLAIN_NAME})(?:\*([0-9]*\.?[0-9]+))?", part.strip())
+            if not match or match[1] not in weights:
+                raise InputError(
+                    f"voice is {voice[:60]!r}; expected {', '.join(self.offered_voices)}, or a mix "
+                    "such as NAME*0.6+NAME*0.4"
+                )
+            weights[match[1]] += float(match[2] or 1)
+        total = sum(weights.values())
+        if not 0 < total < math.inf:
+            raise InputError(f"voice is {voice[:60]!r}; expected weights above 0")
+        return tuple(weight / total for weight in weights.values())
 
     def context_frames(self, steps: int, precision: Precision = "fp32") -> int:
         """Frames each side of a chunk that make it equal to the same samples of the whole.

@@ -59,8 +59,13 @@ def export(
     ] = 16,
     opset: Annotated[int, typer.Option(help="Of ONNX.", rich_help_panel=_CHECKPOINT)] = 20,
     voice: Annotated[
-        str, typer.Option(help="Name of the voice.", rich_help_panel=_CHECKPOINT)
-    ] = "lj",
+        list[str],
+        typer.Option(
+            help="Name of the voice. Of a checkpoint with several NAME or NAME=VOICE, repeatable;"
+            " all of its speakers if left out.",
+            rich_help_panel=_CHECKPOINT,
+        ),
+    ] = [],  # noqa: B006  typer shows it as the default
     gain: Annotated[
         float,
         typer.Option(help="Loudness, a factor on the waveform.", rich_help_panel=_CHECKPOINT),
@@ -130,7 +135,8 @@ def export(
                 precisions=wanted,
                 weight_bits=weight_bits,
                 opset=opset,
-                voice=voice,
+                voice=voice[0] if voice else "lj",
+                voices=_voices(checkpoint, voice),
                 gain=gain,
                 dictionary=read_dictionary(dictionary) or {},
             )
@@ -160,6 +166,16 @@ def export(
         _tensorrt(bundle, out, precision)
     if check_tensorrt:
         _check_tensorrt(bundle)
+
+
+def _voices(checkpoint: Path, wanted: list[str]) -> dict[str, str]:
+    """What `--voice` names of a checkpoint with several voices."""
+    from dlpo.checkpoint import load_checkpoint
+    from dlpo.config import SpectralConfig
+
+    if not wanted or not isinstance(load_checkpoint(checkpoint).config, SpectralConfig):
+        return {}
+    return {name: voice or name for name, _, voice in (entry.partition("=") for entry in wanted)}
 
 
 def _judges(judge: bool, nisqa: Path | None) -> list[Judge]:

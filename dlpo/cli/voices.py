@@ -158,6 +158,7 @@ def _about(bundle: Bundle) -> Table:
     size = sum(info.bytes for info in manifest.files.values())
     rows = {
         "voice": f"{manifest.voice}, {manifest.language}",
+        "voices": ", ".join(manifest.offered_voices),
         "sha256": bundle.sha256,
         "size": f"{_size(size)} in {len(manifest.files)} files",
         "steps": f"{manifest.steps} of {steps}",

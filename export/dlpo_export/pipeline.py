@@ -42,6 +42,7 @@ from dlpo_export.graphs import (
     EncoderGraph,
     FramesGraph,
     frames_context,
+    speakers,
 )
 from dlpo_export.half_precision import to_fp16
 from dlpo_export.integer_sentence import to_integers
@@ -161,11 +162,7 @@ def _make(
 
 
 def _voices(model: Model, options: ExportOptions) -> dict[str, str]:
-    """Names of the bundle's voices and of the checkpoint's, of a model with several.
-
-    Unless the options name them they are all the speakers, each as in the first of the sessions
-    that the checkpoint tells apart.
-    """
+    """Names of the bundle's voices and of the checkpoint's, of a model with several."""
     if not isinstance(model, SpectralWaveGrad2):
         if options.voices:
             raise InputError(
@@ -174,16 +171,10 @@ def _voices(model: Model, options: ExportOptions) -> dict[str, str]:
             )
         return {}
     known = model.config.voices
-    if not options.voices:
-        speakers = [name for name in known if "/" not in name]
-        return {
-            speaker: next((v for v in known if v.startswith(f"{speaker}/")), speaker)
-            for speaker in speakers
-        }
     for name in options.voices.values():
         if name not in known:
             raise InputError(f"voice is {name!r}; the checkpoint has {', '.join(known)}")
-    return dict(options.voices)
+    return dict(options.voices) or speakers(model)
 
 
 def _denoisers(model: Model, options: ExportOptions, layout: Layout) -> dict[str, DenoiserGraph]:

@@ -53,6 +53,10 @@ class Engine(Protocol):
         """What the bundle says of itself."""
         ...
 
+    def speaking(self, voice: str) -> Engine:
+        """The same engine for one of a bundle's voices, or a mix; see `Manifest.shares`."""
+        ...
+
     def context_frames(self, steps: int) -> int:
         """Frames each side that a window of `steps` steps needs, in this engine's precision."""
         ...

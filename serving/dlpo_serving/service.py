@@ -17,12 +17,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from typing import TypeVar
 
 from dlpo.bundle import Manifest
+from dlpo.errors import InputError
 from dlpo.text import Sentence
 from dlpo_serving.audio_stream import LONGER, AudioStream, SpeechInfo, check_unary
 from dlpo_serving.call import Limits, SynthesisCall
@@ -99,7 +100,8 @@ class SynthesisService:
     @property
     def voices(self) -> list[Manifest]:
         """What the voices say of themselves, the default one first."""
-        return [voice.manifest for voice in self._voices.values()]
+        manifests = [voice.manifest for voice in self._voices.values()]
+        return [each.with_voice(name) for each in manifests for name in each.offered_voices]
 
     @property
     def ready(self) -> bool:
@@ -287,9 +289,13 @@ class SynthesisService:
         if not self._voices:
             raise NotReadyError("the server is still loading its voice; try again shortly")
         name = name or next(iter(self._voices))
-        if name not in self._voices:
-            raise UnknownVoiceError(name, list(self._voices))
-        return self._voices[name]
+        if name in self._voices:
+            return self._voices[name]
+        for voice in self._voices.values():
+            if voice.manifest.voices:
+                with suppress(InputError):
+                    return replace(voice, synthesizer=voice.synthesizer.speaking(name))
+        raise UnknownVoiceError(name, [manifest.voice for manifest in self.voices])
 
     def _check_length(self, characters: int) -> None:
         limit = self._limits.max_characters

@@ -59,6 +59,14 @@ class Synthesizer:
         """What the voice says of itself."""
         return self._engine.manifest
 
+    def speaking(self, voice: str) -> Synthesizer:
+        """The same for another voice of the bundle, or a mix such as `ann*0.6+bob*0.4`.
+
+        Raises:
+            InputError: the bundle does not have it.
+        """
+        return Synthesizer(self._engine.speaking(voice), self._front_end)
+
     @property
     def max_batch(self) -> int:
         """How many utterances its engine denoises at once."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dlpo
-from dlpo.bundle import MANIFEST, Bundle
+from dlpo.bundle import MANIFEST, Bundle, Manifest
 from dlpo.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ def known_voices() -> list[str]:
 
 
 def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
-    """The bundle of a voice: a name that came with dlpo, or the path of a directory or .dlpo file.
+    """The bundle of a voice: one that came with dlpo, or the path of a directory or .dlpo file.
+
+    Args:
+        name_or_path: also a voice, or a mix of voices, of a bundle with several.
 
     Raises:
         InputError: there is no such voice.
@@ -34,6 +38,11 @@ def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
         return _EMBEDDED / name_or_path
     if _is_there(Path(name_or_path)):
         return Path(name_or_path)
+    for name in known_voices():
+        manifest, _ = Manifest.from_json((_EMBEDDED / name / MANIFEST).read_bytes())
+        with suppress(InputError):
+            manifest.shares(os.fspath(name_or_path))
+            return _EMBEDDED / name
     known = ", ".join(known_voices()) or "no voice"
     raise InputError(
         f"no voice {os.fspath(name_or_path)!r}; {known} came with dlpo,"
@@ -73,4 +82,7 @@ def open_voice(
 
     bundle = Bundle.load(find_voice(name_or_path))
     front_end = TextFrontEnd(bundle.manifest.dictionary)
-    return Synthesizer(open_engine(bundle, engine, precision), front_end)
+    synthesizer = Synthesizer(open_engine(bundle, engine, precision), front_end)
+    if bundle.manifest.voices and not _is_there(Path(name_or_path)):
+        return synthesizer.speaking(os.fspath(name_or_path))
+    return synthesizer

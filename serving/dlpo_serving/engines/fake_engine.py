@@ -60,6 +60,9 @@ class FakeEngine:
         self.manifest = fake_manifest(voice)
         self.calls: list[str] = []  # names of the graphs, in the order they were computed
 
+    def speaking(self, voice: str) -> FakeEngine:
+        return self
+
     def context_frames(self, steps: int) -> int:
         return self.manifest.context_frames(steps)
 

@@ -6,8 +6,9 @@ on them than the copies cost.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -36,14 +37,18 @@ class SentenceGraphs:
             MissingExtraError: onnxruntime is not installed.
         """
         self._bundle = bundle
+        self.manifest = bundle.manifest
+        self._shares = voice_shares(self.manifest)
         self._precision = precision or bundle.manifest.precision
         self._sessions: dict[str, InferenceSession] = {}
         for graph in ("encoder", "frames"):
             self._session(graph)
 
-    @property
-    def manifest(self) -> Manifest:
-        return self._bundle.manifest
+    def speaking(self, voice: str) -> Self:
+        other = copy.copy(self)  # graphs stay common to both
+        other.manifest = self.manifest.with_voice(voice)
+        other._shares = voice_shares(other.manifest)
+        return other
 
     @property
     def max_batch(self) -> int:
@@ -53,7 +58,7 @@ class SentenceGraphs:
         return self.manifest.context_frames(steps, self._precision_of(f"denoiser_{steps}"))
 
     def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
-        inputs: dict[str, Floats | Ids] = {"phonemes": phonemes}
+        inputs: dict[str, Floats | Ids] = {"phonemes": phonemes, **self._shares}
         if noise is not None:
             inputs["noise"] = noise
         hidden, durations, ranges = self._run("encoder", inputs)
@@ -70,6 +75,7 @@ class SentenceGraphs:
                 "ranges": encoding.ranges,
                 "positions": np.arange(start, stop, dtype=np.float32) + np.float32(0.5),
                 "pitch": np.array([pitch_semitones], np.float32),
+                **self._shares,
             },
         )
         return FrameFeatures(conditioning, f0)
@@ -95,6 +101,13 @@ class SentenceGraphs:
         known = self.manifest.graphs.get(graph)
         has_it = known is None or self._precision in known.files
         return self._precision if has_it else "fp32"
+
+
+def voice_shares(manifest: Manifest) -> dict[str, Floats]:
+    """The input `voice` of the encoder and frames graphs; none of a bundle with one voice."""
+    if not manifest.voices:
+        return {}
+    return {"voice": np.array([manifest.shares(manifest.voice)], np.float32)}
 
 
 def check_precision(bundle: Bundle, precision: Precision) -> None:

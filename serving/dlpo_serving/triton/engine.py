@@ -6,6 +6,7 @@ Python is text, noise and the harmonic source.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from dlpo.bundle import Manifest, Precision
 from dlpo.errors import EngineError
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 from dlpo_serving.engines.buckets import Buckets, PaddedInputs, Piece, denoise_in_buckets
+from dlpo_serving.engines.sentence_graphs import voice_shares
 
 Values = Mapping[str, Floats | Ids]
 
@@ -50,11 +52,17 @@ class TritonEngine:
         self._unused = frozenset(unused)
         self._buckets = buckets or {}
 
+    def speaking(self, voice: str) -> TritonEngine:
+        other = copy.copy(self)
+        other.manifest = self.manifest.with_voice(voice)
+        return other
+
     def context_frames(self, steps: int) -> int:
         return self.manifest.context_frames(steps, self._precision)
 
     def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
-        inputs: dict[str, Floats | Ids] = {"phonemes": phonemes}
+        shares = voice_shares(self.manifest)
+        inputs: dict[str, Floats | Ids] = {"phonemes": phonemes, **shares}
         if noise is not None:
             inputs["noise"] = noise
         return EncoderOutput(*self._run("encoder", inputs))
@@ -68,6 +76,7 @@ class TritonEngine:
             "ranges": encoding.ranges,
             "positions": np.arange(start, stop, dtype=np.float32) + np.float32(0.5),
             "pitch": np.array([pitch_semitones], np.float32),
+            **voice_shares(self.manifest),
         }
         return FrameFeatures(*self._run("frames", inputs))
 
