@@ -362,6 +362,9 @@ class EvenlyPaced:
     def max_batch(self) -> int:
         return self._engine.max_batch
 
+    def speaking(self, voice: str) -> EvenlyPaced:
+        return EvenlyPaced(self._engine.speaking(voice))
+
     def context_frames(self, steps: int) -> int:
         return self._engine.context_frames(steps)
 
