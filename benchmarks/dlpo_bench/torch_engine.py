@@ -25,7 +25,7 @@ from dlpo.model.reach import context_frames_per_step
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.text.symbols import SYMBOLS
-from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph, speakers
+from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 from dlpo_serving.engines.sentence_graphs import voice_shares
 
@@ -56,7 +56,7 @@ class TorchEngine:
                 " train it again with this version"
             )
         schedules = {n: named_schedule(chain.name, n, chain.eta) for n in steps}
-        voices = speakers(model) if isinstance(model, SpectralWaveGrad2) else {}
+        voices = model.config.speakers() if isinstance(model, SpectralWaveGrad2) else {}
         ours = tuple(voices.values())
         self._encoder, self._frames = EncoderGraph(model, ours), FramesGraph(model, ours)
         self._denoisers = {n: DenoiserGraph(model, s) for n, s in schedules.items()}

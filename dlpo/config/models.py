@@ -241,6 +241,14 @@ class SpectralConfig:
         """Samples a frame."""
         return 300
 
+    def speakers(self) -> dict[str, str]:
+        """Every speaker -> the voice to offer: the first of the sessions told apart, if any."""
+        return {
+            speaker: next((v for v in self.voices if v.startswith(f"{speaker}/")), speaker)
+            for speaker in self.voices
+            if "/" not in speaker
+        }
+
     def rows(self, voice: str) -> tuple[int, int]:
         """Rows of the embedding that a voice is the sum of: speaker, and session or -1.
 

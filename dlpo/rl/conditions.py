@@ -128,7 +128,7 @@ def conditions_of(model: Model, prompts: Sequence[Prompt], reach: int) -> Condit
     """
     rows = []
     for prompt in prompts:
-        conditioning, source = condition(model, prompt.symbols)
+        conditioning, source = condition(model, prompt.symbols, voice=prompt.voice)
         rows.append((conditioning, torch.from_numpy(source)))
     return pad_conditions(rows, reach)
 
@@ -140,7 +140,7 @@ def reach_of(model: Model, prompt: Prompt) -> int:
         model: in eval mode, on the CPU.
         prompt: any; it shows how wide the conditioning is.
     """
-    conditioning, _ = condition(model, prompt.symbols)
+    conditioning, _ = condition(model, prompt.symbols, voice=prompt.voice)
     return context_frames_per_step(model, conditioning.shape[1])
 
 

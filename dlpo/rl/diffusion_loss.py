@@ -17,11 +17,16 @@ from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, Policy, inside_mean
 from dlpo.rl.rollout import Rollout, padded_noise
-from dlpo.training.acoustics import Acoustics, FrozenAcoustics, measured_prosody
+from dlpo.training.acoustics import (
+    Acoustics,
+    FrozenAcoustics,
+    measured_prosody,
+    voices_of,
+)
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import CONTEXT, Batches, Windows
 from dlpo.training.excerpts import ExcerptBatches, Excerpts
-from dlpo.training.losses import Denoised, denoiser_losses, voices_of
+from dlpo.training.losses import Denoised, denoiser_losses
 from dlpo.training.wavegrad_losses import recorded_conditioning
 
 GUIDE, REGRESSION = 1, 5  # last element of the keys of this module's noise; the chain's has none

@@ -22,6 +22,8 @@ class Prompt:
     text: str
     symbols: NDArray[np.int64]
     """(P,) symbol ids"""
+    voice: str | None = None
+    """of a model with several; None is its default"""
 
 
 def is_pronounceable(dataset: Dataset, number: int) -> bool:
@@ -71,7 +73,8 @@ class Prompts:
 
     def __getitem__(self, i: int) -> Prompt:
         number = self.numbers[i]
-        return Prompt(number, self.dataset.entries[number].text, self.dataset.timing(number)[0])
+        entry = self.dataset.entries[number]
+        return Prompt(number, entry.text, self.dataset.timing(number)[0], entry.voice)
 
     def draw(self, update: int, size: int, rank: int = 0, ranks: int = 1) -> list[Prompt]:
         """The share of one process in the `size` sentences of an update.
@@ -117,4 +120,7 @@ def validation_prompts(
             f"{dataset.path}: its validation split has no sentence of up to {longest_s} s to"
             " measure on; prepare a corpus with one"
         )
-    return [Prompt(i, dataset.entries[i].text, dataset.timing(i)[0]) for i in numbers]
+    return [
+        Prompt(i, dataset.entries[i].text, dataset.timing(i)[0], dataset.entries[i].voice)
+        for i in numbers
+    ]

@@ -18,7 +18,8 @@ from dlpo.model.acoustics import (
     AcousticModel,
     Prosody,
 )
-from dlpo.training.batches import Batches, Windows
+from dlpo.model.spectral import SpectralWaveGrad2
+from dlpo.training.batches import Batches, Sentences, Windows
 
 LARGEST_CACHE = 2_000  # utterances, about 1.5 GB
 
@@ -45,6 +46,13 @@ class Acoustics:
     """(B, C, F) hidden sequence"""
     mel: Tensor
     """(B, 80, F) mel predicted from the recording's prosody, in the network's scale"""
+
+
+def voices_of(model: AcousticModel, sentences: Sentences) -> Tensor | None:
+    """(B, V) the sentences' voices, of a model with several."""
+    if isinstance(model, SpectralWaveGrad2):
+        return model.voice(sentences.voices)
+    return None
 
 
 class FrozenAcoustics:
@@ -83,7 +91,9 @@ class FrozenAcoustics:
             device = next(self.model.parameters()).device
             windows = self.batches.whole(utterance).to(device)
             sentences = windows.sentences
-            hidden, timing = self.model.encode_symbols(sentences.phonemes, sentences.mask)
+            hidden, timing = self.model.encode_symbols(
+                sentences.phonemes, sentences.mask, voices_of(self.model, sentences)
+            )
             upsampled = self.model.upsample(
                 hidden, sentences.durations, timing.ranges, windows.positions
             )

@@ -14,7 +14,7 @@ from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import cosine, cosine_level
 from dlpo.text.symbols import FIRST_PHONEME
-from dlpo.training.acoustics import Acoustics, measured_mel, measured_prosody
+from dlpo.training.acoustics import Acoustics, measured_mel, measured_prosody, voices_of
 from dlpo.training.batches import CONTEXT, Sentences, Windows
 
 STFT_WINDOWS = (1024, 512, 256, 128)  # samples
@@ -33,13 +33,6 @@ class Denoised:
     """(B, T) float32, its prediction"""
     clean: Tensor
     """(B, T) float32, the recording, pre-emphasized and scaled"""
-
-
-def voices_of(model: AcousticModel, sentences: Sentences) -> Tensor | None:
-    """(B, C) the sentences' voices, of a model that has several."""
-    if isinstance(model, SpectralWaveGrad2):
-        return model.voice(sentences.voices)
-    return None
 
 
 def multi_resolution_stft(predicted: Tensor, target: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ def speak(
         schedule: the reverse chain.
         seed: of the noise.
         durations: (P,) whole frames to use instead of the predicted ones.
-        voice: of a model with several; the first one if None.
+        voice: of a model with several; its default if None.
 
     Returns:
         (T,) float32.
@@ -63,7 +63,7 @@ def condition(
         symbols: (P,) symbol ids.
         durations: (P,) whole frames to use instead of the predicted ones.
         seed: of the noise that the pitch is drawn from, where the voice draws it.
-        voice: of a model with several; the first one if None.
+        voice: of a model with several; its default if None.
 
     Returns:
         (1, C, F) conditioning on the model's device, and (F * 300,) harmonic source.
@@ -72,7 +72,7 @@ def condition(
     mask = torch.ones_like(phonemes, dtype=torch.bool)
     embedded = None
     if isinstance(model, SpectralWaveGrad2):
-        rows = model.config.rows(voice or model.config.voices[0])
+        rows = model.config.rows(voice or next(iter(model.config.speakers().values())))
         embedded = model.voice(torch.tensor([rows], device=phonemes.device))
     if isinstance(model, AcousticModel):
         noise = torch.randn(

@@ -22,16 +22,6 @@ from dlpo.noise_schedule import NoiseSchedule
 from dlpo_export.lite_sentence import LiteSentence
 
 
-def speakers(model: SpectralWaveGrad2) -> dict[str, str]:
-    """Every speaker of a checkpoint -> its voice, in the first of the sessions told apart."""
-    known = model.config.voices
-    return {
-        speaker: next((voice for voice in known if voice.startswith(f"{speaker}/")), speaker)
-        for speaker in known
-        if "/" not in speaker
-    }
-
-
 class SentenceGraph(nn.Module):
     """Common part of the encoder and frames graphs.
 

@@ -42,7 +42,6 @@ from dlpo_export.graphs import (
     EncoderGraph,
     FramesGraph,
     frames_context,
-    speakers,
 )
 from dlpo_export.half_precision import to_fp16
 from dlpo_export.integer_sentence import to_integers
@@ -174,7 +173,7 @@ def _voices(model: Model, options: ExportOptions) -> dict[str, str]:
     for name in options.voices.values():
         if name not in known:
             raise InputError(f"voice is {name!r}; the checkpoint has {', '.join(known)}")
-    return dict(options.voices) or speakers(model)
+    return dict(options.voices) or model.config.speakers()
 
 
 def _denoisers(model: Model, options: ExportOptions, layout: Layout) -> dict[str, DenoiserGraph]:

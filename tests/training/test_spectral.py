@@ -12,8 +12,12 @@ from safetensors.torch import load_file
 
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config import SpectralConfig, SpectralTraining
+from dlpo.data.corpora import Corpora
 from dlpo.errors import TrainingError
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import named_schedule
+from dlpo.training.acoustics import FrozenAcoustics
+from dlpo.training.batches import Batches
 from dlpo.training.spectral_trainer import PARTS, SpectralTrainer
 from dlpo.training.synthesis import speak
 
@@ -90,3 +94,23 @@ def test_a_checkpoint_of_another_model_is_refused(
 ) -> None:
     with pytest.raises(TrainingError, match="is 'lite'; expected a spectral checkpoint"):
         run(tiny_dataset, tmp_path / "out", (tiny_checkpoint,))
+
+
+@torch.no_grad()
+def test_frozen_acoustics_are_those_of_the_recording_s_voice(tiny_dataset: Path) -> None:
+    corpora = Corpora([tiny_dataset], [1.0])
+    torch.manual_seed(0)
+    model = SpectralWaveGrad2(replace(TINY, voices=("other", *corpora.voices))).eval()
+    model.voices.weight.mul_(10)
+    batches = Batches(corpora, "train", 0, 0, model.config.rows)
+    windows = batches.whole(batches.recorded[0])
+    sentences = windows.sentences
+
+    def upsampled(voice: str) -> torch.Tensor:
+        vector = model.voice(torch.tensor([model.config.rows(voice)]))
+        hidden, timing = model.encode_symbols(sentences.phonemes, sentences.mask, vector)
+        return model.upsample(hidden, sentences.durations, timing.ranges, windows.positions)
+
+    frozen = FrozenAcoustics(model, batches).of(windows).upsampled
+    torch.testing.assert_close(frozen, upsampled(corpora.voices[0]))
+    assert not torch.allclose(frozen, upsampled("other"), atol=1e-2)
