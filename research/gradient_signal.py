@@ -30,9 +30,9 @@ from dlpo.judges.distillmos import DistillMOS
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.conditions import Conditions, Policy, conditions_of, freeze_all_but_denoiser
+from dlpo.rl.differentiable import DifferentiableJudge
 from dlpo.rl.direct import DifferentiableReward, direct_loss
 from dlpo.rl.prompts import Prompts
-from dlpo.rl.rewards.differentiable import DifferentiableJudge
 from dlpo.rl.rollout import Key, Rollout, replay, roll_out, seed_keys
 from dlpo_bench.record import write_record
 from research import RECORDS

@@ -37,8 +37,7 @@ from dlpo.rl.conditions import reach_of
 from dlpo.rl.methods import Explore, Method, Objective, Plan
 from dlpo.rl.prompts import Prompt, Prompts, validation_prompts
 from dlpo.rl.reward_models import RewardModels
-from dlpo.rl.rewards.reward import ClipBatch, Clock, Judged, checked_scores
-from dlpo.rl.rewards.weighted import WeightedSum
+from dlpo.rl.rewards import ClipBatch, Clock, Judged, WeightedSum, checked_scores
 from dlpo.rl.tuner import Tuner
 from dlpo_bench.record import write_record
 from research import RECORDS

@@ -117,7 +117,7 @@ def _speaker(weights: Path, corpus: Path) -> Judge:
 
 def _utmos(weights: Path) -> Judge:
     try:
-        from dlpo.rl.rewards.utmos import Utmos
+        from dlpo.judges.utmos import Utmos
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "torch", "bench") from error
     return Utmos(weights)

@@ -93,10 +93,9 @@ def tune(
         from dlpo.checkpoint import load_checkpoint
         from dlpo.config import TuningConfig, from_dict
         from dlpo.data.preferences import read_pairs
-        from dlpo.rl.listening_pairs import pairs_sha256
         from dlpo.rl.methods import Objective, Plan
-        from dlpo.rl.reward_models import load_reward_models
-        from dlpo.rl.rewards.named import RewardSources, parse_weights
+        from dlpo.rl.preferences import pairs_sha256
+        from dlpo.rl.reward_models import RewardSources, load_reward_models, parse_weights
         from dlpo.rl.tuner import Tuner
 
     of_run, of_method = _split(parse_settings(settings or []))

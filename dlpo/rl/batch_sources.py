@@ -15,15 +15,13 @@ from torch import Tensor
 
 from dlpo.errors import ConfigError
 from dlpo.model.build import Model
-from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.collector import RolloutCollector
 from dlpo.rl.conditions import Policy
 from dlpo.rl.diffusion_loss import Recorded, denoise_recorded, recording_cutter, renoised_loss
 from dlpo.rl.direct import DifferentiableReward
-from dlpo.rl.listening_pairs import ListeningPairs
 from dlpo.rl.methods import MethodInput, Objective, recorded_loss
 from dlpo.rl.objectives import kl_divergence
-from dlpo.rl.preferences import Pairs, dpo_loss, dpo_margins
+from dlpo.rl.preferences import ListeningPairs, Pairs, dpo_loss, dpo_margins
 from dlpo.rl.rollout import Replay, Rollout, replay
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import Batches
@@ -78,10 +76,7 @@ class RecordingSource:
         batches: of the train split, the same for all processes.
         objective: selects the loss.
         collector: runs and judges rollouts for the log of the control.
-        size: windows an optimizer step.
-        window: frames of each.
-        passes: optimizer steps an update, each on windows of its own.
-        adversary: of the control; trained for `warm_up` batches before the first update.
+        adversary: of the control; trained for `adversary_warm_up` batches before the first update.
 
     Raises:
         ConfigError: no recordings, or windows that can't be shared equally.
@@ -93,32 +88,27 @@ class RecordingSource:
         batches: Batches,
         objective: Objective,
         collector: RolloutCollector,
-        *,
-        size: int,
-        window: int,
-        passes: int,
         adversary: AdversarialTrainer | None = None,
-        warm_up: int = 0,
     ) -> None:
-        self.processes = collector.processes
-        if size % self.processes.count:
+        self.settings, self.processes = collector.settings, collector.processes
+        if self.settings.window_batch % self.processes.count:
             raise ConfigError(
-                f"window_batch is {size} for {self.processes.count} processes; expected a multiple"
+                f"window_batch is {self.settings.window_batch} for {self.processes.count}"
+                " processes; expected a multiple"
             )
         if not batches.recorded:
             raise ConfigError("the dataset's train split has no recordings; prepare one with audio")
         self.model, self.batches, self.objective = model, batches, objective
-        self.collector, self.chain = collector, collector.chain
-        self.size, self.window, self.passes = size, window, passes
-        self.adversary, self.warm_up = adversary, warm_up
+        self.collector, self.chain, self.adversary = collector, collector.chain, adversary
         self.cut = recording_cutter(model, batches)
 
     def recorded(self, number: int, share: tuple[int, int] | None = None) -> tuple[Recorded, int]:
         """A share of batch `number`, this process's if None, and the seed of its noise."""
         rank, ranks = share or (self.processes.rank, self.processes.count)
-        places = self.batches.places(number, self.size, self.window)[rank::ranks]
+        size, window = self.settings.window_batch, self.settings.window
+        places = self.batches.places(number, size, window)[rank::ranks]
         seed = self.batches.key[0] * 1_000_003 + number
-        return self.cut(places, self.window, (rank, ranks)), seed
+        return self.cut(places, window, (rank, ranks)), seed
 
     def term(self, number: int) -> LossTerm:
         """The loss on batch `number`."""
@@ -135,7 +125,7 @@ class RecordingSource:
 
     def _warm_up(self, adversary: AdversarialTrainer) -> None:
         """Teach the adversary recordings from the outputs of the policy before tuning."""
-        for i in range(self.warm_up):
+        for i in range(self.settings.adversary_warm_up):
             recorded, seed = self.recorded(WARM_UP_BATCHES + i)
             generator = torch.Generator().manual_seed(seed)
             with torch.no_grad():
@@ -144,7 +134,7 @@ class RecordingSource:
 
     def draw(self, update: int, logged: bool) -> UpdateBatch:
         """See `BatchSource.draw`; rollouts are run for the log alone."""
-        first = update * self.passes
+        first = update * self.settings.passes
         figures = _rollout_figures(self.collector, update) if logged else {}
         return UpdateBatch(lambda done: [self.term(first + done)], figures)
 
@@ -155,10 +145,9 @@ class RolloutSource:
     Args:
         objective: the method.
         collector: runs and judges them.
-        reference: the policy before tuning, if the method needs it.
+        reference: the policy before tuning.
         judge: the differentiable reward of the direct method.
         recordings: adds their loss to that of the rollouts.
-        passes: optimizer steps on each rollout.
 
     Raises:
         ConfigError: groups of one seed, which can't be compared.
@@ -168,25 +157,23 @@ class RolloutSource:
         self,
         objective: Objective,
         collector: RolloutCollector,
-        *,
-        reference: Policy | None = None,
+        reference: Policy,
         judge: DifferentiableReward | None = None,
         recordings: RecordingSource | None = None,
-        passes: int = 1,
     ) -> None:
-        if objective.spec.needs_group and collector.group < 2:
+        if objective.spec.needs_group and collector.settings.group < 2:
             raise ConfigError(
                 f"{objective.method} compares the seeds of a sentence, and group is"
-                f" {collector.group}; expected 2 or more"
+                f" {collector.settings.group}; expected 2 or more"
             )
         self.objective, self.collector, self.recordings = objective, collector, recordings
-        self.reference, self.judge, self.passes = reference, judge, passes
+        self.reference, self.judge = reference, judge
 
     def draw(self, update: int, logged: bool) -> UpdateBatch:
         """See `BatchSource.draw`."""
         batch = self.collector.collect(update)
         figures: dict[str, float] = {}
-        rewards: Sequence[Tensor | None] = [None] * len(batch.parts)
+        rewards: Sequence[Tensor] = [part.output.new_zeros(len(part)) for part in batch.parts]
         if self.objective.spec.needs_rewards or logged:
             judged = self.collector.judge(batch)
             figures, rewards = judged.figures, judged.rewards
@@ -198,13 +185,17 @@ class RolloutSource:
         def terms(done: int) -> list[LossTerm]:
             if self.recordings is None:
                 return on_rollouts
-            return [*on_rollouts, self.recordings.term(update * self.passes + done)]
+            return [
+                *on_rollouts,
+                self.recordings.term(update * self.collector.settings.passes + done),
+            ]
 
         return UpdateBatch(terms, figures, lambda: self._measure(batch.parts[0]))
 
-    def _loss(self, part: Rollout, rewards: Tensor | None, policy: Policy) -> Tensor:
+    def _loss(self, part: Rollout, rewards: Tensor, policy: Policy) -> Tensor:
         loss = self.objective.spec.loss
         assert loss is not None
+        rewards = rewards.to(part.log_probs)
         return loss(policy, MethodInput(self.objective, part, rewards, self.reference, self.judge))
 
     @torch.no_grad()
@@ -231,41 +222,28 @@ class PairSource:
     Args:
         pairs: to draw from.
         reference: the policy before tuning.
-        chain: its levels are compared at.
         beta: see `dpo_loss`.
         collector: runs and judges rollouts for the log.
-        size: pairs an optimizer step.
-        rows: renderings in memory at once, two a pair.
-        passes: optimizer steps an update, each on pairs of its own.
     """
 
     def __init__(
-        self,
-        pairs: ListeningPairs,
-        reference: Policy,
-        chain: NoiseSchedule,
-        beta: float,
-        collector: RolloutCollector,
-        *,
-        size: int,
-        rows: int,
-        passes: int,
+        self, pairs: ListeningPairs, reference: Policy, beta: float, collector: RolloutCollector
     ) -> None:
-        self.pairs, self.reference, self.chain, self.beta = pairs, reference, chain, beta
-        self.collector, self.processes = collector, collector.processes
-        self.size, self.rows, self.passes = size, rows, passes
+        self.pairs, self.reference, self.beta = pairs, reference, beta
+        self.collector, self.chain, self.settings = collector, collector.chain, collector.settings
 
     def draw(self, update: int, logged: bool) -> UpdateBatch:
         """See `BatchSource.draw`."""
-        first = update * self.passes
+        first = update * self.settings.passes
         figures = _rollout_figures(self.collector, update) if logged else {}
         return UpdateBatch(
             lambda done: self._terms(first + done), figures, lambda: self._measure(first)
         )
 
     def _parts(self, number: int) -> list[Pairs]:
-        numbers = self.pairs.draw(number, self.size, self.processes.rank, self.processes.count)
-        at_once = max(1, self.rows // 2)
+        processes = self.collector.processes
+        size, at_once = self.settings.sentences, max(1, self.settings.rows // 2)
+        numbers = self.pairs.draw(number, size, processes.rank, processes.count)
         return [
             self.pairs.batch(numbers[i : i + at_once], number)
             for i in range(0, len(numbers), at_once)

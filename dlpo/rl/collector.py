@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 
 from dlpo.audio import SAMPLE_RATE
+from dlpo.config import TuningConfig
 from dlpo.errors import TrainingError
 from dlpo.judges.judge import Scores
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import conditions_of
+from dlpo.rl.differentiable import Augmentation, augmented
 from dlpo.rl.objectives import BOUND, group_advantages
 from dlpo.rl.prompts import Prompt, Prompts
-from dlpo.rl.rewards.augmentation import Augmentation, augmented
-from dlpo.rl.rewards.reward import ClipBatch, Clock, Judged
-from dlpo.rl.rewards.weighted import WeightedSum
+from dlpo.rl.rewards import ClipBatch, Clock, Judged, WeightedSum
 from dlpo.rl.rollout import Rollout, roll_out, seed_keys
 from dlpo.training.processes import Processes
 
@@ -100,12 +100,8 @@ class RolloutCollector:
         reward: judges the outputs.
         processes: share the prompts, and standardise rewards together.
         timer: counts seconds by stage.
-        sentences: prompts an update.
-        group: seeds of each.
-        rows: chains run at once, rounded down to whole sentences.
+        settings: prompts an update, seeds of each, chains at once, augmentation of clips, seed.
         reach: see `conditions_of`.
-        augmentation: of the clips that the reward receives.
-        seed: of the chains' noise.
     """
 
     def __init__(
@@ -116,24 +112,17 @@ class RolloutCollector:
         reward: WeightedSum,
         processes: Processes,
         timer: StageTimer,
-        *,
-        sentences: int,
-        group: int,
-        rows: int,
+        settings: TuningConfig,
         reach: int,
-        augmentation: Augmentation | None = None,
-        seed: int = 0,
     ) -> None:
         self.model, self.prompts, self.chain, self.reward = model, prompts, chain, reward
-        self.processes, self.timer = processes, timer
-        self.sentences, self.group, self.rows, self.reach = sentences, group, rows, reach
-        self.augmentation, self.seed = augmentation, seed
+        self.processes, self.timer, self.settings, self.reach = processes, timer, settings, reach
         self.chains_run = 0  # of all processes
 
     def draw(self, update: int) -> list[Prompt]:
         """This process's share of an update's prompts, sorted by length."""
         ranks = self.processes.rank, self.processes.count
-        prompts = self.prompts.draw(update, self.sentences, *ranks)
+        prompts = self.prompts.draw(update, self.settings.sentences, *ranks)
         prompts.sort(key=lambda prompt: (len(prompt.symbols), prompt.number))
         return prompts
 
@@ -144,9 +133,8 @@ class RolloutCollector:
             TrainingError: see `run_chains`.
         """
         with self.timer.stage("rollout"):
-            key = (self.seed, update)
-            prompts, chain = self.draw(update), self.chain
-            batch = run_chains(self.model, prompts, chain, key, self.group, self.rows, self.reach)
+            key, size = (self.settings.seed, update), (self.settings.group, self.settings.rows)
+            batch = run_chains(self.model, self.draw(update), self.chain, key, *size, self.reach)
         self.chains_run += len(batch) * self.processes.count
         return batch
 
@@ -170,12 +158,14 @@ class RolloutCollector:
         first = self.processes.rank * len(batch)
         mine = torch.from_numpy(total[first : first + len(batch)])
         sizes = [len(part) for part in batch.parts]
-        return RewardBatch(torch.split(mine, sizes), reward_figures(total, parts, self.group))
+        return RewardBatch(
+            torch.split(mine, sizes), reward_figures(total, parts, self.settings.group)
+        )
 
     def _score(self, batch: RolloutBatch) -> dict[str, Judged]:
         clips = batch.clips(self.model)
-        if self.augmentation is not None:
-            clips = augmented(clips, self.augmentation)
+        if self.settings.augment:
+            clips = augmented(clips, Augmentation())
         return self.reward.score_parts(clips)
 
 

@@ -185,8 +185,6 @@ class WeightSource:
         space: coordinates of the policy's weights.
         collector: draws prompts, judges outputs.
         recordings: windows of DL; None if beta is 0.
-        std: s.
-        grow_every: updates until the next block of the space is explored as well.
 
     Raises:
         ConfigError: an odd group, which can't be mirrored.
@@ -198,21 +196,20 @@ class WeightSource:
         space: WeightSpace,
         collector: RolloutCollector,
         recordings: RecordingSource | None,
-        std: float,
-        grow_every: int,
     ) -> None:
-        if collector.group % 2:
+        self.settings = collector.settings
+        if self.settings.group % 2:
             raise ConfigError(
-                f"exploring weights mirrors each perturbation, and group is {collector.group};"
+                f"exploring weights mirrors each perturbation, and group is {self.settings.group};"
                 " expected an even number"
             )
         self.objective, self.space, self.collector = objective, space, collector
-        self.recordings, self.std, self.grow_every = recordings, std, grow_every
+        self.recordings = recordings
 
     def draw(self, update: int, logged: bool) -> UpdateBatch:
         """See `batch_sources.BatchSource.draw`."""
         collector = self.collector
-        blocks = min(len(self.space.blocks), 1 + update // self.grow_every)
+        blocks = min(len(self.space.blocks), 1 + update // self.settings.grow_every)
         prompts = collector.draw(update)
         with collector.timer.stage("rollout"):
             batch, losses = self._explore(prompts, update, blocks)
@@ -220,12 +217,13 @@ class WeightSource:
         judged = collector.judge(batch)
         rewards = torch.cat(judged.rewards).view(-1, 2)
         # Each process estimates from the pairs of all, so that all take the same step.
-        gather, per_prompt = collector.processes.gather, collector.group // 2
+        gather, per_prompt = collector.processes.gather, self.settings.group // 2
         numbers = [n for own in gather([prompt.number for prompt in prompts]) for n in own]
         pairs = [(number, pair) for number in numbers for pair in range(per_prompt)]
         of_reward = torch.cat(gather(rewards[:, 0] - rewards[:, 1]))
         of_loss = torch.cat(gather(losses[:, 0] - losses[:, 1]))
-        slopes = return_differences(of_reward, of_loss, self.objective) / (2 * self.std)
+        slopes = return_differences(of_reward, of_loss, self.objective)
+        slopes = slopes / (2 * self.settings.explore_std)
         perturbations = [self._perturbation(update, *pair, blocks) for pair in pairs]
         gradient = self.space.estimate(perturbations, slopes)
         figures = judged.figures | {
@@ -242,7 +240,7 @@ class WeightSource:
         return UpdateBatch(lambda done: [LossTerm(1.0, loss)], figures, self._measure)
 
     def _perturbation(self, update: int, number: int, pair: int, blocks: int) -> Perturbation:
-        return self.space.draw((self.collector.seed, update, number, pair), blocks)
+        return self.space.draw((self.settings.seed, update, number, pair), blocks)
 
     @torch.no_grad()
     def _explore(
@@ -259,11 +257,11 @@ class WeightSource:
         try:
             for prompt in prompts:
                 conditions: Conditions = conditions_of(model, [prompt], collector.reach)
-                keys = seed_keys(collector.seed, update, [prompt.number], 1)
-                for pair in range(collector.group // 2):
+                keys = seed_keys(self.settings.seed, update, [prompt.number], 1)
+                for pair in range(self.settings.group // 2):
                     z = self._perturbation(update, prompt.number, pair, blocks)
                     for sign in (1, -1):
-                        self.space.write(z, sign * self.std)
+                        self.space.write(z, sign * self.settings.explore_std)
                         rollout = roll_out(model, conditions, collector.chain, keys, 1)
                         parts.append(checked(rollout, [prompt]))
                         if recorded is not None:
@@ -272,7 +270,7 @@ class WeightSource:
                             losses.append(float(loss))
         finally:
             self.space.write()
-        texts = tuple(prompt.text for prompt in prompts for _ in range(collector.group))
+        texts = tuple(prompt.text for prompt in prompts for _ in range(self.settings.group))
         of_pairs = torch.tensor(losses or [0.0] * len(parts), dtype=torch.float64).view(-1, 2)
         return RolloutBatch(tuple(parts), texts), of_pairs
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from dlpo.checkpoint import Tuned
 from dlpo.config import check_ranges
-from dlpo.errors import ConfigError, InputError
+from dlpo.errors import ConfigError
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.conditions import Policy
 from dlpo.rl.diffusion_loss import Recorded, control_loss, diffusion_loss, renoised_loss, rwr_loss
@@ -34,7 +34,6 @@ from dlpo.training.adversary import AdversarialTrainer
 Method = Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "control", "direct", "dpo"]
 Guide = Literal["return", "recordings", "both"]
 Explore = Literal["chain", "weights"]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,55 +113,18 @@ class MethodInput:
     objective: Objective
     rollout: Rollout
     """of B rows"""
-    rewards: Tensor | None = None
-    """(B,) of the rollout's outputs"""
-    reference: Policy | None = None
+    rewards: Tensor
+    """(B,) of the rollout's outputs; 0 for a method that needs none"""
+    reference: Policy
     """the policy before tuning"""
     judge: DifferentiableReward | None = None
+    """of the direct method"""
 
     @property
     def advantage(self) -> Advantage:
         """Advantages among the seeds of a sentence."""
         bound = self.objective.advantage_bound
         return partial(group_advantages, group=self.rollout.group, bound=bound)
-
-    @property
-    def given_rewards(self) -> Tensor:
-        """The rewards in the dtype of the densities.
-
-        Raises:
-            InputError: none are given, or not one a chain.
-        """
-        rewards = self._given(self.rewards, "rewards")
-        if rewards.shape != (len(self.rollout),):
-            raise InputError(
-                f"rewards have shape {tuple(rewards.shape)}; expected ({len(self.rollout)},), one"
-                " a chain"
-            )
-        return rewards.to(self.rollout.log_probs)
-
-    @property
-    def given_reference(self) -> Policy:
-        """The policy before tuning.
-
-        Raises:
-            InputError: none is given.
-        """
-        return self._given(self.reference, "reference")
-
-    @property
-    def given_judge(self) -> DifferentiableReward:
-        """The differentiable reward.
-
-        Raises:
-            InputError: none is given.
-        """
-        return self._given(self.judge, "judge")
-
-    def _given(self, value: T | None, name: str) -> T:
-        if value is None:
-            raise InputError(f"{self.objective.method} needs {name}; got none")
-        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,37 +137,33 @@ class MethodSpec:
     """whether the seeds of a sentence are compared, so that there must be two or more"""
     needs_rewards: bool = True
     """whether outputs are judged in every update, not only for the log"""
-    needs_reference: bool = False
-    """whether the policy before tuning is evaluated as well"""
     guided: bool = False
     """whether `guide` can add a loss on recordings"""
 
 
 def _rwr(policy: Policy, given: MethodInput) -> Tensor:
-    return rwr_loss(policy, given.rollout, given.given_rewards, given.objective.temperature)
+    return rwr_loss(policy, given.rollout, given.rewards, given.objective.temperature)
 
 
 def _ddpo(policy: Policy, given: MethodInput) -> Tensor:
     rollout, clip_range = given.rollout, given.objective.clip_range
-    rewards = given.given_rewards
-    return ddpo_loss(rollout, replay(policy, rollout), rewards, given.advantage, clip_range)
+    now = replay(policy, rollout)
+    return ddpo_loss(rollout, now, given.rewards, given.advantage, clip_range)
 
 
-def _with_reference(
-    loss: Callable[..., Tensor],
-) -> Callable[[Policy, MethodInput], Tensor]:
+def _with_reference(loss: Callable[..., Tensor]) -> Callable[[Policy, MethodInput], Tensor]:
     def of(policy: Policy, given: MethodInput) -> Tensor:
-        rollout, rewards = given.rollout, given.given_rewards
+        rollout, weight = given.rollout, given.objective.kl_weight
         with torch.no_grad():
-            before: Replay = replay(given.given_reference, rollout)
-        now, weight = replay(policy, rollout), given.objective.kl_weight
-        return loss(rollout, now, before, rewards, given.advantage, weight)
+            before: Replay = replay(given.reference, rollout)
+        now = replay(policy, rollout)
+        return loss(rollout, now, before, given.rewards, given.advantage, weight)
 
     return of
 
 
 def _dlpo(policy: Policy, given: MethodInput) -> Tensor:
-    objective, rollout, rewards = given.objective, given.rollout, given.given_rewards
+    objective, rollout, rewards = given.objective, given.rollout, given.rewards
     advantage = given.advantage
     guide = torch.zeros_like(rollout.log_probs)
     if objective.guide != "recordings":
@@ -231,25 +189,26 @@ def _onlydl(policy: Policy, given: MethodInput) -> Tensor:
 def _direct(policy: Policy, given: MethodInput) -> Tensor:
     objective, rollout = given.objective, given.rollout
     steps, renoised = objective.last_steps, objective.renoised
-    return objective.alpha * direct_loss(policy, rollout, given.given_judge, steps, renoised)
+    assert given.judge is not None
+    return objective.alpha * direct_loss(policy, rollout, given.judge, steps, renoised)
 
 
 def _dpo(policy: Policy, given: MethodInput) -> Tensor:
     rollout, beta = given.rollout, given.objective.preference_beta
-    pairs = pairs_of(rollout, given.given_rewards)
-    return dpo_loss(policy, given.given_reference, pairs, rollout.schedule, beta)
+    pairs = pairs_of(rollout, given.rewards)
+    return dpo_loss(policy, given.reference, pairs, rollout.schedule, beta)
 
 
 METHODS: dict[str, MethodSpec] = {
     "rwr": MethodSpec(_rwr),
     "ddpo": MethodSpec(_ddpo),
-    "dpok": MethodSpec(_with_reference(dpok_loss), needs_reference=True),
-    "klinr": MethodSpec(_with_reference(klinr_loss), needs_reference=True),
+    "dpok": MethodSpec(_with_reference(dpok_loss)),
+    "klinr": MethodSpec(_with_reference(klinr_loss)),
     "onlydl": MethodSpec(_onlydl, needs_rewards=False),
     "dlpo": MethodSpec(_dlpo, guided=True),
     "control": MethodSpec(None, needs_group=False, needs_rewards=False),
     "direct": MethodSpec(_direct, needs_group=False, needs_rewards=False, guided=True),
-    "dpo": MethodSpec(_dpo, needs_reference=True),
+    "dpo": MethodSpec(_dpo),
 }
 
 
@@ -283,7 +242,7 @@ class Plan:
 
     objective: Objective = field(default_factory=Objective)
     rewards: dict[str, float] = field(default_factory=lambda: {"distillmos": 1.0})
-    """name -> weight, see `dlpo.rl.rewards.named`"""
+    """name -> weight, see `dlpo.rl.reward_models`"""
     schedule: str = "cosine:1.25"
     """name of the noise schedule"""
     steps: int = 3

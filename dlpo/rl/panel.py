@@ -10,7 +10,7 @@ import torch
 
 from dlpo.audio import SAMPLE_RATE, Waveform
 from dlpo.config import TuningConfig
-from dlpo.judges.judge import Recogniser, Scores
+from dlpo.judges.judge import Scores
 from dlpo.judges.levels import active_level_db, high_band_db
 from dlpo.judges.word_errors import pooled, word_errors
 from dlpo.model.build import Model
@@ -19,7 +19,8 @@ from dlpo.rl.collector import VALIDATION_KEY, RolloutBatch, StageTimer, run_chai
 from dlpo.rl.diffusion_loss import Recorded, diffusion_loss, recording_cutter
 from dlpo.rl.objectives import kl_divergence
 from dlpo.rl.prompts import Prompt
-from dlpo.rl.rewards.reward import ClipBatch, Reward
+from dlpo.rl.reward_models import RewardModels
+from dlpo.rl.rewards import ClipBatch, Reward
 from dlpo.rl.rollout import Replay, replay
 from dlpo.training.batches import Batches
 
@@ -112,14 +113,6 @@ def _spread(spread: float) -> float:
     return spread if spread > LEAST_SPREAD else 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """A panel, and one utterance for TensorBoard."""
-
-    panel: Panel
-    sample: Waveform
-
-
 class ValidationPanel:
     """Measures policies on the same sentences with the same seeds.
 
@@ -127,9 +120,7 @@ class ValidationPanel:
         reference: the policy before tuning.
         prompts: see `validation_prompts`.
         chain: the schedule that is tuned.
-        rewards: parts of the reward, in their own scales.
-        judges: outside the reward.
-        recogniser: of the word errors; None leaves them out.
+        models: parts of the reward, in their own scales; held-out judges; recognizer.
         recorded: see `validation_recordings`.
         timer: counts seconds by stage.
         rows: sentences run at once.
@@ -141,24 +132,25 @@ class ValidationPanel:
         reference: Model,
         prompts: Sequence[Prompt],
         chain: NoiseSchedule,
-        rewards: Sequence[Reward],
-        judges: Sequence[Reward],
-        recogniser: Recogniser | None,
+        models: RewardModels,
         recorded: Recorded | None,
         timer: StageTimer,
         rows: int,
         reach: int,
     ) -> None:
         self.reference, self.prompts, self.chain = reference, prompts, chain
-        self.rewards, self.judges, self.recogniser = rewards, judges, recogniser
+        self.models = models
         self.recorded, self.timer, self.rows, self.reach = recorded, timer, rows, reach
 
     @torch.no_grad()
-    def measure(self, policy: Model) -> Measurement:
+    def measure(self, policy: Model) -> tuple[Panel, Waveform]:
         """Synthesize the sentences with a policy and score them.
 
         Args:
             policy: in eval mode.
+
+        Returns:
+            Its figures, and the first sentence for TensorBoard.
 
         Raises:
             TrainingError: its output, or a judge's score, is not finite.
@@ -168,8 +160,8 @@ class ValidationPanel:
             batch = run_chains(policy, self.prompts, self.chain, key, 1, self.rows, self.reach)
             clips = batch.clips(policy)
             waveforms = clips.waveforms
-            held_out = self._scores(self.judges, clips)
-            rewards = self._scores(self.rewards, clips)
+            held_out = self._scores(self.models.judges, clips)
+            rewards = self._scores(self.models.reward.rewards, clips)
             panel = Panel(
                 held_out=_means(held_out),
                 spreads={name: float(s.std()) for name, s in (held_out | rewards).items()},
@@ -180,7 +172,7 @@ class ValidationPanel:
                 level_db=float(np.mean([active_level_db(w, SAMPLE_RATE) for w in waveforms])),
                 high_band_db=float(np.mean([high_band_db(w, SAMPLE_RATE) for w in waveforms])),
             )
-        return Measurement(panel, waveforms[0])
+        return panel, waveforms[0]
 
     def _scores(self, rewards: Sequence[Reward], clips: ClipBatch) -> dict[str, Scores]:
         scores = {}
@@ -190,10 +182,11 @@ class ValidationPanel:
         return scores
 
     def _word_error_rate(self, clips: ClipBatch) -> float | None:
-        if self.recogniser is None:
+        recogniser = self.models.recogniser
+        if recogniser is None:
             return None
         with self.timer.stage("validation/words"):
-            words = self.recogniser.transcribe(clips.waveforms, SAMPLE_RATE)
+            words = recogniser.transcribe(clips.waveforms, SAMPLE_RATE)
         return pooled(word_errors(*pair) for pair in zip(clips.texts, words, strict=True)).rate
 
     def _kl(self, batch: RolloutBatch) -> float:

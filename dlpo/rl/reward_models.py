@@ -1,11 +1,12 @@
-"""The judges of a run: its reward, and those held out from it."""
+"""The judges of a run: its reward, built from names as `--reward` gives them, and the others."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,25 +18,121 @@ from dlpo.config import TuningConfig
 from dlpo.data.dataset import Dataset
 from dlpo.errors import CheckpointError, ConfigError, DataError, MissingExtraError
 from dlpo.judges.distillmos import DistillMOS
+from dlpo.judges.dnsmos import Dnsmos
 from dlpo.judges.judge import Recogniser
 from dlpo.judges.levels import active_level_db, high_band_db
+from dlpo.judges.nisqa import Nisqa
 from dlpo.judges.pocketsphinx import PocketSphinx
+from dlpo.judges.utmos import Utmos
 from dlpo.rl.collector import VALIDATION_KEY, run_chains
 from dlpo.rl.conditions import reach_of
+from dlpo.rl.differentiable import AugmentedJudge, DifferentiableJudge
 from dlpo.rl.direct import DifferentiableReward
 from dlpo.rl.methods import Plan
 from dlpo.rl.prompts import validation_prompts
-from dlpo.rl.rewards.augmentation import AugmentedJudge
-from dlpo.rl.rewards.differentiable import DifferentiableJudge
-from dlpo.rl.rewards.named import REWARDS, RewardSources, build_reward
-from dlpo.rl.rewards.reward import Reward
-from dlpo.rl.rewards.utmos import Utmos
-from dlpo.rl.rewards.weighted import WeightedSum
+from dlpo.rl.rewards import (
+    Reward,
+    Standardisation,
+    WeightedSum,
+    high_band_guard,
+    judge_reward,
+    loudness_guard,
+    word_reward,
+)
 from dlpo.rl.rollout import Key
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 JUDGES = ("distillmos", "nisqa", "nisqa_tts", "dnsmos")  # that may be held out, keys of REWARDS
 RECORDINGS = 32  # whose energy above 4 kHz the guard keeps
+
+
+@dataclass(frozen=True, slots=True)
+class RewardSources:
+    """Weights and targets that rewards are built from."""
+
+    models: Path | None = None
+    """directory of the weights of NISQA and DNSMOS, which no package contains"""
+    utmos: Path | None = None
+    """file of UTMOS's weights"""
+    level_db: float | None = None
+    """active level that the loudness guard keeps: measure the voice before tuning"""
+    high_band_db: float | None = None
+    """energy above 4 kHz that the high-band guard keeps: measure recordings"""
+
+
+REWARDS: dict[str, Callable[[RewardSources], Reward]] = {
+    "distillmos": lambda sources: judge_reward(DistillMOS()),
+    "dnsmos": lambda sources: judge_reward(
+        Dnsmos(_file(sources, "dnsmos", "dnsmos_model_v8.onnx"))
+    ),
+    "nisqa": lambda sources: judge_reward(Nisqa(_file(sources, "nisqa", "nisqa.tar"))),
+    "nisqa_tts": lambda sources: judge_reward(Nisqa(_file(sources, "nisqa_tts", "nisqa_tts.tar"))),
+    "words": lambda sources: word_reward(PocketSphinx()),
+    "utmos": lambda sources: judge_reward(
+        Utmos(_given(sources.utmos, "utmos", "the path of its weights"))
+    ),
+    "loudness": lambda sources: loudness_guard(
+        _given(sources.level_db, "loudness", "the level to keep, in dB")
+    ),
+    "high_band": lambda sources: high_band_guard(
+        _given(sources.high_band_db, "high_band", "the energy to keep, in dB")
+    ),
+}
+
+
+def _file(sources: RewardSources, name: str, file: str) -> Path:
+    return _given(sources.models, name, f"the directory of {file}") / file
+
+
+def parse_weights(text: str) -> dict[str, float]:
+    """`distillmos` or `distillmos=1,words=0.5` -> name -> weight; 1 where none is given.
+
+    Raises:
+        ConfigError: an unknown or repeated name, or a weight that is no number.
+    """
+    weights: dict[str, float] = {}
+    for item in text.split(","):
+        name, separator, number = (part.strip() for part in item.partition("="))
+        if name not in REWARDS or name in weights:
+            problem = "given twice" if name in weights else "unknown"
+            raise ConfigError(
+                f"reward {name!r} is {problem}; expected some of {', '.join(REWARDS)}"
+            )
+        try:
+            weights[name] = float(number) if separator else 1.0
+        except ValueError as error:
+            raise ConfigError(f"weight of {name} is {number!r}; expected a number") from error
+    return weights
+
+
+def build_reward(
+    weights: Mapping[str, float],
+    sources: RewardSources,
+    standardisation: Standardisation = "running",
+) -> WeightedSum:
+    """The weighted sum of named rewards.
+
+    Raises:
+        ConfigError: an unknown name, an unusable weight, or a reward whose source is missing.
+        CheckpointError: weights of a judge are missing or damaged.
+        MissingExtraError: a judge's package is not installed.
+    """
+    unknown = sorted(set(weights) - set(REWARDS))
+    if unknown or not weights:
+        raise ConfigError(f"rewards {unknown} are unknown; expected some of {', '.join(REWARDS)}")
+    built = {name: REWARDS[name](sources) for name in weights}
+    return WeightedSum(
+        list(built.values()),
+        {reward.name: weights[name] for name, reward in built.items()},
+        standardisation,
+    )
+
+
+def _given(value: T | None, name: str, what: str) -> T:
+    if value is None:
+        raise ConfigError(f"reward {name} needs {what}; none is given")
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,12 +32,11 @@ from dlpo.rl.batch_sources import (
 from dlpo.rl.collector import RolloutCollector, StageTimer
 from dlpo.rl.conditions import Policy, freeze_all_but_denoiser, reach_of
 from dlpo.rl.explore import WeightSource, WeightSpace
-from dlpo.rl.listening_pairs import ListeningPairs
 from dlpo.rl.methods import Plan
 from dlpo.rl.panel import Panel, ValidationPanel, divergence, gain, validation_recordings
+from dlpo.rl.preferences import ListeningPairs
 from dlpo.rl.prompts import Prompts, validation_prompts
 from dlpo.rl.reward_models import RewardModels
-from dlpo.rl.rewards.augmentation import Augmentation
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import Batches
 from dlpo.training.run import Report, TrainingRun
@@ -112,31 +111,15 @@ class Tuner(TrainingRun):
         reach = reach_of(model, prompts[0])
         self.space, optimizer = self._learning(model)
         self._prepare(model, Learner(model, self.space), optimizer)
-        self.panel = ValidationPanel(
-            self.reference,
-            prompts,
-            plan.chain,
-            models.reward.rewards,
-            models.judges,
-            models.recogniser,
-            validation_recordings(self.reference, Batches(self.dataset, "validation", seed=0)),
-            self.timer,
-            settings.rows,
-            reach,
+        recorded = validation_recordings(
+            self.reference, Batches(self.dataset, "validation", seed=0)
         )
+        self.panel = ValidationPanel(
+            self.reference, prompts, plan.chain, models, recorded, self.timer, settings.rows, reach
+        )
+        drawn = Prompts(self.dataset, settings.seed, settings.longest_s)
         self.collector = RolloutCollector(
-            model,
-            Prompts(self.dataset, settings.seed, settings.longest_s),
-            plan.chain,
-            self.reward,
-            self.processes,
-            self.timer,
-            sentences=settings.sentences,
-            group=settings.group,
-            rows=settings.rows,
-            reach=reach,
-            augmentation=Augmentation() if settings.augment else None,
-            seed=settings.seed,
+            model, drawn, plan.chain, self.reward, self.processes, self.timer, settings, reach
         )
         self.source = self._source(models, pairs)
         self.baseline: Panel | None = None
@@ -177,53 +160,25 @@ class Tuner(TrainingRun):
         """The data of the plan's method."""
         settings, objective, collector = self.training, self.plan.objective, self.collector
         if pairs:
-            chain, seed = self.plan.chain, settings.seed
-            return PairSource(
-                ListeningPairs(pairs, self.reference, chain, collector.reach, seed),
-                self.reference,
-                chain,
-                objective.preference_beta,
-                collector,
-                size=settings.sentences,
-                rows=settings.rows,
-                passes=settings.passes,
-            )
+            chain, reach = self.plan.chain, collector.reach
+            listened = ListeningPairs(pairs, self.reference, chain, reach, settings.seed)
+            return PairSource(listened, self.reference, objective.preference_beta, collector)
         recordings = None
         explores_weights = objective.explore == "weights" and objective.beta > 0
         if objective.needs_recordings or explores_weights:
-            recordings = self._recordings()
+            adversary, is_control = None, objective.method == "control"
+            if is_control and settings.adversary and not isinstance(self.model, WaveGrad2):
+                rate, clip = settings.adversary_rate, settings.gradient_clip
+                adversary = AdversarialTrainer(self.accelerator, rate, clip)
+            batches = Batches(self.dataset, "train", settings.seed)
+            recordings = RecordingSource(self.model, batches, objective, collector, adversary)
         if self.space is not None:
-            std, grow_every = settings.explore_std, settings.grow_every
-            return WeightSource(objective, self.space, collector, recordings, std, grow_every)
+            return WeightSource(objective, self.space, collector, recordings)
         if objective.spec.loss is None:
             assert recordings is not None
             return recordings
-        return RolloutSource(
-            objective,
-            collector,
-            reference=self.reference if objective.spec.needs_reference else None,
-            judge=models.differentiable,
-            recordings=recordings,
-            passes=settings.passes,
-        )
-
-    def _recordings(self) -> RecordingSource:
-        settings, adversary = self.training, None
-        is_control = self.plan.objective.method == "control"
-        if is_control and settings.adversary and not isinstance(self.model, WaveGrad2):
-            rate, clip = settings.adversary_rate, settings.gradient_clip
-            adversary = AdversarialTrainer(self.accelerator, rate, clip)
-        return RecordingSource(
-            self.model,
-            Batches(self.dataset, "train", settings.seed),
-            self.plan.objective,
-            self.collector,
-            size=settings.window_batch,
-            window=settings.window,
-            passes=settings.passes,
-            adversary=adversary,
-            warm_up=settings.adversary_warm_up,
-        )
+        judge = models.differentiable
+        return RolloutSource(objective, collector, self.reference, judge, recordings)
 
     def _rates(self) -> Sequence[float]:
         if self.space is None:
@@ -365,11 +320,11 @@ class Tuner(TrainingRun):
         def measure() -> Panel | None:
             if not self.accelerator.is_main_process:
                 return None
-            measured = self.panel.measure(self._averaged_model())
+            panel, sample = self.panel.measure(self._averaged_model())
             if run_log is not None:
-                run_log.figures(self.update, "validation", measured.panel.figures())
-                run_log.sample(self.update, measured.sample)
-            return measured.panel
+                run_log.figures(self.update, "validation", panel.figures())
+                run_log.sample(self.update, sample)
+            return panel
 
         panel = self.processes.all_do(measure)[0]
         assert panel is not None

@@ -27,8 +27,7 @@ from dlpo.rl.conditions import Conditions, conditions_of
 from dlpo.rl.methods import Objective, Plan
 from dlpo.rl.prompts import Prompt
 from dlpo.rl.reward_models import RewardModels
-from dlpo.rl.rewards.reward import ClipBatch, Judged, Reward
-from dlpo.rl.rewards.weighted import WeightedSum
+from dlpo.rl.rewards import ClipBatch, Judged, Reward, WeightedSum
 from dlpo.rl.rollout import Rollout, policy_step_mean, replay, roll_out, seed_keys
 from dlpo.rl.tuner import Tuner
 

@@ -20,8 +20,8 @@ from dlpo.rl.collector import VALIDATION_KEY, StageTimer
 from dlpo.rl.conditions import conditions_of, reach_of
 from dlpo.rl.panel import Panel, ValidationPanel, divergence, gain
 from dlpo.rl.prompts import validation_prompts
-from dlpo.rl.reward_models import held_out_judges
-from dlpo.rl.rewards.named import REWARDS, RewardSources
+from dlpo.rl.reward_models import REWARDS, RewardModels, RewardSources, held_out_judges
+from dlpo.rl.rewards import WeightedSum
 from dlpo.rl.rollout import policy_step_mean, roll_out, seed_keys
 
 
@@ -44,19 +44,20 @@ def panel(
     voice: LiteWaveGrad2, dataset: Dataset, served_chain: NoiseSchedule, tuning: Any
 ) -> ValidationPanel:
     prompts = validation_prompts(dataset, 4)
+    reward = WeightedSum([tuning.Loudness()], {"loudness": 1.0})
+    models = RewardModels(reward, [tuning.Steadiness()], Parrot())
     return ValidationPanel(
-        voice, prompts, served_chain, [tuning.Loudness()], [tuning.Steadiness()], Parrot(), None,
-        StageTimer(), 2, reach_of(voice, prompts[0]),
-    )  # fmt: skip
+        voice, prompts, served_chain, models, None, StageTimer(), 2, reach_of(voice, prompts[0])
+    )
 
 
 def test_the_untuned_voice_has_no_distance_from_itself_and_measures_repeat(
     panel: ValidationPanel, voice: LiteWaveGrad2
 ) -> None:
     once, twice = panel.measure(voice), panel.measure(voice)
-    assert once.panel.kl == 0
-    assert once.panel == twice.panel
-    assert np.array_equal(once.sample, twice.sample)
+    assert once[0].kl == 0
+    assert once[0] == twice[0]
+    assert np.array_equal(once[1], twice[1])
 
 
 def test_kl_is_that_of_two_gaussians_in_the_states_that_the_policy_reached(
@@ -79,13 +80,13 @@ def test_kl_is_that_of_two_gaussians_in_the_states_that_the_policy_reached(
             )
         p, q = (torch.distributions.Normal(mean, std) for mean in (ours, theirs))
         divergences.append(torch.distributions.kl_divergence(p, q).mean().item())
-    assert panel.measure(policy).panel.kl == pytest.approx(np.mean(divergences), rel=1e-4)
+    assert panel.measure(policy)[0].kl == pytest.approx(np.mean(divergences), rel=1e-4)
 
 
 def test_word_errors_are_pooled_and_scores_named(
     panel: ValidationPanel, voice: LiteWaveGrad2
 ) -> None:
-    found = panel.measure(voice).panel
+    found = panel.measure(voice)[0]
     assert found.word_error_rate == 0.5  # "Hum, hum."
     assert set(found.held_out) == {"steadiness"}
     assert set(found.rewards) == {"loudness"}

@@ -12,15 +12,17 @@ import pytest
 
 from dlpo.audio import SAMPLE_RATE, Waveform, write_wav
 from dlpo.checkpoint import load_checkpoint
+from dlpo.config import BASE, LITE, SPECTRAL
 from dlpo.data.preferences import PreferencePair, read_pairs, write_pairs
 from dlpo.errors import DataError, InputError
 from dlpo.judges.levels import active_level_db
+from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import conditions_of
-from dlpo.rl.listening_pairs import ListeningPairs, as_chain, pairs_sha256
 from dlpo.rl.methods import Objective
+from dlpo.rl.preferences import ListeningPairs, as_chain, pairs_sha256
 from dlpo.rl.prompts import Prompt
 from dlpo.rl.rollout import roll_out, seed_keys
 from dlpo.text import TextFrontEnd
@@ -90,9 +92,11 @@ def matched(
     return lambda pairs: ListeningPairs(pairs, voice, served_chain, reach, seed=0)
 
 
-def test_a_waveform_returns_from_the_chain_unchanged(voice: LiteWaveGrad2) -> None:
+@pytest.mark.parametrize("config", [LITE, SPECTRAL, BASE], ids=lambda config: config.model)
+def test_a_waveform_returns_from_the_chain_unchanged(config: Any) -> None:
+    model = build_model(config)
     noise = np.random.default_rng(0).standard_normal(900).astype(np.float32)
-    back = voice.to_waveform(as_chain(voice, noise)[None])[0]
+    back = model.to_waveform(as_chain(model, noise)[None])[0]
     np.testing.assert_allclose(back.numpy(), noise, atol=1e-4)
 
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from dlpo.errors import ConfigError
-from dlpo.rl.rewards.augmentation import Augmentation, AugmentedJudge, augmented, band_limited
-from dlpo.rl.rewards.reward import ClipBatch
+from dlpo.rl.differentiable import Augmentation, AugmentedJudge, augmented, band_limited
+from dlpo.rl.rewards import ClipBatch
 from dlpo.rl.rollout import Key
 
 RATE = 24_000  # Hz

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlpo.errors import CheckpointError
-from dlpo.rl.rewards.utmos import DOMAIN, LISTENER, Utmos
+from dlpo.judges.utmos import DOMAIN, LISTENER, Utmos
 
 WIDTH, CHANNELS, INNER, LAYERS = 128, 24, 40, 2  # published: 768, 512, 3072, 12
 KERNELS, STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)

@@ -1,0 +1,280 @@
+"""Rewards: clips in, one score a clip out with the seconds it took; and their weighted sum."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+
+from dlpo.errors import ConfigError, InputError, TrainingError
+from dlpo.judges.judge import Judge, Recogniser, Scores, Waveform, check_waveforms
+from dlpo.judges.levels import active_level_db, high_band_db
+from dlpo.judges.word_errors import word_errors
+from dlpo.rl.rollout import Key
+
+LOUDNESS_TOLERANCE_DB = 2.0
+HIGH_BAND_TOLERANCE_DB = 3.0
+LEAST_SPREAD = 1e-6  # a reward that hardly varies (an inactive guard) adds 0
+Standardisation = Literal["none", "batch", "running"]
+Clock = Callable[[], float]
+"""Seconds since an arbitrary moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipBatch:
+    """A batch of clips to score."""
+
+    waveforms: Sequence[Waveform]
+    """B times (T,) float32 in [-1, 1]"""
+    texts: Sequence[str]
+    """B texts of the clips"""
+    sample_rate_hz: int
+    keys: Sequence[Key]
+    """B keys of anything a reward draws at random, see `Rollout.sentence_keys`: the seeds of a
+    sentence share one, so that chance favors none of them"""
+
+    def __post_init__(self) -> None:
+        if not len(self.waveforms) == len(self.texts) == len(self.keys):
+            raise InputError(
+                f"{len(self.waveforms)} waveforms, {len(self.texts)} texts and {len(self.keys)}"
+                " keys; expected as many of each"
+            )
+
+    def __len__(self) -> int:
+        return len(self.waveforms)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The scores of a batch."""
+
+    scores: Scores
+    """(B,) float64, finite, higher is better"""
+    parts: Mapping[str, Scores] = field(default_factory=dict)
+    """name -> (B,) raw scores of each judge, for the log"""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """name -> seconds that scoring took"""
+
+
+class Reward(Protocol):
+    """Scores clips."""
+
+    @property
+    def name(self) -> str:
+        """Name in logs and records."""
+        ...
+
+    def judge(self, clips: ClipBatch) -> Judged:
+        """Score a batch.
+
+        Raises:
+            InputError: an unusable waveform, see `dlpo.judges.judge.Judge`.
+            TrainingError: a score is missing, NaN or infinite.
+        """
+        ...
+
+
+def checked_scores(name: str, scores: Scores, clips: ClipBatch) -> Scores:
+    """Scores that learning may rely on, float64.
+
+    Raises:
+        TrainingError: another number of scores than clips, or one that is not finite.
+    """
+    scores = np.asarray(scores, np.float64)
+    if scores.shape != (len(clips),):
+        raise TrainingError(
+            f"{name} gave scores of shape {scores.shape} for {len(clips)} clips; expected"
+            f" ({len(clips)},)"
+        )
+    bad = np.flatnonzero(~np.isfinite(scores))
+    if len(bad):
+        i = int(bad[0])
+        raise TrainingError(
+            f"{name} gave {scores[i]} for {clips.texts[i]!r} and no finite score for {len(bad)} of"
+            f" {len(clips)} clips; listen to the samples in TensorBoard, or choose another reward"
+        )
+    return scores
+
+
+class MeasuredReward:
+    """A measure of clips as a reward: checked and timed.
+
+    Args:
+        name: in logs and records.
+        measure: clips -> (B,) scores, higher is better.
+        clock: times it.
+    """
+
+    def __init__(
+        self, name: str, measure: Callable[[ClipBatch], Scores], clock: Clock = time.perf_counter
+    ) -> None:
+        self.name, self.measure, self.clock = name, measure, clock
+
+    def judge(self, clips: ClipBatch) -> Judged:
+        """See `Reward.judge`."""
+        began = self.clock()
+        scores = checked_scores(self.name, self.measure(clips), clips)
+        return Judged(scores, {self.name: scores}, {self.name: self.clock() - began})
+
+
+def judge_reward(judge: Judge, clock: Clock = time.perf_counter) -> MeasuredReward:
+    """A judge's score: DistillMOS (the default), DNSMOS P.808, NISQA, UTMOS."""
+
+    def score(clips: ClipBatch) -> Scores:
+        return judge.score(clips.waveforms, clips.sample_rate_hz)
+
+    return MeasuredReward(judge.name, score, clock)
+
+
+def word_reward(recogniser: Recogniser, clock: Clock = time.perf_counter) -> MeasuredReward:
+    """1 - word error rate of a recognizer, at least 0. A text without words is an InputError."""
+
+    def score(clips: ClipBatch) -> Scores:
+        transcripts = recogniser.transcribe(clips.waveforms, clips.sample_rate_hz)
+        pairs = zip(clips.texts, transcripts, strict=True)
+        return 1 - np.minimum([word_errors(*pair).rate for pair in pairs], 1.0)
+
+    return MeasuredReward("words", score, clock)
+
+
+def guard(
+    name: str, measure: Callable[[Waveform, int], float], target_db: float, tolerance_db: float
+) -> MeasuredReward:
+    """Minus the decibels by which a measure leaves its band; 0 within it.
+
+    A judge that ignores level, or what is above 8 kHz, can be pleased by ruining both.
+
+    Args:
+        measure: (T,) and its rate in Hz -> dB.
+        target_db: the middle of the band; measure the untuned voice or the recordings.
+        tolerance_db: half the band's width.
+    """
+
+    def score(clips: ClipBatch) -> Scores:
+        rate_hz = clips.sample_rate_hz
+        check_waveforms(clips.waveforms, rate_hz)
+        measured = np.array([measure(x, rate_hz) for x in clips.waveforms], np.float64)
+        return -np.maximum(0.0, np.abs(measured - target_db) - tolerance_db)
+
+    return MeasuredReward(name, score)
+
+
+def loudness_guard(target_db: float, tolerance_db: float = LOUDNESS_TOLERANCE_DB) -> MeasuredReward:
+    """Keeps the active level, dB relative to full scale."""
+    return guard("loudness", active_level_db, target_db, tolerance_db)
+
+
+def high_band_guard(
+    target_db: float, tolerance_db: float = HIGH_BAND_TOLERANCE_DB
+) -> MeasuredReward:
+    """Keeps the energy above 4 kHz, dB relative to all energy: neither dull nor hissing."""
+    return guard("high_band", high_band_db, target_db, tolerance_db)
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Count, mean and sum of squared deviations of all scores so far."""
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    def with_(self, scores: Scores) -> Moments:
+        """The moments after more scores. Reference: Chan, Golub and LeVeque 1983, eq. 2.1."""
+        more = len(scores)
+        if not more:
+            return self
+        mean, squares = float(scores.mean()), float(((scores - scores.mean()) ** 2).sum())
+        total, apart = self.count + more, mean - self.mean
+        return Moments(
+            total,
+            self.mean + apart * more / total,
+            self.squares + squares + apart**2 * self.count * more / total,
+        )
+
+    def standardised(self, scores: Scores) -> Scores:
+        """(B,) scores at zero mean and unit spread."""
+        spread = float(np.sqrt(self.squares / max(1, self.count)))
+        if spread < LEAST_SPREAD:
+            return np.zeros_like(scores)
+        return (scores - self.mean) / spread
+
+
+class WeightedSum:
+    """sum_i w_i (r_i - mean_i) / std_i.
+
+    Judges differ in scale: a point of NISQA is not a point of word errors. `batch` takes mean and
+    spread from the batch, `running` from all batches so far including this one; `none` adds raw
+    scores.
+
+    Args:
+        rewards: at least one, of different names.
+        weights: name -> w, for each reward; may be negative for what should fall.
+        standardisation: see above.
+
+    Raises:
+        ConfigError: no rewards, two of one name, or weights that don't match them.
+    """
+
+    def __init__(
+        self,
+        rewards: Sequence[Reward],
+        weights: Mapping[str, float],
+        standardisation: Standardisation = "running",
+    ) -> None:
+        names = [reward.name for reward in rewards]
+        if not names or sorted(names) != sorted(weights):
+            raise ConfigError(
+                f"weights are for {sorted(weights)}, rewards are {sorted(names)}; give each reward"
+                " one weight"
+            )
+        unusable = {name: w for name, w in weights.items() if not np.isfinite(w) or w == 0}
+        if unusable:
+            raise ConfigError(f"reward weights {unusable} are unusable; expected finite, not 0")
+        self.rewards, self.weights = tuple(rewards), dict(weights)
+        self.standardisation = standardisation
+        self.moments = dict.fromkeys(names, Moments())
+
+    def score_parts(self, clips: ClipBatch) -> dict[str, Judged]:
+        """The scores of each reward by name; running moments are unchanged."""
+        return {reward.name: reward.judge(clips) for reward in self.rewards}
+
+    def weigh(self, scores: Mapping[str, Scores]) -> Scores:
+        """(B,) sums of the scores of each reward.
+
+        Several processes must gather their scores first: mean and spread span all of them.
+        """
+        return sum(
+            (self.weights[name] * self._standardised(name, scores[name]) for name in self.moments),
+            np.zeros(()),
+        )
+
+    def _standardised(self, name: str, scores: Scores) -> Scores:
+        if self.standardisation == "none":
+            return scores
+        if self.standardisation == "batch":
+            return Moments().with_(scores).standardised(scores)
+        self.moments[name] = self.moments[name].with_(scores)
+        return self.moments[name].standardised(scores)
+
+    def state(self) -> dict[str, tuple[int, float, float]]:
+        """The running moments, for resuming to the bit."""
+        return {name: (m.count, m.mean, m.squares) for name, m in self.moments.items()}
+
+    def restore(self, state: Mapping[str, Sequence[float]]) -> None:
+        """Continue from `state`.
+
+        Raises:
+            ConfigError: the state is of other rewards.
+        """
+        if set(state) != set(self.moments):
+            raise ConfigError(
+                f"saved state is of rewards {sorted(state)}; this run has {sorted(self.moments)}"
+            )
+        self.moments = {
+            name: Moments(int(count), float(mean), float(squares))
+            for name, (count, mean, squares) in state.items()
+        }

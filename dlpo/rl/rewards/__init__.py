@@ -1,1 +1,0 @@
-"""Rewards: judges, recognisers and guards behind one Protocol, their sums, and augmentation."""
