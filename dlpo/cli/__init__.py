@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 import dlpo
-from dlpo.cli import bench, doctor, export, health, keys, listen, make, measure, speak, tune, voices
+from dlpo.cli import bench, export, listen, make, measure, operate, speak, tune, voices
 from dlpo.commit import source_commit
 from dlpo.errors import DlpoError
 
@@ -35,9 +35,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(name="dlpo", cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 speak.register(app)
 voices.register(app)
-keys.register(app)
-health.register(app)
-doctor.register(app)
+operate.register(app)
 make.register(app)
 tune.register(app)
 export.register(app)

@@ -17,10 +17,11 @@ from dlpo.config.training import (
     LARGE_TRAINING,
     ContourTraining,
     SpectralTraining,
+    Subspace,
     TrainingConfig,
+    TuningConfig,
     WaveGrad2Training,
 )
-from dlpo.config.tuning import Subspace, TuningConfig
 
 __all__ = [
     "BASE",

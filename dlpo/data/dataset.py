@@ -172,7 +172,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class ClipSource:
     """An utterance on its way into a dataset."""
 
     id: str
@@ -183,7 +183,7 @@ class Clip:
     load: Callable[[], Arrays]
 
 
-def pack(path: Path, clips: Sequence[Clip], left_out: dict[str, str], corpus: str) -> None:
+def pack(path: Path, clips: Sequence[ClipSource], left_out: dict[str, str], corpus: str) -> None:
     """Write the arrays and the index; each clip is loaded twice, one at a time.
 
     Args:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE, Waveform
 from dlpo.data.alignments import Alignment, read_alignments
-from dlpo.data.dataset import DTYPES, PHASE_CYCLE, Arrays, Clip, pack
+from dlpo.data.dataset import DTYPES, PHASE_CYCLE, Arrays, ClipSource, pack
 from dlpo.data.features import measure
 from dlpo.errors import DataError, InputError, MissingExtraError
 from dlpo.text.symbols import SYMBOL_IDS
@@ -172,7 +172,7 @@ def prepare(
             voice = voice_of(clip, speaker, sessions=sessions)
         else:
             load, voice = functools.partial(_timed, alignment, text), speaker
-        clips.append(Clip(clip, split_of(clip), text, voice, load))
+        clips.append(ClipSource(clip, split_of(clip), text, voice, load))
         report.with_audio += recording is not None
         report.timing_only += recording is None
     if not report.with_audio:

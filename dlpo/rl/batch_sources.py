@@ -17,7 +17,12 @@ from dlpo.errors import ConfigError
 from dlpo.model.build import Model
 from dlpo.rl.collector import RolloutCollector
 from dlpo.rl.conditions import Policy
-from dlpo.rl.diffusion_loss import Recorded, denoise_recorded, recording_cutter, renoised_loss
+from dlpo.rl.diffusion_loss import (
+    RecordedWindows,
+    denoise_recorded,
+    recording_cutter,
+    renoised_loss,
+)
 from dlpo.rl.direct import DifferentiableReward
 from dlpo.rl.methods import MethodInput, Objective, recorded_loss
 from dlpo.rl.objectives import kl_divergence
@@ -102,7 +107,9 @@ class RecordingSource:
         self.collector, self.chain, self.adversary = collector, collector.chain, adversary
         self.cut = recording_cutter(model, batches)
 
-    def recorded(self, number: int, share: tuple[int, int] | None = None) -> tuple[Recorded, int]:
+    def recorded(
+        self, number: int, share: tuple[int, int] | None = None
+    ) -> tuple[RecordedWindows, int]:
         """A share of batch `number`, this process's if None, and the seed of its noise."""
         rank, ranks = share or (self.processes.rank, self.processes.count)
         size, window = self.settings.window_batch, self.settings.window

@@ -106,7 +106,7 @@ def _renoised_errors(
 
 # ---------------------------------------------------------------------- recordings
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedWindows:
     """Windows of recordings with the chain's conditioning."""
 
     conditions: Conditions
@@ -118,8 +118,8 @@ class Recorded:
     processes, so that an update does not depend on their count."""
 
 
-Cut = Callable[[Sequence[tuple[int, int]], int, tuple[int, int]], Recorded]
-"""(utterance, first frame) of each window, its length in frames, `Recorded.share` -> windows"""
+Cut = Callable[[Sequence[tuple[int, int]], int, tuple[int, int]], RecordedWindows]
+"""(utterance, first frame) of each window, frames of each, `RecordedWindows.share` -> windows"""
 
 
 def recording_cutter(model: Model, batches: Batches) -> Cut:
@@ -135,7 +135,7 @@ def recording_cutter(model: Model, batches: Batches) -> Cut:
 
         def cut_acoustic(
             places: Sequence[tuple[int, int]], window: int, share: tuple[int, int]
-        ) -> Recorded:
+        ) -> RecordedWindows:
             windows = batches.collate(list(places), window).to(device)
             return recorded_windows(model, windows, acoustics.of(windows), share)
 
@@ -144,7 +144,7 @@ def recording_cutter(model: Model, batches: Batches) -> Cut:
 
     def cut_published(
         places: Sequence[tuple[int, int]], window: int, share: tuple[int, int]
-    ) -> Recorded:
+    ) -> RecordedWindows:
         return recorded_excerpts(model, excerpts.collate(places, window, 0).to(device), share)
 
     return cut_published
@@ -153,14 +153,14 @@ def recording_cutter(model: Model, batches: Batches) -> Cut:
 @torch.no_grad()
 def recorded_windows(
     model: AcousticModel, windows: Windows, acoustics: Acoustics, share: tuple[int, int] = (0, 1)
-) -> Recorded:
+) -> RecordedWindows:
     """Windows of an acoustic model's training, conditioned on predicted mel as in synthesis.
 
     Args:
         model: its conditioning layers are frozen.
         windows: recordings with CONTEXT frames on either side.
         acoustics: `FrozenAcoustics.of(windows)`.
-        share: see `Recorded.share`.
+        share: see `RecordedWindows.share`.
     """
     voice = voices_of(model, windows.sentences)
     prosody = measured_prosody(windows)
@@ -171,30 +171,30 @@ def recorded_windows(
         windows.source,
         windows.inside[:, inner].sum(1).round().long(),
     )
-    return Recorded(conditions, windows.waveform * model.config.scale, share)
+    return RecordedWindows(conditions, windows.waveform * model.config.scale, share)
 
 
 @torch.no_grad()
 def recorded_excerpts(
     model: WaveGrad2, excerpts: Excerpts, share: tuple[int, int] = (0, 1)
-) -> Recorded:
+) -> RecordedWindows:
     """Windows of the published model's training, spread over the frames by recorded durations.
 
     Args:
         model: in eval mode.
         excerpts: recordings, without context.
-        share: see `Recorded.share`.
+        share: see `RecordedWindows.share`.
     """
     hidden = model.hidden(excerpts.sentences.phonemes, excerpts.sentences.mask)
     conditioning = recorded_conditioning(model, hidden, excerpts)
     size, frames = excerpts.positions.shape
     inside = excerpts.scored.view(size, frames, -1)[:, :, 0].sum(1).long()
     conditions = Conditions(conditioning, torch.zeros_like(excerpts.waveform), inside)
-    return Recorded(conditions, excerpts.waveform, share)
+    return RecordedWindows(conditions, excerpts.waveform, share)
 
 
 def diffusion_loss(
-    policy: Policy, recorded: Recorded, schedule: NoiseSchedule, generator: torch.Generator
+    policy: Policy, recorded: RecordedWindows, schedule: NoiseSchedule, generator: torch.Generator
 ) -> Tensor:
     """L1 of what the network predicts from recordings, at the levels of the chain: DL_real.
 
@@ -211,7 +211,7 @@ def diffusion_loss(
 
 def control_loss(
     policy: Policy,
-    recorded: Recorded,
+    recorded: RecordedWindows,
     schedule: NoiseSchedule,
     generator: torch.Generator,
     adversary: AdversarialTrainer | None = None,
@@ -242,7 +242,7 @@ def control_loss(
 
 
 def denoise_recorded(
-    policy: Policy, recorded: Recorded, schedule: NoiseSchedule, generator: torch.Generator
+    policy: Policy, recorded: RecordedWindows, schedule: NoiseSchedule, generator: torch.Generator
 ) -> Denoised:
     """x_0 as the policy predicts it from noised recordings, and the recordings."""
     prediction, noisy, level, _ = _predicted(policy, recorded, schedule, generator)
@@ -250,7 +250,7 @@ def denoise_recorded(
 
 
 def _predicted(
-    policy: Policy, recorded: Recorded, schedule: NoiseSchedule, generator: torch.Generator
+    policy: Policy, recorded: RecordedWindows, schedule: NoiseSchedule, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Prediction (B, T), the noisy windows (B, T), their levels (B,) and the noise (B, T)."""
     clean, conditions = recorded.clean, recorded.conditions

@@ -15,7 +15,13 @@ from dlpo.config import check_ranges
 from dlpo.errors import ConfigError
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.conditions import Policy
-from dlpo.rl.diffusion_loss import Recorded, control_loss, diffusion_loss, renoised_loss, rwr_loss
+from dlpo.rl.diffusion_loss import (
+    RecordedWindows,
+    control_loss,
+    diffusion_loss,
+    renoised_loss,
+    rwr_loss,
+)
 from dlpo.rl.direct import DifferentiableReward, direct_loss
 from dlpo.rl.objectives import (
     BOUND,
@@ -215,7 +221,7 @@ METHODS: dict[str, MethodSpec] = {
 def recorded_loss(
     objective: Objective,
     policy: Policy,
-    recorded: Recorded,
+    recorded: RecordedWindows,
     schedule: NoiseSchedule,
     generator: torch.Generator,
     adversary: AdversarialTrainer | None = None,

@@ -16,7 +16,7 @@ from dlpo.judges.word_errors import pooled, word_errors
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.collector import VALIDATION_KEY, RolloutBatch, StageTimer, run_chains
-from dlpo.rl.diffusion_loss import Recorded, diffusion_loss, recording_cutter
+from dlpo.rl.diffusion_loss import RecordedWindows, diffusion_loss, recording_cutter
 from dlpo.rl.objectives import kl_divergence
 from dlpo.rl.prompts import Prompt
 from dlpo.rl.reward_models import RewardModels
@@ -29,7 +29,7 @@ WINDOWS, WINDOW = 32, 48  # recordings of the diffusion loss, and frames of each
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class PanelFigures:
     """Figures of a policy on the validation sentences; means unless stated otherwise."""
 
     held_out: dict[str, float]
@@ -65,7 +65,7 @@ class Panel:
         return {name: value for name, value in flat.items() if value is not None}
 
 
-def divergence(baseline: Panel, now: Panel, limits: TuningConfig) -> str | None:
+def divergence(baseline: PanelFigures, now: PanelFigures, limits: TuningConfig) -> str | None:
     """The limits that are passed and by how much; None if none is.
 
     Args:
@@ -93,7 +93,7 @@ def divergence(baseline: Panel, now: Panel, limits: TuningConfig) -> str | None:
     return "; ".join(passed) or None
 
 
-def gain(baseline: Panel, now: Panel) -> float:
+def gain(baseline: PanelFigures, now: PanelFigures) -> float:
     """The gain on held-out judges, in standard deviations between sentences.
 
     The mean over the judges, each in its own spread, so that none counts more for its scale. With
@@ -133,7 +133,7 @@ class ValidationPanel:
         prompts: Sequence[Prompt],
         chain: NoiseSchedule,
         models: RewardModels,
-        recorded: Recorded | None,
+        recorded: RecordedWindows | None,
         timer: StageTimer,
         rows: int,
         reach: int,
@@ -143,7 +143,7 @@ class ValidationPanel:
         self.recorded, self.timer, self.rows, self.reach = recorded, timer, rows, reach
 
     @torch.no_grad()
-    def measure(self, policy: Model) -> tuple[Panel, Waveform]:
+    def measure(self, policy: Model) -> tuple[PanelFigures, Waveform]:
         """Synthesize the sentences with a policy and score them.
 
         Args:
@@ -162,7 +162,7 @@ class ValidationPanel:
             waveforms = clips.waveforms
             held_out = self._scores(self.models.judges, clips)
             rewards = self._scores(self.models.reward.rewards, clips)
-            panel = Panel(
+            panel = PanelFigures(
                 held_out=_means(held_out),
                 spreads={name: float(s.std()) for name, s in (held_out | rewards).items()},
                 rewards=_means(rewards),
@@ -205,7 +205,7 @@ class ValidationPanel:
         return diffusion_loss(policy, self.recorded, self.chain, drawn).item()
 
 
-def validation_recordings(reference: Model, batches: Batches) -> Recorded | None:
+def validation_recordings(reference: Model, batches: Batches) -> RecordedWindows | None:
     """Windows of the validation split for the diffusion loss; None where it has no audio."""
     if not batches.recorded:
         return None

@@ -33,7 +33,7 @@ from dlpo.rl.collector import RolloutCollector, StageTimer
 from dlpo.rl.conditions import Policy, freeze_all_but_denoiser, reach_of
 from dlpo.rl.explore import WeightSource, WeightSpace
 from dlpo.rl.methods import Plan
-from dlpo.rl.panel import Panel, ValidationPanel, divergence, gain, validation_recordings
+from dlpo.rl.panel import PanelFigures, ValidationPanel, divergence, gain, validation_recordings
 from dlpo.rl.preferences import ListeningPairs
 from dlpo.rl.prompts import Prompts, validation_prompts
 from dlpo.rl.reward_models import RewardModels
@@ -122,8 +122,8 @@ class Tuner(TrainingRun):
             model, drawn, plan.chain, self.reward, self.processes, self.timer, settings, reach
         )
         self.source = self._source(models, pairs)
-        self.baseline: Panel | None = None
-        self.last: Panel | None = None
+        self.baseline: PanelFigures | None = None
+        self.last: PanelFigures | None = None
         self.best: dict[str, Any] | None = None
         self.recent: list[dict[str, float]] = []  # figures since the last line of the log
         progress = self._open(
@@ -197,7 +197,7 @@ class Tuner(TrainingRun):
         self.collector.chains_run = progress["chains_run"]
         self.best = progress["best"]
         self.baseline, self.last = (
-            None if progress[name] is None else from_dict(Panel, progress[name])
+            None if progress[name] is None else from_dict(PanelFigures, progress[name])
             for name in ("baseline", "last")
         )
 
@@ -317,7 +317,7 @@ class Tuner(TrainingRun):
     def _measure_panel(self, run_log: RunLog | None) -> None:
         """Measure the averaged weights; the first time they are the untuned voice."""
 
-        def measure() -> Panel | None:
+        def measure() -> PanelFigures | None:
             if not self.accelerator.is_main_process:
                 return None
             panel, sample = self.panel.measure(self._averaged_model())

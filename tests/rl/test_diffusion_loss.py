@@ -20,7 +20,7 @@ from dlpo.rl.conditions import Conditions
 from dlpo.rl.diffusion_loss import (
     GUIDE,
     REGRESSION,
-    Recorded,
+    RecordedWindows,
     control_loss,
     diffusion_loss,
     recorded_windows,
@@ -90,7 +90,7 @@ def test_the_guide_is_the_same_in_every_pass_and_hears_no_padding(
 
 
 @pytest.fixture
-def recorded(voice: LiteWaveGrad2, tiny_dataset: Path) -> Recorded:
+def recorded(voice: LiteWaveGrad2, tiny_dataset: Path) -> RecordedWindows:
     batches = Batches(Dataset(tiny_dataset), "train", seed=0)
     windows = batches.windows(0, 3, 16)
     told = FrozenAcoustics(voice, batches).of(windows)
@@ -114,7 +114,7 @@ def test_diffusion_loss_equals_the_definition_at_the_levels_of_the_chain(
 ) -> None:
     policy = toy.Policy()
     clean = torch.linspace(-1, 1, 8, dtype=torch.float64)[:, None]
-    recorded = Recorded(toy.conditions(8), clean)
+    recorded = RecordedWindows(toy.conditions(8), clean)
     loss = diffusion_loss(policy, recorded, served_chain, torch.Generator().manual_seed(3))
 
     drawn = torch.Generator().manual_seed(3)
@@ -128,7 +128,7 @@ def test_diffusion_loss_equals_the_definition_at_the_levels_of_the_chain(
 
 
 def test_the_controls_adversary_learns_and_adds_its_losses(
-    voice: LiteWaveGrad2, recorded: Recorded, served_chain: NoiseSchedule
+    voice: LiteWaveGrad2, recorded: RecordedWindows, served_chain: NoiseSchedule
 ) -> None:
     def loss(adversary: AdversarialTrainer | None) -> torch.Tensor:
         drawn = torch.Generator().manual_seed(0)

@@ -16,7 +16,7 @@ from dlpo.errors import ConfigError
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, freeze_all_but_denoiser
-from dlpo.rl.diffusion_loss import Recorded, diffusion_loss, recorded_windows
+from dlpo.rl.diffusion_loss import RecordedWindows, diffusion_loss, recorded_windows
 from dlpo.rl.methods import METHODS, Method, MethodInput, Objective, recorded_loss
 from dlpo.rl.rollout import Key, Rollout, roll_out, seed_keys
 from dlpo.training.acoustics import FrozenAcoustics
@@ -41,7 +41,7 @@ def rewards() -> Tensor:
 
 
 @pytest.fixture
-def recorded(voice: LiteWaveGrad2, tiny_dataset: Path) -> Recorded:
+def recorded(voice: LiteWaveGrad2, tiny_dataset: Path) -> RecordedWindows:
     batches = Batches(Dataset(tiny_dataset), "train", seed=0)
     windows = batches.windows(0, 2, 16)
     return recorded_windows(voice, windows, FrozenAcoustics(voice, batches).of(windows))
@@ -110,7 +110,7 @@ def test_an_objective_is_checked(values: dict[str, Any]) -> None:
 
 
 def test_the_direct_gradient_can_be_guided_by_recordings(
-    voice: LiteWaveGrad2, rollout: Rollout, rewards: Tensor, recorded: Recorded
+    voice: LiteWaveGrad2, rollout: Rollout, rewards: Tensor, recorded: RecordedWindows
 ) -> None:
     def on_recordings(objective: Objective) -> Tensor:
         drawn = torch.Generator().manual_seed(0)

@@ -18,7 +18,7 @@ from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.collector import VALIDATION_KEY, StageTimer
 from dlpo.rl.conditions import conditions_of, reach_of
-from dlpo.rl.panel import Panel, ValidationPanel, divergence, gain
+from dlpo.rl.panel import PanelFigures, ValidationPanel, divergence, gain
 from dlpo.rl.prompts import validation_prompts
 from dlpo.rl.reward_models import REWARDS, RewardModels, RewardSources, held_out_judges
 from dlpo.rl.rewards import WeightedSum
@@ -106,7 +106,7 @@ def test_no_judge_is_both_reward_and_proof(
     assert held_out_judges(["nisqa"], sources) == ["distillmos"]
 
 
-BASE = Panel(
+BASE = PanelFigures(
     held_out={"NISQA": 3.5, "DNSMOS": 3.7},
     spreads={"NISQA": 0.5, "DNSMOS": 0.1, "DistillMOS": 0.4, "loudness": 0.0},
     rewards={"DistillMOS": 3.2, "loudness": 0.0},
@@ -119,7 +119,7 @@ BASE = Panel(
 LIMITS = TuningConfig(kl_limit=0.01, judge_margin=0.1, words_margin=0.02)
 
 
-def judged(nisqa: float, dnsmos: float) -> Panel:
+def judged(nisqa: float, dnsmos: float) -> PanelFigures:
     return replace(BASE, held_out={"NISQA": nisqa, "DNSMOS": dnsmos})
 
 
@@ -138,7 +138,7 @@ def judged(nisqa: float, dnsmos: float) -> Panel:
         (replace(BASE, kl=float("nan")), "the KL to the untuned voice is nan, limit 0.01"),
     ],
 )
-def test_a_limit_is_named_with_its_excess(now: Panel, said: str | None) -> None:
+def test_a_limit_is_named_with_its_excess(now: PanelFigures, said: str | None) -> None:
     assert divergence(BASE, now, LIMITS) == said
 
 

@@ -27,7 +27,7 @@ _PITCH = re.compile(rf"([+-]?){_NUMBER}(st|%)")
 _VOLUME = re.compile(rf"([+-]?){_NUMBER}dB")
 
 
-class Prosody(NamedTuple):
+class SpokenProsody(NamedTuple):
     """Beside the request's own."""
 
     speed: float = 1.0
@@ -45,16 +45,16 @@ class ProsodyLimits:
 
 
 _EMPHASIS = {
-    "strong": Prosody(0.85, 1.5, 3.0),
-    "moderate": Prosody(0.92, 0.75, 1.5),
-    "none": Prosody(),
-    "reduced": Prosody(1.1, -0.75, -3.0),
+    "strong": SpokenProsody(0.85, 1.5, 3.0),
+    "moderate": SpokenProsody(0.92, 0.75, 1.5),
+    "none": SpokenProsody(),
+    "reduced": SpokenProsody(1.1, -0.75, -3.0),
 }
 
 
 def changed_prosody(
-    prosody: Prosody, attributes: Mapping[str, str], limits: ProsodyLimits
-) -> Prosody:
+    prosody: SpokenProsody, attributes: Mapping[str, str], limits: ProsodyLimits
+) -> SpokenProsody:
     """The prosody inside ``<prosody rate= pitch= volume=>``.
 
     Raises:
@@ -75,7 +75,7 @@ def changed_prosody(
     return prosody
 
 
-def emphasised(prosody: Prosody, level: str, limits: ProsodyLimits) -> Prosody:
+def emphasised(prosody: SpokenProsody, level: str, limits: ProsodyLimits) -> SpokenProsody:
     """The prosody inside ``<emphasis level=>``, as far as the limits allow.
 
     Raises:
@@ -84,7 +84,7 @@ def emphasised(prosody: Prosody, level: str, limits: ProsodyLimits) -> Prosody:
     change = _EMPHASIS.get(level)
     if change is None:
         raise ValueError(f"level={level!r}; expected {', '.join(_EMPHASIS)}")
-    return Prosody(
+    return SpokenProsody(
         _within(prosody.speed * change.speed, limits.speed),
         _within(prosody.pitch_semitones + change.pitch_semitones, limits.pitch_semitones),
         _within(prosody.volume_db + change.volume_db, limits.volume_db),

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import NamedTuple, NoReturn
 from xml.parsers import expat
 
 from dlpo.errors import SsmlError
 from dlpo.text.characters import readable_text
-from dlpo.text.ssml.elements import (
-    EMPTY,
-    MAX_PAUSES_S,
-    MAX_VALUE,
-    SPOKEN_OTHERWISE,
-    break_seconds,
-    check_element,
-)
 from dlpo.text.ssml.phonemes import parse_phonemes
-from dlpo.text.ssml.prosody import Prosody, ProsodyLimits, changed_prosody, emphasised
+from dlpo.text.ssml.prosody import ProsodyLimits, SpokenProsody, changed_prosody, emphasised
 from dlpo.text.ssml.say_as import said_as
 from dlpo.text.ssml.script import Script
 
@@ -24,6 +18,34 @@ MAX_CHARACTERS = 200_000  # of a document; the server's own limit on texts is lo
 MAX_DEPTH = 32  # elements in one another
 MAX_ELEMENTS = 10_000
 _MESSAGE_ENDS = 200  # characters kept of either end of a long message: a trailer has little room
+MAX_VALUE = 2_000  # characters of one attribute, and of the text in say-as, phoneme and sub
+ATTRIBUTES = {
+    "speak": {"version", "onlangfailure"},
+    "p": set(),
+    "s": set(),
+    "break": {"strength", "time"},
+    "prosody": {"rate", "pitch", "volume"},
+    "emphasis": {"level"},
+    "say-as": {"interpret-as", "format", "detail"},
+    "sub": {"alias"},
+    "phoneme": {"alphabet", "ph", "type"},
+    "mark": {"name"},
+}
+EMPTY = ("break", "mark")  # these hold nothing
+SPOKEN_OTHERWISE = ("say-as", "sub", "phoneme")  # these hold text only, spoken differently
+_REQUIRED = {"say-as": "interpret-as", "sub": "alias", "phoneme": "ph", "mark": "name"}
+_INSTEAD = {
+    "audio": "nothing is fetched; take it out, or put its text in its place",
+    "voice": "choose the voice in the request; another voice's text is a request of its own",
+    "lang": "this voice speaks English only; take the other language out",
+    "lexicon": "nothing is fetched; send the words in the request's dictionary",
+}
+MAX_BREAK_S = 10.0  # of one
+MAX_PAUSES_S = 300.0  # of a document: silence is cheap to ask for
+_STRENGTHS = {
+    "none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "strong": 0.8, "x-strong": 1.2,
+}  # fmt: skip
+_TIME = re.compile(r"\+?(\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})(ms|s)")
 
 
 def read_ssml(document: str, limits: ProsodyLimits) -> Script:
@@ -42,7 +64,7 @@ class _Element(NamedTuple):
     attributes: dict[str, str]
     start: int
     """Place of its tag in the document."""
-    prosody: Prosody
+    prosody: SpokenProsody
     """Inside of it."""
 
 
@@ -94,11 +116,13 @@ class _Reader:
         outer = self._open[-1] if self._open else None
         try:
             check_element(name, attributes, outer.name if outer else None)
-            self._begin(name, attributes, place, outer.prosody if outer else Prosody())
+            self._begin(name, attributes, place, outer.prosody if outer else SpokenProsody())
         except ValueError as error:
             self._fail(f"<{name}>: {error}")
 
-    def _begin(self, name: str, attributes: dict[str, str], place: int, prosody: Prosody) -> None:
+    def _begin(
+        self, name: str, attributes: dict[str, str], place: int, prosody: SpokenProsody
+    ) -> None:
         if name == "prosody":
             prosody = changed_prosody(prosody, attributes, self._limits)
             self._script.change_prosody(prosody)
@@ -192,3 +216,57 @@ class _Reader:
         before = self._document[:place]
         line, column = before.count("\n") + 1, place - before.rfind("\n")
         raise SsmlError(f"line {line}, column {column}: {message}", line, column)
+
+
+def check_element(name: str, attributes: Mapping[str, str], outer: str | None) -> None:
+    """Check an element by its name, its attributes and the name of the one around it.
+
+    Raises:
+        ValueError: what is wrong, and what was expected.
+    """
+    if name not in ATTRIBUTES:
+        instead = _INSTEAD.get(name, f"expected {', '.join(ATTRIBUTES)}")
+        raise ValueError(f"is not supported: {instead}")
+    if (name == "speak") is not (outer is None):
+        place = "inside" if outer else "outside"
+        raise ValueError(f"is {place} of <speak>; expected one <speak> around everything")
+    if outer in EMPTY or outer in SPOKEN_OTHERWISE:
+        raise ValueError(f"is inside <{outer}>; expected no element there")
+    for attribute, value in attributes.items():
+        _check_attribute(name, attribute, value)
+    required = _REQUIRED.get(name)
+    if required and not attributes.get(required, "").strip():
+        raise ValueError(f"lacks {required}; expected <{name} {required}=...>")
+
+
+def _check_attribute(name: str, attribute: str, value: str) -> None:
+    if len(value) > MAX_VALUE:
+        raise ValueError(f"{attribute} has {len(value)} characters; expected at most {MAX_VALUE}")
+    if attribute == "xml:lang" and name in ("speak", "p", "s"):
+        if value.partition("-")[0].lower() != "en":
+            raise ValueError(f"xml:lang={value!r}; this voice speaks English only")
+        return
+    is_xml = name == "speak" and attribute.startswith(("xmlns", "xsi:", "xml:"))
+    if attribute not in ATTRIBUTES[name] and not is_xml:
+        expected = ", ".join(sorted(ATTRIBUTES[name])) or "none"
+        raise ValueError(f"attribute {attribute!r} is not supported; expected {expected}")
+
+
+def break_seconds(attributes: Mapping[str, str]) -> float:
+    """Of ``<break strength= time=>``; the time goes before the strength.
+
+    Raises:
+        ValueError: what is wrong, and what was expected.
+    """
+    strength = attributes.get("strength", "medium")
+    if strength not in _STRENGTHS:
+        raise ValueError(f"strength={strength!r}; expected {', '.join(_STRENGTHS)}")
+    if "time" not in attributes:
+        return _STRENGTHS[strength]
+    match = _TIME.fullmatch(attributes["time"].strip())
+    seconds = float(match[1]) / (1000 if match[2] == "ms" else 1) if match else -1
+    if not 0 <= seconds <= MAX_BREAK_S:
+        raise ValueError(
+            f"time={attributes['time']!r}; expected at most {MAX_BREAK_S:g}s, such as 0.5s or 250ms"
+        )
+    return seconds

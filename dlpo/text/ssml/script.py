@@ -13,7 +13,7 @@ from dlpo.text.characters import ReadableText, readable_text
 from dlpo.text.normalize import Token, tokens
 from dlpo.text.pronounce import Phonemes, Pronouncer
 from dlpo.text.sentences import MarkedToken, pieces, sentences
-from dlpo.text.ssml.prosody import Prosody
+from dlpo.text.ssml.prosody import SpokenProsody
 from dlpo.text.symbols import strongest_mark
 from dlpo.text.words import (
     MAX_SYMBOLS,
@@ -61,14 +61,14 @@ class Script:
         self._length = 0
         self._starts: list[int] = []  # of each character in the document
         self._stops: list[int] = []
-        self._prosody = [(0, Prosody())]  # from there on
+        self._prosody = [(0, SpokenProsody())]  # from there on
         self._open = 0  # where the current stretch begins
 
     def source_span(self, start: int, end: int) -> tuple[int, int]:
         """``text[start:end]`` -> start and end of the same passage in the document."""
         return self._starts[start], self._stops[end - 1]
 
-    def prosody(self, place: int) -> Prosody:
+    def prosody(self, place: int) -> SpokenProsody:
         """Of the text from there on."""
         following = bisect_left(self._prosody, place + 1, key=lambda run: run[0])
         return self._prosody[following - 1][1]
@@ -118,7 +118,7 @@ class Script:
         """A named place."""
         self.marks.append((self._length, name))
 
-    def change_prosody(self, prosody: Prosody) -> None:
+    def change_prosody(self, prosody: SpokenProsody) -> None:
         """From here on."""
         self._prosody.append((self._length, prosody))
 

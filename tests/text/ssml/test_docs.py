@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dlpo.text import TextFrontEnd
-from dlpo.text.ssml.elements import ATTRIBUTES
+from dlpo.text.ssml.reader import ATTRIBUTES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "ssml.md").read_text()
 

@@ -6,13 +6,13 @@ import math
 
 import pytest
 
-from dlpo.text.ssml.prosody import Prosody, ProsodyLimits, changed_prosody, emphasised
+from dlpo.text.ssml.prosody import ProsodyLimits, SpokenProsody, changed_prosody, emphasised
 
 LIMITS = ProsodyLimits()
-PLAIN = Prosody()
+PLAIN = SpokenProsody()
 
 
-def changed(prosody: Prosody = PLAIN, **attributes: str) -> Prosody:
+def changed(prosody: SpokenProsody = PLAIN, **attributes: str) -> SpokenProsody:
     return changed_prosody(prosody, attributes, LIMITS)
 
 

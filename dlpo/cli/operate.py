@@ -1,8 +1,9 @@
-"""The command doctor: what is installed, what works, and what to run where it doesn't."""
+"""Commands about a machine and its server: doctor, health, keys."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dlpo.cli.options import needs
 from dlpo.judges import WEIGHTS
 from dlpo_serving.voices import DEFAULT_VOICE
 
@@ -18,11 +20,84 @@ if TYPE_CHECKING:
 
 Section = tuple[str, Iterable["Observation"]]
 _STYLES = {"ok": "green", "absent": "dim", "problem": "bold red"}
+KeysFile = Annotated[
+    Path, typer.Option("--file", "-f", help="The server's --keys-file; made if it is not there.")
+]
 
 
 def register(app: typer.Typer) -> None:
-    """Add this module's command."""
+    """Add this module's commands."""
+    app.command()(health)
     app.command()(doctor)
+    keys = typer.Typer(help="Make and list the keys that a server lets in.", no_args_is_help=True)
+    keys.command()(new)
+    keys.command("list")(list_keys)
+    app.add_typer(keys, name="keys")
+
+
+def health(
+    server: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[HOST:PORT]",
+            help="Of a `dlpo serve`; if left out, the one on this machine that the DLPO_ variables"
+            " and their DLPO_CONFIG describe.",
+        ),
+    ] = None,
+    service: Annotated[
+        str,
+        typer.Option(
+            help="dlpo.v1.SpeechService, nvidia.riva.tts.RivaSpeechSynthesis, or liveness for the"
+            " process; all of it if left out."
+        ),
+    ] = "",
+    tls: Annotated[bool, typer.Option("--tls", help="Ask encrypted.")] = False,
+    ca: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="PEM file of who to trust; implies --tls."),
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="DLPO_TOKEN", help="Where health wants one, too.")
+    ] = None,
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", min=0.01, help="Seconds that it may take to answer.")
+    ] = 2.0,
+) -> None:
+    """Ask a server over grpc.health.v1 whether it takes calls: exit code 0 if so, else 1."""
+    with needs("serve"):
+        from dlpo_serving.client.connection import Connection, Tls
+        from dlpo_serving.client.health import address_of, check_health
+        from dlpo_serving.settings.sources import read_settings
+
+    address = address_of(read_settings([])) if server is None else server
+    check_health(Connection(address, Tls(ca) if tls or ca else None, token), service, timeout_s)
+    typer.echo(f"{address} says SERVING")
+
+
+def new(
+    caller: Annotated[str, typer.Argument(help="Who is to have it; shows in the server's logs.")],
+    file: KeysFile = Path("keys.toml"),
+) -> None:
+    """Make a key and print it, once: the file holds its hash only. A running server takes it."""
+    from dlpo_serving.operations.keys import new_key
+
+    typer.echo(new_key(file, caller))
+
+
+def list_keys(file: KeysFile = Path("keys.toml")) -> None:
+    """List callers, how many keys each has, and their quotas. Also checks the file."""
+    from dlpo_serving.operations.keys import Quota, read_keys
+
+    keys = read_keys(file)
+    for caller, count in sorted(Counter(key.caller for key in keys.key).items()):
+        quota = keys.quota.get(caller, Quota())
+        limits = {
+            "streams": quota.max_streams,
+            "characters a minute": quota.characters_per_minute,
+            "s of audio a minute": quota.audio_s_per_minute,
+        }
+        quotas = [f"{limit:g} {what}" for what, limit in limits.items() if limit is not None]
+        typer.echo(f"{caller}: {count} keys, {', '.join(quotas) or 'no limits'}")
 
 
 def doctor(
