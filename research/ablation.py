@@ -34,9 +34,9 @@ from dlpo.training.processes import arithmetic
 from dlpo.training.run import warm_average
 from dlpo_bench.clips import VALIDATION_SPLIT, load_clips
 from dlpo_bench.eval import figures, is_rate, markdown, samples, scale_of
-from dlpo_bench.judging import Panel, Quality, evaluate, load_panel
+from dlpo_bench.judging import JudgePanel, Quality, evaluate, load_panel
 from dlpo_bench.record import write_record
-from dlpo_bench.systems import RECORDINGS, WHOLE, System, recordings, text_to_speech
+from dlpo_bench.systems import RECORDINGS, WHOLE, Say, recordings, text_to_speech
 from dlpo_bench.tables import Table
 from dlpo_bench.torch_engine import TorchEngine
 from dlpo_serving.synthesizer import Synthesizer
@@ -257,7 +257,7 @@ class Outcome:
     def table(self) -> str:
         """Markdown: a row for each variant, judges' means, differences that are decided in bold."""
         measures = [judge.name for judge in self.quality.panel.judges]
-        measures += [*self.quality.panel.recognisers]
+        measures += [*self.quality.panel.recognizers]
         rows = [["variant", "weights", "time", *measures]]
         for run in self.learnt:
             time = f"{run.seconds / self.learnt[0].seconds:.2f}x"
@@ -278,7 +278,7 @@ class Outcome:
         return cells
 
 
-def says(run: Learnt, start: Checkpoint) -> System:
+def says(run: Learnt, start: Checkpoint) -> Say:
     """The variant from text alone, with the chain of the embedded voice."""
     like = Bundle.load(find_voice(DEFAULT_VOICE)).manifest
     checkpoint = replace(start, model=run.model, config=run.model.config)
@@ -290,11 +290,11 @@ def listen(
     learnt: Sequence[Learnt],
     start: Checkpoint,
     corpus: Path,
-    panel: Panel,
+    panel: JudgePanel,
     clip_ids: Sequence[str],
 ) -> Outcome:
     """Let the panel hear every variant say these sentences of the corpus."""
-    systems: dict[str, System] = {run.variant.name: says(run, start) for run in learnt}
+    systems: dict[str, Say] = {run.variant.name: says(run, start) for run in learnt}
     systems[RECORDINGS] = recordings
     quality = evaluate(
         systems,

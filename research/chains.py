@@ -21,7 +21,7 @@ from dlpo_bench.clips import VALIDATION_SPLIT, load_clips
 from dlpo_bench.eval import figures, markdown, samples
 from dlpo_bench.judging import Quality, evaluate, load_panel
 from dlpo_bench.record import write_record
-from dlpo_bench.systems import RECORDED, Candidate, Speaking, open_candidates
+from dlpo_bench.systems import RECORDED, SpeakingOptions, System, open_systems
 from research import RECORDS
 
 STEPS = range(1, 9)
@@ -51,18 +51,18 @@ def chains(served: Chain) -> list[Chain]:
     return [served, *(c for c in others if (c.steps, c.schedule, c.eta) != here)]
 
 
-def open_chain(checkpoint: Path, chain: Chain | None = None) -> Candidate:
+def open_chain(checkpoint: Path, chain: Chain | None = None) -> System:
     """A checkpoint with this chain, or with its own.
 
     Raises:
         InputError: the path is no checkpoint.
-        CheckpointError, ConfigError: see `open_candidates`.
+        CheckpointError, ConfigError: see `open_systems`.
     """
-    speaking = Speaking()
+    speaking = SpeakingOptions()
     label = "as served" if chain is None else chain.label
     if chain is not None:
-        speaking = Speaking((chain.steps,), schedule=chain.schedule, eta=chain.eta)
-    (candidate,) = open_candidates([f"{label}={checkpoint}"], speaking)
+        speaking = SpeakingOptions((chain.steps,), schedule=chain.schedule, eta=chain.eta)
+    (candidate,) = open_systems([f"{label}={checkpoint}"], speaking)
     if candidate.about["kind"] != "checkpoint":
         raise InputError(f"{checkpoint} is no checkpoint; other chains need one, not a bundle")
     return candidate

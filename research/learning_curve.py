@@ -36,15 +36,15 @@ from dlpo_bench.eval import figures_of, is_rate, measure_title, samples
 from dlpo_bench.judging import (
     ERROR_RATIO,
     Floats,
-    Heard,
-    Panel,
+    JudgePanel,
     Quality,
+    SystemScores,
     Take,
     evaluate,
     load_panel,
 )
 from dlpo_bench.plots import BLUE, ORANGE, Series, draw_panels
-from dlpo_bench.plots import Panel as Axes
+from dlpo_bench.plots import PlotPanel as Axes
 from dlpo_bench.record import (
     Measured,
     Record,
@@ -52,7 +52,7 @@ from dlpo_bench.record import (
     read_record,
     write_record,
 )
-from dlpo_bench.systems import RECORDED, RECORDINGS, Candidate, Speaking, open_candidates
+from dlpo_bench.systems import RECORDED, RECORDINGS, SpeakingOptions, System, open_systems
 from dlpo_bench.tables import Block, Table, estimate, number, show
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 from research import RECORDS
@@ -262,8 +262,8 @@ SAME = ("sha256", "schedule", "eta", "steps")  # of a candidate: it says the sam
 def learning_curve(
     points: Sequence[Placed],
     clips: Sequence[Clip],
-    panel: Panel,
-    speaking: Speaking,
+    panel: JudgePanel,
+    speaking: SpeakingOptions,
     known: Record | None = None,
     on_clip: Callable[[], object] = lambda: None,
 ) -> Measured:
@@ -279,12 +279,12 @@ def learning_curve(
         on_clip: called after each clip of each take.
 
     Raises:
-        CheckpointError, ConfigError, InputError, DataError: see `open_candidates`, `evaluate`.
+        CheckpointError, ConfigError, InputError, DataError: see `open_systems`, `evaluate`.
     """
     names = [f"{point.label}={point.checkpoint}" for point in points]
-    candidates = [RECORDED, *open_candidates(names, speaking)]
+    candidates = [RECORDED, *open_systems(names, speaking)]
     about = {candidate.label: candidate.about for candidate in candidates}
-    heard: dict[str, Heard] = {}
+    heard: dict[str, SystemScores] = {}
     for candidate in candidates:
         found = _known(known, candidate, clips, panel)
         if found is not None:
@@ -293,8 +293,8 @@ def learning_curve(
     quality = Quality(clips, {}, panel, None, [], [], True)
     if new:
         quality = evaluate(new, clips, panel, on_clip)
-    both = heard | dict(quality.heard)
-    quality = replace(quality, heard={name: both[name] for name in about}, baseline=None)
+    both = heard | dict(quality.scores)
+    quality = replace(quality, scores={name: both[name] for name in about}, baseline=None)
     return Measured(figures(points, quality, about), samples(quality, about))
 
 
@@ -305,7 +305,7 @@ def figures(
     chain = about[points[0].label]
     return {
         "clips": len(quality.clips),
-        "seeds": len(quality.heard[points[0].label].takes),
+        "seeds": len(quality.scores[points[0].label].takes),
         **{key: chain[key] for key in ("steps", "schedule", "eta")},
         "points": [
             {
@@ -324,8 +324,8 @@ def figures(
 
 
 def _known(
-    record: Record | None, candidate: Candidate, clips: Sequence[Clip], panel: Panel
-) -> Heard | None:
+    record: Record | None, candidate: System, clips: Sequence[Clip], panel: JudgePanel
+) -> SystemScores | None:
     """What an earlier record has of a candidate; None where anything differs.
 
     Raises:
@@ -339,7 +339,7 @@ def _known(
     same_clips = had["clips"] == [c.clip_id for c in clips] and had["texts"] == [
         c.text for c in clips
     ]
-    recognisers = {m: r.name for m, r in panel.recognisers.items()}
+    recognisers = {m: r.name for m, r in panel.recognizers.items()}
     if not same_clips or had["recognisers"] != recognisers:
         return None
     for system in had["systems"].values():
@@ -349,7 +349,7 @@ def _known(
         )
         judged = {judge.name for judge in panel.judges} <= system["values"].keys()
         if same and judged and len(system["takes"]) == len(candidate.takes):
-            return Heard([_take(take) for take in system["takes"]])
+            return SystemScores([_take(take) for take in system["takes"]])
     return None
 
 
@@ -462,7 +462,7 @@ def main(
             check_recordable(out)
         voice = Bundle.load(find_voice(DEFAULT_VOICE)).manifest  # one chain for all, tuned or not
         schedule = voice.noise_schedule
-        speaking = Speaking((steps or voice.steps,), (), schedule.name, schedule.eta, seeds)
+        speaking = SpeakingOptions((steps or voice.steps,), (), schedule.name, schedule.eta, seeds)
         earlier = None if known is None else read_record(known)
         spoken = load_clips(corpus, VALIDATION_SPLIT[:clips])
         with TemporaryDirectory() as scratch:

@@ -28,11 +28,11 @@ import typer
 from dlpo.errors import DataError, DlpoError
 from dlpo_bench.clips import TEST_SPLIT, load_clips
 from dlpo_bench.eval import caption, differences, figures, markdown, samples
-from dlpo_bench.judging import Panel, Quality, evaluate, load_panel
+from dlpo_bench.judging import JudgePanel, Quality, evaluate, load_panel
 from dlpo_bench.plots import COLORS, Series, draw_panels
-from dlpo_bench.plots import Panel as Axes
+from dlpo_bench.plots import PlotPanel as Axes
 from dlpo_bench.record import write_record
-from dlpo_bench.systems import RECORDED, RECORDINGS, Speaking, open_candidates
+from dlpo_bench.systems import RECORDED, RECORDINGS, SpeakingOptions, open_systems
 from research import RECORDS
 
 UNTUNED, CONTROL = "untuned", "control"
@@ -194,12 +194,12 @@ def listen(
     hear = partial(_hear, corpus=corpus, weights=weights)
     with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
         parts = list(pool.map(hear, named, named.values()))
-    heard = {name: part.heard[name] for name, part in zip(named, parts, strict=True)}
+    heard = {name: part.scores[name] for name, part in zip(named, parts, strict=True)}
     failures = [failure for part in parts for failure in part.failures]
     silent = [clip for part in parts for clip in part.silent]
     panel = load_panel(weights)
     return replace(
-        parts[0], heard=heard, panel=panel, baseline=UNTUNED, failures=failures, silent=silent
+        parts[0], scores=heard, panel=panel, baseline=UNTUNED, failures=failures, silent=silent
     )
 
 
@@ -208,20 +208,20 @@ def _hear(name: str, places: Sequence[str], corpus: Path, weights: Path) -> Qual
     import torch
 
     torch.set_num_threads(1)
-    candidates = open_candidates(places, Speaking()) if places else [RECORDED]
+    candidates = open_systems(places, SpeakingOptions()) if places else [RECORDED]
     takes = [take for candidate in candidates for take in candidate.takes]
     panel = load_panel(weights)
     quality = evaluate({name: takes}, load_clips(corpus, TEST_SPLIT), panel)
-    return replace(quality, panel=Panel([], {}, {}))
+    return replace(quality, panel=JudgePanel([], {}, {}))
 
 
 def by_seed(quality: Quality, method: str) -> dict[str, list[float]]:
     """Judge -> mean difference from the untuned voice, of each seed."""
-    base = quality.heard[UNTUNED].values
+    base = quality.scores[UNTUNED].values
     return {
         judge.name: [
             float(np.nanmean(take.values[judge.name] - base[judge.name]))
-            for take in quality.heard[method].takes
+            for take in quality.scores[method].takes
         ]
         for judge in quality.panel.judges
     }

@@ -21,7 +21,7 @@ import typer
 from dlpo.errors import DlpoError, InputError
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, load_clips
 from dlpo_bench.listening.making import render
-from dlpo_bench.systems import Candidate, Speaking, open_candidates, recordings
+from dlpo_bench.systems import SpeakingOptions, System, open_systems, recordings
 from dlpo_serving.local.sound_file import SoundFile
 
 CLIPS = ("LJ002-0172", "LJ002-0173", "LJ002-0174", "LJ002-0164")
@@ -50,7 +50,7 @@ class Sample:
     """of its files"""
     label: str
     """on the page"""
-    speaker: Candidate
+    speaker: System
 
 
 def open_samples(untuned: Path, voice: str, many: int) -> list[Sample]:
@@ -65,11 +65,11 @@ def open_samples(untuned: Path, voice: str, many: int) -> list[Sample]:
         InputError: there is no such checkpoint or voice.
         BundleError, CheckpointError, EngineError: it can't be opened.
     """
-    (served,) = open_candidates([f"served={voice}"], Speaking())
+    (served,) = open_systems([f"served={voice}"], SpeakingOptions())
     few = served.about["steps"]
     if many == few:
         raise InputError(f"--many is {many}, the number that is served; give another one")
-    long, short = open_candidates([f"untuned={untuned}"], Speaking((many, few)))
+    long, short = open_systems([f"untuned={untuned}"], SpeakingOptions((many, few)))
     return [
         Sample(f"untuned-{many}", f"untuned, {many} steps", long),
         Sample(f"untuned-{few}", f"untuned, {few} steps", short),

@@ -11,14 +11,14 @@ import numpy as np
 from dlpo.errors import MissingExtraError
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
 from dlpo_bench.eval import samples
-from dlpo_bench.judging import WORD_ERRORS, Floats, Heard, Panel, Quality, evaluate
+from dlpo_bench.judging import WORD_ERRORS, Floats, JudgePanel, Quality, SystemScores, evaluate
 from dlpo_bench.record import Measured
 from dlpo_bench.signals import F0_RANGE_HZ, f0_track_hz
 from dlpo_bench.statistics import mean, ratio_of_sums
-from dlpo_bench.systems import RECORDINGS, System, recordings, text_to_speech
+from dlpo_bench.systems import RECORDINGS, Say, recordings, text_to_speech
 
 if TYPE_CHECKING:
-    from dlpo_bench.systems import Speaker
+    from dlpo_bench.systems import TextVoice
 
 SPEEDS = (0.5, 0.75, 1.5, 2.0)
 PITCHES = (-6.0, -3.0, 3.0, 6.0)  # semitones
@@ -68,7 +68,7 @@ class Stretched:
         self._world: Any = pyworld
         self._parts: dict[str, tuple[Any, Any, Any]] = {}  # clip -> F0, envelope, aperiodicity
 
-    def at(self, setting: Setting) -> System:
+    def at(self, setting: Setting) -> Say:
         """The recordings at a setting; the neutral ones are untouched."""
         return recordings if setting == NEUTRAL else self._changed(setting)
 
@@ -106,10 +106,10 @@ SHIFT, STRETCH, LEVEL = "pitch change, st", "duration x speed / neutral", "level
 
 
 def measure_controls(
-    speakers: Sequence[Speaker],
+    speakers: Sequence[TextVoice],
     clips: Sequence[Clip],
     settings: Sequence[Setting],
-    panel: Panel,
+    panel: JudgePanel,
     *,
     seeds: int = 1,
     on_clip: Callable[[], object] = lambda: None,
@@ -117,7 +117,7 @@ def measure_controls(
     """Say every clip at every setting.
 
     Args:
-        speakers: of `open_speakers`.
+        speakers: of `open_voices`.
         clips: with recordings, they are changed as well, by WORLD: the ceiling.
         settings: `NEUTRAL` among them.
         panel: its recognisers count.
@@ -128,7 +128,7 @@ def measure_controls(
         InputError: a setting is beyond what a voice offers; see `evaluate` too.
         DataError, MissingExtraError: see `Stretched`.
     """
-    families: dict[str, dict[Setting, Sequence[System]]] = {
+    families: dict[str, dict[Setting, Sequence[Say]]] = {
         speaker.label: {
             setting: [
                 text_to_speech(
@@ -160,13 +160,13 @@ def measure_controls(
         )
 
     quality = evaluate(systems, clips, panel, on_clip, keep=keep)
-    heard: dict[str, Heard] = {}
+    heard: dict[str, SystemScores] = {}
     for family, by_setting in families.items():
         for setting in by_setting:
             name, neutral = system_name(family, setting), system_name(family, NEUTRAL)
             takes = []
-            for number, take in enumerate(quality.heard[name].takes):
-                plain = quality.heard[neutral].takes[number]
+            for number, take in enumerate(quality.scores[name].takes):
+                plain = quality.scores[neutral].takes[number]
                 pairs = zip(tracks[name, number], tracks[neutral, number], strict=True)
                 more = {
                     SHIFT: np.array([shift_semitones(*pair) for pair in pairs]),
@@ -174,8 +174,8 @@ def measure_controls(
                     LEVEL: take.values["level, dB"] - plain.values["level, dB"],
                 }
                 takes.append(replace(take, values={**take.values, **more}))
-            heard[name] = Heard(takes)
-    quality = replace(quality, heard=heard, baseline=None)
+            heard[name] = SystemScores(takes)
+    quality = replace(quality, scores=heard, baseline=None)
     about = {
         system_name(s.label, setting): {**s.about, "setting": setting.name}
         for s in speakers
@@ -211,7 +211,7 @@ def shift_semitones(track_hz: Floats, neutral_hz: Floats) -> float:
 
 def _figures(quality: Quality, family: str, setting: Setting) -> dict[str, Any]:
     """Means with 95 % intervals over sentences; word errors pooled, and over the neutral ones."""
-    one, plain = (quality.heard[system_name(family, s)] for s in (setting, NEUTRAL))
+    one, plain = (quality.scores[system_name(family, s)] for s in (setting, NEUTRAL))
     found: dict[str, Any] = {
         "speed": setting.speed,
         "pitch_semitones": setting.pitch_semitones,

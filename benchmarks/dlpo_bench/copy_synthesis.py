@@ -16,13 +16,13 @@ from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.training.batches import Batches
 from dlpo.training.synthesis import copy
 from dlpo_bench.clips import Clip, Waveform
-from dlpo_bench.systems import Candidate, Speaking, System
+from dlpo_bench.systems import Say, SpeakingOptions, System
 from dlpo_serving.voices import find_voice
 
 
 def copies(
-    checkpoint: Path, data: Path, voice: str, speaking: Speaking, split: str = "test"
-) -> list[Candidate]:
+    checkpoint: Path, data: Path, voice: str, speaking: SpeakingOptions, split: str = "test"
+) -> list[System]:
     """A candidate for each number of steps, that copies the recordings of one split.
 
     Args:
@@ -49,13 +49,13 @@ def copies(
         chain = named_schedule(name, n, eta)
         takes = tuple(copy_synthesis(model, batches, chain, s) for s in range(speaking.seeds))
         about = {"kind": "copies", "path": str(checkpoint), "schedule": name, "eta": eta}
-        found.append(Candidate(f"copy-synthesis, {n} steps", takes, {**about, "steps": n}))
+        found.append(System(f"copy-synthesis, {n} steps", takes, {**about, "steps": n}))
     return found
 
 
 def copy_synthesis(
     model: LiteWaveGrad2, batches: Batches, schedule: NoiseSchedule, seed: int = 0
-) -> System:
+) -> Say:
     """A system that copies recordings.
 
     Args:

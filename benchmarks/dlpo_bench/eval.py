@@ -18,19 +18,19 @@ from dlpo_bench.judging import (
     ERROR_RATIO,
     SIGNAL_MEASURES,
     WORD_ERRORS,
-    Panel,
+    JudgePanel,
     Quality,
     evaluate,
 )
 from dlpo_bench.plots import GRAY, VERDICT_COLORS, Interval, draw_intervals
 from dlpo_bench.record import RECORDS, write_record
 from dlpo_bench.statistics import Paired
-from dlpo_bench.systems import System
+from dlpo_bench.systems import Say
 from dlpo_bench.tables import Block, Table, estimate, show
 from dlpo_bench.tables import markdown as to_markdown
 
 Figures = Mapping[str, Any]
-"""System -> measure -> value, interval and, except for the baseline, difference."""
+"""Say -> measure -> value, interval and, except for the baseline, difference."""
 UNDECIDED = "undecided"
 
 
@@ -50,12 +50,12 @@ def verdict(measure: str, difference: Paired) -> str:
 
 
 def figures(quality: Quality) -> dict[str, Any]:
-    """System -> measure -> value and 95 % interval, for `write_record`.
+    """Say -> measure -> value and 95 % interval, for `write_record`.
 
     Beside them, for all but the baseline, `difference`: from which system, value, interval, p,
     number of sentences, verdict.
     """
-    return {system: figures_of(quality, system) for system in quality.heard}
+    return {system: figures_of(quality, system) for system in quality.scores}
 
 
 def figures_of(quality: Quality, system: str) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def samples(
         "texts": [clip.text for clip in quality.clips],
         "baseline": quality.baseline,
         "level_matched": quality.matched,
-        "recognisers": {m: r.name for m, r in quality.panel.recognisers.items()},
+        "recognisers": {m: r.name for m, r in quality.panel.recognizers.items()},
         "left_out": dict(quality.panel.left_out),
         "failures": [[f.system, f.clip_id, f.take, f.measure, f.reason] for f in quality.failures],
         "silent": list(quality.silent),
@@ -105,7 +105,7 @@ def samples(
                     for take in heard.takes
                 ],
             }
-            for system, heard in quality.heard.items()
+            for system, heard in quality.scores.items()
         },
         "words": quality.units(WORD_ERRORS).tolist(),
         "characters": quality.units(CHARACTER_ERRORS).tolist(),
@@ -208,7 +208,7 @@ def scale_of(measure: str) -> float:
 def caption(quality: Quality) -> str:
     """What the figures are, which judges are missing, and what went wrong."""
     level = "at the level of the recordings" if quality.matched else "at their own levels"
-    takes = max(len(heard.takes) for heard in quality.heard.values())
+    takes = max(len(heard.takes) for heard in quality.scores.values())
     seeds = f", {takes} noise seeds each" if takes > 1 else ""
     lines = [
         f"{len(quality.clips)} clips{seeds}, judged {level}; mean [95 % bootstrap interval over"
@@ -241,9 +241,9 @@ def markdown(quality: Quality, pictures: Sequence[str] = ()) -> str:
 
 
 def compare(
-    systems: Mapping[str, System | Sequence[System]],
+    systems: Mapping[str, Say | Sequence[Say]],
     clips: Sequence[Clip],
-    panel: Panel,
+    panel: JudgePanel,
     *,
     baseline: str | None = None,
     match: bool = True,
@@ -315,7 +315,7 @@ def write_quality_record(
     """Write the record, and beside it the same tables in Markdown and their pictures as SVG.
 
     Args:
-        about: system -> what it is, see `Candidate`.
+        about: system -> what it is, see `System`.
 
     Raises:
         InputError: see `write_record`; or a file can't be written.
@@ -330,7 +330,7 @@ def write_quality_record(
     )
     found, count = figures(quality), len(quality.clips)
     pictures = {"means": draw_means(found, count)}
-    if len(quality.heard) > 1 and quality.baseline is not None:
+    if len(quality.scores) > 1 and quality.baseline is not None:
         pictures["differences"] = draw_differences(found, count)
     files = {f"{path.stem}-{name}.svg": picture for name, picture in pictures.items()}
     files[f"{path.stem}.md"] = markdown(quality, list(files))

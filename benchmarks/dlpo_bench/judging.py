@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,25 +35,25 @@ from dlpo_bench.signals import (
     mel_spread_db,
 )
 from dlpo_bench.statistics import Estimate, Paired, mean, paired, ratio_of_sums
-from dlpo_bench.systems import RECORDINGS, System
+from dlpo_bench.systems import RECORDINGS, Say
 
 WORD_ERRORS, CHARACTER_ERRORS = "word errors", "character errors"
 REFERENCE_EVERY = 10  # clips of a corpus that a speaker is known by: every so many
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
-    """Who listens."""
+class JudgePanel:
+    """Judges and recognizers that score a waveform."""
 
     judges: Sequence[Judge]
-    recognisers: Mapping[str, Recogniser]
-    """Measure of word errors -> who understands the words."""
+    recognizers: Mapping[str, Recogniser]
+    """Measure of word errors -> recognizer."""
     left_out: Mapping[str, str]
-    """Who can't, and why."""
+    """Name of a judge that is not available -> why."""
 
 
 def characters_measure(words_measure: str) -> str:
-    """The measure of character errors beside a recognizer's measure of word errors."""
+    """The measure of character errors that goes with a recognizer's measure of word errors."""
     return words_measure.replace(WORD_ERRORS, CHARACTER_ERRORS)
 
 
@@ -61,33 +62,33 @@ def load_panel(
     whisper: Sequence[Path] = (),
     utmos: Path | None = None,
     speaker: tuple[Path, Path] | None = None,
-) -> Panel:
-    """Every judge that can be had.
+) -> JudgePanel:
+    """Every judge whose weights are available.
 
     Args:
         weights: directory with nisqa.tar, nisqa_tts.tar and dnsmos_model_v8.onnx. DistillMOS and
-            the recogniser bring their own; who lacks theirs is left out.
+            the recognizer bring their own; a judge without weights is left out.
         whisper: directories of Whisper checkpoints, each for word and character errors of its own,
             named by the directory.
         utmos: file of UTMOS's weights.
-        speaker: file of the speaker encoder's weights, and the corpus of the speaker that clips
-            shall be like, with wavs/.
+        speaker: file of the speaker encoder's weights, and the corpus with wavs/ of the speaker
+            that clips are compared with.
 
     Raises:
-        InputError: none can be had.
-        CheckpointError, MissingExtraError: Whisper, UTMOS or the speaker encoder was asked for and
-            can't be had.
+        InputError: no judge is available.
+        CheckpointError, MissingExtraError: Whisper, UTMOS or the speaker encoder was requested and
+            is not available.
         DataError: a recording of the speaker can't be read.
     """
+    judges: list[Judge] = []
+    recognizers: dict[str, Recogniser] = {}
+    left_out = {}
     makers: dict[str, Callable[[], Judge]] = {
         "DistillMOS": DistillMOS,
         "NISQA": lambda: Nisqa(weights / WEIGHTS["NISQA"]),
         "NISQA-TTS": lambda: Nisqa(weights / WEIGHTS["NISQA-TTS"]),
         "DNSMOS P.808": lambda: Dnsmos(weights / WEIGHTS["DNSMOS P.808"]),
     }
-    judges: list[Judge] = []
-    recognisers: dict[str, Recogniser] = {}
-    left_out = {}
     for name, make in makers.items():
         try:
             judges.append(make())
@@ -96,17 +97,17 @@ def load_panel(
     if utmos is not None:
         judges.append(_utmos(utmos))
     try:
-        recognisers[WORD_ERRORS] = PocketSphinx()
+        recognizers[WORD_ERRORS] = PocketSphinx()
     except (InputError, MissingExtraError) as error:
         left_out[WORD_ERRORS] = str(error)
     if speaker is not None:
         judges.append(_speaker(*speaker))
     for directory in whisper:
-        recognisers[f"{WORD_ERRORS}, {directory.resolve().name}"] = Whisper(directory)
-    if not judges and not recognisers:
+        recognizers[f"{WORD_ERRORS}, {directory.resolve().name}"] = Whisper(directory)
+    if not judges and not recognizers:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        raise InputError(f"no judge can be had ({reasons}); run: pip install 'dlpo[bench]'")
-    return Panel(judges, recognisers, left_out)
+        raise InputError(f"no judge is available ({reasons}); run: pip install 'dlpo[bench]'")
+    return JudgePanel(judges, recognizers, left_out)
 
 
 def _speaker(weights: Path, corpus: Path) -> Judge:
@@ -129,19 +130,19 @@ ERROR_RATIO = "word errors / recordings'"
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """What the panel heard when a system said all clips once."""
+    """Scores of a system that said all clips once."""
 
     values: Mapping[str, Floats]
     """Judge or signal measure -> (clips,) values; NaN where the judge failed."""
     transcripts: Mapping[str, Sequence[str | None]]
-    """Measure of a recogniser -> what it understood of each clip; None where it failed."""
+    """Measure of a recognizer -> its transcript of each clip; None where it failed."""
     errors: Mapping[str, Floats]
     """Measure of a recognizer -> (clips,) wrong words or characters; NaN where it failed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What the panel heard from one system."""
+class SystemScores:
+    """Scores of one system."""
 
     takes: Sequence[Take]
     """One for each noise seed."""
@@ -149,18 +150,19 @@ class Heard:
     @property
     def values(self) -> dict[str, Floats]:
         """Measure -> (clips,) mean over the takes that could be judged; NaN where none could."""
-        return {
-            measure: _mean_of_known([take.values[measure] for take in self.takes])
-            for measure in self.takes[0].values
-        }
+        return {m: _mean_of_known([t.values[m] for t in self.takes]) for m in self.takes[0].values}
 
     @property
     def errors(self) -> dict[str, Floats]:
         """Measure of a recognizer -> (clips,) wrong words or characters, a mean over takes."""
-        return {
-            measure: _mean_of_known([take.errors[measure] for take in self.takes])
-            for measure in self.takes[0].errors
-        }
+        return {m: _mean_of_known([t.errors[m] for t in self.takes]) for m in self.takes[0].errors}
+
+
+def _mean_of_known(takes: Sequence[Floats]) -> Floats:
+    """(clips,) mean of each clip's finite values; NaN where there is none."""
+    rows = np.ma.masked_invalid(np.stack(takes))
+    means: Floats = rows.mean(axis=0).filled(np.nan)
+    return means
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +181,9 @@ class Quality:
     """The outcome of a comparison."""
 
     clips: Sequence[Clip]
-    heard: Mapping[str, Heard]
-    """System -> what was heard."""
-    panel: Panel
+    scores: Mapping[str, SystemScores]
+    """By system."""
+    panel: JudgePanel
     baseline: str | None
     """The system that others are compared with; None if there is no other."""
     failures: Sequence[Failure]
@@ -200,52 +202,38 @@ class Quality:
 
         A measure whose judge failed on every clip is left out.
         """
-        heard = self.heard[system]
-        figures = {
-            measure: mean(scores)
-            for measure, values in heard.values.items()
-            if len(scores := values[np.isfinite(values)])
+        scores = self.scores[system]
+        found = {
+            measure: mean(known)
+            for measure, values in scores.values.items()
+            if len(known := values[np.isfinite(values)])
         }
-        for measure, errors in heard.errors.items():
+        for measure, errors in scores.errors.items():
             judged = np.isfinite(errors)
             if judged.any():
-                figures[measure] = ratio_of_sums(errors[judged], self.units(measure)[judged])
-        recorded = self.heard[RECORDINGS].errors if RECORDINGS in self.heard else {}
+                found[measure] = ratio_of_sums(errors[judged], self.units(measure)[judged])
+        recorded = self.scores[RECORDINGS].errors if RECORDINGS in self.scores else {}
         if WORD_ERRORS in recorded:
-            errors, reference = heard.errors[WORD_ERRORS], recorded[WORD_ERRORS]
+            errors, reference = scores.errors[WORD_ERRORS], recorded[WORD_ERRORS]
             judged = np.isfinite(errors) & np.isfinite(reference)
             if reference[judged].sum() > 0:
-                figures[ERROR_RATIO] = ratio_of_sums(errors[judged], reference[judged])
-        return figures
+                found[ERROR_RATIO] = ratio_of_sums(errors[judged], reference[judged])
+        return found
 
     def differences(self, system: str) -> dict[str, Paired]:
         """Measure -> this system minus the baseline, on the clips that both were judged on."""
         if self.baseline is None or system == self.baseline:
             return {}
-        one, other = self.heard[system], self.heard[self.baseline]
-        found = {}
-        for measure, values in one.values.items():
-            apart = values - other.values[measure]
-            judged = np.isfinite(apart)
-            if judged.any():
-                found[measure] = paired(apart[judged])
-        for measure, errors in one.errors.items():
-            apart = errors - other.errors[measure]
-            judged = np.isfinite(apart)
-            if judged.any():
-                found[measure] = paired(apart[judged], self.units(measure)[judged])
-        return found
-
-
-def _mean_of_known(takes: Sequence[Floats]) -> Floats:
-    """(clips,) mean of each clip's finite values; NaN where there is none."""
-    rows = np.stack(takes)
-    known = np.isfinite(rows)
-    counts = known.sum(axis=0)
-    sums = np.where(known, rows, 0.0).sum(axis=0)
-    means = np.full(len(sums), np.nan)
-    np.divide(sums, counts, out=means, where=counts > 0)
-    return means
+        one, other = self.scores[system], self.scores[self.baseline]
+        rows: list[tuple[str, Floats, Floats | None]] = [
+            (m, v - other.values[m], None) for m, v in one.values.items()
+        ]
+        rows += [(m, e - other.errors[m], self.units(m)) for m, e in one.errors.items()]
+        return {
+            measure: paired(apart[judged], None if units is None else units[judged])
+            for measure, apart, units in rows
+            if (judged := np.isfinite(apart)).any()
+        }
 
 
 SIGNAL_MEASURES: Mapping[str, Callable[[Waveform, int], float]] = {
@@ -258,27 +246,25 @@ SIGNAL_MEASURES: Mapping[str, Callable[[Waveform, int], float]] = {
 
 
 def evaluate(
-    systems: Mapping[str, System | Sequence[System]],
+    systems: Mapping[str, Say | Sequence[Say]],
     clips: Sequence[Clip],
-    panel: Panel,
+    panel: JudgePanel,
     on_clip: Callable[[], object] = lambda: None,
     *,
     baseline: str | None = None,
     match: bool = True,
-    keep: Callable[[str, int, Clip, Waveform], object] = lambda *heard: None,
+    keep: Callable[[str, int, Clip, Waveform], object] = lambda *judged: None,
 ) -> Quality:
-    """Let the panel hear every system say every clip.
+    """Let the panel score every system on every clip.
 
     Args:
         systems: name -> what says a clip, at 22,050 Hz, or its takes, one for each noise seed. One
             called "recordings" is what the word errors of the others are compared with.
-        clips: the sentences.
-        panel: who listens; each listens once to each waveform.
         on_clip: called after each clip of each take, for a progress bar.
         baseline: the system that the others are compared with; the first that isn't "recordings"
             if None.
         match: bring every waveform to the level of its clip's recording first.
-        keep: called with system, number of the take, clip and waveform, as the panel hears it.
+        keep: called with system, number of the take, clip and waveform, as the panel scores it.
 
     Raises:
         InputError: no systems, no clips, an unknown baseline, or a waveform that can't be judged;
@@ -288,104 +274,91 @@ def evaluate(
         raise InputError(f"got {len(systems)} systems and {len(clips)} clips; expected some")
     if baseline is not None and baseline not in systems:
         raise InputError(f"baseline {baseline!r} is unknown; expected one of {', '.join(systems)}")
-    listening = _Listening(panel, match, keep)
-    heard = {}
+    failures: list[Failure] = []
+    silent: list[str] = []
+    scores = {}
     for name, system in systems.items():
-        takes = system if isinstance(system, Sequence) else [system]
-        heard[name] = Heard(
-            [
-                listening.take(name, number, take, clips, on_clip)
-                for number, take in enumerate(takes)
-            ]
-        )
-    synthetic = [name for name in systems if name != RECORDINGS]
-    default = synthetic[0] if synthetic else None
-    return Quality(
-        clips, heard, panel, baseline or default, listening.failures, listening.silent, match
+        takes = []
+        for number, say in enumerate(system if isinstance(system, Sequence) else [system]):
+            rows = []
+            for clip in clips:
+                at = name, clip.clip_id, number
+                waveform = _said(say, clip, name)
+                if not waveform.any():
+                    silent.append(f"{name}, {clip.clip_id}")
+                level_db = _target_level_db(clip) if match else None
+                judged = waveform
+                if level_db is not None:
+                    judged = at_level(waveform, SAMPLE_RATE, level_db)
+                keep(name, number, clip, judged)
+                rows.append(_score(panel, clip, waveform, judged, at, failures))
+                on_clip()
+            takes.append(_take(rows))
+        scores[name] = SystemScores(takes)
+    default = next((name for name in systems if name != RECORDINGS), None)
+    return Quality(clips, scores, panel, baseline or default, failures, silent, match)
+
+
+Row = tuple[dict[str, float], dict[str, str | None], dict[str, float]]
+"""Values, transcripts and errors of one clip, as `Take` has them of all."""
+
+
+def _take(rows: Sequence[Row]) -> Take:
+    values, transcripts, errors = zip(*rows, strict=True)
+    return Take(
+        {m: np.array([row[m] for row in values]) for m in values[0]},
+        {m: [row[m] for row in transcripts] for m in transcripts[0]},
+        {m: np.array([row[m] for row in errors], np.float64) for m in errors[0]},
     )
 
 
-class _Listening:
-    """The panel at work: collects what it heard and what went wrong."""
-
-    def __init__(
-        self, panel: Panel, match: bool, keep: Callable[[str, int, Clip, Waveform], object]
-    ) -> None:
-        self.panel, self.match, self.keep = panel, match, keep
-        self.failures: list[Failure] = []
-        self.silent: list[str] = []
-
-    def take(
-        self,
-        name: str,
-        number: int,
-        system: System,
-        clips: Sequence[Clip],
-        on_clip: Callable[[], object],
-    ) -> Take:
-        """All clips, said once."""
-        values: dict[str, list[float]] = {}
-        transcripts: dict[str, list[str | None]] = {m: [] for m in self.panel.recognisers}
-        errors: dict[str, list[float]] = {m: [] for m in self.panel.recognisers}
-        for clip in clips:
-            try:
-                waveform = system(clip)
-                check_waveforms([waveform], SAMPLE_RATE)
-            except (InputError, EngineError) as error:
-                raise InputError(f"{name}, {clip.clip_id}: {error}") from error
-            if not waveform.any():
-                self.silent.append(f"{name}, {clip.clip_id}")
-            heard = waveform
-            if self.match:
-                heard = at_level(waveform, SAMPLE_RATE, _target_level_db(clip))
-            self.keep(name, number, clip, heard)
-            at = name, clip.clip_id, number
-            for judge in self.panel.judges:
-                values.setdefault(judge.name, []).append(self._score(judge, heard, at))
-            for measure, function in SIGNAL_MEASURES.items():
-                values.setdefault(measure, []).append(function(waveform, SAMPLE_RATE))
-            for measure, recogniser in self.panel.recognisers.items():
-                said = self._understand(measure, recogniser, heard, at)
-                transcripts[measure].append(said)
-                wrong = math.nan if said is None else word_errors(clip.spoken, said).errors
-                errors[measure].append(wrong)
-                letters = math.nan if said is None else character_errors(clip.spoken, said)
-                errors.setdefault(characters_measure(measure), []).append(letters)
-            on_clip()
-        return Take(
-            {measure: np.array(found) for measure, found in values.items()},
-            transcripts,
-            {measure: np.array(found, np.float64) for measure, found in errors.items()},
-        )
-
-    def _score(self, judge: Judge, heard: Waveform, at: tuple[str, str, int]) -> float:
-        """NaN, and a note of why, if the judge fails; the others still listen."""
-        try:
-            score = float(judge.score([heard], SAMPLE_RATE)[0])
-            reason = "" if math.isfinite(score) else f"its score is {score}"
-        except MissingExtraError:
-            raise
-        except Exception as error:  # whatever a foreign network raises
-            score, reason = math.nan, f"{type(error).__name__}: {error}"
-        if reason:
-            self.failures.append(Failure(*at, judge.name, reason))
-            return math.nan
-        return score
-
-    def _understand(
-        self, measure: str, recogniser: Recogniser, heard: Waveform, at: tuple[str, str, int]
-    ) -> str | None:
-        """The transcript; None, and a note of why, if the recogniser fails."""
-        try:
-            return recogniser.transcribe([heard], SAMPLE_RATE)[0]
-        except MissingExtraError:
-            raise
-        except Exception as error:  # as in `_score`
-            self.failures.append(Failure(*at, measure, f"{type(error).__name__}: {error}"))
-            return None
+def _said(say: Say, clip: Clip, name: str) -> Waveform:
+    try:
+        waveform = say(clip)
+        check_waveforms([waveform], SAMPLE_RATE)
+    except (InputError, EngineError) as error:
+        raise InputError(f"{name}, {clip.clip_id}: {error}") from error
+    return waveform
 
 
 def _target_level_db(clip: Clip) -> float:
     if clip.recording is None:
         return TYPICAL_LEVEL_DB
     return active_level_db(read_audio(clip.recording), SAMPLE_RATE)
+
+
+def _score(
+    panel: JudgePanel, clip: Clip, waveform: Waveform, judged: Waveform, at: tuple[str, str, int],
+    failures: list[Failure],
+) -> Row:  # fmt: skip
+    """All judges on one waveform; one that fails gets NaN or None and a note of why.
+
+    Args:
+        waveform: as spoken, of the signal measures.
+        judged: the same at the level of the recording.
+    """
+
+    def attempt(measure: str, judge: Callable[..., Any], failed: Any) -> Any:
+        try:
+            found = judge([judged], SAMPLE_RATE)[0]
+        except MissingExtraError:
+            raise
+        except Exception as error:  # whatever a foreign network raises
+            failures.append(Failure(*at, measure, f"{type(error).__name__}: {error}"))
+            return failed
+        if not isinstance(found, str) and not math.isfinite(found):
+            failures.append(Failure(*at, measure, f"its score is {found}"))
+            return failed
+        return found
+
+    values = {j.name: float(attempt(j.name, j.score, math.nan)) for j in panel.judges}
+    values |= {name: measure(waveform, SAMPLE_RATE) for name, measure in SIGNAL_MEASURES.items()}
+    transcripts: dict[str, str | None] = {}
+    errors: dict[str, float] = {}
+    for measure, recognizer in panel.recognizers.items():
+        text = attempt(measure, recognizer.transcribe, None)
+        transcripts[measure] = text
+        errors[measure] = math.nan if text is None else word_errors(clip.spoken, text).errors
+        letters = math.nan if text is None else character_errors(clip.spoken, text)
+        errors[characters_measure(measure)] = letters
+    return values, transcripts, errors

@@ -79,14 +79,36 @@ def memory_growth(readings: Sequence[tuple[float, float]]) -> float:
     return slope * float(x[-1] - x[0]) / float(np.median(memory - slope * (x - x[0])))
 
 
-def usable_core(core: int | None) -> int:
-    """The core itself, or the last one for None; raises InputError where it can't be used."""
+def choose_cores(threads: int = 1, core: int | None = None) -> list[int]:
+    """So many cores that this process may use, from `core` on; the last ones for None.
+
+    Raises:
+        InputError: there are not so many, or the system can't hold a process to cores.
+    """
     if not hasattr(os, "sched_getaffinity"):
         raise InputError("a process can be held to one core on Linux only; measure there")
     usable = sorted(os.sched_getaffinity(0))
-    if core is not None and core not in usable:
-        raise InputError(f"core is {core}; this process may use {', '.join(map(str, usable))}")
-    return usable[-1] if core is None else core
+    chosen = usable[-threads:] if core is None else [c for c in usable if c >= core][:threads]
+    if not 0 < threads == len(chosen) or core not in (None, chosen[0]):
+        needed = f"core is {core}" if threads == 1 else f"{threads} threads need as many cores"
+        raise InputError(f"{needed}; this process may use {', '.join(map(str, usable))}")
+    return chosen
+
+
+@contextmanager
+def pinned(threads: int, core: int | None) -> Iterator[list[int]]:
+    """Hold PyTorch to so many threads, and this process to as many cores, see `choose_cores`."""
+    import torch
+
+    cores = choose_cores(threads, core)
+    allowed, before = os.sched_getaffinity(0), torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        os.sched_setaffinity(0, cores)
+        yield cores
+    finally:
+        torch.set_num_threads(before)
+        os.sched_setaffinity(0, allowed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class PlotPanel:
     """One pair of axes."""
 
     title: str
@@ -79,7 +79,7 @@ class Panel:
     legend_title: str = ""
 
 
-def draw_panels(title: str, panels: Sequence[Panel]) -> str:
+def draw_panels(title: str, panels: Sequence[PlotPanel]) -> str:
     """An SVG document with the panels two to a row."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -132,7 +132,7 @@ def draw_intervals(
         return as_svg(figure, title)
 
 
-def _draw_panel(axes: Axes, panel: Panel) -> None:
+def _draw_panel(axes: Axes, panel: PlotPanel) -> None:
     if "x" in panel.log:
         axes.set_xscale("log")
     if "y" in panel.log:

@@ -65,7 +65,9 @@ class Measured:
     skipped: Mapping[str, str] = field(default_factory=dict)
     """What could not be measured here -> why."""
     problems: Sequence[str] = ()
-    """What went wrong, though the rest was measured."""
+    """What went wrong, or disturbed the run, though the rest was measured."""
+    bundle_sha256: str | None = None
+    """Of the measured bundle's manifest."""
 
 
 def write_record(
@@ -104,6 +106,14 @@ def write_record(
     except OSError as error:
         raise InputError(f"can't write a record to {out_dir}: {error.strerror}") from error
     return path
+
+
+def write_measured(kind: str, measured: Measured, command: str, out_dir: Path = RECORDS) -> Path:
+    """`write_record` of a measurement."""
+    return write_record(
+        kind, measured.figures, command, out_dir, samples=measured.samples,
+        bundle_sha256=measured.bundle_sha256,
+    )  # fmt: skip
 
 
 def check_recordable(out_dir: Path = RECORDS) -> None:

@@ -14,34 +14,36 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from threading import Barrier
-from typing import Any, Literal
+from typing import Any, cast
 
 import grpc
 import numpy as np
 
+from dlpo.bundle import Bundle
 from dlpo.errors import EngineError, InputError
 from dlpo_bench.compare import compare_medians
-from dlpo_bench.load.texts import SENTENCES
+from dlpo_bench.interleave import Tell, silent
+from dlpo_bench.load.texts import SENTENCE_S, SENTENCES
 from dlpo_bench.machine import (
+    choose_cores,
     memory_growth,
     peak_mb,
     process_cpu_s,
     resident_mb,
     watch_machine,
 )
+from dlpo_bench.options import ScalingOptions
 from dlpo_bench.record import Measured
 from dlpo_serving.client import CallError, RetryPolicy, SpeechClient
 from dlpo_serving.engines import EnginePrecision
 from dlpo_serving.local.local_server import local_server
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voices import DEFAULT_VOICE, open_voice
+from dlpo_serving.voices import find_voice, open_voice
 
-Way = Literal["stream", "whole", "served"]
-"""Pieces that are dropped, one array, or pieces from a server."""
+WAYS = ("stream", "whole", "served")
+"""Chunks that are dropped, one array, or chunks from a server."""
 WARM_UP = "Noise becomes speech, step by step."
-SENTENCE_S = 5.4  # of our voice, with the pause after it
 SETTLED_S = 10.0  # of audio; by then the largest graph inputs have occurred
 READ_EVERY_S = 5.0  # of audio, between two readings of memory
 STREAM_S = 20.0  # of each concurrent stream
@@ -49,65 +51,43 @@ START_S = 30.0  # for all callers to be connected
 SHORT, LONG = "5", "60"  # seconds; of the ratios
 RATIOS = ("rtf", "cpu_rtf", "peak_mb", "first_audio_ms")
 
-Progress = Callable[[str], object]
 Run = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ScalingOptions:
-    """What is spoken, how often and where."""
-
-    voice: str = DEFAULT_VOICE
-    """a name or the path of a bundle"""
-    precision: EnginePrecision | None = None
-    """of the denoiser, on `cpu`; None is the voice's own"""
-    seconds: tuple[float, ...] = (5, 10, 20, 40, 60, 300)
-    """lengths of the texts, about"""
-    streams: tuple[int, ...] = (1, 2, 4, 8, 16)
-    """concurrent callers"""
-    ways: tuple[Way, ...] = ("stream", "whole", "served")
-    """in which the texts are spoken"""
-    rounds: int = 4
-    """each with another of the four sentences"""
-    core: int = 0
-    """of the processes that speak one text; servers have all cores"""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for a value that can't be used."""
-        if not self.seconds or min(self.seconds) <= 0 or len(set(self.seconds)) < 2:
-            raise InputError(f"seconds are {self.seconds}; expected two lengths or more above 0")
-        if self.streams and min(self.streams) < 1:
-            raise InputError(f"streams are {self.streams}; expected 1 or more")
-        if self.rounds < 2:
-            raise InputError(f"rounds is {self.rounds}; an interval needs 2 or more")
-
-    def server_arguments(self) -> list[str]:
-        """Options of a server."""
-        return ["--precision", self.precision] if self.precision else []
-
-
-def measure_scaling(options: ScalingOptions, progress: Progress) -> Measured:
-    """Measure what `options` asks for.
+def measure_scaling(options: ScalingOptions, tell: Tell = silent) -> Measured:
+    """Speak texts of each length in each way, then call a server with each number of streams.
 
     Returns:
         Figures by way and length and by number of streams; `ratios`: way -> measure -> that at
-        60 s / that at 5 s with its 95 % interval, where both lengths were spoken. As `problems`
-        what disturbed the run.
+        60 s / that at 5 s with its 95 % interval, where both lengths were spoken.
 
     Raises:
+        InputError: fewer than two lengths, or a core that can't be used.
         EngineError: a process or a server failed.
     """
-    with watch_machine() as watch:
-        lengths = measure_lengths(options, progress)
-        streams = measure_streams(options, progress)
-    samples = {
-        way: {length: _samples(runs) for length, runs in by_length.items()}
-        for way, by_length in lengths.items()
+    seconds = list(dict.fromkeys(options.seconds))
+    if min(seconds) <= 0 or len(seconds) < 2:
+        raise InputError(f"seconds are {seconds}; expected two lengths or more above 0")
+    bundle = Bundle.load(find_voice(options.voice))
+    core, numbers = choose_cores(1, options.core)[0], range(options.rounds)
+    lengths: dict[str, dict[str, list[Run]]] = {
+        way: {f"{length:g}": [] for length in seconds} for way in WAYS
     }
+    streams: dict[str, list[Run]] = {str(count): [] for count in options.streams if count}
+    with watch_machine() as watch:
+        for number in numbers:  # each round has another of the sentences
+            tell(f"round {number + 1} of {options.rounds}")
+            for way, length in ((way, length) for way in WAYS for length in seconds):
+                text = repeated(length, number)
+                speak = served if way == "served" else in_process
+                lengths[way][f"{length:g}"].append(speak(options, way, text, number, core))
+            for count, runs in streams.items():
+                runs.append(concurrent(options, int(count), number))
+    samples = {way: {k: _samples(runs) for k, runs in by.items()} for way, by in lengths.items()}
     figures = {
         "machine": watch.interference.figures(),
         "rounds": options.rounds,
-        "core": options.core,
+        "core": core,
         "ratios": {way: found for way, one in samples.items() if (found := long_over_short(one))},
         "lengths": {
             way: {length: length_figures(runs) for length, runs in by_length.items()}
@@ -116,15 +96,15 @@ def measure_scaling(options: ScalingOptions, progress: Progress) -> Measured:
         "streams": {count: stream_figures(runs) for count, runs in streams.items()},
     }
     readings = {
-        way: {length: [run["resident_mb"] for run in runs] for length, runs in by_length.items()}
-        for way, by_length in lengths.items()
-        if way != "whole"
+        way: {length: [run["resident_mb"] for run in runs] for length, runs in lengths[way].items()}
+        for way in ("stream", "served")
     }
     raw = {"lengths": samples, "readings": readings, "streams": streams}
-    return Measured(figures, raw, problems=watch.interference.warnings())
+    warnings = watch.interference.warnings()
+    return Measured(figures, raw, {}, warnings, bundle_sha256=bundle.sha256)
 
 
-def text_of(seconds: float, number: int) -> str:
+def repeated(seconds: float, number: int) -> str:
     """One sentence of 80 characters, repeated to about so many seconds, at least once.
 
     One sentence, since sentences differ in cost: only the length changes. Another `number` is
@@ -134,70 +114,28 @@ def text_of(seconds: float, number: int) -> str:
     return " ".join([sentence] * max(1, round(seconds / SENTENCE_S)))
 
 
-def measure_lengths(options: ScalingOptions, progress: Progress) -> dict[str, dict[str, list[Run]]]:
-    """Speak every length every way, once a round, each round another sentence.
-
-    Returns:
-        Way -> length in seconds, as text -> the outcome of each round, see `speak_one`.
-
-    Raises:
-        EngineError: a process failed; its message is on standard error.
-    """
-    found: dict[str, dict[str, list[Run]]] = {
-        way: {f"{seconds:g}": [] for seconds in options.seconds} for way in options.ways
-    }
-    for number in range(options.rounds):
-        progress(f"lengths, round {number + 1} of {options.rounds}")
-        for way in options.ways:
-            for seconds in options.seconds:
-                speak = _served if way == "served" else _in_process
-                run = speak(options, way, text_of(seconds, number), number)
-                found[way][f"{seconds:g}"].append(run)
-    return found
-
-
-def measure_streams(options: ScalingOptions, progress: Progress) -> dict[str, list[Run]]:
-    """Call a fresh server with each number of concurrent callers, once a round.
-
-    Returns:
-        Number of callers, as text -> of each round `first_audio_ms` of every caller that was
-        served, `refused`, seconds of audio per second (`speed`), memory before and at most.
-    """
-    found: dict[str, list[Run]] = {str(count): [] for count in options.streams}
-    for number in range(options.rounds if options.streams else 0):
-        progress(f"streams, round {number + 1} of {options.rounds}")
-        for count in options.streams:
-            found[str(count)].append(_concurrent(options, count, number))
-    return found
-
-
 def length_figures(runs: Sequence[Run]) -> dict[str, float]:
     """Medians over the rounds, and how memory grew during the longest texts.
 
     `growth_per_minute` is of resident memory, a share per minute of audio after the first ten
     seconds; where there are at least three readings.
     """
-    figures = {"audio_s": runs[0]["audio_s"]}
-    for name, values in _samples(runs).items():
-        figures[name] = float(np.median(values))
+    medians = {name: float(np.median(values)) for name, values in _samples(runs).items()}
     growths = []
     for run in runs:
         readings = [reading for reading in run.get("resident_mb", ()) if reading[0] >= SETTLED_S]
         if len(readings) >= 3:
             minutes = (readings[-1][0] - readings[0][0]) / 60
             growths.append(memory_growth(readings) / minutes)
-    if growths:
-        figures["growth_per_minute"] = float(np.median(growths))
-    return figures
+    growth = {"growth_per_minute": float(np.median(growths))} if growths else {}
+    return {"audio_s": runs[0]["audio_s"], **medians, **growth}
 
 
 def stream_figures(runs: Sequence[Run]) -> dict[str, float]:
     """Medians over the rounds; of first audio, over all callers of all rounds."""
     first_ms = [ms for run in runs for ms in run["first_audio_ms"]]
-    figures = {
-        name: float(np.median([run[name] for run in runs]))
-        for name in ("peak_mb", "before_mb", "speed")
-    }
+    names = ("peak_mb", "before_mb", "speed")
+    figures = {name: float(np.median([run[name] for run in runs])) for name in names}
     figures["refused"] = sum(run["refused"] for run in runs)
     if first_ms:
         figures["first_audio_ms_p50"] = float(np.percentile(first_ms, 50))
@@ -209,12 +147,11 @@ def long_over_short(samples: Mapping[str, Mapping[str, list[float]]]) -> dict[st
     """Measure -> ratio of medians of `LONG` to `SHORT`; empty where one of them is missing."""
     if SHORT not in samples or LONG not in samples:
         return {}
+    short, long = samples[SHORT], samples[LONG]
     return {
-        measure: compare_medians(
-            measure, np.array(samples[SHORT][measure]), np.array(samples[LONG][measure])
-        ).ratio.figure
-        for measure in RATIOS
-        if measure in samples[SHORT]
+        name: compare_medians(name, np.array(short[name]), np.array(long[name])).ratio.figure
+        for name in RATIOS
+        if name in short
     }
 
 
@@ -222,7 +159,7 @@ def speak_one(voice: str, precision: EnginePrecision | None, way: str, text: str
     """Speak a warm-up and a text in this process.
 
     Args:
-        way: "stream" drops each piece, "whole" keeps all audio in one array.
+        way: "stream" drops each chunk, "whole" keeps all audio in one array.
 
     Returns:
         `audio_s`, `wall_s`, `cpu_s`, memory before the text (`before_mb`) and at most (`peak_mb`);
@@ -231,8 +168,7 @@ def speak_one(voice: str, precision: EnginePrecision | None, way: str, text: str
     synthesizer = open_voice(voice, "cpu", precision)
     rate_hz = synthesizer.manifest.sample_rate_hz
     synthesizer.speak(SpeechRequest(WARM_UP))
-    before_mb = resident_mb()
-    request = SpeechRequest(text, seed=seed)
+    before_mb, request = resident_mb(), SpeechRequest(text, seed=seed)
     cpu_s, start_s = time.process_time(), time.perf_counter()
     if way == "stream":
         run = receive(lambda: synthesizer.stream(synthesizer.read(request)), rate_hz, None)
@@ -243,52 +179,48 @@ def speak_one(voice: str, precision: EnginePrecision | None, way: str, text: str
     return {**run, "cpu_s": cpu_s, "before_mb": before_mb, "peak_mb": peak_mb()}
 
 
-def receive(pieces: Callable[[], Iterable[Any]], rate_hz: int, pid: int | None) -> Run:
-    """Request pieces and take them all, with the memory of the process that speaks.
+def receive(chunks: Callable[[], Iterable[Any]], rate_hz: int, pid: int | None) -> Run:
+    """Make a request and receive all of its chunks.
 
     Args:
-        pieces: makes the request; each piece has `samples`.
+        chunks: makes the request; each chunk has `samples`.
         rate_hz: of the samples.
-        pid: of the process that speaks; None is this one.
+        pid: of the process that speaks, whose memory is read; None is this one.
 
     Returns:
         `audio_s`, `wall_s`, `first_audio_ms`, and (audio, memory) readings `resident_mb`.
     """
     start_s = time.perf_counter()
-    samples, first_s = 0, 0.0
+    audio_s, first_s = 0.0, 0.0
     readings: list[tuple[float, float]] = []
-    for piece in pieces():
+    for chunk in chunks():
         first_s = first_s or time.perf_counter() - start_s
-        samples += len(piece.samples)
-        if not readings or samples / rate_hz - readings[-1][0] >= READ_EVERY_S:
-            readings.append((samples / rate_hz, resident_mb(pid)))
+        audio_s += len(chunk.samples) / rate_hz
+        if not readings or audio_s - readings[-1][0] >= READ_EVERY_S:
+            readings.append((audio_s, resident_mb(pid)))
+    wall_s = time.perf_counter() - start_s
     return {
-        "audio_s": samples / rate_hz,
-        "wall_s": time.perf_counter() - start_s,
-        "first_audio_ms": 1000 * first_s,
+        "audio_s": audio_s, "wall_s": wall_s, "first_audio_ms": 1000 * first_s,
         "resident_mb": readings,
-    }
+    }  # fmt: skip
 
 
-def _in_process(options: ScalingOptions, way: Way, text: str, seed: int) -> Run:
+def in_process(options: ScalingOptions, way: str, text: str, seed: int, core: int) -> Run:
+    """`speak_one` in a fresh process on one core; raises EngineError if that fails."""
     settings = {
         "voice": options.voice, "precision": options.precision, "way": way, "text": text,
-        "seed": seed, "core": options.core,
+        "seed": seed, "core": core,
     }  # fmt: skip
     command = [sys.executable, "-m", "dlpo_bench.scaling", json.dumps(settings)]
     child = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if child.returncode:
         raise EngineError(f"a process ended with {child.returncode}; see its message above")
-    run: Run = json.loads(child.stdout)
-    return run
+    return cast(Run, json.loads(child.stdout))
 
 
-def _served(options: ScalingOptions, way: Way, text: str, seed: int) -> Run:
-    """From a warm server of its own."""
-    with (
-        local_server(options.voice, *options.server_arguments()) as server,
-        SpeechClient(server.address) as client,
-    ):
+def served(options: ScalingOptions, way: str, text: str, seed: int, core: int) -> Run:
+    """From a warm server of its own, on all cores."""
+    with _server(options) as server, SpeechClient(server.address) as client:
         pid = server.process.pid
         rate_hz = client.speak(SpeechRequest(WARM_UP)).message.info.format.sample_rate_hz
         before_mb, before_s = resident_mb(pid), process_cpu_s(pid)
@@ -297,21 +229,26 @@ def _served(options: ScalingOptions, way: Way, text: str, seed: int) -> Run:
         return {**run, "cpu_s": cpu_s, "before_mb": before_mb, "peak_mb": peak_mb(pid)}
 
 
-def _concurrent(options: ScalingOptions, count: int, seed: int) -> Run:
-    with local_server(options.voice, *options.server_arguments()) as server, ExitStack() as stack:
+def concurrent(options: ScalingOptions, count: int, seed: int) -> Run:
+    """Call a fresh server with so many callers at the same moment.
+
+    Returns:
+        `first_audio_ms` of every caller that was served, `refused`, seconds of audio per second
+        (`speed`), memory before and at most.
+    """
+    with _server(options) as server, ExitStack() as stack:
         pid = server.process.pid
-        # A refusal is an answer here: nothing is tried again.
+        # A refusal is a result here: nothing is tried again.
         clients = [
             stack.enter_context(SpeechClient(server.address, retries=RetryPolicy(attempts=1)))
             for _ in range(count)
         ]
         for client in clients:  # connected, and the server warm
             rate_hz = client.speak(SpeechRequest(WARM_UP)).message.info.format.sample_rate_hz
-        before_mb = resident_mb(pid)
-        barrier = Barrier(count)
+        before_mb, barrier = resident_mb(pid), Barrier(count)
 
         def call(number: int) -> Run | None:
-            request = SpeechRequest(text_of(STREAM_S, number), seed=1000 * seed + number)
+            request = SpeechRequest(repeated(STREAM_S, number), seed=1000 * seed + number)
             barrier.wait(START_S)
             try:
                 return receive(lambda: clients[number].stream(request), rate_hz, pid)
@@ -321,16 +258,21 @@ def _concurrent(options: ScalingOptions, count: int, seed: int) -> Run:
                 return None
 
         with ThreadPoolExecutor(count) as callers:
-            served = [one for one in callers.map(call, range(count)) if one]
+            runs = [one for one in callers.map(call, range(count)) if one]
         most_mb = peak_mb(pid)
-    slowest_s = max((one["wall_s"] for one in served), default=0.0)
+    slowest_s = max((one["wall_s"] for one in runs), default=0.0)
     return {
-        "first_audio_ms": [one["first_audio_ms"] for one in served],
-        "refused": count - len(served),
-        "speed": sum(one["audio_s"] for one in served) / slowest_s if served else 0.0,
+        "first_audio_ms": [one["first_audio_ms"] for one in runs],
+        "refused": count - len(runs),
+        "speed": sum(one["audio_s"] for one in runs) / slowest_s if runs else 0.0,
         "before_mb": before_mb,
         "peak_mb": most_mb,
     }
+
+
+def _server(options: ScalingOptions) -> Any:
+    arguments = ["--precision", options.precision] if options.precision else []
+    return local_server(options.voice, *arguments)
 
 
 def _samples(runs: Sequence[Run]) -> dict[str, list[float]]:
@@ -339,20 +281,14 @@ def _samples(runs: Sequence[Run]) -> dict[str, list[float]]:
         "rtf": [run["wall_s"] / run["audio_s"] for run in runs],
         "peak_mb": [run["peak_mb"] for run in runs],
         "grown_mb": [run["peak_mb"] - run["before_mb"] for run in runs],
+        "cpu_rtf": [run["cpu_s"] / run["audio_s"] for run in runs],
     }
-    if all("cpu_s" in run for run in runs):
-        samples["cpu_rtf"] = [run["cpu_s"] / run["audio_s"] for run in runs]
     if "first_audio_ms" in runs[0]:
         samples["first_audio_ms"] = [run["first_audio_ms"] for run in runs]
     return samples
 
 
-def main() -> None:
-    """Print the outcome of `speak_one`."""
-    settings = json.loads(sys.argv[1])
-    os.sched_setaffinity(0, {settings.pop("core")})
-    print(json.dumps(speak_one(**settings)))
-
-
 if __name__ == "__main__":
-    main()
+    chosen = json.loads(sys.argv[1])
+    os.sched_setaffinity(0, {chosen.pop("core")})
+    print(json.dumps(speak_one(**chosen)))

@@ -144,21 +144,21 @@ def evaluate(
     with needs("serve"):
         from dlpo_bench.systems import (
             RECORDED,
-            Speaking,
+            SpeakingOptions,
             names_in_folders,
             only_bundle,
-            open_candidates,
+            open_systems,
         )
 
     if out is not None:
         check_recordable(out)
     if (checkpoint is None) != (data is None):
         raise typer.BadParameter("give both or neither", param_hint="--checkpoint and --data")
-    speaking = Speaking(tuple(steps or ()), tuple(precision or ()), schedule, eta, seeds)
+    speaking = SpeakingOptions(tuple(steps or ()), tuple(precision or ()), schedule, eta, seeds)
     named = list(systems or ())
     if voice is not None or not named:
         named.append(f"text-to-speech={voice or 'lj'}")
-    candidates = open_candidates(named, speaking)
+    candidates = open_systems(named, speaking)
     baseline = baseline or candidates[0].label
     if checkpoint is not None and data is not None:
         with needs("train"):

@@ -15,7 +15,7 @@ from dlpo.bundle import Bundle
 from dlpo.checkpoint import Tuned, load_checkpoint, save_checkpoint
 from dlpo.errors import BundleError, CheckpointError, ConfigError, InputError
 from dlpo_bench.clips import Clip
-from dlpo_bench.systems import Candidate, Speaking, names_in_folders, open_candidates
+from dlpo_bench.systems import SpeakingOptions, System, names_in_folders, open_systems
 from dlpo_serving.voices import find_voice
 
 CLIP = Clip("LJ002-0161", "Hum, hum! Hum.", None)
@@ -31,16 +31,16 @@ def tuned_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> Path:
     return tmp_path / "tuned"
 
 
-def one(name: str | Path, speaking: Speaking | None = None) -> Candidate:
-    (candidate,) = open_candidates([str(name)], speaking or Speaking())
+def one(name: str | Path, speaking: SpeakingOptions | None = None) -> System:
+    (candidate,) = open_systems([str(name)], speaking or SpeakingOptions())
     return candidate
 
 
 def test_checkpoint_says_what_its_bundle_says(tiny_checkpoint: Path, tiny_bundle: Path) -> None:
     chain = Bundle.load(tiny_bundle).manifest.noise_schedule
     gain = Bundle.load(find_voice("lj")).manifest.gain  # a checkpoint is at the embedded level
-    by_torch = one(tiny_checkpoint, Speaking((2,), (), chain.name, chain.eta, seeds=2)).takes
-    by_onnx = one(tiny_bundle, Speaking((2,), ("fp32",), seeds=2)).takes
+    by_torch = one(tiny_checkpoint, SpeakingOptions((2,), (), chain.name, chain.eta, seeds=2)).takes
+    by_onnx = one(tiny_bundle, SpeakingOptions((2,), ("fp32",), seeds=2)).takes
     for ours, theirs in zip(by_torch, by_onnx, strict=True):
         said = theirs(CLIP)
         assert np.std(ours(CLIP) / gain - said) < 0.02 * np.std(said)  # its weights have 16 bits
@@ -62,15 +62,15 @@ def test_tuned_checkpoint_speaks_on_the_chain_that_it_was_tuned_on(tuned_checkpo
 
 
 def test_asked_for_chain_goes_before_the_own_one(tuned_checkpoint: Path) -> None:
-    asked = one(tuned_checkpoint, Speaking(steps=(1,), schedule="linear", eta=0.0))
+    asked = one(tuned_checkpoint, SpeakingOptions(steps=(1,), schedule="linear", eta=0.0))
     about = asked.about
     assert (about["schedule"], about["eta"], about["steps"]) == ("linear", 0.0, 1)
     assert len(asked.takes[0](CLIP))
 
 
 def test_every_number_of_steps_and_precision_is_a_system(tiny_bundle: Path) -> None:
-    speaking = Speaking(steps=(1, 2), precisions=("fp32", "int8"))
-    found = open_candidates([f"tiny={tiny_bundle}"], speaking)
+    speaking = SpeakingOptions(steps=(1, 2), precisions=("fp32", "int8"))
+    found = open_systems([f"tiny={tiny_bundle}"], speaking)
     assert [c.label for c in found] == [
         "tiny, 1 steps, fp32", "tiny, 2 steps, fp32", "tiny, 1 steps, int8", "tiny, 2 steps, int8",
     ]  # fmt: skip
@@ -93,7 +93,7 @@ def test_voice_is_found_by_its_name() -> None:
 
 def test_folder_of_wavs_is_a_system_of_one_take(tmp_path: Path) -> None:
     soundfile.write(tmp_path / f"{CLIP.clip_id}.wav", np.full(22_050, 0.25), 22_050)
-    candidate = one(tmp_path, Speaking(seeds=3))
+    candidate = one(tmp_path, SpeakingOptions(seeds=3))
     assert len(candidate.takes) == 1
     assert len(candidate.takes[0](CLIP)) == 22_050
 
@@ -104,7 +104,7 @@ def test_only_clips_that_every_folder_has_are_said(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         for name in names:
             (tmp_path / folder / f"{name}.wav").touch()
-    found = open_candidates([str(tmp_path / "a"), str(tmp_path / "b")], Speaking())
+    found = open_systems([str(tmp_path / "a"), str(tmp_path / "b")], SpeakingOptions())
     assert names_in_folders(found, [CLIP.clip_id, other]) == [other]
     with pytest.raises(InputError, match=r"none of the 1 sentences .*LJ002-0161\.wav"):
         names_in_folders(found, [CLIP.clip_id])
@@ -112,7 +112,7 @@ def test_only_clips_that_every_folder_has_are_said(tmp_path: Path) -> None:
 
 def test_same_label_twice_is_refused(tiny_checkpoint: Path) -> None:
     with pytest.raises(InputError, match=r"label 'a' is given twice; name each"):
-        open_candidates([f"a={tiny_checkpoint}", f"a={tiny_checkpoint}"], Speaking())
+        open_systems([f"a={tiny_checkpoint}", f"a={tiny_checkpoint}"], SpeakingOptions())
 
 
 def test_label_of_the_recordings_is_refused(tiny_checkpoint: Path) -> None:
@@ -159,18 +159,20 @@ def test_file_that_is_no_bundle_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("speaking", "error", "message"),
     [
-        (Speaking(steps=(9,)), InputError, "9 steps are not on offer; it has 1, 2"),
-        (Speaking(precisions=("fp8",)), InputError, "fp8"),
+        (SpeakingOptions(steps=(9,)), InputError, "got 9 steps; expected one of 1, 2"),
+        (SpeakingOptions(precisions=("fp8",)), InputError, "fp8"),
     ],
 )
 def test_bundle_that_cannot_speak_so_is_told(
-    tiny_bundle: Path, speaking: Speaking, error: type[Exception], message: str
+    tiny_bundle: Path, speaking: SpeakingOptions, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         one(tiny_bundle, speaking)
 
 
-@pytest.mark.parametrize("speaking", [Speaking(schedule="nope"), Speaking(steps=(0,))])
-def test_unknown_chain_is_told(tiny_checkpoint: Path, speaking: Speaking) -> None:
+@pytest.mark.parametrize(
+    "speaking", [SpeakingOptions(schedule="nope"), SpeakingOptions(steps=(0,))]
+)
+def test_unknown_chain_is_told(tiny_checkpoint: Path, speaking: SpeakingOptions) -> None:
     with pytest.raises(ConfigError):
         one(tiny_checkpoint, speaking)

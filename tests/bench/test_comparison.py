@@ -14,7 +14,7 @@ from dlpo.judges.judge import Scores, Waveform
 from dlpo.text import TextFrontEnd
 from dlpo_bench.clips import Clip, clips_of_texts, load_clips, read_audio
 from dlpo_bench.eval import figures, markdown, samples, write_heard, write_quality_record
-from dlpo_bench.judging import ERROR_RATIO, WORD_ERRORS, Panel, evaluate, load_panel
+from dlpo_bench.judging import ERROR_RATIO, WORD_ERRORS, JudgePanel, evaluate, load_panel
 from dlpo_bench.record import read_record, write_record
 from dlpo_bench.systems import audio_files, recordings, text_to_speech
 from dlpo_serving.engines.fake_engine import FakeEngine
@@ -64,16 +64,16 @@ def clips(corpus: Path) -> list[Clip]:
     return load_clips(corpus, TEXTS)
 
 
-PANEL = Panel([Level()], {WORD_ERRORS: Deaf()}, {})
+PANEL = JudgePanel([Level()], {WORD_ERRORS: Deaf()}, {})
 
 
 def test_every_system_is_heard_at_the_level_of_the_recording(clips: list[Clip]) -> None:
     systems = {"recordings": recordings, "quiet": lambda clip: tone(0.01)}
     quality = evaluate(systems, clips, PANEL)
     np.testing.assert_allclose(
-        quality.heard["quiet"].values["RMS"], quality.heard["recordings"].values["RMS"], rtol=1e-3
+        quality.scores["quiet"].values["RMS"], quality.scores["recordings"].values["RMS"], rtol=1e-3
     )
-    assert quality.heard["quiet"].values["level, dB"][0] == pytest.approx(-43, abs=0.1)
+    assert quality.scores["quiet"].values["level, dB"][0] == pytest.approx(-43, abs=0.1)
 
 
 def test_word_errors_are_pooled_and_compared_with_the_recordings(clips: list[Clip]) -> None:
@@ -90,7 +90,7 @@ def test_no_ratio_where_the_recordings_have_no_errors(clips: list[Clip]) -> None
 
 
 def test_panel_without_recogniser_still_scores(clips: list[Clip]) -> None:
-    quality = evaluate({"recordings": recordings}, clips, Panel([Level()], {}, {}))
+    quality = evaluate({"recordings": recordings}, clips, JudgePanel([Level()], {}, {}))
     assert "RMS" in quality.estimates("recordings")
     assert WORD_ERRORS not in quality.estimates("recordings")
 
@@ -119,14 +119,14 @@ def test_unusable_waveform_is_told_with_its_system_and_clip(
 def test_takes_are_averaged_first_so_that_the_sentence_stays_the_unit(clips: list[Clip]) -> None:
     takes = [lambda clip, s=seconds: tone(0.1, s) for seconds in (0.5, 1.0, 1.5)]
     quality = evaluate({"a": takes}, clips, PANEL)
-    np.testing.assert_allclose(quality.heard["a"].values["seconds"], [1.0, 1.0])
-    assert len(quality.heard["a"].takes) == 3
-    assert quality.heard["a"].errors[WORD_ERRORS].tolist() == [1, 1]
+    np.testing.assert_allclose(quality.scores["a"].values["seconds"], [1.0, 1.0])
+    assert len(quality.scores["a"].takes) == 3
+    assert quality.scores["a"].errors[WORD_ERRORS].tolist() == [1, 1]
 
 
 def test_unmatched_systems_are_heard_at_their_own_level(clips: list[Clip]) -> None:
     quality = evaluate({"quiet": lambda clip: tone(0.01)}, clips, PANEL, match=False)
-    np.testing.assert_allclose(quality.heard["quiet"].values["RMS"], 0.01 / 2**0.5, rtol=1e-3)
+    np.testing.assert_allclose(quality.scores["quiet"].values["RMS"], 0.01 / 2**0.5, rtol=1e-3)
     assert "at their own levels" in markdown(quality)
 
 
@@ -152,7 +152,7 @@ def moody_systems(clips: list[Clip]) -> dict[str, object]:
 def test_clip_that_a_judge_fails_on_is_told_and_left_out_of_its_pair(
     clips: list[Clip], tmp_path: Path
 ) -> None:
-    quality = evaluate(moody_systems(clips), clips, Panel([Moody(), Level()], {}, {}))
+    quality = evaluate(moody_systems(clips), clips, JudgePanel([Moody(), Level()], {}, {}))
     assert [(f.system, f.clip_id, f.measure) for f in quality.failures] == [
         ("b", "LJ002-0162", "moody")
     ]
@@ -169,7 +169,7 @@ def test_score_that_is_no_number_is_a_failure(clips: list[Clip]) -> None:
         def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
             return np.array([np.nan])
 
-    quality = evaluate({"a": recordings}, clips, Panel([Lost()], {}, {}))
+    quality = evaluate({"a": recordings}, clips, JudgePanel([Lost()], {}, {}))
     assert [f.reason for f in quality.failures] == ["its score is nan"] * 2
     assert "RMS" not in quality.estimates("a")
 
@@ -188,7 +188,7 @@ def test_package_that_a_judge_lacks_is_no_failure_of_a_clip(clips: list[Clip]) -
             raise MissingExtraError("soxr", "bench")
 
     with pytest.raises(MissingExtraError, match="pip install"):
-        evaluate({"a": recordings}, clips, Panel([Incomplete()], {}, {}))
+        evaluate({"a": recordings}, clips, JudgePanel([Incomplete()], {}, {}))
 
 
 def test_recogniser_that_fails_leaves_its_clip_out(clips: list[Clip]) -> None:
@@ -198,7 +198,7 @@ def test_recogniser_that_fails_leaves_its_clip_out(clips: list[Clip]) -> None:
                 raise ValueError("too long")
             return super().transcribe(waveforms, sample_rate_hz)
 
-    quality = evaluate(moody_systems(clips), clips, Panel([], {WORD_ERRORS: Choosy()}, {}))
+    quality = evaluate(moody_systems(clips), clips, JudgePanel([], {WORD_ERRORS: Choosy()}, {}))
     assert quality.estimates("b")[WORD_ERRORS].value == pytest.approx(1 / 4)  # the first alone
     assert quality.differences("b")[WORD_ERRORS].sentences == 1
 
@@ -219,7 +219,7 @@ def test_pooled_difference_of_word_errors(clips: list[Clip]) -> None:
             return ["one two three four" if np.abs(waveforms[0]).max() > 0.15 else ""]
 
     systems = {"quiet": lambda clip: tone(0.1), "loud": lambda clip: tone(0.2)}
-    panel = Panel([], {WORD_ERRORS: ByLevel()}, {})
+    panel = JudgePanel([], {WORD_ERRORS: ByLevel()}, {})
     quality = evaluate(systems, clips, panel, match=False)
     # quiet: 4 + 2 of 6 words are lost; loud: 0 + 2 inserted
     assert quality.differences("loud")[WORD_ERRORS].difference.value == pytest.approx(2 / 6 - 1)
@@ -266,7 +266,7 @@ def test_text_to_speech_is_a_system(clips: list[Clip]) -> None:
 
 
 def test_markdown_has_each_system_and_tells_who_is_missing(clips: list[Clip]) -> None:
-    panel = Panel([Level()], {WORD_ERRORS: Deaf()}, {"NISQA": "nisqa.tar: no such file"})
+    panel = JudgePanel([Level()], {WORD_ERRORS: Deaf()}, {"NISQA": "nisqa.tar: no such file"})
     text = markdown(evaluate({"recordings": recordings, "text": recordings}, clips, panel))
     assert "| measure | recordings | text |" in text
     assert "33.33 % [" in text

@@ -16,22 +16,29 @@ from dlpo_bench.eval import (
     means,
     verdict,
 )
-from dlpo_bench.judging import CHARACTER_ERRORS, WORD_ERRORS, Heard, Panel, Quality, Take
+from dlpo_bench.judging import (
+    CHARACTER_ERRORS,
+    WORD_ERRORS,
+    JudgePanel,
+    Quality,
+    SystemScores,
+    Take,
+)
 from dlpo_bench.statistics import Estimate, Paired
 
 CLIPS = [Clip(f"clip-{i}", "one two three four", None) for i in range(10)]
 
 
-def heard(mos: float, errors: float) -> Heard:
+def heard(mos: float, errors: float) -> SystemScores:
     """Judged `mos`, a little lower from clip to clip, with so many errors a clip."""
     values = {"MOS": mos - 0.01 * np.arange(10), "seconds": np.full(10, 5.0)}
-    return Heard([Take(values, {}, {WORD_ERRORS: np.full(10, errors)})])
+    return SystemScores([Take(values, {}, {WORD_ERRORS: np.full(10, errors)})])
 
 
 @pytest.fixture
 def quality() -> Quality:
     systems = {"recordings": heard(4.5, 0), "before": heard(3.5, 1), "a|b": heard(3.8, 2)}
-    return Quality(CLIPS, systems, Panel([], {}, {}), "before", [], [], True)
+    return Quality(CLIPS, systems, JudgePanel([], {}, {}), "before", [], [], True)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +89,7 @@ def test_record_holds_what_the_table_says(quality: Quality) -> None:
 
 
 def test_one_system_alone_has_no_table_of_differences() -> None:
-    alone = Quality(CLIPS, {"a": heard(4, 0)}, Panel([], {}, {}), "a", [], [], True)
+    alone = Quality(CLIPS, {"a": heard(4, 0)}, JudgePanel([], {}, {}), "a", [], [], True)
     assert len(blocks(alone)) == 2  # means and caption
     assert markdown(alone).count("| --- |") == 1
 

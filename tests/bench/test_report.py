@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from dlpo.cli import app
 from dlpo.errors import DataError, InputError
-from dlpo_bench.plots import Interval, Panel, Series, draw_intervals, draw_panels
+from dlpo_bench.plots import Interval, PlotPanel, Series, draw_intervals, draw_panels
 from dlpo_bench.report.page import BUILDERS, make_page, write_page
 from dlpo_bench.tables import Table, Target, number
 
@@ -277,7 +277,9 @@ def test_the_command_writes_the_page_and_replaces_its_pictures(tmp_path: Path) -
 
 
 def test_equal_data_give_equal_pictures() -> None:
-    panel = Panel("a<b", "x", "y", [Series([1, 10], [1, 2], "s", ends=[(0, 2), (1, 3)])], "x", 1.5)
+    panel = PlotPanel(
+        "a<b", "x", "y", [Series([1, 10], [1, 2], "s", ends=[(0, 2), (1, 3)])], "x", 1.5
+    )
     rows = {"m": [Interval("a", 1.0, 0.5, 2.0)]}
     assert draw_panels("t", [panel] * 3) == draw_panels("t", [panel] * 3)
     assert draw_intervals("t", rows, log=True) == draw_intervals("t", rows, log=True)

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from dlpo.cli import app
 from dlpo.errors import EngineError, InputError
+from dlpo_bench.options import ScalingOptions
 from dlpo_bench.scaling import (
-    ScalingOptions,
+    concurrent,
+    in_process,
     length_figures,
     long_over_short,
-    measure_lengths,
     measure_scaling,
-    measure_streams,
     receive,
+    repeated,
+    served,
     speak_one,
     stream_figures,
-    text_of,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
-
-
-def ignore(line: str) -> None:
-    """What is done."""
 
 
 class Piece:
@@ -38,12 +32,12 @@ class Piece:
 
 
 def run_of(audio_s: float, wall_s: float, peak_mb: float, **more: Any) -> dict[str, Any]:
-    return {"audio_s": audio_s, "wall_s": wall_s, "before_mb": 100.0, "peak_mb": peak_mb, **more}
+    run = {"audio_s": audio_s, "wall_s": wall_s, "cpu_s": wall_s, "before_mb": 100.0}
+    return {**run, "peak_mb": peak_mb, **more}
 
 
 def options(voice: Path, **changed: Any) -> ScalingOptions:
-    core = max(os.sched_getaffinity(0))
-    return ScalingOptions(**{"voice": str(voice), "rounds": 2, "core": core} | changed)
+    return ScalingOptions(**{"voice": str(voice), "rounds": 2} | changed)
 
 
 def test_receiving_counts_all_samples_and_reads_memory_now_and_then() -> None:
@@ -55,12 +49,12 @@ def test_receiving_counts_all_samples_and_reads_memory_now_and_then() -> None:
 
 
 def test_a_longer_text_says_the_same_sentence_more_often() -> None:
-    short, long = text_of(5, 1), text_of(60, 1)
+    short, long = repeated(5, 1), repeated(60, 1)
 
     assert long == " ".join([short] * 11)
-    assert text_of(0.1, 1) == short
-    assert text_of(5, 2) != short
-    assert text_of(5, 5) == short
+    assert repeated(0.1, 1) == short
+    assert repeated(5, 2) != short
+    assert repeated(5, 5) == short
 
 
 @pytest.mark.full
@@ -79,47 +73,42 @@ def test_streamed_and_whole_are_equally_long(tiny_bundle: Path) -> None:
 
 
 @pytest.mark.full
-def test_every_length_is_spoken_once_a_round_in_processes_of_their_own(tiny_bundle: Path) -> None:
-    measured = measure_scaling(
-        options(tiny_bundle, seconds=(5, 11), ways=("stream",), streams=()), ignore
-    )
+def test_every_length_is_spoken_once_a_round_in_processes_of_their_own(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlpo_bench.scaling.WAYS", ("stream", "served"))
 
-    by_length = measured.samples["lengths"]["stream"]
-    assert {length: len(one["rtf"]) for length, one in by_length.items()} == {"5": 2, "11": 2}
+    measured = measure_scaling(options(tiny_bundle, seconds=[5, 11], streams=[0, 2]))
+
+    for way in ("stream", "served"):
+        by_length = measured.samples["lengths"][way]
+        assert {length: len(one["rtf"]) for length, one in by_length.items()} == {"5": 2, "11": 2}
     figures = measured.figures["lengths"]["stream"]
     assert figures["11"]["audio_s"] > figures["5"]["audio_s"]
     assert measured.figures["ratios"] == {}  # 60 s were not spoken
-    assert measured.figures["streams"] == {}
+    assert list(measured.figures["streams"]) == ["2"]
 
 
 @pytest.mark.full
 def test_a_server_is_as_fresh_as_a_process(tiny_bundle: Path) -> None:
-    chosen = options(tiny_bundle, seconds=(5, 11), ways=("served",))
+    run = served(options(tiny_bundle), "served", repeated(11, 0), 0, 0)
 
-    runs = measure_lengths(chosen, ignore)["served"]["11"]
-
-    assert len(runs) == 2
-    for run in runs:
-        assert run["audio_s"] > 0
-        assert run["peak_mb"] >= run["before_mb"] > 0
-        assert run["first_audio_ms"] / 1000 <= run["wall_s"]
+    assert run["audio_s"] > 0
+    assert run["peak_mb"] >= run["before_mb"] > 0
+    assert run["first_audio_ms"] / 1000 <= run["wall_s"]
 
 
 @pytest.mark.full
-def test_callers_at_once_are_all_heard_or_refused(tiny_bundle: Path) -> None:
-    (runs,) = measure_streams(options(tiny_bundle, streams=(2,)), ignore).values()
+def test_concurrent_callers_are_all_served_or_refused(tiny_bundle: Path) -> None:
+    run = concurrent(options(tiny_bundle), 2, 0)
 
-    assert len(runs) == 2
-    for run in runs:
-        assert len(run["first_audio_ms"]) + run["refused"] == 2
-        assert run["peak_mb"] >= run["before_mb"] > 0
+    assert len(run["first_audio_ms"]) + run["refused"] == 2
+    assert run["peak_mb"] >= run["before_mb"] > 0
 
 
 def test_a_voice_that_can_not_be_opened_ends_the_measurement(tmp_path: Path) -> None:
-    chosen = options(tmp_path / "nothing", ways=("stream",))
-
     with pytest.raises(EngineError, match="a process ended with 1"):
-        measure_lengths(chosen, ignore)
+        in_process(options(tmp_path / "nothing"), "stream", "One.", 0, 0)
 
 
 def test_growth_is_that_of_a_line_through_the_readings() -> None:
@@ -145,7 +134,6 @@ def test_a_ratio_is_that_of_the_long_text_to_the_short_one() -> None:
 
     assert ratios["rtf"] == {"value": pytest.approx(0.8), "interval_95": pytest.approx([0.8, 0.8])}
     assert ratios["peak_mb"]["value"] == pytest.approx(1.1)
-    assert "cpu_rtf" not in ratios  # no samples of it
     assert long_over_short({"5": samples["5"]}) == {}
 
 
@@ -158,30 +146,7 @@ def test_refused_callers_are_counted_and_their_wait_is_not_made_up() -> None:
     assert "first_audio_ms_p50" not in figures
 
 
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"seconds": (5,)}, "two lengths or more"),
-        ({"seconds": (0, 5)}, "above 0"),
-        ({"streams": (0,)}, "expected 1 or more"),
-        ({"rounds": 1}, "2 or more"),
-    ],
-)
-def test_what_can_not_be_measured_is_refused(changed: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        ScalingOptions(**changed)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--voice", "nobody"], "no voice 'nobody'"),
-        (["--core", "4096"], "core is 4096"),
-        (["--seconds", "5"], "two lengths"),
-    ],
-)
-def test_the_command_refuses_what_it_can_not_use(arguments: list[str], message: str) -> None:
-    result = CliRunner().invoke(app, ["bench", "scaling", *arguments])
-
-    assert result.exit_code != 0
-    assert message in str(result.exception) + result.output
+@pytest.mark.parametrize("changed", [{"seconds": [5]}, {"seconds": [0, 5]}, {"core": 4096}])
+def test_what_can_not_be_measured_is_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"expected two lengths|may use"):
+        measure_scaling(ScalingOptions(**changed))

@@ -15,9 +15,9 @@ from dlpo.errors import DataError, InputError
 from dlpo.judges.judge import Scores, Waveform
 from dlpo.judges.word_errors import words_of
 from dlpo.text import TextFrontEnd
-from dlpo_bench.judging import WORD_ERRORS, Panel
+from dlpo_bench.judging import WORD_ERRORS, JudgePanel
 from dlpo_bench.report.page import make_page
-from dlpo_bench.systems import Speaking, open_speakers
+from dlpo_bench.systems import SpeakingOptions, open_voices
 from dlpo_bench.texts.measures import (
     CLIPPED,
     DC,
@@ -198,7 +198,7 @@ def test_long_speech_is_judged_in_pieces_cut_in_its_pauses() -> None:
 
 
 def test_words_lie_in_the_audio_sentence_by_sentence(slow_checkpoint: Path) -> None:
-    (speaker,) = open_speakers([str(slow_checkpoint)], Speaking(steps=(1,)))
+    (speaker,) = open_voices([str(slow_checkpoint)], SpeakingOptions(steps=(1,)))
     said = say(speaker, "Hum, hum. Is it?", 0)
     assert [len(sentence.words) for sentence in said.sentences] == [2, 2]
     assert [sentence.mark for sentence in said.sentences] == [".", "?"]
@@ -210,7 +210,7 @@ def test_words_lie_in_the_audio_sentence_by_sentence(slow_checkpoint: Path) -> N
 def test_the_command_writes_a_record_that_the_page_shows_and_compare_reads(
     slow_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    panel = Panel([Patience()], {WORD_ERRORS: Parrot()}, {"NISQA": "no weights"})
+    panel = JudgePanel([Patience()], {WORD_ERRORS: Parrot()}, {"NISQA": "no weights"})
     monkeypatch.setattr("dlpo_bench.judging.load_panel", lambda *places: panel)
     monkeypatch.chdir(tmp_path)
     texts = tmp_path / "texts.tsv"
@@ -238,6 +238,6 @@ def test_the_command_writes_a_record_that_the_page_shows_and_compare_reads(
 
 def test_what_can_not_read_is_no_voice(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is no voice; expected the name of a voice"):
-        open_speakers([str(tmp_path)], Speaking())
+        open_voices([str(tmp_path)], SpeakingOptions())
     with pytest.raises(InputError, match="given twice"):
-        open_speakers(["a=lj", "a=lj"], Speaking())
+        open_voices(["a=lj", "a=lj"], SpeakingOptions())

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from dlpo.bundle import Bundle
 from dlpo.cli import app
 from dlpo.judges.judge import Scores, Waveform
-from dlpo_bench.judging import Panel
+from dlpo_bench.judging import JudgePanel
 
 
 class Patience:
@@ -29,7 +29,7 @@ class Patience:
 @pytest.fixture(autouse=True)
 def panel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "dlpo_bench.judging.load_panel", lambda *places: Panel([Patience()], {}, {})
+        "dlpo_bench.judging.load_panel", lambda *places: JudgePanel([Patience()], {}, {})
     )
 
 

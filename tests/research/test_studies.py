@@ -14,7 +14,7 @@ from dlpo.checkpoint import Checkpoint, load_checkpoint
 from dlpo.config import TrainingConfig
 from dlpo.data.dataset import Dataset
 from dlpo.judges.judge import Scores, Waveform
-from dlpo_bench.judging import Panel
+from dlpo_bench.judging import JudgePanel
 from dlpo_bench.record import read_record
 from research import ablation, audio_path, chains, learning_curve, method_comparison, toy_judge
 from research.gradient_signal import Gradients, summary
@@ -50,7 +50,7 @@ def test_ablation_records_every_variant(
         ablation.learn(VARIANTS[name], start, Dataset(tiny_dataset), BUDGET, tmp_path / name)
         for name in ("recipe", "no-source")
     ]
-    panel = Panel([Length()], {}, {})
+    panel = JudgePanel([Length()], {}, {})
     outcome = ablation.listen(learnt, start, tiny_corpus, panel, ("LJ002-0181",))
     record = read_record(ablation.write(outcome, BUDGET, "command", tmp_path))
     assert set(record.figures["heard"]) == {"recipe", "no-source", "recordings"}
@@ -80,7 +80,7 @@ def test_chains_differ_from_the_served_one_in_one_thing(
     for name in ("STEPS", "WARPS", "ETAS"):
         monkeypatch.setattr(chains, name, (1,))
     monkeypatch.setattr(chains, "VALIDATION_SPLIT", ("LJ002-0181",))
-    monkeypatch.setattr(chains, "load_panel", lambda path: Panel([Length()], {}, {}))
+    monkeypatch.setattr(chains, "load_panel", lambda path: JudgePanel([Length()], {}, {}))
     quality, tried = chains.listen(slow_checkpoint, tiny_corpus, tmp_path, 1)
     served, *others = ((chain.steps, chain.schedule, chain.eta) for chain in tried)
     assert [sum(a != b for a, b in zip(served, one, strict=True)) for one in others] == [1] * 3
@@ -91,7 +91,7 @@ def test_chains_differ_from_the_served_one_in_one_thing(
 def test_learning_curve_places_and_draws_points(
     slow_checkpoint: Path, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learning_curve, "load_panel", lambda path: Panel([Length()], {}, {}))
+    monkeypatch.setattr(learning_curve, "load_panel", lambda path: JudgePanel([Length()], {}, {}))
     monkeypatch.setattr(learning_curve, "VALIDATION_SPLIT", ("LJ002-0181",))
     row = {"split": "train", "seconds_per_update": 3.6}
     log = tmp_path / "log"

@@ -22,7 +22,7 @@ from dlpo_bench.clips import SAMPLE_RATE, TEST_SPLIT, Clip, Waveform, clips_of_t
 from dlpo_bench.eval import clips_in_common
 from dlpo_bench.listening import answers as layout
 from dlpo_bench.listening.answers import DEGRADED, Key, Kind, Trial, write_key
-from dlpo_bench.systems import RECORDED, RECORDINGS, Candidate, Speaking, System, open_candidates
+from dlpo_bench.systems import RECORDED, RECORDINGS, Say, SpeakingOptions, System, open_systems
 from dlpo_serving.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
 from dlpo_serving.synthesis.job import limited
 
@@ -30,7 +30,7 @@ TELEPHONE_HZ = (300.0, 3_000.0)  # what the degraded sound keeps
 NOISE_DB = -15.0  # of the degraded sound's noise, beside its speech
 
 
-def render(name: str, system: System, clip: Clip) -> Waveform:
+def render(name: str, system: Say, clip: Clip) -> Waveform:
     """(T,) float32 of a clip as a system says it, at `TARGET_LUFS`.
 
     Raises:
@@ -70,7 +70,7 @@ def degraded(waveform: Waveform, seed: int) -> Waveform:
     return matched((narrow + noise).astype(np.float32))
 
 
-def open_pair(a: str, b: str, steps: int | None = None) -> tuple[Candidate, Candidate]:
+def open_pair(a: str, b: str, steps: int | None = None) -> tuple[System, System]:
     """Open two systems by their names, see `dlpo_bench.systems`; "recordings" is the speaker.
 
     Raises:
@@ -79,8 +79,8 @@ def open_pair(a: str, b: str, steps: int | None = None) -> tuple[Candidate, Cand
     """
     if a == b:
         raise InputError(f"A and B are both {a}; name two systems that differ")
-    speaking = Speaking(steps=(steps,) if steps else ())
-    opened = iter(open_candidates([name for name in (a, b) if name != RECORDINGS], speaking))
+    speaking = SpeakingOptions(steps=(steps,) if steps else ())
+    opened = iter(open_systems([name for name in (a, b) if name != RECORDINGS], speaking))
     first, second = (RECORDED if name == RECORDINGS else next(opened) for name in (a, b))
     if _identity(first) == _identity(second):
         raise InputError(f"{first.label} and {second.label} are the same system; name another")
@@ -88,7 +88,7 @@ def open_pair(a: str, b: str, steps: int | None = None) -> tuple[Candidate, Cand
 
 
 def choose_clips(
-    pair: Sequence[Candidate], corpus: Path, texts: Path | None = None, count: int | None = None
+    pair: Sequence[System], corpus: Path, texts: Path | None = None, count: int | None = None
 ) -> list[Clip]:
     """What the systems say.
 
@@ -120,7 +120,7 @@ def choose_clips(
         return [Clip(name, "", None) for name in names[:count]]
 
 
-def _identity(candidate: Candidate) -> dict[str, object]:
+def _identity(candidate: System) -> dict[str, object]:
     """What it is, whatever it is called."""
     about = dict(candidate.about)
     if path := about.pop("path", None):
@@ -133,7 +133,7 @@ DATA_MARK = "{{test}}"  # in index.html
 
 
 def make_test(
-    systems: Mapping[str, System],
+    systems: Mapping[str, Say],
     clips: Sequence[Clip],
     out: Path,
     *,
@@ -213,7 +213,7 @@ Heard = list[tuple[Clip, dict[str, Waveform]]]
 
 
 def _render_all(
-    systems: Mapping[str, System], clips: Sequence[Clip], progress: Callable[[], None]
+    systems: Mapping[str, Say], clips: Sequence[Clip], progress: Callable[[], None]
 ) -> Heard:
     """Each clip as "a" and "b" say it, without the clips that they say alike."""
     if not clips:

@@ -28,6 +28,16 @@ LONGER = (
 )
 
 
+SENTENCE_S = 5.4  # of the embedded voice, with the pause after it
+
+
+def text_of_length(seconds: float) -> str:
+    """The four sentences in turn, or phrases of a second, for about so much speech."""
+    parts = SENTENCES if seconds >= SENTENCE_S / 2 else PHRASES
+    count = max(1, round(seconds / (SENTENCE_S if parts is SENTENCES else 1.0)))
+    return " ".join(parts[i % len(parts)] for i in range(count))
+
+
 def utterances(random: Random, most_sentences: int = 3) -> Iterator[str]:
     """Texts of one to `most_sentences` sentences without end, some 2 to 20 seconds of speech."""
     while True:

@@ -1,9 +1,9 @@
-"""One contestant in its own process: questions come as JSON lines, its times go back.
+"""One peer in its own process: questions come as JSON lines, its times go back.
 
     python -P driver.py KIND CORE SETTINGS
 
-It runs by its path, in the contestant's interpreter, which need not have dlpo: beside the standard
-library it imports only the contestant. What others print goes to standard error.
+It runs by its path, in the peer's interpreter, which need not have dlpo: apart from the standard
+library it imports only the peer. What libraries print goes to standard error.
 
 | question | answer |
 |---|---|
@@ -33,7 +33,7 @@ PREPARING_CALLS = 3  # whose mean length an adjustment goes by
 ADJUSTMENTS = 2
 
 
-class Speaker(Protocol):
+class PeerVoice(Protocol):
     """Speaks; only `speak` is timed."""
 
     version: str
@@ -48,10 +48,11 @@ class Speaker(Protocol):
         """Length of what `speak` made."""
 
     def peak_mb(self, text: str) -> float:
-        """The most memory that was resident, of whatever computes."""
+        """The most memory that was resident, of whatever computes, MB of 10^6 bytes."""
+        return _high_water_mb("self")
 
 
-class OwnVoice:
+class OwnVoice(PeerVoice):
     """dlpo: in the chunks of a stream, joined, as it serves; or each sentence in one chunk."""
 
     def __init__(self, voice: str, precision: str | None, ladder: list[int]) -> None:
@@ -74,11 +75,8 @@ class OwnVoice:
     def seconds(self, made: Any) -> float:
         return sum(map(len, made)) / self._synthesizer.manifest.sample_rate_hz
 
-    def peak_mb(self, text: str) -> float:
-        return _high_water_mb("self")
 
-
-class Piper:
+class PiperRunner(PeerVoice):
     """A Piper voice in Piper's own pipeline, on one thread.
 
     Durations of random weights mean nothing: with `adjust` the length scale, which Piper has for
@@ -86,7 +84,7 @@ class Piper:
     """
 
     def __init__(self, model: str, adjust: bool) -> None:
-        # Both are in the environment of this contestant alone.
+        # Both are in the environment of this peer alone.
         import onnxruntime
         from piper.config import (  # type: ignore[import-not-found, unused-ignore]
             PiperConfig,
@@ -123,17 +121,14 @@ class Piper:
     def seconds(self, made: Any) -> float:
         return float(sum(len(chunk.audio_float_array) / chunk.sample_rate for chunk in made))
 
-    def peak_mb(self, text: str) -> float:
-        return _high_water_mb("self")
 
-
-class Command:
+class Command(PeerVoice):
     """A program that is started for each text and writes a WAV file."""
 
     def __init__(self, command: list[str], version: list[str]) -> None:
         self._command = command
-        told = subprocess.run(version, capture_output=True, text=True)
-        self.version = _version_line(told.stdout + told.stderr)
+        done = subprocess.run(version, capture_output=True, text=True)
+        self.version = _version_line(done.stdout + done.stderr)
         self._folder = tempfile.TemporaryDirectory()
         self._out = str(Path(self._folder.name) / "speech.wav")
 
@@ -149,7 +144,7 @@ class Command:
             return float(file.getnframes() / file.getframerate())
 
     def peak_mb(self, text: str) -> float:
-        """As far as it can be seen while it runs: what wait4 tells begins with our own memory."""
+        """As read while it runs: what wait4 reports begins with our own memory."""
         peak = 0.0
         with subprocess.Popen(self._words(text), stdout=sys.stderr) as process:
             while process.poll() is None:
@@ -160,14 +155,14 @@ class Command:
         return [word.format(text=text, out=self._out) for word in self._command]
 
 
-KINDS: Mapping[str, Callable[..., Speaker]] = {
+KINDS: Mapping[str, Callable[..., PeerVoice]] = {
     "dlpo": OwnVoice,
-    "piper": Piper,
+    "piper": PiperRunner,
     "command": Command,
 }
 
 
-def answer(speaker: Speaker, question: Mapping[str, Any]) -> dict[str, float]:
+def answer(speaker: PeerVoice, question: Mapping[str, Any]) -> dict[str, float]:
     """What the table above says."""
     text = question["text"]
     if question["do"] == "prepare":
@@ -192,7 +187,7 @@ def main() -> None:
 
     try:
         speaker = KINDS[kind](**json.loads(settings))
-    except Exception as error:  # of any library; the parent says whose it is
+    except Exception as error:  # of any library; the parent adds the peer's name
         reply({"error": f"{type(error).__name__}: {error}"})
         return
     reply({"version": speaker.version})
@@ -225,9 +220,9 @@ def _version_of(package: str) -> str:
     return version(package)
 
 
-def _version_line(told: str) -> str:
-    """The line that a program calls its version, else its first one, without paths behind it."""
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
+def _version_line(printed: str) -> str:
+    """The line that has the word version, or the first one, without the paths that follow."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
     line = next((line for line in lines if "version" in line), lines[0] if lines else "unknown")
     return line.partition("  ")[0].removeprefix("version: ")
 

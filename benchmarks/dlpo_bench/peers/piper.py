@@ -13,91 +13,54 @@ import subprocess
 import sys
 import sysconfig
 import venv
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 from dlpo.errors import EngineError, InputError, MissingExtraError
-from dlpo_bench.peers.comparison import Contestant
+from dlpo_bench.interleave import Tell, silent
+from dlpo_bench.peers.measure import Peer
 
 PACKAGE = "piper-tts==1.8.0"  # has the training modules, which the random voice is made with
 PUBLISHED_PARAMETERS = 15.7e6
 """Of en_US-lessac-medium, as https://huggingface.co/cstr/piper-en_US-lessac-medium-GGUF says."""
 MAKER = Path(__file__).with_name("piper_model.py")
 INSTALL = 'run "dlpo bench peers --install piper"'
+HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dlpo/peers/piper"
+PYTHON = Path("env") / "bin" / "python"  # within the home
 
 
-def peers_cache() -> Path:
-    """Where peers live that dlpo installs."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dlpo" / "peers"
-
-
-@dataclass(frozen=True, slots=True)
-class Piper:
-    """Piper with a voice of the medium size."""
-
-    home: Path
-    """its environment, and the voice with random weights"""
-    voice: Path | None = None
-    """a trained voice, ONNX with its JSON beside it; None is the one with random weights"""
-
-    @property
-    def name(self) -> str:
-        """As the command line knows it."""
-        return "piper"
-
-    @property
-    def python(self) -> Path:
-        """Interpreter of its environment."""
-        return self.home / "env" / "bin" / "python"
-
-    @property
-    def random_voice(self) -> Path:
-        """The voice with random weights."""
-        return self.home / "medium.onnx"
-
-    def missing(self) -> str | None:
-        """Its environment or its voice is not there."""
-        if not self.python.exists():
-            return f"piper is not installed in {self.home}; {INSTALL}"
-        voice = self.voice or self.random_voice
-        absent = [path for path in (voice, Path(f"{voice}.json")) if not path.exists()]
-        if absent:
-            return f"{absent[0]} is not there" + ("" if self.voice else f"; {INSTALL}")
-        return None
-
-    def contestant(self) -> Contestant:
-        """On onnxruntime with one thread, as Piper runs its voices."""
-        if self.voice:
-            return Contestant(
-                self.name,
-                f"Piper, voice {self.voice.stem}",
-                "piper",
-                {"model": str(self.voice), "adjust": False},
-                self.python,
-                facts={"weights": "trained"},
-            )
-        facts = json.loads((self.home / "facts.json").read_text("utf-8"))
-        return Contestant(
-            self.name,
-            "Piper medium's VITS, random weights",
-            "piper",
-            {"model": str(self.random_voice), "adjust": True},
-            self.python,
-            note="its weights are random: speed does not depend on them, and its length scale is"
-            " set so that each text takes as long as from our voice",
-            facts={"weights": "random", "published_parameters": PUBLISHED_PARAMETERS, **facts},
-        )
-
-
-def install_piper(home: Path, tell: Callable[[str], None]) -> None:
-    """Make Piper's environment and a random voice in it; what was there is replaced.
+def piper(home: Path, voice: Path | None = None) -> Peer:
+    """Piper with a voice of the medium size, on onnxruntime with one thread.
 
     Args:
-        home: directory, made where it isn't there.
-        tell: told what is done.
+        home: has its environment, and the voice with random weights.
+        voice: a trained one, ONNX with its JSON in the same folder; None is the random one.
+    """
+    python, model = home / PYTHON, voice or home / "medium.onnx"
+    absent = [path for path in (model, Path(f"{model}.json")) if not path.exists()]
+    missing = ""
+    if not python.exists():
+        missing = f"piper is not installed in {home}; {INSTALL}"
+    elif absent:
+        missing = f"{absent[0]} does not exist" + ("" if voice else f"; {INSTALL}")
+    settings = {"model": str(model), "adjust": voice is None}
+    if voice:
+        title, note = f"Piper, voice {voice.stem}", ""
+        facts: dict[str, object] = {"weights": "trained"}
+    else:
+        title = "Piper medium's VITS, random weights"
+        note = (
+            "its weights are random: speed does not depend on them, and its length scale is set so"
+            " that each text takes as long as from our voice"
+        )
+        known = {} if missing else json.loads((home / "facts.json").read_text("utf-8"))
+        facts = {"weights": "random", "published_parameters": PUBLISHED_PARAMETERS, **known}
+    return Peer("piper", title, "piper", settings, missing, python, note=note, facts=facts)
+
+
+def install_piper(home: Path, tell: Tell = silent) -> None:
+    """Make Piper's environment and a random voice in it, in place of what the folder had.
 
     Raises:
         MissingExtraError: PyTorch or ONNX, which make the voice, are not installed here.
@@ -114,11 +77,10 @@ def install_piper(home: Path, tell: Callable[[str], None]) -> None:
         venv.EnvBuilder(with_pip=True).create(env)
     except (OSError, subprocess.CalledProcessError) as error:
         raise InputError(f"can't make an environment in {env}: {error}") from error
-    python = Piper(home).python
     packages = [PACKAGE, *_same_runtime()]
     tell(f"pip install {' '.join(packages)}")
     # Dependencies too: onnxruntime and pathvalidate, no PyTorch.
-    _run("pip", python, "-m", "pip", "install", "--quiet", *packages)
+    _run("pip", home / PYTHON, "-m", "pip", "install", "--quiet", *packages)
     tell("a voice of the medium size with random weights")
     paths = {"base": str(env), "platbase": str(env)}
     site_packages = sysconfig.get_path("purelib", "venv", vars=paths)

@@ -14,7 +14,7 @@ from dlpo_bench.plots import (
     COLORS,
     GRAY,
     Interval,
-    Panel,
+    PlotPanel,
     Series,
     draw_intervals,
     draw_panels,
@@ -124,7 +124,7 @@ def draw_pareto(figures: Figures, *, by_cost: bool) -> str:
             level = figures["recordings"].get(measure)
             x_label = "real-time factor on one core" if by_cost else "reverse steps"
             scaled = None if level is None else scale * level
-            panels.append(Panel(measure_title(measure), x_label, "", series, "x", scaled))
+            panels.append(PlotPanel(measure_title(measure), x_label, "", series, "x", scaled))
     return draw_panels(COST_WORDS if by_cost else WORDS, panels)
 
 

@@ -12,7 +12,7 @@ from dlpo_bench.plots import (
     GRAY,
     ORANGE,
     Interval,
-    Panel,
+    PlotPanel,
     Series,
     draw_intervals,
     draw_panels,
@@ -198,7 +198,7 @@ def _load_pictures(figures: Figures, samples: Figures) -> dict[str, str]:
         marks = [(passed, f"{passed:g} in real time")]
         listeners = [level["listeners"] for level in levels]
         panels = [
-            Panel(title, "listeners", unit, [Series(listeners, [v[key] for v in levels])],
+            PlotPanel(title, "listeners", unit, [Series(listeners, [v[key] for v in levels])],
                   marks=marks)
             for title, unit, key in (
                 ("First audio, p95", "ms", "first_audio_ms_p95"),
@@ -313,7 +313,7 @@ def _knee_pictures(samples: Figures, knees: Figures) -> dict[str, str]:
             if series:
                 marks = [(knee, f"knee {knee:g}")] if knee else []
                 x_label = "listeners" if name.endswith("closed") else "calls per second"
-                panels.append(Panel(f"{name}: {title}", x_label, unit, series, marks=marks))
+                panels.append(PlotPanel(f"{name}: {title}", x_label, unit, series, marks=marks))
     caption = "First audio and goodput from one stream to saturation"
     return {caption: draw_panels(caption, panels)} if panels else {}
 
@@ -541,7 +541,7 @@ def scaling(found: Sequence[Found]) -> Section:
             for way, lengths in figures["lengths"].items()
             if way != "served"
         ]  # fmt: skip
-        panels.append(Panel(title, "seconds of audio", unit, series))
+        panels.append(PlotPanel(title, "seconds of audio", unit, series))
     streams = {int(count): one for count, one in figures["streams"].items()}
     for title, unit, key in (
         ("First audio, median", "ms", "first_audio_ms_p50"),
@@ -550,7 +550,7 @@ def scaling(found: Sequence[Found]) -> Section:
         chosen = {count: one[key] for count, one in streams.items() if key in one}
         if chosen:
             one_series = Series(list(chosen), list(chosen.values()))
-            panels.append(Panel(title, "concurrent streams", unit, [one_series]))
+            panels.append(PlotPanel(title, "concurrent streams", unit, [one_series]))
     name = "Cost of longer texts and more streams"
     return Section("Cost of scale", scaling_blocks(figures), found[:1],
                    {name: draw_panels(name, panels)})  # fmt: skip
@@ -615,7 +615,9 @@ def roofline(found: Sequence[Found]) -> Section:
             f"{i + 1}: {one['layer']}" for i, one in enumerate(layers[:NAMED_LAYERS])
         )
         title = f"{name}: {100 * graph['share']:.0f} % of the {graph['peak']} peak"
-        panels.append(Panel(title, "operations a byte", "GOP/s", series, "xy", legend_title=listed))
+        panels.append(
+            PlotPanel(title, "operations a byte", "GOP/s", series, "xy", legend_title=listed)
+        )
     caption = "Layers under the roof"
     return Section("The limit", roofline_blocks(figures), found[:1],
                    {caption: draw_panels(caption, panels)})  # fmt: skip
@@ -636,8 +638,6 @@ def roofline_blocks(figures: Figures) -> list[Block]:
         "Definitions: [bench-roofline.md](bench-roofline.md).", Table(TARGET_HEADER, rows),
         _peaks(figures), _graphs(figures["graphs"], "graph"),
     ]  # fmt: skip
-    if figures["gpu_graphs"]:
-        blocks.append(_graphs(figures["gpu_graphs"], "on the GPU"))
     layers = [
         [one["layer"], *cells(one, ("ms", "gop", "intensity", "gop_per_s")),
          f"{100 * one['share_of_bound']:.0f} %", number(one["multiplying_gop_per_s"]),
@@ -663,11 +663,10 @@ def roofline_blocks(figures: Figures) -> list[Block]:
 
 def _peaks(figures: Figures) -> Table:
     rows = []
-    for where, found in (("", figures["peaks"]), ("GPU, ", figures["gpu_peaks"])):
-        for kind, peak in found.items():
-            unit = "GB/s" if kind in BYTES else "GOP/s"
-            rates = [f"{number(peak[key])} {unit}" for key in ("rate", "median_rate")]
-            rows.append([where + PEAK_WORDS.get(kind, kind), *rates, peak["by"]])
+    for kind, peak in figures["peaks"].items():
+        unit = "GB/s" if kind in BYTES else "GOP/s"
+        rates = [f"{number(peak[key])} {unit}" for key in ("rate", "median_rate")]
+        rows.append([PEAK_WORDS.get(kind, kind), *rates, peak["by"]])
     return Table(["peak of one core", "best", "median", "by"], rows)
 
 
@@ -710,7 +709,7 @@ def audio_path(found: Sequence[Found]) -> Section:
     return Section("Encodings", [text, Table(["encoding", *ENCODING.values()], rows)], found[:1])
 
 
-def _distribution(title: str, samples: Sequence[float]) -> Panel:
+def _distribution(title: str, samples: Sequence[float]) -> PlotPanel:
     """Share of calls that took at most x ms, with the percentiles that so many samples allow."""
     shares = np.linspace(0, 100, 101)
     marks = [
@@ -719,4 +718,6 @@ def _distribution(title: str, samples: Sequence[float]) -> Panel:
         if len(samples) >= fewest
     ]
     line = Series(np.percentile(samples, shares).tolist(), shares.tolist(), style="-")
-    return Panel(f"{title}, {len(samples)} calls", "ms", "share of calls, %", [line], marks=marks)
+    return PlotPanel(
+        f"{title}, {len(samples)} calls", "ms", "share of calls, %", [line], marks=marks
+    )

@@ -16,10 +16,10 @@ from dlpo.judges.word_errors import words_of
 from dlpo.text import TextFrontEnd
 from dlpo_bench.clips import SAMPLE_RATE, Clip
 from dlpo_bench.eval import figures, samples
-from dlpo_bench.judging import WORD_ERRORS, Heard, Panel, Quality, Take, evaluate
+from dlpo_bench.judging import WORD_ERRORS, JudgePanel, Quality, SystemScores, Take, evaluate
 from dlpo_bench.record import Measured
 from dlpo_bench.signals import TYPICAL_LEVEL_DB, at_level
-from dlpo_bench.systems import RECORDINGS, System, recordings
+from dlpo_bench.systems import RECORDINGS, Say, recordings
 from dlpo_bench.texts.measures import (
     accident_names,
     accidents,
@@ -32,7 +32,7 @@ from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
 from dlpo_serving.synthesis.timing import WordTiming
 
 if TYPE_CHECKING:
-    from dlpo_bench.systems import Speaker
+    from dlpo_bench.systems import TextVoice
 
 TEXTS = Path(__file__).with_name("texts.tsv")
 
@@ -113,7 +113,7 @@ class Spoken:
         return [word for sentence in self.sentences for word in sentence.words]
 
 
-def say(speaker: Speaker, text: str, seed: int, steps: int | None = None) -> Spoken:
+def say(speaker: TextVoice, text: str, seed: int, steps: int | None = None) -> Spoken:
     """Say one text in the chunks that it is served in.
 
     Raises:
@@ -241,9 +241,9 @@ ALL = "all"
 
 
 def measure_texts(
-    speakers: Sequence[Speaker],
+    speakers: Sequence[TextVoice],
     texts: Sequence[BenchText],
-    panel: Panel,
+    panel: JudgePanel,
     *,
     recorded: Sequence[Clip] = (),
     seeds: int = 1,
@@ -253,7 +253,7 @@ def measure_texts(
     """Say and hear all texts.
 
     Args:
-        speakers: of `open_speakers`.
+        speakers: of `open_voices`.
         texts: of `read_texts`.
         panel: who listens.
         recorded: clips of the speaker; what `accidents` says of them stands beside the voices.
@@ -268,7 +268,7 @@ def measure_texts(
     clips = [Clip(text.name, text.text, None, text.words) for text in texts]
     spoken: dict[tuple[str, int, str], Spoken] = {}
 
-    def system(speaker: Speaker, seed: int) -> System:
+    def system(speaker: TextVoice, seed: int) -> Say:
         def speak(clip: Clip) -> Waveform:
             found = spoken[speaker.label, seed, clip.clip_id] = say(speaker, clip.text, seed)
             return found.waveform
@@ -276,19 +276,19 @@ def measure_texts(
         return speak
 
     systems = {s.label: [system(s, seed) for seed in range(seeds)] for s in speakers}
-    in_pieces = Panel([InPieces(j) for j in panel.judges], panel.recognisers, panel.left_out)
+    in_pieces = JudgePanel([InPieces(j) for j in panel.judges], panel.recognizers, panel.left_out)
     quality = evaluate(systems, clips, in_pieces, on_text, keep=keep)
     listener = Listener()
     heard = {
-        label: Heard(
+        label: SystemScores(
             [
                 _completed(take, texts, [spoken[label, seed, t.name] for t in texts], listener)
                 for seed, take in enumerate(found.takes)
             ]
         )
-        for label, found in quality.heard.items()
+        for label, found in quality.scores.items()
     }
-    quality = replace(quality, heard=heard)
+    quality = replace(quality, scores=heard)
     about = {speaker.label: speaker.about for speaker in speakers}
     found = {
         "texts": len(texts),
@@ -367,16 +367,16 @@ def _part(quality: Quality, label: str, chosen: Sequence[int]) -> Quality:
             {m: [said[i] for i in chosen] for m, said in take.transcripts.items()},
             {m: errors[list(chosen)] for m, errors in take.errors.items()},
         )
-        for take in quality.heard[label].takes
+        for take in quality.scores[label].takes
     ]
     clips = [quality.clips[i] for i in chosen]
-    return replace(quality, clips=clips, heard={label: Heard(takes)}, baseline=None)
+    return replace(quality, clips=clips, scores={label: SystemScores(takes)}, baseline=None)
 
 
 def _accidents(quality: Quality, texts: Sequence[BenchText], label: str) -> dict[str, list[str]]:
     """Text -> what is broken in any of its takes; texts without are left out."""
     found: dict[str, list[str]] = {}
-    for take in quality.heard[label].takes:
+    for take in quality.scores[label].takes:
         for i, text in enumerate(texts):
             names = accident_names({measure: float(v[i]) for measure, v in take.values.items()})
             if names:

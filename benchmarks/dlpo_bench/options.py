@@ -1,0 +1,126 @@
+"""Options of `dlpo bench`: each class is both a command's options and what its measurement takes.
+
+The CLI imports this module at its start, so it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+BundleName = Annotated[str, Option(help="Name or path of a bundle.")]
+Core = Annotated[int | None, Option(help="That it is held to; the last if left out.")]
+
+
+@dataclass(kw_only=True)
+class RtfOptions:
+    """Real-time factors against the paper's sampler, in turns, with the same weights.
+
+    Timed are the whole path from text to audio, and the denoiser's reverse steps alone.
+    """
+
+    voice: BundleName = "lj"
+    checkpoint: Annotated[Path, Option(help="That the voice was exported from.")] = Path(
+        "voices/lj/tuned"
+    )
+    steps: Annotated[
+        int | None, Option(help="N of all but the paper's sampler; the voice's own.")
+    ] = None
+    contestant: Annotated[
+        list[str], Option(help="Only these, such as eager-1000, compile, cpu:int8; repeatable.")
+    ] = field(default_factory=list)
+    seconds: Annotated[
+        list[float], Option(help="Length of a text in audio; repeatable. 1, 5, 20 and 60.")
+    ] = field(default_factory=list)
+    window: Annotated[
+        list[float], Option(help="Length of a denoiser's window, s; repeatable. 0.2, 1 and 5.")
+    ] = field(default_factory=list)
+    batch: Annotated[
+        list[int], Option(help="Windows of 1 s at once; repeatable. 1, 4, 8, 16 and 32.")
+    ] = field(default_factory=list)
+    rounds: Annotated[int, Option(help="Runs of each on each case; 9, quick 5.")] = 0
+    budget_s: Annotated[
+        float,
+        Option(
+            help="For all rounds of one contestant on one case, 180 s, quick 20 s; beyond it"
+            " eager-1000 is extrapolated from a slice of its steps, others are skipped."
+        ),
+    ] = 0.0
+    threads: Annotated[int, Option(help="Of PyTorch; engines take one.")] = 1
+    core: Core = None
+    quick: Annotated[
+        bool, Option("--quick", help="A minute or so: 1 and 5 s, no batches, no compile.")
+    ] = False
+
+    def __post_init__(self) -> None:
+        """What is left out becomes the preset's."""
+        self.seconds = self.seconds or ([1.0, 5.0] if self.quick else [1.0, 5.0, 20.0, 60.0])
+        self.window = self.window or ([1.0] if self.quick else [0.2, 1.0, 5.0])
+        self.batch = self.batch or ([] if self.quick else [1, 4, 8, 16, 32])
+        self.rounds = self.rounds or (5 if self.quick else 9)
+        self.budget_s = self.budget_s or (20.0 if self.quick else 180.0)
+
+
+@dataclass(kw_only=True)
+class RooflineOptions:
+    """Measure what one core can do at most, and what share of it each graph reaches.
+
+    Peaks of products, convolutions and memory are measured in the same run as the graphs, in turns.
+    """
+
+    voice: BundleName = "lj"
+    steps: Annotated[
+        int | None, Option(min=1, help="Reverse steps of the denoiser; the voice's own.")
+    ] = None
+    frames: Annotated[
+        list[int],
+        Option(min=1, help="Length of a window; repeatable. That of a served chunk is added."),
+    ] = field(default_factory=lambda: [64, 256, 1024])
+    rounds: Annotated[int, Option(min=3, help="Turns of every kernel and graph.")] = 15
+    core: Core = None
+
+
+@dataclass(kw_only=True)
+class PeersOptions:
+    """Compare a voice with other speech engines, in turns on one core.
+
+    A peer that is not installed is skipped, and the reason is shown.
+    """
+
+    voice: BundleName = "lj"
+    precision: Annotated[str, Option(help="Of its denoiser, on cpu.")] = "int8"
+    peer: Annotated[
+        list[str],
+        Option(help="dlpo-whole, piper, espeak-ng or flite; repeatable. All if left out."),
+    ] = field(default_factory=list)
+    piper_voice: Annotated[
+        Path | None,
+        Option(help="A trained Piper voice (.onnx with its .json), not a random one."),
+    ] = None
+    rounds: Annotated[int, Option(min=2, help="Turns of each with each text.")] = 15
+    core: Core = None
+    install: Annotated[
+        str | None,
+        Option(help="Only install this peer, such as piper, into ~/.cache/dlpo/peers."),
+    ] = None
+
+
+@dataclass(kw_only=True)
+class ScalingOptions:
+    """Show what longer texts and more streams cost in time and memory."""
+
+    voice: BundleName = "lj"
+    precision: Annotated[
+        str | None, Option(help="Of its denoiser, on cpu; the voice's own if left out.")
+    ] = None
+    seconds: Annotated[list[float], Option(help="Length of a text in audio; repeatable.")] = field(
+        default_factory=lambda: [5.0, 10.0, 20.0, 40.0, 60.0, 300.0]
+    )
+    streams: Annotated[list[int], Option(help="Concurrent callers, 0: none; repeatable.")] = field(
+        default_factory=lambda: [1, 2, 4, 8, 16]
+    )
+    rounds: Annotated[int, Option(min=2, help="Fresh processes for each.")] = 4
+    core: Core = None

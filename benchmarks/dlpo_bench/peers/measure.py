@@ -1,0 +1,302 @@
+"""Runs our voice and its peers in turns and compares them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlpo.bundle import Bundle
+from dlpo.errors import EngineError, InputError
+from dlpo_bench.compare import compare_medians
+from dlpo_bench.interleave import Spread, Tell, rotated, silent
+from dlpo_bench.load.texts import SENTENCES
+from dlpo_bench.machine import choose_cores, watch_machine
+from dlpo_bench.options import PeersOptions
+from dlpo_bench.record import Measured
+from dlpo_bench.systems import WHOLE
+from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
+from dlpo_serving.voices import find_voice
+
+OWN, OWN_WHOLE = "dlpo", "dlpo-whole"
+DRIVER = Path(__file__).with_name("driver.py")
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONNOUSERSITE": "1"}
+END_S = 10.0  # for a process to end after its last question
+TEXTS: Mapping[str, str] = {"5 s": SENTENCES[0], "20 s": " ".join(SENTENCES)}
+"""about how long they take -> text"""
+WARM_UP_ROUNDS = 1  # after what each does to get ready: now all processes run, and take turns
+
+Samples = dict[str, dict[str, list[float]]]
+"""Length of the text -> measure -> one value for each round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """How to run one, see `driver`."""
+
+    name: str
+    title: str
+    """what it is, in a few words"""
+    kind: str
+    """of the driver"""
+    settings: Mapping[str, Any]
+    """of that kind"""
+    missing: str = ""
+    """why it can't run here and what to do about it"""
+    python: Path = Path(sys.executable)
+    """interpreter of its environment"""
+    starts_each_time: bool = False
+    """every call starts a program: its load is in its times"""
+    note: str = ""
+    """what a reader has to know besides its figures"""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """for the record, such as its parameters"""
+
+
+def own_voice(voice: str, precision: str) -> Peer:
+    """The voice that peers are compared with, on `cpu`: in the chunks of a stream, as it serves."""
+    settings = {"voice": voice, "precision": precision, "ladder": STREAM_LADDER}
+    return Peer(OWN, f"voice {Path(voice).name}, {precision}", "dlpo", settings)
+
+
+def whole_sentences(voice: str, precision: str) -> Peer:
+    """The same voice with each sentence in one chunk, as peers make theirs that don't stream."""
+    own = own_voice(voice, precision)
+    settings = {**own.settings, "ladder": WHOLE}
+    return replace(own, name=OWN_WHOLE, title=f"{own.title}, whole sentences", settings=settings)
+
+
+def program(name: str, title: str, *arguments: str) -> Peer:
+    """A program that writes a WAV file, a process for each text; apt's package has its name.
+
+    Args:
+        arguments: with {text} and {out}.
+    """
+    return Peer(
+        name, title, "command",
+        {"command": [name, *arguments], "version": [name, "--version"]},
+        "" if shutil.which(name) else f'{name} is not installed; run "apt install {name}"',
+        starts_each_time=True, note="its times include the start of its program",
+    )  # fmt: skip
+
+
+def programs() -> list[Peer]:
+    """The classical floor."""
+    espeak = ("-v", "en-us", "-w", "{out}", "--", "{text}")
+    flite = ("-voice", "slt", "-t", "{text}", "-o", "{out}")
+    return [
+        program("espeak-ng", "formants", *espeak),
+        program("flite", "clustergen, voice slt", *flite),
+    ]
+
+
+class PeerProcess:
+    """Answers one question at a time. Each raises EngineError where the peer fails."""
+
+    def __init__(self, name: str, process: subprocess.Popen[str]) -> None:
+        start = time.perf_counter()
+        self._name = name
+        self._process = process
+        self.version: str = self._answer()["version"]
+        self.load_s = time.perf_counter() - start
+        """from starting the process until it was ready"""
+
+    def prepare(self, text: str, audio_s: float | None) -> float:
+        """Warm up with a text that is to take about `audio_s`; the seconds that it takes."""
+        return float(self.ask(do="prepare", text=text, audio_s=audio_s)["audio_s"])
+
+    def speak(self, text: str, seed: int) -> dict[str, float]:
+        """`rtf`, `cpu_rtf` of all its threads and programs, and `audio_s` of a text; it times
+        itself."""
+        found = self.ask(do="speak", text=text, seed=seed)
+        audio_s: float = found["audio_s"]
+        if audio_s <= 0:
+            raise EngineError(f"{self._name} made no audio of {text[:40]!r}; it has no RTF")
+        return {
+            "rtf": found["wall_s"] / audio_s, "cpu_rtf": found["cpu_s"] / audio_s,
+            "audio_s": audio_s,
+        }  # fmt: skip
+
+    def peak_mb(self, text: str) -> float:
+        """The most memory that was resident until now, MB of 10^6 bytes."""
+        return float(self.ask(do="memory", text=text)["peak_mb"])
+
+    def ask(self, **question: Any) -> dict[str, Any]:
+        """The driver's answer."""
+        assert self._process.stdin is not None  # a pipe
+        try:
+            self._process.stdin.write(json.dumps(question) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended, which the answer will report
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None  # a pipe
+        line = self._process.stdout.readline()
+        if not line:
+            code = self._process.wait()
+            raise EngineError(f"{self._name}: its process ended with {code}; see its message above")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise EngineError(f"{self._name}: {answer['error']}")
+        return answer
+
+
+@contextmanager
+def peer_process(peer: Peer, core: int) -> Iterator[PeerProcess]:
+    """Run a peer on one core until the block ends.
+
+    Raises:
+        EngineError: it can't be started; its messages are on standard error.
+    """
+    # -P: files in the driver's folder are not modules of the peer's environment.
+    settings = json.dumps(dict(peer.settings))
+    command = [str(peer.python), "-P", str(DRIVER), peer.kind, str(core), settings]
+    inherited = dict(os.environ)
+    if peer.kind != "dlpo":
+        inherited.pop("PYTHONPATH", None)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, text=True, env=inherited | ENVIRONMENT
+    ) as process:
+        try:
+            yield PeerProcess(peer.name, process)
+        finally:
+            assert process.stdin is not None
+            try:
+                process.stdin.close()
+                process.wait(END_S)
+            except (BrokenPipeError, subprocess.TimeoutExpired):
+                process.kill()
+
+
+def measure_peers(options: PeersOptions, piper: Peer, tell: Tell = silent) -> Measured:
+    """Measure a voice of ours, and the peers that the options name.
+
+    Raises:
+        InputError: an unknown peer, or a core that can't be used.
+        BundleError: the voice is damaged.
+        EngineError: our own voice failed.
+    """
+    ours = own_voice(options.voice, options.precision)
+    whole = whole_sentences(options.voice, options.precision)
+    known = {one.name: one for one in (whole, piper, *programs())}
+    if unknown := [name for name in options.peer if name not in known]:
+        raise InputError(f"no peer {unknown[0]!r}; expected one of {', '.join(known)}")
+    core = choose_cores(1, options.core)[0]
+    sha256 = Bundle.load(find_voice(options.voice)).sha256
+    chosen = [known[name] for name in dict.fromkeys(options.peer or known)]
+    return replace(compare_peers(ours, chosen, options.rounds, core, tell), bundle_sha256=sha256)
+
+
+def compare_peers(
+    ours: Peer, peers: Sequence[Peer], rounds: int, core: int, tell: Tell = silent
+) -> Measured:
+    """Let all take turns; peers that are missing or fail are skipped.
+
+    Returns:
+        Figures of each, and `ratios`: peer -> length of the text -> how many times as long as ours
+        the peer takes for a second of its audio, by the clock and in processor time.
+        `ratios_to_whole` are the same to `whole_sentences`, where they are among the peers.
+
+    Raises:
+        EngineError: our own voice failed.
+    """
+    skipped = {peer.name: peer.missing for peer in peers if peer.missing}
+    running: dict[str, tuple[Peer, PeerProcess]] = {}
+    lengths: dict[str, float | None] = dict.fromkeys(TEXTS)
+    samples: dict[str, Samples] = {}
+    with watch_machine() as watch, ExitStack() as stack:
+        for peer in (ours, *(peer for peer in peers if not peer.missing)):
+            tell(f"starting {peer.name}")
+            try:
+                process = stack.enter_context(peer_process(peer, core))
+                seconds = {n: process.prepare(text, lengths[n]) for n, text in TEXTS.items()}
+            except EngineError as error:
+                if peer is ours:
+                    raise
+                skipped[peer.name] = str(error)
+                continue
+            running[peer.name] = peer, process
+            if peer is ours:
+                lengths = {**seconds}
+        for number in range(WARM_UP_ROUNDS + rounds):
+            tell(f"round {number + 1} of {WARM_UP_ROUNDS + rounds}")
+            for name in rotated(list(running), number):
+                process = running[name][1]
+                try:
+                    found = {n: process.speak(text, number) for n, text in TEXTS.items()}
+                except EngineError as error:
+                    if name == ours.name:
+                        raise
+                    del running[name]
+                    skipped[name] = str(error)
+                    continue
+                if number >= WARM_UP_ROUNDS:
+                    _append(samples.setdefault(name, {}), found)
+        contestants = {name: _figures(*one, samples[name]) for name, one in running.items()}
+    samples = {name: samples[name] for name in contestants}
+    figures = {
+        "machine": watch.interference.figures(),
+        "core": core,
+        "rounds": rounds,
+        "contestants": contestants,
+        "ratios": _ratios_to(samples, OWN),
+        "ratios_to_whole": _ratios_to(samples, OWN_WHOLE),
+        "skipped": skipped,
+    }
+    return Measured(figures, samples, skipped, watch.interference.warnings())
+
+
+def _append(samples: Samples, found: Mapping[str, Mapping[str, float]]) -> None:
+    for length, values in found.items():
+        for measure, value in values.items():
+            samples.setdefault(length, {}).setdefault(measure, []).append(value)
+
+
+def _figures(peer: Peer, process: PeerProcess, samples: Samples) -> dict[str, Any]:
+    texts = {}
+    for length, values in samples.items():
+        rtf = Spread(tuple(values["rtf"]))
+        texts[length] = {
+            "audio_s": float(np.median(values["audio_s"])), "rtf_least": rtf.least,
+            "rtf_median": rtf.median, "rtf_spread": rtf.deviation,
+            "cpu_rtf_median": float(np.median(values["cpu_rtf"])),
+        }  # fmt: skip
+    return {
+        "title": peer.title,
+        "version": process.version,
+        **({} if peer.starts_each_time else {"load_s": process.load_s}),
+        "peak_mb": process.peak_mb(TEXTS["20 s"]),
+        "texts": texts,
+        **({"note": peer.note} if peer.note else {}),
+        **peer.facts,
+    }
+
+
+def _ratios_to(samples: Mapping[str, Samples], base: str) -> dict[str, Any]:
+    """Times per second of audio of all others / of the base; empty where that was not measured."""
+    return {
+        name: {
+            length: {
+                measure: compare_medians(
+                    measure, np.array(samples[base][length][measure]), np.array(values[measure])
+                ).ratio.figure
+                for measure in ("rtf", "cpu_rtf")
+            }
+            for length, values in one.items()
+        }
+        for name, one in samples.items()
+        if base in samples and name != base
+    }

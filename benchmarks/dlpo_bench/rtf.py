@@ -1,0 +1,611 @@
+"""Real-time factors of everything that can speak with the same weights, in one run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dlpo.bundle import Bundle, Manifest
+from dlpo.checkpoint import Checkpoint, load_checkpoint
+from dlpo.errors import DlpoError, EngineError, InputError
+from dlpo.noise_schedule import MAX_STEPS
+from dlpo.text import TextFrontEnd
+from dlpo_bench.interleave import Spread, Tell, rotated, silent
+from dlpo_bench.load.texts import text_of_length
+from dlpo_bench.machine import pinned, watch_machine
+from dlpo_bench.options import RtfOptions
+from dlpo_bench.record import Measured
+from dlpo_bench.statistics import Estimate, bootstrap
+from dlpo_bench.systems import WHOLE
+from dlpo_bench.torch_engine import PAPER_CHAIN, CompiledEngine, PaperSampler, TorchEngine
+from dlpo_export.graphs import EncoderGraph
+from dlpo_export.options import WEIGHT_BITS
+from dlpo_export.parity.log_spectral_distance import log_spectral_distance
+from dlpo_export.weights import round_weights
+from dlpo_serving.engine import Engine, Floats
+from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision, open_engine
+from dlpo_serving.engines.onnx_engine import OnnxEngine
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER, DenoiserInput, Window, pitch_noise
+from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices import find_voice
+
+Values = NDArray[np.float64]
+
+PAPER, EAGER, COMPILED = f"eager-{MAX_STEPS}", "eager", "compile"
+EAGER_IN_CHUNKS, IN_SENTENCES = f"{EAGER} streamed", "whole"
+REFERENCE = "cpu:fp32"  # whose audio the others' is compared with
+BASELINES = (PAPER, EAGER, EAGER_IN_CHUNKS, REFERENCE)
+SERVED = tuple(f"{engine}:{p}" for engine, offered in PRECISIONS.items() for p in offered)
+CONTESTANTS = (PAPER, EAGER, COMPILED, *SERVED)
+SEED = 0  # of the noise
+PHONEMES = np.arange(1, 41)[None]  # (1, P)
+SPEECH, DENOISER = "speech", "denoiser"
+STRIP_TEXT_S = 20.0  # of the text that windows are cut from, again and again
+BATCH_WINDOW_S = 1.0
+SLICE = 50  # of the 1000 steps, where all don't fit the budget
+LEAST_SLICE = 10  # fewer say too little of the rest
+SAME_DB = -400.0  # of equal audio
+VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY")
+PACKAGES = ("openvino", "onnxruntime-gpu", "tensorrt-cu13")  # besides those of every record
+LONGEST_S, LARGEST_BATCH = 600.0, 256
+
+
+def load_weights(checkpoint: Path, bundle: Bundle) -> Checkpoint:
+    """The checkpoint that a bundle was exported from, its weights rounded as the export did.
+
+    Raises:
+        InputError: the bundle was exported from another one.
+        CheckpointError: it can't be loaded.
+    """
+    loaded, exported = load_checkpoint(checkpoint).sha256, bundle.manifest.checkpoint.sha256
+    if loaded != exported:
+        raise InputError(
+            f"{checkpoint} has the weights {loaded[:12]}, voice {bundle.manifest.voice!r} was"
+            f" exported from {exported[:12]}; only the same weights can be compared: give the"
+            " checkpoint of the voice"
+        )
+    return _rounded_as(bundle, checkpoint)
+
+
+def _rounded_as(bundle: Bundle, checkpoint: Path) -> Checkpoint:
+    """The checkpoint with its weights rounded as the export did.
+
+    A manifest doesn't say to how many bits: it is the number with which the encoders agree best.
+    """
+    noise = pitch_noise(bundle.manifest, PHONEMES.shape[1], seed=0, index=0)
+    drawn = None if noise is None else torch.from_numpy(noise)
+    expected = OnnxEngine(bundle, "fp32").encode(PHONEMES, noise).hidden
+
+    def apart(candidate: Checkpoint) -> float:
+        hidden = EncoderGraph(candidate.model)(torch.from_numpy(PHONEMES), drawn)[0]
+        return float(np.abs(hidden.numpy() - expected).max())
+
+    candidates = []
+    for bits in WEIGHT_BITS:
+        candidates.append(load_checkpoint(checkpoint))
+        round_weights(candidates[-1].model, bits)
+    with torch.inference_mode():
+        return min(candidates, key=apart)
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """One way to speak, loaded."""
+
+    engine: Engine
+    synthesizer: Synthesizer
+    ladder: Sequence[int]
+    """frames of its chunks"""
+    steps: int
+    load_s: float
+    paper: PaperSampler | None = None
+    """the engine, where it can leave steps out"""
+    variant: bool = False
+    """the same engine takes part with another ladder: its denoiser is not timed twice"""
+
+
+@dataclass(slots=True)
+class Field:
+    """All contestants of a run."""
+
+    present: dict[str, Contestant] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    """contestant, or contestant and case -> why it is not measured"""
+
+
+def open_field(
+    bundle: Bundle, checkpoint: Checkpoint, steps: int, names: Sequence[str], tell: Tell = silent
+) -> Field:
+    """Load every contestant of `names` that can run here; `steps` for all but the paper's sampler.
+
+    Raises:
+        EngineError: none can.
+    """
+    found = Field()
+    for name in names:
+        try:
+            found.present |= _open(name, bundle, checkpoint, steps)
+        except DlpoError as error:
+            found.skipped[name] = str(error)
+            tell(f"skipped {name}: {error}")
+    if not found.present:
+        raise EngineError(
+            "none of the contestants runs on this machine; see the reasons above, or choose others"
+        )
+    return found
+
+
+def _open(name: str, bundle: Bundle, checkpoint: Checkpoint, steps: int) -> dict[str, Contestant]:
+    """Load one; where both are possible it speaks in chunks as served, and whole sentences."""
+    start, manifest = time.perf_counter(), bundle.manifest
+    engine: Engine
+    paper: PaperSampler | None = None
+    if name in SERVED:
+        runtime, _, precision = name.partition(":")
+        engine = open_engine(bundle, cast(EngineName, runtime), cast(EnginePrecision, precision))
+    elif name == PAPER:
+        engine = paper = PaperSampler(checkpoint, manifest)
+        steps = MAX_STEPS
+    else:
+        kind = CompiledEngine if name == COMPILED else TorchEngine
+        engine = in_torch = kind(checkpoint, manifest, manifest.noise_schedule, (steps,))
+        # As measured at export, so that it need not compute more than the others.
+        in_torch.manifest = replace(in_torch.manifest, needed_context=manifest.needed_context)
+    load_s = time.perf_counter() - start
+    synthesizer = Synthesizer(engine, TextFrontEnd(manifest.dictionary))
+    whole = Contestant(engine, synthesizer, WHOLE, steps, load_s, paper)
+    chunked = replace(whole, ladder=STREAM_LADDER)
+    if name in SERVED:
+        return {name: chunked, f"{name} {IN_SENTENCES}": replace(whole, variant=True)}
+    more = {EAGER_IN_CHUNKS: replace(chunked, variant=True)} if name == EAGER else {}
+    return {name: whole, **more}
+
+
+@dataclass(frozen=True, slots=True)
+class TimedCase:
+    """One thing that every contestant does."""
+
+    kind: str
+    """SPEECH, from a text to its audio; or DENOISER, all reverse steps of windows"""
+    label: str
+    """its size, such as "5 s"; unique among those of its kind"""
+    run: Callable[[Contestant], Floats]
+    """does it once; all samples of the audio, in any shape"""
+
+
+def speech_case(seconds: float) -> TimedCase:
+    """A text of about so many seconds: front end, encoder, frames, every chunk."""
+    text = text_of_length(seconds)
+
+    def run(one: Contestant) -> Floats:
+        request = SpeechRequest(text, seed=SEED, steps=one.steps)
+        chunks = one.synthesizer.stream(one.synthesizer.read(request), one.ladder)
+        return np.concatenate([chunk.samples for chunk in chunks])
+
+    return TimedCase(SPEECH, f"{seconds:g} s", run)
+
+
+def denoiser_case(seconds: float, batch: int, window: Window) -> TimedCase:
+    """All reverse steps of `batch` windows of so many seconds, nothing else."""
+
+    def run(one: Contestant) -> Floats:
+        return one.engine.denoise(one.steps, window.conditioning, window.source, window.noise)
+
+    return TimedCase(DENOISER, f"{seconds:g} s" + (f" x {batch}" if batch > 1 else ""), run)
+
+
+def denoiser_cases(
+    by: Contestant, windows_s: Sequence[float], batches: Sequence[int], batch_window_s: float
+) -> list[TimedCase]:
+    """Windows of each length, and of `batch_window_s` in each batch, from the smallest.
+
+    Args:
+        by: encodes the text that they are cut from.
+    """
+    sizes = {(length, 1) for length in windows_s} | {(batch_window_s, n) for n in batches}
+    per_second = by.engine.manifest.sample_rate_hz / by.engine.manifest.hop_length
+    frames = {size: max(1, round(size[0] * per_second)) for size in sizes}
+    if not sizes:
+        return []
+    strip = _strip(by, max(n * frames[length, n] for length, n in sizes))
+    return [
+        denoiser_case(*size, _rows(strip, size[1], frames[size]))
+        for size in sorted(sizes, key=lambda size: (size[0] * size[1], size[1]))
+    ]
+
+
+def _strip(by: Contestant, frames: int) -> Window:
+    """One long window of speech, at least so many frames; its sentences follow each other."""
+    request = SpeechRequest(text_of_length(STRIP_TEXT_S), seed=SEED)
+    sentences = by.synthesizer.read(request).sentences
+    parts: list[Window] = []
+    while sum(part.source.shape[1] for part in parts) < frames:
+        sentence = sentences[len(parts) % len(sentences)]
+        source = DenoiserInput(by.engine, sentence, request, by.steps, len(parts))
+        parts.append(source.window(0, source.frames))
+    return Window(
+        np.concatenate([part.conditioning for part in parts], axis=2),
+        np.concatenate([part.source for part in parts], axis=1),
+        np.concatenate([part.noise for part in parts], axis=2),
+    )
+
+
+def _rows(strip: Window, batch: int, frames: int) -> Window:
+    """Consecutive pieces of the strip as rows of a batch."""
+    pieces = [slice(i * frames, (i + 1) * frames) for i in range(batch)]
+    return Window(
+        np.concatenate([strip.conditioning[:, :, piece] for piece in pieces]),
+        np.concatenate([strip.source[:, piece] for piece in pieces]),
+        np.concatenate([strip.noise[:, :, piece] for piece in pieces], axis=1),
+    )
+
+
+@dataclass(slots=True)
+class CaseTimes:
+    """One contestant on one case."""
+
+    audio_s: float
+    """length of what it made"""
+    first_s: float
+    """of the first run, with all that is made ready in it"""
+    timed_steps: int | None = None
+    """where it leaves steps out: how many of the 1000 were computed, the others extrapolated"""
+    runs_s: list[float] = field(default_factory=list)
+    """of each round"""
+
+    @property
+    def rtf(self) -> Values:
+        """(rounds,)"""
+        return np.array(self.runs_s) / self.audio_s
+
+
+@dataclass(slots=True)
+class Timings:
+    """All that was timed."""
+
+    of: dict[tuple[str, str], dict[str, CaseTimes]] = field(default_factory=dict)
+    """kind and label of the case -> contestant -> its times"""
+    audio: dict[str, dict[str, Floats]] = field(default_factory=dict)
+    """label of the text -> contestant -> (T,) samples of its first run"""
+
+
+class BeyondBudgetError(Exception):
+    """A case takes a contestant longer than its budget allows; says how long."""
+
+
+def time_in_turns(
+    field: Field, cases: Sequence[TimedCase], sample_rate_hz: int, rounds: int, budget_s: float,
+    tell: Tell = silent,
+) -> Timings:  # fmt: skip
+    """Let every contestant do every case, in turns, round after round.
+
+    Args:
+        field: gets a reason for each case that a contestant has to leave out; one that fails is
+            taken out altogether.
+        cases: those of a kind from the shortest to the longest.
+        rounds: after the first run of each.
+        budget_s: what all rounds of one contestant on one case may take.
+
+    Raises:
+        EngineError: none is left.
+    """
+    timings = Timings({(case.kind, case.label): {} for case in cases})
+    for name in list(field.present):
+        tell(f"warming up {name}")
+        try:
+            _warm_up(field, name, cases, timings, sample_rate_hz, budget_s / rounds)
+        except DlpoError as error:
+            del field.present[name]
+            for found in timings.of.values():
+                found.pop(name, None)
+            field.skipped[name] = str(error)
+            tell(f"skipped {name}: {error}")
+    if not any(timings.of.values()):
+        raise EngineError(
+            "nothing could be timed; see the reasons above, raise the budget or choose others"
+        )
+    for number in range(rounds):
+        tell(f"round {number + 1} of {rounds}")
+        for case in cases:
+            found = timings.of[case.kind, case.label]
+            for name in rotated(list(found), number):
+                elapsed_s, _ = run_once(field.present[name], case, found[name].timed_steps)
+                found[name].runs_s.append(elapsed_s)
+    return timings
+
+
+def run_once(
+    contestant: Contestant, case: TimedCase, timed_steps: int | None = None
+) -> tuple[float, Floats]:
+    """Seconds that it takes, with those of steps that `timed_steps` leaves out; and the audio."""
+    paper = contestant.paper
+    if paper and timed_steps:
+        paper.timed_steps, paper.left_out_s = timed_steps, 0.0
+    start = time.perf_counter()
+    made = case.run(contestant)
+    elapsed_s = time.perf_counter() - start
+    return elapsed_s + (paper.left_out_s if paper else 0.0), made
+
+
+def planned_steps(slice_s: float, whole_s: float, share_s: float) -> int:
+    """How many of the 1000 steps a round computes.
+
+    Args:
+        slice_s: what a run with LEAST_SLICE steps takes.
+        whole_s: what one with all takes, extrapolated from it.
+        share_s: what a run may take, at least `slice_s`.
+
+    Returns:
+        1000 where that fits; otherwise as many as fit, up to SLICE.
+    """
+    if whole_s <= share_s:
+        return MAX_STEPS
+    step_s = (whole_s - slice_s) / (MAX_STEPS - LEAST_SLICE)
+    return min(SLICE, LEAST_SLICE + int((share_s - slice_s) / step_s))
+
+
+def _warm_up(
+    field: Field, name: str, cases: Sequence[TimedCase], timings: Timings, sample_rate_hz: int,
+    share_s: float,
+) -> None:  # fmt: skip
+    """Run one contestant on every case, until one of its kind is beyond the budget."""
+    contestant = field.present[name]
+    beyond: set[str] = set()  # kinds
+    for case in cases:
+        if contestant.variant and case.kind != SPEECH:
+            continue
+        try:
+            if case.kind in beyond:
+                raise BeyondBudgetError("a shorter one was beyond the budget already")
+            times, made = _first_run(contestant, case, sample_rate_hz, share_s)
+        except BeyondBudgetError as error:
+            beyond.add(case.kind)
+            field.skipped[f"{name}, {case.kind} {case.label}"] = str(error)
+            continue
+        timings.of[case.kind, case.label][name] = times
+        if case.kind == SPEECH and not contestant.paper:
+            timings.audio.setdefault(case.label, {})[name] = made
+
+
+def _first_run(
+    contestant: Contestant, case: TimedCase, sample_rate_hz: int, share_s: float
+) -> tuple[CaseTimes, Floats]:
+    least = LEAST_SLICE if contestant.paper else None
+
+    def run() -> tuple[float, float, Floats]:
+        start = time.perf_counter()
+        whole_s, made = run_once(contestant, case, least)
+        return time.perf_counter() - start, whole_s, made
+
+    spent_s, first_s, made = run()
+    whole_s = first_s
+    if spent_s > share_s:  # what is made ready once doesn't count
+        spent_s, whole_s, made = run()
+    if spent_s > share_s:
+        steps = f" with {least} of {MAX_STEPS} steps" if least else ""
+        raise BeyondBudgetError(
+            f"a run{steps} takes {spent_s:.3g} s, the budget leaves {share_s:.3g} s a round"
+        )
+    times = CaseTimes(made.size / sample_rate_hz, first_s)
+    if contestant.paper:
+        times.timed_steps = planned_steps(spent_s, whole_s, share_s)
+    return times, made
+
+
+def figures_of(timings: Timings) -> dict[str, dict[str, Any]]:
+    """Kind of case -> size -> `audio_s`, and for each contestant its figures.
+
+    These are `rtf_min`, `rtf_median`, `rtf_spread` (median absolute deviation), `first_rtf` of the
+    first run; `speedup` over each baseline with its interval; of speech `error_db` and
+    `log_spectral_db` against the reference; and `timed_steps` where a slice was extrapolated.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for (kind, label), timed in timings.of.items():
+        rows: dict[str, dict[str, Any]] = {}
+        for name, times in timed.items():
+            spread = Spread(tuple(times.rtf.tolist()))
+            rows[name] = {
+                "rtf_min": spread.least,
+                "rtf_median": spread.median,
+                "rtf_spread": spread.deviation,
+                "first_rtf": times.first_s / times.audio_s,
+                "speedup": {
+                    baseline: speedup(timed[baseline].rtf, times.rtf).figure
+                    for baseline in BASELINES
+                    if baseline in timed and name not in (baseline, PAPER)
+                },
+            }
+            if times.timed_steps not in (None, MAX_STEPS):
+                rows[name]["timed_steps"] = times.timed_steps
+        if kind == SPEECH:
+            for name, apart in _deviations(timings.audio.get(label, {})).items():
+                rows[name] |= apart
+        if timed:
+            audio_s = float(np.median([times.audio_s for times in timed.values()]))
+            found.setdefault(kind, {})[label] = {"audio_s": audio_s, "contestants": rows}
+    return found
+
+
+def samples_of(timings: Timings) -> dict[str, Any]:
+    """Kind -> size -> contestant -> the real-time factor of each round, under its measure."""
+    found: dict[str, Any] = {}
+    for (kind, label), timed in timings.of.items():
+        for name, times in timed.items():
+            rows = found.setdefault(kind, {}).setdefault(label, {})
+            rows[name] = {f"{kind}_rtf": times.rtf.tolist()}
+    return found
+
+
+def length_costs(timings: Timings) -> dict[str, dict[str, Any]]:
+    """Contestant -> time per second of audio of the longest text / that of the other lengths."""
+    labels = [label for kind, label in timings.of if kind == SPEECH]
+    found: dict[str, dict[str, Any]] = {}
+    for shorter in labels[:-1]:
+        longest, before = (timings.of[SPEECH, label] for label in (labels[-1], shorter))
+        for name in longest.keys() & before.keys():
+            ratio = speedup(longest[name].rtf, before[name].rtf)
+            found.setdefault(name, {})[f"{labels[-1]} / {shorter}"] = ratio.figure
+    return found
+
+
+def speedup(slow: Values, quick: Values) -> Estimate:
+    """Ratio of medians with its interval; whole rounds are resampled, both have the same luck.
+
+    Args:
+        slow, quick: (rounds,) of the same rounds.
+    """
+
+    def ratios(rounds: NDArray[np.intp]) -> Values:
+        found: Values = np.median(slow[rounds], axis=1) / np.median(quick[rounds], axis=1)
+        return found
+
+    return bootstrap(ratios, len(slow))
+
+
+def error_db(made: Floats, expected: Floats) -> float:
+    """Energy of the difference of two (T,) waveforms / energy of the second, in dB."""
+    error = float(np.sum((made.astype(np.float64) - expected) ** 2))
+    energy = float(np.sum(expected.astype(np.float64) ** 2))
+    if error == 0:
+        return SAME_DB
+    return max(SAME_DB, 10 * float(np.log10(error / energy))) if energy else -SAME_DB
+
+
+def _deviations(audio: Mapping[str, Floats]) -> dict[str, dict[str, float]]:
+    """Of contestants whose audio is as long as the reference: no duration was rounded elsewhere."""
+    expected = audio.get(REFERENCE)
+    return {
+        name: {
+            "error_db": error_db(made, expected),
+            "log_spectral_db": log_spectral_distance(made, expected),
+        }
+        for name, made in audio.items()
+        if expected is not None and made.shape == expected.shape
+    }
+
+
+def check_options(options: RtfOptions) -> None:
+    """Raise InputError where something can't be measured."""
+    for name in options.contestant:
+        if name not in CONTESTANTS:
+            raise InputError(f"contestant {name!r} is unknown; expected {', '.join(CONTESTANTS)}")
+    for option, lengths in (("seconds", options.seconds), ("window", options.window)):
+        for length in lengths:
+            if not 0.01 <= length <= LONGEST_S:
+                raise InputError(f"{option} has {length:g}; expected 0.01 to {LONGEST_S:g}")
+    for batch in options.batch:
+        if not 1 <= batch <= LARGEST_BATCH:
+            raise InputError(f"batch has {batch}; expected 1 to {LARGEST_BATCH}")
+    if options.rounds < 3:
+        raise InputError(f"rounds is {options.rounds}; a spread needs at least 3")
+    if options.budget_s <= 0:
+        raise InputError(f"budget is {options.budget_s:g} s; expected more than 0")
+
+
+def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
+    """Time every contestant that runs here.
+
+    Args:
+        tell: takes the progress, and contestants that are skipped with the reason.
+
+    Raises:
+        InputError: see `check_options`, `load_weights` and `pinned`; no such steps.
+        CheckpointError, BundleError: the weights can't be loaded.
+        EngineError: nothing can be timed here.
+    """
+    check_options(options)
+    names = options.contestant or [
+        name for name in CONTESTANTS if not (options.quick and name == COMPILED)
+    ]
+    bundle = Bundle.load(find_voice(options.voice))
+    manifest, steps = bundle.manifest, options.steps or bundle.manifest.steps
+    if steps not in manifest.available_steps:
+        offer = ", ".join(map(str, manifest.available_steps))
+        raise InputError(f"steps is {steps}; voice {options.voice!r} has {offer}")
+    checkpoint = load_weights(options.checkpoint, bundle)
+    with pinned(options.threads, options.core) as cores:
+        field = open_field(bundle, checkpoint, steps, names, tell)
+        cases = [
+            *(speech_case(seconds) for seconds in sorted(options.seconds)),
+            *denoiser_cases(_encoder(field), options.window, options.batch, BATCH_WINDOW_S),
+        ]
+        with watch_machine() as watch:
+            timings = time_in_turns(
+                field, cases, manifest.sample_rate_hz, options.rounds, options.budget_s, tell
+            )
+        figures = {
+            **_about(options, checkpoint, manifest, steps),
+            "cores": cores,
+            "environment": environment(cores),
+            "machine": watch.interference.figures(),
+            "contestants": {
+                name: {
+                    "load_s": one.load_s,
+                    "speaks in": "whole sentences" if one.ladder == WHOLE else "chunks, as served",
+                }
+                for name, one in field.present.items()
+            },
+            "skipped": field.skipped,
+            **figures_of(timings),
+            "length_costs": length_costs(timings),
+        }
+    warnings = watch.interference.warnings()
+    return Measured(figures, samples_of(timings), {}, warnings, bundle_sha256=bundle.sha256)
+
+
+def _encoder(field: Field) -> Contestant:
+    """Reads the texts: the reference, or another that draws the noise of N steps."""
+    others = (one for one in field.present.values() if one.paper is None)
+    any_other = next(iter(field.present.values()))
+    return field.present.get(REFERENCE) or next(others, any_other)
+
+
+def _about(
+    options: RtfOptions, checkpoint: Checkpoint, manifest: Manifest, steps: int
+) -> dict[str, Any]:
+    """What was measured."""
+    chain, paper = manifest.noise_schedule, PAPER_CHAIN
+    return {
+        "model": checkpoint.config.model,
+        "weights": f"checkpoint {checkpoint.sha256}",
+        "parameters": sum(p.numel() for p in checkpoint.model.parameters()),
+        "chain": {"steps": steps, "schedule": chain.name, "eta": chain.eta},
+        "paper_chain": {"steps": MAX_STEPS, "schedule": paper.name, "eta": paper.eta},
+        "served": f"cpu:{manifest.precision}",
+        "rounds": options.rounds,
+        "budget_s": options.budget_s,
+        "torch_threads": options.threads,
+    }
+
+
+def environment(cores: list[int] | None) -> dict[str, Any]:
+    """Variables, libraries of PyTorch, governor and packages: what else decides on speed."""
+    packages = {}
+    for package in PACKAGES:
+        try:
+            packages[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    governor = Path(f"/sys/devices/system/cpu/cpu{cores[0] if cores else 0}/cpufreq")
+    try:
+        governs = (governor / "scaling_governor").read_text("ascii").strip()
+    except OSError:
+        governs = "not readable"
+    words = ("OpenMP", "MKL", "threads", "backend")
+    report = (line.strip() for line in torch.__config__.parallel_info().splitlines())
+    return {
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "torch_parallel": [line for line in report if any(word in line for word in words)],
+        "governor": governs,
+        "packages": packages,
+    }

@@ -1,1 +1,0 @@
-"""Real-time factors of everything that can speak with the same weights, in one run."""

@@ -1,0 +1,668 @@
+"""The group `dlpo bench`: commands that measure, and that show and compare what was measured."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import re
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from dlpo.cli.options import (
+    JUDGES,
+    SPEECH,
+    Corpus,
+    Eta,
+    Record,
+    Schedule,
+    Weights,
+    command_line,
+    needs,
+    progress,
+)
+from dlpo.errors import InputError
+from dlpo_bench.options import PeersOptions, RooflineOptions, RtfOptions, ScalingOptions
+
+if TYPE_CHECKING:
+    from dlpo_bench.compare import Change, Ratio
+    from dlpo_bench.record import Measured
+    from dlpo_bench.tables import Block
+
+RECORDS = Path("benchmarks/records")
+Out = Annotated[Path, typer.Option(help="Directory of records.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(
+        no_args_is_help=True, help="Measure on this machine; show and compare what was measured."
+    )
+    group.command("rtf")(_command(RtfOptions, rtf))
+    group.command()(stream)
+    group.command()(quality)
+    group.command()(texts)
+    group.command()(controls)
+    group.command("peers")(_command(PeersOptions, peers))
+    group.command("scaling")(_command(ScalingOptions, scaling))
+    group.command("roofline")(_command(RooflineOptions, roofline))
+    group.command()(report)
+    group.command()(compare)
+    app.add_typer(group, name="bench")
+
+
+def _command(options: type[Any], run: Callable[[Any, bool, Path], None]) -> Callable[..., None]:
+    """A command whose options are the fields of a dataclass, and where the record goes.
+
+    Args:
+        run: gets the options, whether to write a record, and the directory of records.
+    """
+
+    def command(*, record: bool, out: Path, **values: Any) -> None:
+        run(options(**values), record, out)
+
+    hints = get_type_hints(options, include_extras=True)
+    parameters = [
+        (one.name, hints[one.name],
+         one.default_factory() if one.default_factory is not MISSING else one.default)
+        for one in fields(options)
+    ]  # fmt: skip
+    parameters += [("record", Record, False), ("out", Out, RECORDS)]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    signature = inspect.Signature(
+        [
+            inspect.Parameter(name, kind, default=default, annotation=hint)
+            for name, hint, default in parameters
+        ]
+    )
+    command.__signature__ = signature  # type: ignore[attr-defined]
+    command.__annotations__ = {name: hint for name, hint, _ in parameters}
+    command.__doc__ = options.__doc__
+    return command
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _measure(
+    kind: str, measure: Callable[[], Measured], blocks: Callable[[Any], Iterable[Block]],
+    record: bool, out: Path,
+) -> None:  # fmt: skip
+    """Measure, show the tables, and write a record if that was requested."""
+    from dlpo_bench.record import check_recordable, write_measured
+    from dlpo_bench.tables import show
+
+    if record:
+        check_recordable(out)
+    measured = measure()
+    show(blocks(measured.figures))
+    for problem in measured.problems:
+        _tell(f"note: {problem}")
+    if record:
+        typer.echo(write_measured(kind, measured, command_line(), out))
+
+
+def rtf(options: RtfOptions, record: bool, out: Path) -> None:
+    """Run `dlpo bench rtf`."""
+    with needs("bench"):
+        from dlpo_bench.report.speed import rtf_blocks
+        from dlpo_bench.rtf import measure_rtf
+
+    _measure("rtf", lambda: measure_rtf(options, _tell), rtf_blocks, record, out)
+
+
+def roofline(options: RooflineOptions, record: bool, out: Path) -> None:
+    """Run `dlpo bench roofline`."""
+    with needs("export"):
+        import onnx  # noqa: F401  the profiler reads optimized graphs
+    with needs("bench"):
+        from dlpo_bench.report.speed import roofline_blocks
+        from dlpo_bench.roofline import measure_roofline
+
+    _measure("roofline", lambda: measure_roofline(options, _tell), roofline_blocks, record, out)
+
+
+def scaling(options: ScalingOptions, record: bool, out: Path) -> None:
+    """Run `dlpo bench scaling`."""
+    with needs("serve"), needs("bench"):
+        from dlpo_bench.report.speed import scaling_blocks
+        from dlpo_bench.scaling import measure_scaling
+
+    _measure("scaling", lambda: measure_scaling(options, _tell), scaling_blocks, record, out)
+
+
+def peers(options: PeersOptions, record: bool, out: Path) -> None:
+    """Run `dlpo bench peers`."""
+    with needs("serve"), needs("bench"):
+        from dlpo_bench.peers.measure import measure_peers
+        from dlpo_bench.peers.piper import HOME, install_piper, piper
+        from dlpo_bench.report.speed import peers_blocks
+
+    if options.install is not None:
+        if options.install != "piper":
+            raise InputError(f"can't install {options.install!r}; expected piper")
+        install_piper(HOME, _tell)
+        return
+    peer = piper(HOME, options.piper_voice)
+    _measure("peers", lambda: measure_peers(options, peer, _tell), peers_blocks, record, out)
+
+
+_WHOM, _LOAD, _KEPT, _TIMED = "Server", "How much", "What is kept", "What is timed"
+
+
+def stream(
+    measurements: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="latency, knee, tokens (the usual three); cold-start, first-audio, streams,"
+            " refusals, overload, freed-places, soak, chaos; or all."
+        ),
+    ] = None,
+    voice: Annotated[
+        str, typer.Option(help="Voice or bundle of the server.", rich_help_panel=_WHOM)
+    ] = "lj",
+    engine: Annotated[str, typer.Option(help="Its engine.", rich_help_panel=_WHOM)] = "cpu",
+    precision: Annotated[
+        str | None, typer.Option(help="Of the denoiser.", rich_help_panel=_WHOM)
+    ] = None,
+    server_options: Annotated[
+        str, typer.Option(help='More for the server, as in "--lanes 2".', rich_help_panel=_WHOM)
+    ] = "",
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="dlpo, riva or openai, of our server; repeatable, side by side. dlpo if left out.",
+            rich_help_panel=_WHOM,
+        ),
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A server that runs already: HOST:PORT of a Riva-compatible one, dlpo://HOST:PORT,"
+            " or http://HOST:PORT/v1 of an OpenAI-compatible one, with ?voice= and ?model= where"
+            " needed. Repeatable, side by side; no server is started then.",
+            rich_help_panel=_WHOM,
+        ),
+    ] = None,
+    clients: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Client processes; one a core if left out.", rich_help_panel=_LOAD
+        ),
+    ] = None,
+    loop: Annotated[
+        list[str] | None,
+        typer.Option(help="closed, open; repeatable. Both if left out.", rich_help_panel=_LOAD),
+    ] = None,
+    rate: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Arrivals per second, open loop; repeatable. A search if left out.",
+            rich_help_panel=_LOAD,
+        ),
+    ] = None,
+    listeners: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1, help="Closed loop; repeatable. A search if left out.", rich_help_panel=_LOAD
+        ),
+    ] = None,
+    think_s: Annotated[
+        float, typer.Option(min=0, help="Mean, closed loop.", rich_help_panel=_LOAD)
+    ] = 0.0,
+    level_s: Annotated[
+        float, typer.Option(min=0.1, help="Seconds of each level.", rich_help_panel=_LOAD)
+    ] = 20.0,
+    ramp_s: Annotated[
+        float, typer.Option(min=0.01, help="Seconds before it.", rich_help_panel=_LOAD)
+    ] = 5.0,
+    tokens_per_s: Annotated[
+        float, typer.Option(min=0.1, help="Words, in tokens.", rich_help_panel=_LOAD)
+    ] = 20.0,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            help="Of the soak, which counts without it, and of chaos (5).",
+            rich_help_panel=_LOAD,
+        ),
+    ] = None,
+    numbers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Another number, as in places=8; repeatable. docs/load.md has their names.",
+            rich_help_panel=_LOAD,
+        ),
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write benchmark records.", rich_help_panel=_KEPT)
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Directory of records.", rich_help_panel=_KEPT)] = Path(
+        "benchmarks/records"
+    ),
+) -> None:
+    """Load a server from client processes: first audio, gaps, goodput, shed calls, and its knee.
+
+    Ours is started for each measurement, or servers that run already are compared side by side.
+    """
+    with needs("serve"), needs("bench"):
+        from dlpo_bench.load.measurements import chosen, measure, write_records
+        from dlpo_bench.load.options import read_options
+        from dlpo_bench.machine import watch_machine
+        from dlpo_bench.record import check_recordable
+        from dlpo_bench.report.speed import load_blocks
+        from dlpo_bench.tables import show
+
+    if record:
+        check_recordable(out)
+    options = read_options(
+        {
+            "voice": voice,
+            "engine": engine,
+            "precision": precision,
+            "server_options": tuple(shlex.split(server_options)),
+            "against": tuple(against or ()),
+            "protocols": tuple(protocol or ("dlpo",)),
+            "loops": tuple(loop or ("closed", "open")),
+            "clients": clients or len(os.sched_getaffinity(0)),
+            "rates": tuple(rate or ()),
+            "listeners": tuple(listeners or ()),
+            "think_s": think_s,
+            "level_s": level_s,
+            "ramp_s": ramp_s,
+            "tokens_per_s": tokens_per_s,
+            "minutes": minutes,
+        },
+        numbers or [],
+    )
+    names = chosen(measurements or [], options)
+    logging.basicConfig(level="INFO", format="%(asctime)s %(message)s")
+    # As Ctrl-C does: the server that runs must not stay behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with watch_machine() as watch:
+        found = asyncio.run(measure(names, options))
+    show(load_blocks({name: one.figures for name, one in found.items()}))
+    for one in found.values():
+        for what, why in one.skipped.items():
+            typer.echo(f"skipped: {what}: {why}", err=True)
+        for problem in one.problems:
+            typer.echo(f"failed: {problem}", err=True)
+    for warning in watch.interference.warnings():
+        typer.echo(f"note: {warning}", err=True)
+    if record and found:
+        command = f"dlpo bench stream {shlex.join(sys.argv[3:])}"
+        for path in write_records(found, options, watch.interference, command, out):
+            typer.echo(path)
+    if set(names) > set(found) or any(one.problems for one in found.values()):
+        raise typer.Exit(1)
+
+
+def quality(
+    work: Annotated[
+        Path,
+        typer.Option(help="Directory for all scores and times; run again to go on there."),
+    ] = Path("runs/bench-quality"),
+    record: Annotated[
+        bool, typer.Option(help="Write a record of what the directory has to benchmarks/records.")
+    ] = False,
+    untuned: Annotated[
+        Path, typer.Option(help="Checkpoint before tuning.", rich_help_panel=SPEECH)
+    ] = Path("voices/lj/checkpoint"),
+    tuned: Annotated[
+        Path, typer.Option(help="Checkpoint after it.", rich_help_panel=SPEECH)
+    ] = Path("voices/lj/tuned"),
+    voice: Annotated[
+        str, typer.Option(help="Bundle of the tuned one.", rich_help_panel=SPEECH)
+    ] = "lj",
+    steps: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Reverse steps; repeatable. 1 to 8, 16, 50 and 1000 if left out.",
+            rich_help_panel=SPEECH,
+        ),
+    ] = None,
+    schedule: Schedule = None,
+    eta: Eta = None,
+    hear: Annotated[
+        bool, typer.Option(help="Let judges score what they have not scored yet.")
+    ] = True,
+    corpus: Corpus = Path("../shared/data/ljspeech"),
+    clips: Annotated[int, typer.Option(min=1, help="Test sentences.", rich_help_panel=JUDGES)] = 20,
+    fewer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="N=CLIPS: from N steps on, at most so many clips, and as many rounds;"
+            " repeatable. 1000=2 if left out.",
+            rich_help_panel=JUDGES,
+        ),
+    ] = None,
+    budget_s: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Seconds for judging; what does not fit is left for another run.",
+            rich_help_panel=JUDGES,
+        ),
+    ] = None,
+    weights: Weights = Path("../shared/models"),
+    rounds: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Time all points in turn, so often; 0 leaves an earlier timing as it is.",
+            rich_help_panel=_TIMED,
+        ),
+    ] = 5,
+) -> None:
+    """Show what judges say of few steps and of many, before and after tuning, and what each costs.
+
+    Everything is kept as soon as it is measured: end it when you like, and run it again.
+    """
+    with needs("bench"):
+        from dlpo_bench.clips import TEST_SPLIT, load_clips
+        from dlpo_bench.judging import load_panel
+        from dlpo_bench.machine import watch_machine
+    with needs("serve"):
+        from dlpo_bench.pareto import (
+            FEWER,
+            STEPS,
+            WorkDirectory,
+            judge_all,
+            open_points,
+            outcome,
+            time_rounds,
+            turns,
+            wanted,
+        )
+    with needs("train"):
+        import torch
+    from dlpo_bench.record import check_recordable, write_measured
+    from dlpo_bench.report.quality import pareto_blocks
+    from dlpo_bench.tables import show
+
+    if record:
+        check_recordable()
+    torch.set_num_threads(1)  # costs are of one core
+    limits = _fewer(fewer) if fewer else FEWER
+    points = open_points(untuned, tuned, voice, tuple(steps or STEPS), schedule, eta)
+    spoken = load_clips(corpus, TEST_SPLIT[:clips])
+    directory = WorkDirectory(work)
+    for name, reason in points.skipped.items():
+        typer.echo(f"skipped: {name}: {reason}", err=True)
+    if hear:
+        panel = load_panel(weights)
+        directory.judge_with(panel)
+        todo = list(wanted(points.points, spoken, limits))
+        with progress() as bar:
+            task = bar.add_task("listening", total=len(todo))
+            left = judge_all(todo, panel, directory, budget_s, lambda: bar.advance(task))
+        if left:
+            typer.echo(f"{len(left)} clips of {len(todo)} are left for another run", err=True)
+    if rounds:
+        with progress() as bar, watch_machine() as watch:
+            task = bar.add_task("timing", total=turns(points.points, rounds, limits))
+            time_rounds(points.points, spoken, rounds, limits, directory, lambda: bar.advance(task))
+        for line in watch.interference.warnings():
+            typer.echo(f"warning: {line}", err=True)
+    found = outcome(points, spoken, directory)
+    show(pareto_blocks(found.figures, found.samples))
+    if record:
+        typer.echo(write_measured("pareto", found, command_line()))
+
+
+def _fewer(given: list[str]) -> dict[int, int]:
+    """N=CLIPS as numbers."""
+    found = {}
+    for one in given:
+        match = re.fullmatch(r"([1-9]\d*)=([1-9]\d*)", one)
+        if match is None:
+            raise typer.BadParameter(
+                f"{one!r} is not N=CLIPS, such as 1000=2", param_hint="--fewer"
+            )
+        found[int(match[1])] = int(match[2])
+    return found
+
+
+def texts(
+    voices: Annotated[
+        list[str] | None,
+        typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH gives one a name."),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Noise seeds a text.", rich_help_panel=SPEECH)
+    ] = 1,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these kinds of texts; repeatable.", rich_help_panel=JUDGES),
+    ] = None,
+    texts_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--texts",
+            exists=True,
+            dir_okay=False,
+            help="Other texts: category, text, and its words where it has numbers; tabs between.",
+            rich_help_panel=JUDGES,
+        ),
+    ] = None,
+    judges: Annotated[
+        bool,
+        typer.Option(
+            help="--no-judges: only what is measured without them, in half a minute.",
+            rich_help_panel=JUDGES,
+        ),
+    ] = True,
+    corpus: Corpus = Path("../shared/data/ljspeech"),
+    weights: Weights = Path("../shared/models"),
+    wavs: Annotated[
+        Path | None,
+        typer.Option(help="Directory for what the judges heard.", rich_help_panel=JUDGES),
+    ] = None,
+    record: Record = False,
+) -> None:
+    """Say 60 texts of other kinds than the corpus has, and look for what goes wrong.
+
+    Words, numbers, questions, lists, names, spelled letters, abbreviations, exclamations,
+    tongue-twisters and paragraphs: word errors, judges, clicks, silent words, ends of sentences.
+    """
+    with needs("bench"):
+        from dlpo_bench.clips import TEST_SPLIT, Clip, Waveform, load_clips
+        from dlpo_bench.eval import write_heard
+        from dlpo_bench.judging import JudgePanel, load_panel
+    with needs("serve"):
+        from dlpo_bench.systems import SpeakingOptions, open_voices
+        from dlpo_bench.texts.study import TEXTS, check_categories, measure_texts, read_texts
+    from dlpo_bench.record import check_recordable, write_measured
+    from dlpo_bench.report.quality import texts_blocks
+    from dlpo_bench.tables import show
+
+    if record:
+        check_recordable()
+    said = check_categories(read_texts(texts_file or TEXTS), category or ())
+    speakers = open_voices(voices or ["lj"], SpeakingOptions(seeds=seeds))
+    recorded: list[Clip] = []
+    if (corpus / "metadata.csv").is_file():
+        recorded = [clip for clip in load_clips(corpus, TEST_SPLIT) if clip.recording]
+    if not recorded:
+        typer.echo(f"no recordings in {corpus}: none beside the voices", err=True)
+
+    def keep(system: str, take: int, clip: Clip, waveform: Waveform) -> None:
+        if wavs is not None:
+            write_heard(wavs, system, take, clip, waveform)
+
+    with progress() as bar:
+        task = bar.add_task("listening", total=len(speakers) * seeds * len(said))
+        found = measure_texts(
+            speakers,
+            said,
+            load_panel(weights) if judges else JudgePanel([], {}, {}),
+            recorded=recorded,
+            seeds=seeds,
+            on_text=lambda: bar.advance(task),
+            keep=keep,
+        )
+    show(texts_blocks(found.figures))
+    if record:
+        typer.echo(write_measured("texts", found, command_line()))
+
+
+def controls(
+    voices: Annotated[
+        list[str] | None,
+        typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH gives one a name."),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Noise seeds a sentence.", rich_help_panel=SPEECH)
+    ] = 1,
+    corpus: Corpus = Path("../shared/data/ljspeech"),
+    clips: Annotated[int, typer.Option(min=1, help="Test sentences.", rich_help_panel=JUDGES)] = 20,
+    record: Record = False,
+) -> None:
+    """Check that speed and pitch do what they say, and that words stay as clear.
+
+    Beside each voice, the speaker's recordings at the same settings by a plain vocoder.
+    """
+    with needs("bench"):
+        from dlpo.judges.pocketsphinx import PocketSphinx
+        from dlpo_bench.clips import TEST_SPLIT, load_clips
+        from dlpo_bench.judging import WORD_ERRORS, JudgePanel
+    with needs("serve"):
+        from dlpo_bench.controls import CEILING, measure_controls, one_at_a_time
+        from dlpo_bench.systems import SpeakingOptions, open_voices
+    from dlpo_bench.record import check_recordable, write_measured
+    from dlpo_bench.report.quality import controls_blocks
+    from dlpo_bench.tables import show
+
+    if record:
+        check_recordable()
+    speakers = open_voices(voices or ["lj"], SpeakingOptions(seeds=seeds))
+    spoken = load_clips(corpus, TEST_SPLIT[:clips])
+    settings = one_at_a_time()
+    panel = JudgePanel([], {WORD_ERRORS: PocketSphinx()}, {})
+    with progress() as bar:
+        families = len(speakers) * seeds + 1
+        task = bar.add_task("listening", total=families * len(settings) * len(spoken))
+        found = measure_controls(
+            speakers, spoken, settings, panel, seeds=seeds, on_clip=lambda: bar.advance(task)
+        )
+    if CEILING not in found.figures["systems"]:
+        typer.echo(f"no recordings in {corpus / 'wavs'}: no ceiling", err=True)
+    show(controls_blocks(found.figures))
+    if record:
+        typer.echo(write_measured("controls", found, command_line()))
+
+
+def report(
+    records: Annotated[Path, typer.Option(help="Directory of records.")] = Path(
+        "benchmarks/records"
+    ),
+    out: Annotated[
+        Path, typer.Option(help="Page to write; its pictures go to a directory of its name.")
+    ] = Path("docs/benchmarks.md"),
+) -> None:
+    """Write the page of benchmarks from the newest record of each kind."""
+    with needs("bench"):
+        from dlpo_bench.report.page import make_page, write_page
+
+    page = make_page(records, out)
+    write_page(page, out)
+    for problem in page.problems:
+        typer.echo(f"left out: {problem}", err=True)
+    typer.echo(f"{out}, {len(page.pictures)} pictures")
+
+
+MOST_NOTES = 8  # a quick run lacks most of what a long one has
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Record from before.")],
+    b: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Record from after.")],
+    relative_to: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare ratios to this contestant of each run, such as cpu:fp32, not times:"
+            " they hang less on the machine."
+        ),
+    ] = None,
+    fail_above: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            help="Exit with 1 if a median is decidedly worse by more than this ratio, as 1.1.",
+        ),
+    ] = None,
+) -> None:
+    """Say what is slower or worse in record B than in record A, by their raw samples.
+
+    Decided is what the 95 % bootstrap interval and the test agree on.
+    """
+    with needs("bench"):
+        from dlpo_bench.compare import (
+            KINDS,
+            check_pair,
+            compare_clips,
+            compare_samples,
+            over_baseline,
+        )
+    from dlpo_bench.record import read_record
+
+    before, after = read_record(a), read_record(b)
+    warnings = check_pair(before, after)
+    if before.kind in KINDS:
+        if fail_above is not None or relative_to is not None:
+            raise InputError(
+                f"--fail-above and --relative-to are about ratios; records of kind {before.kind!r}"
+                " are compared by differences, clip by clip: leave them out"
+            )
+        changes, problems = compare_clips(before, after)
+        _tell_changes(changes)
+        worse = []
+    else:
+        if relative_to is not None:
+            before, after = (over_baseline(one, relative_to) for one in (before, after))
+        ratios, problems = compare_samples(before, after)
+        _tell_ratios(ratios)
+        worse = [one for one in ratios if fail_above is not None and one.got_worse(fail_above)]
+    notes = [*warnings, *problems]
+    for line in notes[:MOST_NOTES]:
+        typer.echo(f"note: {line}", err=True)
+    if len(notes) > MOST_NOTES:
+        typer.echo(f"note: {len(notes) - MOST_NOTES} more like these", err=True)
+    for one in worse:
+        typer.echo(f"{one.name}: {one.verdict} by more than {fail_above:g}", err=True)
+    if worse:
+        raise typer.Exit(1)
+
+
+def _tell_ratios(ratios: list[Ratio]) -> None:
+    typer.echo("median before, after; after / before [95 % interval]; p; samples; verdict")
+    for one in ratios:
+        (before, after), r = one.medians, one.ratio
+        typer.echo(
+            f"{one.name}: {before:.4g}, {after:.4g}; {r.value:.3f} [{r.low:.3f}, {r.high:.3f}];"
+            f" {_p(one.p)}; {one.samples[0]}, {one.samples[1]}; {one.verdict}"
+        )
+
+
+def _tell_changes(changes: list[Change]) -> None:
+    typer.echo("system, measure: after minus before [95 % interval]; p; clips; verdict")
+    for one in changes:
+        d = one.paired.difference
+        typer.echo(
+            f"{one.system}, {one.measure}: {d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}];"
+            f" {_p(one.paired.p)}; {one.paired.sentences}; {one.verdict}"
+        )
+
+
+def _p(p: float) -> str:
+    return f"p {p:.3f}" if p >= 0.001 else "p < 0.001"
