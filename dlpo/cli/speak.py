@@ -119,10 +119,10 @@ def say(
 def serve(context: typer.Context) -> None:
     """Stream speech over gRPC and HTTP until interrupted; --help lists its settings."""
     with needs("serve"):
-        from dlpo_serving.server import serve as run_server
+        from dlpo_serving.__main__ import run
         from dlpo_serving.settings.sources import read_settings
 
-    run_server(read_settings(context.args, "dlpo serve"))
+    run(read_settings(context.args, "dlpo serve"))
 
 
 def phonemes(text: Text, dictionary: Dictionary = None) -> None:

@@ -1,29 +1,27 @@
-"""Where callers come in: the ports of gRPC, HTTP and health, all in front of one speaker."""
+"""The ports of gRPC, HTTP and health, in front of one `SynthesisService`."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from dlpo.errors import InputError, MissingExtraError
+from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tls import grpc_credentials, http_ssl_context
-from dlpo_serving.operations.tracing import Tracer
-from dlpo_serving.registration import SERVICE, add_speech_service
-from dlpo_serving.riva.servicer import RIVA_SERVICE, add_riva_service
-from dlpo_serving.rpc.interceptor import call_interceptors
+from dlpo_serving.riva.servicer import RIVA_SERVICE, RivaServicer
+from dlpo_serving.rpc.interceptor import CallInterceptor, add_service
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings, address
-from dlpo_serving.v1.servicer import SpeechServicer
+from dlpo_serving.v1.servicer import SERVICE, SpeechServicer
 
 GRPC_LOG = "grpc._cython.cygrpc"
 LAST_WORDS_S = 0.5  # for statuses on their way; after it, health watches are cut, they never end
@@ -93,59 +91,68 @@ class Endpoints:
 @asynccontextmanager
 async def serve_endpoints(
     settings: ServerSettings,
-    speaker: SynthesisService,
+    service: SynthesisService,
     status: Health,
     metrics: Metrics,
-    tracer: Tracer,
-    authorize: Callable[[str], str] | None,
+    scope: CallScope,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Endpoints]:
     """Listen while the block runs; calls that are left at its end are cut.
 
     Args:
-        settings: where, and behind which TLS.
-        speaker: speaks for every door.
-        status: what probes are told.
-        metrics, tracer: told of every call.
-        authorize: token -> name of the caller; None asks for no token.
+        status: what probes are answered.
+        metrics: shown over HTTP.
+        scope: of every call.
         clock: seconds.
 
     Raises:
         InputError: an address can't be listened on.
         ConfigError: the TLS files can't be used.
-        MissingExtraError: a package of a door is not installed.
+        MissingExtraError: a package of an API is not installed.
     """
     options = [
         *CHANNEL_OPTIONS,
-        # Of one connection: calls that are begun and say nothing cost memory. Others are to hear
-        # that the server is full, and not to wait for another call of their connection.
+        # Of one connection: calls that are started and send nothing cost memory. Others are
+        # rejected by a full server rather than wait for another call of their connection.
         ("grpc.max_concurrent_streams", SPARE_CALLS + 2 * settings.max_streams),
-        *([CHANNELZ_OPTION] if settings.channelz else []),
+        *([("grpc.enable_channelz", 1)] if settings.channelz else []),
     ]
     logging.getLogger(GRPC_LOG).addFilter(caller_stayed)
-    server = grpc.aio.server(
-        options=options,
-        interceptors=call_interceptors(metrics, tracer, authorize, clock, settings.open_services),
-    )
-    add_speech_service(SpeechServicer(speaker), server)
-    add_riva_service(speaker, server)
+    interceptor = CallInterceptor(scope, settings.open_services, settings.stall_s)
+    server = grpc.aio.server(options=options, interceptors=[interceptor])
+    add_service(SERVICE, SpeechServicer(service), server)
+    add_service(RIVA_SERVICE, RivaServicer(service), server)
     health_pb2_grpc.add_HealthServicer_to_server(status.servicer, server)
     if settings.reflection:
-        add_reflection(server, (*SERVICES, health.SERVICE_NAME))
+        names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
     if settings.channelz:
         add_channelz(server)
     port = _bind(server, settings, clock)
     await server.start()
     try:
         async with (
-            _probes(settings, status),
-            _http(settings, speaker, metrics, authorize, tracer, clock) as url,
+            _probes(settings, status, CallInterceptor(scope)),
+            _http(settings, service, metrics, scope, clock) as url,
         ):
             yield Endpoints(address(settings.host, port), url)
     finally:
         await server.stop(LAST_WORDS_S)
-        # grpc's own tasks end here, else it prints a traceback for calls that were cut
+        # grpc's own tasks end here; otherwise it prints a traceback for calls that were cut
         await asyncio.sleep(0)
+
+
+def add_channelz(server: grpc.aio.Server) -> None:
+    """Let clients list the connections of the process, where `grpc.enable_channelz` is set.
+
+    Raises:
+        MissingExtraError: grpcio-channelz is not installed.
+    """
+    try:
+        from grpc_channelz.v1 import channelz
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("grpcio-channelz", "serve") from error
+    channelz.add_channelz_servicer(server)
 
 
 def _bind(server: grpc.aio.Server, settings: ServerSettings, clock: Callable[[], float]) -> int:
@@ -162,14 +169,22 @@ def _bind(server: grpc.aio.Server, settings: ServerSettings, clock: Callable[[],
 
 
 @asynccontextmanager
-async def _probes(settings: ServerSettings, status: Health) -> AsyncIterator[None]:
-    """Health on a port of its own, where the settings name one."""
+async def _probes(
+    settings: ServerSettings, status: Health, interceptor: CallInterceptor
+) -> AsyncIterator[None]:
+    """grpc.health.v1 alone on the health port, without TLS and token: kubelet has neither."""
     if settings.health_port is None:
         yield
         return
-    server, _ = await start_health_port(
-        address(settings.health_host, settings.health_port), status.servicer
-    )
+    where = address(settings.health_host, settings.health_port)
+    server = grpc.aio.server(options=(("grpc.so_reuseport", 0),), interceptors=[interceptor])
+    health_pb2_grpc.add_HealthServicer_to_server(status.servicer, server)
+    try:
+        server.add_insecure_port(where)
+    except RuntimeError as error:
+        message = f"can't listen on {where} for health; choose another --health-port"
+        raise InputError(message) from error
+    await server.start()
     try:
         yield
     finally:
@@ -179,10 +194,9 @@ async def _probes(settings: ServerSettings, status: Health) -> AsyncIterator[Non
 @asynccontextmanager
 async def _http(
     settings: ServerSettings,
-    speaker: SynthesisService,
+    service: SynthesisService,
     metrics: Metrics,
-    authorize: Callable[[str], str] | None,
-    tracer: Tracer,
+    scope: CallScope,
     clock: Callable[[], float],
 ) -> AsyncIterator[str | None]:
     """HTTP, where the settings name a port; yields the URL of the page."""
@@ -190,56 +204,11 @@ async def _http(
         yield None
         return
     try:
-        from dlpo_serving.http import build_app, listening  # aiohttp takes 0.2 s to load
+        from dlpo_serving.http import HttpLimits, build_app, listening  # aiohttp takes 0.2 s
     except ModuleNotFoundError as error:
         raise MissingExtraError("aiohttp", "serve") from error
     tls = http_ssl_context(settings.tls, clock) if settings.tls else None
-    app = build_app(speaker, metrics, authorize, tracer, clock=clock)
+    limits = HttpLimits(stall_s=settings.stall_s)
+    app = build_app(service, metrics, scope, limits, settings.metrics)
     async with listening(app, settings.http_host, settings.http_port, tls) as port:
         yield f"{'https' if tls else 'http'}://{address(settings.http_host, port)}/"
-
-
-CHANNELZ_OPTION = ("grpc.enable_channelz", 1)  # of the server; channelz is empty without it
-
-
-def add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
-    """Let clients such as grpcurl ask for `services`, full names, and their messages."""
-    reflection.enable_server_reflection((*services, reflection.SERVICE_NAME), server)
-
-
-def add_channelz(server: grpc.aio.Server) -> None:
-    """Let clients ask for the connections of the whole process, made with `CHANNELZ_OPTION`.
-
-    Raises:
-        MissingExtraError: grpcio-channelz is not installed.
-    """
-    try:
-        from grpc_channelz.v1 import channelz
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("grpcio-channelz", "serve") from error
-    channelz.add_channelz_servicer(server)
-
-
-async def start_health_port(address: str, servicer: Any) -> tuple[grpc.aio.Server, int]:
-    """A server that answers grpc.health.v1 alone, without TLS and token: kubelet has neither.
-
-    Args:
-        address: host:port.
-        servicer: the one of the main server, so that both say the same.
-
-    Returns:
-        The running server, to be stopped after the main one, and its port.
-
-    Raises:
-        InputError: the address can't be listened on.
-    """
-    server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    try:
-        bound = server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise InputError(
-            f"can't listen on {address} for health; choose another --health-port"
-        ) from error
-    await server.start()
-    return server, bound

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dlpo.bundle import Manifest
+from dlpo_serving.encodings import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 
 MAX_SEED = 2**32 - 1
@@ -34,8 +35,28 @@ class SpeechRequest:
     """gain in decibels; peaks are limited, they never clip"""
 
 
-def check_request(request: SpeechRequest, manifest: Manifest) -> None:
+@dataclass(frozen=True, slots=True)
+class SynthesisCall:
+    """What a caller wants, over any API."""
+
+    request: SpeechRequest
+    """how to speak; its text is empty where the text comes in pieces"""
+    voice: str = ""
+    """the server's default if empty"""
+    encoding: Encoding = Encoding.PCM_S16
+    sample_rate_hz: int | None = None
+    """of the reply; None is `usual_format`'s"""
+    timeout_s: float | None = None
+    """after which the caller gives up"""
+    streamed: bool = True
+    """played while it is made; otherwise sent when complete"""
+
+
+def check_request(request: SpeechRequest, manifest: Manifest) -> int:
     """Check everything but the words against what the voice can do.
+
+    Returns:
+        Reverse steps, N.
 
     Raises:
         RequestError: naming every field that is wrong.
@@ -59,3 +80,4 @@ def check_request(request: SpeechRequest, manifest: Manifest) -> None:
         found.append(FieldViolation("steps", message))
     if found:
         raise RequestError(*found)
+    return request.steps or manifest.steps

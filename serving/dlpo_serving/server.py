@@ -1,8 +1,9 @@
-"""The server: a process that loads voices, opens its doors, watches itself and ends gracefully."""
+"""The server: a process that loads voices, listens, watches its lanes and ends gracefully."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import itertools
 import logging
 import os
@@ -16,18 +17,17 @@ from contextlib import suppress
 from typing import Any
 
 from dlpo.errors import EngineError
-from dlpo_serving.call import Limits
 from dlpo_serving.endpoints import Endpoints, Health, serve_endpoints
 from dlpo_serving.engines import EngineName
+from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.operations.keys import KeyRing
 from dlpo_serving.operations.logs import configure_logs
-from dlpo_serving.operations.memory import give_memory_back
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.quotas import Quotas
 from dlpo_serving.operations.tracing import open_tracer
 from dlpo_serving.scheduling import AdmissionPolicy, Scheduler
 from dlpo_serving.scheduling.executor import EngineExecutor
-from dlpo_serving.service import SynthesisService
+from dlpo_serving.service import Limits, SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings, unknown_variables
 from dlpo_serving.voice_registry import Load, VoiceRegistry, open_voices
 
@@ -60,11 +60,6 @@ def serve(settings: ServerSettings) -> None:
     Where a call of the engine hangs, the process ends here: with 0 if it was asked to end, with 1
     and a line on standard error if the engine was given up.
     """
-    if settings.ray:
-        from dlpo_serving.ray.cluster import serve_on_ray
-
-        serve_on_ray(settings)
-        return
     start = time.perf_counter()
     configure_logs(settings.log_format, settings.log_level)
     _lift_file_limit()
@@ -87,11 +82,11 @@ async def _serve(settings: ServerSettings, start: float) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
-    def announce(doors: Endpoints, voice: str) -> None:
+    def announce(endpoints: Endpoints, voice: str) -> None:
         seconds = time.perf_counter() - start
-        print(f"SERVING {voice} on {doors.grpc_address} after {seconds:.2f} s", flush=True)
-        if doors.http_url:
-            print(f"the page is at {doors.http_url}", flush=True)
+        print(f"SERVING {voice} on {endpoints.grpc_address} after {seconds:.2f} s", flush=True)
+        if endpoints.http_url:
+            print(f"the page is at {endpoints.http_url}", flush=True)
 
     return await run_server(settings, stop, announce)
 
@@ -125,38 +120,38 @@ async def run_server(
     lanes = settings.lanes or usable_lanes(settings.engine)
     tracer = open_tracer(settings.otlp_endpoint)
     text_threads = ThreadPoolExecutor(TEXT_THREADS, thread_name_prefix="text")
-    room = EngineExecutor(Scheduler(policy, lanes), lanes, metrics, clock)
+    executor = EngineExecutor(Scheduler(policy, lanes), lanes, metrics, clock)
     metrics.watch(
-        streams_active=room.active, streams_waiting=room.waiting, backlog_audio_s=room.backlog_s
+        streams_active=executor.active,
+        streams_waiting=executor.waiting,
+        backlog_audio_s=executor.backlog_s,
     )
     limits = Limits(
         settings.max_characters,
-        settings.stall_s,
         settings.first_text_s,
         settings.pause_s,
         settings.text_wait_s,
     )
+    scope = CallScope(metrics, tracer, keys.authorize if keys else None, clock)
     quotas = Quotas(keys.quota, clock) if keys else None
-    speaker = SynthesisService(room, text_threads, policy, limits, metrics, quotas, clock)
+    service = SynthesisService(executor, text_threads, policy, limits, metrics, quotas, clock)
     status = Health()
     await status.starting()
     try:
-        async with serve_endpoints(
-            settings, speaker, status, metrics, tracer, keys.authorize if keys else None, clock
-        ) as doors:
-            registry = VoiceRegistry(settings, speaker, room, metrics)
+        async with serve_endpoints(settings, service, status, metrics, scope, clock) as endpoints:
+            registry = VoiceRegistry(settings, service, executor, metrics)
             if not await _done_before(stop, registry.load(load)):
                 _log.info("stopped while voices were being loaded")
-                return room.has_hung_threads
+                return executor.has_hung_threads
             async with asyncio.TaskGroup() as beside:
                 voices = beside.create_task(registry.watch(clock))
-                lanes_watch = beside.create_task(_watch_lanes(room, stop))
+                lanes_watch = beside.create_task(_watch_lanes(executor, stop))
                 await _first_of(registry.filled, stop)
                 if not stop.is_set():
                     await status.serving()
-                    announce(doors, speaker.voices[0].voice)
+                    announce(endpoints, service.voices[0].voice)
                     await stop.wait()
-                await _drain(settings, speaker, status)
+                await _drain(settings, service, status)
                 voices.cancel()
                 if not lanes_watch.cancel():  # it has given the engine up
                     raise lanes_watch.result()
@@ -167,10 +162,11 @@ async def run_server(
         raise failed.exceptions[0] from group
     finally:
         # After the last call, so that none finds its thread gone.
-        room.close()
+        executor.close()
         text_threads.shutdown()
-        tracer.close()
-    return room.has_hung_threads
+        if tracer:
+            tracer.close()
+    return executor.has_hung_threads
 
 
 def usable_lanes(engine: EngineName) -> int:
@@ -204,15 +200,15 @@ async def _first_of(*events: asyncio.Event) -> None:
         wait.cancel()
 
 
-async def _watch_lanes(room: EngineExecutor, stop: asyncio.Event) -> EngineHungError:
+async def _watch_lanes(executor: EngineExecutor, stop: asyncio.Event) -> EngineHungError:
     """Replace lanes that hang; set `stop`, and say why, when they do so again and again."""
     replaced: list[int] = []  # the beats when
     for beat in itertools.count():
-        replaced += [beat] * room.replace_hung_lanes(HANG_BEATS)
+        replaced += [beat] * executor.replace_hung_lanes(HANG_BEATS)
         replaced = [at for at in replaced if beat - at < HUNG_BEATS]
         if len(replaced) >= MAX_HUNG_LANES:
             break
-        await asyncio.to_thread(give_memory_back)
+        await asyncio.to_thread(_give_memory_back)
         await asyncio.sleep(HEARTBEAT_S)
     stop.set()
     return EngineHungError(
@@ -220,10 +216,22 @@ async def _watch_lanes(room: EngineExecutor, stop: asyncio.Event) -> EngineHungE
     )
 
 
-async def _drain(settings: ServerSettings, speaker: SynthesisService, status: Health) -> None:
+async def _drain(settings: ServerSettings, service: SynthesisService, status: Health) -> None:
     """Tell balancers, wait for them to hear it, then let the calls that run come to their end."""
-    _log.info("draining calls=%d grace_s=%g", speaker.calls, settings.grace_s)
+    _log.info("draining calls=%d grace_s=%g", service.calls, settings.grace_s)
     await status.ending()
-    speaker.leave()
+    service.leave()
     await asyncio.sleep(settings.pre_stop_s)
-    await speaker.drain(settings.grace_s)
+    await service.drain(settings.grace_s)
+
+
+def _give_memory_back() -> None:
+    """Return freed pages to the system, where the C library can (glibc); takes about 1 ms.
+
+    Sentences are of all lengths, so freed memory lies between what is in use, and glibc by itself
+    returns only what lies at the end: resident memory would follow the worst moment ever seen.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
+        if trim:
+            trim(0)

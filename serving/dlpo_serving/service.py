@@ -1,22 +1,20 @@
 """Synthesis for gRPC, Riva and HTTP, which only translate their requests and replies.
 
-    async with speaker.synthesize(call) as speech:
-        speech.info
-        async for piece in speech:
-            piece.audio
-        speech.totals
+    async with service.synthesize(call) as audio:
+        async for chunk in audio:
+            chunk.audio
 
-A call is admitted by what it will cost, before its text is read; text that comes later is weighed
-when it comes. The place is free again as soon as the block ends, however it ends.
+A call is admitted by its predicted cost before its text is read; further text is weighed when it
+comes. The place is free again when the block ends, however it ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
@@ -25,9 +23,9 @@ from typing import TypeVar
 from dlpo.bundle import Manifest
 from dlpo.errors import InputError
 from dlpo.text import Sentence
-from dlpo_serving.audio_stream import LONGER, AudioStream, SpeechInfo, check_unary
-from dlpo_serving.call import Limits, SynthesisCall
-from dlpo_serving.encodings import open_encoder
+from dlpo.text.feed import TextFeed
+from dlpo_serving.audio_stream import AudioStream
+from dlpo_serving.encodings import AudioFormat, usual_format
 from dlpo_serving.errors import (
     CallRejectedError,
     FieldViolation,
@@ -36,36 +34,68 @@ from dlpo_serving.errors import (
     StalledError,
     UnknownVoiceError,
 )
-from dlpo_serving.operations.calls import current_call
+from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.quotas import Quotas
+from dlpo_serving.request import SpeechRequest, SynthesisCall, check_request
 from dlpo_serving.scheduling import AdmissionPolicy, Costs, Stream
 from dlpo_serving.scheduling.executor import EngineExecutor
-from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.written_text import SLICE, TextPart, TextSource, in_time, whole_texts
+from dlpo_serving.synthesis.job import SynthesisJob
+from dlpo_serving.synthesizer import Synthesizer, text_errors_as_violations
+
+SLICE = 400  # characters of a piece that are read at once: a book does not hold up a sentence
+MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
+LONGER = 1.25  # a text is refused unread if its prediction is too long by so much
 
 T = TypeVar("T")
 
 
+class Flush:
+    """Between pieces of text: speak all text so far now."""
+
+
+FurtherText = AsyncIterator[str | Flush | SpeechRequest]
+"""Pieces of a text, which may cut it anywhere; or whole texts, of whose requests only `text` and
+`ssml` are used."""
+
+
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What one call may take."""
+
+    max_characters: int = 10_000
+    """longest text"""
+    first_text_s: float = 30.0
+    """seconds that a caller may let pass before the first piece of its text"""
+    pause_s: float = 300.0
+    """seconds that a caller may let pass between two pieces of its text"""
+    text_wait_s: float = 10.0
+    """seconds that further text of a call may wait until the server has room for it"""
+
+
 class LoadedVoice:
     """A voice that is warm."""
 
-    synthesizer: Synthesizer
-    costs: Costs
+    def __init__(self, synthesizer: Synthesizer, costs: Costs) -> None:
+        self.synthesizer = synthesizer
+        self.costs = costs
+        self.manifest = synthesizer.manifest
 
-    @property
-    def manifest(self) -> Manifest:
-        """What it says of itself."""
-        return self.synthesizer.manifest
+    def expected_s(self, sentences: Sequence[Sentence], speed: float) -> float:
+        """Predicted seconds of audio of sentences."""
+        characters, pauses_s = 0, 0.0
+        for sentence in sentences:
+            characters += len(sentence.normalized)
+            pauses_s += sentence.pause_before_s + (sentence.pause_after_s or 0.0)
+        return pauses_s + self.costs.audio_s(characters, speed)
 
 
 class SynthesisService:
-    """Speaks with the voices that were added; without any it is not ready. For one event loop."""
+    """Synthesizes with the voices that were added. For one event loop."""
 
     def __init__(
         self,
-        room: EngineExecutor,
+        executor: EngineExecutor,
         text_threads: Executor,
         policy: AdmissionPolicy,
         limits: Limits,
@@ -75,15 +105,13 @@ class SynthesisService:
     ) -> None:
         """
         Args:
-            room: computes.
             text_threads: read texts.
             policy: the scheduler's.
             limits: of each call.
-            metrics: told of every call.
-            quotas: shares of the callers; none has one if None.
-            clock: that of the room.
+            quotas: shares of the callers; None has no shares.
+            clock: the executor's.
         """
-        self._room = room
+        self._executor = executor
         self._text_threads = text_threads
         self._policy = policy
         self._limits = limits
@@ -93,13 +121,14 @@ class SynthesisService:
         self._voices: dict[str, LoadedVoice] = {}
         self._leaving = False
         self._draining = False
-        self._calls = 0
+        self.calls = 0
+        """calls in progress"""
         self._idle = asyncio.Event()
         self._idle.set()
 
     @property
     def voices(self) -> list[Manifest]:
-        """What the voices say of themselves, the default one first."""
+        """Manifests of the voices, the default one first."""
         manifests = [voice.manifest for voice in self._voices.values()]
         return [each.with_voice(name) for each in manifests for name in each.offered_voices]
 
@@ -108,25 +137,20 @@ class SynthesisService:
         """There is a voice, and balancers may send calls here."""
         return bool(self._voices) and not self._leaving
 
-    @property
-    def calls(self) -> int:
-        """How many are being spoken now."""
-        return self._calls
-
     def add_voice(self, voice: LoadedVoice) -> None:
-        """Offer a voice, or a new version of one; calls that run keep theirs."""
+        """Offer a voice, or a new version of one; calls in progress keep theirs."""
         self._voices[voice.manifest.voice] = voice
 
     def remove_voice(self, name: str) -> LoadedVoice:
-        """Offer a voice no more; calls that run keep it."""
+        """Withdraw a voice; calls in progress keep it."""
         return self._voices.pop(name)
 
     def leave(self) -> None:
-        """Be ready no more; calls that come nevertheless are served until `drain`."""
+        """Stop being ready; calls that come nevertheless are served until `drain`."""
         self._leaving = True
 
     async def drain(self, grace_s: float) -> None:
-        """Refuse new calls; return when the running ones have ended, after `grace_s` at most."""
+        """Reject new calls; return when those in progress have ended, after `grace_s` at most."""
         self.leave()
         self._draining = True
         with suppress(TimeoutError):
@@ -134,154 +158,85 @@ class SynthesisService:
 
     @asynccontextmanager
     async def synthesize(
-        self, call: SynthesisCall, source: TextSource | None = None
+        self, call: SynthesisCall, further: FurtherText | None = None
     ) -> AsyncIterator[AudioStream]:
-        """Speak the text of a call, and what its source brings after it, as one audio.
+        """Speak the text of a call, and further text after it, as one audio.
 
         Args:
-            call: what the caller wants; its text is empty where all of it comes in pieces.
-            source: the text; None for the request's own alone.
+            call: its text is empty where all of it comes in pieces.
 
         Raises:
-            RequestError: a field can't be used; while iterating for a part that came later.
+            RequestError: a field is invalid; while iterating for text that came later.
             CallRejectedError: the call is not served; also while iterating.
             EngineError: the engine failed; also while iterating.
-            and whatever `source` raises, while iterating.
+            and whatever `further` raises, while iterating.
         """
-        characters = len(call.request.text)
-        more_text = source is not None and call.streamed
-        source = source or partial(whole_texts, None, None)
-        async with self._place(call, characters, more_text) as (voice, stream, speech):
-            parts = source(call.request, voice.synthesizer)
-            parts = in_time(parts, self._limits.first_text_s, self._limits.pause_s)
-            rendering = voice.synthesizer.begin(call.request)
-            if characters:
-                passage = await self._read((await anext(parts)).read)
-                stream.expected_audio_s = _expected_s(voice, passage.sentences, call.request.speed)
-                if not call.streamed:
-                    check_unary(stream.expected_audio_s * speech.info.format.bytes_per_s / LONGER)
-                rendering.add(speech.info.extend(passage))
-            self._room.start(stream, rendering, speech)
-            reading = asyncio.create_task(self._feed(call, stream, voice, speech, parts))
-            speech.await_caller()
+        request, record = call.request, current_call()
+        characters = len(request.text)
+        voice = self._voice(call.voice)
+        self._check_length(characters)
+        manifest = voice.manifest
+        steps = check_request(request, manifest)
+        if call.sample_rate_hz is None:
+            format = usual_format(call.encoding, manifest.sample_rate_hz)
+        else:
+            format = AudioFormat(call.encoding, call.sample_rate_hz)
+        record.voice, record.characters = manifest.voice, characters
+        now = self._clock()
+        stream = Stream(
+            costs=voice.costs,
+            steps=steps,
+            arrived_s=now,
+            expected_audio_s=voice.costs.audio_s(characters, request.speed),
+            max_batch=voice.synthesizer.engine.max_batch,
+            slack_s=0.0 if call.streamed else self._policy.unary_slack_s,
+            ends_s=inf if call.timeout_s is None else now + call.timeout_s,
+            peer=record.caller or record.peer,
+            more_text=further is not None,
+        )
+
+        def on_taken(audio_s: float) -> None:
+            if self._quotas:
+                self._quotas.take_audio(record.caller, audio_s)
+            self._executor.release_audio(stream, audio_s)
+
+        with self._quotas.hold(record.caller, characters) if self._quotas else nullcontext():
+            self._executor.admit(stream)
+            self.calls += 1
+            self._idle.clear()
             try:
-                yield speech
+                audio = AudioStream(
+                    manifest, format, steps, request.seed, on_taken, self._metrics, self._clock
+                )
+                job = SynthesisJob(voice.synthesizer.engine, request, steps)
+                if characters or further is None:
+                    text = await self._read(partial(voice.synthesizer.read_text, request))
+                    stream.expected_audio_s = voice.expected_s(text.sentences, request.speed)
+                    if not call.streamed:
+                        check_unary(stream.expected_audio_s * format.bytes_per_s / LONGER)
+                    audio.add_passage(text.sentences, text.dropped)
+                    job.add(text.sentences)
+                if further is None:
+                    job.close()
+                    self._executor.start(stream, job, audio)
+                    yield audio
+                else:
+                    self._executor.start(stream, job, audio)
+                    reading = asyncio.create_task(self._feed(call, stream, voice, audio, further))
+                    try:
+                        yield audio
+                    finally:
+                        reading.cancel()
+                        with suppress(asyncio.CancelledError):
+                            await reading
             finally:
-                reading.cancel()
-                with suppress(asyncio.CancelledError):
-                    await reading
-            spoken = sum(map(len, speech.info.processed_text.splitlines()))
-            if speech.totals and spoken and not call.request.ssml:
-                voice.costs.observe_text(spoken, speech.totals.audio_s, call.request.speed)
-
-    async def _read(self, read: Callable[[], T]) -> T:
-        """Run `read` on a text thread."""
-        with current_call().span.child("normalise"):
-            return await asyncio.get_running_loop().run_in_executor(self._text_threads, read)
-
-    async def _feed(
-        self,
-        call: SynthesisCall,
-        stream: Stream,
-        voice: LoadedVoice,
-        speech: AudioStream,
-        parts: AsyncIterator[TextPart],
-    ) -> None:
-        """Read the parts of a text that come after its first, as far as the server has room."""
-        in_all = len(call.request.text)
-        speed = call.request.speed
-        try:
-            async for part in parts:
-                in_all += part.characters
-                self._take_text(part.characters, in_all)
-                reserved_s = 0.0
-                if part.characters > SLICE:  # long to read
-                    reserved_s = voice.costs.audio_s(part.characters, speed)
-                    await self._reserve(stream, reserved_s)
-                passage = await self._read(part.read)
-                audio_s = _expected_s(voice, passage.sentences, speed)
-                if audio_s and not reserved_s:
-                    await self._reserve(stream, audio_s)
-                self._room.add(stream, speech.info.extend(passage), audio_s)
-            self._room.end_text(stream)
-        except CallRejectedError as error:
-            self._metrics.shed(error.reason)
-            speech.on_error(error)
-        # It belongs to the caller, who iterates elsewhere.
-        except Exception as error:
-            speech.on_error(error)
-
-    def _take_text(self, characters: int, in_all: int) -> None:
-        """Further text of a call; raises RequestError or QuotaError where it is too much."""
-        self._check_length(in_all)
-        current_call().characters = in_all
-        if self._quotas:
-            self._quotas.take_characters(current_call().caller, characters)
-
-    async def _reserve(self, stream: Stream, audio_s: float) -> None:
-        """Return when further text of a stream fits; its writer waits as long.
-
-        Raises:
-            OverloadError: it did not fit within `Limits.text_wait_s`.
-            DeadlineError: it will not before the caller's deadline.
-        """
-        loop = asyncio.get_running_loop()
-        fits: asyncio.Future[None] = loop.create_future()
-
-        def settle(refusal: CallRejectedError | None) -> None:
-            if fits.done():
-                return
-            if refusal:
-                fits.set_exception(refusal)
-            else:
-                fits.set_result(None)
-
-        def on_fit(refusal: CallRejectedError | None) -> None:
-            loop.call_soon_threadsafe(settle, refusal)
-
-        waiting = self._room.reserve(stream, audio_s, on_fit)
-        if waiting is None:
-            return
-        try:
-            async with asyncio.timeout(self._limits.text_wait_s):
-                await fits
-        except TimeoutError:
-            raise waiting.refusal from None
-        finally:
-            self._room.give_up_text(waiting)
-
-    @asynccontextmanager
-    async def _place(
-        self, call: SynthesisCall, characters: int, more_text: bool
-    ) -> AsyncIterator[tuple[LoadedVoice, Stream, AudioStream]]:
-        """A place among the streams for as long as the block lasts."""
-        try:
-            voice = self._voice(call.voice)
-            self._check_length(characters)
-            stream = self._stream(call, voice, characters, more_text)
-            current_call().voice = voice.manifest.voice
-            current_call().characters = characters
-            form = call.format(voice.manifest.sample_rate_hz)
-            with self._share(characters) as take_audio, self._admitted(stream):
-                async with self._patience() as patience:
-
-                    def on_taken(audio_s: float) -> None:
-                        take_audio(audio_s)
-                        self._room.took(stream, audio_s)
-
-                    speech = AudioStream(
-                        SpeechInfo(voice.manifest, form, stream.steps, call.request.seed),
-                        open_encoder(form, voice.manifest.sample_rate_hz),
-                        on_taken,
-                        self._metrics,
-                        self._clock,
-                        patience,
-                        self._limits.stall_s,
-                    )
-                    yield voice, stream, speech
-        except CallRejectedError as error:
-            self._metrics.shed(error.reason)
-            raise
+                self._executor.remove(stream)
+                self.calls -= 1
+                if not self.calls:
+                    self._idle.set()
+        spoken = sum(len(passage.processed_text) for passage in audio.passages)
+        if audio.is_complete and spoken and not request.ssml:
+            voice.costs.observe_text(spoken, audio.audio_s, request.speed)
 
     def _voice(self, name: str) -> LoadedVoice:
         if self._draining:
@@ -294,7 +249,7 @@ class SynthesisService:
         for voice in self._voices.values():
             if voice.manifest.voices:
                 with suppress(InputError):
-                    return replace(voice, synthesizer=voice.synthesizer.speaking(name))
+                    return LoadedVoice(voice.synthesizer.speaking(name), voice.costs)
         raise UnknownVoiceError(name, [manifest.voice for manifest in self.voices])
 
     def _check_length(self, characters: int) -> None:
@@ -303,64 +258,144 @@ class SynthesisService:
             message = f"has {characters} characters; this server takes {limit}: send it in parts"
             raise RequestError(FieldViolation("text", message))
 
-    def _stream(
-        self, call: SynthesisCall, voice: LoadedVoice, characters: int, more_text: bool
-    ) -> Stream:
-        """The call as the scheduler weighs it; raises RequestError for its numbers."""
-        now = self._clock()
-        return Stream(
-            costs=voice.costs,
-            steps=voice.synthesizer.steps_of(call.request),
-            arrived_s=now,
-            expected_audio_s=voice.costs.audio_s(characters, call.request.speed),
-            max_batch=voice.synthesizer.max_batch,
-            slack_s=0.0 if call.streamed else self._policy.unary_slack_s,
-            ends_s=inf if call.timeout_s is None else now + call.timeout_s,
-            peer=current_call().caller or current_call().peer,
-            more_text=more_text,
-        )
+    async def _read(self, read: Callable[[], T]) -> T:
+        """Run `read` on a text thread."""
+        start_s = self._clock()
+        result = await asyncio.get_running_loop().run_in_executor(self._text_threads, read)
+        if trace := current_call().trace:
+            trace.part("normalise", self._clock() - start_s)
+        return result
 
-    @contextmanager
-    def _share(self, characters: int) -> Iterator[Callable[[float], None]]:
-        """Within the caller's quota; gives what is to be told the audio that it takes."""
-        if not self._quotas:
-            yield lambda audio_s: None
-            return
-        caller = current_call().caller
-        self._quotas.check_audio(caller)
-        with self._quotas.stream(caller):
-            self._quotas.take_characters(caller, characters)
-            yield partial(self._quotas.take_audio, caller)
-
-    @contextmanager
-    def _admitted(self, stream: Stream) -> Iterator[None]:
-        self._room.admit(stream)
-        self._calls += 1
-        self._idle.clear()
+    async def _feed(
+        self,
+        call: SynthesisCall,
+        stream: Stream,
+        voice: LoadedVoice,
+        audio: AudioStream,
+        further: FurtherText,
+    ) -> None:
+        """Read further text, as far as the server has room."""
+        request, synthesizer = call.request, voice.synthesizer
+        limit_s = self._limits.pause_s if request.text else self._limits.first_text_s
+        feed: TextFeed | None = None
         try:
-            yield
-        finally:
-            self._room.remove(stream)
-            self._calls -= 1
-            if not self._calls:
-                self._idle.set()
+            if not request.text:  # the text comes in pieces
+                feed = synthesizer.feed(request)
+            while True:
+                piece = await self._next(further, limit_s)
+                limit_s = self._limits.pause_s
+                if isinstance(piece, SpeechRequest):
+                    text = replace(request, text=piece.text, ssml=piece.ssml)
+                    read = partial(_read_whole, synthesizer, text)
+                    await self._add(stream, voice, audio, request.speed, len(text.text), read)
+                    continue
+                if feed and isinstance(piece, str):
+                    for start in range(0, len(piece), SLICE):
+                        part = piece[start : start + SLICE]
+                        read = partial(_read_piece, feed, partial(feed.push, part))
+                        await self._add(stream, voice, audio, request.speed, len(part), read)
+                elif feed:
+                    read = partial(_read_piece, feed, feed.flush if piece else feed.finish)
+                    await self._add(stream, voice, audio, request.speed, 0, read)
+                if piece is None:
+                    break
+            self._executor.end_text(stream)
+        # It belongs to the caller, whose iteration raises it.
+        except Exception as error:
+            audio.on_error(error)
 
-    @asynccontextmanager
-    async def _patience(self) -> AsyncIterator[asyncio.Timeout]:
-        """Ends the block where its timeout, not running yet, is set and runs out."""
+    async def _next(
+        self, further: FurtherText, limit_s: float
+    ) -> str | Flush | SpeechRequest | None:
+        """The next further text, or None at its end."""
         try:
-            async with asyncio.timeout(None) as patience:
-                yield patience
+            async with asyncio.timeout(limit_s):
+                return await anext(further, None)
         except TimeoutError as error:
-            if not patience.expired():
-                raise
-            raise StalledError(
-                f"no audio was taken for {self._limits.stall_s:g} s; read the stream as it comes"
-            ) from error
+            message = f"no text came for {limit_s:g} s; end the text where it ends"
+            raise StalledError(message) from error
+
+    async def _add(
+        self,
+        stream: Stream,
+        voice: LoadedVoice,
+        audio: AudioStream,
+        speed: float,
+        characters: int,
+        read: Callable[[], tuple[Sequence[Sentence], int]],
+    ) -> None:
+        """Admit, read and speak further text of a stream.
+
+        Args:
+            read: -> the sentences that can be spoken now, characters that can't be spoken.
+        """
+        record = audio.record
+        record.characters += characters
+        self._check_length(record.characters)
+        if self._quotas:
+            self._quotas.take_characters(record.caller, characters)
+        reserved_s = 0.0
+        if characters > SLICE:  # long to read
+            reserved_s = voice.costs.audio_s(characters, speed)
+            await self._reserve(stream, reserved_s)
+        sentences, dropped = await self._read(read)
+        audio_s = voice.expected_s(sentences, speed)
+        if audio_s and not reserved_s:
+            await self._reserve(stream, audio_s)
+        audio.add_passage(sentences, dropped)
+        self._executor.add(stream, sentences, audio_s)
+
+    async def _reserve(self, stream: Stream, audio_s: float) -> None:
+        """Return when further text of a stream fits; its writer waits as long.
+
+        Raises:
+            OverloadError: it did not fit within `Limits.text_wait_s`.
+            DeadlineError: it will not before the caller's deadline.
+        """
+        loop = asyncio.get_running_loop()
+        fits: asyncio.Future[None] = loop.create_future()
+
+        def settle(rejection: CallRejectedError | None) -> None:
+            if fits.done():
+                return
+            if rejection:
+                fits.set_exception(rejection)
+            else:
+                fits.set_result(None)
+
+        def on_fit(rejection: CallRejectedError | None) -> None:
+            loop.call_soon_threadsafe(settle, rejection)
+
+        waiting = self._executor.reserve(stream, audio_s, on_fit)
+        if waiting is None:
+            return
+        try:
+            async with asyncio.timeout(self._limits.text_wait_s):
+                await fits
+        except TimeoutError:
+            raise waiting.refusal from None
+        finally:
+            self._executor.give_up_text(waiting)
 
 
-def _expected_s(voice: LoadedVoice, sentences: Sequence[Sentence], speed: float) -> float:
-    """Predicted seconds of audio, now that the words are known."""
-    pauses_s = sum(s.pause_before_s + (s.pause_after_s or 0.0) for s in sentences)
-    characters = sum(len(sentence.normalized) for sentence in sentences)
-    return pauses_s + voice.costs.audio_s(characters, speed)
+def check_unary(size: float) -> None:
+    """Raise RequestError where audio of so many bytes does not fit into one reply."""
+    if size > MAX_UNARY_BYTES:
+        message = (
+            f"is longer to speak than the {MAX_UNARY_BYTES} bytes that one reply may hold;"
+            " use StreamSynthesize, with Riva's service use SynthesizeOnline"
+        )
+        raise RequestError(FieldViolation("text", message))
+
+
+def _read_whole(synthesizer: Synthesizer, text: SpeechRequest) -> tuple[Sequence[Sentence], int]:
+    read = synthesizer.read_text(text)
+    return read.sentences, read.dropped
+
+
+def _read_piece(
+    feed: TextFeed, read: Callable[[], Sequence[Sentence]]
+) -> tuple[Sequence[Sentence], int]:
+    before = feed.dropped
+    with text_errors_as_violations():
+        return read(), feed.dropped - before

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlpo.audio import Waveform
-from dlpo.bundle import Manifest
 from dlpo.errors import BundleError, InputError, TextError
-from dlpo.text import ProsodyLimits, Sentence, TextFrontEnd
+from dlpo.text import ProcessedText, ProsodyLimits, Sentence, TextFrontEnd
 from dlpo.text.feed import TextFeed
 from dlpo.text.symbols import SYMBOLS
 from dlpo_serving.engine import Engine
@@ -51,13 +50,10 @@ class Synthesizer:
                 f"voice {engine.manifest.voice!r} reads {len(engine.manifest.symbols)} symbols that"
                 f" are not the {len(SYMBOLS)} of this dlpo; export it again with this version"
             )
-        self._engine = engine
+        self.engine = engine
+        self.manifest = engine.manifest
+        """of the voice"""
         self._front_end = front_end
-
-    @property
-    def manifest(self) -> Manifest:
-        """What the voice says of itself."""
-        return self._engine.manifest
 
     def speaking(self, voice: str) -> Synthesizer:
         """The same for another voice of the bundle, or a mix such as `ann*0.6+bob*0.4`.
@@ -65,37 +61,30 @@ class Synthesizer:
         Raises:
             InputError: the bundle does not have it.
         """
-        return Synthesizer(self._engine.speaking(voice), self._front_end)
-
-    @property
-    def max_batch(self) -> int:
-        """How many utterances its engine denoises at once."""
-        return self._engine.max_batch
-
-    def steps_of(self, request: SpeechRequest) -> int:
-        """Reverse steps of a request, N.
-
-        Raises:
-            RequestError: one of its numbers is out of range, see `check_request`.
-        """
-        check_request(request, self.manifest)
-        return request.steps or self.manifest.steps
+        return Synthesizer(self.engine.speaking(voice), self._front_end)
 
     def read(self, request: SpeechRequest) -> PreparedRequest:
         """Check a request and turn its text into sentences of phonemes.
 
         Raises:
-            RequestError: a field is out of range, or the text holds nothing that can be spoken.
+            RequestError: a field is out of range, or nothing in the text can be spoken.
         """
-        steps = self.steps_of(request)
+        steps = check_request(request, self.manifest)
+        text = self.read_text(request)
+        return PreparedRequest(request, text.sentences, steps, text.dropped)
+
+    def read_text(self, request: SpeechRequest) -> ProcessedText:
+        """The sentences of a request whose numbers were checked.
+
+        Raises:
+            RequestError: nothing in the text can be spoken, or the dictionary is invalid.
+        """
         dictionary = request.dictionary or None
         with text_errors_as_violations():
-            if request.ssml:
-                limits = self._limits_beside(request)
-                text = self._front_end.process_ssml(request.text, dictionary, limits)
-            else:
-                text = self._front_end.process(request.text, dictionary)
-        return PreparedRequest(request, text.sentences, steps, text.dropped)
+            if not request.ssml:
+                return self._front_end.process(request.text, dictionary)
+            limits = self._limits_beside(request)
+            return self._front_end.process_ssml(request.text, dictionary, limits)
 
     def _limits_beside(self, request: SpeechRequest) -> ProsodyLimits:
         """How far SSML may go from the request's own, so that both together suit the voice."""
@@ -115,15 +104,11 @@ class Synthesizer:
         with text_errors_as_violations():
             return TextFeed(self._front_end, request.dictionary or None)
 
-    def begin(self, request: SpeechRequest) -> SynthesisJob:
-        """Work for the engine that has no sentence yet."""
-        return SynthesisJob(self._engine, request, self.steps_of(request))
-
     def render(
         self, utterance: PreparedRequest, ladder: Sequence[int] = STREAM_LADDER
     ) -> SynthesisJob:
         """The utterance as work for the engine; see `stream`."""
-        rendering = SynthesisJob(self._engine, utterance.request, utterance.steps, ladder)
+        rendering = SynthesisJob(self.engine, utterance.request, utterance.steps, ladder)
         rendering.add(utterance.sentences)
         rendering.close()
         return rendering

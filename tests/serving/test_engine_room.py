@@ -13,8 +13,8 @@ from dlpo.errors import EngineError
 from dlpo.text import TextFrontEnd
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines.fake_engine import FakeEngine
+from dlpo_serving.operations.call_scope import CallRecord
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.operations.tracing import NoSpan
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling import AdmissionPolicy, CostLines, Costs, Line, Scheduler, Stream
 from dlpo_serving.scheduling.executor import EngineExecutor
@@ -30,7 +30,7 @@ COSTS = Costs(CostLines(LINE, LINE, LINE, 3, ((0.1, 0.003),), 0.001, 73.5))
 class Ear:
     """A listener that remembers what it heard."""
 
-    span = NoSpan()
+    record = CallRecord("", "", "")
 
     def __init__(self) -> None:
         self.chunks: list[AudioChunk] = []
@@ -111,7 +111,7 @@ def open_room() -> Iterator[Callable[..., EngineExecutor]]:
 
 def speak(room: EngineExecutor, synthesizer: Synthesizer, seed: int = 0) -> tuple[Stream, Ear]:
     """Start a stream of `TEXT`."""
-    stream = Stream(COSTS, 3, 0.0, 5.0, synthesizer.max_batch)
+    stream = Stream(COSTS, 3, 0.0, 5.0, synthesizer.engine.max_batch)
     room.admit(stream)
     ear = Ear()
     utterance = synthesizer.read(SpeechRequest(TEXT, seed=seed))

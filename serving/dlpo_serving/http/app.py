@@ -1,10 +1,9 @@
-"""The HTTP door: OpenAI's speech API, probes, figures and the page, over one `SynthesisService`."""
+"""The HTTP API: OpenAI's speech route, lists, probes, metrics and the web page."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from importlib import resources
 from typing import Any
@@ -17,11 +16,8 @@ from dlpo_serving.errors import NotReadyError
 from dlpo_serving.http.speech_body import MODELS
 from dlpo_serving.http.speech_route import BEGUN, HttpLimits, speech_routes
 from dlpo_serving.http.statuses import UnknownModelError, reply_to
-from dlpo_serving.operations.calls import REQUEST_ID, CallRecord, current_call, recorded, request_id
-from dlpo_serving.operations.keys import bearer_token
-from dlpo_serving.operations.logs import log_call
+from dlpo_serving.operations.call_scope import REQUEST_ID, CallRecord, CallScope
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.operations.tracing import NoTracer, Tracer
 from dlpo_serving.service import SynthesisService
 
 EVERY_REPLY = {
@@ -29,9 +25,7 @@ EVERY_REPLY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-SERVICE = "HTTP"  # in the figures, in the place of a gRPC service
 CALL = web.RequestKey("call", CallRecord)
-GONE = "CANCELLED"  # in the log, in the place of a status: the client left before the end
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -39,94 +33,64 @@ _log = logging.getLogger(__name__)
 
 
 def build_app(
-    speaker: SynthesisService,
+    service: SynthesisService,
     metrics: Metrics,
-    authorize: Callable[[str], str] | None = None,
-    tracer: Tracer | None = None,
+    scope: CallScope | None = None,
     limits: HttpLimits | None = None,
-    clock: Callable[[], float] = time.monotonic,
+    show_metrics: bool = True,
 ) -> web.Application:
-    """The application, for `listening` in the speaker's event loop.
+    """The application, for `listening` in the service's event loop.
 
     Args:
-        speaker: speaks.
-        metrics: shown at /metrics.
-        authorize: token -> name of the caller, or raises UnauthenticatedError, such as
-            `KeyRing.authorize`; asked for everything under /v1/. None asks for no token.
-        tracer: records calls; none are recorded if None.
+        metrics: shown at /metrics if `show_metrics`.
+        scope: of each request; everything under /v1/ requires its token. None requires none.
         limits: what a client may cost.
-        clock: seconds, for the log.
     """
     limits = limits or HttpLimits()
-    door = _Door(metrics, authorize, tracer or NoTracer(), clock)
-    app = web.Application(middlewares=[door.pass_through], client_max_size=limits.body_bytes)
-    app.add_routes(speech_routes(speaker, limits))
-    app.add_routes(catalog_routes(speaker))
-    app.add_routes(probe_routes(speaker, metrics))
+    middleware = _call_middleware(scope or CallScope(metrics))
+    app = web.Application(middlewares=[middleware], client_max_size=limits.body_bytes)
+    app.add_routes(speech_routes(service, limits))
+    app.add_routes(catalog_routes(service))
+    app.add_routes(probe_routes(service, metrics if show_metrics else None))
     app.add_routes(page_routes())
     app.on_response_prepare.append(_add_headers)
     return app
 
 
-class _Door:
-    """What every request passes: id and log line, trace, token, and errors made to replies."""
-
-    def __init__(
-        self,
-        metrics: Metrics,
-        authorize: Callable[[str], str] | None,
-        tracer: Tracer,
-        clock: Callable[[], float],
-    ) -> None:
-        self._metrics = metrics
-        self._authorize = authorize
-        self._tracer = tracer
-        self._clock = clock
+def _call_middleware(scope: CallScope) -> Any:
+    """Runs each request in its scope, and turns errors into replies."""
 
     @web.middleware
-    async def pass_through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        start_s = self._clock()
-        verb = request.method if request.method in METH_ALL else "OTHER"  # it is a label of figures
-        method = f"{verb} {_route(request)}"
-        proposed = request.headers.get(REQUEST_ID)
-        record = CallRecord(request_id(proposed), method, request.remote or "")
-        request[CALL] = record
+    async def call(request: web.Request, handler: Handler) -> web.StreamResponse:
+        verb = request.method if request.method in METH_ALL else "OTHER"  # a label of metrics
+        resource = request.match_info.route.resource  # a path is the client's choice, no label
+        method = f"{verb} {resource.canonical if resource else '(unknown)'}"
+        headers = {name.lower(): value for name, value in request.headers.items()}
         level = logging.INFO if request.method == "POST" else logging.DEBUG  # probes come often
-        code = GONE
-        self._metrics.rpc_started(SERVICE, method)
-        with recorded(record), self._tracer.call(method, _lower(request)) as span:
-            record.span = span
+        with scope.open(method, "http", request.remote or "", headers, level) as record:
+            request[CALL] = record
             try:
-                response, code = await self._answer(request, handler)
-                return response
-            finally:
-                span.set("http.response.status_code", code)
-                wall_s = self._clock() - start_s
-                self._metrics.rpc_ended(SERVICE, method, code, wall_s)
-                log_call(record, code, wall_s, level)
+                if request.path.startswith("/v1/"):
+                    scope.authorize(request.headers.getall("Authorization", []))
+                response = await handler(request)
+            except ConnectionResetError:  # the client is gone
+                gone = request.get(BEGUN)
+                return gone.response if gone else web.Response()
+            # The boundary of the process: the client must get a reply of ours.
+            except Exception as error:
+                scope.count_failure(error)
+                reply = reply_to(error)
+                record.code = str(reply.status)
+                if reply.status in (500, 501):
+                    _log.exception("internal error")
+                if (begun := request.get(BEGUN)) is None:
+                    return reply.response()
+                await begun.cut(reply)
+                return begun.response
+            record.code = str(response.status)
+            return response
 
-    async def _answer(
-        self, request: web.Request, handler: Handler
-    ) -> tuple[web.StreamResponse, str]:
-        """The reply, and how the log calls its end."""
-        try:
-            if self._authorize and request.path.startswith("/v1/"):
-                token = bearer_token(request.headers.getall("Authorization", []))
-                current_call().caller = self._authorize(token)
-            response = await handler(request)
-            return response, str(response.status)
-        # The boundary of the process: whatever went wrong, the client must get a reply of ours.
-        except Exception as error:
-            begun = request.get(BEGUN)
-            if isinstance(error, ConnectionResetError):  # nobody is left to be told
-                return begun.response if begun else web.Response(), GONE
-            reply = reply_to(error)
-            if reply.status in (500, 501):
-                _log.exception("internal error")
-            if begun is None:
-                return reply.response(), str(reply.status)
-            await begun.cut(reply)
-            return begun.response, str(reply.status)
+    return call
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -135,41 +99,35 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
         response.headers[REQUEST_ID] = call.id
 
 
-def _route(request: web.Request) -> str:
-    """The route and not the path, which is of the client's choice."""
-    resource = request.match_info.route.resource
-    return resource.canonical if resource else "(unknown)"
-
-
-def _lower(request: web.Request) -> dict[str, str]:
-    return {name.lower(): value for name, value in request.headers.items()}
-
-
-def probe_routes(speaker: SynthesisService, metrics: Metrics) -> list[web.RouteDef]:
-    """`/healthz`: the event loop runs; `/readyz`: balancers may send calls; `/metrics`: figures."""
+def probe_routes(service: SynthesisService, metrics: Metrics | None) -> list[web.RouteDef]:
+    """`/healthz`: the event loop runs; `/readyz`: balancers may send calls; `/metrics`."""
 
     async def healthz(request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def readyz(request: web.Request) -> web.Response:
-        ready = speaker.ready
+        ready = service.ready
         text = "ready\n" if ready else "not ready: warming up or shutting down\n"
         return web.Response(status=200 if ready else 503, text=text)
 
-    async def page(request: web.Request) -> web.Response:
-        content, content_type = metrics.page(request.headers.get("Accept", ""))
-        return web.Response(body=content, headers={"Content-Type": content_type})
+    routes = [web.get("/healthz", healthz), web.get("/readyz", readyz)]
+    if metrics:
 
-    return [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", page)]
+        async def page(request: web.Request) -> web.Response:
+            content, content_type = metrics.page(request.headers.get("Accept", ""))
+            return web.Response(body=content, headers={"Content-Type": content_type})
+
+        routes.append(web.get("/metrics", page))
+    return routes
 
 
-def catalog_routes(speaker: SynthesisService) -> list[web.RouteDef]:
+def catalog_routes(service: SynthesisService) -> list[web.RouteDef]:
     """The lists, in the shape of OpenAI's."""
 
     async def voices(request: web.Request) -> web.Response:
-        if not speaker.voices:
+        if not service.voices:
             raise NotReadyError("the server is still loading its voice; try again shortly")
-        return web.json_response(_list([_voice(manifest) for manifest in speaker.voices]))
+        return web.json_response(_list([_voice(manifest) for manifest in service.voices]))
 
     async def models(request: web.Request) -> web.Response:
         return web.json_response(_list([_model(name) for name in MODELS]))

@@ -6,7 +6,7 @@ import json
 from base64 import b64encode
 from typing import Any, Protocol
 
-from dlpo_serving.audio_stream import EncodedChunk, SpeechInfo, SpeechTotals
+from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.encodings import media_type
 from dlpo_serving.http.speech_body import SpeechBody
 from dlpo_serving.http.statuses import ErrorReply
@@ -19,31 +19,31 @@ class Delivery(Protocol):
     content_type: str
 
     def begin(self) -> bytes:
-        """What comes before the first piece."""
+        """What comes before the first chunk."""
         ...
 
-    def piece(self, piece: EncodedChunk) -> bytes:
-        """The next piece of the speech; may be empty."""
+    def chunk(self, chunk: EncodedChunk) -> bytes:
+        """The next chunk of the audio; may be empty."""
         ...
 
-    def end(self, totals: SpeechTotals) -> bytes:
-        """What follows the last piece."""
+    def end(self, speech: AudioStream) -> bytes:
+        """What follows the last chunk."""
         ...
 
     def error(self, reply: ErrorReply) -> bytes:
-        """What follows the pieces that were sent when no more will come; empty if nothing can."""
+        """What follows the chunks that were sent when no more will come; empty if nothing can."""
         ...
 
 
-def open_delivery(body: SpeechBody, info: SpeechInfo) -> Delivery:
+def open_delivery(body: SpeechBody, speech: AudioStream) -> Delivery:
     """The way of delivery that a client asks for."""
     match body.stream_format:
         case "sse":
             return OpenAIEvents(len(body.request.text))
         case "dlpo":
-            return DlpoEvents(info)
+            return DlpoEvents(speech)
         case _:
-            return Sound(media_type(info.format.encoding))
+            return Sound(media_type(speech.format.encoding))
 
 
 class Sound:
@@ -55,10 +55,10 @@ class Sound:
     def begin(self) -> bytes:
         return b""
 
-    def piece(self, piece: EncodedChunk) -> bytes:
-        return piece.audio
+    def chunk(self, chunk: EncodedChunk) -> bytes:
+        return chunk.audio
 
-    def end(self, totals: SpeechTotals) -> bytes:
+    def end(self, speech: AudioStream) -> bytes:
         return b""
 
     def error(self, reply: ErrorReply) -> bytes:
@@ -77,16 +77,16 @@ class OpenAIEvents:
     def begin(self) -> bytes:
         return b""
 
-    def piece(self, piece: EncodedChunk) -> bytes:
-        if not piece.audio:
+    def chunk(self, chunk: EncodedChunk) -> bytes:
+        if not chunk.audio:
             return b""
-        return _event({"type": "speech.audio.delta", "audio": b64encode(piece.audio).decode()})
+        return _event({"type": "speech.audio.delta", "audio": b64encode(chunk.audio).decode()})
 
-    def end(self, totals: SpeechTotals) -> bytes:
+    def end(self, speech: AudioStream) -> bytes:
         usage = {
             "input_tokens": self._characters,
-            "output_tokens": totals.samples,
-            "total_tokens": self._characters + totals.samples,
+            "output_tokens": speech.samples,
+            "total_tokens": self._characters + speech.samples,
         }
         return _event({"type": "speech.audio.done", "usage": usage})
 
@@ -99,40 +99,40 @@ class DlpoEvents:
 
     content_type = "application/x-ndjson"
 
-    def __init__(self, info: SpeechInfo) -> None:
-        self._info = info
-        self._rate = info.format.sample_rate_hz
+    def __init__(self, speech: AudioStream) -> None:
+        self._speech = speech
+        self._rate = speech.format.sample_rate_hz
 
     def begin(self) -> bytes:
-        info = self._info
+        speech = self._speech
         return _line(
             {
                 "type": "speech.info",
-                "voice": info.manifest.voice,
-                "encoding": info.format.encoding,
-                "sample_rate": info.format.sample_rate_hz,
-                "steps": info.steps,
-                "seed": info.seed,
-                "processed_text": info.processed_text,
-                "dropped_characters": info.dropped_characters,
+                "voice": speech.manifest.voice,
+                "encoding": speech.format.encoding,
+                "sample_rate": speech.format.sample_rate_hz,
+                "steps": speech.steps,
+                "seed": speech.seed,
+                "processed_text": speech.processed_text,
+                "dropped_characters": speech.dropped_characters,
             }
         )
 
-    def piece(self, piece: EncodedChunk) -> bytes:
-        marks = [{"name": mark.name, "at_s": self._seconds(mark.sample)} for mark in piece.marks]
+    def chunk(self, chunk: EncodedChunk) -> bytes:
+        marks = [{"name": mark.name, "at_s": self._seconds(mark.sample)} for mark in chunk.marks]
         return _line(
             {
                 "type": "speech.audio",
-                "audio": b64encode(piece.audio).decode(),
-                "sample_offset": piece.sample_offset,
-                "sentence": piece.sentence,
-                "words": [self._word(word) for word in piece.words],
+                "audio": b64encode(chunk.audio).decode(),
+                "sample_offset": chunk.sample_offset,
+                "sentence": chunk.sentence,
+                "words": [self._word(word) for word in chunk.words],
                 "marks": marks,
             }
         )
 
-    def end(self, totals: SpeechTotals) -> bytes:
-        done = {"type": "speech.done", "samples": totals.samples, "audio_s": totals.audio_s}
+    def end(self, speech: AudioStream) -> bytes:
+        done = {"type": "speech.done", "samples": speech.samples, "audio_s": speech.audio_s}
         return _line(done)
 
     def error(self, reply: ErrorReply) -> bytes:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from dlpo_serving.audio_stream import AudioStream, SpeechInfo, SpeechTotals
-from dlpo_serving.call import SynthesisCall
+from dlpo_serving.audio_stream import AudioStream
 from dlpo_serving.errors import DeadlineError, StalledError
 from dlpo_serving.http.deliveries import Delivery, open_delivery
 from dlpo_serving.http.speech_body import SpeechBody, parse_speech_body
 from dlpo_serving.http.statuses import BodyError, ErrorReply
+from dlpo_serving.request import SynthesisCall
 from dlpo_serving.service import SynthesisService
 
 LAST_WORDS_S = 1.0  # for what is said about an error before the connection is cut
@@ -36,8 +36,8 @@ class HttpLimits:
     """of a request; the longest text takes half of it even where all of it is escaped"""
     body_s: float = 10.0
     """seconds that a client has to send it"""
-    last_s: float = 30.0
-    """seconds that a client has to take the end of a reply; before that, the speaker watches"""
+    stall_s: float = 30.0
+    """seconds that a client may leave a reply unread"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +47,22 @@ class SpeechReply:
     request: web.Request
     response: web.StreamResponse
     delivery: Delivery
-    last_s: float
+    stall_s: float
 
-    async def end(self, totals: SpeechTotals) -> web.StreamResponse:
-        """What follows the last piece, and the body's end.
+    async def write(self, data: bytes, last: bool = False) -> None:
+        """Send the next bytes, and the end of the body where they are the last.
 
         Raises:
-            StalledError: the client does not take it.
+            StalledError: the client does not read.
         """
         try:
-            async with asyncio.timeout(self.last_s):
-                await self.response.write(self.delivery.end(totals))
-                await self.response.write_eof()
+            async with asyncio.timeout(self.stall_s):
+                await self.response.write(data)
+                if last:
+                    await self.response.write_eof()
         except TimeoutError as error:
-            message = f"the end of the reply was not taken for {self.last_s:g} s"
+            message = f"no audio was taken for {self.stall_s:g} s; read the reply as it comes"
             raise StalledError(message) from error
-        return self.response
 
     async def cut(self, error: ErrorReply) -> None:
         """End the connection without the body's end, so that no client takes it for all."""
@@ -80,26 +80,26 @@ class SpeechReply:
 BEGUN = web.RequestKey("begun", SpeechReply)  # in a request whose reply has begun
 
 
-def speech_routes(speaker: SynthesisService, limits: HttpLimits) -> list[web.RouteDef]:
+def speech_routes(service: SynthesisService, limits: HttpLimits) -> list[web.RouteDef]:
     """The route of the speech."""
 
     async def speech(request: web.Request) -> web.StreamResponse:
         body = parse_speech_body(await _content(request, limits))
-        voice = _voice_named(body.voice, speaker)
+        voice = _voice_named(body.voice, service)
         call = SynthesisCall(
             body.request, voice, body.encoding, body.sample_rate_hz, body.timeout_s
         )
-        async with _deadline(body.timeout_s), speaker.synthesize(call) as speech:
-            reply = await _send(request, body, speech, limits.last_s)
-        assert speech.totals  # all of it was sent
-        return await reply.end(speech.totals)  # the place is free already
+        async with _deadline(body.timeout_s), service.synthesize(call) as speech:
+            reply = await _send(request, body, speech, limits.stall_s)
+        await reply.write(reply.delivery.end(speech), last=True)  # the place is free already
+        return reply.response
 
     return [web.post("/v1/audio/speech", speech)]
 
 
-def _voice_named(name: str, speaker: SynthesisService) -> str:
+def _voice_named(name: str, service: SynthesisService) -> str:
     """OpenAI's own voices are not here: their names mean the default one, as clients send them."""
-    ours = {manifest.voice for manifest in speaker.voices}
+    ours = {manifest.voice for manifest in service.voices}
     return "" if name in OPENAI_VOICES and name not in ours else name
 
 
@@ -126,33 +126,33 @@ async def _deadline(timeout_s: float | None) -> AsyncIterator[None]:
 
 
 async def _send(
-    request: web.Request, body: SpeechBody, speech: AudioStream, last_s: float
+    request: web.Request, body: SpeechBody, speech: AudioStream, stall_s: float
 ) -> SpeechReply:
-    delivery = open_delivery(body, speech.info)
+    delivery = open_delivery(body, speech)
     held = delivery.begin()
     reply = None
-    async for piece in speech:
-        held += delivery.piece(piece)
-        if reply is None and piece.audio:
-            reply = await _begin(request, delivery, speech.info, last_s)
+    async for chunk in speech:
+        held += delivery.chunk(chunk)
+        if reply is None and chunk.audio:
+            reply = await _begin(request, delivery, speech, stall_s)
         if reply and held:
-            await reply.response.write(held)
+            await reply.write(held)
             held = b""
-    return reply or await _begin(request, delivery, speech.info, last_s)
+    return reply or await _begin(request, delivery, speech, stall_s)
 
 
 async def _begin(
-    request: web.Request, delivery: Delivery, info: SpeechInfo, last_s: float
+    request: web.Request, delivery: Delivery, speech: AudioStream, stall_s: float
 ) -> SpeechReply:
     response = web.StreamResponse(
         headers={
             "Content-Type": delivery.content_type,
             "Cache-Control": "no-store",
             "X-Accel-Buffering": "no",  # nginx would wait for the end
-            "X-Voice": info.manifest.voice,
-            "X-Sample-Rate": str(info.format.sample_rate_hz),
+            "X-Voice": speech.manifest.voice,
+            "X-Sample-Rate": str(speech.format.sample_rate_hz),
         }
     )
     await response.prepare(request)
-    request[BEGUN] = reply = SpeechReply(request, response, delivery, last_s)
+    request[BEGUN] = reply = SpeechReply(request, response, delivery, stall_s)
     return reply

@@ -1,15 +1,11 @@
-"""Running the server: what it tells (metrics, traces, logs), whom it lets in, what it holds.
+"""Running the server: what it records of calls, whom it lets in, how it is configured.
 
-calls.current_call       the record of the call in hand: id, caller, figures, span
-metrics.Metrics          Prometheus figures
-tracing.open_tracer      OpenTelemetry spans; they do nothing where nobody asked for them
-logs.configure_logs      one line a call, as JSON or logfmt, never the text
-interceptors             what every gRPC call passes: request id, trace, metrics, token
-keys.KeyRing             bearer tokens, read again when their file changes
+call_scope.CallScope     id, token, trace, metrics and log line of every call
+metrics.Metrics          Prometheus metrics
+tracing.open_tracer      OpenTelemetry spans, where an OTLP endpoint is configured
+logs.configure_logs      one line a record, as plain text, logfmt or JSON
+keys.KeyRing             bearer tokens
 quotas.Quotas            each key's share of streams, characters and audio
-tls                      certificates, read again when their files change
-introspection            reflection, channelz, health on a port of its own
-voice_directory          voices that come and go while the server runs
+tls                      certificates
+files                    file modes, reloading of files that change, TOML
 """
-
-from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Logs for machines: every record as one line of JSON or logfmt, and one such line for each call.
+"""Logs as lines of JSON, logfmt or plain text.
 
-What the rooms say through `logging` flows through the same format. The text that is spoken is in
-no record; what a caller chose (an id, a peer) can't break out of its field or line.
+No record holds the text of a call, and what a caller chose (an id, a peer) can't break out of its
+field or line.
 """
 
 from __future__ import annotations
@@ -14,13 +14,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import IO, Any, Literal
 
-from dlpo_serving.operations.calls import CallRecord
-
 LogFormat = Literal["plain", "logfmt", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
-_FIELDS = "dlpo_fields"  # attribute of a LogRecord that holds a line's fields
-_log = logging.getLogger(__name__)
+FIELDS = "dlpo_fields"  # attribute of a LogRecord: name -> value; None is left out
 
 
 def configure_logs(
@@ -63,31 +60,8 @@ class AcceptFailures(logging.Filter):
         return True
 
 
-def log_call(record: CallRecord, code: str, wall_s: float, level: int = logging.INFO) -> None:
-    """Write the one line of a call that ended with the status `code` after `wall_s` seconds."""
-    fields = {
-        "id": record.id,
-        "method": record.method,
-        "peer": record.peer,
-        "caller": record.caller or None,
-        "voice": record.voice or None,
-        "chars": record.characters,
-        "audio_s": round(record.audio_s, 3),
-        "ttfa_ms": _rounded(record.first_audio_s, 1000),
-        "rtf": _rounded(record.real_time_factor, 1),
-        "code": code,
-        "wall_s": round(wall_s, 4),
-    }
-    known = {name: value for name, value in fields.items() if value is not None}
-    _log.log(level, "call", extra={_FIELDS: known})
-
-
-def _rounded(value: float | None, scale: float) -> float | None:
-    return None if value is None else round(scale * value, 3)
-
-
-class _FieldsFormatter(logging.Formatter):
-    """A record as fields: time, level, logger, event, those of a call, and a traceback if any."""
+class _JsonFormatter(logging.Formatter):
+    """Time, level, logger, event, the fields of a call, and a traceback if any."""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -98,19 +72,17 @@ class _FieldsFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
-            **getattr(record, _FIELDS, {}),
+            **_fields_of(record),
         }
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
         return fields
 
-
-class _JsonFormatter(_FieldsFormatter):
     def format(self, record: logging.LogRecord) -> str:
         return json.dumps(self.fields(record), ensure_ascii=False, default=str)
 
 
-class _LogfmtFormatter(_FieldsFormatter):
+class _LogfmtFormatter(_JsonFormatter):
     def format(self, record: logging.LogRecord) -> str:
         return _logfmt(self.fields(record))
 
@@ -122,18 +94,21 @@ class _PlainFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        fields = getattr(record, _FIELDS, {})
-        return " ".join([super().formatMessage(record), _logfmt(fields)]).rstrip()
+        return f"{super().formatMessage(record)} {_logfmt(_fields_of(record))}".rstrip()
+
+
+def _fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    fields = getattr(record, FIELDS, {})
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _logfmt(fields: dict[str, Any]) -> str:
-    return " ".join(f"{name}={_logfmt_value(value)}" for name, value in fields.items())
-
-
-def _logfmt_value(value: object) -> str:
-    text = str(value)
-    plain = text.isascii() and text.isprintable() and not set(text) & set(' "=\\')
-    return text if plain and text else json.dumps(text, ensure_ascii=False)
+    words = []
+    for name, value in fields.items():
+        text = str(value)
+        plain = text.isascii() and text.isprintable() and not set(text) & set(' "=\\')
+        words.append(f"{name}={text if plain and text else json.dumps(text, ensure_ascii=False)}")
+    return " ".join(words)
 
 
 _FORMATTERS = {"plain": _PlainFormatter, "logfmt": _LogfmtFormatter, "json": _JsonFormatter}

@@ -44,6 +44,18 @@ class Quotas:
         self._buckets: dict[tuple[str, str], TokenBucket] = {}
 
     @contextmanager
+    def hold(self, caller: str, characters: int) -> Iterator[None]:
+        """A stream of the caller, with the characters of its first text.
+
+        Raises:
+            QuotaError: one of the caller's shares is used up.
+        """
+        self.check_audio(caller)
+        with self.stream(caller):
+            self.take_characters(caller, characters)
+            yield
+
+    @contextmanager
     def stream(self, caller: str) -> Iterator[None]:
         """One of the caller's streams; given back however the block ends.
 

@@ -21,8 +21,8 @@ from dlpo.errors import ConfigError, EngineError, InputError, MissingExtraError
 from dlpo_serving.operations.logs import configure_logs
 from dlpo_serving.ray.answer import APPLICATION
 from dlpo_serving.ray.application import SPARE_S, build, check, logs_of_serve
-from dlpo_serving.registration import SERVICE
 from dlpo_serving.settings.server_settings import ServerSettings
+from dlpo_serving.v1.servicer import SERVICE
 from dlpo_serving.voices import find_voice, known_voices
 
 ADD_SERVICES = "dlpo_serving.ray.proxy.add_services"

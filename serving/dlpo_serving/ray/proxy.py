@@ -14,15 +14,13 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2
 
-from dlpo_serving.errors import CallRejectedError, StalledError
-from dlpo_serving.interruptible import interruptible
+from dlpo_serving.errors import CallRejectedError
 from dlpo_serving.ray.answer import Asked, Handler, ReplicaAnswer
-from dlpo_serving.registration import SERVICE
 from dlpo_serving.riva.servicer import RIVA_SERVICE
-from dlpo_serving.rpc.interceptor import HEALTH
-from dlpo_serving.rpc.statuses import Context, errors_as_status
+from dlpo_serving.rpc.interceptor import HEALTH, STALL_S, write
+from dlpo_serving.rpc.statuses import Context, abort
+from dlpo_serving.v1.servicer import SERVICE
 
-STALL_S = 30.0  # that a caller may leave its audio untaken
 HEALTH_S = 1.0  # that a replica has to say how it is, and between two looks for a watch
 CHECK, WATCH = f"/{HEALTH}/Check", f"/{HEALTH}/Watch"
 SERVICES = (SERVICE, RIVA_SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"])
@@ -117,12 +115,10 @@ def _pieces(name: str, serve: Handler) -> Any:
 
 async def _relay(serve: Handler, asked: Any, context: Context) -> None:
     answer = ReplicaAnswer(context)
-    async with errors_as_status(context), answer.parts(serve, asked) as parts:
-        async for part in parts:
-            try:
-                async with asyncio.timeout(STALL_S):
-                    await interruptible(context.write(part))
-            except TimeoutError as error:
-                message = f"no audio was taken for {STALL_S:g} s; read the stream as it comes"
-                raise StalledError(message) from error
+    try:
+        async with answer.parts(serve, asked) as parts:
+            async for part in parts:
+                await write(context, part, STALL_S)
+    except Exception as error:
+        await abort(context, error)
     await answer.end(context)

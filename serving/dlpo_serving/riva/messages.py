@@ -1,21 +1,18 @@
-"""A Riva request in the words of the rest of the server."""
+"""Riva's messages to and from the words of the rest of the server."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 
 from dlpo.bundle import Manifest
 from dlpo.text.ssml.phonemes import parse_ipa
-from dlpo_serving.audio_stream import EncodedChunk
-from dlpo_serving.call import SynthesisCall
+from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.encodings import AudioFormat, Encoding, usual_format
 from dlpo_serving.errors import FieldViolation, RequestError
-from dlpo_serving.request import SpeechRequest
-from dlpo_serving.riva.proto import riva_audio_pb2, riva_common_pb2, riva_tts_pb2
+from dlpo_serving.request import SpeechRequest, SynthesisCall
+from dlpo_serving.riva.proto import riva_audio_pb2, riva_tts_pb2
 from dlpo_serving.synthesis.timing import WordTiming
-from dlpo_serving.synthesizer import PreparedRequest
 
 SETTINGS = ("speed", "pitch_semitones", "volume_db", "seed", "steps")  # of custom_configuration
 
@@ -202,53 +199,32 @@ def voice_config(manifest: Manifest) -> riva_tts_pb2.RivaSynthesisConfigResponse
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """One text of a call."""
-
-    request: riva_tts_pb2.SynthesizeSpeechRequest
-    utterance: PreparedRequest
-    first_sentence: int
-    """index in the call"""
-
-
 class RivaReplyWriter:
-    """Writes the replies of one call, whose texts may come while the first of them are heard."""
+    """Writes the replies of one call, whose further texts may come while the first are spoken."""
 
-    def __init__(self, request: riva_tts_pb2.SynthesizeSpeechRequest) -> None:
-        """`request` is the first one."""
-        self._wants_words = request.enable_word_time_offsets
-        self._unread = [request]  # in the order in which they will be read
-        self._texts: list[_Text] = []
-        self._told = 0  # texts
+    def __init__(
+        self, requests: Sequence[riva_tts_pb2.SynthesizeSpeechRequest], audio: AudioStream
+    ) -> None:
+        """`requests` has one for each passage of `audio`, and may grow."""
+        self._requests = requests
+        self._audio = audio
+        self._written = 0  # texts
 
-    def expect(self, request: riva_tts_pb2.SynthesizeSpeechRequest) -> None:
-        """A further text will be read."""
-        self._unread.append(request)
-
-    def on_read(self, utterance: PreparedRequest) -> None:
-        """The next text was read; its audio will come."""
-        first = 0
-        if self._texts:
-            last = self._texts[-1]
-            first = last.first_sentence + len(last.utterance.sentences)
-        self._texts.append(_Text(self._unread.pop(0), utterance, first))
-
-    def reply(self, piece: EncodedChunk, rate_hz: int) -> riva_tts_pb2.SynthesizeSpeechResponse:
-        """A piece of audio; times are told in milliseconds, `rate_hz` is the reply's."""
-        index = max(n for n, t in enumerate(self._texts) if t.first_sentence <= piece.sentence)
-        text = self._texts[index]
+    def reply(self, chunk: EncodedChunk) -> riva_tts_pb2.SynthesizeSpeechResponse:
+        """The next audio, with times in milliseconds."""
+        rate_hz, passages = self._audio.format.sample_rate_hz, self._audio.passages
+        index = max(n for n, p in enumerate(passages) if p.first_sentence <= chunk.sentence)
+        request = self._requests[index]
         meta = riva_tts_pb2.SynthesizeSpeechResponseMetadata()
-        if index >= self._told:
-            self._told = index + 1
-            meta.text = text.request.text
-            meta.processed_text = text.utterance.processed_text
-        meta.predicted_durations.extend((w.stop - w.start) / rate_hz for w in piece.words)
-        if self._wants_words:
-            meta.words.extend(_word(word, 1000 / rate_hz) for word in piece.words)
-        return riva_tts_pb2.SynthesizeSpeechResponse(
-            audio=piece.audio, meta=meta, id=_id(text.request)
-        )
+        if index >= self._written:
+            self._written = index + 1
+            meta.text = request.text
+            meta.processed_text = passages[index].processed_text
+        meta.predicted_durations.extend((w.stop - w.start) / rate_hz for w in chunk.words)
+        if self._requests[0].enable_word_time_offsets:
+            meta.words.extend(_word(word, 1000 / rate_hz) for word in chunk.words)
+        id = request.id if request.HasField("id") else None
+        return riva_tts_pb2.SynthesizeSpeechResponse(audio=chunk.audio, meta=meta, id=id)
 
 
 def _word(word: WordTiming, ms_per_sample: float) -> riva_tts_pb2.WordTiming:
@@ -257,7 +233,3 @@ def _word(word: WordTiming, ms_per_sample: float) -> riva_tts_pb2.WordTiming:
         start_time=round(word.start * ms_per_sample),
         end_time=round(word.stop * ms_per_sample),
     )
-
-
-def _id(request: riva_tts_pb2.SynthesizeSpeechRequest) -> riva_common_pb2.RequestId | None:
-    return request.id if request.HasField("id") else None

@@ -1,18 +1,12 @@
-"""The calls of NVIDIA Riva's speech service on grpc.aio: a thin door of the `SynthesisService`."""
+"""The calls of NVIDIA Riva's speech service on grpc.aio, which translate for `SynthesisService`."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from functools import partial
 
-import grpc
-
-from dlpo_serving.audio_stream import check_unary
-from dlpo_serving.call import SynthesisCall
 from dlpo_serving.errors import FieldViolation, RequestError, UnknownVoiceError
-from dlpo_serving.interruptible import interruptible
-from dlpo_serving.registration import Undecodable, add_service, decoded
-from dlpo_serving.request import SpeechRequest
+from dlpo_serving.operations.call_scope import current_call
+from dlpo_serving.request import SpeechRequest, SynthesisCall
 from dlpo_serving.riva.messages import (
     RivaReplyWriter,
     check_language,
@@ -23,9 +17,8 @@ from dlpo_serving.riva.messages import (
     wire_field,
 )
 from dlpo_serving.riva.proto import riva_tts_pb2
-from dlpo_serving.rpc.statuses import Context, errors_as_status
-from dlpo_serving.service import SynthesisService
-from dlpo_serving.written_text import whole_texts
+from dlpo_serving.rpc.statuses import Context
+from dlpo_serving.service import SynthesisService, check_unary
 
 RIVA_SERVICE = riva_tts_pb2.DESCRIPTOR.services_by_name["RivaSpeechSynthesis"]
 
@@ -33,94 +26,73 @@ Request = riva_tts_pb2.SynthesizeSpeechRequest
 Response = riva_tts_pb2.SynthesizeSpeechResponse
 
 
-def add_riva_service(speaker: SynthesisService, server: grpc.aio.Server) -> None:
-    """Let a server speak for Riva's clients; health and reflection know it as `RIVA_SERVICE`."""
-    add_service(RIVA_SERVICE, RivaServicer(speaker), server)
-
-
 class RivaServicer:
-    """Speaks for callers of `nvidia.riva.tts`."""
+    """Speaks for callers of `nvidia.riva.tts`; to be registered by `add_service`."""
 
-    def __init__(self, speaker: SynthesisService) -> None:
-        self._speaker = speaker
+    def __init__(self, service: SynthesisService) -> None:
+        self._service = service
 
-    async def Synthesize(self, request: Request | Undecodable, context: Context) -> Response:
-        async with errors_as_status(context, wire_field):
-            request = decoded(request)
-            call = self._call(request, context, streamed=False)
-            writer = RivaReplyWriter(request)
-            reply = Response()
-            audio = bytearray()
-            source = partial(whole_texts, None, writer.on_read)
-            async with self._speaker.synthesize(call, source) as speech:
-                async for piece in speech:
-                    audio += piece.audio
-                    check_unary(len(audio))
-                    reply.MergeFrom(writer.reply(piece, speech.info.format.sample_rate_hz))
-            reply.audio = bytes(audio)
-            return reply
-        raise AssertionError("errors_as_status ends the call")
+    async def Synthesize(self, request: Request, context: Context) -> Response:
+        call = self._call(request, context, streamed=False)
+        reply = Response()
+        audio = bytearray()
+        async with self._service.synthesize(call) as speech:
+            writer = RivaReplyWriter([request], speech)
+            async for chunk in speech:
+                audio += chunk.audio
+                check_unary(len(audio))
+                reply.MergeFrom(writer.reply(chunk))
+        reply.audio = bytes(audio)
+        return reply
 
     async def SynthesizeOnline(
-        self, requests: AsyncIterator[Request | Undecodable], context: Context
-    ) -> None:
-        async with errors_as_status(context, wire_field):
-            incoming = aiter(requests)
-            first = await _first(incoming)
-            call = self._call(first, context, streamed=True)
-            writer = RivaReplyWriter(first)
-            further = _further_texts(first, incoming, writer)
-            source = partial(whole_texts, further, writer.on_read)
-            async with self._speaker.synthesize(call, source) as speech:
-                async for piece in speech:
-                    if piece.audio or piece.words:
-                        rate_hz = speech.info.format.sample_rate_hz
-                        await interruptible(context.write(writer.reply(piece, rate_hz)))
+        self, requests: AsyncIterator[Request], context: Context
+    ) -> AsyncIterator[Response]:
+        first = await anext(requests)
+        call = self._call(first, context, streamed=True)
+        texts = [first]
+        further = _further_texts(first, requests, texts) if first.text else None
+        async with self._service.synthesize(call, further) as speech:
+            writer = RivaReplyWriter(texts, speech)
+            async for chunk in speech:
+                if chunk.audio or chunk.words:
+                    yield writer.reply(chunk)
 
     async def GetRivaSynthesisConfig(
-        self, request: riva_tts_pb2.RivaSynthesisConfigRequest | Undecodable, context: Context
+        self, request: riva_tts_pb2.RivaSynthesisConfigRequest, context: Context
     ) -> riva_tts_pb2.RivaSynthesisConfigResponse:
-        async with errors_as_status(context):
-            name = decoded(request).model_name
-            voices = {manifest.voice: manifest for manifest in self._speaker.voices}
-            if name and name not in voices:
-                raise UnknownVoiceError(name, list(voices))
-            wanted = [voices[name]] if name else voices.values()
-            return riva_tts_pb2.RivaSynthesisConfigResponse(model_config=map(voice_config, wanted))
-        raise AssertionError("errors_as_status ends the call")
+        name = request.model_name
+        voices = {manifest.voice: manifest for manifest in self._service.voices}
+        if name and name not in voices:
+            raise UnknownVoiceError(name, list(voices))
+        wanted = [voices[name]] if name else voices.values()
+        return riva_tts_pb2.RivaSynthesisConfigResponse(model_config=map(voice_config, wanted))
 
     def _call(self, request: Request, context: Context, streamed: bool) -> SynthesisCall:
-        manifests = {manifest.voice: manifest for manifest in self._speaker.voices}
+        current_call().field_path = wire_field
+        manifests = {manifest.voice: manifest for manifest in self._service.voices}
         name = voice_named(request.voice_name, manifests)
-        # Without voices, or where the name is unknown, the speaker says so.
-        spoken = manifests.get(name) or next(iter(manifests.values()), None)
-        if spoken:
-            check_language(request.language_code, spoken)
+        # Without voices, or where the name is unknown, the service says so.
+        voice = manifests.get(name) or next(iter(manifests.values()), None)
+        if voice:
+            check_language(request.language_code, voice)
         return read_call(request, name, context.time_remaining(), streamed)
 
 
-async def _first(requests: AsyncIterator[Request | Undecodable]) -> Request:
-    async for request in requests:
-        return decoded(request)
-    raise RequestError(FieldViolation("text", "did not come: the stream has no request"))
-
-
 async def _further_texts(
-    first: Request, requests: AsyncIterator[Request | Undecodable], writer: RivaReplyWriter
+    first: Request, requests: AsyncIterator[Request], texts: list[Request]
 ) -> AsyncIterator[SpeechRequest]:
-    """The texts after the first, which a writer is told of; blanks and bare marks are skipped.
+    """The texts after the first, also appended to `texts`; blanks and bare marks are skipped.
 
     Raises:
-        UndecodableError: the bytes of a request are none.
         RequestError: a request changes more than the text.
     """
-    async for incoming in requests:
-        request = decoded(incoming)
+    async for request in requests:
         if _settings(request) != _settings(first):
             message = "changes settings within the call; only text and id may, begin another call"
             raise RequestError(FieldViolation("request", message))
         if any(character.isalnum() for character in request.text):
-            writer.expect(request)
+            texts.append(request)
             yield SpeechRequest(request.text, ssml=is_ssml(request.text))
 
 

@@ -1,16 +1,14 @@
 """Errors as google.rpc statuses: the code says whose fault it is, the details what to change.
 
-Every status has an ErrorInfo whose `reason` a program can tell apart; what else it has stands in
-`status_of`.
+Every status has an ErrorInfo with a `reason` for programs; other details are in `status_of`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -91,27 +89,30 @@ def status_of(error: Exception, field_path: FieldPath = str) -> Status:
             return _status(Code.INTERNAL, "INTERNAL", fault)
 
 
-@asynccontextmanager
-async def errors_as_status(context: Context, field_path: FieldPath = str) -> AsyncIterator[None]:
-    """End the call with `status_of` whatever is raised inside; log it where it is our own fault."""
+async def abort(context: Context, error: Exception, field_path: FieldPath = str) -> NoReturn:
+    """End a call with `status_of` an error, which is logged where the fault is ours.
+
+    Raises:
+        grpc.aio.AbortError: the call has ended.
+        asyncio.CancelledError: the caller left before.
+    """
+    if isinstance(error, grpc.aio.AbortError):  # the handler has ended the call
+        raise error
+    if context.done():  # the caller is gone; grpc reports that as an error of the pending write
+        raise asyncio.CancelledError from error
+    status = status_of(error, field_path)
+    if status.code in (Code.INTERNAL.value[0], Code.UNIMPLEMENTED.value[0]):
+        _log.error("internal error", exc_info=error)
+    wire = rpc_status.to_status(status)
+    # With the metadata that is set already, such as the request's id: aborting would replace it.
+    trailing = (*context.trailing_metadata(), *wire.trailing_metadata)
     try:
-        yield
-    # The boundary of the process: whatever went wrong, the caller must get a status of ours.
-    except Exception as error:
-        if context.done():  # the caller is gone; grpc reports that as an error of the pending write
-            raise asyncio.CancelledError from error
-        status = status_of(error, field_path)
-        if status.code in (Code.INTERNAL.value[0], Code.UNIMPLEMENTED.value[0]):
-            _log.exception("internal error")
-        wire = rpc_status.to_status(status)
-        # Beside what is set already, such as the request's id: aborting would replace it.
-        trailing = (*context.trailing_metadata(), *wire.trailing_metadata)
-        try:
-            await context.abort(wire.code, wire.details, trailing)
-        except grpc.aio.AbortError:
-            raise
-        except Exception as gone:  # the caller has not waited for the status
-            raise asyncio.CancelledError from gone
+        await context.abort(wire.code, wire.details, trailing)
+    except grpc.aio.AbortError:
+        raise
+    except Exception as gone:  # the caller has not waited for the status
+        raise asyncio.CancelledError from gone
+    raise AssertionError("abort raises")
 
 
 def _status(code: grpc.StatusCode, reason: str, error: Exception, *details: Message) -> Status:

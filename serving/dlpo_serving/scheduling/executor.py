@@ -15,26 +15,26 @@ from typing import Protocol, TypeVar
 from dlpo.errors import EngineError
 from dlpo.text import Sentence
 from dlpo_serving.errors import CallRejectedError, DisplacedError, OverloadError, PeerShareError
+from dlpo_serving.operations.call_scope import CallRecord
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.operations.tracing import Span
-from dlpo_serving.scheduling import Batch, Scheduler, Stream, Unit
+from dlpo_serving.scheduling import Batch, Scheduler, Stream
 from dlpo_serving.synthesis.job import AudioChunk, SynthesisJob, compute_unit
 
 T = TypeVar("T")
 _Outcome = AudioChunk | Exception | None
 
 SPAN_NAMES = {"encode": "encode", "frames": "frames", "denoise": "decode chunk"}
-LAST_UNIT_S = 5.0  # that a unit may still take when the room closes
+LAST_UNIT_S = 5.0  # that a unit may still take when the executor closes
 RETRY_S = 0.02  # between two attempts to admit text that waits
 
 _log = logging.getLogger(__name__)
 
 
 class ChunkSink(Protocol):
-    """Hears what becomes of a stream. Calls come from a lane, or from whoever ended the text."""
+    """Takes the audio of a stream. Calls come from a lane, or from whatever ends the text."""
 
-    span: Span
-    """of the call, for what the lanes do for it"""
+    record: CallRecord
+    """of the call"""
 
     def on_chunk(self, chunk: AudioChunk, late_s: float) -> None:
         """The next chunk; `late_s` seconds after the audio before it had ended, if positive."""
@@ -85,12 +85,12 @@ class EngineExecutor:
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start `lanes` threads, as many as the scheduler reckons with."""
+        """Start `lanes` threads, the scheduler's number."""
         self._scheduler = scheduler
         self._metrics = metrics
         self._clock = clock
         self._changed = threading.Condition()
-        self._listeners: dict[Stream, ChunkSink] = {}
+        self._sinks: dict[Stream, ChunkSink] = {}
         self._tasks: deque[Callable[[], None]] = deque()
         self._waiting_text: deque[WaitingText] = deque()  # in the order in which it is admitted
         self._retried_s = clock()
@@ -101,7 +101,7 @@ class EngineExecutor:
         self._abandoned: list[threading.Thread] = []
 
     def run(self, task: Callable[[], T]) -> Future[T]:
-        """Let a lane do something else before it computes on, such as to load a voice.
+        """Run a task on a lane between batches, such as loading a voice.
 
         What a GPU prepares has to be prepared by the thread that will use it.
         """
@@ -127,11 +127,11 @@ class EngineExecutor:
             if displaced:
                 self._fail(displaced, DisplacedError())
 
-    def start(self, stream: Stream, rendering: SynthesisJob, listener: ChunkSink) -> None:
-        """Compute an admitted stream; its listener gets every chunk."""
+    def start(self, stream: Stream, job: SynthesisJob, sink: ChunkSink) -> None:
+        """Compute an admitted stream; `sink` gets every chunk."""
         with self._changed:
-            stream.work, stream.ready_s = rendering, self._clock()
-            self._listeners[stream] = listener
+            stream.work, stream.ready_s = job, self._clock()
+            self._sinks[stream] = sink
             self._changed.notify_all()
 
     def reserve(
@@ -174,22 +174,23 @@ class EngineExecutor:
             stream.reserved_s = 0.0  # also where nothing in the text can be spoken
             if sentences:
                 stream.add_text(audio_s, self._clock())
-                _rendering(stream).add(sentences)
+                assert isinstance(stream.work, SynthesisJob)  # `start` set it
+                stream.work.add(sentences)
             self._changed.notify_all()
 
     def end_text(self, stream: Stream) -> None:
         """There will be no further text of a stream that was started."""
         with self._changed:
             stream.more_text, stream.reserved_s = False, 0.0
-            rendering = _rendering(stream)
-            rendering.close()
-            is_over = rendering.done and not stream.running
-            listener = self._listeners.pop(stream, None) if is_over else None
-        if listener:
-            listener.on_end()
+            assert isinstance(stream.work, SynthesisJob)  # `start` set it
+            stream.work.close()
+            is_over = stream.work.done and not stream.running
+            sink = self._sinks.pop(stream, None) if is_over else None
+        if sink:
+            sink.on_end()
 
-    def took(self, stream: Stream, audio_s: float) -> None:
-        """The caller has taken so much of what was made."""
+    def release_audio(self, stream: Stream, audio_s: float) -> None:
+        """The caller has taken so many seconds of audio."""
         with self._changed:
             stream.untaken_s -= audio_s
             self._changed.notify_all()
@@ -198,7 +199,7 @@ class EngineExecutor:
         """Forget a stream, at the end or before; a unit that is being computed is thrown away."""
         with self._changed:
             self._scheduler.remove(stream)
-            self._listeners.pop(stream, None)
+            self._sinks.pop(stream, None)
             self._changed.notify_all()
 
     def active(self) -> int:
@@ -254,7 +255,7 @@ class EngineExecutor:
         return any(thread.is_alive() for thread in self._abandoned)
 
     def close(self) -> None:
-        """End the lanes after what they compute now; streams that are left hear nothing more.
+        """End the lanes after what they compute now; streams that are left get nothing more.
 
         A lane that hangs does not keep the process from ending.
         """
@@ -277,23 +278,25 @@ class EngineExecutor:
             if not isinstance(work, Batch):
                 work()
                 continue
-            batch = work
-            renderings = [_rendering(stream) for stream in batch.streams]
-            computed = _compute(batch.unit, renderings)
-            outcomes = [
-                self._deliver(stream, outcome)
-                for stream, outcome in zip(batch.streams, computed, strict=True)
-            ]
+            outcomes = _compute(work)
+            for index, (stream, outcome) in enumerate(zip(work.streams, outcomes, strict=True)):
+                sink = self._sinks.get(stream)
+                if sink and isinstance(outcome, AudioChunk):
+                    playing = stream.started_s is not None
+                    try:
+                        sink.on_chunk(outcome, -stream.ahead_s(self._clock()) if playing else 0.0)
+                    except Exception as error:  # a codec has its own kinds
+                        outcomes[index] = error
             with self._changed:
                 if lane.abandoned:
                     return
-                ended = self._account(lane, batch, outcomes)
+                ended = self._account(lane, work, outcomes)
                 self._changed.notify_all()
-            for listener in ended:  # a codec's last work, which nobody else has to wait for
-                listener.on_end()
+            for sink in ended:  # a codec's last work, which nobody else has to wait for
+                sink.on_end()
 
     def _await_work(self, lane: _Lane) -> Batch | Callable[[], None] | None:
-        """The next thing to do; None when the room closes."""
+        """The next thing to do; None when the executor closes."""
         with self._changed:
             while not self._closing:
                 if self._tasks:
@@ -304,7 +307,11 @@ class EngineExecutor:
                 if batch:
                     lane.batch, lane.since_s, lane.beats = batch, now, 0
                     lane.busy_lanes = self._scheduler.busy_lanes
-                    self._note_wait(batch, now)
+                    for stream in batch.streams:
+                        if batch.unit.stage == "encode" and stream.started_s is None:
+                            self._metrics.queue_wait_s.observe(now - stream.ready_s)
+                            if (sink := self._sinks.get(stream)) and sink.record.trace:
+                                sink.record.trace.part("queue", now - stream.ready_s)
                     return batch
                 wait_s = self._scheduler.next_urgency_s() - now
                 if self._waiting_text:
@@ -340,74 +347,52 @@ class EngineExecutor:
             text.stream.waiting_s = 0.0
             text.on_fit(refusal)
 
-    def _note_wait(self, batch: Batch, now: float) -> None:
-        if batch.unit.stage == "encode":  # the others follow upon it
-            for stream in batch.streams:
-                if stream.started_s is None:
-                    self._metrics.queue_wait(now - stream.ready_s)
-                    if listener := self._listeners.get(stream):
-                        listener.span.measured("queue", now - stream.ready_s)
-
-    def _deliver(self, stream: Stream, outcome: _Outcome) -> _Outcome:
-        """Hand a chunk to who waits for it; that may fail as well, an encoder has its own ways."""
-        listener = self._listeners.get(stream)
-        if listener is None or not isinstance(outcome, AudioChunk):
-            return outcome
-        started = stream.started_s is not None
-        late_s = -stream.ahead_s(self._clock()) if started else 0.0
-        try:
-            listener.on_chunk(outcome, late_s)
-        except Exception as error:
-            return error
-        return outcome
-
     def _account(self, lane: _Lane, batch: Batch, outcomes: Sequence[_Outcome]) -> list[ChunkSink]:
-        """Tell all what came of a batch; returns the listeners who have heard the last chunk."""
+        """Account for a computed batch; returns the sinks whose last chunk it was."""
         now = self._clock()
         took_s = now - lane.since_s
         lane.batch = None
-        rows = len(batch.streams)
+        unit, rows = batch.unit, len(batch.streams)
         if not any(isinstance(outcome, Exception) for outcome in outcomes):
             costs = batch.streams[0].costs
-            costs.observe_unit(batch.unit, rows, took_s, lane.busy_lanes, self.lanes)
-        self._metrics.batch(batch.unit.stage, rows)
-        self._metrics.stage(batch.unit.stage, took_s)
-        if batch.unit.stage == "denoise":
-            frames = 1 << (batch.unit.size - 1).bit_length()  # few sizes, so few labels
-            self._metrics.step(f"{rows}x{frames}", took_s)
-        made_s = [
-            outcome.duration_s if isinstance(outcome, AudioChunk) else 0.0 for outcome in outcomes
-        ]
+            costs.observe_unit(unit, rows, took_s, lane.busy_lanes, self.lanes)
+        self._metrics.batch_rows.labels(unit.stage).observe(rows)
+        self._metrics.stage_s.labels(unit.stage).observe(took_s)
+        if unit.stage == "denoise":
+            frames = 1 << (unit.size - 1).bit_length()  # few sizes, so few labels
+            self._metrics.step_s.labels(f"{rows}x{frames}").observe(took_s)
+        made_s, ended = [], []
+        for stream, outcome in zip(batch.streams, outcomes, strict=True):
+            made_s.append(outcome.duration_s if isinstance(outcome, AudioChunk) else 0.0)
+            sink = self._sinks.get(stream)
+            if sink and sink.record.trace:
+                attributes = {"dlpo.size": unit.size, "dlpo.rows": rows}
+                sink.record.trace.part(SPAN_NAMES[unit.stage], took_s, attributes)
         self._scheduler.finished(batch, now, made_s)
-        for stream in batch.streams:
-            if listener := self._listeners.get(stream):
-                attributes = {"dlpo.size": batch.unit.size, "dlpo.rows": rows}
-                listener.span.measured(SPAN_NAMES[batch.unit.stage], took_s, attributes)
-        ended = []
         for stream, outcome in zip(batch.streams, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 self._fail(stream, outcome)
-            elif stream.work and stream.work.done:
-                ended.append(self._listeners.pop(stream, None))
-        return [listener for listener in ended if listener]
+            elif stream.work and stream.work.done and (sink := self._sinks.pop(stream, None)):
+                ended.append(sink)
+        return ended
 
     def _fail(self, stream: Stream, error: Exception) -> None:
         self._scheduler.remove(stream)
-        if listener := self._listeners.pop(stream, None):
-            listener.on_error(error)
+        if sink := self._sinks.pop(stream, None):
+            sink.on_error(error)
 
 
-def _rendering(stream: Stream) -> SynthesisJob:
-    assert isinstance(stream.work, SynthesisJob)  # `start` put it there
-    return stream.work
-
-
-def _compute(unit: Unit, renderings: Sequence[SynthesisJob]) -> Sequence[_Outcome]:
-    """What becomes of each: a chunk, None where the unit makes no sound, or the error."""
+def _compute(batch: Batch) -> list[_Outcome]:
+    """For each stream its chunk, None where the unit makes no sound, or the error."""
+    jobs: list[SynthesisJob] = []
+    for stream in batch.streams:
+        assert isinstance(stream.work, SynthesisJob)  # `start` set it
+        jobs.append(stream.work)
     try:
-        return compute_unit(unit, renderings) or [None] * len(renderings)
+        return list(compute_unit(batch.unit, jobs)) or [None] * len(jobs)
     # The engine may raise whatever it likes: the lane and the other streams must go on.
     except Exception as error:
-        if len(renderings) == 1:
+        if len(jobs) == 1:
             return [error]
-        return [outcome for one in renderings for outcome in _compute(unit, [one])]
+        alone = (Batch(batch.unit, (stream,)) for stream in batch.streams)
+        return [outcome for one in alone for outcome in _compute(one)]

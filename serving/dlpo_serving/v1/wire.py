@@ -31,6 +31,11 @@ def field_path(name: str) -> str:
     return name if name in _OWN_FIELDS else f"config.{name}"
 
 
+def ssml_field_path(name: str) -> str:
+    """`field_path`, where the text is SSML."""
+    return "ssml" if name == "text" else field_path(name)
+
+
 def read_encoding(number: speech_pb2.AudioEncoding) -> Encoding:
     """The encoding that a message names; signed 16 bit where it names none.
 

@@ -16,13 +16,13 @@ import pytest
 
 from dlpo.text import TextFrontEnd
 from dlpo_serving.calibration import measure_costs
-from dlpo_serving.call import Limits
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.http import HttpLimits, build_app, listening
+from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.scheduling import AdmissionPolicy, Costs, Scheduler
 from dlpo_serving.scheduling.executor import EngineExecutor
-from dlpo_serving.service import LoadedVoice, SynthesisService
+from dlpo_serving.service import Limits, LoadedVoice, SynthesisService
 from dlpo_serving.synthesizer import Synthesizer
 
 TEXT = "Noise becomes speech. Is it 😀 not strange?"
@@ -86,6 +86,7 @@ def open_door(
     http_limits: HttpLimits | None = None,
     idle_s: float = TIMEOUT_S,
     authorize: Callable[[str], str] | None = None,
+    show_metrics: bool = True,
 ) -> Iterator[Door]:
     """Serve while the block runs; without a synthesizer it warms up for ever."""
     started: Future[Door] = Future()
@@ -99,7 +100,8 @@ def open_door(
             speaker = SynthesisService(room, text_thread, policy_, limits or Limits(), metrics)
             if synthesizer:
                 speaker.add_voice(LoadedVoice(synthesizer, Costs(measure_costs(synthesizer))))
-            app = build_app(speaker, metrics, authorize, limits=http_limits)
+            scope = CallScope(metrics, authorize=authorize)
+            app = build_app(speaker, metrics, scope, http_limits, show_metrics)
             async with listening(app, "127.0.0.1", 0, idle_s=idle_s) as port:
                 loop = asyncio.get_running_loop()
                 started.set_result(Door(f"http://127.0.0.1:{port}", speaker, loop))

@@ -41,6 +41,10 @@ def test_a_server_that_drains_is_not_ready_but_alive(
     assert client.get(door, "/healthz").status == 200
 
 
+def test_metrics_can_be_hidden(client: Any, open_http_door: Callable[..., Any]) -> None:
+    assert client.get(open_http_door(None, show_metrics=False), "/metrics").status == 404
+
+
 def test_metrics_are_readable_by_prometheus_and_count_what_was_spoken(
     client: Any, synthesizer: Any, open_http_door: Callable[..., Any]
 ) -> None:

@@ -17,7 +17,6 @@ import pytest
 
 from dlpo.errors import EngineError
 from dlpo.text import TextFrontEnd
-from dlpo_serving.call import Limits
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.errors import UnauthenticatedError
@@ -344,7 +343,7 @@ def test_an_engine_that_fails_amid_the_sound_cuts_the_body(
 def test_a_client_that_never_reads_loses_its_place(
     client: Any, front_end: TextFrontEnd, open_http_door: Callable[..., Any]
 ) -> None:
-    door = open_http_door(Synthesizer(FakeEngine(), front_end), limits=Limits(stall_s=0.2))
+    door = open_http_door(Synthesizer(FakeEngine(), front_end), http_limits=HttpLimits(stall_s=0.2))
     body = json.dumps({"model": "dlpo", "input": "becoming " * 1100, "response_format": "pcm"})
     with socket.socket() as sleeper:
         sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from dlpo_serving.operations.calls import CallRecord
+from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.operations.keys import Quota, read_keys
-from dlpo_serving.operations.logs import _JsonFormatter, log_call
+from dlpo_serving.operations.logs import _JsonFormatter
 from dlpo_serving.operations.metrics import SHED_REASONS, Metrics
 from dlpo_serving.settings.sources import read_settings
 
@@ -63,7 +63,6 @@ def test_every_figure_is_in_the_table_and_the_other_way_round() -> None:
         streams_active=lambda: 0,
         streams_waiting=lambda: 0,
         backlog_audio_s=lambda: 0,
-        gpu_memory_bytes=lambda: 0,
     )
     shown = set()
     for family in metrics.registry.collect():
@@ -80,11 +79,12 @@ def test_the_line_of_log_has_the_fields_of_one() -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_JsonFormatter())
-    logger = logging.getLogger("dlpo_serving.operations.logs")
+    logger = logging.getLogger("dlpo_serving.operations.call_scope")
     logger.addHandler(handler)
     try:
-        record = CallRecord("id", "method", "peer", "alice", "lj", 12, 0.776, 0.029, 0.113)
-        log_call(record, "OK", 0.1, logging.WARNING)
+        with CallScope(Metrics()).open("/a.b/C", "rpc", "peer", {}, logging.WARNING) as record:
+            record.caller, record.voice = "alice", "lj"
+            record.first_audio_s, record.real_time_factor = 0.029, 0.113
     finally:
         logger.removeHandler(handler)
 

@@ -20,10 +20,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from dlpo_serving.errors import UnauthenticatedError
 from dlpo_serving.operations import logs
-from dlpo_serving.operations.calls import current_call
+from dlpo_serving.operations.call_scope import CallScope, current_call
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.operations.tracing import NoTracer, OtelTracer, Tracer
-from dlpo_serving.rpc.interceptor import call_interceptors
+from dlpo_serving.operations.tracing import CallTracer
+from dlpo_serving.rpc.interceptor import CallInterceptor
 from dlpo_serving.rpc.statuses import Context
 
 SERVICE = "test.Echo"
@@ -40,8 +40,8 @@ class Echo:
 
     async def answer(self, request: bytes, context: Context) -> bytes:
         self.callers.append(current_call().caller)
-        with current_call().span.child("answer"):
-            pass
+        if trace := current_call().trace:
+            trace.part("answer", 0.0)
         match request:
             case b"abort":
                 await context.abort(grpc.StatusCode.NOT_FOUND, "no such voice")
@@ -123,13 +123,14 @@ def authorize(token: str) -> str:
 
 @asynccontextmanager
 async def world(
-    *, keys: bool = False, tracer: Tracer | None = None, clock: Callable[[], float] = lambda: 0.0
+    *,
+    keys: bool = False,
+    tracer: CallTracer | None = None,
+    clock: Callable[[], float] = lambda: 0.0,
 ) -> AsyncIterator[World]:
     echo, metrics = Echo(), Metrics()
-    interceptors = call_interceptors(
-        metrics, tracer or NoTracer(), authorize if keys else None, clock
-    )
-    server = grpc.aio.server(interceptors=interceptors)
+    scope = CallScope(metrics, tracer, authorize if keys else None, clock)
+    server = grpc.aio.server(interceptors=[CallInterceptor(scope)])
     handlers = {
         kind: getattr(grpc, f"{kind}_rpc_method_handler")(getattr(echo, kind)) for kind in KINDS
     }
@@ -168,7 +169,7 @@ def test_calls_of_every_kind_go_through_unchanged(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("request_bytes", "code"),
-    [(b"abort", "NOT_FOUND"), (b"code", "DATA_LOSS"), (b"raise", "UNKNOWN")],
+    [(b"abort", "NOT_FOUND"), (b"code", "DATA_LOSS"), (b"raise", "INTERNAL")],
 )
 def test_the_status_that_a_call_ends_with_is_counted(
     kind: str, request_bytes: bytes, code: str
@@ -352,7 +353,7 @@ def test_a_call_is_a_span_in_the_callers_trace(kind: str) -> None:
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
 
     async def test() -> None:
-        async with world(tracer=OtelTracer(provider)) as it:
+        async with world(tracer=CallTracer(provider)) as it:
             await it.call(kind, b"abort", ("traceparent", f"00-{trace}-00f067aa0ba902b7-01"))
 
     run(test())

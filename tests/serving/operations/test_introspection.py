@@ -1,107 +1,72 @@
-"""What a gRPC server says of itself."""
+"""Reflection, channelz, and health on a port of its own, of a whole server."""
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 import pytest
 from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from dlpo.errors import InputError, MissingExtraError
-from dlpo_serving.endpoints import (
-    CHANNELZ_OPTION,
-    add_channelz,
-    add_reflection,
-    start_health_port,
-)
+from dlpo.errors import MissingExtraError
+from dlpo_serving.endpoints import SERVICES, add_channelz
+from dlpo_serving.synthesizer import Synthesizer
 
 TIMEOUT_S = 20.0
-SERVING = health_pb2.HealthCheckResponse.SERVING
-NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, TIMEOUT_S))
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
-def test_the_health_port_says_what_the_servicer_says_and_nothing_else() -> None:
-    async def test() -> None:
-        servicer = health.aio.HealthServicer()
-        await servicer.set("", NOT_SERVING)
-        server, port = await start_health_port("127.0.0.1:0", servicer)
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            stub = health_pb2_grpc.HealthStub(channel)
-            assert (await stub.Check(health_pb2.HealthCheckRequest())).status == NOT_SERVING
-            await servicer.set("", SERVING)
-            assert (await stub.Check(health_pb2.HealthCheckRequest())).status == SERVING
+def test_the_health_port_has_health_alone_and_garbage_there_is_one_quiet_line(
+    synthesizer: Synthesizer,
+    start_server: Callable[..., Any],
+    free_port: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    start_server(synthesizer, health_port=free_port)
+    with grpc.insecure_channel(f"127.0.0.1:{free_port}") as channel:
+        check = health_pb2_grpc.HealthStub(channel).Check
+        reply = check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
+        assert reply.status == health_pb2.HealthCheckResponse.SERVING
 
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await channel.unary_unary("/dlpo.v1.SpeechService/Synthesize")(b"")
-            assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
-        await server.stop(0)
+        with caplog.at_level(logging.DEBUG), pytest.raises(grpc.RpcError) as caught:
+            channel.unary_unary("/grpc.health.v1.Health/Check")(b"\xff" * 9, timeout=TIMEOUT_S)
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert {record.levelno for record in caplog.records} <= {logging.DEBUG}
 
-    run(test())
-
-
-def test_a_health_port_that_is_taken_is_refused_with_advice() -> None:
-    async def test() -> None:
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            taken.listen()
-            port = taken.getsockname()[1]
-            with pytest.raises(InputError, match=f"can't listen on 127.0.0.1:{port} for health"):
-                await start_health_port(f"127.0.0.1:{port}", health.aio.HealthServicer())
-
-    run(test())
+        with pytest.raises(grpc.RpcError) as caught:
+            channel.unary_unary("/dlpo.v1.SpeechService/Synthesize")(b"", timeout=TIMEOUT_S)
+        assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_reflection_lists_the_services_and_itself() -> None:
-    async def test() -> None:
-        server = grpc.aio.server()
-        add_reflection(server, ["grpc.health.v1.Health"])
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-            ask = reflection_pb2.ServerReflectionRequest(list_services="")
-            call = stub.ServerReflectionInfo(iter([ask]))
-            answer = await anext(aiter(call))
-        await server.stop(0)
+def test_reflection_and_channelz_show_the_server(
+    synthesizer: Synthesizer, start_server: Callable[..., Any]
+) -> None:
+    server = start_server(synthesizer, channelz=True)
+    ask = reflection_pb2.ServerReflectionRequest(list_services="")
+    reflection = reflection_pb2_grpc.ServerReflectionStub(server.channel)
+    answer = next(reflection.ServerReflectionInfo(iter([ask]), timeout=TIMEOUT_S))
+    channelz = channelz_pb2_grpc.ChannelzStub(server.channel)
+    servers = channelz.GetServers(channelz_pb2.GetServersRequest(), timeout=TIMEOUT_S).server
 
-        names = {service.name for service in answer.list_services_response.service}
-        assert names == {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
-
-    run(test())
-
-
-def test_channelz_lists_the_server() -> None:
-    async def test() -> None:
-        server = grpc.aio.server(options=(CHANNELZ_OPTION,))
-        add_channelz(server)
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            stub = channelz_pb2_grpc.ChannelzStub(channel)
-            answer = await stub.GetServers(channelz_pb2.GetServersRequest(start_server_id=0))
-        await server.stop(0)
-
-        assert len(answer.server) >= 1
-
-    run(test())
+    names = {service.name for service in answer.list_services_response.service}
+    assert names >= {*SERVICES, "grpc.health.v1.Health"}
+    assert servers
 
 
 def test_channelz_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "grpc_channelz.v1", None)
 
-    async def test() -> None:
-        with pytest.raises(MissingExtraError, match=r"grpcio-channelz.*dlpo\[serve\]"):
-            add_channelz(grpc.aio.server())
-
-    run(test())
+    with pytest.raises(MissingExtraError, match=r"grpcio-channelz.*dlpo\[serve\]"):
+        add_channelz(grpc.aio.server())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dlpo_serving.operations.memory import give_memory_back
+from dlpo_serving.server import _give_memory_back
 
 pytestmark = pytest.mark.full
 
@@ -26,6 +26,6 @@ def test_what_was_freed_between_what_is_kept_is_given_back() -> None:
     kept = blocks[::20]
     full_mb = resident_mb()
     del blocks
-    give_memory_back()
+    _give_memory_back()
     assert full_mb - resident_mb() > 40
     assert len(kept) == 500

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from dlpo.errors import ConfigError, DlpoError, InputError, MissingExtraError
+from dlpo_serving.__main__ import run
 from dlpo_serving.ray import cluster, proxy
 from dlpo_serving.ray.answer import APPLICATION
 from dlpo_serving.ray.application import check, from_arguments, settings_of_replica
-from dlpo_serving.server import serve
 from dlpo_serving.settings.server_settings import ServerSettings
 
 DOCS = Path(__file__).resolve().parents[3] / "docs/ray.md"
@@ -119,7 +119,7 @@ def test_a_mistake_is_told_before_ray_is_started(
     settings: dict[str, Any], error: type[DlpoError], told: str
 ) -> None:
     with pytest.raises(error, match=told):
-        serve(ServerSettings(**OPEN | settings))
+        run(ServerSettings(**OPEN | settings))
 
 
 def test_without_ray_the_pip_line_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ def test_without_ray_the_pip_line_is_told(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setenv(name, "")  # they are to be as they were afterwards
 
     with pytest.raises(MissingExtraError, match=r"pip install 'dlpo\[ray\]'"):
-        serve(ServerSettings(**OPEN))
+        run(ServerSettings(**OPEN))
 
 
 @pytest.mark.parametrize(

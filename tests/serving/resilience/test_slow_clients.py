@@ -162,7 +162,7 @@ def test_a_call_whose_request_does_not_come_is_ended(
     raw_http2: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dlpo_serving.registration.REQUEST_S", 0.3)
+    monkeypatch.setattr("dlpo_serving.rpc.interceptor.REQUEST_S", 0.3)
     server = patient_server(synthesizer)
     with neighbour(server.address) as other:
         silent = raw_http2(server.address)

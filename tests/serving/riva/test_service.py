@@ -409,7 +409,7 @@ def test_undecodable_bytes_are_an_invalid_argument(
 def test_a_unary_reply_that_is_too_long_points_to_the_stream(
     server: Any, riva_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlpo_serving.audio_stream.MAX_UNARY_BYTES", 20_000)
+    monkeypatch.setattr("dlpo_serving.service.MAX_UNARY_BYTES", 20_000)
 
     answer = riva_client(server.address, "synthesize", arguments={"text": TEXT})
 

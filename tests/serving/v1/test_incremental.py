@@ -143,7 +143,6 @@ def test_flush_speaks_what_has_no_end_yet(server: Any, writer: Writer) -> None:
 @pytest.mark.parametrize(
     ("requests", "field"),
     [
-        ([], "config"),
         (texts(["Hello."]), "config"),
         ([FLUSH], "config"),
         ([Request()], "config"),
@@ -161,7 +160,7 @@ def test_flush_speaks_what_has_no_end_yet(server: Any, writer: Writer) -> None:
         ),
     ],
     ids=[
-        "nothing", "text first", "flush first", "empty first", "config twice", "empty message",
+        "text first", "flush first", "empty first", "config twice", "empty message",
         "no text", "no words", "too long", "speed", "encoding", "steps", "dictionary",
     ],
 )  # fmt: skip

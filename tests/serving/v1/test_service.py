@@ -173,7 +173,7 @@ def test_unknown_voice_is_not_found(server: Any, voice: str) -> None:
 def test_a_unary_reply_that_is_too_long_points_to_the_stream(
     server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlpo_serving.audio_stream.MAX_UNARY_BYTES", 20_000)
+    monkeypatch.setattr("dlpo_serving.service.MAX_UNARY_BYTES", 20_000)
 
     with pytest.raises(grpc.RpcError, match="use StreamSynthesize") as caught:
         server.stub.Synthesize(speech_pb2.SynthesizeRequest(text=TEXT))
