@@ -65,7 +65,9 @@ class TextFrontEnd:
 
         Raises InputError for a wrong dictionary.
         """
-        return {**self._dictionary, **parse_dictionary(dictionary or {})}
+        if not dictionary:
+            return self._dictionary
+        return {**self._dictionary, **parse_dictionary(dictionary)}
 
     def process_passage(
         self,

@@ -153,7 +153,9 @@ def choose(pronunciations: Sequence[Pronunciation], previous: str, following: st
     """The one that fits between two words in lower case ("" at the ends); the first by default."""
     if len(pronunciations) > 1:
         roles = _likely_roles(previous, following)
-        return next((p for p in pronunciations if p.role in roles), pronunciations[0])
+        for pronunciation in pronunciations:
+            if pronunciation.role in roles:
+                return pronunciation
     return pronunciations[0]
 
 

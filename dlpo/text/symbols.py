@@ -45,8 +45,10 @@ def strongest_mark(punctuation: str) -> str:
     """
     if punctuation == "-":
         return " "
-    found = (_MARK_OF.get(character, " ") for character in punctuation)
-    return max(found, key=MARKS.index, default=" ")
+    strongest = " "
+    for character in punctuation:
+        strongest = max(strongest, _MARK_OF.get(character, " "), key=MARKS.index)
+    return strongest
 
 
 def utterance_symbols(words: Iterable[tuple[Sequence[str], str]]) -> list[str]:
@@ -59,4 +61,4 @@ def utterance_symbols(words: Iterable[tuple[Sequence[str], str]]) -> list[str]:
 
 def symbol_ids(row: Iterable[str]) -> list[int]:
     """Symbols -> their indices in `SYMBOLS`; a KeyError names a symbol that is not one."""
-    return [SYMBOL_IDS[symbol] for symbol in row]
+    return list(map(SYMBOL_IDS.__getitem__, row))

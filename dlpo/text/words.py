@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from dlpo.text.pronounce import Phonemes, Pronouncer
 from dlpo.text.sentences import MarkedToken
-from dlpo.text.symbols import symbol_ids, utterance_symbols
+from dlpo.text.symbols import START, symbol_ids
 
 MAX_SYMBOLS = 400  # of a sentence, so that the time and memory of one utterance are bounded
 
@@ -60,7 +61,10 @@ class Sentence:
 
     def symbol_ids(self) -> list[int]:
         """The row of symbol indices that the encoder reads."""
-        return symbol_ids(utterance_symbols((word.phonemes, word.mark) for word in self.words))
+        row = [START]
+        for word in self.words:
+            row += [*word.phonemes, word.mark]
+        return symbol_ids(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +90,12 @@ def pronounced(
         known: pronunciations that go before its own.
         source_span: start and end in the readable text -> start and end in the input.
     """
-    spoken = [word for marked in sentence for word in marked.token.words]
+    spoken: list[str] = []
     given = {}
-    index = 0
     for marked in sentence:
         if marked.token.phonemes:
-            given[index] = marked.token.phonemes
-        index += len(marked.token.words)
+            given[len(spoken)] = marked.token.phonemes
+        spoken += marked.token.words
     phonemes = iter(pronouncer.phonemes(spoken, known, given))
     for marked in sentence:
         start, end = source_span(marked.token.start, marked.token.end)
@@ -113,7 +116,7 @@ def sentence_of(words: Sequence[Word], text: str, start: int, end: int) -> Sente
         start -= 1
     while end < len(text) and not (text[end].isspace() or text[end].isalnum()):
         end += 1
-    return Sentence(text[start:end], " ".join(word.word for word in words), tuple(words))
+    return Sentence(text[start:end], " ".join(map(attrgetter("word"), words)), tuple(words))
 
 
 QUESTION_WORDS = {"how", "what", "when", "where", "which", "who", "whom", "whose", "why"}
@@ -131,7 +134,8 @@ def settle_question(words: Sequence[Word]) -> list[Word]:
 
     Reference: Bolinger, Intonation and Its Uses, 1989, chapters 5 and 6.
     """
-    opening = next((word.word for word in words if word.word not in BEFORE_THEM), "")
-    if not words or words[-1].mark != "?" or opening.partition("'")[0] not in QUESTION_WORDS:
-        return list(words)
-    return [*words[:-1], replace(words[-1], mark=".")]
+    if words and words[-1].mark == "?":
+        opening = next((word.word for word in words if word.word not in BEFORE_THEM), "")
+        if opening.partition("'")[0] in QUESTION_WORDS:
+            return [*words[:-1], replace(words[-1], mark=".")]
+    return list(words)

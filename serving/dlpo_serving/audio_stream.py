@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from dlpo.bundle import Manifest
 from dlpo.text import Sentence
@@ -72,10 +73,14 @@ class AudioStream:
         self.seed = seed
         self.passages: list[Passage] = []
         """what is spoken; complete at the end where the text comes in pieces"""
+        self.processed_text = ""
+        """the same as one text, one line a sentence"""
         self.dropped_characters = 0
         """of the text so far, that can't be spoken"""
         self.audio_s = 0.0
         """length of the audio made so far"""
+        self.samples = 0
+        """samples of the reply made so far"""
         self.is_complete = False
         """the last chunk was taken"""
         self.record = current_call()
@@ -92,21 +97,12 @@ class AudioStream:
         self._samples = 0  # made, at the voice's rate
         self._sentence = 0
 
-    @property
-    def processed_text(self) -> str:
-        """The text as it is spoken, one line a sentence."""
-        return "\n".join(passage.processed_text for passage in self.passages)
-
-    @property
-    def samples(self) -> int:
-        """Samples of the reply so far."""
-        return round(self._samples * self._scale)
-
     def add_passage(self, sentences: Sequence[Sentence], dropped_characters: int) -> None:
         """Note text that will be spoken; `dropped_characters` are those of this passage."""
-        text = "\n".join([sentence.normalized for sentence in sentences])
+        text = "\n".join(map(attrgetter("normalized"), sentences))
         if text:
             self.passages.append(Passage(self._sentences, text))
+            self.processed_text += "\n" * bool(self.processed_text) + text
         self._sentences += len(sentences)
         self.dropped_characters += dropped_characters
 
@@ -146,6 +142,7 @@ class AudioStream:
             words = tuple(_scaled(word, self._scale) for word in words)
             marks = tuple(replace(m, sample=round(m.sample * self._scale)) for m in marks)
         self._samples += len(chunk.samples)
+        self.samples = round(self._samples * self._scale)
         self.audio_s = self._samples / self.manifest.sample_rate_hz
         self._sentence = chunk.sentence
         encoded = EncodedChunk(audio, offset, chunk.sentence, words, marks)

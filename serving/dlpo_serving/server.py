@@ -205,7 +205,8 @@ async def _watch_lanes(executor: EngineExecutor, stop: asyncio.Event) -> EngineH
     replaced: list[int] = []  # the beats when
     for beat in itertools.count():
         replaced += [beat] * executor.replace_hung_lanes(HANG_BEATS)
-        replaced = [at for at in replaced if beat - at < HUNG_BEATS]
+        while replaced and beat - replaced[0] >= HUNG_BEATS:
+            del replaced[0]
         if len(replaced) >= MAX_HUNG_LANES:
             break
         await asyncio.to_thread(_give_memory_back)

@@ -234,7 +234,7 @@ class SynthesisService:
                 self.calls -= 1
                 if not self.calls:
                     self._idle.set()
-        spoken = sum(len(passage.processed_text) for passage in audio.passages)
+        spoken = len(audio.processed_text)
         if audio.is_complete and spoken and not request.ssml:
             voice.costs.observe_text(spoken, audio.audio_s, request.speed)
 

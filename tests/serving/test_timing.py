@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,7 +74,8 @@ FRONT_END = TextFrontEnd()
 
 
 def test_a_value_of_a_word_holds_for_its_phonemes_and_its_mark() -> None:
-    assert per_symbol(SENTENCE, [1.0, 2.0]).tolist() == [1, 1, 1, 1, 2, 2, 2, 2]
+    words = (SENTENCE.words[0], replace(SENTENCE.words[1], speed=2.0))
+    assert per_symbol(replace(SENTENCE, words=words), "speed").tolist() == [1, 1, 1, 1, 2, 2, 2, 2]
 
 
 def test_gain_is_constant_but_for_short_ramps() -> None:

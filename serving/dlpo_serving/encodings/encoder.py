@@ -47,8 +47,31 @@ def open_encoder(format: AudioFormat, voice_rate_hz: int) -> AudioEncoder:
         MissingExtraError: the resampler's package is not installed.
         EngineError: the codec can't be opened.
     """
-    resampler = Resampler(voice_rate_hz, format.sample_rate_hz)
-    return _ResamplingEncoder(resampler, _open_at_rate(format.encoding, format.sample_rate_hz))
+    rate_hz = format.sample_rate_hz
+    encoder: AudioEncoder
+    match format.encoding:
+        case Encoding.PCM_S16:
+            encoder = Pcm16Encoder()
+        case Encoding.PCM_F32:
+            encoder = PcmFloatEncoder()
+        case Encoding.WAV:
+            encoder = WavEncoder(rate_hz)
+        case Encoding.MULAW:
+            encoder = MulawEncoder()
+        case Encoding.ALAW:
+            encoder = AlawEncoder()
+        case Encoding.FLAC:
+            encoder = SndfileEncoder(FLAC, rate_hz)
+        case Encoding.MP3:
+            encoder = SndfileEncoder(MP3, rate_hz)
+        case Encoding.OGG_OPUS:
+            encoder = OggOpusEncoder(rate_hz)
+        case Encoding.OPUS_FRAMED:
+            encoder = FramedOpusEncoder(rate_hz)
+        case Encoding.AAC:
+            encoder = AacEncoder(rate_hz)
+    resampler = Resampler(voice_rate_hz, rate_hz) if rate_hz != voice_rate_hz else None
+    return _GuardedEncoder(encoder, resampler)
 
 
 def warm_encoders(voice_rate_hz: int) -> dict[Encoding, RequestError]:
@@ -73,53 +96,27 @@ def warm_encoders(voice_rate_hz: int) -> dict[Encoding, RequestError]:
     return missing
 
 
-class _ResamplingEncoder:
-    """An encoder at the client's rate behind the resampler, guarded against misuse."""
+class _GuardedEncoder:
+    """An encoder at the client's rate behind a resampler, if any, guarded against misuse."""
 
-    def __init__(self, resampler: Resampler, encoder: AudioEncoder) -> None:
-        self._resampler = resampler
+    def __init__(self, encoder: AudioEncoder, resampler: Resampler | None) -> None:
         self._encoder = encoder
+        self._resampler = resampler
         self._finished = False
 
-    def encode(self, samples: Waveform) -> bytes:
-        self._check_open()
-        if not np.isfinite(samples).all():
-            raise EngineError("the voice made samples that are no numbers; report this as a bug")
-        return self._encoder.encode(self._resampler.resample(samples))
-
-    def finish(self) -> bytes:
-        self._check_open()
-        self._finished = True
-        rest = self._resampler.resample(np.zeros(0, np.float32), last=True)
-        return self._encoder.encode(rest) + self._encoder.finish()
-
-    def _check_open(self) -> None:
+    def encode(self, samples: Waveform, last: bool = False) -> bytes:
         if self._finished:
             raise EngineError("this audio stream is finished; open an encoder for the next one")
+        if not np.isfinite(samples).all():
+            raise EngineError("the voice made samples that are no numbers; report this as a bug")
+        if self._resampler:
+            samples = self._resampler.resample(samples, last)
+        return self._encoder.encode(samples)
 
-
-def _open_at_rate(encoding: Encoding, rate_hz: int) -> AudioEncoder:
-    match encoding:
-        case Encoding.PCM_S16:
-            return Pcm16Encoder()
-        case Encoding.PCM_F32:
-            return PcmFloatEncoder()
-        case Encoding.WAV:
-            return WavEncoder(rate_hz)
-        case Encoding.MULAW:
-            return MulawEncoder()
-        case Encoding.ALAW:
-            return AlawEncoder()
-        case Encoding.FLAC:
-            return SndfileEncoder(FLAC, rate_hz)
-        case Encoding.MP3:
-            return SndfileEncoder(MP3, rate_hz)
-        case Encoding.OGG_OPUS:
-            return OggOpusEncoder(rate_hz)
-        case Encoding.OPUS_FRAMED:
-            return FramedOpusEncoder(rate_hz)
-        case Encoding.AAC:
-            return AacEncoder(rate_hz)
+    def finish(self) -> bytes:
+        rest = self.encode(np.zeros(0, np.float32), last=True)
+        self._finished = True
+        return rest + self._encoder.finish()
 
 
 OPEN_END = 0xFFFFFFFF  # bytes, in a WAV header: as long as there is more
@@ -223,10 +220,7 @@ class Resampler:
     """Resamples one stream; how it is cut does not change the result."""
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
-        """Raises MissingExtraError where the rates differ and soxr is not installed."""
-        self._stream = None
-        if from_hz == to_hz:
-            return
+        """Raises MissingExtraError where soxr is not installed."""
         try:
             import soxr
         except ImportError:
@@ -235,6 +229,4 @@ class Resampler:
 
     def resample(self, samples: Waveform, last: bool = False) -> Waveform:
         """The next (T,) float32 -> (U,) float32 that are ready, all the rest with the `last`."""
-        if self._stream is None:
-            return samples
         return np.asarray(self._stream.resample_chunk(samples, last), np.float32)

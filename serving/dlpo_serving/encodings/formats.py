@@ -116,8 +116,10 @@ def usual_format(encoding: Encoding, voice_rate_hz: int) -> AudioFormat:
     if encoding in (Encoding.MULAW, Encoding.ALAW):
         return AudioFormat(encoding, G711_RATE_HZ)
     rates = _RATES_HZ.get(encoding, (voice_rate_hz,))
-    above = [rate for rate in rates if rate >= voice_rate_hz]
-    return AudioFormat(encoding, above[0] if above else rates[-1])
+    for rate in rates:
+        if rate >= voice_rate_hz:
+            return AudioFormat(encoding, rate)
+    return AudioFormat(encoding, rates[-1])
 
 
 def bit_rate(sample_rate_hz: int) -> int:

@@ -17,8 +17,8 @@ from dlpo_serving.engine import Floats
 from dlpo_serving.engines.bound_denoiser import BoundDenoiser, Device
 from dlpo_serving.engines.buckets import Buckets
 from dlpo_serving.engines.cuda_machine import CudaDevice, check_cuda
+from dlpo_serving.engines.onnx_engine import SentenceGraphs, check_precision
 from dlpo_serving.engines.onnx_session import CPU, Provider, open_session
-from dlpo_serving.engines.sentence_graphs import SentenceGraphs, check_precision
 
 CUDA = "CUDAExecutionProvider"
 GpuPrecision = Literal["fp32", "fp16"]

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Literal
 from dlpo.bundle import Bundle
 from dlpo.errors import EngineError, MissingExtraError
 from dlpo_serving.engine import Floats
+from dlpo_serving.engines.onnx_engine import SentenceGraphs
 from dlpo_serving.engines.onnx_session import failed_run
-from dlpo_serving.engines.sentence_graphs import SentenceGraphs
 
 if TYPE_CHECKING:
     from openvino import Core, InferRequest

@@ -14,8 +14,8 @@ from dlpo.errors import EngineError, InputError
 from dlpo.nvidia import find_gpu, load_cuda, load_tensorrt
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines.buckets import Buckets, Piece, denoise_in_buckets
+from dlpo_serving.engines.onnx_engine import SentenceGraphs
 from dlpo_serving.engines.onnx_session import failed_run
-from dlpo_serving.engines.sentence_graphs import SentenceGraphs
 from dlpo_serving.engines.tensorrt_plan import REBUILD, choose_plan, choose_precision
 from dlpo_serving.engines.tensorrt_runner import PlanRunner
 

@@ -14,7 +14,7 @@ from aiohttp.hdrs import METH_ALL
 from dlpo.bundle import Manifest
 from dlpo_serving.errors import NotReadyError
 from dlpo_serving.http.speech_body import MODELS
-from dlpo_serving.http.speech_route import BEGUN, HttpLimits, speech_routes
+from dlpo_serving.http.speech_route import BEGUN, HttpLimits, SpeechReply, speech_routes
 from dlpo_serving.http.statuses import UnknownModelError, reply_to
 from dlpo_serving.operations.call_scope import REQUEST_ID, CallRecord, CallScope
 from dlpo_serving.operations.metrics import Metrics
@@ -83,7 +83,8 @@ def _call_middleware(scope: CallScope) -> Any:
                 record.code = str(reply.status)
                 if reply.status in (500, 501):
                     _log.exception("internal error")
-                if (begun := request.get(BEGUN)) is None:
+                begun: SpeechReply | None = request.get(BEGUN)
+                if begun is None:
                     return reply.response()
                 await begun.cut(reply)
                 return begun.response

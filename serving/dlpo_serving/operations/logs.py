@@ -72,14 +72,15 @@ class _JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
-            **_fields_of(record),
+            **getattr(record, FIELDS, {}),
         }
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
         return fields
 
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(self.fields(record), ensure_ascii=False, default=str)
+        fields = {name: value for name, value in self.fields(record).items() if value is not None}
+        return json.dumps(fields, ensure_ascii=False, default=str)
 
 
 class _LogfmtFormatter(_JsonFormatter):
@@ -94,17 +95,14 @@ class _PlainFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return f"{super().formatMessage(record)} {_logfmt(_fields_of(record))}".rstrip()
-
-
-def _fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    fields = getattr(record, FIELDS, {})
-    return {name: value for name, value in fields.items() if value is not None}
+        return f"{super().formatMessage(record)} {_logfmt(getattr(record, FIELDS, {}))}".rstrip()
 
 
 def _logfmt(fields: dict[str, Any]) -> str:
     words = []
     for name, value in fields.items():
+        if value is None:
+            continue
         text = str(value)
         plain = text.isascii() and text.isprintable() and not set(text) & set(' "=\\')
         words.append(f"{name}={text if plain and text else json.dumps(text, ensure_ascii=False)}")

@@ -116,7 +116,7 @@ class Costs:
     def work_s(self, audio_s: float, made_s: float, steps: int) -> float:
         """Predicted compute seconds from `made_s` seconds of audio of a stream to `audio_s`."""
         seconds = self._spent_s(audio_s) - self._spent_s(made_s)
-        return self.slowdown * max(seconds, 0.0) * steps / self.lines.steps
+        return self._crowded.ratio * max(seconds, 0.0) * steps / self.lines.steps
 
     def rate(self, steps: int) -> float:
         """Predicted compute seconds for a second of audio, after the first chunks."""

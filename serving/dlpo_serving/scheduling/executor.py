@@ -353,21 +353,22 @@ class EngineExecutor:
         took_s = now - lane.since_s
         lane.batch = None
         unit, rows = batch.unit, len(batch.streams)
-        if not any(isinstance(outcome, Exception) for outcome in outcomes):
-            costs = batch.streams[0].costs
-            costs.observe_unit(unit, rows, took_s, lane.busy_lanes, self.lanes)
         self._metrics.batch_rows.labels(unit.stage).observe(rows)
         self._metrics.stage_s.labels(unit.stage).observe(took_s)
         if unit.stage == "denoise":
             frames = 1 << (unit.size - 1).bit_length()  # few sizes, so few labels
             self._metrics.step_s.labels(f"{rows}x{frames}").observe(took_s)
-        made_s, ended = [], []
+        made_s, ended, failed = [], [], False
         for stream, outcome in zip(batch.streams, outcomes, strict=True):
+            failed |= isinstance(outcome, Exception)
             made_s.append(outcome.duration_s if isinstance(outcome, AudioChunk) else 0.0)
             sink = self._sinks.get(stream)
             if sink and sink.record.trace:
                 attributes = {"dlpo.size": unit.size, "dlpo.rows": rows}
                 sink.record.trace.part(SPAN_NAMES[unit.stage], took_s, attributes)
+        if not failed:
+            costs = batch.streams[0].costs
+            costs.observe_unit(unit, rows, took_s, lane.busy_lanes, self.lanes)
         self._scheduler.finished(batch, now, made_s)
         for stream, outcome in zip(batch.streams, outcomes, strict=True):
             if isinstance(outcome, Exception):

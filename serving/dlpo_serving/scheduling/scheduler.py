@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, inf
+from operator import attrgetter, itemgetter
 
 from dlpo_serving.errors import CallRejectedError, DeadlineError, OverloadError, PeerShareError
 from dlpo_serving.scheduling.costs import Unit
@@ -34,17 +35,13 @@ class Scheduler:
         self.policy = policy
         self._lanes = lanes
         self._streams: list[Stream] = []
-        self._busy_lanes = 0
+        self.busy_lanes = 0
+        """lanes that compute now"""
 
     @property
     def streams(self) -> Sequence[Stream]:
         """The streams that were admitted and not removed."""
         return self._streams
-
-    @property
-    def busy_lanes(self) -> int:
-        """How many compute now."""
-        return self._busy_lanes
 
     def admit(self, stream: Stream, now: float) -> Stream | None:
         """Take a stream in, or say why not.
@@ -100,9 +97,9 @@ class Scheduler:
         ]
         if not ready:
             return None
-        ready.sort(key=lambda entry: entry[:2])
+        ready.sort(key=itemgetter(0, 1))
         _, _, unit, first = ready[0]
-        keeps_one = self._lanes > 1 and self._busy_lanes == self._lanes - 1
+        keeps_one = self._lanes > 1 and self.busy_lanes == self._lanes - 1
         if keeps_one and first.ahead_s(now) > self.policy.lead_s:
             return None
         equal = [stream for _, _, other, stream in ready if other == unit]
@@ -110,7 +107,7 @@ class Scheduler:
         batch = Batch(unit, tuple(equal[:limit]))
         for stream in batch.streams:
             stream.running = True
-        self._busy_lanes += 1
+        self.busy_lanes += 1
         return batch
 
     def next_urgency_s(self) -> float:
@@ -118,14 +115,13 @@ class Scheduler:
 
         It is when the first of the streams that wait far ahead of their listeners is so no longer.
         """
-        waiting = (
-            stream.started_s + stream.made_s - self.policy.lead_s
-            for stream in self._streams
-            if stream.started_s is not None
-            and stream.untaken_s <= self.policy.lead_s
-            and self._ready_unit(stream)
-        )
-        return min(waiting, default=inf)
+        urgency_s, lead_s = inf, self.policy.lead_s
+        for stream in self._streams:
+            if stream.started_s is None or stream.untaken_s > lead_s:
+                continue
+            if self._ready_unit(stream):
+                urgency_s = min(urgency_s, stream.started_s + stream.made_s - lead_s)
+        return urgency_s
 
     def finished(self, batch: Batch, now: float, audio_s: Sequence[float]) -> None:
         """A lane has computed a batch and is free again.
@@ -135,7 +131,7 @@ class Scheduler:
             now: the time.
             audio_s: seconds of audio that each stream of the batch has got by it.
         """
-        self._busy_lanes -= 1
+        self.busy_lanes -= 1
         for stream, made_s in zip(batch.streams, audio_s, strict=True):
             stream.running = False
             if made_s:
@@ -163,7 +159,7 @@ class Scheduler:
         that has been idle for longest. A newcomer without text displaces only those of peers that
         hold more than its own.
         """
-        held = Counter(other.peer for other in self._streams)
+        held = Counter(map(attrgetter("peer"), self._streams))
         most = ceil(self.policy.peer_share * self.policy.max_streams)
         if stream.peer and most <= held[stream.peer] < self.policy.max_streams:
             raise OverloadError(
@@ -186,11 +182,10 @@ class Scheduler:
 
     def _check_fit(self, stream: Stream, now: float) -> None:
         """Raise unless the text of a stream, with what is reserved, can be spoken in time."""
-        needs = {
-            other: need
-            for other in self._streams
-            if other is not stream and (need := self._need(other, now))
-        }
+        needs: dict[Stream, float] = {}
+        for other in self._streams:
+            if other is not stream and (need := self._need(other, now)):
+                needs[other] = need
         first_s = _due_s(needs, now, FIRST_CHUNK_S) / self._lanes
         first_s += stream.work_due_s(now, FIRST_CHUNK_S)
         if len(needs) >= self._lanes:  # otherwise it finds a lane to itself
@@ -265,4 +260,7 @@ class Scheduler:
 
 def _due_s(streams: Iterable[Stream], now: float, within_s: float) -> float:
     """Predicted compute seconds for what all these listeners play within so many seconds."""
-    return sum(stream.work_due_s(now, within_s) for stream in streams)
+    due_s = 0.0
+    for stream in streams:
+        due_s += stream.work_due_s(now, within_s)
+    return due_s

@@ -118,14 +118,14 @@ class DenoiserInput:
         phonemes = np.array([sentence.symbol_ids()], np.int64)
         noise = pitch_noise(manifest, phonemes.shape[1], request.seed, index)
         self._encoding = engine.encode(phonemes, noise)
-        speed = per_symbol(sentence, [request.speed * word.speed for word in sentence.words])
+        speed = request.speed * per_symbol(sentence, "speed")
         self._pace = DurationWarp.at(
             self._encoding.durations[0], phonemes[0] < FIRST_PHONEME, speed
         )
         self.frames = len(self._pace.places)
         """length of the sentence"""
-        pitch = [request.pitch_semitones + word.pitch_semitones for word in sentence.words]
-        self._pitch = np.repeat(per_symbol(sentence, pitch), self._pace.own)  # (N,) semitones
+        pitch = request.pitch_semitones + per_symbol(sentence, "pitch_semitones")
+        self._pitch = np.repeat(pitch, self._pace.own)  # (N,) semitones
         self._volume = self._volume_of(sentence)
         self._generator = np.random.default_rng([request.seed, index])
         self._harmonics = HarmonicSource(manifest.hop_length, manifest.sample_rate_hz)
@@ -163,11 +163,11 @@ class DenoiserInput:
         return self._volume.gain(start, stop) if self._volume else None
 
     def _volume_of(self, sentence: Sentence) -> Volume | None:
-        levels = [word.volume_db for word in sentence.words]
-        if not any(levels):
+        levels = per_symbol(sentence, "volume_db")
+        if not levels.any():
             return None
         manifest = self._engine.manifest
-        level_db = np.repeat(per_symbol(sentence, levels), self._pace.counts)
+        level_db = np.repeat(levels, self._pace.counts)
         return Volume(level_db, manifest.hop_length, manifest.sample_rate_hz)
 
     def missing_block(self, stop: int) -> int:

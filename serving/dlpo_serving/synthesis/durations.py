@@ -153,7 +153,8 @@ def _slowed(durations: Reals, is_mark: Flags, speed: float) -> Reals:
 def _places(counts: Ids, own: Ids) -> Reals:
     """Straight through each symbol, from its first frame to its last; see `DurationWarp.places`."""
     lasts = np.concatenate([[True], counts > 0])  # a symbol of no frames is passed with the next
-    ends, own_ends = (np.concatenate([[0], np.cumsum(frames)]) for frames in (counts, own))
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    own_ends = np.concatenate([[0], np.cumsum(own)])
     middles = np.arange(ends[-1]) + 0.5
     places: Reals = np.interp(middles, ends[lasts], own_ends[lasts]) - 0.5
     return places.clip(0, own_ends[-1] - 1)

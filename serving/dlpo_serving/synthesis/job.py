@@ -88,7 +88,8 @@ class SynthesisJob:
     def add(self, sentences: Iterable[Sentence]) -> None:
         """Speak these after what is there already."""
         # Counted once: the scheduler asks for the next unit of every stream at every decision.
-        self._sentences.extend((sentence, len(sentence.symbol_ids())) for sentence in sentences)
+        for sentence in sentences:
+            self._sentences.append((sentence, len(sentence.symbol_ids())))
 
     def close(self) -> None:
         """No more sentences will come."""
@@ -147,26 +148,28 @@ class SynthesisJob:
             speech = speech * volume
         speech = self._shaper.apply(speech, first=is_first, last=is_last)
 
-        before = self._silence(self._pause_s + sentence.pause_before_s if is_first else 0.0)
-        after = self._silence(sentence.pause_after_s or 0.0 if is_last else 0.0)
+        before_s = self._pause_s + sentence.pause_before_s if is_first else 0.0
+        after_s = sentence.pause_after_s or 0.0 if is_last else 0.0
+        rate_hz = self.engine.manifest.sample_rate_hz
+        before = np.zeros(round(before_s * rate_hz), np.float32)
+        after = np.zeros(round(after_s * rate_hz), np.float32)
         samples = np.concatenate([before, speech, after], dtype=np.float32)
         hop = self.engine.manifest.hop_length
         shift = self._samples + len(before) - chunk.start * hop  # of the sentence in the audio
+        words, marks = [], []
+        for word in inputs.timing.words:
+            if chunk.start * hop <= word.start < chunk.stop * hop:
+                words.append(_later(word, shift))
+        for mark in inputs.timing.marks:
+            if chunk.start * hop <= mark.sample < chunk.stop * hop + is_last:
+                marks.append(replace(mark, sample=mark.sample + shift))
         made = AudioChunk(
             samples,
             self._samples,
-            len(samples) / self.engine.manifest.sample_rate_hz,
+            len(samples) / rate_hz,
             self._begun - 1,
-            tuple(
-                _later(word, shift)
-                for word in inputs.timing.words
-                if chunk.start * hop <= word.start < chunk.stop * hop
-            ),
-            tuple(
-                replace(mark, sample=mark.sample + shift)
-                for mark in inputs.timing.marks
-                if chunk.start * hop <= mark.sample < chunk.stop * hop + is_last
-            ),
+            tuple(words),
+            tuple(marks),
         )
         self._samples += len(samples)
         if is_last:
@@ -179,12 +182,9 @@ class SynthesisJob:
             self._chunk = next(self._chunks)
         return made
 
-    def _silence(self, seconds: float) -> Waveform:
-        return np.zeros(round(seconds * self.engine.manifest.sample_rate_hz), np.float32)
 
-
-def compute_unit(unit: Unit, renderings: Sequence[SynthesisJob]) -> list[AudioChunk]:
-    """Compute the next unit of renderings for which it is equal, in one call of the engine.
+def compute_unit(unit: Unit, jobs: Sequence[SynthesisJob]) -> list[AudioChunk]:
+    """Compute the next unit of jobs for which it is equal, in one call of the engine.
 
     Returns:
         A chunk for each of them if the unit denoises, else none.
@@ -193,22 +193,23 @@ def compute_unit(unit: Unit, renderings: Sequence[SynthesisJob]) -> list[AudioCh
         EngineError: the run-time failed.
     """
     if unit.stage != "denoise":
-        for rendering in renderings:
-            rendering.advance()
+        for job in jobs:
+            job.advance()
         return []
-    windows = [rendering.window() for rendering in renderings]
+    windows = list(map(SynthesisJob.window, jobs))
     together = windows[0] if len(windows) == 1 else Window.joined(windows)
-    waveform = renderings[0].engine.denoise(
+    waveform = jobs[0].engine.denoise(
         unit.steps, together.conditioning, together.source, together.noise
     )
-    return [rendering.take(row) for rendering, row in zip(renderings, waveform, strict=True)]
+    return list(map(SynthesisJob.take, jobs, waveform))
 
 
 def _later(word: WordTiming, samples: int) -> WordTiming:
-    phonemes = tuple(
-        PhonemeTiming(p.phoneme, p.start + samples, p.stop + samples) for p in word.phonemes
-    )
-    return replace(word, start=word.start + samples, stop=word.stop + samples, phonemes=phonemes)
+    phonemes = []
+    for p in word.phonemes:
+        phonemes.append(PhonemeTiming(p.phoneme, p.start + samples, p.stop + samples))
+    start, stop = word.start + samples, word.stop + samples
+    return replace(word, start=start, stop=stop, phonemes=tuple(phonemes))
 
 
 KNEE = 0.7  # -3 dBFS; what is softer passes unchanged

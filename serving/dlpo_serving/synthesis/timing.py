@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,26 +68,30 @@ def sentence_timing(sentence: Sentence, counts: Ids, hop_length: int) -> Sentenc
     words = []
     symbol = 1  # the first is the silence before the first word
     for word in sentence.words:
-        phonemes = tuple(
-            PhonemeTiming(phoneme, ends[at - 1], ends[at])
-            for at, phoneme in enumerate(word.phonemes, symbol)
-        )
+        phonemes = []
+        for at, phoneme in enumerate(word.phonemes, symbol):
+            phonemes.append(PhonemeTiming(phoneme, ends[at - 1], ends[at]))
         symbol += len(phonemes) + 1  # and the boundary mark
         start, stop = phonemes[0].start, phonemes[-1].stop
-        words.append(WordTiming(word.word, start, stop, word.start, word.end, phonemes))
-    starts = [*(word.start for word in words), ends[-1]]
-    marks = tuple(MarkTiming(mark.name, starts[mark.word]) for mark in sentence.marks)
-    return SentenceTiming(tuple(words), marks, ends[-1])
+        words.append(WordTiming(word.word, start, stop, word.start, word.end, tuple(phonemes)))
+    starts = [*map(attrgetter("start"), words), ends[-1]]
+    marks = []
+    for mark in sentence.marks:
+        marks.append(MarkTiming(mark.name, starts[mark.word]))
+    return SentenceTiming(tuple(words), tuple(marks), ends[-1])
 
 
-def per_symbol(sentence: Sentence, of_words: list[float]) -> NDArray[np.float64]:
-    """(P,) float64: the value of each word for its phonemes and the mark after it.
+def per_symbol(sentence: Sentence, attribute: str) -> NDArray[np.float64]:
+    """(P,) float64: an attribute of each word for its phonemes and the mark after it.
 
     The silence before the first word has that word's value.
     """
-    lengths = [len(word.phonemes) + 1 for word in sentence.words]
+    values, lengths = [], []
+    for word in sentence.words:
+        values.append(getattr(word, attribute))
+        lengths.append(len(word.phonemes) + 1)
     lengths[0] += 1
-    return np.repeat(np.array(of_words, np.float64), lengths)
+    return np.repeat(np.array(values, np.float64), lengths)
 
 
 class Volume:

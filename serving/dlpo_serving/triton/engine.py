@@ -16,7 +16,7 @@ from dlpo.bundle import Manifest, Precision
 from dlpo.errors import EngineError
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 from dlpo_serving.engines.buckets import Buckets, PaddedInputs, Piece, denoise_in_buckets
-from dlpo_serving.engines.sentence_graphs import voice_shares
+from dlpo_serving.engines.onnx_engine import voice_shares
 
 Values = Mapping[str, Floats | Ids]
 

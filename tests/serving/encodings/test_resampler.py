@@ -56,15 +56,8 @@ def test_what_a_lower_rate_cannot_carry_does_not_come_back_as_another_tone() -> 
     assert np.abs(resampled(high, 8000, [])[400:-400]).max() < 1e-4
 
 
-def test_at_the_voices_rate_samples_pass_as_they_are() -> None:
-    samples = sine(VOICE_HZ)
-
-    assert Resampler(VOICE_HZ, VOICE_HZ).resample(samples) is samples
-
-
 def test_without_soxr_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "soxr", None)
 
     with pytest.raises(MissingExtraError, match=r"soxr is not installed.*dlpo\[serve\]"):
         Resampler(22_050, 8000)
-    Resampler(22_050, 22_050)  # needs none
