@@ -43,11 +43,13 @@ class SpectralWaveGrad2(AcousticModel):
 
         self.conditioning_in = conv(MEL_BANDS + 2, d, 3)
         self.conditioning_voices = nn.Embedding(len(config.voices), d)
-        count, self.pitch_voices = len(config.voices), None
+        self.pitch_voices = None
         if config.contour is not None:
-            self.pitch_voices = nn.Embedding(count, config.contour.channels)
+            self.pitch_voices = nn.Embedding(len(config.voices), config.contour.channels)
+            usual = [config.contour.centre, config.contour.spread]  # until `train contour` measures
+            ranges = [[0.0, 0.0] if "/" in voice else usual for voice in config.voices]
             self.pitch_ranges: Tensor
-            self.register_buffer("pitch_ranges", torch.zeros(count, 2))
+            self.register_buffer("pitch_ranges", torch.tensor(ranges))
         for embedding in (self.voices, self.conditioning_voices, self.pitch_voices):
             if embedding is not None:
                 nn.init.normal_(embedding.weight, std=0.1)
