@@ -23,6 +23,7 @@ RANGES: dict[str, Callable[[float], bool]] = {
     "above 0": lambda x: x > 0,
     "0 <= x < 1": lambda x: 0 <= x < 1,
     "0 < x <= 1": lambda x: 0 < x <= 1,
+    "0 <= x <= 1": lambda x: 0 <= x <= 1,
 }
 
 

@@ -130,6 +130,8 @@ class SpectralTraining(RunConfig):
     """Frames of a window of the acoustics: most sentences whole, since each is encoded whole."""
     timing_batch: int = 4
     """Further sentences an update of the acoustics that only teach durations; 0 for none."""
+    first_share: float = 3 / 8
+    """Of the denoiser's windows, at the start of a chain: what a chain of one step needs alone."""
     adversarial_from: int = 10_000
     """Update from which the denoiser must also pass for a recording with an adversary."""
     adversarial_rate: float = 4e-4
@@ -145,7 +147,12 @@ class SpectralTraining(RunConfig):
     def __post_init__(self) -> None:
         RunConfig.__post_init__(self)
         counts = ("batch", "acoustic_batch", "acoustic_window", "window", "adversary_every")
-        check_ranges(self, **dict.fromkeys(counts, "1 or more"), adversarial_rate="0 < x <= 1")
+        check_ranges(
+            self,
+            **dict.fromkeys(counts, "1 or more"),
+            adversarial_rate="0 < x <= 1",
+            first_share="0 <= x <= 1",
+        )
 
     @property
     def is_adversarial(self) -> bool:

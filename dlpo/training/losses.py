@@ -79,11 +79,15 @@ def mix(chosen: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 def denoise_rows(
-    model: SpectralWaveGrad2, windows: Windows, conditioning: Tensor, generator: torch.Generator
+    model: SpectralWaveGrad2,
+    windows: Windows,
+    conditioning: Tensor,
+    generator: torch.Generator,
+    first_share: float = 3 / 8,
 ) -> Denoised:
     """Noise recordings at the levels of short chains and let the denoiser predict them.
 
-    Three rows of eight are at the start of a chain, which matters most when it has one or two
+    A share of the rows is at the start of a chain, which matters most when it has one or two
     steps; the rest is spread over all levels. In every other one of those, it is not the recording
     that is noised but the denoiser's own prediction from pure noise, as in all but the first step
     of a chain.
@@ -93,9 +97,10 @@ def denoise_rows(
         windows: recordings, W frames with `CONTEXT` on either side.
         conditioning: (B, C2, W + 2 CONTEXT) frames.
         generator: draws noise levels and noise, on the CPU.
+        first_share: of the rows, at the start of a chain.
     """
     device, size = windows.waveform.device, len(windows.waveform)
-    first = size * 3 // 8
+    first = int(size * first_share)
     level = torch.cat([torch.full((first,), NOISIEST), spread_levels(size - first, generator)])
     level = level.to(device)
     clean = windows.waveform * model.config.scale

@@ -49,9 +49,10 @@ VOICE_ROWS = {
 class SpectralStep(nn.Module):
     """The losses of one part as one module, so that data-parallel training sees every gradient."""
 
-    def __init__(self, model: SpectralWaveGrad2, part: str) -> None:
+    def __init__(self, model: SpectralWaveGrad2, training: SpectralTraining) -> None:
         super().__init__()
-        self.model, self.part = model, part
+        self.model, self.part = model, training.part
+        self.first_share = training.first_share
 
     def forward(
         self, windows: Windows, more_timings: Sentences | None, generator: torch.Generator
@@ -59,7 +60,8 @@ class SpectralStep(nn.Module):
         """Loss terms, and what the denoiser predicted unless only the acoustics learn."""
         if self.part == "acoustics":
             return acoustic_losses(self.model, windows, more_timings, generator), None
-        denoised = denoise_rows(self.model, windows, self._condition(windows, generator), generator)
+        conditioning = self._condition(windows, generator)
+        denoised = denoise_rows(self.model, windows, conditioning, generator, self.first_share)
         return denoiser_losses(denoised), denoised
 
     def _condition(self, windows: Windows, generator: torch.Generator) -> Tensor:
@@ -133,7 +135,7 @@ class SpectralTrainer(TrainingRun):
         seed, rank = training.seed, self.accelerator.process_index
         self.batches = Batches(self.corpora, "train", seed, rank, self.config.rows)
         self.held_out = Batches(self.corpora, "validation", seed, 0, self.config.rows)
-        self._prepare(model, SpectralStep(model, training.part), optimizer)
+        self._prepare(model, SpectralStep(model, training), optimizer)
         if training.is_adversarial:
             self.adversary = AdversarialTrainer(
                 self.accelerator, training.adversarial_rate, training.gradient_clip
@@ -189,7 +191,7 @@ class SpectralTrainer(TrainingRun):
         acoustic = training.part == "acoustics"
         window = training.acoustic_window if acoustic else training.window
         windows = self.held_out.windows(0, VALIDATION_WINDOWS, window).to(self.accelerator.device)
-        step = SpectralStep(self._averaged_model(), training.part)
+        step = SpectralStep(self._averaged_model(), training)
         with self.accelerator.autocast():
             terms, _ = step(windows, None, torch.Generator().manual_seed(0))
         return {name: value.item() for name, value in terms.items()}
