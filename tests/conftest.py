@@ -6,7 +6,10 @@ import functools
 import hashlib
 import importlib
 import logging
+import os
 import shutil
+import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -300,6 +303,33 @@ def wordy_dataset(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -
     alignments.write_text(alignments.read_text() + "\n".join(rows) + "\n")
     prepare(root / "corpus", alignments, root / "data")
     return root / "data"
+
+
+@pytest.fixture(scope="session")
+def two_processes() -> Callable[..., list[subprocess.Popen[str]]]:
+    """`two_processes(module, *words)` runs a module of the tests as both ranks of a job."""
+
+    def start(module: str, *words: object) -> list[subprocess.Popen[str]]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        job = os.environ | {
+            "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+            "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo",
+        }  # fmt: skip
+        command = [sys.executable, "-m", module, *map(str, words)]
+        return [
+            subprocess.Popen(
+                command,
+                cwd=Path(__file__).parents[1],
+                env=job | {"RANK": rank, "LOCAL_RANK": rank},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for rank in "01"
+        ]
+
+    return start
 
 
 @pytest.fixture(scope="session")

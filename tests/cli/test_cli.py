@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -29,20 +28,6 @@ def test_version_is_that_of_the_package_and_of_its_commit() -> None:
 
     told = f"dlpo {dlpo.__version__} ({commit})" if commit else f"dlpo {dlpo.__version__}"
     assert run("--version").stdout == f"{told}\n"
-
-
-def test_completion_offers_commands_and_options() -> None:
-    def offered(words: str) -> str:
-        environment = {
-            **os.environ,
-            "_DLPO_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "1",
-        }  # fmt: skip
-        code = "from dlpo.cli import app; app(prog_name='dlpo')"
-        return subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
-        ).stdout
-
-    assert "doctor" in offered("dlpo do").split()
 
 
 @pytest.mark.parametrize(

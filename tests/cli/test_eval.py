@@ -104,21 +104,6 @@ def test_lines_of_a_text_need_no_corpus(tiny_bundle: Path, tmp_path: Path) -> No
     assert list(json.loads(path.read_text())["figures"]) == ["tiny"]
 
 
-def test_what_was_kept_can_be_judged_again(tiny_bundle: Path, corpus: Path, tmp_path: Path) -> None:
-    chosen = ("--corpus", corpus, "--clips", "1", "--no-recordings")
-    assert run_eval(tiny_bundle, *chosen, "--wavs", tmp_path / "heard").exit_code == 0
-    (folder,) = (tmp_path / "heard").iterdir()
-
-    result = run_eval(f"a={tiny_bundle}", f"b={folder}", *chosen, "--out", tmp_path / "records")
-
-    assert result.exit_code == 0, result.stderr
-    (path,) = (tmp_path / "records").glob("*.json")
-    figures = json.loads(path.read_text())["figures"]
-    assert figures["a"]["seconds"] == {
-        k: figures["b"]["seconds"][k] for k in figures["a"]["seconds"]
-    }
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

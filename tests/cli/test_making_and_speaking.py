@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
-import signal
 import wave
 from pathlib import Path
 from typing import Any
@@ -72,25 +70,6 @@ def test_the_published_model_is_trained_by_the_same_command(
     wrong = run(*words, "--set", "acoustic_updates=3")
     assert wrong.exit_code == 1
     assert "WaveGrad2Training has the unknown key 'acoustic_updates'" in wrong.stderr
-
-
-def test_interrupted_training_says_how_to_go_on(
-    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from dlpo.training.trainer import Trainer
-
-    one_update = Trainer._one_update
-
-    def interrupted_update(trainer: Trainer) -> Any:
-        os.kill(os.getpid(), signal.SIGINT)
-        return one_update(trainer)
-
-    monkeypatch.setattr(Trainer, "_one_update", interrupted_update)
-
-    result = train(tiny_dataset, tmp_path / "run")
-
-    assert result.exit_code == 130
-    assert "stopped at update 1; run the same command to go on" in result.stderr
 
 
 @pytest.mark.parametrize(

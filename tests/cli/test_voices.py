@@ -122,19 +122,6 @@ def test_packed_and_unpacked_bundle_is_the_same_to_the_byte(voice: Path, tmp_pat
         assert (again / path.name).read_bytes() == path.read_bytes()
 
 
-def test_what_is_no_bundle_is_not_overwritten(voice: Path, tmp_path: Path) -> None:
-    packed, thesis = tmp_path / "voice.dlpo", tmp_path / "thesis"
-    thesis.mkdir()
-    (thesis / "chapter1.txt").write_text("years of work")
-    assert run("pack", voice, packed).exit_code == 0
-
-    result = run("unpack", packed, thesis)
-
-    assert result.exit_code == 1
-    assert "is not a bundle" in result.stderr
-    assert [path.name for path in thesis.iterdir()] == ["chapter1.txt"]
-
-
 def test_a_voice_is_packed_by_its_name(tmp_path: Path) -> None:
     assert run("pack", "lj", tmp_path / "lj.dlpo").exit_code == 0
     assert Bundle.load(tmp_path / "lj.dlpo").sha256 == Bundle.load(EMBEDDED).sha256

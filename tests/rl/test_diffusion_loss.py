@@ -10,11 +10,8 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from dlpo.audio import HOP_LENGTH
-from dlpo.checkpoint import load_checkpoint
 from dlpo.data.dataset import Dataset
 from dlpo.model.lite import LiteWaveGrad2
-from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions
 from dlpo.rl.diffusion_loss import (
@@ -24,15 +21,13 @@ from dlpo.rl.diffusion_loss import (
     control_loss,
     diffusion_loss,
     recorded_windows,
-    recording_cutter,
     renoised_loss,
     rwr_loss,
 )
 from dlpo.rl.rollout import Rollout, keyed_noise, roll_out, seed_keys
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.adversary import AdversarialTrainer
-from dlpo.training.batches import Batches, whole_frames
-from dlpo.training.synthesis import condition
+from dlpo.training.batches import Batches
 
 
 def test_renoised_loss_equals_the_definition(toy: Any, served_chain: NoiseSchedule) -> None:
@@ -142,32 +137,3 @@ def test_the_controls_adversary_learns_and_adds_its_losses(
     assert bool(torch.isfinite(voice.patch_out.weight.grad).all())
     after = adversary.adversary.parameters()
     assert not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
-
-
-def test_the_published_model_hears_recordings_by_their_own_durations(
-    base_checkpoint: Path, tiny_dataset: Path
-) -> None:
-    model = load_checkpoint(base_checkpoint).model
-    assert isinstance(model, WaveGrad2)
-    batches = Batches(Dataset(tiny_dataset), "train", seed=0)
-    utterance = batches.recorded[0]
-    frames = batches.dataset.entries[utterance].frames
-
-    found = recording_cutter(model, batches)([(utterance, 10), (utterance, 0)], frames - 4, (0, 1))
-
-    assert found.conditions.frames.tolist() == [frames - 10, frames - 4]
-    recording = batches.dataset[utterance].waveform
-    expected = recording[: (frames - 4) * HOP_LENGTH] / np.abs(recording).max()
-    np.testing.assert_allclose(found.clean[1].numpy(), expected, atol=1e-6)
-    assert not found.clean[0, (frames - 10) * HOP_LENGTH :].any()
-    symbols, seconds = batches.dataset.timing(utterance)
-    hidden = model.hidden(torch.from_numpy(symbols)[None], torch.ones(1, len(symbols)) > 0)
-    durations = torch.from_numpy(whole_frames(seconds))[None]
-    ranges = model.predict_ranges(hidden, durations, torch.ones(1, len(symbols)) > 0)
-    positions = torch.arange(frames - 4) + 0.5
-    conditioning, _ = model.frames(hidden, durations, ranges, positions, torch.zeros(1))
-    given = found.conditions.conditioning[1]
-    torch.testing.assert_close(given, conditioning[0], atol=1e-5, rtol=1e-4)
-    assert condition(model, symbols)[0].shape[1] == conditioning.shape[1]
-    assert not found.conditions.source.any()
-    assert float(found.clean.abs().max()) == pytest.approx(1)

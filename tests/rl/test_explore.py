@@ -105,19 +105,6 @@ def test_the_return_is_alpha_r_minus_beta_dl_and_unit_spread_removes_their_scale
         even(r * float("nan"), dl)
 
 
-@pytest.mark.full
-def test_dlpo_over_weights_raises_the_reward_within_few_scores(tuning: Any) -> None:
-    tuner = tuning.tuner(
-        objective=Objective("dlpo", "weights"), rewards=[tuning.Loudness()], updates=10, group=8,
-        validate_every=10, ema_decay=0.5,
-    )  # fmt: skip
-    tuner.run()
-    assert tuner.last.rewards["loudness"] > tuner.baseline.rewards["loudness"] + 0.5
-    line = tuning.log("train")[-1]
-    assert line["diffusion_of_recordings"] > 0
-    assert line["moved_tensors"] > 0
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [({"group": 3}, "expected an even number"), ({"passes": 2}, "passes is 2; expected 1")],

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,39 +12,25 @@ from dlpo.rl.methods import Explore, Guide, Objective
 
 pytestmark = pytest.mark.full
 
-HERE = Path(__file__).parent
 LONGEST_S = 240
 
 
-def two_processes(
-    tuning: Any, explore: str = "chain", dies_at: int = 0
-) -> list[subprocess.Popen[str]]:
-    """Tune in two processes on this machine's CPU."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    paths = (HERE / "conftest.py", tuning.checkpoint, tuning.data, tuning.out / "two")
-    words = [sys.executable, HERE / "tune_in_processes.py", *paths, explore, dies_at]
-    together = {
-        "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-        "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo",
-    }  # fmt: skip
-    return [
-        subprocess.Popen(
-            [str(word) for word in words],
-            env=os.environ | together | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
+@pytest.fixture
+def tune(tuning: Any, two_processes: Any) -> Any:
+    """Starts a tuning in two processes."""
+
+    def tune(explore: str = "chain", dies_at: int = 0) -> Any:
+        paths = (tuning.checkpoint, tuning.data, tuning.out / "two")
+        return two_processes("tests.rl.tune_in_processes", *paths, explore, dies_at)
+
+    return tune
 
 
 @pytest.mark.parametrize("explore", ["chain", "weights"])
-def test_two_processes_do_the_updates_of_one(tuning: Any, explore: Explore) -> None:
+def test_two_processes_do_the_updates_of_one(tuning: Any, tune: Any, explore: Explore) -> None:
     guide: Guide = "both" if explore == "chain" else "return"
     tuning.tuner("one", Objective("dlpo", explore, guide=guide)).run()
-    for process in two_processes(tuning, explore):
+    for process in tune(explore):
         _, said = process.communicate(timeout=LONGEST_S)
         assert process.returncode == 0, said
     one, two = tuning.weights("one"), tuning.weights("two")
@@ -66,8 +47,10 @@ def test_two_processes_do_the_updates_of_one(tuning: Any, explore: Explore) -> N
     )
 
 
-def test_a_killed_process_is_an_error_of_the_other_and_the_state_stands(tuning: Any) -> None:
-    first, second = two_processes(tuning, dies_at=5)
+def test_a_killed_process_is_an_error_of_the_other_and_the_state_remains(
+    tuning: Any, tune: Any
+) -> None:
+    first, second = tune(dies_at=5)
     _, said = first.communicate(timeout=LONGEST_S)
     second.communicate(timeout=LONGEST_S)
     assert second.returncode == -signal.SIGKILL

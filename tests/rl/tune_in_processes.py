@@ -1,6 +1,6 @@
 """One process of several that tune a tiny voice together; started by test_tuner_processes.py.
 
-    python tune_in_processes.py CONFTEST CHECKPOINT DATA OUT EXPLORE DIES_AT
+    python -m tests.rl.tune_in_processes CHECKPOINT DATA OUT EXPLORE DIES_AT
 
 RANK, WORLD_SIZE and the rest of torch.distributed's environment say which one it is. The second
 process kills itself in update DIES_AT; 0 for never.
@@ -8,7 +8,6 @@ process kills itself in update DIES_AT; 0 for never.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 
 from dlpo.errors import DlpoError
 from dlpo.rl.methods import Objective
+from tests.rl.conftest import Tuning
 
 
 def objective(explore: str) -> Objective:
@@ -24,14 +24,8 @@ def objective(explore: str) -> Objective:
     return Objective("dlpo", "weights") if explore == "weights" else Objective(guide="both")
 
 
-def main(conftest: str, checkpoint: str, data: str, out: str, explore: str, dies_at: str) -> None:
-    spec = importlib.util.spec_from_file_location("rl_conftest", conftest)
-    assert spec is not None
-    assert spec.loader is not None
-    shared = importlib.util.module_from_spec(spec)
-    sys.modules["rl_conftest"] = shared
-    spec.loader.exec_module(shared)
-    tuning = shared.Tuning(Path(checkpoint), Path(data), Path(out).parent)
+def main(checkpoint: str, data: str, out: str, explore: str, dies_at: str) -> None:
+    tuning = Tuning(Path(checkpoint), Path(data), Path(out).parent)
     tuner = tuning.tuner(Path(out).name, objective(explore))
     if tuner.processes.rank == 1 and int(dies_at):
         collect = tuner.source.collector.collect

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
 from dlpo.config import BASE, ContourConfig, ContourTraining, LiteConfig, SpectralConfig
@@ -125,45 +122,6 @@ def test_a_calm_flow_gets_the_heat_that_makes_up_for_it(tiny_dataset: Path) -> N
     expected = float(batch.points[sure].std(correction=0)) / 0.8
     assert lively_temperature(model, batch) == pytest.approx(expected, rel=0.1)
     assert model.config == TINY
-
-
-def test_a_resumed_run_equals_one_that_never_stopped(
-    tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
-) -> None:
-    run(tiny_dataset, tmp_path / "whole", tiny_checkpoint)
-    for stop in (1, 4):  # in each part
-        parts = tmp_path / "parts"
-        halted = ContourTrainer(TINY, SHORT, [tiny_dataset], [1.0], parts, tiny_checkpoint)
-        halted.run(lambda update, figures, s=stop: _stop_at(update, s))
-        assert halted.update == stop
-        assert halted.stop_signal == signal.SIGTERM
-    run(tiny_dataset, tmp_path / "parts", tiny_checkpoint)
-    whole, parts = (
-        load_file(tmp_path / name / "checkpoint" / "model.safetensors")
-        for name in ("whole", "parts")
-    )
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
-
-
-def _stop_at(update: int, stop: int) -> None:
-    if update == stop:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-@pytest.mark.full
-def test_training_lowers_both_losses(
-    tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
-) -> None:
-    losses: list[float] = []
-    training = replace(
-        SHORT, updates=120, reading_updates=60, learning_rate=1e-2, validate_every=500,
-        save_every=500, log_every=500,
-    )  # fmt: skip
-    ContourTrainer(TINY, training, [tiny_dataset], [1.0], tmp_path / "run", tiny_checkpoint).run(
-        lambda update, figures: losses.append(figures["loss"])
-    )
-    for part in (losses[:60], losses[60:]):
-        assert sum(part[-10:]) < 0.8 * sum(part[:10])
 
 
 def test_the_voice_stays_what_it_is_but_for_its_contour(

@@ -59,19 +59,6 @@ def test_a_part_changes_its_own_weights_alone(
     assert all(name.startswith(PARTS[part]) for name in changed)
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(tiny_dataset: Path, tmp_path: Path) -> None:
-    whole = run(tiny_dataset, tmp_path / "whole", part="denoiser")
-    parts, training = tmp_path / "parts", replace(SHORT, part="denoiser")
-    trainer = SpectralTrainer(TINY, training, [tiny_dataset], [1.0], parts)
-
-    def stop_early(update: int, figures: dict[str, float]) -> None:
-        trainer.training = replace(training, updates=2)
-
-    trainer.run(stop_early)
-    resumed = run(tiny_dataset, parts, part="denoiser")
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-
-
 def test_parts_join_into_a_voice_that_speaks(tiny_dataset: Path, tmp_path: Path) -> None:
     first = run(tiny_dataset, tmp_path / "acoustics", part="acoustics")
     second = run(tiny_dataset, tmp_path / "denoiser", part="denoiser")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,37 +47,6 @@ def run(config: LiteConfig, data: Path, out: Path, **changes: object) -> Trainer
     trainer = Trainer(config, replace(SHORT, **changes), data, out)  # type: ignore[arg-type]
     trainer.run()
     return trainer
-
-
-def test_a_resumed_run_equals_one_that_never_stopped(
-    config: LiteConfig, tiny_dataset: Path, tmp_path: Path
-) -> None:
-    run(config, tiny_dataset, tmp_path / "whole")
-    for stop in (1, 3, 5):  # in each part
-        halted = Trainer(config, SHORT, tiny_dataset, tmp_path / "parts")
-        halted.run(lambda update, figures, t=halted, s=stop: _stop_at(t, update, s))
-        assert halted.update == stop
-    run(config, tiny_dataset, tmp_path / "parts")
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
-
-
-def _stop_at(trainer: Trainer, update: int, stop: int) -> None:
-    if update == stop:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-@pytest.mark.full
-def test_training_lowers_the_loss(config: LiteConfig, tiny_dataset: Path, tmp_path: Path) -> None:
-    losses: list[float] = []
-    trainer = Trainer(
-        config,
-        replace(SHORT, updates=60, acoustic_updates=0, adversarial_updates=0, validate_every=100),
-        tiny_dataset,
-        tmp_path / "run",
-    )
-    trainer.run(lambda update, figures: losses.append(figures["loss"]))
-    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
 
 
 def test_the_encoder_stands_still_after_its_part(

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import socket
-import subprocess
-import sys
-from contextlib import ExitStack
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -18,49 +12,22 @@ from safetensors.torch import load_file
 
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config import LiteConfig
+from tests.training import train_in_processes as program
 
 pytestmark = pytest.mark.full
 
-PROGRAM = Path(__file__).with_name("train_in_processes.py")
 LONGEST_S = 240
 
 
 @pytest.fixture(scope="module")
-def program() -> ModuleType:
-    """What each process runs."""
-    spec = importlib.util.spec_from_file_location("train_in_processes", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
 def two(
-    tiny_checkpoint: Path, tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory
+    two_processes: Any, tiny_checkpoint: Path, tiny_dataset: Path, tmp_path_factory: Any
 ) -> Path:
-    """What two processes have written."""
-    out = tmp_path_factory.mktemp("two")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    together = {
-        "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-        "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo",
-    }  # fmt: skip
-    with ExitStack() as stack:
-        processes = []
-        for rank in range(2):
-            command = [sys.executable, PROGRAM, tiny_checkpoint, tiny_dataset, out]
-            env = os.environ | together | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-            process = stack.enter_context(
-                subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
-            )
-            stack.callback(process.kill)  # where the other one has failed
-            processes.append(process)
-        said = [process.communicate(timeout=LONGEST_S)[1] for process in processes]
-        assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
+    """The directory that two processes have written to."""
+    out: Path = tmp_path_factory.mktemp("two")
+    started = two_processes("tests.training.train_in_processes", tiny_checkpoint, tiny_dataset, out)
+    output = [process.communicate(timeout=LONGEST_S)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0], "\n".join(output)
     return out
 
 
@@ -75,7 +42,6 @@ def test_both_processes_end_with_the_same_weights(two: Path) -> None:
 def test_the_gradients_are_the_mean_of_those_of_each_process_alone(
     part: str,
     two: Path,
-    program: ModuleType,
     tiny_checkpoint: Path,
     tiny_dataset: Path,
     tmp_path: Path,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,41 +170,6 @@ def test_nothing_is_learnt_outside_the_window(excerpts: ExcerptBatches) -> None:
         for one in (batch, changed)
     )
     torch.testing.assert_close(before, after)
-
-
-# ---------------------------------------------------------------------- the run
-def test_a_resumed_run_equals_one_that_never_stopped(tiny_dataset: Path, tmp_path: Path) -> None:
-    run(tiny_dataset, tmp_path / "whole")
-    for stop in (1, 4):
-        halted = WaveGradTrainer(TINY, SHORT, tiny_dataset, tmp_path / "parts")
-        halted.run(lambda update, figures, s=stop: _stop_at(update, s))  # type: ignore[misc]
-        assert halted.update == stop
-        assert halted.stop_signal == signal.SIGTERM
-    run(tiny_dataset, tmp_path / "parts")
-    for name in ("model", "averaged"):
-        whole, parts = (load_file(tmp_path / o / "state" / f"{name}.safetensors")
-                        for o in ("whole", "parts"))  # fmt: skip
-        assert all(torch.equal(whole[key], parts[key]) for key in whole)
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    assert all(torch.equal(whole[key], parts[key]) for key in whole)
-
-
-def _stop_at(update: int, stop: int) -> None:
-    if update == stop:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-@pytest.mark.full
-def test_training_lowers_both_losses(tiny_dataset: Path, tmp_path: Path) -> None:
-    figures: list[dict[str, float]] = []
-    training = replace(
-        SHORT, updates=80, learning_rate=3e-3, decay_start=500, decay_end=501, validate_every=500
-    )
-    trainer = WaveGradTrainer(TINY, training, tiny_dataset, tmp_path / "run")
-    trainer.run(lambda update, terms: figures.append(terms))
-    for term in ("noise", "duration"):
-        first, last = ([f[term] for f in part] for part in (figures[:10], figures[-10:]))
-        assert sum(last) < 0.8 * sum(first)
 
 
 def test_a_checkpoint_says_where_it_comes_from_and_speaks(

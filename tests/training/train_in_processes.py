@@ -1,6 +1,6 @@
 """One process of several that train a tiny lite together; started by test_two_ranks.py.
 
-    python train_in_processes.py CHECKPOINT DATA OUT
+    python -m tests.training.train_in_processes CHECKPOINT DATA OUT
 
 RANK, WORLD_SIZE and the rest of torch.distributed's environment say which one it is. It trains
 OUT/all through all parts, and OUT/PART for one update of that part alone. Each process writes its

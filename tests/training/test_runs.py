@@ -1,0 +1,110 @@
+"""What every training run does: it learns, and a resumed one equals one that never stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dlpo.checkpoint import load_checkpoint
+from dlpo.config import (
+    ContourConfig,
+    ContourTraining,
+    LiteConfig,
+    SpectralConfig,
+    SpectralTraining,
+    TrainingConfig,
+    WaveGrad2Config,
+    WaveGrad2Training,
+)
+from dlpo.training.contour_trainer import ContourTrainer
+from dlpo.training.run import TrainingRun
+from dlpo.training.spectral_trainer import SpectralTrainer
+from dlpo.training.trainer import Trainer
+from dlpo.training.wavegrad_trainer import WaveGradTrainer
+
+BASE = WaveGrad2Config(
+    encoder_channels=16, encoder_layers=1, speaker_channels=4, predictor_channels=8,
+    conditioning_channels=16, up_channels=(16, 8, 8, 8, 8), waveform_channels=4,
+    down_channels=(8, 8, 8, 16),
+)  # fmt: skip
+SPECTRAL = SpectralConfig(
+    hidden_channels=16, encoder_blocks=1, prosody_blocks=1, mel_blocks=1, conditioning_channels=16,
+    conditioning_blocks=1, width=16, blocks=1, level_channels=8,
+)  # fmt: skip
+CONTOUR = ContourConfig(channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2)
+SETTINGS: dict[str, Any] = {
+    "lite": TrainingConfig(
+        acoustic_updates=2, adversarial_updates=2, batch=2, acoustic_window=24, timing_batch=1,
+        window=16, warmup=1, updates=6,
+    ),
+    "base": WaveGrad2Training(batch=2, window=8, context=2, decay_start=2, decay_end=5),
+    "spectral": SpectralTraining(part="denoiser", batch=4, window=16, adversarial_from=2, warmup=1),
+    "contour": ContourTraining(updates=6, reading_updates=3, batch=2, draws=2, warmup=1),
+}  # fmt: skip
+Start = Callable[..., TrainingRun]
+
+
+@pytest.fixture
+def start(tiny_dataset: Path, tiny_checkpoint: Path) -> Start:
+    """A kind, a directory and changes of its settings -> a run of six updates."""
+    lite = load_checkpoint(tiny_checkpoint).config
+    assert isinstance(lite, LiteConfig)
+
+    def start(kind: str, out: Path, **changes: Any) -> TrainingRun:
+        few = {"updates": 6, "precision": "no", "validate_every": 3, "save_every": 3}
+        settings, several = replace(SETTINGS[kind], **few | changes), ([tiny_dataset], [1.0])
+        if kind == "lite":
+            return Trainer(replace(lite, encoder_dropout=0.2), settings, tiny_dataset, out)
+        if kind == "base":
+            return WaveGradTrainer(BASE, settings, tiny_dataset, out)
+        if kind == "spectral":
+            return SpectralTrainer(SPECTRAL, settings, *several, out)
+        return ContourTrainer(CONTOUR, settings, *several, out, tiny_checkpoint)
+
+    return start
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_a_resumed_run_equals_one_that_never_stopped(
+    kind: str, start: Start, tmp_path: Path
+) -> None:
+    def stop_at(stop: int) -> Callable[[int, dict[str, float]], None]:
+        return lambda update, _: os.kill(os.getpid(), signal.SIGTERM) if update == stop else None
+
+    start(kind, tmp_path / "whole").run()
+    for stop in (1, 4):  # in both parts of a run that has two
+        halted = start(kind, tmp_path / "parts")
+        halted.run(stop_at(stop))
+        assert (halted.update, halted.stop_signal) == (stop, signal.SIGTERM)
+    start(kind, tmp_path / "parts").run()
+    for file in ("checkpoint/model", "state/model", "state/averaged"):
+        whole, parts = (
+            load_file(tmp_path / run / f"{file}.safetensors") for run in ("whole", "parts")
+        )
+        assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("lite", {"updates": 60, "acoustic_updates": 0, "adversarial_updates": 0}),
+        ("base", {"updates": 80, "learning_rate": 3e-3, "decay_start": 500, "decay_end": 501}),
+        ("contour", {"updates": 60, "reading_updates": 0, "learning_rate": 1e-2}),
+    ],
+)
+def test_training_lowers_the_loss(
+    kind: str, changes: dict[str, Any], start: Start, tmp_path: Path
+) -> None:
+    losses: list[float] = []
+    run = start(kind, tmp_path, validate_every=500, save_every=500, **changes)
+    run.run(lambda update, figures: losses.append(figures["loss"]))
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
