@@ -46,11 +46,11 @@ class Checkout:
     commit: str
     """the hash of what is built: others may commit meanwhile"""
     worktree: bool = False
-    """what lies there, whatever the commit"""
+    """build the working tree instead of the commit"""
 
     @classmethod
     def of(cls, root: Path, worktree: bool) -> Checkout:
-        """The last commit of a checkout, or, with `worktree`, what lies there."""
+        """The last commit of a checkout, or, with `worktree`, its files."""
         return cls(root, run("git", "-C", root, "rev-parse", "HEAD").strip(), worktree)
 
     def git(self, *arguments: str) -> str:
@@ -79,7 +79,7 @@ class Checkout:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A built image and the storage where it lies."""
+    """A built image and its storage."""
 
     name: str
     storage: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What an image promises, asked of a container that runs."""
+"""Checks of an image in a running container."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def check_cpu(image: Image) -> list[Row]:
 
 
 def check_gpu(image: Image) -> list[Row]:
-    """What of the target gpu can be seen without a GPU."""
+    """Checks of the target gpu that need no GPU."""
     return [
         *_size(image, None),
         *_contents(image, without=("torch", "pip")),
@@ -287,7 +287,7 @@ def _early_end(image: Image) -> Row:
 
 
 def _refusals(image: Image, engines: dict[str, str]) -> list[Row]:
-    """What can't be served is said at once, in one line, with exit code 1."""
+    """Unusable settings end the container at once, with one line and exit code 1."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:  # root's alone, so unreadable inside
         voice = ("--volume", f"{folder}:/voices/ann:ro")

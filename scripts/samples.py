@@ -32,7 +32,7 @@ TEXTS = (  # of metadata.csv, third column; short ones, for a page
     "for the paltry sum of four pence, with costs of seven shillings, six pence.",
 )
 SENTENCES = dict(zip(CLIPS, TEXTS, strict=True))
-MOST_BYTES = 600_000  # of all clips: they lie in git
+MOST_BYTES = 600_000  # of all clips, which are in git
 FOLDER = "samples"  # beside the page
 ENCODING = ".mp3"  # plays in every browser
 RECORDING = "recording"
@@ -111,7 +111,7 @@ def write_recordings(
     corpus: Annotated[Path, typer.Option(exists=True, help="LJSpeech, as it is downloaded.")],
     out: Out = Path("docs"),
 ) -> None:
-    """Put the speaker's own recordings beside the samples, for this machine alone."""
+    """Add the speaker's recordings to the samples, on this machine alone."""
     (out / FOLDER).mkdir(exist_ok=True)
     for clip in load_clips(corpus, SENTENCES):
         path = out / FOLDER / f"{RECORDING}-{clip.clip_id}{ENCODING}"

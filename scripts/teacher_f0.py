@@ -23,7 +23,7 @@ import soundfile
 FRAME_S = 300 / 22_050  # of dlpo
 TEACHER_FRAME_S = 1 / 80  # of the F0 curve
 DURATION_S = 0.025  # a step of the teacher's durations
-VOICED_HZ = 40  # what the teacher takes for voiced lies above
+VOICED_HZ = 40  # the teacher takes higher values for voiced
 
 _teacher: Any  # of a worker process
 _misaki: Any

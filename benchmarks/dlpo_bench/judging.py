@@ -20,7 +20,7 @@ from dlpo.errors import CheckpointError, EngineError, InputError, MissingExtraEr
 from dlpo.judges import WEIGHTS
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.dnsmos import Dnsmos
-from dlpo.judges.judge import Judge, Recogniser, check_waveforms
+from dlpo.judges.judge import Judge, Recognizer, check_waveforms
 from dlpo.judges.levels import active_level_db, high_band_db
 from dlpo.judges.nisqa import Nisqa
 from dlpo.judges.pocketsphinx import PocketSphinx
@@ -46,7 +46,7 @@ class JudgePanel:
     """Judges and recognizers that score a waveform."""
 
     judges: Sequence[Judge]
-    recognizers: Mapping[str, Recogniser]
+    recognizers: Mapping[str, Recognizer]
     """Measure of word errors -> recognizer."""
     left_out: Mapping[str, str]
     """Name of a judge that is not available -> why."""
@@ -81,7 +81,7 @@ def load_panel(
         DataError: a recording of the speaker can't be read.
     """
     judges: list[Judge] = []
-    recognizers: dict[str, Recogniser] = {}
+    recognizers: dict[str, Recognizer] = {}
     left_out = {}
     makers: dict[str, Callable[[], Judge]] = {
         "DistillMOS": DistillMOS,

@@ -121,7 +121,7 @@ def export(
     checkpoint = Path(source)
     if (checkpoint / "checkpoint.json").exists():
         if out is None:
-            raise typer.BadParameter("where to? give --out", param_hint="--out")
+            raise typer.BadParameter("--out is required", param_hint="--out")
         with needs("export"):
             from dlpo_export.options import ExportOptions
             from dlpo_export.pipeline import export_bundle
@@ -162,7 +162,7 @@ def export(
         _triton(bundle, triton, _only(precision))
     if tensorrt:
         if out is None:
-            raise typer.BadParameter("where to? give --out", param_hint="--out")
+            raise typer.BadParameter("--out is required", param_hint="--out")
         _tensorrt(bundle, out, precision)
     if check_tensorrt:
         _check_tensorrt(bundle)
@@ -189,7 +189,7 @@ def _judges(judge: bool, nisqa: Path | None) -> list[Judge]:
 
 
 def _only(precision: list[str] | None) -> Any:
-    """The one precision that was asked for, checked by who takes it; None if it was left to us."""
+    """The only precision asked for, which its user checks; None for the default."""
     return precision[0] if precision and len(precision) == 1 else None
 
 

@@ -33,15 +33,15 @@ def prepare(
     sessions: Annotated[
         bool,
         typer.Option(
-            help="Tell recording sessions apart by the clips' ids (LJ001 of LJ001-0042): each"
-            " becomes a voice of its own."
+            help="Make each recording session a voice of its own, by the clips' ids (LJ001 of"
+            " LJ001-0042)."
         ),
     ] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Turn a corpus into a dataset: audio, durations, F0, energy, log-mel, source phase.
 
-    Interrupted, it goes on where it was when called again.
+    Interrupted, the same command resumes it.
     """
     from dlpo.data import ljspeech
 

@@ -109,7 +109,7 @@ def doctor(
         "../shared/models"
     ),
 ) -> None:
-    """Tell what is installed, which engines speak, and what to run to fix the rest.
+    """Show what is installed, which engines speak, and how to fix the rest.
 
     Exit code 0 if an engine speaks, 1 if none does.
     """

@@ -32,7 +32,7 @@ def tune(
     out: Annotated[Path, typer.Option(help="Directory of the run; resumed if it holds one.")],
     method: Annotated[
         Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "control", "direct", "dpo"],
-        typer.Option(help="What is minimised, see docs/tuning.md."),
+        typer.Option(help="What is minimized, see docs/tuning.md."),
     ] = "dlpo",
     explore: Annotated[
         Literal["chain", "weights"],

@@ -160,10 +160,10 @@ class LiteConfig:
     level_channels: int = 128
     """Width of the noise-level embedding."""
     level_frequency: float = 30.0
-    """Of its fastest sinusoid, radians over all levels; at 1000 neighbouring levels had nothing in
+    """Of its fastest sinusoid, radians over all levels; at 1000 neighboring levels had nothing in
     common and the sound hung on the exact schedule."""
     scale: float = 12.0
-    """What the pre-emphasised waveform is multiplied by, to a standard deviation near 0.5."""
+    """What the pre-emphasized waveform is multiplied by, to a standard deviation near 0.5."""
     contour: ContourConfig | None = None
     """How the pitch is drawn; None predicts the nearest curve, which is flat."""
 
@@ -242,7 +242,7 @@ class SpectralConfig:
         return 300
 
     def speakers(self) -> dict[str, str]:
-        """Every speaker -> the voice to offer: the first of the sessions told apart, if any."""
+        """Every speaker -> the voice to offer: the first of its sessions, if it has any."""
         return {
             speaker: next((v for v in self.voices if v.startswith(f"{speaker}/")), speaker)
             for speaker in self.voices

@@ -46,14 +46,14 @@ _PER_SAMPLE = ("audio", "phase")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where one utterance lies in the arrays."""
+    """The place of one utterance in the arrays."""
 
     id: str
     split: str
     """train, validation or test"""
     text: str
     voice: str
-    """speaker, or speaker/session where recording sessions are told apart, such as lj/LJ001"""
+    """speaker, or speaker/session where each recording session is a voice, such as lj/LJ001"""
     first_symbol: int
     symbols: int
     first_frame: int
@@ -168,7 +168,7 @@ class Dataset(Utterances):
 
 
 Arrays = Mapping[str, NDArray[Any]]
-"""What is stored of one clip, by the keys of `DTYPES`."""
+"""The arrays of one clip, by the keys of `DTYPES`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What is measured in a recording: F0, voicing, energy, log-mel and the phase of the voice."""
+"""Features of a recording: F0, voicing, energy, log-mel and the phase of the voice."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def split_of(clip: str) -> str:
 
 
 def read_transcripts(path: Path) -> dict[str, str]:
-    """metadata.csv (`id|raw|normalised`) -> id -> normalised text.
+    """metadata.csv (`id|raw|normalized`) -> id -> normalized text.
 
     Raises:
         DataError: unreadable, or a line without three fields.
@@ -70,7 +70,7 @@ def read_transcripts(path: Path) -> dict[str, str]:
     for number, line in enumerate(lines, 1):
         fields = line.split("|")
         if len(fields) != 3:
-            raise DataError(f"{path}:{number}: {len(fields)} fields; expected id|raw|normalised")
+            raise DataError(f"{path}:{number}: {len(fields)} fields; expected id|raw|normalized")
         transcripts[fields[0]] = fields[2]
     return transcripts
 
@@ -121,7 +121,7 @@ def prepare(
 ) -> Prepared:
     """Measure every aligned clip and write the dataset.
 
-    Interrupted, it goes on where it was: finished clips wait in `out/clips`.
+    Resumes if interrupted: finished clips are kept in `out/clips`.
 
     Args:
         corpus: directory with metadata.csv and wavs/ (wav or flac).
@@ -129,8 +129,8 @@ def prepare(
         out: directory to write.
         progress: called with clips done and clips in all.
         speaker: name of the voice.
-        sessions: tell recording sessions apart by the ids of the clips (LJ001 of LJ001-0042); each
-            becomes a voice of its own, which shares what is common to the speaker.
+        sessions: make each recording session (LJ001 of LJ001-0042) a voice of its own, which
+            shares what is common to the speaker.
         jobs: processes.
 
     Raises:
@@ -186,7 +186,7 @@ def prepare(
 
 
 Work = tuple[Alignment, str | None, Path | None, Path]
-"""alignment, transcript, recording, and the file for what is measured of it"""
+"""alignment, transcript, recording, and the file for its features"""
 
 
 def _faults(work: list[Work], jobs: int) -> Iterator[str | None]:
@@ -213,7 +213,7 @@ def _measure_one(work: Work) -> str | None:
 
 
 def _timed(alignment: Alignment, transcript: str) -> Arrays:
-    """What is stored of a clip without a recording: its symbols, and no frames."""
+    """The arrays of a clip without a recording: symbols and no frames."""
     symbols, durations = alignment.utterance(transcript)
     no_frames = {
         name: np.zeros((0, MEL_BANDS) if name == "mel" else 0, dtype)

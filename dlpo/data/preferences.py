@@ -1,7 +1,7 @@
 """Preference pairs: which of two renderings of a sentence somebody liked better.
 
 `dlpo listen export` writes them and `dlpo tune --method dpo` learns from them. A file of pairs is
-JSON lines in UTF-8, one pair a line; the wavs lie beside it, mono 16-bit PCM at 22,050 Hz:
+JSON lines in UTF-8, one pair a line; the wavs are in its folder, mono 16-bit PCM at 22,050 Hz:
 
     {"text": "Hello.", "winner": "pairs/0a1b.wav", "loser": "pairs/2c3d.wav",
      "winner_system": "tuned", "loser_system": "lj", "rater": "r1", "session": "9f..."}
@@ -52,7 +52,7 @@ class PreferencePair:
 
 
 def write_pairs(path: Path, pairs: Iterable[PreferencePair]) -> int:
-    """Write a file of pairs, whose wavs must lie in its folder or below, and say how many.
+    """Write a file of pairs, whose wavs must be in its folder or below; returns their number.
 
     Raises:
         InputError: the file can't be written, or a wav lies elsewhere.

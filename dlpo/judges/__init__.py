@@ -1,6 +1,6 @@
-"""Judges: programs that listen to speech and say how good it is, or what was said.
+"""Judges: models that score speech, or transcribe it.
 
-`Judge` scores naturalness (mean opinion scores, 1..5) or the speaker's identity, `Recogniser`
+`Judge` scores naturalness (mean opinion scores, 1..5) or the speaker's identity, `Recognizer`
 transcribes. Import the one you need: `dlpo.judges.distillmos`, `.nisqa`, `.dnsmos`, `.speaker`,
 `.whisper`, `.pocketsphinx`.
 """

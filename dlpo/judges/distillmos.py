@@ -20,7 +20,7 @@ WEIGHTS = Path("weights") / "distill_mos_v7.pt"  # in the package
 
 
 class DistillMOS:
-    """Scores 1..5. It can be fooled (a buzz scores 3.5): read the other judges beside it."""
+    """Scores 1..5. It can be fooled (a buzz scores 3.5): compare it with other judges."""
 
     name = "DistillMOS"
     sample_rate_hz = 16_000

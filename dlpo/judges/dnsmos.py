@@ -62,7 +62,7 @@ class Dnsmos:
         self._filters = mel_filters(SAMPLE_RATE, N_FFT, BANDS, SAMPLE_RATE / 2)
 
     def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
-        """See `Judge.score`. A clip shorter than a window is heard in a loop."""
+        """See `Judge.score`. A clip shorter than a window is repeated."""
         return np.array(
             [
                 float(self._session.run(None, {self._input: self._windows(waveform)})[0].mean())

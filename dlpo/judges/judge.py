@@ -1,4 +1,4 @@
-"""What a judge is, and the checks and the resampling that every judge needs before listening."""
+"""The interfaces of judges, and the checks and the resampling that all of them need."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ RATES_HZ = (8_000, 192_000)  # what a recording of speech can sensibly have
 
 
 class Judge(Protocol):
-    """Something that gives each waveform one score; higher is better."""
+    """Scores waveforms; higher is better."""
 
     @property
     def name(self) -> str:
-        """How tables and records call it."""
+        """Name in tables and records."""
         ...
 
     @property
@@ -41,12 +41,12 @@ class Judge(Protocol):
         ...
 
 
-class Recogniser(Protocol):
-    """Something that writes down the words it hears."""
+class Recognizer(Protocol):
+    """Transcribes speech."""
 
     @property
     def name(self) -> str:
-        """How tables and records call it, with its version."""
+        """Name in tables and records, with its version."""
         ...
 
     def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
@@ -55,7 +55,7 @@ class Recogniser(Protocol):
 
 
 def check_waveforms(waveforms: Sequence[Waveform], sample_rate_hz: int) -> None:
-    """Refuse what no judge can listen to.
+    """Refuse waveforms that no judge can score.
 
     Raises:
         InputError: see `Judge.score`; the message has the index of the waveform.

@@ -1,6 +1,6 @@
 """The mel front end that the judges were trained with: Slaney's scale, in numpy.
 
-It differs from the voice's own (`dlpo.audio`): scale, normalisation, window, decibels.
+It differs from the voice's own (`dlpo.audio`): scale, normalization, window, decibels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LINEAR_HZ = 200 / 3  # Hz a mel below the break
 BREAK_HZ = 1_000.0
 BREAK_MEL = BREAK_HZ / LINEAR_HZ
 LOG_STEP = np.log(6.4) / 27  # log Hz a mel above the break
-DYNAMIC_RANGE_DB = 80.0  # what lies deeper below the loudest cell is lifted to this
+DYNAMIC_RANGE_DB = 80.0  # quieter cells are raised to this far below the loudest
 
 
 def mel_filters(sample_rate_hz: int, n_fft: int, bands: int, top_hz: float) -> NDArray[np.float32]:
@@ -61,7 +61,7 @@ def decibels(power: Spectrogram, floor: float, reference: float = 1.0) -> Spectr
 
     Args:
         power: any shape, >= 0.
-        floor: the least power that is told from silence.
+        floor: the least power that counts as sound.
         reference: power of 0 dB.
     """
     level = 10 * np.log10(np.maximum(power, floor) / max(reference, floor))

@@ -1,4 +1,4 @@
-"""The recogniser of the word errors: pocketsphinx with the stock en-us model in its wheel.
+"""The recognizer of the word errors: pocketsphinx with the stock en-us model in its wheel.
 
 It is old and weak, which suits the purpose: it stumbles where speech is unclear. Word errors are
 comparable only with the same version and settings, so both are pinned here.
@@ -16,7 +16,7 @@ from dlpo.judges.judge import Waveform, listen_at
 
 VERSION = "5.1.1"
 SAMPLE_RATE = 16_000  # Hz, of the acoustic model
-SILENCE = 4_800  # samples before and after: without it the recogniser loses the first word
+SILENCE = 4_800  # samples before and after: without it the recognizer loses the first word
 
 
 class PocketSphinx:
@@ -41,7 +41,7 @@ class PocketSphinx:
         self._package = pocketsphinx
 
     def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
-        """See `Recogniser.transcribe`; "" where it heard no word."""
+        """See `Recognizer.transcribe`; "" without a word."""
         return [
             self._transcribe_one(waveform)
             for waveform in listen_at(SAMPLE_RATE, waveforms, sample_rate_hz)

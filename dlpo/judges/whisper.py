@@ -1,4 +1,4 @@
-"""Whisper as a recogniser, from a local directory: nothing is fetched.
+"""Whisper as a recognizer, from a local directory: nothing is fetched.
 
 Much stronger than pocketsphinx: it hears through noise and guesses from the language, so it tells
 whether a listener would understand, not whether speech is crisp. Word errors of the two don't
@@ -66,7 +66,7 @@ class Whisper:
         self.name = f"Whisper {directory.resolve().name}"
 
     def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
-        """See `Recogniser.transcribe`; "" where it heard no word."""
+        """See `Recognizer.transcribe`; "" without a word."""
         return [
             self._in_words(self._transcribe_one(waveform))
             for waveform in listen_at(self.sample_rate_hz, waveforms, sample_rate_hz)

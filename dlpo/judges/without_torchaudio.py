@@ -11,7 +11,7 @@ from types import ModuleType
 
 @contextmanager
 def without_torchaudio() -> Iterator[None]:
-    """An empty module stands in for torchaudio while the block imports.
+    """Replace torchaudio by an empty module while the block imports.
 
     A torchaudio built for another torch than the installed one (CUDA beside a CPU torch, say)
     would fail the import. One that is imported already stays.
@@ -19,7 +19,9 @@ def without_torchaudio() -> Iterator[None]:
     stands_in = "torchaudio" not in sys.modules
     if stands_in:
         module = ModuleType("torchaudio")
-        module.__spec__ = ModuleSpec("torchaudio", None)  # some ask for it to see what is there
+        module.__spec__ = ModuleSpec(
+            "torchaudio", None
+        )  # some check it to see whether torchaudio exists
         sys.modules["torchaudio"] = module
     try:
         yield

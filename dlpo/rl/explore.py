@@ -158,7 +158,7 @@ class WeightSpace(nn.Module):
         """() whose descent takes a step of RMS 1 in each explored block along the gradient.
 
         Blocks differ in size by orders of magnitude, and so does the noise of their estimates: each
-        is normalised by itself. A block whose gradient is 0 stays.
+        is normalized by itself. A block whose gradient is 0 stays.
         """
         sizes = [1, 1, len(self.rank1)]
         total = self.tensors.new_zeros(())

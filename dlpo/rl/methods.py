@@ -1,4 +1,4 @@
-"""The methods of tuning: a table of what each minimises and needs, and the plan of a run."""
+"""The methods of tuning: a table of what each minimizes and needs, and the plan of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Advantages and the score-function objectives, each a pure function to minimise.
+"""Advantages and the score-function objectives, each a pure function to minimize.
 
     symbol   here                         meaning
     r        rewards (B,)                 reward of each output
@@ -84,7 +84,7 @@ def ddpo_loss(
     advantage: Advantage,
     clip_range: float = CLIP_RANGE,
 ) -> Tensor:
-    """Denoising diffusion policy optimisation: -min(rho A, clip(rho) A).
+    """Denoising diffusion policy optimization: -min(rho A, clip(rho) A).
 
     Reference: Black et al. 2024 (arXiv 2305.13301), eq. DDPO-IS with PPO's clipping.
     """
@@ -133,7 +133,7 @@ def dlpo_loss(
     beta: float = 1.0,
     clip_range: float = CLIP_RANGE,
 ) -> Tensor:
-    """Diffusion-loss guided policy optimisation: the return is alpha r - beta DL.
+    """Diffusion-loss guided policy optimization: the return is alpha r - beta DL.
 
         -min(rho A, clip(rho) A),   A from alpha r - beta DL
 

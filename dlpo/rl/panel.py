@@ -39,7 +39,7 @@ class PanelFigures:
     rewards: dict[str, float]
     """each part of the reward, in its own scale"""
     word_error_rate: float | None
-    """errors of all sentences over their words; None without a recogniser"""
+    """errors of all sentences over their words; None without a recognizer"""
     kl: float
     """from the policy before tuning, of its own actions, mean over scored steps and samples"""
     diffusion: float | None
@@ -182,11 +182,11 @@ class ValidationPanel:
         return scores
 
     def _word_error_rate(self, clips: ClipBatch) -> float | None:
-        recogniser = self.models.recogniser
-        if recogniser is None:
+        recognizer = self.models.recognizer
+        if recognizer is None:
             return None
         with self.timer.stage("validation/words"):
-            words = recogniser.transcribe(clips.waveforms, SAMPLE_RATE)
+            words = recognizer.transcribe(clips.waveforms, SAMPLE_RATE)
         return pooled(word_errors(*pair) for pair in zip(clips.texts, words, strict=True)).rate
 
     def _kl(self, batch: RolloutBatch) -> float:

@@ -35,7 +35,7 @@ class Prompts:
     """Draws sentences; update k draws the same whatever happened before it.
 
     Left out: the test and the validation split, every other clip with the same words as one of
-    theirs, texts without words (a recogniser has nothing to check) and texts with a word without
+    theirs, texts without words (a recognizer has nothing to check) and texts with a word without
     phonemes. A sentence needs no recording, so all transcripts of LJSpeech can be prompts.
 
     Args:

@@ -19,7 +19,7 @@ from dlpo.data.dataset import Dataset
 from dlpo.errors import CheckpointError, ConfigError, DataError, MissingExtraError
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.dnsmos import Dnsmos
-from dlpo.judges.judge import Recogniser
+from dlpo.judges.judge import Recognizer
 from dlpo.judges.levels import active_level_db, high_band_db
 from dlpo.judges.nisqa import Nisqa
 from dlpo.judges.pocketsphinx import PocketSphinx
@@ -142,7 +142,7 @@ class RewardModels:
     reward: WeightedSum
     judges: Sequence[Reward]
     """held out from the reward"""
-    recogniser: Recogniser | None = None
+    recognizer: Recognizer | None = None
     """of the word errors"""
     differentiable: DifferentiableReward | None = None
     """the reward with a gradient, for the direct method"""

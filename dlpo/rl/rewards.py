@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from dlpo.errors import ConfigError, InputError, TrainingError
-from dlpo.judges.judge import Judge, Recogniser, Scores, Waveform, check_waveforms
+from dlpo.judges.judge import Judge, Recognizer, Scores, Waveform, check_waveforms
 from dlpo.judges.levels import active_level_db, high_band_db
 from dlpo.judges.word_errors import word_errors
 from dlpo.rl.rollout import Key
@@ -129,11 +129,11 @@ def judge_reward(judge: Judge, clock: Clock = time.perf_counter) -> MeasuredRewa
     return MeasuredReward(judge.name, score, clock)
 
 
-def word_reward(recogniser: Recogniser, clock: Clock = time.perf_counter) -> MeasuredReward:
+def word_reward(recognizer: Recognizer, clock: Clock = time.perf_counter) -> MeasuredReward:
     """1 - word error rate of a recognizer, at least 0. A text without words is an InputError."""
 
     def score(clips: ClipBatch) -> Scores:
-        transcripts = recogniser.transcribe(clips.waveforms, clips.sample_rate_hz)
+        transcripts = recognizer.transcribe(clips.waveforms, clips.sample_rate_hz)
         pairs = zip(clips.texts, transcripts, strict=True)
         return 1 - np.minimum([word_errors(*pair).rate for pair in pairs], 1.0)
 

@@ -150,7 +150,7 @@ class Tuner(TrainingRun):
                 " correct further steps by"
             )
         model.requires_grad_(False)
-        self.gradient_clip = float("inf")  # the source normalises its gradient
+        self.gradient_clip = float("inf")  # the source normalizes its gradient
         space = WeightSpace(learning, settings.subspace)
         return space, torch.optim.SGD(
             space.parameters(), settings.explore_rate, settings.explore_momentum

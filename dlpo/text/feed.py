@@ -1,4 +1,4 @@
-"""Text that arrives in pieces, as from a language model -> sentences, as early as may be.
+"""Text that arrives in pieces, as from a language model -> sentences, as early as possible.
 
 Where one ends depends on the text alone, never on how it was cut into pieces.
 """
@@ -134,7 +134,7 @@ _SPACE = re.compile(r"\s")
 
 
 def ends_at(text: str, place: int, *, clauses: bool, capitals: bool, final: bool) -> bool | None:
-    """Whether speech may stop at a blank or a dash; None while only more text will tell.
+    """Whether speech may stop at a blank or a dash; None until more text decides.
 
     The answer depends on no character that it could have been given without: of two texts that
     begin alike, the longer one has it too, unless it is None.

@@ -26,7 +26,7 @@ class TextFrontEnd:
         self._pronouncer = Pronouncer()
 
     def process(self, text: str, dictionary: Mapping[str, str] | None = None) -> ProcessedText:
-        """Split, normalise and pronounce a text; ``dictionary`` goes before that of the voice.
+        """Split, normalize and pronounce a text; ``dictionary`` goes before that of the voice.
 
         Raises TextError where nothing can be spoken, InputError for a wrong dictionary.
         """
@@ -81,8 +81,8 @@ class TextFrontEnd:
         Args:
             text: whole sentences or clauses.
             known: from `known_words`.
-            shouted: the whole text has only capitals; by default this passage tells.
-            all_lower: the whole text has no capitals; by default this passage tells.
+            shouted: the whole text has only capitals; by default if this passage has.
+            all_lower: the whole text has no capitals; by default if this passage has none.
         """
         readable = readable_text(text)
         lexicon = self._pronouncer.lexicon

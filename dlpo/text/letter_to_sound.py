@@ -54,7 +54,7 @@ class LetterToSound:
         return spoken
 
     def logits(self, letters: str) -> Array:
-        """Letters -> (SLOTS * (letters + 2), phonemes and blank) float32, not normalised."""
+        """Letters -> (SLOTS * (letters + 2), phonemes and blank) float32, not normalized."""
         weights = self._weights
         hidden = weights["embedding"][[LETTERS.index(letter) for letter in f"^{letters}$"]]
         for layer in (0, 1):

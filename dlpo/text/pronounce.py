@@ -24,7 +24,7 @@ _BEGINNINGS = {"un": "AH0 N", "non": "N AA2 N", "over": "OW2 V ER0", "under": "A
 
 
 class Pronouncer:
-    """Knows how every word sounds, alone and among its neighbours. Safe to share by threads."""
+    """Knows how every word sounds, alone and among its neighbors. Safe to share by threads."""
 
     def __init__(self) -> None:
         self.lexicon = Lexicon()

@@ -1,4 +1,4 @@
-"""What the acoustic model is given to say: sentences of words with phonemes and marks."""
+"""The input of the acoustic model: sentences of words with phonemes and marks."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def _over_grpc(error: DlpoError) -> tuple[str, str, str]:
 
 
 def _over_http(error: DlpoError) -> tuple[str, str]:
-    """Status, and what stands in the body for programs."""
+    """Status, and `code` of the body."""
     reply = reply_to(error)
     status = f"{reply.status} {http.HTTPStatus(reply.status).phrase}"
     return status, f"`{reply.code}`" if reply.code else ""

@@ -69,7 +69,7 @@ class RepositoryLinks:
 
 
 def lists_set_apart(markdown: str) -> str:
-    """A page in which a blank line stands before each list and table that follows a paragraph.
+    """A page with a blank line before each list and table that follows a paragraph.
 
     Forges need none, Python-Markdown does.
     """

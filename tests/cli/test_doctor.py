@@ -18,7 +18,7 @@ from dlpo_serving.local.doctor import Observation, try_engines
 
 @pytest.fixture
 def only_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process for each engine takes its time; one engine says how all are told of."""
+    """One engine instead of all: each takes a process."""
     monkeypatch.setattr(engines_module, "PRECISIONS", {"cpu": PRECISIONS["cpu"]})
 
 
@@ -80,7 +80,7 @@ def test_without_the_extra_it_says_what_to_install() -> None:
 
 
 def trial(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> list[Observation]:
-    """What is told where the trial's process does as a shell script says."""
+    """Observations where a shell script takes the place of the trial's process."""
     program = folder / "python"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)

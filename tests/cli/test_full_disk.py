@@ -1,4 +1,4 @@
-"""A disk that is full or may not be written: told in one line, before the work where it can be."""
+"""A full or read-only disk ends a command with one line, before the work if possible."""
 
 from __future__ import annotations
 

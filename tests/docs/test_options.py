@@ -39,7 +39,7 @@ def options_of(command: Any) -> set[str]:
 
 
 def unknown(call: str) -> set[str]:
-    """Commands and options that don't exist, of what stands behind `dlpo`."""
+    """Commands and options that don't exist, in the words after `dlpo`."""
     words = re.sub(r'"[^"]*"', "QUOTED", call).split()
     found = COMMANDS
     while words and hasattr(found, "commands") and not words[0].startswith("-"):

@@ -84,7 +84,7 @@ def stand_in(directory: Path, says: str, multilingual: bool = True) -> Path:
     for key, value in special.items():
         setattr(model.generation_config, key, value)
     model.generation_config.max_length = WORDS_SAID
-    model.generation_config._from_model_config = False  # else it is derived anew when loaded
+    model.generation_config._from_model_config = False  # otherwise it is derived again when loaded
     model.save_pretrained(directory)
     return directory
 

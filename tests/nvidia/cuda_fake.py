@@ -1,7 +1,7 @@
 """A simulated CUDA device: real memory, streams that do nothing before they are waited for.
 
 What is put on a stream is done at its synchronisation, so that a forgotten one shows; copies check
-that both ends lie in live memory of the right side; a capture records, and its launch replays.
+that both ends are in live memory of the right side; a capture records, and its launch replays.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class LinearPolicy(nn.Module):
 
 @dataclass(frozen=True)
 class Linear:
-    """The chain of a `LinearPolicy`, worked out anew from Song et al. 2021, eq. 12."""
+    """The chain of a `LinearPolicy`, derived independently from Song et al. 2021, eq. 12."""
 
     schedule: NoiseSchedule
 

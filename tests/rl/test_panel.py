@@ -26,7 +26,7 @@ from dlpo.rl.rollout import policy_step_mean, roll_out, seed_keys
 
 
 class Parrot:
-    """Recognises one word of two."""
+    """Recognizes one word of two."""
 
     name = "parrot"
 

@@ -147,18 +147,18 @@ def test_pending_text_is_bounded_and_looked_at_only_so_often(
 
     tokens = feed_module.tokens
     monkeypatch.setattr(feed_module, "tokens", counted)
-    normalised: list[int] = []
+    normalized: list[int] = []
 
     class Counting(TextFrontEnd):
         def process_passage(self, text, *args, **named):  # type: ignore[no-untyped-def]
-            normalised.append(len(text))
+            normalized.append(len(text))
             return super().process_passage(text, *args, **named)
 
     feed = TextFeed(Counting())
     found = [sentence for character in text for sentence in feed.push(character)]
     found += feed.finish()
-    assert max(normalised) < MAX_PENDING + LOOKAHEAD
-    assert sum(normalised) == len(text)
+    assert max(normalized) < MAX_PENDING + LOOKAHEAD
+    assert sum(normalized) == len(text)
     assert looked_at < 400 * len(text)
     assert all(len(s.symbol_ids()) <= MAX_SYMBOLS + 1 for s in found)
 

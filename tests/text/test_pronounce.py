@@ -1,4 +1,4 @@
-"""How words sound alone, with endings, and among their neighbours."""
+"""How words sound alone, with endings, and among their neighbors."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _STRESS = {"ˈ": "1", "'": "1", "ˌ": "2"}
 _SILENT = frozenset(
     " \t\n.-|‿ːˑ"  # syllables, feet, links, length
     "\u0361\u035c"  # ties: removed before, but for stray ones
-    "ʰʷʲˠˤˀⁿ˞\u02de"  # release and colour of a neighbour
+    "ʰʷʲˠˤˀⁿ˞\u02de"  # release and color of a neighbor
     "\u0303\u0325\u030a\u032c\u032a\u033a\u032f\u031a\u0330\u0324\u0334\u031e\u031d\u0320\u031f"
 )
 _SCHWAS = frozenset("əɚᵊɐ")

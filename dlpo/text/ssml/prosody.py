@@ -75,7 +75,7 @@ def changed_prosody(
     return prosody
 
 
-def emphasised(prosody: SpokenProsody, level: str, limits: ProsodyLimits) -> SpokenProsody:
+def emphasized(prosody: SpokenProsody, level: str, limits: ProsodyLimits) -> SpokenProsody:
     """The prosody inside ``<emphasis level=>``, as far as the limits allow.
 
     Raises:

@@ -10,7 +10,7 @@ from xml.parsers import expat
 from dlpo.errors import SsmlError
 from dlpo.text.characters import readable_text
 from dlpo.text.ssml.phonemes import parse_phonemes
-from dlpo.text.ssml.prosody import ProsodyLimits, SpokenProsody, changed_prosody, emphasised
+from dlpo.text.ssml.prosody import ProsodyLimits, SpokenProsody, changed_prosody, emphasized
 from dlpo.text.ssml.say_as import said_as
 from dlpo.text.ssml.script import Script
 
@@ -127,7 +127,7 @@ class _Reader:
             prosody = changed_prosody(prosody, attributes, self._limits)
             self._script.change_prosody(prosody)
         elif name == "emphasis":
-            prosody = emphasised(prosody, attributes.get("level", "moderate"), self._limits)
+            prosody = emphasized(prosody, attributes.get("level", "moderate"), self._limits)
             self._script.change_prosody(prosody)
         elif name in ("p", "s"):
             self._script.end_sentence(place)

@@ -1,4 +1,4 @@
-"""What `say-as` says of a number or a code: the words that it is spoken as."""
+"""`say-as`: a number or a code -> the words that it is spoken as."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _unit(content: str, format: str) -> list[str]:
 
 
 def _as_written(content: str) -> list[str]:
-    """The normaliser's words if it reads all of it as one token; empty otherwise."""
+    """The normalizer's words if it reads all of it as one token; empty otherwise."""
     found = list(tokens(content, lambda word: True))
     return list(found[0].words) if len(found) == 1 and found[0].end == len(content) else []
 

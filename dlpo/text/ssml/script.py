@@ -36,13 +36,13 @@ class Stretch(NamedTuple):
     start: int
     end: int
     words: tuple[str, ...] | None
-    """As spoken, if the document gives it; None: to be normalised."""
+    """As spoken, if the document gives it; None: to be normalized."""
     phonemes: tuple[str, ...] | None
     """Of its one word, where the document tells."""
 
 
 class Script:
-    """Readable text (see `readable_text`) and, by place in it, all that the document says."""
+    """Readable text (see `readable_text`) and the requests of the document by place in it."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -161,7 +161,7 @@ class Script:
 def spoken_script(
     script: Script, pronouncer: Pronouncer, known: Mapping[str, Phonemes]
 ) -> ProcessedText:
-    """Split, normalise and pronounce; there may be nothing to say."""
+    """Split, normalize and pronounce; there may be nothing to say."""
     found: list[Sentence] = []
     places: list[int] = []  # of all words in the text
     spans: list[tuple[int, int]] = []  # of each sentence in the text

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from dlpo.text.ssml.prosody import ProsodyLimits, SpokenProsody, changed_prosody, emphasised
+from dlpo.text.ssml.prosody import ProsodyLimits, SpokenProsody, changed_prosody, emphasized
 
 LIMITS = ProsodyLimits()
 PLAIN = SpokenProsody()
@@ -61,11 +61,11 @@ def test_a_limit_itself_is_within() -> None:
 
 
 def test_emphasis_is_slower_higher_and_louder_or_the_opposite() -> None:
-    strong, reduced = emphasised(PLAIN, "strong", LIMITS), emphasised(PLAIN, "reduced", LIMITS)
+    strong, reduced = emphasized(PLAIN, "strong", LIMITS), emphasized(PLAIN, "reduced", LIMITS)
     assert strong.speed < 1 < reduced.speed
     assert strong.pitch_semitones > 0 > reduced.pitch_semitones
     assert strong.volume_db > 0 > reduced.volume_db
-    assert emphasised(PLAIN, "none", LIMITS) == PLAIN
+    assert emphasized(PLAIN, "none", LIMITS) == PLAIN
 
 
 @pytest.mark.parametrize(
