@@ -15,8 +15,7 @@ from dlpo_serving.client.connection import Tls
 from dlpo_serving.client.errors import CallError
 from dlpo_serving.client.messages import Chunk, ReplyFormat, SynthesisResult
 from dlpo_serving.client.retries import Chance, RetryPolicy
-from dlpo_serving.client.sync import SpeechClient
-from dlpo_serving.client.sync_stream import SpeechStream
+from dlpo_serving.client.sync import SpeechClient, SpeechStream
 from dlpo_serving.encodings import Encoding
 from dlpo_serving.request import SpeechRequest
 

@@ -1,4 +1,4 @@
-"""The client for asyncio: sync.py's, to be awaited."""
+"""The client for asyncio."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
-from dlpo_serving.client.aio_stream import AsyncSpeechStream, Call
+from dlpo_serving.client.aio_stream import AsyncSpeechStream, GrpcCall, SharedMessages
 from dlpo_serving.client.connection import Connection, Metadata, Tls, new_request_id
 from dlpo_serving.client.errors import cut_short, failure_of
 from dlpo_serving.client.messages import (
@@ -22,7 +22,6 @@ from dlpo_serving.client.messages import (
     stream_message,
     unary_message,
 )
-from dlpo_serving.client.pieces import AsyncSharedMessages
 from dlpo_serving.client.retries import Backoff, Chance, RetryPolicy
 from dlpo_serving.request import SpeechRequest
 
@@ -148,8 +147,10 @@ class AsyncSpeechClient:
         """
         message = stream_message(request, voice, reply or ReplyFormat())
 
-        def open_call(left_s: float | None, metadata: Metadata) -> Call:
-            call: Call = self._speech.StreamSynthesize(message, timeout=left_s, metadata=metadata)
+        def open_call(left_s: float | None, metadata: Metadata) -> GrpcCall:
+            call: GrpcCall = self._speech.StreamSynthesize(
+                message, timeout=left_s, metadata=metadata
+            )
             return call
 
         return await self._stream(open_call, timeout_s)
@@ -175,20 +176,20 @@ class AsyncSpeechClient:
                 the stream, after what was sent before it.
         """
         first = first_messages(request or SpeechRequest(""), voice, reply or ReplyFormat())
-        text = AsyncSharedMessages(first, pieces)
+        text = SharedMessages(first, pieces)
 
-        def open_call(left_s: float | None, metadata: Metadata) -> Call:
+        def open_call(left_s: float | None, metadata: Metadata) -> GrpcCall:
             method = self._speech.IncrementalSynthesize
-            call: Call = method(aiter(text), timeout=left_s, metadata=metadata)
+            call: GrpcCall = method(aiter(text), timeout=left_s, metadata=metadata)
             return call
 
         return await self._stream(open_call, timeout_s, text)
 
     async def _stream(
         self,
-        open_call: Callable[[float | None, Metadata], Call],
+        open_call: Callable[[float | None, Metadata], GrpcCall],
         timeout_s: float | None,
-        text: AsyncSharedMessages | None = None,
+        text: SharedMessages | None = None,
     ) -> AsyncSpeechStream:
         backoff = self._backoff(timeout_s)
         stream = AsyncSpeechStream(self._connection, open_call, backoff, self._sleep, text)

@@ -1,8 +1,9 @@
-"""The reply of a call, for asyncio: sync_stream.py's, to be awaited."""
+"""The reply of a call, and the messages of a text that comes in pieces."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -10,13 +11,13 @@ from typing import Any, Self
 import grpc
 
 from dlpo.v1 import speech_pb2
+from dlpo.v1.speech_pb2 import IncrementalSynthesizeRequest
 from dlpo_serving.client.connection import Connection, Metadata, new_request_id
-from dlpo_serving.client.errors import cut_short, failure_of
-from dlpo_serving.client.messages import Chunk, Part, Reply
-from dlpo_serving.client.pieces import AsyncSharedMessages
+from dlpo_serving.client.errors import CallError, cut_short, failure_of
+from dlpo_serving.client.messages import Chunk, Part, Piece, Reply, piece_message
 from dlpo_serving.client.retries import Backoff
 
-Call = grpc.aio.UnaryStreamCall[Any, Part] | grpc.aio.StreamStreamCall[Any, Part]
+GrpcCall = grpc.aio.UnaryStreamCall[Any, Part] | grpc.aio.StreamStreamCall[Any, Part]
 
 
 class AsyncSpeechStream:
@@ -28,10 +29,10 @@ class AsyncSpeechStream:
     def __init__(
         self,
         connection: Connection,
-        open_call: Callable[[float | None, Metadata], Call],
+        open_call: Callable[[float | None, Metadata], GrpcCall],
         backoff: Backoff,
         sleep: Callable[[float], Awaitable[None]],
-        text: AsyncSharedMessages | None = None,
+        text: SharedMessages | None = None,
     ) -> None:
         """`open_call` begins a call that has so many seconds, with this metadata."""
         self.request_id = new_request_id()
@@ -88,7 +89,7 @@ class AsyncSpeechStream:
         if self._text:
             self._text.close()
 
-    def _open(self) -> Call:
+    def _open(self) -> GrpcCall:
         return self._open_call(
             self._backoff.remaining_s(), self._connection.metadata(self.request_id)
         )
@@ -105,6 +106,13 @@ class AsyncSpeechStream:
         """Take the next part; while nothing was heard, a refused call is begun again."""
         try:
             part = await self._call.read()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._call.cancelled() or (task and task.cancelling()):
+                raise
+            message = f"{self._connection.address}: CANCELLED: this stream was cancelled"
+            code = grpc.StatusCode.CANCELLED
+            raise CallError(message, code, request_id=self.request_id) from None
         except grpc.RpcError as error:
             failure = failure_of(self._connection.address, self.request_id, error)
             if self._reply.heard:
@@ -115,3 +123,45 @@ class AsyncSpeechStream:
         if isinstance(part, Part):
             return self._reply.take(part)
         raise cut_short(self._connection.address, self.request_id)
+
+
+class SharedMessages:
+    """The messages of a text in pieces, so that a call can be begun again.
+
+    Every iteration begins at the first message; the pieces are read once, as far as needed.
+    """
+
+    def __init__(
+        self, first: Sequence[IncrementalSynthesizeRequest], pieces: AsyncIterable[Piece]
+    ) -> None:
+        """`first` comes before the messages of `pieces`."""
+        self.failure: Exception | None = None
+        """what reading a piece has raised; the text ends there"""
+        self._known = list(first)
+        self._pieces = aiter(pieces)
+        self._reading: asyncio.Task[None] | None = None  # outlives the call that began it
+
+    async def __aiter__(self) -> AsyncIterator[IncrementalSynthesizeRequest]:
+        position = 0
+        while True:
+            if position == len(self._known):
+                self._reading = self._reading or asyncio.create_task(self._read())
+                await asyncio.shield(self._reading)
+                if position == len(self._known):
+                    return
+            yield self._known[position]
+            position += 1
+
+    def close(self) -> None:
+        """No more pieces are wanted."""
+        if self._reading:
+            self._reading.cancel()
+
+    async def _read(self) -> None:
+        try:
+            self._known.append(piece_message(await anext(self._pieces)))
+            self._reading = None
+        except StopAsyncIteration:
+            pass
+        except Exception as error:  # a foreign iterator; the stream raises it at its end
+            self.failure = error

@@ -1,39 +1,51 @@
-"""The client for threads."""
+"""The client for threads: `AsyncSpeechClient` in an event loop on a thread of its own."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
-from dlpo.v1 import speech_pb2, speech_pb2_grpc
-from dlpo_serving.client.connection import Connection, Metadata, Tls, new_request_id
-from dlpo_serving.client.errors import cut_short, failure_of
-from dlpo_serving.client.messages import (
-    Piece,
-    ReplyFormat,
-    SynthesisResult,
-    first_messages,
-    stream_message,
-    unary_message,
-)
-from dlpo_serving.client.pieces import SharedMessages
-from dlpo_serving.client.retries import Backoff, Chance, RetryPolicy
-from dlpo_serving.client.sync_stream import Call, SpeechStream
+from dlpo.v1 import speech_pb2
+from dlpo_serving.client.aio import AsyncSpeechClient
+from dlpo_serving.client.aio_stream import AsyncSpeechStream
+from dlpo_serving.client.connection import Tls
+from dlpo_serving.client.messages import Chunk, Piece, ReplyFormat, SynthesisResult
+from dlpo_serving.client.retries import Chance, RetryPolicy
 from dlpo_serving.request import SpeechRequest
 
 T = TypeVar("T")
 
 
+class _LoopThread:
+    """An event loop on a thread that does not keep the process alive."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="client", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run it there, and wait for what it returns or raises."""
+        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        try:
+            return future.result()
+        finally:  # where the wait was interrupted, as by Ctrl-C
+            future.cancel()
+
+    def close(self) -> None:
+        """End the loop and its thread."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
 class SpeechClient:
     """Talks to one server; use it in a `with` statement. Threads may share it.
 
-    What a server that is full or not there refuses is tried again, as `retries` says, as long as
-    nothing was heard of it yet.
+    Arguments, results and errors are those of `AsyncSpeechClient`.
     """
 
     def __init__(
@@ -44,27 +56,24 @@ class SpeechClient:
         token: str | None = None,
         retries: RetryPolicy | None = None,
         chance: Chance | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
-        """Nothing is sent before the first call.
+        """See `AsyncSpeechClient`; `sleep` replaces the waiting of the retries."""
 
-        Args:
-            address: host:port; calls take turns where the host has several addresses, or where they
-                are listed, `ipv4:HOST:PORT,HOST:PORT`.
-            tls: encryption; None speaks in plaintext.
-            token: bearer token, where the server wants one.
-            retries: None are four attempts within 20 s.
-            chance, sleep: clock, random numbers and waiting of the retries.
+        async def nap(delay_s: float) -> None:
+            await (asyncio.to_thread(sleep, delay_s) if sleep else asyncio.sleep(delay_s))
 
-        Raises:
-            InputError: the address has no port, or a file of `tls` can't be read.
-        """
-        self._connection = Connection(address, tls, token)
-        self._retries = retries or RetryPolicy()
-        self._chance = chance or Chance()
-        self._sleep = sleep
-        self._channel = self._connection.open()
-        self._speech = speech_pb2_grpc.SpeechServiceStub(self._channel)
+        async def open_client() -> AsyncSpeechClient:
+            return AsyncSpeechClient(
+                address, tls=tls, token=token, retries=retries, chance=chance, sleep=nap
+            )
+
+        self._thread: _LoopThread | None = _LoopThread()
+        try:
+            self._client = self._thread.run(open_client())
+        except BaseException:
+            self._thread.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -79,7 +88,10 @@ class SpeechClient:
 
     def close(self) -> None:
         """End the calls that still run, and the connection."""
-        self._channel.close()
+        if self._thread:
+            self._thread.run(self._client.close())
+            self._thread.close()
+            self._thread = None
 
     def wait_until_serving(self, timeout_s: float = 10.0) -> None:
         """Return as soon as health says SERVING.
@@ -87,19 +99,7 @@ class SpeechClient:
         Raises:
             CallError: it did not within `timeout_s`.
         """
-        health = health_pb2_grpc.HealthStub(self._channel)
-        request = health_pb2.HealthCheckRequest(service="dlpo.v1.SpeechService")
-        request_id = new_request_id()
-        metadata = self._connection.metadata(request_id)
-        try:
-            for reply in health.Watch(
-                request, timeout=timeout_s, wait_for_ready=True, metadata=metadata
-            ):
-                if reply.status == health_pb2.HealthCheckResponse.SERVING:
-                    return
-        except grpc.RpcError as error:
-            raise failure_of(self._connection.address, request_id, error) from error
-        raise cut_short(self._connection.address, request_id)
+        self._run(self._client.wait_until_serving(timeout_s))
 
     def voices(self, *, timeout_s: float | None = None) -> list[speech_pb2.Voice]:
         """The voices of the server, the default one first.
@@ -107,9 +107,7 @@ class SpeechClient:
         Raises:
             CallError: the server can't be reached or failed.
         """
-        method, request = self._speech.ListVoices, speech_pb2.ListVoicesRequest()
-        reply: speech_pb2.ListVoicesResponse = self._unary(method, request, timeout_s)
-        return list(reply.voices)
+        return self._run(self._client.voices(timeout_s=timeout_s))
 
     def speak(
         self,
@@ -120,8 +118,7 @@ class SpeechClient:
         timeout_s: float | None = None,
     ) -> SynthesisResult:
         """The whole audio at once, 4 MiB at most; see `stream` for arguments and errors."""
-        message = unary_message(request, voice, reply or ReplyFormat())
-        return SynthesisResult(self._unary(self._speech.Synthesize, message, timeout_s))
+        return self._run(self._client.speak(request, voice, reply, timeout_s=timeout_s))
 
     def stream(
         self,
@@ -143,13 +140,8 @@ class SpeechClient:
             InputError: the server refuses a field of the request, or has no such voice.
             CallError: the server can't be reached, is full or failed.
         """
-        message = stream_message(request, voice, reply or ReplyFormat())
-
-        def open_call(left_s: float | None, metadata: Metadata) -> Call:
-            call: Call = self._speech.StreamSynthesize(message, timeout=left_s, metadata=metadata)
-            return call
-
-        return self._stream(open_call, timeout_s)
+        stream = self._client.stream(request, voice, reply, timeout_s=timeout_s)
+        return SpeechStream(self._run(stream), self._run)
 
     def stream_pieces(
         self,
@@ -172,35 +164,93 @@ class SpeechClient:
             InputError, CallError: see `stream`. What reading `pieces` raises comes at the end of
                 the stream, after what was sent before it.
         """
-        first = first_messages(request or SpeechRequest(""), voice, reply or ReplyFormat())
-        text = SharedMessages(first, pieces)
+        incoming = _read_in_thread(pieces)
+        stream = self._client.stream_pieces(incoming, request, voice, reply, timeout_s=timeout_s)
+        return SpeechStream(self._run(stream), self._run)
 
-        def open_call(left_s: float | None, metadata: Metadata) -> Call:
-            method = self._speech.IncrementalSynthesize
-            call: Call = method(iter(text), timeout=left_s, metadata=metadata)
-            return call
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._thread is None:
+            work.close()
+            raise ValueError("the client is closed")
+        return self._thread.run(work)
 
-        return self._stream(open_call, timeout_s, text)
 
-    def _stream(
+class SpeechStream:
+    """The reply of one call: iterate for the chunks; `totals` is there after the last one.
+
+    In a `with` statement the call is cancelled where the block is left early.
+    """
+
+    def __init__(
+        self, stream: AsyncSpeechStream, run: Callable[[Coroutine[Any, Any, Any]], Any]
+    ) -> None:
+        self._stream = stream
+        self._run = run
+        self.request_id = stream.request_id
+        """the call's name in the server's log"""
+
+    @property
+    def info(self) -> speech_pb2.SpeechInfo:
+        """Format, voice and processed text."""
+        return self._stream.info
+
+    @property
+    def totals(self) -> speech_pb2.SpeechTotals | None:
+        """Length, steps and seed; None until the stream has ended."""
+        return self._stream.totals
+
+    def __iter__(self) -> Iterator[Chunk]:
+        chunks = aiter(self._stream)
+
+        async def following() -> Chunk | None:
+            return await anext(chunks, None)
+
+        while (chunk := self._run(following())) is not None:
+            yield chunk
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
         self,
-        open_call: Callable[[float | None, Metadata], Call],
-        timeout_s: float | None,
-        text: SharedMessages | None = None,
-    ) -> SpeechStream:
-        backoff = self._backoff(timeout_s)
-        return SpeechStream(self._connection, open_call, backoff, self._sleep, text)
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.cancel()
 
-    def _unary(self, method: Callable[..., T], request: object, timeout_s: float | None) -> T:
-        request_id = new_request_id()
-        metadata = self._connection.metadata(request_id)
-        backoff = self._backoff(timeout_s)
-        while True:
-            try:
-                return method(request, timeout=backoff.remaining_s(), metadata=metadata)
-            except grpc.RpcError as error:
-                failure = failure_of(self._connection.address, request_id, error)
-                self._sleep(backoff.delay_after(failure))
+    def cancel(self) -> None:
+        """Stop the server's work on this stream; without effect where it has ended."""
 
-    def _backoff(self, timeout_s: float | None) -> Backoff:
-        return Backoff(self._retries, self._chance, timeout_s)
+        async def cancel() -> None:
+            self._stream.cancel()
+
+        self._run(cancel())
+
+
+async def _read_in_thread(pieces: Iterable[Piece]) -> AsyncIterator[Piece]:
+    """The pieces, each read when it is wanted; a blocked reader does not keep the process alive."""
+    loop = asyncio.get_running_loop()
+    wanted = threading.Semaphore(0)
+    found: asyncio.Queue[Piece | Exception | None] = asyncio.Queue()
+
+    def read() -> None:
+        try:
+            wanted.acquire()
+            for piece in pieces:
+                loop.call_soon_threadsafe(found.put_nowait, piece)
+                wanted.acquire()
+            loop.call_soon_threadsafe(found.put_nowait, None)
+        except Exception as error:  # of a foreign iterator, or the loop is closed
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(found.put_nowait, error)
+
+    threading.Thread(target=read, name="text", daemon=True).start()
+    while True:
+        wanted.release()
+        piece = await found.get()
+        if piece is None:
+            return
+        if isinstance(piece, Exception):
+            raise piece
+        yield piece

@@ -198,7 +198,7 @@ def test_a_stream_that_is_left_does_not_read_its_pieces_any_more(server: Any) ->
 def test_a_stream_that_was_heard_to_its_end_is_no_cancelled_call_to_the_server(
     server: Any, hear: Callable[..., None], heard: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO, "dlpo_serving.operations.logs"):
+    with caplog.at_level(logging.INFO, "dlpo_serving.operations.call_scope"):
         hear(heard, server.address, SpeechRequest(TEXT), {})
         hear(heard, server.address, iter(["In ", "pieces."]), {})
         server.stop()
