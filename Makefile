@@ -53,7 +53,8 @@ data/lj-sessions/dataset.json: | .venv/installed
 
 data/heart/dataset.json: $(WORK)/heart/alignments.tsv.xz
 	.venv/bin/python scripts/teacher_f0.py "$(TEACHERS)" $(WORK)/heart "$(TEACHERS)/texts.csv" --hibari $(WORK) --jobs 2
-	.venv/bin/dlpo prepare ljspeech $(WORK)/heart --alignments $(WORK)/heart/alignments.tsv.xz --out data/heart --speaker heart --jobs 2
+	.venv/bin/dlpo prepare ljspeech $(WORK)/heart --alignments $(WORK)/heart/alignments.tsv.xz --out data/heart --speaker heart --jobs 2 \
+	  --origin "synthetic: LJSpeech texts spoken by hibari-tts 0.2.1 (Apache-2.0)"
 
 $(WORK)/heart/alignments.tsv.xz: | .venv/installed
 	PATH="$(CURDIR)/.venv/bin:$$PATH" bash "$(TEACHERS)/get_hibari.sh" $(WORK)

@@ -37,6 +37,13 @@ def prepare(
             " LJ001-0042)."
         ),
     ] = False,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            help="What the speech is and its licence, for the manifests of bundles; synthetic speech"
+            " with its teacher and version. LJSpeech if left out."
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Turn a corpus into a dataset: audio, durations, F0, energy, log-mel, source phase.
@@ -55,6 +62,7 @@ def prepare(
             speaker=speaker,
             sessions=sessions,
             jobs=jobs,
+            origin=origin,
         )
     typer.echo(f"{out}: {done.with_audio} clips with audio, {done.timing_only} with timing only")
     for clip, reason in done.left_out.items():

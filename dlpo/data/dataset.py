@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -76,6 +77,9 @@ class Utterance:
     features: Features
 
 
+LJSPEECH = "LJSpeech-1.1 (public domain)"
+
+
 class Utterances(ABC):
     """Utterances by their index, of one corpus or of several."""
 
@@ -128,6 +132,7 @@ class Dataset(Utterances):
                 " prepare it again"
             )
         self.sha256 = sha256(raw).hexdigest()
+        self.origin: str = index.get("origin", LJSPEECH)
         self.entries = [Entry(**entry) for entry in index["utterances"]]
 
     def chances(self, utterances: Sequence[int]) -> NDArray[np.float64]:
@@ -183,7 +188,23 @@ class ClipSource:
     load: Callable[[], Arrays]
 
 
-def pack(path: Path, clips: Sequence[ClipSource], left_out: dict[str, str], corpus: str) -> None:
+def describe_speech(datasets: Sequence[Dataset]) -> str:
+    """The speech that is learnt from, for a bundle's manifest: origins, licences and minutes."""
+    frames: dict[str, int] = defaultdict(int)
+    for dataset in datasets:
+        train = (entry.frames for entry in dataset.entries if entry.split == "train")
+        frames[dataset.origin] += sum(train)
+    rate = SAMPLE_RATE / HOP_LENGTH
+    return "; ".join(f"{origin}, {n / rate / 60:.0f} minutes" for origin, n in frames.items())
+
+
+def pack(
+    path: Path,
+    clips: Sequence[ClipSource],
+    left_out: dict[str, str],
+    corpus: str,
+    origin: str | None = None,
+) -> None:
     """Write the arrays and the index; each clip is loaded twice, one at a time.
 
     Args:
@@ -191,6 +212,7 @@ def pack(path: Path, clips: Sequence[ClipSource], left_out: dict[str, str], corp
         clips: in the order of the dataset.
         left_out: id -> why it is not in the dataset.
         corpus: name for the index.
+        origin: what the speech is and its licence, see `describe_speech`; None: LJSpeech.
     """
     sizes = dict.fromkeys(DTYPES, 0)
     entries = []
@@ -229,6 +251,7 @@ def pack(path: Path, clips: Sequence[ClipSource], left_out: dict[str, str], corp
     index = {
         "format": FORMAT,
         "corpus": corpus,
+        "origin": origin or LJSPEECH,
         "sample_rate_hz": SAMPLE_RATE,
         "hop_length": HOP_LENGTH,
         "symbols": list(SYMBOLS),

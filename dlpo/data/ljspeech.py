@@ -118,6 +118,7 @@ def prepare(
     speaker: str = "lj",
     sessions: bool = False,
     jobs: int = 1,
+    origin: str | None = None,
 ) -> Prepared:
     """Measure every aligned clip and write the dataset.
 
@@ -132,6 +133,7 @@ def prepare(
         sessions: make each recording session (LJ001 of LJ001-0042) a voice of its own, which
             shares what is common to the speaker.
         jobs: processes.
+        origin: what the speech is and its licence; None: LJSpeech.
 
     Raises:
         DataError: no transcripts, alignments or recordings, or nothing usable among them.
@@ -180,7 +182,7 @@ def prepare(
             f"{corpus}: none of {len(recordings)} recordings is usable; the first reason is:"
             f" {next(iter(report.left_out.values()), 'none')}"
         )
-    pack(out, clips, report.left_out, corpus.name)
+    pack(out, clips, report.left_out, corpus.name, origin)
     shutil.rmtree(partial)
     return report
 

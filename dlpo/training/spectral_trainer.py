@@ -14,6 +14,7 @@ from dlpo.audio import Waveform
 from dlpo.checkpoint import Provenance, current_commit, load_checkpoint, save_checkpoint
 from dlpo.config import SpectralConfig, SpectralTraining, to_dict
 from dlpo.data.corpora import Corpora
+from dlpo.data.dataset import describe_speech
 from dlpo.errors import TrainingError
 from dlpo.model.build import build_model
 from dlpo.model.spectral import SpectralWaveGrad2
@@ -153,7 +154,12 @@ class SpectralTrainer(TrainingRun):
             path,
             self.averaged.module.state_dict(),
             self.config,
-            Provenance(self.update, self.corpora.sha256, current_commit()),
+            Provenance(
+                self.update,
+                self.corpora.sha256,
+                current_commit(),
+                describe_speech(self.corpora.datasets),
+            ),
             torch.float16,
         )
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from dlpo.audio import Waveform
 from dlpo.checkpoint import Provenance, current_commit, load_checkpoint, save_checkpoint
 from dlpo.config import LiteConfig, TrainingConfig, to_dict
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Dataset, describe_speech
 from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import named_schedule
@@ -112,7 +112,9 @@ class Trainer(TrainingRun):
             path,
             self.averaged.module.state_dict(),
             self.config,
-            Provenance(self.update, self.dataset.sha256, current_commit()),
+            Provenance(
+                self.update, self.dataset.sha256, current_commit(), describe_speech([self.dataset])
+            ),
             torch.float16,
         )
 

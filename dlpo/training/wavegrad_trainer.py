@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from dlpo.audio import Waveform
 from dlpo.checkpoint import Provenance, current_commit, load_checkpoint, save_checkpoint
 from dlpo.config import WaveGrad2Config, WaveGrad2Training, to_dict
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Dataset, describe_speech
 from dlpo.model.build import build_model
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import named_schedule
-from dlpo.training.batches import FRAME_RATE, Batches
+from dlpo.training.batches import Batches
 from dlpo.training.excerpts import ExcerptBatches, Excerpts
 from dlpo.training.run import LossBatch, TrainingRun, start_from
 from dlpo.training.synthesis import speak
@@ -81,14 +81,11 @@ class WaveGradTrainer(TrainingRun):
             path,
             self.averaged.module.state_dict(),
             self.config,
-            Provenance(self.update, self.dataset.sha256, current_commit(), self._corpus()),
+            Provenance(
+                self.update, self.dataset.sha256, current_commit(), describe_speech([self.dataset])
+            ),
             torch.float16,
         )
-
-    def _corpus(self) -> str:
-        """What is learnt from, with its licence: `dlpo prepare` knows one corpus."""
-        frames = sum(self.dataset.entries[i].frames for i in self.batches.recorded)
-        return f"LJSpeech-1.1 (public domain), {frames / FRAME_RATE / 60:.0f} minutes"
 
     def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
         training = self.training
