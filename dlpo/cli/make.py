@@ -40,8 +40,8 @@ def prepare(
     origin: Annotated[
         str | None,
         typer.Option(
-            help="What the speech is and its licence, for the manifests of bundles; synthetic speech"
-            " with its teacher and version. LJSpeech if left out."
+            help="What the speech is and its licence, for the manifests of bundles; of synthetic"
+            " speech its teacher and version. LJSpeech if left out."
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
