@@ -1,8 +1,8 @@
 """Is a newer record slower, or worse? Two records of one kind, by their raw samples.
 
-Samples of one run share its luck: the machine's other work, its clock, where memory happened to
-lie. The interval and the test tell whether two runs differ, not why; a run repeated without a
-change shows how far apart two can be.
+Samples of one run share its luck: the machine's other work, its clock, the placement of memory. The
+interval and the test decide whether two runs differ, not why; a run repeated without a change shows
+how far apart two can be.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dlpo_bench.statistics import CONFIDENCE, RESAMPLES, SIGNIFICANT, Estimate, 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What to say of more and of less."""
+    """Words for more and for less."""
 
     more: str
     less: str
@@ -34,52 +34,21 @@ _TIME = Measure("slower", "faster", more_is_worse=True)
 _COST = Measure("worse", "better", more_is_worse=True)
 _SCORE = Measure("better", "worse", more_is_worse=False)
 
-MEASURES: Mapping[str, Measure] = {
-    # of latency and cold-start records
-    "first_audio_ms": _TIME,
-    "stream_rtf": _TIME,
-    "python_ms": _TIME,
-    "imports_ms": _TIME,
-    "open_voice_ms": _TIME,
-    "first_chunk_ms": _TIME,
-    "processor_ms": _TIME,
-    # of streaming and audio-path records, beside first_chunk_ms
-    "whole_ms": _TIME,
-    "stream_ms": _TIME,
-    "processor_ms_per_s": _TIME,
-    "open_ms": _TIME,
-    # of load records, beside first_audio_ms
-    "refusal_ms": _TIME,
-    "freed_ms": _TIME,
-    # of stream records, beside those of load records
-    "gap_ms": _TIME,
-    "first_token_to_speech_ms": _TIME,
-    "last_token_to_end_of_speech_ms": _TIME,
-    # of rtf records
-    "speech_rtf": _TIME,
-    "denoiser_rtf": _TIME,
-    # of roofline records, beside python_ms and processor_ms
-    "kernel_ms": _TIME,
-    "graph_ms": _TIME,
-    # of judges and recognisers
-    "DistillMOS": _SCORE,
-    "NISQA": _SCORE,
-    "NISQA-TTS": _SCORE,
-    "DNSMOS P.808": _SCORE,
-    "UTMOS": _SCORE,
-    "speaker cosine": _SCORE,
-    WORD_ERRORS: _COST,
-    CHARACTER_ERRORS: _COST,
-    # of texts records: what a listener would call an accident
-    f"{WORD_ERRORS}, left out": _COST,
-    f"{WORD_ERRORS}, added": _COST,
-    "silent words": _COST,
-    "loud pauses": _COST,
-    "clipped samples": _COST,
-    "sharpest jump, dB": _COST,
-    "DC, dB": _COST,
-}
-"""Name of the samples, without where they lie in the record. What isn't here gets no verdict."""
+TIMES = (  # of records that are not of judges
+    "first_audio_ms", "stream_rtf", "python_ms", "imports_ms", "open_voice_ms", "first_chunk_ms",
+    "processor_ms", "whole_ms", "stream_ms", "processor_ms_per_s", "open_ms", "refusal_ms",
+    "freed_ms", "gap_ms", "first_token_to_speech_ms", "last_token_to_end_of_speech_ms",
+    "speech_rtf", "denoiser_rtf", "kernel_ms", "graph_ms",
+)  # fmt: skip
+SCORES = ("DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808", "UTMOS", "speaker cosine")
+COSTS = (  # of recognizers, and what a listener would call an accident
+    WORD_ERRORS, CHARACTER_ERRORS, f"{WORD_ERRORS}, left out", f"{WORD_ERRORS}, added",
+    "silent words", "loud pauses", "clipped samples", "sharpest jump, dB", "DC, dB",
+)  # fmt: skip
+MEASURES: Mapping[str, Measure] = (
+    dict.fromkeys(TIMES, _TIME) | dict.fromkeys(SCORES, _SCORE) | dict.fromkeys(COSTS, _COST)
+)
+"""By the last part of the samples' name. Other measures get no verdict."""
 
 UNDECIDED, NO_VERDICT = "undecided", "no verdict"
 
@@ -107,7 +76,7 @@ class Ratio:
     """One measure in both records."""
 
     name: str
-    """where its samples lie in the record, joined by dots"""
+    """path of its samples in the record, joined by dots"""
     samples: tuple[int, int]
     """how many before, how many after"""
     medians: tuple[float, float]
@@ -164,14 +133,13 @@ def compare_samples(before: Record, after: Record) -> tuple[list[Ratio], list[st
     """
     olds, news = dict(_numbers(before.samples)), dict(_numbers(after.samples))
     ratios, problems = [], []
-    for name in olds:
-        if name not in news:
-            problems.append(f"{name}: only in the first record")
-        elif not all(_have_ratio(values) for values in (olds[name], news[name])):
+    for name in dict.fromkeys([*olds, *news]):
+        if name not in olds or name not in news:
+            problems.append(f"{name}: only in the {'first' if name in olds else 'second'} record")
+        elif not all(np.isfinite(v).all() and v.min() > 0 for v in (olds[name], news[name])):
             problems.append(f"{name}: samples at or below 0, or infinite, have no ratio")
         else:
             ratios.append(compare_medians(name, olds[name], news[name]))
-    problems += [f"{name}: only in the second record" for name in news if name not in olds]
     if not ratios:
         reasons = "".join(f"\n  {problem}" for problem in problems)
         raise DataError(
@@ -183,21 +151,20 @@ def compare_samples(before: Record, after: Record) -> tuple[list[Ratio], list[st
 def over_baseline(record: Record, baseline: str) -> Record:
     """The record with samples of everything that was timed in turns with the baseline, over it.
 
-    Such ratios hang less on the machine than times do: a run on one can be held against a record
-    of another.
+    Such ratios depend less on the machine than times do: runs on two machines can be compared.
 
     Args:
         record: with raw samples by contestant, such as one of kind "rtf".
         baseline: one of its contestants, such as "cpu:fp32".
 
     Raises:
-        DataError: nothing of that name has samples beside others.
+        DataError: no samples of that name next to others.
     """
-    samples = dict(_over(baseline, record.samples))
+    samples = _over(baseline, record.samples)
     if not samples:
         raise DataError(
-            f"a record of kind {record.kind!r} has no samples of {baseline!r} beside others, to"
-            " which they could be compared"
+            f"a record of kind {record.kind!r} has no samples of {baseline!r} next to others that"
+            " they could be compared with"
         )
     return replace(record, samples=samples)
 
@@ -213,9 +180,11 @@ def compare_medians(name: str, before: Floats, after: Floats, seed: int = 0) -> 
     Reference: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13;
     Mann and Whitney, On a Test of Whether one of Two Random Variables ..., 1947.
     """
-    rng = np.random.default_rng(seed)
-    over, under = _medians(after, rng), _medians(before, rng)
-    tail = (1 - CONFIDENCE) / 2
+    rng, tail = np.random.default_rng(seed), (1 - CONFIDENCE) / 2
+    over, under = (
+        np.median(values[rng.integers(len(values), size=(RESAMPLES, len(values)))], axis=1)
+        for values in (after, before)
+    )
     low, high = np.quantile(over / under, [tail, 1 - tail])
     medians = float(np.median(before)), float(np.median(after))
     return Ratio(
@@ -225,14 +194,6 @@ def compare_medians(name: str, before: Floats, after: Floats, seed: int = 0) -> 
         Estimate(medians[1] / medians[0], float(low), float(high)),
         float(mannwhitneyu(before, after).pvalue),
     )
-
-
-def _medians(values: Floats, rng: np.random.Generator) -> Floats:
-    """(RESAMPLES,) medians of resamples."""
-    found: Floats = np.median(
-        values[rng.integers(len(values), size=(RESAMPLES, len(values)))], axis=1
-    )
-    return found
 
 
 def _numbers(samples: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Floats]]:
@@ -245,28 +206,21 @@ def _numbers(samples: Mapping[str, Any], within: str = "") -> Iterator[tuple[str
             yield name, np.array(value, np.float64)
 
 
-def _over(baseline: str, samples: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    if baseline not in samples:
-        for key, value in samples.items():
-            if isinstance(value, Mapping) and (within := dict(_over(baseline, value))):
-                yield key, within
-        return
-    base = samples[baseline]
-    for key, value in samples.items():
-        if key == baseline or not (isinstance(value, Mapping) and isinstance(base, Mapping)):
-            continue
-        yield (
-            f"{key} / {baseline}",
-            {
-                measure: [a / b for a, b in zip(times, base[measure], strict=True)]
-                for measure, times in value.items()
-                if _is_numbers(times) and len(times) == len(base.get(measure, ()))
-            },
-        )
-
-
-def _have_ratio(values: Floats) -> bool:
-    return bool(np.isfinite(values).all() and values.min() > 0)
+def _over(baseline: str, samples: Mapping[str, Any]) -> dict[str, Any]:
+    """Samples over those of the baseline, wherever that is among them."""
+    base = samples.get(baseline)
+    if not isinstance(base, Mapping):
+        parts = {k: _over(baseline, v) for k, v in samples.items() if isinstance(v, Mapping)}
+        return {key: part for key, part in parts.items() if part}
+    return {
+        f"{key} / {baseline}": {
+            measure: (np.array(times) / np.array(base[measure])).tolist()
+            for measure, times in value.items()
+            if _is_numbers(times) and len(times) == len(base.get(measure, ()))
+        }
+        for key, value in samples.items()
+        if key != baseline and isinstance(value, Mapping)
+    }
 
 
 def _is_numbers(value: Any) -> bool:
@@ -285,7 +239,6 @@ def _last(name: str) -> str:
 KINDS = ("quality", "tuning-comparison", "pareto", "texts", "controls", "learning-curve")
 """Records whose samples are what judges said of clips, system by system."""
 DIGITS = 3  # of a difference; a judge's own arithmetic differs by 1e-6 between machines
-Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +314,7 @@ def _compare(olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[list[Cha
 def _same_clips(
     olds: Mapping[str, Any], news: Mapping[str, Any]
 ) -> tuple[list[tuple[int, int]], list[str]]:
-    """Places of the clips that both have; and names of those whose texts differ."""
+    """Indices of the clips that both have; and names of those whose texts differ."""
     there = {clip: place for place, clip in enumerate(news["clips"])}
     shared = [(i, there[clip]) for i, clip in enumerate(olds["clips"]) if clip in there]
     if "texts" not in olds or "texts" not in news:  # records before the texts were kept
@@ -370,23 +323,23 @@ def _same_clips(
     return same, [olds["clips"][i] for i, j in shared if (i, j) not in same]
 
 
-def _scores(samples: Mapping[str, Any], system: str) -> dict[str, tuple[Scores, Scores | None]]:
+def _scores(samples: Mapping[str, Any], system: str) -> dict[str, tuple[Floats, Floats | None]]:
     """Measure -> (clips,) values, NaN where the judge failed; and what to count them out of."""
-    heard = samples["systems"][system]
-    found: dict[str, tuple[Scores, Scores | None]] = {
-        measure: (_floats(values), None) for measure, values in heard["values"].items()
+    scores = samples["systems"][system]
+    found: dict[str, tuple[Floats, Floats | None]] = {
+        measure: (_floats(values), None) for measure, values in scores["values"].items()
     }
-    if "errors" in heard:
-        for measure, errors in heard["errors"].items():
+    if "errors" in scores:
+        for measure, errors in scores["errors"].items():
             unit = "characters" if measure.startswith(CHARACTER_ERRORS) else "words"
             found[measure] = (_floats(errors), _floats(samples[unit]))
-    elif "word_errors" in heard:  # records before several recognisers: pairs of errors and words
+    elif "word_errors" in scores:  # records before several recognisers: pairs of errors and words
         found[WORD_ERRORS] = (
-            _floats([errors for errors, _ in heard["word_errors"]]),
-            _floats([words for _, words in heard["word_errors"]]),
+            _floats([errors for errors, _ in scores["word_errors"]]),
+            _floats([words for _, words in scores["word_errors"]]),
         )
     return found
 
 
-def _floats(values: Sequence[float | None]) -> Scores:
+def _floats(values: Sequence[float | None]) -> Floats:
     return np.array([np.nan if x is None else x for x in values], np.float64)

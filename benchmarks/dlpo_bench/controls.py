@@ -13,9 +13,9 @@ from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
 from dlpo_bench.eval import samples
 from dlpo_bench.judging import WORD_ERRORS, Floats, JudgePanel, Quality, SystemScores, evaluate
 from dlpo_bench.record import Measured
-from dlpo_bench.signals import F0_RANGE_HZ, f0_track_hz
+from dlpo_bench.signals import F0_RANGE_HZ, FRAME_S, f0_track_hz
 from dlpo_bench.statistics import mean, ratio_of_sums
-from dlpo_bench.systems import RECORDINGS, Say, recordings, text_to_speech
+from dlpo_bench.systems import RECORDINGS, Say, only_bundle, recordings, text_to_speech
 
 if TYPE_CHECKING:
     from dlpo_bench.systems import TextVoice
@@ -53,14 +53,14 @@ def one_at_a_time() -> list[Setting]:
     ]
 
 
-FRAME_MS = 5.0
+class Vocoder:
+    """The recordings of some clips changed by WORLD; each is analyzed once and kept.
 
-
-class Stretched:
-    """The recordings of some clips; each is analysed once and kept."""
+    Raises:
+        MissingExtraError: pyworld is not installed.
+    """
 
     def __init__(self) -> None:
-        """Raises MissingExtraError where pyworld is not installed."""
         try:
             import pyworld
         except ImportError as error:
@@ -70,33 +70,25 @@ class Stretched:
 
     def at(self, setting: Setting) -> Say:
         """The recordings at a setting; the neutral ones are untouched."""
-        return recordings if setting == NEUTRAL else self._changed(setting)
 
-    def _changed(self, setting: Setting) -> Callable[[Clip], Waveform]:
-        def system(clip: Clip) -> Waveform:
-            if clip.clip_id not in self._parts:
-                self._parts[clip.clip_id] = self._analysed(recordings(clip))
-            f0, envelope, aperiodicity = self._parts[clip.clip_id]
+        def say(clip: Clip) -> Waveform:
+            f0, envelope, aperiodicity = self._analyzed(clip)
             made = self._world.synthesize(
-                f0 * 2 ** (setting.pitch_semitones / 12),
-                envelope,
-                aperiodicity,
-                SAMPLE_RATE,
-                FRAME_MS / setting.speed,
-            )
+                f0 * 2 ** (setting.pitch_semitones / 12), envelope, aperiodicity, SAMPLE_RATE,
+                1_000 * FRAME_S / setting.speed,
+            )  # fmt: skip
             return np.asarray(np.clip(made, -1, 1), np.float32)
 
-        return system
+        return recordings if setting == NEUTRAL else say
 
-    def _analysed(self, waveform: Waveform) -> tuple[Any, Any, Any]:
-        floor, ceiling = F0_RANGE_HZ
-        samples = waveform.astype(np.float64)
-        coarse, times = self._world.dio(
-            samples, SAMPLE_RATE, f0_floor=floor, f0_ceil=ceiling, frame_period=FRAME_MS
-        )
-        f0 = self._world.stonemask(samples, coarse, times, SAMPLE_RATE)
-        envelope = self._world.cheaptrick(samples, f0, times, SAMPLE_RATE)
-        return f0, envelope, self._world.d4c(samples, f0, times, SAMPLE_RATE)
+    def _analyzed(self, clip: Clip) -> tuple[Any, Any, Any]:
+        if clip.clip_id not in self._parts:
+            world, waveform = self._world, recordings(clip)
+            f0, samples = f0_track_hz(waveform, SAMPLE_RATE, *F0_RANGE_HZ), waveform.astype(float)
+            times = FRAME_S * np.arange(len(f0))
+            envelope = world.cheaptrick(samples, f0, times, SAMPLE_RATE)
+            self._parts[clip.clip_id] = f0, envelope, world.d4c(samples, f0, times, SAMPLE_RATE)
+        return self._parts[clip.clip_id]
 
 
 SHIFTED_F0_RANGE_HZ = (60.0, 800.0)  # of a woman's voice six semitones down and up
@@ -106,88 +98,68 @@ SHIFT, STRETCH, LEVEL = "pitch change, st", "duration x speed / neutral", "level
 
 
 def measure_controls(
-    speakers: Sequence[TextVoice],
-    clips: Sequence[Clip],
-    settings: Sequence[Setting],
-    panel: JudgePanel,
-    *,
-    seeds: int = 1,
-    on_clip: Callable[[], object] = lambda: None,
-) -> Measured:
+    voices: Sequence[TextVoice], clips: Sequence[Clip], settings: Sequence[Setting],
+    panel: JudgePanel, *, seeds: int = 1, on_clip: Callable[[], object] = lambda: None,
+) -> Measured:  # fmt: skip
     """Say every clip at every setting.
 
     Args:
-        speakers: of `open_voices`.
         clips: with recordings, they are changed as well, by WORLD: the ceiling.
         settings: `NEUTRAL` among them.
-        panel: its recognisers count.
+        panel: its recognizers count.
         seeds: of the noise, 0 and up; averaged first.
         on_clip: called after each clip of each take.
 
     Raises:
         InputError: a setting is beyond what a voice offers; see `evaluate` too.
-        DataError, MissingExtraError: see `Stretched`.
+        DataError, MissingExtraError: see `Vocoder`.
     """
-    families: dict[str, dict[Setting, Sequence[Say]]] = {
-        speaker.label: {
-            setting: [
-                text_to_speech(
-                    speaker.synthesizer,
-                    seed=seed,
-                    ladder=speaker.ladder,
-                    speed=setting.speed,
-                    pitch_semitones=setting.pitch_semitones,
-                )
+    takes: dict[tuple[str, Setting], list[Say]] = {}
+    for setting in settings:
+        control = {"speed": setting.speed, "pitch_semitones": setting.pitch_semitones}
+        for one in voices:
+            takes[one.label, setting] = [
+                text_to_speech(one.synthesizer, one.ladder, seed=seed, **control)
                 for seed in range(seeds)
             ]
-            for setting in settings
-        }
-        for speaker in speakers
-    }
     if all(clip.recording for clip in clips):
-        stretched = Stretched()
-        families[CEILING] = {setting: [stretched.at(setting)] for setting in settings}
-    systems = {
-        system_name(family, setting): takes
-        for family, by_setting in families.items()
-        for setting, takes in by_setting.items()
-    }
+        vocoder = Vocoder()
+        takes |= {(CEILING, setting): [vocoder.at(setting)] for setting in settings}
     tracks: dict[tuple[str, int], list[Floats]] = {}
 
     def keep(system: str, take: int, clip: Clip, waveform: Waveform) -> None:
-        tracks.setdefault((system, take), []).append(
-            f0_track_hz(waveform, SAMPLE_RATE, *SHIFTED_F0_RANGE_HZ)
-        )
+        track = f0_track_hz(waveform, SAMPLE_RATE, *SHIFTED_F0_RANGE_HZ)
+        tracks.setdefault((system, take), []).append(track)
 
+    systems = {system_name(*key): says for key, says in takes.items()}
     quality = evaluate(systems, clips, panel, on_clip, keep=keep)
-    heard: dict[str, SystemScores] = {}
-    for family, by_setting in families.items():
-        for setting in by_setting:
-            name, neutral = system_name(family, setting), system_name(family, NEUTRAL)
-            takes = []
-            for number, take in enumerate(quality.scores[name].takes):
-                plain = quality.scores[neutral].takes[number]
-                pairs = zip(tracks[name, number], tracks[neutral, number], strict=True)
-                more = {
-                    SHIFT: np.array([shift_semitones(*pair) for pair in pairs]),
-                    STRETCH: take.values["seconds"] * setting.speed / plain.values["seconds"],
-                    LEVEL: take.values["level, dB"] - plain.values["level, dB"],
-                }
-                takes.append(replace(take, values={**take.values, **more}))
-            heard[name] = SystemScores(takes)
-    quality = replace(quality, scores=heard, baseline=None)
+    scores: dict[str, SystemScores] = {}
+    for family, setting in takes:
+        name, neutral = system_name(family, setting), system_name(family, NEUTRAL)
+        changed = []
+        for number, take in enumerate(quality.scores[name].takes):
+            plain = quality.scores[neutral].takes[number]
+            pairs = zip(tracks[name, number], tracks[neutral, number], strict=True)
+            more = {
+                SHIFT: np.array([shift_semitones(*pair) for pair in pairs]),
+                STRETCH: take.values["seconds"] * setting.speed / plain.values["seconds"],
+                LEVEL: take.values["level, dB"] - plain.values["level, dB"],
+            }
+            changed.append(replace(take, values={**take.values, **more}))
+        scores[name] = SystemScores(changed)
+    quality = replace(quality, scores=scores, baseline=None)
     about = {
-        system_name(s.label, setting): {**s.about, "setting": setting.name}
-        for s in speakers
+        system_name(one.label, setting): {**one.about, "setting": setting.name}
+        for one in voices
         for setting in settings
     }
-    found = {
-        family: {setting.name: _figures(quality, family, setting) for setting in by_setting}
-        for family, by_setting in families.items()
-    }
+    found: dict[str, dict[str, Any]] = {}
+    for family, setting in takes:
+        found.setdefault(family, {})[setting.name] = _figures(quality, family, setting)
     return Measured(
-        {"clips": len(clips), "seeds": seeds, "systems": found}, samples(quality, about)
-    )
+        {"clips": len(clips), "seeds": seeds, "systems": found}, samples(quality, about),
+        bundle_sha256=only_bundle(one.about for one in voices),
+    )  # fmt: skip
 
 
 def system_name(family: str, setting: Setting) -> str:

@@ -1,9 +1,10 @@
-"""`dlpo eval`: judges score systems; the outcome as tables, pictures and a record."""
+"""`dlpo eval`: judges score systems; the outcome as tables, a picture and figures of a record."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,12 @@ from dlpo_bench.judging import (
     evaluate,
 )
 from dlpo_bench.plots import GRAY, VERDICT_COLORS, Interval, draw_intervals
-from dlpo_bench.record import RECORDS, write_record
+from dlpo_bench.record import Measured
 from dlpo_bench.statistics import Paired
-from dlpo_bench.systems import Say
-from dlpo_bench.tables import Block, Table, estimate, show
+from dlpo_bench.systems import System
+from dlpo_bench.tables import Block, Figures, Table, estimate, show
 from dlpo_bench.tables import markdown as to_markdown
 
-Figures = Mapping[str, Any]
-"""Say -> measure -> value, interval and, except for the baseline, difference."""
 UNDECIDED = "undecided"
 
 
@@ -75,7 +74,7 @@ def figures_of(quality: Quality, system: str) -> dict[str, Any]:
 def samples(
     quality: Quality, about: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, Any]:
-    """What every clip got, for `write_record`: scores, transcripts, word errors; null = failed.
+    """Results of every clip, for a record: scores, transcripts, word errors; null = failed.
 
     Scores and word errors are means over the takes; `takes` has each where there are several.
 
@@ -122,18 +121,14 @@ def _lists(values: Mapping[str, NDArray[np.float64]]) -> dict[str, list[float | 
 def means(figures: Figures) -> Table:
     """A row for each measure, a column for each system."""
     rows = [
-        [
-            measure,
-            *(
-                estimate(system[measure], percent=is_rate(measure), fixed=True)
-                if measure in system
-                else ""
-                for system in figures.values()
-            ),
-        ]
+        [measure, *(_mean(measure, scores.get(measure)) for scores in figures.values())]
         for measure in _measures(figures)
     ]
     return Table(["measure", *figures], rows)
+
+
+def _mean(measure: str, value: Figures | None) -> str:
+    return "" if value is None else estimate(value, percent=is_rate(measure), fixed=True)
 
 
 def differences(figures: Figures) -> Table:
@@ -149,18 +144,6 @@ def differences(figures: Figures) -> Table:
         if scores
     ]
     return Table(["system", *measures], rows)
-
-
-def draw_means(figures: Figures, clips: int) -> str:
-    """An SVG document: for each measure the mean of every system with its interval."""
-    panels: dict[str, list[Interval]] = {}
-    for system, measures in figures.items():
-        for measure, value in measures.items():
-            scale = scale_of(measure)
-            low, high = (scale * end for end in value["interval_95"])
-            row = Interval(system, scale * value["value"], low, high)
-            panels.setdefault(measure_title(measure), []).append(row)
-    return draw_intervals(f"Means of {clips} clips, 95 % intervals", panels)
 
 
 def draw_differences(figures: Figures, clips: int) -> str:
@@ -180,7 +163,7 @@ def draw_differences(figures: Figures, clips: int) -> str:
     if not panels:
         return ""
     title = f"Differences from {' and '.join(sorted(baselines))}, {clips} clips, 95 % intervals"
-    return draw_intervals(title, panels, reference=0)
+    return draw_intervals(title, panels)
 
 
 def measure_title(measure: str) -> str:
@@ -241,7 +224,7 @@ def markdown(quality: Quality, pictures: Sequence[str] = ()) -> str:
 
 
 def compare(
-    systems: Mapping[str, Say | Sequence[Say]],
+    systems: Sequence[System],
     clips: Sequence[Clip],
     panel: JudgePanel,
     *,
@@ -252,11 +235,8 @@ def compare(
     """Evaluate with a progress bar and print the tables.
 
     Args:
-        systems: name -> system, or its takes; see `dlpo_bench.systems`.
-        clips: see `load_clips` and `clips_of_texts`.
-        panel: see `load_panel`.
         baseline, match: see `evaluate`.
-        wavs: directory to write what the judges hear to, as `<system>/<clip id>.wav`.
+        wavs: directory to write what the judges score to, see `write_judged`.
 
     Raises:
         InputError: see `evaluate`; or `wavs` can't be written.
@@ -265,35 +245,30 @@ def compare(
     from rich.console import Console
     from rich.progress import Progress
 
-    def keep(system: str, take: int, clip: Clip, waveform: Waveform) -> None:
-        if wavs is not None:
-            write_heard(wavs, system, take, clip, waveform)
-
-    takes = sum(len(s) if isinstance(s, Sequence) else 1 for s in systems.values())
+    takes = {system.label: system.takes for system in systems}
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("listening", total=takes * len(clips))
+        task = bar.add_task("judging", total=sum(map(len, takes.values())) * len(clips))
         quality = evaluate(
-            systems,
-            clips,
-            panel,
-            lambda: bar.advance(task),
-            baseline=baseline,
-            match=match,
-            keep=keep,
-        )
+            takes, clips, panel, lambda: bar.advance(task), baseline=baseline, match=match,
+            keep=partial(write_judged, wavs),
+        )  # fmt: skip
     show(blocks(quality))
     return quality
 
 
-def write_heard(directory: Path, system: str, take: int, clip: Clip, waveform: Waveform) -> None:
-    """Write one waveform as it was judged, float32, to `<system>/<clip id>.wav`.
+def write_judged(
+    directory: Path | None, system: str, take: int, clip: Clip, waveform: Waveform
+) -> None:
+    """Write one waveform as it was judged, float32, to `<system>/<clip id>.wav`; nothing to None.
 
-    Further takes go to `<system>, seed 1` and so on. In names of folders `_` stands for what some
-    file systems don't take.
+    Further takes go to `<system>, seed 1` and so on. In names of folders `_` replaces
+    characters that some file systems don't take.
 
     Raises:
         InputError: it can't be written.
     """
+    if directory is None:
+        return
     import soundfile
 
     name = re.sub(r'[/\\:*?"<>|]', "_", system + (f", seed {take}" if take else ""))
@@ -305,41 +280,15 @@ def write_heard(directory: Path, system: str, take: int, clip: Clip, waveform: W
         raise InputError(f"can't write {path} ({error}); choose another --wavs") from error
 
 
-def write_quality_record(
-    quality: Quality,
-    command: str,
-    out_dir: Path = RECORDS,
-    bundle_sha256: str | None = None,
-    about: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Path:
-    """Write the record, and beside it the same tables in Markdown and their pictures as SVG.
+def measured(
+    quality: Quality, about: Mapping[str, Mapping[str, Any]], bundle_sha256: str | None = None
+) -> Measured:
+    """For a record of kind "quality".
 
     Args:
         about: system -> what it is, see `System`.
-
-    Raises:
-        InputError: see `write_record`; or a file can't be written.
     """
-    path = write_record(
-        "quality",
-        figures(quality),
-        command,
-        out_dir,
-        samples=samples(quality, about),
-        bundle_sha256=bundle_sha256,
-    )
-    found, count = figures(quality), len(quality.clips)
-    pictures = {"means": draw_means(found, count)}
-    if len(quality.scores) > 1 and quality.baseline is not None:
-        pictures["differences"] = draw_differences(found, count)
-    files = {f"{path.stem}-{name}.svg": picture for name, picture in pictures.items()}
-    files[f"{path.stem}.md"] = markdown(quality, list(files))
-    try:
-        for name, text in files.items():
-            (path.parent / name).write_text(text, "utf-8")
-    except OSError as error:
-        raise InputError(f"can't write the tables to {out_dir}: {error.strerror}") from error
-    return path
+    return Measured(figures(quality), samples(quality, about), bundle_sha256=bundle_sha256)
 
 
 def clips_in_common(directories: Sequence[Path]) -> list[str]:

@@ -5,11 +5,15 @@ The CLI imports this module at its start, so it imports nothing heavy.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from typer import Option
+from typer import Argument, Option
+
+ProtocolName = Literal["dlpo", "riva", "openai"]
+Loop = Literal["closed", "open"]
 
 BundleName = Annotated[str, Option(help="Name or path of a bundle.")]
 Core = Annotated[int | None, Option(help="That it is held to; the last if left out.")]
@@ -124,3 +128,115 @@ class ScalingOptions:
     )
     rounds: Annotated[int, Option(min=2, help="Fresh processes for each.")] = 4
     core: Core = None
+
+
+_SERVER, _LOAD, _SINGLE = "Server", "How much", "One stream, soak and overload"
+
+
+@dataclass(kw_only=True)
+class LoadOptions:
+    """Load a server from client processes: first audio, gaps, goodput, shed calls, and its knee.
+
+    Ours is started for each measurement, or servers that run already are compared, in turns.
+    """
+
+    measurements: Annotated[
+        list[str],
+        Argument(
+            help="latency, knee, tokens (the usual three); cold-start, first-audio, streams,"
+            " overload, soak; or all."
+        ),
+    ] = field(default_factory=list)
+    voice: Annotated[str, Option(help="Name or path of a bundle.", rich_help_panel=_SERVER)] = "lj"
+    engine: Annotated[str, Option(help="Its engine.", rich_help_panel=_SERVER)] = "cpu"
+    precision: Annotated[str | None, Option(help="Denoiser's.", rich_help_panel=_SERVER)] = None
+    server_options: Annotated[
+        str, Option(help='More for the server, as in "--lanes 2".', rich_help_panel=_SERVER)
+    ] = ""
+    protocol: Annotated[
+        list[ProtocolName],
+        Option(help="Of our server; repeatable, in turns.", rich_help_panel=_SERVER),
+    ] = field(default_factory=lambda: ["dlpo"])
+    against: Annotated[
+        list[str],
+        Option(
+            help="A server that runs already: HOST:PORT of a Riva-compatible one, dlpo://HOST:PORT,"
+            " or http://HOST:PORT/v1 of an OpenAI-compatible one, with ?voice= and ?model= where"
+            " needed. Repeatable, in turns; no server is started then.",
+            rich_help_panel=_SERVER,
+        ),
+    ] = field(default_factory=list)
+    clients: Annotated[
+        int, Option(min=0, help="Client processes; 0: one a core.", rich_help_panel=_LOAD)
+    ] = 0
+    connections: Annotated[
+        int, Option(min=1, help="Of all clients; calls take turns.", rich_help_panel=_LOAD)
+    ] = 8
+    loop: Annotated[list[Loop], Option(help="Of the knee; repeatable.", rich_help_panel=_LOAD)] = (
+        field(default_factory=lambda: ["closed", "open"])
+    )
+    rate: Annotated[
+        list[float],
+        Option(
+            min=0.001,
+            help="Arrivals per second, open loop; repeatable. A search if left out.",
+            rich_help_panel=_LOAD,
+        ),
+    ] = field(default_factory=list)
+    listeners: Annotated[
+        list[int],
+        Option(min=1, help="Closed loop; repeatable. A search if left out.", rich_help_panel=_LOAD),
+    ] = field(default_factory=list)
+    think_s: Annotated[
+        float,
+        Option(min=0, help="Mean from playback's end to the next call.", rich_help_panel=_LOAD),
+    ] = 0.0
+    level_s: Annotated[
+        float, Option(min=0.1, help="Seconds of each level.", rich_help_panel=_LOAD)
+    ] = 20.0
+    ramp_s: Annotated[float, Option(min=0.01, help="Seconds before it.", rich_help_panel=_LOAD)] = (
+        5.0
+    )
+    first_audio_limit_ms: Annotated[
+        float, Option(min=1, help="p95 up to which a level passes.", rich_help_panel=_LOAD)
+    ] = 300.0
+    attempts: Annotated[
+        int, Option(min=1, help="Tries of a level of streams.", rich_help_panel=_LOAD)
+    ] = 1
+    start_listeners: Annotated[
+        int, Option(min=1, help="First level of streams.", rich_help_panel=_LOAD)
+    ] = 8
+    most_listeners: Annotated[
+        int, Option(min=1, help="Highest level of a search.", rich_help_panel=_LOAD)
+    ] = 256
+    calls: Annotated[
+        int, Option(min=1, help="Of latency, and unloaded.", rich_help_panel=_SINGLE)
+    ] = 300
+    starts: Annotated[int, Option(min=1, help="Of a cold process.", rich_help_panel=_SINGLE)] = 10
+    replies: Annotated[int, Option(min=1, help="Of tokens.", rich_help_panel=_SINGLE)] = 20
+    tokens_per_s: Annotated[
+        float, Option(min=0.1, help="A token is a word.", rich_help_panel=_SINGLE)
+    ] = 20.0
+    capacity: Annotated[
+        int | None,
+        Option(min=0, help="Streams, of overload; measured if left out.", rich_help_panel=_SINGLE),
+    ] = None
+    overload: Annotated[
+        float, Option(min=0.1, help="Arrivals, times the capacity.", rich_help_panel=_SINGLE)
+    ] = 4.0
+    overload_s: Annotated[
+        float, Option(min=0.1, help="How long they arrive.", rich_help_panel=_SINGLE)
+    ] = 30.0
+    requests: Annotated[int, Option(min=1, help="Of the soak.", rich_help_panel=_SINGLE)] = 20_000
+    minutes: Annotated[
+        float | None,
+        Option(min=0.01, help="Of the soak, instead of requests.", rich_help_panel=_SINGLE),
+    ] = None
+    workers: Annotated[
+        int, Option(min=1, help="Concurrent calls of the soak.", rich_help_panel=_SINGLE)
+    ] = 12
+    seed: Annotated[int, Option(help="Of texts and arrivals.", rich_help_panel=_SINGLE)] = 0
+
+    def __post_init__(self) -> None:
+        """0 client processes become one a core."""
+        self.clients = self.clients or len(os.sched_getaffinity(0))

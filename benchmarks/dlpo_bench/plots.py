@@ -36,7 +36,6 @@ class Interval:
     note: str = ""
     """printed to the right, after the figures"""
     color: str = GRAY
-    hollow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +92,8 @@ def draw_panels(title: str, panels: Sequence[PlotPanel]) -> str:
         return as_svg(figure, title)
 
 
-def draw_intervals(
-    title: str, panels: Mapping[str, Sequence[Interval]], *, reference: float | None = None,
-    log: bool = False,
-) -> str:  # fmt: skip
-    """An SVG document: for each panel a row per interval, with its figures to the right.
-
-    Args:
-        reference: x of a vertical line, such as 0 for differences.
-        log: draw x on a logarithmic scale; all values must be above 0.
-    """
+def draw_intervals(title: str, panels: Mapping[str, Sequence[Interval]]) -> str:
+    """An SVG document: for each panel a row per difference, with its figures to the right."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -112,18 +103,13 @@ def draw_intervals(
         grid = figure.add_gridspec(len(panels), 1, height_ratios=heights)
         for index, (name, rows) in enumerate(panels.items()):
             axes = figure.add_subplot(grid[index])
-            if log:
-                axes.set_xscale("log")
-            if reference is not None:
-                axes.axvline(reference, color="black", linewidth=0.8)
+            axes.axvline(0, color="black", linewidth=0.8)
             for row, one in enumerate(rows):
                 axes.plot([one.low, one.high], [row, row], color=one.color)
-                face = "white" if one.hollow else one.color
-                axes.plot(one.value, row, "o", color=one.color, markerfacecolor=face, markersize=5)
-                sign = "+" if reference == 0 else ""
-                ends = f"[{one.low:{sign}.3g}, {one.high:{sign}.3g}]"
+                axes.plot(one.value, row, "o", color=one.color, markersize=5)
+                ends = f"[{one.low:+.3g}, {one.high:+.3g}]"
                 axes.annotate(
-                    f"{one.value:{sign}.3g} {ends} {one.note}".rstrip(), (1.01, row),
+                    f"{one.value:+.3g} {ends} {one.note}".rstrip(), (1.01, row),
                     xycoords=("axes fraction", "data"), va="center",
                 )  # fmt: skip
             axes.set_yticks(range(len(rows)), [one.label for one in rows])

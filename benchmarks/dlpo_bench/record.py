@@ -24,8 +24,12 @@ RECORDS = Path("benchmarks") / "records"  # of a checkout, from its root
 LIBRARIES = ("numpy", "onnxruntime", "torch", "grpcio", "scipy", "soxr", "distillmos",
              "pocketsphinx")  # fmt: skip
 CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
-_KIND = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+TEXTS = {  # field of a record -> pattern, in words
+    "kind": (r"[a-z0-9]+(-[a-z0-9]+)*", "lower-case words joined by hyphens"),
+    "command": (".+", "text"),
+    "utc": (".+", "text"),
+    "bundle_sha256": ("[0-9a-f]{64}", "64 hexadecimal digits or null"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +124,8 @@ def check_recordable(out_dir: Path = RECORDS) -> None:
     """Check that a record can be written; call it before a measurement, not after it.
 
     Raises:
-        InputError: it is of this checkout, which has uncommitted changes, so that nobody could
-            measure the same again; or
-            the directory can't be written, or its disk is full.
+        InputError: it is of this checkout, which has uncommitted changes, so that the measurement
+            could not be repeated; or the directory can't be written, or its disk is full.
     """
     commit, root = _commit(), Path(__file__).resolve().parents[2]
     if commit is not None and commit["dirty"] and out_dir.resolve().is_relative_to(root):
@@ -171,19 +174,15 @@ def _problem(content: Any) -> str | None:
         return f"missing keys {missing}, unknown keys {unknown}"
     if content["format"] != FORMAT:
         return f"format is {content['format']!r}; expected {FORMAT}"
-    for name in ("kind", "command", "utc"):
-        if not isinstance(content[name], str) or not content[name]:
-            return f"{name} is {content[name]!r}; expected text"
-    if not _KIND.fullmatch(content["kind"]):
-        return f"kind is {content['kind']!r}; expected lower-case words joined by hyphens"
-    for name in ("machine", "software", "figures", "samples"):
-        if not isinstance(content[name], dict):
+    for name, (pattern, words) in TEXTS.items():
+        value = content[name]
+        if not (name == "bundle_sha256" and value is None) and not (
+            isinstance(value, str) and re.fullmatch(pattern, value, re.DOTALL)
+        ):
+            return f"{name} is {value!r}; expected {words}"
+    for name in ("machine", "software", "figures", "samples", "commit"):
+        if not (isinstance(content[name], dict) or (name == "commit" and content[name] is None)):
             return f"{name} is a {type(content[name]).__name__}; expected an object"
-    if content["commit"] is not None and not isinstance(content["commit"], dict):
-        return "commit is neither an object nor null"
-    digest = content["bundle_sha256"]
-    if digest is not None and not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
-        return f"bundle_sha256 is {digest!r}; expected 64 hexadecimal digits or null"
     return None
 
 
@@ -215,7 +214,7 @@ def _machine() -> dict[str, Any]:
 
 
 def _processor(cpu: Mapping[str, str]) -> dict[str, float]:
-    """Family, model and MHz of /proc/cpuinfo: a model name such as "AMD EPYC" says little."""
+    """Family, model and MHz of /proc/cpuinfo: a name such as "AMD EPYC" is of many processors."""
     keys = {"cpu_family": "cpu family", "cpu_model": "model", "cpu_mhz": "cpu MHz"}
     try:
         return {name: float(cpu[key]) for name, key in keys.items()}

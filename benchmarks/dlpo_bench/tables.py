@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 TERMINAL_WIDTH = 240  # columns, where output is piped
 
+Figures = Mapping[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -64,6 +66,50 @@ def show(blocks: Iterable[Block]) -> None:
             console.print(_markup(block), soft_wrap=True)
 
 
+def table_of(
+    title: str, rows: Mapping[str, Figures], columns: Mapping[str, str], missing: str = ""
+) -> Table:
+    """A row for each entry of `rows`, see `cell`.
+
+    Args:
+        columns: key of a figure -> header.
+    """
+    filled = [[name, *(cell(one, key, missing) for key in columns)] for name, one in rows.items()]
+    return Table([title, *columns.values()], filled)
+
+
+def figures_table(figures: Figures, names: Mapping[str, str]) -> Table:
+    """Two columns: header and value of each key of `names` that the figures have.
+
+    Raises:
+        LookupError: they have none.
+    """
+    rows = [[words, cell(figures, key)] for key, words in names.items() if cell(figures, key)]
+    if not rows:
+        raise LookupError(f"none of {', '.join(names)}")
+    return Table(["measure", "measured"], rows)
+
+
+def cell(figures: Figures, key: str, missing: str = "") -> str:
+    """A figure as text; one with "interval_95" as `estimate`.
+
+    Args:
+        key: names that lead to it, joined by slashes, and perhaps `:` and a format: Python's, such
+            as ".1%", or "fixed" of an estimate.
+    """
+    path, _, form = key.partition(":")
+    value: Any = figures
+    for name in path.split("/"):
+        if not isinstance(value, Mapping) or name not in value:
+            return missing
+        value = value[name]
+    if isinstance(value, Mapping):
+        return estimate(value, fixed=form == "fixed")
+    if isinstance(value, str):
+        return value
+    return f"{value:{form}}".replace("%", " %") if form else number(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a figure must reach, and what it should reach."""
@@ -71,56 +117,35 @@ class Target:
     name: str
     floor: float
     aim: float
-    figure: tuple[str, ...] = ()
-    """keys that lead to the figure in a record"""
+    key: str = ""
+    """of the figure, see `cell`"""
     more_is_better: bool = False
 
-    def row(self, value: float, measured: str | None = None) -> list[str]:
-        """name, measured, floor, aim, verdict."""
+    def row(self, figure: float | Figures) -> list[str]:
+        """name, measured, floor, aim, verdict; of a number, or of a value with its interval."""
+        value = figure["value"] if isinstance(figure, Mapping) else figure
         reached = [
             value >= limit if self.more_is_better else value <= limit
             for limit in (self.aim, self.floor)
         ]
         verdict = "aim" if reached[0] else "floor" if reached[1] else "missed"
-        measured = number(value) if measured is None else measured
+        measured = estimate(figure) if isinstance(figure, Mapping) else number(value)
         return [self.name, measured, f"{self.floor:g}", f"{self.aim:g}", verdict]
 
 
 TARGET_HEADER = ("measure", "measured", "floor", "aim", "reached")
 
 
-def target_table(targets: Iterable[Target], figures: Mapping[str, Any]) -> Table:
-    """A row for each target whose figure was measured.
-
-    A figure is a number, or a dictionary with "value" and "interval_95".
-    """
+def target_table(targets: Iterable[Target], figures: Figures) -> Table:
+    """A row for each target whose figure was measured."""
     rows = []
     for target in targets:
         found: Any = figures
-        for key in target.figure:
-            found = found.get(key, {}) if isinstance(found, Mapping) else {}
-        if isinstance(found, Mapping) and found:
-            rows.append(target.row(found["value"], estimate(found)))
-        elif not isinstance(found, Mapping):
+        for name in target.key.split("/"):
+            found = found.get(name) if isinstance(found, Mapping) else None
+        if found is not None:
             rows.append(target.row(found))
     return Table(TARGET_HEADER, rows)
-
-
-def named_figures(figures: Mapping[str, Any], names: Mapping[str, str]) -> Table:
-    """Two columns: what `names` calls a key of the figures, and its value.
-
-    Raises:
-        LookupError: the figures have none of the keys.
-    """
-    rows = [[words, number(figures[key])] for key, words in names.items() if key in figures]
-    if not rows:
-        raise LookupError(f"none of {', '.join(names)}")
-    return Table(["measure", "measured"], rows)
-
-
-def cells(figures: Mapping[str, Any], keys: Iterable[str], missing: str = "") -> list[str]:
-    """The figures of the keys as text."""
-    return [number(figures[key]) if key in figures else missing for key in keys]
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -137,7 +162,7 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def estimate(
-    figure: Mapping[str, Any], *, percent: bool = False, signed: bool = False, fixed: bool = False
+    figure: Figures, *, percent: bool = False, signed: bool = False, fixed: bool = False
 ) -> str:
     """`4.56 [4.52, 4.60]` of {"value", "interval_95"}.
 

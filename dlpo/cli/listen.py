@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -134,17 +135,18 @@ def report(
 ) -> None:
     """Say which system raters prefer, and how sure that is; writes report.md and report.json."""
     with needs("bench"):
-        from dlpo_bench.listening.report import figures, make_report, markdown, write_report
+        from dlpo_bench.listening.report import blocks, make_report, write_report
     from dlpo_bench.listening.answers import read_answers, read_key
     from dlpo_bench.record import write_record
+    from dlpo_bench.tables import show
 
     key = read_key(folder)
     result = make_report(key, read_answers(folder, key, answers or ()), trust_all=all_raters)
-    typer.echo(markdown(result), nl=False)
+    show(blocks(result))
     write_report(result, folder)
     if out is not None:
-        command = command_line()
-        typer.echo(f"record: {write_record('listening', figures(result), command, out)}")
+        path = write_record("listening", asdict(result), command_line(), out)
+        typer.echo(f"record: {path}")
 
 
 def export(

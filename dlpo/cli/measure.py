@@ -138,9 +138,9 @@ def evaluate(
     """
     with needs("bench"):
         from dlpo_bench.clips import SPLITS, clips_of_texts, load_clips
-        from dlpo_bench.eval import compare, write_quality_record
+        from dlpo_bench.eval import compare, measured
         from dlpo_bench.judging import load_panel
-        from dlpo_bench.record import check_recordable
+        from dlpo_bench.record import check_recordable, write_measured
     with needs("serve"):
         from dlpo_bench.systems import (
             RECORDED,
@@ -178,7 +178,7 @@ def evaluate(
     chosen = names_in_folders(candidates, names)[:clips]
     spoken = [clip for clip in lines if clip.clip_id in chosen] or load_clips(corpus, chosen)
     quality = compare(
-        {candidate.label: candidate.takes for candidate in candidates},
+        candidates,
         spoken,
         load_panel(weights, whisper or (), utmos, (speaker, corpus) if speaker else None),
         baseline=baseline,
@@ -186,7 +186,6 @@ def evaluate(
         wavs=wavs,
     )
     if out is not None:
-        command = command_line()
         about = {candidate.label: candidate.about for candidate in candidates}
-        bundle = only_bundle(about.values())
-        typer.echo(write_quality_record(quality, command, out, bundle, about))
+        found = measured(quality, about, only_bundle(about.values()))
+        typer.echo(write_measured("quality", found, command_line(), out))

@@ -25,7 +25,7 @@ SYSTEMS = ("a", "b")
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class PairTrial:
     """Two sounds, one question."""
 
     trial_id: str
@@ -43,7 +43,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class AnswerKey:
     """Everything that the page does not tell."""
 
     format: int
@@ -56,21 +56,21 @@ class Key:
     """"a" and "b" -> the system's name."""
     loudness_lufs: float
     """To which every sound was brought."""
-    trials: tuple[Trial, ...]
+    trials: tuple[PairTrial, ...]
     """In the order of the page; each sitting shuffles it."""
 
-    def trial(self, trial_id: str) -> Trial | None:
+    def trial(self, trial_id: str) -> PairTrial | None:
         """The trial of that name, or None."""
         return next((trial for trial in self.trials if trial.trial_id == trial_id), None)
 
 
-def write_key(folder: Path, key: Key) -> None:
+def write_key(folder: Path, key: AnswerKey) -> None:
     """Write `key.json`."""
     content = json.dumps(asdict(key), indent=1, ensure_ascii=False)
     (folder / KEY).write_text(content + "\n", "utf-8")
 
 
-def read_key(folder: Path) -> Key:
+def read_key(folder: Path) -> AnswerKey:
     """The key of the test in that folder.
 
     Raises:
@@ -87,14 +87,16 @@ def read_key(folder: Path) -> Key:
     if found != FORMAT:
         raise DataError(f"{path}: format is {found!r}; expected {FORMAT}")
     try:
-        key = Key(**{**content, "trials": tuple(Trial(**trial) for trial in content["trials"])})
+        key = AnswerKey(
+            **{**content, "trials": tuple(PairTrial(**trial) for trial in content["trials"])}
+        )
         _check(key)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}); make the test again") from error
     return key
 
 
-def _check(key: Key) -> None:
+def _check(key: AnswerKey) -> None:
     if set(key.systems) != set(SYSTEMS) or not key.trials:
         raise ValueError("expected systems a and b, and at least one trial")
     for trial in key.trials:
@@ -115,7 +117,7 @@ _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RaterAnswer:
     """What a rater said about one trial; a line of JSON with these keys."""
 
     test: str
@@ -144,7 +146,7 @@ class Answer:
         """The rater's name, or the sitting's where there is none."""
         return self.rater or f"session {self.session}"
 
-    def liked(self, trial: Trial) -> str:
+    def liked(self, trial: PairTrial) -> str:
         """ "a", "b", "degraded" or "same"."""
         if self.choice == "same":
             return "same"
@@ -156,13 +158,13 @@ class Answer:
         return json.dumps(asdict(self), ensure_ascii=False) + "\n"
 
 
-def parse_answer(row: Any, key: Key) -> Answer:
+def parse_answer(row: Any, key: AnswerKey) -> RaterAnswer:
     """An answer to this test from decoded JSON that may hold anything.
 
     Raises:
         InputError: it is none; says what was expected.
     """
-    expected = {field.name for field in fields(Answer)}
+    expected = {field.name for field in fields(RaterAnswer)}
     if not isinstance(row, dict) or row.keys() != expected:
         raise InputError(f"not an answer; expected an object with {', '.join(sorted(expected))}")
     for name in ("revision", "plays_first", "plays_second"):
@@ -190,20 +192,20 @@ def parse_answer(row: Any, key: Key) -> Answer:
         raise InputError(f"plays are out of range; expected 0 to {MAX_PLAYS}")
     if not _UTC.fullmatch(row["utc"]) or len(row["utc"]) > 40:
         raise InputError(f"utc is {row['utc']!r:.40}; expected a time like 2026-01-31T12:00:00Z")
-    return Answer(**row)
+    return RaterAnswer(**row)
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
     """All answers of a test, one for each sitting and trial."""
 
-    answers: tuple[Answer, ...]
+    answers: tuple[RaterAnswer, ...]
     """By the time of the sitting, then in the order of the page."""
     problems: tuple[str, ...]
     """Lines that could not be read, with their place and what is wrong."""
 
 
-def read_answers(folder: Path, key: Key, more: Sequence[Path] = ()) -> Collected:
+def read_answers(folder: Path, key: AnswerKey, more: Sequence[Path] = ()) -> Collected:
     """What the server stored in the folder of a test, and files that raters sent.
 
     Raises:
@@ -218,7 +220,7 @@ def read_answers(folder: Path, key: Key, more: Sequence[Path] = ()) -> Collected
     return Collected(tuple(_latest(answers, key)), tuple(problems))
 
 
-def read_file(path: Path, key: Key) -> tuple[list[Answer], list[str]]:
+def read_file(path: Path, key: AnswerKey) -> tuple[list[RaterAnswer], list[str]]:
     """The answers of one file, every revision of them, and what is wrong with other lines.
 
     Raises:
@@ -248,9 +250,9 @@ def read_file(path: Path, key: Key) -> tuple[list[Answer], list[str]]:
     return answers, problems
 
 
-def _latest(answers: Iterable[Answer], key: Key) -> list[Answer]:
+def _latest(answers: Iterable[RaterAnswer], key: AnswerKey) -> list[RaterAnswer]:
     """The highest revision for each sitting and trial."""
-    latest: dict[tuple[str, str], Answer] = {}
+    latest: dict[tuple[str, str], RaterAnswer] = {}
     for answer in answers:
         known = latest.setdefault((answer.session, answer.trial), answer)
         if answer.revision > known.revision:
@@ -268,7 +270,7 @@ MAX_SESSIONS = 10_000  # files; a page that is open to everybody must not fill t
 class AnswerStore:
     """One file of JSON lines a sitting, only ever appended to. May be used by many threads."""
 
-    def __init__(self, folder: Path, key: Key, max_sessions: int = MAX_SESSIONS) -> None:
+    def __init__(self, folder: Path, key: AnswerKey, max_sessions: int = MAX_SESSIONS) -> None:
         """`folder`: of the test, whose `answers` is made where it is missing.
 
         Raises:
@@ -278,13 +280,13 @@ class AnswerStore:
         self._key = key
         self._max_sessions = max_sessions
         self._lock = threading.Lock()
-        self._known: dict[str, dict[str, Answer]] = {}  # session -> trial -> latest
+        self._known: dict[str, dict[str, RaterAnswer]] = {}  # session -> trial -> latest
         try:
             self._directory.mkdir(exist_ok=True)
         except OSError as error:
             raise InputError(f"can't make {self._directory}: {error.strerror}") from error
 
-    def add(self, answer: Answer) -> bool:
+    def add(self, answer: RaterAnswer) -> bool:
         """Store an answer, or find that it is stored already.
 
         Returns:
@@ -313,10 +315,10 @@ class AnswerStore:
     def _path(self, session: str) -> Path:
         return self._directory / f"{session}.jsonl"  # 32 hexadecimal digits, see `parse_answer`
 
-    def _session(self, session: str) -> dict[str, Answer]:
+    def _session(self, session: str) -> dict[str, RaterAnswer]:
         if session in self._known:
             return self._known[session]
-        latest: dict[str, Answer] = {}
+        latest: dict[str, RaterAnswer] = {}
         path = self._path(session)
         if path.exists():
             for answer in read_file(path, self._key)[0]:

@@ -21,7 +21,7 @@ from dlpo.errors import DataError, InputError
 from dlpo_bench.clips import SAMPLE_RATE, TEST_SPLIT, Clip, Waveform, clips_of_texts, load_clips
 from dlpo_bench.eval import clips_in_common
 from dlpo_bench.listening import answers as layout
-from dlpo_bench.listening.answers import DEGRADED, Key, Kind, Trial, write_key
+from dlpo_bench.listening.answers import DEGRADED, AnswerKey, Kind, PairTrial, write_key
 from dlpo_bench.systems import RECORDED, RECORDINGS, Say, SpeakingOptions, System, open_systems
 from dlpo_serving.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
 from dlpo_serving.synthesis.job import limited
@@ -140,7 +140,7 @@ def make_test(
     seed: int | None = None,
     catch: int | None = None,
     progress: Callable[[], None] = lambda: None,
-) -> Key:
+) -> AnswerKey:
     """Write the folder of a test.
 
     Args:
@@ -175,7 +175,7 @@ def make_test(
         worse = degraded(by_system[side], draw.getrandbits(32))
         drawn.add("degraded", clip, {**by_system, DEGRADED: worse}, (side, DEGRADED))
     draw.shuffle(drawn.trials)
-    key = Key(
+    key = AnswerKey(
         layout.FORMAT, _test_id(drawn.trials), seed,
         dict(zip(layout.SYSTEMS, systems, strict=True)), TARGET_LUFS, tuple(drawn.trials),
     )  # fmt: skip
@@ -194,7 +194,7 @@ class _Drawn:
 
     def __init__(self, draw: random.Random) -> None:
         self._draw = draw
-        self.trials: list[Trial] = []
+        self.trials: list[PairTrial] = []
         self.waveforms: dict[str, Waveform] = {}
 
     def add(
@@ -203,7 +203,7 @@ class _Drawn:
         """A trial of two of the sounds, or of one against itself, in random order."""
         names = {self._name(): side for side in self._draw.sample(sides, len(sides))}
         self.waveforms |= {name: sounds[side] for name, side in names.items()}
-        self.trials.append(Trial(self._name(), kind, clip.clip_id, clip.text, names))
+        self.trials.append(PairTrial(self._name(), kind, clip.clip_id, clip.text, names))
 
     def _name(self) -> str:
         return f"{self._draw.getrandbits(64):016x}"
@@ -236,13 +236,13 @@ def _some(draw: random.Random, heard: Heard, count: int) -> Heard:
     return (draw.sample(heard, len(heard)) * -(-count // len(heard)))[:count]
 
 
-def _test_id(trials: Sequence[Trial]) -> str:
+def _test_id(trials: Sequence[PairTrial]) -> str:
     """A name that follows from what the page shows anyway."""
     shown = json.dumps([[trial.trial_id, *trial.sounds] for trial in trials])
     return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
 
-def _write(out: Path, key: Key, waveforms: Mapping[str, Waveform]) -> None:
+def _write(out: Path, key: AnswerKey, waveforms: Mapping[str, Waveform]) -> None:
     """Write beside the folder, then rename: an interrupted run leaves nothing half made."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -263,7 +263,7 @@ def _write(out: Path, key: Key, waveforms: Mapping[str, Waveform]) -> None:
         raise InputError(f"can't write {out}: {error.strerror}; choose another --out") from error
 
 
-def _write_page(page: Path, key: Key) -> None:
+def _write_page(page: Path, key: AnswerKey) -> None:
     for file in resources.files("dlpo_bench.listening").joinpath("page").iterdir():
         (page / file.name).write_bytes(file.read_bytes())
     index = page / "index.html"

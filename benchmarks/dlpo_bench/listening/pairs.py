@@ -7,12 +7,12 @@ from pathlib import Path
 
 from dlpo.data.preferences import PreferencePair, write_pairs
 from dlpo.errors import DataError, InputError
-from dlpo_bench.listening.answers import AUDIO, PAGE, Collected, Key
+from dlpo_bench.listening.answers import AUDIO, PAGE, AnswerKey, Collected
 from dlpo_bench.listening.report import make_report
 
 
 def export_pairs(
-    folder: Path, key: Key, collected: Collected, out: Path, *, trust_all: bool = False
+    folder: Path, key: AnswerKey, collected: Collected, out: Path, *, trust_all: bool = False
 ) -> int:
     """Write a file of pairs, the wavs in a folder beside it, and say how many pairs it has.
 

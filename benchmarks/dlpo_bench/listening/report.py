@@ -7,13 +7,21 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
 
 from dlpo.errors import DataError, InputError
-from dlpo_bench.listening.answers import SYSTEMS, Answer, Collected, Key, Kind, Trial
-from dlpo_bench.statistics import Estimate, ratio_of_sums
+from dlpo_bench.listening.answers import (
+    SYSTEMS,
+    AnswerKey,
+    Collected,
+    Kind,
+    PairTrial,
+    RaterAnswer,
+)
+from dlpo_bench.statistics import SIGNIFICANT, Estimate, ratio_of_sums
+from dlpo_bench.tables import Block, Table, markdown
 
 
 def krippendorff_alpha(units: Iterable[Sequence[str]]) -> float | None:
@@ -50,7 +58,7 @@ IDENTICAL_RIGHT = 0.5  # half, for some hear a difference wherever they are aske
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Proportion:
     """So many of so many, with its exact 95 % interval (Clopper and Pearson 1934)."""
 
     count: int
@@ -63,15 +71,15 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """What some answers say."""
+    """Preferences of some answers."""
 
-    a: Share
+    a: Proportion
     """Preferred the first system."""
-    b: Share
+    b: Proportion
     """Preferred the second one."""
-    same: Share
+    same: Proportion
     """Heard no difference, or none that matters."""
-    a_of_decided: Share
+    a_of_decided: Proportion
     """The first system's share where one was preferred."""
     p_value: float | None
     """Two-sided binomial test of that share against 1/2; None where nothing was decided."""
@@ -84,9 +92,9 @@ class Rater:
     name: str
     sessions: tuple[str, ...]
     preference: Preference
-    degraded_found: Share
+    degraded_found: Proportion
     """Trials in which the degraded sound was found to be the worse one."""
-    identical_found: Share
+    identical_found: Proportion
     """Trials in which a sound was found to be no different from itself."""
     distrusted: str
     """Why the catch trials speak against this rater; empty where they do not."""
@@ -110,7 +118,7 @@ class Report:
     """Names of those that count."""
     alpha: float | None
     """Agreement on the pairs: Krippendorff's alpha, see `krippendorff_alpha`."""
-    first_of_decided: Share
+    first_of_decided: Proportion
     """How often the sound called A was preferred, where one was: 1/2 without a bias."""
     first_p_value: float | None
     replaced: int
@@ -119,7 +127,7 @@ class Report:
     """Lines of answers that could not be read."""
 
 
-def make_report(key: Key, collected: Collected, *, trust_all: bool = False) -> Report:
+def make_report(key: AnswerKey, collected: Collected, *, trust_all: bool = False) -> Report:
     """Count the answers to a test.
 
     Args:
@@ -136,7 +144,7 @@ def make_report(key: Key, collected: Collected, *, trust_all: bool = False) -> R
             " that they sent"
         )
     trials = {trial.trial_id: trial for trial in key.trials}
-    by_rater: dict[str, dict[str, Answer]] = defaultdict(dict)
+    by_rater: dict[str, dict[str, RaterAnswer]] = defaultdict(dict)
     for answer in collected.answers:  # later sittings last
         by_rater[answer.who][answer.trial] = answer
     raters = [_rater(name, key, list(own.values())) for name, own in sorted(by_rater.items())]
@@ -157,7 +165,7 @@ def make_report(key: Key, collected: Collected, *, trust_all: bool = False) -> R
         raters=tuple(raters),
         counted=tuple(counted),
         alpha=krippendorff_alpha(_by_trial(heard).values()),
-        first_of_decided=share(sum(decided), len(decided)),
+        first_of_decided=proportion(sum(decided), len(decided)),
         first_p_value=p_value(sum(decided), len(decided)),
         replaced=len(collected.answers) - sum(map(len, by_rater.values())),
         problems=collected.problems,
@@ -166,38 +174,32 @@ def make_report(key: Key, collected: Collected, *, trust_all: bool = False) -> R
 
 def preference(liked: Sequence[str]) -> Preference:
     """From "a", "b" or "same" for each answer."""
-    a, b = liked.count("a"), liked.count("b")
-    return Preference(
-        share(a, len(liked)), share(b, len(liked)), share(liked.count("same"), len(liked)),
-        share(a, a + b), p_value(a, a + b),
-    )  # fmt: skip
+    a, b, same = (liked.count(name) for name in (*SYSTEMS, "same"))
+    shares = (proportion(count, len(liked)) for count in (a, b, same))
+    return Preference(*shares, proportion(a, a + b), p_value(a, a + b))
 
 
-def share(count: int, of: int) -> Share:
+def proportion(count: int, of: int) -> Proportion:
     """With its exact interval."""
-    from scipy.stats import binomtest
-
     if not of:
-        return Share(count, of, None, None, None)
+        return Proportion(count, of, None, None, None)
     interval = binomtest(count, of).proportion_ci(CONFIDENCE, method="exact")
-    return Share(count, of, count / of, float(interval.low), float(interval.high))
+    return Proportion(count, of, count / of, float(interval.low), float(interval.high))
 
 
 def p_value(count: int, of: int) -> float | None:
     """Of the two-sided binomial test against 1/2; None of nothing."""
-    from scipy.stats import binomtest
-
     return float(binomtest(count, of).pvalue) if of else None
 
 
-def _rater(name: str, key: Key, own: Sequence[Answer]) -> Rater:
+def _rater(name: str, key: AnswerKey, own: Sequence[RaterAnswer]) -> Rater:
     trials = {trial.trial_id: trial for trial in key.trials}
     liked: dict[Kind, list[str]] = {"pair": [], "identical": [], "degraded": []}
     for answer in own:
         trial = trials[answer.trial]
         liked[trial.kind].append(answer.liked(trial))
-    degraded = share(sum(one in SYSTEMS for one in liked["degraded"]), len(liked["degraded"]))
-    identical = share(liked["identical"].count("same"), len(liked["identical"]))
+    degraded = proportion(sum(one in SYSTEMS for one in liked["degraded"]), len(liked["degraded"]))
+    identical = proportion(liked["identical"].count("same"), len(liked["identical"]))
     kinds = {trial.kind for trial in key.trials}
     return Rater(
         name,
@@ -209,7 +211,7 @@ def _rater(name: str, key: Key, own: Sequence[Answer]) -> Rater:
     )
 
 
-def _distrust(degraded: Share, identical: Share) -> str:
+def _distrust(degraded: Proportion, identical: Proportion) -> str:
     if degraded.share is None:
         return "answered no trial with a degraded sound"
     if degraded.share < DEGRADED_RIGHT:
@@ -220,113 +222,99 @@ def _distrust(degraded: Share, identical: Share) -> str:
     return ""
 
 
-def _by_trial(heard: Sequence[tuple[Trial, str]]) -> dict[str, list[str]]:
+def _by_trial(heard: Sequence[tuple[PairTrial, str]]) -> dict[str, list[str]]:
     values: dict[str, list[str]] = defaultdict(list)
     for trial, liked in heard:
         values[trial.trial_id].append(liked)
     return values
 
 
-def _over_sentences(heard: Sequence[tuple[Trial, str]]) -> Estimate | None:
+def _over_sentences(heard: Sequence[tuple[PairTrial, str]]) -> Estimate | None:
     values = list(_by_trial(heard).values())
     a = np.array([liked.count("a") for liked in values])
     decided = a + np.array([liked.count("b") for liked in values])
     return ratio_of_sums(a, decided) if decided.any() else None
 
 
-def figures(report: Report) -> dict[str, Any]:
-    """The report as plain dictionaries, for JSON."""
-    return asdict(report)
-
-
-def markdown(report: Report) -> str:
-    """The report for people."""
-    a, b = report.systems["a"], report.systems["b"]
-    pooled, counted = report.pooled, len(report.counted)
-    lines = [
-        f"# {a} or {b}?",
-        "",
-        f"Blind test {report.test_id}: {counted} of {len(report.raters)} raters count,"
-        f" {pooled.a.of} answers to pairs.",
-        "",
-        "| preferred | answers | share, exact 95 % interval |",
-        "|---|---|---|",
-        f"| {_cell(a)} | {pooled.a.count} | {_share(pooled.a)} |",
-        f"| {_cell(b)} | {pooled.b.count} | {_share(pooled.b)} |",
-        f"| no difference | {pooled.same.count} | {_share(pooled.same)} |",
-        "",
-        _verdict(report),
-        "",
-        f"- Agreement between raters (Krippendorff's alpha): {_alpha(report.alpha)}",
-        f"- The sound played as A was preferred in {_share(report.first_of_decided)} of the decided"
-        f" answers (p {_p(report.first_p_value)}); without a bias of order 50 %.",
-        "",
-        f"| rater | {_cell(a)} | {_cell(b)} | same | p | degraded found | identical found | |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+def blocks(report: Report) -> list[Block]:
+    """The report as tables, for the terminal and for `report.md`."""
+    a, b = (escaped(report.systems[side]) for side in SYSTEMS)
+    pooled = report.pooled
+    answers = zip((a, b, "no difference"), (pooled.a, pooled.b, pooled.same), strict=True)
+    rows = []
     for rater in report.raters:
         own, counts = rater.preference, rater.name in report.counted
         note = rater.distrusted and f"{'counted although' if counts else 'left out:'} "
-        lines.append(
-            f"| {_cell(rater.name)} | {own.a.count} | {own.b.count} | {own.same.count}"
-            f" | {_p(own.p_value)} | {rater.degraded_found.count} of {rater.degraded_found.of}"
-            f" | {rater.identical_found.count} of {rater.identical_found.of}"
-            f" | {note}{rater.distrusted} |"
-        )
+        rows.append([
+            escaped(rater.name), str(own.a.count), str(own.b.count), str(own.same.count),
+            p_words(own.p_value), f"{rater.degraded_found.count} of {rater.degraded_found.of}",
+            f"{rater.identical_found.count} of {rater.identical_found.of}",
+            f"{note}{rater.distrusted}",
+        ])  # fmt: skip
+    alpha = "– (no two raters judged the same pair)"
+    if report.alpha is not None:
+        alpha = f"{report.alpha:.2f}"
+    found: list[Block] = [
+        f"# {a} or {b}?",
+        f"Blind test {report.test_id}: {len(report.counted)} of {len(report.raters)} raters count,"
+        f" {pooled.a.of} answers to pairs.",
+        Table(
+            ["preferred", "answers", "share, exact 95 % interval"],
+            [[name, str(one.count), proportion_words(one)] for name, one in answers],
+        ),
+        _verdict(report),
+        f"- Agreement between raters (Krippendorff's alpha): {alpha}\n"
+        "- The sound played as A was preferred in"
+        f" {proportion_words(report.first_of_decided)} of the decided answers"
+        f" (p {p_words(report.first_p_value)}); without a bias of order 50 %.",
+        Table(["rater", a, b, "same", "p", "degraded found", "identical found", ""], rows),
+    ]
     if report.replaced:
-        lines += ["", f"{report.replaced} answers were replaced by a later sitting's."]
+        found.append(f"{report.replaced} answers were replaced by a later sitting's.")
     if report.problems:
-        lines += ["", f"{len(report.problems)} lines could not be read:", ""]
-        lines += [f"- {_cell(problem)}" for problem in report.problems]
-    return "\n".join(lines) + "\n"
+        lines = "\n".join(f"- {escaped(problem)}" for problem in report.problems)
+        found.append(f"{len(report.problems)} lines could not be read:\n\n{lines}")
+    return found
 
 
 def write_report(report: Report, folder: Path) -> None:
-    """Write `report.md` and `report.json` into a folder.
-
-    Raises:
-        InputError: it can't be written.
-    """
-    content = json.dumps(figures(report), indent=1, ensure_ascii=False, allow_nan=False)
+    """Write `report.md` and `report.json` into a folder; raises InputError if that fails."""
+    content = json.dumps(asdict(report), indent=1, ensure_ascii=False, allow_nan=False)
     try:
-        (folder / "report.md").write_text(markdown(report), "utf-8")
+        (folder / "report.md").write_text(markdown(blocks(report)) + "\n", "utf-8")
         (folder / "report.json").write_text(content + "\n", "utf-8")
     except OSError as error:
         raise InputError(f"can't write the report to {folder}: {error.strerror}") from error
 
 
 def _verdict(report: Report) -> str:
-    decided, p = report.pooled.a_of_decided, report.pooled.p_value
-    if decided.share is None or p is None or report.over_sentences is None:
-        return "Nobody preferred either."
-    sure = p < 0.05
-    winner = report.systems["a" if decided.share > 0.5 else "b"]
-    sentences = report.over_sentences
+    decided, p, sentences = report.pooled.a_of_decided, report.pooled.p_value, report.over_sentences
+    if decided.share is None or p is None or sentences is None:
+        return "No answer preferred either."
+    winner = escaped(report.systems["a" if decided.share > 0.5 else "b"])
     return (
-        f"**{f'{winner} is preferred' if sure else 'Undecided'}**: of {decided.of} decided answers"
-        f" {_share(decided)} were for {report.systems['a']} (two-sided binomial test,"
-        f" p {_p(p)}). With other sentences it might be {sentences.low:.0%} to"
-        f" {sentences.high:.0%} (bootstrap)."
+        f"**{f'{winner} is preferred' if p < SIGNIFICANT else 'Undecided'}**: of {decided.of}"
+        f" decided answers {proportion_words(decided)} were for {escaped(report.systems['a'])}"
+        f" (two-sided binomial test, p {p_words(p)}). With other sentences it might be"
+        f" {sentences.low:.0%} to {sentences.high:.0%} (bootstrap)."
     )
 
 
-def _share(share: Share) -> str:
-    if share.share is None or share.low is None or share.high is None:
+def proportion_words(one: Proportion) -> str:
+    """`61% [52%, 70%]`."""
+    if one.share is None or one.low is None or one.high is None:
         return "–"
-    return f"{share.share:.0%} [{share.low:.0%}, {share.high:.0%}]"
+    return f"{one.share:.0%} [{one.low:.0%}, {one.high:.0%}]"
 
 
-def _p(p: float | None) -> str:
+def p_words(p: float | None) -> str:
+    """`< 0.001` or `= 0.012`."""
     return "–" if p is None else "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
-def _alpha(alpha: float | None) -> str:
-    return "– (no two raters judged the same pair)" if alpha is None else f"{alpha:.2f}"
-
-
-def _cell(text: str) -> str:
+def escaped(text: str) -> str:
     """Names come from raters: nothing in them may become a table, a link or HTML."""
-    escaped = text.replace("\\", "\\\\").replace("<", "&lt;")
-    for mark in "|[]*_`":
-        escaped = escaped.replace(mark, f"\\{mark}")
-    return escaped
+    found = text.replace("\\", "\\\\").replace("<", "&lt;")
+    for mark in "[]*_`":
+        found = found.replace(mark, f"\\{mark}")
+    return found

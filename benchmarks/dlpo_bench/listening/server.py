@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from dlpo.errors import DataError, InputError
-from dlpo_bench.listening.answers import AUDIO, PAGE, AnswerStore, Key, parse_answer, read_key
+from dlpo_bench.listening.answers import AUDIO, PAGE, AnswerKey, AnswerStore, parse_answer, read_key
 from dlpo_serving.http import listening
 
 LOCAL = "127.0.0.1"
@@ -90,7 +90,7 @@ async def serve(folder: Path, host: str, port: int, ready: Callable[[int], None]
 class _Taking:
     """Answers, from requests to the disk."""
 
-    def __init__(self, key: Key, store: AnswerStore) -> None:
+    def __init__(self, key: AnswerKey, store: AnswerStore) -> None:
         self._key = key
         self._store = store
         self._waiting = 0

@@ -1,4 +1,4 @@
-"""Calls to a server in each protocol, and the listener's audio device that plays them."""
+"""Calls to a server in each protocol, and the audio device of a listener that plays them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 import itertools
 import re
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol, get_args
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
@@ -20,10 +20,9 @@ from grpc_status import rpc_status
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_bench.machine import percentile
+from dlpo_bench.options import ProtocolName
 from dlpo_serving.riva.proto import riva_audio_pb2, riva_tts_pb2
 
-ProtocolName = Literal["dlpo", "riva", "openai"]
-PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 RATES_HZ: Mapping[ProtocolName, int] = {"dlpo": 0, "riva": 22_050, "openai": 24_000}
 """Sample rate: dlpo.v1 states it, Riva's callers request one, OpenAI's pcm has this one."""
 S16, F32 = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_S16, speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32
@@ -41,7 +40,10 @@ HTTP_CODES = {  # -> the equivalent of gRPC
     503: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 DETAIL = 200  # characters of an error that are shown
-AUDIO_FILES = ("audio/mpeg", "audio/wav", "audio/x-wav", "audio/ogg", "audio/flac", "audio/aac")
+NOT_PCM = (
+    "audio/mpeg", "audio/wav", "audio/x-wav", "audio/ogg", "audio/flac", "audio/aac", "text/",
+    "application/json",
+)  # fmt: skip
 EXPECTED = (
     "expected HOST:PORT or riva://HOST:PORT, dlpo://HOST:PORT, or http://HOST:PORT/v1 of an"
     " OpenAI-compatible server, each with ?voice=NAME, model, rate_hz or metrics=URL where needed"
@@ -55,7 +57,7 @@ _SENTENCE_END = re.compile(r"[.!?][\"')]*\s*$")
 class TestedServer:
     """A server as its callers know it."""
 
-    __test__ = False  # pytest takes the name for a test's
+    __test__ = False  # not a test, despite its name
 
     name: str
     """in tables"""
@@ -75,40 +77,35 @@ class TestedServer:
 
 
 def parse_against(text: str) -> TestedServer:
-    """A server that is already running.
-
-    Raises:
-        InputError: the text is no address of one.
-    """
+    """A server that is already running; raises InputError where the text is no address of one."""
     parts = urlsplit(text if _SCHEME.match(text) else f"riva://{text}")
     try:
         settings = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
         host_and_port = bool(parts.hostname and parts.port)
     except ValueError as error:
         raise InputError(f"--against {text}: {error}; {EXPECTED}") from error
-    if unknown := sorted(set(settings) - {"voice", "model", "rate_hz", "metrics"}):
+    last = {name: values[-1] for name, values in settings.items()}
+    if unknown := sorted(set(last) - {"voice", "model", "rate_hz", "metrics"}):
         raise InputError(f"--against {text}: no setting {', '.join(unknown)}; {EXPECTED}")
     web = parts.scheme in ("http", "https")
-    protocol = next((one for one in PROTOCOLS if one == ("openai" if web else parts.scheme)), None)
+    scheme = "openai" if web else parts.scheme
+    protocol = next((one for one in get_args(ProtocolName) if one == scheme), None)
     if protocol is None or not parts.hostname or not (web or host_and_port):
         raise InputError(f"--against {text}: {EXPECTED}")
-    rate = settings.get("rate_hz", [str(RATES_HZ[protocol])])[-1]
+    rate = last.get("rate_hz", str(RATES_HZ[protocol]))
     if not rate.isdecimal() or (not int(rate) and protocol != "dlpo"):
         raise InputError(f"--against {text}: rate_hz is {rate!r}; expected a whole number above 0")
     root = f"{parts.scheme}://{parts.netloc}"
     return TestedServer(
-        name=f"{parts.netloc} {protocol}",
-        protocol=protocol,
-        address=f"{root}{parts.path.rstrip('/')}" if web else parts.netloc,
-        rate_hz=int(rate),
-        voice=settings.get("voice", [""])[-1],
-        model=settings.get("model", ["tts-1"])[-1],
-        metrics_url=settings.get("metrics", [f"{root}/metrics" if web else None])[-1],
-    )
+        f"{parts.netloc} {protocol}", protocol,
+        f"{root}{parts.path.rstrip('/')}" if web else parts.netloc, int(rate),
+        last.get("voice", ""), last.get("model", "tts-1"),
+        metrics_url=last.get("metrics", f"{root}/metrics" if web else None),
+    )  # fmt: skip
 
 
-class Playback:
-    """A listener's audio device: plays from the first piece on, with no buffer held back.
+class AudioDevice:
+    """Plays from the first piece on, with no buffer held back.
 
     A piece that arrives after everything before it was played leaves a gap. Times are seconds of
     one clock.
@@ -135,7 +132,7 @@ class Playback:
         self.ends_s += audio_s
 
 
-def underrun_figures(playbacks: Sequence[Playback]) -> dict[str, float]:
+def underrun_figures(devices: Sequence[AudioDevice]) -> dict[str, float]:
     """How often and how long listeners waited in mid-speech.
 
     Returns:
@@ -143,12 +140,12 @@ def underrun_figures(playbacks: Sequence[Playback]) -> dict[str, float]:
         `underrun_share`, of the time from first to last sound; `gap_ms_p95` and `gap_ms_max`, of
         all gaps, 0 where there is none.
     """
-    begun = [playback for playback in playbacks if playback.begins_s is not None]
-    gaps_ms = [1000 * gap_s for playback in begun for gap_s in playback.gaps_s]
+    begun = [device for device in devices if device.begins_s is not None]
+    gaps_ms = [1000 * gap_s for device in begun for gap_s in device.gaps_s]
     underrun_s = sum(gaps_ms) / 1000
-    played_s = underrun_s + sum(playback.audio_s for playback in begun)
+    played_s = underrun_s + sum(device.audio_s for device in begun)
     return {
-        "underrun_calls": sum(bool(p.gaps_s) for p in begun) / len(begun) if begun else 0.0,
+        "underrun_calls": sum(bool(one.gaps_s) for one in begun) / len(begun) if begun else 0.0,
         "underrun_s": underrun_s,
         "underrun_share": underrun_s / played_s if played_s else 0.0,
         "gap_ms_p95": percentile(gaps_ms, 95) if gaps_ms else 0.0,
@@ -157,7 +154,7 @@ def underrun_figures(playbacks: Sequence[Playback]) -> dict[str, float]:
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class TimedCall:
     """One call as its caller sees it; seconds of `time.perf_counter`."""
 
     sent_s: float
@@ -165,7 +162,7 @@ class Call:
     """of its text: the load that was offered, even if nothing came back"""
     late_s: float = 0.0
     """by which the client itself sent it late"""
-    playback: Playback = field(default_factory=Playback)
+    device: AudioDevice = field(default_factory=AudioDevice)
     ended_s: float | None = None
     code: grpc.StatusCode | None = None
     """None while it runs, and where the caller left"""
@@ -173,6 +170,8 @@ class Call:
     """the server's error message"""
     retry_after_s: float | None = None
     """of RetryInfo; None where the status has none"""
+    on_audio: Callable[[bytes], object] | None = None
+    """gets each piece of audio"""
 
     @property
     def refused(self) -> bool:
@@ -182,19 +181,18 @@ class Call:
     @property
     def failed(self) -> bool:
         """Neither refused nor served: an error, no sound, or no end."""
-        return not self.refused and (
-            self.code != grpc.StatusCode.OK or self.playback.begins_s is None
-        )
+        silent = self.device.begins_s is None
+        return not self.refused and (self.code != grpc.StatusCode.OK or silent)
 
     @property
-    def heard_well(self) -> bool:
+    def played_well(self) -> bool:
         """Served to the end, without a gap."""
-        return not self.refused and not self.failed and not self.playback.gaps_s
+        return not self.refused and not self.failed and not self.device.gaps_s
 
     @property
     def first_audio_s(self) -> float | None:
         """From sending to the first audio; None where there was none."""
-        begins_s = self.playback.begins_s
+        begins_s = self.device.begins_s
         return None if begins_s is None else begins_s - self.sent_s
 
     @property
@@ -204,54 +202,61 @@ class Call:
             return 1000 * self.first_audio_s
         return 1000 * ((self.sent_s if self.ended_s is None else self.ended_s) - self.sent_s)
 
+    @property
+    def ending(self) -> str:
+        """Status and message."""
+        return f"{self.code.name if self.code else 'no status'} {self.detail}".rstrip()
 
-def first_audio_ms(calls: Iterable[Call]) -> list[float]:
+    def receive(self, audio: bytes, sample_bytes: int, rate_hz: int) -> None:
+        """A piece of audio arrives now."""
+        self.device.receive(time.perf_counter(), len(audio) / sample_bytes / rate_hz)
+        if self.on_audio:
+            self.on_audio(audio)
+
+
+def first_audio_ms(calls: Iterable[TimedCall]) -> list[float]:
     """Milliseconds to the first audio of the calls that had any."""
     return [1000 * call.first_audio_s for call in calls if call.first_audio_s is not None]
 
 
 class Endpoint(Protocol):
-    """Calls to one server. What goes wrong in a call is in `call`, not raised."""
+    """Calls to one server. Errors of a call are noted in `call`, not raised."""
 
-    async def speak(self, text: str, seed: int, call: Call) -> None:
+    async def speak(self, text: str, seed: int, call: TimedCall) -> None:
         """Receive the speech of a text as fast as it comes."""
-        ...
 
-    async def speak_tokens(self, tokens: AsyncIterator[str], call: Call) -> None:
+    async def speak_tokens(self, tokens: AsyncIterator[str], call: TimedCall) -> None:
         """Receive the speech of a text that comes in pieces, as early as the protocol can."""
-        ...
 
 
 @asynccontextmanager
-async def open_endpoint(server: TestedServer, connections: int) -> AsyncIterator[Endpoint]:
+async def open_endpoint(server: TestedServer, connections: int = 1) -> AsyncIterator[Endpoint]:
     """Connect, and close at the end of the block.
 
     Raises:
-        InputError: nothing answers there, or it speaks another protocol.
+        InputError: the address does not answer, or speaks another protocol.
     """
     if server.protocol == "openai":
         # No limit of connections: callers don't wait for each other.
         connector = aiohttp.TCPConnector(limit=0)
-        patience = aiohttp.ClientTimeout(total=None, connect=CONNECT_S)
-        async with aiohttp.ClientSession(connector=connector, timeout=patience) as session:
+        timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_S)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             yield OpenAIEndpoint(server, session)
         return
     channels: list[grpc.aio.Channel] = []
     try:
-        async with asyncio.timeout(CONNECT_S) as patience_s:
+        async with asyncio.timeout(CONNECT_S) as limit:
             await _check_port(server)
-            channels = [
-                grpc.aio.insecure_channel(server.address, OWN_CONNECTION)
-                for _ in range(connections)
-            ]
+            for _ in range(connections):
+                channels.append(grpc.aio.insecure_channel(server.address, OWN_CONNECTION))
             for channel in channels:
                 await channel.channel_ready()
         yield (DlpoEndpoint if server.protocol == "dlpo" else RivaEndpoint)(server, channels)
     except TimeoutError as error:
-        if not patience_s.expired():
+        if not limit.expired():
             raise
         raise InputError(
-            f"{server.address}: something listens there that does not speak gRPC; give an"
+            f"{server.address}: a server listens there that does not speak gRPC; give an"
             f" OpenAI-compatible server as http://{server.address}/v1, and no server with TLS"
         ) from error
     finally:
@@ -260,41 +265,36 @@ async def open_endpoint(server: TestedServer, connections: int) -> AsyncIterator
 
 
 async def check_endpoint(server: TestedServer) -> None:
-    """Speak a word or two.
-
-    Raises:
-        InputError: nothing answers, or not with speech.
-    """
-    async with open_endpoint(server, 1) as endpoint:
-        call = Call(time.perf_counter())
+    """Speak a word or two; raises InputError where the answer is not speech."""
+    async with open_endpoint(server) as endpoint:
+        call = TimedCall(time.perf_counter())
         await endpoint.speak(PROBE, 0, call)
     if not call.failed and not call.refused:
         return
-    code = call.code.name if call.code else "no status"
     hint = ""
     if server.protocol == "openai" and call.code == grpc.StatusCode.UNAVAILABLE:
         hint = "; is it running? And a gRPC server is given as HOST:PORT, without http://"
     elif server.protocol != "openai" and call.code == grpc.StatusCode.UNIMPLEMENTED:
         hint = f"; it does not serve the protocol {server.protocol!r}"
-    raise InputError(
-        f"{server.address}: asked for {PROBE!r}, it gave no speech: {code} {call.detail}".rstrip()
-        + hint
-    )
+    raise InputError(f"{server.address}: {PROBE!r} gave no speech: {call.ending}{hint}")
 
 
 class DlpoEndpoint:
     """dlpo.v1; calls take the connections in turn."""
 
-    def __init__(self, server: TestedServer, channels: Sequence[grpc.aio.Channel]) -> None:
+    def __init__(
+        self, server: TestedServer, channels: Sequence[grpc.aio.Channel], token: str = ""
+    ) -> None:
         stubs = [speech_pb2_grpc.SpeechServiceStub(channel) for channel in channels]
         self._stubs = itertools.cycle(stubs)
         self._voice = server.voice
+        self.metadata = (("authorization", f"Bearer {token}"),) if token else ()
 
-    async def speak(self, text: str, seed: int, call: Call) -> None:
+    async def speak(self, text: str, seed: int, call: TimedCall) -> None:
         """See `Endpoint`."""
         await self.stream(stream_request(text, seed, voice=self._voice), call)
 
-    async def speak_tokens(self, tokens: AsyncIterator[str], call: Call) -> None:
+    async def speak_tokens(self, tokens: AsyncIterator[str], call: TimedCall) -> None:
         """See `Endpoint`."""
 
         async def messages() -> AsyncIterator[speech_pb2.IncrementalSynthesizeRequest]:
@@ -303,12 +303,14 @@ class DlpoEndpoint:
             async for token in tokens:
                 yield speech_pb2.IncrementalSynthesizeRequest(text=token)
 
-        await _receive(next(self._stubs).IncrementalSynthesize(messages()), S16, call)
+        stream = next(self._stubs).IncrementalSynthesize(messages(), metadata=self.metadata)
+        await _receive(stream, S16, call)
 
-    async def stream(self, request: speech_pb2.StreamSynthesizeRequest, call: Call) -> None:
-        """Receive a stream to its end."""
-        stream = next(self._stubs).StreamSynthesize(request)
-        await _receive(stream, request.config.encoding or S16, call)
+    async def stream(
+        self, request: speech_pb2.StreamSynthesizeRequest, call: TimedCall, **options: Any
+    ) -> None:
+        """Receive a stream to its end; `options` are grpc's, such as timeout."""
+        await _receive(self.begin(request, **options), request.config.encoding or S16, call)
 
     async def whole(self, request: speech_pb2.SynthesizeRequest) -> bytes:
         """The audio of a unary call; raises grpc.aio.AioRpcError."""
@@ -316,8 +318,8 @@ class DlpoEndpoint:
         return reply.audio
 
     def begin(self, request: speech_pb2.StreamSynthesizeRequest, **options: Any) -> Any:
-        """A call that the caller reads itself; `options` are grpc's, such as timeout."""
-        return next(self._stubs).StreamSynthesize(request, **options)
+        """A call that the caller reads itself."""
+        return next(self._stubs).StreamSynthesize(request, metadata=self.metadata, **options)
 
 
 class RivaEndpoint:
@@ -327,7 +329,7 @@ class RivaEndpoint:
         self._server = server
         self._channels = itertools.cycle(channels)
 
-    async def speak(self, text: str, seed: int, call: Call) -> None:
+    async def speak(self, text: str, seed: int, call: TimedCall) -> None:
         """See `Endpoint`. Without the seed: NVIDIA's server refuses fields that it lacks."""
 
         async def once() -> AsyncIterator[str]:
@@ -335,22 +337,19 @@ class RivaEndpoint:
 
         await self._speak_sentences(once(), call)
 
-    async def speak_tokens(self, tokens: AsyncIterator[str], call: Call) -> None:
+    async def speak_tokens(self, tokens: AsyncIterator[str], call: TimedCall) -> None:
         """See `Endpoint`."""
         await self._speak_sentences(sentences(tokens), call)
 
-    async def _speak_sentences(self, texts: AsyncIterator[str], call: Call) -> None:
-        server = self._server
+    async def _speak_sentences(self, texts: AsyncIterator[str], call: TimedCall) -> None:
+        rate_hz, voice = self._server.rate_hz, self._server.voice
 
         async def requests() -> AsyncIterator[riva_tts_pb2.SynthesizeSpeechRequest]:
             async for text in texts:
                 yield riva_tts_pb2.SynthesizeSpeechRequest(
-                    text=text,
-                    language_code="en-US",
-                    encoding=riva_audio_pb2.LINEAR_PCM,
-                    sample_rate_hz=server.rate_hz,
-                    voice_name=server.voice,
-                )
+                    text=text, language_code="en-US", encoding=riva_audio_pb2.LINEAR_PCM,
+                    sample_rate_hz=rate_hz, voice_name=voice,
+                )  # fmt: skip
 
         stream = next(self._channels).stream_stream(
             RIVA_METHOD,
@@ -360,8 +359,7 @@ class RivaEndpoint:
         async with _noting_the_end(stream, call):
             async for reply in stream:
                 if reply.audio:
-                    audio_s = len(reply.audio) / SAMPLE_BYTES[S16] / server.rate_hz
-                    call.playback.receive(time.perf_counter(), audio_s)
+                    call.receive(reply.audio, SAMPLE_BYTES[S16], rate_hz)
 
 
 class OpenAIEndpoint:
@@ -371,19 +369,15 @@ class OpenAIEndpoint:
         self._server = server
         self._session = session
 
-    async def speak_tokens(self, tokens: AsyncIterator[str], call: Call) -> None:
+    async def speak_tokens(self, tokens: AsyncIterator[str], call: TimedCall) -> None:
         """See `Endpoint`."""
         await self.speak("".join([token async for token in tokens]), 0, call)
 
-    async def speak(self, text: str, seed: int, call: Call) -> None:
+    async def speak(self, text: str, seed: int, call: TimedCall) -> None:
         """See `Endpoint`. Without the seed: OpenAI has none."""
         server = self._server
-        body = {
-            "model": server.model,
-            "voice": server.voice or "alloy",
-            "input": text,
-            "response_format": "pcm",
-        }
+        body = {"model": server.model, "voice": server.voice or "alloy", "input": text}
+        body["response_format"] = "pcm"
         try:
             async with self._session.post(f"{server.address}/audio/speech", json=body) as reply:
                 if reply.status != 200:
@@ -391,11 +385,18 @@ class OpenAIEndpoint:
                     message = await reply.text(errors="replace")
                     call.detail = f"HTTP {reply.status} {message[:DETAIL]}"
                     call.retry_after_s = http_retry_after_s(reply.headers)
-                elif not is_raw_audio(reply.content_type):
+                elif reply.content_type.startswith(NOT_PCM):
                     call.code = grpc.StatusCode.UNIMPLEMENTED
-                    call.detail = f"asked for pcm, it sent {reply.content_type}"
+                    call.detail = f"expected pcm, it sent {reply.content_type}"
                 else:
-                    await self._receive(reply, call)
+                    # Our own server states the rate; of OpenAI's it is documented.
+                    rate_hz = int(reply.headers.get("X-Sample-Rate", server.rate_hz))
+                    rest = b""  # of an incomplete sample
+                    async for piece in reply.content.iter_any():
+                        size = len(rest + piece) // SAMPLE_BYTES[S16] * SAMPLE_BYTES[S16]
+                        samples, rest = (rest + piece)[:size], (rest + piece)[size:]
+                        if samples:
+                            call.receive(samples, SAMPLE_BYTES[S16], rate_hz)
                     call.code = grpc.StatusCode.OK
         except (aiohttp.ClientError, TimeoutError) as error:
             call.code = grpc.StatusCode.UNAVAILABLE
@@ -403,22 +404,6 @@ class OpenAIEndpoint:
             call.detail = f"{type(error).__name__}: {message[:DETAIL]}"
         finally:
             call.ended_s = time.perf_counter()
-
-    async def _receive(self, reply: aiohttp.ClientResponse, call: Call) -> None:
-        # Our own server states the rate; of OpenAI's it is documented.
-        rate = int(reply.headers.get("X-Sample-Rate", self._server.rate_hz))
-        rest = 0  # bytes of an incomplete sample
-        async for piece in reply.content.iter_any():
-            samples, rest = divmod(rest + len(piece), SAMPLE_BYTES[S16])
-            if samples:
-                call.playback.receive(time.perf_counter(), samples / rate)
-
-
-def is_raw_audio(content_type: str) -> bool:
-    """Whether a response may hold raw samples: audio/pcm, application/octet-stream and the like."""
-    return content_type not in AUDIO_FILES and not content_type.startswith(
-        ("text/", "application/json")
-    )
 
 
 def http_retry_after_s(headers: Mapping[str, str]) -> float | None:
@@ -459,20 +444,19 @@ async def sentences(tokens: AsyncIterator[str]) -> AsyncIterator[str]:
         yield text
 
 
-async def _receive(stream: Any, encoding: speech_pb2.AudioEncoding, call: Call) -> None:
+async def _receive(stream: Any, encoding: speech_pb2.AudioEncoding, call: TimedCall) -> None:
     """Read a stream of dlpo.v1 to its end."""
-    rate = 0
+    rate_hz = 0
     async with _noting_the_end(stream, call):
         async for part in stream:
             if part.HasField("audio"):
-                audio_s = len(part.audio.audio) / SAMPLE_BYTES[encoding] / rate
-                call.playback.receive(time.perf_counter(), audio_s)
+                call.receive(part.audio.audio, SAMPLE_BYTES[encoding], rate_hz)
             elif part.HasField("info"):
-                rate = part.info.format.sample_rate_hz
+                rate_hz = part.info.format.sample_rate_hz
 
 
 @asynccontextmanager
-async def _noting_the_end(stream: Any, call: Call) -> AsyncIterator[None]:
+async def _noting_the_end(stream: Any, call: TimedCall) -> AsyncIterator[None]:
     """Note how a gRPC stream that is read inside the block ended."""
     try:
         yield
@@ -486,14 +470,14 @@ async def _noting_the_end(stream: Any, call: Call) -> AsyncIterator[None]:
 
 
 async def _check_port(server: TestedServer) -> None:
-    """Raise InputError where nothing listens; gRPC alone would try for as long as it may."""
+    """Raise InputError where no server listens; gRPC alone would try for as long as it may."""
     host, _, port = server.address.rpartition(":")
     try:
         _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     except OSError as error:
         raise InputError(
-            f"{server.address}: nothing answers ({error.strerror or error}); is the server"
-            " running, and are host and port right?"
+            f"{server.address}: no answer ({error.strerror or error}); is the server running, and"
+            " are host and port right?"
         ) from error
     writer.close()
     with suppress(OSError):

@@ -16,8 +16,8 @@ import numpy as np
 from dlpo.errors import DlpoError, EngineError, InputError
 from dlpo_bench.compare import compare_medians
 from dlpo_bench.load.calls import (
-    Call,
     TestedServer,
+    TimedCall,
     check_endpoint,
     first_audio_ms,
     open_endpoint,
@@ -27,18 +27,18 @@ from dlpo_bench.load.levels import (
     Clients,
     Level,
     LevelResult,
-    Loop,
     ShareResult,
+    client_processes,
     connection_lost,
     failures,
     largest_passing,
     merge,
 )
-from dlpo_bench.load.options import LoadOptions
 from dlpo_bench.load.servers import Servers, Usage, read_meters, tested_servers
-from dlpo_bench.load.single_stream import speak_in_turn
+from dlpo_bench.load.single import speak_in_turn
 from dlpo_bench.load.texts import utterances
 from dlpo_bench.machine import percentile
+from dlpo_bench.options import LoadOptions, Loop
 from dlpo_bench.record import Measured
 
 RATE_STEP = 0.1  # arrivals per second, of the search in the open loop
@@ -67,6 +67,62 @@ class KneeSearch:
         return f"{self.server.name}, {self.loop}"
 
 
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Servers, the clients that load them, and how."""
+
+    options: LoadOptions
+    servers: Servers
+    clients: Clients
+
+    async def play(self, search: KneeSearch, load: float) -> tuple[LevelResult, list[ShareResult]]:
+        """Play one level and note it in the log.
+
+        Raises:
+            EngineError: the server or a client died meanwhile, or no call counted.
+        """
+        options, server = self.options, search.server
+        level = Level(
+            search.loop, load, options.ramp_s, options.level_s, options.think_s, options.seed
+        )
+        self.servers.check_alive()
+        before = await read_meters(server)
+        try:
+            results, counts_from_s = await self.clients.play(server, level)
+        except DlpoError:
+            self.servers.check_alive()  # the better message
+            raise
+        if message := connection_lost(results):
+            self.servers.check_alive()
+            try:
+                await check_endpoint(server)
+            except InputError as error:
+                raise EngineError(
+                    f"the server stopped answering under {load:g} {UNITS[level.loop]}"
+                    f" ({message}); that level is void, and there is no knee"
+                ) from error
+        self.servers.check_alive()  # it may have died after its last message
+        usage = Usage()
+        usage.add(before, await read_meters(server))
+        search.skipped |= usage.skipped
+        result = merge(level, results, counts_from_s)
+        if not result.figures["calls"]:
+            raise EngineError(
+                f"no call began in the {level.level_s:g} s that count of {load:g}"
+                f" {UNITS[level.loop]}; give levels more time, --level-s"
+            )
+        result.figures.update(usage.figures(server, result.audio_s))
+        for reason, count in failures(results).items():
+            _log.warning("%s: %d calls failed: %s", search.name, count, reason)
+        for warning in result.client_warnings:
+            _log.warning("%s load=%g: %s", search.name, load, warning)
+        names = ("first_audio_ms_p95", "good_share", "shed_share", "client_cpu_most")
+        shown = " ".join(f"{name}={result.figures.get(name, inf):.3g}" for name in names)
+        _log.info("%s load=%g %s", search.name, load, shown)
+        await asyncio.sleep(SETTLE_S)
+        return result, results
+
+
 async def measure_knee(options: LoadOptions) -> Measured:
     """Search the highest load that every server bears, in each loop.
 
@@ -83,11 +139,10 @@ async def measure_knee(options: LoadOptions) -> Measured:
     """
     turn = asyncio.Lock()  # first come, first served: levels of all searches alternate
     async with tested_servers(options) as servers:
-        searches = [KneeSearch(one, loop) for loop in options.loops for one in servers.tested]
-        with Clients(options.clients, options.connections) as clients:
-            await asyncio.gather(
-                *(_search(one, servers, clients, turn, options) for one in searches)
-            )
+        searches = [KneeSearch(one, loop) for loop in options.loop for one in servers.tested]
+        with client_processes(options.clients, options.connections) as clients:
+            bench = Bench(options, servers, clients)
+            await asyncio.gather(*(_search(one, bench, turn) for one in searches))
     problems = [f"{one.name}: {one.problem}" for one in searches if one.problem]
     finished = [one for one in searches if not one.problem]
     if not finished:
@@ -106,82 +161,30 @@ async def measure_knee(options: LoadOptions) -> Measured:
     return Measured(figures, samples, skipped, problems)
 
 
-async def _search(
-    search: KneeSearch, servers: Servers, clients: Clients, turn: asyncio.Lock, options: LoadOptions
-) -> None:
+async def _search(search: KneeSearch, bench: Bench, turn: asyncio.Lock) -> None:
+    options, closed = bench.options, search.loop == "closed"
+
     async def passes(load: float) -> bool:
         async with turn:
-            level = level_of(options, search.loop, load)
-            result, _ = await play_level(search, level, servers, clients)
-            await asyncio.sleep(SETTLE_S)
-        search.levels[load] = result
-        passed = result.passes(options.first_audio_limit_ms)
-        _log_level(search.name, result, passed)
-        return passed
+            search.levels[load], _ = await bench.play(search, load)
+        return search.levels[load].passes(options.first_audio_limit_ms)
 
     async def step_passes(step: int) -> bool:
-        return await passes(step if search.loop == "closed" else round(step * RATE_STEP, 6))
+        return await passes(step if closed else round(step * RATE_STEP, 6))
 
+    first, most = 1, options.most_listeners
+    if not closed:
+        first = ceil(FIRST_CALLS / options.level_s / RATE_STEP)
+        most = max(first, round(most / RATE_STEP))
     try:
-        fixed = options.listeners if search.loop == "closed" else options.rates
-        if fixed:
+        if fixed := options.listeners if closed else options.rate:
             for load in sorted(fixed):
                 await passes(load)
-            return
-        first, most = 1, options.most_listeners
-        if search.loop == "open":
-            first = ceil(FIRST_CALLS / options.level_s / RATE_STEP)
-            most = max(first, round(most / RATE_STEP))
-        await largest_passing(step_passes, first, most)
+        else:
+            await largest_passing(step_passes, first, most)
     except DlpoError as error:
         search.problem = str(error)
         _log.error("%s: %s", search.name, error)
-
-
-def level_of(options: LoadOptions, loop: Loop, load: float) -> Level:
-    """A level of the length and think time of the options."""
-    return Level(loop, load, options.ramp_s, options.level_s, options.think_s, options.seed)
-
-
-async def play_level(
-    search: KneeSearch, level: Level, servers: Servers, clients: Clients
-) -> tuple[LevelResult, list[ShareResult]]:
-    """Play one level.
-
-    Raises:
-        EngineError: the server or a client died meanwhile, or no call counted.
-    """
-    servers.check_alive()
-    server = search.server
-    before = await read_meters(server)
-    try:
-        results, counts_from_s = await clients.play(server, level)
-    except DlpoError:
-        servers.check_alive()  # the better message
-        raise
-    if message := connection_lost(results):
-        servers.check_alive()
-        try:
-            await check_endpoint(server)
-        except InputError as error:
-            raise EngineError(
-                f"the server stopped answering under {level.load:g} {UNITS[level.loop]}"
-                f" ({message}); that level is void, and there is no knee"
-            ) from error
-    servers.check_alive()  # it may have died after its last message
-    usage = Usage()
-    usage.add(before, await read_meters(server))
-    search.skipped |= usage.skipped
-    for reason, count in failures(results).items():
-        _log.warning("%s: %d calls failed: %s", search.name, count, reason)
-    result = merge(level, results, counts_from_s)
-    if not result.figures["calls"]:
-        raise EngineError(
-            f"no call began in the {level.level_s:g} s that count of {level.load:g}"
-            f" {UNITS[level.loop]}; give levels more time, --level-s"
-        )
-    result.figures.update(usage.figures(server, result.audio_s))
-    return result, results
 
 
 def knee_figures(search: KneeSearch, limit_ms: float) -> dict[str, float]:
@@ -196,11 +199,8 @@ def knee_figures(search: KneeSearch, limit_ms: float) -> dict[str, float]:
     below = [load for load in loads if not failing or load < failing[0]]
     knee = below[-1] if below else 0.0
     bound = not failing or bool(search.levels[failing[0]].client_warnings)
-    return {
-        "knee": knee,
-        "knee_is_bound": float(bound),
-        **search.levels[knee or loads[0]].figures,
-    }
+    figures = search.levels[knee or loads[0]].figures
+    return {"knee": knee, "knee_is_bound": float(bound), **figures}
 
 
 def compare_knees(searches: Sequence[KneeSearch], limit_ms: float) -> dict[str, dict[str, float]]:
@@ -232,10 +232,10 @@ def compare_knees(searches: Sequence[KneeSearch], limit_ms: float) -> dict[str, 
 
 
 async def measure_streams(options: LoadOptions) -> Measured:
-    """Search the most listeners without think time that nobody of them hears a gap.
+    """Search the most listeners without think time none of whom has a gap.
 
-    A level passes if nobody is refused, no call fails, nothing has a gap, and first audio is
-    within the limit at p95; it has `options.attempts` tries.
+    A level passes if no call is refused or fails, nothing has a gap, and first audio is within the
+    limit at p95; it has `options.attempts` tries.
 
     Returns:
         `streams` and the figures of that level; as samples all levels.
@@ -243,18 +243,15 @@ async def measure_streams(options: LoadOptions) -> Measured:
     tries: list[dict[str, float]] = []
     async with tested_servers(options) as servers:
         search = KneeSearch(servers.tested[0], "closed")
-        with Clients(options.clients, options.connections) as clients:
+        with client_processes(options.clients, options.connections) as clients:
+            bench = Bench(options, servers, clients)
 
             async def passes(listeners: int) -> bool:
                 for _ in range(options.attempts):
-                    level = level_of(options, "closed", listeners)
-                    result, _ = await play_level(search, level, servers, clients)
-                    await asyncio.sleep(SETTLE_S)
+                    result, _ = await bench.play(search, listeners)
                     refused = round(result.figures["shed_share"] * result.figures["calls"])
                     tries.append({"listeners": listeners, "refused": refused} | result.figures)
-                    passed = in_real_time(tries[-1], options.first_audio_limit_ms)
-                    _log_level("streams", result, passed)
-                    if passed:
+                    if in_real_time(tries[-1], options.first_audio_limit_ms):
                         return True
                 return False
 
@@ -265,12 +262,8 @@ async def measure_streams(options: LoadOptions) -> Measured:
 
 def in_real_time(figures: dict[str, float], limit_ms: float) -> bool:
     """All were served without a gap, and sound began in time."""
-    return (
-        not figures["shed_share"]
-        and not figures["failed_share"]
-        and not figures["underrun_s"]
-        and figures.get("first_audio_ms_p95", inf) < limit_ms
-    )
+    flaws = figures["shed_share"] or figures["failed_share"] or figures["underrun_s"]
+    return not flaws and figures.get("first_audio_ms_p95", inf) < limit_ms
 
 
 async def measure_overload(options: LoadOptions) -> Measured:
@@ -287,23 +280,24 @@ async def measure_overload(options: LoadOptions) -> Measured:
         EngineError: the capacity is 0, an unloaded call failed, or no call was admitted.
     """
     if not options.capacity:
-        raise EngineError("the capacity is 0 streams; there is nothing to overload")
+        raise EngineError("the capacity is 0 streams; expected some to overload")
     async with tested_servers(options) as servers:
         server = servers.tested[0]
-        async with open_endpoint(server, 1) as endpoint:
+        async with open_endpoint(server) as endpoint:
             texts = islice(utterances(Random(options.seed)), options.calls)
             unloaded = await speak_in_turn(endpoint, texts)
-        mean_s = sum(call.playback.audio_s for call in unloaded) / len(unloaded)
+        mean_s = sum(call.device.audio_s for call in unloaded) / len(unloaded)
         rate = options.overload * options.capacity / mean_s
         level = Level("open", rate, 0.0, options.overload_s, 0.0, options.seed)
-        with Clients(options.clients, options.connections) as clients:
-            _, results = await play_level(KneeSearch(server, "open"), level, servers, clients)
+        with client_processes(options.clients, options.connections) as clients:
+            results, _ = await clients.play(server, level)
+        servers.check_alive()
     calls = [call for result in results for call in result.calls]
     figures = overload_figures(calls, first_audio_ms(unloaded))
     return Measured({"capacity": options.capacity, "arrivals_per_s": rate, **figures})
 
 
-def overload_figures(calls: Sequence[Call], unloaded_ms: Sequence[float]) -> dict[str, float]:
+def overload_figures(calls: Sequence[TimedCall], unloaded_ms: Sequence[float]) -> dict[str, float]:
     """Figures of the calls of an overload; of refusals only where there were some.
 
     Raises:
@@ -330,22 +324,9 @@ def overload_figures(calls: Sequence[Call], unloaded_ms: Sequence[float]) -> dic
         "first_audio_ms_p50": percentile(admitted_ms, 50),
         "first_audio_ms_p95": admitted_p95,
         "first_audio_ratio": admitted_p95 / unloaded_p95,
-        **underrun_figures([call.playback for call in calls]),
+        **underrun_figures([call.device for call in calls]),
         "refused_share": len(refused) / len(calls),
         "refused": len(refused),
         **refusals,
         "failed": sum(call.failed for call in calls),
     }
-
-
-def _log_level(name: str, result: LevelResult, passed: bool) -> None:
-    figures = result.figures
-    _log.info(
-        "%s load=%g first_audio_ms_p95=%.0f good_share=%.3f goodput=%.1f shed_share=%.3f"
-        " client_cpu_most=%.2f %s",
-        name, figures["load"], figures.get("first_audio_ms_p95", inf), figures["good_share"],
-        figures["goodput_audio_s_per_s"], figures["shed_share"], figures["client_cpu_most"],
-        "passes" if passed else "fails",
-    )  # fmt: skip
-    for warning in result.client_warnings:
-        _log.warning("%s load=%g: %s", name, figures["load"], warning)

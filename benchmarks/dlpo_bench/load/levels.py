@@ -6,35 +6,35 @@ import asyncio
 import multiprocessing
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from multiprocessing.connection import Connection
 from random import Random
-from types import TracebackType
-from typing import Literal, Self
+from typing import Any
 
 import grpc
 
 from dlpo.errors import DlpoError, EngineError
 from dlpo_bench.load.calls import (
     CONNECT_S,
-    Call,
     Endpoint,
     TestedServer,
+    TimedCall,
     open_endpoint,
     underrun_figures,
 )
 from dlpo_bench.load.texts import utterances
 from dlpo_bench.machine import percentile
-
-Loop = Literal["open", "closed"]
+from dlpo_bench.options import Loop
 
 START_S = 60.0  # for client processes to import what they need
 END_S = 1.0  # for them to end by themselves
 SOON_S = 0.25  # until the command to begin has reached every process
 DRAIN_S = 30.0  # after the level; a call that has not ended by then never does
-RETRY_S = 1.0  # where a refusal does not say when to come back, and after any other error
+RETRY_S = 1.0  # where a refusal has no RetryInfo, and after any other error
 GOOD_SHARE = 0.99  # of the requested speech that must play without a gap
 CLIENT_CPU_LIMIT = 0.9  # of its core
 LATE_LIMIT_MS = 20.0  # p95; a client that is later shapes the load itself
@@ -46,7 +46,7 @@ class Level:
 
     loop: Loop
     """open: callers come as a Poisson process, whether the server keeps up or not; closed: so many
-    listeners, each calling again after hearing the end and thinking"""
+    listeners, each calling again after the end of playback and a pause to think"""
     load: float
     """open: arrivals per second; closed: listeners"""
     ramp_s: float
@@ -54,7 +54,7 @@ class Level:
     level_s: float
     """while calls that are sent count"""
     think_s: float
-    """closed: mean of the exponential time between hearing the end and calling again"""
+    """closed: mean of the exponential time between the end of playback and the next call"""
     seed: int
     """of texts, arrivals and thinking"""
 
@@ -69,7 +69,7 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class LevelShare:
     """The part of a level that one client process plays."""
 
     level: Level
@@ -91,18 +91,18 @@ class Share:
 
 @dataclass(slots=True)
 class ShareResult:
-    """What one client process saw."""
+    """Calls of one client process."""
 
-    calls: list[Call] = field(default_factory=list)
+    calls: list[TimedCall] = field(default_factory=list)
     cpu_share: float = 0.0
     """of one core, from the first call until the level ended"""
 
 
-def shares(level: Level, processes: int) -> list[Share]:
+def shares(level: Level, processes: int) -> list[LevelShare]:
     """The level in equal parts; a process without a listener gets none."""
     if level.loop == "closed":
         processes = min(processes, round(level.load))
-    return [Share(level, number, processes) for number in range(processes)]
+    return [LevelShare(level, number, processes) for number in range(processes)]
 
 
 def arrival_times(rate: float, duration_s: float, random: Random) -> list[float]:
@@ -113,133 +113,74 @@ def arrival_times(rate: float, duration_s: float, random: Random) -> list[float]
     return times
 
 
-async def play_share(endpoint: Endpoint, share: Share, start_s: float) -> ShareResult:
+async def play_share(endpoint: Endpoint, share: LevelShare, start_s: float) -> ShareResult:
     """Call as the share says, from `start_s` on, and wait for the calls to end.
 
     Args:
         start_s: of `time.perf_counter`, which all processes of a Linux machine share.
     """
-    level = share.level
+    level, result = share.level, ShareResult()
     random = Random(f"{level.seed} {share.process}")
-    result = ShareResult()
     end_s = start_s + level.ramp_s + level.level_s
+
+    async def speak(text: str, random: Random, due_s: float) -> TimedCall:
+        await asyncio.sleep(due_s - time.perf_counter())
+        sent_s = time.perf_counter()
+        call = TimedCall(sent_s, len(text), sent_s - due_s)
+        result.calls.append(call)
+        await endpoint.speak(text, random.getrandbits(32), call)
+        return call
+
+    async def listen(due_s: float, random: Random) -> None:
+        for text in utterances(random):
+            if due_s >= end_s:
+                return
+            call = await speak(text, random, due_s)
+            now_s = time.perf_counter()
+            if call.refused or call.failed:
+                due_s = now_s + (call.retry_after_s or RETRY_S)
+            else:
+                think_s = random.expovariate(1 / level.think_s) if level.think_s else 0.0
+                due_s = max(call.device.ends_s, now_s) + think_s
+
     await asyncio.sleep(start_s - time.perf_counter())
     begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
+    callers: list[Any]
     if level.loop == "open":
-        callers = [_arrivals(endpoint, share, start_s, end_s, random, result)]
+        texts = utterances(random)
+        times = arrival_times(share.rate, end_s - start_s, random)
+        due = [start_s + after_s for after_s in times if start_s + after_s < end_s]
+        callers = [speak(next(texts), Random(random.random()), due_s) for due_s in due]
     else:
         callers = [
-            _listener(
-                endpoint, level, start_s + level.arrival_s(number), end_s,
-                Random(random.random()), result,
-            )
+            listen(start_s + level.arrival_s(number), Random(random.random()))
             for number in share.listeners
-        ]  # fmt: skip
+        ]
     tasks = [asyncio.create_task(caller) for caller in callers]
     await asyncio.sleep(end_s - time.perf_counter())
     used_s = time.process_time() - begun_cpu_s
     result.cpu_share = used_s / (time.perf_counter() - begun_s)
-    await _drain(tasks, end_s + DRAIN_S)
-    return result
-
-
-async def _arrivals(
-    endpoint: Endpoint, share: Share, start_s: float, end_s: float, random: Random,
-    result: ShareResult,
-) -> None:  # fmt: skip
-    texts = utterances(random)
-    calls = []
-    try:
-        for after_s in arrival_times(share.rate, end_s - start_s, random):
-            if start_s + after_s >= end_s:
-                break
-            await asyncio.sleep(start_s + after_s - time.perf_counter())
-            call = _speak(endpoint, next(texts), random, start_s + after_s, result)
-            calls.append(asyncio.create_task(call))
-    finally:
-        await _drain(calls, end_s + DRAIN_S)
-
-
-async def _listener(
-    endpoint: Endpoint, level: Level, first_s: float, end_s: float, random: Random,
-    result: ShareResult,
-) -> None:  # fmt: skip
-    next_s = first_s
-    for text in utterances(random):
-        if next_s >= end_s:
-            return
-        await asyncio.sleep(next_s - time.perf_counter())
-        call = await _speak(endpoint, text, random, next_s, result)
-        if call.refused or call.failed:
-            next_s = time.perf_counter() + (call.retry_after_s or RETRY_S)
-        else:
-            think_s = random.expovariate(1 / level.think_s) if level.think_s else 0.0
-            next_s = max(call.playback.ends_s, time.perf_counter()) + think_s
-
-
-async def _speak(
-    endpoint: Endpoint, text: str, random: Random, due_s: float, result: ShareResult
-) -> Call:
-    sent_s = time.perf_counter()
-    call = Call(sent_s, len(text), sent_s - due_s)
-    result.calls.append(call)
-    await endpoint.speak(text, random.getrandbits(32), call)
-    return call
-
-
-async def _drain(
-    tasks: list[asyncio.Task[None]] | list[asyncio.Task[Call]], until_s: float
-) -> None:
-    """Wait for all; cancel what is left at `until_s`, raise what a caller raised."""
-    if not tasks:
-        return
-    _, pending = await asyncio.wait(tasks, timeout=max(0.0, until_s - time.perf_counter()))
-    for task in pending:
-        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=max(0.0, end_s + DRAIN_S - time.perf_counter()))
+    for task in tasks:
+        task.cancel()  # without effect on one that has ended
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(outcome, Exception):  # CancelledError is none
             raise outcome
+    return result
 
 
 class Clients:
-    """Client processes that play levels; use it in a `with` statement."""
+    """Client processes that play levels, see `client_processes`."""
 
-    def __init__(self, processes: int, connections: int) -> None:
-        """`connections`: of all processes together; each has at least one."""
-        context = multiprocessing.get_context("spawn")  # gRPC's threads don't survive a fork
-        each = max(1, connections // processes)
-        self._ends: list[Connection] = []
-        self._processes = []
-        for _ in range(processes):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=client_process, args=(theirs, each), daemon=True)
-            self._ends.append(ours)
-            self._processes.append(process)
-            process.start()
-            theirs.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for end in self._ends:
-            end.close()  # which ends the process, unless it is busy
-        for process in self._processes:
-            process.join(0 if error else END_S)
-            if process.is_alive():
-                process.terminate()
-                process.join()
+    def __init__(self, ends: Sequence[Connection]) -> None:
+        self._ends = ends
 
     async def play(self, server: TestedServer, level: Level) -> tuple[list[ShareResult], float]:
         """Load a server, and wait until the calls have ended.
 
         Returns:
-            What the processes saw, and the `time.perf_counter` from which calls count.
+            What the processes measured, and the `time.perf_counter` from which calls count.
 
         Raises:
             InputError, EngineError: a client could not connect, or died.
@@ -252,21 +193,51 @@ class Clients:
         start_s = time.perf_counter() + SOON_S
         for end, _ in working:
             end.send(start_s)
-        patience_s = level.ramp_s + level.level_s + DRAIN_S + CONNECT_S
-        answers = [await self._answer(end, patience_s) for end, _ in working]
-        results = [answer for answer in answers if isinstance(answer, ShareResult)]
+        timeout_s = level.ramp_s + level.level_s + DRAIN_S + CONNECT_S
+        results = [await self._answer(end, timeout_s) for end, _ in working]
         return results, start_s + level.counts_from_s
 
-    async def _answer(self, end: Connection, patience_s: float) -> object:
+    async def _answer(self, end: Connection, timeout_s: float) -> Any:
         try:
-            if not await asyncio.to_thread(end.poll, patience_s):
-                raise EngineError(f"a client process did not answer for {patience_s:.0f} s")
+            if not await asyncio.to_thread(end.poll, timeout_s):
+                raise EngineError(f"a client process did not answer for {timeout_s:.0f} s")
             answer = end.recv()
         except (EOFError, OSError) as error:
             raise EngineError("a client process died; its message is above") from error
         if isinstance(answer, DlpoError):
             raise answer
         return answer
+
+
+@contextmanager
+def client_processes(count: int, connections: int) -> Iterator[Clients]:
+    """Run client processes until the block ends.
+
+    Args:
+        connections: of all processes together; each has at least one.
+    """
+    context = multiprocessing.get_context("spawn")  # gRPC's threads don't survive a fork
+    ends, processes = [], []
+    for _ in range(count):
+        ours, theirs = context.Pipe()
+        each = max(1, connections // count)
+        process = context.Process(target=client_process, args=(theirs, each), daemon=True)
+        ends.append(ours)
+        processes.append(process)
+        process.start()
+        theirs.close()
+    timeout_s = 0.0
+    try:
+        yield Clients(ends)
+        timeout_s = END_S
+    finally:
+        for end in ends:
+            end.close()  # which ends the process, unless it is busy
+        for process in processes:
+            process.join(timeout_s)
+            if process.is_alive():
+                process.terminate()
+                process.join()
 
 
 def client_process(end: Connection, connections: int) -> None:
@@ -294,7 +265,6 @@ async def _client(end: Connection, connections: int) -> None:
 class LevelResult:
     """A level that was played."""
 
-    level: Level
     figures: dict[str, float]
     samples: dict[str, list[float]]
     """what `figures` were computed from, milliseconds"""
@@ -337,54 +307,53 @@ def merge(level: Level, results: Sequence[ShareResult], start_s: float) -> Level
         "first_audio_ms": [
             c.waited_ms for c in calls if c.first_audio_s is not None or c.code is None
         ],
-        "gap_ms": [1000 * gap_s for call in calls for gap_s in call.playback.gaps_s],
+        "gap_ms": [1000 * gap_s for call in calls for gap_s in call.device.gaps_s],
         "refusal_ms": [call.waited_ms for call in calls if call.refused],
         "late_ms": [1000 * call.late_s for call in calls],
     }
     lasts_s = level.ramp_s + level.level_s - level.counts_from_s
     if level.loop == "open":  # by what was requested: what plays needs longer to settle
-        goodput_s = sum(call.playback.audio_s for call in calls if call.heard_well)
+        goodput_s = sum(call.device.audio_s for call in calls if call.played_well)
     else:  # all listeners have come: by what plays
         end_s = start_s + lasts_s
-        goodput_s = sum(_overlap_s(call, start_s, end_s) for call in every if call.heard_well)
+        goodput_s = sum(_overlap_s(call, start_s, end_s) for call in every if call.played_well)
+    good = sum(call.characters for call in calls if call.played_well)
+    requested = sum(call.characters for call in calls)
     figures = {
         "load": level.load,
         "calls": len(calls),
-        **_percentiles("first_audio_ms", samples["first_audio_ms"], (50, 95, 99)),
-        **underrun_figures([call.playback for call in calls]),
+        **_percentiles("first_audio_ms", samples["first_audio_ms"], 50, 95, 99),
+        **underrun_figures([call.device for call in calls]),
         "goodput_audio_s_per_s": goodput_s / lasts_s,
-        "good_share": _share(
-            sum(call.characters for call in calls if call.heard_well),
-            sum(call.characters for call in calls),
-        ),
-        "shed_share": _share(len(samples["refusal_ms"]), len(calls)),
-        "failed_share": _share(sum(call.failed for call in calls), len(calls)),
-        **_percentiles("refusal_ms", samples["refusal_ms"], (95,)),
-        **_percentiles("late_ms", samples["late_ms"], (95,)),
+        "good_share": good / max(1, requested),
+        "shed_share": len(samples["refusal_ms"]) / max(1, len(calls)),
+        "failed_share": sum(call.failed for call in calls) / max(1, len(calls)),
+        **_percentiles("refusal_ms", samples["refusal_ms"], 95),
+        **_percentiles("late_ms", samples["late_ms"], 95),
         "client_cpu_most": max((result.cpu_share for result in results), default=0.0),
     }
-    audio_s = sum(call.playback.audio_s for call in every)
-    return LevelResult(level, figures, samples, audio_s)
+    return LevelResult(figures, samples, sum(call.device.audio_s for call in every))
+
+
+def _overlap_s(call: TimedCall, start_s: float, end_s: float) -> float:
+    """How long a call without gaps played between two times."""
+    begins_s = end_s if call.device.begins_s is None else call.device.begins_s
+    return max(0.0, min(call.device.ends_s, end_s) - max(begins_s, start_s))
+
+
+def _percentiles(name: str, values: Sequence[float], *percents: int) -> dict[str, float]:
+    return {f"{name}_p{p}": percentile(values, p) for p in percents} if values else {}
 
 
 def connection_lost(results: Sequence[ShareResult]) -> str:
     """The message of a call that ended as calls do when a server is gone; empty if none did."""
-    for result in results:
-        for call in result.calls:
-            if call.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN):
-                return f"{call.code.name} {call.detail}".strip()
-    return ""
+    lost = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN)
+    return next((c.ending for result in results for c in result.calls if c.code in lost), "")
 
 
-def failures(results: Sequence[ShareResult]) -> Mapping[str, int]:
+def failures(results: Sequence[ShareResult]) -> Counter[str]:
     """How often calls failed, by their error."""
-    found: dict[str, int] = {}
-    for result in results:
-        for call in result.calls:
-            if call.failed:
-                reason = f"{call.code.name}: {call.detail}" if call.code else "did not end"
-                found[reason] = found.get(reason, 0) + 1
-    return found
+    return Counter(call.ending for result in results for call in result.calls if call.failed)
 
 
 async def largest_passing(
@@ -411,18 +380,3 @@ async def largest_passing(
             failed = level
         level = (passed + failed) // 2 if failed <= most else min(2 * passed, most)
     return passed
-
-
-def _overlap_s(call: Call, start_s: float, end_s: float) -> float:
-    """How long a call without gaps played between two times."""
-    begins_s = end_s if call.playback.begins_s is None else call.playback.begins_s
-    return max(0.0, min(call.playback.ends_s, end_s) - max(begins_s, start_s))
-
-
-def _percentiles(name: str, values: Sequence[float], percents: Sequence[int]) -> dict[str, float]:
-    """None of an empty list."""
-    return {f"{name}_p{p}": percentile(values, p) for p in percents} if values else {}
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,25 +13,15 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from dlpo.errors import EngineError, InputError
-from dlpo_bench.load.calls import (
-    RATES_HZ,
-    DlpoEndpoint,
-    TestedServer,
-    check_endpoint,
-    open_endpoint,
-    parse_against,
-)
-from dlpo_bench.load.options import LoadOptions
+from dlpo_bench.load.calls import RATES_HZ, TestedServer, check_endpoint, parse_against
 from dlpo_bench.machine import peak_mb, process_cpu_s, resident_mb
+from dlpo_bench.options import LoadOptions
 from dlpo_serving.local.local_server import LocalServer, local_server
 
 WARM_UP_CALLS = 3
 METRICS_S = 5.0  # for a server to answer
 AUDIO = "dlpo_audio_seconds_total"
 QUEUE, STAGE = "dlpo_queue_wait_seconds", "dlpo_stage_seconds"
-NO_METRICS = "a server of this protocol has no dlpo metrics; give them as ?metrics=URL"
-NOT_OURS = "the server's process is unknown; only a server that this run starts has one"
-
 _PAGE = re.compile(r"the page is at (http://\S+?)/?\s*$")
 
 Metrics = Mapping[tuple[str, str], float]
@@ -66,67 +57,29 @@ async def tested_servers(options: LoadOptions) -> AsyncIterator[Servers]:
         await _warm_up(servers)
         yield servers
         return
+    # Starting and ending it blocks this event loop, in which nothing else runs at those times.
     with local_server(options.voice, *server_arguments(options), "--http-port", "0") as own:
         assert own.process.stdout is not None  # a pipe
         page = _PAGE.search(own.process.stdout.readline())
         if not page:
             raise EngineError("the server did not print the address of its page; is HTTP off?")
-        url = page[1]
         tested = [
             TestedServer(
-                name=protocol,
-                protocol=protocol,
-                address=f"{url}/v1" if protocol == "openai" else own.address,
-                rate_hz=RATES_HZ[protocol],
-                pid=own.process.pid,
-                metrics_url=f"{url}/metrics",
+                protocol, protocol, f"{page[1]}/v1" if protocol == "openai" else own.address,
+                RATES_HZ[protocol], pid=own.process.pid, metrics_url=f"{page[1]}/metrics",
             )
-            for protocol in options.protocols
-        ]
+            for protocol in options.protocol
+        ]  # fmt: skip
         servers = Servers(tested, own)
         await _warm_up(servers)
         yield servers
         servers.check_alive()
 
 
-@dataclass(frozen=True, slots=True)
-class DlpoServer:
-    """A server of ours that only dlpo.v1 clients call."""
-
-    address: str
-    """host:port"""
-    pid: int
-    endpoint: DlpoEndpoint
-
-
-@asynccontextmanager
-async def dlpo_server(
-    options: LoadOptions, max_streams: int | None = None
-) -> AsyncIterator[DlpoServer]:
-    """Run a warm server until the block ends; it limits streams itself if `max_streams` is None.
-
-    Raises:
-        EngineError: it did not start, or ended by itself; standard error has its reason.
-    """
-    # Starting and ending it blocks this event loop, in which nothing else runs at those times.
-    with local_server(options.voice, *server_arguments(options, max_streams)) as own:
-        tested = TestedServer("dlpo", "dlpo", own.address, 0, pid=own.process.pid)
-        servers = Servers([tested], own)
-        await _warm_up(servers)
-        async with open_endpoint(tested, options.connections) as endpoint:
-            assert isinstance(endpoint, DlpoEndpoint)
-            yield DlpoServer(own.address, own.process.pid, endpoint)
-        servers.check_alive()
-
-
-def server_arguments(options: LoadOptions, max_streams: int | None = None) -> list[str]:
+def server_arguments(options: LoadOptions) -> list[str]:
     """Options of our server, besides its voice."""
-    arguments = ["--engine", options.engine]
-    if max_streams:
-        arguments += ["--max-streams", str(max_streams)]
-    if options.precision:
-        arguments += ["--precision", options.precision]
-    return [*arguments, *options.server_options]
+    precision = ["--precision", options.precision] if options.precision else []
+    return ["--engine", options.engine, *precision, *shlex.split(options.server_options)]
 
 
 async def _warm_up(servers: Servers) -> None:
@@ -170,20 +123,17 @@ class Usage:
 
         Returns:
             Where its process is known: cores in use, processor seconds per second of audio
-            (core hours per hour), resident memory and its peak. Where it has metrics, see
+            (core hours per hour), resident memory and its peak, MB. Where it has metrics, see
             `stage_figures`.
         """
-        figures = stage_figures(self.metrics)
-        if server.pid is None:
-            return figures
-        ratio = {"core_hour_ratio": self.cpu_s / audio_s} if audio_s else {}
-        return {
-            "server_cpu": self.cpu_s / self.wall_s,
-            **ratio,
-            "resident_mb": resident_mb(server.pid),
-            "peak_mb": peak_mb(server.pid),
-            **figures,
-        }
+        figures = {}
+        if server.pid is not None:
+            figures["server_cpu"] = self.cpu_s / self.wall_s
+            if audio_s:
+                figures["core_hour_ratio"] = self.cpu_s / audio_s
+            figures["resident_mb"] = resident_mb(server.pid)
+            figures["peak_mb"] = peak_mb(server.pid)
+        return figures | stage_figures(self.metrics)
 
 
 async def read_meters(server: TestedServer) -> Reading:
@@ -191,14 +141,14 @@ async def read_meters(server: TestedServer) -> Reading:
     skipped = {}
     metrics: Metrics = {}
     if server.metrics_url is None:
-        skipped["stages"] = NO_METRICS
+        why = "a server of this protocol has no dlpo metrics; give them as ?metrics=URL"
     else:
         metrics, why = await _read_metrics(server.metrics_url)
-        if why:
-            skipped["stages"] = why
-    cpu_s = 0.0 if server.pid is None else process_cpu_s(server.pid)
+    if why:
+        skipped["stages"] = why
     if server.pid is None:
-        skipped["cpu and memory"] = NOT_OURS
+        skipped["cpu and memory"] = "only a server that this run starts has a known process"
+    cpu_s = 0.0 if server.pid is None else process_cpu_s(server.pid)
     return Reading(time.perf_counter(), cpu_s, metrics, skipped)
 
 
@@ -239,24 +189,3 @@ def stage_figures(grown: Metrics) -> dict[str, float]:
         if name == f"{STAGE}_sum"
     }
     return {"queue_ms": 1000 * grown[f"{QUEUE}_sum", ""] / waits, **costs}
-
-
-class CpuMeter:
-    """Cores that a server and this process use from its making on."""
-
-    def __init__(self, server_pid: int) -> None:
-        self._pid = server_pid
-        self._begin = self._read()
-
-    def _read(self) -> tuple[float, float, float]:
-        return time.perf_counter(), process_cpu_s(self._pid), time.process_time()
-
-    def figures(self) -> dict[str, float]:
-        """Mean cores in use so far, and the client's share of what server and client used."""
-        wall_s, server_s, client_s = (b - a for a, b in zip(self._begin, self._read(), strict=True))
-        both_s = server_s + client_s
-        return {
-            "server_cpu": server_s / wall_s,
-            "client_cpu": client_s / wall_s,
-            "client_share": client_s / both_s if both_s else 0.0,
-        }

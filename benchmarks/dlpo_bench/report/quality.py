@@ -7,22 +7,21 @@ from typing import Any
 
 from dlpo_bench.compare import MEASURES
 from dlpo_bench.controls import LEVEL, RATIO, SHIFT, STRETCH
-from dlpo_bench.eval import UNDECIDED, draw_differences, is_rate, means, measure_title, scale_of
-from dlpo_bench.judging import WORD_ERRORS
-from dlpo_bench.plots import (
-    BLUE,
-    COLORS,
-    GRAY,
-    Interval,
-    PlotPanel,
-    Series,
-    draw_intervals,
-    draw_panels,
+from dlpo_bench.eval import (
+    UNDECIDED,
+    draw_differences,
+    is_rate,
+    means,
+    measure_title,
+    scale_of,
 )
+from dlpo_bench.judging import WORD_ERRORS
+from dlpo_bench.listening.report import Proportion, p_words, proportion_words
+from dlpo_bench.plots import COLORS, PlotPanel, Series, draw_panels
 from dlpo_bench.report.section import Found, Section
 from dlpo_bench.statistics import SIGNIFICANT
 from dlpo_bench.systems import RECORDINGS
-from dlpo_bench.tables import Block, Table, estimate, number
+from dlpo_bench.tables import Block, Figures, Table, estimate, number, table_of
 from dlpo_bench.texts.measures import JUMP, LAST, LOUD, PACE, QUIET, SILENT
 from dlpo_bench.texts.study import (
     ADDED,
@@ -33,7 +32,6 @@ from dlpo_bench.texts.study import (
     STATEMENT_END,
 )
 
-Figures = Mapping[str, Any]
 STEPS, COST = "Quality against reverse steps", "Quality against cost"
 WORDS = "hollow: fewer clips; dashed: the recordings"
 COST_WORDS = f"ring: no other point is as good for less; numbers: reverse steps; {WORDS}"
@@ -53,63 +51,60 @@ TEXT_SIGNALS = (
     STATEMENT_END, QUESTION_END, LOUDNESS_SPREAD, QUIET, JUMP, LAST, SILENT, LOUD, PACE,
     "F0 spread, st",
 )  # fmt: skip
-LISTENING = ("systems", "raters", "answers", "first", "second", "same", "first of decided", "p",
-             "agreement", "preferred")  # fmt: skip
+LISTENING = {
+    "raters": "raters", "answers": "answers", "a": "first", "b": "second", "same": "same",
+    "a_of_decided": "first of decided", "p": "p", "alpha": "agreement", "preferred": "preferred",
+}  # fmt: skip
 
 
 def quality(found: Sequence[Found]) -> Section:
     """Judges' means, and differences from the baseline where there is one."""
-    newest = found[0]
-    figures = newest.record.figures
-    clips = len(newest.record.samples["clips"])
-    blocks: list[Block] = [
-        f"Means over {clips} clips with 95 % bootstrap intervals.",
-        means(figures),
-    ]
-    pictures = {}
-    if drawn := draw_differences(figures, clips):
-        pictures["Differences from the baseline, by judge"] = drawn
-    return Section("How voices sound", blocks, [newest], pictures)
+    figures, clips = found[0].figures, len(found[0].record.samples["clips"])
+    intro = f"Means over {clips} clips with 95 % bootstrap intervals."
+    drawn = draw_differences(figures, clips)
+    pictures = {"Differences from the baseline, by judge": drawn} if drawn else {}
+    return Section("How voices sound", [intro, means(figures)], found[:1], pictures)
 
 
 def pareto(found: Sequence[Found]) -> Section:
     """Judges against real-time factor and against steps, before and after tuning."""
-    figures, samples = found[0].record.figures, found[0].record.samples
+    figures = found[0].figures
     pictures = {
-        COST: draw_pareto(figures, by_cost=True),
-        STEPS: draw_pareto(figures, by_cost=False),
-    }
-    return Section("Quality for its cost", pareto_blocks(figures, samples), found[:1], pictures)
+        COST: draw_pareto(figures, by_cost=True), STEPS: draw_pareto(figures, by_cost=False),
+    }  # fmt: skip
+    blocks = pareto_blocks(figures, found[0].record.samples)
+    return Section("Quality for its cost", blocks, found[:1], pictures)
 
 
 def pareto_blocks(figures: Figures, samples: Figures) -> list[Block]:
     """Many steps without tuning against the served voice, all points, and what was skipped."""
     points, baseline = figures["points"], figures["baseline"]
     measures = [m for m in MEASURES if any(m in p["heights"] for p in points.values())]
-    rows = []
+    rows: dict[str, dict[str, Any]] = {}
     for label, point in points.items():
-        name = f"**{label}**" if label == baseline else label
-        times = number(point["times_baseline"][0]) if "times_baseline" in point else ""
-        scores = [_height(m, point) for m in measures]
-        rows.append([name, number(point["rtf"]), times, str(point["clips"]), *scores])
-    recorded = [_short(m, figures["recordings"].get(m)) for m in measures]
-    rows.append(["recordings", "", "", "", *recorded])
-    table = Table(["system", "RTF", f"times {baseline}", "clips", *measures], rows)
+        row = rows[f"**{label}**" if label == baseline else label] = {
+            "rtf": point["rtf"], "clips": point["clips"],
+            "times": point.get("times_baseline", [""])[0],
+        }  # fmt: skip
+        row |= {measure: _height(measure, point) for measure in measures}
+    rows[RECORDINGS] = {m: short(m, value) for m, value in figures["recordings"].items()}
+    columns = {"rtf": "RTF", "times": f"times {baseline}", "clips": "clips"}
+    table = table_of("system", rows, columns | {m: m for m in measures})
     skipped = "\n".join(f"- Skipped: {name}: {why}" for name, why in figures["skipped"].items())
-    blocks: list[Block] = [_pareto_headline(figures), table, _pareto_notes(figures, samples)]
-    blocks.append(skipped)
-    return [block for block in blocks if block]
+    notes = _pareto_notes(figures, samples)
+    return [one for one in (_pareto_headline(figures), table, notes, skipped) if one]
 
 
 def draw_pareto(figures: Figures, *, by_cost: bool) -> str:
     """An SVG document with a panel for each judge.
 
     Args:
-        by_cost: over real-time factors, with optimal points ringed; else over reverse steps.
+        by_cost: over real-time factors, with optimal points ringed; otherwise over reverse steps.
     """
     points = figures["points"]
     most = max(point["clips"] for point in points.values())
     names = list(dict.fromkeys(point["series"] for point in points.values()))
+    x_label = "real-time factor on one core" if by_cost else "reverse steps"
     panels = []
     for measure in MEASURES:
         scale, series = scale_of(measure), []
@@ -119,10 +114,10 @@ def draw_pareto(figures: Figures, *, by_cost: bool) -> str:
                 for point in sorted(points.values(), key=lambda point: point["steps"])
                 if point["series"] == name and measure in point["heights"]
             ]
-            series += _pareto_series(of_series, measure, name, color, most, by_cost)
+            if of_series:
+                series += _pareto_series(of_series, measure, name, color, most, by_cost)
         if series:
             level = figures["recordings"].get(measure)
-            x_label = "real-time factor on one core" if by_cost else "reverse steps"
             scaled = None if level is None else scale * level
             panels.append(PlotPanel(measure_title(measure), x_label, "", series, "x", scaled))
     return draw_panels(COST_WORDS if by_cost else WORDS, panels)
@@ -131,8 +126,6 @@ def draw_pareto(figures: Figures, *, by_cost: bool) -> str:
 def _pareto_series(
     points: Sequence[Figures], measure: str, name: str, color: str, most: int, by_cost: bool
 ) -> list[Series]:
-    if not points:
-        return []
     scale, x_key = scale_of(measure), "rtf" if by_cost else "steps"
 
     def series(chosen: Sequence[Figures], **style: Any) -> Series:
@@ -141,15 +134,15 @@ def _pareto_series(
         return Series(x, y, color=color, **style)
 
     drawn = [series(points, label=name, style="-")]
-    for hollow in (False, True):
-        chosen = [point for point in points if (point["clips"] < most) == hollow]
+    for face, fewer in (("", False), ("white", True)):
+        chosen = [point for point in points if (point["clips"] < most) == fewer]
+        heights = [point["heights"][measure] for point in chosen]
+        ends = [
+            tuple(scale * end for end in height.get("interval_95", (height["value"],) * 2))
+            for height in heights
+        ]
         if chosen:
-            heights = [point["heights"][measure] for point in chosen]
-            ends = [
-                tuple(scale * end for end in height.get("interval_95", (height["value"],) * 2))
-                for height in heights
-            ]
-            drawn.append(series(chosen, face="white" if hollow else "", ends=ends))
+            drawn.append(series(chosen, face=face, ends=ends))
     optimal = [point for point in points if measure in point["optimal"]]
     if by_cost and optimal:
         notes = [str(point["steps"]) for point in optimal]
@@ -170,24 +163,25 @@ def _pareto_headline(figures: Figures) -> str:
         if measure in MEASURES and "difference" in value
     }
     clips = max((d["sentences"] for d in apart.values()), default=0)
-    lines = [f"**{paper}** against **{baseline}**, clips that both spoke: {clips}", ""]
+    lines = []
     if "times_baseline" in points[paper]:
         value, low, high = points[paper]["times_baseline"]
         lines.append(f"- costs {number(value)} times as much [{number(low)}, {number(high)}]")
     if clips >= FEWEST_CLIPS:
-        for measure, d in apart.items():
-            words = estimate(d, percent=is_rate(measure), signed=True)
-            lines.append(f"- {measure} {words}, {d['verdict']}")
-    return "\n".join(lines) if len(lines) > 2 else ""
+        lines += [
+            f"- {measure} {estimate(d, percent=is_rate(measure), signed=True)}, {d['verdict']}"
+            for measure, d in apart.items()
+        ]
+    head = f"**{paper}** against **{baseline}**, clips that both spoke: {clips}"
+    return "\n".join([head, "", *lines]) if lines else ""
 
 
 def _pareto_notes(figures: Figures, samples: Figures) -> str:
+    cost = "processor time of making the clips, on a machine that did other work too"
     if figures["rtf_from"] == "rounds":
         cost = f"{len(samples['rounds'])} rounds in which all points took turns"
         if "other_cores" in figures["machine"]:
             cost += f"; other processes used at most {figures['machine']['other_cores']:.2f} cores"
-    else:
-        cost = "processor time of making the clips, on a machine that did other work too"
     lines = [
         f"{len(samples['clips'])} test sentences. Scores are comparable even where points spoke"
         f" different numbers of them: the mean of {figures['baseline']} plus the difference from"
@@ -204,7 +198,7 @@ def _height(measure: str, point: Figures) -> str:
     height = point["heights"].get(measure)
     if height is None:
         return ""
-    words = _short(measure, height["value"])
+    words = short(measure, height["value"])
     if height.get("verdict", UNDECIDED) != UNDECIDED:
         words = f"**{words}**"
     return words + (r" \*" if measure in point["optimal"] else "")
@@ -212,71 +206,70 @@ def _height(measure: str, point: Figures) -> str:
 
 def texts(found: Sequence[Found]) -> Section:
     """The newest record."""
-    return Section("Texts of many kinds", texts_blocks(found[0].record.figures), found[:1])
+    return Section("Texts of many kinds", texts_blocks(found[0].figures), found[:1])
 
 
 def texts_blocks(figures: Figures) -> list[Block]:
     """For each voice: scores by category, signal measures, and accidents."""
-    seeds = f", {figures['seeds']} noise seeds each" if figures["seeds"] > 1 else ""
     blocks: list[Block] = [
-        f"{figures['texts']} texts{seeds}. Definitions: [bench-texts.md](bench-texts.md)."
+        f"{figures['texts']} texts{seeds(figures)}. Definitions: [bench-texts.md](bench-texts.md)."
     ]
     blocks += [f"{name} left out: {reason}" for name, reason in figures["left_out"].items()]
     for label, categories in figures["systems"].items():
-        measures = [m for m in TEXT_SCORES if m in categories[ALL]]
+        scores = categories[ALL]
+        measures = [m for m in TEXT_SCORES if m in scores]
+        rows = {
+            category: {m: short(m, one[m]["value"]) for m in measures if m in one}
+            | {"texts": one["texts"]}
+            for category, one in categories.items()
+        }
         if measures:
-            rows = [
-                [
-                    category,
-                    number(scores["texts"]),
-                    *(_short(m, scores[m]["value"]) if m in scores else "" for m in measures),
-                ]
-                for category, scores in categories.items()
-            ]
-            blocks.append(Table([label, "texts", *measures], rows))
-        blocks.append(_signal_table(label, categories[ALL], figures[RECORDINGS]))
+            blocks.append(table_of(label, rows, {m: m for m in ("texts", *measures)}))
+        rows = {
+            measure: {
+                "mean": estimate(scores[measure], fixed=True),
+                "recorded": _extremes(figures[RECORDINGS].get(measure)),
+            }
+            for measure in TEXT_SIGNALS
+            if measure in scores
+        }
+        header = {"mean": f"{label}, mean [95 %]", "recorded": f"{RECORDINGS}, mean, extremes"}
+        blocks.append(table_of("", rows, header))
         accidents = figures["accidents"][label]
         listed = "; ".join(f"{name}: {', '.join(what)}" for name, what in accidents.items())
         blocks.append(f"Accidents of {label}: {listed or 'none'}.")
     return blocks
 
 
-def _signal_table(label: str, scores: Figures, recorded: Figures) -> Table:
-    """All texts together, next to the recordings where those have the measure."""
-    rows = []
-    for measure in (m for m in TEXT_SIGNALS if m in scores):
-        known = recorded.get(measure)
-        reference = ""
-        if known is not None:
-            reference = f"{known['value']:.2f}, {known['least']:.2f} to {known['most']:.2f}"
-        rows.append([measure, estimate(scores[measure], fixed=True), reference])
-    return Table(["", f"{label}, mean [95 %]", f"{RECORDINGS}, mean, extremes"], rows)
+def _extremes(known: Figures | None) -> str:
+    if known is None:
+        return ""
+    return f"{known['value']:.2f}, {known['least']:.2f} to {known['most']:.2f}"
 
 
 def controls(found: Sequence[Found]) -> Section:
     """The newest record."""
-    return Section("Speed and pitch", controls_blocks(found[0].record.figures), found[:1])
+    return Section("Speed and pitch", controls_blocks(found[0].figures), found[:1])
 
 
 def controls_blocks(figures: Figures) -> list[Block]:
     """A table for each voice, and one for the recordings."""
-    seeds = f", {figures['seeds']} noise seeds each" if figures["seeds"] > 1 else ""
     blocks: list[Block] = [
-        f"{figures['clips']} test sentences{seeds}. Bold: more than {MOST_ERRORS:g} times the word"
-        " errors without a setting. Definitions: [bench-texts.md](bench-texts.md)."
+        f"{figures['clips']} test sentences{seeds(figures)}. Bold: more than {MOST_ERRORS:g} times"
+        " the word errors without a setting. Definitions: [bench-texts.md](bench-texts.md)."
     ]
     for family, settings in figures["systems"].items():
-        rows = [
-            [setting, *(_control(measure, scores.get(measure)) for measure in CONTROLS)]
-            for setting, scores in settings.items()
-        ]
-        blocks.append(Table([family, *CONTROLS.values()], rows))
+        rows = {
+            name: {m: _control(m, one[m]) for m in CONTROLS if m in one}
+            for name, one in settings.items()
+        }
+        header = [family, *CONTROLS.values()]  # keys have slashes
+        cells = [[name, *(row.get(m, "") for m in CONTROLS)] for name, row in rows.items()]
+        blocks.append(Table(header, cells))
     return blocks
 
 
-def _control(measure: str, score: Figures | None) -> str:
-    if score is None:
-        return ""
+def _control(measure: str, score: Figures) -> str:
     words = estimate(score, percent=is_rate(measure) and measure != RATIO, fixed=True)
     return f"**{words}**" if measure == RATIO and score["value"] > MOST_ERRORS else words
 
@@ -285,44 +278,37 @@ def listening(found: Sequence[Found]) -> Section:
     """Every listening test that was recorded, each by its newest record."""
     newest: dict[str, Found] = {}
     for one in found:
-        newest.setdefault(one.record.figures["test_id"], one)
-    tests = [one.record.figures for one in newest.values()]
+        newest.setdefault(one.figures["test_id"], one)
+    rows = {
+        f"{one.figures['systems']['a']} or {one.figures['systems']['b']}": _listening(one.figures)
+        for one in newest.values()
+    }
     blocks: list[Block] = [
         "Blind tests in pairs, of raters who passed the catch trials. In brackets exact 95 %"
         " intervals; p of a two-sided binomial test; agreement is Krippendorff's alpha. Method:"
         " [listen.md](listen.md).",
-        Table(LISTENING, list(map(_listening_row, tests))),
+        table_of("systems", rows, LISTENING),
     ]
-    rows = []
-    for test in tests:
-        share = test["pooled"]["a_of_decided"]
-        if share["share"] is not None:
-            value, low, high = (100 * (2 * share[key] - 1) for key in ("share", "low", "high"))
-            color = GRAY if _winner(test) == UNDECIDED else BLUE
-            rows.append(Interval(_pair(test), value, low, high, _winner(test), color))
-    pictures = {}
-    if rows:
-        name = "Preference of listeners"
-        title = "answers for the first minus for the second, % of the decided ones"
-        pictures[name] = draw_intervals(name, {title: rows}, reference=0)
-    return Section("Which voice listeners prefer", blocks, list(newest.values()), pictures)
+    return Section("Which voice listeners prefer", blocks, list(newest.values()))
 
 
-def _listening_row(test: Figures) -> list[str]:
+def _listening(test: Figures) -> dict[str, str]:
     pooled, alpha = test["pooled"], test["alpha"]
-    p = pooled["p_value"]
-    return [
-        _pair(test),
-        f"{len(test['counted'])} of {len(test['raters'])}",
-        str(pooled["a"]["of"]),
-        *(_share(pooled[which]) for which in ("a", "b", "same", "a_of_decided")),
-        "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}",
-        "–" if alpha is None else f"{alpha:.2f}",
-        _winner(test),
-    ]
+    return {
+        "raters": f"{len(test['counted'])} of {len(test['raters'])}",
+        "answers": str(pooled["a"]["of"]),
+        **{
+            which: proportion_words(Proportion(**pooled[which]))
+            for which in ("a", "b", "same", "a_of_decided")
+        },
+        "p": p_words(pooled["p_value"]),
+        "alpha": "–" if alpha is None else f"{alpha:.2f}",
+        "preferred": preferred(test),
+    }
 
 
-def _winner(test: Figures) -> str:
+def preferred(test: Figures) -> str:
+    """The system that raters prefer, where that is decided."""
     pooled = test["pooled"]
     if pooled["p_value"] is None or pooled["p_value"] >= SIGNIFICANT:
         return UNDECIDED
@@ -330,17 +316,11 @@ def _winner(test: Figures) -> str:
     return winner
 
 
-def _pair(test: Figures) -> str:
-    return f"{test['systems']['a']} or {test['systems']['b']}"
+def seeds(figures: Mapping[str, Any]) -> str:
+    """How many noise seeds, where there are several."""
+    return f", {figures['seeds']} noise seeds each" if figures["seeds"] > 1 else ""
 
 
-def _share(share: Figures) -> str:
-    if share["share"] is None:
-        return "–"
-    return f"{share['share']:.0%} [{share['low']:.0%}, {share['high']:.0%}]"
-
-
-def _short(measure: str, value: float | None) -> str:
-    if value is None:
-        return ""
+def short(measure: str, value: float) -> str:
+    """A score; rates in per cent."""
     return f"{100 * value:.1f} %" if is_rate(measure) else f"{value:.2f}"

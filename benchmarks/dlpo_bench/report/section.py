@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dlpo_bench.record import Record
-from dlpo_bench.tables import Block
+from dlpo_bench.tables import Block, Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,11 @@ class Found:
 
     path: Path
     record: Record
+
+    @property
+    def figures(self) -> Figures:
+        """Of the record."""
+        return self.record.figures
 
 
 @dataclass(frozen=True, slots=True)

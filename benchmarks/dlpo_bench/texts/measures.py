@@ -1,4 +1,4 @@
-"""What can go wrong in a waveform and needs no judge: clicks, hiss, silence where a word should be.
+"""Faults of a waveform that need no judge: clicks, hiss, silence where a word should be.
 
 Every measure is about speech that was brought to one level, so that figures of voices and of
 recordings are comparable.
@@ -19,16 +19,16 @@ from dlpo_bench.signals import F0_RANGE_HZ, FRAME_S, f0_track_hz
 from dlpo_serving.loudness import BLOCK_S, integrated_loudness
 
 if TYPE_CHECKING:
-    from dlpo_bench.texts.study import Spoken
+    from dlpo_bench.texts.study import TimedSpeech
 
 BLOCK = 441  # samples, 20 ms: of a level
 AROUND = 220  # samples each side, 10 ms: that a jump stands out of
 INSIDE = 6  # samples each side that belong to the jump itself
 JUMP_FLOOR = 1e-4  # full scale; jumps below are lost in the noise of a room
 END = 220  # samples, 10 ms
-QUIET_SHARE = 5  # per cent of the blocks: what is heard of them is the pauses
+QUIET_SHARE = 5  # per cent of the blocks: of pauses, mostly
 SHORTEST_WITH_PAUSES_S = 2.0
-SILENT_WORD_DB = -30.0  # below the level of the speech: nothing to hear of a whole word
+SILENT_WORD_DB = -30.0  # below the level of the speech: a whole word is inaudible
 PAUSE_S = 0.15  # shorter ones are hardly silent in recordings either
 LOUD_PAUSE_DB = -10.0  # a pause that is as loud as speech
 
@@ -48,7 +48,7 @@ def accidents(waveform: Waveform) -> dict[str, float]:
         Measure -> value. `JUMP`: largest of `jumps`. `DC`: of the mean, over full scale. `CLIPPED`:
         see `clipped`. `QUIET`: level that 5 % of the blocks of 20 ms do not reach, below the level
         of the speech; NaN of less than 2 s, which may have no pause; digital silence doesn't count.
-        `LAST`: level of the last 10 ms, likewise below.
+        `LAST`: level of the last 10 ms, below that of the speech.
     """
     active_db = active_level_db(waveform, SAMPLE_RATE)
     sharpest = float(jumps(waveform).max(initial=0.0))
@@ -64,8 +64,8 @@ def accidents(waveform: Waveform) -> dict[str, float]:
 def jumps(waveform: Waveform) -> Floats:
     """(T - 2,) how many times larger a second difference is than those around it.
 
-    A click is one sample that does not follow from its neighbours. Bursts of plosives and
-    pulses of the voice have neighbours of their kind; a recording has at most about 30.
+    A click is one sample that does not follow from its neighbors. Bursts of plosives and
+    pulses of the voice have neighbors of their kind; a recording has at most about 30.
     """
     bends = np.abs(np.diff(waveform.astype(np.float64), 2))
     total = np.concatenate([[0.0], np.cumsum(bends**2)])
@@ -92,11 +92,11 @@ def clipped(waveform: Waveform) -> int:
     return int(lengths[lengths >= 3].sum())
 
 
-def mishaps(spoken: Spoken, waveform: Waveform) -> dict[str, float]:
-    """Measures of speech whose words have their places.
+def mishaps(speech: TimedSpeech, waveform: Waveform) -> dict[str, float]:
+    """Measures of speech with the times of its words.
 
     Args:
-        spoken: sentences and words.
+        speech: sentences and words.
         waveform: its audio, brought to one level.
 
     Returns:
@@ -104,7 +104,7 @@ def mishaps(spoken: Spoken, waveform: Waveform) -> dict[str, float]:
         as loud as speech. `PACE`: milliseconds of a phoneme, without pauses.
     """
     active_db = active_level_db(waveform, SAMPLE_RATE)
-    words = spoken.words
+    words = speech.words
     silent = sum(
         _level_db(waveform[word.start : word.stop]) - active_db < SILENT_WORD_DB for word in words
     )
@@ -124,7 +124,7 @@ def mishaps(spoken: Spoken, waveform: Waveform) -> dict[str, float]:
 
 
 def accident_names(values: Mapping[str, float]) -> list[str]:
-    """What a listener would call an accident, in words; empty where there is none.
+    """Names of the accidents that a listener would notice; empty without any.
 
     Limits are beyond what 20 recordings of LJSpeech have; docs/bench-texts.md has both.
     """

@@ -1,12 +1,12 @@
-"""Texts of many kinds: what is spoken, scored, and summed up by category."""
+"""Texts of many kinds: spoken, scored, and summed up by category."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from dlpo_bench.eval import figures, samples
 from dlpo_bench.judging import WORD_ERRORS, JudgePanel, Quality, SystemScores, Take, evaluate
 from dlpo_bench.record import Measured
 from dlpo_bench.signals import TYPICAL_LEVEL_DB, at_level
-from dlpo_bench.systems import RECORDINGS, Say, recordings
+from dlpo_bench.systems import RECORDINGS, Say, TextVoice, only_bundle, recordings
 from dlpo_bench.texts.measures import (
     accident_names,
     accidents,
@@ -28,11 +28,7 @@ from dlpo_bench.texts.measures import (
     mishaps,
 )
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
 from dlpo_serving.synthesis.timing import WordTiming
-
-if TYPE_CHECKING:
-    from dlpo_bench.systems import TextVoice
 
 TEXTS = Path(__file__).with_name("texts.tsv")
 
@@ -80,7 +76,7 @@ def read_texts(path: Path = TEXTS) -> list[BenchText]:
 
 
 @dataclass(frozen=True, slots=True)
-class SpokenSentence:
+class TimedSentence:
     """One sentence of the audio."""
 
     words: tuple[WordTiming, ...]
@@ -88,24 +84,14 @@ class SpokenSentence:
     mark: str
     """that ends it: . ! ? or another, where a text stops without"""
 
-    @property
-    def start(self) -> int:
-        """First sample of its first word."""
-        return self.words[0].start
-
-    @property
-    def stop(self) -> int:
-        """Sample behind its last word."""
-        return self.words[-1].stop
-
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class TimedSpeech:
     """The audio of one text."""
 
     waveform: Waveform
     """(T,) float32, as it is served"""
-    sentences: tuple[SpokenSentence, ...]
+    sentences: tuple[TimedSentence, ...]
 
     @property
     def words(self) -> list[WordTiming]:
@@ -113,24 +99,23 @@ class Spoken:
         return [word for sentence in self.sentences for word in sentence.words]
 
 
-def say(speaker: TextVoice, text: str, seed: int, steps: int | None = None) -> Spoken:
-    """Say one text in the chunks that it is served in.
+def speak(voice: TextVoice, text: str, seed: int) -> TimedSpeech:
+    """One text in the chunks that it is served in.
 
     Raises:
         InputError: it can't be spoken.
         EngineError: the run-time failed.
     """
-    utterance = speaker.synthesizer.read(SpeechRequest(text, seed=seed, steps=steps))
-    chunks = list(speaker.synthesizer.stream(utterance, speaker.ladder or STREAM_LADDER))
+    utterance = voice.synthesizer.read(SpeechRequest(text, seed=seed))
     timed: list[list[WordTiming]] = [[] for _ in utterance.sentences]
-    for chunk in chunks:
+    samples = []
+    for chunk in voice.synthesizer.stream(utterance, voice.ladder):
+        samples.append(chunk.samples)
         timed[chunk.sentence] += chunk.words
-    return Spoken(
-        np.concatenate([chunk.samples for chunk in chunks]),
-        tuple(
-            SpokenSentence(tuple(words), sentence.words[-1].mark)
-            for words, sentence in zip(timed, utterance.sentences, strict=True)
-        ),
+    sentences = zip(timed, utterance.sentences, strict=True)
+    return TimedSpeech(
+        np.concatenate(samples),
+        tuple(TimedSentence(tuple(words), read.words[-1].mark) for words, read in sentences),
     )
 
 
@@ -139,7 +124,7 @@ BLOCK_S = 0.05
 
 
 class InPieces:
-    """A judge that hears long speech in pieces; its score is their mean, by length."""
+    """A judge that scores long speech in pieces; its score is their mean, by length."""
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
@@ -148,16 +133,16 @@ class InPieces:
 
     def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
         """See `Judge.score`."""
-        return np.array([self._one(waveform, sample_rate_hz) for waveform in waveforms])
-
-    def _one(self, waveform: Waveform, sample_rate_hz: int) -> float:
-        parts = pieces(waveform, sample_rate_hz)
-        scores = self._judge.score(parts, sample_rate_hz)
-        return float(np.average(scores, weights=[len(part) for part in parts]))
+        found = []
+        for waveform in waveforms:
+            parts = pieces(waveform, sample_rate_hz)
+            scores = self._judge.score(parts, sample_rate_hz)
+            found.append(np.average(scores, weights=[len(part) for part in parts]))
+        return np.array(found)
 
 
 def pieces(waveform: Waveform, sample_rate_hz: int) -> list[Waveform]:
-    """Pieces of equal length, nearly, cut where it is quietest near by; one of short speech."""
+    """Pieces of nearly equal length, cut where it is quietest near by; one of short speech."""
     count = -int(-len(waveform) // (LONGEST_PIECE_S * sample_rate_hz))
     block = round(BLOCK_S * sample_rate_hz)
     whole = waveform[: len(waveform) // block * block].reshape(-1, block).astype(np.float64)
@@ -172,7 +157,7 @@ def pieces(waveform: Waveform, sample_rate_hz: int) -> list[Waveform]:
 
 @dataclass(frozen=True, slots=True)
 class WordCount:
-    """How a transcript differs from the words that were to be heard, at the least."""
+    """The fewest differences of a transcript from the words of a text."""
 
     changed: int
     left_out: int
@@ -184,48 +169,36 @@ class WordCount:
         return self.changed + self.left_out + self.added
 
 
-class Listener:
-    """Compares transcripts with words; what sounds alike is alike, as "b" and "bee"."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, str] = {}
-
-    @cached_property
-    def _front_end(self) -> TextFrontEnd:
-        return TextFrontEnd()
-
-    def compare(self, words: str, transcript: str) -> WordCount:
-        """Count what was changed, left out and added, the fewest in all.
-
-        Args:
-            words: as a person reads them out.
-            transcript: what was understood.
-        """
-        expected = [self._sound(word) for word in words_of(words)]
-        heard = [self._sound(word) for word in words_of(transcript)]
-        return align(expected, heard)
-
-    def _sound(self, word: str) -> str:
-        """Its phonemes without stress, as one said alone."""
-        if word not in self._known:
-            sentences = self._front_end.process(word).sentences
-            sounds = [p.rstrip("012") for s in sentences for w in s.words for p in w.phonemes]
-            self._known[word] = " ".join(sounds)
-        return self._known[word]
+def compare_words(words: str, transcript: str) -> WordCount:
+    """Count what was changed, left out and added; homophones are equal, as "b" and "bee"."""
+    return align([_sound(word) for word in words_of(words)],
+                 [_sound(word) for word in words_of(transcript)])  # fmt: skip
 
 
-def align(expected: Sequence[str], heard: Sequence[str]) -> WordCount:
+@cache
+def _front_end() -> TextFrontEnd:
+    return TextFrontEnd()
+
+
+@cache
+def _sound(word: str) -> str:
+    """Its phonemes without stress, as one said alone."""
+    sentences = _front_end().process(word).sentences
+    return " ".join(p.rstrip("012") for s in sentences for w in s.words for p in w.phonemes)
+
+
+def align(expected: Sequence[str], found: Sequence[str]) -> WordCount:
     """The fewest changes from one to the other; of equals, those with most words changed.
 
     Reference: Wagner and Fischer, The String-to-String Correction Problem, 1974.
     """
-    row = [WordCount(0, 0, added) for added in range(len(heard) + 1)]
+    row = [WordCount(0, 0, added) for added in range(len(found) + 1)]
     for i, word in enumerate(expected, 1):
         before, row = row, [WordCount(0, i, 0)]
-        for j, said in enumerate(heard, 1):
+        for j, other in enumerate(found, 1):
             c, d, a = before[j - 1], before[j], row[j - 1]
             ways = (
-                WordCount(c.changed + (word != said), c.left_out, c.added),
+                WordCount(c.changed + (word != other), c.left_out, c.added),
                 WordCount(d.changed, d.left_out + 1, d.added),
                 WordCount(a.changed, a.left_out, a.added + 1),
             )
@@ -241,112 +214,94 @@ ALL = "all"
 
 
 def measure_texts(
-    speakers: Sequence[TextVoice],
-    texts: Sequence[BenchText],
-    panel: JudgePanel,
-    *,
-    recorded: Sequence[Clip] = (),
-    seeds: int = 1,
-    on_text: Callable[[], object] = lambda: None,
-    keep: Callable[[str, int, Clip, Waveform], object] = lambda *heard: None,
-) -> Measured:
-    """Say and hear all texts.
+    voices: Sequence[TextVoice], texts: Sequence[BenchText], panel: JudgePanel, *,
+    recorded: Sequence[Clip] = (), seeds: int = 1, on_text: Callable[[], object] = lambda: None,
+    keep: Callable[[str, int, Clip, Waveform], object] = lambda *judged: None,
+) -> Measured:  # fmt: skip
+    """Speak and judge all texts.
 
     Args:
-        speakers: of `open_voices`.
-        texts: of `read_texts`.
-        panel: who listens.
-        recorded: clips of the speaker; what `accidents` says of them stands beside the voices.
+        recorded: clips of the speaker, whose accidents are measured for comparison.
         seeds: of the noise, 0 and up; averaged first.
         on_text: called after each text of each take.
         keep: see `evaluate`.
 
     Raises:
         InputError: a text can't be spoken; the message has its name.
-        EngineError, MissingExtraError: see `say` and `evaluate`.
+        EngineError, MissingExtraError: see `speak` and `evaluate`.
     """
     clips = [Clip(text.name, text.text, None, text.words) for text in texts]
-    spoken: dict[tuple[str, int, str], Spoken] = {}
+    speech: dict[tuple[str, int], list[TimedSpeech]] = {}
 
-    def system(speaker: TextVoice, seed: int) -> Say:
-        def speak(clip: Clip) -> Waveform:
-            found = spoken[speaker.label, seed, clip.clip_id] = say(speaker, clip.text, seed)
-            return found.waveform
+    def take_of(voice: TextVoice, seed: int) -> Say:
+        speech[voice.label, seed] = []
 
-        return speak
+        def say(clip: Clip) -> Waveform:
+            speech[voice.label, seed].append(speak(voice, clip.text, seed))
+            return speech[voice.label, seed][-1].waveform
 
-    systems = {s.label: [system(s, seed) for seed in range(seeds)] for s in speakers}
+        return say
+
+    systems = {voice.label: [take_of(voice, seed) for seed in range(seeds)] for voice in voices}
     in_pieces = JudgePanel([InPieces(j) for j in panel.judges], panel.recognizers, panel.left_out)
     quality = evaluate(systems, clips, in_pieces, on_text, keep=keep)
-    listener = Listener()
-    heard = {
+    scores = {
         label: SystemScores(
-            [
-                _completed(take, texts, [spoken[label, seed, t.name] for t in texts], listener)
-                for seed, take in enumerate(found.takes)
-            ]
+            [_completed(take, texts, speech[label, n]) for n, take in enumerate(one.takes)]
         )
-        for label, found in quality.scores.items()
+        for label, one in quality.scores.items()
     }
-    quality = replace(quality, scores=heard)
-    about = {speaker.label: speaker.about for speaker in speakers}
+    quality = replace(quality, scores=scores)
     found = {
         "texts": len(texts),
         "seeds": seeds,
-        "systems": {label: _figures(quality, texts, label) for label in heard},
-        "accidents": {label: _accidents(quality, texts, label) for label in heard},
+        "systems": {label: _figures(quality, texts, label) for label in scores},
+        "accidents": {label: _accidents(one, texts) for label, one in scores.items()},
         RECORDINGS: _recorded(recorded),
         "left_out": dict(panel.left_out),
     }
-    categories = [text.category for text in texts]
-    return Measured(found, {**samples(quality, about), "categories": categories})
+    raw = samples(quality, {voice.label: voice.about for voice in voices})
+    raw["categories"] = [text.category for text in texts]
+    return Measured(found, raw, bundle_sha256=only_bundle(voice.about for voice in voices))
 
 
-def _completed(
-    take: Take, texts: Sequence[BenchText], spoken: Sequence[Spoken], listener: Listener
-) -> Take:
-    """With what this module measures; words that sound alike count as alike."""
-    rows = [_signal(text, one) for text, one in zip(texts, spoken, strict=True)]
-    values = {
-        **take.values,
-        **{measure: np.array([row[measure] for row in rows]) for measure in rows[0]},
-    }
+def _completed(take: Take, texts: Sequence[BenchText], speech: Sequence[TimedSpeech]) -> Take:
+    """With the measures of this module; homophones are equal words."""
+    rows = [_signal(text, one) for text, one in zip(texts, speech, strict=True)]
+    values = {measure: np.array([row[measure] for row in rows]) for measure in rows[0]}
     errors = {}
     for measure, transcripts in take.transcripts.items():
         counts = [
-            None if said is None else listener.compare(text.words, said)
-            for text, said in zip(texts, transcripts, strict=True)
+            None if words is None else compare_words(text.words, words)
+            for text, words in zip(texts, transcripts, strict=True)
         ]
-        nan = float("nan")
-        errors[measure] = np.array([nan if c is None else c.errors for c in counts], float)
+        names = {measure: "errors"}
         if measure == WORD_ERRORS:
-            errors[LEFT_OUT] = np.array([nan if c is None else c.left_out for c in counts], float)
-            errors[ADDED] = np.array([nan if c is None else c.added for c in counts], float)
-    return Take(values, take.transcripts, errors)
+            names |= {LEFT_OUT: "left_out", ADDED: "added"}
+        for name, attribute in names.items():
+            row = [np.nan if c is None else getattr(c, attribute) for c in counts]
+            errors[name] = np.array(row, float)
+    return Take({**take.values, **values}, take.transcripts, errors)
 
 
-def _signal(text: BenchText, spoken: Spoken) -> dict[str, float]:
+def _signal(text: BenchText, speech: TimedSpeech) -> dict[str, float]:
     """Accidents, ends of sentences and evenness of one text."""
-    level = at_level(spoken.waveform, SAMPLE_RATE, TYPICAL_LEVEL_DB)
-    parts = [level[sentence.start : sentence.stop] for sentence in spoken.sentences]
-    marks = [sentence.mark for sentence in spoken.sentences]
-    statements = [p for p, mark in zip(parts, marks, strict=True) if mark == "."]
-    questions = [
-        p for p, mark in zip(parts, marks, strict=True) if mark == "?" and text.category == YES_NO
-    ]
+    level = at_level(speech.waveform, SAMPLE_RATE, TYPICAL_LEVEL_DB)
+    parts = [level[s.words[0].start : s.words[-1].stop] for s in speech.sentences]
+
+    def mean_end(mark: str) -> float:
+        marked = zip(parts, speech.sentences, strict=True)
+        ends = [end_semitones(part) for part, sentence in marked if sentence.mark == mark]
+        known = [end for end in ends if np.isfinite(end)]
+        return float(np.mean(known)) if known else float("nan")
+
     return {
         **accidents(level),
-        **mishaps(spoken, level),
-        STATEMENT_END: _mean([end_semitones(part) for part in statements]),
-        QUESTION_END: _mean([end_semitones(part) for part in questions]),
+        **mishaps(speech, level),
+        STATEMENT_END: mean_end("."),
+        QUESTION_END: mean_end("?") if text.category == YES_NO else float("nan"),
         LOUDNESS_SPREAD: loudness_spread_lu(parts),
     }
-
-
-def _mean(values: Sequence[float]) -> float:
-    """Of those that are known; NaN of none."""
-    known = [value for value in values if np.isfinite(value)]
-    return float(np.mean(known)) if known else float("nan")
 
 
 def _figures(quality: Quality, texts: Sequence[BenchText], label: str) -> dict[str, Any]:
@@ -354,29 +309,26 @@ def _figures(quality: Quality, texts: Sequence[BenchText], label: str) -> dict[s
     found = {}
     for category in [ALL, *dict.fromkeys(text.category for text in texts)]:
         chosen = [i for i, text in enumerate(texts) if category in (ALL, text.category)]
-        part = _part(quality, label, chosen)
+        takes = [
+            Take(
+                {m: values[chosen] for m, values in take.values.items()},
+                {m: [words[i] for i in chosen] for m, words in take.transcripts.items()},
+                {m: errors[chosen] for m, errors in take.errors.items()},
+            )
+            for take in quality.scores[label].takes
+        ]
+        part = replace(
+            quality, clips=[quality.clips[i] for i in chosen], baseline=None,
+            scores={label: SystemScores(takes)},
+        )  # fmt: skip
         found[category] = {"texts": len(chosen), **figures(part)[label]}
     return found
 
 
-def _part(quality: Quality, label: str, chosen: Sequence[int]) -> Quality:
-    """One system, some texts."""
-    takes = [
-        Take(
-            {m: values[list(chosen)] for m, values in take.values.items()},
-            {m: [said[i] for i in chosen] for m, said in take.transcripts.items()},
-            {m: errors[list(chosen)] for m, errors in take.errors.items()},
-        )
-        for take in quality.scores[label].takes
-    ]
-    clips = [quality.clips[i] for i in chosen]
-    return replace(quality, clips=clips, scores={label: SystemScores(takes)}, baseline=None)
-
-
-def _accidents(quality: Quality, texts: Sequence[BenchText], label: str) -> dict[str, list[str]]:
-    """Text -> what is broken in any of its takes; texts without are left out."""
+def _accidents(scores: SystemScores, texts: Sequence[BenchText]) -> dict[str, list[str]]:
+    """Text -> accidents in any of its takes; texts without are left out."""
     found: dict[str, list[str]] = {}
-    for take in quality.scores[label].takes:
+    for take in scores.takes:
         for i, text in enumerate(texts):
             names = accident_names({measure: float(v[i]) for measure, v in take.values.items()})
             if names:
@@ -386,30 +338,25 @@ def _accidents(quality: Quality, texts: Sequence[BenchText], label: str) -> dict
 
 def _recorded(clips: Sequence[Clip]) -> dict[str, Any]:
     """Measure -> mean and extremes over recordings, at the level of the voices."""
-    rows = []
+    rows: dict[str, list[float]] = {}
     for clip in clips:
         level = at_level(recordings(clip), SAMPLE_RATE, TYPICAL_LEVEL_DB)
         ends = end_semitones(level) if clip.text.rstrip().endswith(".") else float("nan")
-        rows.append({**accidents(level), STATEMENT_END: ends})
-    found = {}
-    for measure in rows[0] if rows else ():
-        known = [row[measure] for row in rows if np.isfinite(row[measure])]
-        if known:
-            found[measure] = {
-                "value": float(np.mean(known)), "least": min(known), "most": max(known),
-                "clips": len(known),
-            }  # fmt: skip
-    return found
+        for measure, value in {**accidents(level), STATEMENT_END: ends}.items():
+            if np.isfinite(value):
+                rows.setdefault(measure, []).append(value)
+    return {
+        measure: {
+            "value": float(np.mean(known)), "least": min(known), "most": max(known),
+            "clips": len(known),
+        }
+        for measure, known in rows.items()
+    }  # fmt: skip
 
 
 def check_categories(texts: Sequence[BenchText], wanted: Sequence[str]) -> list[BenchText]:
-    """The texts of some categories; all if none are named.
-
-    Raises:
-        InputError: an unknown category.
-    """
+    """The texts of some categories; all if none are named; raises InputError for unknown ones."""
     known = list(dict.fromkeys(text.category for text in texts))
-    for category in wanted:
-        if category not in known:
-            raise InputError(f"no category {category!r}; expected one of {', '.join(known)}")
+    if unknown := [category for category in wanted if category not in known]:
+        raise InputError(f"no category {unknown[0]!r}; expected one of {', '.join(known)}")
     return [text for text in texts if not wanted or text.category in wanted]

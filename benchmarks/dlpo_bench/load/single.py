@@ -11,33 +11,25 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import cycle, islice
 from random import Random
 from typing import Any
 
-from dlpo.errors import DlpoError, EngineError
+from dlpo.errors import EngineError
 from dlpo_bench.load.calls import (
-    Call,
+    AudioDevice,
     Endpoint,
-    Playback,
     TestedServer,
+    TimedCall,
+    first_audio_ms,
     open_endpoint,
     underrun_figures,
 )
-from dlpo_bench.load.options import LoadOptions
-from dlpo_bench.load.servers import (
-    WARM_UP_CALLS,
-    Usage,
-    read_meters,
-    server_arguments,
-    tested_servers,
-)
+from dlpo_bench.load.servers import Usage, read_meters, tested_servers
 from dlpo_bench.load.texts import SENTENCES, utterances
 from dlpo_bench.machine import percentile, resident_mb
+from dlpo_bench.options import LoadOptions
 from dlpo_bench.record import Measured
-from dlpo_serving.client import SpeechClient
-from dlpo_serving.local.local_server import local_server
-from dlpo_serving.request import SpeechRequest
 
 COLD_TEXT = "Noise becomes speech, step by step."
 TOKEN_SAMPLES = ("first_token_to_speech_ms", "last_token_to_end_of_speech_ms")
@@ -72,20 +64,17 @@ async def measure_latency(options: LoadOptions) -> Measured:
         real-time factor of whole streams as the client sees it (`stream_rtf_p50`). As samples
         `first_audio_ms` and `stream_rtf` of each call.
     """
-    first_ms, rtf = [], []
-    with (
-        local_server(options.voice, *server_arguments(options)) as server,
-        SpeechClient(server.address) as client,
-    ):
-        rss_mb = resident_mb(server.process.pid)
-        for seed in range(WARM_UP_CALLS + options.calls):
-            first_s, wall_s, audio_s = _time_call(client, SENTENCES[seed % len(SENTENCES)], seed)
-            if seed >= WARM_UP_CALLS:
-                first_ms.append(1000 * first_s)
-                rtf.append(wall_s / audio_s)
-        rss_after_mb = resident_mb(server.process.pid)
+    async with tested_servers(options) as servers:
+        assert servers.own is not None
+        pid = servers.own.process.pid
+        async with open_endpoint(servers.tested[0]) as endpoint:
+            rss_mb = resident_mb(pid)
+            calls = await speak_in_turn(endpoint, islice(cycle(SENTENCES), options.calls))
+            rss_after_mb = resident_mb(pid)
+    first_ms = first_audio_ms(calls)
+    rtf = [((call.ended_s or call.sent_s) - call.sent_s) / call.device.audio_s for call in calls]
     figures = {
-        "start_s": server.start_s,
+        "start_s": servers.own.start_s,
         "rss_mb": rss_mb,
         "rss_after_mb": rss_after_mb,
         "calls": options.calls,
@@ -124,10 +113,9 @@ async def measure_cold_start(options: LoadOptions) -> Measured:
 
 
 def _cold_start(settings: str) -> dict[str, float]:
+    command = [sys.executable, "-c", COLD_PROCESS, settings]
     start = time.monotonic()
-    child = subprocess.run(
-        [sys.executable, "-c", COLD_PROCESS, settings], stdout=subprocess.PIPE, text=True
-    )
+    child = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if child.returncode:
         raise EngineError(f"the process ended with {child.returncode}; see its message above")
     (python, imported, opened, spoken), processor_s = json.loads(child.stdout)
@@ -141,18 +129,7 @@ def _cold_start(settings: str) -> dict[str, float]:
     }
 
 
-def _time_call(client: SpeechClient, text: str, seed: int) -> tuple[float, float, float]:
-    """Seconds to the first audio, seconds to the end, and seconds of audio, of one call."""
-    start = time.perf_counter()
-    stream = client.stream(SpeechRequest(text, seed=seed))
-    chunks = iter(stream)
-    samples = len(next(chunks).samples)
-    first_s = time.perf_counter() - start
-    samples += sum(len(chunk.samples) for chunk in chunks)
-    return first_s, time.perf_counter() - start, samples / stream.info.format.sample_rate_hz
-
-
-async def speak_in_turn(endpoint: Endpoint, texts: Iterable[str]) -> list[Call]:
+async def speak_in_turn(endpoint: Endpoint, texts: Iterable[str]) -> list[TimedCall]:
     """Receive each text to its end, then call for the next.
 
     Raises:
@@ -160,10 +137,11 @@ async def speak_in_turn(endpoint: Endpoint, texts: Iterable[str]) -> list[Call]:
     """
     calls = []
     for seed, text in enumerate(texts):
-        calls.append(Call(time.perf_counter(), len(text)))
-        await endpoint.speak(text, seed, calls[-1])
-        if calls[-1].first_audio_s is None:
-            raise EngineError(f"a call on an idle server ended with {calls[-1].code}; see its log")
+        call = TimedCall(time.perf_counter(), len(text))
+        await endpoint.speak(text, seed, call)
+        if call.failed or call.refused:
+            raise EngineError(f"a call on an idle server ended with {call.ending}; see its log")
+        calls.append(call)
     return calls
 
 
@@ -175,23 +153,35 @@ class Dialogue:
     endpoint: Endpoint
     usage: Usage = field(default_factory=Usage)
     samples: dict[str, list[float]] = field(default_factory=lambda: {n: [] for n in TOKEN_SAMPLES})
-    playbacks: list[Playback] = field(default_factory=list)
+    devices: list[AudioDevice] = field(default_factory=list)
     problem: str = ""
+
+    async def reply(self, text: str, tokens_per_s: float) -> None:
+        """Speak a text while its words come."""
+        before, at_s = await read_meters(self.server), list[float]()
+        call = TimedCall(time.perf_counter(), len(text))
+        await self.endpoint.speak_tokens(paced_words(text, tokens_per_s, at_s), call)
+        begins_s = call.device.begins_s
+        if call.refused or call.failed or begins_s is None:
+            self.problem = f"a reply was not spoken: {call.ending}"
+            return
+        first_ms, last_ms = 1000 * (begins_s - at_s[0]), 1000 * (call.device.ends_s - at_s[-1])
+        for name, value in zip(TOKEN_SAMPLES, (first_ms, last_ms), strict=True):
+            self.samples[name].append(value)
+        self.devices.append(call.device)
+        self.usage.add(before, await read_meters(self.server))
+        _log.info("%s first_token_to_speech_ms=%.0f", self.server.name, first_ms)
 
     def figures(self) -> dict[str, Any]:
         """Percentiles, gaps, and what the server used."""
-        audio_s = sum(playback.audio_s for playback in self.playbacks)
         percentiles = {
             f"{name}_p{p}": percentile(values, p)
             for name, values in self.samples.items()
             for p in (50, 95)
         }
-        return {
-            "replies": len(self.playbacks),
-            **percentiles,
-            **underrun_figures(self.playbacks),
-            **self.usage.figures(self.server, audio_s),
-        }
+        audio_s = sum(device.audio_s for device in self.devices)
+        gaps, usage = underrun_figures(self.devices), self.usage.figures(self.server, audio_s)
+        return {"replies": len(self.devices), **percentiles, **gaps, **usage}
 
 
 async def measure_tokens(options: LoadOptions) -> Measured:
@@ -208,21 +198,17 @@ async def measure_tokens(options: LoadOptions) -> Measured:
         InputError: a server does not answer.
         EngineError: none spoke all replies.
     """
-    texts = list(islice(utterances(Random(options.seed)), options.replies))
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(tested_servers(options))
         dialogues = [
-            Dialogue(one, await stack.enter_async_context(open_endpoint(one, 1)))
+            Dialogue(one, await stack.enter_async_context(open_endpoint(one)))
             for one in servers.tested
         ]
-        for text in texts:
-            for dialogue in dialogues:
-                if not dialogue.problem:
-                    servers.check_alive()
-                    before = await read_meters(dialogue.server)
-                    await _reply(dialogue, text, options.tokens_per_s)
-                    servers.check_alive()
-                    dialogue.usage.add(before, await read_meters(dialogue.server))
+        for text in islice(utterances(Random(options.seed)), options.replies):
+            for dialogue in (one for one in dialogues if not one.problem):
+                servers.check_alive()
+                await dialogue.reply(text, options.tokens_per_s)
+                servers.check_alive()
         figures = {one.server.name: one.figures() for one in dialogues if not one.problem}
     problems = [f"{one.server.name}: {one.problem}" for one in dialogues if one.problem]
     if not figures:
@@ -234,26 +220,6 @@ async def measure_tokens(options: LoadOptions) -> Measured:
     }
     samples = {one.server.name: one.samples for one in dialogues}
     return Measured(figures, samples, skipped, problems)
-
-
-async def _reply(dialogue: Dialogue, text: str, tokens_per_s: float) -> None:
-    call = Call(time.perf_counter(), len(text))
-    at_s: list[float] = []
-    try:
-        await dialogue.endpoint.speak_tokens(paced_words(text, tokens_per_s, at_s), call)
-    except DlpoError as error:
-        dialogue.problem = str(error)
-        return
-    begins_s = call.playback.begins_s
-    if call.refused or call.failed or begins_s is None:
-        code = call.code.name if call.code else "no status"
-        dialogue.problem = f"a reply was not spoken: {code} {call.detail}".rstrip()
-        return
-    first_ms, last_ms = 1000 * (begins_s - at_s[0]), 1000 * (call.playback.ends_s - at_s[-1])
-    for name, value in zip(TOKEN_SAMPLES, (first_ms, last_ms), strict=True):
-        dialogue.samples[name].append(value)
-    dialogue.playbacks.append(call.playback)
-    _log.info("%s first_token_to_speech_ms=%.0f", dialogue.server.name, first_ms)
 
 
 async def paced_words(text: str, words_per_s: float, at_s: list[float]) -> AsyncIterator[str]:

@@ -1,0 +1,511 @@
+#!/usr/bin/env python3
+"""Honest listeners while a seeded mixture of hostile callers and operator's changes goes on.
+
+    python scripts/chaos.py --minutes 5 --record
+
+Hostile callers run in a process of their own, one kind after the other; the operator's changes and
+the honest listeners in this one. A round is every kind once, in random order, and ends with a quiet
+moment in which the server's memory, threads and files are read. docs/load.md explains the figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import multiprocessing
+import os
+import queue
+import shlex
+import shutil
+import signal
+import socket
+import struct
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Annotated, Any
+
+import grpc
+import typer
+
+from dlpo.bundle import MANIFEST, Bundle, copy_bundle
+from dlpo.errors import EngineError
+from dlpo.v1 import speech_pb2, speech_pb2_grpc
+from dlpo_bench.load.calls import (
+    OWN_CONNECTION,
+    AudioDevice,
+    DlpoEndpoint,
+    TestedServer,
+    TimedCall,
+    stream_request,
+)
+from dlpo_bench.load.measurements import write_records
+from dlpo_bench.machine import memory_growth, resident_mb, watch_machine
+from dlpo_bench.options import LoadOptions
+from dlpo_bench.record import Measured, check_recordable
+from dlpo_serving.local.local_server import local_server
+from dlpo_serving.operations.keys import new_key
+from dlpo_serving.voices import find_voice
+
+LISTENERS = 2
+MISCHIEF_S = 4.0  # that each kind lasts
+QUIET_S = 3.0  # at the end of a round
+STOP_S = (2.0, 22.0)  # of the process: usually, and in the second round
+GAP_S = 0.02  # what a listener's device holds back: shorter waits are no gap
+CALL_S = 60.0  # in which an honest call must be answered
+PAUSE_S = 0.2  # of a listener between two calls
+ALONE = 3  # times that each text is spoken before the chaos, for its bits
+SEED = 7
+TEXTS = (
+    "The committee met again on the following morning to hear the remaining witnesses.",
+    "He had seen the letter, but could not remember who had written it to him. " * 3,
+    "In 1987 she moved to a house with 3 rooms near the harbor, and nobody was surprised.",
+)
+LONG = "Noise becomes speech, step by step, and nobody knows how it was done. " * 100
+HOST = "127.0.0.1"
+METHODS = (
+    "/dlpo.v1.SpeechService/StreamSynthesize",
+    "/dlpo.v1.SpeechService/IncrementalSynthesize",
+    "/nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline",
+    "/grpc.health.v1.Health/Check",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+)
+
+TextPiece = speech_pb2.IncrementalSynthesizeRequest
+Texts = list[queue.SimpleQueue[TextPiece | None]]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """The server's ports, and the keys of its callers."""
+
+    address: str
+    http_port: int
+    honest: str
+    hostile: str
+
+
+@dataclass(slots=True)
+class Results:
+    """Calls of the honest listeners."""
+
+    endings: Counter[str] = field(default_factory=Counter)
+    gaps_s: list[float] = field(default_factory=list)
+    first_audio_s: list[float] = field(default_factory=list)
+    stopped: list[tuple[float, float]] = field(default_factory=list)
+    """from when to when the process of the server was stopped"""
+
+    def running_s(self, begin_s: float, end_s: float) -> float:
+        """The part of an interval in which the server was not stopped."""
+        overlaps = (min(end_s, b) - max(begin_s, a) for a, b in self.stopped)
+        return end_s - begin_s - sum(overlap for overlap in overlaps if overlap > 0)
+
+
+class Device(AudioDevice):
+    """Notes gaps, without the time in which the server was stopped."""
+
+    def __init__(self, results: Results) -> None:
+        super().__init__()
+        self._results = results
+
+    def receive(self, at_s: float, audio_s: float) -> None:
+        if self.begins_s is not None and at_s > self.ends_s:
+            gap_s = self._results.running_s(self.ends_s, at_s)
+            if gap_s > GAP_S:
+                self._results.gaps_s.append(gap_s)
+        super().receive(at_s, audio_s)
+
+
+async def measure_chaos(voice: str, minutes: float, seed: int) -> Measured:
+    """Attack a server of ours for so many minutes.
+
+    Returns:
+        Of the honest listeners: calls, refusals, gaps (the time in which the server was stopped is
+        none), calls with other bits than alone, calls that ended otherwise. Of the server: memory,
+        threads and files at the end of the first and of the last round.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        voices, keys = Path(folder) / "voices", Path(folder) / "keys.toml"
+        voices.mkdir()
+        tokens = [new_key(keys, caller) for caller in ("honest", "hostile")]
+        with socket.socket() as free:
+            free.bind((HOST, 0))
+            http_port: int = free.getsockname()[1]
+        arguments = (
+            "--http-port", str(http_port), "--voice-directory", str(voices), "--voice-poll-s",
+            "0.5", "--keys-file", str(keys), "--log-level", "error",
+        )  # fmt: skip
+        with local_server(voice, *arguments) as server:
+            victim = Victim(server.address, http_port, *tokens)
+            operator = Operator(server.process.pid, voices, keys, find_voice(voice))
+            with _hostile_process(victim, seed) as hostile:
+                figures, samples = await _reign(victim, operator, hostile, Random(seed), minutes)
+            if (code := server.process.poll()) is not None:
+                raise EngineError(f"the server ended with exit code {code} amid the chaos")
+    return Measured(figures, samples)
+
+
+async def _reign(
+    victim: Victim, operator: Operator, hostile: Connection, random: Random, minutes: float
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    results, done = Results(), asyncio.Event()
+    references = {text: await _alone(victim, text) for text in TEXTS}
+    listeners = [
+        asyncio.create_task(_listen(victim, references, results, done, Random(number)))
+        for number in range(LISTENERS)
+    ]
+    begin_s, held = time.perf_counter(), []
+    mischief: Counter[str] = Counter()
+    while not held or time.perf_counter() - begin_s < 60 * minutes:
+        names = [*HOSTILE, *OPERATOR]
+        random.shuffle(names)
+        for name in names:
+            _log.info("round %d: %s", len(held) + 1, name)
+            mischief[name] += 1
+            if name in HOSTILE:
+                hostile.send(name)
+                await asyncio.to_thread(hostile.recv)
+            else:
+                stop_s = STOP_S[len(held) == 1]
+                await asyncio.to_thread(OPERATOR[name], operator, results, stop_s)
+        await asyncio.sleep(QUIET_S)
+        held.append(operator.holds())
+        _log.info("round %d: %s, %s", len(held), dict(results.endings), held[-1])
+    done.set()
+    await asyncio.gather(*listeners)
+    endings, total = results.endings, results.endings.total()
+    readings = [(at, one["resident_mb"]) for at, one in enumerate(held, 1)]
+    figures = {
+        "minutes": (time.perf_counter() - begin_s) / 60,
+        "rounds": len(held),
+        "honest_calls": total,
+        "refused": endings["refused"],
+        "wrong_bits": endings["wrong bits"],
+        "unanswered": total - endings["ok"] - endings["refused"] - endings["wrong bits"],
+        "gaps": len(results.gaps_s),
+        "longest_gap_s": max(results.gaps_s, default=0.0),
+        "first_audio_ms_p50": 1000 * median(results.first_audio_s),
+        "memory_growth": memory_growth(readings),
+        **{f"{name}_begin": value for name, value in held[0].items()},
+        **{f"{name}_end": value for name, value in held[-1].items()},
+    }
+    samples = {
+        "endings": dict(endings), "gaps_s": results.gaps_s, "held": held,
+        "mischief": dict(mischief), "stopped_s": [end - begin for begin, end in results.stopped],
+    }  # fmt: skip
+    return figures, samples
+
+
+async def _alone(victim: Victim, text: str) -> str:
+    """Hash of a text's audio, which must be the same each time."""
+    hashes = {(await _call(victim, text, Results()))[1] for _ in range(ALONE)}
+    if len(hashes) != 1:
+        raise EngineError(f"{text[:40]!r} does not sound the same twice on an idle server")
+    return hashes.pop()
+
+
+async def _listen(
+    victim: Victim, references: dict[str, str], results: Results, done: asyncio.Event,
+    random: Random,
+) -> None:  # fmt: skip
+    while not done.is_set():
+        text = random.choice(TEXTS)
+        call, sha256 = await _call(victim, text, results)
+        if call.refused and call.retry_after_s is not None:
+            results.endings["refused"] += 1
+        elif call.failed:
+            results.endings[call.ending[:100]] += 1
+            _log.warning("an honest call ended: %s", call.ending)
+        else:
+            results.endings["ok" if sha256 == references[text] else "wrong bits"] += 1
+            begins_s = call.device.begins_s or call.sent_s
+            results.first_audio_s.append(results.running_s(call.sent_s, begins_s))
+        await asyncio.sleep(call.retry_after_s or PAUSE_S)
+
+
+async def _call(victim: Victim, text: str, results: Results) -> tuple[TimedCall, str]:
+    """Receive a text over a connection of its own; the call and the hash of its audio."""
+    sha256 = hashlib.sha256()
+    async with grpc.aio.insecure_channel(victim.address, OWN_CONNECTION) as channel:
+        server = TestedServer("victim", "dlpo", victim.address, 0)
+        endpoint = DlpoEndpoint(server, [channel], victim.honest)
+        call = TimedCall(time.perf_counter(), device=Device(results), on_audio=sha256.update)
+        await endpoint.stream(stream_request(text, SEED), call, timeout=CALL_S)
+    return call, sha256.hexdigest()
+
+
+class Operator:
+    """Changes the server's files and its process while it serves."""
+
+    def __init__(self, pid: int, voices: Path, keys: Path, bundle: Path) -> None:
+        self._pid, self._voices, self._keys = pid, voices, keys
+        self._bundle = Bundle.load(bundle)
+
+    def holds(self) -> dict[str, float]:
+        """Memory in MB, threads and open files of the server's process."""
+        return {
+            "resident_mb": resident_mb(self._pid),
+            "threads": len(os.listdir(f"/proc/{self._pid}/task")),
+            "files": len(os.listdir(f"/proc/{self._pid}/fd")),
+        }
+
+    def swap_voices(self, results: Results, stop_s: float) -> None:
+        """Another voice comes, and goes; and one that can't be used."""
+        made = self._voices / ".new"
+        copy_bundle(self._bundle, made)
+        manifest = replace(self._bundle.manifest, voice="visitor")
+        (made / MANIFEST).write_bytes(manifest.to_json())
+        made.rename(self._voices / "visitor")
+        (self._voices / "broken.dlpo").write_bytes(b"PK\x03\x04 no zip")
+        time.sleep(MISCHIEF_S)
+        shutil.rmtree(self._voices / "visitor")
+        (self._voices / "broken.dlpo").unlink()
+
+    def rotate_keys(self, results: Results, stop_s: float) -> None:
+        """A key comes, then one line is wrong, then all is as before."""
+        content = self._keys.read_text("utf-8")
+        for changed in (content + '\n[[key]]\ncaller = "x"\nsha256 = "0"\n', content):
+            new = self._keys.with_suffix(".new")
+            new.write_text(changed, "utf-8")
+            new.chmod(0o600)
+            new.replace(self._keys)
+            time.sleep(MISCHIEF_S / 2)
+
+    def stop_process(self, results: Results, stop_s: float) -> None:
+        """As a suspended machine is stopped."""
+        begin_s = time.perf_counter()
+        os.kill(self._pid, signal.SIGSTOP)
+        time.sleep(stop_s)
+        os.kill(self._pid, signal.SIGCONT)
+        results.stopped.append((begin_s, time.perf_counter()))
+
+    def steal_processor(self, results: Results, stop_s: float) -> None:
+        """Another process computes on one core."""
+        thief = multiprocessing.get_context("spawn").Process(target=_spin, args=(MISCHIEF_S,))
+        thief.start()
+        thief.join()
+
+
+OPERATOR: dict[str, Callable[[Operator, Results, float], None]] = {
+    "swapped voices": Operator.swap_voices,
+    "rotated keys": Operator.rotate_keys,
+    "stopped process": Operator.stop_process,
+    "stolen processor": Operator.steal_processor,
+}
+
+
+def _spin(seconds: float) -> None:
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        pass
+
+
+@contextmanager
+def _hostile_process(victim: Victim, seed: int) -> Iterator[Connection]:
+    """A process that plays the kind of `HOSTILE` that it is sent, and answers when it is done."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_obey, args=(theirs, victim, seed), daemon=True)
+    process.start()
+    try:
+        yield ours
+    finally:
+        process.kill()
+        process.join()
+
+
+def _obey(orders: Connection, victim: Victim, seed: int) -> None:
+    random = Random(seed)
+    while True:
+        name = orders.recv()
+        # Whatever the server does to hostile callers is right as long as others don't notice.
+        with suppress(grpc.RpcError, OSError, ValueError), Attacker(victim, random) as attacker:
+            HOSTILE[name](attacker)
+        orders.send(None)
+
+
+class Attacker:
+    """A connection of its own; what is left of its calls is cut at the end."""
+
+    def __init__(self, victim: Victim, random: Random) -> None:
+        self.victim, self.random = victim, random
+        self._metadata = (("authorization", f"Bearer {victim.hostile}"),)
+
+    def __enter__(self) -> Attacker:
+        self.channel = grpc.insecure_channel(self.victim.address, OWN_CONNECTION)
+        self.stub = speech_pb2_grpc.SpeechServiceStub(self.channel)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.channel.close()
+
+    def begin(self, text: str = LONG, **options: Any) -> Any:
+        """A stream."""
+        request = speech_pb2.StreamSynthesizeRequest(text=text)
+        return self.stub.StreamSynthesize(request, metadata=self._metadata, **options)
+
+    def http(self) -> socket.socket:
+        """A connection to the HTTP port."""
+        return socket.create_connection((HOST, self.victim.http_port), 5)
+
+    @contextmanager
+    def conversations(self, count: int) -> Iterator[Texts]:
+        """Calls in one connection with a config and no text yet; their texts can be put in."""
+        texts: Texts = [queue.SimpleQueue() for _ in range(count)]
+        calls = []
+        for text in texts:
+            text.put(TextPiece(config=speech_pb2.SynthesisConfig()))
+            pieces = iter(text.get, None)
+            calls.append(self.stub.IncrementalSynthesize(pieces, metadata=self._metadata))
+        threads = [threading.Thread(target=drain, args=(call,)) for call in calls]
+        for thread in threads:
+            thread.start()
+        yield texts
+        for text, call in zip(texts, calls, strict=True):
+            text.put(None)
+            call.cancel()
+        for thread in threads:
+            thread.join()
+
+    def greedy(self) -> None:
+        """Conversations whose long texts come at once."""
+        with self.conversations(60) as texts:
+            time.sleep(0.5)
+            for text in texts:
+                text.put(TextPiece(text=LONG))
+            time.sleep(MISCHIEF_S)
+
+    def empty(self) -> None:
+        """Conversations without text."""
+        with self.conversations(500):
+            time.sleep(MISCHIEF_S)
+
+    def flushes(self) -> None:
+        """A conversation of nothing but flushes."""
+        with self.conversations(1) as texts:
+            for _ in range(3000):
+                texts[0].put(TextPiece(flush=speech_pb2.Flush()))
+            time.sleep(MISCHIEF_S)
+
+    def unread(self) -> None:
+        """Streams that are never read."""
+        calls = [self.begin() for _ in range(30)]
+        time.sleep(MISCHIEF_S)
+        for call in calls:
+            call.cancel()
+
+    def vanish(self) -> None:
+        """Connections that are closed after the first message, of gRPC and of HTTP."""
+        for _ in range(10):
+            with Attacker(self.victim, self.random) as other, suppress(grpc.RpcError):
+                next(iter(other.begin()))
+            body = b'{"input": "%s", "stream_format": "sse"}' % LONG[:2000].encode()
+            head = (
+                f"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
+                "Content-Type: application/json\r\n"
+                f"Authorization: Bearer {self.victim.hostile}\r\n\r\n"
+            )
+            with self.http() as connection:
+                connection.sendall(head.encode() + body)
+                connection.recv(1000)
+                linger = struct.pack("ii", 1, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    def malformed(self) -> None:
+        """Bytes that are no messages, and no HTTP."""
+        for number in range(200):
+            call: Any = self.channel.stream_stream(METHODS[number % len(METHODS)])
+            garbage = iter([self.random.randbytes(50)])
+            drain(call(garbage, timeout=1.0, metadata=self._metadata))
+        for _ in range(50):
+            with self.http() as connection:
+                connection.sendall(self.random.randbytes(500) + b"\r\n\r\n")
+
+    def cancelled(self) -> None:
+        """A thousand calls that are cancelled as soon as they are begun."""
+        for _ in range(20):
+            for call in [self.begin() for _ in range(50)]:
+                call.cancel()
+
+    def impatient(self) -> None:
+        """Calls with deadlines that can't be kept."""
+        for _ in range(50):
+            drain(self.begin(timeout=self.random.choice([0.001, 0.005, 0.02])))
+
+    def tiny(self) -> None:
+        """Many small requests, one after the other."""
+        end_s = time.monotonic() + MISCHIEF_S
+        while time.monotonic() < end_s:
+            drain(self.begin("No."))
+
+    def crowd(self) -> None:
+        """Connections that are silent, and some that send a header byte by byte."""
+        grpc_port = int(self.victim.address.rpartition(":")[2])
+        with ExitStack() as stack:
+            idle = [
+                stack.enter_context(socket.create_connection((HOST, port), 5))
+                for _ in range(500)
+                for port in (grpc_port, self.victim.http_port)
+            ]
+            for byte in b"GET /v1/models HTTP/1.1\r\nX:"[: int(4 * MISCHIEF_S)]:
+                for connection in idle[1:200:2]:
+                    connection.send(bytes((byte,)))
+                time.sleep(0.25)
+
+
+HOSTILE: dict[str, Callable[[Attacker], None]] = {
+    "greedy": Attacker.greedy,
+    "empty": Attacker.empty,
+    "flushes": Attacker.flushes,
+    "unread": Attacker.unread,
+    "vanishing": Attacker.vanish,
+    "malformed": Attacker.malformed,
+    "cancelled": Attacker.cancelled,
+    "impatient": Attacker.impatient,
+    "tiny": Attacker.tiny,
+    "crowd": Attacker.crowd,
+}
+
+
+def drain(call: Any) -> None:
+    """Read a call to its end, whatever that is."""
+    with suppress(grpc.RpcError):
+        for _ in call:
+            pass
+
+
+def main(
+    voice: Annotated[str, typer.Option(help="Voice or bundle of the server.")] = "lj",
+    minutes: Annotated[float, typer.Option(min=0.01, help="A round is always finished.")] = 5.0,
+    seed: Annotated[int, typer.Option(help="Of the order of events.")] = 0,
+    record: Annotated[bool, typer.Option("--record", help="Write a benchmark record.")] = False,
+) -> None:
+    """Attack a server of ours, and show what honest listeners notice."""
+    if record:
+        check_recordable()
+    logging.basicConfig(level="INFO", format="%(asctime)s %(message)s")
+    with watch_machine() as watch:
+        measured = asyncio.run(measure_chaos(voice, minutes, seed))
+    for name, value in measured.figures.items():
+        print(f"{name}: {value:g}")
+    if record:
+        command = shlex.join(["python", "scripts/chaos.py", *sys.argv[1:]])
+        options = LoadOptions(voice=voice, minutes=minutes, seed=seed)
+        for path in write_records({"chaos": measured}, options, watch.interference, command):
+            print(path)
+
+
+if __name__ == "__main__":
+    typer.run(main)
