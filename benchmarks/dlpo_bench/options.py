@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from typer import Argument, Option
 
-ProtocolName = Literal["dlpo", "riva", "openai"]
-Loop = Literal["closed", "open"]
+from dlpo.errors import InputError
+
+PROTOCOLS, LOOPS = ("dlpo", "riva", "openai"), ("closed", "open")
 
 BundleName = Annotated[str, Option(help="Name or path of a bundle.")]
 Core = Annotated[int | None, Option(help="That it is held to; the last if left out.")]
@@ -154,8 +155,11 @@ class LoadOptions:
         str, Option(help='More for the server, as in "--lanes 2".', rich_help_panel=_SERVER)
     ] = ""
     protocol: Annotated[
-        list[ProtocolName],
-        Option(help="Of our server; repeatable, in turns.", rich_help_panel=_SERVER),
+        list[str],
+        Option(
+            help="dlpo, riva or openai, of our server; repeatable, in turns.",
+            rich_help_panel=_SERVER,
+        ),
     ] = field(default_factory=lambda: ["dlpo"])
     against: Annotated[
         list[str],
@@ -172,9 +176,9 @@ class LoadOptions:
     connections: Annotated[
         int, Option(min=1, help="Of all clients; calls take turns.", rich_help_panel=_LOAD)
     ] = 8
-    loop: Annotated[list[Loop], Option(help="Of the knee; repeatable.", rich_help_panel=_LOAD)] = (
-        field(default_factory=lambda: ["closed", "open"])
-    )
+    loop: Annotated[
+        list[str], Option(help="closed or open, of the knee; repeatable.", rich_help_panel=_LOAD)
+    ] = field(default_factory=lambda: ["closed", "open"])
     rate: Annotated[
         list[float],
         Option(
@@ -238,5 +242,8 @@ class LoadOptions:
     seed: Annotated[int, Option(help="Of texts and arrivals.", rich_help_panel=_SINGLE)] = 0
 
     def __post_init__(self) -> None:
-        """0 client processes become one a core."""
+        """0 client processes become one a core; raises InputError for an unknown name."""
+        for name, known in (("protocol", PROTOCOLS), ("loop", LOOPS)):
+            if unknown := set(getattr(self, name)) - set(known):
+                raise InputError(f"{name} is {unknown.pop()!r}; expected {', '.join(known)}")
         self.clients = self.clients or len(os.sched_getaffinity(0))

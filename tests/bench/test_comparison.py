@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from dlpo.errors import CheckpointError, DataError, EngineError, InputError, Mis
 from dlpo.judges.judge import Scores, Waveform
 from dlpo.text import TextFrontEnd
 from dlpo_bench.clips import Clip, clips_of_texts, load_clips, read_audio
-from dlpo_bench.eval import figures, markdown, samples, write_heard, write_quality_record
+from dlpo_bench.eval import figures, markdown, samples, write_judged
 from dlpo_bench.judging import ERROR_RATIO, WORD_ERRORS, JudgePanel, evaluate, load_panel
 from dlpo_bench.record import read_record, write_record
 from dlpo_bench.systems import audio_files, recordings, text_to_speech
@@ -236,7 +237,7 @@ def test_what_is_kept_is_what_was_heard(clips: list[Clip], tmp_path: Path) -> No
     takes = [lambda clip, a=amplitude: tone(a) for amplitude in (0.01, 0.02)]
     evaluate(
         {"a/b": takes}, clips, PANEL,
-        keep=lambda system, take, clip, heard: write_heard(kept, system, take, clip, heard),
+        keep=partial(write_judged, kept),
     )  # fmt: skip
     assert {str(p.relative_to(kept)) for p in kept.rglob("*.wav")} == {
         f"{folder}/{clip}.wav" for folder in ("a_b", "a_b, seed 1") for clip in TEXTS
@@ -248,7 +249,7 @@ def test_what_is_kept_is_what_was_heard(clips: list[Clip], tmp_path: Path) -> No
 def test_wavs_that_cannot_be_written_are_told(clips: list[Clip], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"can't write .*choose another --wavs"):
-        write_heard(tmp_path / "file", "a", 0, clips[0], tone(0.1))
+        write_judged(tmp_path / "file", "a", 0, clips[0], tone(0.1))
 
 
 def test_nothing_to_compare_is_refused(clips: list[Clip]) -> None:
@@ -265,36 +266,12 @@ def test_text_to_speech_is_a_system(clips: list[Clip]) -> None:
     np.testing.assert_array_equal(waveform, system(clips[0]))
 
 
-def test_markdown_has_each_system_and_tells_who_is_missing(clips: list[Clip]) -> None:
-    panel = JudgePanel([Level()], {WORD_ERRORS: Deaf()}, {"NISQA": "nisqa.tar: no such file"})
-    text = markdown(evaluate({"recordings": recordings, "text": recordings}, clips, panel))
-    assert "| measure | recordings | text |" in text
-    assert "33.33 % [" in text
-    assert "NISQA left out: nisqa.tar: no such file" in text
-
-
 def test_figures_and_samples_fit_into_a_record(clips: list[Clip], tmp_path: Path) -> None:
     quality = evaluate({"recordings": recordings}, clips, PANEL)
     path = write_record(
         "quality", figures(quality), "dlpo eval", tmp_path, samples=samples(quality)
     )
     assert "one two three" in path.read_text()
-
-
-def test_silent_system_can_be_recorded(clips: list[Clip], tmp_path: Path) -> None:
-    silent = evaluate({"silent": lambda clip: np.zeros(RATE, np.float32)}, clips, PANEL)
-    assert write_record("quality", figures(silent), "dlpo eval", tmp_path).is_file()
-
-
-def test_record_has_pictures_that_its_tables_show(clips: list[Clip], tmp_path: Path) -> None:
-    systems = {"recordings": recordings, "text": lambda clip: tone(0.1)}
-    path = write_quality_record(evaluate(systems, clips, PANEL), "dlpo eval", tmp_path)
-    assert read_record(path).figures["recordings"]["seconds"]["difference"]["from"] == "text"
-    shown = path.with_suffix(".md").read_text()
-    for name in ("means", "differences"):
-        picture = f"{path.stem}-{name}.svg"
-        assert f"]({picture})" in shown
-        assert (tmp_path / picture).is_file()
 
 
 def test_lines_of_a_text_are_clips_without_recordings(tmp_path: Path) -> None:

@@ -9,8 +9,6 @@ from dlpo_bench.clips import Clip
 from dlpo_bench.eval import (
     blocks,
     differences,
-    draw_differences,
-    draw_means,
     figures,
     markdown,
     means,
@@ -71,12 +69,6 @@ def test_decided_differences_are_bold(quality: Quality) -> None:
     assert table.rows[1] == [
         "a|b", "**+0.30 [+0.30, +0.30]**", "+0.00 [+0.00, +0.00]", "**+25.00 % [+25.00, +25.00]**",
     ]  # fmt: skip
-
-
-def test_pictures_name_every_system(quality: Quality) -> None:
-    for svg in (draw_means(figures(quality), 10), draw_differences(figures(quality), 10)):
-        assert "recordings" in svg
-        assert "a|b" in svg
 
 
 def test_record_holds_what_the_table_says(quality: Quality) -> None:

@@ -12,9 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dlpo.cli import app
-from dlpo.errors import DataError, InputError
-from dlpo_bench.plots import Interval, PlotPanel, Series, draw_intervals, draw_panels
-from dlpo_bench.report.page import BUILDERS, make_page, write_page
+from dlpo.errors import DataError
+from dlpo_bench.report.page import make_page
 from dlpo_bench.tables import Table, Target, number
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +70,7 @@ def shown(folder: Path, *record: Any, **more: Any) -> str:
     return page.text
 
 
-def rtf_figures(model: str = "lite", **changed: Any) -> dict[str, Any]:
+def rtf_figures() -> dict[str, Any]:
     def row(rtf: float, **more: Any) -> dict[str, Any]:
         speedup = {"eager-1000": ratio(20 / rtf), "eager": ratio(5.0)}
         return {"rtf_min": rtf, "rtf_median": rtf, "rtf_spread": 0.0, "first_rtf": 2 * rtf,
@@ -83,18 +82,13 @@ def rtf_figures(model: str = "lite", **changed: Any) -> dict[str, Any]:
         "cpu:int8": row(0.02, error_db=-25.5, log_spectral_db=0.8),
     }
     return {
-        "model": model, "weights": "checkpoint 1234", "parameters": 9_680_000,
+        "model": "lite", "weights": "checkpoint 1234", "parameters": 9_680_000,
         "chain": {"steps": 3, "schedule": "cosine", "eta": 0.7}, "served": "cpu:int8",
         "contestants": {name: {"load_s": 0.5} for name in rows},
         "skipped": {"cuda:fp32": "no GPU", "cuda:fp16": "no GPU", "compile": "no compiler"},
         "speech": {label: {"audio_s": 5.0, "contestants": rows} for label in ("5 s", "60 s")},
-        "length_costs": {"cpu:int8": {"60 s / 5 s": ratio(1.05)}}, **changed,
+        "length_costs": {"cpu:int8": {"60 s / 5 s": ratio(1.05)}},
     }  # fmt: skip
-
-
-def rtf_samples() -> dict[str, Any]:
-    rounds = {name: {"speech_rtf": [0.9, 1.2]} for name in ("eager-1000", "cpu:fp32", "cpu:int8")}
-    return {"speech": dict.fromkeys(("5 s", "60 s"), rounds)}
 
 
 def pareto_figures() -> dict[str, Any]:
@@ -130,8 +124,8 @@ def roofline_figures() -> dict[str, Any]:
         "share_of_bound": 0.67, "multiplying_gop_per_s": 430.0, "largest_kinds": [["Add", 1.0]],
     }  # fmt: skip
     return {
-        "peaks": {"int8": peak, "memory": peak | {"rate": 30.0}}, "gpu_peaks": {},
-        "gpu_graphs": {}, "graphs": {name: graph}, "layers": {name: [layer]},
+        "peaks": {"int8": peak, "memory": peak | {"rate": 30.0}},
+        "graphs": {name: graph}, "layers": {name: [layer]},
         "operators": {name: [{"operator": "Add", "ms": 1.0, "share": 0.2, "gop_per_s": 0.0}]},
         "skipped": {"gpu": "there is none"}, "machine": {},
     }  # fmt: skip
@@ -144,17 +138,6 @@ def test_the_committed_page_is_what_the_committed_records_give() -> None:
     assert page.problems == []
     assert PAGE.read_text("utf-8") == page.text, again
     assert {path.name for path in PAGE.with_suffix("").iterdir()} == page.pictures.keys(), again
-
-
-def test_every_kind_on_record_has_a_section() -> None:
-    kinds = {json.loads(path.read_text())["kind"] for path in RECORDS.glob("*.json")}
-    assert kinds <= set(BUILDERS)
-
-
-def test_links_of_the_committed_page_lead_somewhere() -> None:
-    links = re.findall(r"\]\(([^)]+)\)", PAGE.read_text("utf-8"))
-    assert len(links) > 10
-    assert [link for link in links if not (PAGE.parent / link).exists()] == []
 
 
 def test_a_section_names_its_record_machine_commit_and_voice(tmp_path: Path) -> None:
@@ -201,7 +184,7 @@ def test_pareto_leads_with_the_paper_against_the_served_voice(tmp_path: Path) ->
 
 
 def test_rtf_holds_the_served_voice_against_its_targets(tmp_path: Path) -> None:
-    text = shown(tmp_path, "rtf", rtf_figures(), rtf_samples())
+    text = shown(tmp_path, "rtf", rtf_figures())
     assert "1000 steps, 5 s | 1,000 [900, 1,100] | 500 | 1500 | floor |" in text
     assert "60 s / 5 s of speech | 1.05 [0.945, 1.16] | 1.1 | 1.02 | floor |" in text
     assert "| eager-1000 | 20 extrapolated | 20 extrapolated |  |  |" in text
@@ -209,16 +192,9 @@ def test_rtf_holds_the_served_voice_against_its_targets(tmp_path: Path) -> None:
     assert "- cuda:fp32; cuda:fp16: no GPU\n- compile: no compiler" in text
 
 
-def test_rtf_shows_each_model_from_its_newest_record(tmp_path: Path) -> None:
-    base = rtf_figures("base", weights="random", served=None)
-    write(tmp_path, "rtf", base, rtf_samples(), day=1)
-    text = shown(tmp_path, "rtf", rtf_figures(), rtf_samples(), day=2)
-    assert text.index("**lite**: 9.68 million") < text.index("**base**: 9.68 million")
-
-
 def test_roofline_shows_the_share_of_the_peak(tmp_path: Path) -> None:
     text = shown(tmp_path, "roofline", roofline_figures())
-    assert "denoiser_3 int8, 156 frames, as served | 50 % | 40 | 60 | floor |" in text
+    assert "denoiser_3 int8, 156 frames, as served | 50 | 40 | 60 | floor |" in text
     assert "- skipped gpu: there is none" in text
 
 
@@ -253,14 +229,6 @@ def test_a_directory_without_records_is_refused(tmp_path: Path) -> None:
         make_page(tmp_path, tmp_path / "page.md")
 
 
-def test_a_page_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    write(tmp_path, "latency", LATENCY)
-    (tmp_path / "file").touch()
-    out = tmp_path / "file" / "page.md"
-    with pytest.raises(InputError):
-        write_page(make_page(tmp_path, out), out)
-
-
 def test_the_command_writes_the_page_and_replaces_its_pictures(tmp_path: Path) -> None:
     records, out = tmp_path / "records", tmp_path / "docs" / "page.md"
     write(records, "quality", JUDGED, {"clips": ["a"]})
@@ -276,22 +244,13 @@ def test_the_command_writes_the_page_and_replaces_its_pictures(tmp_path: Path) -
     assert [out.parent / name for name in pictures] == list(old.parent.iterdir())
 
 
-def test_equal_data_give_equal_pictures() -> None:
-    panel = PlotPanel(
-        "a<b", "x", "y", [Series([1, 10], [1, 2], "s", ends=[(0, 2), (1, 3)])], "x", 1.5
-    )
-    rows = {"m": [Interval("a", 1.0, 0.5, 2.0)]}
-    assert draw_panels("t", [panel] * 3) == draw_panels("t", [panel] * 3)
-    assert draw_intervals("t", rows, log=True) == draw_intervals("t", rows, log=True)
-
-
 @pytest.mark.parametrize(
     ("value", "more_is_better", "verdict"),
     [(3, True, "aim"), (2, True, "floor"), (1, True, "missed"), (1, False, "aim")],
 )
 def test_targets_tell_aim_from_floor(value: float, more_is_better: bool, verdict: str) -> None:
     floor, aim = (2, 3) if more_is_better else (3, 1)
-    target = Target("t", floor, aim, (), more_is_better)
+    target = Target("t", floor, aim, "", more_is_better)
     assert target.row(value)[-1] == verdict
 
 

@@ -35,15 +35,15 @@ from dlpo_bench.texts.measures import (
 )
 from dlpo_bench.texts.study import (
     InPieces,
-    Listener,
-    Spoken,
-    SpokenSentence,
+    TimedSentence,
+    TimedSpeech,
     WordCount,
     align,
     check_categories,
+    compare_words,
     pieces,
     read_texts,
-    say,
+    speak,
 )
 from dlpo_serving.synthesis.timing import PhonemeTiming, WordTiming
 
@@ -56,14 +56,14 @@ def hum(seconds: float, hertz: float | np.ndarray = 150.0, amplitude: float = 0.
     return (amplitude * sum(np.cos(k * phase) / k for k in range(1, 12))).astype(np.float32)
 
 
-def spoken(*places: tuple[float, float], seconds: float = 3.0) -> Spoken:
+def spoken(*places: tuple[float, float], seconds: float = 3.0) -> TimedSpeech:
     """Words at these seconds, each of two phonemes, over a hum."""
     words = []
     for start, stop in places:
         first, last = round(start * RATE), round(stop * RATE)
         phonemes = (PhonemeTiming("HH", first, first + 1), PhonemeTiming("M", first + 1, last))
         words.append(WordTiming("hum", first, last, 0, 3, phonemes))
-    return Spoken(hum(seconds), (SpokenSentence(tuple(words), "."),))
+    return TimedSpeech(hum(seconds), (TimedSentence(tuple(words), "."),))
 
 
 class Patience:
@@ -179,10 +179,9 @@ def test_loudness_differs_from_sentence_to_sentence_by_what_it_differs() -> None
 
 
 def test_transcripts_are_counted_by_sound() -> None:
-    listener = Listener()
-    assert listener.compare("the code is b seven", "the code is bee seven").errors == 0
-    assert listener.compare("we won", "we one") == WordCount(0, 0, 0)
-    assert listener.compare("one two three", "one three four five") == WordCount(2, 0, 1)
+    assert compare_words("the code is b seven", "the code is bee seven").errors == 0
+    assert compare_words("we won", "we one") == WordCount(0, 0, 0)
+    assert compare_words("one two three", "one three four five") == WordCount(2, 0, 1)
     assert align("abcd", "") == WordCount(0, 4, 0)
     assert align("", "ab") == WordCount(0, 0, 2)
 
@@ -199,7 +198,7 @@ def test_long_speech_is_judged_in_pieces_cut_in_its_pauses() -> None:
 
 def test_words_lie_in_the_audio_sentence_by_sentence(slow_checkpoint: Path) -> None:
     (speaker,) = open_voices([str(slow_checkpoint)], SpeakingOptions(steps=(1,)))
-    said = say(speaker, "Hum, hum. Is it?", 0)
+    said = speak(speaker, "Hum, hum. Is it?", 0)
     assert [len(sentence.words) for sentence in said.sentences] == [2, 2]
     assert [sentence.mark for sentence in said.sentences] == [".", "?"]
     places = [place for word in said.words for place in (word.start, word.stop)]

@@ -33,7 +33,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dlpo.cli import app
-from dlpo_bench.listening.answers import ANSWERS, Answer, read_key
+from dlpo_bench.listening.answers import ANSWERS, RaterAnswer, read_key
 
 pytestmark = pytest.mark.full
 
@@ -211,7 +211,7 @@ def people_answer(session: Session, command: str) -> None:
         with (folder / ANSWERS / f"{rater}.jsonl").open("w", encoding="utf-8") as file:
             for trial in key.trials:
                 liked = min(trial.sounds, key=lambda name: trial.sounds[name])
-                answer = Answer(
+                answer = RaterAnswer(
                     test=key.test_id, session=f"{number:032x}", rater=rater,
                     trial=trial.trial_id, first=liked,
                     choice="same" if trial.kind == "identical" else "first",

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
-from dlpo_bench.listening.answers import Answer, Key, Trial, read_key
+from dlpo_bench.listening.answers import AnswerKey, PairTrial, RaterAnswer, read_key
 from dlpo_bench.listening.making import make_test
 from dlpo_bench.listening.server import build_app
 from dlpo_serving.http import listening
@@ -57,7 +57,7 @@ def folder(made_once: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def key(folder: Path) -> Key:
+def key(folder: Path) -> AnswerKey:
     return read_key(folder)
 
 
@@ -65,12 +65,14 @@ def key(folder: Path) -> Key:
 class Ballot:
     """Makes answers to a test."""
 
-    key: Key
+    key: AnswerKey
 
-    def of_kind(self, kind: str) -> list[Trial]:
+    def of_kind(self, kind: str) -> list[PairTrial]:
         return [trial for trial in self.key.trials if trial.kind == kind]
 
-    def answer(self, trial: Trial, liked: str, *, a_first: bool = True, **fields: Any) -> Answer:
+    def answer(
+        self, trial: PairTrial, liked: str, *, a_first: bool = True, **fields: Any
+    ) -> RaterAnswer:
         """`liked`: "a", "b", "degraded", "same", or "first" and "second" as they are."""
         first, second = sorted(trial.sounds, key=lambda name: (trial.sounds[name], name))
         if not a_first:
@@ -81,9 +83,11 @@ class Ballot:
             "trial": trial.trial_id, "first": first, "choice": choices.get(liked, liked),
             "revision": 1, "plays_first": 1, "plays_second": 2, "utc": "2026-01-31T12:00:00.000Z",
         }  # fmt: skip
-        return Answer(**{**values, **fields})
+        return RaterAnswer(**{**values, **fields})
 
-    def sitting(self, number: int, rater: str, pairs: list[str], **fields: Any) -> list[Answer]:
+    def sitting(
+        self, number: int, rater: str, pairs: list[str], **fields: Any
+    ) -> list[RaterAnswer]:
         """Of a rater who listens: what was liked in the pairs, and catch trials as they should."""
         fields |= {"session": f"{number:032x}", "rater": rater}
         answers = [
@@ -97,7 +101,7 @@ class Ballot:
 
 
 @pytest.fixture
-def ballot(key: Key) -> Ballot:
+def ballot(key: AnswerKey) -> Ballot:
     return Ballot(key)
 
 
@@ -132,7 +136,7 @@ class Door:
 
 
 def _plain(row: Any) -> Any:
-    return asdict(row) if isinstance(row, Answer) else row
+    return asdict(row) if isinstance(row, RaterAnswer) else row
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import pytest
 from dlpo.audio import read_wav
 from dlpo.errors import DataError, InputError
 from dlpo_bench.clips import SAMPLE_RATE, Clip
-from dlpo_bench.listening.answers import Key, read_key
+from dlpo_bench.listening.answers import AnswerKey, read_key
 from dlpo_bench.listening.making import degraded, make_test, matched
 from dlpo_serving.loudness import TARGET_LUFS, integrated_loudness
 
@@ -48,7 +48,7 @@ def test_every_clip_is_a_pair_and_some_are_caught_with(tmp_path: Path) -> None:
     assert 3 <= sum(next(iter(trial.sounds.values())) == "a" for trial in pairs) <= 13
 
 
-def test_the_page_has_no_names_of_systems_clips_or_kinds(folder: Path, key: Key) -> None:
+def test_the_page_has_no_names_of_systems_clips_or_kinds(folder: Path, key: AnswerKey) -> None:
     files = [path for path in (folder / "page").rglob("*") if path.is_file()]
     names = " ".join(path.name for path in files)
     shown = json.dumps(data_of(folder))
@@ -60,14 +60,14 @@ def test_the_page_has_no_names_of_systems_clips_or_kinds(folder: Path, key: Key)
     assert not (folder / "page" / "key.json").exists()
 
 
-def test_texts_cannot_end_the_script_that_holds_them(folder: Path, key: Key) -> None:
+def test_texts_cannot_end_the_script_that_holds_them(folder: Path, key: AnswerKey) -> None:
     texts = [trial["text"] for trial in data_of(folder)["trials"]]
 
     assert "Hm <b>&</b>?" in texts
     assert "<b>" not in (folder / "page" / "index.html").read_text("utf-8")
 
 
-def test_all_sounds_are_at_one_loudness(folder: Path, key: Key) -> None:
+def test_all_sounds_are_at_one_loudness(folder: Path, key: AnswerKey) -> None:
     for trial in key.trials:
         for name in trial.sounds:
             waveform, rate = read_wav(folder / "page" / "audio" / f"{name}.wav")
@@ -75,7 +75,7 @@ def test_all_sounds_are_at_one_loudness(folder: Path, key: Key) -> None:
             assert integrated_loudness(waveform, rate) == pytest.approx(TARGET_LUFS, abs=0.3)
 
 
-def test_catch_trials_hold_what_they_promise(folder: Path, key: Key) -> None:
+def test_catch_trials_hold_what_they_promise(folder: Path, key: AnswerKey) -> None:
     def sounds(kind: str) -> dict[str, Any]:
         (trial,) = [trial for trial in key.trials if trial.kind == kind]
         read = {n: read_wav(folder / "page" / "audio" / f"{n}.wav")[0] for n in trial.sounds}

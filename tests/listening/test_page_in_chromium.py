@@ -12,7 +12,7 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from dlpo_bench.listening.answers import Key, read_answers
+from dlpo_bench.listening.answers import AnswerKey, read_answers
 from dlpo_bench.listening.report import make_report
 
 TIMEOUT_S = 20.0
@@ -121,7 +121,7 @@ def page_of_file(folder: Path, open_page: Callable[[str], Page]) -> Page:
     return open_page((folder / "page" / "index.html").as_uri())
 
 
-def key_for(liked: str, key: Key, sounds: list[str]) -> str:
+def key_for(liked: str, key: AnswerKey, sounds: list[str]) -> str:
     """Which key says so: the clean one of a degraded trial, none of identical ones."""
     (trial,) = [trial for trial in key.trials if set(trial.sounds) == set(sounds)]
     if trial.kind == "identical":
@@ -130,7 +130,7 @@ def key_for(liked: str, key: Key, sounds: list[str]) -> str:
     return "a" if trial.sounds[sounds[0]] == wanted else "b"
 
 
-def test_a_whole_test_by_keyboard_alone(folder: Path, key: Key, page: Page) -> None:
+def test_a_whole_test_by_keyboard_alone(folder: Path, key: AnswerKey, page: Page) -> None:
     page.begin("Ann  Lee")
     page.finish(lambda sounds: key_for("b", key, sounds))
 
@@ -141,7 +141,7 @@ def test_a_whole_test_by_keyboard_alone(folder: Path, key: Key, page: Page) -> N
     assert (report.pooled.b.count, report.pooled.a.count) == (3, 0)
 
 
-def test_tab_and_space_are_enough(folder: Path, key: Key, page: Page) -> None:
+def test_tab_and_space_are_enough(folder: Path, key: AnswerKey, page: Page) -> None:
     page.run("document.getElementById('shortcuts').checked = false")
     page.begin()
     page.press("1", "b")
@@ -188,7 +188,7 @@ def test_one_sound_plays_at_a_time_and_escape_stops_it(page: Page) -> None:
     page.wait_for(lambda: page.run("return playing()") == [])
 
 
-def test_one_can_go_back_and_change_an_answer(folder: Path, key: Key, page: Page) -> None:
+def test_one_can_go_back_and_change_an_answer(folder: Path, key: AnswerKey, page: Page) -> None:
     page.begin()
     page.hear_both()
     page.press("a", "n")
@@ -231,7 +231,7 @@ def test_sittings_differ_in_order_and_in_what_comes_first(page: Page) -> None:
 
 
 def test_from_a_file_the_answers_are_saved_as_a_file(
-    folder: Path, key: Key, page_of_file: Page, tmp_path: Path
+    folder: Path, key: AnswerKey, page_of_file: Page, tmp_path: Path
 ) -> None:
     page = page_of_file
     page.browser.execute_cdp_cmd(
@@ -257,7 +257,7 @@ def test_from_a_file_the_answers_are_saved_as_a_file(
     assert (report.counted, report.pooled.a.count) == (("Phil",), 3)
 
 
-def test_answers_wait_for_a_server_that_is_away(folder: Path, key: Key, page: Page) -> None:
+def test_answers_wait_for_a_server_that_is_away(folder: Path, key: AnswerKey, page: Page) -> None:
     page.begin()
     page.hear_both()
     page.run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,14 @@ from scipy.stats import beta, binom
 
 from dlpo.errors import DataError, InputError
 from dlpo_bench.listening.answers import Collected
-from dlpo_bench.listening.report import figures, make_report, markdown, p_value, share, write_report
+from dlpo_bench.listening.report import (
+    blocks,
+    make_report,
+    p_value,
+    proportion,
+    write_report,
+)
+from dlpo_bench.tables import markdown
 
 
 def collected(*sittings: Any, problems: tuple[str, ...] = ()) -> Collected:
@@ -21,7 +28,7 @@ def collected(*sittings: Any, problems: tuple[str, ...] = ()) -> Collected:
 
 @pytest.mark.parametrize(("count", "of"), [(0, 10), (7, 10), (10, 10), (33, 80)])
 def test_intervals_are_those_of_clopper_and_pearson(count: int, of: int) -> None:
-    found = share(count, of)
+    found = proportion(count, of)
 
     low = beta.ppf(0.025, count, of - count + 1) if count else 0.0
     high = beta.ppf(0.975, count + 1, of - count) if count < of else 1.0
@@ -37,7 +44,7 @@ def test_the_binomial_test_is_two_sided(count: int, of: int) -> None:
 
 
 def test_of_nothing_there_is_no_share() -> None:
-    assert (share(0, 0).share, share(0, 0).low, p_value(0, 0)) == (None, None, None)
+    assert (proportion(0, 0).share, proportion(0, 0).low, p_value(0, 0)) == (None, None, None)
 
 
 def test_answers_are_counted_by_system_whatever_was_played_first(ballot: Any) -> None:
@@ -100,7 +107,7 @@ def test_raters_who_do_not_listen_are_listed_and_left_out(ballot: Any) -> None:
     }
     assert report.pooled.b.count == report.pooled.b.of == 3
     assert make_report(ballot.key, answers, trust_all=True).pooled.b.of == 12
-    text = markdown(report)
+    text = markdown(blocks(report))
     assert "1 of 4 raters count" in text
     assert "left out: found 0 of 1 degraded sounds" in text
 
@@ -135,14 +142,14 @@ def test_the_report_is_written_for_people_and_programs(folder: Path, ballot: Any
     assert "<script>" not in text
     assert r"An\|n &lt;script>\[x\](y)" in text
     content = json.loads((folder / "report.json").read_text("utf-8"))
-    assert content == json.loads(json.dumps(figures(report)))
+    assert content == json.loads(json.dumps(asdict(report)))
     assert content["pooled"]["a"]["count"] == 1
 
 
 def test_a_clear_preference_is_said(ballot: Any) -> None:
     sittings = [ballot.sitting(n, f"r{n}", ["b", "b", "b"]) for n in range(3)]
 
-    text = markdown(make_report(ballot.key, collected(*sittings)))
+    text = markdown(blocks(make_report(ballot.key, collected(*sittings))))
 
     assert "**buzz is preferred**: of 9 decided answers" in text
     assert "p = 0.004" in text
@@ -152,8 +159,8 @@ def test_when_nobody_prefers_either_that_is_said(ballot: Any) -> None:
     report = make_report(ballot.key, collected(ballot.sitting(1, "Ann", ["same"] * 3)))
 
     assert report.pooled.p_value is None
-    assert "Nobody preferred either." in markdown(report)
-    json.dumps(figures(report), allow_nan=False)
+    assert "No answer preferred either." in markdown(blocks(report))
+    json.dumps(asdict(report), allow_nan=False)
 
 
 def test_without_answers_there_is_no_report(ballot: Any, folder: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dlpo.errors import DataError, InputError
-from dlpo_bench.listening.answers import Answer, AnswerStore, Key, read_answers
+from dlpo_bench.listening.answers import AnswerKey, AnswerStore, RaterAnswer, read_answers
 from dlpo_bench.listening.server import build_app
 
 
@@ -24,7 +24,7 @@ def answer(ballot: Any) -> Any:
     return ballot.answer(ballot.of_kind("pair")[0], "a")
 
 
-def test_the_page_and_its_sounds_are_sent_with_a_strict_policy(key: Key, door: Any) -> None:
+def test_the_page_and_its_sounds_are_sent_with_a_strict_policy(key: AnswerKey, door: Any) -> None:
     sounds = [f"/audio/{name}.wav" for trial in key.trials for name in trial.sounds]
 
     for path in ("/", "/page.js", "/answers.js", "/player.js", "/page.css", "/icon.svg", *sounds):
@@ -38,7 +38,7 @@ def test_the_page_and_its_sounds_are_sent_with_a_strict_policy(key: Key, door: A
         assert "Access-Control-Allow-Origin" not in headers
 
 
-def test_a_part_of_a_sound_can_be_asked_for(key: Key, door: Any) -> None:
+def test_a_part_of_a_sound_can_be_asked_for(key: AnswerKey, door: Any) -> None:
     (name, _) = key.trials[0].sounds
 
     status, headers, body = door.request("GET", f"/audio/{name}.wav", Range="bytes=0-3")
@@ -69,7 +69,7 @@ def test_answers_cannot_be_read(door: Any, answer: Any) -> None:
 
 
 def test_an_acknowledged_answer_is_stored_once(
-    folder: Path, key: Key, door: Any, answer: Any
+    folder: Path, key: AnswerKey, door: Any, answer: Any
 ) -> None:
     assert door.post(answer) == (200, {"stored": 1})
     assert door.post(answer) == (200, {"stored": 1})
@@ -129,7 +129,7 @@ def test_no_other_origin_is_let_in_by_a_preflight(door: Any) -> None:
     assert not [name for name in headers if name.startswith("Access-Control")]
 
 
-def test_raters_at_the_same_time(folder: Path, key: Key, door: Any, ballot: Any) -> None:
+def test_raters_at_the_same_time(folder: Path, key: AnswerKey, door: Any, ballot: Any) -> None:
     sittings = [ballot.sitting(n, "", ["a", "b", "same"]) for n in range(10)]
 
     with ThreadPoolExecutor(10) as raters:
@@ -144,7 +144,7 @@ class FailingStore(AnswerStore):
 
     code = errno.ENOSPC
 
-    def add(self, answer: Answer) -> bool:
+    def add(self, answer: RaterAnswer) -> bool:
         if self.code:
             code, self.code = self.code, 0
             raise OSError(code, "it failed")
@@ -156,8 +156,8 @@ class FailingStore(AnswerStore):
     [(errno.ENOSPC, 507, "disk is full"), (errno.EDQUOT, 507, "full"), (errno.EIO, 503, "later")],
 )
 def test_a_disk_that_fails_is_told_and_the_answer_can_be_sent_again(
-    folder: Path, key: Key, open_door: Callable[..., Any], answer: Any, code: int, status: int,
-    told: str,
+    folder: Path, key: AnswerKey, open_door: Callable[..., Any], answer: Any, code: int,
+    status: int, told: str,
 ) -> None:  # fmt: skip
     store = FailingStore(folder, key)
     store.code = code
@@ -174,7 +174,7 @@ def test_a_port_that_is_taken_is_told(folder: Path, door: Any, open_door: Any) -
         open_door(folder, port=door.port)
 
 
-def test_a_test_without_its_sounds_is_not_served(folder: Path, key: Key) -> None:
+def test_a_test_without_its_sounds_is_not_served(folder: Path, key: AnswerKey) -> None:
     (folder / "page" / "audio" / f"{next(iter(key.trials[0].sounds))}.wav").unlink()
 
     with pytest.raises(DataError, match="make the test again"):
@@ -202,7 +202,7 @@ def process(folder: Path) -> Any:
 
 
 def test_acknowledged_answers_survive_a_kill(
-    folder: Path, key: Key, ballot: Any, process: Any, door_at: Callable[[int], Any]
+    folder: Path, key: AnswerKey, ballot: Any, process: Any, door_at: Callable[[int], Any]
 ) -> None:
     port = int(process.stdout.readline().split("/, ")[0].rpartition(":")[2])
     sitting = ballot.sitting(5, "Ann", ["a", "b", "same"])

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
@@ -20,10 +20,10 @@ from grpc_status import rpc_status
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_bench.machine import percentile
-from dlpo_bench.options import ProtocolName
+from dlpo_bench.options import PROTOCOLS
 from dlpo_serving.riva.proto import riva_audio_pb2, riva_tts_pb2
 
-RATES_HZ: Mapping[ProtocolName, int] = {"dlpo": 0, "riva": 22_050, "openai": 24_000}
+RATES_HZ: Mapping[str, int] = {"dlpo": 0, "riva": 22_050, "openai": 24_000}
 """Sample rate: dlpo.v1 states it, Riva's callers request one, OpenAI's pcm has this one."""
 S16, F32 = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_S16, speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32
 SAMPLE_BYTES = {S16: 2, F32: 4}
@@ -61,7 +61,8 @@ class TestedServer:
 
     name: str
     """in tables"""
-    protocol: ProtocolName
+    protocol: str
+    """of `PROTOCOLS`"""
     address: str
     """host:port; of OpenAI's protocol the URL before /audio/speech"""
     rate_hz: int
@@ -89,7 +90,7 @@ def parse_against(text: str) -> TestedServer:
         raise InputError(f"--against {text}: no setting {', '.join(unknown)}; {EXPECTED}")
     web = parts.scheme in ("http", "https")
     scheme = "openai" if web else parts.scheme
-    protocol = next((one for one in get_args(ProtocolName) if one == scheme), None)
+    protocol = next((one for one in PROTOCOLS if one == scheme), None)
     if protocol is None or not parts.hostname or not (web or host_and_port):
         raise InputError(f"--against {text}: {EXPECTED}")
     rate = last.get("rate_hz", str(RATES_HZ[protocol]))

@@ -38,7 +38,7 @@ from dlpo_bench.load.servers import Servers, Usage, read_meters, tested_servers
 from dlpo_bench.load.single import speak_in_turn
 from dlpo_bench.load.texts import utterances
 from dlpo_bench.machine import percentile
-from dlpo_bench.options import LoadOptions, Loop
+from dlpo_bench.options import LoadOptions
 from dlpo_bench.record import Measured
 
 RATE_STEP = 0.1  # arrivals per second, of the search in the open loop
@@ -54,7 +54,7 @@ class KneeSearch:
     """One server in one loop, and the levels that it has played."""
 
     server: TestedServer
-    loop: Loop
+    loop: str
     levels: dict[float, LevelResult] = field(default_factory=dict)
     """by load"""
     skipped: dict[str, str] = field(default_factory=dict)

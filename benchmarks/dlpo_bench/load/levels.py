@@ -28,7 +28,6 @@ from dlpo_bench.load.calls import (
 )
 from dlpo_bench.load.texts import utterances
 from dlpo_bench.machine import percentile
-from dlpo_bench.options import Loop
 
 START_S = 60.0  # for client processes to import what they need
 END_S = 1.0  # for them to end by themselves
@@ -44,7 +43,7 @@ LATE_LIMIT_MS = 20.0  # p95; a client that is later shapes the load itself
 class Level:
     """How much load, and for how long."""
 
-    loop: Loop
+    loop: str
     """open: callers come as a Poisson process, whether the server keeps up or not; closed: so many
     listeners, each calling again after the end of playback and a pause to think"""
     load: float
