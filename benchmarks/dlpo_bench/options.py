@@ -107,10 +107,6 @@ class PeersOptions:
     ] = None
     rounds: Annotated[int, Option(min=2, help="Turns of each with each text.")] = 15
     core: Core = None
-    install: Annotated[
-        str | None,
-        Option(help="Only install this peer, such as piper, into ~/.cache/dlpo/peers."),
-    ] = None
 
 
 @dataclass(kw_only=True)

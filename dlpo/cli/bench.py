@@ -148,16 +148,9 @@ def peers(options: PeersOptions, record: bool, out: Path) -> None:
     """Run `dlpo bench peers`."""
     with needs("serve"), needs("bench"):
         from dlpo_bench.peers.measure import measure_peers
-        from dlpo_bench.peers.piper import HOME, install_piper, piper
         from dlpo_bench.report.speed import peers_blocks
 
-    if options.install is not None:
-        if options.install != "piper":
-            raise InputError(f"can't install {options.install!r}; expected piper")
-        install_piper(HOME, _tell)
-        return
-    peer = piper(HOME, options.piper_voice)
-    _measure("peers", lambda: measure_peers(options, peer, _tell), peers_blocks, record, out)
+    _measure("peers", lambda: measure_peers(options, _tell), peers_blocks, record, out)
 
 
 _TIMED = "What is timed"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from typer.testing import CliRunner
 from dlpo.cli import app
 from dlpo.errors import DataError
 from dlpo_bench.compare import (
-    MEASURES,
-    NO_VERDICT,
     UNDECIDED,
     Change,
     check_pair,
@@ -24,8 +21,7 @@ from dlpo_bench.compare import (
     compare_samples,
     over_baseline,
 )
-from dlpo_bench.record import Record, read_record, write_record
-from dlpo_bench.report.page import read_records
+from dlpo_bench.record import Record, write_record
 
 Floats = NDArray[np.float64]
 RECORDS = Path(__file__).resolve().parents[2] / "benchmarks" / "records"
@@ -103,52 +99,12 @@ def share_of_orders_as_extreme(before: Floats, after: Floats) -> float:
     return float(min(1, 2 * extreme / sum(ways[m, n].values())))
 
 
-def test_an_interval_covers_the_true_ratio_about_as_often_as_it_says() -> None:
-    covered = sum(
-        one.ratio.low <= 1.2 <= one.ratio.high
-        for one in (
-            compare_medians(
-                "x", np.array(calls(10, 30, seed)), np.array(calls(12, 30, 1000 + seed))
-            )
-            for seed in range(60)
-        )
-    )
-    assert 52 <= covered <= 60  # 57 expected
-
-
-def test_few_samples_stay_undecided_however_far_apart() -> None:
-    one = compare_medians("first_audio_ms", np.array([1.0, 1.1]), np.array([9.0, 9.1]))
-    assert one.ratio.low > 1
-    assert one.verdict == UNDECIDED
-
-
-def test_equal_samples_are_undecided() -> None:
-    one = compare_medians("first_audio_ms", np.full(5, 2.0), np.full(5, 2.0))
-    assert (one.ratio.value, one.p, one.verdict) == (1, 1, UNDECIDED)
-
-
-def test_an_unknown_measure_gets_figures_but_no_verdict() -> None:
-    one = compare_medians("happiness", np.array(calls(1)), np.array(calls(9)))
-    assert one.decided
-    assert one.verdict == NO_VERDICT
-    assert not one.got_worse(1.1)
-
-
 def test_a_score_that_falls_got_worse_and_a_time_that_falls_did_not() -> None:
     high, low = np.array(calls(4)), np.array(calls(3))
     assert compare_medians("NISQA", high, low).got_worse(1.1)
     assert not compare_medians("NISQA", high, low).got_worse(1.5)
     assert compare_medians("NISQA", low, high).verdict == "better"
     assert not compare_medians("first_audio_ms", high, low).got_worse(1)
-
-
-def test_every_list_of_samples_that_a_load_record_keeps_is_a_known_measure() -> None:
-    found, _ = read_records(RECORDS)
-    newest = next(one.record for one in found["load"] if "first-audio" in one.record.figures)
-    ratios, problems = compare_samples(newest, newest)
-    assert {ratio.name.rpartition(".")[2] for ratio in ratios} <= set(MEASURES)
-    assert {ratio.verdict for ratio in ratios} == {UNDECIDED}
-    assert problems == []
 
 
 def test_what_cannot_be_compared_is_told() -> None:
@@ -165,11 +121,6 @@ def test_what_cannot_be_compared_is_told() -> None:
         "odd: samples at or below 0, or infinite, have no ratio",
         "c: only in the second record",
     ]
-
-
-def test_records_without_common_samples_are_refused() -> None:
-    with pytest.raises(DataError, match="nothing to compare"):
-        compare_samples(record({}), record({"a": [1.0, 2.0]}))
 
 
 def test_records_of_two_kinds_are_refused_and_two_machines_are_told() -> None:
@@ -197,18 +148,6 @@ def test_fewer_word_errors_are_better_and_are_pooled_over_words() -> None:
     ]
     assert found.paired.difference.value == pytest.approx(-36 / sum(words))
     assert found.verdict == "better"
-
-
-def test_a_measure_that_is_neither_good_nor_bad_gets_no_verdict() -> None:
-    found = changes(
-        judged([1.0] * 12, measure="level, dB"), judged([2.0] * 12, measure="level, dB")
-    )
-    assert found["level, dB"].verdict == NO_VERDICT
-
-
-def test_rounding_between_machines_is_no_difference() -> None:
-    found = changes(judged([3.0] * 12), judged([3.000_01] * 12))
-    assert found["NISQA"].verdict == UNDECIDED
 
 
 def test_clips_are_found_by_name_and_failed_ones_left_out() -> None:
@@ -271,32 +210,6 @@ def test_the_command_fails_only_beyond_the_ratio_that_was_asked_for(
     assert "faster" in back.stdout
 
 
-def test_the_command_compares_voices_and_has_no_ratio_of_them(tmp_path: Path) -> None:
-    a, b = (write_record("quality", {}, "x", tmp_path, samples=judged()) for _ in range(2))
-    done = CliRunner().invoke(app, ["bench", "compare", str(a), str(b)])
-    assert done.exit_code == 0
-    assert "lj, NISQA: +0.000 [+0.000, +0.000]; p 1.000; 12; undecided" in done.stdout
-    for option in (["--fail-above", "1.1"], ["--relative-to", "lj"]):
-        refused = CliRunner().invoke(app, ["bench", "compare", str(a), str(b), *option])
-        assert refused.exit_code == 1
-        assert "are compared by differences" in refused.stderr
-
-
-def test_the_command_tells_of_another_machine_and_refuses_another_schema(tmp_path: Path) -> None:
-    a, b = (
-        write_record("load", {}, "x", tmp_path, samples={"refusal_ms": calls(1)}) for _ in range(2)
-    )
-    content = json.loads(b.read_text())
-    b.write_text(json.dumps(content | {"machine": {"cpu": "Abacus"}}))
-    assert "machines differ" in CliRunner().invoke(app, ["bench", "compare", str(a), str(b)]).stderr
-    b.write_text(json.dumps(content | {"format": 2}))
-    refused = CliRunner().invoke(app, ["bench", "compare", str(a), str(b)])
-    assert refused.exit_code == 1
-    assert "format is 2; expected 1" in refused.stderr
-    with pytest.raises(DataError, match="format is 2"):
-        read_record(b)
-
-
 def turns(slow: float, quick: float, machine: float) -> dict[str, Any]:
     """Two contestants in turns, on a machine that takes `machine` times as long."""
     case = {
@@ -323,8 +236,3 @@ def test_a_contestant_that_lost_its_lead_is_found() -> None:
     ((ratio,), _) = compare_samples(*(over_baseline(one, "slow") for one in (before, after)))
     assert ratio.verdict == "slower"
     assert ratio.got_worse(beyond=2)
-
-
-def test_a_contestant_that_nobody_was_timed_with_is_told() -> None:
-    with pytest.raises(DataError, match="no samples of 'nobody'"):
-        over_baseline(record(turns(2, 1, 1), "rtf"), "nobody")

@@ -25,7 +25,7 @@ from dlpo_bench.controls import (
     SPEEDS,
     STRETCH,
     Setting,
-    Stretched,
+    Vocoder,
     one_at_a_time,
     shift_semitones,
 )
@@ -52,7 +52,7 @@ def test_settings_turn_one_control_at_a_time_from_neutral() -> None:
 
 def test_a_recording_changes_its_pitch_and_its_pace_alone(tiny_corpus: Path) -> None:
     clip = Clip("LJ001-0001", "Hum, hum.", tiny_corpus / "wavs" / "LJ001-0001.wav")
-    stretched = Stretched()
+    stretched = Vocoder()
     plain = stretched.at(NEUTRAL)(clip)
     assert np.array_equal(plain, read_audio(clip.recording or Path()))
     high, fast = (stretched.at(s)(clip) for s in (Setting(1, 6), Setting(2)))

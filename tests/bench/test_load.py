@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -29,7 +28,6 @@ from dlpo_bench.load.calls import (
     TimedCall,
     check_endpoint,
     http_retry_after_s,
-    open_endpoint,
     parse_against,
     sentences,
     underrun_figures,
@@ -50,14 +48,13 @@ from dlpo_bench.load.levels import (
     LevelResult,
     ShareResult,
     arrival_times,
-    client_processes,
     largest_passing,
     merge,
     shares,
 )
 from dlpo_bench.load.measurements import AGAINST, MEASUREMENTS, chosen, measure
-from dlpo_bench.load.servers import Reading, Servers, Usage, stage_figures, tested_servers
-from dlpo_bench.load.single import measure_cold_start, measure_tokens
+from dlpo_bench.load.servers import Reading, Servers, Usage, stage_figures
+from dlpo_bench.load.single import measure_tokens
 from dlpo_bench.load.soak import portioned
 from dlpo_bench.options import LoadOptions
 from dlpo_bench.record import read_record
@@ -294,13 +291,6 @@ def test_a_server_to_measure_is_read_from_its_address(
     assert (found.protocol, found.address) == (protocol, address)
 
 
-def test_voice_model_and_rate_come_with_the_address() -> None:
-    found = parse_against("h:1?voice=a&model=b&rate_hz=48000&metrics=http://h:2/metrics")
-
-    assert (found.address, found.voice, found.model, found.rate_hz) == ("h:1", "a", "b", 48_000)
-    assert found.metrics_url == "http://h:2/metrics"
-
-
 @pytest.mark.parametrize("text", ["host", "host:port", "ftp://h:1", "h:1?speed=2", "", "h:1?voice"])
 def test_what_names_no_server_is_told_with_what_does(text: str) -> None:
     with pytest.raises(InputError, match="HOST:PORT"):
@@ -385,17 +375,6 @@ def test_a_soak_by_the_clock_takes_requests_until_each_part_of_its_time_is_over(
     assert sizes[1:] == pytest.approx([27] * 20, abs=1)
 
 
-def test_a_server_that_ends_while_it_is_measured_leaves_no_figures(tiny_bundle: Path) -> None:
-    async def run() -> None:
-        async with tested_servers(LoadOptions(voice=str(tiny_bundle))) as servers:
-            assert servers.own
-            servers.own.process.kill()
-            os.waitid(os.P_PID, servers.own.process.pid, os.WEXITED | os.WNOWAIT)
-
-    with pytest.raises(EngineError, match="exit code -9"):
-        asyncio.run(run())
-
-
 def test_measurements_are_chosen_by_name_and_by_what_they_need() -> None:
     assert chosen(LoadOptions(measurements=["overload"])) == ["streams", "overload"]
     assert chosen(LoadOptions(measurements=["overload"], capacity=3)) == ["overload"]
@@ -420,25 +399,6 @@ def test_every_measurement_gives_the_figures_of_its_targets(name: str, tiny_bund
     assert wanted - set(measured.figures) <= {"retry_info_share"}
     assert markdown(load_blocks({name: measured.figures}))
     json.dumps([measured.figures, measured.samples], allow_nan=False)  # what a record can hold
-
-
-def test_the_parts_of_a_cold_start_add_up(tiny_bundle: Path) -> None:
-    measured = asyncio.run(measure_cold_start(LoadOptions(voice=str(tiny_bundle), starts=1)))
-
-    parts = ("python_ms", "imports_ms", "open_voice_ms", "first_chunk_ms")
-    total = sum(measured.figures[part] for part in parts)
-    assert measured.figures["first_audio_ms"] == pytest.approx(total)
-    with pytest.raises(EngineError, match="ended with 1"):
-        asyncio.run(measure_cold_start(LoadOptions(voice="nobody", starts=1)))
-
-
-def test_a_server_that_does_not_start_is_told_and_ends_with_1(
-    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    assert bench_stream("soak", "--voice", "nobody").exit_code == 1
-
-    assert "no voice 'nobody'" in capfd.readouterr().err
-    assert "soak: the server did not start" in caplog.text
 
 
 @pytest.mark.full
@@ -519,18 +479,6 @@ def test_a_server_that_dies_under_load_leaves_no_figures(
             asyncio.run(Bench(TINY_OPTIONS, servers, killing).play(search_of(server=who), 4))
 
 
-def test_a_level_in_which_no_call_counted_is_void() -> None:
-    class Idle(Killing):
-        async def play(
-            self, contestant: TestedServer, level: Level
-        ) -> tuple[list[ShareResult], float]:
-            return [ShareResult()], 0.0
-
-    bench = Bench(TINY_OPTIONS, Servers([SERVER], None), Idle.__new__(Idle))
-    with pytest.raises(EngineError, match=r"no call began .* give levels more time"):
-        asyncio.run(bench.play(search_of(), 4))
-
-
 @pytest.mark.full
 def test_what_a_foreign_server_does_not_tell_is_skipped_with_the_reason(tiny_bundle: Path) -> None:
     with local_server(tiny_bundle) as server:
@@ -546,47 +494,10 @@ def test_what_a_foreign_server_does_not_tell_is_skipped_with_the_reason(tiny_bun
     assert "peak_mb" not in found.figures[name]
 
 
-@pytest.mark.full
-def test_clients_of_a_server_that_is_not_there_say_so(tiny_bundle: Path) -> None:
-    async def run() -> None:
-        with client_processes(1, 1) as clients:
-            await clients.play(nowhere("dlpo"), CLOSED)
-
-    with pytest.raises(InputError, match="no answer"):
-        asyncio.run(run())
-
-
 @pytest.mark.parametrize("protocol", ["dlpo", "riva", "openai"])
 def test_a_server_that_is_not_there_is_told(protocol: str) -> None:
     with pytest.raises(InputError, match=r"no answer|Cannot connect"):
         asyncio.run(check_endpoint(nowhere(protocol)))
-
-
-def test_http_on_a_grpc_port_is_told_with_the_way_to_name_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("dlpo_bench.load.calls.CONNECT_S", 0.3)
-
-    with pytest.raises(InputError, match="does not speak gRPC; give an OpenAI-compatible server"):
-        asyncio.run(against_web("riva", web.Response()))
-
-
-def test_grpc_on_an_http_port_is_told_with_the_way_to_name_it() -> None:
-    async def run() -> None:
-        async with bare_grpc() as address:
-            await check_endpoint(TestedServer("x", "openai", f"http://{address}/v1", 24_000))
-
-    with pytest.raises(InputError, match="a gRPC server is given as HOST:PORT"):
-        asyncio.run(run())
-
-
-def test_a_grpc_server_without_the_service_is_told() -> None:
-    async def run() -> None:
-        async with bare_grpc() as address:
-            await check_endpoint(TestedServer("x", "riva", address, 22_050))
-
-    with pytest.raises(InputError, match="does not serve the protocol 'riva'"):
-        asyncio.run(run())
 
 
 @pytest.mark.parametrize(
@@ -600,21 +511,6 @@ def test_a_grpc_server_without_the_service_is_told() -> None:
 def test_a_web_server_that_gives_no_samples_is_told(response: web.Response, message: str) -> None:
     with pytest.raises(InputError, match=message):
         asyncio.run(against_web("openai", response))
-
-
-def test_a_web_server_that_is_full_is_no_failure() -> None:
-    async def run() -> TimedCall:
-        full = web.Response(status=429, headers={"Retry-After": "3"})
-        async with web_server(full) as address:
-            who = TestedServer("x", "openai", f"http://{address}/v1", 24_000)
-            async with open_endpoint(who, 1) as endpoint:
-                made = TimedCall(0.0)
-                await endpoint.speak("Hello.", 0, made)
-                return made
-
-    found = asyncio.run(run())
-
-    assert (found.refused, found.failed, found.retry_after_s) == (True, False, 3.0)
 
 
 def nowhere(protocol: str) -> TestedServer:
@@ -644,15 +540,3 @@ async def web_server(response: web.Response) -> AsyncIterator[str]:
         yield "{}:{}".format(*runner.addresses[0])
     finally:
         await runner.cleanup()
-
-
-@asynccontextmanager
-async def bare_grpc() -> AsyncIterator[str]:
-    """A gRPC server without any service; host:port."""
-    server = grpc.aio.server()
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        await server.stop(None)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from dlpo.cli import app
-from dlpo.errors import ConfigError, DataError, InputError
+from dlpo.errors import DataError, InputError
 from dlpo.judges.judge import Scores, Waveform
 from dlpo_bench.clips import SAMPLE_RATE, Clip
 from dlpo_bench.judging import WORD_ERRORS, JudgePanel
@@ -150,21 +150,6 @@ def test_other_words_under_the_same_name_are_judged_again(work: WorkDirectory) -
     assert len(voice.calls) == 2
 
 
-def test_a_judge_that_fails_is_kept_as_such(work: WorkDirectory) -> None:
-    class Broken(Loudest):
-        def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
-            raise RuntimeError("no such layer")
-
-    points = made(point(TUNED, 3))
-    judge_all(list(wanted(points.points, CLIPS, {})), JudgePanel([Broken()], {}, {}), work)
-    found = work.find(points.points[0], CLIPS[0])
-    assert found
-    assert found.values["NISQA"] is None
-    measured = outcome(points, CLIPS, work)
-    assert "NISQA" not in measured.figures["points"]["tuned, 3 steps"]["heights"]
-    assert measured.samples["failures"][0][-1] == "RuntimeError: no such layer"
-
-
 def test_what_does_not_fit_into_the_budget_is_left(work: WorkDirectory) -> None:
     cheap, expensive = point(TUNED, 2), point(TUNED, 2000)
     work.add(result(cheap, CLIPS[0], 1.0))  # took 3 s: 3,000 s with 2,000 steps
@@ -227,12 +212,6 @@ def test_all_points_take_turns_in_each_round_of_timing(work: WorkDirectory) -> N
     assert [one["number"] for one in work.rounds] == [0]  # the earlier timing is forgotten
 
 
-def test_rounds_that_ended_survive_an_interrupt(work: WorkDirectory) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        time_rounds([point(TUNED, 3, Voice(0.1, failing_at=3))], CLIPS, 5, {}, work)
-    assert len(WorkDirectory(work.path.parent).rounds) == 2
-
-
 def test_a_point_of_fewer_clips_is_not_higher_because_they_were_easy(work: WorkDirectory) -> None:
     points = made(point(TUNED, 3), point(UNTUNED, 3), point(UNTUNED, 9))
     tuned, untuned, few = points.points
@@ -250,15 +229,6 @@ def test_a_point_of_fewer_clips_is_not_higher_because_they_were_easy(work: WorkD
     assert "interval_95" not in found["untuned, 9 steps"]["heights"]["NISQA"]  # of one clip
     low, high = found["untuned, 3 steps"]["heights"]["NISQA"]["interval_95"]
     assert low == pytest.approx(high) == pytest.approx(2.25)  # each clip was lower by as much
-
-
-def test_without_a_clip_in_common_there_is_no_height(work: WorkDirectory) -> None:
-    points = made(point(TUNED, 3), point(UNTUNED, 3))
-    work.add(result(points.points[0], CLIPS[0], 4.0))
-    work.add(result(points.points[1], CLIPS[1], 3.0))
-    found = outcome(points, CLIPS, work).figures["points"]
-    assert found["tuned, 3 steps"]["heights"]["NISQA"]["value"] == 4
-    assert found["untuned, 3 steps"]["heights"] == {}
 
 
 def test_factors_are_of_rounds_only_where_all_were_timed(work: WorkDirectory) -> None:
@@ -336,35 +306,6 @@ def test_a_bundle_of_another_checkpoint_is_no_point(
     assert found.bundle_sha256 is None
 
 
-def test_a_thousand_steps_need_no_unrolled_graph(slow_checkpoint: Path, tiny_bundle: Path) -> None:
-    found = open_points(slow_checkpoint, slow_checkpoint, str(tiny_bundle), (1000,))
-    said = found.points[0].takes[0](Clip("LJ002-0161", "Hum.", None))
-    assert np.isfinite(said).all()
-    assert said.any()
-
-
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
-        ({"untuned": "tests"}, InputError),
-        ({"tuned": "lj"}, InputError),
-        ({"voice": "nobody"}, InputError),
-        ({"steps": ()}, InputError),
-        ({"steps": (1001,)}, ConfigError),
-        ({"schedule": "sine"}, ConfigError),
-    ],
-)
-def test_what_cannot_speak_is_refused(
-    tiny_checkpoint: Path, tiny_bundle: Path, change: dict[str, Any], error: type
-) -> None:
-    asked: dict[str, Any] = {
-        "untuned": tiny_checkpoint, "tuned": tiny_checkpoint, "voice": str(tiny_bundle),
-        "steps": (1,),
-    }  # fmt: skip
-    with pytest.raises(error):
-        open_points(**asked | change)
-
-
 def test_the_command_goes_on_where_it_was_and_records_what_it_has(
     slow_checkpoint: Path, tiny_bundle: Path, tiny_corpus: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -389,8 +330,3 @@ def test_the_command_goes_on_where_it_was_and_records_what_it_has(
     assert make_page(path.parent, tmp_path / "page.md").problems == []
     compared = CliRunner().invoke(app, ["bench", "compare", str(path), str(path)])
     assert "tuned, 2 steps, DistillMOS: +0.000" in compared.stdout
-
-
-@pytest.mark.parametrize("given", ["1000", "x=2", "1000=0"])
-def test_a_limit_of_another_form_is_refused(given: str) -> None:
-    assert CliRunner().invoke(app, ["bench", "quality", "--fewer", given]).exit_code == 2

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from dlpo.cli import app
-from dlpo.errors import EngineError, InputError, MissingExtraError
+from dlpo.errors import EngineError, InputError
 from dlpo_bench.machine import choose_cores
-from dlpo_bench.options import PeersOptions
-from dlpo_bench.peers import piper as piper_module
 from dlpo_bench.peers.measure import (
     OWN_WHOLE,
+    PIPER_PYTHON,
     TEXTS,
     Peer,
     compare_peers,
-    measure_peers,
     own_voice,
     peer_process,
+    piper,
     program,
-    programs,
     whole_sentences,
 )
-from dlpo_bench.peers.piper import HOME, PYTHON, install_piper, piper
 from dlpo_bench.report.speed import peers_blocks
 from dlpo_bench.tables import markdown
 
@@ -75,13 +68,6 @@ def test_a_program_is_timed_with_its_children_and_its_audio_is_what_it_wrote() -
         assert process.peak_mb("one") > 1
 
 
-def test_our_voice_speaks_in_its_own_process(tiny_bundle: Path) -> None:
-    with peer_process(own_voice(str(tiny_bundle), "fp32"), core()) as process:
-        assert process.version.startswith("dlpo ")
-        assert process.prepare("One two.", None) == process.speak("One two.", 1)["audio_s"] > 0
-        assert process.peak_mb("One two.") > 1
-
-
 def test_turns_give_each_contestant_every_text_every_round(tiny_bundle: Path) -> None:
     ours = own_voice(str(tiny_bundle), "fp32")
     contenders = [whole_sentences(str(tiny_bundle), "fp32"), SCRIPT, ABSENT, SILENT, FAILING]
@@ -116,22 +102,6 @@ def test_our_own_failure_ends_the_comparison(tmp_path: Path) -> None:
         compare_peers(own_voice(str(tmp_path / "none"), "fp32"), [], 2, core())
 
 
-def test_a_process_that_dies_says_so() -> None:
-    dies = replace(SCRIPT, kind="no-such-kind")
-
-    with (
-        pytest.raises(EngineError, match="script: KeyError"),
-        peer_process(dies, core()),
-    ):
-        pass
-
-    with peer_process(SCRIPT, core()) as process:
-        process._process.kill()
-        process._process.wait()
-        with pytest.raises(EngineError, match=r"its process ended with -9"):
-            process.speak("one", 0)
-
-
 def test_only_a_core_of_this_process_can_be_used() -> None:
     assert choose_cores() == [max(os.sched_getaffinity(0))]
     with pytest.raises(InputError, match="this process may use"):
@@ -141,10 +111,10 @@ def test_only_a_core_of_this_process_can_be_used() -> None:
 
 
 def test_what_piper_lacks_is_shown_with_what_to_do(tmp_path: Path) -> None:
-    assert 'run "dlpo bench peers --install piper"' in piper(tmp_path).missing
+    assert 'run "python scripts/piper_voice.py"' in piper(tmp_path).missing
 
-    (tmp_path / PYTHON).parent.mkdir(parents=True)
-    (tmp_path / PYTHON).touch()
+    (tmp_path / PIPER_PYTHON).parent.mkdir(parents=True)
+    (tmp_path / PIPER_PYTHON).touch()
     assert "medium.onnx does not exist" in piper(tmp_path).missing
 
     for name in ("medium.onnx", "medium.onnx.json", "lessac.onnx"):
@@ -157,87 +127,3 @@ def test_what_piper_lacks_is_shown_with_what_to_do(tmp_path: Path) -> None:
     assert trained.missing.endswith("lessac.onnx.json does not exist")
     assert trained.settings["adjust"] is False  # its own durations
     assert trained.facts == {"weights": "trained"}
-
-
-def test_piper_is_not_installed_without_what_makes_its_voice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(piper_module, "find_spec", lambda name: None)
-
-    with pytest.raises(MissingExtraError, match="torch"):
-        install_piper(tmp_path / "piper")
-    assert not (tmp_path / "piper").exists()
-
-
-def test_multiplications_are_counted_as_the_kernels_make_them() -> None:
-    torch = pytest.importorskip("torch")
-    from dlpo_bench.peers.piper_model import _counted
-
-    class Model(torch.nn.Module):  # type: ignore[misc,name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.flow = torch.nn.Conv1d(4, 6, 3, groups=2, padding=1)
-            self.dec = torch.nn.ModuleList([torch.nn.ConvTranspose1d(6, 2, 8, stride=4)])
-
-        def forward(self, x: Any) -> Any:
-            return self.dec[0](self.flow(x))
-
-    model = Model()
-    with torch.no_grad(), _counted(model) as counts:
-        model(torch.zeros(1, 4, 10))
-
-    # Each weight meets each of the 10 places once.
-    assert counts == {
-        "flow": 10 * model.flow.weight.numel(),
-        "dec": 10 * model.dec[0].weight.numel(),
-    }
-
-
-def test_random_durations_are_stretched_to_the_length_asked_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The driver's own arithmetic, with a voice that takes two seconds at scale 1."""
-    from dlpo_bench.peers.driver import PiperRunner as Driven
-
-    class Voice:
-        def synthesize(self, text: str, scale: float | None) -> list[Any]:
-            samples = [0.0] * round(2 * 1000 * (scale or 1.0))
-            return [type("Chunk", (), {"audio_float_array": samples, "sample_rate": 1000})]
-
-    driven = Driven.__new__(Driven)  # without Piper's packages
-    driven._voice, driven._adjust, driven._scales = Voice(), True, {}
-    driven._settings = lambda length_scale: length_scale
-
-    assert driven.prepare("A text.", 5.0) == pytest.approx(5.0)
-    assert driven.seconds(driven.speak("Another.", 0)) == 2
-    driven._adjust = False
-    assert driven.prepare("A third.", 5.0) == 2
-
-
-def test_piper_speaks_with_the_published_number_of_parameters() -> None:
-    peer = piper(HOME)
-    if peer.missing:
-        pytest.skip(peer.missing)
-    assert peer.facts["parameters"] == pytest.approx(peer.facts["published_parameters"], rel=0.02)
-    with peer_process(peer, core()) as process:
-        process.prepare("One two three.", 1.0)
-        assert 0.5 < process.speak("One two three.", 0)["audio_s"] < 2  # durations are random
-
-
-def test_espeak_speaks_where_it_is_installed() -> None:
-    espeak = programs()[0]
-    if espeak.missing:
-        pytest.skip(espeak.missing)
-    with peer_process(espeak, core()) as process:
-        assert "1." in process.version
-        assert 0.2 < process.prepare("One two three.", None) < 3
-
-
-@pytest.mark.parametrize("changed", [{"peer": ["festival"]}, {"voice": "no"}, {"core": 4096}])
-def test_what_can_not_be_compared_is_refused(changed: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no peer 'festival'|no voice|may use"):
-        measure_peers(PeersOptions(**changed), piper(tmp_path))
-
-
-def test_only_piper_can_be_installed() -> None:
-    assert CliRunner().invoke(app, ["bench", "peers", "--install", "flite"]).exit_code == 1

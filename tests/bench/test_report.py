@@ -12,7 +12,6 @@ import pytest
 from typer.testing import CliRunner
 
 from dlpo.cli import app
-from dlpo.errors import DataError
 from dlpo_bench.report.page import make_page
 from dlpo_bench.tables import Table, Target, number
 
@@ -111,26 +110,6 @@ def pareto_figures() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def roofline_figures() -> dict[str, Any]:
-    name = "denoiser_3 int8, 156 frames"
-    peak = {"rate": 450.0, "median_rate": 440.0, "by": "a product"}
-    graph = {
-        "graph": "denoiser_3", "served": True, "gop": 9.3, "least_ms": 40.0, "median_ms": 41.0,
-        "deviation_ms": 0.5, "gop_per_s": 232.5, "peak": "int8", "share": 0.5,
-        "share_of_medians": {"value": 0.5, "interval_95": [0.48, 0.52]},
-    }  # fmt: skip
-    layer = {
-        "layer": "up.0.enter", "ms": 3.0, "gop": 0.9, "intensity": 100.0, "gop_per_s": 300.0,
-        "share_of_bound": 0.67, "multiplying_gop_per_s": 430.0, "largest_kinds": [["Add", 1.0]],
-    }  # fmt: skip
-    return {
-        "peaks": {"int8": peak, "memory": peak | {"rate": 30.0}},
-        "graphs": {name: graph}, "layers": {name: [layer]},
-        "operators": {name: [{"operator": "Add", "ms": 1.0, "share": 0.2, "gop_per_s": 0.0}]},
-        "skipped": {"gpu": "there is none"}, "machine": {},
-    }  # fmt: skip
-
-
 def test_the_committed_page_is_what_the_committed_records_give() -> None:
     page = make_page(RECORDS, PAGE)
 
@@ -192,12 +171,6 @@ def test_rtf_holds_the_served_voice_against_its_targets(tmp_path: Path) -> None:
     assert "- cuda:fp32; cuda:fp16: no GPU\n- compile: no compiler" in text
 
 
-def test_roofline_shows_the_share_of_the_peak(tmp_path: Path) -> None:
-    text = shown(tmp_path, "roofline", roofline_figures())
-    assert "denoiser_3 int8, 156 frames, as served | 50 | 40 | 60 | floor |" in text
-    assert "- skipped gpu: there is none" in text
-
-
 @pytest.mark.parametrize(
     ("kind", "figures", "changed", "reason"),
     [
@@ -219,14 +192,6 @@ def test_a_record_that_cannot_be_shown_is_named_and_the_others_are_shown(
     assert any(strange.name in p and reason in p for p in page.problems)
     assert any(p.startswith("notes.json: ") for p in page.problems)
     assert len(page.problems) == 2
-
-
-def test_a_directory_without_records_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError):
-        make_page(tmp_path, tmp_path / "page.md")
-    write(tmp_path, "horoscope", {})
-    with pytest.raises(DataError, match="horoscope"):
-        make_page(tmp_path, tmp_path / "page.md")
 
 
 def test_the_command_writes_the_page_and_replaces_its_pictures(tmp_path: Path) -> None:

@@ -10,12 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from dlpo.bundle import Bundle
-from dlpo.cli import app
-from dlpo.errors import BundleError, EngineError, InputError
-from dlpo_bench.interleave import MOST_RUNS, Spread, take_turns
+from dlpo_bench.interleave import Spread, take_turns
 from dlpo_bench.kernels import (
     CONVOLUTIONS,
     PRODUCTS,
@@ -23,7 +20,6 @@ from dlpo_bench.kernels import (
     Kernels,
     Peak,
     array_bytes,
-    last_cache_bytes,
     onnx_kernels,
     peaks,
 )
@@ -68,20 +64,6 @@ def test_contestants_take_turns_and_none_always_follows_the_same() -> None:
     assert "".join(order[::2]) == "abcbcacab"  # each turn is a run that does not count and one
 
 
-def test_a_turn_of_what_takes_no_time_ends() -> None:
-    calls = []
-
-    take_turns({"nothing": lambda: calls.append(1)}, rounds=1, clock=lambda: 0.0)
-
-    assert len(calls) == 1 + MOST_RUNS
-
-
-def test_spread_is_least_median_and_deviation() -> None:
-    spread = Spread((5.0, 1.0, 2.0, 3.0, 9.0))
-
-    assert (spread.least, spread.median, spread.deviation) == (1.0, 3.0, 2.0)
-
-
 def test_the_peak_is_of_the_best_kernel_of_its_format() -> None:
     kernels = [
         Kernel("slow", "int8", 1.0, print),
@@ -95,11 +77,6 @@ def test_the_peak_is_of_the_best_kernel_of_its_format() -> None:
     assert (found["int8"].by, found["int8"].rate, found["int8"].median_rate) == ("quick", 500, 250)
     assert found["fp32"].rate == 100
     assert set(found) == {"int8", "fp32"}
-
-
-def test_without_a_library_there_is_no_peak() -> None:
-    with pytest.raises(EngineError, match="no library could multiply"):
-        peaks([], {})
 
 
 def test_an_absent_library_is_skipped_with_its_reason_and_the_others_stay() -> None:
@@ -138,17 +115,6 @@ def test_an_array_leaves_the_caches_and_fits_the_machine() -> None:
     assert array_bytes(cache=64 * mega, memory=32_000 * mega) == 256 * mega
     assert array_bytes(cache=1 * mega, memory=32_000 * mega) == 128 * mega  # at least
     assert array_bytes(cache=64 * mega, memory=800 * mega) == 100 * mega  # an eighth
-
-
-def test_the_last_cache_is_the_largest(tmp_path: Path) -> None:
-    for index, size in enumerate(("32K", "1024K", "32768K")):
-        (tmp_path / f"index{index}").mkdir()
-        (tmp_path / f"index{index}" / "size").write_text(f"{size}\n")
-
-    assert last_cache_bytes(tmp_path) == 32 * 2**20
-    (tmp_path / "index0" / "size").write_text("much\n")
-    with pytest.raises(InputError, match="expected such as 32768K"):
-        last_cache_bytes(tmp_path)
 
 
 def test_a_graph_at_half_the_peak_reaches_half() -> None:
@@ -203,22 +169,6 @@ def test_cases_are_every_graph_in_every_precision_and_the_served_window(
         case.run()
 
 
-def test_the_encoder_of_a_voice_that_draws_its_pitch_runs(drawing_bundle: Path) -> None:
-    for case in cases(Bundle.load(drawing_bundle), 2, [8]):
-        case.run()
-
-
-def test_a_voice_without_the_denoiser_is_told(tiny_bundle: Path) -> None:
-    with pytest.raises(BundleError, match="no denoiser of 77 steps; it has those of"):
-        list(cases(Bundle.load(tiny_bundle), 77, [8]))
-
-
-@pytest.mark.parametrize("frames", [(), (0,), (8, -1)])
-def test_windows_without_length_are_refused(tiny_bundle: Path, frames: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match="expected lengths of 1 or more"):
-        list(cases(Bundle.load(tiny_bundle), 2, frames))
-
-
 def test_a_run_has_all_figures_and_no_more_than_it_measured(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,10 +195,3 @@ def test_a_run_has_all_figures_and_no_more_than_it_measured(
     for layer in figures["layers"]["denoiser_2 int8, 8 frames"]:
         assert layer["gop"] > 0
         assert np.isfinite(layer["share_of_bound"])
-
-
-def test_an_unknown_voice_is_one_clear_line() -> None:
-    result = CliRunner().invoke(app, ["bench", "roofline", "--voice", "nobody"])
-
-    assert result.exit_code == 1
-    assert "no voice 'nobody'" in result.output

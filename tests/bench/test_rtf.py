@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +10,15 @@ import torch
 from typer.testing import CliRunner
 
 from dlpo.bundle import Bundle, ScheduleInfo
-from dlpo.checkpoint import Checkpoint, Provenance, load_checkpoint, save_checkpoint
+from dlpo.checkpoint import load_checkpoint
 from dlpo.cli import app
-from dlpo.config import BASE
 from dlpo.diffusion import sample
 from dlpo.errors import EngineError, InputError
-from dlpo.model.build import build_model
 from dlpo.noise_schedule import MAX_STEPS, named_schedule
 from dlpo_bench import rtf
 from dlpo_bench.load.texts import PHRASES, SENTENCES, text_of_length
-from dlpo_bench.machine import pinned
 from dlpo_bench.options import RtfOptions
 from dlpo_bench.record import read_record
-from dlpo_bench.report.speed import rtf_blocks
 from dlpo_bench.rtf import (
     LEAST_SLICE,
     SLICE,
@@ -41,8 +35,7 @@ from dlpo_bench.rtf import (
     speech_case,
     speedup,
 )
-from dlpo_bench.tables import markdown
-from dlpo_bench.torch_engine import CompiledEngine, PaperSampler, fused_steps, reverse_steps
+from dlpo_bench.torch_engine import PaperSampler, fused_steps, reverse_steps
 
 LINEAR = ScheduleInfo("linear", 1.0)
 
@@ -108,23 +101,6 @@ def test_a_slice_extrapolates_what_the_other_steps_would_take(tiny_bundle: Path)
     assert engine.left_out_s == 0
 
 
-def test_a_compiler_that_fails_is_an_error_of_ours(
-    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_compiler(function: object, **_: object) -> object:
-        def fail(*_: object) -> None:
-            raise RuntimeError("no C++ compiler\nmany lines")
-
-        return fail
-
-    monkeypatch.setattr(torch, "compile", no_compiler)
-    checkpoint = load_checkpoint(tiny_bundle.parent / "checkpoint")
-    engine = CompiledEngine(checkpoint, Bundle.load(tiny_bundle).manifest, LINEAR, (2,))
-
-    with pytest.raises(EngineError, match=r"RuntimeError: no C\+\+ comp"):
-        engine.denoise(2, *(x.numpy() for x in window(16, 5, 2)))
-
-
 def test_texts_have_about_the_length_that_was_requested() -> None:
     assert text_of_length(1) == PHRASES[0]
     assert text_of_length(5) == SENTENCES[0]
@@ -183,12 +159,6 @@ def test_figures_are_those_of_the_rounds() -> None:
     assert served["speedup"]["eager-1000"]["value"] == pytest.approx(2000)
 
 
-def test_all_thousand_steps_are_no_extrapolation() -> None:
-    found = {"eager-1000": timed([1.0, 1.0, 1.0], steps=MAX_STEPS)}
-    row = figures_of(Timings({("denoiser", "1 s"): found}))["denoiser"]["1 s"]["contestants"]
-    assert "timed_steps" not in row["eager-1000"]
-
-
 def test_long_texts_are_compared_with_shorter_ones() -> None:
     short, long = timed([1.0, 1.0, 1.0], audio_s=5), timed([24.0, 24.0, 24.0], audio_s=60)
     timings = Timings({("speech", "5 s"): {"a": short}, ("speech", "60 s"): {"a": long, "b": long}})
@@ -219,36 +189,9 @@ def test_what_cannot_be_measured_is_refused(bad: dict[str, object], tiny_bundle:
         measure_rtf(RtfOptions(**(options | bad)))  # type: ignore[arg-type]
 
 
-@pytest.mark.full
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
-def test_a_measurement_is_held_to_one_core_and_released() -> None:
-    before, threads = os.sched_getaffinity(0), torch.get_num_threads()
-
-    with pinned(1, None) as cores:
-        assert cores == [max(before)]
-        assert os.sched_getaffinity(0) == set(cores)
-        assert torch.get_num_threads() == 1
-    assert os.sched_getaffinity(0) == before
-    assert torch.get_num_threads() == threads
-
-
-def test_other_weights_than_the_voices_are_refused(tiny_bundle: Path, tmp_path: Path) -> None:
-    loaded = load_checkpoint(tiny_bundle.parent / "checkpoint")
-    weights = {name: value + 1 for name, value in loaded.model.state_dict().items()}
-    save_checkpoint(tmp_path / "other", weights, loaded.config, loaded.provenance)
-
-    with pytest.raises(InputError, match="only the same weights"):
-        measure_rtf(RtfOptions(voice=str(tiny_bundle), checkpoint=tmp_path / "other"))
-
-
 def test_a_voice_that_draws_its_pitch_is_measured_too(drawing_bundle: Path) -> None:
     rtf.load_weights(drawing_bundle.parent / "checkpoint", Bundle.load(drawing_bundle))
     assert {"eager", "cpu:fp32"} <= set(opened(drawing_bundle, "eager", "cpu:fp32").present)
-
-
-def test_no_contestant_that_can_run_is_an_error(tiny_bundle: Path) -> None:
-    with pytest.raises(EngineError, match="none of the contestants"):
-        opened(tiny_bundle, "cpu:fp16")
 
 
 def test_rows_of_a_batch_follow_each_other(tiny_bundle: Path) -> None:
@@ -303,28 +246,6 @@ def test_a_run_times_every_contestant_that_exists(tiny_options: RtfOptions) -> N
     assert figures["contestants"]["cpu:int8"]["load_s"] > 0
 
 
-def test_a_slice_is_marked_as_one(
-    tiny_options: RtfOptions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rtf, "planned_steps", lambda *_: 20)
-    monkeypatch.setattr(rtf, "speech_case", lambda seconds: [])
-    options = replace(tiny_options, contestant=["eager-1000"])
-    options.seconds = []
-
-    run = measure_rtf(options)
-
-    row = run.figures["denoiser"]["0.2 s"]["contestants"]["eager-1000"]
-    assert row["timed_steps"] == 20
-    assert "extrapolated" in markdown(rtf_blocks(run.figures))
-
-
-def test_what_is_beyond_the_budget_is_left_out_with_the_reason(tiny_options: RtfOptions) -> None:
-    options = replace(tiny_options, contestant=["eager"], budget_s=1e-6)
-
-    with pytest.raises(EngineError, match="nothing could be timed"):
-        measure_rtf(options)
-
-
 def test_an_engine_that_fails_leaves_the_others(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,32 +259,6 @@ def test_an_engine_that_fails_leaves_the_others(
 
     assert set(timings.of["speech", "0.5 s"]) == {"cpu:fp32", "cpu:fp32 whole"}
     assert field.skipped["eager"] == "out of memory"
-
-
-@pytest.mark.full
-def test_the_published_sizes_speak_in_pytorch_too(tiny_bundle: Path) -> None:
-    config = replace(
-        BASE,
-        encoder_channels=8,
-        speaker_channels=4,
-        predictor_channels=8,
-        conditioning_channels=16,
-        up_channels=(8, 8, 8, 8, 8),
-        waveform_channels=8,
-        down_channels=(8, 8, 8, 8),
-    )
-    torch.manual_seed(0)
-    provenance = Provenance(updates=0, data_sha256="0" * 64, commit="test")
-    checkpoint = Checkpoint(build_model(config).eval(), config, provenance, "0" * 64)
-    engine = PaperSampler(checkpoint, Bundle.load(tiny_bundle).manifest)
-    engine.timed_steps = 3
-
-    encoding = engine.encode(np.array([[1, 2, 3]]))
-    conditioning = engine.frames(encoding, np.array([2, 2, 1]), 0, 5, 0.0).conditioning
-    _, source, noise = (x.numpy() for x in window(1, 5, 1))
-
-    assert engine.manifest.parametrisation == "eps"
-    assert np.isfinite(engine.denoise(MAX_STEPS, conditioning, source, noise)).all()
 
 
 @pytest.mark.full

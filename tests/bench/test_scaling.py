@@ -11,14 +11,12 @@ import pytest
 from dlpo.errors import EngineError, InputError
 from dlpo_bench.options import ScalingOptions
 from dlpo_bench.scaling import (
-    concurrent,
     in_process,
     length_figures,
     long_over_short,
     measure_scaling,
     receive,
     repeated,
-    served,
     speak_one,
     stream_figures,
 )
@@ -89,23 +87,6 @@ def test_every_length_is_spoken_once_a_round_in_processes_of_their_own(
     assert list(measured.figures["streams"]) == ["2"]
 
 
-@pytest.mark.full
-def test_a_server_is_as_fresh_as_a_process(tiny_bundle: Path) -> None:
-    run = served(options(tiny_bundle), "served", repeated(11, 0), 0, 0)
-
-    assert run["audio_s"] > 0
-    assert run["peak_mb"] >= run["before_mb"] > 0
-    assert run["first_audio_ms"] / 1000 <= run["wall_s"]
-
-
-@pytest.mark.full
-def test_concurrent_callers_are_all_served_or_refused(tiny_bundle: Path) -> None:
-    run = concurrent(options(tiny_bundle), 2, 0)
-
-    assert len(run["first_audio_ms"]) + run["refused"] == 2
-    assert run["peak_mb"] >= run["before_mb"] > 0
-
-
 def test_a_voice_that_can_not_be_opened_ends_the_measurement(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="a process ended with 1"):
         in_process(options(tmp_path / "nothing"), "stream", "One.", 0, 0)
@@ -118,10 +99,6 @@ def test_growth_is_that_of_a_line_through_the_readings() -> None:
     assert figures["rtf"] == pytest.approx(0.1)
     assert figures["grown_mb"] == pytest.approx(10)
     assert figures["growth_per_minute"] == pytest.approx(6 / 101)  # 0.1 MB a second, from 101 MB
-
-
-def test_growth_needs_three_readings() -> None:
-    assert "growth_per_minute" not in length_figures([run_of(5, 1, 110, resident_mb=[[5, 100.0]])])
 
 
 def test_a_ratio_is_that_of_the_long_text_to_the_short_one() -> None:

@@ -33,12 +33,6 @@ def test_difference_of_pooled_rates_weighs_sentences_by_their_words() -> None:
     assert found.sentences == 2
 
 
-def test_same_values_make_no_difference() -> None:
-    found = paired(np.zeros(20))
-    assert found.difference == Estimate(0, 0, 0)
-    assert not found.decided
-
-
 @pytest.mark.parametrize(
     ("low", "high", "p", "decided"),
     [(0.1, 0.9, 0.01, True), (-0.9, -0.1, 0.01, True), (-0.1, 0.9, 0.01, False),
@@ -58,16 +52,6 @@ def test_interval_of_a_mean_is_near_the_normal_one() -> None:
     estimate, error = mean(values), values.std() / np.sqrt(400)
     assert estimate.low == pytest.approx(values.mean() - 1.96 * error, abs=0.1 * error)
     assert estimate.high == pytest.approx(values.mean() + 1.96 * error, abs=0.1 * error)
-
-
-def test_ratio_of_a_system_to_itself_has_no_spread() -> None:
-    errors = np.array([1, 5, 2, 0, 3])
-    estimate = ratio_of_sums(errors, errors)
-    assert (estimate.value, estimate.low, estimate.high) == (1, 1, 1)
-
-
-def test_one_clip_has_an_interval_of_no_width() -> None:
-    assert mean(np.array([2.5])).low == mean(np.array([2.5])).high == 2.5
 
 
 def test_resamples_without_a_ratio_are_left_out() -> None:

@@ -64,12 +64,6 @@ def test_what_is_no_answer_is_refused(
         parse_answer({**asdict(answer), field: value}, ballot.key)
 
 
-@pytest.mark.parametrize("row", [None, [], "text", 3, {}, {"test": "x"}])
-def test_other_json_is_refused(ballot: Any, row: object) -> None:
-    with pytest.raises(InputError, match="not an answer"):
-        parse_answer(row, ballot.key)
-
-
 def test_damaged_lines_are_told_and_the_others_kept(
     folder: Path, ballot: Any, answer: Any, tmp_path: Path
 ) -> None:

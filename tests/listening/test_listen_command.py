@@ -102,12 +102,6 @@ def test_what_cannot_be_compared_is_refused(
     assert not (tmp_path / "t").exists()
 
 
-def test_a_folder_in_use_is_refused_before_anybody_speaks(folder: Path) -> None:
-    result = listen("nobody", "nobody else", "--out", folder)
-
-    assert (result.exit_code, "in use" in result.stderr) == (1, True)
-
-
 def test_report_and_export_of_served_and_sent_answers(
     folder: Path, ballot: Any, tmp_path: Path
 ) -> None:
@@ -130,28 +124,3 @@ def test_report_and_export_of_served_and_sent_answers(
     assert (result.exit_code, result.stdout) == (0, f"{tmp_path / 'pairs.jsonl'}: 5 pairs\n")
     assert f"left out: {sent}:5" in result.stderr
     assert {pair.rater for pair in read_pairs(tmp_path / "pairs.jsonl")} == {"Ann", "Bob"}
-
-
-def test_answers_of_another_test_and_no_answers_are_told(
-    folder: Path, ballot: Any, tmp_path: Path
-) -> None:
-    (answer, *_) = ballot.sitting(1, "Ann", ["a"])
-    sent = tmp_path / "sent.jsonl"
-    sent.write_text(answer.to_json().replace(ballot.key.test_id, "f" * 16))
-
-    assert "answers to the test" in listen("report", folder, sent).stderr
-    assert "no answers yet" in listen("report", folder).stderr
-    assert "expected the folder of a test" in listen("report", tmp_path).stderr
-
-
-def test_a_port_that_is_taken_is_told(folder: Path, door: Any) -> None:
-    result = listen("serve", folder, "--port", str(door.port))
-
-    assert (result.exit_code, "is another server there" in result.stderr) == (1, True)
-
-
-def test_what_can_be_done_is_told() -> None:
-    told = listen("--help").stdout
-
-    assert all(command in told for command in ("make", "serve", "report", "export"))
-    assert "--no-serve" in listen("make", "--help").stdout

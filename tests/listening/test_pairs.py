@@ -79,15 +79,3 @@ def test_nothing_is_overwritten(
         export_pairs(folder, ballot.key, answers, tmp_path / "pairs.jsonl")
     with pytest.raises(InputError, match="no ending"):
         export_pairs(folder, ballot.key, answers, tmp_path / "pairs")
-
-
-def test_a_pair_needs_its_text(
-    folder: Path, ballot: Any, sitting: list[Any], tmp_path: Path
-) -> None:
-    trials = tuple(replace(trial, text="") for trial in ballot.key.trials)
-
-    with pytest.raises(DataError, match="--texts"):
-        export_pairs(
-            folder, replace(ballot.key, trials=trials), Collected(tuple(sitting), ()),
-            tmp_path / "pairs.jsonl",
-        )  # fmt: skip

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scipy.stats import beta, binom
+from scipy.stats import beta
 
-from dlpo.errors import DataError, InputError
 from dlpo_bench.listening.answers import Collected
 from dlpo_bench.listening.report import (
     blocks,
     make_report,
-    p_value,
     proportion,
     write_report,
 )
@@ -34,17 +32,6 @@ def test_intervals_are_those_of_clopper_and_pearson(count: int, of: int) -> None
     high = beta.ppf(0.975, count + 1, of - count) if count < of else 1.0
     assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
     assert found.share == count / of
-
-
-@pytest.mark.parametrize(("count", "of"), [(0, 10), (3, 10), (9, 12), (20, 40)])
-def test_the_binomial_test_is_two_sided(count: int, of: int) -> None:
-    tail = binom.cdf(min(count, of - count), of, 0.5)
-
-    assert p_value(count, of) == pytest.approx(min(1.0, 2 * tail))
-
-
-def test_of_nothing_there_is_no_share() -> None:
-    assert (proportion(0, 0).share, proportion(0, 0).low, p_value(0, 0)) == (None, None, None)
 
 
 def test_answers_are_counted_by_system_whatever_was_played_first(ballot: Any) -> None:
@@ -144,28 +131,3 @@ def test_the_report_is_written_for_people_and_programs(folder: Path, ballot: Any
     content = json.loads((folder / "report.json").read_text("utf-8"))
     assert content == json.loads(json.dumps(asdict(report)))
     assert content["pooled"]["a"]["count"] == 1
-
-
-def test_a_clear_preference_is_said(ballot: Any) -> None:
-    sittings = [ballot.sitting(n, f"r{n}", ["b", "b", "b"]) for n in range(3)]
-
-    text = markdown(blocks(make_report(ballot.key, collected(*sittings))))
-
-    assert "**buzz is preferred**: of 9 decided answers" in text
-    assert "p = 0.004" in text
-
-
-def test_when_nobody_prefers_either_that_is_said(ballot: Any) -> None:
-    report = make_report(ballot.key, collected(ballot.sitting(1, "Ann", ["same"] * 3)))
-
-    assert report.pooled.p_value is None
-    assert "No answer preferred either." in markdown(blocks(report))
-    json.dumps(asdict(report), allow_nan=False)
-
-
-def test_without_answers_there_is_no_report(ballot: Any, folder: Path) -> None:
-    with pytest.raises(DataError, match="no answers yet"):
-        make_report(ballot.key, collected())
-    report = make_report(ballot.key, collected(ballot.sitting(1, "Ann", ["a"])))
-    with pytest.raises(InputError, match="can't write the report"):
-        write_report(report, folder / "gone")

@@ -108,13 +108,3 @@ def test_sittings_are_limited(folder: Path, ballot: Any, answer: Any) -> None:
     with pytest.raises(InputError, match="takes no more"):
         store.add(replace(answer, session=f"{3:032x}"))
     assert store.add(replace(answer, session=f"{2:032x}", revision=2))
-
-
-def test_a_link_in_the_place_of_a_file_is_not_followed(
-    folder: Path, store: AnswerStore, answer: Any, tmp_path: Path
-) -> None:
-    (folder / "answers" / f"{answer.session}.jsonl").symlink_to(tmp_path / "elsewhere")
-
-    with pytest.raises(OSError, match="symbolic links"):
-        store.add(answer)
-    assert not (tmp_path / "elsewhere").exists()

@@ -31,8 +31,8 @@ class PairTrial:
     trial_id: str
     """16 hexadecimal digits at random."""
     kind: Kind
-    """A comparison of the systems, or one of two that catch who does not listen: a sound against
-    itself, or against itself made worse."""
+    """A comparison of the systems, or a catch trial: a sound against itself, or against itself
+    degraded."""
     clip_id: str
     """Which sentence."""
     text: str
@@ -44,7 +44,7 @@ class PairTrial:
 
 @dataclass(frozen=True, slots=True)
 class AnswerKey:
-    """Everything that the page does not tell."""
+    """What the page keeps secret."""
 
     format: int
     """Version of this layout."""
@@ -60,7 +60,7 @@ class AnswerKey:
     """In the order of the page; each sitting shuffles it."""
 
     def trial(self, trial_id: str) -> PairTrial | None:
-        """The trial of that name, or None."""
+        """By its name; None without one."""
         return next((trial for trial in self.trials if trial.trial_id == trial_id), None)
 
 
@@ -118,7 +118,7 @@ _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 
 @dataclass(frozen=True, slots=True)
 class RaterAnswer:
-    """What a rater said about one trial; a line of JSON with these keys."""
+    """A rater's answer to one trial; a line of JSON with these keys."""
 
     test: str
     """Id of the test."""
@@ -159,20 +159,15 @@ class RaterAnswer:
 
 
 def parse_answer(row: Any, key: AnswerKey) -> RaterAnswer:
-    """An answer to this test from decoded JSON that may hold anything.
-
-    Raises:
-        InputError: it is none; says what was expected.
-    """
+    """An answer to this test from decoded JSON of any content; raises InputError if it is none."""
     expected = {field.name for field in fields(RaterAnswer)}
     if not isinstance(row, dict) or row.keys() != expected:
         raise InputError(f"not an answer; expected an object with {', '.join(sorted(expected))}")
-    for name in ("revision", "plays_first", "plays_second"):
-        if type(row[name]) is not int:
-            raise InputError(f"{name} is {row[name]!r:.40}; expected a whole number")
-    for name in expected - {"revision", "plays_first", "plays_second"}:
-        if not isinstance(row[name], str):
-            raise InputError(f"{name} is {row[name]!r:.40}; expected text")
+    for name, value in row.items():
+        number = name in ("revision", "plays_first", "plays_second")
+        if type(value) is not (int if number else str):
+            wanted = "a whole number" if number else "text"
+            raise InputError(f"{name} is {value!r:.40}; expected {wanted}")
     if row["test"] != key.test_id:
         raise InputError(f"an answer to the test {row['test']!r:.40}; this is {key.test_id}")
     trial = key.trial(row["trial"])
@@ -202,11 +197,11 @@ class Collected:
     answers: tuple[RaterAnswer, ...]
     """By the time of the sitting, then in the order of the page."""
     problems: tuple[str, ...]
-    """Lines that could not be read, with their place and what is wrong."""
+    """Lines that could not be read: place and reason."""
 
 
 def read_answers(folder: Path, key: AnswerKey, more: Sequence[Path] = ()) -> Collected:
-    """What the server stored in the folder of a test, and files that raters sent.
+    """Answers that the server stored in the folder of a test, and files that raters sent.
 
     Raises:
         DataError: a file can't be read, or holds answers to another test.
@@ -221,7 +216,7 @@ def read_answers(folder: Path, key: AnswerKey, more: Sequence[Path] = ()) -> Col
 
 
 def read_file(path: Path, key: AnswerKey) -> tuple[list[RaterAnswer], list[str]]:
-    """The answers of one file, every revision of them, and what is wrong with other lines.
+    """The answers of one file, every revision of them, and problems of other lines.
 
     Raises:
         DataError: it can't be read, or holds answers to another test.
@@ -236,8 +231,7 @@ def read_file(path: Path, key: AnswerKey) -> tuple[list[RaterAnswer], list[str]]
             continue
         try:
             row = json.loads(line)
-            other = isinstance(row, dict) and row.get("test", key.test_id) != key.test_id
-            if other:
+            if isinstance(row, dict) and row.get("test", key.test_id) != key.test_id:
                 raise DataError(
                     f"{path} has answers to the test {row['test']!r:.40}; this is {key.test_id}:"
                     " report it with its own test's folder"
@@ -253,11 +247,11 @@ def read_file(path: Path, key: AnswerKey) -> tuple[list[RaterAnswer], list[str]]
 def _latest(answers: Iterable[RaterAnswer], key: AnswerKey) -> list[RaterAnswer]:
     """The highest revision for each sitting and trial."""
     latest: dict[tuple[str, str], RaterAnswer] = {}
+    begun: dict[str, str] = {}
     for answer in answers:
         known = latest.setdefault((answer.session, answer.trial), answer)
         if answer.revision > known.revision:
             latest[answer.session, answer.trial] = answer
-    begun: dict[str, str] = {}
     for answer in latest.values():
         begun[answer.session] = min(begun.get(answer.session, answer.utc), answer.utc)
     place = {trial.trial_id: at for at, trial in enumerate(key.trials)}

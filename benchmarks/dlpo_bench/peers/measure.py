@@ -32,6 +32,11 @@ OWN, OWN_WHOLE = "dlpo", "dlpo-whole"
 DRIVER = Path(__file__).with_name("driver.py")
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONNOUSERSITE": "1"}
 END_S = 10.0  # for a process to end after its last question
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+PIPER_HOME, PIPER_PYTHON = CACHE / "dlpo/peers/piper", Path("env/bin/python")
+PIPER_INSTALL = 'run "python scripts/piper_voice.py" in a checkout, or give --piper-voice'
+PUBLISHED_PARAMETERS = 15.7e6
+"""Of en_US-lessac-medium, as https://huggingface.co/cstr/piper-en_US-lessac-medium-GGUF says."""
 TEXTS: Mapping[str, str] = {"5 s": SENTENCES[0], "20 s": " ".join(SENTENCES)}
 """about how long they take -> text"""
 WARM_UP_ROUNDS = 1  # after what each does to get ready: now all processes run, and take turns
@@ -98,6 +103,35 @@ def programs() -> list[Peer]:
         program("espeak-ng", "formants", *espeak),
         program("flite", "clustergen, voice slt", *flite),
     ]
+
+
+def piper(home: Path = PIPER_HOME, voice: Path | None = None) -> Peer:
+    """Piper with a voice of the medium size, on onnxruntime with one thread.
+
+    Args:
+        home: has its environment, and the voice with random weights.
+        voice: a trained one, ONNX with its JSON in the same folder; None is the random one.
+    """
+    python, model = home / PIPER_PYTHON, voice or home / "medium.onnx"
+    absent = [path for path in (model, Path(f"{model}.json")) if not path.exists()]
+    missing = ""
+    if not python.exists():
+        missing = f"piper is not installed in {home}; {PIPER_INSTALL}"
+    elif absent:
+        missing = f"{absent[0]} does not exist" + ("" if voice else f"; {PIPER_INSTALL}")
+    settings = {"model": str(model), "adjust": voice is None}
+    if voice:
+        title, note = f"Piper, voice {voice.stem}", ""
+        facts: dict[str, object] = {"weights": "trained"}
+    else:
+        title = "Piper medium's VITS, random weights"
+        note = (
+            "its weights are random: speed does not depend on them, and its length scale is set so"
+            " that each text takes as long as from our voice"
+        )
+        known = {} if missing else json.loads((home / "facts.json").read_text("utf-8"))
+        facts = {"weights": "random", "published_parameters": PUBLISHED_PARAMETERS, **known}
+    return Peer("piper", title, "piper", settings, missing, python, note=note, facts=facts)
 
 
 class PeerProcess:
@@ -181,7 +215,7 @@ def peer_process(peer: Peer, core: int) -> Iterator[PeerProcess]:
                 process.kill()
 
 
-def measure_peers(options: PeersOptions, piper: Peer, tell: Tell = silent) -> Measured:
+def measure_peers(options: PeersOptions, tell: Tell = silent) -> Measured:
     """Measure a voice of ours, and the peers that the options name.
 
     Raises:
@@ -191,7 +225,8 @@ def measure_peers(options: PeersOptions, piper: Peer, tell: Tell = silent) -> Me
     """
     ours = own_voice(options.voice, options.precision)
     whole = whole_sentences(options.voice, options.precision)
-    known = {one.name: one for one in (whole, piper, *programs())}
+    theirs = [piper(voice=options.piper_voice), *programs()]
+    known = {one.name: one for one in (whole, *theirs)}
     if unknown := [name for name in options.peer if name not in known]:
         raise InputError(f"no peer {unknown[0]!r}; expected one of {', '.join(known)}")
     core = choose_cores(1, options.core)[0]

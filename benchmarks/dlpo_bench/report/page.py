@@ -60,32 +60,32 @@ def make_page(records: Path, out: Path) -> Page:
 
     Args:
         records: directory of records.
-        out: file of the page, from which its links lead; pictures go to a directory beside it
-            that is called like it.
+        out: file of the page, from which its links lead; its pictures are in a directory of the
+            same name without the suffix.
 
     Raises:
-        DataError: there is no record that can be shown.
+        DataError: no record can be shown.
     """
     found, problems = read_records(records)
     here = out.parent.resolve()
     parts = [HEAD.format(name=records.name, link=_link(records, here))]
     pictures: dict[str, str] = {}
     for kind, builder in BUILDERS.items():
-        if kind not in found:
+        if not (mine := found.pop(kind, [])):
             continue
         try:
-            section = builder(found[kind])
+            section = builder(mine)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             problems.append(
-                f"{found[kind][0].path.name}: its figures are not those of kind {kind!r} in this"
-                f" version ({type(error).__name__}: {error}); measure again"
+                f"{mine[0].path.name}: its figures are not those of kind {kind!r} in this version"
+                f" ({type(error).__name__}: {error}); measure again"
             )
             continue
-        drawn = {f"{_file_name(seen)}.svg": svg for seen, svg in section.pictures.items()}
+        drawn = {f"{_file_name(caption)}.svg": svg for caption, svg in section.pictures.items()}
         pictures |= drawn
         parts.append(_markdown(section, list(drawn), out.stem, here))
-    for kind in sorted(found.keys() - BUILDERS.keys()):
-        names = ", ".join(one.path.name for one in found[kind])
+    for kind, records_of in sorted(found.items()):
+        names = ", ".join(one.path.name for one in records_of)
         problems.append(f"{names}: this version's report has no section for kind {kind!r}")
     if len(parts) == 1:
         reasons = "".join(f"\n  {problem}" for problem in problems)
@@ -96,30 +96,27 @@ def make_page(records: Path, out: Path) -> Page:
 
 
 def read_records(directory: Path) -> tuple[dict[str, list[Found]], list[str]]:
-    """Kind -> its records, the newest first; and what was wrong with the others.
+    """Kind -> its records, the newest first; and problems of those that can't be read.
 
     Raises:
         DataError: no such directory, or no record in it.
     """
     paths = sorted(directory.glob("*.json"))
     if not paths:
-        raise DataError(f"{directory}: no records (*.json) there; a benchmark's --record makes one")
-    found: dict[str, list[Found]] = {}
-    problems = []
+        raise DataError(f"{directory} has no records (*.json); a benchmark's --record makes one")
+    found, problems = list[Found](), list[str]()
     for path in paths:
         try:
-            record = read_record(path)
+            found.append(Found(path, read_record(path)))
         except DataError as error:
             problems.append(str(error).replace(str(path), path.name))
-            continue
-        found.setdefault(record.kind, []).append(Found(path, record))
-    for records in found.values():
-        records.sort(key=lambda one: (one.record.utc, one.path.name), reverse=True)
-    return found, problems
+    found.sort(key=lambda one: (one.record.utc, one.path.name), reverse=True)
+    kinds = dict.fromkeys(one.record.kind for one in found)
+    return {kind: [one for one in found if one.record.kind == kind] for kind in kinds}, problems
 
 
 def write_page(page: Page, out: Path) -> None:
-    """Write the page and its pictures, in a directory of its name; others there are deleted.
+    """Write the page and its pictures; older pictures are deleted.
 
     Raises:
         InputError: they can't be written.
@@ -136,29 +133,26 @@ def write_page(page: Page, out: Path) -> None:
         raise InputError(f"can't write {out} and its pictures: {error.strerror}") from error
 
 
-def _markdown(section: Section, drawn: Sequence[str], beside: str, here: Path) -> str:
+def _markdown(section: Section, drawn: Sequence[str], folder: str, here: Path) -> str:
+    seen = zip(section.pictures, drawn, strict=True)
     parts = [f"## {section.title}", markdown(section.blocks)]
-    parts += [
-        f"![{seen}]({quote(beside)}/{name})"
-        for seen, name in zip(section.pictures, drawn, strict=True)
-    ]
+    parts += [f"![{caption}]({quote(folder)}/{name})" for caption, name in seen]
     parts += [_source(one, here) for one in section.sources]
     return "\n\n".join(parts) + "\n"
 
 
 def _source(one: Found, here: Path) -> str:
     """Where a record is and what it was made with."""
-    record, machine = one.record, one.record.machine
-    facts = [
-        f"[{one.path.stem}]({_link(one.path, here)})",
-        record.utc[:10],
-        _processor(machine),
-        _commit(record.commit),
-    ]
+    record, commit = one.record, "outside of a checkout"
+    if record.commit is not None:
+        changed = " with changes" if record.commit.get("dirty") else ""
+        commit = f"commit {str(record.commit.get('hash'))[:10]}{changed}"
+    link = f"[{one.path.stem}]({_link(one.path, here)})"
+    facts = [link, record.utc[:10], _processor(record.machine), commit]
     if record.bundle_sha256:
         embedded = record.bundle_sha256 == Bundle.load(find_voice(DEFAULT_VOICE)).sha256
-        facts.append(f"bundle {record.bundle_sha256[:12]} ({'the' if embedded else 'not the'}"
-                     " embedded voice)")  # fmt: skip
+        voice = f"{'the' if embedded else 'not the'} embedded voice"
+        facts.append(f"bundle {record.bundle_sha256[:12]} ({voice})")
     return f"{', '.join(facts)}:\n`{record.command}`"
 
 
@@ -172,16 +166,9 @@ def _processor(machine: Mapping[str, Any]) -> str:
     return words
 
 
-def _commit(commit: Mapping[str, object] | None) -> str:
-    if commit is None:
-        return "outside of a checkout"
-    changed = " with changes" if commit.get("dirty") else ""
-    return f"commit {str(commit.get('hash'))[:10]}{changed}"
-
-
 def _link(target: Path, here: Path) -> str:
     return quote(Path(os.path.relpath(target.resolve(), here)).as_posix())
 
 
-def _file_name(seen: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", seen.lower()).strip("-")
+def _file_name(caption: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-")
