@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -144,11 +144,7 @@ class Interference:
 
     def figures(self) -> dict[str, float]:
         """For the figures of a record."""
-        return {
-            "other_cores": self.other_cores,
-            "stolen_share": self.stolen_share,
-            "clock_jump_s": self.clock_jump_s,
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,18 +169,14 @@ class _Clocks:
 
 @dataclass(slots=True)
 class MachineWatch:
-    """Watches from its making on, until it is stopped."""
+    """What happened on the machine in the block of `watch_machine`."""
 
     _begin: _Clocks
     _end: _Clocks | None = None
 
-    def stop(self) -> None:
-        """What happens from now on does not count."""
-        self._end = _Clocks.read()
-
     @property
     def interference(self) -> Interference:
-        """What happened up to now, or until it was stopped."""
+        """Up to now, or to the end of the block."""
         begin, end = self._begin, self._end or _Clocks.read()
         length_s = max(end.monotonic_s - begin.monotonic_s, 1e-9)
         others_s = (end.busy_s - begin.busy_s) - (end.own_s - begin.own_s)
@@ -193,6 +185,10 @@ class MachineWatch:
             max(0.0, (end.stolen_s - begin.stolen_s) / length_s / (os.cpu_count() or 1)),
             end.wall_s - begin.wall_s - (end.monotonic_s - begin.monotonic_s),
         )
+
+    def stop(self) -> None:
+        """What happens from now on does not count."""
+        self._end = _Clocks.read()
 
 
 @contextmanager

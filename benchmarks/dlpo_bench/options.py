@@ -43,9 +43,6 @@ class RtfOptions:
     window: Annotated[
         list[float], Option(help="Length of a denoiser's window, s; repeatable. 0.2, 1 and 5.")
     ] = field(default_factory=list)
-    batch: Annotated[
-        list[int], Option(help="Windows of 1 s at once; repeatable. 1, 4, 8, 16 and 32.")
-    ] = field(default_factory=list)
     rounds: Annotated[int, Option(help="Runs of each on each case; 9, quick 5.")] = 0
     budget_s: Annotated[
         float,
@@ -56,15 +53,12 @@ class RtfOptions:
     ] = 0.0
     threads: Annotated[int, Option(help="Of PyTorch; engines take one.")] = 1
     core: Core = None
-    quick: Annotated[
-        bool, Option("--quick", help="A minute or so: 1 and 5 s, no batches, no compile.")
-    ] = False
+    quick: Annotated[bool, Option("--quick", help="A minute or so: 1 and 5 s, no compile.")] = False
 
     def __post_init__(self) -> None:
         """What is left out becomes the preset's."""
         self.seconds = self.seconds or ([1.0, 5.0] if self.quick else [1.0, 5.0, 20.0, 60.0])
         self.window = self.window or ([1.0] if self.quick else [0.2, 1.0, 5.0])
-        self.batch = self.batch or ([] if self.quick else [1, 4, 8, 16, 32])
         self.rounds = self.rounds or (5 if self.quick else 9)
         self.budget_s = self.budget_s or (20.0 if self.quick else 180.0)
 

@@ -144,8 +144,6 @@ class ClipResult:
     audio_s: float
     cpu_s: float
     """processor time of all threads, of speaking"""
-    took_s: float
-    """to speak and to judge"""
     values: Mapping[str, float | None]
     """judge or signal measure -> value; None where the judge failed, as below"""
     transcripts: Mapping[str, str | None]
@@ -239,48 +237,18 @@ def wanted(
 
 
 def judge_all(
-    todo: Sequence[Wanted], panel: JudgePanel, work: WorkDirectory, budget_s: float | None = None,
+    todo: Sequence[Wanted], panel: JudgePanel, work: WorkDirectory,
     on_clip: Callable[[], object] = lambda: None,
-) -> list[Wanted]:  # fmt: skip
-    """Judge what isn't kept yet.
-
-    Args:
-        budget_s: what is expected to last longer than what is left of it is not begun.
-        on_clip: called after each, for a progress bar.
-
-    Returns:
-        What is left for another run.
+) -> None:  # fmt: skip
+    """Judge what isn't kept yet; `on_clip` is called after each clip, for a progress bar.
 
     Raises:
         InputError: a waveform that can't be judged, see `evaluate`.
     """
-    begun, left = time.perf_counter(), []
     for one in todo:
         if work.find(*one) is None:
-            spent_s = time.perf_counter() - begun
-            if budget_s is not None and spent_s + expected_s(one, todo, work) > budget_s:
-                left.append(one)
-                continue
             work.add(_judge(*one, panel))
         on_clip()
-    return left
-
-
-def expected_s(one: Wanted, todo: Sequence[Wanted], work: WorkDirectory) -> float:
-    """Seconds that speaking and judging will take, by what other clips of its series took.
-
-    Clips at as many steps; or those at the most steps so far, in proportion; 0 without any.
-    """
-    took: dict[int, list[float]] = {}
-    series = one[0].about.get("series")
-    for other, clip in todo:
-        if other.about.get("series") == series and (result := work.find(other, clip)):
-            took.setdefault(other.about.get("steps", 0), []).append(result.took_s)
-    if not took:
-        return 0.0
-    steps: int = one[0].about.get("steps", 0)
-    nearest = steps if steps in took else max(took)
-    return float(np.mean(took[nearest])) * max(1.0, steps / max(1, nearest))
 
 
 def _judge(point: System, clip: Clip, panel: JudgePanel) -> ClipResult:
@@ -292,11 +260,10 @@ def _judge(point: System, clip: Clip, panel: JudgePanel) -> ClipResult:
         spoken.append((len(waveform) / SAMPLE_RATE, time.process_time() - before))
         return waveform
 
-    begun = time.perf_counter()
     quality = evaluate({point.label: say}, [clip], panel)
-    took_s, take = time.perf_counter() - begun, quality.scores[point.label].takes[0]
+    take = quality.scores[point.label].takes[0]
     return ClipResult(
-        point.label, voice_of(point), clip.clip_id, clip.text, *spoken[0], took_s,
+        point.label, voice_of(point), clip.clip_id, clip.text, *spoken[0],
         {measure: _known(values[0]) for measure, values in take.values.items()},
         {measure: transcripts[0] for measure, transcripts in take.transcripts.items()},
         {measure: _known(errors[0]) for measure, errors in take.errors.items()},

@@ -51,13 +51,12 @@ SEED = 0  # of the noise
 PHONEMES = np.arange(1, 41)[None]  # (1, P)
 SPEECH, DENOISER = "speech", "denoiser"
 STRIP_TEXT_S = 20.0  # of the text that windows are cut from, again and again
-BATCH_WINDOW_S = 1.0
 SLICE = 50  # of the 1000 steps, where all don't fit the budget
 LEAST_SLICE = 10  # fewer say too little of the rest
 SAME_DB = -400.0  # of equal audio
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY")
 PACKAGES = ("openvino", "onnxruntime-gpu", "tensorrt-cu13")  # besides those of every record
-LONGEST_S, LARGEST_BATCH = 600.0, 256
+LONGEST_S = 600.0
 
 
 def load_weights(checkpoint: Path, bundle: Bundle) -> Checkpoint:
@@ -195,33 +194,27 @@ def speech_case(seconds: float) -> TimedCase:
     return TimedCase(SPEECH, f"{seconds:g} s", run)
 
 
-def denoiser_case(seconds: float, batch: int, window: Window) -> TimedCase:
-    """All reverse steps of `batch` windows of so many seconds, nothing else."""
-
-    def run(one: Contestant) -> Floats:
-        return one.engine.denoise(one.steps, window.conditioning, window.source, window.noise)
-
-    return TimedCase(DENOISER, f"{seconds:g} s" + (f" x {batch}" if batch > 1 else ""), run)
-
-
-def denoiser_cases(
-    by: Contestant, windows_s: Sequence[float], batches: Sequence[int], batch_window_s: float
-) -> list[TimedCase]:
-    """Windows of each length, and of `batch_window_s` in each batch, from the smallest.
+def denoiser_cases(by: Contestant, windows_s: Sequence[float]) -> list[TimedCase]:
+    """All reverse steps of windows of each length, from the shortest.
 
     Args:
         by: encodes the text that they are cut from.
     """
-    sizes = {(length, 1) for length in windows_s} | {(batch_window_s, n) for n in batches}
-    per_second = by.engine.manifest.sample_rate_hz / by.engine.manifest.hop_length
-    frames = {size: max(1, round(size[0] * per_second)) for size in sizes}
-    if not sizes:
-        return []
-    strip = _strip(by, max(n * frames[length, n] for length, n in sizes))
-    return [
-        denoiser_case(*size, _rows(strip, size[1], frames[size]))
-        for size in sorted(sizes, key=lambda size: (size[0] * size[1], size[1]))
-    ]
+    manifest = by.engine.manifest
+    per_second = manifest.sample_rate_hz / manifest.hop_length
+    strip = _strip(by, round(max(windows_s, default=0) * per_second))
+
+    def case(seconds: float) -> TimedCase:
+        frames = slice(max(1, round(seconds * per_second)))
+        conditioning, source = strip.conditioning[:, :, frames], strip.source[:, frames]
+        noise = strip.noise[:, :, frames]
+
+        def run(one: Contestant) -> Floats:
+            return one.engine.denoise(one.steps, conditioning, source, noise)
+
+        return TimedCase(DENOISER, f"{seconds:g} s", run)
+
+    return [case(seconds) for seconds in sorted(windows_s)]
 
 
 def _strip(by: Contestant, frames: int) -> Window:
@@ -229,7 +222,7 @@ def _strip(by: Contestant, frames: int) -> Window:
     request = SpeechRequest(text_of_length(STRIP_TEXT_S), seed=SEED)
     sentences = by.synthesizer.read(request).sentences
     parts: list[Window] = []
-    while sum(part.source.shape[1] for part in parts) < frames:
+    while not parts or sum(part.source.shape[1] for part in parts) < frames:
         sentence = sentences[len(parts) % len(sentences)]
         source = DenoiserInput(by.engine, sentence, request, by.steps, len(parts))
         parts.append(source.window(0, source.frames))
@@ -237,16 +230,6 @@ def _strip(by: Contestant, frames: int) -> Window:
         np.concatenate([part.conditioning for part in parts], axis=2),
         np.concatenate([part.source for part in parts], axis=1),
         np.concatenate([part.noise for part in parts], axis=2),
-    )
-
-
-def _rows(strip: Window, batch: int, frames: int) -> Window:
-    """Consecutive pieces of the strip as rows of a batch."""
-    pieces = [slice(i * frames, (i + 1) * frames) for i in range(batch)]
-    return Window(
-        np.concatenate([strip.conditioning[:, :, piece] for piece in pieces]),
-        np.concatenate([strip.source[:, piece] for piece in pieces]),
-        np.concatenate([strip.noise[:, :, piece] for piece in pieces], axis=1),
     )
 
 
@@ -503,9 +486,6 @@ def check_options(options: RtfOptions) -> None:
         for length in lengths:
             if not 0.01 <= length <= LONGEST_S:
                 raise InputError(f"{option} has {length:g}; expected 0.01 to {LONGEST_S:g}")
-    for batch in options.batch:
-        if not 1 <= batch <= LARGEST_BATCH:
-            raise InputError(f"batch has {batch}; expected 1 to {LARGEST_BATCH}")
     if options.rounds < 3:
         raise InputError(f"rounds is {options.rounds}; a spread needs at least 3")
     if options.budget_s <= 0:
@@ -537,7 +517,7 @@ def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
         field = open_field(bundle, checkpoint, steps, names, tell)
         cases = [
             *(speech_case(seconds) for seconds in sorted(options.seconds)),
-            *denoiser_cases(_encoder(field), options.window, options.batch, BATCH_WINDOW_S),
+            *denoiser_cases(_encoder(field), options.window),
         ]
         with watch_machine() as watch:
             timings = time_in_turns(

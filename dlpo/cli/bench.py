@@ -227,14 +227,6 @@ def quality(
             rich_help_panel=JUDGES,
         ),
     ] = None,
-    budget_s: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            help="Seconds for judging; what does not fit is left for another run.",
-            rich_help_panel=JUDGES,
-        ),
-    ] = None,
     weights: Weights = Path("../shared/models"),
     rounds: Annotated[
         int,
@@ -286,9 +278,7 @@ def quality(
         todo = list(wanted(points.points, spoken, limits))
         with progress() as bar:
             task = bar.add_task("listening", total=len(todo))
-            left = judge_all(todo, panel, directory, budget_s, lambda: bar.advance(task))
-        if left:
-            typer.echo(f"{len(left)} clips of {len(todo)} are left for another run", err=True)
+            judge_all(todo, panel, directory, lambda: bar.advance(task))
     if rounds:
         with progress() as bar, watch_machine() as watch:
             task = bar.add_task("timing", total=turns(points.points, rounds, limits))

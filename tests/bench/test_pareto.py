@@ -28,7 +28,6 @@ from dlpo_bench.pareto import (
     Points,
     WorkDirectory,
     clips_at,
-    expected_s,
     judge_all,
     label_of,
     open_points,
@@ -95,7 +94,7 @@ def made(*points: System) -> Points:
 
 
 def judge(points: Sequence[System], work: WorkDirectory) -> None:
-    assert judge_all(list(wanted(points, CLIPS, {})), PANEL, work) == []
+    judge_all(list(wanted(points, CLIPS, {})), PANEL, work)
 
 
 @pytest.fixture
@@ -107,7 +106,7 @@ def result(one: System, clip: Clip, value: float, rtf: float = 0.5, **more: Any)
     values = {"NISQA": value, "seconds": 2.0}
     fields = {"transcripts": {}, "errors": {}, "failures": [], "silent": False} | more
     key = one.label, voice_of(one), clip.clip_id, clip.text
-    return ClipResult(*key, audio_s=2.0, cpu_s=2 * rtf, took_s=3.0, values=values, **fields)
+    return ClipResult(*key, audio_s=2.0, cpu_s=2 * rtf, values=values, **fields)
 
 
 @pytest.mark.parametrize(
@@ -148,24 +147,6 @@ def test_other_words_under_the_same_name_are_judged_again(work: WorkDirectory) -
         todo = wanted([point(TUNED, 3, voice)], [Clip("LJ002-0161", text, None)], {})
         judge_all(list(todo), PANEL, work)
     assert len(voice.calls) == 2
-
-
-def test_what_does_not_fit_into_the_budget_is_left(work: WorkDirectory) -> None:
-    cheap, expensive = point(TUNED, 2), point(TUNED, 2000)
-    work.add(result(cheap, CLIPS[0], 1.0))  # took 3 s: 3,000 s with 2,000 steps
-    todo = list(wanted([cheap, expensive], CLIPS, {}))
-    left = judge_all(todo, PANEL, work, budget_s=100)
-    assert [one.label for one, _ in left] == [expensive.label] * len(CLIPS)
-    assert judge_all(todo, PANEL, work, budget_s=None) == []
-
-
-def test_expected_time_grows_with_the_steps_of_the_same_series(work: WorkDirectory) -> None:
-    points = [point(TUNED, 2), point(TUNED, 20), point(UNTUNED, 2)]
-    todo = list(wanted(points, CLIPS[:2], {}))
-    assert expected_s(todo[0], todo, work) == 0
-    work.add(result(points[0], CLIPS[0], 1.0))
-    expected = {one[0].label: expected_s(one, todo, work) for one in todo}
-    assert expected == {"tuned, 2 steps": 3, "tuned, 20 steps": 30, "untuned, 2 steps": 0}
 
 
 def test_a_work_directory_that_can_not_be_used_is_refused(

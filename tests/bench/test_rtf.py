@@ -25,7 +25,6 @@ from dlpo_bench.rtf import (
     CaseTimes,
     Field,
     Timings,
-    denoiser_cases,
     error_db,
     figures_of,
     length_costs,
@@ -175,7 +174,6 @@ def test_long_texts_are_compared_with_shorter_ones() -> None:
         {"contestant": ["tpu"]},
         {"seconds": [-1.0]},
         {"window": [1e9]},
-        {"batch": [-1]},
         {"rounds": 2},
         {"budget_s": -1.0},
         {"threads": 10_000},
@@ -192,18 +190,6 @@ def test_what_cannot_be_measured_is_refused(bad: dict[str, object], tiny_bundle:
 def test_a_voice_that_draws_its_pitch_is_measured_too(drawing_bundle: Path) -> None:
     rtf.load_weights(drawing_bundle.parent / "checkpoint", Bundle.load(drawing_bundle))
     assert {"eager", "cpu:fp32"} <= set(opened(drawing_bundle, "eager", "cpu:fp32").present)
-
-
-def test_rows_of_a_batch_follow_each_other(tiny_bundle: Path) -> None:
-    by = opened(tiny_bundle, "cpu:fp32").present["cpu:fp32"]
-
-    long, batch = denoiser_cases(by, [1.0], [2], 0.5)
-
-    assert (long.label, batch.label) == ("1 s", "0.5 s x 2")
-    whole, halves = long.run(by), batch.run(by)
-    assert halves.shape == (2, whole.shape[1] // 2, 300)
-    inner = slice(0, halves.shape[1] // 2)  # the end of a half lacks its context
-    np.testing.assert_allclose(halves[0, inner], whole[0, inner], atol=1e-4)
 
 
 @pytest.fixture
