@@ -83,7 +83,7 @@ def test_unusable_content_is_refused(
         ({"format": 2}, "format is 2; expected 1"),
         ({"figures": [1]}, "figures is a list"),
         ({"surprise": 1}, r"unknown keys \['surprise'\]"),
-        ({"commit": "abc"}, "commit is neither"),
+        ({"commit": "abc"}, "commit is a str"),
         ({"bundle_sha256": 7}, "bundle_sha256 is 7"),
         ({"utc": None}, "utc is None"),
     ],

@@ -16,9 +16,7 @@ from dlpo.data.dataset import Dataset
 from dlpo.judges.judge import Scores, Waveform
 from dlpo_bench.judging import JudgePanel
 from dlpo_bench.record import read_record
-from research import ablation, audio_path, chains, learning_curve, method_comparison, toy_judge
-from research.gradient_signal import Gradients, summary
-from research.training_run import command_of
+from research import ablation, audio_path, learning_curve, method_comparison, toy_judge
 
 RATE = 22_050  # Hz
 VARIANTS = {variant.name: variant for variant in ablation.VARIANTS}
@@ -74,20 +72,6 @@ def test_ablated_l1_compares_what_the_network_predicts(
     assert found["diffusion"].item() == pytest.approx(error.abs().mean().item(), rel=1e-4)
 
 
-def test_chains_differ_from_the_served_one_in_one_thing(
-    slow_checkpoint: Path, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("STEPS", "WARPS", "ETAS"):
-        monkeypatch.setattr(chains, name, (1,))
-    monkeypatch.setattr(chains, "VALIDATION_SPLIT", ("LJ002-0181",))
-    monkeypatch.setattr(chains, "load_panel", lambda path: JudgePanel([Length()], {}, {}))
-    quality, tried = chains.listen(slow_checkpoint, tiny_corpus, tmp_path, 1)
-    served, *others = ((chain.steps, chain.schedule, chain.eta) for chain in tried)
-    assert [sum(a != b for a, b in zip(served, one, strict=True)) for one in others] == [1] * 3
-    record = read_record(chains.write(quality, tried, slow_checkpoint, tmp_path))
-    assert len(record.figures["heard"]) == 5  # these chains, and the recordings
-
-
 def test_learning_curve_places_and_draws_points(
     slow_checkpoint: Path, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,18 +105,6 @@ def test_method_comparison_draws_mean_and_range_over_seeds(tmp_path: Path) -> No
     assert "dlpo" in method_comparison.draw_curves({"nisqa": [curve]})
 
 
-def test_chains_to_match_is_where_noise_equals_the_signal() -> None:
-    """Known noise: 2,000 sentences of 4 chains, signal of norm 2, noise of norm 10 per chain."""
-    random = torch.Generator().manual_seed(0)
-    weights, group = 50, 4
-    signal = torch.zeros(weights)
-    signal[0] = 2.0
-    noise = torch.randn(2_000, weights, generator=random) * 10 / (weights * group) ** 0.5
-    figures = summary([Gradients(3 * signal, signal, signal + row, 0.1) for row in noise], group)
-    assert figures["noise_of_one_chain"] == pytest.approx(10, rel=0.02)
-    assert figures["chains_to_match"] == pytest.approx(25, rel=0.04)
-
-
 @pytest.mark.parametrize("slope_db", [-9.0, 0.0, 3.0])
 def test_tilt_is_the_slope_of_third_octaves(slope_db: float) -> None:
     """Third octaves widen by 3 dB an octave."""
@@ -142,11 +114,6 @@ def test_tilt_is_the_slope_of_third_octaves(slope_db: float) -> None:
     noise = (0.01 * np.fft.irfft(spectrum)).astype(np.float32)
     tilt = toy_judge.spectral_tilt_db(noise, RATE)
     assert tilt == pytest.approx(slope_db + 10 * np.log10(2), abs=0.15)
-
-
-def test_a_training_run_is_named_by_the_command_that_makes_it() -> None:
-    training = {"batch": 2, "window": 256, "precision": "no"}
-    assert command_of("base", training).endswith("--out RUN --set batch=2 --set precision=no")
 
 
 def test_first_packet_of_pcm_needs_no_audio_ahead() -> None:

@@ -175,8 +175,8 @@ def make_report(key: AnswerKey, collected: Collected, *, trust_all: bool = False
 def preference(liked: Sequence[str]) -> Preference:
     """From "a", "b" or "same" for each answer."""
     a, b, same = (liked.count(name) for name in (*SYSTEMS, "same"))
-    shares = (proportion(count, len(liked)) for count in (a, b, same))
-    return Preference(*shares, proportion(a, a + b), p_value(a, a + b))
+    of_a, of_b, of_same = (proportion(count, len(liked)) for count in (a, b, same))
+    return Preference(of_a, of_b, of_same, proportion(a, a + b), p_value(a, a + b))
 
 
 def proportion(count: int, of: int) -> Proportion:

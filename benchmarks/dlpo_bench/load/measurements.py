@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -100,8 +101,8 @@ def write_records(
     paths = []
     for kind in dict.fromkeys(KINDS.get(name, "load") for name in found):
         parts = {name: one for name, one in found.items() if KINDS.get(name, "load") == kind}
-        figures = {name: one.figures for name, one in parts.items()}
-        samples = {name: one.samples for name, one in parts.items()}
+        figures: dict[str, Any] = {name: one.figures for name, one in parts.items()}
+        samples: dict[str, Any] = {name: one.samples for name, one in parts.items()}
         if kind in parts:  # one measurement: its figures are the record's
             figures, samples = dict(parts[kind].figures), dict(parts[kind].samples)
         figures["machine"] = interference.figures()

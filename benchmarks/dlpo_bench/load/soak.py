@@ -62,7 +62,7 @@ async def measure_soak(options: LoadOptions) -> Measured:
     endings: Counter[str] = Counter()
     readings: list[tuple[int, float]] = []
     names, weights = list(BEHAVIORS), list(BEHAVIORS.values())
-    endless = ((*random.choices(names, weights), next(texts)) for _ in itertools.count())
+    endless = ((random.choices(names, weights)[0], next(texts)) for _ in itertools.count())
     async with tested_servers(options) as servers:
         server = servers.tested[0]
         async with open_endpoint(server, options.connections) as endpoint:
