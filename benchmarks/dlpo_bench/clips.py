@@ -1,4 +1,4 @@
-"""The test sentences: which clips, what is said in them, and their recordings."""
+"""The test sentences: names of clips, their texts and recordings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUFFIXES = (".wav", ".flac")
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One sentence that every system says."""
+    """One sentence that every system speaks."""
 
     clip_id: str
     """LJSpeech's name of the clip."""
@@ -36,7 +36,7 @@ class Clip:
 
     @property
     def spoken(self) -> str:
-        """The words that are to be heard."""
+        """The words of the sentence, as spoken."""
         return self.text if self.words is None else self.words
 
 

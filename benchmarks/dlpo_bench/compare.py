@@ -174,7 +174,7 @@ def compare_medians(name: str, before: Floats, after: Floats, seed: int = 0) -> 
 
     Args:
         before: (S,) samples above 0.
-        after: (T,) likewise.
+        after: (T,) samples above 0.
         seed: of the resampling; the two are resampled independently.
 
     Reference: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13;
@@ -237,7 +237,7 @@ def _last(name: str) -> str:
 
 
 KINDS = ("quality", "tuning-comparison", "pareto", "texts", "controls", "learning-curve")
-"""Records whose samples are what judges said of clips, system by system."""
+"""Records whose samples are scores of clips, system by system."""
 DIGITS = 3  # of a difference; a judge's own arithmetic differs by 1e-6 between machines
 
 

@@ -1,6 +1,6 @@
-"""Copy-synthesis: a checkpoint that is told the recording's own timing, pitch and mel.
+"""Copy-synthesis: a checkpoint that gets the recording's own timing, pitch and mel.
 
-It hears what the denoiser can do at best; what text-to-speech lacks beside it is prosody.
+It is the best that the denoiser can do; text-to-speech differs from it by its prosody.
 """
 
 from __future__ import annotations

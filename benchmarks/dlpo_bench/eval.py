@@ -51,7 +51,7 @@ def verdict(measure: str, difference: Paired) -> str:
 def figures(quality: Quality) -> dict[str, Any]:
     """Say -> measure -> value and 95 % interval, for `write_record`.
 
-    Beside them, for all but the baseline, `difference`: from which system, value, interval, p,
+    For all but the baseline also `difference`: from which system, value, interval, p,
     number of sentences, verdict.
     """
     return {system: figures_of(quality, system) for system in quality.scores}

@@ -130,7 +130,7 @@ ERROR_RATIO = "word errors / recordings'"
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """Scores of a system that said all clips once."""
+    """Scores of one pass of a system over all clips."""
 
     values: Mapping[str, Floats]
     """Judge or signal measure -> (clips,) values; NaN where the judge failed."""

@@ -134,7 +134,7 @@ def voice_of(point: System) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ClipResult:
-    """What the panel scored when a system said a clip, and what it took."""
+    """Scores of a clip by one system, and what it took to speak it."""
 
     system: str
     voice: str
@@ -284,7 +284,7 @@ def time_rounds(
 
     Args:
         points: of one thread each; torch's has to be set before.
-        clips: round r says the r-th, from the first again when they end.
+        clips: round r speaks the r-th, from the first again when they end.
         fewer: steps -> rounds that points with so many take part in, see `clips_at`.
         on_clip: called after each clip, for a progress bar.
 
@@ -311,14 +311,14 @@ def time_rounds(
 
 
 def turns(points: Sequence[System], rounds: int, fewer: Mapping[int, int]) -> int:
-    """How many clips are said in so many rounds."""
+    """How many clips are spoken in so many rounds."""
     return sum(clips_at(point.about["steps"], rounds, fewer) for point in points)
 
 
 def outcome(points: Points, clips: Sequence[Clip], work: WorkDirectory) -> Measured:
     """Put together what was judged and timed so far.
 
-    A point that said fewer clips than others is compared on those clips alone.
+    A point that spoke fewer clips than others is compared on those clips alone.
 
     Raises:
         DataError: the point that others are compared with was not judged.
@@ -375,10 +375,10 @@ def outcome(points: Points, clips: Sequence[Clip], work: WorkDirectory) -> Measu
 def heights(
     measures: Mapping[str, Mapping[str, Any]], baseline: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """Measure -> value that is comparable between points that said different clips, and interval.
+    """Measure -> value that is comparable between points that spoke different clips, and interval.
 
     The baseline's mean over all its clips plus the difference from it, clip by clip. For a point
-    that said the same clips this is its own mean; one that said a few isn't higher because they
+    that spoke the same clips this is its own mean; one that spoke a few isn't higher because they
     were easy. The interval is that of the difference; without a clip in common there is no height.
 
     Args:

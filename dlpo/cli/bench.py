@@ -397,7 +397,7 @@ def controls(
 ) -> None:
     """Check that speed and pitch do what they say, and that words stay as clear.
 
-    Beside each voice, the speaker's recordings at the same settings by a plain vocoder.
+    For comparison, the speaker's recordings at the same settings by a plain vocoder.
     """
     with needs("bench"):
         from dlpo.judges.pocketsphinx import PocketSphinx

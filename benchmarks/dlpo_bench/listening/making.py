@@ -27,14 +27,14 @@ from dlpo_serving.loudness import TARGET_LUFS, gain_to_reach, integrated_loudnes
 from dlpo_serving.synthesis.job import limited
 
 TELEPHONE_HZ = (300.0, 3_000.0)  # what the degraded sound keeps
-NOISE_DB = -15.0  # of the degraded sound's noise, beside its speech
+NOISE_DB = -15.0  # of the degraded sound's noise, relative to its speech
 
 
 def render(name: str, system: Say, clip: Clip) -> Waveform:
     """(T,) float32 of a clip as a system says it, at `TARGET_LUFS`.
 
     Raises:
-        DataError: nothing that can be heard came; names the system and the clip.
+        DataError: the waveform is inaudible or damaged; names the system and the clip.
     """
     try:
         return matched(system(clip))
@@ -90,7 +90,7 @@ def open_pair(a: str, b: str, steps: int | None = None) -> tuple[System, System]
 def choose_clips(
     pair: Sequence[System], corpus: Path, texts: Path | None = None, count: int | None = None
 ) -> list[Clip]:
-    """What the systems say.
+    """The clips of the test.
 
     Args:
         pair: the systems; of folders of wavs, the clips that all have.
@@ -243,7 +243,7 @@ def _test_id(trials: Sequence[PairTrial]) -> str:
 
 
 def _write(out: Path, key: AnswerKey, waveforms: Mapping[str, Waveform]) -> None:
-    """Write beside the folder, then rename: an interrupted run leaves nothing half made."""
+    """Write to a temporary folder, then rename: an interrupted run leaves nothing half made."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))

@@ -14,10 +14,10 @@ from dlpo_bench.listening.report import make_report
 def export_pairs(
     folder: Path, key: AnswerKey, collected: Collected, out: Path, *, trust_all: bool = False
 ) -> int:
-    """Write a file of pairs, the wavs in a folder beside it, and say how many pairs it has.
+    """Write a file of pairs, and the wavs in a folder of its name; returns the number of pairs.
 
     One pair for each answer that preferred one of the two systems: neither "no difference" nor
-    catch trials. Wavs are what raters heard: mono 16-bit PCM, 22,050 Hz, at the test's loudness.
+    catch trials. Wavs are the sounds of the page: mono 16-bit PCM, 22,050 Hz, at the test's loudness.
 
     Args:
         folder, key, collected: the test and its answers.

@@ -78,7 +78,7 @@ class Preference:
     b: Proportion
     """Preferred the second one."""
     same: Proportion
-    """Heard no difference, or none that matters."""
+    """No difference, or none that matters."""
     a_of_decided: Proportion
     """The first system's share where one was preferred."""
     p_value: float | None

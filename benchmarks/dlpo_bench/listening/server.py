@@ -1,4 +1,4 @@
-"""A server for one listening test: it shows the page, and stores what raters answer."""
+"""A server for one listening test: it shows the page, and stores answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BODY_BYTES = 4_096  # an answer has some 400
 MAX_WAITING = 256  # answers on their way to the disk
 FULL = (errno.ENOSPC, errno.EDQUOT)
 EVERY_REPLY = {
-    # Scripts, styles, sounds and connections of this server alone, and in nobody's frame.
+    # Scripts, styles, sounds and connections of this server alone, in no frame.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
         " media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none';"
@@ -149,7 +149,7 @@ async def _errors_as_json(
     except web.HTTPException as error:
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return web.json_response({"error": error.text}, status=error.status, headers=allow)
-    except ConnectionResetError:  # nobody is left to be told
+    except ConnectionResetError:  # the rater has left
         return web.Response()
     except Exception:  # the boundary of the process: raters must get a reply
         _log.exception("internal error")

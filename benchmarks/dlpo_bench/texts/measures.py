@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dlpo_bench.texts.study import TimedSpeech
 
 BLOCK = 441  # samples, 20 ms: of a level
-AROUND = 220  # samples each side, 10 ms: that a jump stands out of
+AROUND = 220  # samples each side, 10 ms: that a jump is compared with
 INSIDE = 6  # samples each side that belong to the jump itself
 JUMP_FLOOR = 1e-4  # full scale; jumps below are lost in the noise of a room
 END = 220  # samples, 10 ms

@@ -182,7 +182,7 @@ def _front_end() -> TextFrontEnd:
 
 @cache
 def _sound(word: str) -> str:
-    """Its phonemes without stress, as one said alone."""
+    """Its phonemes without stress, as a word of its own."""
     sentences = _front_end().process(word).sentences
     return " ".join(p.rstrip("012") for s in sentences for w in s.words for p in w.phonemes)
 
