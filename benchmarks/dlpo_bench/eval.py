@@ -49,7 +49,7 @@ def verdict(measure: str, difference: Paired) -> str:
 
 
 def figures(quality: Quality) -> dict[str, Any]:
-    """Say -> measure -> value and 95 % interval, for `write_record`.
+    """System -> measure -> value and 95 % interval, for a record.
 
     For all but the baseline also `difference`: from which system, value, interval, p,
     number of sentences, verdict.
@@ -93,18 +93,18 @@ def samples(
         "systems": {
             system: {
                 "about": dict((about or {}).get(system, {})),
-                "values": _lists(heard.values),
-                "errors": _lists(heard.errors),
+                "values": _lists(scores.values),
+                "errors": _lists(scores.errors),
                 "takes": [
                     {
                         "values": _lists(take.values),
                         "transcripts": {m: list(t) for m, t in take.transcripts.items()},
                         "errors": _lists(take.errors),
                     }
-                    for take in heard.takes
+                    for take in scores.takes
                 ],
             }
-            for system, heard in quality.scores.items()
+            for system, scores in quality.scores.items()
         },
         "words": quality.units(WORD_ERRORS).tolist(),
         "characters": quality.units(CHARACTER_ERRORS).tolist(),

@@ -72,7 +72,7 @@ REFUSED = grpc.StatusCode.RESOURCE_EXHAUSTED
 SERVER = TestedServer("ours", "dlpo", "localhost:1", 0)
 TINY: dict[str, Any] = {
     "connections": 2, "calls": 2, "starts": 2, "level_s": 0.3, "ramp_s": 0.1,
-    "start_listeners": 1, "most_listeners": 1, "capacity": 1, "overload_s": 0.2, "requests": 12,
+    "start_listeners": 1, "most_listeners": 1, "capacity": 1, "overload_s": 1.0, "requests": 12,
     "workers": 3, "clients": 1,
 }  # fmt: skip
 
@@ -414,7 +414,6 @@ def test_latency_and_soak_write_records_of_their_kinds(tiny_bundle: Path, tmp_pa
     assert records["latency"].figures["start_s"] > 0  # where README's table looks for it
     assert "clock_jump_s" in records["latency"].figures["machine"]
     assert records["load"].figures["soak"]["requests"] > 0
-    assert "dlpo bench stream" in records["load"].command
 
 
 def options_of(bundle: Path) -> LoadOptions:

@@ -13,7 +13,7 @@ from dlpo.cli import app
 from dlpo_serving.settings.flags import settings_parser
 
 ROOT = Path(__file__).resolve().parents[2]
-OF_THE_PAST = ("CHANGELOG.md",)
+OF_THE_PAST = ("CHANGELOG.md", "benchmarks.md")  # the page has the commands of its records
 PAGES = sorted(
     str(page.relative_to(ROOT))
     for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))

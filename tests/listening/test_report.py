@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scipy.stats import beta
 
 from dlpo_bench.listening.answers import Collected
 from dlpo_bench.listening.report import (
     blocks,
     make_report,
-    proportion,
     write_report,
 )
 from dlpo_bench.tables import markdown
@@ -22,16 +20,6 @@ from dlpo_bench.tables import markdown
 
 def collected(*sittings: Any, problems: tuple[str, ...] = ()) -> Collected:
     return Collected(tuple(answer for sitting in sittings for answer in sitting), problems)
-
-
-@pytest.mark.parametrize(("count", "of"), [(0, 10), (7, 10), (10, 10), (33, 80)])
-def test_intervals_are_those_of_clopper_and_pearson(count: int, of: int) -> None:
-    found = proportion(count, of)
-
-    low = beta.ppf(0.025, count, of - count + 1) if count else 0.0
-    high = beta.ppf(0.975, count + 1, of - count) if count < of else 1.0
-    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
-    assert found.share == count / of
 
 
 def test_answers_are_counted_by_system_whatever_was_played_first(ballot: Any) -> None:

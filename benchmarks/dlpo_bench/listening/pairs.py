@@ -17,7 +17,7 @@ def export_pairs(
     """Write a file of pairs, and the wavs in a folder of its name; returns the number of pairs.
 
     One pair for each answer that preferred one of the two systems: neither "no difference" nor
-    catch trials. Wavs are the sounds of the page: mono 16-bit PCM, 22,050 Hz, at the test's loudness.
+    catch trials. Wavs are sounds of the page: mono 16-bit PCM, 22,050 Hz, at the test's loudness.
 
     Args:
         folder, key, collected: the test and its answers.

@@ -34,7 +34,7 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONNOUSERSITE
 END_S = 10.0  # for a process to end after its last question
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 PIPER_HOME, PIPER_PYTHON = CACHE / "dlpo/peers/piper", Path("env/bin/python")
-PIPER_INSTALL = 'run "python scripts/piper_voice.py" in a checkout, or give --piper-voice'
+PIPER_INSTALL = 'run "python scripts/piper_voice.py" in a checkout'
 PUBLISHED_PARAMETERS = 15.7e6
 """Of en_US-lessac-medium, as https://huggingface.co/cstr/piper-en_US-lessac-medium-GGUF says."""
 TEXTS: Mapping[str, str] = {"5 s": SENTENCES[0], "20 s": " ".join(SENTENCES)}

@@ -1,1 +1,1 @@
-"""Sixty texts beyond the corpus' style: are they spoken completely, clearly, and without accidents?"""
+"""Sixty texts beyond the corpus' style: spoken completely, clearly, and without accidents?"""
