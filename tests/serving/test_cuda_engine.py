@@ -3,12 +3,7 @@ they come here, and the rest where there is a GPU."""
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import inspect
-import logging
 from collections.abc import Callable
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +15,10 @@ from dlpo.errors import DlpoError, EngineError
 from dlpo.nvidia import Gpu
 from dlpo.text import TextFrontEnd
 from dlpo_serving.engine import Floats
-from dlpo_serving.engines import cuda_engine, cuda_machine
+from dlpo_serving.engines import cuda_engine
 from dlpo_serving.engines.buckets import Buckets
 from dlpo_serving.engines.cuda_engine import CUDA, CudaEngine, cuda_provider
-from dlpo_serving.engines.cuda_machine import CudaDevice, check_cuda, missing_libraries
+from dlpo_serving.engines.cuda_machine import check_cuda
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.engines.onnx_session import CPU, import_onnxruntime, open_session
 from dlpo_serving.request import SpeechRequest
@@ -92,28 +87,6 @@ def test_a_row_does_not_hear_its_neighbours(
         np.testing.assert_allclose(both[row], alone, atol=1e-5)
 
 
-def test_a_run_leaves_what_an_earlier_one_returned(
-    cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path
-) -> None:
-    bundle = Bundle.load(tiny_bundle)
-    engine = cuda_engine_on_cpu(bundle, buckets=SMALL)
-    first = engine.denoise(2, *window(bundle, 2, 1, 20))
-    kept = first.copy()
-
-    engine.denoise(2, *window(bundle, 2, 1, 19))
-
-    np.testing.assert_array_equal(first, kept)
-
-
-def test_every_array_that_is_copied_is_pinned(
-    cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path
-) -> None:
-    pinned = cuda_engine_on_cpu(Bundle.load(tiny_bundle), buckets=SMALL).device.pinned
-
-    assert len(pinned) == 4 * len(SMALL.all)  # conditioning, source, noise, waveform
-    assert {array.shape[-2] for array in pinned if array.shape[-1] == 300} == {32, 64}
-
-
 def test_every_bucket_is_warmed_and_has_a_cuda_graph_of_its_own(
     cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,20 +106,6 @@ def test_every_bucket_is_warmed_and_has_a_cuda_graph_of_its_own(
     assert graph_ids == warmed + warmed  # not 0 nor -1: these are onnxruntime's own
     engine.denoise(2, *window(Bundle.load(tiny_bundle), 2, 1, 3))
     assert graph_ids[8:] == ["1"]
-
-
-def test_another_number_of_steps_is_loaded_when_it_is_asked_for(
-    cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path
-) -> None:
-    bundle = Bundle.load(tiny_bundle)
-    engine = cuda_engine_on_cpu(bundle, buckets=Buckets((32,), (1,)))
-    pinned = engine.device.pinned
-    before = len(pinned)
-
-    engine.denoise(1, *window(bundle, 1, 1, 5))
-    engine.denoise(1, *window(bundle, 1, 1, 6))
-
-    assert len(pinned) == 2 * before
 
 
 def test_a_run_that_fails_is_an_engine_error(
@@ -218,25 +177,6 @@ def test_the_build_for_cpus_is_refused_with_the_line_to_run() -> None:
         check_cuda(CUDA)
 
 
-def test_missing_libraries_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    onnxruntime = import_onnxruntime()
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
-    monkeypatch.setattr(cuda_machine, "find_gpu", lambda: H200)
-    monkeypatch.setattr(cuda_machine, "CUDA_LIBRARIES", ("libc.so.6", "libcublas.so.999"))
-
-    with pytest.raises(EngineError, match=r"H200 is there, but not libcublas\.so\.999; .*cuDNN 9"):
-        check_cuda(CUDA)
-
-
-def test_a_machine_with_everything_names_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    onnxruntime = import_onnxruntime()
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
-    monkeypatch.setattr(cuda_machine, "find_gpu", lambda: H200)
-    monkeypatch.setattr(cuda_machine, "CUDA_LIBRARIES", ("libc.so.6",))
-
-    assert check_cuda(CUDA) == H200
-
-
 def test_every_provider_option_is_one_of_the_installed_package() -> None:
     folder = Path(import_onnxruntime().__file__).parent / "capi"
     library = folder / "libonnxruntime_providers_cuda.so"
@@ -247,81 +187,6 @@ def test_every_provider_option_is_one_of_the_installed_package() -> None:
     known = library.read_bytes()
 
     assert [option for option in options if option.encode() not in known] == []
-
-
-def test_missing_libraries_lists_only_those_that_are_missing() -> None:
-    assert missing_libraries(("libc.so.6", "libnot.so.1")) == ["libnot.so.1"]
-
-
-class FakeCuda:
-    """What `CudaDevice` calls of the CUDA run-time, on the memory of the host."""
-
-    class cudaError_t(IntEnum):
-        cudaSuccess = 0
-        cudaErrorMemoryAllocation = 2
-
-    class cudaMemcpyKind(IntEnum):
-        cudaMemcpyHostToDevice = 1
-        cudaMemcpyDeviceToHost = 2
-
-    def __init__(self) -> None:
-        self.pinned: dict[int, int] = {}  # address -> bytes
-        self.kinds: list[IntEnum] = []
-
-    def cudaHostRegister(self, ptr: int, size: int, flags: int) -> tuple[IntEnum]:
-        self.pinned[ptr] = size
-        return (self.cudaError_t.cudaSuccess,)
-
-    def cudaHostUnregister(self, ptr: int) -> tuple[IntEnum]:
-        del self.pinned[ptr]
-        return (self.cudaError_t.cudaSuccess,)
-
-    def cudaMemcpy(self, dst: int, src: int, count: int, kind: IntEnum) -> tuple[IntEnum]:
-        ctypes.memmove(dst, src, count)
-        self.kinds.append(kind)
-        return (self.cudaError_t.cudaSuccess,)
-
-
-def test_the_fake_of_cuda_is_called_as_the_real_one() -> None:
-    real = pytest.importorskip("cuda.bindings.runtime", exc_type=ImportError)
-
-    for name in ("cudaHostRegister", "cudaHostUnregister", "cudaMemcpy"):
-        ours = list(inspect.signature(getattr(FakeCuda(), name)).parameters)
-        assert list(inspect.signature(getattr(real, name)).parameters) == ours
-    for kind in FakeCuda.cudaMemcpyKind:
-        assert getattr(real.cudaMemcpyKind, kind.name) == kind
-
-
-def test_copies_go_there_and_back_and_pinned_memory_is_released(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    cuda = FakeCuda()
-    monkeypatch.setattr(cuda_machine, "load_cuda", lambda: cuda)
-    device = CudaDevice()
-    value = import_onnxruntime().OrtValue.ortvalue_from_shape_and_type((3, 2), np.float32, "cpu")
-    given, back = np.arange(6, dtype=np.float32).reshape(3, 2), np.zeros((3, 2), np.float32)
-
-    device.pin(given)
-    device.send(given, value)
-    device.fetch(value, back)
-
-    np.testing.assert_array_equal(back, given)
-    assert cuda.kinds == [1, 2]
-    assert cuda.pinned == {given.ctypes.data: 24}
-    del device
-    gc.collect()
-    assert cuda.pinned == {}
-
-
-def test_memory_that_cannot_be_pinned_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    pytest.importorskip("cuda.bindings.runtime", exc_type=ImportError)
-    if not isinstance(_gpu_or_error(), DlpoError):
-        pytest.skip("here it can")
-
-    with caplog.at_level(logging.WARNING):
-        CudaDevice().pin(np.zeros(10, np.float32))
-
-    assert "not pinned bytes=40 reason=cudaHostRegister" in caplog.text
 
 
 # From here on: on a GPU.

@@ -10,7 +10,6 @@ import pytest
 from dlpo.audio import Waveform
 from dlpo.errors import InputError
 from dlpo_serving.loudness import (
-    gain_to_reach,
     high_pass,
     integrated_loudness,
     k_weighted,
@@ -64,11 +63,6 @@ def test_a_full_scale_sine_of_997_hz_has_the_standards_loudness() -> None:
     assert integrated_loudness(sine(997, 0, 2, 48_000), 48_000) == pytest.approx(-3.01, abs=0.005)
 
 
-@pytest.mark.parametrize("rate", [8000, 16_000, 22_050, 24_000, 44_100])
-def test_the_rate_hardly_matters(rate: int) -> None:
-    assert integrated_loudness(sine(997, -20, 2, rate), rate) == pytest.approx(-23.01, abs=0.05)
-
-
 @pytest.mark.parametrize(
     ("levels_dbfs", "lufs"),
     [
@@ -113,22 +107,6 @@ def test_the_weighting_is_the_recursive_filter_of_the_standard() -> None:
         filtered = y[2:]
 
     np.testing.assert_allclose(k_weighted(noise, rate), filtered, atol=1e-9)
-
-
-def test_a_gain_moves_the_loudness_where_it_should() -> None:
-    speech = sine(300, -31, 1, 22_050)
-    gain = np.float32(gain_to_reach(-22, integrated_loudness(speech, 22_050)))
-
-    assert integrated_loudness(gain * speech, 22_050) == pytest.approx(-22, abs=1e-4)
-
-
-def test_silence_has_no_loudness() -> None:
-    assert integrated_loudness(np.zeros(22_050, np.float32), 22_050) == -np.inf
-
-
-def test_too_short_a_waveform_is_refused() -> None:
-    with pytest.raises(InputError, match=r"0\.100 s has no loudness; expected at least 0\.4"):
-        integrated_loudness(np.ones(2205, np.float32), 22_050)
 
 
 def test_samples_that_are_no_numbers_are_refused() -> None:

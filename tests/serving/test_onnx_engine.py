@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dlpo.bundle import Bundle, write_bundle
-from dlpo.errors import BundleError, EngineError
+from dlpo.errors import EngineError
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
@@ -31,36 +31,6 @@ def test_noise_and_prosody_reach_the_graphs(speaker: Synthesizer) -> None:
 
     for other in (SpeechRequest(TEXT, seed=1), SpeechRequest(TEXT, pitch_semitones=3)):
         assert np.abs(speaker.speak(other) - audio).max() > 1e-6
-
-
-def test_a_zipped_bundle_speaks_the_same(
-    speaker: Synthesizer, tiny_bundle: Path, tmp_path: Path
-) -> None:
-    content = shutil.copytree(tiny_bundle, tmp_path / "content")
-    (content / "voice.json").unlink()
-    zipped = write_bundle(tmp_path / "tiny.dlpo", speaker.manifest, content)
-
-    audio = open_voice(zipped).speak(SpeechRequest(TEXT))
-
-    np.testing.assert_array_equal(audio, speaker.speak(SpeechRequest(TEXT)))
-
-
-def test_a_missing_bundle_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"voice\.json"):
-        open_voice(tmp_path)
-
-
-def test_a_flipped_byte_is_found_before_anything_is_loaded(
-    tiny_bundle: Path, tmp_path: Path
-) -> None:
-    damaged = shutil.copytree(tiny_bundle, tmp_path / "damaged")
-    graph = damaged / "frames.onnx"
-    content = bytearray(graph.read_bytes())
-    content[len(content) // 2] ^= 1
-    graph.write_bytes(content)
-
-    with pytest.raises(BundleError, match=r"frames\.onnx: sha256"):
-        open_voice(damaged)
 
 
 def test_a_graph_that_is_no_onnx_is_an_engine_error(

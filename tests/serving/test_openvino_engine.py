@@ -11,12 +11,9 @@ import pytest
 
 from dlpo.bundle import Bundle
 from dlpo.errors import EngineError, MissingExtraError
-from dlpo.text import TextFrontEnd
 from dlpo_serving.engines import openvino_engine
-from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.engines.openvino_engine import OpenVinoEngine, import_openvino
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
 
 TEXT = "Noise becomes speech, step by step."
@@ -53,29 +50,6 @@ def test_bf16_is_the_default_and_near_to_fp32(tiny_bundle: Path) -> None:
     assert 1e-5 < error < 0.02  # bfloat16 has 8 bits; 0 would be fp32 after all
 
 
-def test_every_number_of_steps_is_spoken(tiny_bundle: Path, front_end: TextFrontEnd) -> None:
-    engine = OpenVinoEngine(Bundle.load(tiny_bundle), "fp32")
-    speaker = Synthesizer(engine, front_end)
-
-    one, two = (speaker.speak(SpeechRequest(TEXT, steps=steps)) for steps in (1, 2))
-
-    assert len(one) == len(two)
-    assert np.abs(one - two).max() > 1e-4
-
-
-def test_a_window_of_any_layout_is_read_right(tiny_bundle: Path) -> None:
-    bundle = Bundle.load(tiny_bundle)
-    rng = np.random.default_rng(3)
-    conditioning = rng.standard_normal((2, 40, 16), np.float32).swapaxes(1, 2)
-    source = rng.standard_normal((40, 2, 300), np.float32).swapaxes(0, 1)
-    noise = rng.standard_normal((1, 2, 60, 300), np.float32)[:, :, 7:47]
-
-    made = OpenVinoEngine(bundle, "fp32").denoise(2, conditioning, source, noise)
-
-    expected = OnnxEngine(bundle, "fp32").denoise(2, conditioning, source, noise)
-    np.testing.assert_allclose(made, expected, atol=1e-4 * np.abs(expected).max())
-
-
 def test_a_run_leaves_what_an_earlier_one_returned(tiny_bundle: Path) -> None:
     engine = OpenVinoEngine(Bundle.load(tiny_bundle), "fp32")
     rng = np.random.default_rng(4)
@@ -90,22 +64,6 @@ def test_a_run_leaves_what_an_earlier_one_returned(tiny_bundle: Path) -> None:
     engine.denoise(2, *windows[1], noise)
 
     np.testing.assert_array_equal(first, kept)
-
-
-def test_a_run_that_fails_is_an_engine_error(tiny_bundle: Path) -> None:
-    engine = OpenVinoEngine(Bundle.load(tiny_bundle), "fp32")
-    wrong = np.zeros((1, 3, 7), np.float32)
-
-    with pytest.raises(EngineError, match="denoiser_2: OpenVINO failed on"):
-        engine.denoise(2, wrong, wrong, wrong[None])
-
-
-def test_a_graph_that_is_no_onnx_is_an_engine_error(tmp_path: Path) -> None:
-    graph = tmp_path / "denoiser_2.onnx"
-    graph.write_bytes(b"not a graph")
-
-    with pytest.raises(EngineError, match=r"denoiser_2\.onnx: OpenVINO can't compile it"):
-        openvino_engine._compile(import_openvino().Core(), graph, "fp32")
 
 
 def test_a_cpu_without_bf16_is_refused_with_a_way_out() -> None:

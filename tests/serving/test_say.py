@@ -16,7 +16,6 @@ import pytest
 
 from dlpo.audio import read_wav
 from dlpo.errors import EngineError, InputError
-from dlpo_serving.errors import RequestError
 from dlpo_serving.local import say as say_module
 from dlpo_serving.local.player import PlayerPlayback, find_player
 from dlpo_serving.local.say import RemoteVoice, say
@@ -77,13 +76,6 @@ def test_a_player_that_fails_is_reported(fake_player: Path) -> None:
 
     with pytest.raises(EngineError, match="no sound card"):
         say(TEXT, play=True)
-
-
-def test_a_player_that_ends_early_is_reported(fake_player: Path) -> None:
-    fake_player.write_text("#!/bin/sh\nexec 0<&-\nexit 0\n")
-
-    with pytest.raises(EngineError, match="ended early"):
-        say(TEXT * 100, play=True)
 
 
 def test_a_player_is_silenced_where_the_voice_fails(fake_player: Path) -> None:
@@ -157,13 +149,6 @@ def test_a_file_may_have_another_rate(tmp_path: Path) -> None:
         assert file.getnframes() == pytest.approx(spoken.audio_s * 8000, abs=2)
 
 
-def test_a_rate_that_an_encoding_lacks_leaves_no_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="sample_rate_hz: is 44100"):
-        say(TEXT, out=tmp_path / "out.ogg", sample_rate_hz=44_100)
-
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_pipe_gets_a_wav_header_without_a_length_and_sound_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -176,22 +161,6 @@ def test_a_pipe_gets_a_wav_header_without_a_length_and_sound_at_once(
 
     assert received.startswith(b"RIFF\xff\xff\xff\xff")
     assert len(received) - 44 == 2 * round(spoken.audio_s * 22_050)
-
-
-def test_a_folder_without_permission_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write anywhere
-
-    with pytest.raises(InputError, match="permission denied"):
-        say(TEXT, out=tmp_path / "out.wav")
-
-
-def test_a_bad_request_leaves_no_file(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="speed: is nan"):
-        say(TEXT, out=tmp_path / "out.wav", speed=float("nan"))
-
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_disk_that_fills_leaves_the_file_before_whole(
@@ -225,18 +194,6 @@ def test_a_server_can_speak_instead(
     say(TEXT, out=tmp_path / "there.wav", seed=2, voice="fake", server=remote)
 
     assert (tmp_path / "there.wav").read_bytes() == (tmp_path / "here.wav").read_bytes()
-
-
-def test_an_engine_is_not_chosen_for_a_server(tmp_path: Path) -> None:
-    remote = RemoteVoice("127.0.0.1:1")
-
-    with pytest.raises(InputError, match="started with its own"):
-        say(TEXT, out=tmp_path / "out.wav", server=remote, engine="cuda")
-
-
-def test_pieces_want_a_server(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="by a server only"):
-        say(["One ", "piece."], out=tmp_path / "out.wav")
 
 
 def test_engine_and_precision_reach_the_voice(

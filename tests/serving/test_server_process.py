@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 
 from dlpo.audio import read_wav
-from dlpo.errors import EngineError
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.local.demo import run_demo
 from dlpo_serving.local.local_server import local_server
@@ -44,40 +42,6 @@ def test_sigterm_lets_the_running_stream_end_and_exits_cleanly(tiny_bundle: Path
         assert stream.totals is not None
         assert stream.totals.samples == samples
         assert server.process.wait(TIMEOUT_S) == 0
-
-
-def test_a_port_in_use_ends_the_start_with_advice(tiny_bundle: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        command = [sys.executable, "-m", "dlpo_serving", "--voice", str(tiny_bundle)]
-        result = subprocess.run(
-            [*command, "--port", str(port)], capture_output=True, text=True, timeout=TIMEOUT_S
-        )
-
-    assert result.returncode == 1
-    assert f"can't listen on 127.0.0.1:{port}" in result.stderr
-
-
-def test_a_missing_voice_ends_the_start_with_its_message(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(EngineError, match="did not start"), local_server(tmp_path / "nobody"):
-        pass
-
-    assert "no voice" in capfd.readouterr().err
-
-
-def test_a_damaged_bundle_ends_the_start_with_its_message(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "voice.json").write_text("{")
-
-    with pytest.raises(EngineError, match="did not start"), local_server(tmp_path):
-        pass
-
-    assert "voice.json is not JSON" in capfd.readouterr().err
 
 
 def test_speaking_loads_neither_torch_nor_the_exporter(tiny_bundle: Path) -> None:

@@ -15,13 +15,11 @@ from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.encodings import Encoding
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.errors import (
-    DeadlineError,
     NotReadyError,
     OverloadError,
     QuotaError,
     RequestError,
     StalledError,
-    UnknownVoiceError,
 )
 from dlpo_serving.operations.keys import Quota
 from dlpo_serving.operations.metrics import Metrics
@@ -136,33 +134,6 @@ def test_a_full_server_refuses_before_it_reads_and_counts_why(
     with_speaker(body, AdmissionPolicy(max_streams=1))
 
 
-def test_a_caller_who_could_not_hear_anything_in_time_is_told_at_once(
-    with_speaker: Speak,
-) -> None:
-    async def body(speaker: SynthesisService) -> None:
-        with pytest.raises(DeadlineError):
-            await audio_of(speaker, call(timeout_s=0.0))
-
-    with_speaker(body)
-
-
-def test_a_speaker_that_drains_refuses_the_next_and_ends_what_it_began(
-    with_speaker: Speak,
-) -> None:
-    async def body(speaker: SynthesisService) -> None:
-        async with speaker.synthesize(call()) as speech:
-            draining = asyncio.create_task(speaker.drain(TIMEOUT_S))
-            await asyncio.sleep(0)
-            with pytest.raises(NotReadyError, match="shutting down"):
-                await audio_of(speaker, call())
-            await heard(speech)
-            assert not draining.done()
-        await draining
-        assert speech.is_complete
-
-    with_speaker(body)
-
-
 def test_who_speaks_with_a_voice_that_is_replaced_or_withdrawn_keeps_it(
     with_speaker: Speak, front_end: TextFrontEnd, synthesizer: Synthesizer
 ) -> None:
@@ -184,14 +155,6 @@ def test_who_speaks_with_a_voice_that_is_replaced_or_withdrawn_keeps_it(
             np.frombuffer(b"".join(p.audio for p in pieces), "<f4"), before
         )
         assert np.abs(after).max() > np.abs(before).max()
-
-    with_speaker(body)
-
-
-def test_an_unknown_voice_is_named_with_those_that_are_there(with_speaker: Speak) -> None:
-    async def body(speaker: SynthesisService) -> None:
-        with pytest.raises(UnknownVoiceError, match="'nobody'; this server has fake"):
-            await audio_of(speaker, call(voice="nobody"))
 
     with_speaker(body)
 

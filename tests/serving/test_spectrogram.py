@@ -39,8 +39,3 @@ def test_a_tone_is_a_bright_line_at_its_frequency() -> None:
     picture = decode_png(spectrogram_png(tone)).sum(axis=2, dtype=int)
 
     assert abs(int(picture.mean(axis=1).argmax()) - picture.shape[0] // 2) <= 1
-
-
-def test_silence_and_short_sounds_have_a_picture_too() -> None:
-    for length in (0, 1, 300):
-        assert decode_png(spectrogram_png(np.zeros(length, np.float32))).size

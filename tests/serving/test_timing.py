@@ -33,14 +33,6 @@ def test_words_last_from_their_first_to_their_last_phoneme() -> None:
     assert timing.samples == 22 * HOP_LENGTH
 
 
-def test_phonemes_follow_each_other_within_a_word() -> None:
-    _, bob = sentence_timing(SENTENCE, COUNTS, HOP_LENGTH).words
-
-    assert [(p.phoneme, p.start, p.stop) for p in bob.phonemes] == [
-        ("B", 3000, 3000), ("AA1", 3000, 4500), ("B", 4500, 4800),
-    ]  # fmt: skip
-
-
 def test_marks_stand_at_their_word_or_at_the_end() -> None:
     marks = sentence_timing(SENTENCE, COUNTS, HOP_LENGTH).marks
 

@@ -109,26 +109,6 @@ def test_no_server_is_an_engine_error_with_a_hint(hear: Callable[..., None], hea
         hear(heard, "127.0.0.1:1", SpeechRequest(TEXT), ONCE)
 
 
-def test_waiting_for_a_server_ends() -> None:
-    with SpeechClient("127.0.0.1:1") as client, pytest.raises(EngineError, match="DEADLINE_EXC"):
-        client.wait_until_serving(timeout_s=0.05)
-
-
-def test_a_full_server_is_an_engine_error(
-    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any]
-) -> None:
-    gated_engine.open.set()
-    server = start_server(Synthesizer(gated_engine, front_end), max_streams=1)
-    gated_engine.open.clear()
-    with SpeechClient(server.address, **ONCE) as client:
-        first = client.stream(SpeechRequest(TEXT))
-        with pytest.raises(CallError, match="RESOURCE_EXHAUSTED") as caught:
-            client.stream(SpeechRequest(TEXT))
-        gated_engine.free()
-        list(first)
-    assert caught.value.retry_after_s
-
-
 def test_a_deadline_is_an_engine_error(
     gated_engine: Any,
     front_end: TextFrontEnd,

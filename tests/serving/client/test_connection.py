@@ -18,7 +18,6 @@ from cryptography.x509.oid import NameOID
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2_grpc
 from dlpo_serving.client import CallError, RetryPolicy, SpeechClient, SpeechRequest, Tls
-from dlpo_serving.client.connection import Connection
 from dlpo_serving.operations.keys import new_key
 from dlpo_serving.synthesizer import Synthesizer
 
@@ -29,11 +28,6 @@ def test_an_address_without_a_port_is_refused(address: str) -> None:
         SpeechClient(address)
 
 
-def test_ipv6_addresses_are_addresses() -> None:
-    with SpeechClient("[::1]:50051"):
-        pass
-
-
 def test_the_token_goes_with_every_call(scripted_server: Any) -> None:
     scripted_server.outcomes = [lambda context: iter(())]
 
@@ -41,10 +35,6 @@ def test_the_token_goes_with_every_call(scripted_server: Any) -> None:
         client.voices()
 
     assert scripted_server.calls[0]["authorization"] == "Bearer s3cret"
-
-
-def test_no_token_is_no_metadata() -> None:
-    assert Connection("host:1").metadata("name") == (("x-request-id", "name"),)
 
 
 @pytest.mark.parametrize("token", ["naïve", "two\nlines"])
@@ -58,11 +48,6 @@ def test_a_token_that_no_header_can_hold_is_refused_without_showing_it(token: st
 def test_a_certificate_needs_its_key() -> None:
     with pytest.raises(InputError, match="needs its key"):
         Tls(certificate=Path("client.pem"))
-
-
-def test_a_missing_ca_file_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected a PEM file"):
-        SpeechClient("host:1", tls=Tls(ca=tmp_path / "ca.pem"))
 
 
 def self_signed(host: str) -> tuple[bytes, bytes]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from dlpo.nvidia import INSTALL_TENSORRT
-from dlpo_serving.local.doctor import Observation, look_at_packages, versions
+from dlpo_serving.local.doctor import Observation, look_at_packages
 
 DECLARED = """\
 Metadata-Version: 2.4
@@ -50,13 +48,6 @@ def observed() -> dict[str, Observation]:
     return {one.subject: one for one in look_at_packages()}
 
 
-def test_a_complete_extra_is_told_with_its_number_of_packages(install: Install) -> None:
-    install("grpcio", "1.80")
-    install("onnxruntime", "1.31.1")
-
-    assert observed()["extra serve"] == Observation("extra serve", "ok", "complete, 2 packages")
-
-
 def test_what_an_extra_lacks_is_named_with_the_pip_line(install: Install) -> None:
     install("onnxruntime", "1.31.1")
 
@@ -71,13 +62,6 @@ def test_a_package_that_is_too_old_is_told_with_both_versions(install: Install) 
     install("onnxruntime", "1.31.1")
 
     assert observed()["extra serve"].detail == "grpcio is 1.60.0, expected >=1.76"
-
-
-def test_an_extra_that_is_not_needed_is_no_problem(install: Install) -> None:
-    tensorrt = observed()["extra tensorrt"]
-
-    assert (tensorrt.state, tensorrt.detail) == ("absent", "not installed")
-    assert tensorrt.remedy == INSTALL_TENSORRT
 
 
 def test_the_build_for_gpus_does_in_place_of_that_for_cpus(install: Install) -> None:
@@ -109,10 +93,3 @@ def test_both_builds_of_onnxruntime_are_a_problem(install: Install) -> None:
 
     assert observed()["onnxruntime"].state == "problem"
     assert "pip uninstall" in observed()["onnxruntime"].remedy
-
-
-def test_versions_name_python_dlpo_and_what_is_installed() -> None:
-    found = versions()
-
-    assert list(found)[:3] == ["python", "system", "dlpo"]
-    assert found["numpy"] == metadata.version("numpy")

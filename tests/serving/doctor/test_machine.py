@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -36,20 +35,6 @@ def test_features_of_the_processor_are_told(
 
     assert [found[name].state for name in ("vectors", "8 bits", "bfloat16")] == states
     assert all(found[name].remedy or found[name].state == "ok" for name in found if name != "GPU")
-
-
-def test_a_system_that_does_not_tell_is_no_problem(tmp_path: Path) -> None:
-    found = observed(tmp_path, None)
-
-    assert "unknown" in found["CPU"].detail
-    assert "vectors" not in found
-
-
-def test_a_gpu_is_told_with_cuda_and_tensorrt(tmp_path: Path, nvidia: Any) -> None:
-    found = observed(tmp_path, NEW)
-
-    assert {found[name].state for name in ("GPU", "CUDA", "TensorRT")} == {"ok"}
-    assert "compute capability" in found["GPU"].detail
 
 
 def test_a_driver_without_the_packages_is_told_what_to_install(

@@ -4,18 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dlpo_serving.encodings import AudioFormat, Encoding, media_type, usual_format
+from dlpo_serving.encodings import AudioFormat, Encoding, usual_format
 from dlpo_serving.errors import RequestError
-
-
-def test_an_unknown_encoding_is_refused_by_name() -> None:
-    with pytest.raises(RequestError, match=r"encoding: is 'vorbis'; this server knows pcm_s16, .*"):
-        Encoding("vorbis")
-
-
-def test_a_format_of_an_unknown_encoding_cannot_be_made() -> None:
-    with pytest.raises(RequestError, match="'vorbis'"):
-        AudioFormat("vorbis", 8000)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("rate", [-1, 0, 7999, 48_001, 96_000])
@@ -37,12 +27,6 @@ def test_a_rate_that_the_codec_does_not_have_is_refused_with_those_it_has(
     assert [violation.field for violation in error.value.violations] == ["sample_rate_hz"]
 
 
-@pytest.mark.parametrize("encoding", ["pcm_s16", "pcm_f32", "wav", "flac", "mulaw", "alaw"])
-def test_other_encodings_carry_every_rate(encoding: str) -> None:
-    for rate in (8000, 8001, 22_050, 47_999, 48_000):
-        assert AudioFormat(Encoding(encoding), rate).sample_rate_hz == rate
-
-
 @pytest.mark.parametrize("encoding", Encoding)
 @pytest.mark.parametrize("voice_rate_hz", [8000, 16_000, 22_050, 24_000, 44_100, 48_000])
 def test_every_encoding_has_a_usual_rate_for_every_voice(
@@ -59,8 +43,3 @@ def test_every_encoding_has_a_usual_rate_for_every_voice(
 def test_a_caller_without_a_rate_gets_the_voices_own_where_the_codec_has_it() -> None:
     assert usual_format(Encoding.MP3, 22_050).sample_rate_hz == 22_050
     assert usual_format(Encoding.OGG_OPUS, 22_050).sample_rate_hz == 24_000
-
-
-def test_each_encoding_has_a_media_type() -> None:
-    assert all("/" in media_type(encoding) for encoding in Encoding)
-    assert media_type(Encoding.MP3) == "audio/mpeg"

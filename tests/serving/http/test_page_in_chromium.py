@@ -213,32 +213,6 @@ def test_escape_stops_sound_and_work(
     page.speak("Again.")
 
 
-def test_the_stop_button_does_not_lose_the_focus(page: Page) -> None:
-    page.write("Noise becomes speech, step by step.")
-    page.say()
-    page.wait_for_state("speaking")
-
-    page.browser.find_element(By.ID, "stop").click()
-
-    assert (page.state, page.focused) == ("stopped", "speak")
-
-
-def test_several_utterances_in_a_row_and_one_that_cuts_another_short(page: Page) -> None:
-    page.speak("One.")
-    first = page.figures()["samples"]
-    page.write("Two is cut short by three.")
-    page.say()
-    page.wait_for_state("speaking")
-    page.speak("One.")
-
-    assert page.figures()["samples"] == first
-    page.browser.find_element(By.ID, "again").click()
-    page.wait_for_state("speaking")
-    page.wait_for_state("done")
-    assert page.text_of("status") == "Spoke again"
-    assert page.figures()["samples"] == first
-
-
 def test_what_is_wrong_is_said_at_its_field(page: Page) -> None:
     page.write("?!")
     page.say()
@@ -305,40 +279,6 @@ def test_every_control_has_a_name_and_news_are_announced(page: Page) -> None:
     assert nameless == []
     assert page.run("return document.getElementById('status').role") == "status"
     assert page.run("return document.documentElement.lang") == "en"
-
-
-@pytest.mark.parametrize("width", [320, 768])
-def test_it_fits_narrow_screens(page: Page, width: int) -> None:
-    size = {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": True}
-    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    try:
-        assert page.run("return document.documentElement.scrollWidth") <= width
-    finally:
-        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-def test_it_is_dark_or_light_as_the_reader_likes_it_and_readable_in_both(page: Page) -> None:
-    contrasts = {}
-    for scheme in ("dark", "light"):
-        page.browser.execute_cdp_cmd(
-            "Emulation.setEmulatedMedia",
-            {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
-        )
-        ink, ground = (page.run(f"return getComputedStyle(document.body).{name}") for name in NAMES)
-        contrasts[scheme] = luminance(ink) / luminance(ground)
-
-    assert contrasts["dark"] > 7
-    assert 1 / contrasts["light"] > 7
-
-
-NAMES = ("color", "backgroundColor")
-
-
-def luminance(colour: str) -> float:
-    """Of rgb(r, g, b), with what WCAG adds for glare. Reference: WCAG 2.2, relative luminance."""
-    channels = [int(part) / 255 for part in colour.removeprefix("rgb(").rstrip(")").split(",")]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True)) + 0.05
 
 
 def test_a_server_that_asks_for_a_token_gets_one_from_the_page(

@@ -19,17 +19,6 @@ def test_probes_follow_the_voice(
     assert client.get(cold, "/v1/voices").status == 503
 
 
-def test_a_server_that_is_leaving_is_not_ready_but_speaks(
-    client: Any, synthesizer: Any, open_http_door: Callable[..., Any]
-) -> None:
-    door = open_http_door(synthesizer)
-
-    door.loop.call_soon_threadsafe(door.speaker.leave)
-
-    assert client.get(door, "/readyz").status == 503
-    assert client.speak(door).status == 200
-
-
 def test_a_server_that_drains_is_not_ready_but_alive(
     client: Any, synthesizer: Any, open_http_door: Callable[..., Any]
 ) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -179,20 +177,6 @@ def test_a_bad_value_is_a_400_that_names_the_parameter(
     assert error["type"] == "invalid_request_error"
 
 
-def test_a_format_whose_library_is_not_here_is_a_400_that_names_it(
-    client: Any, door: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "av", None)
-
-    response = client.speak(door, response_format="aac")
-
-    error = error_of(response)
-    assert (response.status, error["param"]) == (400, "response_format")
-    assert error["message"].endswith("pip install 'dlpo[codecs]'")
-    assert door.speaker.calls == 0
-    assert client.speak(door, response_format="mp3").status == 200
-
-
 @pytest.mark.parametrize(
     ("body", "headers", "status"),
     [
@@ -229,22 +213,6 @@ def test_a_server_without_a_voice_yet_says_when_to_come_back(
 
     assert (response.status, error_of(response)["code"]) == (503, "not_ready")
     assert int(response.headers["Retry-After"]) >= 1
-
-
-def test_a_server_that_drains_refuses_but_ends_what_it_began(
-    client: Any, gated_engine: Any, front_end: TextFrontEnd, open_http_door: Callable[..., Any]
-) -> None:
-    gated_engine.open.set()
-    door = open_http_door(Synthesizer(gated_engine, front_end))
-    gated_engine.open.clear()
-    gated_engine.permits.release()
-    running = client.speak(door)
-
-    door.call(door.speaker.drain(0))
-
-    assert client.speak(door).status == 503
-    gated_engine.free()
-    assert len(running.read()) > 10_000
 
 
 def test_more_calls_than_places_are_refused_with_a_time_to_retry(
@@ -340,24 +308,6 @@ def test_an_engine_that_fails_amid_the_sound_cuts_the_body(
     assert (last["type"], last["error"]["code"]) == ("error", "internal_error")
 
 
-def test_a_client_that_never_reads_loses_its_place(
-    client: Any, front_end: TextFrontEnd, open_http_door: Callable[..., Any]
-) -> None:
-    door = open_http_door(Synthesizer(FakeEngine(), front_end), http_limits=HttpLimits(stall_s=0.2))
-    body = json.dumps({"model": "dlpo", "input": "becoming " * 1100, "response_format": "pcm"})
-    with socket.socket() as sleeper:
-        sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sleeper.connect(("127.0.0.1", door.port))
-        head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
-        sleeper.sendall(f"{head}Content-Type: application/json\r\n\r\n{body}".encode())
-        wait_until(lambda: door.speaker.calls == 1)
-
-        wait_until(lambda: door.speaker.calls == 0)
-
-    assert b'dlpo_shed_total{reason="stalled"} 1.0' in client.get(door, "/metrics").read()
-    assert client.speak(door).status == 200
-
-
 def test_tokens_are_asked_for_where_keys_are_kept(
     client: Any, front_end: TextFrontEnd, open_http_door: Callable[..., Any]
 ) -> None:
@@ -380,16 +330,6 @@ def test_tokens_are_asked_for_where_keys_are_kept(
             connection.request("GET", path)
             response = connection.getresponse()
             assert (response.status, bool(response.read())) == (status, True)
-
-
-def test_a_request_id_comes_back_unless_it_is_no_plain_one(client: Any, door: Any) -> None:
-    fields = {"model": "dlpo", "input": "Hello"}
-
-    kept = client.post(door, fields, {"x-request-id": "call-7"}).headers["x-request-id"]
-    made = client.post(door, fields, {"x-request-id": "two words"}).headers["x-request-id"]
-
-    assert kept == "call-7"
-    assert len(made) == 32
 
 
 def test_a_body_that_comes_too_slowly_is_given_up(

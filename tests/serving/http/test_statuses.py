@@ -68,8 +68,3 @@ def test_refusals_say_when_to_come_back_in_whole_seconds(seconds: float, header:
 
     assert reply.headers["Retry-After"] == header
     assert reply.headers["retry-after-ms"] == str(round(1000 * seconds))
-
-
-@pytest.mark.parametrize("error", [EngineError("CUDA says 0xdead"), KeyError("secret")])
-def test_faults_of_ours_tell_nothing_of_the_inside(error: Exception) -> None:
-    assert reply_to(error).message == "the server failed; its log has the cause"

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,14 +16,12 @@ from typer.testing import CliRunner
 
 import dlpo
 from dlpo.cli import app
-from dlpo_serving.operations.keys import new_key
 
 if TYPE_CHECKING:
-    from conftest import Authority
+    pass
 
 EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
 TIMEOUT_S = 60.0
-DAY = timedelta(days=1)
 DLPO = (sys.executable, "-c", "from dlpo.cli import app; app()")
 
 
@@ -68,12 +65,6 @@ def test_an_engine_for_gpus_is_refused_where_there_is_none(
     assert "GPU" in told or "build for CPUs" in told
 
 
-def test_a_voice_directory_that_is_not_mounted_is_refused(tmp_path: Path) -> None:
-    assert f"{tmp_path / 'voices'} can't be read" in refused(
-        "--voice-directory", str(tmp_path / "voices")
-    )
-
-
 def without_root_rights(command: list[str]) -> subprocess.CompletedProcess[str]:
     """Run it as a user to whom permissions apply, which they don't to root."""
     if os.geteuid() == 0:
@@ -103,35 +94,6 @@ def test_a_mounted_voice_that_can_not_be_read_is_told_with_its_path(
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1].startswith(f"dlpo: {mounted} can't be read")
     assert "Permission denied" in ended.stderr
-
-
-def test_a_private_key_that_others_may_read_is_refused(authority: Authority) -> None:
-    served = authority.issue("server")
-    served.key.chmod(0o644)
-
-    told = refused("--tls-certificate", str(served.certificate), "--tls-key", str(served.key))
-
-    assert f"chmod 600 {served.key}" in told
-
-
-def test_a_keys_file_that_others_may_write_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "keys.toml"
-    new_key(path, "alice")
-    path.chmod(0o666)
-
-    assert f"chmod 600 {path}" in refused("--keys-file", str(path))
-
-
-@pytest.mark.parametrize(("begin", "told"), [(-2, "has expired"), (1, "is not valid yet")])
-def test_a_certificate_that_is_not_valid_now_is_refused(
-    begin: int, told: str, authority: Authority
-) -> None:
-    served = authority.issue("server", begin * DAY, (begin + 1) * DAY)
-
-    message = refused("--tls-certificate", str(served.certificate), "--tls-key", str(served.key))
-
-    assert told in message
-    assert "this machine's clock says" in message
 
 
 def test_sigterm_while_voices_are_loaded_ends_the_server_at_once() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,7 +17,6 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from dlpo_serving.errors import UnauthenticatedError
-from dlpo_serving.operations import logs
 from dlpo_serving.operations.call_scope import CallScope, current_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tracing import CallTracer
@@ -264,28 +261,6 @@ def test_a_call_without_its_one_known_token_never_reaches_the_handler(
     run(test())
 
 
-def test_health_needs_no_token() -> None:
-    async def test() -> None:
-        async with world(keys=True) as it:
-            stub = health_pb2_grpc.HealthStub(it.channel)
-            answer = await stub.Check(health_pb2.HealthCheckRequest())
-
-            assert answer.status == health_pb2.HealthCheckResponse.SERVING
-
-    run(test())
-
-
-@pytest.mark.parametrize("request_bytes", [b"hi", b"abort", b"raise"])
-def test_the_callers_request_id_comes_back(request_bytes: bytes) -> None:
-    async def test() -> None:
-        async with world() as it:
-            _, _, trailing = await it.call("unary_unary", request_bytes, ("x-request-id", "mine-7"))
-
-            assert trailing["x-request-id"] == "mine-7"
-
-    run(test())
-
-
 def test_the_request_id_comes_back_with_a_refusal_and_its_details() -> None:
     async def test() -> None:
         async with world(keys=True) as it:
@@ -300,49 +275,6 @@ def test_the_request_id_comes_back_with_a_refusal_and_its_details() -> None:
             assert status.code == grpc.StatusCode.UNAUTHENTICATED.value[0]
 
     run(test())
-
-
-def test_a_call_without_an_id_gets_one_of_its_own() -> None:
-    async def test() -> None:
-        async with world() as it:
-            ids = {(await it.call("unary_unary", b"hi"))[2]["x-request-id"] for _ in range(3)}
-
-            assert len(ids) == 3
-
-    run(test())
-
-
-def test_each_call_is_one_line_of_log_without_what_was_said(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async def test() -> None:
-        async with world(keys=True) as it:
-            metadata = (("authorization", "Bearer tok-alice"), ("x-request-id", "mine-7"))
-            await it.call("unary_stream", b"a private text", *metadata)
-            await it.call("unary_unary", b"abort", *metadata)
-
-    with caplog.at_level(logging.INFO):
-        run(test())
-
-    lines = [logs._JsonFormatter().format(record) for record in caplog.records]
-    calls = [json.loads(line) for line in lines]
-    assert [(line["code"], line["caller"], line["id"]) for line in calls] == [
-        ("OK", "alice", "mine-7"),
-        ("NOT_FOUND", "alice", "mine-7"),
-    ]
-    assert "private" not in "".join(lines)
-    assert "tok-alice" not in "".join(lines)
-
-
-def test_health_checks_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    async def test() -> None:
-        async with world() as it:
-            await health_pb2_grpc.HealthStub(it.channel).Check(health_pb2.HealthCheckRequest())
-
-    with caplog.at_level(logging.INFO):
-        run(test())
-
-    assert caplog.records == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -127,20 +127,6 @@ def test_grpc_is_heard_by_those_who_trust_the_authority_only(
     run(test())
 
 
-def test_a_plain_client_of_a_tls_port_is_refused_and_harms_no_other(authority: Authority) -> None:
-    served = authority.issue("server")
-
-    async def test() -> None:
-        async with grpc_server(TlsFiles(served.certificate, served.key), Clock()) as port:
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-                with pytest.raises(grpc.aio.AioRpcError) as caught:
-                    await channel.unary_unary("/test.Echo/Say")(b"hi", timeout=TIMEOUT_S)
-                assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
-            assert await ask_grpc(port, authority.path) == "OK"
-
-    run(test())
-
-
 def test_mutual_tls_lets_in_only_clients_of_its_authority(
     authority: Authority, stranger: Authority
 ) -> None:
@@ -324,13 +310,6 @@ def test_files_that_can_not_be_used_are_refused_at_the_start(
             assert not any(str(p) in str(caught.value) for p in files.paths() if p != path)
 
 
-def test_a_key_of_another_certificate_is_refused_at_the_start(authority: Authority) -> None:
-    served, other = authority.issue("server"), authority.issue("other")
-
-    with pytest.raises(ConfigError, match="MISMATCH"):
-        grpc_credentials(TlsFiles(served.certificate, other.key), Clock())
-
-
 @pytest.mark.parametrize(
     ("begin", "end", "told"),
     [(-3 * DAY, -DAY, "has expired"), (DAY, 2 * DAY, "is not valid yet")],
@@ -348,23 +327,6 @@ def test_a_certificate_that_is_not_valid_now_is_refused_with_both_times(
         for at in (now + begin, now + end, now):
             assert f"{at:%Y-%m-%d %H:}" in str(caught.value)
         assert str(served.certificate) in str(caught.value)
-
-
-def test_a_renewal_that_is_not_valid_yet_leaves_the_certificate_before(
-    authority: Authority, caplog: pytest.LogCaptureFixture
-) -> None:
-    served, clock = authority.issue("server"), Clock()
-
-    async def test() -> None:
-        async with http_server(TlsFiles(served.certificate, served.key), clock) as port:
-            replace(served, authority.issue("next", DAY, 2 * DAY))
-            clock.now_s = 10
-            assert await ask_http(port, authority.path) == served.serial
-
-    with caplog.at_level(logging.ERROR, "dlpo_serving.operations.tls"):
-        run(test())
-
-    assert "not valid yet" in caplog.text
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])

@@ -98,12 +98,6 @@ def test_bundles_that_are_there_are_offered_once(folder: Folder) -> None:
     assert folder.events() == []
 
 
-def test_a_bundle_in_one_file_is_offered_too(folder: Folder) -> None:
-    copy_bundle(Bundle.load(folder.put(".a", "ann")), folder.path / "x.dlpo")
-
-    assert folder.events() == [("added", "ann")]
-
-
 def test_a_changed_bundle_replaces_its_voice(folder: Folder) -> None:
     folder.put("a", "ann")
     folder.events()
@@ -157,18 +151,6 @@ def test_a_bundle_is_not_taken_while_it_is_being_copied(folder: Folder, tmp_path
         folder.clock.now_s += 0.6
         assert folder.watched.poll() == []
 
-    assert folder.events() == [("added", "ann")]
-
-
-def test_a_copy_that_stops_half_way_is_refused_and_taken_when_it_goes_on(folder: Folder) -> None:
-    path = folder.put("a", "ann")
-    victim = max(path.glob("*.onnx*"), key=lambda file: file.stat().st_size)
-    content = victim.read_bytes()
-    victim.write_bytes(content[: len(content) // 2])
-
-    assert folder.events() == [("refused", "a")]
-
-    victim.write_bytes(content)
     assert folder.events() == [("added", "ann")]
 
 
@@ -240,23 +222,6 @@ def test_a_name_that_is_taken_is_not_given_twice(voice: str, folder: Folder) -> 
     folder.put("b", voice)
 
     assert folder.events() == [("refused", "b")]
-
-
-def test_what_is_no_bundle_is_left_alone(folder: Folder) -> None:
-    (folder.path / "README.txt").write_text("voices")
-    (folder.path / "empty").mkdir()
-    (folder.path / ".dlpo-scratch").mkdir()
-    (folder.path / ".dlpo-scratch" / MANIFEST).write_text("{")
-    (folder.path / ".hidden.dlpo").write_text("x")
-
-    assert folder.events() == []
-
-
-def test_a_link_to_nowhere_is_refused_and_harms_no_other(folder: Folder) -> None:
-    (folder.path / "a.dlpo").symlink_to("nowhere")
-    folder.put("b", "ben")
-
-    assert folder.events() == [("refused", "a.dlpo"), ("added", "ben")]
 
 
 def test_a_folder_that_can_not_be_read_keeps_its_voices_and_says_so_once(

@@ -238,15 +238,6 @@ def test_a_caller_who_does_not_read_is_sent_away(
     assert (code, reason) == (grpc.StatusCode.ABORTED, "STALLED")
 
 
-def test_a_method_that_there_is_not_is_unimplemented(proxied: Any) -> None:
-    method = proxied(answering()).unary_unary("/dlpo.v1.SpeechService/Nothing")
-
-    with pytest.raises(grpc.RpcError) as caught:
-        method(b"", timeout=TIMEOUT_S)
-
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-
-
 SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
 NOT_SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.NOT_SERVING)
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import grpc
 import pytest
-from dlpo_serving.registration import SERVICE
 from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.riva.servicer import RIVA_SERVICE
 from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.v1.servicer import SERVICE
 
 pytestmark = pytest.mark.full
 

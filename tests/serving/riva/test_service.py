@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import queue
 import struct
@@ -19,7 +18,6 @@ from google.rpc.error_details_pb2 import BadRequest
 from grpc_status import rpc_status
 
 from dlpo.audio import to_pcm16
-from dlpo.text import TextFrontEnd
 from dlpo_serving.operations.keys import new_key
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.messages import is_ssml
@@ -64,12 +62,6 @@ def test_the_stream_joined_is_the_unary_reply(server: Any, riva_client: Any) -> 
     assert stream.audio == unary.audio
 
 
-def test_clients_that_stream_no_requests_are_served(server: Any, riva_client: Any) -> None:
-    old = riva_client(server.address, "old_online", requests=[{"text": TEXT}])
-
-    assert old.audio == riva_client(server.address, "synthesize", arguments={"text": TEXT}).audio
-
-
 def test_texts_of_one_call_are_spoken_in_order_as_one_audio(server: Any, riva_client: Any) -> None:
     requests = [{"text": "One fish."}, {"text": "..."}, {"text": "A red fish."}]
 
@@ -84,14 +76,6 @@ def test_texts_of_one_call_are_spoken_in_order_as_one_audio(server: Any, riva_cl
     assert told == [("One fish.", "one fish"), ("A red fish.", "a red fish")]
 
 
-def test_a_list_of_texts_is_a_stream_of_requests(server: Any, riva_client: Any) -> None:
-    answer = riva_client(
-        server.address, "synthesize_online", arguments={"text": ["One fish.", "A red fish."]}
-    )
-
-    assert [reply.text for reply in answer.replies if reply.text] == ["One fish.", "A red fish."]
-
-
 def test_a_text_is_spoken_before_the_next_one_comes(server: Any) -> None:
     texts: queue.Queue[SynthesizeSpeechRequest | None] = queue.Queue()
     replies = online(server)(iter(texts.get, None), timeout=TIMEOUT_S)
@@ -102,19 +86,6 @@ def test_a_text_is_spoken_before_the_next_one_comes(server: Any) -> None:
     texts.put(SynthesizeSpeechRequest(text="A red fish."))
     texts.put(None)
     assert "a red fish" in [reply.meta.processed_text for reply in replies]
-
-
-def test_calls_at_the_same_time_get_each_their_own_audio(
-    server: Any, riva_client: Any, synthesizer: Synthesizer
-) -> None:
-    texts = [f"Number {n} speaks for itself, and for nobody else." for n in range(12)]
-
-    answer = riva_client(server.address, "synthesize_at_once", texts=texts, patience_s=TIMEOUT_S)
-
-    assert answer.code == "OK", answer.details
-    for text, audio in zip(texts, answer.raw, strict=True):
-        offline = to_pcm16(synthesizer.speak(SpeechRequest(text)))
-        np.testing.assert_array_equal(samples(base64.b64decode(audio)), offline)
 
 
 @pytest.mark.parametrize("encoding", ["FLAC", "MULAW", "ALAW", "OGGOPUS", "ENCODING_UNSPECIFIED"])
@@ -257,18 +228,6 @@ def test_voices_are_listed_as_clients_read_them(server: Any, riva_client: Any) -
     assert riva_client(server.address, "synthesize", arguments=named).code == "OK"
 
 
-def test_one_voice_may_be_asked_about_by_name(server: Any, riva_client: Any) -> None:
-    assert len(riva_client(server.address, "synthesis_config", model_name="fake").raw) == 1
-    assert riva_client(server.address, "synthesis_config", model_name="x").code == "NOT_FOUND"
-
-
-@pytest.mark.parametrize("service", ["", "nvidia.riva.tts.RivaSpeechSynthesis"])
-def test_health_is_told_to_the_clients_own_stub(
-    server: Any, riva_client: Any, service: str
-) -> None:
-    assert riva_client(server.address, "health", service=service).raw == ["SERVING"]
-
-
 def test_the_api_key_of_a_client_is_its_token(
     start_server: Callable[..., Any], synthesizer: Synthesizer, riva_client: Any, tmp_path: Path
 ) -> None:
@@ -324,11 +283,6 @@ def test_documents_may_have_a_declaration(text: str) -> None:
     assert is_ssml(text)
 
 
-@pytest.mark.parametrize("text", ["<speaker> One", "I <speak> up", "<?xml", "< speak>", "<speak"])
-def test_other_texts_are_read_as_they_are(text: str) -> None:
-    assert not is_ssml(text)
-
-
 @pytest.mark.parametrize(
     ("changed", "field"),
     [
@@ -370,42 +324,6 @@ def test_settings_that_change_within_a_call_end_it(server: Any, riva_client: Any
     assert "settings" in answer.details
 
 
-def test_a_stream_without_a_request_is_an_invalid_argument(server: Any, riva_client: Any) -> None:
-    assert riva_client(server.address, "raw_online", requests=[]).code == "INVALID_ARGUMENT"
-
-
-def test_a_caller_who_never_ends_its_text_loses_its_place(
-    start_server: Callable[..., Any], synthesizer: Synthesizer
-) -> None:
-    server = start_server(synthesizer, max_streams=1, pause_s=0.001)
-    texts: queue.Queue[SynthesizeSpeechRequest | None] = queue.Queue()
-    texts.put(SynthesizeSpeechRequest(text="One fish."))
-
-    with pytest.raises(grpc.RpcError) as caught:
-        list(online(server)(iter(texts.get, None), timeout=TIMEOUT_S))
-
-    assert caught.value.code() == grpc.StatusCode.ABORTED
-    assert "no text came" in caught.value.details()
-    texts.put(None)
-
-
-@pytest.mark.parametrize("texts_before", [0, 1])
-@pytest.mark.parametrize("method", ["Synthesize", "SynthesizeOnline", "GetRivaSynthesisConfig"])
-def test_undecodable_bytes_are_an_invalid_argument(
-    server: Any, method: str, texts_before: int
-) -> None:
-    messages = [SynthesizeSpeechRequest(text="One fish.").SerializeToString()] * texts_before
-    if method != "SynthesizeOnline":
-        messages = []
-    call = server.channel.stream_stream(f"{SERVICE}/{method}")
-
-    with pytest.raises(grpc.RpcError) as caught:
-        list(call(iter([*messages, b"\xff\xff\xff"]), timeout=TIMEOUT_S))
-
-    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert "class" not in caught.value.details()
-
-
 def test_a_unary_reply_that_is_too_long_points_to_the_stream(
     server: Any, riva_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -415,44 +333,6 @@ def test_a_unary_reply_that_is_too_long_points_to_the_stream(
 
     assert answer.code == "INVALID_ARGUMENT"
     assert "use SynthesizeOnline" in answer.details
-
-
-@pytest.mark.parametrize("do", ["raw_online", "raw_unary"])
-def test_a_deadline_of_30_ms_ends_a_long_text(
-    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any], riva_client: Any,
-    do: str,
-) -> None:  # fmt: skip
-    gated_engine.open.set()
-    server = start_server(Synthesizer(gated_engine, front_end))
-    gated_engine.open.clear()
-    requests = [{"text": "Noise becomes speech. " * 90}]
-
-    answer = riva_client(server.address, do, requests=requests, timeout_s=0.03)
-
-    assert answer.code == "DEADLINE_EXCEEDED"
-    gated_engine.free()
-    assert riva_client(server.address, do, requests=[{"text": "Go."}]).code == "OK"
-
-
-def test_a_cancelled_call_frees_its_place_and_stops_the_engine(
-    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any], riva_client: Any
-) -> None:
-    gated_engine.open.set()
-    server = start_server(Synthesizer(gated_engine, front_end), max_streams=1)
-    gated_engine.open.clear()
-    gated_engine.permits.release(1)
-    answer = riva_client(
-        server.address, "synthesize_online", arguments={"text": TEXT}, cancel_after=1
-    )
-    assert len(answer.replies) == 1
-    gated_engine.free()
-
-    for _ in range(1000):
-        again = riva_client(server.address, "raw_unary", requests=[{"text": "Go."}])
-        if again.code == "OK":
-            break
-        assert again.code == "RESOURCE_EXHAUSTED"
-    assert again.code == "OK"
 
 
 def test_the_embedded_voice_speaks_to_the_client(

@@ -9,9 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from dlpo.errors import ConfigError
-from dlpo_serving.rpc.interceptor import HEALTH, OPEN_SERVICES
 from dlpo_serving.settings.flags import flag_of
-from dlpo_serving.settings.server_settings import ServerSettings, address, unknown_variables
+from dlpo_serving.settings.server_settings import ServerSettings, address
 from dlpo_serving.settings.sources import read_settings
 
 
@@ -142,12 +141,6 @@ def test_several_voices_are_flags_commas_or_a_list(
     assert read_settings([]).voices == ("a", "b")
 
 
-def test_an_empty_variable_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DLPO_HTTP_PORT", "")
-
-    assert read_settings([]).http_port is None
-
-
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -191,31 +184,11 @@ def test_a_file_that_can_not_be_read_is_refused(content: bytes | None, config: P
         read_settings(["--config", str(config)])
 
 
-def test_every_mistake_is_told_at_once(config: Path) -> None:
-    config.write_text("port = -1\nlanes = 0\n")
-
-    with pytest.raises(ConfigError, match=r"port is -1.*lanes is 0"):
-        read_settings(["--config", str(config)])
-
-
-def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DLPO_MAX_STREAMS", "many")
-
-    with pytest.raises(ConfigError, match=r"max_streams is 'many' \(DLPO_MAX_STREAMS\); expected"):
-        read_settings([])
-
-
 def test_a_variable_that_kubernetes_set_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DLPO_PORT", "tcp://10.0.0.1:50051")
 
     with pytest.raises(ConfigError, match="enableServiceLinks: false"):
         read_settings([])
-
-
-def test_variables_that_are_no_setting_are_listed() -> None:
-    environment = {"DLPO_PORT": "1", "DLPO_PROT": "1", "DLPO_SERVICE_HOST": "x", "PATH": "/"}
-
-    assert unknown_variables(environment) == ["DLPO_PROT", "DLPO_SERVICE_HOST"]
 
 
 @pytest.mark.parametrize(
@@ -250,29 +223,6 @@ def test_help_shows_every_setting_with_its_text_and_default(
     shown = capsys.readouterr().out
     assert [flag for flag in map(flag_of, ServerSettings.model_fields) if flag not in shown] == []
     assert "longest text of one call, in characters (default: 10000)" in " ".join(shown.split())
-
-
-def test_settings_can_not_be_changed_nor_misspelt() -> None:
-    with pytest.raises(ValueError, match="frozen"):
-        ServerSettings().port = 1  # type: ignore[misc]
-    with pytest.raises(ValueError, match="max_stream"):
-        ServerSettings(max_stream=1)  # type: ignore[call-arg]
-
-
-def test_services_are_open_unless_they_are_closed() -> None:
-    assert ServerSettings().open_services == OPEN_SERVICES
-    assert ServerSettings(open_reflection=False).open_services == (HEALTH,)
-    assert ServerSettings(open_health=False, open_reflection=False).open_services == ()
-
-
-def test_certificates_are_files_or_none(tmp_path: Path) -> None:
-    certificate, key, ca = (tmp_path / name for name in "abc")
-
-    tls = ServerSettings(tls_certificate=certificate, tls_key=key, tls_client_ca=ca).tls
-
-    assert tls is not None
-    assert tls.paths() == [certificate, key, ca]
-    assert ServerSettings().tls is None
 
 
 @pytest.mark.parametrize("name", ["host", "http_host", "health_host"])

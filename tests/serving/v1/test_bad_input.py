@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -50,13 +49,6 @@ def another_channel(server: Any) -> Iterator[speech_pb2_grpc.SpeechServiceStub]:
     options = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(server.address, options) as channel:
         yield speech_pb2_grpc.SpeechServiceStub(channel)
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("data", [b"\xff\xff\xff", b"\x0a\x05hi", b"\x0a\x03\xed\xa0\x80\x12\x01"])
-def test_undecodable_bytes_are_an_invalid_argument(server: Any, method: str, data: bytes) -> None:
-    assert call_with_bytes(server, method, data) == grpc.StatusCode.INVALID_ARGUMENT
-    assert is_served(server)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -120,73 +112,6 @@ def test_a_client_that_disconnects_while_it_is_not_reading_frees_its_place(
 
     assert is_served_soon(server)
     assert call.code() == grpc.StatusCode.CANCELLED
-
-
-def test_a_client_that_never_reads_loses_its_place(
-    start_server: Callable[..., Any], synthesizer: Synthesizer
-) -> None:
-    server = start_server(synthesizer, max_streams=1, stall_s=0.1)
-    with another_channel(server) as stub:
-        call = unread(stub)
-
-        assert is_served_soon(server)
-
-        with pytest.raises(grpc.RpcError, match="read the stream as it comes") as caught:
-            list(call)
-    assert caught.value.code() == grpc.StatusCode.ABORTED
-
-
-def test_a_storm_of_cancelled_calls_leaves_every_place_free(
-    server: Any, synthesizer: Synthesizer
-) -> None:
-    request = speech_pb2.StreamSynthesizeRequest(text=TEXT * 5)
-
-    def storm() -> None:
-        for _ in range(25):
-            call = server.stub.StreamSynthesize(request, timeout=TIMEOUT_S)
-            call.cancel()
-
-    threads = [threading.Thread(target=storm) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(TIMEOUT_S)
-
-    for _ in range(4):  # as many as there are places
-        assert is_served_soon(server)
-
-
-@pytest.mark.parametrize("timeout_s", [0.0, 0.001, 0.03])
-def test_a_long_text_with_a_short_deadline_ends_in_deadline_exceeded(
-    server: Any, timeout_s: float
-) -> None:
-    request = speech_pb2.StreamSynthesizeRequest(text=(TEXT * 60)[:1990])
-
-    with pytest.raises(grpc.RpcError) as caught:
-        list(server.stub.StreamSynthesize(request, timeout=timeout_s))
-
-    assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    assert is_served_soon(server)
-
-
-@pytest.mark.parametrize(
-    "method",
-    [
-        "/grpc.health.v1.Health/Check",
-        "/grpc.health.v1.Health/Watch",
-        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-    ],
-)
-def test_bytes_that_are_no_message_to_health_and_reflection_are_an_invalid_argument(
-    server: Any, method: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    call: Any = server.channel.stream_stream(method)
-
-    with pytest.raises(grpc.RpcError) as caught:
-        list(call(iter([b"\xff\xff\xff"]), timeout=20.0))
-
-    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_a_name_too_long_for_trailers_is_shortened(server: Any) -> None:

@@ -153,25 +153,6 @@ def wave_bytes(audio: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("config", "field"),
-    [
-        ({"sample_rate_hz": 7_999}, "config.sample_rate_hz"),
-        ({"sample_rate_hz": 48_001}, "config.sample_rate_hz"),
-        ({"sample_rate_hz": 22_050, "encoding": 5}, "config.sample_rate_hz"),
-        ({"volume_db": 99.0}, "config.volume_db"),
-        ({"volume_db": float("nan")}, "config.volume_db"),
-    ],
-)
-def test_a_rate_or_a_volume_that_is_not_offered_is_refused(
-    server: Any, config: dict[str, Any], field: str
-) -> None:
-    with pytest.raises(grpc.RpcError, match=field.removeprefix("config.")) as caught:
-        reply_to(server, **config)
-
-    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-
-
-@pytest.mark.parametrize(
     ("text", "ssml"),
     [
         ("both", "<speak>both</speak>"),

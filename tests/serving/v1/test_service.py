@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ResourceInfo, RetryInfo
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
 from dlpo.text import TextFrontEnd
@@ -23,9 +21,7 @@ from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.v1.wire import decode_samples
 
-SERVICE = "/dlpo.v1.SpeechService"
 F32 = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32
-S16 = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_S16
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 TIMEOUT_S = 20.0
 
@@ -113,14 +109,6 @@ def test_unary_reply_equals_the_stream(server: Any) -> None:
     assert (reply.info, reply.totals) == (parts[0].info, parts[-1].totals)
 
 
-def test_default_encoding_is_16_bit(server: Any) -> None:
-    parts = parts_of(server, stream_request())
-
-    assert parts[0].info.format.encoding == S16
-    floats = audio_of(parts_of(server, stream_request(encoding=F32)))
-    np.testing.assert_allclose(audio_of(parts, S16), floats, atol=1 / 32767)
-
-
 def test_voices_are_listed_with_their_ranges(server: Any) -> None:
     (voice,) = server.stub.ListVoices(speech_pb2.ListVoicesRequest()).voices
 
@@ -153,13 +141,6 @@ def test_bad_values_are_invalid_arguments_that_name_the_field(
 
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert [v.field for v in detail(error, BadRequest).field_violations] == [field]
-
-
-def test_unknown_methods_are_unimplemented(server: Any) -> None:
-    with pytest.raises(grpc.RpcError) as caught:
-        server.channel.unary_unary(f"{SERVICE}/Sing")(b"")
-
-    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
 @pytest.mark.parametrize("voice", ["nobody", "../../etc/passwd", "voices/lj"])
@@ -233,19 +214,6 @@ def test_a_deadline_ends_the_call_and_frees_its_slot(
     assert list(second)[-1].HasField("totals")
 
 
-def test_concurrent_streams_do_not_mix(server: Any, synthesizer: Synthesizer) -> None:
-    texts = ["One fish, two fish.", "A red fish in the sea.", "Blue is the sky above us."]
-    requests = [SpeechRequest(text, seed=seed) for seed, text in enumerate(texts)]
-
-    with ThreadPoolExecutor(len(requests)) as pool:
-        replies = pool.map(
-            lambda r: parts_of(server, stream_request(r.text, seed=r.seed, encoding=F32)), requests
-        )
-
-    for request, parts in zip(requests, replies, strict=True):
-        np.testing.assert_allclose(audio_of(parts), synthesizer.speak(request), atol=1e-6)
-
-
 def test_an_engine_that_fails_is_an_internal_error_without_internals(
     front_end: TextFrontEnd,
     start_server: Callable[..., Any],
@@ -263,19 +231,6 @@ def test_an_engine_that_fails_is_an_internal_error_without_internals(
     assert "ZeroDivisionError" in caplog.text
     del engine.frames
     assert parts_of(server, stream_request())[-1].HasField("totals")
-
-
-def test_health_says_serving_and_reflection_lists_the_service(server: Any) -> None:
-    health = health_pb2_grpc.HealthStub(server.channel)
-    for name in ("", "dlpo.v1.SpeechService"):
-        reply = health.Check(health_pb2.HealthCheckRequest(service=name))
-        assert reply.status == health_pb2.HealthCheckResponse.SERVING
-    reflection = reflection_pb2_grpc.ServerReflectionStub(server.channel)
-    asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
-
-    (reply,) = reflection.ServerReflectionInfo(asked)
-
-    assert "dlpo.v1.SpeechService" in [s.name for s in reply.list_services_response.service]
 
 
 def test_drain_lets_the_running_stream_end_and_refuses_new_ones(

@@ -7,7 +7,6 @@ import struct
 import numpy as np
 import pytest
 
-from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
 from dlpo_serving.encodings import Encoding
 from dlpo_serving.errors import RequestError
@@ -21,11 +20,6 @@ def test_every_encoding_of_the_contract_is_one_of_the_server() -> None:
 
     assert [encoding_message(read_encoding(number)) for number in named] == named
     assert read_encoding(speech_pb2.AUDIO_ENCODING_UNSPECIFIED) is Encoding.PCM_S16
-
-
-def test_the_framing_of_riva_is_not_in_the_contract() -> None:
-    with pytest.raises(InputError, match=r"dlpo\.v1 has pcm_s16"):
-        encoding_message(Encoding.OPUS_FRAMED)
 
 
 def test_an_encoding_of_the_future_is_refused() -> None:
@@ -42,11 +36,6 @@ def test_samples_are_little_endian() -> None:
     assert floats.tolist() == [0.5, -1]
     assert ints.tolist() == [1, -1, 0]
     assert floats.dtype == ints.dtype == np.float32
-
-
-def test_a_codec_holds_no_bare_samples() -> None:
-    with pytest.raises(InputError, match="mp3 holds no bare samples"):
-        decode_samples(b"", speech_pb2.AUDIO_ENCODING_MP3)
 
 
 def test_fields_are_named_by_their_place_in_the_message() -> None:
