@@ -44,6 +44,7 @@ from dlpo_serving.synthesis.job import SynthesisJob
 from dlpo_serving.synthesizer import Synthesizer, text_errors_as_violations
 
 SLICE = 400  # characters of a piece that are read at once: a book does not hold up a sentence
+MAX_VOICE_NAME = 500  # characters; a mix of voices is a name too
 MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
 LONGER = 1.25  # a text is refused unread if its prediction is too long by so much
 
@@ -243,6 +244,9 @@ class SynthesisService:
             raise NotReadyError("the server is shutting down; try another one, or again later")
         if not self._voices:
             raise NotReadyError("the server is still loading its voice; try again shortly")
+        if len(name) > MAX_VOICE_NAME:  # no bundle has it, and trailers of gRPC hold 8 kB
+            message = f"has {len(name)} characters; expected {MAX_VOICE_NAME} at most"
+            raise RequestError(FieldViolation("voice", message))
         name = name or next(iter(self._voices))
         if name in self._voices:
             return self._voices[name]

@@ -15,7 +15,11 @@ import grpc
 from dlpo.errors import InputError
 from dlpo_serving.client.errors import CallError
 
-RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+RETRIED = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.CANCELLED,  # by the server, before a handler ran: the client's own is no status
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ IDLE_S = 30.0  # for the header of a request, from the last one's end: ends slow
 MAX_LINE_BYTES = 8_190  # of the request line, and of a header
 MAX_HEADERS = 64
 QUEUE = 128  # connections that wait to be accepted
+MAX_CONNECTIONS = 2_000  # each is a file and some 20 kB
 LAST_WORDS_S = 0.5  # for replies on their way when listening ends
 LINGERING_S = 1.0  # for the rest of a body that nobody reads, so that the client sees the refusal
 
@@ -30,6 +31,7 @@ async def listening(
     port: int,
     tls: ssl.SSLContext | None = None,
     idle_s: float = IDLE_S,
+    max_connections: int = MAX_CONNECTIONS,
 ) -> AsyncIterator[int]:
     """Serve `app` while the block runs.
 
@@ -38,6 +40,7 @@ async def listening(
         port: TCP port; 0 lets the system choose.
         tls: None for plain HTTP.
         idle_s: seconds that a connection has to send the header of its next request.
+        max_connections: open at the same time; further ones are answered 503 and closed.
 
     Yields:
         The port.
@@ -64,10 +67,15 @@ async def listening(
     try:
         # As many connections as `backlog` says are accepted in a row: where no file is left, each
         # is in vain and sets a timer to try again, and they would multiply.
-        assert runner.server  # set up
+        handlers = runner.server
+        assert handlers  # set up
+
+        def protocol() -> asyncio.Protocol:
+            return handlers() if len(handlers.connections) < max_connections else _Full()
+
         try:
             server = await asyncio.get_running_loop().create_server(
-                runner.server, host, port, ssl=tls, backlog=1
+                protocol, host, port, ssl=tls, backlog=1
             )
         except OSError as error:
             raise InputError(
@@ -83,6 +91,18 @@ async def listening(
             server.close()
     finally:
         await runner.cleanup()
+
+
+class _Full(asyncio.Protocol):
+    """Answers a connection that is too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(
+            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
+            b"Connection: close\r\n\r\n"
+        )
+        transport.close()
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

@@ -81,7 +81,7 @@ def wire_field(name: str) -> str:
     """Name of a field of `SpeechRequest` -> path of the field in the message."""
     if name in SETTINGS:
         return f"custom_configuration[{name}]"
-    return FIELD if name == "dictionary" else name
+    return {"dictionary": FIELD, "voice": "voice_name"}.get(name, name)
 
 
 def _read_encoding(number: riva_audio_pb2.AudioEncoding) -> Encoding:

@@ -59,13 +59,14 @@ def cut_after_sound(context: grpc.ServicerContext) -> Iterator[speech_pb2.AudioC
 def test_a_call_is_tried_until_it_is_taken(
     scripted_server: Any, hear: Callable[..., None], heard: Any
 ) -> None:
-    scripted_server.outcomes = [refused(UNAVAILABLE), refused(FULL), spoken]
+    cancelled = refused(grpc.StatusCode.CANCELLED)
+    scripted_server.outcomes = [refused(UNAVAILABLE), refused(FULL), cancelled, spoken]
 
     hear(heard, scripted_server.address, REQUEST, {"chance": Time().chance})
 
     assert [chunk.audio for chunk in heard.chunks] == [b"sound"]
     assert heard.totals.samples == 1
-    assert heard.delays == [0.1, 0.2]
+    assert heard.delays == [0.1, 0.2, 0.4]
 
 
 def test_attempts_of_one_call_share_their_request_id(

@@ -99,3 +99,26 @@ def test_an_address_that_is_taken_is_an_error_that_says_so() -> None:
 
     with pytest.raises(InputError, match=r"can't listen on 127\.0\.0\.1:\d+ for HTTP"):
         asyncio.run(listen_twice())
+
+
+def test_connections_beyond_the_limit_are_answered_503_until_one_closes() -> None:
+    async def test() -> None:
+        app = web.Application()
+        async with listening(app, "127.0.0.1", 0, max_connections=2) as port:
+
+            async def ask() -> tuple[bytes, asyncio.StreamWriter]:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                return (await reader.readline()).split()[1], writer
+
+            first, second, third = [await ask() for _ in range(3)]
+            assert [status for status, _ in (first, second, third)] == [b"404", b"404", b"503"]
+            second[1].close()
+            await second[1].wait_closed()
+            while (again := await ask())[0] == b"503":  # the server has not noticed yet
+                again[1].close()
+            assert again[0] == b"404"
+            for _, writer in (first, third, again):
+                writer.close()
+
+    asyncio.run(asyncio.wait_for(test(), TIMEOUT_S))

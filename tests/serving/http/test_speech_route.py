@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -272,6 +273,19 @@ def test_a_client_that_goes_away_gives_its_place_back(
 
     wait_until(lambda: door.speaker.calls == 0)
     gated_engine.free()
+    assert client.speak(door).status == 200
+
+
+def test_listeners_of_events_that_vanish_leave_no_call_behind(
+    client: Any, synthesizer: Synthesizer, open_http_door: Callable[..., Any]
+) -> None:
+    door = open_http_door(synthesizer)
+    for _ in range(20):
+        response = client.speak(door, stream_format="sse", input=TEXT * 20)
+        assert response.readline().startswith(b"data: ")
+        response.fp.raw._sock.shutdown(socket.SHUT_RDWR)
+
+    wait_until(lambda: door.speaker.calls == 0)
     assert client.speak(door).status == 200
 
 
