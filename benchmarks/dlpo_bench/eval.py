@@ -1,4 +1,4 @@
-"""`dlpo eval`: judges score systems; the outcome as tables, a picture and figures of a record."""
+"""`dlpo eval`: judges score systems; the outcome as tables and figures of a record."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from dlpo_bench.judging import (
     Quality,
     evaluate,
 )
-from dlpo_bench.plots import GRAY, VERDICT_COLORS, Interval, draw_intervals
 from dlpo_bench.record import Measured
 from dlpo_bench.statistics import Paired
 from dlpo_bench.systems import System
@@ -144,26 +143,6 @@ def differences(figures: Figures) -> Table:
         if scores
     ]
     return Table(["system", *measures], rows)
-
-
-def draw_differences(figures: Figures, clips: int) -> str:
-    """An SVG document; empty where no system is compared with another."""
-    panels: dict[str, list[Interval]] = {}
-    baselines = set()
-    for system, measures in figures.items():
-        for measure, value in measures.items():
-            if "difference" not in value:
-                continue
-            d, scale = value["difference"], scale_of(measure)
-            low, high = (scale * end for end in d["interval_95"])
-            color = VERDICT_COLORS.get(d["verdict"], GRAY)
-            row = Interval(system, scale * d["value"], low, high, d["verdict"], color)
-            panels.setdefault(measure_title(measure), []).append(row)
-            baselines.add(d["from"])
-    if not panels:
-        return ""
-    title = f"Differences from {' and '.join(sorted(baselines))}, {clips} clips, 95 % intervals"
-    return draw_intervals(title, panels)
 
 
 def measure_title(measure: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE, GRAY = "#0969da", "#bc4c00", "#57606a"  # distinguishable by color-blind readers
 COLORS = (BLUE, ORANGE, GRAY, "#1a7f37", "#8250df", "#bf3989", "#cf222e", "#9a6700")
-VERDICT_COLORS = {"better": BLUE, "worse": ORANGE}
 PANEL_INCHES = (5.0, 3.2)
-ROW_INCHES = 0.24  # height of one interval
 STYLE: Any = {
     "svg.hashsalt": "dlpo", "svg.fonttype": "none", "font.size": 8, "axes.titlesize": 9,
     "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.grid": True,
@@ -23,19 +21,6 @@ STYLE: Any = {
     "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
     "legend.fontsize": 7,
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """One row of an interval panel."""
-
-    label: str
-    value: float
-    low: float
-    high: float
-    note: str = ""
-    """printed to the right, after the figures"""
-    color: str = GRAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,32 +74,6 @@ def draw_panels(title: str, panels: Sequence[PlotPanel]) -> str:
         figure = Figure((columns * PANEL_INCHES[0], rows * PANEL_INCHES[1]), layout="constrained")
         for index, panel in enumerate(panels):
             _draw_panel(figure.add_subplot(rows, columns, index + 1), panel)
-        return as_svg(figure, title)
-
-
-def draw_intervals(title: str, panels: Mapping[str, Sequence[Interval]]) -> str:
-    """An SVG document: for each panel a row per difference, with its figures to the right."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    heights = [len(rows) + 2 for rows in panels.values()]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((9, 0.4 + ROW_INCHES * sum(heights)), layout="constrained")
-        grid = figure.add_gridspec(len(panels), 1, height_ratios=heights)
-        for index, (name, rows) in enumerate(panels.items()):
-            axes = figure.add_subplot(grid[index])
-            axes.axvline(0, color="black", linewidth=0.8)
-            for row, one in enumerate(rows):
-                axes.plot([one.low, one.high], [row, row], color=one.color)
-                axes.plot(one.value, row, "o", color=one.color, markersize=5)
-                ends = f"[{one.low:+.3g}, {one.high:+.3g}]"
-                axes.annotate(
-                    f"{one.value:+.3g} {ends} {one.note}".rstrip(), (1.01, row),
-                    xycoords=("axes fraction", "data"), va="center",
-                )  # fmt: skip
-            axes.set_yticks(range(len(rows)), [one.label for one in rows])
-            axes.set_ylim(len(rows) - 0.4, -0.6)
-            axes.set_title(name)
         return as_svg(figure, title)
 
 

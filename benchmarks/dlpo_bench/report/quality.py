@@ -9,7 +9,7 @@ from dlpo_bench.compare import MEASURES
 from dlpo_bench.controls import LEVEL, RATIO, SHIFT, STRETCH
 from dlpo_bench.eval import (
     UNDECIDED,
-    draw_differences,
+    differences,
     is_rate,
     means,
     measure_title,
@@ -61,9 +61,10 @@ def quality(found: Sequence[Found]) -> Section:
     """Judges' means, and differences from the baseline where there is one."""
     figures, clips = found[0].figures, len(found[0].record.samples["clips"])
     intro = f"Means over {clips} clips with 95 % bootstrap intervals."
-    drawn = draw_differences(figures, clips)
-    pictures = {"Differences from the baseline, by judge": drawn} if drawn else {}
-    return Section("How voices sound", [intro, means(figures)], found[:1], pictures)
+    blocks: list[Block] = [intro, means(figures)]
+    if (apart := differences(figures)).rows:
+        blocks += ["Differences from the baseline; **bold**: decided.", apart]
+    return Section("How voices sound", blocks, found[:1])
 
 
 def pareto(found: Sequence[Found]) -> Section:

@@ -407,27 +407,7 @@ def peers_blocks(figures: Figures) -> list[Block]:
 
 def scaling(found: Sequence[Found]) -> Section:
     """Ratios of long to short, then every length and number of streams."""
-    figures = found[0].figures
-    panels = []
-    for title, unit, key in (("Time", "real-time factor", "rtf"), ("Peak memory", "MB", "peak_mb")):
-        series = [
-            Series([v["audio_s"] for v in lengths.values()], [v[key] for v in lengths.values()],
-                   WAYS[way], ORANGE if way == "whole" else BLUE)
-            for way, lengths in figures["lengths"].items()
-            if way != "served"
-        ]  # fmt: skip
-        panels.append(PlotPanel(title, "seconds of audio", unit, series))
-    for title, unit, key in (
-        ("First audio, median", "ms", "first_audio_ms_p50"),
-        ("Peak memory of the server", "MB", "peak_mb"),
-    ):
-        points = {int(n): one[key] for n, one in figures["streams"].items() if key in one}
-        if points:
-            series = [Series(list(points), list(points.values()))]
-            panels.append(PlotPanel(title, "concurrent streams", unit, series))
-    name = "Cost of longer texts and more streams"
-    pictures = {name: draw_panels(name, panels)}
-    return Section("Cost of scale", scaling_blocks(figures), found[:1], pictures)
+    return Section("Cost of scale", scaling_blocks(found[0].figures), found[:1])
 
 
 def scaling_blocks(figures: Figures) -> list[Block]:
