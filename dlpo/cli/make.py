@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dlpo.cli.options import needs, parse_settings, progress
+from dlpo.cli.options import needs, parse_settings, progress, run_shown
 from dlpo.errors import InputError
 
 if TYPE_CHECKING:
@@ -103,25 +103,8 @@ def train(
 
     On several GPUs: accelerate launch "$(command -v dlpo)" train ...
     """
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
-    trainer = _trainer(model, data, out, init or [], parse_settings(settings or []))
-    columns = (
-        TextColumn("{task.completed}/{task.total} updates, loss {task.fields[loss]:.3f}"),
-        BarColumn(),
-        TimeRemainingColumn(),
-    )
-    with progress(*columns, disable=not trainer.accelerator.is_main_process) as bar:
-        task = bar.add_task(
-            "", total=trainer.training.updates, completed=trainer.update, loss=float("nan")
-        )
-        checkpoint = trainer.run(
-            lambda update, terms: bar.update(task, completed=update, loss=terms["loss"])
-        )
-    if trainer.stop_signal is not None:
-        typer.echo(f"stopped at update {trainer.update}; run the same command to go on", err=True)
-        raise typer.Exit(128 + trainer.stop_signal)
-    typer.echo(checkpoint)
+    run = _trainer(model, data, out, init or [], parse_settings(settings or []))
+    typer.echo(run_shown(run, "loss"))
 
 
 def _trainer(

@@ -17,6 +17,8 @@ from dlpo.errors import InputError, MissingExtraError
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
+    from dlpo.training.run import TrainingRun
+
 SPEECH, JUDGES = "Speech", "Judges"  # panels of options in --help
 
 BundleName = Annotated[str, typer.Option(help="Name or path of a bundle.")]
@@ -84,6 +86,34 @@ def progress(*columns: str | ProgressColumn, disable: bool = False) -> Progress:
     console = Console(stderr=True)
     disable = disable or not console.is_terminal
     return Progress(*columns, console=console, transient=True, disable=disable)
+
+
+def run_shown(run: TrainingRun, *shown: str) -> Path:
+    """Run a training or tuning behind a progress bar; returns its checkpoint.
+
+    Args:
+        shown: names of figures beside the bar, as far as an update has them.
+
+    Raises:
+        typer.Exit: with 128 + the signal that stopped it.
+    """
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+    text = TextColumn("{task.completed}/{task.total} updates{task.fields[figures]}")
+    hidden, latest = not run.accelerator.is_main_process, {}
+    with progress(text, BarColumn(), TimeRemainingColumn(), disable=hidden) as bar:
+        task = bar.add_task("", total=run.training.updates, completed=run.update, figures="")
+
+        def report(update: int, figures: dict[str, float]) -> None:
+            latest.update({name: figures[name] for name in shown if name in figures})
+            words = "".join(f", {name} {value:.4g}" for name, value in latest.items())
+            bar.update(task, completed=update, figures=words)
+
+        checkpoint = run.run(report)
+    if run.stop_signal is not None:
+        typer.echo(f"stopped at update {run.update}; run the same command to go on", err=True)
+        raise typer.Exit(128 + run.stop_signal)
+    return checkpoint
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:

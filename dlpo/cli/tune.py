@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from dlpo.cli.options import needs, parse_settings, progress
+from dlpo.cli.options import needs, parse_settings, run_shown
 from dlpo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -115,10 +117,7 @@ def tune(
     sources = RewardSources(weights, utmos)
     models = load_reward_models(checkpoint, data, plan, config, sources)
     tuner = Tuner(checkpoint, data, out, plan, config, models, preferences)
-    best = _run(tuner)
-    if tuner.stop_signal is not None:
-        typer.echo(f"stopped at update {tuner.update}; run the same command to go on", err=True)
-        raise typer.Exit(128 + tuner.stop_signal)
+    best = run_shown(tuner, "reward", "kl_of_update")
     if tuner.accelerator.is_main_process:
         _report(tuner)
         typer.echo(best)
@@ -133,13 +132,8 @@ def _split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     from dlpo.config import TuningConfig
     from dlpo.rl.methods import Objective
 
-    of_method = {f.name for f in fields(Objective)} - {
-        "method",
-        "explore",
-        "alpha",
-        "beta",
-        "guide",
-    }
+    options = {"method", "explore", "alpha", "beta", "guide"}
+    of_method = {f.name for f in fields(Objective)} - options
     known = {f.name for f in fields(TuningConfig)} - {"guard"} | of_method
     for key in values:
         if key not in known:
@@ -162,31 +156,6 @@ def _chain_of(provenance: Provenance) -> tuple[str, int, float]:
     return manifest.noise_schedule.name, manifest.steps, manifest.noise_schedule.eta
 
 
-def _run(tuner: Tuner) -> Path:
-    """Run behind a progress bar."""
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn(
-            "{task.completed}/{task.total} updates, reward {task.fields[reward]:.3f},"
-            " KL {task.fields[kl]:.5f}"
-        ),
-        BarColumn(),
-        TimeRemainingColumn(),
-    )
-    with progress(*columns, disable=not tuner.accelerator.is_main_process) as bar:
-        total, none = tuner.training.updates, float("nan")
-        task = bar.add_task("", total=total, completed=tuner.update, reward=none, kl=none)
-
-        def report(update: int, figures: dict[str, float]) -> None:
-            fields: dict[str, Any] = {"kl": none if tuner.last is None else tuner.last.kl}
-            if "reward" in figures:
-                fields["reward"] = figures["reward"]
-            bar.update(task, completed=update, **fields)
-
-        return tuner.run(report)
-
-
 def _report(tuner: Tuner) -> None:
     """What came of it, on stderr: why it stopped, before and after, where the time went."""
     if tuner.stopped is not None:
@@ -195,13 +164,10 @@ def _report(tuner: Tuner) -> None:
         typer.echo("no measurement was within the guard's limits: there is no best", err=True)
         return
     before, best, last = tuner.baseline.figures(), tuner.best["figures"], tuner.last.figures()
-    rows = [("", "untuned", f"best, update {tuner.best['update']}", f"update {tuner.update}")]
+    table = Table("", "untuned", f"best, update {tuner.best['update']}", f"update {tuner.update}")
     for name in before:
-        cells = [f"{panel[name]:.4f}" for panel in (before, best, last)]
-        rows.append((name, cells[0], cells[1], cells[2]))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        typer.echo("  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)), err=True)
+        table.add_row(name, *(f"{panel[name]:.4f}" for panel in (before, best, last)))
+    Console(stderr=True).print(table)
     spent = ", ".join(
         f"{name} {seconds:.1f}" for name, seconds in tuner.cost()["seconds_per_update"].items()
     )

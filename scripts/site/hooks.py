@@ -34,20 +34,14 @@ FROM_ROOT = {
     "CONTRIBUTING.md": "generated/contributing.md",
 }
 FETCHED = re.compile(r"<(?:script|link|img|audio|source|iframe)\b[^>]*https?://[^>]*>")
-# Pages that others write, or a script makes, and that the site does without until they are there.
-MAY_BE_ABSENT = {
-    "container.md", "kubernetes.md", "ray.md", "security.md", "release.md", "train-base.md",
-    "samples.md",
-}  # fmt: skip
 LINKS = RepositoryLinks(ROOT, "docs", FROM_ROOT)
 _log = logging.getLogger("mkdocs.hooks.dlpo")
 
 
 def on_config(config: Any) -> None:
-    """Leave absent pages that may be so out of the navigation, and add those that it forgot."""
+    """Add the pages that the navigation does not name."""
     docs = Path(config.docs_dir)
     pages = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
-    config.nav = _without(config.nav, MAY_BE_ABSENT - pages)
     measuring = _section(_section(config.nav, "Reference"), "Measuring")
     project = _section(config.nav, "Project")
     for page in sorted(pages - set(_named(config.nav))):
@@ -88,20 +82,6 @@ def on_post_page(output: str, page: Any, config: Any) -> str:
         if 'rel="canonical"' not in tag:
             _log.warning("%s fetches from another host: %s", page.file.src_uri, tag)
     return output
-
-
-def _without(nav: Any, absent: set[str]) -> Any:
-    if isinstance(nav, list):
-        return [_without(entry, absent) for entry in nav if not _is_absent(entry, absent)]
-    if isinstance(nav, dict):
-        return {title: _without(entry, absent) for title, entry in nav.items()}
-    return nav
-
-
-def _is_absent(entry: Any, absent: set[str]) -> bool:
-    return isinstance(entry, dict) and any(
-        isinstance(value, str) and value in absent for value in entry.values()
-    )
 
 
 def _named(nav: Any) -> list[str]:

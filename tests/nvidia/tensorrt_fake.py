@@ -316,3 +316,17 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
     for name in API["tensorrt"]["classes"]:
         setattr(module, name, kinds[name])
     return module
+
+
+class FakeNvidia:
+    """The device and what goes wrong on it; the modules are those that the product imports."""
+
+    def __init__(self) -> None:
+        self.device = Device()
+        self.faults = Faults()
+        self.cuda = self.device.module()
+        self.tensorrt = tensorrt_module(self.device, self.faults)
+
+    @property
+    def modules(self) -> dict[str, types.ModuleType]:
+        return {"tensorrt": self.tensorrt, "cuda.bindings.runtime": self.cuda}

@@ -72,7 +72,9 @@ def start(tiny_dataset: Path, tiny_checkpoint: Path) -> Start:
     return start
 
 
-@pytest.mark.parametrize("kind", SETTINGS)
+@pytest.mark.parametrize(
+    "kind", ["lite", "spectral", "contour", pytest.param("base", marks=pytest.mark.full)]
+)
 def test_a_resumed_run_equals_one_that_never_stopped(
     kind: str, start: Start, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ Every value is relative to the element around it, and in the end to the request'
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -60,18 +61,18 @@ def changed_prosody(
     Raises:
         ValueError: a value is no rate, pitch or volume, or leads out of the limits.
     """
-    if "rate" in attributes:
-        speed = prosody.speed * _parsed(attributes, "rate", _rate)
-        _check(attributes, "rate", "speed", speed, limits.speed)
-        prosody = prosody._replace(speed=speed)
-    if "pitch" in attributes:
-        pitch = prosody.pitch_semitones + _parsed(attributes, "pitch", _pitch)
-        _check(attributes, "pitch", "pitch", pitch, limits.pitch_semitones, " semitones")
-        prosody = prosody._replace(pitch_semitones=pitch)
-    if "volume" in attributes:
-        volume = prosody.volume_db + _parsed(attributes, "volume", _volume)
-        _check(attributes, "volume", "volume", volume, limits.volume_db, " dB")
-        prosody = prosody._replace(volume_db=volume)
+    for attribute, (field, combine, parse, unit) in _ATTRIBUTES.items():
+        if attribute in attributes:
+            before: float = getattr(prosody, field)
+            value = combine(before, parse(attributes[attribute].strip()))
+            low, high = getattr(limits, field)
+            if not low - 1e-9 <= value <= high + 1e-9:  # sums of decimals
+                expected = f"at most {high:g}" if math.isinf(low) else f"{low:g} to {high:g}"
+                raise ValueError(
+                    f"{attribute}={attributes[attribute]!r} makes the {field.partition('_')[0]}"
+                    f" {value:g}{unit} of the request's own; expected {expected}{unit}"
+                )
+            prosody = prosody._replace(**{field: value})
     return prosody
 
 
@@ -89,10 +90,6 @@ def emphasized(prosody: SpokenProsody, level: str, limits: ProsodyLimits) -> Spo
         _within(prosody.pitch_semitones + change.pitch_semitones, limits.pitch_semitones),
         _within(prosody.volume_db + change.volume_db, limits.volume_db),
     )
-
-
-def _parsed(attributes: Mapping[str, str], name: str, parse: Callable[[str], float]) -> float:
-    return parse(attributes[name].strip())
 
 
 def _rate(value: str) -> float:
@@ -134,21 +131,11 @@ def _volume(value: str) -> float:
     return math.copysign(float(match[2]), -1 if match[1] == "-" else 1)
 
 
-def _check(
-    attributes: Mapping[str, str],
-    attribute: str,
-    quantity: str,
-    value: float,
-    limits: tuple[float, float],
-    unit: str = "",
-) -> None:
-    low, high = limits
-    if not low - 1e-9 <= value <= high + 1e-9:  # sums of decimals
-        expected = f"at most {high:g}" if math.isinf(low) else f"{low:g} to {high:g}"
-        raise ValueError(
-            f"{attribute}={attributes[attribute]!r} makes the {quantity} {value:g}{unit} of the"
-            f" request's own; expected {expected}{unit}"
-        )
+_ATTRIBUTES: dict[str, tuple[str, Callable[[float, float], float], Callable[[str], float], str]] = {
+    "rate": ("speed", operator.mul, _rate, ""),
+    "pitch": ("pitch_semitones", operator.add, _pitch, " semitones"),
+    "volume": ("volume_db", operator.add, _volume, " dB"),
+}  # attribute -> field, how it combines with the element around, parser, unit
 
 
 def _within(value: float, limits: tuple[float, float]) -> float:

@@ -47,13 +47,13 @@ def said_as(kind: str, content: str, format: str = "") -> list[str]:
     Raises:
         ValueError: what is wrong, and what was expected.
     """
-    say = _KINDS.get(kind)
-    if say is None:
+    if kind not in _KINDS:
         raise ValueError(f"interpret-as={kind!r}; expected {', '.join(_KINDS)}")
+    say, expected = _KINDS[kind]
     content = " ".join(content.split())
     words = say(content, format)
     if not words:
-        raise ValueError(f"{kind}: got {content!r}; expected {_EXPECTED[kind]}")
+        raise ValueError(f"{kind}: got {content!r}; expected {expected}")
     return words
 
 
@@ -163,31 +163,19 @@ def _as_written(content: str) -> list[str]:
     return list(found[0].words) if len(found) == 1 and found[0].end == len(content) else []
 
 
-_KINDS: dict[str, Callable[[str, str], list[str]]] = {
-    "cardinal": _cardinal,
-    "number": _cardinal,
-    "ordinal": _ordinal,
-    "characters": _characters,
-    "spell-out": _characters,
-    "digits": _digits,
-    "date": _date,
-    "time": _time,
-    "telephone": _telephone,
-    "currency": _currency,
-    "fraction": _fraction,
-    "unit": _unit,
-}
-_EXPECTED = {
-    "cardinal": "a number, such as -1,234.5 or XIV",
-    "number": "a number, such as -1,234.5 or XIV",
-    "ordinal": "a whole number, such as 21, 21st or XIV",
-    "characters": "letters, digits or signs",
-    "spell-out": "letters, digits or signs",
-    "digits": "digits",
-    "date": "a date, such as 2026-11-20 or July 4, 1776",
-    "time": "a time, such as 14:30 or 2:30 pm, or minutes and seconds, such as 1'21\"",
-    "telephone": "a telephone number, such as +1 (555) 010-2000 ext. 4",
-    "currency": "an amount with $, £, € or ¥, or USD, GBP, EUR or JPY, such as $45.20",
-    "fraction": "a fraction, such as 3/4 or 1+1/2",
-    "unit": "a number and a unit, such as 10 kg",
+_NUMBER = "a number, such as -1,234.5 or XIV"
+_CHARACTERS = "letters, digits or signs"
+_KINDS: dict[str, tuple[Callable[[str, str], list[str]], str]] = {  # function, what it expects
+    "cardinal": (_cardinal, _NUMBER),
+    "number": (_cardinal, _NUMBER),
+    "ordinal": (_ordinal, "a whole number, such as 21, 21st or XIV"),
+    "characters": (_characters, _CHARACTERS),
+    "spell-out": (_characters, _CHARACTERS),
+    "digits": (_digits, "digits"),
+    "date": (_date, "a date, such as 2026-11-20 or July 4, 1776"),
+    "time": (_time, "14:30 or 2:30 pm, or minutes and seconds, such as 1'21\""),
+    "telephone": (_telephone, "a telephone number, such as +1 (555) 010-2000 ext. 4"),
+    "currency": (_currency, "an amount with $, £, € or ¥, or USD, GBP, EUR or JPY, such as $45.20"),
+    "fraction": (_fraction, "a fraction, such as 3/4 or 1+1/2"),
+    "unit": (_unit, "a number and a unit, such as 10 kg"),
 }
