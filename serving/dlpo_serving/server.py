@@ -54,7 +54,7 @@ def serve(settings: ServerSettings) -> None:
         InputError: there is no such voice or precision, or an address can't be listened on.
         ConfigError: a file that the settings name can't be used.
         BundleError: a voice can't be loaded.
-        EngineError: likewise, or the run-time failed.
+        EngineError: the run-time can't load a voice, or failed.
         MissingExtraError: a package is not installed.
 
     Where a call of the engine hangs, the process ends here: with 0 if it was asked to end, with 1

@@ -40,8 +40,8 @@ Load = Callable[[ServerSettings], Sequence[Synthesizer]]
 def open_voices(settings: ServerSettings) -> list[Synthesizer]:
     """The voices that `settings` name, in the engine that it names; see `open_voice`.
 
-    Where they are all to come from a folder, the engine is looked at instead: a machine that can't
-    run it is told of now, not by the first voice.
+    Where all come from a folder, the engine is checked instead, so that a machine that can't run it
+    is reported now rather than by the first voice.
     """
     if not settings.voices:
         check_engine(settings.engine, settings.precision)

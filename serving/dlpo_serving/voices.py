@@ -51,7 +51,7 @@ def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
 
 
 def _is_there(path: Path) -> bool:
-    """Also where nobody may look: who reads it will tell."""
+    """True if unreadable too; opening it reports the permission error."""
     try:
         return path.exists()
     except PermissionError:

@@ -82,7 +82,7 @@ class AacEncoder:
         return b"".join(self._header(len(packet)) + packet for packet in packets)
 
     def _header(self, packet_bytes: int) -> bytes:
-        any_fill = 0x7FF  # the buffer's fullness is not told
+        any_fill = 0x7FF  # the buffer's fullness is not known
         length = packet_bytes + HEADER_BYTES  # 13 bits
         # Two flags of copyright, then the length, the fullness, and one block in this frame.
         bits = self._fixed_header << 28 | length << 13 | any_fill << 2

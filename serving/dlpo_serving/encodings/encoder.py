@@ -78,7 +78,7 @@ def warm_encoders(voice_rate_hz: int) -> dict[Encoding, RequestError]:
     """Run every encoder once, so that the first call does not wait for imports: 0.03 s.
 
     Returns:
-        The encodings that this machine can't make, and what a call is told that asks for one.
+        The encodings that this machine can't make, and the error of a call that asks for one.
 
     Raises:
         MissingExtraError: the resampler's package is not installed.

@@ -93,7 +93,7 @@ def check_engine(engine: EngineName = "cpu", precision: EnginePrecision | None =
 
 
 def gpu_precision(bundle: Bundle) -> Literal["fp16", "fp32"]:
-    """What a GPU computes in unless told otherwise: fp16 where every denoiser is there in it."""
+    """The default precision of a GPU: fp16 where every denoiser has it."""
     manifest = bundle.manifest
     denoisers = (manifest.graphs[f"denoiser_{steps}"] for steps in manifest.available_steps)
     return "fp16" if all("fp16" in graph.files for graph in denoisers) else "fp32"

@@ -87,7 +87,7 @@ class CudaEngine(SentenceGraphs):
         if used[0] != wanted:
             raise EngineError(
                 f"{graph}: onnxruntime would compute on {used[0]}, not on {wanted}, and says why"
-                " above; mend it, or use --engine cpu"
+                " above; fix that, or use --engine cpu"
             )
         denoiser = BoundDenoiser(session, graph, info, self._buckets, self._device)
         _log.info(
@@ -111,6 +111,6 @@ def cuda_provider() -> Provider:
         # An exhaustive search would time every convolution in every bucket at load.
         "cudnn_conv_algo_search": "HEURISTIC",
         "enable_cuda_graph": "1",
-        "use_tf32": "0",  # fp32 shall be fp32; who wants speed takes fp16
+        "use_tf32": "0",  # keep fp32 exact; use fp16 for speed
     }
     return CUDA, options

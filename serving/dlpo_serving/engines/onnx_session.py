@@ -28,7 +28,7 @@ def import_onnxruntime() -> ModuleType:
     Raises:
         MissingExtraError: neither is installed.
     """
-    # From 1.29 on its Linux wheels tell Microsoft of each session, unless told not to beforehand.
+    # From 1.29 on its Linux wheels report each session to Microsoft, unless this is set before.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
@@ -77,7 +77,7 @@ def open_session(
         advice = (
             'export again with "dlpo export"'
             if first == CPU
-            else f"where {first} can't be mended, use --engine cpu"
+            else f"where {first} can't be fixed, use --engine cpu"
         )
         raise EngineError(f"{path}: onnxruntime can't load it ({error}); {advice}") from error
 

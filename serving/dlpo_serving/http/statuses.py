@@ -47,7 +47,7 @@ class BodyError(DlpoError):
 
 @dataclass(frozen=True, slots=True)
 class ErrorReply:
-    """What a client is told about an error."""
+    """The reply to a client whose request failed."""
 
     status: int
     """of HTTP"""
@@ -76,7 +76,7 @@ class ErrorReply:
 
 
 def reply_to(error: Exception) -> ErrorReply:
-    """What a client is told, without internals where the fault is ours."""
+    """The reply for an error, without internals where the fault is ours."""
     message = str(error)
     match error:
         case RequestError():

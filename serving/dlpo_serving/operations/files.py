@@ -99,8 +99,8 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
-            f"{what} {path} can't be read: {error.strerror}; it must be there, and the user"
-            " who serves be let read it"
+            f"{what} {path} can't be read: {error.strerror}; check that it exists and is"
+            " readable by the server's user"
         ) from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{what} {path} can't be read as TOML: {error}") from error

@@ -163,7 +163,7 @@ class KeyRing:
         """The name of the caller whose token this is.
 
         Raises:
-            UnauthenticatedError: it is nobody's.
+            UnauthenticatedError: the token is unknown.
         """
         self._refresh()
         found = ""

@@ -26,7 +26,7 @@ Handler = Callable[[Any, Any], AsyncIterator[bytes | None]]
 class ReplicaAnswer:
     """What a call is answered with. Serve takes it for the context of the call.
 
-    The caller's own context would be told the status by Serve, which leaves out its details.
+    On the caller's own context Serve would set the status without its details.
     """
 
     def __init__(self, context: Context) -> None:
@@ -68,7 +68,7 @@ class ReplicaAnswer:
 
     @asynccontextmanager
     async def parts(self, serve: Handler, asked: Any) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The messages, as they come; the replica is told where the block ends before they do.
+        """The messages, as they come; where the block ends before, the replica's call is cancelled.
 
         Args:
             serve: the method.

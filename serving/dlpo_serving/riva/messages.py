@@ -187,7 +187,7 @@ def check_language(code: str, manifest: Manifest) -> None:
 
 
 def voice_config(manifest: Manifest) -> riva_tts_pb2.RivaSynthesisConfigResponse.Config:
-    """What a client is told about a voice."""
+    """A voice as clients list it."""
     return riva_tts_pb2.RivaSynthesisConfigResponse.Config(
         model_name=manifest.voice,
         parameters={

@@ -1,4 +1,4 @@
-"""The server's flags: one for each setting, so that they never tell apart."""
+"""The server's flags: one for each setting, generated so that the two cannot drift apart."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """How fast a sentence is spoken: how long its symbols last, and what each frame is read from.
 
-A voice knows what symbols sound like at the pace of its recordings; told that all of them last half
+A voice knows what symbols sound like at the pace of its recordings; with all of them lasting half
 as long, the frames graph blurs them into one another. So it always runs at the voice's own pace,
 and its frames are read faster or slower, as a vocoder stretches a recording.
 

@@ -86,7 +86,7 @@ class SynthesisJob:
         self._samples = 0  # made so far
 
     def add(self, sentences: Iterable[Sentence]) -> None:
-        """Speak these after what is there already."""
+        """Speak these after the sentences added before."""
         # Counted once: the scheduler asks for the next unit of every stream at every decision.
         for sentence in sentences:
             self._sentences.append((sentence, len(sentence.symbol_ids())))
@@ -132,7 +132,7 @@ class SynthesisJob:
 
     def window(self) -> Window:
         """What the denoiser reads, where the next unit is of its stage."""
-        assert self._current  # else it is of another
+        assert self._current  # otherwise it has another stage
         return self._current[1].window(self._chunk.window_start, self._chunk.window_stop)
 
     def take(self, waveform: Floats) -> AudioChunk:

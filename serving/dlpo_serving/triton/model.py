@@ -31,7 +31,7 @@ class TritonPythonModel:
     """One thread a stream; the graphs are other models of the same server, see `TritonEngine`."""
 
     def __init__(self, triton: Any = None) -> None:
-        """`triton`: stands in for the module `triton_python_backend_utils` in tests."""
+        """`triton`: replaces the module `triton_python_backend_utils` in tests."""
         # The module exists only inside the server, so no type checker can know it.
         self._triton = triton or importlib.import_module("triton_python_backend_utils")
         self._threads: set[threading.Thread] = set()

@@ -1,4 +1,4 @@
-"""What can't go well is told when `dlpo serve` starts, with exit code 1, before anybody calls."""
+"""`dlpo serve` reports a bad configuration at its start, with exit code 1, before any call."""
 
 from __future__ import annotations
 

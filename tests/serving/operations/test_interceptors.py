@@ -67,7 +67,7 @@ class Echo:
 
 
 class World:
-    """A running server and what it told."""
+    """A running server and its metrics."""
 
     def __init__(self, channel: grpc.aio.Channel, echo: Echo, metrics: Metrics) -> None:
         self.channel, self.echo, self.metrics = channel, echo, metrics

@@ -81,7 +81,7 @@ def _running(python: str, folder: Path, *options: str) -> Iterator[RayServer]:
     log = folder / "server.log"
     command = [python, "-m", "dlpo_serving", "--ray", "--host", "0.0.0.0", "--port", "0"]
     command += ["--ray-http-port", "0", "--voice", "lj", *options]
-    # Ray's sockets lie in its folder, and their paths may have 107 characters.
+    # Ray's sockets are in its folder, and their paths may have 107 characters.
     ray_folder = tempfile.mkdtemp(prefix="dlpo-ray-", dir="/tmp")
     with (
         log.open("w") as errors,

@@ -200,7 +200,7 @@ MUCH = speech_pb2.StreamSynthesizeResponse(audio={"audio": bytes(1 << 20)})
 
 @pytest.fixture
 def flood() -> tuple[Serve, Future[bool]]:
-    """More than gRPC holds for a caller who reads nothing; and what is set when Serve is told."""
+    """More than gRPC buffers for a caller; and a future that is set when Serve's handler ends."""
     told: Future[bool] = Future()
 
     async def serve(asked: Any, context: Any) -> AsyncIterator[bytes | None]:

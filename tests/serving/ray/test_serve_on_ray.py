@@ -34,7 +34,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 class Conversation:
-    """A call that speaks what it is told, when it is told."""
+    """A call that speaks the given text at the given time."""
 
     def __init__(self, client: SpeechClient) -> None:
         self._text: queue.SimpleQueue[str | None] = queue.SimpleQueue()

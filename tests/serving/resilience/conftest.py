@@ -108,7 +108,7 @@ def neighbour() -> Callable[..., AbstractContextManager[Neighbour]]:
 
 
 class RawHttp2:
-    """A client of HTTP/2 that keeps to no rule: it sends what it is told to."""
+    """A client of HTTP/2 that keeps to no rule: it sends any frame."""
 
     def __init__(self, address: str, window: int = 65_535, greet: bool = True) -> None:
         host, _, port = address.rpartition(":")

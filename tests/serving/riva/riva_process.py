@@ -64,7 +64,7 @@ def synthesize_online(service, call):
 def synthesize_at_once(service, call):
     """The texts of `texts`, each by a stream of its own, all over one channel.
 
-    Who is told that the server is full calls again, for `patience_s`.
+    Rejected by a full server, it calls again, for `patience_s`.
     """
     end = time.monotonic() + call["patience_s"]
 
