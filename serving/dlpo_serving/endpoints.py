@@ -24,9 +24,7 @@ from dlpo_serving.settings.server_settings import ServerSettings, address
 from dlpo_serving.v1.servicer import SERVICE, SpeechServicer
 
 GRPC_LOG = "grpc._cython.cygrpc"
-LAST_WORDS_S = (
-    0.5  # grace for statuses on their way; health watches never end and are cancelled
-)
+LAST_WORDS_S = 0.5  # grace for statuses on their way; health watches never end and are cancelled
 SPARE_CALLS = 100  # of a connection, beside those that speak: probes, lists
 LIVENESS = "liveness"  # health name of the process itself: NOT_SERVING asks for a restart
 SERVICES = (SERVICE.full_name, RIVA_SERVICE.full_name)

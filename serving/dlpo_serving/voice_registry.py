@@ -1,4 +1,10 @@
-"""The voices that a server offers: loaded at its start, and as they come and go in a folder."""
+"""The voices that a server offers: loaded at its start, and as they come and go in a folder.
+
+A bundle in the folder is taken when it has rested for a while and its seal is sound, so that none
+is taken half written. One that can't be loaded is refused, once for each state of its files, and
+the one of that name that was there before stays. Copy a bundle next to the folder and move it in:
+overwriting in place would change files under the streams that use them.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +13,19 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from dlpo.audio import SAMPLE_RATE
+from dlpo.bundle import MANIFEST
+from dlpo.errors import ConfigError
 from dlpo_serving.calibration import measure_costs
 from dlpo_serving.encodings import warm_encoders
 from dlpo_serving.engines import check_engine
+from dlpo_serving.operations.files import Clock
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.operations.voice_directory import (
-    VoiceAdded,
-    VoiceDirectory,
-    VoiceRemoved,
-    check_directory,
-)
 from dlpo_serving.scheduling import FIRST_CHUNK_S, Costs
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.service import LoadedVoice, SynthesisService
@@ -32,6 +36,7 @@ from dlpo_serving.voices import open_voice
 _log = logging.getLogger(__name__)
 
 HOST_ENGINES = ("cpu", "openvino")  # any thread may load for any other
+SETTLE_S = 1.0  # that no file of a bundle may have changed for; a copy under way changes faster
 NICENESS = 10  # of the thread that loads voices while calls are served
 
 Load = Callable[[ServerSettings], Sequence[Synthesizer]]
@@ -58,7 +63,7 @@ def warm(synthesizer: Synthesizer, lanes: int = 1) -> LoadedVoice:
 
 
 class VoiceRegistry:
-    """Keeps the speaker's voices.
+    """Keeps the voices of a service.
 
     While the server runs, a voice is loaded on a thread of its own with a low priority. What a GPU
     computes has to be loaded by its lane, see `EngineExecutor.run`.
@@ -67,13 +72,13 @@ class VoiceRegistry:
     def __init__(
         self,
         settings: ServerSettings,
-        speaker: SynthesisService,
-        room: EngineExecutor,
+        service: SynthesisService,
+        executor: EngineExecutor,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
-        self._speaker = speaker
-        self._room = room
+        self._service = service
+        self._executor = executor
         self._metrics = metrics
         self._loader = ThreadPoolExecutor(1, "loader", initializer=_lower_priority)
         self.filled = asyncio.Event()
@@ -90,10 +95,10 @@ class VoiceRegistry:
             check_directory(folder)
 
         def load_warm() -> list[LoadedVoice]:
-            return [warm(synthesizer, self._room.lanes) for synthesizer in load(self._settings)]
+            return [warm(synthesizer, self._executor.lanes) for synthesizer in load(self._settings)]
 
         voices, missing = await asyncio.gather(
-            asyncio.wrap_future(self._room.run(load_warm)),
+            asyncio.wrap_future(self._executor.run(load_warm)),
             asyncio.to_thread(warm_encoders, SAMPLE_RATE),  # most of it is imports
         )
         for voice in voices:
@@ -105,18 +110,17 @@ class VoiceRegistry:
         """Follow the folder of the settings, if there is one, until cancelled."""
         if not self._settings.voice_directory:
             return
-        named = [manifest.voice for manifest in self._speaker.voices]
+        named = [manifest.voice for manifest in self._service.voices]
         folder = VoiceDirectory(self._settings.voice_directory, clock, self._open, named)
         on_lane = self._settings.engine not in HOST_ENGINES
-        run = self._room.run if on_lane else self._loader.submit
+        run = self._executor.run if on_lane else self._loader.submit
         try:
             while True:
                 for event in await asyncio.wrap_future(run(folder.poll)):
-                    match event:
-                        case VoiceAdded(voice=voice):
-                            self._offer(voice)
-                        case VoiceRemoved(name=name):
-                            self._withdraw(name)
+                    if event.voice:
+                        self._offer(event.voice)
+                    else:
+                        self._withdraw(event.name)
                 await asyncio.sleep(self._settings.voice_poll_s)
         finally:
             self._loader.shutdown(wait=False, cancel_futures=True)
@@ -126,7 +130,7 @@ class VoiceRegistry:
         return warm(synthesizer)  # by itself: the other lanes have calls to compute
 
     def _offer(self, voice: LoadedVoice) -> None:
-        for manifest in self._speaker.voices:
+        for manifest in self._service.voices:
             if manifest.voice == voice.manifest.voice:
                 self._metrics.model_gone(manifest, self._settings.engine)
         first_s = voice.costs.work_s(FIRST_CHUNK_S, 0.0, voice.manifest.steps)
@@ -138,12 +142,12 @@ class VoiceRegistry:
                 first_s,
                 self._settings.max_first_audio_s,
             )
-        self._speaker.add_voice(voice)
+        self._service.add_voice(voice)
         self._metrics.model_info(voice.manifest, self._settings.engine)
         self.filled.set()
 
     def _withdraw(self, name: str) -> None:
-        manifest = self._speaker.remove_voice(name).manifest
+        manifest = self._service.remove_voice(name).manifest
         self._metrics.model_gone(manifest, self._settings.engine)
 
 
@@ -151,3 +155,153 @@ def _lower_priority() -> None:
     """Of this thread alone, which is a process to the scheduler of Linux; elsewhere nothing."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceChange:
+    """A voice to be offered, in place of one of the same name if there is one; or withdrawn.
+
+    Streams that speak with the old one keep it to their end.
+    """
+
+    name: str
+    voice: LoadedVoice | None = None
+    """None to withdraw it"""
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What is known of one name in the folder."""
+
+    state: object
+    """of its files, when they were last seen to change; None when they are gone"""
+    since_s: float
+    tried: bool = False
+    """whether this state was loaded, or refused"""
+    offers: str = ""
+    """name of the voice that was last loaded from here"""
+
+
+class VoiceDirectory:
+    """Tells what has changed in a folder of bundles. Calls come from one thread at a time."""
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        open_voice: Callable[[Path], LoadedVoice],
+        taken: Collection[str] = (),
+        settle_s: float = SETTLE_S,
+    ) -> None:
+        """
+        Args:
+            path: the folder; each bundle is a directory or a .dlpo file in it.
+            clock: seconds.
+            open_voice: verifies, loads and warms one; what it raises refuses the bundle.
+            taken: names of voices that come from elsewhere and can't be replaced from here.
+            settle_s: how long the files of a bundle must have rested.
+        """
+        self._path = path
+        self._clock = clock
+        self._open = open_voice
+        self._taken = frozenset(taken)
+        self._settle_s = settle_s
+        self._entries: dict[str, _Entry] = {}
+        self._readable = True
+
+    def poll(self) -> list[VoiceChange]:
+        """What is to be done since the last call. Loads voices, so it may take a while."""
+        found = self._scan()
+        if found is None:
+            return []
+        events: list[VoiceChange] = []
+        now_s = self._clock()
+        for name in sorted(found.keys() | self._entries.keys()):
+            state = found.get(name)
+            entry = self._entries.setdefault(name, _Entry(state, now_s))
+            if entry.state != state:
+                entry.state, entry.since_s, entry.tried = state, now_s, False
+            if entry.tried or now_s - entry.since_s < self._settle_s:
+                continue
+            entry.tried = True
+            if state is None:  # for a while now, and not just between two renames
+                events += self._withdraw(name)
+            else:
+                events += self._take(self._path / name, entry)
+        return events
+
+    def _scan(self) -> dict[str, object] | None:
+        """Entry -> state of its files; None, with what is offered kept, if it can't be read."""
+        try:
+            names = sorted(entry.name for entry in os.scandir(self._path) if _is_candidate(entry))
+            found = {name: _state(self._path / name) for name in names}
+        except OSError as error:
+            if self._readable:  # once, not at every poll
+                _log.error("voice directory can't be read: %s; its voices stay", error)
+            self._readable = False
+            return None
+        self._readable = True
+        return found
+
+    def _withdraw(self, name: str) -> list[VoiceChange]:
+        offered = self._entries.pop(name).offers
+        if not offered:
+            return []
+        _log.info("voice withdrawn voice=%s entry=%s", offered, name)
+        return [VoiceChange(offered)]
+
+    def _take(self, path: Path, entry: _Entry) -> list[VoiceChange]:
+        try:
+            voice = self._open(path)
+        # Whatever a file dropped here makes a run-time do, the server goes on with what it has.
+        except Exception as error:
+            return self._refuse(path, f"{type(error).__name__}: {error}")
+        name = voice.manifest.voice
+        others = {other.offers for other in self._entries.values() if other is not entry}
+        if name in self._taken | others:
+            return self._refuse(
+                path, f"voice {name!r} is offered already; export it by another name"
+            )
+        events: list[VoiceChange] = []
+        if entry.offers not in ("", name):
+            events.append(VoiceChange(entry.offers))
+        entry.offers = name
+        _log.info("voice offered voice=%s entry=%s", name, path.name)
+        return [*events, VoiceChange(name, voice)]
+
+    def _refuse(self, path: Path, reason: str) -> list[VoiceChange]:
+        _log.error("voice refused entry=%s reason=%s", path.name, reason)
+        return []
+
+
+def check_directory(path: Path) -> None:
+    """Raise ConfigError unless the folder can be listed, as it should be at a server's start.
+
+    Later it may be away for a while, as a mounted one is when its server restarts.
+    """
+    try:
+        os.listdir(path)
+    except OSError as error:
+        raise ConfigError(
+            f"voice directory {path} can't be read: {error.strerror}; create or mount it, and let"
+            f" user {os.geteuid()} list it, before the server starts"
+        ) from error
+
+
+def _is_candidate(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry means to be a bundle: .dlpo, or a folder with a manifest; no hidden ones."""
+    if entry.name.startswith("."):
+        return False
+    if entry.is_dir():
+        return os.path.exists(os.path.join(entry.path, MANIFEST))
+    return entry.name.endswith(".dlpo")
+
+
+def _state(path: Path) -> object:
+    """What changes when any file of a bundle does."""
+    try:
+        files = [path, *sorted(path.iterdir())] if path.is_dir() else [path]
+        stats = [(file.name, file.stat()) for file in files]
+    except OSError as error:  # on its way out, or a link to nowhere: loading it will tell
+        return str(error)
+    return [(name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats]

@@ -21,11 +21,10 @@ from dlpo.bundle import MANIFEST, Bundle, copy_bundle
 from dlpo.v1 import speech_pb2
 from dlpo_serving import voice_registry
 from dlpo_serving.endpoints import Endpoints
-from dlpo_serving.operations import voice_directory
-from dlpo_serving.operations.voice_directory import VoiceDirectory
 from dlpo_serving.server import run_server
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voice_registry import VoiceDirectory
 from dlpo_serving.voices import find_voice
 
 TIMEOUT_S = 20.0
@@ -54,7 +53,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> queue.Queue[str]:
     monkeypatch.setattr(voice_registry.VoiceRegistry, "_offer", offered)
     monkeypatch.setattr(voice_registry.VoiceRegistry, "_withdraw", withdrawn)
     monkeypatch.setattr(voice_registry, "VoiceDirectory", partial(VoiceDirectory, settle_s=0.05))
-    monkeypatch.setattr(voice_directory._log, "handlers", [handler])
+    monkeypatch.setattr(voice_registry._log, "handlers", [handler])
     return done
 
 
