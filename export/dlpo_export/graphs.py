@@ -19,7 +19,6 @@ from dlpo.model.build import Model
 from dlpo.model.reach import farthest_frame
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo_export.lite_sentence import LiteSentence
 
 
 class SentenceGraph(nn.Module):
@@ -31,7 +30,7 @@ class SentenceGraph(nn.Module):
             model with one voice.
     """
 
-    def __init__(self, model: Model | LiteSentence, voices: Sequence[str] = ()) -> None:
+    def __init__(self, model: Model, voices: Sequence[str] = ()) -> None:
         super().__init__()
         self.model = model
         self.voices: Tensor | None
@@ -53,9 +52,7 @@ class EncoderGraph(SentenceGraph):
     @property
     def draws_pitch(self) -> bool:
         """Whether it reads noise, which the pitch is drawn from."""
-        return (
-            isinstance(self.model, AcousticModel | LiteSentence) and self.model.contour is not None
-        )
+        return isinstance(self.model, AcousticModel) and self.model.contour is not None
 
     def forward(
         self, phonemes: Tensor, noise: Tensor | None = None, voice: Tensor | None = None
@@ -73,8 +70,6 @@ class EncoderGraph(SentenceGraph):
         mask = torch.ones_like(phonemes, dtype=torch.bool)
         if isinstance(self.model, AcousticModel):
             return self.model.encode(phonemes, mask, noise, self._voice(voice))
-        if isinstance(self.model, LiteSentence):
-            return self.model.encode(phonemes, mask, noise)
         return self.model.encode(phonemes, mask)
 
 

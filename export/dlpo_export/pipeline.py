@@ -47,7 +47,6 @@ from dlpo_export.half_precision import to_fp16
 from dlpo_export.integer_sentence import to_integers
 from dlpo_export.layouts import ChannelsFirst, ChannelsLast, Layout
 from dlpo_export.lite_denoiser import LiteDenoiser
-from dlpo_export.lite_sentence import LiteSentence
 from dlpo_export.memory import naming_lack_of_memory
 from dlpo_export.needed_context import needed_contexts, needed_int8_contexts
 from dlpo_export.options import ExportOptions
@@ -132,9 +131,8 @@ def _make(
     """Fill `folder` with graphs, weights and `PARITY_FILE`."""
     model = fold_batch_norms(checkpoint.model)
     round_weights(model, options.weight_bits)
-    sentence = LiteSentence(model) if isinstance(model, LiteWaveGrad2) else model
     voices = tuple(_voices(model, options).values())
-    encoder, frames = EncoderGraph(sentence, voices), FramesGraph(sentence, voices)
+    encoder, frames = EncoderGraph(model, voices), FramesGraph(model, voices)
     denoisers = _denoisers(model, options, ChannelsFirst())
     sources = graph_sources(encoder, frames, denoisers)
     reach = context_frames_per_step(model, int(sources["frames"].outputs["conditioning"][1]))

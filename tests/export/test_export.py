@@ -21,11 +21,9 @@ from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
 from dlpo.config import WaveGrad2Config
 from dlpo.errors import BundleError, InputError
 from dlpo.model.build import Model, build_model
-from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import named_schedule
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
-from dlpo_export.lite_sentence import LiteSentence
 from dlpo_export.options import ExportOptions
 from dlpo_export.parity.open_graph import run_graph
 from dlpo_export.parts import Tracer
@@ -186,9 +184,7 @@ def test_noise_levels_are_constants(bundle: Bundle) -> None:
 
 
 def test_same_checkpoint_gives_the_same_bytes(bundle: Bundle, model: Model, tmp_path: Path) -> None:
-    assert isinstance(model, LiteWaveGrad2)
-    sentence = LiteSentence(model)
-    sources = graph_sources(EncoderGraph(sentence), FramesGraph(sentence), {})
+    sources = graph_sources(EncoderGraph(model), FramesGraph(model), {})
     encoder = as_products(Tracer().to_onnx(sources["encoder"]), {}, {})
     write_graphs({"encoder.onnx": encoder}, tmp_path)
     again = (tmp_path / "encoder.onnx").read_bytes()
