@@ -174,6 +174,21 @@ def test_a_share_is_for_streams_and_for_characters(with_speaker: Speak) -> None:
     with_speaker(body, quotas=quotas)
 
 
+def test_a_share_of_streams_holds_under_load_and_is_free_again(with_speaker: Speak) -> None:
+    quotas = Quotas(lambda caller: Quota(max_streams=3), lambda: 0.0)
+
+    async def body(speaker: SynthesisService) -> None:
+        for _ in range(3):
+            calls = (audio_of(speaker, call(seed=seed)) for seed in range(20))
+            results = await asyncio.gather(*calls, return_exceptions=True)
+            refused = [result for result in results if isinstance(result, QuotaError)]
+            assert len(refused) == 17
+            assert all(isinstance(result, QuotaError | np.ndarray) for result in results)
+
+    calm = AdmissionPolicy(max_first_audio_s=1e9, burst_utilisation=1e9, utilisation=1e9)
+    with_speaker(body, calm, quotas=quotas)
+
+
 def test_a_writer_who_falls_silent_loses_its_place(with_speaker: Speak) -> None:
     async def pieces() -> AsyncIterator[str]:
         yield "One sentence. And half of"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import sys
@@ -68,5 +69,8 @@ def test_reflection_and_channelz_show_the_server(
 def test_channelz_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "grpc_channelz.v1", None)
 
-    with pytest.raises(MissingExtraError, match=r"grpcio-channelz.*dlpo\[serve\]"):
+    async def add() -> None:
         add_channelz(grpc.aio.server())
+
+    with pytest.raises(MissingExtraError, match=r"grpcio-channelz.*dlpo\[serve\]"):
+        asyncio.run(add())
