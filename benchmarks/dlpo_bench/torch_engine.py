@@ -160,7 +160,7 @@ def _graph(schedule: NoiseSchedule) -> GraphInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class ReverseStep:
+class FusedStep:
     """One reverse step as x' = x0_share * x0 + x_share * x + std * noise."""
 
     level: Tensor
@@ -170,7 +170,7 @@ class ReverseStep:
     std: float
 
 
-def fused_steps(schedule: NoiseSchedule, device: torch.device | str = "cpu") -> list[ReverseStep]:
+def fused_steps(schedule: NoiseSchedule, device: torch.device | str = "cpu") -> list[FusedStep]:
     """`dlpo.diffusion.reverse_step` with all that doesn't depend on x computed beforehand.
 
     Otherwise a loop of a thousand steps would spend its time on NumPy, and the baseline look slow.
@@ -180,7 +180,7 @@ def fused_steps(schedule: NoiseSchedule, device: torch.device | str = "cpu") -> 
     x0_shares = alpha[1:] - kept * alpha[:-1]
     levels = torch.from_numpy(alpha.astype(np.float32)).to(device)
     return [
-        ReverseStep(levels[i : i + 1], float(x0_shares[i]), float(kept[i]), float(std[i]))
+        FusedStep(levels[i : i + 1], float(x0_shares[i]), float(kept[i]), float(std[i]))
         for i in range(schedule.steps)
     ]
 
@@ -188,7 +188,7 @@ def fused_steps(schedule: NoiseSchedule, device: torch.device | str = "cpu") -> 
 def reverse_steps(
     denoise: Denoise,
     model: Model,
-    steps: Sequence[ReverseStep],
+    steps: Sequence[FusedStep],
     conditioning: Tensor,
     source: Tensor,
     noise: Iterator[Tensor],
