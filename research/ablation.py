@@ -102,7 +102,7 @@ class AblatedLite(LiteWaveGrad2):
     def condition(
         self, upsampled: Tensor, prosody: Prosody, mel: Tensor, voice: Tensor | None = None
     ) -> Tensor:
-        """As in `LiteWaveGrad2`; what the variant isn't told is zero."""
+        """As in `LiteWaveGrad2`; an input that the variant does not get is zero."""
         told = self.variant.told
         hidden = torch.zeros_like(upsampled) if told == "mel" else upsampled
         mel = torch.zeros_like(mel) if told == "hidden" else mel
@@ -145,7 +145,7 @@ VARIANTS = (
 
 
 WEIGHTS, COST = "model.safetensors", "cost.json"
-LEARNT = ("conditioning", "level", "patch", "down", "up", "film")  # children that start anew
+LEARNT = ("conditioning", "level", "patch", "down", "up", "film")  # children with new weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ def learn(
         report: called after every update.
 
     Raises:
-        DataError: the loss is not finite, or what lies in `out` is of another variant.
+        DataError: the loss is not finite, or the content of `out` is of another variant.
     """
     model = untaught(start, variant)
     path = out / WEIGHTS

@@ -1,4 +1,4 @@
-"""Where a checkpoint lies on the learning curve: updates and hours, from the logs that led to it.
+"""The place of a checkpoint on the learning curve: updates and hours, from the logs that led to it.
 
 A list of points is a TOML file; paths are seen from where the command runs:
 
@@ -60,7 +60,7 @@ from research import RECORDS
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One point as it stands in the list."""
+    """One point, as written in the list."""
 
     label: str
     """how tables call it; others name it in `after`"""
@@ -68,7 +68,7 @@ class Listed:
     """directory, or directory@commit"""
     log: str
     """file of JSON lines, or file@commit; what counts is its last stretch, from where it began
-    to count updates anew"""
+    to count updates from zero again"""
     after: str | None = None
     """label of the point that this one was trained on from; none: from scratch"""
     updates: int | None = None
