@@ -113,7 +113,7 @@ class Results:
         return end_s - begin_s - sum(overlap for overlap in overlaps if overlap > 0)
 
 
-class Device(AudioDevice):
+class GapDevice(AudioDevice):
     """Notes gaps, without the time in which the server was stopped."""
 
     def __init__(self, results: Results) -> None:
@@ -241,7 +241,7 @@ async def _call(victim: Victim, text: str, results: Results) -> tuple[TimedCall,
     async with grpc.aio.insecure_channel(victim.address, OWN_CONNECTION) as channel:
         server = TestedServer("victim", "dlpo", victim.address, 0)
         endpoint = DlpoEndpoint(server, [channel], victim.honest)
-        call = TimedCall(time.perf_counter(), device=Device(results), on_audio=sha256.update)
+        call = TimedCall(time.perf_counter(), device=GapDevice(results), on_audio=sha256.update)
         await endpoint.stream(stream_request(text, SEED), call, timeout=CALL_S)
     return call, sha256.hexdigest()
 
