@@ -135,7 +135,7 @@ class LoadOptions:
         list[str],
         Argument(
             help="latency, knee, tokens (the usual three); cold-start, first-audio, streams,"
-            " overload, soak; or all."
+            " overload, chaos, soak; or all."
         ),
     ] = field(default_factory=list)
     voice: Annotated[str, Option(help="Name or path of a bundle.", rich_help_panel=_SERVER)] = "lj"
@@ -224,7 +224,9 @@ class LoadOptions:
     requests: Annotated[int, Option(min=1, help="Of the soak.", rich_help_panel=_SINGLE)] = 20_000
     minutes: Annotated[
         float | None,
-        Option(min=0.01, help="Of the soak, instead of requests.", rich_help_panel=_SINGLE),
+        Option(
+            min=0.01, help="Of the soak, instead of requests; of chaos, 5.", rich_help_panel=_SINGLE
+        ),
     ] = None
     workers: Annotated[
         int, Option(min=1, help="Concurrent calls of the soak.", rich_help_panel=_SINGLE)

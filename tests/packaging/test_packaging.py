@@ -63,7 +63,7 @@ def test_wheel_holds_the_four_packages_with_their_data(tmp_path: Path) -> None:
         "dlpo", "dlpo_serving", "dlpo_export", "dlpo_bench", f"dlpo-{dlpo.__version__}.dist-info",
     }  # fmt: skip
     data = [
-        *ROOT.glob("dlpo/voices/lj/*"),
+        *ROOT.glob("dlpo/voices/*/*"),
         *(path for page in PAGES for path in ROOT.glob(f"{page}/*")),
     ]
     assert len(data) > 20

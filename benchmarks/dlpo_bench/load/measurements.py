@@ -14,6 +14,7 @@ from dlpo.bundle import Bundle
 from dlpo.errors import DlpoError, InputError
 from dlpo_bench.load.calls import parse_against
 from dlpo_bench.load.capacity import measure_knee, measure_overload, measure_streams
+from dlpo_bench.load.chaos import measure_chaos
 from dlpo_bench.load.single import (
     measure_cold_start,
     measure_first_audio,
@@ -34,6 +35,7 @@ MEASUREMENTS: Mapping[str, Callable[[LoadOptions], Awaitable[Measured]]] = {
     "first-audio": measure_first_audio,
     "streams": measure_streams,
     "overload": measure_overload,
+    "chaos": measure_chaos,
     "soak": measure_soak,
 }
 USUAL = ("latency", "knee", "tokens")

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Honest listeners while a seeded mixture of hostile callers and operator's changes goes on.
 
-    python scripts/chaos.py --minutes 5 --record
+    dlpo bench stream chaos --minutes 5 --record
 
 Hostile callers run in a process of their own, one kind after the other; the operator's changes and
 the honest listeners in this one. A round is every kind once, in random order, and ends with a quiet
@@ -16,12 +15,10 @@ import logging
 import multiprocessing
 import os
 import queue
-import shlex
 import shutil
 import signal
 import socket
 import struct
-import sys
 import tempfile
 import threading
 import time
@@ -33,10 +30,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 from statistics import median
-from typing import Annotated, Any
+from typing import Any
 
 import grpc
-import typer
 
 from dlpo.bundle import MANIFEST, Bundle, copy_bundle
 from dlpo.errors import EngineError
@@ -49,15 +45,15 @@ from dlpo_bench.load.calls import (
     TimedCall,
     stream_request,
 )
-from dlpo_bench.load.measurements import write_records
-from dlpo_bench.machine import memory_growth, resident_mb, watch_machine
+from dlpo_bench.machine import memory_growth, resident_mb
 from dlpo_bench.options import LoadOptions
-from dlpo_bench.record import Measured, check_recordable
+from dlpo_bench.record import Measured
 from dlpo_serving.local.local_server import local_server
 from dlpo_serving.operations.keys import new_key
 from dlpo_serving.voices import find_voice
 
 LISTENERS = 2
+MINUTES = 5.0  # unless the options say otherwise
 MISCHIEF_S = 4.0  # that each kind lasts
 QUIET_S = 3.0  # at the end of a round
 STOP_S = (2.0, 22.0)  # of the process: usually, and in the second round
@@ -128,8 +124,8 @@ class GapDevice(AudioDevice):
         super().receive(at_s, audio_s)
 
 
-async def measure_chaos(voice: str, minutes: float, seed: int) -> Measured:
-    """Attack a server of ours for so many minutes.
+async def measure_chaos(options: LoadOptions) -> Measured:
+    """Attack a server of ours for `options.minutes`; a round is always finished.
 
     Returns:
         Of the honest listeners: calls, refusals, gaps (the time in which the server was stopped is
@@ -147,11 +143,13 @@ async def measure_chaos(voice: str, minutes: float, seed: int) -> Measured:
             "--http-port", str(http_port), "--voice-directory", str(voices), "--voice-poll-s",
             "0.5", "--keys-file", str(keys), "--log-level", "error",
         )  # fmt: skip
-        with local_server(voice, *arguments) as server:
+        with local_server(options.voice, *arguments) as server:
             victim = Victim(server.address, http_port, *tokens)
-            operator = Operator(server.process.pid, voices, keys, find_voice(voice))
-            with _hostile_process(victim, seed) as hostile:
-                figures, samples = await _reign(victim, operator, hostile, Random(seed), minutes)
+            operator = Operator(server.process.pid, voices, keys, find_voice(options.voice))
+            with _hostile_process(victim, options.seed) as hostile:
+                figures, samples = await _reign(
+                    victim, operator, hostile, Random(options.seed), options.minutes or MINUTES
+                )
             if (code := server.process.poll()) is not None:
                 raise EngineError(f"the server ended with exit code {code} amid the chaos")
     return Measured(figures, samples)
@@ -166,7 +164,7 @@ async def _reign(
         asyncio.create_task(_listen(victim, references, results, done, Random(number)))
         for number in range(LISTENERS)
     ]
-    begin_s, held = time.perf_counter(), []
+    begin_s, held = time.perf_counter(), list[dict[str, float]]()
     mischief: Counter[str] = Counter()
     while not held or time.perf_counter() - begin_s < 60 * minutes:
         names = [*HOSTILE, *OPERATOR]
@@ -484,28 +482,3 @@ def drain(call: Any) -> None:
     with suppress(grpc.RpcError):
         for _ in call:
             pass
-
-
-def main(
-    voice: Annotated[str, typer.Option(help="Voice or bundle of the server.")] = "lj",
-    minutes: Annotated[float, typer.Option(min=0.01, help="A round is always finished.")] = 5.0,
-    seed: Annotated[int, typer.Option(help="Of the order of events.")] = 0,
-    record: Annotated[bool, typer.Option("--record", help="Write a benchmark record.")] = False,
-) -> None:
-    """Attack a server of ours, and show what honest listeners notice."""
-    if record:
-        check_recordable()
-    logging.basicConfig(level="INFO", format="%(asctime)s %(message)s")
-    with watch_machine() as watch:
-        measured = asyncio.run(measure_chaos(voice, minutes, seed))
-    for name, value in measured.figures.items():
-        print(f"{name}: {value:g}")
-    if record:
-        command = shlex.join(["python", "scripts/chaos.py", *sys.argv[1:]])
-        options = LoadOptions(voice=voice, minutes=minutes, seed=seed)
-        for path in write_records({"chaos": measured}, options, watch.interference, command):
-            print(path)
-
-
-if __name__ == "__main__":
-    typer.run(main)
