@@ -29,7 +29,7 @@ from dlpo_bench.systems import WHOLE
 from dlpo_bench.torch_engine import PAPER_CHAIN, CompiledEngine, PaperSampler, TorchEngine
 from dlpo_export.graphs import EncoderGraph
 from dlpo_export.options import WEIGHT_BITS
-from dlpo_export.parity.log_spectral_distance import log_spectral_distance
+from dlpo_export.parity.metrics import log_spectral_distance
 from dlpo_export.weights import round_weights
 from dlpo_serving.engine import Engine, Floats
 from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision, open_engine

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +37,6 @@ from dlpo.model.reach import context_frames_per_step
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo.text.symbols import SYMBOLS
-from dlpo_export.batch_norm import fold_batch_norms
 from dlpo_export.graphs import (
     DenoiserGraph,
     EncoderGraph,
@@ -44,20 +44,18 @@ from dlpo_export.graphs import (
     frames_context,
 )
 from dlpo_export.half_precision import to_fp16
-from dlpo_export.integer_sentence import to_integers
 from dlpo_export.layouts import ChannelsFirst, ChannelsLast, Layout
 from dlpo_export.lite_denoiser import LiteDenoiser
-from dlpo_export.memory import naming_lack_of_memory
 from dlpo_export.needed_context import needed_contexts, needed_int8_contexts
 from dlpo_export.options import ExportOptions
 from dlpo_export.parity.cases import CALIBRATION, denoiser_inputs, until_frames
 from dlpo_export.parity.check import check_parity
 from dlpo_export.parity.divergence import Tensors
 from dlpo_export.parts import Tracer
-from dlpo_export.products import as_products
+from dlpo_export.products import as_products, to_integers
 from dlpo_export.quantise import quantisable_layers, to_int8
 from dlpo_export.to_onnx import GraphSource, Shape, graph_info
-from dlpo_export.weights import round_weights, write_graphs
+from dlpo_export.weights import fold_batch_norms, round_weights, write_graphs
 
 if TYPE_CHECKING:
     import onnx
@@ -337,3 +335,43 @@ def graph_sources(
             {"waveform": window},
         )
     return sources
+
+
+# How torch, C++ and onnxruntime call it; Python and numpy raise MemoryError.
+SIGNS = ("can't allocate memory", "bad_alloc", "failed to allocate memory", "out of memory")
+
+
+@contextlib.contextmanager
+def naming_lack_of_memory(doing: str) -> Iterator[None]:
+    """Turn a failed allocation, however deep it is wrapped, into an error that says what to do.
+
+    Args:
+        doing: what needs the memory, such as "exporting denoiser_6".
+
+    Raises:
+        BundleError: memory ran out inside. Every other error passes as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause = _lack_of_memory(error)
+        if cause is None:
+            raise
+        raise BundleError(
+            f"{doing}: out of memory ({str(cause).splitlines()[0] if str(cause) else 'no detail'});"
+            " nothing is written. Export fewer numbers of steps at once, or on a machine with more;"
+            " large with 2 and 6 steps takes 3 GB"
+        ) from error
+
+
+def _lack_of_memory(error: BaseException) -> BaseException | None:
+    """The failed allocation behind an exception, or None."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        text = str(current).lower()
+        if isinstance(current, MemoryError) or any(sign in text for sign in SIGNS):
+            return current
+        seen.add(id(current))
+        current = current.__cause__ or current.__context__
+    return None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dlpo.audio import HOP_LENGTH
 from dlpo_export.parity.divergence import Tensors, sqnr_db
-from dlpo_export.parity.f0_error import f0_error_cents
+from dlpo_export.parity.metrics import f0_error_cents
 from dlpo_export.parity.open_graph import OpenGraph
 
 if TYPE_CHECKING:

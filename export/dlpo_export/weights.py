@@ -7,16 +7,18 @@ such that they do.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 if TYPE_CHECKING:
     import onnx
@@ -146,3 +148,32 @@ def _share(tensor: onnx.TensorProto, weights: Any, offsets: dict[str, int]) -> N
         ("length", str(len(content))),
     ):
         tensor.external_data.add(key=key, value=value)
+
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def fold_batch_norms(module: M) -> M:
+    """A copy in eval mode without the batch norms that follow a convolution in an `nn.Sequential`.
+
+    `module` itself if it has none.
+    """
+    chains = [
+        (name, place)
+        for name, child in module.named_modules()
+        if isinstance(child, nn.Sequential)
+        for place in range(len(child) - 1)
+        if isinstance(child[place], nn.Conv1d) and isinstance(child[place + 1], nn.BatchNorm1d)
+    ]
+    if not chains:
+        return module
+    folded = copy.deepcopy(module).eval()
+    for name, place in chains:
+        chain = folded.get_submodule(name)
+        assert isinstance(chain, nn.Sequential)
+        convolution, norm = chain[place], chain[place + 1]
+        assert isinstance(convolution, nn.Conv1d)
+        assert isinstance(norm, nn.BatchNorm1d)
+        chain[place] = fuse_conv_bn_eval(convolution, norm)
+        chain[place + 1] = nn.Identity()
+    return folded

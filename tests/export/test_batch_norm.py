@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from dlpo_export.batch_norm import fold_batch_norms
+from dlpo_export.weights import fold_batch_norms
 
 
 def test_folded_model_computes_the_same_without_batch_norms() -> None:

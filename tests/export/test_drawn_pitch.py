@@ -12,7 +12,7 @@ from dlpo.bundle import ENCODER_NOISE, Bundle
 from dlpo.checkpoint import load_checkpoint
 from dlpo.text import TextFrontEnd
 from dlpo_export.profile.inputs import sentence_inputs
-from dlpo_export.tensorrt.sample import sample_of
+from dlpo_export.tensorrt.check import sample_of
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.denoiser_input import DenoiserInput, pitch_noise

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dlpo_export.parity.check import difference
-from dlpo_export.parity.f0_error import f0_error_cents, wrong_voicing
+from dlpo_export.parity.metrics import f0_error_cents, wrong_voicing
 
 EXPECTED = np.array([[0.0, 200.0, 220.0, 240.0, 0.0]], np.float32)
 

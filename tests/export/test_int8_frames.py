@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from dlpo.bundle import Bundle
 from dlpo.text import TextFrontEnd
 from dlpo_export.parity.divergence import sqnr_db
-from dlpo_export.parity.f0_error import f0_error_cents, wrong_voicing
+from dlpo_export.parity.metrics import f0_error_cents, wrong_voicing
 from dlpo_export.quantise import F0_CENTS, GELU_FLOOR, tensor_ranges, to_int8
 from dlpo_serving.engine import EncoderOutput, FrameFeatures, Ids
 from dlpo_serving.engines.onnx_engine import OnnxEngine

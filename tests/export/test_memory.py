@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dlpo.errors import BundleError
-from dlpo_export.memory import naming_lack_of_memory
+from dlpo_export.pipeline import naming_lack_of_memory
 
 ABSURD = 1 << 47  # floats; more than any address space
 

@@ -27,7 +27,7 @@ from dlpo_export.layouts import ChannelsFirst
 from dlpo_export.lite_denoiser import LiteDenoiser
 from dlpo_export.parity.cases import SENTENCES, speak, whole_frames
 from dlpo_export.parity.check import check_parity, difference
-from dlpo_export.parity.log_spectral_distance import log_spectral_distance
+from dlpo_export.parity.metrics import log_spectral_distance
 from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.pipeline import graph_sources
 from dlpo_export.to_onnx import GraphSource

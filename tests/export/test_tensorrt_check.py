@@ -14,8 +14,7 @@ import dlpo
 from dlpo.bundle import Bundle
 from dlpo.errors import DlpoError
 from dlpo.nvidia import Finding, find_gpu, load_tensorrt
-from dlpo_export.tensorrt.check import check_tensorrt
-from dlpo_export.tensorrt.sample import sample_of
+from dlpo_export.tensorrt.check import check_tensorrt, sample_of
 from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
 
 EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"

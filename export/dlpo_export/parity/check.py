@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dlpo.audio import SAMPLE_RATE
 from dlpo.bundle import Precision
 from dlpo.errors import BundleError
 from dlpo.judges.judge import Judge
@@ -27,14 +28,13 @@ from dlpo_export.parity.divergence import (
     sqnr_db,
     torch_tensors,
 )
-from dlpo_export.parity.f0_error import f0_error_cents, wrong_voicing
-from dlpo_export.parity.judges import judge_denoisers
-from dlpo_export.parity.log_spectral_distance import log_spectral_distance
+from dlpo_export.parity.metrics import f0_error_cents, log_spectral_distance, wrong_voicing
 from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.parity.report import (
     EQUAL_DB,
     TOLERANCES,
     Difference,
+    JudgedDifference,
     ParityReport,
 )
 from dlpo_export.to_onnx import GraphSource
@@ -221,3 +221,54 @@ def _whole(durations: NDArray[Any]) -> NDArray[Any]:
     """(1, P) frames -> (1, P) whole frames; the ends are rounded, as when speaking."""
     ends = np.rint(np.cumsum(durations, axis=1, dtype=np.float64))
     return np.diff(ends, axis=1, prepend=0.0)
+
+
+Waveform = NDArray[np.float32]
+Voice = tuple[str, Precision | None]  # a denoiser, and None for torch
+
+SEEDS = 4  # draws of noise, each for all sentences
+
+
+def judge_denoisers(
+    folder: Path,
+    sources: Mapping[str, GraphSource],
+    files: Mapping[str, Mapping[Precision, str]],
+    judges: Sequence[Judge],
+    gain: float,
+) -> list[JudgedDifference]:
+    """What each judge thinks of every denoiser in every precision, and of torch.
+
+    Args:
+        folder, sources, files: as for `check_parity`.
+        gain: factor on a waveform before a judge hears it.
+    """
+    heard: dict[Voice, list[Waveform]] = defaultdict(list)
+    denoisers = [name for name in files if name.startswith(DENOISER)]
+    opened = {
+        (name, precision): OpenGraph(folder / file)
+        for name in denoisers
+        for precision, file in files[name].items()
+    }
+    for seed in range(SEEDS):
+        clips: dict[Voice, list[Waveform]] = defaultdict(list)
+        for sentence in SENTENCES:
+            for case in speak(sources, sentence, seed):
+                if case.graph in denoisers:
+                    clips[case.graph, None].append(case.outputs["waveform"].numpy())
+                    for precision in files[case.graph]:
+                        made = opened[case.graph, precision].run(case.numpy_inputs())
+                        clips[case.graph, precision].append(made["waveform"])
+        for key, sentences in clips.items():  # one clip, since some sentences are too short alone
+            heard[key].append(np.float32(gain) * np.concatenate([x.ravel() for x in sentences]))
+    found = []
+    for judge in judges:
+        scores = {
+            key: float(judge.score(waveforms, SAMPLE_RATE).mean())
+            for key, waveforms in heard.items()
+        }
+        found += [
+            JudgedDifference(graph, precision, judge.name, scores[graph, None], score, SEEDS)
+            for (graph, precision), score in scores.items()
+            if precision is not None
+        ]
+    return found
