@@ -146,7 +146,10 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """The content of `voice.json`, sealed."""
-        return seal(to_dict(self))
+        values = to_dict(self)
+        if not self.voices:  # bundles with one voice are written as before there were others
+            del values["voices"]
+        return seal(values)
 
     @classmethod
     def from_json(cls, content: bytes) -> tuple[Manifest, str]:

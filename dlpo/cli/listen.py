@@ -159,7 +159,7 @@ def export(
 ) -> None:
     """Write decided answers as preference pairs, for `dlpo tune --method dpo`."""
     with needs("bench"):
-        from dlpo_bench.listening.pairs import export_pairs
+        from dlpo_bench.listening.making import export_pairs
     from dlpo_bench.listening.answers import read_answers, read_key
 
     key = read_key(folder)

@@ -44,8 +44,7 @@ from dlpo_export.graphs import (
     frames_context,
 )
 from dlpo_export.half_precision import to_fp16
-from dlpo_export.layouts import ChannelsFirst, ChannelsLast, Layout
-from dlpo_export.lite_denoiser import LiteDenoiser
+from dlpo_export.layouts import ChannelsFirst, ChannelsLast, Layout, LiteDenoiser
 from dlpo_export.needed_context import needed_contexts, needed_int8_contexts
 from dlpo_export.options import ExportOptions
 from dlpo_export.parity.cases import CALIBRATION, denoiser_inputs, until_frames

@@ -13,24 +13,29 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from dlpo.audio import SAMPLE_RATE
 from dlpo.bundle import MANIFEST
 from dlpo.errors import ConfigError
-from dlpo_serving.calibration import measure_costs
 from dlpo_serving.encodings import warm_encoders
 from dlpo_serving.engines import check_engine
 from dlpo_serving.operations.files import Clock
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.scheduling import FIRST_CHUNK_S, Costs
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.scheduling import FIRST_CHUNK_S, CostLines, Costs, Line, Stage, Unit
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.service import LoadedVoice, SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
+from dlpo_serving.synthesis.job import compute_unit
+from dlpo_serving.synthesizer import PreparedRequest, Synthesizer
 from dlpo_serving.voices import open_voice
 
 _log = logging.getLogger(__name__)
@@ -305,3 +310,86 @@ def _state(path: Path) -> object:
     except OSError as error:  # on its way out, or a link to nowhere: loading it will tell
         return str(error)
     return [(name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats]
+
+
+STARTUP_CHUNKS = len(STREAM_LADDER)
+# A number and a word that is in no lexicon; a sentence longer than the small chunks, and another.
+TEXT = "In 3 steps dlpo learns how long each of its graphs will take on this machine. It is ready."
+
+
+def measure_costs(
+    synthesizer: Synthesizer, lanes: int = 1, clock: Callable[[], float] = time.perf_counter
+) -> CostLines:
+    """Speak a text to warm up, then once alone and once beside lanes that are busy.
+
+    Args:
+        synthesizer: speaks.
+        lanes: how many will compute at the same time.
+        clock: seconds.
+
+    Returns:
+        The costs beside busy lanes, and how far those of a lane by itself are below them. What
+        other programs took meanwhile is in both; `Costs` corrects it while the server runs.
+
+    Raises:
+        EngineError: the run-time failed.
+    """
+    utterance = synthesizer.read(SpeechRequest(TEXT))
+    _timed(synthesizer, utterance, clock)
+    alone = _timed(synthesizer, utterance, clock)
+    if lanes == 1:
+        return alone
+    measured = threading.Event()
+
+    def keep_busy() -> None:
+        while not measured.is_set():
+            rendering = synthesizer.render(utterance)
+            while (unit := rendering.next_unit) and not measured.is_set():
+                compute_unit(unit, [rendering])
+
+    with ThreadPoolExecutor(lanes) as threads:
+        others = [threads.submit(keep_busy) for _ in range(lanes - 1)]
+        try:
+            crowded = _timed(synthesizer, utterance, clock)
+        finally:
+            measured.set()
+        for other in others:
+            other.result()
+    contention = crowded.audio_second_s / alone.audio_second_s
+    return replace(crowded, contention=min(max(contention, 1.0), lanes))
+
+
+def _timed(
+    synthesizer: Synthesizer, utterance: PreparedRequest, clock: Callable[[], float]
+) -> CostLines:
+    measured: list[tuple[Unit, float]] = []
+    after_chunks: list[tuple[float, float]] = []
+    audio_s = spent_s = 0.0
+    rendering = synthesizer.render(utterance)
+    while unit := rendering.next_unit:
+        start = clock()
+        chunks = compute_unit(unit, [rendering])
+        measured.append((unit, clock() - start))
+        spent_s += measured[-1][1]
+        for chunk in chunks:
+            audio_s += chunk.duration_s
+            after_chunks.append((audio_s, spent_s))
+    manifest = synthesizer.manifest
+    return CostLines(
+        encode=_line("encode", measured),
+        frames=_line("frames", measured),
+        denoise=_line("denoise", measured),
+        steps=utterance.steps,
+        startup=tuple(after_chunks[:STARTUP_CHUNKS]),
+        audio_second_s=spent_s / audio_s,
+        frames_per_second=manifest.sample_rate_hz / manifest.hop_length,
+    )
+
+
+def _line(stage: Stage, measured: Sequence[tuple[Unit, float]]) -> Line:
+    """The line through what one stage took, by least squares; it does not fall."""
+    points = [(unit.size, seconds) for unit, seconds in measured if unit.stage == stage]
+    sizes, seconds = np.array(points).T
+    spread = sizes - sizes.mean()
+    slope = max(float(spread @ seconds / max(spread @ spread, 1.0)), 0.0)
+    return Line(max(float(seconds.mean() - slope * sizes.mean()), 0.0), slope)

@@ -23,8 +23,7 @@ from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
-from dlpo_export.layouts import ChannelsFirst
-from dlpo_export.lite_denoiser import LiteDenoiser
+from dlpo_export.layouts import ChannelsFirst, LiteDenoiser
 from dlpo_export.parity.divergence import (
     Divergence,
     Expected,

@@ -11,8 +11,7 @@ from torch.nn import functional
 
 from dlpo.checkpoint import load_checkpoint
 from dlpo.model.lite import LiteWaveGrad2
-from dlpo_export.layouts import ChannelsFirst, ChannelsLast, Layout
-from dlpo_export.lite_denoiser import LiteDenoiser
+from dlpo_export.layouts import ChannelsFirst, ChannelsLast, Layout, LiteDenoiser
 
 LAYOUTS = pytest.mark.parametrize("layout", [ChannelsFirst(), ChannelsLast()])
 

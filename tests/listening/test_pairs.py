@@ -13,7 +13,7 @@ from dlpo.audio import SAMPLE_RATE, read_wav
 from dlpo.data.preferences import read_pairs
 from dlpo.errors import DataError, InputError
 from dlpo_bench.listening.answers import Collected
-from dlpo_bench.listening.pairs import export_pairs
+from dlpo_bench.listening.making import export_pairs
 
 
 @pytest.fixture

@@ -133,9 +133,9 @@ def test_f0_is_the_contour_and_moves_with_the_pitch(model: LiteWaveGrad2) -> Non
     [
         ({"channels": 7}, "channels is 7; expected an even number"),
         ({"steps": 0}, "steps is 0; expected 1 or more"),
-        ({"dropout": 1.0}, "dropout is 1.0; expected 0 <= p < 1"),
-        ({"temperature": -0.1}, "temperature -0.1"),
-        ({"spread": 0.0}, "spread 0.0"),
+        ({"dropout": 1.0}, "dropout is 1.0; expected 0 <= x < 1"),
+        ({"temperature": -0.1}, "temperature is -0.1"),
+        ({"spread": 0.0}, "spread is 0.0"),
     ],
 )
 def test_what_can_not_be_is_refused(wrong: dict[str, float], said: str) -> None:

@@ -9,11 +9,11 @@ import pytest
 
 from dlpo.errors import EngineError
 from dlpo.text import TextFrontEnd
-from dlpo_serving.calibration import measure_costs
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.scheduling import Costs, Unit
 from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voice_registry import measure_costs
 
 ENCODE_S, SYMBOL_S = 0.004, 0.0001
 BLOCK_S, FRAME_S = 0.002, 0.00005

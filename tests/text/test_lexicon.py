@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from dlpo.text.lexicon import Lexicon
+from dlpo.text.pronounce import Lexicon
 
 
 @pytest.fixture(scope="module")

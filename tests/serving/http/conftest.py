@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from dlpo.text import TextFrontEnd
-from dlpo_serving.calibration import measure_costs
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.http import HttpLimits, build_app, listening
 from dlpo_serving.operations.call_scope import CallScope
@@ -24,6 +23,7 @@ from dlpo_serving.scheduling import AdmissionPolicy, Costs, Scheduler
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.service import Limits, LoadedVoice, SynthesisService
 from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voice_registry import measure_costs
 
 TEXT = "Noise becomes speech. Is it 😀 not strange?"
 TIMEOUT_S = 20.0  # of a wait that must end; no test takes this long
