@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 BUDGETS = {  # reached so far; lower one whenever a change makes room, never raise one
-    "product lines": 43_440,
-    "test lines": 32_790,
-    "research lines": 1_815,
-    "modules": 335,
-    "modules with one importer": 118,
-    "class names used twice": 32,
+    "product lines": 40_400,
+    "test lines": 28_900,
+    "research lines": 1_470,
+    "modules": 265,
+    "modules with one importer": 79,
+    "class names used twice": 3,
 }
 PRODUCT = ("dlpo", "serving", "export", "benchmarks")
 
