@@ -54,10 +54,11 @@ def test_embedded_voice_is_listed_for_people_and_programs() -> None:
     for command in ((), ("list",)):
         for shown in ("lj", str(EMBEDDED), "3 of 1, 2, 3, 4", "fp32", " MB"):
             assert shown in run(*command).stdout
-    (row,) = json.loads(run("list", "--json").stdout)
+    heart, row = json.loads(run("list", "--json").stdout)
     manifest = Bundle.load(EMBEDDED).manifest
     assert (row["name"], row["path"], row["scores"]) == ("lj", str(EMBEDDED), manifest.scores)
     assert row["steps"] == list(manifest.available_steps)
+    assert (heart["name"], heart["default_steps"]) == ("heart", 1)
     assert row["bytes"] == sum(
         path.stat().st_size for path in EMBEDDED.iterdir() if path.name != MANIFEST
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlpo.text import lexicon
+from dlpo.text import pronounce
 from dlpo.text.ssml.phonemes import MAX_PHONEMES, parse_arpabet, parse_ipa
 from dlpo.text.symbols import PHONEMES
 
@@ -66,7 +66,7 @@ def test_ipa_of_the_lexicon_is_read_as_the_lexicon_reads_it() -> None:
     for ipa in listed:
         # Its own table, sound by sound, before the corrections that are for voices.
         expected = [
-            lexicon._ARPABET[sound.lstrip("ˈˌ")] + _stress_of(sound) for sound in ipa.split()
+            pronounce._ARPABET[sound.lstrip("ˈˌ")] + _stress_of(sound) for sound in ipa.split()
         ]
         assert list(parse_ipa(ipa)) == expected, ipa
 
