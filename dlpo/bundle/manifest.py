@@ -118,7 +118,7 @@ class Manifest:
         """
         weights = dict.fromkeys(self.voices, 0.0)
         for part in voice.split("+"):
-            match = re.fullmatch(rf"({PLAIN_NAME})(?:\*([0-9]*\.?[0-9]+))?", part.strip())
+            match = re.fullmatch(rf"({PLAIN_NAME})(?:\*([0-9]*\.?[0-9]+))?", part.strip(" "))
             if not match or match[1] not in weights:
                 raise InputError(
                     f"voice is {voice[:60]!r}; expected {', '.join(self.offered_voices)}, or a mix "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import logging
 import tempfile
@@ -210,7 +211,9 @@ def _write_graphs(
                 references[name] = {"int8": tracer.to_onnx(channels_last[name])}
             for precision in options.precisions:
                 if precision == "int8" and spectral:
-                    made[precision] = to_integers(made["fp32"], rollouts) or made["fp32"]
+                    made[precision] = to_integers(made["fp32"], rollouts) or copy.deepcopy(
+                        made["fp32"]
+                    )
                 elif precision != "fp32":
                     reference = references.get(name, {}).get(precision, made["fp32"])
                     made[precision] = _in_precision(reference, precision, rollouts)

@@ -135,8 +135,9 @@ class VoiceRegistry:
         return warm(synthesizer)  # by itself: the other lanes have calls to compute
 
     def _offer(self, voice: LoadedVoice) -> None:
+        offered = voice.manifest.offered_voices
         for manifest in self._service.voices:
-            if manifest.voice == voice.manifest.voice:
+            if manifest.voice in offered:
                 self._metrics.model_gone(manifest, self._settings.engine)
         first_s = voice.costs.work_s(FIRST_CHUNK_S, 0.0, voice.manifest.steps)
         if first_s > self._settings.max_first_audio_s:
@@ -148,12 +149,14 @@ class VoiceRegistry:
                 self._settings.max_first_audio_s,
             )
         self._service.add_voice(voice)
-        self._metrics.model_info(voice.manifest, self._settings.engine)
+        for name in offered:
+            self._metrics.model_info(voice.manifest.with_voice(name), self._settings.engine)
         self.filled.set()
 
     def _withdraw(self, name: str) -> None:
         manifest = self._service.remove_voice(name).manifest
-        self._metrics.model_gone(manifest, self._settings.engine)
+        for each in manifest.offered_voices:
+            self._metrics.model_gone(manifest.with_voice(each), self._settings.engine)
 
 
 def _lower_priority() -> None:
@@ -263,9 +266,9 @@ class VoiceDirectory:
             return self._refuse(path, f"{type(error).__name__}: {error}")
         name = voice.manifest.voice
         others = {other.offers for other in self._entries.values() if other is not entry}
-        if name in self._taken | others:
+        if twice := (self._taken | others).intersection(voice.manifest.offered_voices):
             return self._refuse(
-                path, f"voice {name!r} is offered already; export it by another name"
+                path, f"voice {min(twice)!r} is offered already; export it by another name"
             )
         events: list[VoiceChange] = []
         if entry.offers not in ("", name):

@@ -34,7 +34,9 @@ def test_voices_sound_different_and_mix(synthesizer: Synthesizer) -> None:
     assert len(ann) != len(mixed) or np.abs(ann - mixed).max() > 1e-3
 
 
-@pytest.mark.parametrize("mix", ["carl", "ann+", "ann*-1", "ann*0", "ann*1e3", "ann bob", ""])
+@pytest.mark.parametrize(
+    "mix", ["carl", "ann+", "ann*-1", "ann*0", "ann*1e3", "ann bob", "ann\n", "ann\u3000", ""]
+)
 def test_a_mix_that_makes_no_voice_is_refused(voices_bundle: Path, mix: str) -> None:
     with pytest.raises(InputError, match="voice is"):
         Bundle.load(voices_bundle).manifest.shares(mix)

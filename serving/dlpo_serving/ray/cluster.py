@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -227,7 +228,8 @@ def _with_whole_paths(settings: ServerSettings) -> ServerSettings:
     voices = list(settings.voices)
     for index, voice in enumerate(voices):
         if settings.ray_address is None and voice not in known_voices():
-            voices[index] = str(find_voice(voice).resolve())
+            path = find_voice(voice)
+            voices[index] = str(path.resolve()) if Path(voice).exists() else voice
     files = {
         name: path.resolve()
         for name in ("keys_file", "voice_directory")
