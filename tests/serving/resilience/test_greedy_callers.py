@@ -89,9 +89,10 @@ def test_a_conversation_without_text_gives_its_place_to_a_call_that_has_some(
     conversations: Callable[..., Any],
 ) -> None:
     server = patient_server(synthesizer, max_streams=2, peer_share=1.0)
-    first, second = conversations(server.address, 2)
-    for conversation in (first, second):  # both have been admitted
-        next(conversation.call)
+    (first,) = conversations(server.address, 1)
+    next(first.call)  # admitted, before the second
+    (second,) = conversations(server.address, 1)
+    next(second.call)
     request = speech_pb2.StreamSynthesizeRequest(text="Is it not strange?")
 
     assert list(server.stub.StreamSynthesize(request, timeout=TIMEOUT_S))
