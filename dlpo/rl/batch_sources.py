@@ -81,7 +81,8 @@ class RecordingSource:
         batches: of the train split, the same for all processes.
         objective: selects the loss.
         collector: runs and judges rollouts for the log of the control.
-        adversary: of the control; trained for `adversary_warm_up` batches before the first update.
+        adversary: of the control's loss; trained for `adversary_warm_up` batches before the
+            first update.
 
     Raises:
         ConfigError: no recordings, or windows that can't be shared equally.
@@ -208,6 +209,8 @@ class RolloutSource:
     @torch.no_grad()
     def _measure(self, part: Rollout) -> dict[str, float]:
         """Ratios of the policy after its steps to the one that acted, over one part."""
+        if not part.scored:
+            return {}
         policy = self.collector.model
         now = replay(policy, part)
         ratio = (now.log_probs - part.log_probs).exp()

@@ -145,6 +145,8 @@ class MethodSpec:
     """whether outputs are judged in every update, not only for the log"""
     guided: bool = False
     """whether `guide` can add a loss on recordings"""
+    scores_noise: bool = True
+    """whether it weighs the density of the chain's noise, which one step or eta = 0 doesn't have"""
 
 
 def _rwr(policy: Policy, given: MethodInput) -> Tensor:
@@ -206,15 +208,17 @@ def _dpo(policy: Policy, given: MethodInput) -> Tensor:
 
 
 METHODS: dict[str, MethodSpec] = {
-    "rwr": MethodSpec(_rwr),
+    "rwr": MethodSpec(_rwr, scores_noise=False),
     "ddpo": MethodSpec(_ddpo),
     "dpok": MethodSpec(_with_reference(dpok_loss)),
     "klinr": MethodSpec(_with_reference(klinr_loss)),
     "onlydl": MethodSpec(_onlydl, needs_rewards=False),
     "dlpo": MethodSpec(_dlpo, guided=True),
-    "control": MethodSpec(None, needs_group=False, needs_rewards=False),
-    "direct": MethodSpec(_direct, needs_group=False, needs_rewards=False, guided=True),
-    "dpo": MethodSpec(_dpo),
+    "control": MethodSpec(None, needs_group=False, needs_rewards=False, scores_noise=False),
+    "direct": MethodSpec(
+        _direct, needs_group=False, needs_rewards=False, guided=True, scores_noise=False
+    ),
+    "dpo": MethodSpec(_dpo, scores_noise=False),
 }
 
 
@@ -230,12 +234,12 @@ def recorded_loss(
 
     Args:
         generator: draws levels and noise.
-        adversary: of the control.
+        adversary: of the control, and of the direct gradient guided by the control's loss.
     """
-    if objective.method == "control":
-        return control_loss(policy, recorded, schedule, generator, adversary)
-    loss = diffusion_loss if objective.method == "dlpo" else control_loss
-    return objective.beta * loss(policy, recorded, schedule, generator)
+    if objective.method == "dlpo":
+        return objective.beta * diffusion_loss(policy, recorded, schedule, generator)
+    weight = 1.0 if objective.method == "control" else objective.beta
+    return weight * control_loss(policy, recorded, schedule, generator, adversary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +258,7 @@ class Plan:
     steps: int = 3
     """N, as it will be served"""
     eta: float = 0.7
-    """above 0: without noise there is nothing to explore"""
+    """above 0 for a method that explores the chain's noise"""
     pairs_sha256: str | None = None
     """of the preference pairs that dpo learns from; without them it learns from the best and the
     worst of its own rollouts by the reward"""
@@ -262,10 +266,12 @@ class Plan:
     def __post_init__(self) -> None:
         if not self.rewards:
             raise ConfigError("Plan.rewards is empty; expected a reward, such as distillmos")
-        if not scored_steps(self.chain):
+        objective = self.objective
+        explores_noise = objective.spec.scores_noise and objective.explore == "chain"
+        if explores_noise and not scored_steps(self.chain):
             raise ConfigError(
                 f"{self.steps} steps of {self.schedule} with eta {self.eta:g} have no step with"
-                " noise to learn from; choose at least 2 steps and eta > 0"
+                f" noise, which {objective.method} explores; choose at least 2 steps and eta > 0"
             )
         if self.pairs_sha256 is not None and self.objective.method != "dpo":
             raise ConfigError(

@@ -41,7 +41,8 @@ class PanelFigures:
     word_error_rate: float | None
     """errors of all sentences over their words; None without a recognizer"""
     kl: float
-    """from the policy before tuning, of its own actions, mean over scored steps and samples"""
+    """from the policy before tuning, of its own actions, mean over scored steps and samples;
+    0 for a chain that has none"""
     diffusion: float | None
     """L1 on windows of validation recordings, at the chain's levels; None if there are none"""
     level_db: float
@@ -190,7 +191,9 @@ class ValidationPanel:
         return pooled(word_errors(*pair) for pair in zip(clips.texts, words, strict=True)).rate
 
     def _kl(self, batch: RolloutBatch) -> float:
-        """Of the policy from the one before tuning."""
+        """Of the policy from the one before tuning; 0 for a chain without noisy steps."""
+        if not batch.parts[0].scored:
+            return 0.0
         total = 0.0
         for part in batch.parts:
             acted = Replay(part.means[list(part.scored)], part.log_probs)

@@ -153,23 +153,16 @@ def roll_out(
     Args:
         policy: in eval mode.
         conditions: of B rows; the seeds of a sentence adjacent, see `Conditions.repeat`.
-        schedule: the one that is exported; its eta > 0 and N >= 2.
+        schedule: the one that is exported.
         keys: B keys, see `seed_keys`.
         group: G, seeds of each sentence.
 
     Raises:
-        InputError: a policy in train mode, a chain without a scored step, or counts that don't
-            fit each other.
+        InputError: a policy in train mode, or counts that don't fit each other.
     """
     if policy.training:
         raise InputError(
             "the policy is in train mode; call eval(): dropout is not part of its actions"
-        )
-    scored = scored_steps(schedule)
-    if not scored:
-        raise InputError(
-            f"schedule {schedule.name} with {schedule.steps} steps and eta {schedule.eta} has no"
-            " step with noise to learn from; choose eta > 0 and at least 2 steps"
         )
     if len(keys) != len(conditions) or group < 1 or len(keys) % group:
         raise InputError(
@@ -186,14 +179,15 @@ def roll_out(
         means.append(mean)
         states.append(mean if row is None else mean + std * noise[row])
     log_probs = [
-        step_log_prob(states[k + 1], means[k], _std(schedule, k, inside), inside) for k in scored
+        step_log_prob(states[k + 1], means[k], _std(schedule, k, inside), inside)
+        for k in scored_steps(schedule)
     ]
     return Rollout(
         conditions,
         schedule,
         torch.stack(states),
         torch.stack(means),
-        torch.stack(log_probs),
+        torch.stack(log_probs) if log_probs else inside.new_zeros(0, len(keys)),
         tuple(keys),
         group,
     )
@@ -216,13 +210,18 @@ def replay(policy: Policy, rollout: Rollout) -> Replay:
     bit. Call it under `torch.no_grad` for a reference.
 
     Raises:
-        InputError: the policy is in train mode.
+        InputError: the policy is in train mode, or the chain has no scored step.
     """
     if policy.training:
         raise InputError(
             "the policy is in train mode; call eval(): dropout is not part of its actions"
         )
     conditions, schedule = rollout.conditions, rollout.schedule
+    if not rollout.scored:
+        raise InputError(
+            f"schedule {schedule.name} with {schedule.steps} steps and eta {schedule.eta} has no"
+            " step with noise to learn from; choose eta > 0 and at least 2 steps"
+        )
     inside = conditions.inside
     means, log_probs = [], []
     for k in rollout.scored:

@@ -166,8 +166,8 @@ class Tuner(TrainingRun):
         recordings = None
         explores_weights = objective.explore == "weights" and objective.beta > 0
         if objective.needs_recordings or explores_weights:
-            adversary, is_control = None, objective.method == "control"
-            if is_control and settings.adversary and not isinstance(self.model, WaveGrad2):
+            adversary, supervised = None, objective.method in ("control", "direct")
+            if supervised and settings.adversary and not isinstance(self.model, WaveGrad2):
                 rate, clip = settings.adversary_rate, settings.gradient_clip
                 adversary = AdversarialTrainer(self.accelerator, rate, clip)
             batches = Batches(self.dataset, "train", settings.seed)

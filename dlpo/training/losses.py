@@ -36,7 +36,10 @@ class Denoised:
 
 
 def multi_resolution_stft(predicted: Tensor, target: Tensor) -> Tensor:
-    """Log-magnitude L1 plus spectral convergence, averaged over four windows.
+    """Log-magnitude L1, spectral convergence and spectral balance, averaged over four windows.
+
+    The balance is L1 of each bin's log energy over all frames. Where speech is noise-like, the
+    first two are smallest for magnitudes below the recording's, which sounds dull.
 
     Args:
         predicted, target: (B, T) float32.
@@ -51,7 +54,9 @@ def multi_resolution_stft(predicted: Tensor, target: Tensor) -> Tensor:
             for x in (predicted, target)
         )
         log_distance = ((a + STFT_FLOOR).log() - (b + STFT_FLOOR).log()).abs().mean()
-        total = total + log_distance + (a - b).abs().mean() / b.mean().clamp(min=0.05)
+        a_energy, b_energy = ((x.square().mean(2) + STFT_FLOOR**2).log() for x in (a, b))
+        balance = (a_energy - b_energy).abs().mean() / 2
+        total = total + log_distance + (a - b).abs().mean() / b.mean().clamp(min=0.05) + balance
     return total / len(STFT_WINDOWS)
 
 

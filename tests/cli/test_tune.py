@@ -148,7 +148,7 @@ def test_the_guard_names_the_limit_that_was_passed(run: Any) -> None:
         (("--reward", "nisqa"), 1, "nisqa.tar: no such file"),
         (("--method", "direct"), 1, "high_band, loudness is not"),
         (("--method", "ppo"), 2, "ppo"),
-        (("--eta", "0"), 1, "no step with noise to learn from"),
+        (("--eta", "0"), 1, "no step with noise, which dlpo explores"),
         (("--schedule", "staircase"), 1, "staircase"),
         (("--set", "updtes=3"), 1, "did you mean 'updates'?"),
         (("--set", "kl_wieght=3"), 1, "did you mean 'kl_weight'?"),

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from dlpo.checkpoint import Tuned, load_checkpoint
+from dlpo.errors import ConfigError
 from dlpo.rl.methods import METHODS, Method, Objective
 from dlpo.rl.tuner import Tuner
 
@@ -66,6 +67,15 @@ def test_every_method_moves_the_denoiser_and_nothing_else(method: Method, tuning
     assert "patch_out.weight" in moved
     denoiser = ("level", "patch_in", "patch_out", "down", "up", "film")
     assert all(name.startswith(denoiser) for name in moved)
+
+
+def test_one_step_is_tuned_by_the_direct_gradient_and_not_by_exploring_its_noise(
+    tuning: Any,
+) -> None:
+    tuning.tuner(objective=Objective("direct", guide="recordings"), steps=1, updates=1).run()
+    assert tuning.log("validation")[-1]["kl"] == 0.0
+    with pytest.raises(ConfigError, match="have no step with noise, which ddpo explores"):
+        tuning.tuner("other", Objective("ddpo"), steps=1)
 
 
 @pytest.mark.full
