@@ -24,7 +24,7 @@ from dlpo.data.dataset import Dataset
 from dlpo.diffusion import to_x0
 from dlpo.errors import DataError, DlpoError, InputError
 from dlpo.model.acoustics import Prosody
-from dlpo.model.emphasis import de_emphasise
+from dlpo.model.blocks import de_emphasise
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.text import TextFrontEnd
 from dlpo.training.acoustics import FrozenAcoustics

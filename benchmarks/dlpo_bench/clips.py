@@ -50,7 +50,10 @@ def load_clips(corpus: Path, clip_ids: Iterable[str] = TEST_SPLIT) -> list[Clip]
     try:
         rows = [line.split("|") for line in metadata.read_text("utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{metadata}: can't be read ({error}); expected LJSpeech's list") from error
+        raise DataError(
+            f"{metadata}: can't be read ({error}); get LJSpeech-1.1 from"
+            " https://keithito.com/LJ-Speech-Dataset, or name a corpus of its layout with --corpus"
+        ) from error
     texts = {row[0]: row[2] for row in rows if len(row) == 3}
     clips = []
     for clip_id in clip_ids:

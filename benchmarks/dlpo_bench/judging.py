@@ -20,8 +20,7 @@ from dlpo.errors import CheckpointError, EngineError, InputError, MissingExtraEr
 from dlpo.judges import WEIGHTS
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.dnsmos import Dnsmos
-from dlpo.judges.judge import Judge, Recognizer, check_waveforms
-from dlpo.judges.levels import active_level_db, high_band_db
+from dlpo.judges.judge import Judge, Recognizer, active_level_db, check_waveforms, high_band_db
 from dlpo.judges.nisqa import Nisqa
 from dlpo.judges.pocketsphinx import PocketSphinx
 from dlpo.judges.speaker import SpeakerEncoder, SpeakerSimilarity

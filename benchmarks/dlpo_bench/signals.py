@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dlpo.audio import SAMPLE_RATE, Waveform, log_mel
 from dlpo.errors import InputError, MissingExtraError
-from dlpo.judges.levels import active_level_db
+from dlpo.judges.judge import active_level_db
 
 FRAME_S = 0.005
 

@@ -9,11 +9,11 @@ docs/bundle.md describes it for other hosts.
 from __future__ import annotations
 
 from dlpo.bundle.load import Bundle
-from dlpo.bundle.manifest import Manifest
-from dlpo.bundle.parts import (
+from dlpo.bundle.manifest import (
     CheckpointInfo,
     FileInfo,
     GraphInfo,
+    Manifest,
     PlanInfo,
     Precision,
     ProsodyInfo,

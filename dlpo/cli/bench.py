@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from dlpo.cli.options import (
+    CORPUS,
     JUDGES,
     SPEECH,
+    WEIGHTS,
     Corpus,
     Eta,
     Record,
@@ -217,7 +219,7 @@ def quality(
     hear: Annotated[
         bool, typer.Option(help="Let judges score what they have not scored yet.")
     ] = True,
-    corpus: Corpus = Path("../shared/data/ljspeech"),
+    corpus: Corpus = CORPUS,
     clips: Annotated[int, typer.Option(min=1, help="Test sentences.", rich_help_panel=JUDGES)] = 20,
     fewer: Annotated[
         list[str] | None,
@@ -227,7 +229,7 @@ def quality(
             rich_help_panel=JUDGES,
         ),
     ] = None,
-    weights: Weights = Path("../shared/models"),
+    weights: Weights = WEIGHTS,
     rounds: Annotated[
         int,
         typer.Option(
@@ -333,8 +335,8 @@ def texts(
             rich_help_panel=JUDGES,
         ),
     ] = True,
-    corpus: Corpus = Path("../shared/data/ljspeech"),
-    weights: Weights = Path("../shared/models"),
+    corpus: Corpus = CORPUS,
+    weights: Weights = WEIGHTS,
     wavs: Annotated[
         Path | None,
         typer.Option(help="Directory for what the judges heard.", rich_help_panel=JUDGES),
@@ -391,7 +393,7 @@ def controls(
     seeds: Annotated[
         int, typer.Option(min=1, help="Noise seeds a sentence.", rich_help_panel=SPEECH)
     ] = 1,
-    corpus: Corpus = Path("../shared/data/ljspeech"),
+    corpus: Corpus = CORPUS,
     clips: Annotated[int, typer.Option(min=1, help="Test sentences.", rich_help_panel=JUDGES)] = 20,
     record: Record = False,
 ) -> None:
@@ -430,9 +432,7 @@ def controls(
 
 
 def report(
-    records: Annotated[Path, typer.Option(help="Directory of records.")] = Path(
-        "benchmarks/records"
-    ),
+    records: Out = RECORDS,
     out: Annotated[
         Path, typer.Option(help="Page to write; its pictures go to a directory of its name.")
     ] = Path("docs/benchmarks.md"),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dlpo.cli.options import command_line, needs
+from dlpo.cli.options import CORPUS, Corpus, command_line, needs
 
 LOCAL = "127.0.0.1"
 PORT = 8765
@@ -60,9 +60,7 @@ def make(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="Sentences, one a line, for the corpus."),
     ] = None,
-    corpus: Annotated[Path, typer.Option(help="LJSpeech layout: texts, recordings.")] = Path(
-        "../shared/data/ljspeech"
-    ),
+    corpus: Corpus = CORPUS,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Reverse steps; each system's own if left out.")
     ] = None,

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dlpo.cli.options import needs, parse_settings, progress, run_shown
+from dlpo.cli.options import (
+    CheckpointDir,
+    DatasetDir,
+    RunDir,
+    Settings,
+    needs,
+    parse_settings,
+    progress,
+    run_shown,
+)
 from dlpo.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,34 +30,48 @@ def register(app: typer.Typer) -> None:
 
 
 def prepare(
-    corpus: Annotated[Literal["ljspeech"], typer.Argument(help="Layout of the corpus.")],
+    corpus: Annotated[
+        Literal["ljspeech"], typer.Argument(help="The layout of the corpus: LJSpeech's.")
+    ],
     directory: Annotated[
-        Path, typer.Argument(exists=True, file_okay=False, help="With metadata.csv and wavs/.")
+        Path,
+        typer.Argument(
+            exists=True, file_okay=False, help="The corpus, which has metadata.csv and wavs/."
+        ),
     ],
     alignments: Annotated[
-        Path, typer.Option(exists=True, help="TSV file (.xz too), or a directory of MFA TextGrids.")
+        Path,
+        typer.Option(
+            exists=True,
+            help="When each phoneme sounds: a TSV file (.xz too) or a directory of MFA TextGrids.",
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="Directory of the dataset to write.")],
-    speaker: Annotated[str, typer.Option(help="Name of the corpus' voice.")] = "lj",
+    out: Annotated[Path, typer.Option(help="Directory to write the dataset to.")],
+    speaker: Annotated[
+        str, typer.Option(help="The speaker's name, which becomes the voice's name.")
+    ] = "lj",
     sessions: Annotated[
         bool,
         typer.Option(
-            help="Make each recording session a voice of its own, by the clips' ids (LJ001 of"
-            " LJ001-0042)."
+            help="Make each recording session a voice of its own. A clip's session is the first"
+            " part of its name, such as LJ001 of LJ001-0042."
         ),
     ] = False,
     origin: Annotated[
         str | None,
         typer.Option(
-            help="What the speech is and its licence, for the manifests of bundles; of synthetic"
-            " speech its teacher and version. LJSpeech if left out."
+            help="What the speech is and its licence, for the manifests of bundles. For synthetic"
+            " speech, name the model that made it and its version. LJSpeech if left out."
         ),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="How many processes measure clips at the same time.")
+    ] = 1,
 ) -> None:
-    """Turn a corpus into a dataset: audio, durations, F0, energy, log-mel, source phase.
+    """Turn a corpus into a dataset that `dlpo train` reads.
 
-    Interrupted, the same command resumes it.
+    Each clip's audio, durations, F0, energy, log-mel and source phase are measured once. If it is
+    interrupted, the same command goes on where it stopped.
     """
     from dlpo.data import ljspeech
 
@@ -73,35 +96,35 @@ def train(
     model: Annotated[
         Literal["lite", "spectral", "contour", "base", "large"],
         typer.Argument(
-            help="What to train: the embedded voice; several voices in one model, a part at a time"
-            " (--set part=acoustics, denoiser or joint); a contour, which gives the voice of --init"
-            " its pitch; WaveGrad 2 as published, see docs/train-base.md."
+            help="What to train. lite is one voice for a CPU. spectral is several voices in one"
+            " model; --set part=acoustics, denoiser or joint says which part learns. contour gives"
+            " the voice of --init a pitch of its own. base and large are WaveGrad 2 as published,"
+            " see docs/train-base.md."
         ),
     ],
     data: Annotated[
         list[str],
         typer.Option(
             metavar="DIR[=SHARE]",
-            help="Dataset from `dlpo prepare`; repeatable for spectral, SHARE says how much of what"
-            " is drawn comes from it.",
+            help="Directory of a dataset, as `dlpo prepare` writes it. For spectral and contour"
+            " this is repeatable, and SHARE weighs how much is drawn from each.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Directory of the run; resumed if it holds one.")],
+    out: RunDir,
     init: Annotated[
         list[Path] | None,
         typer.Option(
             exists=True,
-            help="Checkpoint to start from; for spectral's joint part two, acoustics and denoiser.",
+            help="Checkpoint to start from. The joint part of spectral starts from two: one of the"
+            " acoustics, then one of the denoiser.",
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="KEY=VALUE of the training, such as updates=20000; repeatable."),
-    ] = None,
+    settings: Settings = None,
 ) -> None:
-    """Train a model by likelihood; Ctrl-C saves the run, the same command resumes it.
+    """Train a model by likelihood.
 
-    On several GPUs: accelerate launch "$(command -v dlpo)" train ...
+    Ctrl-C saves the run, and the same command resumes it. To train on several GPUs, run:
+    accelerate launch "$(command -v dlpo)" train ...
     """
     run = _trainer(model, data, out, init or [], parse_settings(settings or []))
     typer.echo(run_shown(run, "loss"))
@@ -167,12 +190,8 @@ def _corpus(given: str) -> tuple[Path, float]:
 
 
 def schedule(
-    checkpoint: Annotated[
-        Path, typer.Argument(exists=True, file_okay=False, help="Directory from `dlpo train`.")
-    ],
-    data: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="Dataset from `dlpo prepare`.")
-    ],
+    checkpoint: CheckpointDir,
+    data: DatasetDir,
     steps: Annotated[int, typer.Option(min=1, max=8, help="Reverse steps, N.")] = 4,
     clips: Annotated[int, typer.Option(min=1, help="Validation recordings to copy.")] = 4,
 ) -> None:
@@ -185,7 +204,7 @@ def schedule(
         from dlpo.data.dataset import Dataset
         from dlpo.model.lite import LiteWaveGrad2
         from dlpo.training.batches import Batches
-        from dlpo.training.schedule_search import search_schedules
+        from dlpo.training.synthesis import search_schedules
 
     model = load_checkpoint(checkpoint).model
     if not isinstance(model, LiteWaveGrad2):

@@ -8,11 +8,14 @@ from typing import Annotated, Literal
 import typer
 
 from dlpo.cli.options import (
+    CORPUS,
     JUDGES,
     SPEECH,
+    WEIGHTS,
     Corpus,
     Eta,
     Schedule,
+    Utmos,
     Weights,
     command_line,
     needs,
@@ -31,27 +34,31 @@ def evaluate(
     systems: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Voices, bundles, checkpoints or folders of wavs; NAME=PATH gives one a name."
+            help="Voices, bundles, checkpoints or directories of wavs; NAME=PATH gives one a name."
             " The embedded voice if left out."
         ),
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="What the others are compared with; the first if left out.")
+        str | None,
+        typer.Option(
+            help="Name of the system that the others are compared with; the first if left out."
+        ),
     ] = None,
     voice: Annotated[
-        str | None, typer.Option(help="One more voice or bundle, called text-to-speech.")
+        str | None,
+        typer.Option(help="One more voice or bundle, whose name in the tables is text-to-speech."),
     ] = None,
     steps: Annotated[
         list[int] | None,
         typer.Option(
-            help="Reverse steps; repeatable. Each system's own number if left out.",
+            help="Number of reverse steps, repeatable. Each system's own number if left out.",
             rich_help_panel=SPEECH,
         ),
     ] = None,
     precision: Annotated[
         list[str] | None,
         typer.Option(
-            help="Of bundles: fp32 or int8; repeatable. Their own if left out.",
+            help="Precision of bundles, fp32 or int8, repeatable. Their own if left out.",
             rich_help_panel=SPEECH,
         ),
     ] = None,
@@ -59,82 +66,93 @@ def evaluate(
     eta: Eta = None,
     seeds: Annotated[
         int,
-        typer.Option(min=1, help="Noise seeds a sentence; averaged first.", rich_help_panel=SPEECH),
+        typer.Option(
+            min=1,
+            help="Say each sentence with so many noise seeds, and average their scores.",
+            rich_help_panel=SPEECH,
+        ),
     ] = 1,
-    corpus: Corpus = Path("../shared/data/ljspeech"),
+    corpus: Corpus = CORPUS,
     split: Annotated[
         Literal["test", "validation"],
-        typer.Option(help="Sentences of the corpus.", rich_help_panel=JUDGES),
+        typer.Option(help="Which sentences of the corpus are said.", rich_help_panel=JUDGES),
     ] = "test",
     texts: Annotated[
         Path | None,
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="Say its lines instead of the corpus; there are no recordings then.",
+            help="Say the lines of this file instead, which have no recordings.",
             rich_help_panel=JUDGES,
         ),
     ] = None,
     clips: Annotated[
         int | None,
-        typer.Option(min=1, help="Only the first so many sentences.", rich_help_panel=JUDGES),
+        typer.Option(min=1, help="Say only the first so many sentences.", rich_help_panel=JUDGES),
     ] = None,
     recordings: Annotated[
         bool, typer.Option(help="Judge the speaker's recordings too.", rich_help_panel=JUDGES)
     ] = True,
     match: Annotated[
         bool,
-        typer.Option(help="Bring all to the recordings' level first.", rich_help_panel=JUDGES),
+        typer.Option(
+            help="Bring every clip to the level of its recording first.", rich_help_panel=JUDGES
+        ),
     ] = True,
-    weights: Weights = Path("../shared/models"),
+    weights: Weights = WEIGHTS,
     whisper: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Directory of a Whisper checkpoint: word and character errors; repeatable.",
+            help="Directory of a Whisper checkpoint, which adds its word and character errors. This"
+            " is repeatable.",
             rich_help_panel=JUDGES,
         ),
     ] = None,
     speaker: Annotated[
         Path | None,
         typer.Option(
-            help="Weights of the speaker encoder: likeness to the speaker of the corpus.",
+            help="File of the speaker encoder's weights, which adds the likeness to the speaker of"
+            " the corpus.",
             rich_help_panel=JUDGES,
         ),
     ] = None,
-    utmos: Annotated[
-        Path | None,
-        typer.Option(help="File of UTMOS's weights: one more judge.", rich_help_panel=JUDGES),
-    ] = None,
+    utmos: Utmos = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            exists=True, help="Judge what it copies; needs --data.", rich_help_panel=_COPY
+            exists=True,
+            help="Judge how this checkpoint copies the recordings of --data.",
+            rich_help_panel=_COPY,
         ),
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
-            exists=True, help="Dataset from `dlpo prepare`, to copy from.", rich_help_panel=_COPY
+            exists=True,
+            help="Dataset that --checkpoint copies, as `dlpo prepare` writes it.",
+            rich_help_panel=_COPY,
         ),
     ] = None,
     wavs: Annotated[
         Path | None,
         typer.Option(
-            help="Directory for what the judges heard, as SYSTEM/CLIP.wav.", rich_help_panel=_KEPT
+            help="Directory to write what the judges heard to, as SYSTEM/CLIP.wav.",
+            rich_help_panel=_KEPT,
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Directory for the record, such as benchmarks/records.", rich_help_panel=_KEPT
+            help="Directory to write a record to, such as benchmarks/records.",
+            rich_help_panel=_KEPT,
         ),
     ] = None,
 ) -> None:
-    """Let judges hear systems side by side, on the same sentences and noise seeds.
+    """Let judges compare systems on the same sentences and noise seeds.
 
-    Prints means with 95 % bootstrap intervals and paired differences from the baseline.
-    NISQA-TTS, DNSMOS P.808, NISQA, DistillMOS, speaker cosine: higher is better; word and character
-    errors: lower.
+    The tables have means with 95 % bootstrap intervals, and paired differences from the baseline.
+    Higher is better for NISQA-TTS, DNSMOS P.808, NISQA, DistillMOS and the speaker cosine; lower is
+    better for word and character errors.
     """
     with needs("bench"):
         from dlpo_bench.clips import SPLITS, clips_of_texts, load_clips

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlpo.cli.options import needs
-from dlpo.judges import WEIGHTS
+from dlpo.cli.options import WEIGHTS as WEIGHTS_DIR
+from dlpo.cli.options import Ca, Tls, Token, Weights, needs
+from dlpo.judges import SOURCES, WEIGHTS
 from dlpo_serving.voices import DEFAULT_VOICE
 
 if TYPE_CHECKING:
@@ -51,14 +52,9 @@ def health(
             " process; all of it if left out."
         ),
     ] = "",
-    tls: Annotated[bool, typer.Option("--tls", help="Ask encrypted.")] = False,
-    ca: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="PEM file of who to trust; implies --tls."),
-    ] = None,
-    token: Annotated[
-        str | None, typer.Option(envvar="DLPO_TOKEN", help="Where health wants one, too.")
-    ] = None,
+    tls: Tls = False,
+    ca: Ca = None,
+    token: Token = None,
     timeout_s: Annotated[
         float, typer.Option("--timeout", min=0.01, help="Seconds that it may take to answer.")
     ] = 2.0,
@@ -105,9 +101,7 @@ def doctor(
     voice: Annotated[
         str, typer.Option(help="Name or path of the bundle that the engines try to speak with.")
     ] = DEFAULT_VOICE,
-    weights: Annotated[Path, typer.Option(help="Directory of the judges' weights.")] = Path(
-        "../shared/models"
-    ),
+    weights: Weights = WEIGHTS_DIR,
 ) -> None:
     """Show what is installed, which engines speak, and how to fix the rest.
 
@@ -154,7 +148,7 @@ def _judges(folder: Path) -> Iterator[Observation]:
         if (folder / name).is_file():
             yield Observation(judge, "ok", str(folder / name))
         else:
-            remedy = "its authors give it; then dlpo doctor --weights FOLDER"
+            remedy = f"get it from {SOURCES[name]}; then dlpo doctor --weights FOLDER"
             yield Observation(judge, "absent", f"no {name} in {folder}", remedy)
 
 

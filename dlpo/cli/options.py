@@ -37,10 +37,56 @@ Eta = Annotated[
 ]
 Corpus = Annotated[
     Path,
-    typer.Option(help="Texts and recordings in LJSpeech's layout.", rich_help_panel=JUDGES),
+    typer.Option(
+        help="Directory of a corpus in LJSpeech's layout, with texts and recordings.",
+        rich_help_panel=JUDGES,
+    ),
 ]
+CORPUS = Path("LJSpeech-1.1")
 Weights = Annotated[
-    Path, typer.Option(help="Directory of the judges' weights.", rich_help_panel=JUDGES)
+    Path,
+    typer.Option(
+        help="Directory of the weights of NISQA, NISQA-TTS and DNSMOS.", rich_help_panel=JUDGES
+    ),
+]
+WEIGHTS = Path("judges")
+Utmos = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="File of UTMOS's weights, which adds that judge.",
+        rich_help_panel=JUDGES,
+    ),
+]
+CheckpointDir = Annotated[
+    Path,
+    typer.Argument(
+        exists=True, file_okay=False, help="Directory of a checkpoint, as `dlpo train` writes it."
+    ),
+]
+DatasetDir = Annotated[
+    Path,
+    typer.Option(
+        exists=True, file_okay=False, help="Directory of a dataset, as `dlpo prepare` writes it."
+    ),
+]
+RunDir = Annotated[
+    Path, typer.Option(help="Directory of the run; if it holds one already, that is resumed.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="KEY=VALUE changes a setting, such as updates=20000. This is repeatable."
+    ),
+]
+Token = Annotated[
+    str | None, typer.Option(envvar="DLPO_TOKEN", help="Key that the server lets in, if it asks.")
+]
+Tls = Annotated[bool, typer.Option("--tls", help="Encrypt the connection to the server.")]
+Ca = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="PEM file of who to trust; implies --tls."),
 ]
 Dictionary = Annotated[
     Path | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlpo.cli.options import Dictionary, needs, read_dictionary
+from dlpo.cli.options import Ca, Dictionary, Tls, Token, needs, read_dictionary
 from dlpo.errors import InputError
 from dlpo_serving.engines import EngineName, EnginePrecision
 
@@ -72,14 +72,9 @@ def say(
             " spoken as it comes."
         ),
     ] = None,
-    token: Annotated[
-        str | None, typer.Option(envvar="DLPO_TOKEN", help="Where the server wants one.")
-    ] = None,
-    tls: Annotated[bool, typer.Option("--tls", help="Speak with the server encrypted.")] = False,
-    ca: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="PEM file of who to trust; implies --tls."),
-    ] = None,
+    token: Token = None,
+    tls: Tls = False,
+    ca: Ca = None,
     engine: Engine = "cpu",
     precision: Precision = None,
 ) -> None:

@@ -11,7 +11,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dlpo.cli.options import needs, parse_settings, run_shown
+from dlpo.cli.options import (
+    WEIGHTS,
+    CheckpointDir,
+    DatasetDir,
+    RunDir,
+    Settings,
+    Utmos,
+    Weights,
+    needs,
+    parse_settings,
+    run_shown,
+)
 from dlpo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,23 +36,20 @@ def register(app: typer.Typer) -> None:
 
 
 def tune(
-    checkpoint: Annotated[
-        Path, typer.Argument(exists=True, file_okay=False, help="Directory from `dlpo train`.")
-    ],
-    data: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="Dataset from `dlpo prepare`.")
-    ],
-    out: Annotated[Path, typer.Option(help="Directory of the run; resumed if it holds one.")],
+    checkpoint: CheckpointDir,
+    data: DatasetDir,
+    out: RunDir,
     method: Annotated[
         Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "control", "direct", "dpo"],
-        typer.Option(help="What is minimized, see docs/tuning.md."),
+        typer.Option(help="What is minimized; docs/tuning.md explains each."),
     ] = "dlpo",
     explore: Annotated[
         Literal["chain", "weights"],
-        typer.Option(help="What dlpo perturbs: the noise of the chain, or the weights."),
+        typer.Option(help="Whether dlpo perturbs the noise of the chain or the weights."),
     ] = "chain",
     reward: Annotated[
-        str, typer.Option(help="Names and weights, such as distillmos=1,high_band=0.3.")
+        str,
+        typer.Option(help="Judges and their weights, such as distillmos=1,high_band=0.3."),
     ] = "distillmos",
     steps: Annotated[
         int | None,
@@ -58,38 +66,33 @@ def tune(
     beta: Annotated[float, typer.Option(min=0, help="Weight of the diffusion loss.")] = 1.0,
     guide: Annotated[
         Literal["return", "recordings", "both"],
-        typer.Option(help="Where the diffusion loss of dlpo enters."),
+        typer.Option(
+            help="Whether the diffusion loss is part of the return, is learned from recordings, or"
+            " both."
+        ),
     ] = "return",
     pairs: Annotated[
         Path | None,
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="Preference pairs of `dlpo listen export`, for dpo; else it judges its own.",
+            help="File of preference pairs that `dlpo listen export` wrote, for dpo. Without it"
+            " dpo prefers what the reward does.",
         ),
     ] = None,
     guard: Annotated[
         Literal["on", "off"],
         typer.Option(help="Whether KL, held-out judges or word errors may end the run."),
     ] = "on",
-    weights: Annotated[Path, typer.Option(help="Directory of the judges' weights.")] = Path(
-        "../shared/models"
-    ),
-    utmos: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="UTMOS's weights.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="KEY=VALUE of the tuning, such as updates=300 or kl_weight=0.1; repeatable.",
-        ),
-    ] = None,
+    weights: Weights = WEIGHTS,
+    utmos: Utmos = None,
+    settings: Settings = None,
 ) -> None:
-    """Tune a checkpoint by reinforcement learning; Ctrl-C saves the run, the same command resumes.
+    """Tune a checkpoint by reinforcement learning.
 
-    Judges that are no part of the reward watch it. Prints the best checkpoint's path. On several
-    GPUs: accelerate launch "$(command -v dlpo)" tune ...
+    Judges that are no part of the reward watch the run. At the end the path of the best checkpoint
+    is printed. Ctrl-C saves the run, and the same command resumes it. To tune on several GPUs, run:
+    accelerate launch "$(command -v dlpo)" tune ...
     """
     with needs("train"):
         from dlpo.checkpoint import load_checkpoint

@@ -127,10 +127,9 @@ class ContourConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class LiteConfig:
-    """The embedded voice: WaveGrad 2's flow on patches of 20 samples, for one CPU core."""
+class AcousticConfig:
+    """What `lite` and `spectral` have in common: the part before the denoiser, and the pitch."""
 
-    model: Literal["lite"] = "lite"
     symbols: int = 79
     """Rows of the symbol embedding; `len(dlpo.text.symbols.SYMBOLS)`."""
     hidden_channels: int = 192
@@ -140,23 +139,15 @@ class LiteConfig:
     encoder_dropout: float = 0.2
     """Probability, in the encoder and its predictors while training."""
     prosody_blocks: int = 2
-    """Convolution blocks before F0, voicing and energy are predicted."""
+    """Blocks before F0, voicing and energy are predicted."""
     mel_blocks: int = 4
-    """Convolution blocks between prosody and log-mel."""
+    """Blocks between prosody and log-mel."""
     frame_dropout: float = 0.1
     """Probability, in the frame-rate blocks while training."""
     conditioning_channels: int = 320
     """Width of the frame sequence as the denoiser takes it."""
     conditioning_blocks: int = 3
-    """Convolution blocks on the frame sequence; they run once, not once a step."""
-    patch: int = 20
-    """Samples of one position of the denoiser; the rest of the hop is `up_factors`."""
-    up_factors: tuple[int, int] = (5, 3)
-    """Upsampling of the two blocks, frames to patches."""
-    up_channels: tuple[int, int] = (256, 128)
-    """Output channels of the upsampling blocks."""
-    down_channels: tuple[int, int] = (96, 128)
-    """Channels of the noisy branch, at patches and at patches / up_factors[1]."""
+    """Blocks on the frame sequence; they run once, not once a step."""
     level_channels: int = 128
     """Width of the noise-level embedding."""
     level_frequency: float = 30.0
@@ -168,12 +159,30 @@ class LiteConfig:
     """How the pitch is drawn; None predicts the nearest curve, which is flat."""
 
     def __post_init__(self) -> None:
+        check_ranges(self, encoder_dropout="0 <= x < 1", frame_dropout="0 <= x < 1")
+
+
+@dataclass(frozen=True, slots=True)
+class LiteConfig(AcousticConfig):
+    """The embedded voice: WaveGrad 2's flow on patches of 20 samples, for one CPU core."""
+
+    model: Literal["lite"] = "lite"
+    patch: int = 20
+    """Samples of one position of the denoiser; the rest of the hop is `up_factors`."""
+    up_factors: tuple[int, int] = (5, 3)
+    """Upsampling of the two blocks, frames to patches."""
+    up_channels: tuple[int, int] = (256, 128)
+    """Output channels of the upsampling blocks."""
+    down_channels: tuple[int, int] = (96, 128)
+    """Channels of the noisy branch, at patches and at patches / up_factors[1]."""
+
+    def __post_init__(self) -> None:
+        AcousticConfig.__post_init__(self)
         if self.hop_length != 300:
             raise ConfigError(
                 f"LiteConfig: patch {self.patch} times up_factors {self.up_factors} is"
                 f" {self.hop_length} samples; expected a hop of 300"
             )
-        check_ranges(self, encoder_dropout="0 <= x < 1", frame_dropout="0 <= x < 1")
 
     @property
     def hop_length(self) -> int:
@@ -185,30 +194,18 @@ LITE = LiteConfig()
 
 
 @dataclass(frozen=True, slots=True)
-class SpectralConfig:
+class SpectralConfig(AcousticConfig):
     """Several voices for one CPU core: the chain of `lite` on short-time spectra."""
 
     model: Literal["spectral"] = "spectral"
-    symbols: int = 79
-    """Rows of the symbol embedding; `len(dlpo.text.symbols.SYMBOLS)`."""
     voices: tuple[str, ...] = ("lj",)
     """Rows of the voice embedding: speakers, and sessions of a speaker such as lj/LJ001."""
-    hidden_channels: int = 192
-    """Width of the encoder and of the frame sequence."""
-    encoder_blocks: int = 3
-    """Pairs of a convolution block and self-attention over the symbols."""
     encoder_dropout: float = 0.1
-    """Probability, in the encoder and its predictors while training."""
     prosody_blocks: int = 3
-    """Blocks before F0, voicing and energy are predicted."""
     mel_blocks: int = 5
-    """Blocks between prosody and log-mel."""
     frame_dropout: float = 0.05
-    """Probability, in the frame-rate blocks while training."""
     conditioning_channels: int = 192
-    """Width of the frame sequence as the denoiser takes it."""
     conditioning_blocks: int = 2
-    """Blocks on the frame sequence; they run once, not once a step."""
     window: int = 600
     """Samples of a spectrum, 27 ms."""
     stft_hop: int = 150
@@ -217,16 +214,9 @@ class SpectralConfig:
     """Of the denoiser."""
     blocks: int = 6
     """Of the denoiser."""
-    level_channels: int = 128
-    """Width of the noise-level embedding."""
-    level_frequency: float = 30.0
-    """Of its fastest sinusoid, radians over all levels."""
-    scale: float = 12.0
-    """Factor on the pre-emphasized waveform, for a standard deviation near 0.5."""
-    contour: ContourConfig | None = None
-    """How the pitch is drawn; None predicts the nearest curve, which is flat."""
 
     def __post_init__(self) -> None:
+        AcousticConfig.__post_init__(self)
         if self.stft_hop < 1 or self.hop_length % self.stft_hop or self.window % self.stft_hop:
             raise ConfigError(
                 f"SpectralConfig: stft_hop is {self.stft_hop}; expected a divisor of the frame's"
@@ -234,12 +224,16 @@ class SpectralConfig:
             )
         if not self.voices or len(set(self.voices)) < len(self.voices):
             raise ConfigError(f"SpectralConfig.voices is {self.voices}; expected distinct names")
-        check_ranges(self, encoder_dropout="0 <= x < 1", frame_dropout="0 <= x < 1")
 
     @property
     def hop_length(self) -> int:
         """Samples a frame."""
         return 300
+
+    @property
+    def default_speaker(self) -> str:
+        """Who speaks where no voice is named: the first."""
+        return next(iter(self.speakers()))
 
     def speakers(self) -> dict[str, str]:
         """Every speaker -> the voice to offer: the first of its sessions, if it has any."""

@@ -7,10 +7,15 @@ transcribes. Import the one you need: `dlpo.judges.distillmos`, `.nisqa`, `.dnsm
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
-WEIGHTS: Mapping[str, str] = MappingProxyType(
-    {"NISQA": "nisqa.tar", "NISQA-TTS": "nisqa_tts.tar", "DNSMOS P.808": "dnsmos_model_v8.onnx"}
-)
+WEIGHTS = {
+    "NISQA": "nisqa.tar", "NISQA-TTS": "nisqa_tts.tar", "DNSMOS P.808": "dnsmos_model_v8.onnx",
+}  # fmt: skip
 """Judge -> file of its weights, which don't come with dlpo."""
+SOURCES = {
+    "nisqa.tar": "https://github.com/gabrielmittag/NISQA (weights/nisqa.tar)",
+    "nisqa_tts.tar": "https://github.com/gabrielmittag/NISQA (weights/nisqa_tts.tar)",
+    "dnsmos_model_v8.onnx": (
+        "https://github.com/microsoft/DNS-Challenge (DNSMOS/DNSMOS/model_v8.onnx)"
+    ),
+}
+"""File of weights -> where its authors give it."""

@@ -13,8 +13,7 @@ from types import ModuleType
 import numpy as np
 
 from dlpo.errors import CheckpointError, MissingExtraError
-from dlpo.judges.judge import Scores, Waveform, listen_at, load_torch_weights
-from dlpo.judges.without_torchaudio import without_torchaudio
+from dlpo.judges.judge import Scores, Waveform, listen_at, load_torch_weights, without_torchaudio
 
 WEIGHTS = Path("weights") / "distill_mos_v7.pt"  # in the package
 

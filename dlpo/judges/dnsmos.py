@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.errors import CheckpointError, MissingExtraError
-from dlpo.judges.judge import Scores, Waveform, listen_at
-from dlpo.judges.mel import decibels, magnitudes, mel_filters
+from dlpo.judges.judge import Scores, Waveform, absent, listen_at, mel_bands
 
 SAMPLE_RATE = 16_000  # Hz
 WINDOW = 144_160  # samples: 9.01 s, what the published script feeds
@@ -41,7 +40,7 @@ class Dnsmos:
         except ImportError as error:
             raise MissingExtraError("onnxruntime", "bench") from error
         if not weights.is_file():
-            raise CheckpointError(f"{weights}: no such file; expected dnsmos_model_v8.onnx")
+            raise absent(weights)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         try:
@@ -59,7 +58,6 @@ class Dnsmos:
                 " the graph dnsmos_model_v8.onnx"
             )
         self._input = self._session.get_inputs()[0].name
-        self._filters = mel_filters(SAMPLE_RATE, N_FFT, BANDS, SAMPLE_RATE / 2)
 
     def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
         """See `Judge.score`. A clip shorter than a window is repeated."""
@@ -79,6 +77,8 @@ class Dnsmos:
 
     def _features(self, window: Waveform) -> NDArray[np.float32]:
         """(144000,) -> (900, 120)."""
-        power = magnitudes(window, N_FFT, HOP, N_FFT, "constant") ** 2 @ self._filters.T
-        level = decibels(power, POWER_FLOOR, float(power.max()))
-        return (level + np.float32(40)) / np.float32(40)
+        from librosa import power_to_db
+
+        power = mel_bands(window, SAMPLE_RATE, n_fft=N_FFT, hop_length=HOP, n_mels=BANDS)
+        level = power_to_db(power, ref=np.max, amin=POWER_FLOOR)
+        return np.asarray((level + 40) / 40, np.float32)

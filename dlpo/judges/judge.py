@@ -1,21 +1,31 @@
-"""The interfaces of judges, and the checks and the resampling that all of them need."""
+"""The interfaces of judges, the checks and front ends that they share, and levels of a waveform."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.errors import CheckpointError, InputError, MissingExtraError
+from dlpo.judges import SOURCES
 
 Waveform = NDArray[np.float32]
 Scores = NDArray[np.float64]
 
 MIN_SECONDS = 0.2  # below that no judge has a window to listen to
 RATES_HZ = (8_000, 192_000)  # what a recording of speech can sensibly have
+BLOCK_SECONDS = 0.02
+GATE_DB = 30.0  # blocks further below the loudest are pauses
+POWER_FLOOR = 1e-12  # -120 dB, so that silence has a level
+HIGH_BAND_HZ = 4_000
 
 
 class Judge(Protocol):
@@ -99,6 +109,32 @@ def listen_at(rate_hz: int, waveforms: Sequence[Waveform], sample_rate_hz: int) 
     ]
 
 
+def mel_bands(waveform: Waveform, sample_rate_hz: int, **settings: Any) -> NDArray[np.float32]:
+    """(T,) -> (frames, bands), power in Slaney's mel bands.
+
+    The voice's own front end (`dlpo.audio`) has another scale, normalization and window.
+
+    Args:
+        settings: of `librosa.feature.melspectrogram`.
+
+    Raises:
+        MissingExtraError: librosa is not installed.
+    """
+    try:
+        from librosa.feature import melspectrogram
+    except ImportError as error:
+        raise MissingExtraError("librosa", "bench") from error
+    with warnings.catch_warnings():  # the published front ends have bands above half the rate
+        warnings.filterwarnings("ignore", "Empty filters")
+        return np.asarray(melspectrogram(y=waveform, sr=sample_rate_hz, **settings).T, np.float32)
+
+
+def absent(weights: Path) -> CheckpointError:
+    """The error of a judge without its file of weights: where to get it, and who wants it."""
+    source = SOURCES.get(weights.name, "the judge's authors")
+    return CheckpointError(f"{weights}: no such file; get it from {source} or name another place")
+
+
 def load_torch_weights(path: Path) -> dict[str, Any]:
     """The dictionary that a torch file holds, read without executing anything in it.
 
@@ -111,7 +147,7 @@ def load_torch_weights(path: Path) -> dict[str, Any]:
     except ImportError as error:
         raise MissingExtraError("torch", "bench") from error
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; expected the weights of a judge")
+        raise absent(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever the damaged bytes led it to
@@ -121,3 +157,40 @@ def load_torch_weights(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}; expected a dictionary")
     return content
+
+
+def active_level_db(waveform: Waveform, sample_rate_hz: int) -> float:
+    """RMS of the speech without its pauses, in dB over full scale; -120 for silence."""
+    block = round(BLOCK_SECONDS * sample_rate_hz)
+    blocks = waveform[: len(waveform) // block * block].reshape(-1, block)
+    power = np.mean(blocks.astype(np.float64) ** 2, axis=1)
+    active = power[power >= power.max() * 10 ** (-GATE_DB / 10)]
+    return float(10 * np.log10(active.mean() + POWER_FLOOR))
+
+
+def high_band_db(waveform: Waveform, sample_rate_hz: int) -> float:
+    """Energy above 4 kHz over all energy, in dB; few-step synthesis tends to be dull."""
+    power = np.abs(np.fft.rfft(waveform.astype(np.float64))) ** 2
+    high = power[np.fft.rfftfreq(len(waveform), 1 / sample_rate_hz) >= HIGH_BAND_HZ]
+    return float(10 * np.log10((high.sum() + POWER_FLOOR) / (power.sum() + POWER_FLOOR)))
+
+
+@contextmanager
+def without_torchaudio() -> Iterator[None]:
+    """Replace torchaudio by an empty module while the block imports.
+
+    A torchaudio built for another torch than the installed one (CUDA beside a CPU torch, say)
+    would fail the import. One that is imported already stays.
+    """
+    stands_in = "torchaudio" not in sys.modules
+    if stands_in:
+        module = ModuleType("torchaudio")
+        module.__spec__ = ModuleSpec(
+            "torchaudio", None
+        )  # some check it to see whether torchaudio exists
+        sys.modules["torchaudio"] = module
+    try:
+        yield
+    finally:
+        if stands_in:
+            del sys.modules["torchaudio"]

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import CheckpointError, InputError, MissingExtraError
-from dlpo.judges.judge import Scores, Waveform, listen_at, load_torch_weights
+from dlpo.errors import CheckpointError, InputError
+from dlpo.judges.judge import Scores, Waveform, listen_at, load_torch_weights, mel_bands
 
 RATE = 16_000  # Hz
 WINDOW, HOP, BANDS = 400, 160, 40  # samples, samples, mel bands
@@ -58,7 +58,7 @@ class SpeakerEncoder:
         import torch
 
         (resampled,) = listen_at(RATE, [waveform], sample_rate_hz)
-        mel = _mel_power(_leveled(resampled))
+        mel = mel_bands(_leveled(resampled), RATE, n_fft=WINDOW, hop_length=HOP, n_mels=BANDS)
         mel = np.pad(mel, ((0, max(0, PARTIAL - len(mel))), (0, 0)))
         starts = range(0, len(mel) - PARTIAL + 1, STEP)
         partials = torch.from_numpy(np.stack([mel[s : s + PARTIAL] for s in starts]))
@@ -114,15 +114,3 @@ def _leveled(waveform: Waveform) -> Waveform:
     rms = np.sqrt(np.square(inside.astype(np.float64)).mean())
     leveled: Waveform = (inside * (10 ** (LEVEL_DB / 20) / rms)).astype(np.float32)
     return leveled
-
-
-def _mel_power(waveform: Waveform) -> NDArray[np.float32]:
-    """(T,) at 16 kHz -> (F, 40) power in Slaney's mel bands."""
-    try:
-        from librosa.feature import melspectrogram
-    except ImportError as error:
-        raise MissingExtraError("librosa", "bench") from error
-    mel: NDArray[np.float32] = melspectrogram(
-        y=waveform, sr=RATE, n_fft=WINDOW, hop_length=HOP, n_mels=BANDS
-    ).T
-    return mel

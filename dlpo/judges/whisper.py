@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dlpo.errors import CheckpointError, InputError, MissingExtraError
-from dlpo.judges.judge import Waveform, listen_at
-from dlpo.judges.without_torchaudio import without_torchaudio
+from dlpo.judges.judge import Waveform, listen_at, without_torchaudio
 from dlpo.text import TextFrontEnd
 
 WINDOW_S = 30  # that it hears at once; longer audio is taken window by window

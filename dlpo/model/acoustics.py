@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlpo.config import LiteConfig, SpectralConfig
+from dlpo.config import AcousticConfig
 from dlpo.model.blocks import AttentionBlock, ConvBlock, conv
 from dlpo.model.contour import POINTS, Contour, upsample_contour
 from dlpo.model.gaussian_upsampling import gaussian_upsample
@@ -69,11 +69,9 @@ class AcousticModel(nn.Module, ABC):
         frame_block: makes a block (B, C, F) -> (B, C, F) of the frame predictors.
     """
 
-    config: LiteConfig | SpectralConfig
+    config: AcousticConfig
 
-    def __init__(
-        self, config: LiteConfig | SpectralConfig, frame_block: Callable[[], nn.Module]
-    ) -> None:
+    def __init__(self, config: AcousticConfig, frame_block: Callable[[], nn.Module]) -> None:
         super().__init__()
         self.config = config
         c, p = config.hidden_channels, config.encoder_dropout

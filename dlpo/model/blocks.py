@@ -8,7 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dlpo.audio import PRE_EMPHASIS
+
 SLOPE = 0.2  # of the leaky ReLUs, as in WaveGrad
+SHIFTS = (1, 2, 4, 8, 16, 32, 64, 128)  # samples; the response ends after their sum, 255
 
 
 def conv(channels_in: int, channels_out: int, kernel: int, dilation: int = 1) -> nn.Conv1d:
@@ -115,6 +118,19 @@ class AttentionBlock(nn.Module):
         attended = attended.transpose(2, 3).reshape(batch, channels, length)
         out: Tensor = x + self.dropout(self.project_out(attended))
         return out
+
+
+def de_emphasise(waveform: Tensor) -> Tensor:
+    """(B, T) -> (B, T): the inverse of `dlpo.audio.pre_emphasise`, within 24 bits.
+
+    sum_{n < 256} a^n z^n = (1 + a z)(1 + a^2 z^2)(1 + a^4 z^4) ... (1 + a^128 z^128): eight
+    shifted sums are eight times faster than a convolution, and look less than a frame back.
+    """
+    samples = waveform.shape[1]
+    for shift in SHIFTS:
+        delayed = functional.pad(waveform, (shift, 0))[:, :samples]
+        waveform = waveform + PRE_EMPHASIS**shift * delayed
+    return waveform
 
 
 class LevelEmbedding(nn.Module):

@@ -14,8 +14,15 @@ from torch.nn import functional
 
 from dlpo.config import LiteConfig, Parametrisation
 from dlpo.model.acoustics import MEL_BANDS, AcousticModel, Prosody
-from dlpo.model.blocks import ConvBlock, DownBlock, Film, LevelEmbedding, UpBlock, conv
-from dlpo.model.emphasis import de_emphasise
+from dlpo.model.blocks import (
+    ConvBlock,
+    DownBlock,
+    Film,
+    LevelEmbedding,
+    UpBlock,
+    conv,
+    de_emphasise,
+)
 
 
 class LiteWaveGrad2(AcousticModel):

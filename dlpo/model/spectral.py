@@ -15,8 +15,7 @@ from torch.nn import functional
 
 from dlpo.config import Parametrisation, SpectralConfig
 from dlpo.model.acoustics import MEL_BANDS, AcousticModel, Prosody
-from dlpo.model.blocks import ConvNextBlock, LevelEmbedding, conv
-from dlpo.model.emphasis import de_emphasise
+from dlpo.model.blocks import ConvNextBlock, LevelEmbedding, conv, de_emphasise
 from dlpo.model.real_dft import RealDft
 
 COMPRESSION_FLOOR = 1e-3  # magnitude below which spectra are not raised any further

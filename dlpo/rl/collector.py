@@ -18,7 +18,7 @@ from dlpo.judges.judge import Scores
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import conditions_of
-from dlpo.rl.differentiable import Augmentation, augmented
+from dlpo.rl.direct import augmented
 from dlpo.rl.objectives import BOUND, group_advantages
 from dlpo.rl.prompts import Prompt, Prompts
 from dlpo.rl.rewards import ClipBatch, Clock, Judged, WeightedSum
@@ -165,7 +165,7 @@ class RolloutCollector:
     def _score(self, batch: RolloutBatch) -> dict[str, Judged]:
         clips = batch.clips(self.model)
         if self.settings.augment:
-            clips = augmented(clips, Augmentation())
+            clips = augmented(clips)
         return self.reward.score_parts(clips)
 
 

@@ -1,38 +1,171 @@
-"""The direct gradient: back through the last steps of the chain and a reward that has one.
+"""The direct gradient: back through the last steps of the chain and a judge that has one.
 
-It learns fastest, and is the easiest to hack: it sees every weakness of its judge.
+It learns fastest, and is the easiest to hack: a policy that learns from a judge exploits whatever
+it attends to, the last decibels below 8 kHz, one level. Augmentation varies band and level from
+sentence to sentence, so that these weak points can't be targeted.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
+import numpy as np
+import torch
 from torch import Tensor
+from torch.nn import functional
 
-from dlpo.errors import InputError
+from dlpo.audio import SAMPLE_RATE
+from dlpo.errors import InputError, MissingExtraError
+from dlpo.judges.distillmos import DistillMOS
+from dlpo.judges.judge import check_waveforms
+from dlpo.judges.utmos import Utmos
 from dlpo.rl.conditions import Policy
+from dlpo.rl.rewards import ClipBatch
 from dlpo.rl.rollout import Key, Rollout, padded_noise, policy_step_mean
 
 RENOISED = 3  # last element of the keys of the noise for re-noised outputs
+SETTLED = 50  # periods of both rates, 1 s in all, longer than the filter's response
+AUGMENTATION = 2  # last element of the keys of what is drawn here
+ROLL_OFF = 0.1  # share of the band over which a band limit falls from 1 to 0
+GAIN_DB = 6.0  # largest change of level by augmentation, up or down
+NOISE_DB = (-60.0, -45.0)  # range of the level of its white noise, relative to the speech's RMS
+LOWEST_RATE_HZ = 18_000  # whose band is the narrowest that a judge hears
+LOWEST_RATE_OF_GRADIENT_HZ = 14_000  # the same with a gradient: below what 16 kHz judges see
+DifferentiableReward = Callable[[Tensor, Tensor, Sequence[Key]], Tensor]
+"""A judge with a gradient: waveforms (B, T), 0 past their own lengths; samples (B,), those lengths;
+B keys of anything drawn at random, which the seeds of a sentence share -> (B,) scores, higher is
+better."""
 
 
-class DifferentiableReward(Protocol):
-    """A judge that can be differentiated."""
+class SpectralResampler:
+    """The judges' resampler as a product of spectra, so that it has a gradient.
+
+    Its filter is measured: the response of soxr to an impulse. DistillMOS is
+    sensitive to differences just below 8 kHz: with an ideal filter clips lose up to a whole point.
+
+    Args:
+        from_hz, to_hz: rates, the second below the first.
+
+    Raises:
+        MissingExtraError: soxr is not installed.
+    """
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        try:
+            import soxr
+        except ImportError as error:
+            raise MissingExtraError("soxr", "bench") from error
+        common = math.gcd(from_hz, to_hz)
+        self.up, self.down = to_hz // common, from_hz // common
+        impulse = np.zeros(2 * SETTLED * self.down)
+        impulse[SETTLED * self.down] = 1.0
+        response = soxr.resample(impulse, from_hz, to_hz)
+        self.gain = np.abs(np.fft.rfft(response))  # up to to_hz / 2, of a linear-phase filter
+        self.hertz = np.fft.rfftfreq(len(response), 1 / to_hz)
+        self.from_hz = from_hz
+
+    def __call__(self, waveform: Tensor) -> Tensor:
+        """(T,) -> (T * to_hz / from_hz,), rounded."""
+        samples = len(waveform)
+        # Silence between the ends, which meet, and a length that both rates divide.
+        padding = SETTLED * self.down + -samples % self.down
+        spectrum = torch.fft.rfft(functional.pad(waveform, (0, padding)))
+        bins = np.fft.rfftfreq(samples + padding, 1 / self.from_hz)
+        gain = np.interp(bins, self.hertz, self.gain, right=0.0)
+        wanted = (samples + padding) // self.down * self.up
+        resampled: Tensor = torch.fft.irfft(spectrum * torch.from_numpy(gain).to(waveform), wanted)
+        return resampled[: round(samples * self.up / self.down)]
+
+
+class DifferentiableJudge:
+    """DistillMOS or UTMOS on the waveforms themselves, a `DifferentiableReward`.
+
+    Args:
+        judge: its network takes (1, T) at its own rate; its weights are frozen.
+    """
+
+    def __init__(self, judge: DistillMOS | Utmos) -> None:
+        self.judge = judge
+        self.resample = SpectralResampler(SAMPLE_RATE, judge.sample_rate_hz)
 
     def __call__(self, waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
-        """Score clips.
+        """(B, T), (B,) -> (B,) scores, clip by clip, each at its own length; nothing is drawn."""
+        scores = []
+        for waveform, length in zip(waveforms, samples.tolist(), strict=True):
+            resampled = self.resample(waveform[:length])
+            if resampled.requires_grad:
+                resampled.register_hook(_defined)  # type: ignore[no-untyped-call]
+            resampled = resampled.to(next(self.judge.network.parameters()).device)
+            scores.append(self.judge.network(resampled[None]).reshape(()).to(waveforms.device))
+        return torch.stack(scores)
 
-        Args:
-            waveforms: (B, T), 0 past their own lengths.
-            samples: (B,) those lengths.
-            keys: B keys of anything drawn at random; the seeds of a sentence share one.
 
-        Returns:
-            (B,) scores, higher is better.
-        """
-        ...
+def _defined(gradient: Tensor) -> Tensor:
+    """0 where there is none: DistillMOS takes magnitudes, and of an exactly silent cell of a
+    spectrogram they have no derivative. In speech that is a sample in 10^5, in digital silence,
+    its own padding among it, every one; NaN would spoil the whole update."""
+    return gradient.nan_to_num(0.0, 0.0, 0.0)
+
+
+def augment(waveform: Tensor, key: Key, lowest_rate_hz: int) -> Tensor:
+    """(T,) -> (T,) at 22,050 Hz, with another band, noise and level, drawn from the key alone.
+
+    Differentiable; the noise's level counts as a constant.
+
+    Args:
+        lowest_rate_hz: the band becomes that of a sample rate between this one and 22,050 Hz, which
+            cuts treble.
+    """
+    random = np.random.default_rng((*key, AUGMENTATION))
+    rate_hz = random.integers(lowest_rate_hz, SAMPLE_RATE + 1)
+    gain_db, noise_db = random.uniform(-GAIN_DB, GAIN_DB), random.uniform(*NOISE_DB)
+    changed = band_limited(waveform, rate_hz / SAMPLE_RATE) if rate_hz < SAMPLE_RATE else waveform
+    noise = torch.from_numpy(random.standard_normal(len(changed), dtype=np.float32))
+    rms = changed.detach().square().mean().sqrt()
+    return 10 ** (gain_db / 20) * (changed + 10 ** (noise_db / 20) * rms * noise.to(changed))
+
+
+def augmented(clips: ClipBatch) -> ClipBatch:
+    """The same clips, each changed by its key.
+
+    Raises:
+        InputError: an unusable waveform.
+    """
+    check_waveforms(clips.waveforms, clips.sample_rate_hz)
+    changed = [
+        augment(torch.from_numpy(waveform), key, LOWEST_RATE_HZ).numpy()
+        for waveform, key in zip(clips.waveforms, clips.keys, strict=True)
+    ]
+    return ClipBatch(changed, clips.texts, clips.sample_rate_hz, clips.keys)
+
+
+def augmented_judge(judge: DifferentiableReward) -> DifferentiableReward:
+    """A judge that receives augmented clips; equal for the seeds of a sentence."""
+
+    def score(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
+        clips = [
+            augment(waveform[:length], key, LOWEST_RATE_OF_GRADIENT_HZ)
+            for waveform, length, key in zip(waveforms, samples.tolist(), keys, strict=True)
+        ]
+        return judge(torch.nn.utils.rnn.pad_sequence(clips, True), samples, keys)
+
+    return score
+
+
+def band_limited(waveform: Tensor, share: float) -> Tensor:
+    """(T,) -> (T,): nothing remains above a share of the band, in (0, 1].
+
+    The response falls as a raised cosine over the last `ROLL_OFF` of the pass band. A product of
+    spectra is circular; speech begins and ends in silence.
+    """
+    spectrum = torch.fft.rfft(waveform)
+    bins = torch.linspace(0.0, 1.0, len(spectrum), device=waveform.device, dtype=waveform.dtype)
+    fallen = ((bins / share - (1 - ROLL_OFF)) / ROLL_OFF).clamp(0.0, 1.0)
+    limited: Tensor = torch.fft.irfft(
+        spectrum * (0.5 + 0.5 * torch.cos(torch.pi * fallen)), len(waveform)
+    )
+    return limited
 
 
 def direct_loss(

@@ -10,8 +10,7 @@ import torch
 
 from dlpo.audio import SAMPLE_RATE, Waveform
 from dlpo.config import TuningConfig
-from dlpo.judges.judge import Scores
-from dlpo.judges.levels import active_level_db, high_band_db
+from dlpo.judges.judge import Scores, active_level_db, high_band_db
 from dlpo.judges.word_errors import pooled, word_errors
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule

@@ -28,13 +28,13 @@ from torch.nn import functional
 from dlpo.audio import END_FRAMES, HOP_LENGTH, SAMPLE_RATE, Waveform, pre_emphasise
 from dlpo.data.preferences import PreferencePair
 from dlpo.errors import DataError, InputError, TextError, TrainingError
-from dlpo.judges.levels import active_level_db
+from dlpo.judges.judge import active_level_db
 from dlpo.model.acoustics import AcousticModel
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, Policy, conditions_of
 from dlpo.rl.diffusion_loss import noise_error
-from dlpo.rl.prompts import Prompt
+from dlpo.rl.prompts import Prompt, draw_share
 from dlpo.rl.rollout import Key, Rollout, padded_noise, roll_out, seed_keys
 from dlpo.text import TextFrontEnd
 
@@ -197,18 +197,8 @@ class ListeningPairs:
         return len(self.usable)
 
     def draw(self, update: int, size: int, rank: int = 0, ranks: int = 1) -> list[int]:
-        """The share of one process in the `size` pairs of an update, as numbers for `batch`.
-
-        Raises:
-            InputError: `size` is not a positive multiple of `ranks`.
-        """
-        if size < 1 or size % ranks:
-            raise InputError(
-                f"{size} pairs an update for {ranks} processes; expected a positive multiple"
-            )
-        random = np.random.default_rng([self.seed, update])
-        drawn = random.choice(len(self), size, replace=size > len(self))
-        return [int(i) for i in drawn[rank::ranks]]
+        """The share of one process in the `size` pairs of an update, as numbers for `batch`."""
+        return draw_share((self.seed, update), len(self), size, rank, ranks)
 
     def batch(self, numbers: Sequence[int], update: int) -> Pairs:
         """The pairs of these numbers, with the noise of an update.

@@ -26,9 +26,20 @@ class Prompt:
     """of a model with several; None is its default"""
 
 
-def is_pronounceable(dataset: Dataset, number: int) -> bool:
-    """Whether each word of a sentence has phonemes; an aligner marks unknown words with `PAD`."""
-    return SYMBOL_IDS[PAD] not in dataset.timing(number)[0]
+def prompt_of(dataset: Dataset, number: int) -> Prompt:
+    """A sentence of a dataset."""
+    entry = dataset.entries[number]
+    return Prompt(number, entry.text, dataset.timing(number)[0], entry.voice)
+
+
+def can_prompt(dataset: Dataset, number: int, longest_s: float | None) -> bool:
+    """Whether a sentence has words, each with phonemes, and is not too long.
+
+    An aligner marks unknown words with `PAD`.
+    """
+    symbols, seconds = dataset.timing(number)
+    short = longest_s is None or float(seconds.sum()) <= longest_s
+    return short and SYMBOL_IDS[PAD] not in symbols and bool(words_of(dataset.entries[number].text))
 
 
 class Prompts:
@@ -56,10 +67,8 @@ class Prompts:
             i
             for i, entry in enumerate(dataset.entries)
             if entry.split == "train"
-            and (words := tuple(words_of(entry.text)))
-            and words not in held_out
-            and is_pronounceable(dataset, i)
-            and (longest_s is None or float(dataset.timing(i)[1].sum()) <= longest_s)
+            and tuple(words_of(entry.text)) not in held_out
+            and can_prompt(dataset, i, longest_s)
         ]
         if not self.numbers:
             raise DataError(
@@ -72,26 +81,27 @@ class Prompts:
         return len(self.numbers)
 
     def __getitem__(self, i: int) -> Prompt:
-        number = self.numbers[i]
-        entry = self.dataset.entries[number]
-        return Prompt(number, entry.text, self.dataset.timing(number)[0], entry.voice)
+        return prompt_of(self.dataset, self.numbers[i])
 
     def draw(self, update: int, size: int, rank: int = 0, ranks: int = 1) -> list[Prompt]:
-        """The share of one process in the `size` sentences of an update.
+        """The share of one process in the `size` sentences of an update; see `draw_share`."""
+        return [self[i] for i in draw_share((self.seed, update), len(self), size, rank, ranks)]
 
-        Without replacement while the corpus lasts. Processes share one draw, so that an update is
-        the same however many there are.
 
-        Raises:
-            InputError: `size` is not a positive multiple of `ranks`.
-        """
-        if size < 1 or size % ranks:
-            raise InputError(
-                f"{size} sentences an update for {ranks} processes; expected a positive multiple"
-            )
-        random = np.random.default_rng([self.seed, update])
-        drawn = random.choice(len(self), size, replace=size > len(self))
-        return [self[int(i)] for i in drawn[rank::ranks]]
+def draw_share(key: tuple[int, int], total: int, size: int, rank: int, ranks: int) -> list[int]:
+    """The share of one process in `size` of `total` numbers, without replacement while they last.
+
+    Args:
+        key: seed and update; processes share one draw, so that an update is the same however many
+            there are.
+
+    Raises:
+        InputError: `size` is not a positive multiple of `ranks`.
+    """
+    if size < 1 or size % ranks:
+        raise InputError(f"{size} an update for {ranks} processes; expected a positive multiple")
+    drawn = np.random.default_rng(key).choice(total, size, replace=size > total)
+    return [int(i) for i in drawn[rank::ranks]]
 
 
 def validation_prompts(
@@ -111,16 +121,11 @@ def validation_prompts(
         i
         for with_audio in (True, False)
         for i in dataset.split("validation", with_audio=with_audio)
-        if words_of(dataset.entries[i].text)
-        and is_pronounceable(dataset, i)
-        and (longest_s is None or float(dataset.timing(i)[1].sum()) <= longest_s)
+        if can_prompt(dataset, i, longest_s)
     ][:count]
     if not numbers:
         raise DataError(
             f"{dataset.path}: its validation split has no sentence of up to {longest_s} s to"
             " measure on; prepare a corpus with one"
         )
-    return [
-        Prompt(i, dataset.entries[i].text, dataset.timing(i)[0], dataset.entries[i].voice)
-        for i in numbers
-    ]
+    return [prompt_of(dataset, i) for i in numbers]

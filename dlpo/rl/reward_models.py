@@ -19,24 +19,21 @@ from dlpo.data.dataset import Dataset
 from dlpo.errors import CheckpointError, ConfigError, DataError, MissingExtraError
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.dnsmos import Dnsmos
-from dlpo.judges.judge import Recognizer
-from dlpo.judges.levels import active_level_db, high_band_db
+from dlpo.judges.judge import Recognizer, active_level_db, high_band_db
 from dlpo.judges.nisqa import Nisqa
 from dlpo.judges.pocketsphinx import PocketSphinx
 from dlpo.judges.utmos import Utmos
 from dlpo.rl.collector import VALIDATION_KEY, run_chains
 from dlpo.rl.conditions import reach_of
-from dlpo.rl.differentiable import AugmentedJudge, DifferentiableJudge
-from dlpo.rl.direct import DifferentiableReward
+from dlpo.rl.direct import DifferentiableJudge, DifferentiableReward, augmented_judge
 from dlpo.rl.methods import Plan
 from dlpo.rl.prompts import validation_prompts
 from dlpo.rl.rewards import (
     Reward,
     Standardisation,
     WeightedSum,
-    high_band_guard,
+    guard,
     judge_reward,
-    loudness_guard,
     word_reward,
 )
 from dlpo.rl.rollout import Key
@@ -72,11 +69,11 @@ REWARDS: dict[str, Callable[[RewardSources], Reward]] = {
     "utmos": lambda sources: judge_reward(
         Utmos(_given(sources.utmos, "utmos", "the path of its weights"))
     ),
-    "loudness": lambda sources: loudness_guard(
-        _given(sources.level_db, "loudness", "the level to keep, in dB")
+    "loudness": lambda sources: guard(
+        "loudness", active_level_db, _given(sources.level_db, "loudness", "the level to keep"), 2.0
     ),
-    "high_band": lambda sources: high_band_guard(
-        _given(sources.high_band_db, "high_band", "the energy to keep, in dB")
+    "high_band": lambda sources: guard(
+        "high_band", high_band_db, _given(sources.high_band_db, "high_band", "a target"), 3.0
     ),
 }
 
@@ -114,13 +111,10 @@ def build_reward(
     """The weighted sum of named rewards.
 
     Raises:
-        ConfigError: an unknown name, an unusable weight, or a reward whose source is missing.
+        ConfigError: an unusable weight, or a reward whose source is missing.
         CheckpointError: weights of a judge are missing or damaged.
         MissingExtraError: a judge's package is not installed.
     """
-    unknown = sorted(set(weights) - set(REWARDS))
-    if unknown or not weights:
-        raise ConfigError(f"rewards {unknown} are unknown; expected some of {', '.join(REWARDS)}")
     built = {name: REWARDS[name](sources) for name in weights}
     return WeightedSum(
         list(built.values()),
@@ -158,7 +152,7 @@ def load_reward_models(
         data: dataset; the high_band guard keeps the brightness of its recordings.
         plan: names the rewards.
         settings: standardisation and augmentation.
-        sources: paths of weights; targets of guards are measured unless given.
+        sources: paths of weights; targets of guards are measured here.
 
     Raises:
         ConfigError: an unknown reward, or a direct method whose reward has no gradient.
@@ -168,9 +162,9 @@ def load_reward_models(
     differentiable = None
     if plan.objective.method == "direct":
         differentiable = differentiable_reward(plan.rewards, sources, settings.augment)
-    if "loudness" in plan.rewards and sources.level_db is None:
+    if "loudness" in plan.rewards:
         sources = replace(sources, level_db=spoken_level_db(start, data, plan, settings))
-    if "high_band" in plan.rewards and sources.high_band_db is None:
+    if "high_band" in plan.rewards:
         sources = replace(sources, high_band_db=recorded_high_band_db(data))
     return RewardModels(
         build_reward(plan.rewards, sources, settings.standardisation),
@@ -226,7 +220,7 @@ def differentiable_reward(
     judges: list[tuple[float, DifferentiableReward]] = []
     for name, weight in weights.items():
         judge: DifferentiableReward = DifferentiableJudge(known[name]())
-        judges.append((weight, AugmentedJudge(judge) if augment else judge))
+        judges.append((weight, augmented_judge(judge) if augment else judge))
 
     def total(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
         scores = [weight * judge(waveforms, samples, keys) for weight, judge in judges]

@@ -11,12 +11,9 @@ import numpy as np
 
 from dlpo.errors import ConfigError, InputError, TrainingError
 from dlpo.judges.judge import Judge, Recognizer, Scores, Waveform, check_waveforms
-from dlpo.judges.levels import active_level_db, high_band_db
 from dlpo.judges.word_errors import word_errors
 from dlpo.rl.rollout import Key
 
-LOUDNESS_TOLERANCE_DB = 2.0
-HIGH_BAND_TOLERANCE_DB = 3.0
 LEAST_SPREAD = 1e-6  # a reward that hardly varies (an inactive guard) adds 0
 Standardisation = Literal["none", "batch", "running"]
 Clock = Callable[[], float]
@@ -160,18 +157,6 @@ def guard(
         return -np.maximum(0.0, np.abs(measured - target_db) - tolerance_db)
 
     return MeasuredReward(name, score)
-
-
-def loudness_guard(target_db: float, tolerance_db: float = LOUDNESS_TOLERANCE_DB) -> MeasuredReward:
-    """Keeps the active level, dB relative to full scale."""
-    return guard("loudness", active_level_db, target_db, tolerance_db)
-
-
-def high_band_guard(
-    target_db: float, tolerance_db: float = HIGH_BAND_TOLERANCE_DB
-) -> MeasuredReward:
-    """Keeps the energy above 4 kHz, dB relative to all energy: neither dull nor hissing."""
-    return guard("high_band", high_band_db, target_db, tolerance_db)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,28 +71,6 @@ class Rollout:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def rows(self, first: int, end: int) -> Rollout:
-        """A part of it, to fit into memory.
-
-        Raises:
-            InputError: the part would split the seeds of a sentence.
-        """
-        if first % self.group or end % self.group or not 0 <= first < end <= len(self):
-            raise InputError(
-                f"rows {first}..{end} of {len(self)}; expected multiples of the {self.group} seeds"
-                " of a sentence"
-            )
-        part = slice(first, end)
-        return Rollout(
-            self.conditions.rows(part),
-            self.schedule,
-            self.states[:, part],
-            self.means[:, part],
-            self.log_probs[:, part],
-            self.keys[part],
-            self.group,
-        )
-
     def waveforms(self, policy: Policy) -> list[Waveform]:
         """B waveforms of their own lengths, float32, ready for a judge."""
         waveforms = policy.to_waveform(self.output).detach().float().cpu().numpy()

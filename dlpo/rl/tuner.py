@@ -40,8 +40,7 @@ from dlpo.rl.reward_models import RewardModels
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import Batches
 from dlpo.training.run import Report, TrainingRun
-from dlpo.training.run_log import RunLog
-from dlpo.training.run_state import write_json
+from dlpo.training.run_state import RunLog, write_json
 
 LONGEST_SILENCE = timedelta(hours=1)  # one process validates while the others wait
 

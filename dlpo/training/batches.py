@@ -18,8 +18,7 @@ from dlpo.audio import (
     harmonic_source,
     pre_emphasise,
 )
-from dlpo.data.corpora import Corpora
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Corpora, Dataset
 from dlpo.data.features import Features
 
 FRAME_RATE = SAMPLE_RATE / HOP_LENGTH  # 73.5 frames a second

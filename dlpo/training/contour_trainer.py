@@ -16,18 +16,19 @@ from torch import Tensor, nn
 
 from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
 from dlpo.config import ContourConfig, ContourTraining, LiteConfig, SpectralConfig, to_dict
-from dlpo.data.corpora import Corpora
+from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.contour import Contour
 from dlpo.training.batches import Sentences, sentences_of
 from dlpo.training.contour_losses import (
+    Contours,
     ReadingTask,
+    RecordedContours,
     contour_figures,
     flow_losses,
     lively_temperature,
     reading_losses,
 )
-from dlpo.training.contour_targets import Contours, RecordedContours
 from dlpo.training.run import LossBatch, TrainingRun
 
 VALIDATION_DRAWS = 8

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,42 +22,18 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from dlpo.audio import Waveform
-from dlpo.checkpoint import Checkpoint
-from dlpo.config import to_dict
+from dlpo.checkpoint import Checkpoint, Provenance, current_commit, save_checkpoint
+from dlpo.config import RunConfig, to_dict
+from dlpo.data.dataset import Corpora, Dataset, describe_speech
 from dlpo.errors import TrainingError
+from dlpo.model.build import ModelConfig
 from dlpo.training.processes import Processes, join_processes
-from dlpo.training.run_log import RunLog
-from dlpo.training.run_state import load_state, save_state, saved_progress, write_json
+from dlpo.training.run_state import RunLog, load_state, save_state, saved_progress, write_json
 
 Report = Callable[[int, dict[str, float]], None]
 """called after each update with its number and its figures"""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LONGEST_VALUE = 120  # characters of a value in an error
-
-
-class RunSettings(Protocol):
-    """What the loop asks of a configuration."""
-
-    @property
-    def updates(self) -> int: ...
-    @property
-    def gradient_clip(self) -> float: ...
-    @property
-    def ema_decay(self) -> float: ...
-    @property
-    def precision(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def log_every(self) -> int: ...
-    @property
-    def validate_every(self) -> int: ...
-    @property
-    def save_every(self) -> int: ...
-
-    def rate(self, update: int) -> float:
-        """The learning rate of update `update` (0 is the first)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +79,7 @@ class TrainingRun(ABC):
     averaged: AveragedModel
 
     def __init__(
-        self, training: RunSettings, out: Path, handler: KwargsHandler | None = None
+        self, training: RunConfig, out: Path, handler: KwargsHandler | None = None
     ) -> None:
         self.training, self.out = training, out
         unused = DistributedDataParallelKwargs(find_unused_parameters=True)
@@ -151,6 +127,12 @@ class TrainingRun(ABC):
         return {}
 
     # ------------------------------------------------------------------ the common part
+    def _save_averaged(self, path: Path, config: ModelConfig, data: Dataset | Corpora) -> None:
+        """Write the averaged weights as a checkpoint of so many updates on the data."""
+        speech = describe_speech(data.datasets if isinstance(data, Corpora) else [data])
+        provenance = Provenance(self.update, data.sha256, current_commit(), speech)
+        save_checkpoint(path, self.averaged.module.state_dict(), config, provenance, torch.float16)
+
     def _prepare(self, model: nn.Module, step: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Add the average of a network and move it to the run's device and processes."""
         self.averaged = AveragedModel(

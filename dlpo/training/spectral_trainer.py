@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from dlpo.audio import Waveform
-from dlpo.checkpoint import Provenance, current_commit, load_checkpoint, save_checkpoint
+from dlpo.checkpoint import load_checkpoint
 from dlpo.config import SpectralConfig, SpectralTraining, to_dict
-from dlpo.data.corpora import Corpora
-from dlpo.data.dataset import describe_speech
+from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.build import build_model
 from dlpo.model.spectral import SpectralWaveGrad2
@@ -150,18 +149,7 @@ class SpectralTrainer(TrainingRun):
         )
 
     def _save_checkpoint(self, path: Path) -> None:
-        save_checkpoint(
-            path,
-            self.averaged.module.state_dict(),
-            self.config,
-            Provenance(
-                self.update,
-                self.corpora.sha256,
-                current_commit(),
-                describe_speech(self.corpora.datasets),
-            ),
-            torch.float16,
-        )
+        self._save_averaged(path, self.config, self.corpora)
 
     def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
         training, update, device = self.training, self.update, self.accelerator.device

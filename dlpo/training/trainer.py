@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from dlpo.audio import Waveform
-from dlpo.checkpoint import Provenance, current_commit, load_checkpoint, save_checkpoint
+from dlpo.checkpoint import load_checkpoint
 from dlpo.config import LiteConfig, TrainingConfig, to_dict
-from dlpo.data.dataset import Dataset, describe_speech
+from dlpo.data.dataset import Dataset
 from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import named_schedule
@@ -108,15 +108,7 @@ class Trainer(TrainingRun):
         return before | {"model": {"contour": None} | before.get("model", {})}
 
     def _save_checkpoint(self, path: Path) -> None:
-        save_checkpoint(
-            path,
-            self.averaged.module.state_dict(),
-            self.config,
-            Provenance(
-                self.update, self.dataset.sha256, current_commit(), describe_speech([self.dataset])
-            ),
-            torch.float16,
-        )
+        self._save_averaged(path, self.config, self.dataset)
 
     def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
         training, update = self.training, self.update

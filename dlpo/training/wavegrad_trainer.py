@@ -9,17 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from dlpo.audio import Waveform
-from dlpo.checkpoint import Provenance, current_commit, load_checkpoint, save_checkpoint
+from dlpo.checkpoint import load_checkpoint
 from dlpo.config import WaveGrad2Config, WaveGrad2Training, to_dict
-from dlpo.data.dataset import Dataset, describe_speech
+from dlpo.data.dataset import Dataset
 from dlpo.model.build import build_model
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo.training.batches import Batches
-from dlpo.training.excerpts import ExcerptBatches, Excerpts
 from dlpo.training.run import LossBatch, TrainingRun, start_from
 from dlpo.training.synthesis import speak
-from dlpo.training.wavegrad_losses import wavegrad_losses
+from dlpo.training.wavegrad_losses import ExcerptBatches, Excerpts, wavegrad_losses
 
 VALIDATION_WINDOWS = 16
 ANCESTRAL = 1.0  # eta of the published chain
@@ -77,15 +76,7 @@ class WaveGradTrainer(TrainingRun):
         self._open({"model": to_dict(config), "data_sha256": self.dataset.sha256})
 
     def _save_checkpoint(self, path: Path) -> None:
-        save_checkpoint(
-            path,
-            self.averaged.module.state_dict(),
-            self.config,
-            Provenance(
-                self.update, self.dataset.sha256, current_commit(), describe_speech([self.dataset])
-            ),
-            torch.float16,
-        )
+        self._save_averaged(path, self.config, self.dataset)
 
     def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
         training = self.training

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dlpo.judges.levels import active_level_db
+from dlpo.judges.judge import active_level_db
 from dlpo_bench.signals import (
     Waveform,
     at_level,

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from dlpo.bundle import FORMAT, Bundle, Manifest, write_bundle
-from dlpo.bundle.manifest import MAX_BUNDLE_BYTES
-from dlpo.bundle.parts import (
+from dlpo.bundle.manifest import (
+    MAX_BUNDLE_BYTES,
     CheckpointInfo,
     FileInfo,
     GraphInfo,

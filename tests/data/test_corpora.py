@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlpo.data.corpora import Corpora
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Corpora, Dataset
 from dlpo.data.ljspeech import prepare
 from dlpo.errors import DataError
 

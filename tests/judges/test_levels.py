@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dlpo.judges.judge import Waveform
-from dlpo.judges.levels import active_level_db, high_band_db
+from dlpo.judges.judge import Waveform, active_level_db, high_band_db
 
 RATE = 22_050  # Hz
 TIME = np.arange(2 * RATE) / RATE  # s

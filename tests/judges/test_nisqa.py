@@ -11,8 +11,7 @@ import torch
 from torch.nn import functional
 
 from dlpo.errors import CheckpointError
-from dlpo.judges.nisqa import SETTINGS, Nisqa
-from dlpo.judges.nisqa_network import NisqaNetwork, NisqaTtsNetwork
+from dlpo.judges.nisqa import SETTINGS, Nisqa, NisqaNetwork, NisqaTtsNetwork
 
 AUTHORS_NAMES = {
     "NISQA_DIM": {"cnn.": "cnn.model.", "pool.": "pool_layers.0.model."},

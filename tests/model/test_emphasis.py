@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from dlpo.audio import pre_emphasise
-from dlpo.model.emphasis import de_emphasise
+from dlpo.model.blocks import de_emphasise
 
 
 def test_de_emphasis_undoes_pre_emphasis() -> None:

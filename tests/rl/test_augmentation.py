@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dlpo.errors import ConfigError
-from dlpo.rl.differentiable import Augmentation, AugmentedJudge, band_limited
+from dlpo.rl.direct import Augmentation, AugmentedJudge, band_limited
 from dlpo.rl.rollout import Key
 
 RATE = 24_000  # Hz

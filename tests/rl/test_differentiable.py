@@ -8,7 +8,7 @@ import torch
 
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.judge import listen_at
-from dlpo.rl.differentiable import DifferentiableJudge, SpectralResampler
+from dlpo.rl.direct import DifferentiableJudge, SpectralResampler
 
 RATE = 22_050  # Hz
 KEYS = ((0, 0, 0, 0), (0, 0, 1, 0))

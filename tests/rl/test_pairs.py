@@ -15,7 +15,7 @@ from dlpo.checkpoint import load_checkpoint
 from dlpo.config import BASE, LITE, SPECTRAL
 from dlpo.data.preferences import PreferencePair, read_pairs, write_pairs
 from dlpo.errors import DataError, InputError
-from dlpo.judges.levels import active_level_db
+from dlpo.judges.judge import active_level_db
 from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.reach import context_frames_per_step

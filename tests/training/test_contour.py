@@ -20,8 +20,14 @@ from dlpo.model.contour import Contour, upsample_contour
 from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.training.batches import whole_frames
-from dlpo.training.contour_losses import HOTTEST, contour_figures, lively_temperature
-from dlpo.training.contour_targets import SURE, RecordedContours, recorded_contour
+from dlpo.training.contour_losses import (
+    HOTTEST,
+    SURE,
+    RecordedContours,
+    contour_figures,
+    lively_temperature,
+    recorded_contour,
+)
 from dlpo.training.contour_trainer import ContourTrainer
 
 TINY = ContourConfig(channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2)

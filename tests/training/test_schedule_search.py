@@ -12,7 +12,7 @@ from dlpo.errors import ConfigError
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.training import schedule_search
 from dlpo.training.batches import Batches
-from dlpo.training.schedule_search import search_schedules
+from dlpo.training.synthesis import search_schedules
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config import SpectralConfig, SpectralTraining
-from dlpo.data.corpora import Corpora
+from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import named_schedule

@@ -25,10 +25,14 @@ from dlpo.model.build import build_model
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import linear, named_schedule
 from dlpo.training.batches import Batches
-from dlpo.training.excerpts import ExcerptBatches
 from dlpo.training.synthesis import speak
 from dlpo.training.trainer import Trainer
-from dlpo.training.wavegrad_losses import continuous_levels, duration_loss, wavegrad_losses
+from dlpo.training.wavegrad_losses import (
+    ExcerptBatches,
+    continuous_levels,
+    duration_loss,
+    wavegrad_losses,
+)
 from dlpo.training.wavegrad_trainer import WaveGradTrainer
 
 TINY = WaveGrad2Config(

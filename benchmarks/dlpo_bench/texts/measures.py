@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlpo.judges.levels import POWER_FLOOR, active_level_db
+from dlpo.judges.judge import POWER_FLOOR, active_level_db
 from dlpo_bench.clips import SAMPLE_RATE, Waveform
 from dlpo_bench.judging import Floats
 from dlpo_bench.signals import F0_RANGE_HZ, FRAME_S, f0_track_hz

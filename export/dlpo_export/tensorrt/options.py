@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dlpo.bundle import Precision
-from dlpo.bundle.parts import GpuRange
+from dlpo.bundle.manifest import GpuRange
 from dlpo.errors import InputError
 from dlpo.nvidia import BUCKET_BATCH, BUCKET_FRAMES
 
