@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dlpo.cli.options import WEIGHTS as WEIGHTS_DIR
-from dlpo.cli.options import Ca, Tls, Token, Weights, needs
+from dlpo.cli.options import Ca, Encrypted, Token, Weights, needs
 from dlpo.judges import SOURCES, WEIGHTS
 from dlpo_serving.voices import DEFAULT_VOICE
 
@@ -52,7 +52,7 @@ def health(
             " process; all of it if left out."
         ),
     ] = "",
-    tls: Tls = False,
+    tls: Encrypted = False,
     ca: Ca = None,
     token: Token = None,
     timeout_s: Annotated[

@@ -83,7 +83,7 @@ Settings = Annotated[
 Token = Annotated[
     str | None, typer.Option(envvar="DLPO_TOKEN", help="Key that the server lets in, if it asks.")
 ]
-Tls = Annotated[bool, typer.Option("--tls", help="Encrypt the connection to the server.")]
+Encrypted = Annotated[bool, typer.Option("--tls", help="Encrypt the connection to the server.")]
 Ca = Annotated[
     Path | None,
     typer.Option(exists=True, dir_okay=False, help="PEM file of who to trust; implies --tls."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlpo.cli.options import Ca, Dictionary, Tls, Token, needs, read_dictionary
+from dlpo.cli.options import Ca, Dictionary, Encrypted, Token, needs, read_dictionary
 from dlpo.errors import InputError
 from dlpo_serving.engines import EngineName, EnginePrecision
 
@@ -73,7 +73,7 @@ def say(
         ),
     ] = None,
     token: Token = None,
-    tls: Tls = False,
+    tls: Encrypted = False,
     ca: Ca = None,
     engine: Engine = "cpu",
     precision: Precision = None,

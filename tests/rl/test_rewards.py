@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dlpo.errors import ConfigError, InputError, TrainingError
-from dlpo.judges.judge import Scores, Waveform
+from dlpo.judges.judge import Scores, Waveform, active_level_db, high_band_db
 from dlpo.rl.reward_models import RewardSources, build_reward, parse_weights
 from dlpo.rl.rewards import (
     ClipBatch,
@@ -16,9 +16,8 @@ from dlpo.rl.rewards import (
     MeasuredReward,
     Standardisation,
     WeightedSum,
-    high_band_guard,
+    guard,
     judge_reward,
-    loudness_guard,
     word_reward,
 )
 
@@ -93,6 +92,10 @@ def tone(hertz: float, amplitude: float) -> Waveform:
     return (amplitude * np.sin(2 * np.pi * hertz * at)).astype(np.float32)
 
 
+def loudness(target_db: float, tolerance_db: float) -> MeasuredReward:
+    return guard("loudness", active_level_db, target_db, tolerance_db)
+
+
 AT_20_DB = tone(200, 0.1 * np.sqrt(2))
 PAUSED = np.concatenate([AT_20_DB, np.zeros(2 * RATE, np.float32)])
 DULL = tone(500, 0.1)
@@ -101,13 +104,13 @@ DULL = tone(500, 0.1)
 @pytest.mark.parametrize(
     ("reward", "waveform", "expected"),
     [
-        (loudness_guard(-20.0, 2.0), AT_20_DB, 0.0),
-        (loudness_guard(-20.0, 2.0), AT_20_DB * 2, -4.02),
-        (loudness_guard(-20.0, 2.0), AT_20_DB / 10, -18.0),
-        (loudness_guard(-20.0, 1.0), PAUSED, 0.0),  # a pause is no quiet speech
-        (loudness_guard(-20.0, 2.0), np.zeros(RATE, np.float32), -98.0),
-        (high_band_guard(-20.0, 3.0), DULL + tone(6000, 0.01), 0.0),
-        (high_band_guard(-20.0, 3.0), DULL + tone(6000, 0.1), -(20 - 3.01 - 3.0)),
+        (loudness(-20.0, 2.0), AT_20_DB, 0.0),
+        (loudness(-20.0, 2.0), AT_20_DB * 2, -4.02),
+        (loudness(-20.0, 2.0), AT_20_DB / 10, -18.0),
+        (loudness(-20.0, 1.0), PAUSED, 0.0),  # a pause is no quiet speech
+        (loudness(-20.0, 2.0), np.zeros(RATE, np.float32), -98.0),
+        (guard("high_band", high_band_db, -20.0, 3.0), DULL + tone(6000, 0.01), 0.0),
+        (guard("high_band", high_band_db, -20.0, 3.0), DULL + tone(6000, 0.1), -(20 - 3.01 - 3.0)),
     ],
 )
 def test_guards_fall_by_the_decibel_outside_their_band(
@@ -119,7 +122,7 @@ def test_guards_fall_by_the_decibel_outside_their_band(
 @pytest.mark.parametrize("bad", [np.zeros(10, np.float32), np.full(RATE, np.nan, np.float32)])
 def test_a_guard_refuses_unusable_clips(bad: Waveform) -> None:
     with pytest.raises(InputError, match="waveform 0"):
-        loudness_guard(-20.0).judge(clips(bad))
+        loudness(-20.0, 2.0).judge(clips(bad))
 
 
 # ---------------------------------------------------------------------- weighted sums
