@@ -6,8 +6,10 @@ Its parts come first: graphs, TensorRT plans, files, schedule, prosody, source, 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,13 +17,14 @@ from dlpo.bundle.voice_json import (
     EXPORT_AGAIN,
     FORMAT,
     MANIFEST,
+    UPGRADE,
     seal,
     unseal,
-    without_unknown_keys,
 )
 from dlpo.config import Parametrisation, from_dict, to_dict
 from dlpo.errors import BundleError, ConfigError, InputError
 
+logger = logging.getLogger(__name__)
 MAX_BUNDLE_BYTES = 4 << 30  # `large` in fp32 is 0.23 GB; far more is an attack or an accident
 LIMITS = {"sample_rate_hz": 384_000, "hop_length": 16_384, "steps": 1000, "gain": 1000.0}
 MAX_TEXT = 1000  # characters of a licence, a corpus
@@ -253,90 +256,78 @@ class Manifest:
             BundleError: see `unseal`; or a key is missing or has a value that can't be used.
         """
         values, sha256 = unseal(content)
+        unknown: list[str] = []
         try:
-            manifest = from_dict(cls, without_unknown_keys(cls, values, values.get("voice")))
+            manifest = from_dict(cls, values, unknown)
         except ConfigError as error:
             raise BundleError(f"{MANIFEST}: {error}; {EXPORT_AGAIN}") from error
+        if unknown:
+            logger.warning(
+                "voice %r: ignored what this dlpo does not know: %s; %s to use it",
+                manifest.voice, ", ".join(unknown), UPGRADE,
+            )  # fmt: skip
         manifest.check()
         return manifest, sha256
 
     def check(self) -> None:
         """Raise BundleError where the manifest contradicts itself or names an unsafe path."""
+        for fault in self._faults():
+            raise BundleError(f"{MANIFEST}: {fault}; {EXPORT_AGAIN}")
+
+    def _faults(self) -> Iterator[str]:
         for key, most in LIMITS.items():
             if not 0 < getattr(self, key) <= most:
-                raise BundleError(
-                    f"{MANIFEST}: {key} is {getattr(self, key):g}; expected more than 0, and "
-                    f"{most:g} at most, {EXPORT_AGAIN}"
-                )
+                yield f"{key} is {getattr(self, key):g}; expected more than 0, and {most:g} at most"
         if not 0 <= self.noise_schedule.eta <= 1:
-            raise BundleError(
-                f"{MANIFEST}: eta is {self.noise_schedule.eta:g}; expected 0 to 1, {EXPORT_AGAIN}"
-            )
-        # They go into logs, terminals and headers.
-        for name in (self.voice, *self.voices):
+            yield f"eta is {self.noise_schedule.eta:g}; expected 0 to 1"
+        for name in (self.voice, *self.voices):  # they go into logs, terminals and headers
             if not re.fullmatch(PLAIN_NAME, name):
-                raise BundleError(
-                    f"{MANIFEST}: voice is {name[:60]!r}; expected a name of letters, "
-                    f"digits, . _ and -, {EXPORT_AGAIN}"
-                )
+                yield f"voice is {name[:60]!r}; expected a name of letters, digits, . _ and -"
         if self.voices and (
             self.voice not in self.voices or len(set(self.voices)) < len(self.voices)
         ):
-            raise BundleError(
-                f"{MANIFEST}: voices are {', '.join(self.voices)}; expected different names, one "
-                f"of them {self.voice}, {EXPORT_AGAIN}"
-            )
+            names = ", ".join(self.voices)
+            yield f"voices are {names}; expected different names, one of them {self.voice}"
         for key in ("language", "licence", "corpus"):
             text = getattr(self, key)
             if not text.isprintable() or len(text) > MAX_TEXT:
-                raise BundleError(
-                    f"{MANIFEST}: {key} is {text[:60]!r}; expected one printable line of "
-                    f"{MAX_TEXT} characters at most, {EXPORT_AGAIN}"
+                yield (
+                    f"{key} is {text[:60]!r}; expected one printable line of {MAX_TEXT} characters"
+                    " at most"
                 )
         contexts = (self.context_frames_per_step, self.frames_context or 0)
         measured = (*self.needed_context.values(), *self.needed_context_int8.values())
         if min(*contexts, *measured) < 0:
-            raise BundleError(
-                f"{MANIFEST}: context_frames_per_step, frames_context, needed_context or "
-                f"needed_context_int8 is negative; expected frames, {EXPORT_AGAIN}"
+            yield (
+                "context_frames_per_step, frames_context, needed_context or needed_context_int8 is"
+                " negative; expected frames"
             )
         slowest, fastest = self.prosody.speed
         if not 0 < slowest <= fastest:
-            raise BundleError(
-                f"{MANIFEST}: prosody.speed is {slowest} to {fastest}; expected two factors above "
-                f"0, the lower first, {EXPORT_AGAIN}"
+            yield (
+                f"prosody.speed is {slowest} to {fastest}; expected two factors above 0, the lower"
+                " first"
             )
         for name in self.files:
             if not re.fullmatch(PLAIN_NAME, name) or name == MANIFEST:
-                raise BundleError(
-                    f"{MANIFEST}: {name!r} is not a plain file name (letters, digits, . _ -, "
-                    f"no folders); a bundle holds its files beside {MANIFEST}"
+                yield (
+                    f"{name!r} is not a plain file name; expected letters, digits, . _ -, and no"
+                    " folders"
                 )
         for name in ("encoder", "frames", f"denoiser_{self.steps}"):
             if name not in self.graphs:
-                raise BundleError(
-                    f"{MANIFEST}: graph {name!r} is missing, there are {', '.join(self.graphs)}; "
-                    f"{EXPORT_AGAIN}"
-                )
+                yield f"graph {name!r} is missing; expected it among {', '.join(self.graphs)}"
         for name, graph in self.graphs.items():
             if "fp32" not in graph.files:
-                raise BundleError(
-                    f"{MANIFEST}: graph {name!r} has {', '.join(graph.files) or 'no file'}, but "
-                    f"not fp32; {EXPORT_AGAIN}"
-                )
+                yield f"graph {name!r} is in {', '.join(graph.files) or 'no file'}; expected fp32"
             for file in graph.files.values():
                 if file not in self.files:
-                    raise BundleError(
-                        f"{MANIFEST}: graph {name!r} is in {file!r}, which is not in files; "
-                        f"{EXPORT_AGAIN}"
-                    )
+                    yield f"graph {name!r} is in {file!r}; expected a name in files"
         for plan in self.plans:
             if plan.file not in self.files or plan.graph not in self.graphs:
-                raise BundleError(
-                    f"{MANIFEST}: the plan {plan.file!r} of graph {plan.graph!r} is not in files "
-                    f"and graphs; {EXPORT_AGAIN}"
+                yield (
+                    f"the plan {plan.file!r} is of graph {plan.graph!r}; expected both in files and"
+                    " graphs"
                 )
-        if sum(info.bytes for info in self.files.values()) > MAX_BUNDLE_BYTES:
-            raise BundleError(
-                f"{MANIFEST}: files add up to more than {MAX_BUNDLE_BYTES} bytes; not a voice"
-            )
+        if (total := sum(info.bytes for info in self.files.values())) > MAX_BUNDLE_BYTES:
+            yield f"files add up to {total} bytes; expected {MAX_BUNDLE_BYTES} at most"

@@ -1,18 +1,15 @@
-"""`voice.json` as bytes: its format, its seal, and what only a newer dlpo knows.
+"""`voice.json` as bytes: its format and its seal.
 
 The rules by which old and new versions of dlpo read each other's bundles are in docs/bundle.md.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-import logging
 import re
-import typing
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from dlpo.errors import BundleError
 
@@ -26,8 +23,6 @@ MAX_MANIFEST_BYTES = 1 << 20
 EXPORT_AGAIN = 'export again with "dlpo export"'
 UPGRADE = 'upgrade with "pip install -U dlpo"'
 _OPEN_SEAL = "0" * 64
-
-logger = logging.getLogger(__name__)
 
 
 def seal(values: Mapping[str, Any]) -> bytes:
@@ -78,38 +73,3 @@ def unseal(content: bytes) -> tuple[dict[str, Any], str]:
             f"{UPGRADE}"
         )
     return values, seal
-
-
-def without_unknown_keys(kind: type, values: Mapping[str, Any], voice: object) -> Any:
-    """What this dlpo knows of `values`, JSON of the dataclass `kind`; warns once of the rest."""
-    unknown: list[str] = []
-    known = _known(kind, values, "", unknown)
-    if unknown:
-        logger.warning(
-            "voice %r: ignored what this dlpo does not know: %s; %s to use it",
-            voice, ", ".join(unknown), UPGRADE,
-        )  # fmt: skip
-    return known
-
-
-def _known(kind: Any, value: Any, where: str, unknown: list[str]) -> Any:
-    """`value` without the keys that the annotated type `kind` has not; adds them to `unknown`."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is tuple and isinstance(value, list):
-        return [_known(arguments[0], item, f"{where}{i}.", unknown) for i, item in enumerate(value)]
-    if not isinstance(value, dict):
-        return value
-    if dataclasses.is_dataclass(kind):
-        kinds = typing.get_type_hints(kind)
-    elif origin is dict and typing.get_origin(arguments[0]) is Literal:
-        kinds = dict.fromkeys(typing.get_args(arguments[0]), arguments[1])
-    elif origin is dict:
-        kinds = dict.fromkeys(value, arguments[1])
-    else:
-        return value
-    unknown += [f"{where}{key}" for key in value if key not in kinds]
-    return {
-        key: _known(kinds[key], item, f"{where}{key}.", unknown)
-        for key, item in value.items()
-        if key in kinds
-    }

@@ -43,13 +43,16 @@ def check_ranges(config: Any, **keys: str) -> None:
             raise ConfigError(f"{type(config).__name__}.{name} is {value}; expected {expected}")
 
 
-def from_dict(cls: type[T], values: object) -> T:
+def from_dict(cls: type[T], values: object, unknown: list[str] | None = None) -> T:
     """The dataclass `cls` from JSON values (as `json.loads` returns them), nested ones included.
+
+    Args:
+        unknown: gets the paths of keys that are not fields; if None, they are refused.
 
     Raises:
         ConfigError: a key is unknown or missing, or a value is of another type or out of range.
     """
-    return typing.cast(T, _convert(cls, values, cls.__name__))
+    return typing.cast(T, _convert(cls, values, cls.__name__, unknown))
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -67,11 +70,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _convert(kind: Any, value: object, where: str) -> object:
+def _convert(kind: Any, value: object, where: str, unknown: list[str] | None) -> object:
     """`value` as the annotated type `kind`; `where` is the path that an error names."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
-        return _convert_dataclass(typing.cast(type, kind), value, where)
+        return _convert_dataclass(typing.cast(type, kind), value, where, unknown)
     if origin is Literal:
         if value not in arguments:
             choices = ", ".join(map(repr, arguments))
@@ -80,7 +83,7 @@ def _convert(kind: Any, value: object, where: str) -> object:
     if origin in (typing.Union, types.UnionType):
         for option in arguments:
             try:
-                return _convert(option, value, where)
+                return _convert(option, value, where, unknown)
             except ConfigError:
                 continue
         raise ConfigError(f"{where} is {value!r}; expected {kind}")
@@ -90,14 +93,20 @@ def _convert(kind: Any, value: object, where: str) -> object:
         if len(value) != len(arguments):
             raise ConfigError(f"{where} has {len(value)} values; expected {len(arguments)}")
         return tuple(
-            _convert(item_kind, item, f"{where}[{i}]")
+            _convert(item_kind, item, f"{where}[{i}]", unknown)
             for i, (item_kind, item) in enumerate(zip(arguments, value, strict=True))
         )
     if origin is dict and isinstance(value, Mapping):
         keys, items = arguments
+        known = typing.get_args(keys) if typing.get_origin(keys) is Literal else value
+        if unknown is not None:
+            unknown += [f"{where}.{key}" for key in value if key not in known]
         return {
-            _convert(keys, key, f"a key of {where}"): _convert(items, item, f"{where}.{key}")
+            _convert(keys, key, f"a key of {where}", unknown): _convert(
+                items, item, f"{where}.{key}", unknown
+            )
             for key, item in value.items()
+            if unknown is None or key in known
         }
     if kind is float and type(value) in (int, float) and math.isfinite(typing.cast(float, value)):
         return float(typing.cast(float, value))
@@ -109,17 +118,23 @@ def _convert(kind: Any, value: object, where: str) -> object:
     raise ConfigError(f"{where} is {value!r}; expected {expected}")
 
 
-def _convert_dataclass(cls: type, value: object, where: str) -> object:
+def _convert_dataclass(cls: type, value: object, where: str, unknown: list[str] | None) -> object:
     if not isinstance(value, Mapping):
         raise ConfigError(f"{where} is {value!r}; expected an object of keys and values")
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for key in value:
-        if key not in fields:
+        if key not in fields and unknown is not None:
+            unknown.append(f"{where}.{key}")
+        elif key not in fields:
             closest = difflib.get_close_matches(str(key), fields, n=1)
             hint = f"did you mean {closest[0]!r}?" if closest else f"known: {', '.join(fields)}"
             raise ConfigError(f"{where} has the unknown key {key!r}; {hint}")
     kinds = typing.get_type_hints(cls)
-    arguments = {key: _convert(kinds[key], item, f"{where}.{key}") for key, item in value.items()}
+    arguments = {
+        key: _convert(kinds[key], item, f"{where}.{key}", unknown)
+        for key, item in value.items()
+        if key in fields
+    }
     for name, field in fields.items():
         required = field.default is field.default_factory is dataclasses.MISSING
         if required and name not in arguments:

@@ -109,7 +109,7 @@ def test_keys_of_a_later_dlpo_are_ignored_with_one_warning(
         "mood",
         "source.breath",
         "graphs.encoder.files.fp4",
-        "graphs.frames.inputs.0.unit",
+        "graphs.frames.inputs[0].unit",
     ):
         assert key in record.getMessage()
 

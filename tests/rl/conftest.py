@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,15 @@ class Toy:
         log_probs = replay(policy, rollout).log_probs
         rollout = Rollout(conditions, schedule, rollout.states, rollout.means, log_probs, keys, 1)
         return rollout, weight * len(chosen)
+
+
+def rows_of(rollout: Rollout, first: int, end: int) -> Rollout:
+    """Some chains of a rollout, whole sentences of it."""
+    part = slice(first, end)
+    return replace(
+        rollout, conditions=rollout.conditions.rows(part), keys=rollout.keys[part],
+        **{name: getattr(rollout, name)[:, part] for name in ("states", "means", "log_probs")},
+    )  # fmt: skip
 
 
 @pytest.fixture

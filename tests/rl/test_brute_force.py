@@ -24,6 +24,7 @@ from dlpo.rl.objectives import (
     klinr_loss,
 )
 from dlpo.rl.rollout import Replay, Rollout, replay
+from tests.rl.conftest import rows_of
 
 ALPHA, BETA, KL_WEIGHT = 0.7, 0.2, 0.3
 OWN, REFERENCE = (0.4, 0.3), (0.1, 0.5)  # bias and weight: x0 = weight x + bias
@@ -166,7 +167,7 @@ def weighted(
     for b, weight in enumerate(quadrature):
         only = slice(b, b + 1)
         one = loss(
-            rollout.rows(b, b + 1),
+            rows_of(rollout, b, b + 1),
             Replay(asked.means[:, only], asked.log_probs[:, only]),
             Replay(reference.means[:, only], reference.log_probs[:, only]),
             rewards[only],

@@ -21,6 +21,7 @@ from dlpo.rl.methods import METHODS, Method, MethodInput, Objective, recorded_lo
 from dlpo.rl.rollout import Key, Rollout, roll_out, seed_keys
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches
+from tests.rl.conftest import rows_of
 
 
 def brightness(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
@@ -74,7 +75,7 @@ def test_parts_of_a_rollout_add_up_to_the_whole(
     objective, reference = Objective(method), load_checkpoint(tiny_checkpoint).model
     whole = loss_of(objective, voice, rollout, rewards, reference)
     parts = [
-        loss_of(objective, voice, rollout.rows(i, i + 2), rewards[i : i + 2], reference)
+        loss_of(objective, voice, rows_of(rollout, i, i + 2), rewards[i : i + 2], reference)
         for i in (0, 2)
     ]
     found = (gradient(voice, parts[0]) + gradient(voice, parts[1])) / 2

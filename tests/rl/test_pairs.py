@@ -14,7 +14,7 @@ from dlpo.audio import SAMPLE_RATE, Waveform, write_wav
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config import BASE, LITE, SPECTRAL
 from dlpo.data.preferences import PreferencePair, read_pairs, write_pairs
-from dlpo.errors import DataError, InputError
+from dlpo.errors import DataError
 from dlpo.judges.judge import active_level_db
 from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2
@@ -117,16 +117,6 @@ def test_renderings_have_the_voices_own_level_and_length(
         assert not batch.winners[row, end:].any()
         brighter = spectral_tilt_db(winner, SAMPLE_RATE) - spectral_tilt_db(loser, SAMPLE_RATE)
         assert brighter == pytest.approx(2.0, abs=0.1)
-
-
-def test_draws_repeat_and_processes_share_them(matched: Any, pair: Pair) -> None:
-    pairs = matched([pair(text) for text in TEXTS])
-    assert sorted(pairs.draw(3, 3)) == [0, 1, 2]
-    assert pairs.draw(3, 2) == pairs.draw(3, 2, 0, 2) + pairs.draw(3, 2, 1, 2)
-    assert len({tuple(pairs.draw(update, 3)) for update in range(10)}) > 1
-    assert len(pairs.draw(0, 8)) == 8  # more than exist: some twice
-    with pytest.raises(InputError, match="3 pairs an update for 2 processes"):
-        pairs.draw(0, 3, 0, 2)
 
 
 def test_pairs_that_do_not_fit_the_voice_are_left_out_with_a_warning(

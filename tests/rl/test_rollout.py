@@ -143,15 +143,6 @@ def test_replay_repeats_the_densities_of_the_policy_that_acted_to_the_bit(
     assert again.log_probs.requires_grad
 
 
-def test_parts_hold_whole_sentences(rollout: Rollout) -> None:
-    part = rollout.rows(2, 4)
-    assert part.keys == rollout.keys[2:]
-    assert torch.equal(part.log_probs, rollout.log_probs[:, 2:])
-    assert torch.equal(part.conditions.frames, rollout.conditions.frames[2:])
-    with pytest.raises(InputError, match="multiples of the 2 seeds"):
-        rollout.rows(1, 3)
-
-
 def test_waveforms_have_their_own_lengths(voice: LiteWaveGrad2, rollout: Rollout) -> None:
     waveforms = rollout.waveforms(voice)
     lengths = (rollout.conditions.frames * HOP_LENGTH).tolist()

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import lzma
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from dlpo.judges.word_errors import edit_distance
 from dlpo.text import TextFrontEnd
 
 LJSPEECH = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "ljspeech"
 HELD_OUT_EVERY = 26  # clips, 500 of them: nothing in dlpo.text was tuned on LJ001-0001 and its like
-
-
-def edit_distance(a: Sequence[str], b: Sequence[str]) -> int:
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        diagonal, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (x != y))
-    return row[-1]
 
 
 @pytest.mark.skipif(not LJSPEECH.exists(), reason=f"needs the LJSpeech alignments in {LJSPEECH}")

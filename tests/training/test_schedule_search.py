@@ -10,7 +10,7 @@ from dlpo.checkpoint import load_checkpoint
 from dlpo.data.dataset import Dataset
 from dlpo.errors import ConfigError
 from dlpo.model.lite import LiteWaveGrad2
-from dlpo.training import schedule_search
+from dlpo.training import synthesis
 from dlpo.training.batches import Batches
 from dlpo.training.synthesis import search_schedules
 
@@ -32,7 +32,7 @@ def test_the_schedule_that_copies_best_comes_first(
 ) -> None:
     recording = batches.dataset[batches.recorded[0]].waveform
     gain = {"cosine": 0.5, "linear": 0.9, "logarithmic": 0.1}
-    monkeypatch.setattr(schedule_search, "copy", lambda *args: recording * gain[args[-1].name])
+    monkeypatch.setattr(synthesis, "copy", lambda *args: recording * gain[args[-1].name])
     trials = search_schedules(model, batches, 2, names=tuple(gain), etas=(0.0,))
     assert [trial.name for trial in trials] == ["linear", "cosine", "logarithmic"]
 

@@ -13,30 +13,15 @@ from dlpo.text import pronounce
 from dlpo.text.ssml.phonemes import MAX_PHONEMES, parse_arpabet, parse_ipa
 from dlpo.text.symbols import PHONEMES
 
-# Each phoneme in a word of its own, transcribed as dictionaries do, against the CMU dictionary.
-WORDS = {
-    "hɑt": "HH AA1 T", "hæt": "HH AE1 T", "hʌt": "HH AH1 T", "əbˈaʊt": "AH0 B AW1 T",
-    "ˈɔːfəl": "AO1 F AH0 L", "kˈaʊ": "K AW1", "hˈaɪd": "HH AY1 D", "bˈiː": "B IY1",
-    "tʃˈiːz": "CH IY1 Z", "t͡ʃˈiːz": "CH IY1 Z", "ʧˈiːz": "CH IY1 Z", "dˈiː": "D IY1",
-    "ðˈiː": "DH IY1", "ˈɛd": "EH1 D", "hˈɝːt": "HH ER1 T", "hˈɜːt": "HH ER1 T", "ˈeɪt": "EY1 T",
-    "fˈiː": "F IY1", "ɡɹˈiːn": "G R IY1 N", "griːn": "G R IY1 N",
-    "ˈɪt": "IH1 T", "dʒˈiː": "JH IY1", "d͡ʒˈiː": "JH IY1", "ˈki": "K IY1", "liː": "L IY1",
-    "mˈiː": "M IY1", "nˈiː": "N IY1", "pˈɪŋ": "P IH1 NG", "ˈoʊt": "OW1 T", "ˈəʊt": "OW1 T",
-    "tˈɔɪ": "T OY1", "ˈɹiːd": "R IY1 D", "sˈiː": "S IY1", "ʃˈiː": "SH IY1", "tˈiː": "T IY1",
-    "θˈeɪtə": "TH EY1 T AH0", "hˈʊd": "HH UH1 D", "tˈuː": "T UW1", "vˈiː": "V IY1",
-    "wˈiː": "W IY1", "jˈiːld": "Y IY1 L D", "zˈiː": "Z IY1", "ˈsiːʒɚ": "S IY1 ZH ER0",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("written", "expected"), WORDS.items())
-def test_every_english_sound_is_read(written: str, expected: str) -> None:
-    assert " ".join(parse_ipa(written)) == expected
-
 
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
         ("təˈmeɪtoʊ", "T AH0 M EY1 T OW0"),
+        ("griːn", "G R IY1 N"),
+        ("ʧˈiːz", "CH IY1 Z"),
+        ("hˈɜːt", "HH ER1 T"),
+        ("ˈəʊt", "OW1 T"),
         ("təˈmɑːtəʊ", "T AH0 M AA1 T OW0"),
         ("ˌɛdʒʊˈkeɪʃən", "EH2 JH UH0 K EY1 SH AH0 N"),
         ("ˌɪn.təˈnæʃ.nəl", "IH2 N T AH0 N AE1 SH N AH0 L"),
