@@ -355,12 +355,8 @@ def texts(
     with needs("serve"):
         from dlpo_bench.systems import SpeakingOptions, open_voices
         from dlpo_bench.texts.study import TEXTS, check_categories, measure_texts, read_texts
-    from dlpo_bench.record import check_recordable, write_measured
     from dlpo_bench.report.quality import texts_blocks
-    from dlpo_bench.tables import show
 
-    if record:
-        check_recordable()
     said = check_categories(read_texts(texts_file or TEXTS), category or ())
     speakers = open_voices(voices or ["lj"], SpeakingOptions(seeds=seeds))
     recorded: list[Clip] = []
@@ -369,20 +365,20 @@ def texts(
     if not recorded:
         typer.echo(f"no recordings in {corpus}: none beside the voices", err=True)
 
-    with progress() as bar:
-        task = bar.add_task("listening", total=len(speakers) * seeds * len(said))
-        found = measure_texts(
-            speakers,
-            said,
-            load_panel(weights) if judges else JudgePanel([], {}, {}),
-            recorded=recorded,
-            seeds=seeds,
-            on_text=lambda: bar.advance(task),
-            keep=partial(write_judged, wavs),
-        )
-    show(texts_blocks(found.figures))
-    if record:
-        typer.echo(write_measured("texts", found, command_line()))
+    def measure() -> Measured:
+        with progress() as bar:
+            task = bar.add_task("listening", total=len(speakers) * seeds * len(said))
+            return measure_texts(
+                speakers,
+                said,
+                load_panel(weights) if judges else JudgePanel([], {}, {}),
+                recorded=recorded,
+                seeds=seeds,
+                on_text=lambda: bar.advance(task),
+                keep=partial(write_judged, wavs),
+            )
+
+    _measure("texts", measure, texts_blocks, record, RECORDS)
 
 
 def controls(

@@ -76,12 +76,6 @@ class SpectralWaveGrad2(AcousticModel):
         self.hann: Tensor
         self.register_buffer("hann", torch.hann_window(config.window), persistent=False)
 
-    def freeze_acoustics(self) -> None:
-        """Stop learning, and dropping out, in everything before the conditioning."""
-        for name, module in self.named_children():
-            if not name.startswith(("conditioning", "level", "spectrum", "voices")):
-                module.eval().requires_grad_(False)
-
     def voice(self, rows: Tensor) -> Tensor:
         """(B, 2) rows of the speaker and of the session, -1 for none -> (B, V).
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from dlpo.audio import HOP_LENGTH
-from dlpo.config import Parametrisation
 from dlpo.errors import InputError
 from dlpo.model.acoustics import AcousticModel
 from dlpo.model.build import Model
@@ -19,33 +17,8 @@ from dlpo.model.reach import context_frames_per_step
 from dlpo.rl.prompts import Prompt
 from dlpo.training.synthesis import condition
 
+Policy = Model  # the network of the reverse chain
 DENOISER = ("level", "patch_", "down.", "up.", "film", "spectrum")  # of an AcousticModel
-
-
-class Policy(Protocol):
-    """The network of the reverse chain: `LiteWaveGrad2`, `WaveGrad2`."""
-
-    training: bool
-
-    @property
-    def parametrisation(self) -> Parametrisation:
-        """What `denoise` predicts."""
-        ...
-
-    @property
-    def x0_limit(self) -> float | None:
-        """Bound of |x0| in each step."""
-        ...
-
-    def denoise(
-        self, noisy: Tensor, noise_level: Tensor, conditioning: Tensor, source: Tensor
-    ) -> Tensor:
-        """See `dlpo.diffusion.Denoise`."""
-        ...
-
-    def to_waveform(self, x0: Tensor) -> Tensor:
-        """(B, T) in the chain's scale -> (B, T) waveform."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ class ReadableText:
     text: str
     offsets: list[int] | None
     """For each character its index in the original; None where nothing has moved."""
-    original_length: int
     dropped: int
     """Characters of the original that can't be spoken: emoji, other scripts, lone surrogates."""
 
@@ -38,7 +37,7 @@ class ReadableText:
 def readable_text(text: str) -> ReadableText:
     """Fold typographic characters and accents, blank control characters, drop what has no sound."""
     if text.isascii() and text.isprintable():
-        return ReadableText(text, None, len(text), 0)
+        return ReadableText(text, None, 0)
     kept: list[str] = []
     offsets: list[int] = []
     dropped = 0
@@ -49,7 +48,7 @@ def readable_text(text: str) -> ReadableText:
             folded = " "
         kept.append(folded)
         offsets += [index] * len(folded)
-    return ReadableText("".join(kept), offsets, len(text), dropped)
+    return ReadableText("".join(kept), offsets, dropped)
 
 
 def _fold(character: str) -> str | None:

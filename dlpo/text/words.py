@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from dlpo.text.pronounce import Phonemes, Pronouncer
 from dlpo.text.sentences import MarkedToken
-from dlpo.text.symbols import START, symbol_ids
+from dlpo.text.symbols import symbol_ids, utterance_symbols
 
 MAX_SYMBOLS = 400  # of a sentence, so that the time and memory of one utterance are bounded
 
@@ -61,10 +61,7 @@ class Sentence:
 
     def symbol_ids(self) -> list[int]:
         """The row of symbol indices that the encoder reads."""
-        row = [START]
-        for word in self.words:
-            row += [*word.phonemes, word.mark]
-        return symbol_ids(row)
+        return symbol_ids(utterance_symbols((word.phonemes, word.mark) for word in self.words))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -25,8 +26,21 @@ FRAME_RATE = SAMPLE_RATE / HOP_LENGTH  # 73.5 frames a second
 CONTEXT = 8  # frames on either side of a window: what the conditioning convolutions reach
 
 
+class OnDevice:
+    """A dataclass of tensors, and of such dataclasses."""
+
+    __slots__ = ()
+
+    def to(self, device: torch.device) -> Self:
+        """The same on another device."""
+        own: Any = self
+        values = {field.name: getattr(self, field.name) for field in fields(own)}
+        moved = {k: v.to(device) for k, v in values.items() if isinstance(v, Tensor | OnDevice)}
+        return cast(Self, replace(own, **moved))
+
+
 @dataclass(frozen=True, slots=True)
-class Sentences:
+class Sentences(OnDevice):
     """Padded symbols and their lengths."""
 
     phonemes: Tensor
@@ -38,13 +52,9 @@ class Sentences:
     voices: Tensor
     """(B, 2) int64 rows of the voice embedding, speaker and session, -1 for none"""
 
-    def to(self, device: torch.device) -> Sentences:
-        """The same on another device."""
-        return Sentences(*(getattr(self, f.name).to(device) for f in fields(self)))
-
 
 @dataclass(frozen=True, slots=True)
-class Windows:
+class Windows(OnDevice):
     """A window of each sentence, W frames, with C = `CONTEXT` frames more on either side."""
 
     places: tuple[tuple[int, int], ...]
@@ -66,11 +76,6 @@ class Windows:
     """(B, W * 300) pre-emphasised"""
     source: Tensor
     """(B, W * 300) harmonic source, locked to the recording"""
-
-    def to(self, device: torch.device) -> Windows:
-        """The same on another device."""
-        moved = (getattr(self, f.name).to(device) for f in fields(self) if f.name != "places")
-        return Windows(self.places, *moved)
 
 
 def whole_frames(seconds: NDArray[np.float32]) -> NDArray[np.float32]:

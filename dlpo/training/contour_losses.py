@@ -21,7 +21,7 @@ from dlpo.model.blocks import conv
 from dlpo.model.contour import POINTS, Contour, Reader, point_weights
 from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.text.symbols import FIRST_PHONEME
-from dlpo.training.batches import Sentences, sentences_of, whole_frames
+from dlpo.training.batches import OnDevice, Sentences, sentences_of, whole_frames
 from dlpo.training.losses import masked_mean
 
 SYMBOL_WEIGHT = 0.3
@@ -49,7 +49,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Contours:
+class Contours(OnDevice):
     """Padded contours of a batch."""
 
     sentences: Sentences
@@ -57,10 +57,6 @@ class Contours:
     """(B, 2, P)"""
     voiced: torch.Tensor
     """(B, 2, P) frames"""
-
-    def to(self, device: torch.device) -> Contours:
-        """The same on another device."""
-        return Contours(self.sentences.to(device), self.points.to(device), self.voiced.to(device))
 
     @property
     def weights(self) -> torch.Tensor:

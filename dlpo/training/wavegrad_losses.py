@@ -6,7 +6,7 @@ Reference: Chen et al. 2021 (WaveGrad 2), section 2; Chen et al. 2020 (WaveGrad)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -19,14 +19,14 @@ from dlpo.diffusion import q_sample, training_target
 from dlpo.errors import DataError
 from dlpo.model.wavegrad2 import FRAMES_PER_SECOND, WaveGrad2
 from dlpo.noise_schedule import MAX_STEPS, linear
-from dlpo.training.batches import Batches, Sentences, collate_sentences
+from dlpo.training.batches import Batches, OnDevice, Sentences, collate_sentences
 from dlpo.training.losses import masked_mean
 
 QUIETEST = 1e-3  # of full scale; a clip with a lower peak is not made louder than that allows
 
 
 @dataclass(frozen=True, slots=True)
-class Excerpts:
+class Excerpts(OnDevice):
     """A window of each sentence with context on either side, F frames in all."""
 
     sentences: Sentences
@@ -36,10 +36,6 @@ class Excerpts:
     """(B, F * 300) as it is heard, each recording brought to a peak of 1; silence past its ends"""
     scored: Tensor
     """(B, F * 300) 1 within the window where the recording lasts, else 0"""
-
-    def to(self, device: torch.device) -> Excerpts:
-        """The same on another device."""
-        return Excerpts(*(getattr(self, f.name).to(device) for f in fields(self)))
 
 
 class ExcerptBatches:
