@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 import dlpo
-from dlpo.cli import bench, export, listen, make, measure, operate, speak, tune, voices
+from dlpo.cli import bench, export, make, measure, operate, speak, tune, voices
 from dlpo.commit import source_commit
 from dlpo.errors import DlpoError
 
@@ -40,7 +40,6 @@ make.register(app)
 tune.register(app)
 export.register(app)
 measure.register(app)
-listen.register(app)
 bench.register(app)
 
 
