@@ -95,27 +95,22 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from dlpo.checkpoint import Provenance, save_checkpoint
-    from dlpo.config import LiteConfig
     from dlpo.model.build import build_model
+    from tests.toys import LITE
 
-    config = LiteConfig(
-        hidden_channels=16,
-        encoder_blocks=1,
-        prosody_blocks=1,
-        mel_blocks=1,
-        conditioning_channels=16,
-        conditioning_blocks=1,
-        up_channels=(16, 8),
-        down_channels=(8, 8),
-        level_channels=8,
-    )
     torch.manual_seed(1)
     path = tmp_path_factory.mktemp("tiny") / "checkpoint"
-    weights = build_model(config).state_dict()
-    save_checkpoint(
-        path, weights, config, Provenance(updates=0, data_sha256="0" * 64, commit="test")
-    )
+    weights = build_model(LITE).state_dict()
+    save_checkpoint(path, weights, LITE, Provenance(0, "0" * 64, "test"))
     return path
+
+
+@pytest.fixture
+def lite(tiny_checkpoint: Path) -> Any:
+    """The model of `tiny_checkpoint`, fresh for each test."""
+    from dlpo.checkpoint import load_checkpoint
+
+    return load_checkpoint(tiny_checkpoint).model
 
 
 @pytest.fixture(scope="session")

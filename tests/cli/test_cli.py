@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import namedtuple
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,6 +16,8 @@ import dlpo
 from dlpo.cli import app
 from dlpo.commit import source_commit
 from dlpo.errors import DataError
+from dlpo_bench import record
+from dlpo_serving.operations.keys import KeyRing
 
 DLPO = (sys.executable, "-c", "from dlpo.cli import app; app()")
 
@@ -155,3 +158,77 @@ def test_wrong_dictionary_is_explained(content: bytes, message: str, tmp_path: P
 
     assert result.exit_code == 1
     assert message in result.stderr
+
+
+def test_a_key_is_printed_once_and_let_in(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+
+    result = run("keys", "new", "alice", "--file", str(path))
+
+    assert result.exit_code == 0
+    assert KeyRing(path, lambda: 0.0).authorize(result.stdout.strip()) == "alice"
+
+
+def test_callers_are_listed_with_their_quotas(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    for caller in ("bob", "alice", "alice"):
+        run("keys", "new", caller, "-f", str(path))
+    with path.open("a") as file:
+        file.write("[quota.alice]\nmax_streams = 4\ncharacters_per_minute = 20000\n")
+
+    result = run("keys", "list", "-f", str(path))
+
+    assert result.stdout.splitlines() == [
+        "alice: 2 keys, 4 streams, 20000 characters a minute",
+        "bob: 1 keys, no limits",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [("new", "al ice"), ("list",)])
+def test_a_mistake_is_one_line_and_exit_code_1(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    result = run("keys", *arguments, "--file", str(tmp_path / "keys.toml"))
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("dlpo: ")
+    assert result.stdout == ""
+
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".mp3"])
+def test_a_full_disk_ends_say_with_one_line(suffix: str, tmp_path: Path) -> None:
+    out = tmp_path / f"speech{suffix}"
+    out.symlink_to("/dev/full")
+
+    result = run("say", "Hello.", "-o", str(out))
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"dlpo: can't write {out}: No space left on device; free")
+
+
+def test_standard_output_that_is_full_ends_say_with_one_line() -> None:
+    code = "from dlpo.cli import app; app()"
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", code, "say", "Hello.", "-o", "-"],
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("dlpo: can't write standard output: No space left on device")
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["rtf", "stream", "roofline", "scaling", "peers", "quality"])
+def test_a_disk_without_room_for_a_record_is_told_before_measuring(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(record.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 10**6))
+
+    result = run("bench", command, "--record", *(["knee"] if command == "stream" else []))
+
+    assert result.exit_code == 1, result.output
+    assert "has 1 MB left" in result.stderr
+    assert list((tmp_path / "benchmarks" / "records").iterdir()) == []

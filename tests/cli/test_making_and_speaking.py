@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from dlpo.cli import app
 from dlpo_export.options import ExportOptions
+from tests.toys import BASE
 
 SHORT_RUN = (
     "updates=2", "batch=1", "timing_batch=1", "window=8", "acoustic_updates=1",
@@ -50,13 +51,7 @@ def test_prepare_counts_what_it_took_and_names_what_it_left_out(
 def test_the_published_model_is_trained_by_the_same_command(
     tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dlpo.config import WaveGrad2Config
-
-    small = WaveGrad2Config(
-        encoder_channels=8, encoder_layers=1, speaker_channels=4, predictor_channels=4,
-        conditioning_channels=8, up_channels=(8,) * 5, waveform_channels=4, down_channels=(8,) * 4,
-    )  # fmt: skip
-    monkeypatch.setattr("dlpo.config.BASE", small)
+    monkeypatch.setattr("dlpo.config.BASE", BASE)
     words = ("train", "base", "--data", tiny_dataset, "--out", tmp_path / "run")
     for setting in ("updates=1", "batch=2", "window=8", "precision=no", "sample_steps=0"):
         words += ("--set", setting)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
-from dlpo.config import BASE, LARGE, WaveGrad2Config, from_dict, to_dict
+from dlpo.config import (
+    BASE,
+    BASE_TRAINING,
+    LARGE,
+    ContourConfig,
+    WaveGrad2Config,
+    from_dict,
+    to_dict,
+)
 from dlpo.errors import ConfigError
 
 
@@ -66,14 +74,24 @@ def test_wrong_value_is_refused_by_path(values: object, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("config", "changes", "said"),
     [
-        ({"up_factors": (5, 5)}, "up_factors"),
-        ({"down_channels": (1,)}, "down_channels"),
-        ({"dropout": 1.0}, "dropout"),
-        ({"encoder_channels": 5}, "encoder_channels"),
+        (BASE, {"up_factors": (5, 5)}, "up_factors"),
+        (BASE, {"down_channels": (1,)}, "down_channels"),
+        (BASE, {"dropout": 1.0}, "dropout is 1.0; expected 0 <= x < 1"),
+        (BASE, {"encoder_channels": 5}, "encoder_channels"),
+        (ContourConfig(), {"channels": 7}, "channels is 7; expected an even number"),
+        (ContourConfig(), {"spread": 0.0}, "spread is 0.0; expected above 0"),
+        (BASE_TRAINING, {"window": 0}, "window is 0; expected 1 or more"),
+        (BASE_TRAINING, {"context": -1}, "context is -1; expected 0 or more"),
+        (BASE_TRAINING, {"decay_end": 25_000}, "decay_end is 25000; expected more than decay_st"),
+        (BASE_TRAINING, {"sample_steps": 1001}, "sample_steps is 1001; expected 0 to 1000"),
+        (BASE_TRAINING, {"learning_rate": 0.0}, "learning_rate is 0.0; expected 0 < x <= 1"),
+        (BASE_TRAINING, {"decay": float("nan")}, "decay is nan"),
     ],
 )
-def test_model_config_out_of_range_is_refused(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        replace(BASE, **changes)  # type: ignore[arg-type]
+def test_a_setting_out_of_range_is_refused(
+    config: Any, changes: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        replace(config, **changes)

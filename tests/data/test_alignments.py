@@ -25,11 +25,6 @@ def test_pauses_go_to_the_mark_after_the_word() -> None:
     assert seconds == pytest.approx([0.1, 0.05, 0.2, 0.3, 0.05, 0.1, 0.1, 0.25])
 
 
-def test_no_time_is_lost() -> None:
-    _, seconds = CLIP.utterance("hi there")
-    assert sum(seconds) == pytest.approx(CLIP.seconds)
-
-
 def test_a_word_the_aligner_did_not_know_keeps_its_time_and_its_neighbours_marks() -> None:
     clip = Alignment(
         "b",

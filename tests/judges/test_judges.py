@@ -12,7 +12,7 @@ import soundfile
 from dlpo.errors import CheckpointError, InputError
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.dnsmos import Dnsmos
-from dlpo.judges.judge import Judge, Waveform, listen_at
+from dlpo.judges.judge import Judge, Waveform, active_level_db, high_band_db, listen_at
 from dlpo.judges.nisqa import Nisqa
 from dlpo.judges.pocketsphinx import PocketSphinx
 from dlpo.judges.word_errors import word_errors
@@ -134,3 +134,32 @@ def test_missing_or_damaged_weights_are_told(make: Callable[[Path], Judge], tmp_
     path.write_bytes(b"not weights at all")
     with pytest.raises(CheckpointError, match="weights"):
         make(path)
+
+
+TIME = np.arange(2 * RATE) / RATE  # s
+
+
+def tone(hertz: float, amplitude: float = 0.5) -> Waveform:
+    return (amplitude * np.sin(2 * np.pi * hertz * TIME)).astype(np.float32)
+
+
+def test_level_of_a_sine_is_its_rms() -> None:
+    assert active_level_db(tone(1000, 0.5), RATE) == pytest.approx(
+        20 * np.log10(0.5) - 3.01, abs=0.01
+    )
+
+
+def test_pauses_do_not_lower_the_level() -> None:
+    padded = np.concatenate([np.zeros(RATE, np.float32), tone(1000), np.zeros(RATE, np.float32)])
+    assert active_level_db(padded, RATE) == pytest.approx(
+        active_level_db(tone(1000), RATE), abs=0.1
+    )
+
+
+def test_level_of_silence_is_finite() -> None:
+    assert active_level_db(np.zeros(RATE, np.float32), RATE) == pytest.approx(-120)
+
+
+def test_high_band_is_the_share_of_energy_above_4_khz() -> None:
+    mixed = tone(1000, 0.5) + tone(6000, 0.05)  # a hundredth of the energy
+    assert high_band_db(mixed, RATE) == pytest.approx(10 * np.log10(0.01 / 1.01), abs=0.05)

@@ -35,11 +35,6 @@ def test_weights_equal_a_direct_loop() -> None:
             torch.testing.assert_close(weights[b, f], torch.tensor(expected), atol=1e-6, rtol=1e-5)
 
 
-def test_symbol_of_zero_duration_has_no_weight() -> None:
-    weights = upsampling_weights(DURATIONS, RANGES, frame_positions(10))
-    assert weights[0, :, 1].abs().max() == 0
-
-
 def test_padding_changes_nothing() -> None:
     hidden = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(1))
     whole = gaussian_upsample(hidden, DURATIONS, RANGES, frame_positions(5))
@@ -55,15 +50,6 @@ def test_window_equals_the_same_frames_of_the_whole() -> None:
     window = upsampling_weights(DURATIONS, RANGES, starts + frame_positions(3))
     torch.testing.assert_close(window[0], whole[0, 4:7])
     torch.testing.assert_close(window[1], whole[1, 1:4])
-
-
-def test_narrow_ranges_repeat_each_symbol_for_its_duration() -> None:
-    hidden = torch.tensor([[[1.0, 2.0, 3.0, 4.0]]])
-    frames = gaussian_upsample(hidden, DURATIONS[:1], torch.zeros(1, 4), frame_positions(10))
-    # Two neighbours of other lengths meet between their centres, not at their border.
-    torch.testing.assert_close(
-        frames[0, 0, [0, 1, 4, 7, 8, 9]], torch.tensor([1.0, 1.0, 3.0, 4.0, 4.0, 4.0])
-    )
 
 
 def test_far_frames_and_empty_utterances_stay_finite() -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+import numpy as np
 import pytest
 import torch
 
-from dlpo.audio import HOP_LENGTH
-from dlpo.checkpoint import load_checkpoint
+from dlpo.audio import HOP_LENGTH, pre_emphasise
 from dlpo.config import LITE, LiteConfig
 from dlpo.errors import ConfigError
+from dlpo.model.blocks import de_emphasise
 from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2
 
@@ -18,67 +17,45 @@ PHONEMES = torch.tensor([[1, 12, 30, 2, 45, 60, 7]])
 EVERYTHING = torch.ones_like(PHONEMES, dtype=torch.bool)
 
 
-@pytest.fixture
-def model(tiny_checkpoint: Path) -> LiteWaveGrad2:
-    loaded = load_checkpoint(tiny_checkpoint).model
-    assert isinstance(loaded, LiteWaveGrad2)
-    return loaded
-
-
 @torch.no_grad()
-def conditioned(model: LiteWaveGrad2, frames: int, pitch: float = 0.0) -> tuple[torch.Tensor, ...]:
+def conditioned(lite: LiteWaveGrad2, frames: int, pitch: float = 0.0) -> tuple[torch.Tensor, ...]:
     """Conditioning and F0 of the test utterance, spread evenly over so many frames."""
-    hidden, _, ranges = model.encode(PHONEMES, EVERYTHING)
+    hidden, _, ranges = lite.encode(PHONEMES, EVERYTHING)
     durations = torch.full_like(ranges, frames / ranges.shape[1])
     positions = torch.arange(frames) + 0.5
-    return model.frames(hidden, durations, ranges, positions, torch.tensor([pitch]))
+    return lite.frames(hidden, durations, ranges, positions, torch.tensor([pitch]))
 
 
 @torch.no_grad()
-def test_shapes_are_those_of_the_interface(model: LiteWaveGrad2) -> None:
-    hidden, durations, ranges = model.encode(PHONEMES, EVERYTHING)
-    assert hidden.shape == (1, model.config.hidden_channels, 7)
-    assert durations.shape == ranges.shape == (1, 7)
-    assert (durations >= 0).all()
-    assert (ranges > 0).all()
-    conditioning, f0 = conditioned(model, 21)
-    assert conditioning.shape == (1, model.config.conditioning_channels, 21)
-    assert f0.shape == (1, 21)
-    noisy = torch.randn(1, 21 * HOP_LENGTH)
-    x0 = model.denoise(noisy, torch.tensor([0.5]), conditioning, torch.zeros_like(noisy))
-    assert x0.shape == noisy.shape
-
-
-@torch.no_grad()
-def test_padding_changes_nothing(model: LiteWaveGrad2) -> None:
+def test_padding_changes_nothing(lite: LiteWaveGrad2) -> None:
     padded = torch.cat([PHONEMES, torch.zeros(1, 5, dtype=torch.int64)], dim=1)
     mask = torch.cat([EVERYTHING, torch.zeros(1, 5, dtype=torch.bool)], dim=1)
-    alone = model.encode(PHONEMES, EVERYTHING)
-    together = model.encode(padded, mask)
+    alone = lite.encode(PHONEMES, EVERYTHING)
+    together = lite.encode(padded, mask)
     for a, b in zip(alone, together, strict=True):
         assert torch.allclose(a, b[..., :7], atol=1e-5)
     assert (together[1][:, 7:] == 0).all()
 
 
 @torch.no_grad()
-def test_only_marks_may_last_nothing(model: LiteWaveGrad2) -> None:
-    model.timing_out.bias[1] = -100.0  # no mark is a pause
-    _, durations, _ = model.encode(PHONEMES, EVERYTHING)
+def test_only_marks_may_last_nothing(lite: LiteWaveGrad2) -> None:
+    lite.timing_out.bias[1] = -100.0  # no mark is a pause
+    _, durations, _ = lite.encode(PHONEMES, EVERYTHING)
     assert (durations[0] == 0).tolist() == [True, False, False, True, False, False, True]
 
 
 @torch.no_grad()
-def test_an_octave_up_doubles_f0(model: LiteWaveGrad2) -> None:
-    model.prosody_out.bias[1] = 100.0  # all voiced
-    _, low = conditioned(model, 21)
-    _, high = conditioned(model, 21, pitch=12.0)
+def test_an_octave_up_doubles_f0(lite: LiteWaveGrad2) -> None:
+    lite.prosody_out.bias[1] = 100.0  # all voiced
+    _, low = conditioned(lite, 21)
+    _, high = conditioned(lite, 21, pitch=12.0)
     assert torch.allclose(high, 2 * low, rtol=1e-4)
 
 
 @torch.no_grad()
 def test_a_step_reaches_no_further_than_its_convolutions_say() -> None:
     torch.manual_seed(0)
-    model = build_model(LITE).eval()
+    lite = build_model(LITE).eval()
     frames, middle = 30, 15
     conditioning = torch.randn(1, LITE.conditioning_channels, frames)
     source = torch.zeros(1, frames * HOP_LENGTH)
@@ -86,7 +63,7 @@ def test_a_step_reaches_no_further_than_its_convolutions_say() -> None:
     changed = noisy.clone()
     changed[:, middle * HOP_LENGTH : (middle + 1) * HOP_LENGTH] += 1.0
     level = torch.tensor([0.5])
-    difference = model.denoise(noisy, level, conditioning, source) - model.denoise(
+    difference = lite.denoise(noisy, level, conditioning, source) - lite.denoise(
         changed, level, conditioning, source
     )
     reached = difference.view(frames, HOP_LENGTH).abs().amax(1).nonzero()[:, 0]
@@ -94,19 +71,31 @@ def test_a_step_reaches_no_further_than_its_convolutions_say() -> None:
     assert int(reached.max()) <= middle + 6
 
 
-def test_a_row_of_a_batch_is_what_it_is_alone(model: LiteWaveGrad2) -> None:
-    conditioning, _ = conditioned(model, 12)
+def test_a_row_of_a_batch_is_what_it_is_alone(lite: LiteWaveGrad2) -> None:
+    conditioning, _ = conditioned(lite, 12)
     batch = conditioning.expand(3, -1, -1)
     noisy = torch.randn(3, 12 * HOP_LENGTH, generator=torch.Generator().manual_seed(0))
     levels = torch.tensor([0.1, 0.5, 0.9])
     source = torch.zeros_like(noisy)
-    together = model.denoise(noisy, levels, batch, source)
+    together = lite.denoise(noisy, levels, batch, source)
     for i in range(3):
         row = slice(i, i + 1)
-        alone = model.denoise(noisy[row], levels[row], conditioning, source[row])
+        alone = lite.denoise(noisy[row], levels[row], conditioning, source[row])
         assert torch.allclose(together[row], alone, atol=1e-5)
 
 
 def test_a_hop_that_is_not_300_is_refused() -> None:
     with pytest.raises(ConfigError, match="320 samples; expected a hop of 300"):
         LiteConfig(patch=32, up_factors=(5, 2))
+
+
+def test_de_emphasis_undoes_pre_emphasis() -> None:
+    waveform = np.random.default_rng(1).uniform(-1, 1, 3000).astype(np.float32)
+    restored = de_emphasise(torch.from_numpy(pre_emphasise(waveform))[None])
+    np.testing.assert_allclose(restored[0].numpy(), waveform, atol=2e-6)
+
+
+def test_response_is_shorter_than_a_frame() -> None:
+    impulse = torch.zeros(1, 600)
+    impulse[0, 0] = 1
+    assert de_emphasise(impulse)[0, 256:].abs().max() == 0

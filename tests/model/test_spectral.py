@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -12,19 +14,9 @@ from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.model.reach import context_frames_per_step
 from dlpo.model.real_dft import RealDft
 from dlpo.model.spectral import SpectralWaveGrad2
+from tests.toys import SPECTRAL
 
-TINY = SpectralConfig(
-    voices=("ann", "ann/a", "ann/b", "bob"),
-    hidden_channels=16,
-    encoder_blocks=1,
-    prosody_blocks=1,
-    mel_blocks=1,
-    conditioning_channels=16,
-    conditioning_blocks=1,
-    width=16,
-    blocks=2,
-    level_channels=8,
-)
+TINY = replace(SPECTRAL, voices=("ann", "ann/a", "ann/b", "bob"))
 
 
 @pytest.fixture

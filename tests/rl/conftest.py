@@ -16,20 +16,25 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
-from dlpo.config import Parametrisation, TuningConfig, WaveGrad2Config, from_dict
+from dlpo.checkpoint import Provenance, save_checkpoint
+from dlpo.config import Parametrisation, TuningConfig, from_dict
+from dlpo.data.dataset import Dataset
 from dlpo.data.preferences import PreferencePair
 from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.conditions import Conditions, conditions_of
+from dlpo.rl.diffusion_loss import RecordedWindows, recorded_windows
 from dlpo.rl.methods import Objective, Plan
 from dlpo.rl.prompts import Prompt
 from dlpo.rl.reward_models import RewardModels
 from dlpo.rl.rewards import ClipBatch, Judged, Reward, WeightedSum
 from dlpo.rl.rollout import Rollout, policy_step_mean, replay, roll_out, seed_keys
 from dlpo.rl.tuner import Tuner
+from dlpo.training.acoustics import FrozenAcoustics
+from dlpo.training.batches import Batches
+from tests.toys import BASE
 
 NODES = 7  # of the quadrature: exact for polynomials up to degree 13 in each draw
 
@@ -153,11 +158,17 @@ def served_chain() -> NoiseSchedule:
 
 
 @pytest.fixture
-def voice(tiny_checkpoint: Path) -> LiteWaveGrad2:
+def voice(lite: LiteWaveGrad2) -> LiteWaveGrad2:
     """The tiny voice, fresh for each test."""
-    model = load_checkpoint(tiny_checkpoint).model
-    assert isinstance(model, LiteWaveGrad2)
-    return model
+    return lite
+
+
+@pytest.fixture
+def recorded(voice: LiteWaveGrad2, tiny_dataset: Path) -> RecordedWindows:
+    """Three windows of the tiny recordings."""
+    batches = Batches(Dataset(tiny_dataset), "train", seed=0)
+    windows = batches.windows(0, 3, 16)
+    return recorded_windows(voice, windows, FrozenAcoustics(voice, batches).of(windows))
 
 
 @pytest.fixture
@@ -275,18 +286,8 @@ def tuning_in() -> type[Tuning]:
 @pytest.fixture(scope="session")
 def base_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published model in small, with random weights."""
-    config = WaveGrad2Config(
-        encoder_channels=16,
-        encoder_layers=1,
-        speaker_channels=4,
-        predictor_channels=8,
-        conditioning_channels=16,
-        up_channels=(16, 8, 8, 8, 8),
-        waveform_channels=4,
-        down_channels=(8, 8, 8, 16),
-    )
     torch.manual_seed(2)
     path = tmp_path_factory.mktemp("base") / "checkpoint"
-    model = build_model(config)
-    save_checkpoint(path, model.state_dict(), config, Provenance(0, "0" * 64, "test"))
+    model = build_model(BASE)
+    save_checkpoint(path, model.state_dict(), BASE, Provenance(0, "0" * 64, "test"))
     return path

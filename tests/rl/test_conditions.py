@@ -36,12 +36,6 @@ def test_sentences_are_conditioned_as_if_alone_and_silence_follows(voice: LiteWa
         assert not joined.source[row, frames * HOP_LENGTH :].any()
 
 
-def test_copies_of_a_sentence_lie_side_by_side(sentences: Conditions) -> None:
-    copies = sentences.repeat(3)
-    assert copies.frames.tolist() == [int(f) for f in sentences.frames for _ in range(3)]
-    assert torch.equal(copies.conditioning[2], sentences.conditioning[0])
-
-
 def test_means_are_over_the_sentence_alone() -> None:
     conditions = Conditions(torch.zeros(2, 1, 4), torch.zeros(2, 8), torch.tensor([1, 3]))
     assert conditions.inside.sum(1).tolist() == [2, 6]

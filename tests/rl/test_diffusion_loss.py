@@ -84,14 +84,6 @@ def test_the_guide_is_the_same_in_every_pass_and_hears_no_padding(
     torch.testing.assert_close(renoised_loss(voice, by_itself)[:, 0], found[:, 0])
 
 
-@pytest.fixture
-def recorded(voice: LiteWaveGrad2, tiny_dataset: Path) -> RecordedWindows:
-    batches = Batches(Dataset(tiny_dataset), "train", seed=0)
-    windows = batches.windows(0, 3, 16)
-    told = FrozenAcoustics(voice, batches).of(windows)
-    return recorded_windows(voice, windows, told)
-
-
 def test_a_window_past_the_end_of_a_clip_counts_only_what_is_spoken(
     voice: LiteWaveGrad2, tiny_dataset: Path
 ) -> None:

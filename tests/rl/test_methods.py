@@ -41,13 +41,6 @@ def rewards() -> Tensor:
     return torch.tensor([-1.2, 0.3, 2.0, 0.5], dtype=torch.float64)
 
 
-@pytest.fixture
-def recorded(voice: LiteWaveGrad2, tiny_dataset: Path) -> RecordedWindows:
-    batches = Batches(Dataset(tiny_dataset), "train", seed=0)
-    windows = batches.windows(0, 2, 16)
-    return recorded_windows(voice, windows, FrozenAcoustics(voice, batches).of(windows))
-
-
 def loss_of(
     objective: Objective, policy: Any, rollout: Rollout, rewards: Tensor, reference: Any = None
 ) -> Tensor:

@@ -12,9 +12,11 @@ import pytest
 import torch
 
 from dlpo.checkpoint import Tuned, load_checkpoint
+from dlpo.config import TuningConfig, from_dict
 from dlpo.errors import ConfigError
-from dlpo.rl.methods import METHODS, Method, Objective
+from dlpo.rl.methods import METHODS, Explore, Method, Objective, Plan
 from dlpo.rl.tuner import Tuner
+from research import toy_judge
 
 RESUMED = {
     "dlpo": (Objective("dlpo", guide="both"), {"passes": 2}),
@@ -215,3 +217,22 @@ def test_a_second_interrupt_stops_at_once(tuning: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         tuner.run(report)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("explore", "updates"), [("chain", 60), ("weights", 30)])
+def test_dlpo_reaches_most_of_the_possible_gain_on_held_out_sentences(
+    tuning: Any, explore: Explore, updates: int
+) -> None:
+    settings = tuning.settings() | {
+        "updates": updates, "sentences": 4, "group": 8, "rows": 8, "learning_rate": 4e-3,
+        "explore_rate": 0.02, "warm_up": 1, "ema_decay": 0.5, "log_every": 60,
+        "validate_every": 60, "save_every": 60, "validation_sentences": 1,
+    }  # fmt: skip
+    curve = toy_judge.run(
+        tuning.checkpoint, tuning.data, tuning.out / "run",
+        Plan(Objective("dlpo", explore, beta=1.0 if explore == "chain" else 0.0)),
+        from_dict(TuningConfig, settings), more_db=1.0, goal=0.8, every=5,
+    )  # fmt: skip
+    assert curve[0].gain < 0.8 <= curve[-1].gain
+    assert curve[-1].update < updates

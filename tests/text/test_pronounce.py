@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import sqlite3
+from importlib.resources import files
+
+import numpy as np
 import pytest
 
-from dlpo.text.pronounce import Pronouncer, with_ed, with_s
+from dlpo.text.letter_to_sound import LetterToSound, bidirectional_gru
+from dlpo.text.pronounce import Lexicon, Pronouncer, with_ed, with_s
+from dlpo.text.symbols import PHONEMES
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +65,116 @@ def test_a_word_sounds_as_its_neighbors_ask(
     pronouncer: Pronouncer, sentence: str, index: int, phonemes: str
 ) -> None:
     assert said(pronouncer, sentence, index) == phonemes
+
+
+@pytest.fixture(scope="module")
+def lexicon() -> Lexicon:
+    return Lexicon()
+
+
+@pytest.fixture(scope="module")
+def listed_words() -> list[str]:
+    """Every 97th word of the lexicon, read in the plain way."""
+    path = files("gruut_lang_en") / "lexicon.db"
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as rows:
+        found = rows.execute("SELECT word FROM word_phonemes WHERE id % 97 = 1").fetchall()
+    rows.close()
+    return [word for (word,) in found]
+
+
+def test_listed_words_are_found(lexicon: Lexicon, listed_words: list[str]) -> None:
+    assert len(listed_words) > 1000
+    assert [word for word in listed_words if word not in lexicon] == []
+
+
+@pytest.mark.parametrize(
+    ("word", "phonemes"),
+    [
+        ("hello", "HH EH0 L OW1"),
+        ("church", "CH ER1 CH"),
+        ("thing", "TH IH1 NG"),
+        ("measure", "M EH1 ZH ER0"),
+        ("boy", "B OY1"),
+        ("zebra", "Z IY1 B R AH0"),
+        ("service", "S ER1 V AH0 S"),  # the lexicon has a weak i
+        ("information", "IH2 N F ER0 M EY1 SH AH0 N"),  # corrected
+    ],
+)
+def test_pronunciations_are_arpabet_with_stress(lexicon: Lexicon, word: str, phonemes: str) -> None:
+    assert " ".join(lexicon.pronunciations(word)[0].phonemes) == phonemes
+
+
+def test_homographs_have_roles(lexicon: Lexicon) -> None:
+    assert {p.role: " ".join(p.phonemes) for p in lexicon.pronunciations("read")} == {
+        "VB": "R IY1 D",
+        "VBD": "R EH1 D",
+    }
+
+
+@pytest.mark.parametrize("word", ["", "qqqq", "Hello", "zzzzzz", "'"])
+def test_unlisted_words_are_not_there(lexicon: Lexicon, word: str) -> None:
+    assert word not in lexicon
+
+
+@pytest.fixture(scope="module")
+def net() -> LetterToSound:
+    return LetterToSound()
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def slow_gru(
+    inputs: np.ndarray, w_ih: np.ndarray, w_hh: np.ndarray, b_ih: np.ndarray, b_hh: np.ndarray
+) -> list[list[float]]:
+    """One direction, one number at a time, from the equations in torch's documentation."""
+    size = w_hh.shape[1]
+    h = [0.0] * size
+    states = []
+    for x in inputs:
+        a = [float(w_ih[i] @ x + b_ih[i]) for i in range(3 * size)]
+        b = [float(w_hh[i] @ np.array(h) + b_hh[i]) for i in range(3 * size)]
+        new = []
+        for i in range(size):
+            r = sigmoid(a[i] + b[i])
+            z = sigmoid(a[size + i] + b[size + i])
+            n = math.tanh(a[2 * size + i] + r * b[2 * size + i])
+            new.append((1 - z) * n + z * h[i])
+        h = new
+        states.append(h)
+    return states
+
+
+def test_gru_follows_its_equations_in_both_directions() -> None:
+    rng = np.random.default_rng(1)
+    length, channels, size = 5, 3, 4
+    inputs = rng.standard_normal((length, channels)).astype(np.float32)
+    weights = [
+        rng.standard_normal(shape).astype(np.float32)
+        for shape in ((2, 3 * size, channels), (2, 3 * size, size), (2, 3 * size), (2, 3 * size))
+    ]
+    found = bidirectional_gru(inputs, *weights)
+    forward = slow_gru(inputs, *(w[0] for w in weights))
+    backward = slow_gru(inputs[::-1], *(w[1] for w in weights))[::-1]
+    np.testing.assert_allclose(found, np.concatenate([forward, backward], axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize("word", ["blorptastic", "zyxxy", "o'zzy", "a", "bbbb"])
+def test_any_word_is_pronounceable(net: LetterToSound, word: str) -> None:
+    phonemes = net.phonemes(word)
+    assert phonemes
+    assert set(phonemes) <= set(PHONEMES)
+
+
+def test_a_word_with_vowels_has_a_primary_stress(net: LetterToSound) -> None:
+    for word in ("flumber", "trantoricity", "gribblesome", "okapify"):
+        assert any(phoneme.endswith("1") for phoneme in net.phonemes(word)), word
+
+
+def test_a_plain_invented_word_sounds_as_it_is_written(net: LetterToSound) -> None:
+    assert net.phonemes("blint") == ("B", "L", "IH1", "N", "T")
+
+
+def test_500_letters_are_read_in_pieces(net: LetterToSound) -> None:
+    assert 100 < len(net.phonemes("lorem" * 100)) < 1000

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
-from dlpo.config import BASE, ContourConfig, ContourTraining, LiteConfig, SpectralConfig
+from dlpo.config import ContourConfig, ContourTraining, LiteConfig
 from dlpo.data.dataset import Dataset
 from dlpo.data.features import Features
 from dlpo.errors import DataError, TrainingError
@@ -29,6 +29,7 @@ from dlpo.training.contour_losses import (
     recorded_contour,
 )
 from dlpo.training.contour_trainer import ContourTrainer
+from tests.toys import BASE, SPECTRAL
 
 TINY = ContourConfig(channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2)
 SHORT = ContourTraining(
@@ -154,24 +155,16 @@ def test_the_voice_stays_what_it_is_but_for_its_contour(
 def test_a_model_without_frame_wise_pitch_gets_no_contour(
     tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    small = replace(
-        BASE, encoder_channels=8, predictor_channels=8, conditioning_channels=8,
-        up_channels=(8,) * 5, down_channels=(8,) * 4, waveform_channels=8, speaker_channels=4,
-    )  # fmt: skip
     provenance = load_checkpoint(tiny_checkpoint).provenance
-    save_checkpoint(tmp_path / "base", build_model(small).state_dict(), small, provenance)
+    save_checkpoint(tmp_path / "base", build_model(BASE).state_dict(), BASE, provenance)
     with pytest.raises(TrainingError, match="is 'base'; expected lite or spectral"):
         ContourTrainer(TINY, SHORT, [tiny_dataset], [1.0], tmp_path / "run", tmp_path / "base")
 
 
 def test_each_voice_draws_in_its_own_range(tiny_dataset: Path, tmp_path: Path) -> None:
-    config = SpectralConfig(
-        voices=("lj",), hidden_channels=16, encoder_blocks=1, prosody_blocks=1, mel_blocks=1,
-        conditioning_channels=16, conditioning_blocks=1, width=16, blocks=1, level_channels=8,
-    )  # fmt: skip
     init = tmp_path / "init"
-    weights = build_model(config).state_dict()
-    save_checkpoint(init, weights, config, Provenance(0, "0" * 64, "test"))
+    weights = build_model(SPECTRAL).state_dict()
+    save_checkpoint(init, weights, SPECTRAL, Provenance(0, "0" * 64, "test"))
     trainer = run(tiny_dataset, tmp_path / "run", init)
     model = load_checkpoint(tmp_path / "run" / "checkpoint").model
     assert isinstance(model, SpectralWaveGrad2)

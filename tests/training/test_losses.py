@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from dlpo.checkpoint import load_checkpoint
 from dlpo.data.dataset import Dataset
 from dlpo.model.acoustics import Timing
 from dlpo.model.lite import LiteWaveGrad2
@@ -39,13 +38,6 @@ SENTENCES = Sentences(
     torch.tensor([[0.0, 4.0, 8.0, 10.0, 0.0], [3.0, 2.0, 0.0, 0.0, 0.0]]),
     torch.full((2, 2), -1),
 )
-
-
-@pytest.fixture
-def model(tiny_checkpoint: Path) -> LiteWaveGrad2:
-    loaded = load_checkpoint(tiny_checkpoint).model
-    assert isinstance(loaded, LiteWaveGrad2)
-    return loaded
 
 
 @pytest.fixture
@@ -112,23 +104,23 @@ def test_levels_are_spread_over_the_whole_range() -> None:
     assert np.all(counts == 4)
 
 
-def test_frozen_acoustics_learn_nothing_more(model: LiteWaveGrad2, batches: Batches) -> None:
-    model.train()
-    model.freeze_acoustics()
+def test_frozen_acoustics_learn_nothing_more(lite: LiteWaveGrad2, batches: Batches) -> None:
+    lite.train()
+    lite.freeze_acoustics()
     windows = batches.windows(0, 2, 24)
-    told = FrozenAcoustics(model, batches).of(windows)
-    denoised = denoise_windows(model, windows, told, torch.Generator().manual_seed(0))
+    told = FrozenAcoustics(lite, batches).of(windows)
+    denoised = denoise_windows(lite, windows, told, torch.Generator().manual_seed(0))
     torch.stack(list(denoiser_losses(denoised, 20).values())).sum().backward()
-    assert model.embedding.weight.grad is None
-    assert model.mel_out.weight.grad is None
-    assert model.patch_out.weight.grad is not None
-    assert model.conditioning_in.weight.grad is not None
+    assert lite.embedding.weight.grad is None
+    assert lite.mel_out.weight.grad is None
+    assert lite.patch_out.weight.grad is not None
+    assert lite.conditioning_in.weight.grad is not None
 
 
 def test_remembered_acoustics_are_those_of_the_window(
-    model: LiteWaveGrad2, batches: Batches
+    lite: LiteWaveGrad2, batches: Batches
 ) -> None:
-    acoustics = FrozenAcoustics(model, batches)
+    acoustics = FrozenAcoustics(lite, batches)
     whole, piece = batches.whole(1), batches.collate([(1, 30)], 24)
     everything = acoustics.of(whole)
     span = slice(30, 30 + 24 + 2 * CONTEXT)
@@ -138,18 +130,18 @@ def test_remembered_acoustics_are_those_of_the_window(
 
 
 def test_denoiser_losses_of_a_perfect_denoiser_are_zero(
-    model: LiteWaveGrad2, batches: Batches
+    lite: LiteWaveGrad2, batches: Batches
 ) -> None:
     windows = batches.windows(0, 2, 24)
-    told = FrozenAcoustics(model, batches).of(windows)
-    denoised = denoise_windows(model, windows, told, torch.Generator().manual_seed(0))
-    assert denoised.clean == pytest.approx(windows.waveform * model.config.scale)
+    told = FrozenAcoustics(lite, batches).of(windows)
+    denoised = denoise_windows(lite, windows, told, torch.Generator().manual_seed(0))
+    assert denoised.clean == pytest.approx(windows.waveform * lite.config.scale)
     perfect = denoiser_losses(replace(denoised, x0=denoised.clean), 20)
     assert all(float(value) == 0 for value in perfect.values())
 
 
 def test_every_other_row_is_noised_from_what_the_denoiser_makes_of_noise(
-    model: LiteWaveGrad2, batches: Batches, monkeypatch: pytest.MonkeyPatch
+    lite: LiteWaveGrad2, batches: Batches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs: list[tuple[torch.Tensor, torch.Tensor]] = []
 
@@ -160,15 +152,15 @@ def test_every_other_row_is_noised_from_what_the_denoiser_makes_of_noise(
         return torch.full_like(noisy, 7.0)
 
     windows = batches.windows(0, 4, 24)
-    told = FrozenAcoustics(model, batches).of(windows)
-    monkeypatch.setattr(model, "denoise", spy)
-    denoise_windows(model, windows, told, torch.Generator().manual_seed(0))
+    told = FrozenAcoustics(lite, batches).of(windows)
+    monkeypatch.setattr(lite, "denoise", spy)
+    denoise_windows(lite, windows, told, torch.Generator().manual_seed(0))
     (noise, start), (noisy, level) = inputs
     assert (start < 0.03).all()  # a chain's first level: hardly any signal
     alpha, sigma = level[:, None], (1 - level[:, None] ** 2).sqrt()
     seen = (noisy[::2] - sigma[::2] * noise) / alpha[::2]
     assert torch.allclose(seen, torch.full_like(seen, 7.0), atol=1e-2)
-    silent = batches.windows(0, 4, 24).waveform[1::2] * model.config.scale
+    silent = batches.windows(0, 4, 24).waveform[1::2] * lite.config.scale
     residue = (noisy[1::2] - alpha[1::2] * silent) / sigma[1::2]
     assert float(residue.std()) == pytest.approx(1.0, abs=0.05)
 

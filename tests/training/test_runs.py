@@ -13,15 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dlpo.checkpoint import load_checkpoint
 from dlpo.config import (
     ContourConfig,
     ContourTraining,
-    LiteConfig,
-    SpectralConfig,
     SpectralTraining,
-    TrainingConfig,
-    WaveGrad2Config,
     WaveGrad2Training,
 )
 from dlpo.training.contour_trainer import ContourTrainer
@@ -29,22 +24,11 @@ from dlpo.training.run import TrainingRun
 from dlpo.training.spectral_trainer import SpectralTrainer
 from dlpo.training.trainer import Trainer
 from dlpo.training.wavegrad_trainer import WaveGradTrainer
+from tests.toys import BASE, LITE, LITE_TRAINING, SPECTRAL
 
-BASE = WaveGrad2Config(
-    encoder_channels=16, encoder_layers=1, speaker_channels=4, predictor_channels=8,
-    conditioning_channels=16, up_channels=(16, 8, 8, 8, 8), waveform_channels=4,
-    down_channels=(8, 8, 8, 16),
-)  # fmt: skip
-SPECTRAL = SpectralConfig(
-    hidden_channels=16, encoder_blocks=1, prosody_blocks=1, mel_blocks=1, conditioning_channels=16,
-    conditioning_blocks=1, width=16, blocks=1, level_channels=8,
-)  # fmt: skip
 CONTOUR = ContourConfig(channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2)
 SETTINGS: dict[str, Any] = {
-    "lite": TrainingConfig(
-        acoustic_updates=2, adversarial_updates=2, batch=2, acoustic_window=24, timing_batch=1,
-        window=16, warmup=1, updates=6,
-    ),
+    "lite": LITE_TRAINING,
     "base": WaveGrad2Training(batch=2, window=8, context=2, decay_start=2, decay_end=5),
     "spectral": SpectralTraining(part="denoiser", batch=4, window=16, adversarial_from=2, warmup=1),
     "contour": ContourTraining(updates=6, reading_updates=3, batch=2, draws=2, warmup=1),
@@ -55,14 +39,12 @@ Start = Callable[..., TrainingRun]
 @pytest.fixture
 def start(tiny_dataset: Path, tiny_checkpoint: Path) -> Start:
     """A kind, a directory and changes of its settings -> a run of six updates."""
-    lite = load_checkpoint(tiny_checkpoint).config
-    assert isinstance(lite, LiteConfig)
 
     def start(kind: str, out: Path, **changes: Any) -> TrainingRun:
         few = {"updates": 6, "precision": "no", "validate_every": 3, "save_every": 3}
         settings, several = replace(SETTINGS[kind], **few | changes), ([tiny_dataset], [1.0])
         if kind == "lite":
-            return Trainer(replace(lite, encoder_dropout=0.2), settings, tiny_dataset, out)
+            return Trainer(replace(LITE, encoder_dropout=0.2), settings, tiny_dataset, out)
         if kind == "base":
             return WaveGradTrainer(BASE, settings, tiny_dataset, out)
         if kind == "spectral":

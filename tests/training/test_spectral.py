@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config import SpectralConfig, SpectralTraining
+from dlpo.config import SpectralTraining
 from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.spectral import SpectralWaveGrad2
@@ -20,18 +20,8 @@ from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches
 from dlpo.training.spectral_trainer import PARTS, SpectralTrainer
 from dlpo.training.synthesis import speak
+from tests.toys import SPECTRAL
 
-TINY = SpectralConfig(
-    hidden_channels=16,
-    encoder_blocks=1,
-    prosody_blocks=1,
-    mel_blocks=1,
-    conditioning_channels=16,
-    conditioning_blocks=1,
-    width=16,
-    blocks=2,
-    level_channels=8,
-)
 SHORT = SpectralTraining(
     updates=4, batch=4, window=16, acoustic_batch=2, acoustic_window=24, timing_batch=2,
     adversarial_from=2,
@@ -44,7 +34,7 @@ def run(
 ) -> dict[str, torch.Tensor]:
     """The averaged weights of a short run."""
     training = replace(SHORT, **changes)  # type: ignore[arg-type]
-    trainer = SpectralTrainer(TINY, training, [data], [1.0], out, inits)
+    trainer = SpectralTrainer(SPECTRAL, training, [data], [1.0], out, inits)
     return load_file(trainer.run() / "model.safetensors")
 
 
@@ -87,7 +77,7 @@ def test_a_checkpoint_of_another_model_is_refused(
 def test_frozen_acoustics_are_those_of_the_recording_s_voice(tiny_dataset: Path) -> None:
     corpora = Corpora([tiny_dataset], [1.0])
     torch.manual_seed(0)
-    model = SpectralWaveGrad2(replace(TINY, voices=("other", *corpora.voices))).eval()
+    model = SpectralWaveGrad2(replace(SPECTRAL, voices=("other", *corpora.voices))).eval()
     model.voices.weight.mul_(10)
     batches = Batches(corpora, "train", 0, 0, model.config.rows)
     windows = batches.whole(batches.recorded[0])

@@ -10,6 +10,7 @@ weights, and its gradients of that one update, beside them.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from safetensors.torch import save_file
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config import LiteConfig, TrainingConfig
 from dlpo.training.trainer import Trainer
+from tests.toys import LITE_TRAINING
 
 UPDATES = 6
 PARTS = {"acoustic": (1, 0), "denoiser": (0, 0)}  # acoustic and adversarial updates
@@ -26,21 +28,11 @@ PARTS = {"acoustic": (1, 0), "denoiser": (0, 0)}  # acoustic and adversarial upd
 def settings(
     updates: int, acoustic_updates: int = 2, adversarial_updates: int = 2
 ) -> TrainingConfig:
-    return TrainingConfig(
-        updates=updates,
-        acoustic_updates=acoustic_updates,
+    return replace(
+        LITE_TRAINING, updates=updates, acoustic_updates=acoustic_updates,
         adversarial_updates=adversarial_updates,
-        batch=2,
-        acoustic_window=24,
-        timing_batch=1,
-        window=16,
-        warmup=1,
-        precision="no",
         gradient_clip=1e9,  # none: gradients of two processes are then the mean of each one's
-        log_every=1,
-        validate_every=3,
-        save_every=3,
-    )
+    )  # fmt: skip
 
 
 def train(config: LiteConfig, training: TrainingConfig, data: Path, out: Path) -> Trainer:
