@@ -232,7 +232,7 @@ class SpectralConfig(AcousticConfig):
 
     @property
     def default_speaker(self) -> str:
-        """Who speaks where no voice is named: the first."""
+        """The first speaker: the voice where none is named."""
         return next(iter(self.speakers()))
 
     def speakers(self) -> dict[str, str]:

@@ -26,7 +26,7 @@ from dlpo.training.acoustics import (
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import CONTEXT, Batches, Windows
 from dlpo.training.losses import Denoised, denoiser_losses
-from dlpo.training.wavegrad_losses import ExcerptBatches, Excerpts, recorded_conditioning
+from dlpo.training.wavegrad_trainer import ExcerptBatches, Excerpts, recorded_conditioning
 
 GUIDE, REGRESSION = 1, 5  # last element of the keys of this module's noise; the chain's has none
 

@@ -1,27 +1,188 @@
-"""`dlpo train base` and `large`: likelihood training of WaveGrad 2 as published."""
+"""`dlpo train base` and `large`: likelihood training of WaveGrad 2 as published.
+
+What it learns from and minimizes comes first: excerpts of recordings, and losses.
+
+Reference: Chen et al. 2021 (WaveGrad 2), section 2; Chen et al. 2020 (WaveGrad), section 2.2.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlpo.audio import Waveform
+from dlpo.audio import HOP_LENGTH, Waveform
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config import WaveGrad2Config, WaveGrad2Training, to_dict
 from dlpo.data.dataset import Dataset
+from dlpo.diffusion import q_sample, training_target
+from dlpo.errors import DataError
 from dlpo.model.build import build_model
-from dlpo.model.wavegrad2 import WaveGrad2
-from dlpo.noise_schedule import named_schedule
-from dlpo.training.batches import Batches
+from dlpo.model.wavegrad2 import FRAMES_PER_SECOND, WaveGrad2
+from dlpo.noise_schedule import MAX_STEPS, linear, named_schedule
+from dlpo.training.batches import Batches, OnDevice, Sentences, collate_sentences
+from dlpo.training.losses import masked_mean
 from dlpo.training.run import LossBatch, TrainingRun, start_from
 from dlpo.training.synthesis import speak
-from dlpo.training.wavegrad_losses import ExcerptBatches, Excerpts, wavegrad_losses
 
 VALIDATION_WINDOWS = 16
 ANCESTRAL = 1.0  # eta of the published chain
+QUIETEST = 1e-3  # of full scale; a clip with a lower peak is not made louder than that allows
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpts(OnDevice):
+    """A window of each sentence with context on either side, F frames in all."""
+
+    sentences: Sentences
+    positions: Tensor
+    """(B, F) centres of the frames within the utterance; below 0 and past its end too"""
+    waveform: Tensor
+    """(B, F * 300) as it is heard, each recording brought to a peak of 1; silence past its ends"""
+    scored: Tensor
+    """(B, F * 300) 1 within the window where the recording lasts, else 0"""
+
+
+class ExcerptBatches:
+    """Draws excerpts from one split; update k draws the same whatever happened before it.
+
+    Args:
+        batches: of the split; says which utterances and where.
+    """
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches, self.dataset = batches, cast(Dataset, batches.dataset)
+        self._peaks: dict[int, float] = {}
+
+    @property
+    def recorded(self) -> list[int]:
+        """Indices of the split's recordings."""
+        return self.batches.recorded
+
+    def draw(self, update: int, size: int, window: int, context: int) -> Excerpts:
+        """`size` excerpts, utterances drawn by their length.
+
+        Args:
+            update: what is drawn for.
+            size: B.
+            window: frames that are scored.
+            context: frames on either side of them.
+
+        Raises:
+            DataError: the split has no recordings.
+        """
+        if not self.recorded:
+            raise DataError(
+                f"{self.dataset.path}: there are no recordings in this split to learn from; prepare"
+                " a corpus with audio"
+            )
+        return self.collate(self.batches.places(update, size, window), window, context)
+
+    def collate(self, places: Sequence[tuple[int, int]], window: int, context: int) -> Excerpts:
+        """Excerpts whose window begins at (utterance, first frame)."""
+        length = window + 2 * context
+        size = len(places)
+        positions = np.zeros((size, length), np.float32)
+        waveform = np.zeros((size, length * HOP_LENGTH), np.float32)
+        scored = np.zeros_like(waveform)
+        for row, (i, first) in enumerate(places):
+            frames = self.dataset.entries[i].frames
+            start, end = first - context, first + window + context
+            positions[row] = np.arange(start, end) + 0.5
+            inside = _samples(max(0, start), min(frames, end), start)
+            waveform[row, inside] = self._waveform(i, max(0, start), min(frames, end))
+            scored[row, _samples(first, min(frames, first + window), start)] = 1
+        sentences = collate_sentences([self.dataset.timing(i) for i, _ in places])
+        return Excerpts(sentences, *map(torch.from_numpy, (positions, waveform, scored)))
+
+    def _waveform(self, i: int, start: int, end: int) -> Waveform:
+        """Some frames of a recording, at the level that brings its peak to 1."""
+        if i not in self._peaks:
+            whole = self._read(i, 0, self.dataset.entries[i].frames)
+            self._peaks[i] = max(QUIETEST, float(np.abs(whole).max()))
+        out: Waveform = self._read(i, start, end) / np.float32(self._peaks[i])
+        return out
+
+    def _read(self, i: int, start: int, end: int) -> Waveform:
+        first = self.dataset.entries[i].first_frame
+        samples = slice((first + start) * HOP_LENGTH, (first + end) * HOP_LENGTH)
+        out: Waveform = self.dataset.arrays["audio"][samples].astype(np.float32) / 32768
+        return out
+
+
+def _samples(first: int, end: int, origin: int) -> slice:
+    """The samples of frames `first` to `end` in an array that begins at frame `origin`."""
+    return slice((first - origin) * HOP_LENGTH, (end - origin) * HOP_LENGTH)
+
+
+def continuous_levels(size: int, generator: torch.Generator) -> Tensor:
+    """(B,) noise levels sqrt(alpha_bar): a step of the 1000, and evenly between it and the next.
+
+    The steps are stratified over the batch, so that each update sees all of the schedule; a row by
+    itself draws every step alike.
+
+    Reference: Chen et al. 2020, algorithm 1 ("hierarchical sampling").
+    """
+    share = (torch.rand(1, generator=generator) + torch.arange(size)) / size
+    place = share.double() * MAX_STEPS  # between two of the 1,001 levels
+    levels = torch.from_numpy(linear(MAX_STEPS))
+    step = place.floor().long().clamp(max=MAX_STEPS - 1)
+    return torch.lerp(levels[step], levels[step + 1], place - step).float()
+
+
+def duration_loss(predicted: Tensor, sentences: Sentences) -> Tensor:
+    """Mean squared error of durations in seconds, over the symbols.
+
+    Args:
+        predicted: (B, P) frames, 0 at padding.
+    """
+    error = (predicted - sentences.durations) / FRAMES_PER_SECOND
+    return masked_mean(error.square(), sentences.mask.float())
+
+
+def recorded_conditioning(model: WaveGrad2, hidden: Tensor, excerpts: Excerpts) -> Tensor:
+    """(B, C, P) hidden sequence -> (B, C, F), spread over the frames by recorded durations."""
+    sentences = excerpts.sentences
+    ranges = model.predict_ranges(hidden, sentences.durations, sentences.mask)
+    no_shift = hidden.new_zeros(len(hidden))
+    conditioning, _ = model.frames(
+        hidden, sentences.durations, ranges, excerpts.positions, no_shift
+    )
+    return conditioning
+
+
+def wavegrad_losses(
+    model: WaveGrad2, excerpts: Excerpts, duration_weight: float, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """L1 of the noise in the windows, and the durations; minimise their sum.
+
+    The whole sentence is encoded and spread over the frames by the recorded durations, through
+    which the ranges learn; the decoder sees the excerpt.
+
+    Args:
+        model: in train mode, or in eval mode to validate.
+        excerpts: recordings.
+        duration_weight: of the durations.
+        generator: draws noise levels and noise, on the CPU.
+    """
+    sentences, clean = excerpts.sentences, excerpts.waveform
+    hidden = model.hidden(sentences.phonemes, sentences.mask)
+    durations = model.predict_durations(hidden, sentences.mask)
+    conditioning = recorded_conditioning(model, hidden, excerpts)
+    level = continuous_levels(len(clean), generator).to(clean.device)
+    noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+    noisy = q_sample(clean, level, noise)
+    predicted = model.denoise(noisy, level, conditioning, torch.zeros_like(clean))
+    target = training_target(clean, level, noise, model.parametrisation)
+    return {
+        "noise": masked_mean((predicted - target).abs(), excerpts.scored),
+        "duration": duration_weight * duration_loss(durations, sentences),
+    }
 
 
 class WaveGradStep(nn.Module):

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from dlpo.config import BASE, LARGE, WaveGrad2Config
 from dlpo.errors import ConfigError
 from dlpo.model.gaussian_upsampling import frame_positions
-from dlpo.model.wavegrad2 import BidirectionalLSTM, WaveGrad2
-from dlpo.model.wavegrad_decoder import downsample, level_encoding, upsample
+from dlpo.model.wavegrad2 import BidirectionalLSTM, WaveGrad2, downsample, level_encoding, upsample
 from tests.toys import BASE as TINY_BASE
 
 PUBLISHED_SYMBOLS = 151  # of the reproduction; ours are fewer, so the embedding is smaller

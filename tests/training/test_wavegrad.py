@@ -26,13 +26,13 @@ from dlpo.noise_schedule import linear, named_schedule
 from dlpo.training.batches import Batches
 from dlpo.training.synthesis import speak
 from dlpo.training.trainer import Trainer
-from dlpo.training.wavegrad_losses import (
+from dlpo.training.wavegrad_trainer import (
     ExcerptBatches,
+    WaveGradTrainer,
     continuous_levels,
     duration_loss,
     wavegrad_losses,
 )
-from dlpo.training.wavegrad_trainer import WaveGradTrainer
 from tests.toys import BASE
 
 SHORT = WaveGrad2Training(
