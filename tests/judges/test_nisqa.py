@@ -106,16 +106,3 @@ def test_self_attention_equals_the_formula() -> None:
         got = network(segments)
     assert got.shape == ()
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("network", "features"), [(NisqaNetwork, 64 * 6), (NisqaTtsNetwork, 64 * 6 * 2)]
-)
-def test_segments_are_described_one_by_one(network: Any, features: int) -> None:
-    torch.manual_seed(0)
-    cnn = network().eval().cnn
-    segments = torch.randn(3, 1, 48, 15)
-    with torch.no_grad():
-        together = cnn(segments)
-        assert together.shape == (3, features)
-        torch.testing.assert_close(cnn(segments[1:2]), together[1:2])
