@@ -131,8 +131,13 @@ def mel_bands(waveform: Waveform, sample_rate_hz: int, **settings: Any) -> NDArr
 
 def absent(weights: Path) -> CheckpointError:
     """The error of a judge without its file of weights: where to get it, and who wants it."""
-    source = SOURCES.get(weights.name, "the judge's authors")
-    return CheckpointError(f"{weights}: no such file; get it from {source} or name another place")
+    source = SOURCES.get(weights.name)
+    advice = (
+        f"get it from {source} or give its directory with --weights"
+        if source
+        else ("expected the weights of a judge")
+    )
+    return CheckpointError(f"{weights}: no such file; {advice}")
 
 
 def load_torch_weights(path: Path) -> dict[str, Any]:
