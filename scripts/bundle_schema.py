@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from dlpo.bundle import FORMAT, MANIFEST, FileInfo, GraphInfo, Manifest, parts
+from dlpo.bundle import FORMAT, MANIFEST, FileInfo, GraphInfo, Manifest, manifest
 from dlpo.bundle.manifest import LIMITS, PLAIN_NAME
 from dlpo.bundle.voice_json import SEAL
 
@@ -51,7 +51,7 @@ class Untitled(GenerateJsonSchema):
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of `voice.json`. Keys that it does not name are allowed."""
-    for cls in (Manifest, *vars(parts).values()):  # docstrings below fields become descriptions
+    for cls in vars(manifest).values():  # docstrings below fields become descriptions
         if dataclasses.is_dataclass(cls):
             cls.__pydantic_config__ = ConfigDict(use_attribute_docstrings=True)  # type: ignore[union-attr]
     found = TypeAdapter(Manifest).json_schema(schema_generator=Untitled)
