@@ -53,14 +53,16 @@ def tune(
     ] = "distillmos",
     steps: Annotated[
         int | None,
-        typer.Option(min=1, max=8, help="Reverse steps, as served. The voice's own if left out."),
+        typer.Option(
+            min=1, max=8, help="Number of reverse steps, as served. The voice's own if left out."
+        ),
     ] = None,
     schedule: Annotated[
-        str | None, typer.Option(help="Noise schedule. The voice's own if left out.")
+        str | None, typer.Option(help="Name of the noise schedule. The voice's own if left out.")
     ] = None,
     eta: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="0 to 1 = ancestral. The voice's own if left out."),
+        typer.Option(min=0, max=1, help="0 is DDIM, 1 is ancestral. The voice's own if left out."),
     ] = None,
     alpha: Annotated[float, typer.Option(min=0, help="Weight of the reward.")] = 1.0,
     beta: Annotated[float, typer.Option(min=0, help="Weight of the diffusion loss.")] = 1.0,
