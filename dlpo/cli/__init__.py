@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 import dlpo
-from dlpo.cli import bench, export, make, measure, operate, speak, tune, voices
+from dlpo.cli import bench, export, make, measure, operate, speak, voices
 from dlpo.commit import source_commit
 from dlpo.errors import DlpoError
 
@@ -37,7 +37,6 @@ speak.register(app)
 voices.register(app)
 operate.register(app)
 make.register(app)
-tune.register(app)
 export.register(app)
 measure.register(app)
 bench.register(app)
