@@ -26,7 +26,7 @@ Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class ParitySentence:
     """A fixed sentence and how it is said."""
 
     symbols: tuple[str, ...]
@@ -76,13 +76,13 @@ _COMMAND = utterance_symbols([(("S", "T", "AA1", "P"), "!")])
 
 # The default, and both extremes of speed and pitch: what parity is checked on.
 SENTENCES = (
-    Sentence(tuple(UTTERANCE), 1.0, 2.0, seed=0),
-    Sentence(tuple(_QUESTION), 0.5, -6.0, seed=1),
-    Sentence(tuple(_COMMAND), 2.0, 6.0, seed=2),
+    ParitySentence(tuple(UTTERANCE), 1.0, 2.0, seed=0),
+    ParitySentence(tuple(_QUESTION), 0.5, -6.0, seed=1),
+    ParitySentence(tuple(_COMMAND), 2.0, 6.0, seed=2),
 )
 # Others, which ranges of 8-bit tensors are measured on: each at the default and at both extremes.
 CALIBRATION = tuple(
-    Sentence(tuple(symbols), speed, semitones, seed)
+    ParitySentence(tuple(symbols), speed, semitones, seed)
     for seed, (symbols, (speed, semitones)) in enumerate(
         itertools.product(
             (UTTERANCE, _QUESTION, _COMMAND), ((1.0, 0.0), (0.5, -6.0), (2.0, 6.0), (0.8, 6.0))
@@ -93,7 +93,9 @@ CALIBRATION = tuple(
 
 
 @torch.no_grad()
-def speak(sources: Mapping[str, GraphSource], sentence: Sentence, seed: int) -> Iterator[Case]:
+def speak(
+    sources: Mapping[str, GraphSource], sentence: ParitySentence, seed: int
+) -> Iterator[Case]:
     """Run every graph's module on a sentence, each on the outputs of the one before.
 
     Args:
@@ -112,7 +114,7 @@ def speak(sources: Mapping[str, GraphSource], sentence: Sentence, seed: int) -> 
 
 
 @torch.no_grad()
-def until_frames(sources: Mapping[str, GraphSource], sentence: Sentence) -> tuple[Case, Case]:
+def until_frames(sources: Mapping[str, GraphSource], sentence: ParitySentence) -> tuple[Case, Case]:
     """What comes before the denoiser: encoder and frames."""
     phonemes = torch.tensor([symbol_ids(sentence.symbols)])
     read = {"phonemes": phonemes}
