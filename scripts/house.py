@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 BUDGETS = {  # reached so far; lower one whenever a change makes room, never raise one
-    "product lines": 40_400,
-    "test lines": 28_900,
+    "product lines": 40_110,
+    "test lines": 28_470,
     "research lines": 1_470,
-    "modules": 265,
-    "modules with one importer": 79,
-    "class names used twice": 3,
+    "modules": 249,
+    "modules with one importer": 73,
+    "class names used twice": 0,
 }
 PRODUCT = ("dlpo", "serving", "export", "benchmarks")
 
