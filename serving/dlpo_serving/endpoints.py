@@ -39,6 +39,9 @@ CHANNEL_OPTIONS = (
     ("grpc.server.max_pending_requests_hard_limit", 30_000),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # Of any ping. While one is unanswered gRPC sends no other, for keepalive neither; its own limit
+    # is a minute.
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.so_reuseport", 0),  # a second server on the same port is an error, not a lottery
