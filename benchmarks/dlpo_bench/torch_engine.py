@@ -72,6 +72,7 @@ class TorchEngine:
         reach = context_frames_per_step(model, _conditioning_channels(config))
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model.to(self._device)
+        self.graphs = object()
         self.manifest = replace(
             like,
             voice=like.voice if like.voice in voices or not voices else next(iter(voices)),

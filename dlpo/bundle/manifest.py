@@ -29,6 +29,8 @@ MAX_BUNDLE_BYTES = 4 << 30  # `large` in fp32 is 0.23 GB; far more is an attack 
 LIMITS = {"sample_rate_hz": 384_000, "hop_length": 16_384, "steps": 1000, "gain": 1000.0}
 MAX_TEXT = 1000  # characters of a licence, a corpus
 PLAIN_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"  # of a file; no folders
+_SHARE = re.compile(rf" *({PLAIN_NAME})(?:\*([0-9]*\.?[0-9]+))? *")  # of one voice in a mix
+
 Precision = Literal["fp32", "fp16", "int8", "int8_symmetric"]
 GpuRange = Literal["same", "compute_capability", "ampere_plus"]
 
@@ -201,6 +203,11 @@ class Manifest:
         """The manifest of one of the voices, or of a mix of them, as a voice of its own."""
         return dataclasses.replace(self, voice=name)
 
+    def mixes(self, voice: str) -> bool:
+        """Whether `voice` is one of `voices`, or a mix of them, whatever the weights."""
+        parts = [_SHARE.fullmatch(part) for part in voice.split("+")]
+        return all(part and part[1] in self.voices for part in parts)
+
     def shares(self, voice: str) -> tuple[float, ...]:
         """The share of each of `voices`, which sum to 1.
 
@@ -208,17 +215,16 @@ class Manifest:
             voice: one of them, or a mix such as `ann*0.6+bob*0.4`; a weight that is absent is 1.
 
         Raises:
-            InputError: not a mix, or of a voice that the bundle does not have.
+            InputError: not a mix, of a voice that the bundle does not have, or all weights are 0.
         """
+        if not self.mixes(voice):
+            raise InputError(
+                f"voice is {voice[:60]!r}; expected {', '.join(self.offered_voices)}, or a mix "
+                "such as NAME*0.6+NAME*0.4"
+            )
         weights = dict.fromkeys(self.voices, 0.0)
-        for part in voice.split("+"):
-            match = re.fullmatch(rf"({PLAIN_NAME})(?:\*([0-9]*\.?[0-9]+))?", part.strip(" "))
-            if not match or match[1] not in weights:
-                raise InputError(
-                    f"voice is {voice[:60]!r}; expected {', '.join(self.offered_voices)}, or a mix "
-                    "such as NAME*0.6+NAME*0.4"
-                )
-            weights[match[1]] += float(match[2] or 1)
+        for name, weight in _SHARE.findall(voice):
+            weights[name] += float(weight or 1)
         total = sum(weights.values())
         if not 0 < total < math.inf:
             raise InputError(f"voice is {voice[:60]!r}; expected weights above 0")

@@ -49,6 +49,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def graphs(self) -> object:
+        """The same for engines that differ in the voice only: rows of theirs may share a batch."""
+        ...
+
+    @property
     def manifest(self) -> Manifest:
         """What the bundle says of itself."""
         ...

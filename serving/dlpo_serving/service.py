@@ -251,9 +251,12 @@ class SynthesisService:
         if name in self._voices:
             return self._voices[name]
         for voice in self._voices.values():
-            if voice.manifest.voices:
-                with suppress(InputError):
+            if voice.manifest.mixes(name):
+                try:
                     return LoadedVoice(voice.synthesizer.speaking(name), voice.costs)
+                except InputError as error:
+                    message = str(error).removeprefix("voice ")
+                    raise RequestError(FieldViolation("voice", message)) from error
         raise UnknownVoiceError(name, [manifest.voice for manifest in self.voices])
 
     def _check_length(self, characters: int) -> None:

@@ -128,7 +128,8 @@ class VoiceRegistry:
                         self._withdraw(event.name)
                 await asyncio.sleep(self._settings.voice_poll_s)
         finally:
-            self._loader.shutdown(wait=False, cancel_futures=True)
+            # A load that outlived the server would log, and compute, beside whatever comes next.
+            await asyncio.to_thread(self._loader.shutdown, cancel_futures=True)
 
     def _open(self, path: Path) -> LoadedVoice:
         synthesizer = open_voice(path, self._settings.engine, self._settings.precision)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,8 +39,7 @@ def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
         return Path(name_or_path)
     for name in known_voices():
         manifest, _ = Manifest.from_json((_EMBEDDED / name / MANIFEST).read_bytes())
-        with suppress(InputError):
-            manifest.shares(os.fspath(name_or_path))
+        if manifest.mixes(os.fspath(name_or_path)):
             return _EMBEDDED / name
     known = ", ".join(known_voices()) or "no voice"
     raise InputError(

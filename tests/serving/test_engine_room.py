@@ -5,6 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,6 +121,21 @@ def speak(room: EngineExecutor, synthesizer: Synthesizer, seed: int = 0) -> tupl
     return stream, ear
 
 
+@contextmanager
+def held(room: EngineExecutor) -> Iterator[None]:
+    """The one lane waits for the end of the block, so that all streams are there when it looks."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def hold() -> bool:
+        entered.set()
+        return go_on.wait(TIMEOUT_S)
+
+    room.run(hold)
+    assert entered.wait(TIMEOUT_S)
+    yield
+    go_on.set()
+
+
 def test_every_stream_hears_what_it_would_hear_alone(
     synthesizer: Synthesizer, open_room: Callable[..., EngineExecutor]
 ) -> None:
@@ -135,21 +152,30 @@ def test_a_unit_that_throws_fails_its_own_stream_even_in_a_batch(
     synthesizer = Synthesizer(MoodyEngine(unlucky_seed=3), front_end)
     calm = Synthesizer(FakeEngine(), front_end)
     room = open_room(lanes=1)
-    entered, go_on = threading.Event(), threading.Event()
-
-    def hold() -> bool:
-        entered.set()
-        return go_on.wait(TIMEOUT_S)
-
-    room.run(hold)  # so that all streams are there when the lane looks
-    assert entered.wait(TIMEOUT_S)
-    ears = [speak(room, synthesizer, seed)[1] for seed in range(4)]
-    go_on.set()
+    with held(room):
+        ears = [speak(room, synthesizer, seed)[1] for seed in range(4)]
     for seed, ear in enumerate(ears):
         if seed == 3:
             assert isinstance(ear.end(), RuntimeError)
         else:
             np.testing.assert_array_equal(ear.audio(), calm.speak(SpeechRequest(TEXT, seed=seed)))
+
+
+def test_only_rows_of_the_same_graphs_share_a_batch(
+    front_end: TextFrontEnd, open_room: Callable[..., EngineExecutor]
+) -> None:
+    """Not those of a bundle and the one of its name that replaces it."""
+
+    class Louder(FakeEngine):
+        def denoise(self, *inputs: Any) -> Floats:
+            return 2 * super().denoise(*inputs)
+
+    voices = [Synthesizer(engine(), front_end) for engine in (FakeEngine, Louder)]
+    room = open_room(lanes=1)
+    with held(room):
+        ears = [(voice, speak(room, voice)[1]) for voice in voices * 2]
+    for voice, ear in ears:
+        np.testing.assert_array_equal(ear.audio(), voice.speak(SpeechRequest(TEXT)))
 
 
 def test_a_lane_whose_engine_hangs_is_replaced_and_the_others_go_on(

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
 from dlpo.bundle import Bundle
 from dlpo.errors import InputError
+from dlpo.v1 import speech_pb2
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
@@ -57,5 +59,10 @@ def test_a_server_offers_every_voice_and_mix(
             served = client.speak(REQUEST, name).samples
             expected = synthesizer.speaking(name).speak(REQUEST)
             np.testing.assert_allclose(served, expected, atol=1e-4)
-        with pytest.raises(InputError, match="ann, bob"):
-            client.speak(REQUEST, "ann*0.5+carl")
+        for wrong, told in {"ann*0.5+carl": "ann, bob", "ann*0": "'ann.0'; .* above 0"}.items():
+            with pytest.raises(InputError, match=told):
+                client.speak(REQUEST, wrong)
+        config = speech_pb2.SynthesisConfig(voice="ann*0+bob*0")
+        with pytest.raises(grpc.RpcError) as caught:
+            server.stub.Synthesize(speech_pb2.SynthesizeRequest(text="Hi.", config=config))
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT

@@ -58,6 +58,7 @@ class FakeEngine:
 
     def __init__(self, voice: str = "fake") -> None:
         self.manifest = fake_manifest(voice)
+        self.graphs = object()
         self.calls: list[str] = []  # names of the graphs, in the order they were computed
 
     def speaking(self, voice: str) -> FakeEngine:

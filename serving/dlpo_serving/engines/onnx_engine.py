@@ -38,6 +38,7 @@ class SentenceGraphs:
             MissingExtraError: onnxruntime is not installed.
         """
         self._bundle = bundle
+        self.graphs = object()
         self.manifest = bundle.manifest
         self._shares = voice_shares(self.manifest)
         self._precision = precision or bundle.manifest.precision

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp
 from typing import Literal
 
@@ -25,8 +25,8 @@ class Unit:
     """symbols to encode, else frames of the window"""
     steps: int
     """reverse steps, N"""
-    voice: str
-    """its engine computes the unit"""
+    graphs: object = field(repr=False)
+    """`Engine.graphs` of the voice: two bundles may have the same name for a while"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,15 +103,15 @@ class SynthesisJob:
     @property
     def next_unit(self) -> Unit | None:
         """What has to be computed next; None while more text is awaited, and at the end."""
-        voice = self.engine.manifest.voice
+        graphs = self.engine.graphs
         if self._current:
             block = self._current[1].missing_block(self._chunk.window_stop)
             if block:
-                return Unit("frames", block, self._steps, voice)
+                return Unit("frames", block, self._steps, graphs)
             size = self._chunk.window_stop - self._chunk.window_start
-            return Unit("denoise", size, self._steps, voice)
+            return Unit("denoise", size, self._steps, graphs)
         if self._sentences:
-            return Unit("encode", self._sentences[0][1], self._steps, voice)
+            return Unit("encode", self._sentences[0][1], self._steps, graphs)
         return None
 
     def advance(self) -> None:

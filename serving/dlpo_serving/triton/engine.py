@@ -46,6 +46,7 @@ class TritonEngine:
                 their noise is (K, B, F, hop_length), that of the others (B, K, F, hop_length).
         """
         self.manifest = manifest
+        self.graphs = object()
         self._prefix = prefix
         self._triton = triton
         self._precision = precision

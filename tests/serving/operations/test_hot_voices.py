@@ -149,5 +149,8 @@ def test_a_voice_that_takes_long_to_load_leaves_the_lane_to_callers(
         assert begun.wait(TIMEOUT_S)
         request = speech_pb2.SynthesizeRequest(text="One fish.")
         assert server.stub.Synthesize(request, timeout=TIMEOUT_S).audio
+        server.stop()
+        server.thread.join(0.3)
+        assert server.thread.is_alive()  # no load outlives its server
     finally:
         let_go.set()
