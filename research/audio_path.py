@@ -15,7 +15,8 @@ from dlpo.audio import Waveform
 from dlpo.bundle import Bundle
 from dlpo_bench.machine import resident_mb, watch_machine
 from dlpo_bench.record import write_record
-from dlpo_serving.encodings import AudioFormat, Encoding, open_encoder, usual_format, warm_encoders
+from dlpo_serving.encodings.encoder import open_encoder, warm_encoders
+from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER

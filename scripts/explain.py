@@ -22,13 +22,12 @@ from numpy.typing import NDArray
 
 from dlpo.noise_schedule import named_schedule
 from dlpo_bench.plots import BLUE, COLORS, GRAY, ORANGE, STYLE, as_svg
-from dlpo_serving.scheduling import (
+from dlpo_serving.scheduling.scheduler import Batch, Scheduler
+from dlpo_serving.scheduling.stream import (
     AdmissionPolicy,
-    Batch,
     CostLines,
     Costs,
     Line,
-    Scheduler,
     Stage,
     Stream,
     Unit,

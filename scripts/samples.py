@@ -22,7 +22,7 @@ from dlpo.errors import DlpoError, InputError
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, load_clips
 from dlpo_bench.listening.making import render
 from dlpo_bench.systems import SpeakingOptions, System, open_systems, recordings
-from dlpo_serving.local.sound_file import SoundFile
+from dlpo_serving.local.player import SoundFile
 
 CLIPS = ("LJ002-0172", "LJ002-0173", "LJ002-0174", "LJ002-0164")
 TEXTS = (  # of metadata.csv, third column; short ones, for a page

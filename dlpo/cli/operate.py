@@ -61,11 +61,11 @@ def health(
 ) -> None:
     """Ask a server over grpc.health.v1 whether it takes calls: exit code 0 if so, else 1."""
     with needs("serve"):
-        from dlpo_serving.client.connection import Connection, Tls
-        from dlpo_serving.client.health import address_of, check_health
+        from dlpo_serving.client.connection import Connection, Tls, check_health
+        from dlpo_serving.settings.server_settings import health_address
         from dlpo_serving.settings.sources import read_settings
 
-    address = address_of(read_settings([])) if server is None else server
+    address = health_address(read_settings([])) if server is None else server
     check_health(Connection(address, Tls(ca) if tls or ca else None, token), service, timeout_s)
     typer.echo(f"{address} says SERVING")
 

@@ -15,7 +15,7 @@ from dlpo.errors import DlpoError
 from dlpo_serving import errors as serving_errors
 from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.http.statuses import BodyError, UnknownModelError, reply_to
-from dlpo_serving.rpc.statuses import UndecodableError, status_of
+from dlpo_serving.rpc.statuses import UndecodableError, status_message
 
 HEAD = """# Error codes
 
@@ -76,7 +76,7 @@ def _row(error: DlpoError) -> tuple[str, ...]:
 
 def _over_grpc(error: DlpoError) -> tuple[str, str, str]:
     """Code, reason, other details."""
-    status = status_of(error)
+    status = status_message(error)
     (code,) = (code for code in grpc.StatusCode if code.value[0] == status.code)
     info, others = ErrorInfo(), []
     for detail in status.details:

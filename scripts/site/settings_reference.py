@@ -7,8 +7,7 @@ from typing import Any
 import griffe
 
 from dlpo_serving.settings import server_settings
-from dlpo_serving.settings.flags import flag_of
-from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
+from dlpo_serving.settings.server_settings import PREFIX, ServerSettings, flag_of
 
 HEAD = """# Server settings
 

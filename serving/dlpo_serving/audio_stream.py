@@ -10,7 +10,8 @@ from operator import attrgetter
 
 from dlpo.bundle import Manifest
 from dlpo.text import Sentence
-from dlpo_serving.encodings import AudioFormat, open_encoder
+from dlpo_serving.encodings.encoder import open_encoder
+from dlpo_serving.encodings.formats import AudioFormat
 from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.synthesis.job import AudioChunk
@@ -139,10 +140,10 @@ class AudioStream:
         self._last_s = now
         offset, words, marks = self.samples, chunk.words, chunk.marks
         if self._scale != 1.0:
-            words = tuple(_scaled(word, self._scale) for word in words)
-            marks = tuple(replace(m, sample=round(m.sample * self._scale)) for m in marks)
+            words = tuple(word.moved(self._in_reply) for word in words)
+            marks = tuple(replace(mark, sample=self._in_reply(mark.sample)) for mark in marks)
         self._samples += len(chunk.samples)
-        self.samples = round(self._samples * self._scale)
+        self.samples = self._in_reply(self._samples)
         self.audio_s = self._samples / self.manifest.sample_rate_hz
         self._sentence = chunk.sentence
         encoded = EncodedChunk(audio, offset, chunk.sentence, words, marks)
@@ -163,15 +164,10 @@ class AudioStream:
         """Called from any thread; the caller's iteration raises it."""
         self._pass(error)
 
+    def _in_reply(self, sample: int) -> int:
+        """Place at the voice's rate -> at the reply's."""
+        return round(sample * self._scale)
+
     def _pass(self, item: tuple[EncodedChunk, float] | Exception | None) -> None:
         with suppress(RuntimeError):  # the event loop is closed
             self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
-
-
-def _scaled(word: WordTiming, scale: float) -> WordTiming:
-    """Times at the voice's rate -> at the reply's."""
-    phonemes = tuple(
-        replace(p, start=round(p.start * scale), stop=round(p.stop * scale)) for p in word.phonemes
-    )
-    start, stop = round(word.start * scale), round(word.stop * scale)
-    return replace(word, start=start, stop=stop, phonemes=phonemes)

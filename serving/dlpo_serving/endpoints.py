@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -63,22 +63,16 @@ class Health:
     def __init__(self) -> None:
         self.servicer = health.aio.HealthServicer()
 
-    async def serving(self) -> None:
-        """All services are ready."""
-        await self._set(("", *SERVICES), health_pb2.HealthCheckResponse.SERVING)
-
     async def starting(self) -> None:
         """The process lives, no service is ready."""
-        await self._set((LIVENESS,), health_pb2.HealthCheckResponse.SERVING)
-        await self._set(("", *SERVICES), health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self.servicer.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
+        await self.set_ready(False)
 
-    async def ending(self) -> None:
-        """No service is ready any more; the process lives, and is to be left alone."""
-        await self._set(("", *SERVICES), health_pb2.HealthCheckResponse.NOT_SERVING)
-
-    async def _set(self, names: Iterable[str], status: int) -> None:
-        for name in names:
-            await self.servicer.set(name, status)
+    async def set_ready(self, ready: bool) -> None:
+        """Whether the services are; the process lives either way, and is to be left alone."""
+        answers = health_pb2.HealthCheckResponse
+        for name in ("", *SERVICES):
+            await self.servicer.set(name, answers.SERVING if ready else answers.NOT_SERVING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dlpo.errors import DlpoError, InputError
+from dlpo.errors import DlpoError, InputError, MissingExtraError
 
 QUOTED = 60  # characters of a caller's value in a message: trailers of gRPC hold 8 kB
 
@@ -48,15 +48,61 @@ class RequestError(InputError):
         self.violations = violations
 
 
+INVALID, RATE_LIMIT, FAULT = "invalid_request_error", "rate_limit_error", "server_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a kind of error is reported to callers."""
+
+    grpc: str
+    """code, such as NOT_FOUND"""
+    reason: str
+    """of google.rpc.ErrorInfo, for programs"""
+    http: int
+    kind: str
+    """`type` of OpenAI's error object"""
+    code: str | None = None
+    """`code` of it, for programs; None where the status says it all"""
+
+
+INTERNAL = Status("INTERNAL", "INTERNAL", 500, FAULT, "internal_error")
+
+
+def status_of(error: Exception) -> Status:
+    """The status of an error; one that has none is a fault of the server."""
+    match error:
+        case RequestError():
+            return Status("INVALID_ARGUMENT", "INVALID_REQUEST", 400, INVALID)
+        case CallRejectedError():
+            return error.status
+        case MissingExtraError():
+            return Status("UNIMPLEMENTED", "MISSING_PACKAGE", 501, FAULT)
+    return INTERNAL
+
+
+def told_of(error: Exception) -> str:
+    """What a caller reads about an error, without internals where the fault is ours."""
+    match status_of(error).http:
+        case 500:
+            return "the server failed; its log has the cause"
+        case 501:
+            return "this server lacks a package that the call needs; see its log"
+    return str(error)
+
+
 class CallRejectedError(DlpoError):
     """A call that is not served, or not to its end."""
 
     reason = "other"
     """what the metrics count it as"""
+    status: Status
 
 
 class UnknownVoiceError(CallRejectedError):
     """The server does not hold the voice that a request names."""
+
+    status = Status("NOT_FOUND", "UNKNOWN_VOICE", 404, INVALID, "voice_not_found")
 
     def __init__(self, voice: str, known: Sequence[str]) -> None:
         self.voice = shortened(voice)
@@ -67,6 +113,7 @@ class NotReadyError(CallRejectedError):
     """The server is warming up or shutting down."""
 
     reason = "draining"
+    status = Status("UNAVAILABLE", "NOT_READY", 503, FAULT, "not_ready")
     retry_after_s = 1.0
 
 
@@ -74,6 +121,7 @@ class OverloadError(CallRejectedError):
     """The server speaks for as many callers as it can."""
 
     reason = "backlog"
+    status = Status("RESOURCE_EXHAUSTED", "OVERLOADED", 429, RATE_LIMIT, "server_busy")
 
     def __init__(self, message: str, retry_after_s: float) -> None:
         """`retry_after_s`: when a new call is likely to be taken."""
@@ -99,6 +147,7 @@ class QuotaError(CallRejectedError):
     """A caller has used up its share."""
 
     reason = "quota"
+    status = Status("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", 429, RATE_LIMIT, "rate_limit_exceeded")
 
     def __init__(self, message: str, caller: str, retry_after_s: float) -> None:
         """`caller`: name of the key; `retry_after_s`: when the share allows this call."""
@@ -110,14 +159,18 @@ class QuotaError(CallRejectedError):
 class UnauthenticatedError(CallRejectedError):
     """A call without a token, or with one that is not known."""
 
+    status = Status("UNAUTHENTICATED", "UNAUTHENTICATED", 401, INVALID, "invalid_api_key")
+
 
 class DeadlineError(CallRejectedError):
     """There would be no sound within the time that the caller gave."""
 
     reason = "deadline"
+    status = Status("DEADLINE_EXCEEDED", "DEADLINE_TOO_SHORT", 504, FAULT, "deadline_exceeded")
 
 
 class StalledError(CallRejectedError):
     """The caller has not taken its audio for so long that its place was given away."""
 
     reason = "stalled"
+    status = Status("ABORTED", "STALLED", 408, INVALID, "stalled")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dlpo.bundle import Manifest
-from dlpo_serving.encodings import Encoding
+from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 
 MAX_SEED = 2**32 - 1

@@ -19,14 +19,13 @@ from typing import Any
 from dlpo.errors import EngineError
 from dlpo_serving.endpoints import Endpoints, Health, serve_endpoints
 from dlpo_serving.engines import EngineName
-from dlpo_serving.operations.call_scope import CallScope
-from dlpo_serving.operations.keys import KeyRing
+from dlpo_serving.operations.call_scope import CallScope, open_tracer
+from dlpo_serving.operations.keys import KeyRing, Quotas
 from dlpo_serving.operations.logs import configure_logs
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.operations.quotas import Quotas
-from dlpo_serving.operations.tracing import open_tracer
-from dlpo_serving.scheduling import AdmissionPolicy, Scheduler
 from dlpo_serving.scheduling.executor import EngineExecutor
+from dlpo_serving.scheduling.scheduler import Scheduler
+from dlpo_serving.scheduling.stream import AdmissionPolicy
 from dlpo_serving.service import Limits, SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings, unknown_variables
 from dlpo_serving.voice_registry import Load, VoiceRegistry, open_voices
@@ -140,15 +139,15 @@ async def run_server(
     try:
         async with serve_endpoints(settings, service, status, metrics, scope, clock) as endpoints:
             registry = VoiceRegistry(settings, service, executor, metrics)
-            if not await _done_before(stop, registry.load(load)):
+            if await _first_of(registry.load(load), stop.wait()):
                 _log.info("stopped while voices were being loaded")
                 return executor.has_hung_threads
             async with asyncio.TaskGroup() as beside:
                 voices = beside.create_task(registry.watch(clock))
                 lanes_watch = beside.create_task(_watch_lanes(executor, stop))
-                await _first_of(registry.filled, stop)
+                await _first_of(registry.filled.wait(), stop.wait())
                 if not stop.is_set():
-                    await status.serving()
+                    await status.set_ready(True)
                     announce(endpoints, service.voices[0].voice)
                     await stop.wait()
                 await _drain(settings, service, status)
@@ -181,23 +180,15 @@ def _lift_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _done_before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
-    """Whether `work` came to its end before `stop` was set; raises what it does."""
-    working, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if not working.done():
-        working.cancel()
-        return False
-    await working
-    return True
-
-
-async def _first_of(*events: asyncio.Event) -> None:
-    waits = [asyncio.create_task(event.wait()) for event in events]
-    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for wait in waits:
-        wait.cancel()
+async def _first_of(*works: Coroutine[Any, Any, object]) -> int:
+    """The number of the one that ends first; the others are cancelled. Raises what it does."""
+    tasks = [asyncio.create_task(work) for work in works]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    first = min(map(tasks.index, done))
+    await tasks[first]
+    return first
 
 
 async def _watch_lanes(executor: EngineExecutor, stop: asyncio.Event) -> EngineHungError:
@@ -220,7 +211,7 @@ async def _watch_lanes(executor: EngineExecutor, stop: asyncio.Event) -> EngineH
 async def _drain(settings: ServerSettings, service: SynthesisService, status: Health) -> None:
     """Tell balancers, wait for them to hear it, then let the calls that run come to their end."""
     _log.info("draining calls=%d grace_s=%g", service.calls, settings.grace_s)
-    await status.ending()
+    await status.set_ready(False)
     service.leave()
     await asyncio.sleep(settings.pre_stop_s)
     await service.drain(settings.grace_s)

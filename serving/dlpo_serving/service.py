@@ -25,7 +25,7 @@ from dlpo.errors import InputError
 from dlpo.text import Sentence
 from dlpo.text.feed import TextFeed
 from dlpo_serving.audio_stream import AudioStream
-from dlpo_serving.encodings import AudioFormat, usual_format
+from dlpo_serving.encodings.formats import AudioFormat, usual_format
 from dlpo_serving.errors import (
     CallRejectedError,
     FieldViolation,
@@ -35,11 +35,11 @@ from dlpo_serving.errors import (
     UnknownVoiceError,
 )
 from dlpo_serving.operations.call_scope import current_call
+from dlpo_serving.operations.keys import Quotas
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.operations.quotas import Quotas
 from dlpo_serving.request import SpeechRequest, SynthesisCall, check_request
-from dlpo_serving.scheduling import AdmissionPolicy, Costs, Stream
 from dlpo_serving.scheduling.executor import EngineExecutor
+from dlpo_serving.scheduling.stream import AdmissionPolicy, Costs, Stream
 from dlpo_serving.synthesis.job import SynthesisJob
 from dlpo_serving.synthesizer import Synthesizer, text_errors_as_violations
 

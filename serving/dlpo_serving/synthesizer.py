@@ -27,13 +27,6 @@ class PreparedRequest:
     request: SpeechRequest
     sentences: tuple[Sentence, ...]
     steps: int
-    dropped_characters: int
-    """characters, such as emoji, that can't be spoken"""
-
-    @property
-    def processed_text(self) -> str:
-        """The text as it will be spoken, one line a sentence."""
-        return "\n".join(sentence.normalized for sentence in self.sentences)
 
 
 class Synthesizer:
@@ -71,7 +64,7 @@ class Synthesizer:
         """
         steps = check_request(request, self.manifest)
         text = self.read_text(request)
-        return PreparedRequest(request, text.sentences, steps, text.dropped)
+        return PreparedRequest(request, text.sentences, steps)
 
     def read_text(self, request: SpeechRequest) -> ProcessedText:
         """The sentences of a request whose numbers were checked.

@@ -26,7 +26,7 @@ from dlpo.bundle.voice_json import FEATURES, MAX_MANIFEST_BYTES
 from dlpo.text.front_end import MAX_SYMBOLS
 from dlpo.text.symbols import SYMBOLS
 from dlpo_serving.request import MAX_SEED, SpeechRequest
-from dlpo_serving.synthesis.durations import MAX_SYMBOL_FRAMES
+from dlpo_serving.synthesis.timing import MAX_SYMBOL_FRAMES
 from dlpo_serving.voices import find_voice, open_voice
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,8 +12,7 @@ from typer.testing import CliRunner, Result
 
 from dlpo.cli import app
 from dlpo.errors import InputError
-from dlpo_serving.client.health import address_of
-from dlpo_serving.settings.server_settings import ServerSettings
+from dlpo_serving.settings.server_settings import ServerSettings, health_address
 
 STATUS = health_pb2.HealthCheckResponse
 
@@ -82,7 +81,7 @@ def test_without_an_address_the_one_of_the_environment_is_asked(port: int) -> No
     ],
 )
 def test_health_is_where_the_settings_put_it(settings: dict[str, object], address: str) -> None:
-    assert address_of(ServerSettings(**settings)) == address
+    assert health_address(ServerSettings(**settings)) == address
 
 
 @pytest.mark.parametrize(
@@ -96,4 +95,4 @@ def test_where_health_can_t_be_asked_the_message_says_what_to_do(
     settings: dict[str, object], told: str
 ) -> None:
     with pytest.raises(InputError, match=told):
-        address_of(ServerSettings(**settings))
+        health_address(ServerSettings(**settings))

@@ -7,7 +7,7 @@ from functools import partial
 
 from dlpo_serving import server
 from dlpo_serving.__main__ import main
-from dlpo_serving.scheduling import AdmissionPolicy
+from dlpo_serving.scheduling.stream import AdmissionPolicy
 
 if __name__ == "__main__":
     server.AdmissionPolicy = partial(AdmissionPolicy, utilisation=1e6, burst_utilisation=1e6)

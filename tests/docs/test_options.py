@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 from dlpo.cli import app
-from dlpo_serving.settings.flags import settings_parser
+from dlpo_serving.settings.sources import settings_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 OF_THE_PAST = ("CHANGELOG.md", "benchmarks.md")  # the page has the commands of its records

@@ -19,7 +19,7 @@ from dlpo_export.quantise import F0_CENTS, GELU_FLOOR, tensor_ranges, to_int8
 from dlpo_serving.engine import EncoderOutput, FrameFeatures, Ids
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.synthesis.denoiser_input import pitch_noise
-from dlpo_serving.synthesis.durations import whole_frames
+from dlpo_serving.synthesis.timing import whole_frames
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 
 TEXT = "The quick brown fox jumps over the lazy dog, and it never looks back at the old bridge."

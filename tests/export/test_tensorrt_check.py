@@ -99,7 +99,7 @@ def test_engine_that_runs_plans_of_other_machines_fails_the_check(
     nvidia: Any, voice: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "dlpo_serving.engines.tensorrt_plan.misfit", lambda plan, gpu, version: None
+        "dlpo_serving.engines.tensorrt_engine.misfit", lambda plan, gpu, version: None
     )
 
     passed, found = check(voice)

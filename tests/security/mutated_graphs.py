@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.errors import EngineError
-from dlpo_serving.engines.onnx_session import open_session, run_session
+from dlpo_serving.engines.onnx_engine import open_session, run_session
 
 OUTPUTS = ["hidden", "durations", "ranges"]
 

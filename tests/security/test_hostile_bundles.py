@@ -18,7 +18,7 @@ import dlpo
 from dlpo.bundle import MANIFEST, Bundle
 from dlpo.bundle.voice_json import SEAL, seal
 from dlpo.errors import BundleError, EngineError
-from dlpo_serving.engines.onnx_session import open_session
+from dlpo_serving.engines.onnx_engine import open_session
 
 EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
 HERE = Path(__file__).parent

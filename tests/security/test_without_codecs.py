@@ -42,16 +42,3 @@ def test_speech_is_written_and_served_in_every_encoding_but_aac(tmp_path: Path) 
     assert len(read_wav(out)[0]) == len(served) // 4  # 32-bit samples
     assert "aac is not offered" in log
     assert "Traceback" not in log
-
-
-def test_a_file_in_aac_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    out = tmp_path / "speech.aac"
-    run = subprocess.run(
-        [sys.executable, "-c", WITHOUT_AV, "say", "Hello.", "-o", out],
-        capture_output=True,
-        text=True,
-    )
-
-    assert run.returncode == 1
-    assert "pip install 'dlpo[codecs]'" in run.stderr
-    assert not out.exists()

@@ -1,17 +1,27 @@
-"""A server with the fake engine in a thread of the test process, and its client stub."""
+"""A server with the fake engine in a thread of the test process, its client stub, certificates."""
 
 from __future__ import annotations
 
 import asyncio
+import datetime
+import inspect
+import ipaddress
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from google.rpc.error_details_pb2 import BadRequest
+from grpc_status import rpc_status
 
 from dlpo.bundle import Bundle
 from dlpo.nvidia import Gpu
@@ -22,7 +32,7 @@ from dlpo_serving.engine import Floats
 from dlpo_serving.engines import cuda_engine
 from dlpo_serving.engines.cuda_engine import CudaEngine
 from dlpo_serving.engines.fake_engine import FakeEngine
-from dlpo_serving.engines.onnx_session import CPU, Provider
+from dlpo_serving.engines.onnx_engine import CPU, Provider
 from dlpo_serving.server import run_server
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
@@ -30,7 +40,17 @@ from dlpo_serving.synthesizer import Synthesizer
 if TYPE_CHECKING:
     from onnxruntime import OrtValue
 
+DAY = datetime.timedelta(days=1)
 TIMEOUT_S = 20.0  # of a wait that must end; no test takes this long
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
 
 
 class CpuDevice:
@@ -138,6 +158,47 @@ def running_server(
             assert not thread.is_alive()
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """How a call failed."""
+
+    code: str
+    message: str
+    trailing: dict[str, str | bytes]
+    _status: Any
+
+    def detail(self, kind: type) -> Any:
+        """The one detail of this kind."""
+        found = kind()
+        (packed,) = (d for d in self._status.details if d.Is(kind.DESCRIPTOR))
+        assert packed.Unpack(found)
+        return found
+
+    @property
+    def fields(self) -> list[str]:
+        """Paths of the wrong fields of the request."""
+        return [violation.field for violation in self.detail(BadRequest).field_violations]
+
+
+@pytest.fixture(scope="session")
+def refusal() -> Callable[..., Refusal]:
+    """`refusal(method, request, **options)`: how a gRPC call ends that is read until it fails."""
+
+    def call(method: Callable[..., Any], request: Any, **options: Any) -> Refusal:
+        def read() -> None:
+            replies = method(request, **{"timeout": TIMEOUT_S, **options})
+            if hasattr(replies, "__next__"):  # a stream
+                list(replies)
+
+        with pytest.raises(grpc.RpcError) as caught:
+            read()
+        error = caught.value
+        status = rpc_status.from_call(error)
+        return Refusal(error.code().name, error.details(), dict(error.trailing_metadata()), status)
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def cuda_engine_on_cpu() -> Callable[..., CudaEngineOnCpu]:
     """`cuda_engine_on_cpu(bundle, buckets=...)`, as on a machine that has a GPU."""
@@ -149,6 +210,21 @@ def cuda_engine_on_cpu() -> Callable[..., CudaEngineOnCpu]:
             return CudaEngineOnCpu(bundle, *arguments, **named)
 
     return load
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A test that is a coroutine runs in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), TIMEOUT_S))
+    return True
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture(scope="session")
@@ -169,6 +245,21 @@ def gated_engine() -> Iterator[GatedEngine]:
 
 
 @pytest.fixture
+def gated_server(
+    gated_engine: GatedEngine, front_end: TextFrontEnd, start_server: Callable[..., RunningServer]
+) -> Callable[..., RunningServer]:
+    """`gated_server(max_streams=...)`: from then on its engine waits for `gated_engine`."""
+
+    def start(**settings: Any) -> RunningServer:
+        gated_engine.open.set()
+        server = start_server(Synthesizer(gated_engine, front_end), **settings)
+        gated_engine.open.clear()
+        return server
+
+    return start
+
+
+@pytest.fixture
 def start_server() -> Iterator[Callable[..., RunningServer]]:
     """`start_server(synthesizer, max_streams=..., grace_s=...)`; it ends with the test."""
     with ExitStack() as stack:
@@ -178,3 +269,82 @@ def start_server() -> Iterator[Callable[..., RunningServer]]:
 @pytest.fixture
 def server(synthesizer: Synthesizer, start_server: Callable[..., RunningServer]) -> RunningServer:
     return start_server(synthesizer)
+
+
+def named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A certificate and its key, as PEM files."""
+
+    certificate: Path
+    key: Path
+    serial: int
+
+
+class Authority:
+    """Signs certificates for localhost and 127.0.0.1."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder, name
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.datetime.now(datetime.UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(named(name))
+            .issuer_name(named(name))
+            .public_key(self._key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - DAY)
+            .not_valid_after(now + DAY)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.path = folder / f"{name}.pem"
+        self.path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+    def issue(
+        self, name: str, begin: datetime.timedelta = -DAY, end: datetime.timedelta = DAY
+    ) -> Issued:
+        """A certificate that is valid from `begin` to `end`, counted from now."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        serial = x509.random_serial_number()
+        now = datetime.datetime.now(datetime.UTC)
+        hosts = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(named(name))
+            .issuer_name(named(self._name))
+            .public_key(key.public_key())
+            .serial_number(serial)
+            .not_valid_before(now + begin)
+            .not_valid_after(now + end)
+            .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        issued = Issued(self._folder / f"{name}.crt", self._folder / f"{name}.key", serial)
+        issued.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        issued.key.touch(0o600)
+        issued.key.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return issued
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path, "ours")
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Authority:
+    """An authority that nobody trusts."""
+    return Authority(tmp_path, "stranger")

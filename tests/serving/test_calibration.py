@@ -11,7 +11,7 @@ from dlpo.errors import EngineError
 from dlpo.text import TextFrontEnd
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 from dlpo_serving.engines.fake_engine import FakeEngine
-from dlpo_serving.scheduling import Costs, Unit
+from dlpo_serving.scheduling.stream import Costs
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voice_registry import measure_costs
 
@@ -66,15 +66,6 @@ def test_the_begin_of_a_text_is_known_chunk_by_chunk(costs: Costs) -> None:
     assert made_s[3] >= (8 + 24 + 64 + 128) / 73.5  # it may take the rest of the sentence along
     assert np.all(np.diff(spent_s) > 0)
     assert spent_s[0] > ENCODE_S + BLOCK_S + WINDOW_S
-
-
-def test_units_teach_how_slow_the_machine_is(costs: Costs) -> None:
-    unit = Unit("denoise", 100, costs.lines.steps, "fake")
-    before_s = costs.unit_s(unit)
-    for _ in range(300):
-        costs.observe_unit(unit, 1, 3 * before_s, busy_lanes=1, lanes=1)
-    assert costs.unit_s(unit) == pytest.approx(3 * before_s, rel=1e-3)
-    assert costs.rate(costs.lines.steps) == pytest.approx(3 * costs.lines.audio_second_s, rel=1e-3)
 
 
 def test_texts_teach_how_long_texts_are(costs: Costs) -> None:

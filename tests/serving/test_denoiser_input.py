@@ -1,18 +1,27 @@
-"""A sentence whose words have a pace, a pitch and a volume of their own."""
+"""Sentences as windows: how they are cut, the pace and pitch of words, the harmonic source."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from dlpo.audio import harmonic_source
 from dlpo.text import Sentence, TextFrontEnd
 from dlpo_serving.engines.fake_engine import FRAMES_CONTEXT, FakeEngine
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesis.denoiser_input import DenoiserInput
+from dlpo_serving.synthesis.denoiser_input import (
+    LOOKAHEAD,
+    DenoiserInput,
+    HarmonicSource,
+    cut,
+    sizes_of,
+)
 
 TEXT = "It goes up, and down again, as long as you like it."
 STEPS = 3
@@ -152,3 +161,96 @@ def test_a_pitch_of_its_own_costs_a_word_no_more_than_the_context_around_it(
 
     assert len(computed) <= len(sentence.words) + 3  # a block each, and where blocks end anyway
     assert sum(computed) <= inputs.frames + 2 * FRAMES_CONTEXT * len(computed)
+
+
+ladders = st.lists(st.integers(1, 70), min_size=1, max_size=5)
+
+
+@given(frames=st.integers(1, 3000), context=st.integers(0, 60), ladder=ladders)
+def test_chunks_cover_the_sentence_once_and_in_order(
+    frames: int, context: int, ladder: list[int]
+) -> None:
+    chunks = list(cut(frames, context, sizes_of(ladder)))
+
+    covered = [frame for chunk in chunks for frame in range(chunk.start, chunk.stop)]
+    assert covered == list(range(frames))
+
+
+@given(frames=st.integers(1, 3000), context=st.integers(0, 60), ladder=ladders)
+def test_windows_have_full_context_except_at_the_ends_of_the_sentence(
+    frames: int, context: int, ladder: list[int]
+) -> None:
+    for chunk in cut(frames, context, sizes_of(ladder)):
+        assert chunk.window_start == chunk.start - context or chunk.window_start == 0
+        assert chunk.window_stop == chunk.stop + context or chunk.window_stop == frames
+        assert 0 <= chunk.window_start <= chunk.start < chunk.stop <= chunk.window_stop <= frames
+
+
+def test_the_last_rung_repeats() -> None:
+    assert list(islice(sizes_of([8, 16, 32]), 5)) == [8, 16, 32, 32, 32]
+
+
+def test_a_small_rest_joins_the_last_chunk() -> None:
+    stops = [chunk.stop for chunk in cut(34, 5, sizes_of([10]))]
+
+    assert stops == [10, 20, 34]
+
+
+def test_sizes_run_on_from_one_sentence_to_the_next() -> None:
+    sizes = sizes_of([5, 50])
+    first = list(cut(5, 0, sizes))
+    second = list(cut(50, 0, sizes))
+
+    assert [chunk.stop for chunk in first] == [5]
+    assert [chunk.stop for chunk in second] == [50]
+
+
+HOP, RATE = 300, 22_050
+
+
+def whole(f0: np.ndarray) -> np.ndarray:
+    return HarmonicSource(HOP, RATE).extend(f0, len(f0))
+
+
+def contour(voiced: list[bool]) -> np.ndarray:
+    track = 180 + 40 * np.sin(np.arange(len(voiced)) / 9)
+    return np.where(voiced, track, 0).astype(np.float32)
+
+
+@given(
+    voiced=st.lists(st.booleans(), min_size=2, max_size=60),
+    cuts=st.lists(st.integers(1, 59), max_size=6),
+)
+def test_pieces_joined_equal_the_whole(voiced: list[bool], cuts: list[int]) -> None:
+    f0 = contour(voiced)
+    stops = [*sorted({cut for cut in cuts if cut < len(f0)}), len(f0)]
+    source = HarmonicSource(HOP, RATE)
+
+    pieces = [source.extend(f0[: stop + LOOKAHEAD], stop) for stop in stops]
+
+    np.testing.assert_allclose(np.concatenate(pieces), whole(f0), atol=1e-6)
+
+
+def test_where_the_voice_never_pauses_it_is_the_source_of_training() -> None:
+    f0 = contour([True] * 50)
+
+    np.testing.assert_allclose(whole(f0), harmonic_source(f0), atol=1e-4)
+
+
+def test_unvoiced_frames_are_silent() -> None:
+    source = whole(contour([True] * 5 + [False] * 5 + [True] * 5)).reshape(15, HOP)
+
+    assert not source[6:9].any()
+    assert source[:5].any(axis=1).all()
+    assert source[10:].any(axis=1).all()
+
+
+@pytest.mark.parametrize("onset_hz", [100.0, 300.0])
+def test_a_voice_sets_in_at_its_own_pitch(onset_hz: float) -> None:
+    f0 = np.array([200.0] * 5 + [0.0] * 5 + [onset_hz] * 40, np.float32)
+
+    tail = whole(f0)[10 * HOP :]
+
+    spectrum = np.abs(np.fft.rfft(tail * np.hanning(len(tail))))
+    fundamental = spectrum[: int(1.5 * onset_hz * len(tail) / RATE)].argmax() * RATE / len(tail)
+    assert abs(fundamental - onset_hz) < 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 import subprocess
 import sys
@@ -14,12 +13,11 @@ import numpy as np
 import pytest
 
 from dlpo.bundle import Bundle, write_bundle
-from dlpo.errors import BundleError, DlpoError, EngineError, MissingExtraError
+from dlpo.errors import BundleError, EngineError, MissingExtraError
 from dlpo.text import TextFrontEnd
 from dlpo_serving.engine import Engine, Floats
 from dlpo_serving.engines import EngineName, EnginePrecision, gpu_precision, open_engine
 from dlpo_serving.engines.buckets import Buckets
-from dlpo_serving.engines.cuda_machine import check_cuda
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
@@ -140,21 +138,6 @@ def test_a_precision_that_the_bundle_lacks_is_refused(
 
 
 @pytest.fixture
-def no_gpu() -> None:
-    try:
-        check_cuda("CUDAExecutionProvider")
-    except DlpoError:
-        return
-    pytest.skip("there is a GPU here")
-
-
-@pytest.mark.usefixtures("no_gpu")
-def test_a_gpu_engine_is_refused_where_there_is_none(tiny_bundle: Path) -> None:
-    with pytest.raises(EngineError, match=r"build for CPUs|no NVIDIA GPU"):
-        open_engine(Bundle.load(tiny_bundle), "cuda")
-
-
-@pytest.fixture
 def half_bundle(tiny_bundle: Path, tmp_path: Path) -> Bundle:
     """The tiny voice with denoisers in fp16 too, and these as its own precision."""
     content = shutil.copytree(tiny_bundle, tmp_path / "content")
@@ -189,21 +172,3 @@ def test_a_precision_that_is_asked_for_goes_before_the_manifest(half_bundle: Bun
 def test_a_gpu_takes_fp16_where_the_bundle_has_it(half_bundle: Bundle, tiny_bundle: Path) -> None:
     assert gpu_precision(half_bundle) == "fp16"
     assert gpu_precision(Bundle.load(tiny_bundle)) == "fp32"
-
-
-@pytest.mark.usefixtures("no_gpu")
-@pytest.mark.parametrize("module", ["dlpo_serving", "dlpo.cli"])
-def test_a_server_with_an_engine_that_cannot_be_ends_with_one_line(
-    module: str, tiny_bundle: Path
-) -> None:
-    program = [sys.executable, "-m", "dlpo_serving"]
-    if module == "dlpo.cli":
-        program = [sys.executable, "-c", "from dlpo.cli import app; app()", "serve"]
-    options = ["--engine", "cuda", "--port", "0", "--voice", os.fspath(tiny_bundle)]
-
-    done = subprocess.run([*program, *options], capture_output=True, text=True, timeout=60)
-
-    assert done.returncode == 1
-    assert "SERVING" not in done.stdout
-    assert "build for CPUs" in done.stderr or "no NVIDIA GPU" in done.stderr
-    assert "Traceback" not in done.stderr

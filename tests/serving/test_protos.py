@@ -17,16 +17,21 @@ PROTOS = ROOT / "protos"
 PUBLISHED = PROTOS / "published.binpb"  # what callers were compiled against
 
 
-def test_stubs_have_not_drifted_from_the_proto_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("script", "folder"),
+    [("protos/generate.py", "."), ("protos/riva/generate.py", "serving/dlpo_serving/riva/proto")],
+)
+def test_stubs_have_not_drifted_from_the_proto_files(
+    script: str, folder: str, tmp_path: Path
+) -> None:
     pytest.importorskip("grpc_tools", reason="grpcio-tools is in the dev extra")
-    generate = runpy.run_path(str(ROOT / "protos/generate.py"))["generate"]
 
-    stubs = generate(tmp_path)
+    stubs = runpy.run_path(str(ROOT / script))["generate"](tmp_path)
 
     assert stubs
     for stub in stubs:
-        checked_in = ROOT / stub.relative_to(tmp_path)
-        assert checked_in.read_text() == stub.read_text(), "run: python protos/generate.py"
+        checked_in = ROOT / folder / stub.relative_to(tmp_path)
+        assert checked_in.read_text() == stub.read_text(), f"run: python {script}"
 
 
 def fields(message: DescriptorProto) -> dict[int, tuple[str, int, int, str]]:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ import pytest
 
 from dlpo.audio import read_wav
 from dlpo.errors import EngineError, InputError
+from dlpo.v1.speech_pb2 import Flush
 from dlpo_serving.local import say as say_module
 from dlpo_serving.local.player import PlayerPlayback, find_player
-from dlpo_serving.local.say import RemoteVoice, say
+from dlpo_serving.local.say import RemoteVoice, say, typed_pieces
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 
@@ -196,14 +198,54 @@ def test_a_server_can_speak_instead(
     assert (tmp_path / "there.wav").read_bytes() == (tmp_path / "here.wav").read_bytes()
 
 
-def test_engine_and_precision_reach_the_voice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synthesizer: Synthesizer
-) -> None:
-    opened: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(
-        say_module, "open_voice", lambda *voice: opened.append(voice) or synthesizer
-    )
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, list[int]]]:
+    """The end to read, and the end to write, which a test closes by taking it out of the list."""
+    reader, writer = os.pipe()
+    open_ends = [writer]
+    yield reader, open_ends
+    for descriptor in (reader, *open_ends):
+        os.close(descriptor)
 
-    say(TEXT, out=tmp_path / "out.wav", engine="openvino", precision="bf16")
 
-    assert opened == [("lj", "openvino", "bf16")]
+def test_a_line_is_spoken_before_the_next_one_is_written(pipe: tuple[int, list[int]]) -> None:
+    reader, ends = pipe
+    pieces = typed_pieces(reader, quiet_s=0)
+
+    os.write(ends[0], b"One.\n")
+    assert next(pieces) == "One.\n"
+    assert next(pieces) == Flush()
+    os.write(ends[0], b"Two, ")
+    assert next(pieces) == "Two, "
+    os.write(ends[0], b"three.")
+    assert next(pieces) == "three."
+    os.close(ends.pop())
+    assert list(pieces) == []
+
+
+def test_lines_that_come_together_are_one_text(pipe: tuple[int, list[int]]) -> None:
+    reader, ends = pipe
+    os.write(ends[0], b"A line that\nis broken\n")
+    os.close(ends.pop())
+
+    assert list(typed_pieces(reader, quiet_s=0)) == ["A line that\nis broken\n"]
+
+
+def test_a_character_may_be_cut_in_two(pipe: tuple[int, list[int]]) -> None:
+    reader, ends = pipe
+    pieces = typed_pieces(reader, quiet_s=0)
+
+    os.write(ends[0], b"caf" + "é".encode()[:1])
+    assert next(pieces) == "caf"
+    os.write(ends[0], "é".encode()[1:])
+    assert next(pieces) == "é"
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe", b"caf\xc3"])
+def test_what_is_not_utf_8_is_an_input_error(pipe: tuple[int, list[int]], data: bytes) -> None:
+    reader, ends = pipe
+    os.write(ends[0], data)
+    os.close(ends.pop())
+
+    with pytest.raises(InputError, match="not UTF-8"):
+        list(typed_pieces(reader, quiet_s=0))

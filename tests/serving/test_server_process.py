@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +16,6 @@ from dlpo_serving.local.local_server import local_server
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import open_voice
 
-TEXT = "Noise becomes speech, step by step. Is it not strange? " * 20
 TIMEOUT_S = 60.0
 
 
@@ -29,19 +27,6 @@ def test_a_server_process_speaks_as_the_voice_does_offline(tiny_bundle: Path) ->
         audio = np.concatenate([chunk.samples for chunk in client.stream(request)])
 
     np.testing.assert_allclose(audio, open_voice(tiny_bundle).speak(request), atol=1e-4)
-
-
-def test_sigterm_lets_the_running_stream_end_and_exits_cleanly(tiny_bundle: Path) -> None:
-    with local_server(tiny_bundle) as server, SpeechClient(server.address) as client:
-        stream = client.stream(SpeechRequest(TEXT))
-        samples = len(next(iter(stream)).samples)
-
-        server.process.send_signal(signal.SIGTERM)
-
-        samples += sum(len(chunk.samples) for chunk in stream)
-        assert stream.totals is not None
-        assert stream.totals.samples == samples
-        assert server.process.wait(TIMEOUT_S) == 0
 
 
 def test_speaking_loads_neither_torch_nor_the_exporter(tiny_bundle: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every error is a status that says whose fault it is and what to do."""
+"""Every error is a status, over gRPC and over HTTP, that says whose fault it is and what to do."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from aiohttp import web
 from google.rpc.error_details_pb2 import (
     BadRequest,
     ErrorInfo,
@@ -15,7 +16,7 @@ from google.rpc.error_details_pb2 import (
 )
 from google.rpc.status_pb2 import Status
 
-from dlpo.errors import BundleError, EngineError, MissingExtraError
+from dlpo.errors import BundleError, EngineError, InputError, MissingExtraError
 from dlpo_serving.errors import (
     DeadlineError,
     FieldViolation,
@@ -27,9 +28,11 @@ from dlpo_serving.errors import (
     UnauthenticatedError,
     UnknownVoiceError,
 )
-from dlpo_serving.rpc.statuses import UndecodableError, status_of
+from dlpo_serving.http.statuses import BodyError, UnknownModelError, reply_to
+from dlpo_serving.rpc.statuses import UndecodableError, status_message
 
 Code = grpc.StatusCode
+SECRET = "/opt/secret/path.onnx"
 
 
 def detail(status: Status, kind: Any) -> Any:
@@ -41,62 +44,98 @@ def detail(status: Status, kind: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "reason"),
+    ("error", "code", "reason", "http", "http_code"),
     [
-        (RequestError(FieldViolation("speed", "is 9")), Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
-        (UndecodableError("bytes"), Code.INVALID_ARGUMENT, "UNDECODABLE"),
-        (UnknownVoiceError("eve", ["lj"]), Code.NOT_FOUND, "UNKNOWN_VOICE"),
-        (UnauthenticatedError("no token"), Code.UNAUTHENTICATED, "UNAUTHENTICATED"),
-        (QuotaError("used up", "alice", 2.5), Code.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"),
-        (OverloadError("full", 0.25), Code.RESOURCE_EXHAUSTED, "OVERLOADED"),
-        (NotReadyError("warming"), Code.UNAVAILABLE, "NOT_READY"),
-        (DeadlineError("30 ms"), Code.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT"),
-        (StalledError("asleep"), Code.ABORTED, "STALLED"),
+        (
+            RequestError(FieldViolation("speed", "is 9")),
+            *(Code.INVALID_ARGUMENT, "INVALID_REQUEST", 400, None),
+        ),
+        (UnknownVoiceError("eve", ["lj"]), Code.NOT_FOUND, "UNKNOWN_VOICE", 404, "voice_not_found"),
+        (
+            UnauthenticatedError("no token"),
+            *(Code.UNAUTHENTICATED, "UNAUTHENTICATED", 401, "invalid_api_key"),
+        ),
+        (
+            QuotaError("used up", "alice", 2.5),
+            *(Code.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", 429, "rate_limit_exceeded"),
+        ),
+        (OverloadError("full", 0.25), Code.RESOURCE_EXHAUSTED, "OVERLOADED", 429, "server_busy"),
+        (NotReadyError("warming"), Code.UNAVAILABLE, "NOT_READY", 503, "not_ready"),
+        (
+            DeadlineError("30 ms"),
+            *(Code.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT", 504, "deadline_exceeded"),
+        ),
+        (StalledError("asleep"), Code.ABORTED, "STALLED", 408, "stalled"),
+        (MissingExtraError(SECRET, "serve"), Code.UNIMPLEMENTED, "MISSING_PACKAGE", 501, None),
+        (EngineError(SECRET), Code.INTERNAL, "INTERNAL", 500, "internal_error"),
+        (BundleError(SECRET), Code.INTERNAL, "INTERNAL", 500, "internal_error"),
+        (ZeroDivisionError(SECRET), Code.INTERNAL, "INTERNAL", 500, "internal_error"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_refusals_tell_the_caller(error: Exception, code: grpc.StatusCode, reason: str) -> None:
-    status = status_of(error)
+def test_an_error_has_one_status_at_every_door_and_tells_nothing_of_the_inside(
+    error: Exception, code: grpc.StatusCode, reason: str, http: int, http_code: str | None
+) -> None:
+    status, reply = status_message(error), reply_to(error)
 
-    assert (status.code, status.message) == (code.value[0], str(error))
     info = detail(status, ErrorInfo)
-    assert (info.reason, info.domain) == (reason, "dlpo")
+    assert (status.code, info.reason, info.domain) == (code.value[0], reason, "dlpo")
+    assert (reply.status, reply.code) == (http, http_code)
+    assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
+    assert "secret" not in f"{status} {reply}"
+    if http < 500 or http in (503, 504):
+        assert str(error) == status.message == reply.message
 
 
 @pytest.mark.parametrize(
-    ("error", "code"),
+    ("error", "status", "code"),
     [
-        (EngineError("/opt/secret/path.onnx"), Code.INTERNAL),
-        (BundleError("/opt/secret/path.onnx"), Code.INTERNAL),
-        (ZeroDivisionError("/opt/secret/path.onnx"), Code.INTERNAL),
-        (MissingExtraError("/opt/secret", "serve"), Code.UNIMPLEMENTED),
+        (InputError("no"), 400, None),
+        (BodyError("no JSON", 415), 415, None),
+        (UnknownModelError("x", ["dlpo"]), 404, "model_not_found"),
+        (web.HTTPRequestEntityTooLarge(10, 20), 413, "request_too_large"),
+        (web.HTTPNotFound(), 404, None),
     ],
 )
-def test_our_own_faults_tell_nothing_of_the_inside(error: Exception, code: grpc.StatusCode) -> None:
-    status = status_of(error)
-
-    assert status.code == code.value[0]
-    assert "secret" not in str(status)
+def test_errors_of_http_alone(error: Exception, status: int, code: str | None) -> None:
+    assert (reply_to(error).status, reply_to(error).code) == (status, code)
 
 
-def test_every_wrong_field_is_named_in_the_words_of_the_service() -> None:
-    error = RequestError(FieldViolation("speed", "is 9"), FieldViolation("text", "is empty"))
-
-    bad = detail(status_of(error, lambda name: f"wire.{name}"), BadRequest)
-
-    fields = [(v.field, v.description) for v in bad.field_violations]
-    assert fields == [("wire.speed", "is 9"), ("wire.text", "is empty")]
+def test_bytes_that_are_no_message_are_the_callers_fault() -> None:
+    assert status_message(UndecodableError("bytes")).code == Code.INVALID_ARGUMENT.value[0]
 
 
-def test_who_should_come_back_is_told_when() -> None:
-    for error in (OverloadError("full", 0.25), QuotaError("used up", "alice", 0.25)):
-        assert detail(status_of(error), RetryInfo).retry_delay.ToMilliseconds() == 250
-    assert detail(status_of(NotReadyError("warming")), RetryInfo).retry_delay.seconds == 1
+def test_every_wrong_field_is_named_in_the_words_of_the_door() -> None:
+    error = RequestError(
+        FieldViolation("text", "is empty"),
+        FieldViolation("sample_rate_hz", "is 3"),
+        FieldViolation("speed", "is 9"),
+    )
+
+    bad = detail(status_message(error, lambda name: f"wire.{name}"), BadRequest)
+    reply = reply_to(error)
+
+    assert [v.field for v in bad.field_violations] == [
+        "wire.text", "wire.sample_rate_hz", "wire.speed",
+    ]  # fmt: skip
+    assert bad.field_violations[0].description == "is empty"
+    assert reply.param == "input"
+    assert reply.message == "input: is empty; sample_rate: is 3; speed: is 9"
+
+
+@pytest.mark.parametrize(("seconds", "header"), [(0.02, "1"), (1.0, "1"), (7.2, "8")])
+def test_who_should_come_back_is_told_when(seconds: float, header: str) -> None:
+    for error in (OverloadError("full", seconds), QuotaError("used up", "alice", seconds)):
+        retry = detail(status_message(error), RetryInfo).retry_delay
+        headers = reply_to(error).headers
+        assert retry.ToMilliseconds() == round(1000 * seconds) == int(headers["retry-after-ms"])
+        assert headers["Retry-After"] == header
+    assert detail(status_message(NotReadyError("warming")), RetryInfo).retry_delay.seconds == 1
 
 
 def test_a_quota_names_whose_it_is_and_a_voice_its_name() -> None:
-    quota = detail(status_of(QuotaError("used up", "alice", 2.5)), QuotaFailure)
-    voice = detail(status_of(UnknownVoiceError("eve", ["lj"])), ResourceInfo)
+    quota = detail(status_message(QuotaError("used up", "alice", 2.5)), QuotaFailure)
+    voice = detail(status_message(UnknownVoiceError("eve", ["lj"])), ResourceInfo)
 
     assert [violation.subject for violation in quota.violations] == ["key:alice"]
     assert voice.resource_name == "eve"

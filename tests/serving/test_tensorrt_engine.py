@@ -18,8 +18,7 @@ from dlpo_export.tensorrt.options import TensorrtOptions
 from dlpo_export.tensorrt.plans import add_plans
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines.onnx_engine import OnnxEngine
-from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
-from dlpo_serving.engines.tensorrt_plan import choose_precision, misfit
+from dlpo_serving.engines.tensorrt_engine import TensorrtEngine, choose_precision, misfit
 
 H200 = Gpu(0, "NVIDIA H200", "9.0", 141 << 30, "13.0")
 VERSION = "11.4.0.106"

@@ -21,8 +21,7 @@ from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.errors import RequestError
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.triton.model import TritonPythonModel
-from dlpo_serving.triton.request import phoneme_sentences
+from dlpo_serving.triton.model import TritonPythonModel, phoneme_sentences
 
 TEXT = "Hello there. Really?"
 TIMEOUT_S = 20.0  # of a wait that must end

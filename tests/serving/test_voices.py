@@ -1,16 +1,23 @@
-"""Opening a voice: its own words, and names that are none."""
+"""Opening a voice: its own words, names that are none, bundles with several voices, mixes."""
 
 from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import grpc
+import numpy as np
 import pytest
 
 from dlpo.bundle import MANIFEST, Bundle
 from dlpo.errors import InputError
+from dlpo.v1 import speech_pb2
+from dlpo_serving.client import SpeechClient
 from dlpo_serving.request import SpeechRequest
+from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
 
 
@@ -42,3 +49,53 @@ def test_request_knows_better_than_the_voice(voice_with_words: Path) -> None:
 def test_unknown_voice_is_an_error_that_says_what_there_is() -> None:
     with pytest.raises(InputError, match="no voice 'hal9000'"):
         open_voice("hal9000")
+
+
+REQUEST = SpeechRequest("Tomato.", seed=1)
+
+
+@pytest.fixture(scope="module")
+def synthesizer(voices_bundle: Path) -> Synthesizer:
+    return open_voice(voices_bundle)
+
+
+def test_voices_sound_different_and_mix(synthesizer: Synthesizer) -> None:
+    ann, bob, mixed = (
+        synthesizer.speaking(name).speak(REQUEST) for name in ("ann", "bob", "ann*3+bob")
+    )
+    np.testing.assert_array_equal(ann, synthesizer.speak(REQUEST))  # the default
+    np.testing.assert_array_equal(ann, synthesizer.speaking("ann*2").speak(REQUEST))
+    assert len(ann) != len(bob) or np.abs(ann - bob).max() > 1e-3
+    assert len(ann) != len(mixed) or np.abs(ann - mixed).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "mix", ["carl", "ann+", "ann*-1", "ann*0", "ann*1e3", "ann bob", "ann\n", "ann\u3000", ""]
+)
+def test_a_mix_that_makes_no_voice_is_refused(voices_bundle: Path, mix: str) -> None:
+    with pytest.raises(InputError, match="voice is"):
+        Bundle.load(voices_bundle).manifest.shares(mix)
+
+
+def test_shares_are_normalized(voices_bundle: Path) -> None:
+    manifest = Bundle.load(voices_bundle).manifest
+    assert manifest.shares("bob*0.5 + ann*1.5") == (0.75, 0.25)
+
+
+def test_a_server_offers_every_voice_and_mix(
+    synthesizer: Synthesizer, start_server: Callable[..., Any]
+) -> None:
+    server = start_server(synthesizer)
+    with SpeechClient(server.address) as client:
+        assert [voice.name for voice in client.voices()] == ["ann", "bob"]
+        for name in ("bob", "ann*0.5+bob*0.5"):
+            served = client.speak(REQUEST, name).samples
+            expected = synthesizer.speaking(name).speak(REQUEST)
+            np.testing.assert_allclose(served, expected, atol=1e-4)
+        for wrong, told in {"ann*0.5+carl": "ann, bob", "ann*0": "'ann.0'; .* above 0"}.items():
+            with pytest.raises(InputError, match=told):
+                client.speak(REQUEST, wrong)
+        config = speech_pb2.SynthesisConfig(voice="ann*0+bob*0")
+        with pytest.raises(grpc.RpcError) as caught:
+            server.stub.Synthesize(speech_pb2.SynthesizeRequest(text="Hi.", config=config))
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT

@@ -9,14 +9,12 @@
 """
 
 from dlpo.v1.speech_pb2 import Flush
-from dlpo_serving.client.aio import AsyncSpeechClient
-from dlpo_serving.client.aio_stream import AsyncSpeechStream
+from dlpo_serving.client.aio import AsyncSpeechClient, AsyncSpeechStream
 from dlpo_serving.client.connection import Tls
-from dlpo_serving.client.errors import CallError
+from dlpo_serving.client.errors import CallError, Chance, RetryPolicy
 from dlpo_serving.client.messages import Chunk, ReplyFormat, SynthesisResult
-from dlpo_serving.client.retries import Chance, RetryPolicy
 from dlpo_serving.client.sync import SpeechClient, SpeechStream
-from dlpo_serving.encodings import Encoding
+from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.request import SpeechRequest
 
 __all__ = [

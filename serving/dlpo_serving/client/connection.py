@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dlpo.errors import InputError
+from dlpo_serving.client.errors import CallError, failure_of
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -99,3 +101,33 @@ def _read(path: Path | None) -> bytes | None:
         raise InputError(
             f"{path}: can't be read ({error.strerror}); expected a PEM file"
         ) from error
+
+
+def check_health(connection: Connection, service: str = "", timeout_s: float = 2.0) -> None:
+    """Return if the server says SERVING.
+
+    Args:
+        service: full name of a gRPC service, `liveness`, or "" for the server as a whole.
+        timeout_s: seconds that it may take to answer.
+
+    Raises:
+        CallError: it can't be reached in time, or says something else.
+        InputError: it has no such service.
+    """
+    request_id = new_request_id()
+    request = health_pb2.HealthCheckRequest(service=service)
+    with connection.open() as channel:
+        try:
+            reply = health_pb2_grpc.HealthStub(channel).Check(
+                request, timeout=timeout_s, metadata=connection.metadata(request_id)
+            )
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                raise InputError(
+                    f"{connection.address} has no service {service!r}; see dlpo health --help"
+                ) from error
+            raise failure_of(connection.address, request_id, error) from error
+    if reply.status != health_pb2.HealthCheckResponse.SERVING:
+        said = health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
+        message = f"{connection.address} says {said}: it is starting or ending"
+        raise CallError(message, grpc.StatusCode.UNAVAILABLE, request_id=request_id)

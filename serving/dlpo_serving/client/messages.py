@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from dlpo.audio import Waveform
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
-from dlpo_serving.encodings import Encoding
+from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.v1.wire import decode_samples, encoding_message
 
@@ -105,31 +105,24 @@ class Reply:
         return None
 
 
-def unary_message(
-    request: SpeechRequest, voice: str, reply: ReplyFormat
-) -> speech_pb2.SynthesizeRequest:
-    """The request of Synthesize.
+Text = TypeVar("Text", speech_pb2.SynthesizeRequest, speech_pb2.StreamSynthesizeRequest)
+
+
+def text_message(kind: type[Text], request: SpeechRequest, voice: str, reply: ReplyFormat) -> Text:
+    """A request that has the whole text.
 
     Raises:
         InputError: a value is none that a message can hold.
     """
+    text = {"ssml" if request.ssml else "text": request.text}
     with _sendable():
-        return speech_pb2.SynthesizeRequest(config=_config(request, voice, reply), **_text(request))
-
-
-def stream_message(
-    request: SpeechRequest, voice: str, reply: ReplyFormat
-) -> speech_pb2.StreamSynthesizeRequest:
-    """The request of StreamSynthesize; raises as `unary_message`."""
-    with _sendable():
-        config = _config(request, voice, reply)
-        return speech_pb2.StreamSynthesizeRequest(config=config, **_text(request))
+        return kind(config=_config(request, voice, reply), **text)
 
 
 def first_messages(
     request: SpeechRequest, voice: str, reply: ReplyFormat
 ) -> list[speech_pb2.IncrementalSynthesizeRequest]:
-    """The messages of IncrementalSynthesize before any piece; raises as `unary_message`."""
+    """The messages of IncrementalSynthesize before any piece; raises as `text_message`."""
     if request.ssml:
         raise InputError("an SSML document can't come in pieces; send it whole, or plain text")
     with _sendable():
@@ -139,15 +132,11 @@ def first_messages(
 
 
 def piece_message(piece: Piece) -> speech_pb2.IncrementalSynthesizeRequest:
-    """A further message of IncrementalSynthesize; raises as `unary_message`."""
+    """A further message of IncrementalSynthesize; raises as `text_message`."""
     with _sendable():
         if isinstance(piece, str):
             return speech_pb2.IncrementalSynthesizeRequest(text=piece)
         return speech_pb2.IncrementalSynthesizeRequest(flush=piece)
-
-
-def _text(request: SpeechRequest) -> dict[str, str]:
-    return {"ssml" if request.ssml else "text": request.text}
 
 
 def _config(request: SpeechRequest, voice: str, reply: ReplyFormat) -> speech_pb2.SynthesisConfig:

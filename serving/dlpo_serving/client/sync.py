@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from dlpo.v1 import speech_pb2
-from dlpo_serving.client.aio import AsyncSpeechClient
-from dlpo_serving.client.aio_stream import AsyncSpeechStream
+from dlpo_serving.client.aio import AsyncSpeechClient, AsyncSpeechStream
 from dlpo_serving.client.connection import Tls
+from dlpo_serving.client.errors import Chance, RetryPolicy
 from dlpo_serving.client.messages import Chunk, Piece, ReplyFormat, SynthesisResult
-from dlpo_serving.client.retries import Chance, RetryPolicy
 from dlpo_serving.request import SpeechRequest
 
 T = TypeVar("T")
@@ -78,12 +76,7 @@ class SpeechClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -94,19 +87,11 @@ class SpeechClient:
             self._thread = None
 
     def wait_until_serving(self, timeout_s: float = 10.0) -> None:
-        """Return as soon as health says SERVING.
-
-        Raises:
-            CallError: it did not within `timeout_s`.
-        """
+        """Return as soon as health says SERVING."""
         self._run(self._client.wait_until_serving(timeout_s))
 
     def voices(self, *, timeout_s: float | None = None) -> list[speech_pb2.Voice]:
-        """The voices of the server, the default one first.
-
-        Raises:
-            CallError: the server can't be reached or failed.
-        """
+        """The voices of the server, the default one first."""
         return self._run(self._client.voices(timeout_s=timeout_s))
 
     def speak(
@@ -128,18 +113,7 @@ class SpeechClient:
         *,
         timeout_s: float | None = None,
     ) -> SpeechStream:
-        """Begin to speak; returns once the server has accepted the text.
-
-        Args:
-            request: what to say.
-            voice: the server's default if empty.
-            reply: None is float samples at the voice's rate, with the times of the words.
-            timeout_s: seconds until the stream must have ended, retries included; None: no limit.
-
-        Raises:
-            InputError: the server refuses a field of the request, or has no such voice.
-            CallError: the server can't be reached, is full or failed.
-        """
+        """Begin to speak; returns once the server has accepted the text."""
         stream = self._client.stream(request, voice, reply, timeout_s=timeout_s)
         return SpeechStream(self._run(stream), self._run)
 
@@ -152,18 +126,7 @@ class SpeechClient:
         *,
         timeout_s: float | None = None,
     ) -> SpeechStream:
-        """Speak a text while it is being written; returns once the server listens.
-
-        Args:
-            pieces: of the text, as they come; `Flush()` has all before it spoken now. They are
-                read in another thread.
-            request: how to say it; its text, if it has any, comes first.
-            voice, reply, timeout_s: see `stream`.
-
-        Raises:
-            InputError, CallError: see `stream`. What reading `pieces` raises comes at the end of
-                the stream, after what was sent before it.
-        """
+        """Speak a text while it is being written; `pieces` are read in another thread."""
         incoming = _read_in_thread(pieces)
         stream = self._client.stream_pieces(incoming, request, voice, reply, timeout_s=timeout_s)
         return SpeechStream(self._run(stream), self._run)
@@ -211,12 +174,7 @@ class SpeechStream:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.cancel()
 
     def cancel(self) -> None:

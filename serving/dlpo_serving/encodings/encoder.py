@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.audio import Waveform, to_pcm16
 from dlpo.errors import EngineError, MissingExtraError
-from dlpo_serving.encodings.aac import AacEncoder
 from dlpo_serving.encodings.formats import MAX_RATE_HZ, AudioFormat, Encoding
-from dlpo_serving.encodings.sndfile import FLAC, MP3, OPUS, SndfileEncoder
+from dlpo_serving.encodings.sndfile import FLAC, MP3, OPUS, AacEncoder, SndfileEncoder
 from dlpo_serving.errors import RequestError
 
 
@@ -51,15 +50,15 @@ def open_encoder(format: AudioFormat, voice_rate_hz: int) -> AudioEncoder:
     encoder: AudioEncoder
     match format.encoding:
         case Encoding.PCM_S16:
-            encoder = Pcm16Encoder()
+            encoder = _SampleEncoder(_little_endian_pcm16)
         case Encoding.PCM_F32:
-            encoder = PcmFloatEncoder()
+            encoder = _SampleEncoder(lambda samples: samples.astype("<f4"))
         case Encoding.WAV:
             encoder = WavEncoder(rate_hz)
         case Encoding.MULAW:
-            encoder = MulawEncoder()
+            encoder = _SampleEncoder(lambda samples: mulaw(to_pcm16(samples)))
         case Encoding.ALAW:
-            encoder = AlawEncoder()
+            encoder = _SampleEncoder(lambda samples: alaw(to_pcm16(samples)))
         case Encoding.FLAC:
             encoder = SndfileEncoder(FLAC, rate_hz)
         case Encoding.MP3:
@@ -122,24 +121,21 @@ class _GuardedEncoder:
 OPEN_END = 0xFFFFFFFF  # bytes, in a WAV header: as long as there is more
 
 
-class Pcm16Encoder:
-    """Little-endian signed 16 bit."""
+class _SampleEncoder:
+    """The same number of bytes for each sample, and no container."""
+
+    def __init__(self, convert: Callable[[Waveform], NDArray[Any]]) -> None:
+        self._convert = convert
 
     def encode(self, samples: Waveform) -> bytes:
-        return to_pcm16(samples).astype("<i2").tobytes()
+        return self._convert(samples).tobytes()
 
     def finish(self) -> bytes:
         return b""
 
 
-class PcmFloatEncoder:
-    """Little-endian 32 bit floats."""
-
-    def encode(self, samples: Waveform) -> bytes:
-        return samples.astype("<f4").tobytes()
-
-    def finish(self) -> bytes:
-        return b""
+def _little_endian_pcm16(samples: Waveform) -> NDArray[Any]:
+    return to_pcm16(samples).astype("<i2")
 
 
 class WavEncoder:
@@ -147,11 +143,10 @@ class WavEncoder:
 
     def __init__(self, sample_rate_hz: int) -> None:
         self._header = wav_header(sample_rate_hz)
-        self._pcm = Pcm16Encoder()
 
     def encode(self, samples: Waveform) -> bytes:
         header, self._header = self._header, b""
-        return header + self._pcm.encode(samples)
+        return header + _little_endian_pcm16(samples).tobytes()
 
     def finish(self) -> bytes:
         header, self._header = self._header, b""
@@ -171,26 +166,6 @@ def wav_header(sample_rate_hz: int) -> bytes:
 
 MULAW_BIAS = 33  # of 14 bit magnitudes: makes each segment start at a power of two
 MULAW_CLIP = 8158  # 14 bit magnitude; above lies the last decision value
-
-
-class MulawEncoder:
-    """One byte a sample, as in North America and Japan."""
-
-    def encode(self, samples: Waveform) -> bytes:
-        return mulaw(to_pcm16(samples)).tobytes()
-
-    def finish(self) -> bytes:
-        return b""
-
-
-class AlawEncoder:
-    """One byte a sample, as in the rest of the world."""
-
-    def encode(self, samples: Waveform) -> bytes:
-        return alaw(to_pcm16(samples)).tobytes()
-
-    def finish(self) -> bytes:
-        return b""
 
 
 def mulaw(pcm: NDArray[np.int16]) -> NDArray[np.uint8]:

@@ -74,7 +74,7 @@ def check_engine(engine: EngineName = "cpu", precision: EnginePrecision | None =
         EngineError, MissingExtraError: see `open_engine`.
     """
     if engine == "cpu":
-        from dlpo_serving.engines.onnx_session import import_onnxruntime
+        from dlpo_serving.engines.onnx_engine import import_onnxruntime
 
         import_onnxruntime()
     elif engine == "openvino":

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from dlpo.errors import EngineError
 from dlpo.nvidia import Gpu, call, find_gpu, load_cuda
 from dlpo_serving.engine import Floats
-from dlpo_serving.engines.onnx_session import import_onnxruntime
+from dlpo_serving.engines.onnx_engine import import_onnxruntime
 
 if TYPE_CHECKING:
     from onnxruntime import OrtValue

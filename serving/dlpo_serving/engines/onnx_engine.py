@@ -7,18 +7,120 @@ on them than the copies cost.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from operator import attrgetter
-from typing import TYPE_CHECKING, Self
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlpo.bundle import Bundle, Manifest, Precision
+from dlpo.errors import EngineError, MissingExtraError
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
-from dlpo_serving.engines.onnx_session import open_session, run_session
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+CPU = "CPUExecutionProvider"
+
+Provider = tuple[str, dict[str, str]]
+"""Name and options of an execution provider."""
+
+
+def import_onnxruntime() -> ModuleType:
+    """The package `onnxruntime`, be it of the CPU or of the GPU distribution.
+
+    Raises:
+        MissingExtraError: neither is installed.
+    """
+    # From 1.29 on its Linux wheels report each session to Microsoft, unless this is set before.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "serve") from error
+    module: ModuleType = onnxruntime
+    return module
+
+
+def open_session(
+    path: Path, providers: Sequence[Provider] = ((CPU, {}),), *, optimise: bool = True
+) -> InferenceSession:
+    """Load a graph.
+
+    Args:
+        path: its ONNX file.
+        providers: in the order in which they may take nodes.
+        optimise: let onnxruntime rewrite the graph. A quantised one is slow without.
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
+        EngineError: it can't load the graph.
+    """
+    onnxruntime = import_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Else a plan of memory is kept for each shape that was ever seen, and there are as many lengths
+    # of sentences as there are texts. Without, resident memory stays where it is, at equal speed.
+    options.enable_mem_pattern = False
+    # Else a plan of which tensor takes whose memory, whose making compares the shapes of all pairs:
+    # half of the load of a long graph. The arena uses memory again all the same: equal peaks.
+    options.enable_mem_reuse = False
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3  # errors; warnings about unused initialisers help nobody here
+    try:
+        # Without fallback: else it would say on standard output that it takes the CPU, and take it.
+        return onnxruntime.InferenceSession(
+            path, options, providers=list(providers), enable_fallback=0
+        )
+    # onnxruntime raises its own classes and plain ValueError or RuntimeError besides.
+    except Exception as error:
+        first = providers[0][0]
+        advice = (
+            'export again with "dlpo export"'
+            if first == CPU
+            else f"where {first} can't be fixed, use --engine cpu"
+        )
+        raise EngineError(f"{path}: onnxruntime can't load it ({error}); {advice}") from error
+
+
+def run_session(
+    session: InferenceSession,
+    graph: str,
+    outputs: Sequence[str],
+    inputs: Mapping[str, NDArray[Any]],
+) -> list[NDArray[np.float32]]:
+    """Compute a graph, given the inputs that it has.
+
+    Args:
+        graph: its name, for the error.
+        outputs: names of what comes back, in order.
+        inputs: by name; one that the graph does not have, such as the pitch of a voice without
+            F0, is left out.
+
+    Raises:
+        EngineError: the run failed.
+    """
+    feed = {tensor.name: inputs[tensor.name] for tensor in session.get_inputs()}
+    try:
+        values: list[NDArray[np.float32]] = session.run(list(outputs), feed)
+    except Exception as error:  # see `open_session`
+        raise failed_run(graph, "onnxruntime", inputs, error) from error
+    return values
+
+
+def failed_run(
+    graph: str, runtime: str, inputs: Mapping[str, NDArray[Any]], error: Exception
+) -> EngineError:
+    """The error of a graph that `runtime` could not compute."""
+    shapes = {name: value.shape for name, value in inputs.items()}
+    return EngineError(f"{graph}: {runtime} failed on {shapes}: {error}")
+
 
 INTEGER_PRODUCT = b"MatMulIntegerToFloat"
 """The operator of 8-bit layers that need no optimisation; see `dlpo_export.products`."""
@@ -26,6 +128,47 @@ INTEGER_PRODUCT = b"MatMulIntegerToFloat"
 
 class SentenceGraphs:
     """The part of an engine that comes before the denoiser; see `Engine` for the methods."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.graphs = object()
+        self._shares = voice_shares(manifest)
+
+    def speaking(self, voice: str) -> Self:
+        other = copy.copy(self)  # graphs stay common to both
+        other.manifest = self.manifest.with_voice(voice)
+        other._shares = voice_shares(other.manifest)
+        return other
+
+    def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
+        inputs: dict[str, Floats | Ids] = {"phonemes": phonemes, **self._shares}
+        if noise is not None:
+            inputs["noise"] = noise
+        return EncoderOutput(*self._run("encoder", inputs))
+
+    def frames(
+        self, encoding: EncoderOutput, counts: Ids, start: int, stop: int, pitch_semitones: float
+    ) -> FrameFeatures:
+        inputs = {
+            "hidden": encoding.hidden,
+            "durations": counts[None].astype(np.float32),
+            "ranges": encoding.ranges,
+            "positions": np.arange(start, stop, dtype=np.float32) + np.float32(0.5),
+            "pitch": np.array([pitch_semitones], np.float32),
+            **self._shares,
+        }
+        return FrameFeatures(*self._run("frames", inputs))
+
+    def _run(self, graph: str, inputs: Mapping[str, Floats | Ids]) -> list[Floats]:
+        """Compute a graph; inputs that it does not have are left out."""
+        raise NotImplementedError
+
+    def _outputs(self, graph: str) -> list[str]:
+        return [tensor.name for tensor in self.manifest.graphs[graph].outputs]
+
+
+class OnnxSentenceGraphs(SentenceGraphs):
+    """Encoder and frames by onnxruntime on the CPU, for any engine."""
 
     def __init__(self, bundle: Bundle, precision: Precision | None = None) -> None:
         """Load encoder and frames.
@@ -37,20 +180,12 @@ class SentenceGraphs:
             EngineError: onnxruntime can't load a graph.
             MissingExtraError: onnxruntime is not installed.
         """
+        super().__init__(bundle.manifest)
         self._bundle = bundle
-        self.graphs = object()
-        self.manifest = bundle.manifest
-        self._shares = voice_shares(self.manifest)
         self._precision = precision or bundle.manifest.precision
         self._sessions: dict[str, InferenceSession] = {}
         for graph in ("encoder", "frames"):
             self._session(graph)
-
-    def speaking(self, voice: str) -> Self:
-        other = copy.copy(self)  # graphs stay common to both
-        other.manifest = self.manifest.with_voice(voice)
-        other._shares = voice_shares(other.manifest)
-        return other
 
     @property
     def max_batch(self) -> int:
@@ -59,32 +194,8 @@ class SentenceGraphs:
     def context_frames(self, steps: int) -> int:
         return self.manifest.context_frames(steps, self._precision_of(f"denoiser_{steps}"))
 
-    def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
-        inputs: dict[str, Floats | Ids] = {"phonemes": phonemes, **self._shares}
-        if noise is not None:
-            inputs["noise"] = noise
-        hidden, durations, ranges = self._run("encoder", inputs)
-        return EncoderOutput(hidden, durations, ranges)
-
-    def frames(
-        self, encoding: EncoderOutput, counts: Ids, start: int, stop: int, pitch_semitones: float
-    ) -> FrameFeatures:
-        conditioning, f0 = self._run(
-            "frames",
-            {
-                "hidden": encoding.hidden,
-                "durations": counts[None].astype(np.float32),
-                "ranges": encoding.ranges,
-                "positions": np.arange(start, stop, dtype=np.float32) + np.float32(0.5),
-                "pitch": np.array([pitch_semitones], np.float32),
-                **self._shares,
-            },
-        )
-        return FrameFeatures(conditioning, f0)
-
     def _run(self, graph: str, inputs: Mapping[str, Floats | Ids]) -> list[Floats]:
-        outputs = map(attrgetter("name"), self.manifest.graphs[graph].outputs)
-        return run_session(self._session(graph), graph, list(outputs), inputs)
+        return run_session(self._session(graph), graph, self._outputs(graph), inputs)
 
     def _session(self, graph: str) -> InferenceSession:
         if graph not in self._sessions:
@@ -118,7 +229,7 @@ def check_precision(bundle: Bundle, precision: Precision) -> None:
         bundle.graph_path(f"denoiser_{steps}", precision)
 
 
-class OnnxEngine(SentenceGraphs):
+class OnnxEngine(OnnxSentenceGraphs):
     """All graphs of a bundle on one core.
 
     Encoder, frames and the default denoiser are loaded at once; another number of steps when it is

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from dlpo.bundle import Bundle
 from dlpo.errors import EngineError, MissingExtraError
 from dlpo_serving.engine import Floats
-from dlpo_serving.engines.onnx_engine import SentenceGraphs
-from dlpo_serving.engines.onnx_session import failed_run
+from dlpo_serving.engines.onnx_engine import OnnxSentenceGraphs, failed_run
 
 if TYPE_CHECKING:
     from openvino import Core, InferRequest
@@ -48,7 +47,7 @@ def import_openvino() -> ModuleType:
     return module
 
 
-class OpenVinoEngine(SentenceGraphs):
+class OpenVinoEngine(OnnxSentenceGraphs):
     """Denoisers on one core with OpenVINO; encoder and frames with onnxruntime.
 
     The default denoiser is compiled at once; another number of steps when it is first asked for.

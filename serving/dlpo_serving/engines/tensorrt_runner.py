@@ -23,10 +23,10 @@ from dlpo.errors import EngineError
 from dlpo.nvidia import call, collecting_logger
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines.buckets import Bucket, Buckets, PaddedInputs
-from dlpo_serving.engines.tensorrt_plan import REBUILD
 
 _log = logging.getLogger(__name__)
 FLOAT_BYTES = 4
+REBUILD = "build the plan on this machine: dlpo export BUNDLE --tensorrt --out NEW_BUNDLE"
 OUTPUT = "waveform"
 
 

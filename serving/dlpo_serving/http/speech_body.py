@@ -6,9 +6,12 @@ import json
 import math
 import reprlib
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn, get_args
+from typing import Annotated, Any, Literal, NoReturn
 
-from dlpo_serving.encodings import Encoding
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.http.statuses import BodyError, UnknownModelError
 from dlpo_serving.request import SpeechRequest
@@ -26,23 +29,6 @@ ENCODINGS = {
     "wav": Encoding.WAV,
     "pcm": Encoding.PCM_S16,
 }
-FIELDS = (
-    "model",
-    "input",
-    "voice",
-    "instructions",
-    "response_format",
-    "speed",
-    "stream_format",
-    "sample_rate",
-    "seed",
-    "steps",
-    "pitch_semitones",
-    "volume_db",
-    "ssml",
-    "dictionary",
-    "timeout_s",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,31 +55,30 @@ def parse_speech_body(content: bytes) -> SpeechBody:
         RequestError: a field is missing, unknown, of the wrong type or out of OpenAI's range.
         UnknownModelError: no such model.
     """
-    fields = _Fields(_json_object(content))
-    fields.refuse_unknown()
-    model = fields.text("model", "dlpo")
-    if model not in MODELS:
-        raise UnknownModelError(model, MODELS)
-    name = fields.choice("response_format", tuple(ENCODINGS), "mp3")
-    rate = fields.whole("sample_rate")
-    timeout_s = fields.number("timeout_s", math.inf, (0.0, math.inf))
-    fields.text("instructions", "")  # checked like the rest; this voice has no moods to follow
+    values = {name: v for name, v in _json_object(content).items() if v is not None}
+    try:
+        fields = _Fields.model_validate(values)
+    except ValidationError as error:
+        raise RequestError(*map(_violation, error.errors(include_url=False))) from error
+    if fields.model not in MODELS:
+        raise UnknownModelError(fields.model, MODELS)
+    rate, timeout_s = fields.sample_rate, fields.timeout_s
     request = SpeechRequest(
-        text=fields.text("input"),
-        speed=fields.number("speed", 1.0, SPEEDS),
-        pitch_semitones=fields.number("pitch_semitones", 0.0),
-        volume_db=fields.number("volume_db", 0.0),
-        seed=fields.whole("seed") or 0,
-        steps=fields.whole("steps"),
-        dictionary=fields.words("dictionary"),
-        ssml=fields.flag("ssml"),
+        text=fields.input,
+        speed=fields.speed,
+        pitch_semitones=fields.pitch_semitones,
+        volume_db=fields.volume_db,
+        seed=fields.seed,
+        steps=fields.steps,
+        dictionary=fields.dictionary,
+        ssml=fields.ssml,
     )
     return SpeechBody(
         request,
-        fields.voice(),
-        ENCODINGS[name],
-        PCM_RATE_HZ if name == "pcm" and rate is None else rate,
-        fields.choice("stream_format", get_args(StreamFormat), "audio"),
+        fields.voice,
+        ENCODINGS[fields.response_format],
+        PCM_RATE_HZ if fields.response_format == "pcm" and rate is None else rate,
+        fields.stream_format,
         timeout_s if math.isfinite(timeout_s) else None,
     )
 
@@ -115,79 +100,44 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-class _Fields:
-    """The members of the JSON object, taken by type; null stands for a member that is absent."""
-
-    def __init__(self, values: dict[str, Any]) -> None:
-        self._values = {name: value for name, value in values.items() if value is not None}
-
-    def refuse_unknown(self) -> None:
-        for name in self._values:
-            if name not in FIELDS:
-                _refuse(name[:80], f"is unknown; this server takes {', '.join(FIELDS)}")
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self._values.get(name, default)
-        if value is None:
-            _refuse(name, "is missing; expected a string")
-        if not isinstance(value, str):
-            _refuse(name, f"is {_shown(value)}; expected a string")
-        return value
-
-    def number(
-        self, name: str, default: float, limits: tuple[float, float] = (-math.inf, math.inf)
-    ) -> float:
-        value = self._values.get(name, default)
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            _refuse(name, f"is {_shown(value)}; expected a number")
-        low, high = limits
-        if not low <= value <= high:
-            _refuse(name, f"is {_shown(value)}; expected {low:g} to {high:g}")
-        try:
-            return float(value)
-        except OverflowError:
-            _refuse(name, "is too large; expected a number that a double can hold")
-
-    def whole(self, name: str) -> int | None:
-        value = self._values.get(name)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            _refuse(name, f"is {_shown(value)}; expected a whole number")
-        return value
-
-    def flag(self, name: str) -> bool:
-        value = self._values.get(name, False)
-        if not isinstance(value, bool):
-            _refuse(name, f"is {_shown(value)}; expected true or false")
-        return value
-
-    def choice(self, name: str, known: tuple[str, ...], default: str) -> Any:
-        value = self.text(name, default)
-        if value not in known:
-            _refuse(name, f"is {_shown(value)}; expected one of {', '.join(known)}")
-        return value
-
-    def words(self, name: str) -> dict[str, str]:
-        value = self._values.get(name, {})
-        if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-            _refuse(name, f"is {_shown(value)}; expected an object of words and their phonemes")
-        return value
-
-    def voice(self) -> str:
-        """OpenAI's voices are names, or objects with the id of a custom voice."""
-        value = self._values.get("voice", "")
-        if isinstance(value, dict):
-            value = value.get("id")
-        if not isinstance(value, str):
-            _refuse("voice", f"is {_shown(value)}; expected a name, or an object with an id")
-        return value
+def _id_of(voice: Any) -> Any:
+    """OpenAI's voices are names, or objects with the id of a custom voice."""
+    return voice.get("id") if isinstance(voice, dict) else voice
 
 
-def _refuse(name: str, message: str) -> NoReturn:
-    raise RequestError(FieldViolation(name, message))
+class _Fields(BaseModel):
+    """The members of the JSON object; null stands for one that is absent."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    model: str = "dlpo"
+    input: str
+    voice: Annotated[str, BeforeValidator(_id_of)] = ""
+    instructions: str = ""  # taken like the rest; these voices have no moods to follow
+    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
+    speed: Annotated[float, Field(ge=SPEEDS[0], le=SPEEDS[1])] = 1.0
+    stream_format: StreamFormat = "audio"
+    sample_rate: int | None = None
+    seed: int = 0
+    steps: int | None = None
+    pitch_semitones: float = 0.0
+    volume_db: float = 0.0
+    ssml: bool = False
+    dictionary: dict[str, str] = {}
+    timeout_s: Annotated[float, Field(ge=0)] = math.inf
 
 
-def _shown(value: object) -> str:
-    """A value of the caller's, short enough for a message."""
-    short = reprlib.Repr()
+FIELDS = tuple(_Fields.model_fields)
+
+
+def _violation(error: ErrorDetails) -> FieldViolation:
+    name = str(error["loc"][0])[:80]
+    match error["type"]:
+        case "missing":
+            return FieldViolation(name, "is missing; expected a string")
+        case "extra_forbidden":
+            return FieldViolation(name, f"is unknown; this server takes {', '.join(FIELDS)}")
+    short = reprlib.Repr()  # of the caller's, who may have sent much
     short.maxstring = 60
-    return short.repr(value)
+    expected = error["msg"].replace("Input should be", "expected")
+    return FieldViolation(name, f"is {short.repr(error['input'])}; {expected}")

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aiohttp import web
 
-from dlpo.errors import DlpoError, InputError, MissingExtraError
+from dlpo.errors import DlpoError, InputError
 from dlpo_serving.errors import (
-    DeadlineError,
+    INVALID,
     NotReadyError,
     OverloadError,
     QuotaError,
     RequestError,
-    StalledError,
     UnauthenticatedError,
     UnknownVoiceError,
     shortened,
+    status_of,
+    told_of,
 )
-
-INVALID, RATE_LIMIT, FAULT = "invalid_request_error", "rate_limit_error", "server_error"
 
 _PARAMETERS = {  # field of a request inside the server -> of the JSON body, where they differ
     "text": "input",
@@ -77,46 +76,30 @@ class ErrorReply:
 
 def reply_to(error: Exception) -> ErrorReply:
     """The reply for an error, without internals where the fault is ours."""
-    message = str(error)
+    known, message = status_of(error), told_of(error)
+    reply = ErrorReply(known.http, message, known.kind, known.code)
     match error:
         case RequestError():
             wrong = [(parameter(v.field), v.message) for v in error.violations]
             message = "; ".join(f"{name}: {what}" for name, what in wrong)
-            return ErrorReply(400, message, INVALID, param=wrong[0][0])
+            return replace(reply, message=message, param=wrong[0][0])
         case InputError():
-            return ErrorReply(400, message, INVALID)
+            return ErrorReply(400, str(error), INVALID)
         case BodyError():
-            return ErrorReply(error.status, message, INVALID)
-        case UnauthenticatedError():
-            challenge = {"WWW-Authenticate": "Bearer"}
-            return ErrorReply(401, message, INVALID, "invalid_api_key", headers=challenge)
-        case UnknownVoiceError():
-            return ErrorReply(404, message, INVALID, "voice_not_found", "voice")
+            return ErrorReply(error.status, str(error), INVALID)
         case UnknownModelError():
-            return ErrorReply(404, message, INVALID, "model_not_found", "model")
-        case OverloadError():
-            headers = _retry_after(error.retry_after_s)
-            return ErrorReply(429, message, RATE_LIMIT, "server_busy", headers=headers)
-        case QuotaError():
-            headers = _retry_after(error.retry_after_s)
-            return ErrorReply(429, message, RATE_LIMIT, "rate_limit_exceeded", headers=headers)
-        case NotReadyError():
-            headers = _retry_after(error.retry_after_s)
-            return ErrorReply(503, message, FAULT, "not_ready", headers=headers)
-        case DeadlineError():
-            return ErrorReply(504, message, FAULT, "deadline_exceeded")
-        case StalledError():
-            return ErrorReply(408, message, INVALID, "stalled")
-        case MissingExtraError():
-            missing = "this server lacks a package that the request needs; see its log"
-            return ErrorReply(501, missing, FAULT)
+            return ErrorReply(404, str(error), INVALID, "model_not_found", "model")
+        case UnauthenticatedError():
+            return replace(reply, headers={"WWW-Authenticate": "Bearer"})
+        case UnknownVoiceError():
+            return replace(reply, param="voice")
+        case OverloadError() | QuotaError() | NotReadyError():
+            return replace(reply, headers=_retry_after(error.retry_after_s))
         case web.HTTPRequestEntityTooLarge():
-            return ErrorReply(413, error.text or message, INVALID, "request_too_large")
+            return ErrorReply(413, error.text or str(error), INVALID, "request_too_large")
         case web.HTTPException():
             return ErrorReply(error.status, error.reason, INVALID, headers=_allow(error))
-        case _:
-            fault = "the server failed; its log has the cause"
-            return ErrorReply(500, fault, FAULT, "internal_error")
+    return reply
 
 
 def parameter(name: str) -> str:

@@ -23,10 +23,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -36,7 +36,8 @@ from dlpo.bundle import Bundle
 from dlpo.commit import source_commit
 from dlpo.errors import BundleError, DlpoError, EngineError, MissingExtraError
 from dlpo.nvidia import INSTALL_TENSORRT, find_gpu, load_tensorrt
-from dlpo_serving.encodings import MAX_RATE_HZ, Encoding, warm_encoders
+from dlpo_serving.encodings.encoder import warm_encoders
+from dlpo_serving.encodings.formats import MAX_RATE_HZ, Encoding
 from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision
 from dlpo_serving.voices import find_voice
 
@@ -359,26 +360,15 @@ def _tried(engine: str, voice: str) -> Iterator[Observation]:
     except subprocess.TimeoutExpired:
         yield Observation(subject, "problem", f"no speech within {TRIAL_S:g} s")
         return
-    results = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
-    for result in results:
-        yield _observation(subject, result)
+    for line in run.stdout.splitlines():
+        if line.startswith("{"):
+            yield Observation(**json.loads(line))
     if run.returncode:
         last = (run.stderr.strip().splitlines() or ["no message"])[-1]
         how = _ending(run.returncode)
         yield Observation(
             subject, "problem", f"{how}: {last}", "pip install --force-reinstall 'dlpo[serve]'"
         )
-
-
-def _observation(subject: str, result: dict[str, Any]) -> Observation:
-    if precision := result["precision"]:
-        subject += f" {precision}"
-    if "rtf" in result:
-        detail = "RTF {rtf:.3f}, {audio_s:.2f} s of speech, opened in {open_s:.2f} s"
-        return Observation(subject, "ok", detail.format_map(result))
-    what, _, remedy = result["error"].partition("; ")
-    state: State = "absent" if result["expected"] else "problem"
-    return Observation(subject, state, what, remedy.removeprefix("run: "))
 
 
 def _ending(returncode: int) -> str:
@@ -396,13 +386,14 @@ def try_precisions(engine: EngineName, voice: str) -> None:
     The real-time factor is that of the second run; the first one allocates memory.
     """
     for precision in PRECISIONS[engine]:
-        result = _synthesize_with(engine, precision, voice)
-        print(json.dumps(result), flush=True)
-        if result["precision"] is None:
+        found = _synthesize_with(engine, precision, voice)
+        print(json.dumps(asdict(found)), flush=True)
+        if found.subject == f"engine {engine}":
             return
 
 
-def _synthesize_with(engine: EngineName, precision: EnginePrecision, voice: str) -> dict[str, Any]:
+def _synthesize_with(engine: EngineName, precision: EnginePrecision, voice: str) -> Observation:
+    subject = f"engine {engine} {precision}"
     try:
         from dlpo_serving.request import SpeechRequest
         from dlpo_serving.voices import open_voice
@@ -416,26 +407,22 @@ def _synthesize_with(engine: EngineName, precision: EnginePrecision, voice: str)
         samples = len(synthesizer.speak(request))
         wall_s = time.perf_counter() - begin
     except BundleError as error:
-        return {"precision": precision, "error": _one_line(error), "expected": True}
+        return _failed(subject, "absent", error)
     except (EngineError, MissingExtraError) as error:
-        # The CPU's engine is there on every machine; the others need not be.
         of_all = precision == PRECISIONS[engine][0]
-        expected = engine != "cpu"
-        named = None if of_all else precision
-        return {"precision": named, "error": _one_line(error), "expected": expected}
+        # The CPU's engine is there on every machine; the others need not be.
+        state: State = "problem" if engine == "cpu" else "absent"
+        return _failed(f"engine {engine}" if of_all else subject, state, error)
     except DlpoError as error:
-        return {"precision": precision, "error": _one_line(error), "expected": False}
+        return _failed(subject, "problem", error)
     audio_s = samples / synthesizer.manifest.sample_rate_hz
-    return {
-        "precision": precision,
-        "rtf": wall_s / audio_s,
-        "audio_s": audio_s,
-        "open_s": open_s,
-    }
+    detail = f"RTF {wall_s / audio_s:.3f}, {audio_s:.2f} s of speech, opened in {open_s:.2f} s"
+    return Observation(subject, "ok", detail)
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _failed(subject: str, state: State, error: Exception) -> Observation:
+    what, _, remedy = " ".join(str(error).split()).partition("; ")
+    return Observation(subject, state, what, remedy.removeprefix("run: "))
 
 
 if __name__ == "__main__":

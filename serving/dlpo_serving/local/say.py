@@ -16,10 +16,15 @@ from typing import TYPE_CHECKING
 from dlpo.audio import Waveform
 from dlpo.errors import InputError
 from dlpo.v1.speech_pb2 import Flush
-from dlpo_serving.encodings import Encoding
+from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.engines import EngineName, EnginePrecision
-from dlpo_serving.local.player import PlayerPlayback, find_player
-from dlpo_serving.local.sound_file import SoundFile, check_writable, encoding_of
+from dlpo_serving.local.player import (
+    PlayerPlayback,
+    SoundFile,
+    check_writable,
+    encoding_of,
+    find_player,
+)
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import DEFAULT_VOICE, open_voice
 

@@ -2,23 +2,240 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
+from dlpo.bundle import Manifest
+from dlpo.text.ssml.phonemes import parse_ipa
+from dlpo_serving.audio_stream import AudioStream, EncodedChunk
+from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.errors import FieldViolation, RequestError, UnknownVoiceError
 from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.request import SpeechRequest, SynthesisCall
-from dlpo_serving.riva.messages import (
-    RivaReplyWriter,
-    check_language,
-    is_ssml,
-    read_call,
-    voice_config,
-    voice_named,
-    wire_field,
-)
-from dlpo_serving.riva.proto import riva_tts_pb2
+from dlpo_serving.riva.proto import riva_audio_pb2, riva_tts_pb2
 from dlpo_serving.rpc.statuses import Context
 from dlpo_serving.service import SynthesisService, check_unary
+from dlpo_serving.synthesis.timing import WordTiming
+
+Number = TypeVar("Number", int, float)
+
+SETTINGS = ("speed", "pitch_semitones", "volume_db", "seed", "steps")  # of custom_configuration
+
+_DOCUMENT = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!DOCTYPE|<speak[\s/>])")
+_ENCODINGS = {
+    riva_audio_pb2.ENCODING_UNSPECIFIED: Encoding.PCM_S16,
+    riva_audio_pb2.LINEAR_PCM: Encoding.PCM_S16,
+    riva_audio_pb2.FLAC: Encoding.FLAC,
+    riva_audio_pb2.MULAW: Encoding.MULAW,
+    riva_audio_pb2.OGGOPUS: Encoding.OPUS_FRAMED,
+    riva_audio_pb2.ALAW: Encoding.ALAW,
+}
+
+
+def read_call(
+    request: riva_tts_pb2.SynthesizeSpeechRequest,
+    voice: str,
+    timeout_s: float | None,
+    streamed: bool,
+) -> SynthesisCall:
+    """What a caller wants; the values are checked where they are used.
+
+    Args:
+        request: its first text, if it streams several.
+        voice: whom `request.voice_name` means.
+        timeout_s: after which the caller will not listen any more; None if it has no such time.
+        streamed: played while it is made.
+
+    Raises:
+        RequestError: a field asks for what dlpo has not, or is not what it should be.
+    """
+    if request.HasField("zero_shot_data"):
+        message = "asks to imitate a recording; dlpo's voices are trained: leave it out"
+        raise RequestError(FieldViolation("zero_shot_data", message))
+    settings = request.custom_configuration
+    for name in settings:
+        if name not in SETTINGS:
+            message = f"has {name[:40]!r}; this server knows {', '.join(SETTINGS)}"
+            raise RequestError(FieldViolation("custom_configuration", message))
+    encoding = _read_encoding(request.encoding)
+    real = partial(_number, settings, kind=float, expected="a number")
+    whole = partial(_number, settings, kind=int, expected="a whole number")
+    return SynthesisCall(
+        request=SpeechRequest(
+            text=request.text,
+            speed=real("speed") if "speed" in settings else 1.0,
+            pitch_semitones=real("pitch_semitones"),
+            seed=whole("seed"),
+            steps=whole("steps") or None,
+            dictionary=read_dictionary(request.custom_dictionary),
+            ssml=is_ssml(request.text),
+            volume_db=real("volume_db"),
+        ),
+        voice=voice,
+        encoding=encoding,
+        sample_rate_hz=_rate(encoding, request.sample_rate_hz),
+        timeout_s=timeout_s,
+        streamed=streamed,
+    )
+
+
+def is_ssml(text: str) -> bool:
+    """Whether a text is a document: Riva has no field that says so."""
+    return bool(_DOCUMENT.match(text))
+
+
+def wire_field(name: str) -> str:
+    """Name of a field of `SpeechRequest` -> path of the field in the message."""
+    if name in SETTINGS:
+        return f"custom_configuration[{name}]"
+    return {"dictionary": FIELD, "voice": "voice_name"}.get(name, name)
+
+
+def _read_encoding(number: riva_audio_pb2.AudioEncoding) -> Encoding:
+    if number not in _ENCODINGS:
+        known = ", ".join(f"{name} ({n})" for name, n in riva_audio_pb2.AudioEncoding.items())
+        raise RequestError(FieldViolation("encoding", f"is {number}; this server knows {known}"))
+    return _ENCODINGS[number]
+
+
+def _rate(encoding: Encoding, rate_hz: int) -> int | None:
+    """The rate to use where a caller names one.
+
+    Opus has five, and its packets tell none of them to the client, which decodes at the rate that
+    it likes: any other becomes the next one above.
+    """
+    if rate_hz and encoding is Encoding.OPUS_FRAMED:
+        asked = AudioFormat(Encoding.PCM_S16, rate_hz)  # in the range of all encodings
+        return usual_format(encoding, asked.sample_rate_hz).sample_rate_hz
+    return rate_hz or None
+
+
+def _number(settings: Mapping[str, str], name: str, kind: type[Number], expected: str) -> Number:
+    """A setting, 0 where it is absent."""
+    try:
+        return kind(settings.get(name, 0))
+    except ValueError:
+        message = f"is {settings[name][:40]!r}; expected {expected}"
+        raise RequestError(FieldViolation(name, message)) from None
+
+
+FIELD = "custom_dictionary"
+
+
+def read_dictionary(text: str) -> dict[str, str]:
+    """Word -> ARPAbet phonemes with stress, as `SpeechRequest.dictionary` wants them.
+
+    Args:
+        text: entries of a word, two blanks and its pronunciation in IPA, separated by commas.
+
+    Raises:
+        RequestError: an entry is something else, or has a sound that English lacks.
+    """
+    found = {}
+    for entry in text.split(","):
+        word, blanks, pronunciation = entry.strip().partition("  ")
+        if blanks:
+            found[word] = _arpabet(word, pronunciation)
+        elif word:
+            message = f"has {word[:40]!r}; expected a word, two blanks and its pronunciation in IPA"
+            raise RequestError(FieldViolation(FIELD, message))
+    return found
+
+
+def _arpabet(word: str, pronunciation: str) -> str:
+    try:
+        return " ".join(parse_ipa(pronunciation))
+    except ValueError as error:
+        raise RequestError(FieldViolation(FIELD, f"{word[:40]!r}: {error}")) from error
+
+
+FAMILY = "dlpo"  # clients join a family and its members with a dot: "dlpo.lj"
+
+# What clients ask for unless their user chose: "English-US.Female-1" is in NVIDIA's tutorials,
+# "Magpie-Multilingual.EN-US.Aria" the default of Pipecat, "...Leo" that of LiveKit.
+_STOCK = re.compile(r"English-US[\w.-]*|[\w-]+\.en-us\.[\w.-]+", re.IGNORECASE)
+
+
+def voice_named(name: str, known: Collection[str]) -> str:
+    """The name among `known` that a caller means; "" is the default voice.
+
+    NVIDIA's own American voices stand for the default one, so that a client whose user chose none
+    works by changing only the address. A name that nobody has comes back as it is.
+    """
+    if name in known:
+        return name
+    if name.removeprefix(f"{FAMILY}.") in known:
+        return name.removeprefix(f"{FAMILY}.")
+    if _STOCK.fullmatch(name):
+        return ""
+    return name
+
+
+def check_language(code: str, manifest: Manifest) -> None:
+    """Check that a voice speaks a language.
+
+    Args:
+        code: BCP 47, for example "en-US" or "en"; "" is the voice's own.
+
+    Raises:
+        RequestError: it does not.
+    """
+    asked, spoken = code.lower().split("-"), manifest.language.lower().split("-")
+    if code and asked != spoken[: len(asked)]:
+        message = f"is {code!r}; voice {manifest.voice!r} speaks {manifest.language}"
+        raise RequestError(FieldViolation("language_code", message))
+
+
+def voice_config(manifest: Manifest) -> riva_tts_pb2.RivaSynthesisConfigResponse.Config:
+    """A voice as clients list it."""
+    return riva_tts_pb2.RivaSynthesisConfigResponse.Config(
+        model_name=manifest.voice,
+        parameters={
+            "language_code": manifest.language,
+            "voice_name": FAMILY,
+            "subvoices": f"{manifest.voice}:0",
+            "sample_rate_hz": str(manifest.sample_rate_hz),
+        },
+    )
+
+
+class RivaReplyWriter:
+    """Writes the replies of one call, whose further texts may come while the first are spoken."""
+
+    def __init__(
+        self, requests: Sequence[riva_tts_pb2.SynthesizeSpeechRequest], audio: AudioStream
+    ) -> None:
+        """`requests` has one for each passage of `audio`, and may grow."""
+        self._requests = requests
+        self._audio = audio
+        self._written = 0  # texts
+
+    def reply(self, chunk: EncodedChunk) -> riva_tts_pb2.SynthesizeSpeechResponse:
+        """The next audio, with times in milliseconds."""
+        rate_hz, passages = self._audio.format.sample_rate_hz, self._audio.passages
+        index = max(n for n, p in enumerate(passages) if p.first_sentence <= chunk.sentence)
+        request = self._requests[index]
+        meta = riva_tts_pb2.SynthesizeSpeechResponseMetadata()
+        if index >= self._written:
+            self._written = index + 1
+            meta.text = request.text
+            meta.processed_text = passages[index].processed_text
+        meta.predicted_durations.extend((w.stop - w.start) / rate_hz for w in chunk.words)
+        if self._requests[0].enable_word_time_offsets:
+            meta.words.extend(_word(word, 1000 / rate_hz) for word in chunk.words)
+        id = request.id if request.HasField("id") else None
+        return riva_tts_pb2.SynthesizeSpeechResponse(audio=chunk.audio, meta=meta, id=id)
+
+
+def _word(word: WordTiming, ms_per_sample: float) -> riva_tts_pb2.WordTiming:
+    return riva_tts_pb2.WordTiming(
+        word=word.word,
+        start_time=round(word.start * ms_per_sample),
+        end_time=round(word.stop * ms_per_sample),
+    )
+
 
 RIVA_SERVICE = riva_tts_pb2.DESCRIPTOR.services_by_name["RivaSpeechSynthesis"]
 

@@ -17,7 +17,8 @@ from dlpo.text import Sentence
 from dlpo_serving.errors import CallRejectedError, DisplacedError, OverloadError, PeerShareError
 from dlpo_serving.operations.call_scope import CallRecord
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.scheduling import Batch, Scheduler, Stream
+from dlpo_serving.scheduling.scheduler import Batch, Scheduler
+from dlpo_serving.scheduling.stream import Stream
 from dlpo_serving.synthesis.job import AudioChunk, SynthesisJob, compute_unit
 
 T = TypeVar("T")

@@ -8,12 +8,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from dlpo.errors import InputError
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.operations.logs import LogFormat, LogLevel
 from dlpo_serving.operations.tls import TlsFiles
 from dlpo_serving.rpc.interceptor import HEALTH, REFLECTION
 from dlpo_serving.voices import DEFAULT_VOICE
 
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # listened on -> called at
+FLAG_NAMES = {"voices": "--voice"}  # given once for each voice
 PREFIX = "DLPO_"  # of the environment variables that hold settings
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -175,6 +178,30 @@ class ServerSettings(BaseModel):
 def address(host: str, port: int) -> str:
     """host:port, as gRPC and URLs have it."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def health_address(settings: ServerSettings) -> str:
+    """Where a server with these settings, on this machine, answers health in plaintext.
+
+    Raises:
+        InputError: nowhere, since it speaks TLS only, or at a port that the system chose.
+    """
+    host, port = settings.health_host, settings.health_port
+    if port is None:
+        host, port = settings.host, settings.port
+        if settings.tls:
+            raise InputError(
+                "the settings have TLS and no health_port; set one, or name the server:"
+                " dlpo health HOST:PORT --ca FILE"
+            )
+    if port == 0:
+        raise InputError("the settings let the system choose the port; name it: HOST:PORT")
+    return address(EVERYWHERE.get(host, host), port)
+
+
+def flag_of(name: str) -> str:
+    """The flag of a setting."""
+    return FLAG_NAMES.get(name, "--" + name.replace("_", "-"))
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

@@ -21,8 +21,13 @@ from dlpo.text import Sentence
 from dlpo.text.symbols import FIRST_PHONEME
 from dlpo_serving.engine import Engine, Floats
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesis.durations import DurationWarp
-from dlpo_serving.synthesis.timing import SentenceTiming, Volume, per_symbol, sentence_timing
+from dlpo_serving.synthesis.timing import (
+    DurationWarp,
+    SentenceTiming,
+    Volume,
+    per_symbol,
+    sentence_timing,
+)
 
 STREAM_LADDER = (8, 24, 64, 128)  # frames; 0.11 s of sound first, 1.7 s later; docs/streaming.md
 

@@ -17,7 +17,7 @@ from dlpo.audio import Waveform
 from dlpo.text import Sentence
 from dlpo_serving.engine import Engine, Floats
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.scheduling import Unit
+from dlpo_serving.scheduling.stream import Unit
 from dlpo_serving.synthesis.denoiser_input import (
     STREAM_LADDER,
     DenoiserInput,
@@ -25,7 +25,7 @@ from dlpo_serving.synthesis.denoiser_input import (
     cut,
     sizes_of,
 )
-from dlpo_serving.synthesis.timing import MarkTiming, PhonemeTiming, WordTiming
+from dlpo_serving.synthesis.timing import MarkTiming, WordTiming
 
 SENTENCE_PAUSE_S = 0.2  # between sentences at speed 1, beside the pause that the last mark makes
 CLAUSE_PAUSE_S = 0.12  # where a sentence that was still being written was cut at a clause's end
@@ -159,7 +159,7 @@ class SynthesisJob:
         words, marks = [], []
         for word in inputs.timing.words:
             if chunk.start * hop <= word.start < chunk.stop * hop:
-                words.append(_later(word, shift))
+                words.append(word.moved(shift.__add__))
         for mark in inputs.timing.marks:
             if chunk.start * hop <= mark.sample < chunk.stop * hop + is_last:
                 marks.append(replace(mark, sample=mark.sample + shift))
@@ -202,14 +202,6 @@ def compute_unit(unit: Unit, jobs: Sequence[SynthesisJob]) -> list[AudioChunk]:
         unit.steps, together.conditioning, together.source, together.noise
     )
     return list(map(SynthesisJob.take, jobs, waveform))
-
-
-def _later(word: WordTiming, samples: int) -> WordTiming:
-    phonemes = []
-    for p in word.phonemes:
-        phonemes.append(PhonemeTiming(p.phoneme, p.start + samples, p.stop + samples))
-    start, stop = word.start + samples, word.stop + samples
-    return replace(word, start=start, stop=stop, phonemes=tuple(phonemes))
 
 
 KNEE = 0.7  # -3 dBFS; what is softer passes unchanged

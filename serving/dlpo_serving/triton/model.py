@@ -9,20 +9,112 @@ from __future__ import annotations
 import importlib
 import json
 import threading
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from dlpo.bundle import MANIFEST, Manifest, Precision
-from dlpo.errors import DlpoError
-from dlpo.text import TextFrontEnd
-from dlpo_serving.engines.buckets import Buckets
-from dlpo_serving.errors import RequestError
+from dlpo.errors import DlpoError, EngineError
+from dlpo.text import Sentence, TextFrontEnd, Word
+from dlpo.text.symbols import MARKS, PHONEMES
+from dlpo_serving.engine import Floats, Ids
+from dlpo_serving.engines.buckets import Buckets, PaddedInputs, Piece, denoise_in_buckets
+from dlpo_serving.engines.onnx_engine import SentenceGraphs
+from dlpo_serving.errors import FieldViolation, RequestError
+from dlpo_serving.request import SpeechRequest, check_request
 from dlpo_serving.synthesis.job import AudioChunk
-from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.triton.engine import TritonEngine
-from dlpo_serving.triton.request import SETTINGS, read_utterance
+from dlpo_serving.synthesizer import PreparedRequest, Synthesizer
+
+# Every graph is a model of Triton's, called from within (BLS). Triton runs the graphs on its own
+# devices and batches the windows of all streams; text, noise and harmonic source are for Python.
+
+
+Values = Mapping[str, Floats | Ids]
+
+
+class TritonEngine(SentenceGraphs):
+    """See `Engine` for the methods; safe to share by threads."""
+
+    max_batch = 1  # of the utterance that asks: Triton batches those of all
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        prefix: str,
+        triton: Any,
+        precision: Precision = "fp32",
+        unused: Collection[str] = (),
+        buckets: Mapping[str, Buckets] | None = None,
+    ) -> None:
+        """An engine that calls the models `{prefix}_{graph}`.
+
+        Args:
+            manifest: of the bundle that the models were written from.
+            triton: the module `triton_python_backend_utils`, which exists only inside the server.
+            precision: of the denoiser models.
+            unused: inputs that the voice's graphs do not have, such as `frames.pitch`.
+            buckets: denoisers that are TensorRT plans, by graph, and the shapes that they take;
+                their noise is (K, B, F, hop_length), that of the others (B, K, F, hop_length).
+        """
+        super().__init__(manifest)
+        self._prefix = prefix
+        self._triton = triton
+        self._precision = precision
+        self._unused = frozenset(unused)
+        self._buckets = buckets or {}
+
+    def context_frames(self, steps: int) -> int:
+        return self.manifest.context_frames(steps, self._precision)
+
+    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
+        graph = f"denoiser_{steps}"
+        if graph in self._buckets:
+            return self._denoise_in_buckets(graph, steps, conditioning, source, noise)
+        batch_first = noise.swapaxes(0, 1)  # Triton batches along the first axis of every input
+        inputs = {"conditioning": conditioning, "source": source, "noise": batch_first}
+        (waveform,) = self._run(graph, inputs)
+        return waveform
+
+    def _denoise_in_buckets(
+        self, graph: str, steps: int, conditioning: Floats, source: Floats, noise: Floats
+    ) -> Floats:
+        def run(piece: Piece) -> Floats:
+            shape = conditioning.shape[1], len(noise), noise.shape[3]
+            padded = PaddedInputs.zeros(piece.bucket, *shape)
+            padded.fill(piece, conditioning, source, noise)
+            (made,) = self._run(graph, padded._asdict())
+            return made
+
+        margin = self.context_frames(steps)
+        return denoise_in_buckets(run, self._buckets[graph], margin, source.shape)
+
+    def _run(self, graph: str, inputs: Values) -> list[Floats]:
+        triton = self._triton
+        outputs = self._outputs(graph)
+        request = triton.InferenceRequest(
+            model_name=f"{self._prefix}_{graph}",
+            requested_output_names=outputs,
+            inputs=[
+                triton.Tensor(name, np.ascontiguousarray(value))
+                for name, value in inputs.items()
+                if f"{graph}.{name}" not in self._unused
+            ],
+            # The front computes with numpy: results on a GPU come back to host memory.
+            preferred_memory=triton.PreferredMemory(triton.TRITONSERVER_MEMORY_CPU, 0),
+        )
+        response = request.exec()
+        if response.has_error():
+            shapes = {name: value.shape for name, value in inputs.items()}
+            raise EngineError(
+                f"{self._prefix}_{graph}: Triton failed on {shapes}: {response.error().message()}"
+            )
+        found = (triton.get_output_tensor_by_name(response, name) for name in outputs)
+        # Copies: Triton's memory goes with the response.
+        return [np.array(tensor.as_numpy()) for tensor in found]
+
 
 DEFAULT_MAX_STREAMS = 64
 
@@ -117,3 +209,76 @@ class TritonPythonModel:
         error = self._triton.TritonError(message, code)
         response = self._triton.InferenceResponse(output_tensors=[], error=error)
         sender.send(response, flags=self._triton.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+
+BOUNDARY = "|"  # between two words without a pause, in the input `phonemes`
+SETTINGS = ("speed", "pitch_semitones", "seed", "steps")
+
+
+def read_utterance(synthesizer: Synthesizer, values: Mapping[str, Any]) -> PreparedRequest:
+    """The utterance that the inputs of one call describe.
+
+    Args:
+        values: `text` or `phonemes`, and any of `SETTINGS`, by name.
+
+    Raises:
+        RequestError: naming every field that is wrong.
+    """
+    texts = {name: values[name] for name in ("text", "phonemes") if name in values}
+    if len(texts) != 1:
+        message = f"got {' and '.join(texts) or 'neither'}; expected either text or phonemes"
+        raise RequestError(FieldViolation("text", message))
+    settings = {name: values[name] for name in SETTINGS if name in values}
+    if "text" in texts:
+        return synthesizer.read(SpeechRequest(texts["text"], **settings))
+    request = SpeechRequest("", **settings)
+    check_request(request, synthesizer.manifest)
+    sentences = phoneme_sentences(texts["phonemes"])
+    steps = request.steps or synthesizer.manifest.steps
+    return PreparedRequest(request, sentences, steps)
+
+
+def phoneme_sentences(written: str) -> tuple[Sentence, ...]:
+    """ARPAbet with stress -> sentences, one a line.
+
+    A word ends with one of `, ; : . ! ? -` or, where no pause follows, with `|`; the end of a line
+    needs none.
+
+    Raises:
+        RequestError: a symbol is none, or nothing is said.
+
+    >>> [word.mark for word in phoneme_sentences("DH AH0 | F AA1 K S")[0].words]
+    [' ', '.']
+    """
+    found = tuple(_sentence(line) for line in written.splitlines() if line.strip())
+    if not found:
+        raise RequestError(
+            FieldViolation("phonemes", "is empty; expected such as 'HH AH0 L OW1 .'")
+        )
+    return found
+
+
+def _sentence(line: str) -> Sentence:
+    words: list[Word] = []
+    phonemes: list[str] = []
+    for symbol in line.split():
+        if symbol in PHONEMES:
+            phonemes.append(symbol)
+        elif (mark := " " if symbol == BOUNDARY else symbol) in MARKS and phonemes:
+            words.append(_word(phonemes, mark))
+            phonemes = []
+        else:
+            message = (
+                f"{symbol!r} is no phoneme, or a mark without a word before it; expected ARPAbet "
+                f"with stress and one of {' '.join((BOUNDARY, *MARKS[1:]))} after each word"
+            )
+            raise RequestError(FieldViolation("phonemes", message))
+    if phonemes:
+        words.append(_word(phonemes, "."))
+    elif words[-1].mark == " ":  # a boundary, but no word follows
+        words[-1] = replace(words[-1], mark=".")
+    return Sentence(line, " ".join(word.word for word in words), tuple(words))
+
+
+def _word(phonemes: list[str], mark: str) -> Word:
+    return Word(" ".join(phonemes), tuple(phonemes), mark, 0, 0)

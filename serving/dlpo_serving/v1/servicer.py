@@ -7,23 +7,169 @@ handler of a caller who is gone.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Protocol
 
+from dlpo.bundle import Manifest
 from dlpo.v1 import speech_pb2
+from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.operations.call_scope import current_call
+from dlpo_serving.request import VOLUME_DB, SpeechRequest, SynthesisCall
 from dlpo_serving.rpc.statuses import Context
 from dlpo_serving.service import Flush, SynthesisService, check_unary
-from dlpo_serving.v1.messages import (
-    chunk_message,
-    config_call,
-    info_message,
-    mark_messages,
-    read_call,
-    totals_message,
-    voice_message,
-    word_messages,
-)
-from dlpo_serving.v1.wire import field_path, ssml_field_path
+from dlpo_serving.synthesis.timing import MarkTiming, WordTiming
+from dlpo_serving.v1.wire import encoding_message, field_path, read_encoding, ssml_field_path
+
+TimeDetail = speech_pb2.TimeDetail
+
+
+class TextRequest(Protocol):
+    """SynthesizeRequest or StreamSynthesizeRequest."""
+
+    text: str
+    ssml: str
+
+    @property
+    def config(self) -> speech_pb2.SynthesisConfig: ...
+
+
+def read_call(request: TextRequest, timeout_s: float | None, streamed: bool) -> SynthesisCall:
+    """The call of a caller who sends the whole text.
+
+    Raises:
+        RequestError: both text and SSML are set, or the encoding is unknown.
+    """
+    if request.text and request.ssml:
+        raise RequestError(FieldViolation("ssml", "is set in addition to text; send one of them"))
+    text, ssml = request.ssml or request.text, bool(request.ssml)
+    return config_call(request.config, timeout_s, streamed, text, ssml)
+
+
+def config_call(
+    config: speech_pb2.SynthesisConfig,
+    timeout_s: float | None,
+    streamed: bool,
+    text: str = "",
+    ssml: bool = False,
+) -> SynthesisCall:
+    """The call of a configuration; the values are checked where they are used.
+
+    Raises:
+        RequestError: the encoding is unknown.
+    """
+    request = SpeechRequest(
+        text=text,
+        speed=config.speed if config.HasField("speed") else 1.0,
+        pitch_semitones=config.pitch_semitones,
+        seed=config.seed,
+        steps=config.steps or None,
+        dictionary=dict(config.dictionary),
+        ssml=ssml,
+        volume_db=config.volume_db,
+    )
+    return SynthesisCall(
+        request=request,
+        voice=config.voice,
+        encoding=read_encoding(config.encoding),
+        sample_rate_hz=config.sample_rate_hz or None,
+        timeout_s=timeout_s,
+        streamed=streamed,
+    )
+
+
+def info_message(audio: AudioStream, text_is_known: bool = True) -> speech_pb2.SpeechInfo:
+    """What is known before the first sound; the text only where it does not come in pieces."""
+    message = speech_pb2.SpeechInfo(
+        format=speech_pb2.AudioFormat(
+            encoding=encoding_message(audio.format.encoding),
+            sample_rate_hz=audio.format.sample_rate_hz,
+        ),
+        voice=audio.manifest.voice,
+    )
+    if text_is_known:
+        message.processed_text = audio.processed_text
+        message.dropped_characters = audio.dropped_characters
+    return message
+
+
+def totals_message(audio: AudioStream, text_is_known: bool = True) -> speech_pb2.SpeechTotals:
+    """What is known after the last sound; the text where `info_message` lacks it."""
+    message = speech_pb2.SpeechTotals(
+        samples=audio.samples, audio_s=audio.audio_s, steps=audio.steps, seed=audio.seed
+    )
+    if not text_is_known:
+        message.processed_text = audio.processed_text
+        message.dropped_characters = audio.dropped_characters
+    return message
+
+
+def chunk_message(chunk: EncodedChunk, rate_hz: int, detail: TimeDetail) -> speech_pb2.AudioChunk:
+    """The next audio; `rate_hz` is the reply's."""
+    return speech_pb2.AudioChunk(
+        audio=chunk.audio,
+        sample_offset=chunk.sample_offset,
+        sentence=chunk.sentence,
+        words=word_messages(chunk.words, rate_hz, detail),
+        marks=mark_messages(chunk.marks, rate_hz),
+    )
+
+
+def word_messages(
+    words: tuple[WordTiming, ...], rate_hz: int, detail: TimeDetail
+) -> list[speech_pb2.WordTime]:
+    """The times of words, as far as the caller wants them."""
+    if detail == speech_pb2.TIME_DETAIL_NONE:
+        return []
+    messages = []
+    for word in words:
+        message = speech_pb2.WordTime(
+            word=word.word,
+            start_s=word.start / rate_hz,
+            end_s=word.stop / rate_hz,
+            start_sample=word.start,
+            end_sample=word.stop,
+            text_start=word.text_start,
+            text_end=word.text_end,
+        )
+        if detail == speech_pb2.TIME_DETAIL_PHONEMES:
+            for phoneme in word.phonemes:
+                message.phonemes.add(
+                    phoneme=phoneme.phoneme,
+                    start_s=phoneme.start / rate_hz,
+                    end_s=phoneme.stop / rate_hz,
+                    start_sample=phoneme.start,
+                    end_sample=phoneme.stop,
+                )
+        messages.append(message)
+    return messages
+
+
+def mark_messages(marks: tuple[MarkTiming, ...], rate_hz: int) -> list[speech_pb2.MarkTime]:
+    """The times of the marks of an SSML document."""
+    messages = []
+    for mark in marks:
+        time_s = mark.sample / rate_hz
+        messages.append(speech_pb2.MarkTime(name=mark.name, time_s=time_s, sample=mark.sample))
+    return messages
+
+
+def voice_message(manifest: Manifest) -> speech_pb2.Voice:
+    """What a voice can do."""
+    slowest, fastest = manifest.prosody.speed
+    lowest, highest = manifest.prosody.pitch_semitones
+    softest, loudest = VOLUME_DB
+    return speech_pb2.Voice(
+        name=manifest.voice,
+        language=manifest.language,
+        sample_rate_hz=manifest.sample_rate_hz,
+        steps=manifest.available_steps,
+        default_steps=manifest.steps,
+        speed=speech_pb2.Range(min=slowest, max=fastest),
+        pitch_semitones=speech_pb2.Range(min=lowest, max=highest),
+        licence=manifest.licence,
+        volume_db=speech_pb2.Range(min=softest, max=loudest),
+    )
+
 
 SERVICE = speech_pb2.DESCRIPTOR.services_by_name["SpeechService"]
 

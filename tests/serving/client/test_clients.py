@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from dlpo.errors import EngineError, InputError
-from dlpo.text import TextFrontEnd
 from dlpo_serving.client import (
     AsyncSpeechClient,
     CallError,
@@ -20,7 +19,7 @@ from dlpo_serving.client import (
     RetryPolicy,
     SpeechClient,
 )
-from dlpo_serving.encodings import Encoding
+from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 
@@ -72,36 +71,32 @@ def test_voices_are_listed_once_it_serves(server: Any) -> None:
     assert asyncio.run(voices()) == ["fake"]
 
 
-@pytest.mark.parametrize(("text", "voice"), [("", ""), (TEXT, "nobody")])
-def test_what_the_server_refuses_is_an_input_error(
-    server: Any, hear: Callable[..., None], heard: Any, text: str, voice: str
+@pytest.mark.parametrize(
+    ("source", "call", "told"),
+    [
+        (SpeechRequest(""), {}, "text"),
+        (SpeechRequest(TEXT), {"voice": "nobody"}, "nobody"),
+        (SpeechRequest("\ud800 hello"), {}, "can't be sent"),
+        (SpeechRequest(TEXT, seed=-1), {}, "can't be sent"),
+        (["</speak>"], {"request": SpeechRequest("<speak>", ssml=True)}, "send it whole"),
+        (
+            SpeechRequest(TEXT),
+            {"reply": ReplyFormat(Encoding.OPUS_FRAMED)},
+            r"opus_framed; dlpo\.v1 has pcm_s16",
+        ),
+    ],
+    ids=str,
+)
+def test_what_can_not_be_asked_is_an_input_error(
+    server: Any,
+    hear: Callable[..., None],
+    heard: Any,
+    source: Any,
+    call: dict[str, Any],
+    told: str,
 ) -> None:
-    with pytest.raises(InputError):
-        hear(heard, server.address, SpeechRequest(text), {}, voice=voice)
-
-
-@pytest.mark.parametrize("request_", [SpeechRequest("\ud800 hello"), SpeechRequest(TEXT, seed=-1)])
-def test_what_no_message_can_hold_is_an_input_error(
-    server: Any, hear: Callable[..., None], heard: Any, request_: SpeechRequest
-) -> None:
-    with pytest.raises(InputError, match="can't be sent"):
-        hear(heard, server.address, request_, {})
-
-
-def test_an_ssml_document_does_not_come_in_pieces(hear: Callable[..., None], heard: Any) -> None:
-    request = SpeechRequest("<speak>", ssml=True)
-
-    with pytest.raises(InputError, match="send it whole"):
-        hear(heard, "127.0.0.1:1", ["</speak>"], {}, request=request)
-
-
-def test_an_encoding_that_the_contract_lacks_is_an_input_error(
-    server: Any, hear: Callable[..., None], heard: Any
-) -> None:
-    reply = ReplyFormat(Encoding.OPUS_FRAMED)
-
-    with pytest.raises(InputError, match=r"opus_framed; dlpo\.v1 has pcm_s16"):
-        hear(heard, server.address, SpeechRequest(TEXT), {}, reply=reply)
+    with pytest.raises(InputError, match=told):
+        hear(heard, server.address, source, {}, **call)
 
 
 def test_no_server_is_an_engine_error_with_a_hint(hear: Callable[..., None], heard: Any) -> None:
@@ -111,14 +106,11 @@ def test_no_server_is_an_engine_error_with_a_hint(hear: Callable[..., None], hea
 
 def test_a_deadline_is_an_engine_error(
     gated_engine: Any,
-    front_end: TextFrontEnd,
-    start_server: Callable[..., Any],
+    gated_server: Callable[..., Any],
     hear: Callable[..., None],
     heard: Any,
 ) -> None:
-    gated_engine.open.set()
-    server = start_server(Synthesizer(gated_engine, front_end))
-    gated_engine.open.clear()
+    server = gated_server()
 
     with pytest.raises(CallError) as caught:
         hear(heard, server.address, SpeechRequest(TEXT), {}, timeout_s=0.05)
@@ -137,11 +129,9 @@ def test_a_cancelled_stream_ends_with_an_engine_error(server: Any) -> None:
 
 
 def test_leaving_the_block_ends_the_stream(
-    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any]
+    gated_engine: Any, gated_server: Callable[..., Any]
 ) -> None:
-    gated_engine.open.set()
-    server = start_server(Synthesizer(gated_engine, front_end), max_streams=1)
-    gated_engine.open.clear()
+    server = gated_server(max_streams=1)
 
     patient = RetryPolicy(attempts=10_000, total_s=20.0)
     with SpeechClient(server.address, retries=patient, sleep=lambda delay_s: None) as client:

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2_grpc
@@ -50,34 +45,14 @@ def test_a_certificate_needs_its_key() -> None:
         Tls(certificate=Path("client.pem"))
 
 
-def self_signed(host: str) -> tuple[bytes, bytes]:
-    """PEM of a certificate for `host` that signs itself, and of its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return certificate.public_bytes(pem), private
-
-
 @pytest.fixture
-def tls_server(scripted_server: Any, tmp_path: Path) -> Iterator[str]:
-    """Address of the scripted server behind a certificate for "speech.test", in ca.pem."""
-    certificate, key = self_signed("speech.test")
-    (tmp_path / "ca.pem").write_bytes(certificate)
+def tls_server(scripted_server: Any, authority: Any) -> Iterator[str]:
+    """Address of the scripted server behind a certificate for "localhost"."""
+    issued = authority.issue("server")
     server = grpc.server(ThreadPoolExecutor(2))
     speech_pb2_grpc.add_SpeechServiceServicer_to_server(scripted_server, server)
-    credentials = grpc.ssl_server_credentials([(key, certificate)])
+    pair = issued.key.read_bytes(), issued.certificate.read_bytes()
+    credentials = grpc.ssl_server_credentials([pair])
     port = server.add_secure_port("127.0.0.1:0", credentials)
     server.start()
     scripted_server.outcomes = [lambda context: iter(())]
@@ -85,8 +60,8 @@ def tls_server(scripted_server: Any, tmp_path: Path) -> Iterator[str]:
     server.stop(None).wait()
 
 
-def test_a_server_with_a_trusted_certificate_is_spoken_to(tls_server: str, tmp_path: Path) -> None:
-    tls = Tls(ca=tmp_path / "ca.pem", server_name="speech.test")
+def test_a_server_with_a_trusted_certificate_is_spoken_to(tls_server: str, authority: Any) -> None:
+    tls = Tls(ca=authority.path, server_name="localhost")
 
     with SpeechClient(tls_server, tls=tls) as client:
         assert client.voices()
@@ -94,11 +69,10 @@ def test_a_server_with_a_trusted_certificate_is_spoken_to(tls_server: str, tmp_p
 
 @pytest.mark.parametrize("trusted", [True, False])
 def test_a_wrong_name_or_an_unknown_signer_is_not(
-    tls_server: str, tmp_path: Path, trusted: bool
+    tls_server: str, authority: Any, stranger: Any, trusted: bool
 ) -> None:
-    (tmp_path / "other.pem").write_bytes(self_signed("speech.test")[0])
-    name = "other.test" if trusted else "speech.test"
-    tls = Tls(ca=tmp_path / ("ca.pem" if trusted else "other.pem"), server_name=name)
+    wrong = (authority.path, "other.test") if trusted else (stranger.path, "localhost")
+    tls = Tls(ca=wrong[0], server_name=wrong[1])
 
     client = SpeechClient(tls_server, tls=tls, retries=RetryPolicy(attempts=1))
     with client, pytest.raises(CallError, match="with the same TLS"):

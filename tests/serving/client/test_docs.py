@@ -17,20 +17,15 @@ PROGRAMS = re.findall(r"^```python\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_program_runs(program: str, server: Any) -> None:
+def test_program_runs(program: str, server: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert "127.0.0.1:50051" in program
 
     exec(program.replace("127.0.0.1:50051", server.address), {"__name__": "docs"})
 
-
-def test_a_program_says_what_its_comment_promises(
-    server: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    exec(PROGRAMS[0].replace("127.0.0.1:50051", server.address), {"__name__": "docs"})
-
-    said = capsys.readouterr().out.splitlines()
-    assert said[0] in PROGRAMS[0]
-    assert said[1].split()[1] == "hello"
+    if program == PROGRAMS[0]:  # it says what its comment promises
+        said = capsys.readouterr().out.splitlines()
+        assert said[0] in program
+        assert said[1].split()[1] == "hello"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -16,7 +16,7 @@ from grpc_status import rpc_status
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
 from dlpo_serving.client import CallError, Chance, Flush, RetryPolicy, SpeechClient
-from dlpo_serving.client.retries import Backoff
+from dlpo_serving.client.errors import Backoff
 from dlpo_serving.request import SpeechRequest
 
 REQUEST = SpeechRequest("Once more.")
@@ -60,34 +60,14 @@ def test_a_call_is_tried_until_it_is_taken(
     scripted_server: Any, hear: Callable[..., None], heard: Any
 ) -> None:
     cancelled = refused(grpc.StatusCode.CANCELLED)
-    scripted_server.outcomes = [refused(UNAVAILABLE), refused(FULL), cancelled, spoken]
+    scripted_server.outcomes = [refused(UNAVAILABLE), refused(FULL, 1500), cancelled, spoken]
 
     hear(heard, scripted_server.address, REQUEST, {"chance": Time().chance})
 
     assert [chunk.audio for chunk in heard.chunks] == [b"sound"]
     assert heard.totals.samples == 1
-    assert heard.delays == [0.1, 0.2, 0.4]
-
-
-def test_attempts_of_one_call_share_their_request_id(
-    scripted_server: Any, hear: Callable[..., None], heard: Any
-) -> None:
-    scripted_server.outcomes = [refused(FULL), spoken]
-
-    hear(heard, scripted_server.address, REQUEST, {})
-
-    first, second = (call["x-request-id"] for call in scripted_server.calls)
-    assert first == second != ""
-
-
-def test_the_server_says_when_to_come_back(
-    scripted_server: Any, hear: Callable[..., None], heard: Any
-) -> None:
-    scripted_server.outcomes = [refused(FULL, 1500), spoken]
-
-    hear(heard, scripted_server.address, REQUEST, {"chance": Time().chance})
-
-    assert heard.delays == [1.5 + 0.1]
+    assert heard.delays == [0.1, 1.5 + 0.2, 0.4]  # the server has said when to come back
+    assert len({call["x-request-id"] for call in scripted_server.calls}) == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import soxr
 from numpy.typing import NDArray
 
 from dlpo.audio import Waveform
-from dlpo_serving.encodings import Encoding
+from dlpo_serving.encodings.formats import Encoding
 
 Samples = NDArray[np.float64]
 VOICE_HZ = 22_050

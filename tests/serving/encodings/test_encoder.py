@@ -14,14 +14,8 @@ from numpy.typing import NDArray
 
 from dlpo.audio import Waveform, to_pcm16
 from dlpo.errors import EngineError
-from dlpo_serving.encodings import (
-    AudioEncoder,
-    AudioFormat,
-    Encoding,
-    open_encoder,
-    usual_format,
-    warm_encoders,
-)
+from dlpo_serving.encodings.encoder import open_encoder, warm_encoders
+from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.errors import RequestError
 
 Samples = NDArray[np.float64]
@@ -184,34 +178,6 @@ def test_a_finished_stream_takes_nothing_more(encoding: Encoding, speech: Wavefo
         encoder.encode(speech)
 
 
-@every_encoding
-def test_streams_side_by_side_do_not_mix(encoding: Encoding, speech: Waveform) -> None:
-    format = usual_format(encoding, VOICE_HZ)
-    others = [speech, speech[::-1].copy(), 0.5 * speech]
-    alone = [encode(samples, format, [FIRST_CHUNK, 9600]) for samples in others]
-
-    encoders = [open_encoder(format, VOICE_HZ) for _ in others]
-    streams = [b""] * len(others)
-    for cut in (slice(FIRST_CHUNK), slice(FIRST_CHUNK, 9600), slice(9600, None)):
-        for i, (encoder, samples) in enumerate(zip(encoders, others, strict=True)):
-            streams[i] += encoder.encode(samples[cut])
-    finished = [s + e.finish() for s, e in zip(streams, encoders, strict=True)]
-    assert [without_lot(audio) for audio in finished] == [without_lot(audio) for audio in alone]
-
-
-def test_warming_runs_every_encoder_behind_the_resampler(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = []
-
-    def listening(format: AudioFormat, voice_rate_hz: int) -> AudioEncoder:
-        opened.append((format.encoding, format.sample_rate_hz != voice_rate_hz))
-        return open_encoder(format, voice_rate_hz)
-
-    monkeypatch.setattr("dlpo_serving.encodings.encoder.open_encoder", listening)
-    warm_encoders(VOICE_HZ)
-
-    assert opened == [(encoding, True) for encoding in Encoding]
-
-
 def test_framed_opus_has_a_packet_for_each_20_ms(
     speech: Waveform, framed_packets: Callable[[bytes], list[bytes]]
 ) -> None:
@@ -294,7 +260,7 @@ def test_where_no_memory_may_be_written_and_executed_only_its_encodings_are_miss
     code = (
         "import ctypes, sys; deny_write_execute = 65, 1, 0, 0, 0\n"
         "sys.exit(3) if ctypes.CDLL(None).prctl(*deny_write_execute) else None\n"
-        "from dlpo_serving.encodings import warm_encoders\n"
+        "from dlpo_serving.encodings.encoder import warm_encoders\n"
         f"for name, error in warm_encoders({VOICE_HZ}).items(): print(name, error)"
     )
 

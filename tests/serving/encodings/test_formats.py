@@ -1,10 +1,17 @@
-"""What a client may ask for."""
+"""What a client may ask for; G.711 against the recommendation's tables; resampling in pieces."""
 
 from __future__ import annotations
 
-import pytest
+import sys
 
-from dlpo_serving.encodings import AudioFormat, Encoding, usual_format
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from dlpo.audio import Waveform
+from dlpo.errors import MissingExtraError
+from dlpo_serving.encodings.encoder import Resampler, alaw, mulaw
+from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.errors import RequestError
 
 
@@ -40,6 +47,63 @@ def test_every_encoding_has_a_usual_rate_for_every_voice(
         assert usual >= voice_rate_hz  # nothing of the voice is lost
 
 
-def test_a_caller_without_a_rate_gets_the_voices_own_where_the_codec_has_it() -> None:
-    assert usual_format(Encoding.MP3, 22_050).sample_rate_hz == 22_050
-    assert usual_format(Encoding.OGG_OPUS, 22_050).sample_rate_hz == 24_000
+EVERY_SAMPLE = np.arange(-32_768, 32_768).astype(np.int16)
+
+
+def decisions(first_step: int, first_count: int) -> NDArray[np.int64]:
+    """Decision values of a table: 16 to a segment, each step twice that of the segment before."""
+    steps = [first_step] * first_count + [first_step * 2**k for k in range(1, 8) for _ in range(16)]
+    return np.concatenate([[0], np.cumsum(steps)])
+
+
+def magnitude(bits: int) -> NDArray[np.int64]:
+    """Of every sample on a scale of sign and `bits` bits; negative ones are counted from -1 on."""
+    samples = EVERY_SAMPLE.astype(np.int64)
+    return np.where(samples < 0, -1 - samples, samples) >> (15 - bits)
+
+
+def test_mulaw_is_table_2_of_the_recommendation() -> None:
+    # 0, 1, 3, 5 ... 31, then steps of 4 to 95, ... of 256 to 8159
+    values = np.maximum(decisions(2, 16) - 1, 0)
+    assert values[16] == 31
+    assert values[-1] == 8159
+    interval = np.minimum(np.searchsorted(values, magnitude(13), side="right") - 1, 127)
+    expected = np.where(EVERY_SAMPLE < 0, 0x7F, 0xFF) - interval
+
+    np.testing.assert_array_equal(mulaw(EVERY_SAMPLE), expected)
+
+
+def test_alaw_is_table_1_of_the_recommendation() -> None:
+    values = decisions(2, 32)[:129]  # 0, 2 ... 64, then steps of 4 to 128, ... of 128 to 4096
+    assert values[32] == 64
+    assert values[-1] == 4096
+    interval = np.searchsorted(values, magnitude(12), side="right") - 1
+    expected = np.where(EVERY_SAMPLE < 0, 0, 0x80) + interval
+
+    np.testing.assert_array_equal(alaw(EVERY_SAMPLE) ^ 0x55, expected)
+
+
+VOICE_HZ = 22_050
+RATES_HZ = [8000, 11_025, 12_345, 16_000, 24_000, 44_100, 48_000]
+
+
+def resampled(samples: Waveform, rate: int, cuts: list[int]) -> Waveform:
+    resampler = Resampler(VOICE_HZ, rate)
+    pieces = [resampler.resample(piece) for piece in np.split(samples, cuts)]
+    return np.concatenate([*pieces, resampler.resample(np.zeros(0, np.float32), last=True)])
+
+
+@pytest.mark.parametrize("rate", RATES_HZ)
+def test_cutting_changes_no_bit(rate: int) -> None:
+    noise = np.random.default_rng(rate).standard_normal(11_000).astype(np.float32)
+    whole = resampled(noise, rate, [])
+
+    np.testing.assert_array_equal(resampled(noise, rate, [2400, 2401, 2401, 9600]), whole)
+    np.testing.assert_array_equal(resampled(noise, rate, list(range(300, 11_000, 300))), whole)
+
+
+def test_without_soxr_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "soxr", None)
+
+    with pytest.raises(MissingExtraError, match=r"soxr is not installed.*dlpo\[serve\]"):
+        Resampler(22_050, 8000)

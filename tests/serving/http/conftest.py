@@ -19,8 +19,9 @@ from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.http import HttpLimits, build_app, listening
 from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.scheduling import AdmissionPolicy, Costs, Scheduler
 from dlpo_serving.scheduling.executor import EngineExecutor
+from dlpo_serving.scheduling.scheduler import Scheduler
+from dlpo_serving.scheduling.stream import AdmissionPolicy, Costs
 from dlpo_serving.service import Limits, LoadedVoice, SynthesisService
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voice_registry import measure_costs
@@ -138,6 +139,21 @@ def open_http_door() -> Iterator[Callable[..., Door]]:
     """`open_http_door(synthesizer, ...)`, see `open_door`; it closes with the test."""
     with ExitStack() as stack:
         yield lambda *args, **named: stack.enter_context(open_door(*args, **named))
+
+
+@pytest.fixture
+def gated_door(
+    gated_engine: Any, front_end: TextFrontEnd, open_http_door: Callable[..., Door]
+) -> Callable[..., Door]:
+    """`gated_door(...)`: as `open_http_door`; from then on its engine waits for `gated_engine`."""
+
+    def start(*arguments: Any) -> Door:
+        gated_engine.open.set()
+        door = open_http_door(Synthesizer(gated_engine, front_end), *arguments)
+        gated_engine.open.clear()
+        return door
+
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 import json
@@ -10,13 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import av
-import numpy as np
 import pytest
-from openai import AsyncOpenAI, BadRequestError, NotFoundError, OpenAI, RateLimitError
+from openai import BadRequestError, NotFoundError, OpenAI
 
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.scheduling import AdmissionPolicy
 from dlpo_serving.synthesizer import Synthesizer
 
 TEXT = "Noise becomes speech."
@@ -61,34 +58,6 @@ def test_every_format_holds_the_whole_utterance(
     assert response.response.headers["X-Sample-Rate"] == str(rate)
 
 
-def test_a_streamed_response_equals_the_whole_one(openai: OpenAI) -> None:
-    whole = openai.audio.speech.create(**speech(response_format="wav")).content
-
-    create = openai.audio.speech.with_streaming_response.create
-    with create(**speech(response_format="wav")) as response:
-        pieces = list(response.iter_bytes())
-
-    assert b"".join(pieces) == whole
-    assert whole[:4] == b"RIFF"
-
-
-def test_the_asynchronous_client_streams_many_at_once(door: Any) -> None:
-    async def one(client: AsyncOpenAI, seed: int) -> bytes:
-        create = client.audio.speech.with_streaming_response.create
-        fields = speech(response_format="pcm", extra_body={"seed": seed})
-        async with create(**fields) as response:
-            return b"".join([piece async for piece in response.iter_bytes()])
-
-    async def many() -> list[bytes]:
-        async with AsyncOpenAI(base_url=f"{door.url}/v1", api_key="none") as client:
-            alone = [await one(client, seed) for seed in range(4)]
-            together = await asyncio.gather(*(one(client, seed) for seed in range(4)))
-            assert alone == together
-            return alone
-
-    assert len(set(asyncio.run(many()))) == 4
-
-
 def test_server_sent_events_have_openais_shapes(openai: OpenAI) -> None:
     create = openai.audio.speech.with_streaming_response.create
     with create(**speech(response_format="pcm", stream_format="sse")) as response:
@@ -110,18 +79,6 @@ def test_server_sent_events_have_openais_shapes(openai: OpenAI) -> None:
     }
 
 
-def test_speed_and_our_own_fields_arrive(openai: OpenAI) -> None:
-    def spoken(**fields: Any) -> np.ndarray:
-        content = openai.audio.speech.create(**speech(response_format="pcm", **fields)).content
-        return np.frombuffer(content, "<i2")
-
-    usual = spoken()
-    assert len(spoken(speed=2.0)) < 0.6 * len(usual)
-    assert not np.array_equal(spoken(extra_body={"seed": 5}), usual)
-    quieter = spoken(extra_body={"volume_db": -20}, instructions="softly")
-    assert np.abs(quieter).max() < 0.2 * np.abs(usual).max()
-
-
 def test_a_voice_of_openai_is_the_default_voice(openai: OpenAI) -> None:
     stock = openai.audio.speech.create(**speech(voice="alloy", response_format="pcm")).content
     ours = openai.audio.speech.create(**speech(voice="fake", response_format="pcm")).content
@@ -135,26 +92,6 @@ def test_errors_are_those_of_the_client(openai: OpenAI) -> None:
     with pytest.raises(BadRequestError) as empty:
         openai.audio.speech.create(**speech(input=""))
     assert empty.value.param == "input"
-
-
-def test_a_full_server_is_a_rate_limit_error_that_the_client_waits_out(
-    gated_engine: Any, front_end: Any, open_http_door: Any, client: Any
-) -> None:
-    gated_engine.open.set()
-    policy = AdmissionPolicy(max_streams=1, max_first_audio_s=1e6, utilisation=1e6)
-    door = open_http_door(Synthesizer(gated_engine, front_end), policy)
-    gated_engine.open.clear()
-    gated_engine.permits.release()
-    running = client.speak(door)
-    address = {"base_url": f"{door.url}/v1", "api_key": "none"}
-
-    with OpenAI(**address, max_retries=0) as impatient, pytest.raises(RateLimitError):
-        impatient.audio.speech.create(**speech())
-
-    gated_engine.free()
-    assert running.read()
-    with OpenAI(**address) as patient:
-        assert patient.audio.speech.create(**speech()).content
 
 
 def test_models_are_listed_and_found(openai: OpenAI) -> None:

@@ -16,8 +16,6 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from dlpo_serving.synthesizer import Synthesizer
-
 TIMEOUT_S = 20.0
 
 
@@ -102,7 +100,7 @@ def open_page(browser: Chrome) -> Callable[[Any], Page]:
     return lambda door: Page(browser, door.url)
 
 
-def test_speech_is_heard_to_its_end_and_its_figures_are_shown(page: Page, client: Any) -> None:
+def test_speech_is_heard_to_its_end_and_its_figures_are_shown(page: Page) -> None:
     page.speak("Noise becomes speech.")
 
     figures = page.figures()
@@ -190,14 +188,11 @@ def test_an_utterance_by_keyboard_alone(page: Page) -> None:
 
 def test_escape_stops_sound_and_work(
     gated_engine: Any,
-    front_end: Any,
-    open_http_door: Callable[..., Any],
+    gated_door: Callable[..., Any],
     open_page: Callable[[Any], Page],
 ) -> None:
-    gated_engine.open.set()
-    door = open_http_door(Synthesizer(gated_engine, front_end))
+    door = gated_door()
     page = open_page(door)
-    gated_engine.open.clear()
     gated_engine.permits.release()  # one window of many
     page.write("Noise becomes speech, step by step.")
     page.say()

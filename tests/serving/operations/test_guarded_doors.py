@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -15,14 +17,37 @@ import pytest
 from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from dlpo.v1 import speech_pb2, speech_pb2_grpc
+from dlpo.v1 import speech_pb2
 from dlpo_serving.operations.keys import new_key
+from dlpo_serving.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.synthesizer import Synthesizer
 
 if TYPE_CHECKING:
     from conftest import Authority, Issued
 
 TIMEOUT_S = 20.0
+DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
+METHODS = {
+    f"{DLPO}Synthesize": speech_pb2.SynthesizeRequest(text="Hello."),
+    f"{DLPO}StreamSynthesize": speech_pb2.StreamSynthesizeRequest(text="Hello."),
+    f"{DLPO}IncrementalSynthesize": speech_pb2.IncrementalSynthesizeRequest(config={}),
+    f"{DLPO}ListVoices": speech_pb2.ListVoicesRequest(),
+    f"{RIVA}Synthesize": riva.SynthesizeSpeechRequest(text="Hello."),
+    f"{RIVA}SynthesizeOnline": riva.SynthesizeSpeechRequest(text="Hello."),
+    f"{RIVA}GetRivaSynthesisConfig": riva.RivaSynthesisConfigRequest(),
+}
+RIVA_PYTHON = os.environ.get("DLPO_RIVA_VENV", ".venv-riva") + "/bin/python"
+RIVA_CALL = """
+import sys, grpc, riva.client
+address, authority, token = sys.argv[1:]
+meta = [["authorization", f"Bearer {token}"]] if token else None
+auth = riva.client.Auth(authority, True, address, metadata_args=meta)
+service = riva.client.SpeechSynthesisService(auth)
+try:
+    print(len(b"".join(reply.audio for reply in service.synthesize_online("Hello."))) > 1000)
+except grpc.RpcError as error:
+    print(error.code().name)
+"""
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
@@ -35,6 +60,7 @@ class Guarded:
         synthesizer: Synthesizer,
         ca: Authority,
         folder: Path,
+        mutual: bool = True,
     ) -> None:
         served = ca.issue("server")
         self.ca, self.client = ca, ca.issue("client")
@@ -44,7 +70,7 @@ class Guarded:
             synthesizer,
             tls_certificate=served.certificate,
             tls_key=served.key,
-            tls_client_ca=ca.path,
+            tls_client_ca=ca.path if mutual else None,
             keys_file=folder / "keys.toml",
             http_port=self.http_port,
             health_port=self.health_port,
@@ -60,23 +86,24 @@ class Guarded:
         options = (("grpc.use_local_subchannel_pool", 1),)
         return grpc.secure_channel(self.server.address, credentials, options)
 
-    def speak(self, client: Issued | None, token: str) -> str:
-        request = speech_pb2.SynthesizeRequest(text="Hello.")
-        metadata = [("authorization", f"Bearer {token}")] if token else []
+    def speak(self, client: Issued | None, header: str, method: str = f"{DLPO}Synthesize") -> str:
+        """The status of a call by a method of `METHODS`."""
+        metadata = [("authorization", header)] if header else []
         with self.channel(client) as channel:
-            stub = speech_pb2_grpc.SpeechServiceStub(channel)
+            call = channel.stream_stream(method)
+            messages = iter([METHODS[method].SerializeToString()])
             try:
-                reply = stub.Synthesize(request, metadata=metadata, timeout=TIMEOUT_S)
+                list(call(messages, metadata=metadata, timeout=TIMEOUT_S))
             except grpc.RpcError as error:
                 return str(error.code().name)
-        return "spoken" if reply.audio else "silent"
+        return "OK"
 
-    def get(self, path: str, client: Issued | None, token: str = "") -> int:
+    def get(self, path: str, client: Issued | None, header: str = "") -> int:
         context = ssl.create_default_context(cafile=str(self.ca.path))
         if client:
             context.load_cert_chain(client.certificate, client.key)
         url = f"https://127.0.0.1:{self.http_port}{path}"
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"Authorization": header} if header else {}
         request = urllib.request.Request(url, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=context) as reply:
@@ -99,21 +126,46 @@ def guarded(
     return Guarded(start_server, synthesizer, authority, tmp_path)
 
 
+def forgeries(token: str) -> list[str]:
+    return ["", "Bearer ", f"Bearer {token[:-1]}", f"Bearer {token}x", token, f"Basic {token}"]
+
+
 def test_who_may_speak_over_grpc(guarded: Guarded, stranger: Authority) -> None:
-    assert guarded.speak(guarded.client, guarded.token) == "spoken"
-    assert guarded.speak(guarded.client, "") == "UNAUTHENTICATED"
-    assert guarded.speak(guarded.client, "forged") == "UNAUTHENTICATED"
-    assert guarded.speak(None, guarded.token) == "UNAVAILABLE"
-    assert guarded.speak(stranger.issue("thief"), guarded.token) == "UNAVAILABLE"
+    right = f"Bearer {guarded.token}"
+    assert guarded.speak(guarded.client, right) == "OK"
+    for forged in forgeries(guarded.token):
+        refused = {guarded.speak(guarded.client, forged, method) for method in METHODS}
+        assert refused == {"UNAUTHENTICATED"}
+    assert guarded.speak(None, right) == "UNAVAILABLE"
+    assert guarded.speak(stranger.issue("thief"), right) == "UNAVAILABLE"
 
 
 def test_who_may_ask_over_http(guarded: Guarded, stranger: Authority) -> None:
-    assert guarded.get("/v1/voices", guarded.client, guarded.token) == 200
-    assert guarded.get("/v1/voices", guarded.client) == 401
+    right = f"Bearer {guarded.token}"
+    assert guarded.get("/v1/voices", guarded.client, right) == 200
+    for forged in forgeries(guarded.token):
+        assert guarded.get("/v1/voices", guarded.client, forged) == 401
     assert guarded.get("/readyz", guarded.client) == 200
     for client in (None, stranger.issue("thief")):
         with pytest.raises((urllib.error.URLError, ssl.SSLError, ConnectionError)):
-            guarded.get("/v1/voices", client, guarded.token)
+            guarded.get("/v1/voices", client, right)
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not Path(RIVA_PYTHON).exists(), reason=f"there is no {RIVA_PYTHON}")
+def test_nvidias_own_client_is_let_in_over_tls_with_its_token_only(
+    start_server: Callable[..., Any], synthesizer: Synthesizer, authority: Authority, tmp_path: Path
+) -> None:
+    guarded = Guarded(start_server, synthesizer, authority, tmp_path, mutual=False)
+
+    def ask(token: str) -> str:
+        address = f"localhost:{guarded.server.address.rpartition(':')[2]}"
+        command = [RIVA_PYTHON, "-c", RIVA_CALL, address, str(authority.path), token]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
+        return done.stdout.strip()
+
+    assert ask(guarded.token) == "True"
+    assert ask("") == ask(f"{guarded.token}x") == "UNAUTHENTICATED"
 
 
 def test_health_needs_no_token_and_on_its_port_no_tls(guarded: Guarded) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,9 +17,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from dlpo_serving.errors import UnauthenticatedError
-from dlpo_serving.operations.call_scope import CallScope, current_call
+from dlpo_serving.operations.call_scope import CallScope, CallTracer, current_call
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.operations.tracing import CallTracer
 from dlpo_serving.rpc.interceptor import CallInterceptor
 from dlpo_serving.rpc.statuses import Context
 
@@ -145,22 +144,15 @@ async def world(
         await asyncio.sleep(0)
 
 
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, TIMEOUT_S))
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_calls_of_every_kind_go_through_unchanged(kind: str) -> None:
-    async def test() -> None:
-        async with world(keys=True) as it:
-            code, responses, _ = await it.call(kind, b"hi", ("authorization", "Bearer tok-alice"))
+async def test_calls_of_every_kind_go_through_unchanged(kind: str) -> None:
+    async with world(keys=True) as it:
+        code, responses, _ = await it.call(kind, b"hi", ("authorization", "Bearer tok-alice"))
 
-            assert code == "OK"
-            assert responses == ([b"first", b"hi"] if kind == "unary_stream" else [b"hi"])
-            assert it.echo.callers == ["alice"]
-            assert await it.counted(kind, "OK") == 1
-
-    run(test())
+        assert code == "OK"
+        assert responses == ([b"first", b"hi"] if kind == "unary_stream" else [b"hi"])
+        assert it.echo.callers == ["alice"]
+        assert await it.counted(kind, "OK") == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -168,72 +160,46 @@ def test_calls_of_every_kind_go_through_unchanged(kind: str) -> None:
     ("request_bytes", "code"),
     [(b"abort", "NOT_FOUND"), (b"code", "DATA_LOSS"), (b"raise", "INTERNAL")],
 )
-def test_the_status_that_a_call_ends_with_is_counted(
+async def test_the_status_that_a_call_ends_with_is_counted(
     kind: str, request_bytes: bytes, code: str
 ) -> None:
-    async def test() -> None:
-        async with world() as it:
-            ended, _, _ = await it.call(kind, request_bytes)
+    async with world() as it:
+        ended, _, _ = await it.call(kind, request_bytes)
 
-            assert ended == code
-            assert await it.counted(kind, code) == 1
-            labels = {"grpc_service": SERVICE, "grpc_method": kind}
-            value = it.metrics.registry.get_sample_value("grpc_server_started_total", labels)
-            assert value == 1
-
-    run(test())
+        assert ended == code
+        assert await it.counted(kind, code) == 1
+        labels = {"grpc_service": SERVICE, "grpc_method": kind}
+        value = it.metrics.registry.get_sample_value("grpc_server_started_total", labels)
+        assert value == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_cancelled_call_is_counted_as_cancelled(kind: str) -> None:
-    async def test() -> None:
-        async with world() as it:
-            call = it.start(kind, b"wait")
-            reading = asyncio.ensure_future(anext(aiter(call)) if kind.endswith("stream") else call)
-            await it.echo.waiting.wait()
-            call.cancel()
-            await asyncio.wait([reading])
-            assert await it.counted(kind, "CANCELLED") == 1
-
-    run(test())
+async def test_a_cancelled_call_is_counted_as_cancelled(kind: str) -> None:
+    async with world() as it:
+        call = it.start(kind, b"wait")
+        reading = asyncio.ensure_future(anext(aiter(call)) if kind.endswith("stream") else call)
+        await it.echo.waiting.wait()
+        call.cancel()
+        await asyncio.wait([reading])
+        assert await it.counted(kind, "CANCELLED") == 1
 
 
 @pytest.mark.parametrize("kind", ["unary_unary", "stream_stream"])
-def test_a_call_past_its_deadline_is_counted_as_such(kind: str) -> None:
-    async def test() -> None:
-        async with world() as it:
-            code, _, _ = await it.call(kind, b"wait", timeout=0.05)
-            assert code == "DEADLINE_EXCEEDED"
-            assert await it.counted(kind, code) == 1
-
-    run(test())
+async def test_a_call_past_its_deadline_is_counted_as_such(kind: str) -> None:
+    async with world() as it:
+        code, _, _ = await it.call(kind, b"wait", timeout=0.05)
+        assert code == "DEADLINE_EXCEEDED"
+        assert await it.counted(kind, code) == 1
 
 
-def test_a_call_is_measured_by_the_clock() -> None:
-    times = iter(range(0, 1000, 5))
+async def test_an_unknown_method_is_unimplemented_and_adds_no_label() -> None:
+    async with world(keys=True) as it:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await it.channel.unary_unary("/evil.Service/Made_up")(b"")
 
-    async def test() -> None:
-        async with world(clock=lambda: next(times)) as it:
-            await it.call("unary_unary", b"hi")
-
-            labels = {"grpc_service": SERVICE, "grpc_method": "unary_unary"}
-            name = "grpc_server_handling_seconds_sum"
-            assert it.metrics.registry.get_sample_value(name, labels) == 5
-
-    run(test())
-
-
-def test_an_unknown_method_is_unimplemented_and_adds_no_label() -> None:
-    async def test() -> None:
-        async with world(keys=True) as it:
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await it.channel.unary_unary("/evil.Service/Made_up")(b"")
-
-            assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
-            page, _ = it.metrics.page()
-            assert b"evil" not in page
-
-    run(test())
+        assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+        page, _ = it.metrics.page()
+        assert b"evil" not in page
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -246,49 +212,40 @@ def test_an_unknown_method_is_unimplemented_and_adds_no_label() -> None:
         (("authorization", "Bearer tok-alice"), ("authorization", "Bearer forged")),
     ],
 )
-def test_a_call_without_its_one_known_token_never_reaches_the_handler(
+async def test_a_call_without_its_one_known_token_never_reaches_the_handler(
     kind: str, metadata: tuple[tuple[str, str], ...]
 ) -> None:
-    async def test() -> None:
-        async with world(keys=True) as it:
-            code, responses, _ = await it.call(kind, b"hi", *metadata)
+    async with world(keys=True) as it:
+        code, responses, _ = await it.call(kind, b"hi", *metadata)
 
-            assert code == "UNAUTHENTICATED"
-            assert responses == []
-            assert it.echo.callers == []
-            assert await it.counted(kind, "UNAUTHENTICATED") == 1
-
-    run(test())
+        assert code == "UNAUTHENTICATED"
+        assert responses == []
+        assert it.echo.callers == []
+        assert await it.counted(kind, "UNAUTHENTICATED") == 1
 
 
-def test_the_request_id_comes_back_with_a_refusal_and_its_details() -> None:
-    async def test() -> None:
-        async with world(keys=True) as it:
-            call = it.start("unary_unary", b"hi", ("x-request-id", "mine-7"))
-            with pytest.raises(grpc.aio.AioRpcError):
-                await call
+async def test_the_request_id_comes_back_with_a_refusal_and_its_details() -> None:
+    async with world(keys=True) as it:
+        call = it.start("unary_unary", b"hi", ("x-request-id", "mine-7"))
+        with pytest.raises(grpc.aio.AioRpcError):
+            await call
 
-            trailing = await call.trailing_metadata()
-            assert dict(trailing)["x-request-id"] == "mine-7"
-            status = await rpc_status.aio.from_call(call)
-            assert isinstance(status, Status)
-            assert status.code == grpc.StatusCode.UNAUTHENTICATED.value[0]
-
-    run(test())
+        trailing = await call.trailing_metadata()
+        assert dict(trailing)["x-request-id"] == "mine-7"
+        status = await rpc_status.aio.from_call(call)
+        assert isinstance(status, Status)
+        assert status.code == grpc.StatusCode.UNAUTHENTICATED.value[0]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_call_is_a_span_in_the_callers_trace(kind: str) -> None:
+async def test_a_call_is_a_span_in_the_callers_trace(kind: str) -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
 
-    async def test() -> None:
-        async with world(tracer=CallTracer(provider)) as it:
-            await it.call(kind, b"abort", ("traceparent", f"00-{trace}-00f067aa0ba902b7-01"))
-
-    run(test())
+    async with world(tracer=CallTracer(provider)) as it:
+        await it.call(kind, b"abort", ("traceparent", f"00-{trace}-00f067aa0ba902b7-01"))
 
     part, span = exporter.get_finished_spans()
     assert part.parent == span.context

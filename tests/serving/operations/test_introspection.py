@@ -11,12 +11,13 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc._cython.cygrpc import ExecuteBatchError
 from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from dlpo.errors import MissingExtraError
-from dlpo_serving.endpoints import SERVICES, add_channelz
+from dlpo_serving.endpoints import SERVICES, add_channelz, caller_stayed
 from dlpo_serving.synthesizer import Synthesizer
 
 TIMEOUT_S = 20.0
@@ -74,3 +75,19 @@ def test_channelz_without_its_package_names_the_extra(monkeypatch: pytest.Monkey
 
     with pytest.raises(MissingExtraError, match=r"grpcio-channelz.*dlpo\[serve\]"):
         asyncio.run(add())
+
+
+def record_of(error: Exception) -> logging.LogRecord:
+    try:
+        raise error
+    except Exception:
+        return logging.LogRecord("grpc", logging.ERROR, "", 0, "raised", (), sys.exc_info())
+
+
+def test_a_caller_who_left_before_the_status_leaves_no_traceback() -> None:
+    assert not caller_stayed(record_of(ExecuteBatchError("send status")))
+
+
+def test_every_other_error_is_logged() -> None:
+    assert caller_stayed(record_of(ValueError("our own fault")))
+    assert caller_stayed(logging.LogRecord("grpc", logging.INFO, "", 0, "no error", (), None))

@@ -1,17 +1,34 @@
-"""The line of log of each call, and its scope."""
+"""What is known of a call: its scope, its line of log, its spans, the page of metrics."""
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+from prometheus_client.parser import text_string_to_metric_families
 
-from dlpo_serving.operations.call_scope import CallScope, current_call
+from dlpo.errors import MissingExtraError
+from dlpo_serving import errors
+from dlpo_serving.engines.fake_engine import FakeEngine
+from dlpo_serving.operations.call_scope import (
+    CallScope,
+    CallTrace,
+    CallTracer,
+    current_call,
+    open_tracer,
+)
 from dlpo_serving.operations.logs import LogFormat, configure_logs
-from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.operations.metrics import SHED_REASONS, Metrics
 
 METHOD = "/dlpo.v1.SpeechService/Synthesize"
 _log = logging.getLogger("dlpo_serving.test")
@@ -75,14 +92,6 @@ def test_a_call_is_one_line_of_json_with_its_figures() -> None:
     }
 
 
-def test_unknown_figures_of_a_call_are_left_out() -> None:
-    stream = logged("json")
-
-    call("UNAUTHENTICATED")
-
-    assert not {"caller", "voice", "ttfa_ms", "rtf"} & json.loads(stream.getvalue()).keys()
-
-
 def test_an_exception_stays_within_its_line() -> None:
     stream = logged("json")
 
@@ -106,16 +115,6 @@ def test_a_peer_can_not_break_out_of_its_line_or_field(log_format: LogFormat) ->
         assert json.loads(line)["code"] == "NOT_FOUND"
     else:
         assert r'peer="x\" code=OK\nFORGED level=info"' in line
-
-
-def test_logfmt_quotes_only_what_needs_it() -> None:
-    stream = logged("logfmt")
-
-    call(voice="lj", audio_s=1.5)
-
-    line = stream.getvalue()
-    assert f" event=call id=id-1 method={METHOD} peer=" in line
-    assert " voice=lj chars=0 audio_s=1.5 code=OK wall_s=0.1\n" in line
 
 
 def test_plain_lines_are_for_people() -> None:
@@ -152,3 +151,122 @@ def test_an_odd_id_is_replaced_by_a_random_one(odd: str) -> None:
 
     assert odd not in (first, second)
     assert first != second
+
+
+@pytest.fixture
+def exporter() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def tracer(exporter: InMemorySpanExporter) -> CallTracer:
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return CallTracer(provider)
+
+
+def spans(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
+    return {span.name: span for span in exporter.get_finished_spans()}
+
+
+@pytest.mark.parametrize("odd", [{}, {"traceparent": "nonsense"}, {"traceparent": "00-0-0-00"}])
+def test_a_call_without_a_valid_traceparent_starts_a_trace(
+    odd: dict[str, str], tracer: CallTracer, exporter: InMemorySpanExporter
+) -> None:
+    outer = tracer.start("outer", {})
+    tracer.start("call", odd).end({})
+    outer.end({})
+
+    assert spans(exporter)["call"].parent is None
+
+
+def test_a_part_of_another_thread_has_its_length_and_its_place(
+    tracer: CallTracer, exporter: InMemorySpanExporter
+) -> None:
+    def lane(call: CallTrace) -> None:
+        call.part("queue", 0.25, {"dlpo.stage": "encode"})
+
+    call = tracer.start("call", {})
+    thread = threading.Thread(target=lane, args=(call,))
+    thread.start()
+    thread.join()
+    call.end({})
+
+    found = spans(exporter)
+    queue = found["queue"]
+    assert queue.start_time is not None
+    assert queue.end_time is not None
+    assert queue.end_time - queue.start_time == 250_000_000
+    assert queue.parent is not None
+    assert queue.parent.span_id == found["call"].context.span_id
+    assert queue.attributes == {"dlpo.stage": "encode"}
+
+
+def test_a_failure_is_recorded_without_its_message(
+    tracer: CallTracer, exporter: InMemorySpanExporter
+) -> None:
+    scope = CallScope(Metrics(), tracer)
+    with (
+        pytest.raises(ValueError, match="my secret text"),
+        scope.open("POST /x", "http", "", {}, logging.DEBUG),
+    ):
+        raise ValueError("my secret text")
+
+    (span,) = exporter.get_finished_spans()
+    assert span.status.status_code == StatusCode.ERROR
+    assert span.status.description == "ValueError"
+    assert "secret" not in span.to_json()
+
+
+def test_a_collector_without_the_packages_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", None)
+
+    assert open_tracer(None) is None
+    with pytest.raises(MissingExtraError, match=r"dlpo\[otel\]"):
+        open_tracer("http://localhost:4317")
+
+
+def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """The page as a scraper reads it: (name, labels) -> value."""
+    page, _ = metrics.page()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(page.decode())
+        for sample in family.samples
+    }
+
+
+def test_every_reason_to_reject_a_call_is_there_from_the_start_and_no_other_can_come() -> None:
+    page = samples(Metrics())
+
+    assert {page["dlpo_shed_total", (("reason", reason),)] for reason in SHED_REASONS} == {0}
+    kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
+    rejections = [kind for kind in kinds if issubclass(kind, errors.CallRejectedError)]
+    assert {kind.reason for kind in rejections} <= set(SHED_REASONS)
+
+
+def test_watched_figures_are_read_when_the_page_is() -> None:
+    metrics = Metrics()
+    active = [1]
+    metrics.watch(
+        streams_active=lambda: active[0], streams_waiting=lambda: 2, backlog_audio_s=lambda: 3.5
+    )
+
+    active[0] = 7
+
+    page = samples(metrics)
+    assert page["dlpo_streams_active", ()] == 7
+    assert page["dlpo_streams_waiting", ()] == 2
+    assert page["dlpo_backlog_audio_seconds", ()] == 3.5
+
+
+def test_a_voice_is_shown_until_it_is_gone() -> None:
+    metrics, manifest = Metrics(), FakeEngine().manifest
+
+    metrics.model_info(manifest, "cpu")
+    [labels] = [dict(labels) for name, labels in samples(metrics) if name == "dlpo_model_info"]
+    metrics.model_gone(manifest, "cpu")
+
+    assert labels["voice"] == manifest.voice
+    assert labels["engine"] == "cpu"
+    assert "dlpo_model_info" not in {name for name, _ in samples(metrics)}

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Coroutine
+import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,17 +26,8 @@ TIMEOUT_S = 20.0
 DAY = timedelta(days=1)
 
 
-class Clock:
-    """Seconds that pass when a test says so. gRPC asks from a thread of its own."""
-
-    now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @asynccontextmanager
-async def grpc_server(files: TlsFiles, clock: Clock) -> AsyncIterator[int]:
+async def grpc_server(files: TlsFiles, clock: Any) -> AsyncIterator[int]:
     async def echo(request: bytes, context: Any) -> bytes:
         return request
 
@@ -54,7 +46,7 @@ async def grpc_server(files: TlsFiles, clock: Clock) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def http_server(files: TlsFiles, clock: Clock) -> AsyncIterator[int]:
+async def http_server(files: TlsFiles, clock: Any) -> AsyncIterator[int]:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(b"!")
@@ -104,30 +96,13 @@ async def ask_http(
     return int(serial, 16) if answer else None
 
 
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, TIMEOUT_S))
-
-
 def replace(old: Issued, new: Issued) -> None:
     """As a certificate is renewed: new files are moved to where the old ones are."""
     new.key.replace(old.key)
     new.certificate.replace(old.certificate)
 
 
-def test_grpc_is_heard_by_those_who_trust_the_authority_only(
-    authority: Authority, stranger: Authority
-) -> None:
-    served = authority.issue("server")
-
-    async def test() -> None:
-        async with grpc_server(TlsFiles(served.certificate, served.key), Clock()) as port:
-            assert await ask_grpc(port, authority.path) == "OK"
-            assert await ask_grpc(port, stranger.path) == "UNAVAILABLE"
-
-    run(test())
-
-
-def test_mutual_tls_lets_in_only_clients_of_its_authority(
+async def test_mutual_tls_lets_in_only_clients_of_its_authority(
     authority: Authority, stranger: Authority
 ) -> None:
     served, ours, theirs = (
@@ -135,109 +110,96 @@ def test_mutual_tls_lets_in_only_clients_of_its_authority(
     )  # fmt: skip
     files = TlsFiles(served.certificate, served.key, authority.path)
 
-    async def test() -> None:
-        async with grpc_server(files, Clock()) as port:
-            assert await ask_grpc(port, authority.path, ours) == "OK"
-            assert await ask_grpc(port, authority.path, theirs) == "UNAVAILABLE"
-            assert await ask_grpc(port, authority.path) == "UNAVAILABLE"
-        async with http_server(files, Clock()) as port:
-            assert await ask_http(port, authority.path, ours) == served.serial
-            assert await ask_http(port, authority.path, theirs) is None
-            assert await ask_http(port, authority.path) is None
-
-    run(test())
+    async with grpc_server(files, time.monotonic) as port:
+        assert await ask_grpc(port, authority.path, ours) == "OK"
+        assert await ask_grpc(port, authority.path, theirs) == "UNAVAILABLE"
+        assert await ask_grpc(port, authority.path) == "UNAVAILABLE"
+    async with http_server(files, time.monotonic) as port:
+        assert await ask_http(port, authority.path, ours) == served.serial
+        assert await ask_http(port, authority.path, theirs) is None
+        assert await ask_http(port, authority.path) is None
 
 
-def test_a_renewed_certificate_is_used_by_new_handshakes_of_grpc(
-    authority: Authority, stranger: Authority
+async def test_a_renewed_certificate_is_used_by_new_handshakes_of_grpc(
+    authority: Authority, stranger: Authority, clock: Any
 ) -> None:
-    served, clock = authority.issue("server"), Clock()
+    served = authority.issue("server")
 
-    async def test() -> None:
-        async with grpc_server(TlsFiles(served.certificate, served.key), clock) as port:
-            assert await ask_grpc(port, authority.path) == "OK"
-            replace(served, stranger.issue("next"))
-            clock.now_s = 10
+    async with grpc_server(TlsFiles(served.certificate, served.key), clock) as port:
+        assert await ask_grpc(port, authority.path) == "OK"
+        replace(served, stranger.issue("next"))
+        clock.now_s = 10
 
-            assert await ask_grpc(port, stranger.path) == "OK"
-            assert await ask_grpc(port, authority.path) == "UNAVAILABLE"
-
-    run(test())
+        assert await ask_grpc(port, stranger.path) == "OK"
+        assert await ask_grpc(port, authority.path) == "UNAVAILABLE"
 
 
-def test_a_call_under_way_survives_the_renewal(authority: Authority, stranger: Authority) -> None:
-    served, clock = authority.issue("server"), Clock()
+async def test_a_call_under_way_survives_the_renewal(
+    authority: Authority, stranger: Authority, clock: Any
+) -> None:
+    served = authority.issue("server")
 
-    async def test() -> None:
-        credentials = grpc.ssl_channel_credentials(authority.path.read_bytes())
-        async with (
-            grpc_server(TlsFiles(served.certificate, served.key), clock) as port,
-            grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials) as channel,
-        ):
-            say = channel.unary_unary("/test.Echo/Say")
-            await say(b"before", timeout=TIMEOUT_S)
-            replace(served, stranger.issue("next"))
-            clock.now_s = 10
-            assert await ask_grpc(port, stranger.path) == "OK"
+    credentials = grpc.ssl_channel_credentials(authority.path.read_bytes())
+    async with (
+        grpc_server(TlsFiles(served.certificate, served.key), clock) as port,
+        grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials) as channel,
+    ):
+        say = channel.unary_unary("/test.Echo/Say")
+        await say(b"before", timeout=TIMEOUT_S)
+        replace(served, stranger.issue("next"))
+        clock.now_s = 10
+        assert await ask_grpc(port, stranger.path) == "OK"
 
-            assert await say(b"after", timeout=TIMEOUT_S) == b"after"
-
-    run(test())
+        assert await say(b"after", timeout=TIMEOUT_S) == b"after"
 
 
 @pytest.mark.parametrize("server_name", ["localhost", "127.0.0.1"])  # a number is sent as no name
-def test_a_renewed_certificate_is_used_by_new_handshakes_of_http(
-    server_name: str, authority: Authority
+async def test_a_renewed_certificate_is_used_by_new_handshakes_of_http(
+    server_name: str, authority: Authority, clock: Any
 ) -> None:
-    served, clock = authority.issue("server"), Clock()
+    served = authority.issue("server")
 
-    async def test() -> None:
-        async with http_server(TlsFiles(served.certificate, served.key), clock) as port:
-            before = await ask_http(port, authority.path, server_name=server_name)
-            assert before == served.serial
-            renewed = authority.issue("next")
-            replace(served, renewed)
-            clock.now_s = 10
+    async with http_server(TlsFiles(served.certificate, served.key), clock) as port:
+        before = await ask_http(port, authority.path, server_name=server_name)
+        assert before == served.serial
+        renewed = authority.issue("next")
+        replace(served, renewed)
+        clock.now_s = 10
 
-            after = await ask_http(port, authority.path, server_name=server_name)
-            assert after == renewed.serial
-
-    run(test())
+        after = await ask_http(port, authority.path, server_name=server_name)
+        assert after == renewed.serial
 
 
-def test_authorities_of_clients_may_change_on_both_doors(
-    authority: Authority, stranger: Authority, tmp_path: Path
+async def test_authorities_of_clients_may_change_on_both_doors(
+    authority: Authority, stranger: Authority, tmp_path: Path, clock: Any
 ) -> None:
     served, ours, theirs = (
         authority.issue("server"), authority.issue("client"), stranger.issue("partner"),
     )  # fmt: skip
     trusted = tmp_path / "clients.pem"
     trusted.write_bytes(authority.path.read_bytes())
-    files, clock = TlsFiles(served.certificate, served.key, trusted), Clock()
+    files = TlsFiles(served.certificate, served.key, trusted)
 
-    async def test() -> None:
-        async with grpc_server(files, clock) as port, http_server(files, clock) as http_port:
-            assert await ask_grpc(port, authority.path, theirs) == "UNAVAILABLE"
-            assert await ask_http(http_port, authority.path, theirs) is None
-            trusted.write_bytes(stranger.path.read_bytes())
-            clock.now_s = 10
+    async with grpc_server(files, clock) as port, http_server(files, clock) as http_port:
+        assert await ask_grpc(port, authority.path, theirs) == "UNAVAILABLE"
+        assert await ask_http(http_port, authority.path, theirs) is None
+        trusted.write_bytes(stranger.path.read_bytes())
+        clock.now_s = 10
 
-            assert await ask_grpc(port, authority.path, theirs) == "OK"
-            assert await ask_http(http_port, authority.path, theirs) == served.serial
-            assert await ask_grpc(port, authority.path, ours) == "UNAVAILABLE"
-            assert await ask_http(http_port, authority.path, ours) is None
-
-    run(test())
+        assert await ask_grpc(port, authority.path, theirs) == "OK"
+        assert await ask_http(http_port, authority.path, theirs) == served.serial
+        assert await ask_grpc(port, authority.path, ours) == "UNAVAILABLE"
+        assert await ask_http(http_port, authority.path, ours) is None
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_no_session_outlives_the_authority_that_let_its_client_in(
-    version: ssl.TLSVersion, authority: Authority, stranger: Authority, tmp_path: Path
+async def test_no_session_outlives_the_authority_that_let_its_client_in(
+    version: ssl.TLSVersion, authority: Authority, stranger: Authority, tmp_path: Path, clock: Any
 ) -> None:
     served, ours = authority.issue("server"), authority.issue("client")
     trusted = tmp_path / "clients.pem"
     trusted.write_bytes(authority.path.read_bytes())
-    files, clock = TlsFiles(served.certificate, served.key, trusted), Clock()
+    files = TlsFiles(served.certificate, served.key, trusted)
     context = ssl.create_default_context(cafile=str(authority.path))
     context.load_cert_chain(ours.certificate, ours.key)
     context.maximum_version = version
@@ -250,39 +212,33 @@ def test_no_session_outlives_the_authority_that_let_its_client_in(
             secured.sendall(b"?")
             return secured.recv(1), secured.session
 
-    async def test() -> None:
-        async with http_server(files, clock) as port:
-            answer, session = await asyncio.to_thread(ask, port, None)
-            assert answer == b"!"
-            trusted.write_bytes(stranger.path.read_bytes())
-            clock.now_s = 10
-            with suppress(ssl.SSLError, ConnectionError):
-                assert not (await asyncio.to_thread(ask, port, session))[0]
-
-    run(test())
+    async with http_server(files, clock) as port:
+        answer, session = await asyncio.to_thread(ask, port, None)
+        assert answer == b"!"
+        trusted.write_bytes(stranger.path.read_bytes())
+        clock.now_s = 10
+        with suppress(ssl.SSLError, ConnectionError):
+            assert not (await asyncio.to_thread(ask, port, session))[0]
 
 
-def test_a_half_renewed_certificate_is_not_used_and_is_logged(
-    authority: Authority, caplog: pytest.LogCaptureFixture
+async def test_a_half_renewed_certificate_is_not_used_and_is_logged(
+    authority: Authority, caplog: pytest.LogCaptureFixture, clock: Any
 ) -> None:
-    served, clock = authority.issue("server"), Clock()
+    caplog.set_level(logging.INFO, "dlpo_serving.operations.tls")
+    served = authority.issue("server")
     files = TlsFiles(served.certificate, served.key)
 
-    async def test() -> None:
-        async with grpc_server(files, clock) as port, http_server(files, clock) as http_port:
-            renewed = authority.issue("next")
-            renewed.certificate.replace(served.certificate)  # its key is still to come
-            clock.now_s = 10
-            assert await ask_grpc(port, authority.path) == "OK"
-            assert await ask_http(http_port, authority.path) == served.serial
+    async with grpc_server(files, clock) as port, http_server(files, clock) as http_port:
+        renewed = authority.issue("next")
+        renewed.certificate.replace(served.certificate)  # its key is still to come
+        clock.now_s = 10
+        assert await ask_grpc(port, authority.path) == "OK"
+        assert await ask_http(http_port, authority.path) == served.serial
 
-            renewed.key.replace(served.key)
-            clock.now_s = 20
-            assert await ask_grpc(port, authority.path) == "OK"
-            assert await ask_http(http_port, authority.path) == renewed.serial
-
-    with caplog.at_level(logging.INFO, "dlpo_serving.operations.tls"):
-        run(test())
+        renewed.key.replace(served.key)
+        clock.now_s = 20
+        assert await ask_grpc(port, authority.path) == "OK"
+        assert await ask_http(http_port, authority.path) == renewed.serial
 
     told = [record.getMessage() for record in caplog.records]
     assert len([line for line in told if "stays in use" in line]) == 2  # one a door
@@ -304,7 +260,7 @@ def test_files_that_can_not_be_used_are_refused_at_the_start(
 
     for door in (grpc_credentials, http_ssl_context):
         with pytest.raises(ConfigError, match="can't be used") as caught:
-            door(files, Clock())
+            door(files, time.monotonic)
         assert str(path) in str(caught.value)
         if content is None:  # the others are not suspected
             assert not any(str(p) in str(caught.value) for p in files.paths() if p != path)
@@ -322,7 +278,7 @@ def test_a_certificate_that_is_not_valid_now_is_refused_with_both_times(
 
     for door in (grpc_credentials, http_ssl_context):
         with pytest.raises(ConfigError, match=told) as caught:
-            door(files, Clock())
+            door(files, time.monotonic)
         now = datetime.now(UTC)
         for at in (now + begin, now + end, now):
             assert f"{at:%Y-%m-%d %H:}" in str(caught.value)
@@ -335,7 +291,7 @@ def test_a_private_key_that_others_may_read_is_refused(mode: int, authority: Aut
     served.key.chmod(mode)
 
     with pytest.raises(ConfigError, match=f"mode {mode:04o}.*chmod 600"):
-        grpc_credentials(TlsFiles(served.certificate, served.key), Clock())
+        grpc_credentials(TlsFiles(served.certificate, served.key), time.monotonic)
 
 
 def test_a_private_key_of_another_user_is_left_to_them(
@@ -346,4 +302,4 @@ def test_a_private_key_of_another_user_is_left_to_them(
     served.key.chmod(0o644)
     monkeypatch.setattr("os.geteuid", lambda: served.key.stat().st_uid + 1)
 
-    grpc_credentials(TlsFiles(served.certificate, served.key), Clock())
+    grpc_credentials(TlsFiles(served.certificate, served.key), time.monotonic)

@@ -14,8 +14,8 @@ import pytest
 from dlpo.errors import ConfigError, DlpoError, InputError, MissingExtraError
 from dlpo_serving.__main__ import run
 from dlpo_serving.ray import cluster, proxy
-from dlpo_serving.ray.answer import APPLICATION
 from dlpo_serving.ray.application import check, from_arguments, settings_of_replica
+from dlpo_serving.ray.proxy import APPLICATION
 from dlpo_serving.settings.server_settings import ServerSettings
 
 DOCS = Path(__file__).resolve().parents[3] / "docs/ray.md"

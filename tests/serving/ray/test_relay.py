@@ -12,11 +12,10 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_status import rpc_status
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.ray import proxy
-from dlpo_serving.ray.answer import APPLICATION, Asked
+from dlpo_serving.ray.proxy import APPLICATION, Asked
 
 TIMEOUT_S = 20.0
 REQUEST = speech_pb2.StreamSynthesizeRequest(text="Noise.")
@@ -104,18 +103,6 @@ def stub(channel: grpc.Channel) -> speech_pb2_grpc.SpeechServiceStub:
     return speech_pb2_grpc.SpeechServiceStub(channel)
 
 
-def failure(call: Callable[[], Any]) -> tuple[grpc.StatusCode, str, str, float | None]:
-    """Code, message, reason and seconds until a retry of a call that fails."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call()
-    status = rpc_status.from_call(caught.value)
-    info, retry = ErrorInfo(), RetryInfo()
-    assert any(detail.Unpack(info) for detail in status.details)
-    again = any(detail.Unpack(retry) for detail in status.details)
-    retry_s = retry.retry_delay.ToMilliseconds() / 1000 if again else None
-    return caught.value.code(), status.message, info.reason, retry_s
-
-
 def test_a_call_arrives_as_it_was_and_its_answer_too(proxied: Any) -> None:
     seen: list[tuple[Asked, Any]] = []
 
@@ -161,38 +148,31 @@ def test_pieces_of_text_arrive_one_by_one_while_audio_goes_out(proxied: Any) -> 
     assert [part.audio.audio for part in call] == [b"two"]
 
 
-def test_a_status_of_the_replica_is_the_callers(proxied: Any) -> None:
+def test_a_status_of_the_replica_is_the_callers(proxied: Any, refusal: Callable[..., Any]) -> None:
     serve = answering(code=grpc.StatusCode.NOT_FOUND, details="voice is 'ann'")
 
-    with pytest.raises(grpc.RpcError) as caught:
-        stub(proxied(serve)).ListVoices(speech_pb2.ListVoicesRequest(), timeout=TIMEOUT_S)
+    refused = refusal(stub(proxied(serve)).ListVoices, speech_pb2.ListVoicesRequest())
 
-    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
-    assert caught.value.details() == "voice is 'ann'"
-    assert ("x-request-id", "r1") in caught.value.trailing_metadata()
+    assert (refused.code, refused.message) == ("NOT_FOUND", "voice is 'ann'")
+    assert refused.trailing["x-request-id"] == "r1"
 
 
-def test_a_replica_that_is_lost_is_unavailable_and_no_name_of_a_machine_gets_out(
-    proxied: Any,
+@pytest.mark.parametrize(
+    ("failed", "code", "reason"),
+    [
+        (failing(grpc.StatusCode.INTERNAL, PART), "UNAVAILABLE", "NOT_READY"),
+        (failing(grpc.StatusCode.RESOURCE_EXHAUSTED), "RESOURCE_EXHAUSTED", "OVERLOADED"),
+    ],
+    ids=["lost", "full"],
+)
+def test_a_failure_of_serve_says_when_to_come_again_and_names_no_machine(
+    failed: Serve, code: str, reason: str, proxied: Any, refusal: Callable[..., Any]
 ) -> None:
-    call = stub(proxied(failing(grpc.StatusCode.INTERNAL, PART)))
+    refused = refusal(stub(proxied(failed)).StreamSynthesize, REQUEST)
 
-    code, message, reason, retry_s = failure(
-        lambda: list(call.StreamSynthesize(REQUEST, timeout=TIMEOUT_S))
-    )
-
-    assert (code, reason, retry_s) == (grpc.StatusCode.UNAVAILABLE, "NOT_READY", 1.0)
-    assert "10.0.0.7" not in message
-
-
-def test_a_full_serve_is_overloaded_and_says_when_to_come_again(proxied: Any) -> None:
-    call = stub(proxied(failing(grpc.StatusCode.RESOURCE_EXHAUSTED)))
-
-    code, _, reason, retry_s = failure(
-        lambda: call.Synthesize(speech_pb2.SynthesizeRequest(text="x"), timeout=TIMEOUT_S)
-    )
-
-    assert (code, reason, retry_s) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", 1.0)
+    assert (refused.code, refused.detail(ErrorInfo).reason) == (code, reason)
+    assert refused.detail(RetryInfo).retry_delay.seconds == 1
+    assert "10.0.0.7" not in refused.message
 
 
 MUCH = speech_pb2.StreamSynthesizeResponse(audio={"audio": bytes(1 << 20)})
@@ -227,15 +207,18 @@ def test_a_caller_who_leaves_without_reading_is_told_to_serve(
 
 
 def test_a_caller_who_does_not_read_is_sent_away(
-    flood: tuple[Serve, Future[bool]], proxied: Any, monkeypatch: pytest.MonkeyPatch
+    flood: tuple[Serve, Future[bool]],
+    proxied: Any,
+    refusal: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     serve, told = flood
     monkeypatch.setattr(proxy, "STALL_S", 0.2)
     call = stub(proxied(serve)).StreamSynthesize(REQUEST, timeout=TIMEOUT_S)
 
     assert told.result(TIMEOUT_S)
-    code, _, reason, _ = failure(lambda: list(call))
-    assert (code, reason) == (grpc.StatusCode.ABORTED, "STALLED")
+    refused = refusal(lambda request, timeout: call, REQUEST)
+    assert (refused.code, refused.detail(ErrorInfo).reason) == ("ABORTED", "STALLED")
 
 
 SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)

@@ -25,11 +25,12 @@ import pytest
 from dlpo_serving import endpoints, server
 from dlpo_serving.client import Flush, RetryPolicy, SpeechClient
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.scheduling import AdmissionPolicy
+from dlpo_serving.scheduling.stream import AdmissionPolicy
+from dlpo_serving.synthesizer import Synthesizer
 
-TIMEOUT_S = 30.0  # of a wait that must end; no test takes this long
+TIMEOUT_S = 120.0  # of a wait that must end; no test takes this long, but on a busy machine
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 8, 9
+DATA, HEADERS, SETTINGS, PING = 0, 1, 4, 6
 ACK, END_STREAM, END_HEADERS = 1, 1, 4
 PATIENT = RetryPolicy(attempts=50, max_delay_s=0.5, total_s=TIMEOUT_S)
 
@@ -199,6 +200,22 @@ def patient_server(
         server, "AdmissionPolicy", partial(AdmissionPolicy, utilisation=1e6, burst_utilisation=1e6)
     )
     return partial(start_server, max_first_audio_s=1e6)
+
+
+@pytest.fixture
+def attacked(
+    patient_server: Callable[..., Any], synthesizer: Synthesizer
+) -> Callable[..., AbstractContextManager[Any]]:
+    """`with attacked(**settings) as server:`; a neighbour hears all during the block and after."""
+
+    @contextmanager
+    def run(**settings: Any) -> Iterator[Any]:
+        server = patient_server(synthesizer, **settings)
+        with _neighbour(server.address) as other:
+            yield server
+            other.hears_all()
+
+    return run
 
 
 @pytest.fixture

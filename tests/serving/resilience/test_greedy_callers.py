@@ -5,15 +5,18 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import grpc
 import pytest
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.scheduling.stream import AdmissionPolicy
 from dlpo_serving.synthesizer import Synthesizer
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 120.0
 LONG = "Noise becomes speech, step by step. " * 50
 Piece = speech_pb2.IncrementalSynthesizeRequest
 
@@ -107,24 +110,32 @@ def test_a_conversation_without_text_gives_its_place_to_a_call_that_has_some(
 
 
 def test_conversations_whose_texts_come_at_once_wait_or_are_refused(
-    start_process: Callable[..., Any],
+    synthesizer: Synthesizer,
+    start_server: Callable[..., Any],
     conversations: Callable[..., Any],
     neighbour: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with start_process("--text-wait-s", "1") as server, neighbour(server.address) as other:
-        crowd = conversations(server.address, 150)
+    """However fast the machine is: who plays leaves no room, which others wait for in vain."""
+    narrow = partial(AdmissionPolicy, utilisation=1e-9)
+    monkeypatch.setattr("dlpo_serving.server.AdmissionPolicy", narrow)
+    limits = {"lanes": 1, "max_streams": 200, "text_wait_s": 3, "max_first_audio_s": 1e6}
+    server = start_server(synthesizer, **limits)
+    playing, *crowd = conversations(server.address, 150)
+    for conversation in (playing, *crowd):
+        next(conversation.call)
+    with neighbour(server.address) as other:
+        playing.say(text=LONG)  # two minutes, and there may be more
+        playing.say(flush=speech_pb2.Flush())
+        left = 0.9 * 2 * len(synthesizer.speak(SpeechRequest(LONG)))  # bytes
+        while left > 0:
+            left -= len(next(playing.call).audio.audio)
         for conversation in crowd:
-            next(conversation.call)
-        for conversation in crowd:
-            conversation.say(text=LONG * 4)
-        refused = crowd[-1].refusal()
-        assert refused
-        assert refused.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert "google.rpc.retryinfo-bin" in dict(refused.trailing_metadata()) or any(
-            b"RetryInfo" in value
-            for name, value in refused.trailing_metadata()
-            if name == "grpc-status-details-bin"
-        )
-        for conversation in crowd:
-            conversation.end()
+            conversation.say(text=LONG)
+        refusals = [conversation.refusal() for conversation in crowd]
+        playing.end()
         other.hears_all()
+    assert {refusal.code() for refusal in refusals} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    for refusal in refusals:
+        (status,) = (v for k, v in refusal.trailing_metadata() if k == "grpc-status-details-bin")
+        assert b"RetryInfo" in status

@@ -13,7 +13,6 @@ import pytest
 
 from dlpo.v1 import speech_pb2
 from dlpo_serving.riva.proto import riva_tts_pb2
-from dlpo_serving.synthesizer import Synthesizer
 
 TEXT = "Noise becomes speech, step by step. " * 50
 TIMEOUT_S = 20.0
@@ -21,7 +20,6 @@ DATA, HEADERS, WINDOW_UPDATE, CONTINUATION = 0, 1, 8, 9
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
 LONG = speech_pb2.StreamSynthesizeRequest(text=TEXT).SerializeToString()
 LONG_RIVA = riva_tts_pb2.SynthesizeSpeechRequest(text=TEXT).SerializeToString()
-PIECES = speech_pb2.IncrementalSynthesizeRequest(config={}).SerializeToString()
 
 
 def stalled_calls(server: Any) -> float:
@@ -40,13 +38,10 @@ def stalled_calls(server: Any) -> float:
 def test_a_grpc_client_that_reads_a_byte_at_a_time_loses_its_place(
     method: str,
     message: bytes,
-    synthesizer: Synthesizer,
-    patient_server: Callable[..., Any],
-    neighbour: Callable[..., Any],
+    attacked: Callable[..., Any],
     raw_http2: Callable[..., Any],
 ) -> None:
-    server = patient_server(synthesizer, stall_s=0.3, http_port=0)
-    with neighbour(server.address) as other:
+    with attacked(stall_s=0.3, http_port=0) as server:
         slow = raw_http2(server.address, window=1)
         slow.begin(method)
         slow.say(message)
@@ -56,15 +51,12 @@ def test_a_grpc_client_that_reads_a_byte_at_a_time_loses_its_place(
                 for stream in (0, 1):  # of the connection, and of the call
                     slow.send(WINDOW_UPDATE, 0, stream, (1).to_bytes(4))
 
-        other.hears_all()
-
 
 def test_an_http_client_that_reads_a_byte_at_a_time_loses_its_place(
-    synthesizer: Synthesizer, patient_server: Callable[..., Any], neighbour: Callable[..., Any]
+    attacked: Callable[..., Any],
 ) -> None:
-    server = patient_server(synthesizer, stall_s=0.3, http_port=0)
     body = json.dumps({"input": TEXT, "response_format": "pcm", "speed": 0.5, "sample_rate": 48000})
-    with neighbour(server.address) as other, socket.socket() as slow:
+    with attacked(stall_s=0.3, http_port=0) as server, socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.settimeout(TIMEOUT_S)
         slow.connect(("127.0.0.1", int(server.http_url.rpartition(":")[2].rstrip("/"))))
@@ -78,7 +70,6 @@ def test_an_http_client_that_reads_a_byte_at_a_time_loses_its_place(
 
         assert received.startswith(b"HTTP/1.1 200")
         assert not received.endswith(b"0\r\n\r\n")  # nobody takes it for the whole
-        other.hears_all()
 
 
 def rest_of(connection: socket.socket) -> bytes:
@@ -95,36 +86,26 @@ def rest_of(connection: socket.socket) -> bytes:
 @pytest.mark.parametrize("sent", [b"", b"PRI * HTTP/2.0\r\n", b"\x16\x03\x01\x02\x00\x01"])
 def test_connections_that_do_not_introduce_themselves_are_closed(
     sent: bytes,
-    synthesizer: Synthesizer,
-    patient_server: Callable[..., Any],
-    neighbour: Callable[..., Any],
+    attacked: Callable[..., Any],
     raw_http2: Callable[..., Any],
     channel_options: Callable[..., None],
 ) -> None:
     channel_options(server_handshake_timeout_ms=1000)
-    server = patient_server(synthesizer)
-    with neighbour(server.address) as other:
+    with attacked() as server:
         many = [raw_http2(server.address, greet=False) for _ in range(200)]
         for connection in many:
             connection.socket.sendall(sent)
-        other.hears_all()
-
         assert all(connection.is_closed() for connection in many)
 
 
 def test_connections_that_ask_for_nothing_are_closed(
-    synthesizer: Synthesizer,
-    patient_server: Callable[..., Any],
-    neighbour: Callable[..., Any],
+    attacked: Callable[..., Any],
     raw_http2: Callable[..., Any],
     channel_options: Callable[..., None],
 ) -> None:
     channel_options(max_connection_idle_ms=300)
-    server = patient_server(synthesizer)
-    with neighbour(server.address) as other:
+    with attacked() as server:
         many = [raw_http2(server.address) for _ in range(50)]
-        other.hears_all()
-
         assert all(connection.is_closed() for connection in many)
 
 
@@ -147,18 +128,14 @@ def test_a_conversation_whose_client_is_gone_without_a_word_is_closed(
 
 
 def test_headers_without_end_harm_nobody(
-    synthesizer: Synthesizer,
-    patient_server: Callable[..., Any],
-    neighbour: Callable[..., Any],
+    attacked: Callable[..., Any],
     raw_http2: Callable[..., Any],
 ) -> None:
-    server = patient_server(synthesizer)
-    with neighbour(server.address) as other:
+    with attacked() as server:
         endless = raw_http2(server.address)
         endless.begin(f"{DLPO}StreamSynthesize", flags=0)
         for number in range(10_000):
             endless.send(CONTINUATION, 0, 1, endless.headers({f"x-{number}": "a" * 100}))
-        other.hears_all()
 
 
 @pytest.mark.parametrize(
@@ -174,15 +151,12 @@ def test_headers_without_end_harm_nobody(
 def test_a_call_whose_request_does_not_come_is_ended(
     method: str,
     started: bytes,
-    synthesizer: Synthesizer,
-    patient_server: Callable[..., Any],
-    neighbour: Callable[..., Any],
+    attacked: Callable[..., Any],
     raw_http2: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("dlpo_serving.rpc.interceptor.REQUEST_S", 0.3)
-    server = patient_server(synthesizer)
-    with neighbour(server.address) as other:
+    with attacked() as server:
         silent = raw_http2(server.address)
         silent.begin(method)
         silent.send(DATA, 0, 1, started)
@@ -191,4 +165,3 @@ def test_a_call_whose_request_does_not_come_is_ended(
             pass
 
         assert b"no request came" in frame[2]
-        other.hears_all()

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import base64
-import runpy
-from pathlib import Path
 from typing import Any
 
-import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from dlpo_serving.riva.proto import riva_audio_pb2, riva_common_pb2, riva_tts_pb2
 
-ROOT = Path(__file__).resolve().parents[3]
 FILES = (riva_audio_pb2, riva_common_pb2, riva_tts_pb2)
 
 
@@ -44,15 +40,3 @@ def test_descriptors_are_those_of_the_client(riva_client: Any) -> None:
         assert mine.SerializeToString(deterministic=True) == theirs.SerializeToString(
             deterministic=True
         )
-
-
-def test_stubs_have_not_drifted_from_the_proto_files(tmp_path: Path) -> None:
-    pytest.importorskip("grpc_tools", reason="grpcio-tools is in the dev extra")
-    script = runpy.run_path(str(ROOT / "protos/riva/generate.py"))
-
-    stubs = script["generate"](tmp_path)
-
-    assert {stub.stem for stub in stubs} == {"riva_audio_pb2", "riva_common_pb2", "riva_tts_pb2"}
-    for stub in stubs:
-        checked_in = script["STUBS"] / stub.name
-        assert checked_in.read_text() == stub.read_text(), "run: python protos/riva/generate.py"

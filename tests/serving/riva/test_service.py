@@ -6,22 +6,17 @@ import io
 import queue
 import struct
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import av
-import grpc
 import numpy as np
 import pytest
 import soundfile
-from google.rpc.error_details_pb2 import BadRequest
-from grpc_status import rpc_status
 
 from dlpo.audio import to_pcm16
-from dlpo_serving.operations.keys import new_key
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.riva.messages import is_ssml
 from dlpo_serving.riva.proto.riva_tts_pb2 import SynthesizeSpeechRequest, SynthesizeSpeechResponse
+from dlpo_serving.riva.servicer import is_ssml
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
 
@@ -142,17 +137,6 @@ def test_opus_is_served_at_the_rates_that_clients_ask_for(
     assert all(framed_packets(reply.audio) for reply in answer.replies if reply.audio)
 
 
-def test_the_rate_is_the_callers(server: Any, riva_client: Any) -> None:
-    lengths = {
-        rate: len(riva_client(server.address, "raw_unary", requests=[request]).audio)
-        for rate in (0, 8_000, 44_100)
-        for request in [{"text": "One fish.", "sample_rate_hz": rate}]
-    }
-
-    assert lengths[8_000] == pytest.approx(lengths[0] * 8_000 / 22_050, abs=4)
-    assert lengths[44_100] == 2 * lengths[0]
-
-
 def test_a_dictionary_in_ipa_is_spoken(
     server: Any, riva_client: Any, synthesizer: Synthesizer
 ) -> None:
@@ -228,20 +212,6 @@ def test_voices_are_listed_as_clients_read_them(server: Any, riva_client: Any) -
     assert riva_client(server.address, "synthesize", arguments=named).code == "OK"
 
 
-def test_the_api_key_of_a_client_is_its_token(
-    start_server: Callable[..., Any], synthesizer: Synthesizer, riva_client: Any, tmp_path: Path
-) -> None:
-    token = new_key(tmp_path / "keys.toml", "bot")
-    server = start_server(synthesizer, keys_file=tmp_path / "keys.toml")
-    call = {"arguments": {"text": "One fish."}}
-
-    bearer = ["authorization", f"Bearer {token}"]
-    known = riva_client(server.address, "synthesize", metadata=[bearer], **call)
-    unknown = riva_client(server.address, "synthesize", **call)
-
-    assert (known.code, unknown.code) == ("OK", "UNAUTHENTICATED")
-
-
 @pytest.mark.parametrize(
     ("field", "arguments"),
     [
@@ -249,18 +219,15 @@ def test_the_api_key_of_a_client_is_its_token(
         ("text", {"text": "?!..."}),
         ("text", {"text": "word " * 20_000}),
         ("text", {"text": "<speak><audio src='http://x'/></speak>"}),
-        ("text", {"text": "<speak>Fish & chips</speak>"}),
         ("text", {"text": "<!DOCTYPE x [<!ENTITY a 'b'>]><speak>&a;</speak>"}),
         ("text", {"text": "<?xml version='1.0'?><!DOCTYPE x []><speak>One</speak>"}),
         ("sample_rate_hz", {"sample_rate_hz": 7_999}),
-        ("sample_rate_hz", {"sample_rate_hz": -1}),
         ("sample_rate_hz", {"sample_rate_hz": 96_000, "encoding": "OGGOPUS"}),
         ("language_code", {"language_code": "de-DE"}),
         ("custom_dictionary", {"custom_dictionary": {"fish": "ʘ"}}),
         ("custom_dictionary", {"custom_dictionary": {"fish": ""}}),
         ("custom_configuration", {"custom_configuration": {"exaggeration_factor": "1.5"}}),
         ("custom_configuration[speed]", {"custom_configuration": {"speed": "fast"}}),
-        ("custom_configuration[speed]", {"custom_configuration": {"speed": "nan"}}),
         ("custom_configuration[steps]", {"custom_configuration": {"steps": "2"}}),
         ("zero_shot_data", {"zero_shot_audio_prompt_file": __file__}),
     ],
@@ -293,17 +260,13 @@ def test_documents_may_have_a_declaration(text: str) -> None:
     ],
 )
 def test_details_name_the_field_of_the_message(
-    server: Any, changed: dict[str, Any], field: str
+    server: Any, refusal: Callable[..., Any], changed: dict[str, Any], field: str
 ) -> None:
     request = SynthesizeSpeechRequest(text="One fish.", **changed)
 
-    with pytest.raises(grpc.RpcError) as caught:
-        list(online(server)(iter([request]), timeout=TIMEOUT_S))
+    refused = refusal(online(server), iter([request]))
 
-    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    bad = BadRequest()
-    assert any(detail.Unpack(bad) for detail in rpc_status.from_call(caught.value).details)
-    assert [violation.field for violation in bad.field_violations] == [field]
+    assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
 
 
 def test_an_unknown_voice_is_not_found(server: Any, riva_client: Any) -> None:
@@ -322,17 +285,6 @@ def test_settings_that_change_within_a_call_end_it(server: Any, riva_client: Any
 
     assert answer.code == "INVALID_ARGUMENT"
     assert "settings" in answer.details
-
-
-def test_a_unary_reply_that_is_too_long_points_to_the_stream(
-    server: Any, riva_client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dlpo_serving.service.MAX_UNARY_BYTES", 20_000)
-
-    answer = riva_client(server.address, "synthesize", arguments={"text": TEXT})
-
-    assert answer.code == "INVALID_ARGUMENT"
-    assert "use SynthesizeOnline" in answer.details
 
 
 def test_the_embedded_voice_speaks_to_the_client(

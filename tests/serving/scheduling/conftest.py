@@ -12,13 +12,12 @@ from functools import partial
 import pytest
 
 from dlpo_serving.errors import CallRejectedError, OverloadError
-from dlpo_serving.scheduling import (
+from dlpo_serving.scheduling.scheduler import Batch, Scheduler
+from dlpo_serving.scheduling.stream import (
     AdmissionPolicy,
-    Batch,
     CostLines,
     Costs,
     Line,
-    Scheduler,
     Stage,
     Stream,
     Unit,

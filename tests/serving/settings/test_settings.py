@@ -9,8 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from dlpo.errors import ConfigError
-from dlpo_serving.settings.flags import flag_of
-from dlpo_serving.settings.server_settings import ServerSettings, address
+from dlpo_serving.settings.server_settings import ServerSettings, address, flag_of
 from dlpo_serving.settings.sources import read_settings
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+import struct
 import wave
+from collections.abc import Callable
 from io import BytesIO
 from itertools import pairwise
 from typing import Any
 
-import grpc
+import numpy as np
 import pytest
-from google.rpc.error_details_pb2 import BadRequest
-from grpc_status import rpc_status
 
 from dlpo.v1 import speech_pb2
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.encodings.formats import Encoding
+from dlpo_serving.errors import RequestError
+from dlpo_serving.v1.wire import decode_samples, encoding_message, field_path, read_encoding
 
 TEXT = "In 1999, noise becomes speech. Is it not strange?"
 TIMEOUT_S = 20.0
@@ -134,7 +136,7 @@ def without_lot(audio: bytes) -> bytes:
     return re.sub(rb"(?s)(OggS.{10}).{4}(.{4}).{4}", rb"\1\2", audio)
 
 
-def test_volume_is_a_gain(server: Any, synthesizer: Synthesizer) -> None:
+def test_volume_is_a_gain(server: Any) -> None:
     encoding = speech_pb2.AUDIO_ENCODING_WAV
 
     soft, usual = (
@@ -161,14 +163,43 @@ def wave_bytes(audio: bytes) -> bytes:
         ("", "<!DOCTYPE x [<!ENTITY a 'b'>]><speak>&a;</speak>"),
     ],
 )
-def test_a_document_that_is_wrong_is_an_invalid_argument(server: Any, text: str, ssml: str) -> None:
+def test_a_document_that_is_wrong_is_an_invalid_argument(
+    server: Any, refusal: Callable[..., Any], text: str, ssml: str
+) -> None:
     request = speech_pb2.SynthesizeRequest(text=text, ssml=ssml)
 
-    with pytest.raises(grpc.RpcError) as caught:
-        server.stub.Synthesize(request, timeout=TIMEOUT_S)
+    refused = refusal(server.stub.Synthesize, request)
 
-    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    bad = BadRequest()
-    (packed,) = (d for d in rpc_status.from_call(caught.value).details if d.Is(bad.DESCRIPTOR))
-    packed.Unpack(bad)
-    assert [violation.field for violation in bad.field_violations] == ["ssml"]
+    assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", ["ssml"])
+
+
+NUMBERS = speech_pb2.AudioEncoding.values()
+
+
+def test_every_encoding_of_the_contract_is_one_of_the_server() -> None:
+    named = [number for number in NUMBERS if number]
+
+    assert [encoding_message(read_encoding(number)) for number in named] == named
+    assert read_encoding(speech_pb2.AUDIO_ENCODING_UNSPECIFIED) is Encoding.PCM_S16
+
+
+def test_an_encoding_of_the_future_is_refused() -> None:
+    with pytest.raises(RequestError, match="this server knows"):
+        read_encoding(99)
+
+
+def test_samples_are_little_endian() -> None:
+    floats = decode_samples(struct.pack("<2f", 0.5, -1), speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32)
+    ints = decode_samples(
+        struct.pack("<3h", 32767, -32767, 0), speech_pb2.AUDIO_ENCODING_LINEAR_PCM_S16
+    )
+
+    assert floats.tolist() == [0.5, -1]
+    assert ints.tolist() == [1, -1, 0]
+    assert floats.dtype == ints.dtype == np.float32
+
+
+def test_fields_are_named_by_their_place_in_the_message() -> None:
+    assert field_path("text") == "text"
+    assert field_path("ssml") == "ssml"
+    assert field_path("speed") == "config.speed"

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
-from google.rpc.error_details_pb2 import BadRequest, ResourceInfo, RetryInfo
+from google.rpc.error_details_pb2 import ResourceInfo, RetryInfo
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_status import rpc_status
 
 from dlpo.text import TextFrontEnd
-from dlpo.v1 import speech_pb2
+from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
@@ -42,12 +41,6 @@ def audio_of(parts: list[Part], encoding: speech_pb2.AudioEncoding = F32) -> np.
     return decode_samples(b"".join(part.audio.audio for part in parts), encoding)
 
 
-def failure(server: Any, request: speech_pb2.StreamSynthesizeRequest) -> grpc.RpcError:
-    with pytest.raises(grpc.RpcError) as caught:
-        parts_of(server, request)
-    return caught.value
-
-
 def first_accepted(server: Any, request: speech_pb2.StreamSynthesizeRequest) -> Iterator[Part]:
     """Call until the server has a free slot; the stream of the call that got it."""
     for _ in range(1000):
@@ -56,13 +49,6 @@ def first_accepted(server: Any, request: speech_pb2.StreamSynthesizeRequest) -> 
             assert next(call).HasField("info")
             return call
     raise AssertionError("the slot was never freed")
-
-
-def detail(error: Any, kind: type) -> Any:
-    found = kind()
-    (packed,) = (d for d in rpc_status.from_call(error).details if d.Is(kind.DESCRIPTOR))
-    assert packed.Unpack(found)
-    return found
 
 
 def test_stream_has_info_then_audio_then_totals(server: Any) -> None:
@@ -120,14 +106,9 @@ def test_voices_are_listed_with_their_ranges(server: Any) -> None:
     ("request_", "field"),
     [
         (stream_request(""), "text"),
-        (stream_request("  \n"), "text"),
         (stream_request("?!..."), "text"),
-        (stream_request("\x00\x01\x7f"), "text"),
-        (stream_request("今日は"), "text"),
         (stream_request("word " * 20_000), "text"),
         (stream_request(speed=float("nan")), "config.speed"),
-        (stream_request(speed=0.0), "config.speed"),
-        (stream_request(pitch_semitones=float("inf")), "config.pitch_semitones"),
         (stream_request(steps=2), "config.steps"),
         (stream_request(encoding=99), "config.encoding"),
         (stream_request(dictionary={"a": "?"}), "config.dictionary"),
@@ -135,56 +116,54 @@ def test_voices_are_listed_with_their_ranges(server: Any) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_bad_values_are_invalid_arguments_that_name_the_field(
-    server: Any, request_: speech_pb2.StreamSynthesizeRequest, field: str
+    server: Any,
+    refusal: Callable[..., Any],
+    request_: speech_pb2.StreamSynthesizeRequest,
+    field: str,
 ) -> None:
-    error = failure(server, request_)
+    refused = refusal(server.stub.StreamSynthesize, request_)
 
-    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert [v.field for v in detail(error, BadRequest).field_violations] == [field]
+    assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
 
 
 @pytest.mark.parametrize("voice", ["nobody", "../../etc/passwd", "voices/lj"])
-def test_unknown_voice_is_not_found(server: Any, voice: str) -> None:
-    error = failure(server, stream_request(voice=voice))
+def test_unknown_voice_is_not_found(server: Any, refusal: Callable[..., Any], voice: str) -> None:
+    refused = refusal(server.stub.StreamSynthesize, stream_request(voice=voice))
 
-    assert error.code() == grpc.StatusCode.NOT_FOUND
-    assert detail(error, ResourceInfo).resource_name == voice
+    assert refused.code == "NOT_FOUND"
+    assert refused.detail(ResourceInfo).resource_name == voice
 
 
 def test_a_unary_reply_that_is_too_long_points_to_the_stream(
-    server: Any, monkeypatch: pytest.MonkeyPatch
+    server: Any, refusal: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dlpo_serving.service.MAX_UNARY_BYTES", 20_000)
 
-    with pytest.raises(grpc.RpcError, match="use StreamSynthesize") as caught:
-        server.stub.Synthesize(speech_pb2.SynthesizeRequest(text=TEXT))
+    refused = refusal(server.stub.Synthesize, speech_pb2.SynthesizeRequest(text=TEXT))
 
-    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.code == "INVALID_ARGUMENT"
+    assert "use StreamSynthesize" in refused.message
 
 
 def test_more_calls_than_streams_are_refused_with_a_time_to_retry(
-    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any]
+    gated_engine: Any, gated_server: Callable[..., Any], refusal: Callable[..., Any]
 ) -> None:
-    gated_engine.open.set()
-    server = start_server(Synthesizer(gated_engine, front_end), max_streams=1)
-    gated_engine.open.clear()
+    server = gated_server(max_streams=1)
     first = server.stub.StreamSynthesize(stream_request())
     assert gated_engine.waiting.acquire(timeout=TIMEOUT_S)
 
-    error = failure(server, stream_request())
+    refused = refusal(server.stub.StreamSynthesize, stream_request())
 
-    assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert detail(error, RetryInfo).retry_delay.ToMilliseconds() > 0
+    assert refused.code == "RESOURCE_EXHAUSTED"
+    assert refused.detail(RetryInfo).retry_delay.ToMilliseconds() > 0
     gated_engine.free()
     assert list(first)[-1].HasField("totals")
 
 
 def test_a_cancelled_stream_frees_its_slot_and_stops_the_engine(
-    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any]
+    gated_engine: Any, gated_server: Callable[..., Any]
 ) -> None:
-    gated_engine.open.set()
-    server = start_server(Synthesizer(gated_engine, front_end), max_streams=1)
-    gated_engine.open.clear()
+    server = gated_server(max_streams=1)
     call = server.stub.StreamSynthesize(stream_request())
     assert gated_engine.waiting.acquire(timeout=TIMEOUT_S)
     before = gated_engine.calls.count("denoiser_3")
@@ -199,16 +178,12 @@ def test_a_cancelled_stream_frees_its_slot_and_stops_the_engine(
 
 
 def test_a_deadline_ends_the_call_and_frees_its_slot(
-    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any]
+    gated_engine: Any, gated_server: Callable[..., Any], refusal: Callable[..., Any]
 ) -> None:
-    gated_engine.open.set()
-    server = start_server(Synthesizer(gated_engine, front_end), max_streams=1)
-    gated_engine.open.clear()
+    server = gated_server(max_streams=1)
+    late = refusal(server.stub.StreamSynthesize, stream_request(TEXT * 30), timeout=0.03)
+    assert late.code == "DEADLINE_EXCEEDED"
 
-    with pytest.raises(grpc.RpcError) as caught:
-        list(server.stub.StreamSynthesize(stream_request(TEXT * 30), timeout=0.03))
-
-    assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     second = first_accepted(server, stream_request())
     gated_engine.free()
     assert list(second)[-1].HasField("totals")
@@ -217,6 +192,7 @@ def test_a_deadline_ends_the_call_and_frees_its_slot(
 def test_an_engine_that_fails_is_an_internal_error_without_internals(
     front_end: TextFrontEnd,
     start_server: Callable[..., Any],
+    refusal: Callable[..., Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     engine = FakeEngine()
@@ -224,21 +200,19 @@ def test_an_engine_that_fails_is_an_internal_error_without_internals(
     engine.frames = lambda *_: 1 / 0
 
     with caplog.at_level(logging.ERROR, "dlpo_serving"):
-        error = failure(server, stream_request())
+        refused = refusal(server.stub.StreamSynthesize, stream_request())
 
-    assert error.code() == grpc.StatusCode.INTERNAL
-    assert "zero" not in error.details()
+    assert refused.code == "INTERNAL"
+    assert "zero" not in refused.message
     assert "ZeroDivisionError" in caplog.text
     del engine.frames
     assert parts_of(server, stream_request())[-1].HasField("totals")
 
 
 def test_drain_lets_the_running_stream_end_and_refuses_new_ones(
-    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any]
+    gated_engine: Any, gated_server: Callable[..., Any], refusal: Callable[..., Any]
 ) -> None:
-    gated_engine.open.set()
-    server = start_server(Synthesizer(gated_engine, front_end))
-    gated_engine.open.clear()
+    server = gated_server()
     watch = health_pb2_grpc.HealthStub(server.channel).Watch(health_pb2.HealthCheckRequest())
     assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
     running = server.stub.StreamSynthesize(stream_request())
@@ -246,7 +220,7 @@ def test_drain_lets_the_running_stream_end_and_refuses_new_ones(
 
     server.stop()
     assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
-    assert failure(server, stream_request()).code() == grpc.StatusCode.UNAVAILABLE
+    assert refusal(server.stub.StreamSynthesize, stream_request()).code == "UNAVAILABLE"
     gated_engine.free()
 
     assert list(running)[-1].HasField("totals")
@@ -255,11 +229,9 @@ def test_drain_lets_the_running_stream_end_and_refuses_new_ones(
 
 
 def test_a_stream_longer_than_the_grace_is_cut(
-    gated_engine: Any, front_end: TextFrontEnd, start_server: Callable[..., Any]
+    gated_engine: Any, gated_server: Callable[..., Any]
 ) -> None:
-    gated_engine.open.set()
-    server = start_server(Synthesizer(gated_engine, front_end), grace_s=0.0)
-    gated_engine.open.clear()
+    server = gated_server(grace_s=0.0)
     running = server.stub.StreamSynthesize(stream_request())
     assert gated_engine.waiting.acquire(timeout=TIMEOUT_S)
 
@@ -268,3 +240,76 @@ def test_a_stream_longer_than_the_grace_is_cut(
     with pytest.raises(grpc.RpcError):
         list(running)
     gated_engine.free()
+
+
+PHRASE = "Noise becomes speech, step by step. "
+
+
+def is_served(server: Any) -> bool:
+    request = speech_pb2.StreamSynthesizeRequest(text="Go.")
+    return list(server.stub.StreamSynthesize(request, timeout=TIMEOUT_S))[-1].HasField("totals")
+
+
+def is_served_soon(server: Any) -> bool:
+    """As `is_served`, once the server has noticed that a place is free."""
+    for _ in range(20_000):
+        with suppress(grpc.RpcError):
+            return is_served(server)
+    return False
+
+
+@contextmanager
+def another_channel(server: Any) -> Iterator[speech_pb2_grpc.SpeechServiceStub]:
+    """A connection of its own, so that the fixture's one does not suffer."""
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    with grpc.insecure_channel(server.address, options) as channel:
+        yield speech_pb2_grpc.SpeechServiceStub(channel)
+
+
+def test_a_client_that_disconnects_frees_its_place(
+    gated_engine: Any, gated_server: Callable[..., Any]
+) -> None:
+    server = gated_server(max_streams=1)
+    with another_channel(server) as stub:
+        call = stub.StreamSynthesize(speech_pb2.StreamSynthesizeRequest(text=PHRASE * 20))
+        assert next(call).HasField("info")
+        assert gated_engine.waiting.acquire(timeout=TIMEOUT_S)
+
+    gated_engine.free()
+    assert is_served_soon(server)
+
+
+def unread(stub: speech_pb2_grpc.SpeechServiceStub) -> Any:
+    """A call of more bytes than the connection holds, of which only the first message is read."""
+    config = speech_pb2.SynthesisConfig(
+        speed=0.5, sample_rate_hz=48_000, encoding=speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32
+    )
+    request = speech_pb2.StreamSynthesizeRequest(text=(PHRASE * 60)[:1990], config=config)
+    call = stub.StreamSynthesize(request)
+    assert next(call).HasField("info")
+    return call
+
+
+def test_a_client_that_disconnects_while_it_is_not_reading_frees_its_place(
+    start_server: Callable[..., Any], synthesizer: Synthesizer
+) -> None:
+    server = start_server(synthesizer, max_streams=1)
+    with another_channel(server) as stub:
+        call = unread(stub)
+
+    assert is_served_soon(server)
+    assert call.code() == grpc.StatusCode.CANCELLED
+
+
+@pytest.mark.parametrize(("length", "code"), [(500, "NOT_FOUND"), (20_000, "INVALID_ARGUMENT")])
+def test_a_voice_of_a_long_name_has_a_short_status(
+    server: Any, refusal: Callable[..., Any], length: int, code: str
+) -> None:
+    config = speech_pb2.SynthesisConfig(voice="x" * length)
+
+    refused = refusal(
+        server.stub.Synthesize, speech_pb2.SynthesizeRequest(text="Hi.", config=config)
+    )
+
+    assert refused.code == code
+    assert len(refused.message) < 200
