@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from importlib import resources
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -175,12 +175,6 @@ def _voice(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-CONTENT_TYPES = {
-    "html": "text/html",
-    "css": "text/css",
-    "js": "text/javascript",
-    "svg": "image/svg+xml",
-}
 PAGE_HEADERS = {
     # Scripts, styles and connections of this server alone; nobody may put the page into a frame.
     "Content-Security-Policy": (
@@ -194,31 +188,15 @@ PAGE_HEADERS = {
 
 
 def page_routes() -> list[web.RouteDef]:
-    """`/` and the files it asks for, which are read once, here."""
-    routes = []
-    for file in resources.files("dlpo_serving.http").joinpath("page").iterdir():
-        suffix = file.name.rpartition(".")[2]
-        if suffix in CONTENT_TYPES:
-            path = "/" if file.name == "index.html" else f"/page/{file.name}"
-            routes.append(_file_route(path, file.read_bytes(), CONTENT_TYPES[suffix]))
-    return routes
+    """`/` and the files it asks for, and no others."""
+    folder = Path(__file__).with_name("page")
+    files = [file for file in folder.iterdir() if file.suffix in (".html", ".css", ".js", ".svg")]
+    names = ["/" if file.name == "index.html" else f"/page/{file.name}" for file in files]
+    return [web.get(name, partial(_send, file)) for name, file in zip(names, files, strict=True)]
 
 
-def _file_route(path: str, content: bytes, content_type: str) -> web.RouteDef:
-    tag = hashlib.sha256(content).hexdigest()[:16]
-
-    async def answer(request: web.Request) -> web.Response:
-        known = {entity.value for entity in request.if_none_match or ()}
-        response = (
-            web.Response(status=304)
-            if tag in known
-            else web.Response(body=content, content_type=content_type, charset="utf-8")
-        )
-        response.etag = tag
-        response.headers.update(PAGE_HEADERS)
-        return response
-
-    return web.get(path, answer)
+async def _send(file: Path, request: web.Request) -> web.FileResponse:
+    return web.FileResponse(file, headers=PAGE_HEADERS)
 
 
 IDLE_S = 30.0  # for the header of a request, from the last one's end: ends slow-loris connections
