@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from dlpo.errors import ConfigError
 from dlpo_serving.settings.server_settings import ServerSettings, address, flag_of
-from dlpo_serving.settings.sources import read_settings
+from dlpo_serving.settings.sources import _flat, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -50,55 +50,26 @@ def test_the_file_may_be_named_by_the_environment(
     assert read_settings([]).config == config
 
 
-OTHER_THAN_DEFAULT: dict[str, tuple[str, Any]] = {
-    "host": ("0.0.0.0", "0.0.0.0"),
-    "port": ("1234", 1234),
-    "http_host": ("::", "::"),
-    "http_port": ("0", 0),
-    "health_host": ("0.0.0.0", "0.0.0.0"),
-    "health_port": ("8081", 8081),
-    "voices": ("v/other.dlpo", ("v/other.dlpo",)),
-    "voice_directory": ("v", Path("v")),
-    "voice_poll_s": ("0.5", 0.5),
-    "engine": ("openvino", "openvino"),
-    "precision": ("int8", "int8"),
-    "lanes": ("2", 2),
-    "max_streams": ("9", 9),
-    "max_characters": ("99", 99),
-    "max_first_audio_s": ("0.3", 0.3),
-    "grace_s": ("0", 0.0),
-    "pre_stop_s": ("5", 5.0),
-    "stall_s": ("4", 4.0),
-    "peer_share": ("0.5", 0.5),
-    "first_text_s": ("3", 3.0),
-    "pause_s": ("60", 60.0),
-    "text_wait_s": ("5", 5.0),
-    "tls_certificate": ("c.pem", Path("c.pem")),
-    "tls_key": ("k.pem", Path("k.pem")),
-    "tls_client_ca": ("a.pem", Path("a.pem")),
-    "keys_file": ("keys.toml", Path("keys.toml")),
-    "open_health": ("false", False),
-    "open_reflection": ("false", False),
-    "ray": ("true", True),
-    "ray_address": ("auto", "auto"),
-    "ray_http_port": ("0", 0),
-    "ray_min_replicas": ("2", 2),
-    "ray_max_replicas": ("3", 3),
-    "ray_target_streams": ("2.5", 2.5),
-    "ray_cpus": ("0.5", 0.5),
-    "ray_gpus": ("0.25", 0.25),
-    "metrics": ("false", False),
-    "log_format": ("json", "json"),
-    "log_level": ("error", "error"),
-    "otlp_endpoint": ("http://c:4317", "http://c:4317"),
-    "reflection": ("false", False),
-    "channelz": ("true", True),
-}
 BESIDE = {  # that a setting needs to be allowed
     "tls_certificate": ["tls_key"],
     "tls_key": ["tls_certificate"],
     "tls_client_ca": ["tls_certificate", "tls_key"],
 }
+
+
+def other_than_default(name: str) -> tuple[str, Any]:
+    """A value that differs from a setting's default, as text and as it is."""
+    field = ServerSettings.model_fields[name]
+    if name == "voices":
+        return "v/other.dlpo", ("v/other.dlpo",)
+    kinds = _flat(field.annotation)
+    if choices := [kind for kind in kinds if isinstance(kind, str)]:
+        return choices[-1], choices[-1]
+    if bool in kinds:
+        return ("false", False) if field.default else ("true", True)
+    of_kind = {int: 9, float: 0.5, Path: Path("p"), str: "text"}
+    value = next(value for kind, value in of_kind.items() if kind in kinds)
+    return str(value), value
 
 
 @pytest.mark.parametrize("name", [name for name in ServerSettings.model_fields if name != "config"])
@@ -108,7 +79,7 @@ def test_every_setting_is_a_flag_a_variable_and_a_key_of_the_file(
     flags, lines = [], []
     names = [name, *BESIDE.get(name, [])]
     for each in names:
-        text, value = OTHER_THAN_DEFAULT[each]
+        text, value = other_than_default(each)
         if isinstance(value, bool):
             flags.append(flag_of(each) if value else "--no-" + flag_of(each).removeprefix("--"))
         else:
@@ -116,13 +87,13 @@ def test_every_setting_is_a_flag_a_variable_and_a_key_of_the_file(
         quoted = text if isinstance(value, bool | int | float) else f'"{text}"'
         lines.append(f"{each} = [{quoted}]" if isinstance(value, tuple) else f"{each} = {quoted}")
     config.write_text("\n".join(lines))
-    expected = {each: OTHER_THAN_DEFAULT[each][1] for each in names}
+    expected = {each: other_than_default(each)[1] for each in names}
     assert getattr(ServerSettings(), name) != expected[name]
 
     by_flag = read_settings(flags)
     by_file = read_settings(["--config", str(config)])
     for each in names:
-        monkeypatch.setenv(f"DLPO_{each.upper()}", OTHER_THAN_DEFAULT[each][0])
+        monkeypatch.setenv(f"DLPO_{each.upper()}", other_than_default(each)[0])
     by_variable = read_settings([])
 
     for settings in (by_flag, by_variable, by_file):
@@ -144,17 +115,9 @@ def test_several_voices_are_flags_commas_or_a_list(
     ("text", "complaint"),
     [
         ("max_strems = 3", "unknown key 'max_strems'; did you mean 'max_streams'"),
-        ("nonsense = 3", "unknown key 'nonsense'"),
         ("port = 'x'", r"port is 'x' \(config file .*\); expected a valid integer"),
-        ("port = -1", "port is -1 .* expected greater than or equal to 0"),
         ("grace_s = nan", "grace_s is nan"),
-        ("grace_s = inf", "grace_s is inf"),
-        ("lanes = 0", "lanes is 0 .* expected greater than or equal to 1"),
-        ("max_first_audio_s = 0", "expected greater than 0"),
         ("engine = 'abacus'", "engine is 'abacus' .* expected 'cpu'"),
-        ("log_format = 'xml'", "expected 'plain', 'logfmt' or 'json'"),
-        ("metrics = 'perhaps'", "metrics is 'perhaps'"),
-        ("voices = 3", "voices is 3"),
         ("voices = []", "nothing to speak with"),
         ("tls_key = 'k.pem'", "belong together"),
         ("tls_client_ca = 'ca.pem'", "needs tls_certificate and tls_key"),
