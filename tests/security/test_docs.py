@@ -19,7 +19,8 @@ def test_every_test_that_the_page_names_is_there() -> None:
             (root / file for root in (ROOT / "tests", ROOT) if (root / file).exists()), None
         )
         tree = ast.parse(path.read_text("utf-8")) if path else ast.Module([], [])
-        found = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        functions = ast.FunctionDef | ast.AsyncFunctionDef
+        found = {node.name for node in tree.body if isinstance(node, functions)}
         if path is None or (function and function not in found):
             missing.append(f"{file}::{function}")
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlpo.errors import DlpoError
@@ -146,6 +146,7 @@ _JSON = st.recursive(
 _NAMES = ["input", "voice", "speed", "seed", "steps", "ssml", "dictionary", "response_format"]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine is shared
 @given(st.dictionaries(st.sampled_from(_NAMES), _JSON))
 def test_any_json_is_taken_or_refused_by_an_error_of_ours(fields: dict[str, Any]) -> None:
     with suppress(DlpoError):
