@@ -117,9 +117,8 @@ def _run(
         encoding = EncoderOutput(inputs["hidden"], inputs["durations"], inputs["ranges"])
         counts = inputs["durations"][0].astype(np.int64)
         return partial(engine.frames, encoding, counts, 0, frames, 0.0)
-    noise = inputs["noise"]
-    source = inputs.get("source", np.zeros_like(noise[0]))  # unread by a voice that has none
-    return partial(engine.denoise, steps, inputs["conditioning"], source, noise)
+    read = (inputs[name] for name in ("conditioning", "source", "noise"))
+    return partial(engine.denoise, steps, *read)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,6 @@ from dlpo.noise_schedule import MAX_STEPS, NoiseSchedule, named_schedule
 from dlpo.text.symbols import SYMBOLS
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
-from dlpo_serving.engines.onnx_engine import voice_shares
 
 PAPER_CHAIN = ScheduleInfo("linear", 1.0)
 """The sampler of WaveGrad 2 and DLPO: every step of the 1000 that it was trained on, ancestral."""
@@ -134,7 +133,7 @@ class TorchEngine:
         return waveform
 
     def _shares(self) -> Tensor | None:
-        shares = voice_shares(self.manifest)
+        shares = self.manifest.voice_input()
         return self._tensor(shares["voice"]) if shares else None
 
     def _tensor(self, values: Floats | Ids) -> Tensor:

@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dlpo.bundle.voice_json import (
     EXPORT_AGAIN,
     FORMAT,
@@ -229,6 +232,13 @@ class Manifest:
         if not 0 < total < math.inf:
             raise InputError(f"voice is {voice[:60]!r}; expected weights above 0")
         return tuple(weight / total for weight in weights.values())
+
+    def voice_input(self) -> dict[str, NDArray[np.float32]]:
+        """The input `voice` of the encoder and frames graphs, (1, N) shares of `voices`; none of a
+        bundle with one voice."""
+        if not self.voices:
+            return {}
+        return {"voice": np.array([self.shares(self.voice)], np.float32)}
 
     def context_frames(self, steps: int, precision: Precision = "fp32") -> int:
         """Frames each side of a chunk that make it equal to the same samples of the whole.

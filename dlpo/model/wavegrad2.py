@@ -301,12 +301,19 @@ class WaveGrad2(nn.Module):
         x = torch.cat([hidden.transpose(1, 2), durations[..., None]], dim=-1)
         return F.softplus(self.range_predictor(x, mask))
 
-    def encode(self, phonemes: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def encode(
+        self,
+        phonemes: Tensor,
+        mask: Tensor,
+        noise: Tensor | None = None,
+        voice: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """What the text says and how long each symbol lasts.
 
         Args:
             phonemes: (B, P) int64, indices of `dlpo.text.symbols.SYMBOLS`.
             mask: (B, P) bool, False at padding, which is at the end.
+            noise, voice: ignored.
 
         Returns:
             hidden (B, C, P); durations (B, P) frames >= 0; ranges (B, P) frames, std > 0.
@@ -316,7 +323,13 @@ class WaveGrad2(nn.Module):
         return hidden, durations, self.predict_ranges(hidden, durations, mask)
 
     def frames(
-        self, hidden: Tensor, durations: Tensor, ranges: Tensor, positions: Tensor, pitch: Tensor
+        self,
+        hidden: Tensor,
+        durations: Tensor,
+        ranges: Tensor,
+        positions: Tensor,
+        pitch: Tensor,
+        voice: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The conditioning of each frame.
 
@@ -324,7 +337,7 @@ class WaveGrad2(nn.Module):
             hidden: (B, C, P).
             durations, ranges: (B, P) frames.
             positions: (F,) or (B, F) frames, the middle of each.
-            pitch: (B,) semitones, ignored.
+            pitch: (B,) semitones, ignored, as is `voice`.
 
         Returns:
             conditioning (B, C, F); F0 (B, F), all 0.

@@ -68,9 +68,7 @@ class EncoderGraph(SentenceGraph):
             hidden (1, C, P), durations (1, P) frames, ranges (1, P) frames.
         """
         mask = torch.ones_like(phonemes, dtype=torch.bool)
-        if isinstance(self.model, AcousticModel):
-            return self.model.encode(phonemes, mask, noise, self._voice(voice))
-        return self.model.encode(phonemes, mask)
+        return self.model.encode(phonemes, mask, noise, self._voice(voice))
 
 
 class FramesGraph(SentenceGraph):
@@ -87,10 +85,8 @@ class FramesGraph(SentenceGraph):
     ) -> tuple[Tensor, Tensor]:
         """(1, C, P), (1, P), (1, P), (F,), (1,), shares (1, N) of the voices -> conditioning
         (1, C2, F), F0 (1, F) Hz."""
-        inputs = (hidden, durations, ranges, positions, pitch)
-        if isinstance(self.model, AcousticModel):
-            return self.model.frames(*inputs, self._voice(voice))
-        return self.model.frames(*inputs)
+        voiced = self._voice(voice)
+        return self.model.frames(hidden, durations, ranges, positions, pitch, voiced)
 
 
 class DenoiserGraph(nn.Module):

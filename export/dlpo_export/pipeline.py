@@ -66,6 +66,9 @@ EIGHT_BITS: tuple[Precision, ...] = ("int8", "int8_symmetric")
 
 PARITY_FILE = "parity.json"  # what `check_parity` measured
 
+# How torch, C++ and onnxruntime call a lack of memory; Python and numpy raise MemoryError.
+SIGNS = ("can't allocate memory", "bad_alloc", "failed to allocate memory", "out of memory")
+
 Models = dict[Precision, "onnx.ModelProto"]
 
 logger = logging.getLogger(__name__)
@@ -337,10 +340,6 @@ def graph_sources(
             {"waveform": window},
         )
     return sources
-
-
-# How torch, C++ and onnxruntime call it; Python and numpy raise MemoryError.
-SIGNS = ("can't allocate memory", "bad_alloc", "failed to allocate memory", "out of memory")
 
 
 @contextlib.contextmanager

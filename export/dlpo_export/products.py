@@ -39,6 +39,10 @@ MIDDLE = 128  # zero of the rest, which has both signs
 MARGIN = 1.5  # of a range in 16 bits, which have some to spare: nothing is clipped
 MICROSOFT = "com.microsoft"  # the domain of onnxruntime's own operators
 LAST = [0, 2, 1]  # the permutation between channels first and last
+FEWEST_WEIGHTS = 2048  # of a layer; rounding what a smaller one reads costs what it gains
+LIMIT_DB = -30.0  # noise to signal of a layer alone, above which it reads 16 bits
+
+logger = logging.getLogger(__name__)
 
 
 def as_products(
@@ -62,10 +66,10 @@ class _Rewriting:
     def __init__(
         self, model: onnx.ModelProto, bits: Mapping[str, Bits], ranges: Mapping[str, Range]
     ) -> None:
-        self.model = copy.deepcopy(model)
-        self._bits, self._ranges = bits, ranges
         from onnx import numpy_helper
 
+        self.model = copy.deepcopy(model)
+        self._bits, self._ranges = bits, ranges
         graph = self.model.graph
         self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
         self._makers = {output: node for node in graph.node for output in node.output}
@@ -224,22 +228,13 @@ def _needed(nodes: list[onnx.NodeProto], outputs: list[str]) -> list[onnx.NodePr
     return kept[::-1]
 
 
-# `lite`'s encoder and frames graph on integers: 8 bits where nobody hears them, 16 elsewhere.
-#
-# Durations and F0 stay what they are in float32 but for a few parts in ten thousand.
-FEWEST_WEIGHTS = 2048  # of a layer; rounding what a smaller one reads costs what it gains
-
-LIMIT_DB = {"waveform": -30.0, "conditioning": -30.0}
-"""Noise to signal of a layer alone, in a graph's first output, above which it reads 16 bits."""
-
-logger = logging.getLogger(__name__)
-
-
 def to_integers(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> onnx.ModelProto | None:
-    """Make the large layers of a graph products of integers.
+    """Make the large layers of a graph products of integers: of 8 bits where a layer's rounding is
+    not heard, of 16 elsewhere, so that durations and F0 stay within parts in ten thousand.
 
     Args:
-        model: float32 with convolutions, weights inside; the encoder or the frames graph.
+        model: float32 with convolutions or products, weights inside; an encoder, a frames graph
+            or the denoiser of a `spectral`. All layers of an encoder read 16 bits.
         rollouts: inputs of the graph, speech that covers what will be spoken.
 
     Returns:
@@ -264,10 +259,9 @@ def to_integers(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> onnx.Mod
     read = {nodes[name].input[0] for name in layers}
     ranges = {k: v for k, v in tensor_ranges(model, layers, rollouts).items() if k in read}
     bits: dict[str, Bits] = dict.fromkeys(layers, 16)
-    limit_db = LIMIT_DB.get(model.graph.output[0].name)
-    if limit_db is not None:
+    if model.graph.output[0].name in ("waveform", "conditioning"):
         for layer in layer_noise(model, layers, ranges, probe(model, rollouts)):
-            if layer.noise_db > limit_db or layer.f0_cents > F0_CENTS:
+            if layer.noise_db > LIMIT_DB or layer.f0_cents > F0_CENTS:
                 logger.info("%s reads 16 bits", layer)
             else:
                 bits[layer.node] = 8

@@ -69,11 +69,6 @@ def test_every_number_of_steps_and_precision_is_a_system(tiny_bundle: Path) -> N
     assert {c.about["sha256"] for c in found} == {Bundle.load(tiny_bundle).sha256}
 
 
-def test_label_goes_before_the_path(tiny_checkpoint: Path) -> None:
-    assert one(f"after={tiny_checkpoint}").label == "after"
-    assert one(tiny_checkpoint).label == str(tiny_checkpoint)
-
-
 def test_folder_of_wavs_is_a_system_of_one_take(tmp_path: Path) -> None:
     soundfile.write(tmp_path / f"{CLIP.clip_id}.wav", np.full(22_050, 0.25), 22_050)
     candidate = one(tmp_path, SpeakingOptions(seeds=3))
@@ -113,17 +108,3 @@ def test_checkpoint_with_other_symbols_is_told(tiny_checkpoint: Path, tmp_path: 
     save_checkpoint(tmp_path / "other", weights, config, base.provenance)
     with pytest.raises(CheckpointError, match="reads 50 symbols, this dlpo writes 79"):
         one(tmp_path / "other")
-
-
-@pytest.mark.parametrize(
-    ("speaking", "error", "message"),
-    [
-        (SpeakingOptions(steps=(9,)), InputError, "got 9 steps; expected one of 1, 2"),
-        (SpeakingOptions(precisions=("fp8",)), InputError, "fp8"),
-    ],
-)
-def test_bundle_that_cannot_speak_so_is_told(
-    tiny_bundle: Path, speaking: SpeakingOptions, error: type[Exception], message: str
-) -> None:
-    with pytest.raises(error, match=message):
-        one(tiny_bundle, speaking)

@@ -10,16 +10,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from dlpo.errors import InputError, MissingExtraError
+from dlpo.errors import InputError
 from dlpo.judges.judge import Scores, Waveform
-from dlpo.text import TextFrontEnd
 from dlpo_bench.clips import Clip, clips_of_texts, load_clips, read_audio
 from dlpo_bench.eval import figures, markdown, samples, write_judged
 from dlpo_bench.judging import ERROR_RATIO, WORD_ERRORS, JudgePanel, evaluate, load_panel
 from dlpo_bench.record import read_record, write_record
-from dlpo_bench.systems import recordings, text_to_speech
-from dlpo_serving.engines.fake_engine import FakeEngine
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_bench.systems import recordings
 
 RATE = 22_050  # Hz
 TEXTS = {"LJ002-0161": "one two three four", "LJ002-0162": "one, two."}
@@ -147,15 +144,6 @@ def test_clip_that_a_judge_fails_on_is_told_and_left_out_of_its_pair(
     assert read_record(path).samples["systems"]["b"]["values"]["moody"][1] is None
 
 
-def test_package_that_a_judge_lacks_is_no_failure_of_a_clip(clips: list[Clip]) -> None:
-    class Incomplete(Level):
-        def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
-            raise MissingExtraError("soxr", "bench")
-
-    with pytest.raises(MissingExtraError, match="pip install"):
-        evaluate({"a": recordings}, clips, JudgePanel([Incomplete()], {}, {}))
-
-
 def test_first_system_is_the_baseline_unless_another_is_named(clips: list[Clip]) -> None:
     systems = {"recordings": recordings, "a": recordings, "b": recordings}
     assert evaluate(systems, clips, PANEL).baseline == "a"
@@ -196,13 +184,6 @@ def test_what_is_kept_is_what_was_heard(clips: list[Clip], tmp_path: Path) -> No
     }
     heard = read_audio(kept / "a_b" / "LJ002-0161.wav")
     np.testing.assert_allclose(np.std(heard), 0.5 / 2**0.5, rtol=1e-3)  # as the recording
-
-
-def test_text_to_speech_is_a_system(clips: list[Clip]) -> None:
-    system = text_to_speech(Synthesizer(FakeEngine(), TextFrontEnd()), seed=3)
-    waveform = system(clips[0])
-    assert waveform.ndim == 1
-    np.testing.assert_array_equal(waveform, system(clips[0]))
 
 
 def test_lines_of_a_text_are_clips_without_recordings(tmp_path: Path) -> None:

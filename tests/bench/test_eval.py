@@ -7,9 +7,7 @@ import pytest
 
 from dlpo_bench.clips import Clip
 from dlpo_bench.eval import (
-    blocks,
     figures,
-    markdown,
     verdict,
 )
 from dlpo_bench.judging import (
@@ -61,15 +59,3 @@ def test_record_holds_what_the_table_says(quality: Quality) -> None:
     assert (difference["p"], difference["sentences"]) == (2 / 1024, 10)
     assert difference["verdict"] == "better"
     assert "difference" not in figures(quality)["before"]["MOS"]
-
-
-def test_one_system_alone_has_no_table_of_differences() -> None:
-    alone = Quality(CLIPS, {"a": heard(4, 0)}, JudgePanel([], {}, {}), "a", [], [], True)
-    assert len(blocks(alone)) == 2  # means and caption
-    assert markdown(alone).count("| --- |") == 1
-
-
-def test_markdown_survives_any_label(quality: Quality) -> None:
-    for line in markdown(quality).splitlines():
-        if line.startswith("|"):
-            assert line.replace(r"\|", "").count("|") in (5,)  # of 4 cells

@@ -27,7 +27,6 @@ from dlpo_bench.load.calls import (
     TestedServer,
     TimedCall,
     check_endpoint,
-    http_retry_after_s,
     parse_against,
     sentences,
     underrun_figures,
@@ -308,12 +307,6 @@ def test_tokens_are_joined_to_sentences_as_early_as_can_be() -> None:
     assert asyncio.run(joined()) == ["Yes. ", "It is 3.5 metres, 'or so.' ", "Bye "]
 
 
-def test_the_finer_of_two_retry_headers_counts() -> None:
-    assert http_retry_after_s({"Retry-After": "2", "retry-after-ms": "1500"}) == 1.5
-    assert http_retry_after_s({"Retry-After": "2"}) == 2
-    assert http_retry_after_s({"Retry-After": "Fri, 20 Nov 2026 21:00:00 GMT"}) is None
-
-
 def test_an_overload_is_summed_up_by_the_admitted_and_the_refused() -> None:
     refusals = [call(0, code=REFUSED) for _ in range(3)]
     for refusal, ended_s in zip(refusals, (0.001, 0.002, 0.003), strict=True):
@@ -476,21 +469,6 @@ def test_a_server_that_dies_under_load_leaves_no_figures(
 
         with pytest.raises(EngineError, match=message):
             asyncio.run(Bench(TINY_OPTIONS, servers, killing).play(search_of(server=who), 4))
-
-
-@pytest.mark.full
-def test_what_a_foreign_server_does_not_tell_is_skipped_with_the_reason(tiny_bundle: Path) -> None:
-    with local_server(tiny_bundle) as server:
-        options = replace(
-            options_of(tiny_bundle), listeners=[1], against=[f"riva://{server.address}"]
-        )
-        found = asyncio.run(measure_knee(options))
-
-    who = f"{server.address} riva"
-    name = f"{who}, closed"
-    assert set(found.skipped) == {f"{who}: stages", f"{who}: cpu and memory"}
-    assert found.figures[name]["first_audio_ms_p50"] > 0
-    assert "peak_mb" not in found.figures[name]
 
 
 @pytest.mark.parametrize("protocol", ["dlpo", "riva", "openai"])

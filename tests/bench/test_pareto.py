@@ -233,16 +233,6 @@ def test_factors_are_of_rounds_only_where_all_were_timed(work: WorkDirectory) ->
     assert found["machine"] == {"other_cores": 0.5, "clock_jump_s": -3.0}  # the worst round
 
 
-def test_points_without_scores_are_listed(work: WorkDirectory) -> None:
-    points = made(point(TUNED, 3), point(UNTUNED, 3))
-    with pytest.raises(DataError, match="no scores of 'tuned, 3 steps'"):
-        outcome(points, CLIPS, work)
-    work.add(result(points.points[0], CLIPS[0], 3.0))
-    assert set(outcome(points, CLIPS, work).figures["skipped"]) == {
-        "tuned int8", "untuned, 3 steps", "recordings",
-    }  # fmt: skip
-
-
 def test_word_errors_are_better_when_fewer(work: WorkDirectory) -> None:
     points = made(point(TUNED, 3), point(UNTUNED, 3))
     for one, rtf, wrong in zip(points.points, (0.1, 0.5), (0.0, 1.0), strict=True):

@@ -12,13 +12,11 @@ from dlpo.errors import EngineError, InputError
 from dlpo_bench.machine import choose_cores
 from dlpo_bench.peers.measure import (
     OWN_WHOLE,
-    PIPER_PYTHON,
     TEXTS,
     Peer,
     compare_peers,
     own_voice,
     peer_process,
-    piper,
     program,
     whole_sentences,
 )
@@ -108,22 +106,3 @@ def test_only_a_core_of_this_process_can_be_used() -> None:
         choose_cores(1, 4096)
     with pytest.raises(InputError, match="this process may use"):
         choose_cores(10_000)
-
-
-def test_what_piper_lacks_is_shown_with_what_to_do(tmp_path: Path) -> None:
-    assert 'run "python scripts/piper_voice.py"' in piper(tmp_path).missing
-
-    (tmp_path / PIPER_PYTHON).parent.mkdir(parents=True)
-    (tmp_path / PIPER_PYTHON).touch()
-    assert "medium.onnx does not exist" in piper(tmp_path).missing
-
-    for name in ("medium.onnx", "medium.onnx.json", "lessac.onnx"):
-        (tmp_path / name).touch()
-    (tmp_path / "facts.json").write_text('{"parameters": 1}')
-    assert not piper(tmp_path).missing
-    assert piper(tmp_path).facts["parameters"] == 1
-
-    trained = piper(tmp_path, tmp_path / "lessac.onnx")
-    assert trained.missing.endswith("lessac.onnx.json does not exist")
-    assert trained.settings["adjust"] is False  # its own durations
-    assert trained.facts == {"weights": "trained"}

@@ -169,6 +169,11 @@ def test_cases_are_every_graph_in_every_precision_and_the_served_window(
         case.run()
 
 
+def test_one_of_several_voices_has_cases_that_run(voices_bundle: Path) -> None:
+    for case in cases(Bundle.load(voices_bundle), 1, [8]):
+        case.run()
+
+
 def test_a_run_has_all_figures_and_no_more_than_it_measured(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

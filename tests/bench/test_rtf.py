@@ -9,14 +9,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from dlpo.bundle import Bundle, ScheduleInfo
+from dlpo.bundle import Bundle
 from dlpo.checkpoint import load_checkpoint
 from dlpo.cli import app
 from dlpo.diffusion import sample
 from dlpo.errors import EngineError, InputError
 from dlpo.noise_schedule import MAX_STEPS, named_schedule
 from dlpo_bench import rtf
-from dlpo_bench.load.texts import PHRASES, SENTENCES, text_of_length
 from dlpo_bench.options import RtfOptions
 from dlpo_bench.record import read_record
 from dlpo_bench.rtf import (
@@ -35,8 +34,6 @@ from dlpo_bench.rtf import (
     speedup,
 )
 from dlpo_bench.torch_engine import PaperSampler, fused_steps, reverse_steps
-
-LINEAR = ScheduleInfo("linear", 1.0)
 
 
 def window(channels: int, frames: int, planes: int) -> tuple[torch.Tensor, ...]:
@@ -74,14 +71,6 @@ def test_steps_computed_beforehand_are_the_reverse_chain(
     torch.testing.assert_close(made, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_papers_sampler_takes_a_thousand_ancestral_steps() -> None:
-    steps = fused_steps(named_schedule(LINEAR.name, MAX_STEPS, LINEAR.eta))
-
-    assert len(steps) == 1000
-    assert float(steps[0].level) == pytest.approx(np.exp(-0.5 * 5.0), rel=0.02)  # betas add to 5
-    assert [i for i, step in enumerate(steps) if step.std == 0] == [999]
-
-
 def test_a_slice_extrapolates_what_the_other_steps_would_take(tiny_bundle: Path) -> None:
     bundle = Bundle.load(tiny_bundle)
     engine = PaperSampler(load_checkpoint(tiny_bundle.parent / "checkpoint"), bundle.manifest)
@@ -98,12 +87,6 @@ def test_a_slice_extrapolates_what_the_other_steps_would_take(tiny_bundle: Path)
     engine.timed_steps, engine.left_out_s = MAX_STEPS, 0.0
     engine.denoise(MAX_STEPS, *inputs)
     assert engine.left_out_s == 0
-
-
-def test_texts_have_about_the_length_that_was_requested() -> None:
-    assert text_of_length(1) == PHRASES[0]
-    assert text_of_length(5) == SENTENCES[0]
-    assert text_of_length(60).count(SENTENCES[0]) == 3  # 11 sentences, four in turn
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,6 @@ from dlpo_bench.scaling import (
     long_over_short,
     measure_scaling,
     receive,
-    repeated,
-    speak_one,
     stream_figures,
 )
 
@@ -44,30 +42,6 @@ def test_receiving_counts_all_samples_and_reads_memory_now_and_then() -> None:
     assert run["audio_s"] == 12
     assert [at_s for at_s, _ in run["resident_mb"]] == [3, 12]  # the second came too soon
     assert 0 < run["first_audio_ms"] <= 1000 * run["wall_s"]
-
-
-def test_a_longer_text_says_the_same_sentence_more_often() -> None:
-    short, long = repeated(5, 1), repeated(60, 1)
-
-    assert long == " ".join([short] * 11)
-    assert repeated(0.1, 1) == short
-    assert repeated(5, 2) != short
-    assert repeated(5, 5) == short
-
-
-@pytest.mark.full
-def test_streamed_and_whole_are_equally_long(tiny_bundle: Path) -> None:
-    stream, whole = (
-        speak_one(str(tiny_bundle), None, way, "One. Two. Three.", 1) for way in ("stream", "whole")
-    )
-
-    assert stream["audio_s"] == whole["audio_s"] > 0
-    assert stream["first_audio_ms"] / 1000 <= stream["wall_s"]
-    assert stream["resident_mb"]
-    assert "first_audio_ms" not in whole
-    for took in (stream, whole):
-        assert took["peak_mb"] >= took["before_mb"] > 0
-        assert took["cpu_s"] > 0
 
 
 @pytest.mark.full

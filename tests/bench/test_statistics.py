@@ -8,7 +8,6 @@ import pytest
 from dlpo_bench.statistics import (
     Estimate,
     Paired,
-    mean,
     paired,
     ratio_of_sums,
     sign_flip_p,
@@ -40,18 +39,6 @@ def test_difference_of_pooled_rates_weighs_sentences_by_their_words() -> None:
 )  # fmt: skip
 def test_interval_and_test_must_agree(low: float, high: float, p: float, decided: bool) -> None:
     assert Paired(Estimate((low + high) / 2, low, high), p, 10).decided is decided
-
-
-def test_value_is_the_statistic_of_all_clips_once() -> None:
-    assert mean(np.array([1.0, 2.0, 6.0])).value == 3.0
-    assert ratio_of_sums(np.array([1, 2]), np.array([4, 8])).value == 0.25
-
-
-def test_interval_of_a_mean_is_near_the_normal_one() -> None:
-    values = np.random.default_rng(1).normal(4, 0.5, 400)
-    estimate, error = mean(values), values.std() / np.sqrt(400)
-    assert estimate.low == pytest.approx(values.mean() - 1.96 * error, abs=0.1 * error)
-    assert estimate.high == pytest.approx(values.mean() + 1.96 * error, abs=0.1 * error)
 
 
 def test_resamples_without_a_ratio_are_left_out() -> None:

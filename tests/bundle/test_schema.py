@@ -66,18 +66,8 @@ def test_schema_has_not_drifted_from_the_dataclasses() -> None:
     assert SCHEMA.read_text(encoding="utf-8") == made, "run: python scripts/bundle_schema.py"
 
 
-def test_manifest_of_the_embedded_voice_is_valid(validator: Any) -> None:
-    validator.validate(EMBEDDED)
-
-
 def test_manifest_that_was_just_written_is_valid(validator: Any, directory: Path) -> None:
     validator.validate(json.loads((directory / MANIFEST).read_bytes()))
-
-
-def test_every_key_is_explained_or_is_plain(validator: Any) -> None:
-    plain = {"format", "voice", "language", "licence", "corpus", "sample_rate_hz"}
-    for key, value in validator.schema["properties"].items():
-        assert "description" in value or "$ref" in value or key in plain
 
 
 @pytest.mark.parametrize("key", [key for key in EMBEDDED if key not in (SEAL, "format")])

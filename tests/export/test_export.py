@@ -80,15 +80,6 @@ def test_manifest_names_inputs_and_outputs_as_the_graphs_have_them(bundle: Bundl
             assert {tensor.name: tensor.shape for tensor in described} == shapes
 
 
-def test_manifest_describes_the_voice(bundle: Bundle) -> None:
-    manifest = bundle.manifest
-    assert manifest.available_steps == (1, 2)
-    assert manifest.steps == 2
-    assert manifest.parametrisation == "x0"
-    assert manifest.checkpoint.commit == "test"
-    assert manifest.uses_source
-
-
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("frames", [1, 7, 50])
 def test_denoiser_equals_torch_at_every_length_and_batch(
@@ -160,27 +151,6 @@ def test_file_of_weights_holds_no_more_than_the_graphs_read(bundle: Bundle) -> N
     padding = 64 * len(read)
     size = bundle.manifest.files["weights.bin"].bytes
     assert size <= sum(length for _, length in read) + padding
-
-
-def test_weights_are_stored_as_float16_and_exact(bundle: Bundle, model: Model) -> None:
-    graph = onnx.load(bundle.graph_path("denoiser_1")).graph
-    stored = {
-        tensor.name.removesuffix(".half"): onnx.numpy_helper.to_array(tensor)
-        for tensor in graph.initializer
-        if tensor.data_type == onnx.TensorProto.FLOAT16
-    }
-    weight = model.get_parameter("patch_in.weight").detach().numpy()
-    assert any(
-        value.size == weight.size
-        and np.array_equal(value.astype(np.float32).reshape(weight.shape), weight)
-        for value in stored.values()
-    )
-
-
-def test_noise_levels_are_constants(bundle: Bundle) -> None:
-    for steps in (1, 2):
-        graph = onnx.load(bundle.graph_path(f"denoiser_{steps}"), load_external_data=False).graph
-        assert {"Sin", "Cos", "Acos"}.isdisjoint(node.op_type for node in graph.node)
 
 
 def test_same_checkpoint_gives_the_same_bytes(bundle: Bundle, model: Model, tmp_path: Path) -> None:

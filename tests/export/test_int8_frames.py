@@ -15,7 +15,7 @@ from dlpo.bundle import Bundle
 from dlpo.text import TextFrontEnd
 from dlpo_export.parity.divergence import sqnr_db
 from dlpo_export.parity.metrics import f0_error_cents, wrong_voicing
-from dlpo_export.quantise import F0_CENTS, GELU_FLOOR, tensor_ranges, to_int8
+from dlpo_export.quantise import F0_CENTS, to_int8
 from dlpo_serving.engine import EncoderOutput, FrameFeatures, Ids
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.synthesis.denoiser_input import pitch_noise
@@ -72,20 +72,6 @@ def test_a_layer_whose_rounding_moves_f0_stays_in_float32(
     reads = {node.name: producers.get(node.input[0]) for node in made.graph.node}
     assert reads["spread"] == "DequantizeLinear"
     assert reads["pitch"] == "Abs"
-
-
-def test_steps_are_not_spent_where_a_gelu_is_flat(
-    model: onnx.ModelProto, spoken: list[Inputs]
-) -> None:
-    ranges = tensor_ranges(model, ["spread", "pitch"], spoken)
-    (exact,) = (n for n in model.graph.initializer if n.name == "spread")
-    lowest = min(
-        float(np.tensordot(numpy_helper.to_array(exact)[..., 0], inputs["x"][0], 1).min())
-        for inputs in spoken
-    )
-    assert lowest < GELU_FLOOR
-    assert ranges["spreaded"][0] == GELU_FLOOR
-    assert ranges["log_f0"][0] == 0.0  # another reads it
 
 
 @pytest.fixture(scope="module")

@@ -55,16 +55,3 @@ def test_merged_upsampling_equals_upsampling_before_the_convolution(
 
     upsampled = functional.interpolate(x.mT, scale_factor=factor)
     torch.testing.assert_close(made, convolution(upsampled).mT, atol=1e-6, rtol=1e-5)
-
-
-@LAYOUTS
-@torch.no_grad()
-def test_mean_and_repetition_follow_the_positions(layout: Layout) -> None:
-    x = torch.arange(24.0).view(1, 12, 2)
-    coarse = 100 * torch.arange(8.0).view(1, 4, 2)
-
-    mean = layout.leave(layout.mean_over(layout.enter(x), 3))
-    total = layout.leave(layout.add_repeated(layout.enter(x), layout.enter(coarse), 3))
-
-    torch.testing.assert_close(mean[0, :, 0], torch.tensor([2.0, 8.0, 14.0, 20.0]))
-    torch.testing.assert_close(total, x + coarse.repeat_interleave(3, dim=1))

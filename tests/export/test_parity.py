@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import shutil
@@ -27,7 +26,6 @@ from dlpo_export.layouts import ChannelsFirst, LiteDenoiser
 from dlpo_export.parity.cases import SENTENCES, speak, whole_frames
 from dlpo_export.parity.check import check_parity, difference
 from dlpo_export.parity.metrics import log_spectral_distance
-from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.pipeline import graph_sources
 from dlpo_export.to_onnx import GraphSource
 
@@ -116,15 +114,6 @@ def test_encoder_with_other_durations_is_refused(
         check_parity(folder, sources, FILES)
 
 
-def test_half_precision_is_within_its_own_tolerance(
-    folder: Path, sources: dict[str, GraphSource]
-) -> None:
-    report = check_parity(folder, sources, in_fp16(folder))
-    full, half = report.differences[-2:]
-    assert (full.precision, half.precision) == ("fp32", "fp16")
-    assert full.sqnr_db > half.sqnr_db > 40
-
-
 def test_wrong_layer_of_a_low_precision_is_found_by_comparison_with_fp32(
     folder: Path, sources: dict[str, GraphSource]
 ) -> None:
@@ -132,22 +121,6 @@ def test_wrong_layer_of_a_low_precision_is_found_by_comparison_with_fp32(
     damage(folder / "half.onnx", "denoise.patch_in.weight", -1.0)
     expected = r"denoiser_1 fp16: waveform .*denoiser_1 fp16 diverged at step.0.node_conv2d \(Conv"
     with pytest.raises(BundleError, match=expected):
-        check_parity(folder, sources, files)
-
-
-def test_low_precision_that_is_coarse_everywhere_names_its_worst_layer(
-    folder: Path, sources: dict[str, GraphSource]
-) -> None:
-    model = onnx.load(folder / "denoiser_1.onnx")
-    for tensor in model.graph.initializer:  # three bits a weight
-        if tensor.name.endswith(".weight.half"):
-            values = numpy_helper.to_array(tensor)
-            scale = np.abs(values).max() / 4
-            coarse = (np.round(values / scale) * scale).astype(values.dtype)
-            tensor.CopyFrom(numpy_helper.from_array(coarse, tensor.name))
-    onnx.save(model, folder / "coarse.onnx")
-    files = {**FILES, "denoiser_1": {**FILES["denoiser_1"], "fp16": "coarse.onnx"}}
-    with pytest.raises(BundleError, match=r"waveform differs, SQNR .* expected 40 dB.* diverged"):
         check_parity(folder, sources, files)
 
 
@@ -244,12 +217,3 @@ def test_what_lies_60_db_below_does_not_count() -> None:
     hiss = 1e-5 * np.random.default_rng(0).standard_normal(8000)
     assert log_spectral_distance(tone + hiss, tone) < 0.01
     assert log_spectral_distance(np.zeros(100), np.zeros(100)) == 0
-
-
-def test_open_graph_leaves_out_inputs_that_the_graph_does_not_use(
-    folder: Path, sources: dict[str, GraphSource]
-) -> None:
-    encoder, *_ = speak(sources, SENTENCES[0], seed=0)
-    inputs = {**encoder.numpy_inputs(), "pitch": np.zeros(1, np.float32)}
-    made = OpenGraph(folder / "encoder.onnx").run(copy.deepcopy(inputs))
-    assert list(made) == ["hidden", "durations", "ranges"]

@@ -17,11 +17,8 @@ from dlpo_export.tensorrt.graph import load_for_tensorrt
 from dlpo_export.tensorrt.rules import check_graph, refuse_violations
 
 EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
-GPU_PRECISIONS = ("fp32", "fp16", "int8_symmetric")
 
-F32, F16, I64, I8, U8 = (
-    TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.INT8, TensorProto.UINT8,
-)  # fmt: skip
+F32, F16, U8 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.UINT8
 
 
 def model(
@@ -31,7 +28,6 @@ def model(
     constants: dict[str, np.ndarray] | None = None,
     out: int = F32,
     out_shape: tuple[int | str, ...] | None = None,
-    opset: int = 20,
 ) -> onnx.ModelProto:
     """A graph from `x` (and more inputs) to `y`."""
     given = [helper.make_tensor_value_info(n, t, shape) for n, t in (inputs or {"x": F32}).items()]
@@ -42,20 +38,11 @@ def model(
         [helper.make_tensor_value_info("y", out, out_shape or shape)],
         [numpy_helper.from_array(value, name) for name, value in (constants or {}).items()],
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
 
 
 def reasons(broken: onnx.ModelProto) -> str:
     return "\n".join(map(str, check_graph(broken)))
-
-
-def test_every_graph_of_the_voice_for_gpus_follows_the_rules() -> None:
-    bundle = Bundle.load(EMBEDDED)
-
-    for name, graph in bundle.manifest.graphs.items():
-        for precision in set(GPU_PRECISIONS) & set(graph.files):
-            loaded = load_for_tensorrt(bundle.graph_path(name, precision))
-            assert check_graph(loaded) == [], f"{name} in {precision}"
 
 
 def test_folded_graph_computes_the_same_without_a_cast_of_weights() -> None:
@@ -100,35 +87,20 @@ def test_a_graph_that_cant_be_read_is_a_bundle_error(tmp_path: Path, content: by
 
 
 SCALE = np.array(0.1, np.float32)
-BIAS = {"b": np.zeros(4, np.int32), "s": np.full(4, 0.1, np.float32)}
 REFUSED = {
-    "BitShift): the parser does not have this operator": model(
-        helper.make_node("BitShift", ["x", "x"], ["y"], direction="LEFT"), inputs={"x": U8}, out=U8
-    ),
-    "TopK): the parser does not have this operator": model(
-        helper.make_node("TopK", ["x", "k"], ["y", "i"]), constants={"k": np.array([2])}
+    "Scale): operators of the domain com.microsoft need a plugin": model(
+        helper.make_node("Scale", ["x"], ["y"], domain="com.microsoft")
     ),
     "p (Pow): its inputs are of several types: x is float, h is float16": model(
         helper.make_node("Pow", ["x", "h"], ["y"], name="p"), inputs={"x": F32, "h": F16}
     ),
-    "bias (DequantizeLinear): b is int32; expected one of int8": model(
+    "bias (DequantizeLinear): b is int32; expected int8": model(
         helper.make_node("DequantizeLinear", ["b", "s"], ["y"], name="bias", axis=0),
-        constants=BIAS,
+        constants={"b": np.zeros(4, np.int32), "s": np.full(4, 0.1, np.float32)},
         out_shape=(4,),
     ),
     "has no zero point, so it gives uint8": model(
         helper.make_node("QuantizeLinear", ["x", "s"], ["y"]), constants={"s": SCALE}, out=U8
-    ),
-    "opset is 8; expected 9 to 24": model(helper.make_node("Relu", ["x"], ["y"]), opset=8),
-    "opset is 25; expected 9 to 24": model(helper.make_node("Relu", ["x"], ["y"]), opset=25),
-    "y (output): its length twice is that of no input": model(
-        helper.make_node("Concat", ["x", "x"], ["y"], axis=2), out_shape=("B", 4, "twice")
-    ),
-    "x (input): has a length without a name": model(
-        helper.make_node("Relu", ["x"], ["y"]), shape=("B", 4, None)
-    ),
-    "x (input or output): is float16; expected float32": model(
-        helper.make_node("Relu", ["x"], ["y"]), inputs={"x": F16}, out=F16
     ),
 }
 
@@ -151,9 +123,7 @@ def test_graph_that_is_no_valid_onnx_is_refused() -> None:
         check_graph(model(helper.make_node("Add", ["x"], ["y"])))
 
 
-def quantized(
-    zero_point: np.ndarray, scale: np.ndarray, kind: int = I8, data: str = "x"
-) -> onnx.ModelProto:
+def quantized(zero_point: np.ndarray, scale: np.ndarray, data: str = "x") -> onnx.ModelProto:
     weights = np.zeros((4, 4, 1), np.float32)
     return model(
         helper.make_node("QuantizeLinear", [data, "s", "z"], ["q"], name="quantize", axis=1),
@@ -185,42 +155,6 @@ def test_quantisation_that_tensorrt_lacks_is_refused(
     zero_point: np.ndarray, scale: np.ndarray, reason: str
 ) -> None:
     assert reason in reasons(quantized(zero_point, scale))
-
-
-@pytest.mark.parametrize(
-    ("node", "reason"),
-    [
-        (helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="cubic"), "mode is 'cubic'"),
-        (helper.make_node("Resize", ["x", "", "scales"], ["y"], antialias=1), "antialias is 1"),
-        (helper.make_node("Pad", ["x", "pads"], ["y"], mode="wrap"), "mode is wrap"),
-        (helper.make_node("CumSum", ["x", "axis"], ["y"]), "axis axis is computed"),
-        (helper.make_node("Cast", ["x"], ["y"], to=TensorProto.DOUBLE), "no cast to double"),
-        (
-            helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[3], dilations=[2]),
-            "dilations are [2]; expected ones",
-        ),
-        (helper.make_node("Mul", ["x", "double"], ["y"]), "double (initialiser): is float64"),
-        (helper.make_node("Gather", ["x", "huge"], ["y"], axis=1), "huge (initialiser): holds"),
-    ],
-)
-def test_single_operators_have_their_rules(node: onnx.NodeProto, reason: str) -> None:
-    constants = {
-        "scales": np.array([1, 1, 2], np.float32),
-        "pads": np.array([0, 0, 1, 0, 0, 1]),
-        "double": np.ones(1),
-        "huge": np.array([2**40]),
-    }
-    used = {name: value for name, value in constants.items() if name in node.input}
-    inputs = {"x": TensorProto.DOUBLE if "double" in used else F32}
-    broken = model(node, inputs=inputs, constants=used)
-    broken.graph.output[0].type.tensor_type.elem_type = (
-        TensorProto.DOUBLE if "double" in str(node).lower() or node.op_type == "Cast" else F32
-    )
-    broken.graph.output[0].type.tensor_type.ClearField("shape")
-    if "axis" in node.input:
-        broken.graph.input.append(helper.make_tensor_value_info("axis", I64, ()))
-
-    assert reason in reasons(broken)
 
 
 def test_all_violations_of_a_graph_are_told_at_once() -> None:

@@ -14,7 +14,7 @@ import pytest
 from onnx import helper
 
 from dlpo.bundle import MANIFEST, Bundle, PlanInfo, Precision, write_bundle
-from dlpo.errors import BundleError, InputError
+from dlpo.errors import BundleError
 from dlpo_export.triton.repository import write_triton_repository
 
 NUMPY_TYPES = {"TYPE_FP32": np.float32, "TYPE_INT64": np.int64}
@@ -57,15 +57,6 @@ def test_a_voice_is_a_front_and_one_model_for_each_graph(configs: dict[str, Any]
     graphs = ("encoder", "frames", "denoiser_1", "denoiser_2")
     assert set(configs) == {"lj", *(f"lj_{graph}" for graph in graphs)}
     assert all(config.name == folder for folder, config in configs.items())
-
-
-def test_the_front_streams_and_needs_no_input_in_particular(configs: dict[str, Any]) -> None:
-    front = configs["lj"]
-
-    assert front.backend == "python"
-    assert front.model_transaction_policy.decoupled
-    assert all(tensor.optional for tensor in front.input)
-    assert {tensor.name for tensor in front.output} == {"audio", "sample_offset", "sample_rate_hz"}
 
 
 def test_configs_describe_the_tensors_of_their_graphs(
@@ -133,16 +124,6 @@ def test_each_model_works_alone_and_has_no_weights_of_others(
         alone = shutil.copytree(repository / model, tmp_path / model)
         session(alone / "1" / "model.onnx" / "model.onnx")
     assert sum(sizes.values()) <= total + 64 * len(sizes)  # each starts with no gap before it
-
-
-def test_the_front_carries_the_manifest_and_names_the_class(
-    bundle: Bundle, repository: Path
-) -> None:
-    version = repository / "lj" / "1"
-    assert (version / MANIFEST).read_bytes() == (bundle.directory / MANIFEST).read_bytes()
-    assert "from dlpo_serving.triton.model import TritonPythonModel" in (
-        (version / "model.py").read_text()
-    )
 
 
 def test_the_front_is_told_which_inputs_a_graph_does_not_have(
@@ -265,12 +246,6 @@ def test_a_precision_that_the_bundle_lacks_is_refused(bundle: Bundle, tmp_path: 
     with pytest.raises(BundleError, match="fp16"):
         write_triton_repository(bundle, tmp_path / "models", "fp16")
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("limit", ["max_batch", "max_streams"])
-def test_limits_below_one_are_refused(bundle: Bundle, tmp_path: Path, limit: str) -> None:
-    with pytest.raises(InputError, match=f"{limit} is 0"):
-        write_triton_repository(bundle, tmp_path / "models", **{limit: 0})
 
 
 def test_a_voice_name_that_leads_elsewhere_is_refused(bundle: Bundle, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def sentence_inputs(
 def _encoded(bundle: Bundle, repeats: int, most: float) -> dict[str, NDArray[Any]]:
     """The sentence, so many times in a row, and its encoding in at most so many whole frames."""
     phonemes = np.array([symbol_ids([*UTTERANCE, *UTTERANCE[1:] * (repeats - 1)])], np.int64)
-    values: dict[str, NDArray[Any]] = {"phonemes": phonemes}
+    values: dict[str, NDArray[Any]] = {"phonemes": phonemes, **bundle.manifest.voice_input()}
     if bundle.manifest.pitch_points is not None:
         shape = (1, bundle.manifest.pitch_points, phonemes.shape[1])
         values["noise"] = np.random.default_rng(0).standard_normal(shape, np.float32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,11 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.audio import harmonic_source
 from dlpo.bundle import Bundle, Precision, write_bundle
-from dlpo.errors import BundleError, DlpoError, EngineError, MissingExtraError
+from dlpo.errors import BundleError, DlpoError, EngineError
 from dlpo.nvidia import TENSORRT, Finding, Gpu, find_gpu, load_tensorrt
-from dlpo.text.symbols import symbol_ids, utterance_symbols
+from dlpo_export.parity.open_graph import run_graph
+from dlpo_export.profile.inputs import sentence_inputs
 from dlpo_export.tensorrt.build import parse_graph
 from dlpo_export.tensorrt.graph import load_for_tensorrt
 from dlpo_export.tensorrt.options import GPU_PRECISIONS, TensorrtOptions
@@ -36,19 +36,41 @@ TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 3e-2, "int8_symmetric
 rounds elsewhere than the CPU, but a fault in a graph or a buffer is far above this."""
 TIMED_RUNS = 20
 
+Floats = NDArray[np.float32]
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DenoiserSample:
+    """Inputs of a denoiser and its output on the CPU."""
+
+    steps: int
+    precision: Precision
+    inputs: tuple[Floats, Floats, Floats]
+    """conditioning (1, C, F), source (1, F, hop_length), noise (K, 1, F, hop_length)"""
+    expected: Floats
+    """(1, F, hop_length)"""
+
+
+def sample_of(bundle: Bundle, steps: int, precision: Precision, frames: int) -> DenoiserSample:
+    """The first frames of a sentence, repeated until there are so many.
+
+    Raises:
+        BundleError: the bundle has no such graph, or onnxruntime can't compute one.
+        InputError: the voice does not speak for so long.
+        MissingExtraError: onnxruntime is not installed.
+    """
+    graph = f"denoiser_{steps}"
+    read, _ = sentence_inputs(bundle, graph, frames)
+    expected = run_graph(bundle.graph_path(graph, precision), read)["waveform"]
+    inputs = (read["conditioning"], read["source"], read["noise"])
+    return DenoiserSample(steps, precision, inputs, expected)
 
 
 class Denoises(Protocol):
     """The part of an engine that is checked."""
 
-    def denoise(
-        self,
-        steps: int,
-        conditioning: NDArray[np.float32],
-        source: NDArray[np.float32],
-        noise: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
+    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
         """(B, C, F), (B, F, hop_length) and (K, B, F, hop_length) -> (B, F, hop_length)."""
         ...
 
@@ -252,79 +274,3 @@ class _Check:
 
     def skip(self, subject: str, why: str) -> None:
         self._report(Finding(subject, "skipped", why))
-
-
-Floats = NDArray[np.float32]
-
-# "How are you?"
-UTTERANCE = utterance_symbols([(("HH", "AW1"), " "), (("AA1", "R"), " "), (("Y", "UW1"), "?")])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DenoiserSample:
-    """Inputs of a denoiser and its output on the CPU."""
-
-    steps: int
-    precision: Precision
-    inputs: tuple[Floats, Floats, Floats]
-    """conditioning (1, C, F), source (1, F, hop_length), noise (K, 1, F, hop_length)"""
-    expected: Floats
-    """(1, F, hop_length)"""
-
-
-def sample_of(bundle: Bundle, steps: int, precision: Precision, frames: int) -> DenoiserSample:
-    """The first frames of a short utterance, as often as needed to fill `frames`.
-
-    Raises:
-        BundleError: the bundle has no such graph.
-        EngineError: onnxruntime can't compute one.
-        MissingExtraError: onnxruntime is not installed.
-    """
-    manifest = bundle.manifest
-    ids = np.array(symbol_ids(UTTERANCE), np.int64)[None]
-    read: dict[str, NDArray[Any]] = {"phonemes": ids}
-    if manifest.pitch_points is not None:
-        read["noise"] = np.zeros((1, manifest.pitch_points, ids.shape[1]), np.float32)
-    encoded = _run_on_cpu(bundle.graph_path("encoder"), read)
-    counts = np.maximum(1, np.rint(encoded["durations"])).astype(np.float32)
-    length = int(counts.sum())
-    made = _run_on_cpu(
-        bundle.graph_path("frames"),
-        {
-            "hidden": encoded["hidden"],
-            "durations": counts,
-            "ranges": encoded["ranges"],
-            "positions": np.arange(length, dtype=np.float32) + np.float32(0.5),
-            "pitch": np.zeros(1, np.float32),
-        },
-    )
-    order = np.arange(frames) % length
-    hop = manifest.hop_length
-    source = np.zeros((1, frames, hop), np.float32)
-    if manifest.uses_source and manifest.source.harmonics:
-        source[0] = manifest.source.amplitude * harmonic_source(made["f0"][0, order]).reshape(
-            frames, hop
-        )
-    info = manifest.graphs[f"denoiser_{steps}"]
-    planes = next(int(tensor.shape[0]) for tensor in info.inputs if tensor.name == "noise")
-    noise = np.random.default_rng(0).standard_normal((planes, 1, frames, hop), np.float32)
-    conditioning = np.ascontiguousarray(made["conditioning"][:, :, order])
-    inputs = (conditioning, source, noise)
-    path = bundle.graph_path(f"denoiser_{steps}", precision)
-    named = dict(zip(("conditioning", "source", "noise"), inputs, strict=True))
-    return DenoiserSample(steps, precision, inputs, _run_on_cpu(path, named)["waveform"])
-
-
-def _run_on_cpu(path: Path, inputs: Mapping[str, NDArray[Any]]) -> dict[str, Floats]:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "serve") from error
-    try:
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        names = [tensor.name for tensor in session.get_outputs()]
-        feed = {tensor.name: inputs[tensor.name] for tensor in session.get_inputs()}
-        return dict(zip(names, session.run(names, feed), strict=True))
-    # onnxruntime raises its own classes and plain ValueError or RuntimeError besides.
-    except Exception as error:
-        raise EngineError(f"{path}: onnxruntime can't compute it ({error})") from error

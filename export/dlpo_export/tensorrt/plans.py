@@ -20,7 +20,7 @@ from pathlib import Path
 from dlpo.bundle import Bundle, PlanInfo, Precision, write_bundle
 from dlpo.errors import BundleError, InputError
 from dlpo.nvidia import Gpu, find_gpu, load_tensorrt
-from dlpo_export.tensorrt.build import build_plan
+from dlpo_export.tensorrt.build import build_plan, parse_graph
 from dlpo_export.tensorrt.graph import load_for_tensorrt
 from dlpo_export.tensorrt.options import GPU_PRECISIONS, TensorrtOptions
 from dlpo_export.tensorrt.rules import refuse_violations
@@ -61,6 +61,7 @@ def add_plans(
     for graph, precision in work:  # all are checked before the first minutes are spent
         models[graph, precision] = load_for_tensorrt(bundle.graph_path(graph, precision))
         refuse_violations(f"{graph} in {precision}", models[graph, precision])
+        parse_graph(trt, models[graph, precision])
     version = str(trt.__version__)
     cache = options.timing_cache or out.parent / timing_cache_name(gpu, version)
     plans = {plan.file: plan for plan in bundle.manifest.plans}

@@ -132,12 +132,12 @@ class SentenceGraphs:
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
         self.graphs = object()
-        self._shares = voice_shares(manifest)
+        self._shares = manifest.voice_input()
 
     def speaking(self, voice: str) -> Self:
         other = copy.copy(self)  # graphs stay common to both
         other.manifest = self.manifest.with_voice(voice)
-        other._shares = voice_shares(other.manifest)
+        other._shares = other.manifest.voice_input()
         return other
 
     def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
@@ -214,13 +214,6 @@ class OnnxSentenceGraphs(SentenceGraphs):
         known = self.manifest.graphs.get(graph)
         has_it = known is None or self._precision in known.files
         return self._precision if has_it else "fp32"
-
-
-def voice_shares(manifest: Manifest) -> dict[str, Floats]:
-    """The input `voice` of the encoder and frames graphs; none of a bundle with one voice."""
-    if not manifest.voices:
-        return {}
-    return {"voice": np.array([manifest.shares(manifest.voice)], np.float32)}
 
 
 def check_precision(bundle: Bundle, precision: Precision) -> None:
