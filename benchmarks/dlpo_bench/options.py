@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -96,8 +97,7 @@ class PeersOptions:
         Option(help="dlpo-whole, piper, espeak-ng or flite; repeatable. All if left out."),
     ] = field(default_factory=list)
     piper_voice: Annotated[
-        Path | None,
-        Option(help="A trained Piper voice (.onnx with its .json), not a random one."),
+        Path | None, Option(help="A trained Piper voice (.onnx with its .json), not a random one.")
     ] = None
     rounds: Annotated[int, Option(min=2, help="Turns of each with each text.")] = 15
     core: Core = None
@@ -121,7 +121,10 @@ class ScalingOptions:
     core: Core = None
 
 
-_SERVER, _LOAD, _SINGLE = "Server", "How much", "One stream, soak and overload"
+_server, _load, _single = (
+    partial(Option, rich_help_panel=panel)
+    for panel in ("Server", "How much", "One stream, soak and overload")
+)
 
 
 @dataclass(kw_only=True)
@@ -138,100 +141,57 @@ class LoadOptions:
             " overload, chaos, soak; or all."
         ),
     ] = field(default_factory=list)
-    voice: Annotated[str, Option(help="Name or path of a bundle.", rich_help_panel=_SERVER)] = "lj"
-    engine: Annotated[str, Option(help="Its engine.", rich_help_panel=_SERVER)] = "cpu"
-    precision: Annotated[str | None, Option(help="Denoiser's.", rich_help_panel=_SERVER)] = None
-    server_options: Annotated[
-        str, Option(help='More for the server, as in "--lanes 2".', rich_help_panel=_SERVER)
-    ] = ""
+    voice: Annotated[str, _server(help="Name or path of a bundle.")] = "lj"
+    engine: Annotated[str, _server(help="Its engine.")] = "cpu"
+    precision: Annotated[str | None, _server(help="Denoiser's.")] = None
+    server_options: Annotated[str, _server(help='More for the server, as in "--lanes 2".')] = ""
     protocol: Annotated[
-        list[str],
-        Option(
-            help="dlpo, riva or openai, of our server; repeatable, in turns.",
-            rich_help_panel=_SERVER,
-        ),
+        list[str], _server(help="dlpo, riva or openai, of our server; repeatable, in turns.")
     ] = field(default_factory=lambda: ["dlpo"])
     against: Annotated[
         list[str],
-        Option(
+        _server(
             help="A server that runs already: HOST:PORT of a Riva-compatible one, dlpo://HOST:PORT,"
             " or http://HOST:PORT/v1 of an OpenAI-compatible one, with ?voice= and ?model= where"
-            " needed. Repeatable, in turns; no server is started then.",
-            rich_help_panel=_SERVER,
+            " needed. Repeatable, in turns; no server is started then."
         ),
     ] = field(default_factory=list)
-    clients: Annotated[
-        int, Option(min=0, help="Client processes; 0: one a core.", rich_help_panel=_LOAD)
-    ] = 0
-    connections: Annotated[
-        int, Option(min=1, help="Of all clients; calls take turns.", rich_help_panel=_LOAD)
-    ] = 8
-    loop: Annotated[
-        list[str], Option(help="closed or open, of the knee; repeatable.", rich_help_panel=_LOAD)
-    ] = field(default_factory=lambda: ["closed", "open"])
+    clients: Annotated[int, _load(min=0, help="Client processes; 0: one a core.")] = 0
+    connections: Annotated[int, _load(min=1, help="Of all clients; calls take turns.")] = 8
+    loop: Annotated[list[str], _load(help="closed or open, of the knee; repeatable.")] = field(
+        default_factory=lambda: ["closed", "open"]
+    )
     rate: Annotated[
         list[float],
-        Option(
-            min=0.001,
-            help="Arrivals per second, open loop; repeatable. A search if left out.",
-            rich_help_panel=_LOAD,
-        ),
+        _load(min=0.001, help="Arrivals per second, open loop; repeatable. A search if left out."),
     ] = field(default_factory=list)
     listeners: Annotated[
-        list[int],
-        Option(min=1, help="Closed loop; repeatable. A search if left out.", rich_help_panel=_LOAD),
+        list[int], _load(min=1, help="Closed loop; repeatable. A search if left out.")
     ] = field(default_factory=list)
-    think_s: Annotated[
-        float,
-        Option(min=0, help="Mean from playback's end to the next call.", rich_help_panel=_LOAD),
-    ] = 0.0
-    level_s: Annotated[
-        float, Option(min=0.1, help="Seconds of each level.", rich_help_panel=_LOAD)
-    ] = 20.0
-    ramp_s: Annotated[float, Option(min=0.01, help="Seconds before it.", rich_help_panel=_LOAD)] = (
-        5.0
+    think_s: Annotated[float, _load(min=0, help="Mean from playback's end to the next call.")] = 0.0
+    level_s: Annotated[float, _load(min=0.1, help="Seconds of each level.")] = 20.0
+    ramp_s: Annotated[float, _load(min=0.01, help="Seconds before it.")] = 5.0
+    first_audio_limit_ms: Annotated[float, _load(min=1, help="p95 up to which a level passes.")] = (
+        300.0
     )
-    first_audio_limit_ms: Annotated[
-        float, Option(min=1, help="p95 up to which a level passes.", rich_help_panel=_LOAD)
-    ] = 300.0
-    attempts: Annotated[
-        int, Option(min=1, help="Tries of a level of streams.", rich_help_panel=_LOAD)
-    ] = 1
-    start_listeners: Annotated[
-        int, Option(min=1, help="First level of streams.", rich_help_panel=_LOAD)
-    ] = 8
-    most_listeners: Annotated[
-        int, Option(min=1, help="Highest level of a search.", rich_help_panel=_LOAD)
-    ] = 256
-    calls: Annotated[
-        int, Option(min=1, help="Of latency, and unloaded.", rich_help_panel=_SINGLE)
-    ] = 300
-    starts: Annotated[int, Option(min=1, help="Of a cold process.", rich_help_panel=_SINGLE)] = 10
-    replies: Annotated[int, Option(min=1, help="Of tokens.", rich_help_panel=_SINGLE)] = 20
-    tokens_per_s: Annotated[
-        float, Option(min=0.1, help="A token is a word.", rich_help_panel=_SINGLE)
-    ] = 20.0
+    attempts: Annotated[int, _load(min=1, help="Tries of a level of streams.")] = 1
+    start_listeners: Annotated[int, _load(min=1, help="First level of streams.")] = 8
+    most_listeners: Annotated[int, _load(min=1, help="Highest level of a search.")] = 256
+    calls: Annotated[int, _single(min=1, help="Of latency, and unloaded.")] = 300
+    starts: Annotated[int, _single(min=1, help="Of a cold process.")] = 10
+    replies: Annotated[int, _single(min=1, help="Of tokens.")] = 20
+    tokens_per_s: Annotated[float, _single(min=0.1, help="A token is a word.")] = 20.0
     capacity: Annotated[
-        int | None,
-        Option(min=0, help="Streams, of overload; measured if left out.", rich_help_panel=_SINGLE),
+        int | None, _single(min=0, help="Streams, of overload; measured if left out.")
     ] = None
-    overload: Annotated[
-        float, Option(min=0.1, help="Arrivals, times the capacity.", rich_help_panel=_SINGLE)
-    ] = 4.0
-    overload_s: Annotated[
-        float, Option(min=0.1, help="How long they arrive.", rich_help_panel=_SINGLE)
-    ] = 30.0
-    requests: Annotated[int, Option(min=1, help="Of the soak.", rich_help_panel=_SINGLE)] = 20_000
+    overload: Annotated[float, _single(min=0.1, help="Arrivals, times the capacity.")] = 4.0
+    overload_s: Annotated[float, _single(min=0.1, help="How long they arrive.")] = 30.0
+    requests: Annotated[int, _single(min=1, help="Of the soak.")] = 20_000
     minutes: Annotated[
-        float | None,
-        Option(
-            min=0.01, help="Of the soak, instead of requests; of chaos, 5.", rich_help_panel=_SINGLE
-        ),
+        float | None, _single(min=0.01, help="Of the soak, instead of requests; of chaos, 5.")
     ] = None
-    workers: Annotated[
-        int, Option(min=1, help="Concurrent calls of the soak.", rich_help_panel=_SINGLE)
-    ] = 12
-    seed: Annotated[int, Option(help="Of texts and arrivals.", rich_help_panel=_SINGLE)] = 0
+    workers: Annotated[int, _single(min=1, help="Concurrent calls of the soak.")] = 12
+    seed: Annotated[int, _single(help="Of texts and arrivals.")] = 0
 
     def __post_init__(self) -> None:
         """0 client processes become one a core; raises InputError for an unknown name."""

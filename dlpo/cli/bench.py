@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from dlpo_bench.record import Measured
     from dlpo_bench.tables import Block
 
+_speech, _judges, _timed = (
+    partial(typer.Option, rich_help_panel=panel) for panel in (SPEECH, JUDGES, "What is timed")
+)
 RECORDS = Path("benchmarks/records")
 Out = Annotated[Path, typer.Option(help="Directory of records.")]
 
@@ -155,9 +158,6 @@ def peers(options: PeersOptions, record: bool, out: Path) -> None:
     _measure("peers", lambda: measure_peers(options, _tell), peers_blocks, record, out)
 
 
-_TIMED = "What is timed"
-
-
 def stream(options: LoadOptions, record: bool, out: Path) -> None:
     """Run `dlpo bench stream`."""
     with needs("serve"), needs("bench"):
@@ -192,27 +192,19 @@ def stream(options: LoadOptions, record: bool, out: Path) -> None:
 
 def quality(
     work: Annotated[
-        Path,
-        typer.Option(help="Directory for all scores and times; run again to go on there."),
+        Path, typer.Option(help="Directory for all scores and times; run again to go on there.")
     ] = Path("runs/bench-quality"),
     record: Annotated[
         bool, typer.Option(help="Write a record of what the directory has to benchmarks/records.")
     ] = False,
-    untuned: Annotated[
-        Path, typer.Option(help="Checkpoint before tuning.", rich_help_panel=SPEECH)
-    ] = Path("voices/lj/checkpoint"),
-    tuned: Annotated[
-        Path, typer.Option(help="Checkpoint after it.", rich_help_panel=SPEECH)
-    ] = Path("voices/lj/tuned"),
-    voice: Annotated[
-        str, typer.Option(help="Bundle of the tuned one.", rich_help_panel=SPEECH)
-    ] = "lj",
+    untuned: Annotated[Path, _speech(help="Checkpoint before tuning.")] = Path(
+        "voices/lj/checkpoint"
+    ),
+    tuned: Annotated[Path, _speech(help="Checkpoint after it.")] = Path("voices/lj/tuned"),
+    voice: Annotated[str, _speech(help="Bundle of the tuned one.")] = "lj",
     steps: Annotated[
         list[int] | None,
-        typer.Option(
-            help="Reverse steps; repeatable. 1 to 8, 16, 50 and 1000 if left out.",
-            rich_help_panel=SPEECH,
-        ),
+        _speech(help="Reverse steps; repeatable. 1 to 8, 16, 50 and 1000 if left out."),
     ] = None,
     schedule: Schedule = None,
     eta: Eta = None,
@@ -220,22 +212,19 @@ def quality(
         bool, typer.Option(help="Let judges score what they have not scored yet.")
     ] = True,
     corpus: Corpus = CORPUS,
-    clips: Annotated[int, typer.Option(min=1, help="Test sentences.", rich_help_panel=JUDGES)] = 20,
+    clips: Annotated[int, _judges(min=1, help="Test sentences.")] = 20,
     fewer: Annotated[
         list[str] | None,
-        typer.Option(
+        _judges(
             help="N=CLIPS: from N steps on, at most so many clips, and as many rounds;"
-            " repeatable. 1000=2 if left out.",
-            rich_help_panel=JUDGES,
+            " repeatable. 1000=2 if left out."
         ),
     ] = None,
     weights: Weights = WEIGHTS,
     rounds: Annotated[
         int,
-        typer.Option(
-            min=0,
-            help="Time all points in turn, so often; 0 leaves an earlier timing as it is.",
-            rich_help_panel=_TIMED,
+        _timed(
+            min=0, help="Time all points in turn, so often; 0 leaves an earlier timing as it is."
         ),
     ] = 5,
 ) -> None:
@@ -311,36 +300,25 @@ def texts(
         list[str] | None,
         typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH gives one a name."),
     ] = None,
-    seeds: Annotated[
-        int, typer.Option(min=1, help="Noise seeds a text.", rich_help_panel=SPEECH)
-    ] = 1,
+    seeds: Annotated[int, _speech(min=1, help="Noise seeds a text.")] = 1,
     category: Annotated[
-        list[str] | None,
-        typer.Option(help="Only these kinds of texts; repeatable.", rich_help_panel=JUDGES),
+        list[str] | None, _judges(help="Only these kinds of texts; repeatable.")
     ] = None,
     texts_file: Annotated[
         Path | None,
-        typer.Option(
+        _judges(
             "--texts",
             exists=True,
             dir_okay=False,
             help="Other texts: category, text, and its words where it has numbers; tabs between.",
-            rich_help_panel=JUDGES,
         ),
     ] = None,
     judges: Annotated[
-        bool,
-        typer.Option(
-            help="--no-judges: only what is measured without them, in half a minute.",
-            rich_help_panel=JUDGES,
-        ),
+        bool, _judges(help="--no-judges: only what is measured without them, in half a minute.")
     ] = True,
     corpus: Corpus = CORPUS,
     weights: Weights = WEIGHTS,
-    wavs: Annotated[
-        Path | None,
-        typer.Option(help="Directory for what the judges heard.", rich_help_panel=JUDGES),
-    ] = None,
+    wavs: Annotated[Path | None, _judges(help="Directory for what the judges heard.")] = None,
     record: Record = False,
 ) -> None:
     """Say 60 texts of other kinds than the corpus has, and look for what goes wrong.
@@ -386,11 +364,9 @@ def controls(
         list[str] | None,
         typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH gives one a name."),
     ] = None,
-    seeds: Annotated[
-        int, typer.Option(min=1, help="Noise seeds a sentence.", rich_help_panel=SPEECH)
-    ] = 1,
+    seeds: Annotated[int, _speech(min=1, help="Noise seeds a sentence.")] = 1,
     corpus: Corpus = CORPUS,
-    clips: Annotated[int, typer.Option(min=1, help="Test sentences.", rich_help_panel=JUDGES)] = 20,
+    clips: Annotated[int, _judges(min=1, help="Test sentences.")] = 20,
     record: Record = False,
 ) -> None:
     """Check that speed and pitch do what they say, and that words stay as clear.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from dlpo.bundle import Bundle
     from dlpo.judges.judge import Judge
 
-_CHECKPOINT, _BUNDLE = "Of a checkpoint", "Of a checkpoint or a bundle"
+_of_checkpoint, _of_bundle = (
+    partial(typer.Option, rich_help_panel=panel)
+    for panel in ("Of a checkpoint", "Of a checkpoint or a bundle")
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -30,85 +34,58 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="Bundle to write: a directory, or a .dlpo file.")
     ] = None,
-    steps: Annotated[
-        list[int],
-        typer.Option(help="Reverse steps to offer; repeatable.", rich_help_panel=_CHECKPOINT),
-    ] = [1, 2, 3, 4, 6],  # noqa: B006  typer shows it as the default
-    default_steps: Annotated[
-        int, typer.Option(help="What speaks unasked.", rich_help_panel=_CHECKPOINT)
-    ] = 3,
-    schedule: Annotated[
-        str, typer.Option(help="Name of the noise schedule.", rich_help_panel=_CHECKPOINT)
-    ] = "cosine",
-    eta: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="0 = DDIM, 1 = ancestral.", rich_help_panel=_CHECKPOINT),
-    ] = 0.0,
+    steps: Annotated[list[int], _of_checkpoint(help="Reverse steps to offer; repeatable.")] = [
+        1,
+        2,
+        3,
+        4,
+        6,
+    ],
+    default_steps: Annotated[int, _of_checkpoint(help="What speaks unasked.")] = 3,
+    schedule: Annotated[str, _of_checkpoint(help="Name of the noise schedule.")] = "cosine",
+    eta: Annotated[float, _of_checkpoint(min=0, max=1, help="0 = DDIM, 1 = ancestral.")] = 0.0,
     precision: Annotated[
         list[str] | None,
-        typer.Option(
+        _of_bundle(
             help="Of the denoisers; repeatable. fp32 is always made; fp16 and int8_symmetric are"
             " for GPUs, int8 for CPUs. Of a checkpoint fp32 and int8 if left out; of a bundle for"
-            " which to build plans, one for --triton or --profile.",
-            rich_help_panel=_BUNDLE,
+            " which to build plans, one for --triton or --profile."
         ),
     ] = None,
-    weight_bits: Annotated[
-        int,
-        typer.Option(help="8, 16 or 32: that weights are kept in.", rich_help_panel=_CHECKPOINT),
-    ] = 16,
-    opset: Annotated[int, typer.Option(help="Of ONNX.", rich_help_panel=_CHECKPOINT)] = 20,
+    weight_bits: Annotated[int, _of_checkpoint(help="8, 16 or 32: that weights are kept in.")] = 16,
+    opset: Annotated[int, _of_checkpoint(help="Of ONNX.")] = 20,
     voice: Annotated[
         list[str],
-        typer.Option(
+        _of_checkpoint(
             help="Name of the voice. Of a checkpoint with several NAME or NAME=VOICE, repeatable;"
-            " all of its speakers if left out.",
-            rich_help_panel=_CHECKPOINT,
+            " all of its speakers if left out."
         ),
     ] = [],  # noqa: B006  typer shows it as the default
-    gain: Annotated[
-        float,
-        typer.Option(help="Loudness, a factor on the waveform.", rich_help_panel=_CHECKPOINT),
-    ] = 1.0,
+    gain: Annotated[float, _of_checkpoint(help="Loudness, a factor on the waveform.")] = 1.0,
     dictionary: Dictionary = None,
     judge: Annotated[
         bool,
-        typer.Option(
-            "--judge",
-            help="DistillMOS must hear no difference between graphs and checkpoint.",
-            rich_help_panel=_CHECKPOINT,
+        _of_checkpoint(
+            "--judge", help="DistillMOS must hear no difference between graphs and checkpoint."
         ),
     ] = False,
     nisqa: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, help="Weights of NISQA, which judges too.", rich_help_panel=_CHECKPOINT
-        ),
+        Path | None, _of_checkpoint(exists=True, help="Weights of NISQA, which judges too.")
     ] = None,
     tensorrt: Annotated[
-        bool,
-        typer.Option(
-            "--tensorrt", help="Build TensorRT plans on this machine.", rich_help_panel=_BUNDLE
-        ),
+        bool, _of_bundle("--tensorrt", help="Build TensorRT plans on this machine.")
     ] = False,
     check_tensorrt: Annotated[
         bool,
-        typer.Option(
+        _of_bundle(
             "--check-tensorrt",
             help="Try all that TensorRT is used for on this machine, and exit with 1 if it fails.",
-            rich_help_panel=_BUNDLE,
         ),
     ] = False,
-    triton: Annotated[
-        Path | None,
-        typer.Option(help="Model repository for Triton to write.", rich_help_panel=_BUNDLE),
-    ] = None,
+    triton: Annotated[Path | None, _of_bundle(help="Model repository for Triton to write.")] = None,
     profile: Annotated[
         Path | None,
-        typer.Option(
-            help="Show where the time of the default denoiser goes; JSON file to write.",
-            rich_help_panel=_BUNDLE,
-        ),
+        _of_bundle(help="Show where the time of the default denoiser goes; JSON file to write."),
     ] = None,
 ) -> None:
     """Turn a checkpoint into a bundle, and check that both say the same.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,8 +24,10 @@ from dlpo.cli.options import (
     needs,
 )
 
-_KEPT = "What is kept"
-_COPY = "Copy-synthesis"
+_speech, _judges, _kept, _copy = (
+    partial(typer.Option, rich_help_panel=panel)
+    for panel in (SPEECH, JUDGES, "What is kept", "Copy-synthesis")
+)
 LOCAL = "127.0.0.1"
 PORT = 8765
 _MAKE = "make"
@@ -77,102 +80,68 @@ def evaluate(
     ] = None,
     steps: Annotated[
         list[int] | None,
-        typer.Option(
-            help="Number of reverse steps, repeatable. Each system's own number if left out.",
-            rich_help_panel=SPEECH,
-        ),
+        _speech(help="Number of reverse steps, repeatable. Each system's own number if left out."),
     ] = None,
     precision: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Precision of bundles, fp32 or int8, repeatable. Their own if left out.",
-            rich_help_panel=SPEECH,
-        ),
+        _speech(help="Precision of bundles, fp32 or int8, repeatable. Their own if left out."),
     ] = None,
     schedule: Schedule = None,
     eta: Eta = None,
     seeds: Annotated[
         int,
-        typer.Option(
-            min=1,
-            help="Say each sentence with so many noise seeds, and average their scores.",
-            rich_help_panel=SPEECH,
+        _speech(
+            min=1, help="Say each sentence with so many noise seeds, and average their scores."
         ),
     ] = 1,
     corpus: Corpus = CORPUS,
     split: Annotated[
-        Literal["test", "validation"],
-        typer.Option(help="Which sentences of the corpus are said.", rich_help_panel=JUDGES),
+        Literal["test", "validation"], _judges(help="Which sentences of the corpus are said.")
     ] = "test",
     texts: Annotated[
         Path | None,
-        typer.Option(
+        _judges(
             exists=True,
             dir_okay=False,
             help="Say the lines of this file instead, which have no recordings.",
-            rich_help_panel=JUDGES,
         ),
     ] = None,
     clips: Annotated[
-        int | None,
-        typer.Option(min=1, help="Say only the first so many sentences.", rich_help_panel=JUDGES),
+        int | None, _judges(min=1, help="Say only the first so many sentences.")
     ] = None,
-    recordings: Annotated[
-        bool, typer.Option(help="Judge the speaker's recordings too.", rich_help_panel=JUDGES)
-    ] = True,
+    recordings: Annotated[bool, _judges(help="Judge the speaker's recordings too.")] = True,
     match: Annotated[
-        bool,
-        typer.Option(
-            help="Bring every clip to the level of its recording first.", rich_help_panel=JUDGES
-        ),
+        bool, _judges(help="Bring every clip to the level of its recording first.")
     ] = True,
     weights: Weights = WEIGHTS,
     whisper: Annotated[
         list[Path] | None,
-        typer.Option(
+        _judges(
             help="Directory of a Whisper checkpoint, which adds its word and character errors. This"
-            " is repeatable.",
-            rich_help_panel=JUDGES,
+            " is repeatable."
         ),
     ] = None,
     speaker: Annotated[
         Path | None,
-        typer.Option(
+        _judges(
             help="File of the speaker encoder's weights, which adds the likeness to the speaker of"
-            " the corpus.",
-            rich_help_panel=JUDGES,
+            " the corpus."
         ),
     ] = None,
     utmos: Utmos = None,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(
-            exists=True,
-            help="Judge how this checkpoint copies the recordings of --data.",
-            rich_help_panel=_COPY,
-        ),
+        _copy(exists=True, help="Judge how this checkpoint copies the recordings of --data."),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(
-            exists=True,
-            help="Dataset that --checkpoint copies, as `dlpo prepare` writes it.",
-            rich_help_panel=_COPY,
-        ),
+        _copy(exists=True, help="Dataset that --checkpoint copies, as `dlpo prepare` writes it."),
     ] = None,
     wavs: Annotated[
-        Path | None,
-        typer.Option(
-            help="Directory to write what the judges heard to, as SYSTEM/CLIP.wav.",
-            rich_help_panel=_KEPT,
-        ),
+        Path | None, _kept(help="Directory to write what the judges heard to, as SYSTEM/CLIP.wav.")
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Directory to write a record to, such as benchmarks/records.",
-            rich_help_panel=_KEPT,
-        ),
+        Path | None, _kept(help="Directory to write a record to, such as benchmarks/records.")
     ] = None,
 ) -> None:
     """Let judges compare systems on the same sentences and noise seeds.
