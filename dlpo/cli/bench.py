@@ -161,7 +161,7 @@ def peers(options: PeersOptions, record: bool, out: Path) -> None:
 def stream(options: LoadOptions, record: bool, out: Path) -> None:
     """Run `dlpo bench stream`."""
     with needs("serve"), needs("bench"):
-        from dlpo_bench.load.measurements import chosen, measure, write_records
+        from dlpo_bench.load.capacity import chosen, measure, write_records
         from dlpo_bench.machine import watch_machine
         from dlpo_bench.record import check_recordable
         from dlpo_bench.report.speed import load_blocks

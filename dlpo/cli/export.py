@@ -21,6 +21,8 @@ _of_checkpoint, _of_bundle = (
     for panel in ("Of a checkpoint", "Of a checkpoint or a bundle")
 )
 
+_STEPS = [1, 2, 3, 4, 6]  # typer shows it as the default
+
 
 def register(app: typer.Typer) -> None:
     """Add this module's command."""
@@ -34,13 +36,9 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="Bundle to write: a directory, or a .dlpo file.")
     ] = None,
-    steps: Annotated[list[int], _of_checkpoint(help="Reverse steps to offer; repeatable.")] = [
-        1,
-        2,
-        3,
-        4,
-        6,
-    ],
+    steps: Annotated[
+        list[int], _of_checkpoint(help="Reverse steps to offer; repeatable.")
+    ] = _STEPS,
     default_steps: Annotated[int, _of_checkpoint(help="What speaks unasked.")] = 3,
     schedule: Annotated[str, _of_checkpoint(help="Name of the noise schedule.")] = "cosine",
     eta: Annotated[float, _of_checkpoint(min=0, max=1, help="0 = DDIM, 1 = ancestral.")] = 0.0,

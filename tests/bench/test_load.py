@@ -32,11 +32,15 @@ from dlpo_bench.load.calls import (
     underrun_figures,
 )
 from dlpo_bench.load.capacity import (
+    AGAINST,
+    MEASUREMENTS,
     Bench,
     KneeSearch,
+    chosen,
     compare_knees,
     in_real_time,
     knee_figures,
+    measure,
     measure_knee,
     measure_overload,
     overload_figures,
@@ -51,10 +55,8 @@ from dlpo_bench.load.levels import (
     merge,
     shares,
 )
-from dlpo_bench.load.measurements import AGAINST, MEASUREMENTS, chosen, measure
 from dlpo_bench.load.servers import Reading, Servers, Usage, stage_figures
-from dlpo_bench.load.single import measure_tokens
-from dlpo_bench.load.soak import portioned
+from dlpo_bench.load.single import measure_tokens, portioned
 from dlpo_bench.options import LoadOptions
 from dlpo_bench.record import read_record
 from dlpo_bench.report.speed import LOAD_TARGETS, load_blocks

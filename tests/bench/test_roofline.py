@@ -13,18 +13,22 @@ import pytest
 
 from dlpo.bundle import Bundle
 from dlpo_bench.interleave import Spread, take_turns
-from dlpo_bench.kernels import (
+from dlpo_bench.options import RooflineOptions
+from dlpo_bench.roofline import (
     CONVOLUTIONS,
     PRODUCTS,
     Kernel,
     Kernels,
     Peak,
     array_bytes,
+    cases,
+    layers,
+    measure_roofline,
     onnx_kernels,
     peaks,
+    served_frames,
+    share_of_medians,
 )
-from dlpo_bench.options import RooflineOptions
-from dlpo_bench.roofline import cases, layers, measure_roofline, served_frames, share_of_medians
 from dlpo_export.profile.measure import NodeTime
 
 
@@ -179,10 +183,10 @@ def test_a_run_has_all_figures_and_no_more_than_it_measured(
 ) -> None:
     monkeypatch.setattr("dlpo_bench.interleave.TURN_S", 0.0)
     monkeypatch.setattr("dlpo_bench.roofline.PROFILE_S", 0.0)
-    monkeypatch.setattr("dlpo_bench.kernels.SMALLEST", 2**20)
-    monkeypatch.setattr("dlpo_bench.kernels.BEYOND", 0)
-    monkeypatch.setattr("dlpo_bench.kernels.PRODUCTS", (64,))
-    monkeypatch.setattr("dlpo_bench.kernels.CONVOLUTIONS", ((16, 32),))
+    monkeypatch.setattr("dlpo_bench.roofline.SMALLEST", 2**20)
+    monkeypatch.setattr("dlpo_bench.roofline.BEYOND", 0)
+    monkeypatch.setattr("dlpo_bench.roofline.PRODUCTS", (64,))
+    monkeypatch.setattr("dlpo_bench.roofline.CONVOLUTIONS", ((16, 32),))
     # As where it is not installed.
     monkeypatch.setitem(sys.modules, "openvino", None)
     options = RooflineOptions(voice=str(tiny_bundle), steps=2, frames=[8], rounds=3)

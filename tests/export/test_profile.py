@@ -14,8 +14,16 @@ from onnx import TensorProto, helper, numpy_helper
 from dlpo.bundle import Bundle
 from dlpo.errors import BundleError, InputError
 from dlpo_export.profile.inputs import sentence_inputs
-from dlpo_export.profile.layers import ONCE, SAMPLER, kernels, macs, places
-from dlpo_export.profile.measure import Profile, measure, profile_graph
+from dlpo_export.profile.measure import (
+    ONCE,
+    SAMPLER,
+    Profile,
+    kernels,
+    macs,
+    measure,
+    places,
+    profile_graph,
+)
 
 
 @pytest.fixture(scope="module")

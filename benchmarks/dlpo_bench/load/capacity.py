@@ -1,18 +1,21 @@
-"""How much a server can take: the knee of each server, streams in real time, overload."""
+"""How much a server can take (knee, streams, overload), and all measurements by name."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from math import ceil, inf
+from pathlib import Path
 from random import Random
 from typing import Any
 
+import grpc
 import numpy as np
 
+from dlpo.bundle import Bundle
 from dlpo.errors import DlpoError, EngineError, InputError
 from dlpo_bench.compare import compare_medians
 from dlpo_bench.load.calls import (
@@ -21,8 +24,10 @@ from dlpo_bench.load.calls import (
     check_endpoint,
     first_audio_ms,
     open_endpoint,
+    parse_against,
     underrun_figures,
 )
+from dlpo_bench.load.chaos import measure_chaos
 from dlpo_bench.load.levels import (
     Clients,
     Level,
@@ -35,11 +40,19 @@ from dlpo_bench.load.levels import (
     merge,
 )
 from dlpo_bench.load.servers import Servers, Usage, read_meters, tested_servers
-from dlpo_bench.load.single import speak_in_turn
+from dlpo_bench.load.single import (
+    measure_cold_start,
+    measure_first_audio,
+    measure_latency,
+    measure_soak,
+    measure_tokens,
+    speak_in_turn,
+)
 from dlpo_bench.load.texts import utterances
-from dlpo_bench.machine import percentile
+from dlpo_bench.machine import Interference, percentile
 from dlpo_bench.options import LoadOptions
-from dlpo_bench.record import Measured
+from dlpo_bench.record import RECORDS, Measured, write_record
+from dlpo_serving.voices import find_voice
 
 RATE_STEP = 0.1  # arrivals per second, of the search in the open loop
 FIRST_CALLS = 10  # of the search's first level in the open loop, on average
@@ -47,6 +60,13 @@ SETTLE_S = 1.0  # after a level
 UNITS = {"closed": "listeners", "open": "arrivals per second"}
 
 _log = logging.getLogger(__name__)
+
+
+USUAL = ("latency", "knee", "tokens")
+AGAINST = ("knee", "tokens")  # those that measure any server
+KINDS = {  # of records; others: load
+    "latency": "latency", "cold-start": "cold-start", "knee": "stream", "tokens": "stream",
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -330,3 +350,88 @@ def overload_figures(calls: Sequence[TimedCall], unloaded_ms: Sequence[float]) -
         **refusals,
         "failed": sum(call.failed for call in calls),
     }
+
+
+MEASUREMENTS: Mapping[str, Callable[[LoadOptions], Awaitable[Measured]]] = {
+    "latency": measure_latency,
+    "cold-start": measure_cold_start,
+    "knee": measure_knee,
+    "tokens": measure_tokens,
+    "first-audio": measure_first_audio,
+    "streams": measure_streams,
+    "overload": measure_overload,
+    "chaos": measure_chaos,
+    "soak": measure_soak,
+}
+
+
+def chosen(options: LoadOptions) -> list[str]:
+    """The measurements that were requested, in the order in which they are made.
+
+    Raises:
+        InputError: there is no such measurement, it can't be made of a server that runs already,
+            or the address of such a server is none.
+    """
+    for address in options.against:
+        parse_against(address)
+    names, usual = options.measurements, AGAINST if options.against else USUAL
+    wanted = set(MEASUREMENTS) if names == ["all"] else set(names or usual)
+    if unknown := sorted(wanted - set(MEASUREMENTS)):
+        known = ", ".join(MEASUREMENTS)
+        raise InputError(f"no measurement {', '.join(unknown)}; expected {known} or all")
+    if options.against and (own := sorted(wanted - set(AGAINST))):
+        raise InputError(
+            f"{', '.join(own)} can't be measured --against a server that runs already, only"
+            f" {' and '.join(AGAINST)}; leave the one or the other out"
+        )
+    if "overload" in wanted and options.capacity is None:
+        wanted.add("streams")  # which finds it
+    return [name for name in MEASUREMENTS if name in wanted]
+
+
+async def measure(names: list[str], options: LoadOptions) -> dict[str, Measured]:
+    """Make measurements; one that fails is logged and left out."""
+    found: dict[str, Measured] = {}
+    for name in names:
+        _log.info("%s", name)
+        try:
+            if name == "overload" and options.capacity is None:
+                if "streams" not in found:
+                    raise InputError("needs the capacity, which streams did not find")
+                options = replace(options, capacity=round(found["streams"].figures["streams"]))
+            found[name] = await MEASUREMENTS[name](options)
+        except DlpoError as error:
+            _log.error("%s: %s", name, error)
+        except grpc.aio.AioRpcError as error:
+            _log.error("%s: a call failed: %s %s", name, error.code().name, error.details())
+    return found
+
+
+def write_records(
+    found: Mapping[str, Measured], options: LoadOptions, interference: Interference, command: str,
+    out_dir: Path = RECORDS,
+) -> list[Path]:  # fmt: skip
+    """Write a record of each kind that was measured, and return where they are.
+
+    Raises:
+        InputError: they can't be written.
+    """
+    # The bundle of a server that ran already is unknown.
+    sha256 = None if options.against else Bundle.load(find_voice(options.voice)).sha256
+    paths = []
+    for kind in dict.fromkeys(KINDS.get(name, "load") for name in found):
+        parts = {name: one for name, one in found.items() if KINDS.get(name, "load") == kind}
+        figures: dict[str, Any] = {name: one.figures for name, one in parts.items()}
+        samples: dict[str, Any] = {name: one.samples for name, one in parts.items()}
+        if kind in parts:  # one measurement: its figures are the record's
+            figures, samples = dict(parts[kind].figures), dict(parts[kind].samples)
+        figures["machine"] = interference.figures()
+        if skipped := {what: why for one in parts.values() for what, why in one.skipped.items()}:
+            figures["skipped"] = skipped
+        if problems := [problem for one in parts.values() for problem in one.problems]:
+            figures["problems"] = problems
+        samples["options"] = asdict(options)
+        paths.append(
+            write_record(kind, figures, command, out_dir, samples=samples, bundle_sha256=sha256)
+        )
+    return paths

@@ -49,9 +49,3 @@ def short_utterances(random: Random) -> Iterator[str]:
     longer = utterances(random)
     while True:
         yield next(longer) if random.random() < 0.04 else random.choice(PHRASES)
-
-
-def long_utterance(characters: int) -> str:
-    """A text of about `characters` characters: a stream that lasts."""
-    text = " ".join(LONGER)
-    return " ".join([text] * max(1, round(characters / len(text))))
