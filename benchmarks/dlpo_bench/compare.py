@@ -20,6 +20,12 @@ from dlpo_bench.judging import CHARACTER_ERRORS, WORD_ERRORS
 from dlpo_bench.record import Record
 from dlpo_bench.statistics import CONFIDENCE, RESAMPLES, SIGNIFICANT, Estimate, Paired, paired
 
+UNDECIDED, NO_VERDICT = "undecided", "no verdict"
+Floats = NDArray[np.float64]
+KINDS = ("quality", "tuning-comparison", "pareto", "texts", "controls", "learning-curve")
+"""Records whose samples are scores of clips, system by system."""
+DIGITS = 3  # of a difference; a judge's own arithmetic differs by 1e-6 between machines
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -50,8 +56,6 @@ MEASURES: Mapping[str, Measure] = (
 )
 """By the last part of the samples' name. Other measures get no verdict."""
 
-UNDECIDED, NO_VERDICT = "undecided", "no verdict"
-
 
 def verdict(name: str, more: bool, decided: bool) -> str:
     """What it means that a measure is more, or less, than it was.
@@ -66,9 +70,6 @@ def verdict(name: str, more: bool, decided: bool) -> str:
     if not decided:
         return UNDECIDED
     return measure.more if more else measure.less
-
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +235,6 @@ def _is_numbers(value: Any) -> bool:
 
 def _last(name: str) -> str:
     return name.rpartition(".")[2]
-
-
-KINDS = ("quality", "tuning-comparison", "pareto", "texts", "controls", "learning-curve")
-"""Records whose samples are scores of clips, system by system."""
-DIGITS = 3  # of a difference; a judge's own arithmetic differs by 1e-6 between machines
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 SPEEDS = (0.5, 0.75, 1.5, 2.0)
 PITCHES = (-6.0, -3.0, 3.0, 6.0)  # semitones
+NEUTRAL_NAME = "neutral"
+SHIFTED_F0_RANGE_HZ = (60.0, 800.0)  # of a woman's voice six semitones down and up
+CEILING = f"{RECORDINGS}, by WORLD"
+RATIO = f"{WORD_ERRORS} / neutral"
+SHIFT, STRETCH, LEVEL = "pitch change, st", "duration x speed / neutral", "level change, dB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,6 @@ class Setting:
         return " ".join(parts) or NEUTRAL_NAME
 
 
-NEUTRAL_NAME = "neutral"
 NEUTRAL = Setting()
 
 
@@ -89,12 +93,6 @@ class Vocoder:
             envelope = world.cheaptrick(samples, f0, times, SAMPLE_RATE)
             self._parts[clip.clip_id] = f0, envelope, world.d4c(samples, f0, times, SAMPLE_RATE)
         return self._parts[clip.clip_id]
-
-
-SHIFTED_F0_RANGE_HZ = (60.0, 800.0)  # of a woman's voice six semitones down and up
-CEILING = f"{RECORDINGS}, by WORLD"
-RATIO = f"{WORD_ERRORS} / neutral"
-SHIFT, STRETCH, LEVEL = "pitch change, st", "duration x speed / neutral", "level change, dB"
 
 
 def measure_controls(

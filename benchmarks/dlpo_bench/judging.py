@@ -38,6 +38,17 @@ from dlpo_bench.systems import RECORDINGS, Say
 
 WORD_ERRORS, CHARACTER_ERRORS = "word errors", "character errors"
 REFERENCE_EVERY = 10  # clips of a corpus that a speaker is known by: every so many
+Floats = NDArray[np.float64]
+ERROR_RATIO = "word errors / recordings'"
+SIGNAL_MEASURES: Mapping[str, Callable[[Waveform, int], float]] = {
+    "> 4 kHz, dB": high_band_db,
+    "level, dB": active_level_db,
+    "F0 spread, st": f0_spread_semitones,
+    "mel spread, dB": mel_spread_db,
+    "seconds": lambda waveform, rate: len(waveform) / rate,
+}
+Row = tuple[dict[str, float], dict[str, str | None], dict[str, float]]
+"""Values, transcripts and errors of one clip, as `Take` has them of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +132,6 @@ def _utmos(weights: Path) -> Judge:
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "torch", "bench") from error
     return Utmos(weights)
-
-
-Floats = NDArray[np.float64]
-ERROR_RATIO = "word errors / recordings'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,15 +242,6 @@ class Quality:
         }
 
 
-SIGNAL_MEASURES: Mapping[str, Callable[[Waveform, int], float]] = {
-    "> 4 kHz, dB": high_band_db,
-    "level, dB": active_level_db,
-    "F0 spread, st": f0_spread_semitones,
-    "mel spread, dB": mel_spread_db,
-    "seconds": lambda waveform, rate: len(waveform) / rate,
-}
-
-
 def evaluate(
     systems: Mapping[str, Say | Sequence[Say]],
     clips: Sequence[Clip],
@@ -296,10 +294,6 @@ def evaluate(
         scores[name] = SystemScores(takes)
     default = next((name for name in systems if name != RECORDINGS), None)
     return Quality(clips, scores, panel, baseline or default, failures, silent, match)
-
-
-Row = tuple[dict[str, float], dict[str, str | None], dict[str, float]]
-"""Values, transcripts and errors of one clip, as `Take` has them of all."""
 
 
 def _take(rows: Sequence[Row]) -> Take:

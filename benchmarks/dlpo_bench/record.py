@@ -5,44 +5,40 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from dlpo.errors import DataError, InputError
 
-FORMAT = 1
 ROOM = 64_000_000  # bytes; the largest record has 0.4 MB, a disk that is nearly full fills up
 RECORDS = Path("benchmarks") / "records"  # of a checkout, from its root
 LIBRARIES = ("numpy", "onnxruntime", "torch", "grpcio", "scipy", "soxr", "distillmos",
              "pocketsphinx")  # fmt: skip
 CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
-TEXTS = {  # field of a record -> pattern, in words
-    "kind": (r"[a-z0-9]+(-[a-z0-9]+)*", "lower-case words joined by hyphens"),
-    "command": (".+", "text"),
-    "utc": (".+", "text"),
-    "bundle_sha256": ("[0-9a-f]{64}", "64 hexadecimal digits or null"),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One benchmark run."""
 
-    format: int
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
+
+    format: Literal[1]
     """Version of this layout."""
-    kind: str
+    kind: Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
     """What was measured, e.g. "quality", "latency"; also the first part of the file's name."""
-    command: str
+    command: Annotated[str, Field(min_length=1)]
     """What to run to get it again."""
-    utc: str
+    utc: Annotated[str, Field(min_length=1)]
     """When it ended, ISO 8601."""
     machine: dict[str, Any]
     """CPU model, cores usable, which of `CPU_FLAGS` it has, memory in MB, system."""
@@ -50,12 +46,15 @@ class Record:
     """Python and the libraries that were installed -> version."""
     commit: dict[str, Any] | None
     """{"hash", "dirty"} of the checkout; null outside of one."""
-    bundle_sha256: str | None
+    bundle_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
     """Of the bundle's manifest, which in turn has the hash of every file; null without a bundle."""
     figures: dict[str, Any]
     """The results that tables quote."""
     samples: dict[str, Any]
     """The raw measurements that the figures were computed from."""
+
+
+RECORD = TypeAdapter(Record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +90,14 @@ def write_record(
     """
     now = datetime.now(UTC)
     record = Record(
-        FORMAT, kind, command, now.isoformat(timespec="seconds"), _machine(), _software(),
-        _commit(), bundle_sha256, dict(figures), dict(samples or {}),
+        1, kind, command, now.isoformat(timespec="seconds"), _machine(), _software(), _commit(),
+        bundle_sha256, dict(figures), dict(samples or {}),
     )  # fmt: skip
-    if problem := _problem(asdict(record)):
-        raise InputError(f"can't record: {problem}")
     try:
         text = json.dumps(asdict(record), indent=1, allow_nan=False)
+        RECORD.validate_json(text)
+    except ValidationError as error:
+        raise InputError(f"can't record {kind}: {_problems(error)}") from error
     except (TypeError, ValueError) as error:
         raise InputError(
             f"can't record {kind}: {error}; figures and samples must be finite numbers, texts,"
@@ -156,34 +156,18 @@ def read_record(path: Path) -> Record:
         DataError: missing, not JSON, a newer format, or not the layout of `Record`.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        return RECORD.validate_json(path.read_bytes())
+    except OSError as error:
         raise DataError(f"{path}: can't be read as a record ({error})") from error
-    if problem := _problem(content):
-        raise DataError(f"{path}: {problem}; write it again with this version")
-    return Record(**content)
+    except ValidationError as error:
+        raise DataError(f"{path}: {_problems(error)}; write it again with this version") from error
 
 
-def _problem(content: Any) -> str | None:
-    """What keeps a dictionary from being a record, or None."""
-    if not isinstance(content, dict):
-        return f"is a {type(content).__name__}; expected an object"
-    expected = {field.name for field in fields(Record)}
-    if content.keys() != expected:
-        missing, unknown = sorted(expected - content.keys()), sorted(content.keys() - expected)
-        return f"missing keys {missing}, unknown keys {unknown}"
-    if content["format"] != FORMAT:
-        return f"format is {content['format']!r}; expected {FORMAT}"
-    for name, (pattern, words) in TEXTS.items():
-        value = content[name]
-        if not (name == "bundle_sha256" and value is None) and not (
-            isinstance(value, str) and re.fullmatch(pattern, value, re.DOTALL)
-        ):
-            return f"{name} is {value!r}; expected {words}"
-    for name in ("machine", "software", "figures", "samples", "commit"):
-        if not (isinstance(content[name], dict) or (name == "commit" and content[name] is None)):
-            return f"{name} is a {type(content[name]).__name__}; expected an object"
-    return None
+def _problems(error: ValidationError) -> str:
+    """What keeps content from being a record, field by field."""
+    return "; ".join(
+        ": ".join([*map(str, one["loc"]), one["msg"]]) for one in error.errors(include_url=False)
+    )
 
 
 def _free_path(directory: Path, stem: str) -> Path:

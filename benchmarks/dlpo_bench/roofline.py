@@ -42,6 +42,21 @@ PRODUCTS = (256, 512, 1024)  # rows and columns; a larger one leaves the caches
 CONVOLUTIONS = ((128, 1024), (256, 256), (512, 512))  # channels, positions; kernel 3, as lite's
 KERNEL = 3
 GIGA = 1e9
+_FORMATS: dict[Kind, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+OPSET, IR_VERSION = 17, 9
+# Activations are u8, weights s8, as in our int8 graphs.
+_SCALES = {"scale": np.float32(0.01), "zero": np.uint8(128), "weight_zero": np.int8(0)}
+_QUANTIZED = ["x", "scale", "zero", "w", "scale", "weight_zero", "scale", "zero"]
+Pair = tuple[NDArray[Any], NDArray[Any]]
+CHAIN = 6  # convolutions: the conversion of input and output hardly counts
+_HINTS: dict[Kind, str] = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+BEYOND = 4  # an array is so many times as large as the last cache
+UNKNOWN_CACHE = 64 * 2**20  # bytes, where the system does not report it
+SMALLEST = 128 * 2**20  # bytes of an array, where the cache is small
+SHARE_OF_MEMORY = 8  # an array takes at most an eighth
+IN_CACHE = 128 * 2**10  # bytes: three arrays fit the second cache of any server
+_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -336,9 +351,6 @@ def peaks(kernels: Iterable[Kernel], times: Mapping[str, Spread]) -> dict[Kind, 
     return found
 
 
-_FORMATS: dict[Kind, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
-
-
 def torch_kernels() -> Iterator[Kernel]:
     """Products on the CPU."""
     for kind, dtype in _FORMATS.items():
@@ -346,16 +358,6 @@ def torch_kernels() -> Iterator[Kernel]:
             a = torch.randn(size, size, generator=torch.Generator().manual_seed(0)).to(dtype)
             run = partial(torch.mm, a, a, out=torch.empty_like(a))
             yield Kernel(f"torch {kind} product {size}", kind, 2 * size**3 / GIGA, run)
-
-
-OPSET, IR_VERSION = 17, 9
-
-
-# Activations are u8, weights s8, as in our int8 graphs.
-_SCALES = {"scale": np.float32(0.01), "zero": np.uint8(128), "weight_zero": np.int8(0)}
-
-
-_QUANTIZED = ["x", "scale", "zero", "w", "scale", "weight_zero", "scale", "zero"]
 
 
 def onnx_kernels() -> Iterator[Kernel]:
@@ -384,9 +386,6 @@ def onnx_kernels() -> Iterator[Kernel]:
         ):
             name = f"onnxruntime {name} convolution {channels}x{positions}"
             yield _onnx_kernel(name, work, operator, inputs, data, weights, out, pads=[1, 1])
-
-
-Pair = tuple[NDArray[Any], NDArray[Any]]
 
 
 def _floats(random: np.random.Generator, x: Sequence[int], w: Sequence[int]) -> Pair:
@@ -429,12 +428,6 @@ def _onnx_kernel(
     return Kernel(name, kind, work, lambda: session.run(None, {"x": x}))
 
 
-CHAIN = 6  # convolutions: the conversion of input and output hardly counts
-
-
-_HINTS: dict[Kind, str] = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
-
-
 def openvino_kernels() -> Iterator[Kernel]:
     """OpenVINO: fp32, bf16 and int8; chains of convolutions, so that they fuse as in a network."""
     import openvino
@@ -473,27 +466,6 @@ def _chain(channels: int, positions: int, kind: Kind, random: np.random.Generato
             w = op.fake_quantize(w, *np.array([-4, 4, -4, 4], np.float32), 255)
         x = op.relu(op.convolution(x, w, [1], [1], [1], [1]))
     return openvino.Model([x], [start])
-
-
-BEYOND = 4  # an array is so many times as large as the last cache
-
-
-UNKNOWN_CACHE = 64 * 2**20  # bytes, where the system does not report it
-
-
-SMALLEST = 128 * 2**20  # bytes of an array, where the cache is small
-
-
-SHARE_OF_MEMORY = 8  # an array takes at most an eighth
-
-
-IN_CACHE = 128 * 2**10  # bytes: three arrays fit the second cache of any server
-
-
-_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
-
-
-_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
 def memory_kernels() -> Iterator[Kernel]:

@@ -10,6 +10,9 @@ from dlpo.errors import InputError, MissingExtraError
 from dlpo.judges.judge import active_level_db
 
 FRAME_S = 0.005
+F0_RANGE_HZ = (80.0, 500.0)
+TYPICAL_LEVEL_DB = -22.0  # active level of the LJSpeech recordings
+SOUNDING_DB = 40.0  # frames so far below the loudest are pauses
 
 
 def f0_track_hz(
@@ -37,11 +40,6 @@ def f0_track_hz(
     )
     track: NDArray[np.float64] = pyworld.stonemask(samples, coarse, times, sample_rate_hz)
     return track
-
-
-F0_RANGE_HZ = (80.0, 500.0)
-TYPICAL_LEVEL_DB = -22.0  # active level of the LJSpeech recordings
-SOUNDING_DB = 40.0  # frames so far below the loudest are pauses
 
 
 def at_level(waveform: Waveform, sample_rate_hz: int, level_db: float) -> Waveform:

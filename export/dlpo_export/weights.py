@@ -32,6 +32,8 @@ LARGEST = 64
 
 logger = logging.getLogger(__name__)
 
+M = TypeVar("M", bound=nn.Module)
+
 
 @torch.no_grad()
 def round_weights(model: nn.Module, bits: int) -> None:
@@ -148,9 +150,6 @@ def _share(tensor: onnx.TensorProto, weights: Any, offsets: dict[str, int]) -> N
         ("length", str(len(content))),
     ):
         tensor.external_data.add(key=key, value=value)
-
-
-M = TypeVar("M", bound=nn.Module)
 
 
 def fold_batch_norms(module: M) -> M:

@@ -59,39 +59,31 @@ def test_records_of_the_same_second_do_not_overwrite_each_other(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("kind", "figures", "command", "digest", "message"),
+    ("kind", "figures", "command", "digest"),
     [
-        ("quality", {"NISQA": float("nan")}, "dlpo eval", None, "finite"),
-        ("quality", {"path": Path("/")}, "dlpo eval", None, "finite numbers"),
-        ("../escape", {}, "dlpo eval", None, "kind is '../escape'"),
-        ("", {}, "dlpo eval", None, "kind is ''"),
-        ("quality", {}, "", None, "command is ''"),
-        ("quality", {}, "dlpo eval", "cafe", "64 hexadecimal"),
+        ("quality", {"NISQA": float("nan")}, "dlpo eval", None),
+        ("quality", {"path": Path("/")}, "dlpo eval", None),
+        ("../escape", {}, "dlpo eval", None),
+        ("", {}, "dlpo eval", None),
+        ("quality", {}, "", None),
+        ("quality", {}, "dlpo eval", "cafe"),
     ],
 )
 def test_unusable_content_is_refused(
-    kind: str, figures: Any, command: str, digest: str | None, message: str, tmp_path: Path
+    kind: str, figures: Any, command: str, digest: str | None, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match="can't record"):
         write_record(kind, figures, command, tmp_path, bundle_sha256=digest)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"format": 2}, "format is 2; expected 1"),
-        ({"figures": [1]}, "figures is a list"),
-        ({"surprise": 1}, r"unknown keys \['surprise'\]"),
-        ({"commit": "abc"}, "commit is a str"),
-        ({"bundle_sha256": 7}, "bundle_sha256 is 7"),
-        ({"utc": None}, "utc is None"),
-    ],
-)
-def test_record_of_another_layout_is_refused(
-    changed: dict[str, Any], message: str, tmp_path: Path
-) -> None:
+    "changed",
+    [{"format": 2}, {"figures": [1]}, {"surprise": 1}, {"commit": "abc"}, {"bundle_sha256": 7},
+     {"utc": None}],
+)  # fmt: skip
+def test_record_of_another_layout_is_refused(changed: dict[str, Any], tmp_path: Path) -> None:
     path = write_record("quality", FIGURES, "dlpo eval", tmp_path)
     path.write_text(json.dumps(json.loads(path.read_text()) | changed))
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=next(iter(changed))):
         read_record(path)

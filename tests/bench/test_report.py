@@ -91,7 +91,7 @@ def test_load_shows_each_measurement_from_the_newest_record_that_has_it(tmp_path
 @pytest.mark.parametrize(
     ("kind", "figures", "changed", "reason"),
     [
-        ("load", {}, {"format": 2}, "format is 2; expected 1"),
+        ("load", {}, {"format": 2}, "format: Input should be 1"),
         ("horoscope", {}, {}, "no section for kind 'horoscope'"),
         ("quality", {"lj": []}, {}, "not those of kind 'quality'"),
         ("load", {"nap": {"length_s": 3}}, {}, "not those of kind 'load'"),

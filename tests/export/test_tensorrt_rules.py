@@ -18,6 +18,7 @@ from dlpo_export.tensorrt.rules import check_graph, refuse_violations
 
 EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
 
+OPSETS = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
 F32, F16, U8 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.UINT8
 
 
@@ -38,7 +39,7 @@ def model(
         [helper.make_tensor_value_info("y", out, out_shape or shape)],
         [numpy_helper.from_array(value, name) for name, value in (constants or {}).items()],
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+    return helper.make_model(graph, opset_imports=OPSETS)
 
 
 def reasons(broken: onnx.ModelProto) -> str:

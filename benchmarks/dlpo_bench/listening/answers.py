@@ -22,6 +22,13 @@ ANSWERS = "answers"
 Kind = Literal["pair", "identical", "degraded"]
 DEGRADED = "degraded"  # the made one among the sounds of such a trial
 SYSTEMS = ("a", "b")
+Choice = Literal["first", "second", "same"]
+RATER_LENGTH = 80  # characters
+MAX_REVISIONS = 1_000  # of one answer
+MAX_PLAYS = 100_000
+_SESSION = re.compile(r"[0-9a-f]{32}")
+_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
+MAX_SESSIONS = 10_000  # files; a page that is open to everybody must not fill the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +112,6 @@ def _check(key: AnswerKey) -> None:
             raise ValueError(f"trial {trial.trial_id} is not two sounds of a known kind")
         if not known >= set(trial.sounds.values()):
             raise ValueError(f"trial {trial.trial_id} has sounds of unknown systems")
-
-
-Choice = Literal["first", "second", "same"]
-RATER_LENGTH = 80  # characters
-MAX_REVISIONS = 1_000  # of one answer
-MAX_PLAYS = 100_000
-
-_SESSION = re.compile(r"[0-9a-f]{32}")
-_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,9 +254,6 @@ def _latest(answers: Iterable[RaterAnswer], key: AnswerKey) -> list[RaterAnswer]
         begun[answer.session] = min(begun.get(answer.session, answer.utc), answer.utc)
     place = {trial.trial_id: at for at, trial in enumerate(key.trials)}
     return sorted(latest.values(), key=lambda a: (begun[a.session], a.session, place[a.trial]))
-
-
-MAX_SESSIONS = 10_000  # files; a page that is open to everybody must not fill the disk
 
 
 class AnswerStore:

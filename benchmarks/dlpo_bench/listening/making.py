@@ -39,6 +39,9 @@ from dlpo_serving.synthesis.job import limited
 
 TELEPHONE_HZ = (300.0, 3_000.0)  # what the degraded sound keeps
 NOISE_DB = -15.0  # of the degraded sound's noise, relative to its speech
+CLIPS_PER_CATCH = 8  # so many clips have one catch trial of each kind
+DATA_MARK = "{{test}}"  # in index.html
+Heard = list[tuple[Clip, dict[str, Waveform]]]
 
 
 def render(name: str, system: Say, clip: Clip) -> Waveform:
@@ -139,10 +142,6 @@ def _identity(candidate: System) -> dict[str, object]:
     return about
 
 
-CLIPS_PER_CATCH = 8  # so many clips have one catch trial of each kind
-DATA_MARK = "{{test}}"  # in index.html
-
-
 def make_test(
     systems: Mapping[str, Say],
     clips: Sequence[Clip],
@@ -218,9 +217,6 @@ class _Drawn:
 
     def _name(self) -> str:
         return f"{self._draw.getrandbits(64):016x}"
-
-
-Heard = list[tuple[Clip, dict[str, Waveform]]]
 
 
 def _render_all(

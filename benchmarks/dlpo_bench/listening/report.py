@@ -23,6 +23,10 @@ from dlpo_bench.listening.answers import (
 from dlpo_bench.statistics import SIGNIFICANT, Estimate, ratio_of_sums
 from dlpo_bench.tables import Block, Table, markdown
 
+CONFIDENCE = 0.95
+DEGRADED_RIGHT = 0.75  # the least share of degraded sounds that a listener finds
+IDENTICAL_RIGHT = 0.5  # half, for some hear a difference wherever they are asked for one
+
 
 def krippendorff_alpha(units: Iterable[Sequence[str]]) -> float | None:
     """Krippendorff's alpha for nominal values, with any number of raters and missing values.
@@ -50,11 +54,6 @@ def krippendorff_alpha(units: Iterable[Sequence[str]]) -> float | None:
         return None
     observed = n - agreeing
     return 1 - observed * (n - 1) / expected
-
-
-CONFIDENCE = 0.95
-DEGRADED_RIGHT = 0.75  # the least share of degraded sounds that a listener finds
-IDENTICAL_RIGHT = 0.5  # half, for some hear a difference wherever they are asked for one
 
 
 @dataclass(frozen=True, slots=True)

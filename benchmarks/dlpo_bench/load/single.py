@@ -76,6 +76,10 @@ GIVEN_UP = (  # how calls end whose caller left
     grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE,
 )  # fmt: skip
 _log = logging.getLogger(__name__)
+Request = tuple[str, str]
+
+
+"""Behavior and text."""
 
 
 async def measure_latency(options: LoadOptions) -> Measured:
@@ -304,12 +308,6 @@ async def measure_soak(options: LoadOptions) -> Measured:
         **{name: endings[name] for name in (*names, "failed", "refused")},
     }
     return Measured(figures, {"resident_mb": readings})
-
-
-Request = tuple[str, str]
-
-
-"""Behavior and text."""
 
 
 def portioned(

@@ -36,6 +36,11 @@ JUMP, DC, CLIPPED, QUIET, LAST = (
     "sharpest jump, dB", "DC, dB", "clipped samples", "quietest blocks, dB", "end, dB",
 )  # fmt: skip
 SILENT, LOUD, PACE = "silent words", "loud pauses", "ms a phoneme"
+JUMP_LIMIT_DB = 32.0
+DC_LIMIT_DB = -50.0
+END_LIMIT_DB = -15.0
+PACE_LIMITS = (45.0, 300.0)  # ms a phoneme; letters and words alone are slow
+END_S = 0.15  # of voice, the last of a sentence
 
 
 def accidents(waveform: Waveform) -> dict[str, float]:
@@ -146,12 +151,6 @@ def accident_names(values: Mapping[str, float]) -> list[str]:
     return found
 
 
-JUMP_LIMIT_DB = 32.0
-DC_LIMIT_DB = -50.0
-END_LIMIT_DB = -15.0
-PACE_LIMITS = (45.0, 300.0)  # ms a phoneme; letters and words alone are slow
-
-
 def _level_db(samples: Waveform) -> float:
     power = float(np.mean(samples.astype(np.float64) ** 2)) if len(samples) else 0.0
     return float(10 * np.log10(power + POWER_FLOOR))
@@ -165,9 +164,6 @@ def _quiet_db(waveform: Waveform) -> float:
     power = np.mean(blocks**2, axis=1)
     sounding = power[power > POWER_FLOOR]
     return float(10 * np.log10(np.percentile(sounding, QUIET_SHARE))) if len(sounding) else -120.0
-
-
-END_S = 0.15  # of voice, the last of a sentence
 
 
 def end_semitones(waveform: Waveform) -> float:

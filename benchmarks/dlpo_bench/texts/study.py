@@ -31,6 +31,13 @@ from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.timing import WordTiming
 
 TEXTS = Path(__file__).with_name("texts.tsv")
+LONGEST_PIECE_S = 10.0  # what the judges were trained on, about
+BLOCK_S = 0.05
+LEFT_OUT, ADDED = f"{WORD_ERRORS}, left out", f"{WORD_ERRORS}, added"
+STATEMENT_END, QUESTION_END = "end of statements, st", "end of yes-no questions, st"
+LOUDNESS_SPREAD = "loudness spread, LU"
+YES_NO = "yes-no question"  # category: the only questions that rise
+ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +126,6 @@ def speak(voice: TextVoice, text: str, seed: int) -> TimedSpeech:
     )
 
 
-LONGEST_PIECE_S = 10.0  # what the judges were trained on, about
-BLOCK_S = 0.05
-
-
 class InPieces:
     """A judge that scores long speech in pieces; its score is their mean, by length."""
 
@@ -204,13 +207,6 @@ def align(expected: Sequence[str], found: Sequence[str]) -> WordCount:
             )
             row.append(min(ways, key=lambda way: way.errors))
     return row[-1]
-
-
-LEFT_OUT, ADDED = f"{WORD_ERRORS}, left out", f"{WORD_ERRORS}, added"
-STATEMENT_END, QUESTION_END = "end of statements, st", "end of yes-no questions, st"
-LOUDNESS_SPREAD = "loudness spread, LU"
-YES_NO = "yes-no question"  # category: the only questions that rise
-ALL = "all"
 
 
 def measure_texts(

@@ -46,6 +46,9 @@ Files = Mapping[str, Mapping[Precision, str]]
 References = Mapping[str, Mapping[Precision, "onnx.ModelProto"]]
 
 DIAGNOSED_FRAMES = 24  # of a denoiser's window in which every tensor is compared
+Waveform = NDArray[np.float32]
+Voice = tuple[str, Precision | None]  # a denoiser, and None for torch
+SEEDS = 4  # draws of noise, each for all sentences
 
 
 def check_parity(
@@ -221,12 +224,6 @@ def _whole(durations: NDArray[Any]) -> NDArray[Any]:
     """(1, P) frames -> (1, P) whole frames; the ends are rounded, as when speaking."""
     ends = np.rint(np.cumsum(durations, axis=1, dtype=np.float64))
     return np.diff(ends, axis=1, prepend=0.0)
-
-
-Waveform = NDArray[np.float32]
-Voice = tuple[str, Precision | None]  # a denoiser, and None for torch
-
-SEEDS = 4  # draws of noise, each for all sentences
 
 
 def judge_denoisers(

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 CENTS = 1200  # of an octave
+WINDOW, HOP = 1024, 256  # samples; 46 and 12 ms
+DYNAMIC_RANGE = 60.0  # dB below the loudest bin of what is expected; below, nobody hears
 
 
 def f0_error_cents(made: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
@@ -24,10 +26,6 @@ def f0_error_cents(made: NDArray[np.floating], expected: NDArray[np.floating]) -
 def wrong_voicing(made: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
     """The share of frames that are voiced in one and unvoiced in the other."""
     return float(np.mean((made > 0) != (expected > 0)))
-
-
-WINDOW, HOP = 1024, 256  # samples; 46 and 12 ms
-DYNAMIC_RANGE = 60.0  # dB below the loudest bin of what is expected; below, nobody hears
 
 
 def log_spectral_distance(made: NDArray[np.floating], expected: NDArray[np.floating]) -> float:

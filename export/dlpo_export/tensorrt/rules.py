@@ -67,7 +67,7 @@ def check_graph(model: onnx.ModelProto) -> list[Violation]:
         else:
             reasons = [*_type_reasons(node, types, version)]
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            reasons += _quantization(node, constants)
+            reasons += _quantization(node, types, constants)
         found += [Violation(label, node.op_type, reason) for reason in reasons]
         if node.op_type == "QuantizeLinear" and node.input[0] in constants:
             constants[node.output[0]] = constants[node.input[0]]  # weights still, for the rules
@@ -81,14 +81,16 @@ def refuse_violations(graph: str, model: onnx.ModelProto) -> None:
         raise BundleError(f"{graph}: TensorRT would refuse {len(found)} things in it:{lines}")
 
 
-def _quantization(node: onnx.NodeProto, constants: Constants) -> Iterator[str]:
+def _quantization(
+    node: onnx.NodeProto, types: Mapping[str, str], constants: Constants
+) -> Iterator[str]:
     """8 bits with a sign, zero point 0, a positive constant scale; for each axis: weights only.
 
     As the parser's importer asks, which has no 32-bit DequantizeLinear either.
     """
     data, scale, *zero_points = node.input
-    if node.op_type == "DequantizeLinear" and data in constants and constants[data].itemsize > 1:
-        yield f"{data} is {constants[data].dtype}; expected int8"
+    if node.op_type == "DequantizeLinear" and types.get(data, "int8") != "int8":
+        yield f"{data} is {types[data]}; expected int8"
     if zero_points and zero_points[0]:
         zero_point = constants.get(zero_points[0])
         if zero_point is None:
