@@ -97,7 +97,7 @@ def write_record(
         text = json.dumps(asdict(record), indent=1, allow_nan=False)
         RECORD.validate_json(text)
     except ValidationError as error:
-        raise InputError(f"can't record {kind}: {_problems(error)}") from error
+        raise InputError(f"can't record {kind}: {problems(error)}") from error
     except (TypeError, ValueError) as error:
         raise InputError(
             f"can't record {kind}: {error}; figures and samples must be finite numbers, texts,"
@@ -160,10 +160,10 @@ def read_record(path: Path) -> Record:
     except OSError as error:
         raise DataError(f"{path}: can't be read as a record ({error})") from error
     except ValidationError as error:
-        raise DataError(f"{path}: {_problems(error)}; write it again with this version") from error
+        raise DataError(f"{path}: {problems(error)}; write it again with this version") from error
 
 
-def _problems(error: ValidationError) -> str:
+def problems(error: ValidationError) -> str:
     """What keeps content from being a record, field by field."""
     return "; ".join(
         ": ".join([*map(str, one["loc"]), one["msg"]]) for one in error.errors(include_url=False)

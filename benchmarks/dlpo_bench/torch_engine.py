@@ -186,7 +186,6 @@ def fused_steps(schedule: NoiseSchedule, device: torch.device | str = "cpu") -> 
 
 
 def reverse_steps(
-    denoise: Denoise,
     model: Model,
     steps: Sequence[FusedStep],
     conditioning: Tensor,
@@ -196,7 +195,6 @@ def reverse_steps(
     """Some steps of a reverse chain, as `dlpo.diffusion.sample` takes all of them.
 
     Args:
-        denoise: the model's own, or the same compiled.
         conditioning: (B, C, F).
         source: (B, F, 300).
         noise: (B, F, 300) each, standard normal: the start, then one for each step with noise.
@@ -207,7 +205,7 @@ def reverse_steps(
     flat_source = source.flatten(1)
     x = next(noise).flatten(1)
     for step in steps:
-        prediction = denoise(x, step.level, conditioning, flat_source)
+        prediction = model.denoise(x, step.level, conditioning, flat_source)
         x0 = to_x0(prediction, x, step.level, model.parametrisation)
         if model.x0_limit is not None:
             x0 = x0.clamp(-model.x0_limit, model.x0_limit)
@@ -242,7 +240,6 @@ class PaperSampler(TorchEngine):
         start = time.perf_counter()
         waveform: Floats = (
             reverse_steps(
-                self._model.denoise,
                 self._model,
                 [self._steps[i] for i in chosen],
                 self._tensor(conditioning),
@@ -264,31 +261,16 @@ class CompiledEngine(TorchEngine):
         self, checkpoint: Checkpoint, like: Manifest, chain: ScheduleInfo, steps: Sequence[int]
     ) -> None:
         super().__init__(checkpoint, like, chain, steps)
-        self._model = checkpoint.model
-        self._compiled: Denoise = torch.compile(self._model.denoise, dynamic=True)
-        self._steps = {
-            n: fused_steps(named_schedule(chain.name, n, chain.eta), self._device) for n in steps
-        }
+        network: Denoise = torch.compile(checkpoint.model.denoise, dynamic=True)
+        for denoiser in self._denoisers.values():
+            denoiser.denoise = network
 
-    @torch.inference_mode()
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
         try:
-            waveform: Floats = (
-                reverse_steps(
-                    self._compiled,
-                    self._model,
-                    self._steps[steps],
-                    self._tensor(conditioning),
-                    self._tensor(source),
-                    iter(self._tensor(noise)),
-                )
-                .cpu()
-                .numpy()
-            )
+            return super().denoise(steps, conditioning, source, noise)
         except Exception as error:  # of many classes: no C++ compiler, an operator it can't do
             reason = str(error).strip().split("\n", 1)[0]
             raise EngineError(f"torch.compile failed ({type(error).__name__}: {reason})") from error
-        return waveform
 
 
 def _noise_from(first: Tensor) -> Iterator[Tensor]:

@@ -59,9 +59,7 @@ def test_steps_computed_beforehand_are_the_reverse_chain(
     schedule = named_schedule(name, steps, eta)
     conditioning, source, noise = window(16, 7, schedule.noise_count)
 
-    made = reverse_steps(
-        model.denoise, model, fused_steps(schedule), conditioning, source, iter(noise)
-    )
+    made = reverse_steps(model, fused_steps(schedule), conditioning, source, iter(noise))
 
     x0 = sample(
         model.denoise, schedule, conditioning, source.flatten(1), noise.flatten(2),

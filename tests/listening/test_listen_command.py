@@ -114,7 +114,7 @@ def test_report_and_export_of_served_and_sent_answers(
 
     assert result.exit_code == 0, result.stderr
     assert "| hum | 4 | 80% [28%, 99%] |" in (folder / "report.md").read_text()
-    assert "sent.jsonl:5: not JSON" in result.stdout
+    assert "sent.jsonl:5: not an answer" in result.stdout
     (path,) = (tmp_path / "records").glob("listening-*.json")
     assert read_record(path).figures["pooled"]["a"]["count"] == 4
     assert json.loads((folder / "report.json").read_text())["counted"] == ["Ann", "Bob"]

@@ -115,18 +115,15 @@ def test_a_folder_in_use_is_left_alone(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    "change",
     [
-        ({"format": 9}, "format is 9; expected 1"),
-        ({"trials": []}, "damaged"),
-        ({"trials": [{"trial_id": 1}]}, "damaged"),
-        ({"systems": {"a": "x"}}, "damaged"),
-        ({"more": 1}, "damaged"),
+        {"format": 9}, {"trials": []}, {"trials": [{"trial_id": 1}]}, {"systems": {"a": "x"}},
+        {"more": 1},
     ],
-)
-def test_a_damaged_key_is_refused(folder: Path, change: dict[str, Any], told: str) -> None:
+)  # fmt: skip
+def test_a_damaged_key_is_refused(folder: Path, change: dict[str, Any]) -> None:
     path = folder / "key.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
 
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match="damaged"):
         read_key(folder)

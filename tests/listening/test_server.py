@@ -61,9 +61,9 @@ def test_an_acknowledged_answer_is_stored_once(
 @pytest.mark.parametrize(
     ("body", "headers", "status", "told"),
     [
-        (b"{", {}, 400, "not JSON"),
-        (b"\xff", {}, 400, "not JSON"),
-        (b"[" * 4_000, {}, 400, "not JSON"),
+        (b"{", {}, 400, "JSON"),
+        (b"\xff", {}, 400, "JSON"),
+        (b"[" * 4_000, {}, 400, "JSON"),
         (b"[]", {}, 400, "not an answer"),
         (b"x" * 5_000, {}, 413, "exceeded"),
         (b"{}", {"Content_Type": "text/plain"}, 415, "application/json"),

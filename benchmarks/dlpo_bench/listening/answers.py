@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from dlpo.errors import DataError, InputError
+from dlpo_bench.record import problems
 
-FORMAT = 1
 KEY = "key.json"
 PAGE = "page"
 AUDIO = "audio"  # within the page
@@ -23,17 +24,21 @@ Kind = Literal["pair", "identical", "degraded"]
 DEGRADED = "degraded"  # the made one among the sounds of such a trial
 SYSTEMS = ("a", "b")
 Choice = Literal["first", "second", "same"]
-RATER_LENGTH = 80  # characters
-MAX_REVISIONS = 1_000  # of one answer
-MAX_PLAYS = 100_000
-_SESSION = re.compile(r"[0-9a-f]{32}")
-_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
+Plays = Annotated[int, Field(ge=0, le=100_000)]
+UTC = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$"
 MAX_SESSIONS = 10_000  # files; a page that is open to everybody must not fill the disk
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+class OtherTestError(InputError):
+    """An answer to another test."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairTrial:
     """Two sounds, one question."""
+
+    __pydantic_config__: ClassVar = STRICT
 
     trial_id: str
     """16 hexadecimal digits at random."""
@@ -44,7 +49,10 @@ class PairTrial:
     """Which sentence."""
     text: str
     """The sentence; empty where it is not known."""
-    sounds: dict[str, str]
+    sounds: Annotated[
+        dict[str, Annotated[str, Field(pattern="^(a|b|degraded)$")]],
+        Field(min_length=2, max_length=2),
+    ]
     """Two: name of the wav without its ending, 16 hexadecimal digits at random -> "a", "b" or
     "degraded"."""
 
@@ -53,17 +61,19 @@ class PairTrial:
 class AnswerKey:
     """What the page keeps secret."""
 
-    format: int
+    __pydantic_config__: ClassVar = STRICT
+
+    format: Literal[1]
     """Version of this layout."""
     test_id: str
     """16 hexadecimal digits; every answer names it."""
     seed: int
     """Of all that was drawn."""
-    systems: dict[str, str]
+    systems: Annotated[dict[Annotated[str, Field(pattern="^[ab]$")], str], Field(min_length=2)]
     """"a" and "b" -> the system's name."""
     loudness_lufs: float
     """To which every sound was brought."""
-    trials: tuple[PairTrial, ...]
+    trials: Annotated[tuple[PairTrial, ...], Field(min_length=1)]
     """In the order of the page; each sitting shuffles it."""
 
     def trial(self, trial_id: str) -> PairTrial | None:
@@ -85,58 +95,40 @@ def read_key(folder: Path) -> AnswerKey:
     """
     path = folder / KEY
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        return TypeAdapter(AnswerKey).validate_json(path.read_bytes())
+    except OSError as error:
         raise DataError(
             f"{path}: can't be read ({error}); expected the folder of a test by 'dlpo listen A B'"
         ) from error
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
-        raise DataError(f"{path}: format is {found!r}; expected {FORMAT}")
-    try:
-        key = AnswerKey(
-            **{**content, "trials": tuple(PairTrial(**trial) for trial in content["trials"])}
-        )
-        _check(key)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({error}); make the test again") from error
-    return key
-
-
-def _check(key: AnswerKey) -> None:
-    if set(key.systems) != set(SYSTEMS) or not key.trials:
-        raise ValueError("expected systems a and b, and at least one trial")
-    for trial in key.trials:
-        known: Any = {*SYSTEMS, DEGRADED}
-        if trial.kind not in get_args(Kind) or len(trial.sounds) != 2:
-            raise ValueError(f"trial {trial.trial_id} is not two sounds of a known kind")
-        if not known >= set(trial.sounds.values()):
-            raise ValueError(f"trial {trial.trial_id} has sounds of unknown systems")
+    except ValidationError as error:
+        raise DataError(f"{path} is damaged ({problems(error)}); make the test again") from error
 
 
 @dataclass(frozen=True, slots=True)
 class RaterAnswer:
     """A rater's answer to one trial; a line of JSON with these keys."""
 
+    __pydantic_config__: ClassVar = STRICT
+
     test: str
     """Id of the test."""
-    session: str
+    session: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
     """The sitting, 32 hexadecimal digits."""
-    rater: str
-    """A name of their choice, or empty."""
+    rater: Annotated[str, Field(max_length=80)]
+    """A printable name of their choice, or empty."""
     trial: str
     """Id of the trial."""
     first: str
     """Name of the sound that was called A."""
     choice: Choice
     """A, B or no difference."""
-    revision: int
+    revision: Annotated[int, Field(ge=1, le=1_000)]
     """From 1; a rater may go back and change an answer, and the highest counts."""
-    plays_first: int
+    plays_first: Plays
     """How often A was started."""
-    plays_second: int
+    plays_second: Plays
     """How often B was started."""
-    utc: str
+    utc: Annotated[str, Field(pattern=UTC, max_length=40)]
     """When, by the rater's clock, ISO 8601."""
 
     @property
@@ -156,36 +148,25 @@ class RaterAnswer:
         return json.dumps(asdict(self), ensure_ascii=False) + "\n"
 
 
-def parse_answer(row: Any, key: AnswerKey) -> RaterAnswer:
-    """An answer to this test from decoded JSON of any content; raises InputError if it is none."""
-    expected = {field.name for field in fields(RaterAnswer)}
-    if not isinstance(row, dict) or row.keys() != expected:
-        raise InputError(f"not an answer; expected an object with {', '.join(sorted(expected))}")
-    for name, value in row.items():
-        number = name in ("revision", "plays_first", "plays_second")
-        if type(value) is not (int if number else str):
-            wanted = "a whole number" if number else "text"
-            raise InputError(f"{name} is {value!r:.40}; expected {wanted}")
-    if row["test"] != key.test_id:
-        raise InputError(f"an answer to the test {row['test']!r:.40}; this is {key.test_id}")
-    trial = key.trial(row["trial"])
+ANSWER = TypeAdapter(RaterAnswer)
+
+
+def parse_answer(line: bytes, key: AnswerKey) -> RaterAnswer:
+    """An answer from JSON of any content; raises InputError if it is none to this test."""
+    try:
+        answer = ANSWER.validate_json(line)
+    except ValidationError as error:
+        raise InputError(f"not an answer ({problems(error)})") from error
+    if answer.test != key.test_id:
+        raise OtherTestError(f"an answer to the test {answer.test!r:.40}; this is {key.test_id}")
+    trial = key.trial(answer.trial)
     if trial is None:
-        raise InputError(f"trial {row['trial']!r:.40} is unknown; expected one of this test")
-    if row["first"] not in trial.sounds:
-        raise InputError(f"first is {row['first']!r:.40}; expected a sound of this trial")
-    if row["choice"] not in get_args(Choice):
-        raise InputError(f"choice is {row['choice']!r:.40}; expected first, second or same")
-    if not _SESSION.fullmatch(row["session"]):
-        raise InputError("session is malformed; expected 32 hexadecimal digits")
-    if len(row["rater"]) > RATER_LENGTH or not row["rater"].isprintable():
-        raise InputError(f"rater is no name; expected at most {RATER_LENGTH} printable characters")
-    if not 1 <= row["revision"] <= MAX_REVISIONS:
-        raise InputError(f"revision is {row['revision']}; expected 1 to {MAX_REVISIONS}")
-    if not all(0 <= row[name] <= MAX_PLAYS for name in ("plays_first", "plays_second")):
-        raise InputError(f"plays are out of range; expected 0 to {MAX_PLAYS}")
-    if not _UTC.fullmatch(row["utc"]) or len(row["utc"]) > 40:
-        raise InputError(f"utc is {row['utc']!r:.40}; expected a time like 2026-01-31T12:00:00Z")
-    return RaterAnswer(**row)
+        raise InputError(f"trial {answer.trial!r:.40} is unknown; expected one of this test")
+    if answer.first not in trial.sounds:
+        raise InputError(f"first is {answer.first!r:.40}; expected a sound of this trial")
+    if not answer.rater.isprintable():
+        raise InputError("rater is no name; expected printable characters")
+    return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +186,10 @@ def read_answers(folder: Path, key: AnswerKey, more: Sequence[Path] = ()) -> Col
         DataError: a file can't be read, or holds answers to another test.
     """
     stored = sorted((folder / ANSWERS).glob("*.jsonl"))
-    answers, problems = [], []
-    for path in [*stored, *more]:
-        found, wrong = read_file(path, key)
-        answers += found
-        problems += wrong
-    return Collected(tuple(_latest(answers, key)), tuple(problems))
+    read = [read_file(path, key) for path in [*stored, *more]]
+    answers = [answer for found, _ in read for answer in found]
+    unread = tuple(line for _, wrong in read for line in wrong)
+    return Collected(tuple(_latest(answers, key)), unread)
 
 
 def read_file(path: Path, key: AnswerKey) -> tuple[list[RaterAnswer], list[str]]:
@@ -223,23 +202,17 @@ def read_file(path: Path, key: AnswerKey) -> tuple[list[RaterAnswer], list[str]]
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise DataError(f"{path}: can't be read ({error.strerror}); expected answers") from error
-    answers, problems = [], []
+    answers, wrong = [], []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-            if isinstance(row, dict) and row.get("test", key.test_id) != key.test_id:
-                raise DataError(
-                    f"{path} has answers to the test {row['test']!r:.40}; this is {key.test_id}:"
-                    " report it with its own test's folder"
-                )
-            answers.append(parse_answer(row, key))
+            answers.append(parse_answer(line, key))
+        except OtherTestError as error:
+            raise DataError(f"{path}: {error}: report it with its own test's folder") from error
         except InputError as error:
-            problems.append(f"{path}:{number}: {error}")
-        except (ValueError, RecursionError) as error:
-            problems.append(f"{path}:{number}: not JSON ({error})")
-    return answers, problems
+            wrong.append(f"{path}:{number}: {error}")
+    return answers, wrong
 
 
 def _latest(answers: Iterable[RaterAnswer], key: AnswerKey) -> list[RaterAnswer]:

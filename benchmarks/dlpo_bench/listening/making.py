@@ -186,7 +186,7 @@ def make_test(
         drawn.add("degraded", clip, {**by_system, DEGRADED: worse}, (side, DEGRADED))
     draw.shuffle(drawn.trials)
     key = AnswerKey(
-        layout.FORMAT, _test_id(drawn.trials), seed,
+        1, _test_id(drawn.trials), seed,
         dict(zip(layout.SYSTEMS, systems, strict=True)), TARGET_LUFS, tuple(drawn.trials),
     )  # fmt: skip
     _write(out, key, drawn.waveforms)

@@ -77,8 +77,6 @@ class Share:
     """Of the time of all nodes, 0 to 1."""
     gmac: float
     gmac_per_s: float
-    ms_by_kind: dict[str, float]
-    """Of operators with multiplications by name, of all others as `other`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,12 +285,9 @@ def _shares(
     shares = []
     for name, members in groups.items():
         ms, gmac = sum(node.ms for node in members), sum(node.mac for node in members) / 1e9
-        kinds: dict[str, float] = defaultdict(float)
-        for node in members:
-            kinds[node.kind if node.mac else "other"] += node.ms
         busy = sum(node.ms for node in members if node.mac)
         rate = gmac / busy * 1e3 if busy else 0.0
-        shares.append(Share(name, ms, ms / total if total else 0.0, gmac, rate, dict(kinds)))
+        shares.append(Share(name, ms, ms / total if total else 0.0, gmac, rate))
     return tuple(sorted(shares, key=lambda share: -share.ms))
 
 
