@@ -8,7 +8,7 @@ functions compute the same in both; the denoiser is written once, over a `Layout
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,48 +22,19 @@ MOST_TAPS = 5  # of a merged upsampling and convolution; more weights than they 
 M = TypeVar("M", nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
 
 
-class Layout(Protocol):
-    """The operations of which a denoiser on patches consists."""
-
-    def enter(self, x: Tensor) -> Tensor:
-        """(B, L, C) -> as the layout has it."""
-        ...
-
-    def leave(self, x: Tensor) -> Tensor:
-        """As the layout has it -> (B, L, C)."""
-        ...
-
-    def convolution(self, convolution: nn.Conv1d) -> nn.Module:
-        """The same convolution on tensors of this layout."""
-        ...
-
-    def upsampled_convolution(self, convolution: nn.Conv1d, factor: int) -> nn.Module:
-        """Nearest-neighbour upsampling and a convolution of kernel 3 behind it, in one."""
-        ...
-
-    def per_channel(self, x: Tensor) -> Tensor:
-        """(1, C) -> what broadcasts over the positions."""
-        ...
-
-    def mean_over(self, x: Tensor, factor: int) -> Tensor:
-        """The mean of every `factor` positions."""
-        ...
-
-    def add_repeated(self, x: Tensor, coarse: Tensor, factor: int) -> Tensor:
-        """`x` plus `coarse`, of which each position is repeated `factor` times."""
-        ...
-
-
 class ChannelsFirst:
     """(B, C, 1, L). A convolution behind an upsampling becomes one transposed convolution."""
 
     def enter(self, x: Tensor) -> Tensor:
+        """(B, L, C) -> as the layout has it."""
         return x.transpose(1, 2)[:, :, None]
 
     def leave(self, x: Tensor) -> Tensor:
+        """As the layout has it -> (B, L, C)."""
         return x.squeeze(2).transpose(1, 2)
 
     def convolution(self, convolution: nn.Conv1d) -> nn.Module:
+        """The same convolution on tensors of this layout."""
         (kernel,), (dilation,) = convolution.kernel_size, convolution.dilation
         made = nn.Conv2d(
             convolution.in_channels,
@@ -75,6 +46,7 @@ class ChannelsFirst:
         return _with_weights(made, convolution.weight[:, :, None], convolution.bias)
 
     def upsampled_convolution(self, convolution: nn.Conv1d, factor: int) -> nn.Module:
+        """Nearest-neighbor upsampling and a convolution of kernel 3 behind it, in one."""
         if factor > MOST_TAPS - 2:
             return nn.Sequential(
                 nn.Upsample(scale_factor=(1, factor)), self.convolution(convolution)
@@ -95,12 +67,15 @@ class ChannelsFirst:
         return _with_weights(made, spread.transpose(0, 1)[:, :, None], convolution.bias)
 
     def per_channel(self, x: Tensor) -> Tensor:
+        """(1, C) -> what broadcasts over the positions."""
         return x[:, :, None, None]
 
     def mean_over(self, x: Tensor, factor: int) -> Tensor:
+        """The mean of every `factor` positions."""
         return functional.avg_pool2d(x, (1, factor))
 
     def add_repeated(self, x: Tensor, coarse: Tensor, factor: int) -> Tensor:
+        """`x` plus `coarse`, of which each position is repeated `factor` times."""
         return x + functional.interpolate(coarse, scale_factor=(1.0, float(factor)))
 
 
@@ -127,6 +102,10 @@ class ChannelsLast:
 
     def add_repeated(self, x: Tensor, coarse: Tensor, factor: int) -> Tensor:
         return (_grouped(x, factor) + coarse[:, :, None]).flatten(1, 2)
+
+
+Layout = ChannelsFirst | ChannelsLast
+"""Both have the same methods, which a denoiser on patches consists of."""
 
 
 class _Transposed(nn.Module):

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from dlpo.bundle import Bundle
 from dlpo_export.half_precision import LARGEST, largest_values, to_fp16
@@ -109,20 +109,16 @@ def small_graph(scale: float) -> onnx.ModelProto:
         "up": np.full((2, 2, 1), 0, np.float32) + scale * weight,
         "down": weight / scale,
     }
-    nodes = [
-        helper.make_node("Conv", ["x", "w"], ["a"], name="first"),
-        helper.make_node("Conv", ["a", "up"], ["b"], name="louder"),
-        helper.make_node("LeakyRelu", ["b"], ["c"], name="bend", alpha=1.0),
-        helper.make_node("Conv", ["c", "down"], ["y"], name="softer"),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "small",
-        [helper.make_tensor_value_info("x", FLOAT, (1, 2, "L"))],
-        [helper.make_tensor_value_info("y", FLOAT, (1, 2, "L"))],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    model = onnx.parser.parse_model("""
+        <ir_version: 10, opset_import: ["" : 20]>
+        small (float[1, 2, L] x) => (float[1, 2, L] y) {
+            a = Conv(x, w)
+            b = Conv(a, up)
+            c = LeakyRelu <alpha = 1.0> (b)
+            y = Conv(c, down)
+        }
+    """)
+    model.graph.initializer.extend(numpy_helper.from_array(v, n) for n, v in constants.items())
     return onnx.shape_inference.infer_shapes(model)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 
 from dlpo.bundle import Bundle
 from dlpo.text import TextFrontEnd
@@ -33,24 +33,19 @@ def model() -> onnx.ModelProto:
     spread = (0.5 * rng.standard_normal((8, 8, 1))).astype(np.float32)
     pitch = np.zeros((1, 8, 1), np.float32)
     pitch[0, 0] = 1.0
-    nodes = [
-        helper.make_node("Conv", ["x", "spread"], ["spreaded"], name="spread"),
-        helper.make_node("Gelu", ["spreaded"], ["conditioning"]),
-        helper.make_node("Abs", ["x"], ["sizes"]),
-        helper.make_node("Conv", ["sizes", "pitch"], ["log_f0"], name="pitch"),
-        helper.make_node("Exp", ["log_f0"], ["f0"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "toy",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8, "F"])],
-        [
-            helper.make_tensor_value_info("conditioning", TensorProto.FLOAT, [1, 8, "F"]),
-            helper.make_tensor_value_info("f0", TensorProto.FLOAT, [1, 1, "F"]),
-        ],
-        [numpy_helper.from_array(spread, "spread"), numpy_helper.from_array(pitch, "pitch")],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    model = onnx.parser.parse_model("""
+        <ir_version: 10, opset_import: ["" : 20]>
+        toy (float[1, 8, F] x) => (float[1, 8, F] conditioning, float[1, 1, F] f0) {
+            [spread] spreaded = Conv(x, spread)
+            conditioning = Gelu(spreaded)
+            sizes = Abs(x)
+            [pitch] log_f0 = Conv(sizes, pitch)
+            f0 = Exp(log_f0)
+        }
+    """)
+    weights = {"spread": spread, "pitch": pitch}
+    model.graph.initializer.extend(numpy_helper.from_array(w, n) for n, w in weights.items())
+    return model
 
 
 @pytest.fixture(scope="module")

@@ -73,25 +73,15 @@ def test_the_search_goes_on_a_frame_below_what_fewer_steps_need() -> None:
 
 def averaging(path: Path, reach: int) -> Path:
     """`Spread` as an ONNX file."""
-    width = 2 * reach + 1
-    nodes = [
-        onnx.helper.make_node(
-            "AveragePool", ["noise"], ["spread"], kernel_shape=[width, 1],
-            pads=[reach, 0, reach, 0], count_include_pad=1,
-        ),
-        onnx.helper.make_node("Squeeze", ["spread", "first"], ["waveform"]),
-    ]  # fmt: skip
-
-    def described(name: str, *shape: int | str) -> onnx.ValueInfoProto:
-        return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
-
-    graph = onnx.helper.make_graph(
-        nodes, "spread", [described("noise", 1, "B", "F", 300)],
-        [described("waveform", "B", "F", 300)],
-        [onnx.helper.make_tensor("first", onnx.TensorProto.INT64, [1], [0])],
-    )  # fmt: skip
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)])
-    model.ir_version = 10
+    pool = f"kernel_shape = [{2 * reach + 1}, 1], pads = [{reach}, 0, {reach}, 0]"
+    model = onnx.parser.parse_model(f"""
+        <ir_version: 10, opset_import: ["" : 20]>
+        spread (float[1, B, F, 300] noise) => (float[B, F, 300] waveform)
+        <int64[1] first = {{0}}> {{
+            mean = AveragePool <{pool}, count_include_pad = 1> (noise)
+            waveform = Squeeze(mean, first)
+        }}
+    """)
     onnx.save(model, path)
     return path
 

@@ -8,11 +8,11 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 
 from dlpo_export.parity.divergence import sqnr_db
 from dlpo_export.parity.open_graph import OpenGraph
-from dlpo_export.products import LAST, Bits, as_products
+from dlpo_export.products import Bits, as_products
 from dlpo_export.weights import LARGEST, in_steps
 
 CHANNELS, OUTPUTS = 24, 16
@@ -29,33 +29,21 @@ def graph(kernel: int, dilation: int, *, channels_last: bool) -> onnx.ModelProto
         "layer.bias": rng.standard_normal(OUTPUTS).astype(np.float32),
     }
     reach = dilation * (kernel - 1) // 2
-    read, made = ("turned", "unturned") if channels_last else ("x", "y")
-    nodes = [
-        helper.make_node(
-            "Conv",
-            [read, *weights],
-            [made],
-            name="layer",
-            pads=[reach, reach],
-            dilations=[dilation],
-        )
-    ]
+    conv = f"Conv <pads = [{reach}, {reach}], dilations = [{dilation}]>"
+    x, y, nodes = f"B, {CHANNELS}, F", f"B, {OUTPUTS}, F", f"[layer] y = {conv} (x, W, b)"
     if channels_last:
-        turns = [
-            helper.make_node("Transpose", [a], [b], name=b, perm=LAST)
-            for a, b in (("x", read), (made, "made"))
-        ]
-        nodes = [turns[0], *nodes, turns[1], helper.make_node("Relu", ["made"], ["y"])]
-    shapes: list[list[str | int | None]] = [["B", CHANNELS, "F"], ["B", OUTPUTS, "F"]]
-    if channels_last:
-        shapes = [[b, f, c] for b, c, f in shapes]
-    x, y = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in zip("xy", shapes, strict=True)
-    )
-    tensors = [numpy_helper.from_array(value, name) for name, value in weights.items()]
-    made_of = helper.make_graph(nodes, "toy", [x], [y], tensors)
-    return helper.make_model(made_of, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+        x, y = f"B, F, {CHANNELS}", f"B, F, {OUTPUTS}"
+        nodes = f"""
+            turned = Transpose <perm = [0, 2, 1]> (x)
+            [layer] unturned = {conv} (turned, W, b)
+            made = Transpose <perm = [0, 2, 1]> (unturned)
+            y = Relu(made)
+        """
+    nodes = nodes.replace("W, b", '"layer.weight", "layer.bias"')
+    head = '<ir_version: 10, opset_import: ["" : 20]>'
+    model = onnx.parser.parse_model(f"{head} toy (float[{x}] x) => (float[{y}] y) {{ {nodes} }}")
+    model.graph.initializer.extend(numpy_helper.from_array(v, n) for n, v in weights.items())
+    return model
 
 
 def run(model: onnx.ModelProto, x: NDArray[np.float32]) -> NDArray[Any]:

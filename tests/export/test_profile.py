@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
 from dlpo.bundle import Bundle
 from dlpo.errors import BundleError, InputError
@@ -99,30 +99,26 @@ def test_table_and_file_have_every_layer(bundle: Bundle, tmp_path: Path) -> None
     assert names <= set(profile.table().columns[0].cells)
 
 
+def graph_of(nodes: str) -> onnx.ModelProto:
+    """A graph of these nodes, whose weights are named and not there."""
+    head = '<ir_version: 10, opset_import: ["" : 20]> steps () => () '
+    return onnx.parser.parse_model(f"{head}{{ {nodes} }}")
+
+
 def test_a_layer_that_was_cut_in_two_is_still_in_its_step() -> None:
     """Two convolutions of `film` a step, as a quantised graph has them."""
 
-    def weight(name: str) -> TensorProto:
-        return numpy_helper.from_array(np.ones((2, 2, 1), np.float32), name)
-
-    def conv(source: str, kernel: str, out: str) -> onnx.NodeProto:
-        return helper.make_node("Conv", [source, kernel], [out], name=out)
-
-    nodes = []
+    steps = ""
     for step, source in enumerate(("noise", "y1"), start=1):
-        nodes += [
-            helper.make_node("LeakyRelu", [source], [f"leaky{step}"]),
-            conv(f"leaky{step}", "model.film.weight_0", f"scale{step}"),
-            conv(f"leaky{step}", "model.film.weight_1", f"shift{step}"),
-            helper.make_node("Add", [f"scale{step}", f"shift{step}"], [f"sum{step}"]),
-            conv(f"sum{step}", "model.out.weight", f"out{step}"),
-            helper.make_node("Mul", [f"out{step}", f"out{step}"], [f"y{step}"]),
-        ]
-    names = ("model.film.weight_0", "model.film.weight_1", "model.out.weight")
-    model = helper.make_model(
-        helper.make_graph(nodes, "steps", [], [], initializer=[weight(name) for name in names])
-    )
-
+        steps += f"""
+            leaky{step} = LeakyRelu({source})
+            [scale{step}] scale{step} = Conv(leaky{step}, "model.film.weight_0")
+            [shift{step}] shift{step} = Conv(leaky{step}, "model.film.weight_1")
+            sum{step} = Add(scale{step}, shift{step})
+            [out{step}] out{step} = Conv(sum{step}, "model.out.weight")
+            y{step} = Mul(out{step}, out{step})
+        """
+    model = graph_of(steps)
     found = [(place.layer, place.step) for place in places(model, model, 2)]
 
     step = [("film", 1)] * 3 + [("out", 1)] * 2
@@ -160,32 +156,17 @@ def test_an_unknown_graph_or_precision_is_refused(bundle: Bundle, tmp_path: Path
 
 
 def test_a_layer_that_does_not_see_the_noise_is_shared_by_the_steps() -> None:
-    nodes = [
-        helper.make_node("Conv", ["conditioning", "model.up.weight"], ["a"], name="a"),
-        helper.make_node("Conv", ["conditioning", "model.up.weight"], ["b"], name="b"),
-        helper.make_node("Conv", ["noise", "model.out.weight"], ["c"], name="c"),
-        helper.make_node("Conv", ["c", "model.out.weight"], ["d"], name="d"),
-    ]
-    model = helper.make_model(helper.make_graph(nodes, "steps", [], []))
-
+    model = graph_of("""
+        [a] a = Conv(conditioning, "model.up.weight")
+        [b] b = Conv(conditioning, "model.up.weight")
+        [c] c = Conv(noise, "model.out.weight")
+        [d] d = Conv(c, "model.out.weight")
+    """)
     assert [place.step for place in places(model, model, 2)] == [ONCE, ONCE, 1, 2]
 
 
 def test_a_layer_that_int8_leaves_in_fp32_keeps_its_name() -> None:
-    kernel = numpy_helper.from_array(
-        np.ones((4, 4, 1), np.float32), "denoise.up.0.enter.convolution.weight.exact"
-    )
-    node = helper.make_node("Conv", ["noise", kernel.name], ["out"], name="conv1d_7")
-    floats = TensorProto.FLOAT
-    graph = helper.make_graph(
-        [node],
-        "g",
-        [helper.make_tensor_value_info("noise", floats, [1, 4, "F"])],
-        [helper.make_tensor_value_info("out", floats, [1, 4, "F"])],
-        [kernel],
-    )
-    model = helper.make_model(graph)
-
+    model = graph_of('[conv1d_7] out = Conv(noise, "denoise.up.0.enter.convolution.weight.exact")')
     assert [place.layer for place in places(model, model, 1)] == ["up.0.enter"]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from dlpo_export.parity.divergence import run_model
 from dlpo_export.quantise import tensor_ranges, to_int8
@@ -32,34 +32,32 @@ def model() -> onnx.ModelProto:
     loud[0, 0] = OUTLIER
     quiet = numpy_helper.to_array(weight("loud.weight", 8, 8)).copy()
     quiet[:, 0] /= OUTLIER  # the sum is as large as that of the first
-    shape = ["B", "F", 300]
-    graph = helper.make_graph(
-        [
-            helper.make_node("Reshape", ["source", "patches"], ["rows"]),
-            helper.make_node("Transpose", ["rows"], ["x"], perm=[0, 2, 1]),
-            helper.make_node("Conv", ["x", "enter.weight"], ["entered"], name="enter"),
-            helper.make_node("Mul", ["entered", "loud"], ["scaled"]),
-            helper.make_node("Conv", ["scaled", "loud.weight"], ["b"], name="loud"),
-            helper.make_node("Conv", ["entered", "calm.weight"], ["a"], name="calm"),
-            helper.make_node("Add", ["a", "b"], ["sum"]),
-            helper.make_node("Conv", ["sum", "leave.weight"], ["left"], name="leave"),
-            helper.make_node("Transpose", ["left"], ["samples"], perm=[0, 2, 1]),
-            helper.make_node("Reshape", ["samples", "frames"], ["waveform"]),
-        ],
-        "toy",
-        [helper.make_tensor_value_info("source", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("waveform", TensorProto.FLOAT, shape)],
+    model = onnx.parser.parse_model("""
+        <ir_version: 10, opset_import: ["" : 20]>
+        toy (float[B, F, 300] source) => (float[B, F, 300] waveform)
+        <int64[3] patches = {0, -1, 20}, int64[3] frames = {0, -1, 300}> {
+            rows = Reshape(source, patches)
+            x = Transpose <perm = [0, 2, 1]> (rows)
+            [enter] entered = Conv(x, "enter.weight")
+            scaled = Mul(entered, loud)
+            [loud] b = Conv(scaled, "loud.weight")
+            [calm] a = Conv(entered, "calm.weight")
+            sum = Add(a, b)
+            [leave] left = Conv(sum, "leave.weight")
+            samples = Transpose <perm = [0, 2, 1]> (left)
+            waveform = Reshape(samples, frames)
+        }
+    """)
+    model.graph.initializer.extend(
         [
             weight("enter.weight", 8, 20),
             weight("calm.weight", 8, 8),
             weight("leave.weight", 20, 8),
             numpy_helper.from_array(quiet, "loud.weight"),
             numpy_helper.from_array(loud, "loud"),
-            numpy_helper.from_array(np.array([0, -1, 20], np.int64), "patches"),
-            numpy_helper.from_array(np.array([0, -1, 300], np.int64), "frames"),
-        ],
+        ]
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    return model
 
 
 @pytest.fixture(scope="module")

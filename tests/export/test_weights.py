@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 from torch import nn
 
 from dlpo_export.parity.open_graph import run_graph
@@ -18,18 +18,13 @@ from dlpo_export.weights import LARGEST, in_steps, round_weights, write_graphs
 def product(weight: torch.Tensor) -> onnx.ModelProto:
     """x -> x @ weight."""
     matrix = weight.detach().numpy()
-    values = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size])
-        for name, size in zip("xy", matrix.shape, strict=True)
-    ]
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"])],
-        "product",
-        values[:1],
-        values[1:],
-        [numpy_helper.from_array(matrix, "w")],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    rows, columns = matrix.shape
+    model = onnx.parser.parse_model(f"""
+        <ir_version: 10, opset_import: ["" : 20]>
+        product (float[1, {rows}] x) => (float[1, {columns}] y) {{ y = MatMul(x, w) }}
+    """)
+    model.graph.initializer.append(numpy_helper.from_array(matrix, "w"))
+    return model
 
 
 def rounded(bits: int) -> nn.Linear:
