@@ -79,12 +79,11 @@ def needed_int8_contexts(
     conditioning, source = _speech(encoder, frames)
     needed = {}
     for denoiser, path in denoisers.values():
-        steps, noise_count = denoiser.schedule.steps, denoiser.schedule.noise_count
-        inputs = _inputs(conditioning, source, noise_count)
+        steps = denoiser.schedule.steps
+        inputs = _inputs(conditioning, source, denoiser.schedule.noise_count)
         contexts = range(context_frames_per_step, steps * context_frames_per_step + 2)
-        needed[str(steps)] = _needed_context(
-            _on_onnxruntime(path), inputs, contexts, _relative_rms, INT8_TOLERANCE
-        )
+        run = _on_onnxruntime(path)
+        needed[str(steps)] = _needed_context(run, inputs, contexts, _relative_rms, INT8_TOLERANCE)
     return needed
 
 

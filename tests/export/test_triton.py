@@ -234,7 +234,7 @@ def test_a_failed_write_leaves_the_earlier_repository(
     def disk_full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", disk_full)
+    monkeypatch.setattr(Path, "write_text", disk_full)
     with pytest.raises(BundleError, match="No space left"):
         write_triton_repository(bundle, out)
 

@@ -43,7 +43,6 @@ __all__ = ["TritonPythonModel"]
 
 
 WEIGHTS = "weights.bin"
-ALIGNMENT = 64  # bytes; of every tensor in a file of weights
 
 
 Shape = Sequence[int | str]
@@ -162,7 +161,7 @@ class _Writer:
             import onnx
         except ImportError as error:
             raise MissingExtraError("onnx", "export") from error
-        model = onnx.load(path, load_external_data=False)
+        model = onnx.load(path)
         batched = graph.startswith("denoiser")
         if batched:
             batch_first(model, "noise")
@@ -182,9 +181,7 @@ class _Writer:
             self._model(name, config) / "model.onnx"
         )  # a folder, as Triton wants it for several files
         folder.mkdir()
-        if weights := own_weights(model, path.parent):
-            (folder / WEIGHTS).write_bytes(weights)
-        (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
+        onnx.save_model(model, folder / "model.onnx", save_as_external_data=True, location=WEIGHTS)
         return [tensor.name for tensor in inputs]
 
     def write_plans(self, graph: str, plans: Sequence[PlanInfo]) -> None:
@@ -259,35 +256,6 @@ def batch_first(model: onnx.ModelProto, name: str) -> None:
                 node.input[place] = f"{name}.planes_first"
     transpose = helper.make_node("Transpose", [name], [f"{name}.planes_first"], perm=[1, 0, 2, 3])
     model.graph.node.insert(0, transpose)
-
-
-def own_weights(model: onnx.ModelProto, folder: Path) -> bytes:
-    """The bytes of the model's external tensors, which then say where in these they are."""
-    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
-
-    external = [
-        (info.location, int(info.offset or 0), int(info.length or 0), tensor)
-        for tensor in model.graph.initializer
-        if uses_external_data(tensor)
-        for info in (ExternalDataInfo(tensor),)
-    ]
-    content = bytearray()
-    places: dict[tuple[str, int, int], int] = {}
-    for location, offset, length, tensor in sorted(external, key=lambda entry: entry[:3]):
-        if (location, offset, length) not in places:
-            content += bytes(-len(content) % ALIGNMENT)
-            places[location, offset, length] = len(content)
-            with (folder / location).open("rb") as file:
-                file.seek(offset)
-                content += file.read(length)
-        del tensor.external_data[:]
-        for key, value in (
-            ("location", WEIGHTS),
-            ("offset", str(places[location, offset, length])),
-            ("length", str(length)),
-        ):
-            tensor.external_data.add(key=key, value=value)
-    return bytes(content)
 
 
 def tensors(values: Sequence[onnx.ValueInfoProto]) -> list[TensorInfo]:
