@@ -282,8 +282,7 @@ def _compare(olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[list[Cha
         problems.append(f"{len(pairs)} clips of up to {most} are in both records")
     if olds.get("level_matched") != news.get("level_matched"):
         problems.append("clips were not brought to one level in the same way in both records")
-    who = [samples["recognisers"] for samples in (olds, news) if "recognisers" in samples]
-    if len(who) == 2 and who[0] != who[1]:
+    if olds.get("recognisers") != news.get("recognisers"):
         problems.append("words were not understood by the same recognisers in both records")
     systems = [name for name in olds["systems"] if name in news["systems"]]
     if not systems:
@@ -313,8 +312,6 @@ def _same_clips(
     """Indices of the clips that both have; and names of those whose texts differ."""
     there = {clip: place for place, clip in enumerate(news["clips"])}
     shared = [(i, there[clip]) for i, clip in enumerate(olds["clips"]) if clip in there]
-    if "texts" not in olds or "texts" not in news:  # records before the texts were kept
-        return shared, []
     same = [(i, j) for i, j in shared if olds["texts"][i] == news["texts"][j]]
     return same, [olds["clips"][i] for i, j in shared if (i, j) not in same]
 
@@ -325,15 +322,9 @@ def _scores(samples: Mapping[str, Any], system: str) -> dict[str, tuple[Floats, 
     found: dict[str, tuple[Floats, Floats | None]] = {
         measure: (_floats(values), None) for measure, values in scores["values"].items()
     }
-    if "errors" in scores:
-        for measure, errors in scores["errors"].items():
-            unit = "characters" if measure.startswith(CHARACTER_ERRORS) else "words"
-            found[measure] = (_floats(errors), _floats(samples[unit]))
-    elif "word_errors" in scores:  # records before several recognisers: pairs of errors and words
-        found[WORD_ERRORS] = (
-            _floats([errors for errors, _ in scores["word_errors"]]),
-            _floats([words for _, words in scores["word_errors"]]),
-        )
+    for measure, errors in scores["errors"].items():
+        unit = "characters" if measure.startswith(CHARACTER_ERRORS) else "words"
+        found[measure] = (_floats(errors), _floats(samples[unit]))
     return found
 
 

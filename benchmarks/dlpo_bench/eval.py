@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dlpo.errors import InputError
 from dlpo_bench.clips import SAMPLE_RATE, SUFFIXES, Clip, Waveform
-from dlpo_bench.compare import MEASURES
+from dlpo_bench.compare import MEASURES, UNDECIDED
 from dlpo_bench.judging import (
     CHARACTER_ERRORS,
     ERROR_RATIO,
@@ -28,8 +28,6 @@ from dlpo_bench.statistics import Paired
 from dlpo_bench.systems import System
 from dlpo_bench.tables import Block, Figures, Table, estimate, show
 from dlpo_bench.tables import markdown as to_markdown
-
-UNDECIDED = "undecided"
 
 
 def is_rate(measure: str) -> bool:
@@ -197,9 +195,9 @@ def blocks(quality: Quality) -> list[Block]:
     return [*(table for table in tables if table.rows), caption(quality).replace("\n", "  \n")]
 
 
-def markdown(quality: Quality, pictures: Sequence[str] = ()) -> str:
-    """The same in Markdown, and pictures by their file names."""
-    return to_markdown([*blocks(quality), *(f"![{name}]({name})" for name in pictures)]) + "\n"
+def markdown(quality: Quality) -> str:
+    """The same in Markdown."""
+    return to_markdown(blocks(quality)) + "\n"
 
 
 def compare(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlpo_bench.compare import MEASURES
+from dlpo_bench.compare import MEASURES, UNDECIDED
 from dlpo_bench.controls import LEVEL, RATIO, SHIFT, STRETCH
 from dlpo_bench.eval import (
-    UNDECIDED,
     differences,
     is_rate,
     means,
