@@ -74,9 +74,6 @@ def samples(
     """Results of every clip, for a record: scores, transcripts, word errors; null = failed.
 
     Scores and word errors are means over the takes; `takes` has each where there are several.
-
-    Args:
-        about: system -> what it is.
     """
     return {
         "clips": [clip.clip_id for clip in quality.clips],
@@ -260,11 +257,7 @@ def write_judged(
 def measured(
     quality: Quality, about: Mapping[str, Mapping[str, Any]], bundle_sha256: str | None = None
 ) -> Measured:
-    """For a record of kind "quality".
-
-    Args:
-        about: system -> what it is, see `System`.
-    """
+    """For a record of kind "quality"."""
     return Measured(figures(quality), samples(quality, about), bundle_sha256=bundle_sha256)
 
 

@@ -195,11 +195,7 @@ def speech_case(seconds: float) -> TimedCase:
 
 
 def denoiser_cases(by: Contestant, windows_s: Sequence[float]) -> list[TimedCase]:
-    """All reverse steps of windows of each length, from the shortest.
-
-    Args:
-        by: encodes the text that they are cut from.
-    """
+    """All reverse steps of windows of each length, from the shortest."""
     manifest = by.engine.manifest
     per_second = manifest.sample_rate_hz / manifest.hop_length
     strip = _strip(by, round(max(windows_s, default=0) * per_second))
@@ -494,9 +490,6 @@ def check_options(options: RtfOptions) -> None:
 
 def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
     """Time every contestant that runs here.
-
-    Args:
-        tell: takes the progress, and contestants that are skipped with the reason.
 
     Raises:
         InputError: see `check_options`, `load_weights` and `pinned`; no such steps.

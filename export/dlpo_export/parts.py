@@ -45,11 +45,7 @@ class Part:
 
 
 class Tracer:
-    """Traces modules, each of them once.
-
-    Args:
-        opset: version of ONNX's operators.
-    """
+    """Traces modules, each of them once."""
 
     def __init__(self, opset: int = OPSET) -> None:
         self.opset = opset

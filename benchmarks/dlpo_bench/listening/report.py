@@ -129,11 +129,6 @@ class Report:
 def make_report(key: AnswerKey, collected: Collected, *, trust_all: bool = False) -> Report:
     """Count the answers to a test.
 
-    Args:
-        key: of the test.
-        collected: its answers.
-        trust_all: count raters whose catch trials went wrong as well.
-
     Raises:
         DataError: there are no answers.
     """

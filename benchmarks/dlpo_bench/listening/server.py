@@ -44,10 +44,6 @@ def build_app(folder: Path, store: AnswerStore | None = None) -> web.Application
     `POST /answers`: 200 once an answer is on the disk, 400 for what is none, 507 where the disk
     is full. Answers can't be read over it, and pages of other origins can't post any.
 
-    Args:
-        folder: of the test.
-        store: of its answers; one of its own if None.
-
     Raises:
         DataError: the test is damaged.
     """
