@@ -13,13 +13,33 @@ import soundfile
 from dlpo.errors import InputError
 from dlpo.judges.judge import Scores, Waveform
 from dlpo_bench.clips import Clip, clips_of_texts, load_clips, read_audio
-from dlpo_bench.eval import figures, markdown, samples, write_judged
-from dlpo_bench.judging import ERROR_RATIO, WORD_ERRORS, JudgePanel, evaluate, load_panel
+from dlpo_bench.eval import (
+    figures,
+    markdown,
+    samples,
+    verdict,
+    write_judged,
+)
+from dlpo_bench.judging import (
+    CHARACTER_ERRORS,
+    ERROR_RATIO,
+    WORD_ERRORS,
+    JudgePanel,
+    Quality,
+    SystemScores,
+    Take,
+    evaluate,
+    load_panel,
+)
 from dlpo_bench.record import read_record, write_record
+from dlpo_bench.statistics import Estimate, Paired
 from dlpo_bench.systems import recordings
 
 RATE = 22_050  # Hz
 TEXTS = {"LJ002-0161": "one two three four", "LJ002-0162": "one, two."}
+
+
+CLIPS = [Clip(f"clip-{i}", "one two three four", None) for i in range(10)]
 
 
 class Level:
@@ -200,3 +220,41 @@ def test_missing_weights_leave_a_judge_out_with_the_reason(tmp_path: Path) -> No
     assert [judge.name for judge in panel.judges] == ["DistillMOS"]
     assert set(panel.left_out) >= {"NISQA", "NISQA-TTS", "DNSMOS P.808"}
     assert "no such file" in panel.left_out["NISQA"]
+
+
+def heard(mos: float, errors: float) -> SystemScores:
+    """Judged `mos`, a little lower from clip to clip, with so many errors a clip."""
+    values = {"MOS": mos - 0.01 * np.arange(10), "seconds": np.full(10, 5.0)}
+    return SystemScores([Take(values, {}, {WORD_ERRORS: np.full(10, errors)})])
+
+
+@pytest.fixture
+def quality() -> Quality:
+    systems = {"recordings": heard(4.5, 0), "before": heard(3.5, 1), "a|b": heard(3.8, 2)}
+    return Quality(CLIPS, systems, JudgePanel([], {}, {}), "before", [], [], True)
+
+
+@pytest.mark.parametrize(
+    ("measure", "value", "expected"),
+    [
+        ("DistillMOS", 0.3, "better"),
+        ("DistillMOS", -0.3, "worse"),
+        (WORD_ERRORS, 0.3, "worse"),
+        (f"{CHARACTER_ERRORS}, base", -0.3, "better"),
+        ("seconds", 0.3, "higher"),
+        ("level, dB", -0.3, "lower"),
+    ],
+)
+def test_verdict_knows_which_way_is_better(measure: str, value: float, expected: str) -> None:
+    found = Paired(Estimate(value, value - 0.1, value + 0.1), 0.01, 10)
+    assert verdict(measure, found) == expected
+    assert verdict(measure, Paired(found.difference, 0.2, 10)) == "undecided"
+
+
+def test_record_holds_what_the_table_says(quality: Quality) -> None:
+    difference = figures(quality)["a|b"]["MOS"]["difference"]
+    assert difference["from"] == "before"
+    assert difference["value"] == pytest.approx(0.3)
+    assert (difference["p"], difference["sentences"]) == (2 / 1024, 10)
+    assert difference["verdict"] == "better"
+    assert "difference" not in figures(quality)["before"]["MOS"]

@@ -13,7 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from torch import Tensor
+from torch import Tensor, nn
 
 from dlpo.bundle import Bundle
 from dlpo.checkpoint import load_checkpoint
@@ -24,6 +24,7 @@ from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_export.layouts import ChannelsFirst, LiteDenoiser
+from dlpo_export.lstm import OnnxLstm, lstm_of_onnx
 from dlpo_export.parity.divergence import (
     Divergence,
     Expected,
@@ -179,3 +180,29 @@ def test_lstms_are_compared_too() -> None:
     assert find_divergence(expected, graph, inputs, usual_db=90.0) is None
     change(graph, layers(graph, "LSTM")[2].input[2], 0.5)
     assert diverged(expected, graph, inputs).op_type == "LSTM"
+
+
+def test_weights_in_onnx_order_compute_the_same() -> None:
+    torch.manual_seed(0)
+    lstm = nn.LSTM(5, 7, batch_first=True)
+    exported = OnnxLstm(lstm)
+    x = torch.randn(2, 9, 5)
+    with torch.no_grad():
+        expected, _ = lstm(x)
+        made = lstm_of_onnx(x.transpose(0, 1), exported.w, exported.r, exported.b)
+    assert made.shape == (9, 1, 2, 7)
+    torch.testing.assert_close(made[:, 0].transpose(0, 1), expected)
+
+
+@pytest.mark.parametrize(
+    "lstm",
+    [
+        nn.LSTM(2, 3, num_layers=2, batch_first=True),
+        nn.LSTM(2, 3, bidirectional=True, batch_first=True),
+        nn.LSTM(2, 3),
+        nn.LSTM(2, 3, batch_first=True, bias=False),
+    ],
+)
+def test_lstm_of_another_kind_is_refused(lstm: nn.LSTM) -> None:
+    with pytest.raises(NotImplementedError, match="only one layer, one way"):
+        OnnxLstm(lstm)

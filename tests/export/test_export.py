@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import logging
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dlpo.bundle import Bundle, Precision
-from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
+from dlpo.checkpoint import Provenance, Tuned, load_checkpoint, save_checkpoint
 from dlpo.config import WaveGrad2Config
 from dlpo.errors import BundleError, InputError
 from dlpo.model.build import Model, build_model
@@ -27,7 +29,12 @@ from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_export.options import ExportOptions
 from dlpo_export.parity.open_graph import run_graph
 from dlpo_export.parts import Tracer
-from dlpo_export.pipeline import export_bundle, graph_sources
+from dlpo_export.pipeline import (
+    export_bundle,
+    graph_sources,
+    naming_lack_of_memory,
+    warn_of_another_chain,
+)
 from dlpo_export.products import as_products
 from dlpo_export.tensorrt.graph import load_for_tensorrt
 from dlpo_export.tensorrt.rules import check_graph
@@ -35,6 +42,9 @@ from dlpo_export.to_onnx import GraphSource
 from dlpo_export.weights import write_graphs
 
 CONDITIONING = 16  # channels of the tiny model
+
+
+ABSURD = 1 << 47  # floats; more than any address space
 
 
 @pytest.fixture(scope="module")
@@ -286,3 +296,51 @@ def test_measured_context_of_wavegrad2_is_the_published_one() -> None:
     torch.manual_seed(0)
     # 3,560 samples and 12 frames in all, both sides together; see papers.md, 3.3
     assert context_frames_per_step(build_model(config).eval(), 20) == 6
+
+
+@pytest.mark.parametrize("allocate", [lambda: torch.empty(ABSURD), lambda: np.empty(ABSURD)])
+def test_lack_of_memory_says_what_to_do(allocate: Callable[[], Any]) -> None:
+    with (
+        pytest.raises(BundleError, match=r"exporting lite: out of memory .*Export fewer"),
+        naming_lack_of_memory("exporting lite"),
+    ):
+        allocate()
+
+
+def test_lack_of_memory_is_found_behind_the_exporters_own_error() -> None:
+    def fail() -> None:
+        try:
+            np.empty(ABSURD)
+        except MemoryError as error:
+            raise RuntimeError("Failed to export the model") from error
+
+    with (
+        pytest.raises(BundleError, match="exporting lite: out of memory"),
+        naming_lack_of_memory("exporting lite"),
+    ):
+        fail()
+
+
+def test_other_errors_pass() -> None:
+    with pytest.raises(RuntimeError, match="another trouble"), naming_lack_of_memory("exporting"):
+        raise RuntimeError("another trouble")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "eta", "warnings"), [("cosine:1.25", 0.7, 0), ("cosine", 0.7, 1), ("cosine", 0, 1)]
+)
+def test_export_warns_of_another_chain(
+    schedule: str,
+    eta: float,
+    warnings: int,
+    tiny_checkpoint: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    base = load_checkpoint(tiny_checkpoint)
+    tuned = Tuned("dlpo", "distillmos=1", "cosine:1.25", 2, 0.7, 100, base.sha256)
+    checkpoint = replace(base, provenance=replace(base.provenance, tuned=tuned))
+    with caplog.at_level(logging.WARNING):
+        warn_of_another_chain(
+            checkpoint, ExportOptions(steps=(2,), default_steps=2, schedule=schedule, eta=eta)
+        )
+    assert len(caplog.records) == warnings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,28 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlpo.config import LiteConfig
-from dlpo.model.build import build_model
+from dlpo.config import LiteConfig, WaveGrad2Config
+from dlpo.model.build import Model, build_model
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import named_schedule
-from dlpo_export.graphs import DenoiserGraph
+from dlpo_export.graphs import DenoiserGraph, EncoderGraph, frames_context
 from dlpo_export.needed_context import MARGIN, needed_contexts, needed_int8_contexts
 
 STEPS = 2
 PHONEME_FRAMES = 6.0
+
+
+LITE = LiteConfig(
+    hidden_channels=16,
+    encoder_blocks=1,
+    prosody_blocks=2,
+    mel_blocks=2,
+    conditioning_channels=16,
+    conditioning_blocks=1,
+)
+WAVEGRAD2 = dataclasses.replace(
+    WaveGrad2Config(), encoder_channels=16, speaker_channels=4, predictor_channels=8
+)
 
 
 class Spread(nn.Module):
@@ -126,3 +140,37 @@ def test_chunks_with_that_context_equal_the_whole_on_other_inputs() -> None:
 
     assert context <= STEPS * reach + 1
     torch.testing.assert_close(chunk[:, context:-context], whole, atol=1e-4, rtol=0)
+
+
+def frames_of(model: Model, positions: Tensor) -> tuple[Tensor, Tensor]:
+    hidden, _, ranges = EncoderGraph(model)(torch.arange(1, 31)[None])
+    durations = torch.full((1, 30), 4.0)
+    return model.frames(hidden, durations, ranges, positions, torch.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [(LITE, 2 * 2 + 1 + 2 * 2 + 1 + 1), (WAVEGRAD2, 0)],  # half of each kernel on the way
+    ids=["lite", "wavegrad2"],
+)
+def test_the_measured_context_is_that_of_the_kernels(
+    config: LiteConfig | WaveGrad2Config, expected: int
+) -> None:
+    torch.manual_seed(0)
+
+    assert frames_context(build_model(config).eval()) == expected
+
+
+@torch.no_grad()
+def test_a_block_with_that_context_equals_the_whole_sentence() -> None:
+    torch.manual_seed(0)
+    model = build_model(LITE).eval()
+    context = frames_context(model)
+    positions = torch.arange(120) + 0.5
+
+    conditioning, f0 = frames_of(model, positions)
+    block, block_f0 = frames_of(model, positions[50 - context : 60 + context])
+
+    inside = slice(context, context + 10)
+    torch.testing.assert_close(block[:, :, inside], conditioning[:, :, 50:60], atol=1e-5, rtol=0)
+    torch.testing.assert_close(block_f0[:, inside], f0[:, 50:60], atol=1e-3, rtol=0)

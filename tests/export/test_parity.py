@@ -25,13 +25,16 @@ from dlpo_export.half_precision import to_fp16
 from dlpo_export.layouts import ChannelsFirst, LiteDenoiser
 from dlpo_export.parity.cases import SENTENCES, speak, whole_frames
 from dlpo_export.parity.check import check_parity, difference
-from dlpo_export.parity.metrics import log_spectral_distance
+from dlpo_export.parity.metrics import f0_error_cents, log_spectral_distance, wrong_voicing
 from dlpo_export.pipeline import graph_sources
 from dlpo_export.to_onnx import GraphSource
 
 FILES: dict[str, dict[Precision, str]] = {
     name: {"fp32": f"{name}.onnx"} for name in ("encoder", "frames", "denoiser_1")
 }
+
+
+EXPECTED = np.array([[0.0, 200.0, 220.0, 240.0, 0.0]], np.float32)
 
 
 @pytest.fixture
@@ -217,3 +220,36 @@ def test_what_lies_60_db_below_does_not_count() -> None:
     hiss = 1e-5 * np.random.default_rng(0).standard_normal(8000)
     assert log_spectral_distance(tone + hiss, tone) < 0.01
     assert log_spectral_distance(np.zeros(100), np.zeros(100)) == 0
+
+
+@pytest.mark.parametrize("cents", [-30.0, 4.0])
+def test_a_shift_of_all_frames_is_its_own_rms(cents: float) -> None:
+    made = EXPECTED * 2 ** (cents / 1200)
+    assert f0_error_cents(made, EXPECTED) == pytest.approx(abs(cents), abs=0.01)
+    assert wrong_voicing(made, EXPECTED) == 0
+
+
+def test_frames_with_another_voicing_are_counted_but_have_no_cents() -> None:
+    made = EXPECTED.copy()
+    made[0, 0], made[0, 1] = 500.0, 0.0
+    assert f0_error_cents(made, EXPECTED) == 0
+    assert wrong_voicing(made, EXPECTED) == pytest.approx(2 / 5)
+
+
+def test_without_a_voiced_frame_there_is_no_error() -> None:
+    assert f0_error_cents(0 * EXPECTED, EXPECTED) == 0
+
+
+def test_f0_that_is_a_quarter_of_a_semitone_off_is_refused() -> None:
+    made = EXPECTED * np.float32(2 ** (25 / 1200))
+    found = difference("frames", "int8", "f0", [(made, EXPECTED)])
+    assert found.failure() == "is 25.0 cents off, tolerance 20.0 cents"
+
+
+def test_f0_that_is_voiced_elsewhere_is_refused() -> None:
+    made = EXPECTED.copy()
+    made[0, 0] = 200.0
+    found = difference("frames", "int8", "f0", [(made, EXPECTED)])
+    assert found.failure() == (
+        "is voiced in one and not in the other in 20.0% of the frames, tolerance 3.0%"
+    )
