@@ -18,7 +18,6 @@ from dlpo_serving.http import listening
 
 LOCAL = "127.0.0.1"
 BODY_BYTES = 4_096  # an answer has some 400
-MAX_WAITING = 256  # answers on their way to the disk
 FULL = (errno.ENOSPC, errno.EDQUOT)
 EVERY_REPLY = {
     # Scripts, styles, sounds and connections of this server alone, in no frame.
@@ -33,6 +32,8 @@ EVERY_REPLY = {
     "Server": "dlpo",
     "X-Content-Type-Options": "nosniff",
 }
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def build_app(folder: Path, store: AnswerStore | None = None) -> web.Application
         raise DataError(f"{folder} lacks {', '.join(missing[:3])}; make the test again")
     app = web.Application(middlewares=[_errors_as_json], client_max_size=BODY_BYTES)
     app.add_routes([web.get(path, _sending(file)) for path, file in files.items()])
-    app.add_routes([web.post("/answers", _Taking(key, store or AnswerStore(folder, key)).take)])
+    app.add_routes([web.post("/answers", _taking(key, store or AnswerStore(folder, key)))])
     app.on_response_prepare.append(_add_headers)
     return app
 
@@ -82,27 +83,18 @@ async def serve(folder: Path, host: str, port: int, ready: Callable[[int], None]
         await stop.wait()
 
 
-class _Taking:
-    """Answers, from requests to the disk."""
+def _taking(key: AnswerKey, store: AnswerStore) -> Handler:
+    """Takes answers, from requests to the disk; connections, which are limited, bound them."""
 
-    def __init__(self, key: AnswerKey, store: AnswerStore) -> None:
-        self._key = key
-        self._store = store
-        self._waiting = 0
-
-    async def take(self, request: web.Request) -> web.Response:
+    async def take(request: web.Request) -> web.Response:
         if not _is_same_origin(request):
             raise web.HTTPForbidden(text="answers are taken from this server's own page alone")
         if request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType(text="expected Content-Type: application/json")
-        line = await request.read()
-        if self._waiting >= MAX_WAITING:
-            raise web.HTTPServiceUnavailable(text="too many answers at once; send it again")
-        self._waiting += 1
         try:
-            answer = parse_answer(line, self._key)
+            answer = parse_answer(await request.read(), key)
             # A rater who leaves now must not leave half an answer.
-            is_new = await asyncio.shield(asyncio.to_thread(self._store.add, answer))
+            is_new = await asyncio.shield(asyncio.to_thread(store.add, answer))
         except InputError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
         except OSError as error:
@@ -112,11 +104,11 @@ class _Taking:
             raise web.HTTPServiceUnavailable(
                 text="it could not be stored; send it later"
             ) from error
-        finally:
-            self._waiting -= 1
-        _log.info("session %s trial %s: %s", answer.session[:8], answer.trial,
-                  "stored" if is_new else "stored already")  # fmt: skip
+        state = "stored" if is_new else "stored already"
+        _log.info("session %s trial %s: %s", answer.session[:8], answer.trial, state)
         return web.json_response({"stored": answer.revision})
+
+    return take
 
 
 def _is_same_origin(request: web.Request) -> bool:
@@ -125,7 +117,7 @@ def _is_same_origin(request: web.Request) -> bool:
     return origin is None or urlsplit(origin).netloc == request.host
 
 
-def _sending(file: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _sending(file: Path) -> Handler:
     async def send(_: web.Request) -> web.StreamResponse:
         return web.FileResponse(file, headers={"Cache-Control": "no-cache"})
 
@@ -133,9 +125,7 @@ def _sending(file: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse
 
 
 @web.middleware
-async def _errors_as_json(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except web.HTTPException as error:
