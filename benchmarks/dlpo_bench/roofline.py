@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -136,30 +136,7 @@ def _run(
     return partial(engine.denoise, steps, *read)
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """All nodes of one layer, its activations and conversions included, over all reverse steps."""
-
-    layer: str
-    ms: float
-    gop: float
-    """1e9 operations"""
-    traffic_mb: float
-    intensity: float
-    """operations a byte"""
-    gop_per_s: float
-    bound_gop_per_s: float
-    """what the roof allows"""
-    share_of_bound: float
-    multiplying_ms: float
-    """of `ms`, convolutions, products and LSTMs"""
-    multiplying_gop_per_s: float
-    """of these alone"""
-    largest_kinds: tuple[tuple[str, float], ...]
-    """operators that take most, and their ms"""
-
-
-def layers(profile: Profile, roof: Mapping[Kind, Peak], kind: Kind) -> list[Layer]:
+def layers(profile: Profile, roof: Mapping[Kind, Peak], kind: Kind) -> list[dict[str, Any]]:
     """The layers that multiply, the one that takes most time first.
 
     Args:
@@ -170,10 +147,13 @@ def layers(profile: Profile, roof: Mapping[Kind, Peak], kind: Kind) -> list[Laye
     for node in profile.nodes:
         nodes[node.layer].append(node)
     found = [_layer(name, members, roof, kind) for name, members in nodes.items()]
-    return sorted((one for one in found if one.gop), key=lambda one: -one.ms)
+    return sorted((one for one in found if one["gop"]), key=lambda one: -one["ms"])
 
 
-def _layer(name: str, nodes: Sequence[NodeTime], roof: Mapping[Kind, Peak], kind: Kind) -> Layer:
+def _layer(
+    name: str, nodes: Sequence[NodeTime], roof: Mapping[Kind, Peak], kind: Kind
+) -> dict[str, Any]:
+    """All nodes of one layer, its activations and conversions included, over all reverse steps."""
     ms, gop = sum(node.ms for node in nodes), 2 * sum(node.mac for node in nodes) / GIGA
     traffic = sum(node.traffic for node in nodes) / GIGA
     intensity = gop / traffic if traffic else 0.0
@@ -183,11 +163,20 @@ def _layer(name: str, nodes: Sequence[NodeTime], roof: Mapping[Kind, Peak], kind
     by_kind: dict[str, float] = defaultdict(float)
     for node in nodes:
         by_kind[node.kind] += node.ms
-    largest = sorted(by_kind.items(), key=lambda item: -item[1])[:LARGEST]
-    return Layer(
-        name, ms, gop, 1e3 * traffic, intensity, rate, bound, rate / bound if bound else 0.0,
-        busy_ms, gop / busy_ms * 1e3 if busy_ms else 0.0, tuple(largest),
-    )  # fmt: skip
+    return {
+        "layer": name,
+        "ms": ms,
+        "gop": gop,  # 1e9 operations
+        "traffic_mb": 1e3 * traffic,
+        "intensity": intensity,  # operations a byte
+        "gop_per_s": rate,
+        "bound_gop_per_s": bound,  # what the roof allows
+        "share_of_bound": rate / bound if bound else 0.0,
+        "multiplying_ms": busy_ms,  # of `ms`, convolutions, products and LSTMs
+        "multiplying_gop_per_s": gop / busy_ms * 1e3 if busy_ms else 0.0,
+        # operators that take most, and their ms
+        "largest_kinds": sorted(by_kind.items(), key=lambda item: -item[1])[:LARGEST],
+    }
 
 
 def measure_roofline(options: RooflineOptions, tell: Tell = silent) -> Measured:
@@ -234,7 +223,7 @@ def measure_roofline(options: RooflineOptions, tell: Tell = silent) -> Measured:
             for case in chosen
         },
         "layers": {
-            case.name: [asdict(one) for one in layers(profiles[case.name], roof, case.kind)]
+            case.name: layers(profiles[case.name], roof, case.kind)
             for case in chosen
         },
         "operators": {
