@@ -20,13 +20,12 @@ from torch import Tensor
 from dlpo.audio import HOP_LENGTH
 from dlpo.bundle import CheckpointInfo, GraphInfo, Manifest, ScheduleInfo, SourceInfo, TensorInfo
 from dlpo.checkpoint import Checkpoint
-from dlpo.config import WaveGrad2Config
+from dlpo.config import SpectralConfig, WaveGrad2Config
 from dlpo.diffusion import Denoise, to_x0
 from dlpo.errors import CheckpointError, EngineError
 from dlpo.model.build import Model, ModelConfig
 from dlpo.model.contour import POINTS
 from dlpo.model.reach import context_frames_per_step
-from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import MAX_STEPS, NoiseSchedule, named_schedule
 from dlpo.text.symbols import SYMBOLS
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
@@ -63,7 +62,8 @@ class TorchEngine:
                 " train it again with this version"
             )
         schedules = {n: named_schedule(chain.name, n, chain.eta) for n in steps}
-        voices = model.config.speakers() if isinstance(model, SpectralWaveGrad2) else {}
+        several = config if isinstance(config, SpectralConfig) else None
+        voices = several.speakers() if several else {}
         ours = tuple(voices.values())
         self._encoder, self._frames = EncoderGraph(model, ours), FramesGraph(model, ours)
         self._denoisers = {n: DenoiserGraph(model, s) for n, s in schedules.items()}
@@ -74,7 +74,7 @@ class TorchEngine:
         self.graphs = object()
         self.manifest = replace(
             like,
-            voice=like.voice if like.voice in voices or not voices else next(iter(voices)),
+            voice=several.default_speaker if several and like.voice not in voices else like.voice,
             voices=tuple(voices),
             parametrisation=model.parametrisation,
             noise_schedule=chain,

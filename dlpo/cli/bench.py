@@ -48,6 +48,12 @@ _speech, _judges, _timed = (
 )
 RECORDS = Path("benchmarks/records")
 Out = Annotated[Path, typer.Option(help="Directory of records.")]
+Voices = Annotated[
+    list[str] | None,
+    typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH gives one a name."),
+]
+Seeds = Annotated[int, _speech(min=1, help="Noise seeds of each text.")]
+Clips = Annotated[int, _judges(min=1, help="Test sentences.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -212,7 +218,7 @@ def quality(
         bool, typer.Option(help="Let judges score what they have not scored yet.")
     ] = True,
     corpus: Corpus = CORPUS,
-    clips: Annotated[int, _judges(min=1, help="Test sentences.")] = 20,
+    clips: Clips = 20,
     fewer: Annotated[
         list[str] | None,
         _judges(
@@ -262,7 +268,7 @@ def quality(
     spoken = load_clips(corpus, TEST_SPLIT[:clips])
     directory = WorkDirectory(work)
     for name, reason in points.skipped.items():
-        typer.echo(f"skipped: {name}: {reason}", err=True)
+        _tell(f"skipped: {name}: {reason}")
     if hear:
         panel = load_panel(weights)
         directory.judge_with(panel)
@@ -275,7 +281,7 @@ def quality(
             task = bar.add_task("timing", total=turns(points.points, rounds, limits))
             time_rounds(points.points, spoken, rounds, limits, directory, lambda: bar.advance(task))
         for line in watch.interference.warnings():
-            typer.echo(f"warning: {line}", err=True)
+            _tell(f"warning: {line}")
     found = outcome(points, spoken, directory)
     show(pareto_blocks(found.figures, found.samples))
     if record:
@@ -296,11 +302,8 @@ def _fewer(given: list[str]) -> dict[int, int]:
 
 
 def texts(
-    voices: Annotated[
-        list[str] | None,
-        typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH gives one a name."),
-    ] = None,
-    seeds: Annotated[int, _speech(min=1, help="Noise seeds a text.")] = 1,
+    voices: Voices = None,
+    seeds: Seeds = 1,
     category: Annotated[
         list[str] | None, _judges(help="Only these kinds of texts; repeatable.")
     ] = None,
@@ -341,7 +344,7 @@ def texts(
     if (corpus / "metadata.csv").is_file():
         recorded = [clip for clip in load_clips(corpus, TEST_SPLIT) if clip.recording]
     if not recorded:
-        typer.echo(f"no recordings in {corpus}: none beside the voices", err=True)
+        _tell(f"no recordings in {corpus}: none beside the voices")
 
     def measure() -> Measured:
         with progress() as bar:
@@ -360,13 +363,10 @@ def texts(
 
 
 def controls(
-    voices: Annotated[
-        list[str] | None,
-        typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH gives one a name."),
-    ] = None,
-    seeds: Annotated[int, _speech(min=1, help="Noise seeds a sentence.")] = 1,
+    voices: Voices = None,
+    seeds: Seeds = 1,
     corpus: Corpus = CORPUS,
-    clips: Annotated[int, _judges(min=1, help="Test sentences.")] = 20,
+    clips: Clips = 20,
     record: Record = False,
 ) -> None:
     """Check that speed and pitch do what they say, and that words stay as clear.
@@ -380,27 +380,25 @@ def controls(
     with needs("serve"):
         from dlpo_bench.controls import CEILING, measure_controls, one_at_a_time
         from dlpo_bench.systems import SpeakingOptions, open_voices
-    from dlpo_bench.record import check_recordable, write_measured
     from dlpo_bench.report.quality import controls_blocks
-    from dlpo_bench.tables import show
 
-    if record:
-        check_recordable()
     speakers = open_voices(voices or ["lj"], SpeakingOptions(seeds=seeds))
     spoken = load_clips(corpus, TEST_SPLIT[:clips])
     settings = one_at_a_time()
     panel = JudgePanel([], {WORD_ERRORS: PocketSphinx()}, {})
-    with progress() as bar:
-        families = len(speakers) * seeds + 1
-        task = bar.add_task("listening", total=families * len(settings) * len(spoken))
-        found = measure_controls(
-            speakers, spoken, settings, panel, seeds=seeds, on_clip=lambda: bar.advance(task)
-        )
-    if CEILING not in found.figures["systems"]:
-        typer.echo(f"no recordings in {corpus / 'wavs'}: no ceiling", err=True)
-    show(controls_blocks(found.figures))
-    if record:
-        typer.echo(write_measured("controls", found, command_line()))
+    families = len(speakers) * seeds + 1
+
+    def measure() -> Measured:
+        with progress() as bar:
+            task = bar.add_task("listening", total=families * len(settings) * len(spoken))
+            found = measure_controls(
+                speakers, spoken, settings, panel, seeds=seeds, on_clip=lambda: bar.advance(task)
+            )
+        if CEILING not in found.figures["systems"]:
+            _tell(f"no recordings in {corpus / 'wavs'}: no ceiling")
+        return found
+
+    _measure("controls", measure, controls_blocks, record, RECORDS)
 
 
 def report(
@@ -416,7 +414,7 @@ def report(
     page = make_page(records, out)
     write_page(page, out)
     for problem in page.problems:
-        typer.echo(f"left out: {problem}", err=True)
+        _tell(f"left out: {problem}")
     typer.echo(f"{out}, {len(page.pictures)} pictures")
 
 
@@ -474,11 +472,11 @@ def compare(
         worse = [one for one in ratios if fail_above is not None and one.got_worse(fail_above)]
     notes = [*warnings, *problems]
     for line in notes[:MOST_NOTES]:
-        typer.echo(f"note: {line}", err=True)
+        _tell(f"note: {line}")
     if len(notes) > MOST_NOTES:
-        typer.echo(f"note: {len(notes) - MOST_NOTES} more like these", err=True)
+        _tell(f"note: {len(notes) - MOST_NOTES} more like these")
     for one in worse:
-        typer.echo(f"{one.name}: {one.verdict} by more than {fail_above:g}", err=True)
+        _tell(f"{one.name}: {one.verdict} by more than {fail_above:g}")
     if worse:
         raise typer.Exit(1)
 

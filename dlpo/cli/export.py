@@ -93,6 +93,7 @@ def export(
     from dlpo.bundle import MANIFEST, Bundle
     from dlpo_serving.voices import find_voice
 
+    wanted: Any
     checkpoint = Path(source)
     if (checkpoint / "checkpoint.json").exists():
         if out is None:
@@ -101,7 +102,7 @@ def export(
             from dlpo_export.options import ExportOptions
             from dlpo_export.pipeline import export_bundle
 
-            wanted: Any = tuple(precision or ("fp32", "int8"))  # ExportOptions checks them
+            wanted = tuple(precision or ("fp32", "int8"))  # ExportOptions checks them
             options = ExportOptions(
                 steps=tuple(steps),
                 default_steps=default_steps,
@@ -131,16 +132,30 @@ def export(
                 " --triton or --profile",
                 param_hint="SOURCE",
             )
-    if profile:
-        _profile(bundle, profile, _only(precision))
-    if triton:
-        _triton(bundle, triton, _only(precision))
-    if tensorrt:
-        if out is None:
-            raise typer.BadParameter("--out is required", param_hint="--out")
-        _tensorrt(bundle, out, precision)
-    if check_tensorrt:
-        _check_tensorrt(bundle)
+    if tensorrt and out is None:
+        raise typer.BadParameter("--out is required", param_hint="--out")
+    with needs("export"):
+        if profile:
+            _profile(bundle, profile, _only(precision))
+        if triton:
+            from dlpo_export.triton.repository import write_triton_repository
+
+            plans = bool(bundle.manifest.plans)
+            write_triton_repository(bundle, triton, _only(precision), tensorrt=plans)
+            typer.echo(triton)
+        if tensorrt and out is not None:
+            from dlpo_export.tensorrt.options import TensorrtOptions
+            from dlpo_export.tensorrt.plans import add_plans
+
+            wanted = tuple(precision) if precision else None  # TensorrtOptions checks them
+            add_plans(bundle, out, TensorrtOptions(precisions=wanted))
+            typer.echo(out)
+        if check_tensorrt:
+            from dlpo_export.tensorrt.check import check_tensorrt as check
+            from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
+
+            if not check(bundle, TensorrtEngine, typer.echo):
+                raise typer.Exit(1)
 
 
 def _voices(checkpoint: Path, wanted: list[str]) -> dict[str, str]:
@@ -169,39 +184,9 @@ def _only(precision: list[str] | None) -> Any:
 
 
 def _profile(bundle: Bundle, out: Path, precision: Any) -> None:
-    with needs("export"):
-        from dlpo_export.profile.measure import profile_graph
+    from dlpo_export.profile.measure import profile_graph
 
-        manifest = bundle.manifest
-        graph = f"denoiser_{manifest.steps}"
-        measured = profile_graph(bundle, graph, precision or manifest.precision, out)
+    graph = f"denoiser_{bundle.manifest.steps}"
+    measured = profile_graph(bundle, graph, precision or bundle.manifest.precision, out)
     Console().print(measured.table())
     typer.echo(out)
-
-
-def _triton(bundle: Bundle, out: Path, precision: Any) -> None:
-    with needs("export"):
-        from dlpo_export.triton.repository import write_triton_repository
-
-        write_triton_repository(bundle, out, precision, tensorrt=bool(bundle.manifest.plans))
-    typer.echo(out)
-
-
-def _tensorrt(bundle: Bundle, out: Path, precision: list[str] | None) -> None:
-    with needs("export"):
-        from dlpo_export.tensorrt.options import TensorrtOptions
-        from dlpo_export.tensorrt.plans import add_plans
-
-        wanted: Any = tuple(precision) if precision else None  # TensorrtOptions checks them
-        add_plans(bundle, out, TensorrtOptions(precisions=wanted))
-    typer.echo(out)
-
-
-def _check_tensorrt(bundle: Bundle) -> None:
-    with needs("export"):
-        from dlpo_export.tensorrt.check import check_tensorrt
-        from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
-
-        works = check_tensorrt(bundle, TensorrtEngine, typer.echo)
-    if not works:
-        raise typer.Exit(1)
