@@ -24,7 +24,7 @@ def source_commit(package: Path = _HERE) -> str | None:
     except FileNotFoundError:
         pass
     try:
-        # A virtual environment may lie in somebody else's repository, which does not track us.
+        # A virtual environment may be inside another repository, which does not track dlpo.
         _git(package, "ls-files", "--error-unmatch", Path(__file__).name)
         return _git(package, "describe", "--always", "--dirty=+", "--exclude=*") or None
     except (OSError, subprocess.SubprocessError):

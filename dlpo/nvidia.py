@@ -1,7 +1,7 @@
 """What of NVIDIA's software and hardware is here: TensorRT, the CUDA run-time, the GPU.
 
 Nothing is imported before it is asked for, and what is absent is an error that says what to
-install. Both the builder of TensorRT plans and the engine that runs them stand on this.
+install. Both the builder of TensorRT plans and the engine that runs them use this.
 """
 
 from __future__ import annotations

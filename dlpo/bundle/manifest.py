@@ -172,7 +172,7 @@ class Manifest:
     """False: the denoiser ignores its source input."""
     source: SourceInfo = field(default_factory=SourceInfo)
     precision: Precision = "fp32"
-    """Of the denoiser on a CPU, unless the host is told otherwise."""
+    """Of the denoiser on a CPU, unless the host chooses another."""
     plans: tuple[PlanInfo, ...] = ()
     """TensorRT engines, built on the machine that uses them."""
     scores: dict[str, float] = field(default_factory=dict)

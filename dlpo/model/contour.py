@@ -8,7 +8,7 @@ the mean of all that she might do, and that is flat. The flow learns the distrib
 v(x_t, t) = E[x_1 - x_0] on the way x_t = (1 - t) x_0 + t x_1 from noise x_0 to a recorded contour
 x_1, and each noise draws another contour as lively as those.
 
-It reads by itself, with its own embedding: what lies behind `lite`'s encoder remembers the pitch of
+It reads by itself, with its own embedding: the layers after `lite`'s encoder remember the pitch of
 its training sentences, and a flow on top of it would trust that memory on every new text.
 
 References: Lipman et al. 2023 (flow matching), https://arxiv.org/abs/2210.02747; Liu et al. 2023
@@ -74,8 +74,8 @@ class Reader(nn.Module):
         keep = mask[:, None].to(dtype)
         shown = (mask if known is None else mask & known).to(dtype)
         silent = ((durations == 0) & (phonemes < FIRST_PHONEME)).to(dtype)
-        told = torch.stack([torch.log1p(durations) * shown, shown, silent * shown], dim=1)
-        x: Tensor = self.embedding(phonemes).transpose(1, 2) + self.duration_in(told)
+        context = torch.stack([torch.log1p(durations) * shown, shown, silent * shown], dim=1)
+        x: Tensor = self.embedding(phonemes).transpose(1, 2) + self.duration_in(context)
         if voice is not None:
             x = x + voice[:, :, None]
         x = (x + self.place_in(places(mask).to(dtype))) * keep
@@ -87,12 +87,12 @@ class Reader(nn.Module):
 
 
 def places(mask: Tensor) -> Tensor:
-    """(B, P) -> (B, 6, P): where each symbol stands in its sentence, and how long that is."""
+    """(B, P) -> (B, 6, P): where each symbol is in its sentence, and how long the sentence is."""
     length = mask.sum(1, keepdim=True).float()
     before = torch.arange(mask.shape[1], device=mask.device).float()[None]
     after = (length - 1 - before).clamp(min=0)
     near, far = 8.0, 30.0  # symbols; about a word and about a phrase
-    told = (
+    context = (
         before / length,
         torch.exp(-before / near),
         torch.exp(-after / near),
@@ -100,7 +100,7 @@ def places(mask: Tensor) -> Tensor:
         torch.exp(-after / far),
         length / 100,
     )
-    return torch.stack([value.expand(mask.shape) for value in told], dim=1)
+    return torch.stack([value.expand(mask.shape) for value in context], dim=1)
 
 
 class Flow(nn.Module):

@@ -40,7 +40,7 @@ def measured_mel(windows: Windows) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Acoustics:
-    """What the denoiser is told of some frames by the part before it, float32."""
+    """Frame conditioning of the denoiser, from the part before it, float32."""
 
     upsampled: Tensor
     """(B, C, F) hidden sequence"""

@@ -314,7 +314,7 @@ def lively_temperature(model: Contour, batch: Contours, voice: Tensor | None = N
     """The temperature, from 1 to `HOTTEST`, at which draws spread as the recordings do.
 
     Few Euler steps draw calmer contours than the flow has, and a flow that knows its training
-    sentences too well is too sure of others. More noise mends both, and the proper score with them;
+    sentences too well is too sure of others. More noise fixes both, and the proper score with them;
     a factor on the contours would exaggerate what is sure as well.
 
     Args:

@@ -157,12 +157,12 @@ def acoustic_losses(
     upsampled = model.upsample(hidden, sentences.durations, timing.ranges, windows.positions)
     predicted, measured = model.predict_prosody(upsampled), measured_prosody(windows)
     chosen = (torch.rand(len(windows.mel), generator=generator) < 0.5).to(windows.mel.device)
-    told = Prosody(
+    prosody = Prosody(
         mix(chosen, predicted.log_f0.detach(), measured.log_f0),
         mix(chosen, (predicted.voicing.detach() > 0).float(), measured.voicing),
         mix(chosen, predicted.energy.detach(), measured.energy),
     )
-    mel = model.predict_mel(upsampled, told)
+    mel = model.predict_mel(upsampled, prosody)
     inside, voiced = windows.inside, windows.voicing
     voicing = functional.binary_cross_entropy_with_logits(
         predicted.voicing, voiced, reduction="none"

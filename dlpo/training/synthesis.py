@@ -122,9 +122,9 @@ def copy(
         seed: of the noise.
     """
     windows = batches.whole(utterance)
-    told = FrozenAcoustics(model, batches).of(windows)
+    frozen = FrozenAcoustics(model, batches).of(windows)
     conditioning = model.condition(
-        told.upsampled, measured_prosody(windows), measured_mel(windows)
+        frozen.upsampled, measured_prosody(windows), measured_mel(windows)
     )[:, :, CONTEXT:-CONTEXT]
     return _denoise(model, conditioning, windows.source[0].numpy(), schedule, seed)
 

@@ -43,13 +43,13 @@ class TrainingStep(torch.nn.Module):
     def forward(
         self,
         windows: Windows,
-        told: Sentences | Acoustics | None,
+        given: Sentences | Acoustics | None,
         generator: torch.Generator,
     ) -> tuple[dict[str, Tensor], Denoised | None]:
-        """Losses of the denoiser if `told` is the frozen acoustics, else of what is before it."""
-        if not isinstance(told, Acoustics):
-            return acoustic_losses(self.model, windows, told, generator), None
-        denoised = denoise_windows(self.model, windows, told, generator)
+        """Losses of the denoiser if `given` is the frozen acoustics, else of what is before it."""
+        if not isinstance(given, Acoustics):
+            return acoustic_losses(self.model, windows, given, generator), None
+        denoised = denoise_windows(self.model, windows, given, generator)
         return denoiser_losses(denoised, self.model.config.patch), denoised
 
 
@@ -100,7 +100,7 @@ class Trainer(TrainingRun):
         self.adversary = AdversarialTrainer(
             self.accelerator, training.adversarial_rate, training.gradient_clip
         )
-        self.told = FrozenAcoustics(model, self.batches)
+        self.acoustics = FrozenAcoustics(model, self.batches)
         self._open({"model": to_dict(config), "data_sha256": self.dataset.sha256})
 
     def _migrate_run_json(self, before: dict[str, Any]) -> dict[str, Any]:
@@ -113,20 +113,20 @@ class Trainer(TrainingRun):
     def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
         training, update = self.training, self.update
         device = self.accelerator.device
-        told: Sentences | Acoustics | None = None
+        given: Sentences | Acoustics | None = None
         if update < training.acoustic_updates:
             window = training.acoustic_window
             windows = self.batches.windows(update, training.batch, window).to(device)
             if training.timing_batch:
-                told = self.batches.timings(update, training.timing_batch).to(device)
+                given = self.batches.timings(update, training.timing_batch).to(device)
         else:
             if update == training.acoustic_updates:
                 self.model.load_state_dict(self.averaged.module.state_dict())
             self.model.freeze_acoustics()
             windows = self.batches.windows(update, training.batch, training.window).to(device)
-            told = self.told.of(windows)
+            given = self.acoustics.of(windows)
         with self.accelerator.autocast():
-            terms, denoised = self.step(windows, told, generator)
+            terms, denoised = self.step(windows, given, generator)
             if denoised is None or not self._is_adversarial():
                 return LossBatch(terms, windows)
             last_layer = self.model.patch_out.weight
@@ -156,8 +156,8 @@ class Trainer(TrainingRun):
             if first_part:
                 terms = acoustic_losses(model, windows, None, generator)
             else:
-                told = FrozenAcoustics(model, self.held_out).of(windows)
-                denoised = denoise_windows(model, windows, told, generator)
+                given = FrozenAcoustics(model, self.held_out).of(windows)
+                denoised = denoise_windows(model, windows, given, generator)
                 terms = denoiser_losses(denoised, model.config.patch)
         return {name: value.item() for name, value in terms.items()}
 

@@ -99,7 +99,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Directory to write.")],
     least: Annotated[int, typer.Option(min=1, help="Times that count as heard.")] = LEAST,
 ) -> None:
-    """Write the checkpoint anew, with unheard symbols sounding like their relatives."""
+    """Write the checkpoint again, with unheard symbols sounding like their relatives."""
     try:
         loaded = load_checkpoint(checkpoint)
         pairs = relatives(heard_counts(Dataset(data)), least)

@@ -1,4 +1,4 @@
-"""How the tensors of `lite`'s denoiser lie in memory: which layout is quick hangs on the precision.
+"""Memory layouts of `lite`'s denoiser: which one is quick depends on the precision.
 
 onnxruntime's fast float convolutions want four dimensions, its 8-bit ones channels last. The
 functions compute the same in both; the denoiser is written once, over a `Layout`.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LAYERS = ("Conv", "Gemm", "MatMul")
 # Noise to signal of a layer alone, in what the graph makes, from which on it would be heard.
 NOISE_DB = {"waveform": -15.0, "conditioning": -30.0}
-F0_CENTS = 0.1  # likewise of its error in F0: what F0 hangs on stays exact, and so does the source
+F0_CENTS = 0.1  # the same for F0: what F0 depends on stays exact, and so does the source
 PROBE_FRAMES = 80  # of the rollout on which layers are measured one by one
 GELU_FLOOR = -4.0  # what a GELU reads below makes 1.3e-4 at most; steps are better spent above
 
@@ -177,7 +177,7 @@ def _insert(
 def _with_own_weights(model: onnx.ModelProto, quantised: set[str]) -> onnx.ModelProto:
     """Weights of their own for layers that stay exact in one step while others are quantised.
 
-    Else they would read the 8-bit weights of those through a DequantizeLinear in every run.
+    Otherwise they would read the 8-bit weights of those through a DequantizeLinear in every run.
     """
     separate = copy.deepcopy(model)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}

@@ -1,6 +1,6 @@
 """Make the stubs of NVIDIA Riva's speech service: python protos/riva/generate.py
 
-They lie in dlpo_serving/riva/proto, while their descriptors keep the paths of NVIDIA's files, so
+They are in dlpo_serving/riva/proto, while their descriptors keep the paths of NVIDIA's files, so
 the imports between them are moved. Needs grpcio-tools 1.76.0, as protos/generate.py does.
 """
 

@@ -23,9 +23,9 @@ BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}"}
 
 def settings_reference() -> str:
     """Markdown: a row for each setting, with its bounds and default."""
-    told = _texts()
+    texts = _texts()
     properties = ServerSettings.model_json_schema()["properties"]
-    return HEAD + "".join(_row(name, properties[name], told[name]) for name in told)
+    return HEAD + "".join(_row(name, properties[name], texts[name]) for name in texts)
 
 
 def _texts() -> dict[str, str]:

@@ -88,7 +88,7 @@ def out(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def edit_manifest() -> EditManifest:
-    """Changes the values of a directory's manifest and seals it anew, as another writer would."""
+    """Changes the values of a directory's manifest and seals it again, as another writer would."""
 
     def edit_and_seal(directory: Path, edit: Callable[[dict[str, Any]], object]) -> None:
         values = json.loads((directory / MANIFEST).read_bytes())

@@ -131,5 +131,5 @@ def wait_for_all(heard: list[int], listeners: list[Any]) -> None:
     pause = threading.Event()
     while any(now <= then for now, then in zip(heard, before, strict=True)):
         if any(listener.done() for listener in listeners):
-            return  # its failure is told at the end
+            return  # its failure is reported at the end
         pause.wait(0.05)

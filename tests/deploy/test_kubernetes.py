@@ -296,7 +296,7 @@ def test_the_docs_have_the_seconds_and_targets_of_the_manifests(
     rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", DOCS.read_text(), re.MULTILINE))
     resources = render(KUBERNETES / "overlays/autoscaling")
     read = settings(resources, monkeypatch)
-    told = {
+    documented = {
         "preStop": container(resources)["lifecycle"]["preStop"]["sleep"]["seconds"],
         "DLPO_PRE_STOP_S": read.pre_stop_s,
         "DLPO_GRACE_S": read.grace_s,
@@ -305,8 +305,8 @@ def test_the_docs_have_the_seconds_and_targets_of_the_manifests(
     for metric in one(resources, "HorizontalPodAutoscaler")["spec"]["metrics"]:
         value = metric["pods"]["target"]["averageValue"]
         milli = value.endswith("m")
-        told[metric["pods"]["metric"]["name"]] = float(value.removesuffix("m")) / (
+        documented[metric["pods"]["metric"]["name"]] = float(value.removesuffix("m")) / (
             1000 if milli else 1
         )
 
-    assert {name: float(value) for name, value in rows.items()} == told
+    assert {name: float(value) for name, value in rows.items()} == documented

@@ -31,9 +31,9 @@ def changed(options: TensorrtOptions, **values: Any) -> TensorrtOptions:
 def test_bundle_gets_plans_named_by_gpu_version_and_precision(
     nvidia: Any, voice: Bundle, tmp_path: Path
 ) -> None:
-    told: list[str] = []
+    reported: list[str] = []
 
-    out = add_plans(voice, tmp_path / "voice", SMALL, told.append)
+    out = add_plans(voice, tmp_path / "voice", SMALL, reported.append)
 
     (plan,) = Bundle.load(out).manifest.plans
     assert plan == PlanInfo(
@@ -46,7 +46,7 @@ def test_bundle_gets_plans_named_by_gpu_version_and_precision(
         frames=(24, 48),
         batch=(1, 2),
     )
-    assert told == [f"1 of 1: {plan.file}"]
+    assert reported == [f"1 of 1: {plan.file}"]
     assert set(Bundle.load(out).manifest.files) == {*voice.manifest.files, plan.file}
 
 

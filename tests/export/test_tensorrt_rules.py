@@ -1,4 +1,4 @@
-"""The rules of TensorRT: our graphs follow them, and a graph that breaks one is told why."""
+"""TensorRT's rules: our graphs follow them, and a graph that breaks one is refused with the rule."""
 
 from __future__ import annotations
 

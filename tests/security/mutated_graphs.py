@@ -2,7 +2,7 @@
 
 Runs in a process of its own: a run-time that is made to crash takes it along. Prints a line for
 each graph before it is read, so that the last line names what the process died of. Whoever makes a
-bundle can seal any bytes, so no hash stands in the way here.
+bundle can seal any bytes, so no hash is in the way here.
 """
 
 from __future__ import annotations

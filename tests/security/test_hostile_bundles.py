@@ -1,4 +1,4 @@
-"""A bundle by somebody who means harm: sealed correctly, so no hash stands in its way."""
+"""A bundle by somebody who means harm: sealed correctly, so no hash stops it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The licences of what `pip install 'dlpo[serve]'` and the images bring, as told and as found."""
+"""The licences of what `dlpo[serve]` and the images bring, as declared and as found."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COPYLEFT = re.compile(r"(?<!L)(?<!Lesser )(AGPL|GPL|General Public License)", re.IGNORECASE)
 LESSER = re.compile(r"LGPL|Lesser General Public", re.IGNORECASE)
 GPL_LIBRARIES = re.compile(r"lib(x264|x265|xvid|fdk-aac|postproc|rubberband|vidstab)", re.I)
-LIBSNDFILE = {"soundfile"}  # its own code is BSD; the library that lies in its wheel is LGPL
+LIBSNDFILE = {"soundfile"}  # its own code is BSD; the library inside its wheel is LGPL
 KNOWN_TO_BUNDLE = {"av"}  # docs/security.md says what that means
 OF_NVIDIA = re.compile(r"cuda-|nvidia-|tensorrt|onnxruntime-gpu$")  # not installed here
 
@@ -61,8 +61,8 @@ def licence(distribution: str) -> str:
     if expression := about.get("License-Expression"):
         return expression
     classifiers = about.get_all("Classifier") or []
-    told = [one.split("::")[-1].strip() for one in classifiers if one.startswith("License ::")]
-    return ", ".join(told) or (about.get("License") or "").split("\n")[0]
+    declared = [one.split("::")[-1].strip() for one in classifiers if one.startswith("License ::")]
+    return ", ".join(declared) or (about.get("License") or "").split("\n")[0]
 
 
 def test_the_default_install_says_of_every_package_under_which_licence() -> None:
@@ -94,8 +94,8 @@ def test_packages_under_the_lgpl_are_the_resampler_and_what_libsndfile_lies_in()
 
 def test_libraries_under_the_gpl_come_only_with_the_package_that_is_known_for_it() -> None:
     assert with_gpl_libraries(closure("serve", "codecs")) <= KNOWN_TO_BUNDLE
-    told = (ROOT / "docs" / "security.md").read_text("utf-8")
-    assert all(f"`{name}`" in told for name in KNOWN_TO_BUNDLE)
+    declared = (ROOT / "docs" / "security.md").read_text("utf-8")
+    assert all(f"`{name}`" in declared for name in KNOWN_TO_BUNDLE)
 
 
 @pytest.mark.parametrize("lock", ["serve", "cpu", "train"])

@@ -66,7 +66,7 @@ def _is(node: ast.expr | None, value: bool) -> bool:
 def test_no_file_runs_what_it_reads() -> None:
     found = {path: list(faults(path.read_text("utf-8"))) for path in sources()}
 
-    assert {path: told for path, told in found.items() if told} == {}
+    assert {path: problems for path, problems in found.items() if problems} == {}
 
 
 @pytest.mark.parametrize(

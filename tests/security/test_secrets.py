@@ -1,4 +1,4 @@
-"""No secret lies in the repository, and no package index but the public ones is named."""
+"""No secret is in the repository, and no package index but the public ones is named."""
 
 from __future__ import annotations
 

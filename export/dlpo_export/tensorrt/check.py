@@ -1,7 +1,7 @@
 """Does all of it work on this machine? Libraries, GPU, parser, builder, engine, refusals.
 
 Written for a machine with a GPU that nobody of ours has seen: every step is tried on its own and
-told in a line, and a step that needs a failed one is skipped, so that one run says all.
+reported in a line, and a step that needs a failed one is skipped, so that one run says all.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def add_plans(
         bundle: stays as it is, unless `out` is its own place.
         out: a directory, or a zip where the name ends in `.dlpo`.
         options: None: the defaults.
-        progress: told in a line what is built next and how long the last took.
+        progress: receives a line on what is built next and how long the last took.
 
     Returns:
         `out`.
