@@ -1,4 +1,4 @@
-"""TensorRT's rules: our graphs follow them, and a graph that breaks one is refused with the rule."""
+"""TensorRT's rules: our graphs keep them, and a graph that breaks one is refused by name."""
 
 from __future__ import annotations
 
