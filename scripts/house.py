@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 BUDGETS = {  # reached so far; lower one whenever a change makes room, never raise one
-    "product lines": 40_110,
-    "test lines": 28_470,
+    "product lines": 39_100,
+    "test lines": 26_960,
     "research lines": 1_470,
-    "modules": 249,
-    "modules with one importer": 73,
+    "modules": 221,
+    "modules with one importer": 54,
     "class names used twice": 0,
 }
 PRODUCT = ("dlpo", "serving", "export", "benchmarks")

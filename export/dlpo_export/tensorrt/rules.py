@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Whether TensorRT will take a graph, as far as that can be said without TensorRT.
-=======
-"""Whether TensorRT will take a graph, as far as that is known without TensorRT.
->>>>>>> 520fba5 (No prose has a banned construction any more: every page and module is checked, not a list of them)
 
 Networks are strongly typed: nothing is converted on the way, so one float16 beside a float32 ends
 a build. What our own rewriting of graphs could get wrong is checked here: types and quantization.
@@ -85,90 +81,8 @@ def refuse_violations(graph: str, model: onnx.ModelProto) -> None:
         raise BundleError(f"{graph}: TensorRT would refuse {len(found)} things in it:{lines}")
 
 
-<<<<<<< HEAD
 def _quantization(
     node: onnx.NodeProto, types: Mapping[str, str], constants: Constants
-=======
-def _check_opsets(model: onnx.ModelProto) -> Iterator[Violation]:
-    for opset in model.opset_import:
-        if opset.domain in ("", "ai.onnx"):
-            if not MIN_OPSET <= opset.version <= MAX_OPSET:
-                reason = f"opset is {opset.version}; expected {MIN_OPSET} to {MAX_OPSET}"
-                yield Violation("graph", "opset", reason)
-        elif any(node.domain == opset.domain for node in model.graph.node):
-            yield Violation("graph", opset.domain, "operators of this domain need a plugin")
-
-
-def _check_interface(graph: onnx.GraphProto) -> Iterator[Violation]:
-    """Inputs and outputs are float32 in every precision, or integers."""
-    from onnx import TensorProto
-
-    for value in (*graph.input, *graph.output):
-        kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
-        if kind not in ("float", "int64", "int32", "bool"):
-            yield Violation(value.name, "input or output", f"is {kind}; expected float32")
-
-
-def _check_shapes(graph: onnx.GraphProto) -> Iterator[Violation]:
-    """Every length that varies has a name, and outputs have those of inputs."""
-    constants = {tensor.name for tensor in graph.initializer}
-    known: set[str] = set()
-    for value in graph.input:
-        if value.name in constants:
-            yield Violation(value.name, "input", "is an initialiser too; drop it from the inputs")
-        for dim in value.type.tensor_type.shape.dim:
-            if not dim.dim_param and dim.dim_value < 1:
-                yield Violation(value.name, "input", "has a length without a name")
-            known.add(dim.dim_param)
-    for value in graph.output:
-        for dim in value.type.tensor_type.shape.dim:
-            if dim.dim_value < 1 and dim.dim_param not in known:
-                name = dim.dim_param or "without a name"
-                yield Violation(value.name, "output", f"its length {name} is that of no input")
-
-
-def _check_constants(
-    graph: onnx.GraphProto, constants: Mapping[str, NDArray[np.generic]]
-) -> Iterator[Violation]:
-    """No doubles, and no integer beyond 32 bits but the "to the end" of a Slice."""
-    of_slices = {name for node in graph.node if node.op_type == "Slice" for name in node.input[1:]}
-    for name, values in constants.items():
-        if values.dtype == np.float64:
-            yield Violation(name, "initialiser", "is float64, which TensorRT would round")
-        if values.dtype == np.int64 and values.size and name not in of_slices:
-            low, high = int(values.min()), int(values.max())
-            if low < _INT32.min or high > _INT32.max:
-                yield Violation(name, "initialiser", f"holds {low} to {high}, beyond int32")
-
-
-def _check_node(
-    node: onnx.NodeProto,
-    types: Mapping[str, str],
-    constants: Mapping[str, NDArray[np.generic]],
-    model: onnx.ModelProto,
-) -> Iterator[Violation]:
-    label = node.name or node.output[0]
-    if node.domain not in ("", "ai.onnx"):
-        return  # reported once for the graph
-    if node.op_type not in OPERATORS:
-        yield Violation(label, node.op_type, "the parser does not have this operator")
-        return
-    reasons = [*_type_reasons(node, types, model)]
-    if rule := NODE_RULES.get(node.op_type):
-        reasons.extend(rule(node, constants))
-    for reason in reasons:
-        yield Violation(label, node.op_type, reason)
-    for attribute in node.attribute:
-        if attribute.HasField("g"):  # the body of a Loop, Scan or If
-            inner = {**types, **_types_of(attribute.g)}
-            known = {**constants, **_constants_of(attribute.g)}
-            for body in attribute.g.node:
-                yield from _check_node(body, inner, known, model)
-
-
-def _type_reasons(
-    node: onnx.NodeProto, types: Mapping[str, str], model: onnx.ModelProto
->>>>>>> 520fba5 (No prose has a banned construction any more: every page and module is checked, not a list of them)
 ) -> Iterator[str]:
     """8 bits with a sign, zero point 0, a positive constant scale; for each axis: weights only.
 
