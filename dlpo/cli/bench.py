@@ -17,8 +17,6 @@ import typer
 
 from dlpo.cli.options import (
     CORPUS,
-    JUDGES,
-    SPEECH,
     WEIGHTS,
     Corpus,
     Eta,
@@ -27,6 +25,8 @@ from dlpo.cli.options import (
     Weights,
     command_line,
     needs,
+    of_judges,
+    of_speech,
     progress,
 )
 from dlpo.errors import InputError
@@ -43,17 +43,15 @@ if TYPE_CHECKING:
     from dlpo_bench.record import Measured
     from dlpo_bench.tables import Block
 
-_speech, _judges, _timed = (
-    partial(typer.Option, rich_help_panel=panel) for panel in (SPEECH, JUDGES, "What is timed")
-)
+_timed = partial(typer.Option, rich_help_panel="What is timed")
 RECORDS = Path("benchmarks/records")
 Out = Annotated[Path, typer.Option(help="Directory of records.")]
 Voices = Annotated[
     list[str] | None,
     typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH gives one a name."),
 ]
-Seeds = Annotated[int, _speech(min=1, help="Noise seeds of each text.")]
-Clips = Annotated[int, _judges(min=1, help="Test sentences.")]
+Seeds = Annotated[int, of_speech(min=1, help="Noise seeds of each text.")]
+Clips = Annotated[int, of_judges(min=1, help="Test sentences.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -203,14 +201,14 @@ def quality(
     record: Annotated[
         bool, typer.Option(help="Write a record of what the directory has to benchmarks/records.")
     ] = False,
-    untuned: Annotated[Path, _speech(help="Checkpoint before tuning.")] = Path(
+    untuned: Annotated[Path, of_speech(help="Checkpoint before tuning.")] = Path(
         "voices/lj/checkpoint"
     ),
-    tuned: Annotated[Path, _speech(help="Checkpoint after it.")] = Path("voices/lj/tuned"),
-    voice: Annotated[str, _speech(help="Bundle of the tuned one.")] = "lj",
+    tuned: Annotated[Path, of_speech(help="Checkpoint after it.")] = Path("voices/lj/tuned"),
+    voice: Annotated[str, of_speech(help="Bundle of the tuned one.")] = "lj",
     steps: Annotated[
         list[int] | None,
-        _speech(help="Reverse steps; repeatable. 1 to 8, 16, 50 and 1000 if left out."),
+        of_speech(help="Reverse steps; repeatable. 1 to 8, 16, 50 and 1000 if left out."),
     ] = None,
     schedule: Schedule = None,
     eta: Eta = None,
@@ -221,7 +219,7 @@ def quality(
     clips: Clips = 20,
     fewer: Annotated[
         list[str] | None,
-        _judges(
+        of_judges(
             help="N=CLIPS: from N steps on, at most so many clips, and as many rounds;"
             " repeatable. 1000=2 if left out."
         ),
@@ -305,11 +303,11 @@ def texts(
     voices: Voices = None,
     seeds: Seeds = 1,
     category: Annotated[
-        list[str] | None, _judges(help="Only these kinds of texts; repeatable.")
+        list[str] | None, of_judges(help="Only these kinds of texts; repeatable.")
     ] = None,
     texts_file: Annotated[
         Path | None,
-        _judges(
+        of_judges(
             "--texts",
             exists=True,
             dir_okay=False,
@@ -317,11 +315,11 @@ def texts(
         ),
     ] = None,
     judges: Annotated[
-        bool, _judges(help="--no-judges: only what is measured without them, in half a minute.")
+        bool, of_judges(help="--no-judges: only what is measured without them, in half a minute.")
     ] = True,
     corpus: Corpus = CORPUS,
     weights: Weights = WEIGHTS,
-    wavs: Annotated[Path | None, _judges(help="Directory for what the judges heard.")] = None,
+    wavs: Annotated[Path | None, of_judges(help="Directory for what the judges heard.")] = None,
     record: Record = False,
 ) -> None:
     """Say 60 texts of other kinds than the corpus has, and look for what goes wrong.

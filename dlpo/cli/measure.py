@@ -12,8 +12,6 @@ from typer.core import TyperGroup
 
 from dlpo.cli.options import (
     CORPUS,
-    JUDGES,
-    SPEECH,
     WEIGHTS,
     Corpus,
     Eta,
@@ -22,11 +20,12 @@ from dlpo.cli.options import (
     Weights,
     command_line,
     needs,
+    of_judges,
+    of_speech,
 )
 
-_speech, _judges, _kept, _copy = (
-    partial(typer.Option, rich_help_panel=panel)
-    for panel in (SPEECH, JUDGES, "What is kept", "Copy-synthesis")
+_kept, _copy = (
+    partial(typer.Option, rich_help_panel=panel) for panel in ("What is kept", "Copy-synthesis")
 )
 LOCAL = "127.0.0.1"
 PORT = 8765
@@ -80,50 +79,52 @@ def evaluate(
     ] = None,
     steps: Annotated[
         list[int] | None,
-        _speech(help="Number of reverse steps, repeatable. Each system's own number if left out."),
+        of_speech(
+            help="Number of reverse steps, repeatable. Each system's own number if left out."
+        ),
     ] = None,
     precision: Annotated[
         list[str] | None,
-        _speech(help="Precision of bundles, fp32 or int8, repeatable. Their own if left out."),
+        of_speech(help="Precision of bundles, fp32 or int8, repeatable. Their own if left out."),
     ] = None,
     schedule: Schedule = None,
     eta: Eta = None,
     seeds: Annotated[
         int,
-        _speech(
+        of_speech(
             min=1, help="Say each sentence with so many noise seeds, and average their scores."
         ),
     ] = 1,
     corpus: Corpus = CORPUS,
     split: Annotated[
-        Literal["test", "validation"], _judges(help="Which sentences of the corpus are said.")
+        Literal["test", "validation"], of_judges(help="Which sentences of the corpus are said.")
     ] = "test",
     texts: Annotated[
         Path | None,
-        _judges(
+        of_judges(
             exists=True,
             dir_okay=False,
             help="Say the lines of this file instead, which have no recordings.",
         ),
     ] = None,
     clips: Annotated[
-        int | None, _judges(min=1, help="Say only the first so many sentences.")
+        int | None, of_judges(min=1, help="Say only the first so many sentences.")
     ] = None,
-    recordings: Annotated[bool, _judges(help="Judge the speaker's recordings too.")] = True,
+    recordings: Annotated[bool, of_judges(help="Judge the speaker's recordings too.")] = True,
     match: Annotated[
-        bool, _judges(help="Bring every clip to the level of its recording first.")
+        bool, of_judges(help="Bring every clip to the level of its recording first.")
     ] = True,
     weights: Weights = WEIGHTS,
     whisper: Annotated[
         list[Path] | None,
-        _judges(
+        of_judges(
             help="Directory of a Whisper checkpoint, which adds its word and character errors. This"
             " is repeatable."
         ),
     ] = None,
     speaker: Annotated[
         Path | None,
-        _judges(
+        of_judges(
             help="File of the speaker encoder's weights, which adds the likeness to the speaker of"
             " the corpus."
         ),

@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,45 +20,34 @@ if TYPE_CHECKING:
 
     from dlpo.training.run import TrainingRun
 
-SPEECH, JUDGES = "Speech", "Judges"  # panels of options in --help
+# Options in panels of --help.
+of_speech, of_judges = (
+    partial(typer.Option, rich_help_panel=name) for name in ("Speech", "Judges")
+)
 
 BundleName = Annotated[str, typer.Option(help="Name or path of a bundle.")]
 Record = Annotated[bool, typer.Option("--record", help="Keep the figures in benchmarks/records.")]
 Schedule = Annotated[
     str | None,
-    typer.Option(
-        help="Noise schedule of checkpoints; their own if left out.", rich_help_panel=SPEECH
-    ),
+    of_speech(help="Noise schedule of checkpoints; their own if left out."),
 ]
 Eta = Annotated[
     float | None,
-    typer.Option(
-        min=0, max=1, help="Of checkpoints: 0 = DDIM, 1 = ancestral.", rich_help_panel=SPEECH
-    ),
+    of_speech(min=0, max=1, help="Of checkpoints: 0 = DDIM, 1 = ancestral."),
 ]
 Corpus = Annotated[
     Path,
-    typer.Option(
-        help="Directory of a corpus in LJSpeech's layout, with texts and recordings.",
-        rich_help_panel=JUDGES,
-    ),
+    of_judges(help="Directory of a corpus in LJSpeech's layout, with texts and recordings."),
 ]
 CORPUS = Path("LJSpeech-1.1")
 Weights = Annotated[
     Path,
-    typer.Option(
-        help="Directory of the weights of NISQA, NISQA-TTS and DNSMOS.", rich_help_panel=JUDGES
-    ),
+    of_judges(help="Directory of the weights of NISQA, NISQA-TTS and DNSMOS."),
 ]
 WEIGHTS = Path("judges")
 Utmos = Annotated[
     Path | None,
-    typer.Option(
-        exists=True,
-        dir_okay=False,
-        help="File of UTMOS's weights, which adds that judge.",
-        rich_help_panel=JUDGES,
-    ),
+    of_judges(exists=True, dir_okay=False, help="File of UTMOS's weights, which adds that judge."),
 ]
 CheckpointDir = Annotated[
     Path,
