@@ -27,7 +27,6 @@ from dlpo.text.feed import TextFeed
 from dlpo_serving.audio_stream import AudioStream
 from dlpo_serving.encodings.formats import AudioFormat, usual_format
 from dlpo_serving.errors import (
-    CallRejectedError,
     FieldViolation,
     NotReadyError,
     RequestError,
@@ -359,26 +358,12 @@ class SynthesisService:
             OverloadError: it did not fit within `Limits.text_wait_s`.
             DeadlineError: it will not before the caller's deadline.
         """
-        loop = asyncio.get_running_loop()
-        fits: asyncio.Future[None] = loop.create_future()
-
-        def settle(rejection: CallRejectedError | None) -> None:
-            if fits.done():
-                return
-            if rejection:
-                fits.set_exception(rejection)
-            else:
-                fits.set_result(None)
-
-        def on_fit(rejection: CallRejectedError | None) -> None:
-            loop.call_soon_threadsafe(settle, rejection)
-
-        waiting = self._executor.reserve(stream, audio_s, on_fit)
+        waiting = self._executor.reserve(stream, audio_s)
         if waiting is None:
             return
         try:
             async with asyncio.timeout(self._limits.text_wait_s):
-                await fits
+                await asyncio.wrap_future(waiting.fits)
         except TimeoutError:
             raise waiting.refusal from None
         finally:

@@ -48,21 +48,25 @@ def all_of(inputs: DenoiserInput) -> tuple[NDArray[np.float32], NDArray[np.float
     return window.conditioning, window.source
 
 
-def test_speed_of_all_words_is_that_of_the_request(front_end: TextFrontEnd) -> None:
-    asked = prepared(sentence_with(front_end), replace(REQUEST, speed=1.3))
-    marked = prepared(sentence_with(front_end, speed=[1.3]), replace(REQUEST, speed=1.0))
+@pytest.mark.parametrize(
+    ("asked", "beside", "of_words"),
+    [
+        ({"speed": 1.3}, {"speed": 1.0}, {"speed": [1.3]}),
+        ({"pitch_semitones": 3}, {}, {"pitch_semitones": [2]}),
+    ],
+)
+def test_prosody_of_all_words_is_that_of_the_request(
+    front_end: TextFrontEnd,
+    asked: dict[str, float],
+    beside: dict[str, float],
+    of_words: dict[str, list[float]],
+) -> None:
+    one = prepared(sentence_with(front_end), replace(REQUEST, **asked))
+    other = prepared(sentence_with(front_end, **of_words), replace(REQUEST, **beside))
 
-    assert marked.timing == asked.timing
-    for one, other in zip(all_of(asked), all_of(marked), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_pitch_of_all_words_is_that_of_the_request(front_end: TextFrontEnd) -> None:
-    asked = prepared(sentence_with(front_end), replace(REQUEST, pitch_semitones=3))
-    marked = prepared(sentence_with(front_end, pitch_semitones=[2]))
-
-    for one, other in zip(all_of(asked), all_of(marked), strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert one.timing == other.timing
+    for expected, made in zip(all_of(one), all_of(other), strict=True):
+        np.testing.assert_array_equal(made, expected)
 
 
 def test_a_slow_word_lasts_longer_and_no_other_does(front_end: TextFrontEnd) -> None:

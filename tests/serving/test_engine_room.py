@@ -243,8 +243,10 @@ def test_text_of_a_caller_over_its_share_waits_without_that_of_others(
     greedy, other, speaking = stream(0.18, "a"), stream(0.02, "b"), stream(0.5, "a", 100.0)
     for admitted in (greedy, other, speaking):
         room.admit(admitted)
-    assert room.reserve(greedy, 50.0, lambda refusal: fits.put("greedy"))
-    assert room.reserve(other, 50.0, lambda refusal: fits.put("other"))
+    for name, waits in (("greedy", greedy), ("other", other)):
+        text = room.reserve(waits, 50.0)
+        assert text
+        text.fits.add_done_callback(lambda _, name=name: fits.put(name))
     clock.now = 1.0
     assert fits.get(timeout=TIMEOUT_S) == "other"
     room.add(other, [], 0.0)  # nothing in it can be spoken

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import signal
 import sys
@@ -52,16 +51,6 @@ def test_the_file_holds_what_the_voice_says(tmp_path: Path, synthesizer: Synthes
     np.testing.assert_allclose(waveform, expected, atol=1e-4)
     assert spoken.audio_s == len(expected) / rate
     assert "RTF" in str(spoken)
-
-
-def test_a_dash_writes_wav_to_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    stdout = io.TextIOWrapper(io.BytesIO())
-    monkeypatch.setattr(sys, "stdout", stdout)
-
-    spoken = say(TEXT, out=Path("-"))
-
-    with wave.open(io.BytesIO(stdout.buffer.getvalue())) as file:
-        assert file.getnframes() / file.getframerate() == spoken.audio_s
 
 
 def test_play_hands_the_player_the_samples(

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -48,16 +49,15 @@ class TritonError:
         return self.text
 
 
-@dataclass
 class InferenceResponse:
-    output_tensors: list[Tensor]
-    error_: TritonError | None = None
+    def __init__(self, output_tensors: list[Tensor], error: TritonError | None = None) -> None:
+        self.output_tensors, self.failure = output_tensors, error
 
     def has_error(self) -> bool:
-        return self.error_ is not None
+        return self.failure is not None
 
     def error(self) -> TritonError | None:
-        return self.error_
+        return self.failure
 
 
 class Triton:
@@ -67,6 +67,7 @@ class Triton:
     TRITONSERVER_MEMORY_CPU = 0
     TritonError = TritonError
     Tensor = Tensor
+    InferenceResponse = InferenceResponse
 
     def __init__(self, bundle: Bundle) -> None:
         self.engine = OnnxEngine(bundle, "fp32")
@@ -78,12 +79,6 @@ class Triton:
     @staticmethod
     def PreferredMemory(kind: int, device: int) -> tuple[int, int]:
         return kind, device
-
-    @staticmethod
-    def InferenceResponse(
-        output_tensors: list[Tensor], error: TritonError | None = None
-    ) -> InferenceResponse:
-        return InferenceResponse(output_tensors, error)
 
     @staticmethod
     def get_output_tensor_by_name(response: InferenceResponse, name: str) -> Tensor:
@@ -103,29 +98,22 @@ class Triton:
         requested_output_names: list[str],
         inputs: list[Tensor],
         preferred_memory: tuple[int, int],
-    ) -> BlsCall:
+    ) -> SimpleNamespace:
         assert all(tensor.value.flags.c_contiguous for tensor in inputs)
         self.sent[model_name] = {tensor.name for tensor in inputs}
-        return BlsCall(self, model_name, requested_output_names, inputs)
+        return SimpleNamespace(
+            exec=lambda: self._execute(model_name, requested_output_names, inputs)
+        )
 
-
-@dataclass
-class BlsCall:
-    triton: Triton
-    model: str
-    outputs: list[str]
-    inputs: list[Tensor]
-
-    def exec(self) -> InferenceResponse:
-        if self.model == self.triton.failing:
+    def _execute(self, model: str, outputs: list[str], inputs: list[Tensor]) -> InferenceResponse:
+        if model == self.failing:
             return InferenceResponse([], TritonError("out of memory", "internal"))
-        graph = self.model.removeprefix("lj_")
-        feed = {tensor.name: tensor.value for tensor in self.inputs}
-        if "noise" in feed and not self.triton.plans:  # batch first in the repository
+        feed = {tensor.name: tensor.value for tensor in inputs}
+        if "noise" in feed and not self.plans:  # batch first in the repository
             feed["noise"] = np.ascontiguousarray(feed["noise"].swapaxes(0, 1))
-        self.triton.frames.append(feed.get("source", np.empty((0, 0))).shape[1])
-        values = self.triton.engine._run(graph, feed)
-        return InferenceResponse([Tensor(n, v) for n, v in zip(self.outputs, values, strict=True)])
+        self.frames.append(feed.get("source", np.empty((0, 0))).shape[1])
+        values = self.engine._run(model.removeprefix("lj_"), feed)
+        return InferenceResponse([Tensor(n, v) for n, v in zip(outputs, values, strict=True)])
 
 
 @dataclass
@@ -151,8 +139,8 @@ class Call:
             assert self.gate.wait(TIMEOUT_S)
         assert not self.finals
         self.finals += flags
-        if response and response.error_:
-            self.errors.append(response.error_)
+        if response and response.failure:
+            self.errors.append(response.failure)
         elif response:
             self.chunks.append({tensor.name: tensor.value for tensor in response.output_tensors})
 

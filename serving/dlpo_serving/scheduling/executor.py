@@ -70,10 +70,10 @@ class WaitingText:
 
     stream: Stream
     audio_s: float
-    on_fit: Callable[[CallRejectedError | None], None]
-    """called once, from any thread, unless `EngineExecutor.give_up_text` comes first"""
     refusal: OverloadError
     """why it waits"""
+    fits: Future[None] = field(default_factory=Future)
+    """done when it fits; fails with what makes it hopeless, such as the stream's deadline"""
 
 
 class EngineExecutor:
@@ -135,16 +135,13 @@ class EngineExecutor:
             self._sinks[stream] = sink
             self._changed.notify_all()
 
-    def reserve(
-        self, stream: Stream, audio_s: float, on_fit: Callable[[CallRejectedError | None], None]
-    ) -> WaitingText | None:
+    def reserve(self, stream: Stream, audio_s: float) -> WaitingText | None:
         """Reserve for further text of a stream, predicted to last `audio_s`.
 
         Text that does not fit beside what is admitted waits, the oldest first.
 
         Returns:
-            None if it fits. Otherwise `on_fit` will be called when it does, or with what makes it
-            hopeless, such as the stream's deadline.
+            None if it fits, otherwise what to wait for, and to end with `give_up_text`.
 
         Raises:
             DeadlineError: see `Scheduler.extend`.
@@ -158,7 +155,7 @@ class EngineExecutor:
             except OverloadError as error:
                 refusal = error
             stream.waiting_s = audio_s
-            self._waiting_text.append(WaitingText(stream, audio_s, on_fit, refusal))
+            self._waiting_text.append(WaitingText(stream, audio_s, refusal))
             self._changed.notify_all()  # lanes that wait for work retry it from now on
             return self._waiting_text[-1]
 
@@ -346,7 +343,11 @@ class EngineExecutor:
                 refusal = error
             self._waiting_text.remove(text)
             text.stream.waiting_s = 0.0
-            text.on_fit(refusal)
+            if text.fits.set_running_or_notify_cancel():  # who waits may have given up just now
+                if refusal:
+                    text.fits.set_exception(refusal)
+                else:
+                    text.fits.set_result(None)
 
     def _account(self, lane: _Lane, batch: Batch, outcomes: Sequence[_Outcome]) -> list[ChunkSink]:
         """Account for a computed batch; returns the sinks whose last chunk it was."""

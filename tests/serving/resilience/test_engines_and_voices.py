@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import logging
 import re
@@ -22,7 +21,7 @@ import pytest
 
 import dlpo
 from dlpo.bundle import MANIFEST, Bundle, copy_bundle
-from dlpo.errors import EngineError, InputError
+from dlpo.errors import InputError
 from dlpo.text import TextFrontEnd
 from dlpo.v1 import speech_pb2
 from dlpo_serving import server as server_module
@@ -31,7 +30,6 @@ from dlpo_serving.engine import Floats
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.proto import riva_tts_pb2 as riva
-from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
 
@@ -119,26 +117,6 @@ def test_an_engine_that_hangs_loses_a_lane_and_gets_another(
             hung = thread.submit(call)
             other.hears_all()  # by the lane that is left
             assert hung.result(TIMEOUT_S)[0] == "INTERNAL"
-
-
-def test_an_engine_that_hangs_again_and_again_ends_the_server(hanging: Synthesizer) -> None:
-    async def serve() -> None:
-        loop = asyncio.get_running_loop()
-        settings = ServerSettings(port=0, lanes=1, max_first_audio_s=1e6)
-        calls = []
-
-        def announce(doors: Any, voice: str) -> None:
-            calls.append(loop.run_in_executor(None, hang_thrice, doors.grpc_address))
-
-        try:
-            await server_module.run_server(
-                settings, asyncio.Event(), announce, load=lambda settings: [hanging]
-            )
-        finally:
-            await asyncio.gather(*calls)
-
-    with pytest.raises(EngineError, match="the engine has hung 3 times"):
-        asyncio.run(asyncio.wait_for(serve(), TIMEOUT_S))
 
 
 def hang_thrice(address: str) -> None:

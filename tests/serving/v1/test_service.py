@@ -266,19 +266,6 @@ def another_channel(server: Any) -> Iterator[speech_pb2_grpc.SpeechServiceStub]:
         yield speech_pb2_grpc.SpeechServiceStub(channel)
 
 
-def test_a_client_that_disconnects_frees_its_place(
-    gated_engine: Any, gated_server: Callable[..., Any]
-) -> None:
-    server = gated_server(max_streams=1)
-    with another_channel(server) as stub:
-        call = stub.StreamSynthesize(speech_pb2.StreamSynthesizeRequest(text=PHRASE * 20))
-        assert next(call).HasField("info")
-        assert gated_engine.waiting.acquire(timeout=TIMEOUT_S)
-
-    gated_engine.free()
-    assert is_served_soon(server)
-
-
 def unread(stub: speech_pb2_grpc.SpeechServiceStub) -> Any:
     """A call of more bytes than the connection holds, of which only the first message is read."""
     config = speech_pb2.SynthesisConfig(
