@@ -18,7 +18,7 @@ from dlpo.bundle import Bundle, Precision
 from dlpo.errors import BundleError, EngineError, InputError
 from dlpo_bench.compare import compare_medians
 from dlpo_bench.interleave import Spread, Tell, silent, take_turns
-from dlpo_bench.machine import pinned, watch_machine
+from dlpo_bench.machine import pinned
 from dlpo_bench.options import RooflineOptions
 from dlpo_bench.record import Measured
 from dlpo_export.profile.inputs import sentence_inputs
@@ -189,7 +189,7 @@ def measure_roofline(options: RooflineOptions, tell: Tell = silent) -> Measured:
     """
     bundle = Bundle.load(find_voice(options.voice))
     steps = options.steps or bundle.manifest.steps
-    with watch_machine() as watch, pinned(1, options.core) as cores:
+    with pinned(1, options.core) as cores:
         kernels = Kernels()
         for library, make in (
             ("torch", torch_kernels), ("onnxruntime", onnx_kernels),
@@ -222,10 +222,7 @@ def measure_roofline(options: RooflineOptions, tell: Tell = silent) -> Measured:
             case.name: graph_figures(case, chosen, profiles, times[case.name], roof[case.kind])
             for case in chosen
         },
-        "layers": {
-            case.name: layers(profiles[case.name], roof, case.kind)
-            for case in chosen
-        },
+        "layers": {c.name: layers(profiles[c.name], roof, c.kind) for c in chosen},
         "operators": {
             name: [
                 {"operator": kind.name, "ms": kind.ms, "share": kind.share,
@@ -235,14 +232,12 @@ def measure_roofline(options: RooflineOptions, tell: Tell = silent) -> Measured:
             for name, profile in profiles.items()
         },
         "skipped": kernels.skipped,
-        "machine": watch.interference.figures(),
     }  # fmt: skip
     samples = {
         "peaks": {k.name: {"kernel_ms": list(times[k.name].samples)} for k in kernels.present},
         "graphs": {c.name: {"graph_ms": list(times[c.name].samples)} for c in chosen},
     }
-    warnings = watch.interference.warnings()
-    return Measured(figures, samples, {}, warnings, bundle_sha256=bundle.sha256)
+    return Measured(figures, samples, bundle_sha256=bundle.sha256)
 
 
 def graph_figures(

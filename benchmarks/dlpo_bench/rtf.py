@@ -21,7 +21,7 @@ from dlpo.noise_schedule import MAX_STEPS
 from dlpo.text import TextFrontEnd
 from dlpo_bench.interleave import Spread, Tell, rotated, silent
 from dlpo_bench.load.texts import text_of_length
-from dlpo_bench.machine import pinned, watch_machine
+from dlpo_bench.machine import pinned
 from dlpo_bench.options import RtfOptions
 from dlpo_bench.record import Measured
 from dlpo_bench.statistics import Estimate, bootstrap
@@ -512,15 +512,13 @@ def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
             *(speech_case(seconds) for seconds in sorted(options.seconds)),
             *denoiser_cases(_encoder(field), options.window),
         ]
-        with watch_machine() as watch:
-            timings = time_in_turns(
-                field, cases, manifest.sample_rate_hz, options.rounds, options.budget_s, tell
-            )
+        timings = time_in_turns(
+            field, cases, manifest.sample_rate_hz, options.rounds, options.budget_s, tell
+        )
         figures = {
             **_about(options, checkpoint, manifest, steps),
             "cores": cores,
             "environment": environment(cores),
-            "machine": watch.interference.figures(),
             "contestants": {
                 name: {
                     "load_s": one.load_s,
@@ -532,8 +530,7 @@ def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
             **figures_of(timings),
             "length_costs": length_costs(timings),
         }
-    warnings = watch.interference.warnings()
-    return Measured(figures, samples_of(timings), {}, warnings, bundle_sha256=bundle.sha256)
+    return Measured(figures, samples_of(timings), bundle_sha256=bundle.sha256)
 
 
 def _encoder(field: Field) -> Contestant:

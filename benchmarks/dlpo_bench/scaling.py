@@ -31,7 +31,6 @@ from dlpo_bench.machine import (
     peak_mb,
     process_cpu_s,
     resident_mb,
-    watch_machine,
 )
 from dlpo_bench.options import ScalingOptions
 from dlpo_bench.record import Measured
@@ -74,18 +73,16 @@ def measure_scaling(options: ScalingOptions, tell: Tell = silent) -> Measured:
         way: {f"{length:g}": [] for length in seconds} for way in WAYS
     }
     streams: dict[str, list[Run]] = {str(count): [] for count in options.streams if count}
-    with watch_machine() as watch:
-        for number in numbers:  # each round has another of the sentences
-            tell(f"round {number + 1} of {options.rounds}")
-            for way, length in ((way, length) for way in WAYS for length in seconds):
-                text = repeated(length, number)
-                speak = served if way == "served" else in_process
-                lengths[way][f"{length:g}"].append(speak(options, way, text, number, core))
-            for count, runs in streams.items():
-                runs.append(concurrent(options, int(count), number))
+    for number in numbers:  # each round has another of the sentences
+        tell(f"round {number + 1} of {options.rounds}")
+        for way, length in ((way, length) for way in WAYS for length in seconds):
+            text = repeated(length, number)
+            speak = served if way == "served" else in_process
+            lengths[way][f"{length:g}"].append(speak(options, way, text, number, core))
+        for count, runs in streams.items():
+            runs.append(concurrent(options, int(count), number))
     samples = {way: {k: _samples(runs) for k, runs in by.items()} for way, by in lengths.items()}
     figures = {
-        "machine": watch.interference.figures(),
         "rounds": options.rounds,
         "core": core,
         "ratios": {way: found for way, one in samples.items() if (found := long_over_short(one))},
@@ -100,8 +97,7 @@ def measure_scaling(options: ScalingOptions, tell: Tell = silent) -> Measured:
         for way in ("stream", "served")
     }
     raw = {"lengths": samples, "readings": readings, "streams": streams}
-    warnings = watch.interference.warnings()
-    return Measured(figures, raw, {}, warnings, bundle_sha256=bundle.sha256)
+    return Measured(figures, raw, bundle_sha256=bundle.sha256)
 
 
 def repeated(seconds: float, number: int) -> str:

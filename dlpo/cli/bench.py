@@ -8,7 +8,7 @@ import logging
 import re
 import signal
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -110,15 +110,19 @@ def _measure(
     kind: str, measure: Callable[[], Measured], blocks: Callable[[Any], Iterable[Block]],
     record: bool, out: Path,
 ) -> None:  # fmt: skip
-    """Measure, show the tables, and write a record if that was requested."""
+    """Measure, watch the machine, show the tables, and write a record if that was requested."""
+    from dlpo_bench.machine import watch_machine
     from dlpo_bench.record import check_recordable, write_measured
     from dlpo_bench.tables import show
 
     if record:
         check_recordable(out)
-    measured = measure()
-    show(blocks(measured.figures))
-    for problem in measured.problems:
+    with watch_machine() as watch:
+        measured = measure()
+    figures = {**measured.figures, "machine": watch.interference.figures()}
+    measured = replace(measured, figures=figures)
+    show(blocks(figures))
+    for problem in (*measured.problems, *watch.interference.warnings()):
         _tell(f"note: {problem}")
     if record:
         typer.echo(write_measured(kind, measured, command_line(), out))

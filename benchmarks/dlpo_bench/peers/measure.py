@@ -21,7 +21,7 @@ from dlpo.errors import EngineError, InputError
 from dlpo_bench.compare import compare_medians
 from dlpo_bench.interleave import Spread, Tell, rotated, silent
 from dlpo_bench.load.texts import SENTENCES
-from dlpo_bench.machine import choose_cores, watch_machine
+from dlpo_bench.machine import choose_cores
 from dlpo_bench.options import PeersOptions
 from dlpo_bench.record import Measured
 from dlpo_bench.systems import WHOLE
@@ -252,7 +252,7 @@ def compare_peers(
     running: dict[str, tuple[Peer, PeerProcess]] = {}
     lengths: dict[str, float | None] = dict.fromkeys(TEXTS)
     samples: dict[str, Samples] = {}
-    with watch_machine() as watch, ExitStack() as stack:
+    with ExitStack() as stack:
         for peer in (ours, *(peer for peer in peers if not peer.missing)):
             tell(f"starting {peer.name}")
             try:
@@ -283,7 +283,6 @@ def compare_peers(
         contestants = {name: _figures(*one, samples[name]) for name, one in running.items()}
     samples = {name: samples[name] for name in contestants}
     figures = {
-        "machine": watch.interference.figures(),
         "core": core,
         "rounds": rounds,
         "contestants": contestants,
@@ -291,7 +290,7 @@ def compare_peers(
         "ratios_to_whole": _ratios_to(samples, OWN_WHOLE),
         "skipped": skipped,
     }
-    return Measured(figures, samples, skipped, watch.interference.warnings())
+    return Measured(figures, samples, skipped)
 
 
 def _append(samples: Samples, found: Mapping[str, Mapping[str, float]]) -> None:
