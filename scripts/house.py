@@ -21,8 +21,8 @@ BUDGETS = {  # reached so far; lower one whenever a change makes room, never rai
     "product lines": 39_100,
     "test lines": 26_960,
     "research lines": 1_470,
-    "modules": 221,
-    "modules with one importer": 54,
+    "modules": 220,
+    "modules with one importer": 53,
     "class names used twice": 0,
 }
 PRODUCT = ("dlpo", "serving", "export", "benchmarks")

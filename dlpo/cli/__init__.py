@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 import dlpo
-from dlpo.cli import bench, export, make, measure, operate, speak, voices
+from dlpo.cli import bench, bundles, make, measure, operate, speak
 from dlpo.commit import source_commit
 from dlpo.errors import DlpoError
 
@@ -34,10 +34,9 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(name="dlpo", cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 speak.register(app)
-voices.register(app)
+bundles.register(app)
 operate.register(app)
 make.register(app)
-export.register(app)
 measure.register(app)
 bench.register(app)
 
