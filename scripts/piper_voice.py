@@ -11,12 +11,8 @@ speed does not depend on its weights.
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import sys
 import sysconfig
-import venv
-from importlib.metadata import version
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -25,9 +21,8 @@ import onnx
 import torch
 from torch import nn
 
-from dlpo_bench.peers.measure import PIPER_HOME, PIPER_PYTHON
+from dlpo_bench.peers.measure import HOME, install
 
-PACKAGE = "piper-tts==1.8.0"  # has the training modules, which the random voice is made with
 SEED = 1234
 OPSET = 15  # Piper's
 SCALES = (0.667, 1.0, 0.8)  # Piper's noise, length and noise of the durations
@@ -43,19 +38,13 @@ SIZES = (
 
 def main() -> None:
     """Replace what the cache has."""
-    env, python = PIPER_HOME / "env", PIPER_HOME / PIPER_PYTHON
-    shutil.rmtree(PIPER_HOME, ignore_errors=True)
-    print(f"an environment in {env}")
-    venv.EnvBuilder(with_pip=True).create(env)
-    # Our version of onnxruntime, so that the run-times don't make the difference.
-    packages = [PACKAGE, f"onnxruntime=={version('onnxruntime')}"]
-    print(f"pip install {' '.join(packages)}")
-    # Dependencies too: onnxruntime and pathvalidate, no PyTorch.
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
+    home = HOME / "piper"
+    install("piper", tell=print)  # the package has the training modules too
+    env = home / "env"
     paths = {"base": str(env), "platbase": str(env)}
     sys.path.append(sysconfig.get_path("purelib", "venv", vars=paths))
-    make_voice(PIPER_HOME)
-    print(f"piper is in {PIPER_HOME}")
+    make_voice(home)
+    print(f"piper is in {home}")
 
 
 def make_voice(folder: Path) -> None:

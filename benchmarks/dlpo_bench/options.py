@@ -94,7 +94,11 @@ class PeersOptions:
     precision: Annotated[str, Option(help="Of its denoiser, on cpu.")] = "int8"
     peer: Annotated[
         list[str],
-        Option(help="dlpo-whole, piper, espeak-ng or flite; repeatable. All if left out."),
+        Option(help="dlpo-whole, hibari, piper, espeak-ng or flite; repeatable; else all."),
+    ] = field(default_factory=list)
+    install: Annotated[
+        list[str],
+        Option(help="hibari or piper, into an environment of its own first; repeatable."),
     ] = field(default_factory=list)
     piper_voice: Annotated[
         Path | None, Option(help="A trained Piper voice (.onnx with its .json), not a random one.")

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from dlpo.errors import EngineError, InputError
 from dlpo_bench.machine import choose_cores
+from dlpo_bench.peers import driver
 from dlpo_bench.peers.measure import (
     OWN_WHOLE,
     TEXTS,
     Peer,
     compare_peers,
+    install,
     own_voice,
     peer_process,
     program,
@@ -106,3 +109,21 @@ def test_only_a_core_of_this_process_can_be_used() -> None:
         choose_cores(1, 4096)
     with pytest.raises(InputError, match="this process may use"):
         choose_cores(10_000)
+
+
+def test_hibari_speaks_in_the_seconds_of_its_own_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = ModuleType("hibari")
+    package.SAMPLE_RATE = 24_000  # type: ignore[attr-defined]
+    package.Hibari = lambda: lambda text, seed: [0.0] * 12_000  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "hibari", package)
+    monkeypatch.setattr(driver, "_version_of", lambda name: "0.2.1")
+
+    found = driver.answer(driver.HibariRunner(), {"do": "speak", "text": "one", "seed": 1})
+
+    assert found["audio_s"] == 0.5
+
+
+def test_only_known_peers_are_installed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="can't install 'kokoro'; expected one of piper, hibari"):
+        install("kokoro", tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -122,6 +122,32 @@ class PiperRunner(PeerVoice):
         return float(sum(len(chunk.audio_float_array) / chunk.sample_rate for chunk in made))
 
 
+class HibariRunner(PeerVoice):
+    """hibari-tts with the voice of its package, a sentence at a time, on one thread."""
+
+    def __init__(self) -> None:
+        # In the environment of this peer alone.
+        import onnxruntime
+        from hibari import (  # type: ignore[import-not-found, unused-ignore]
+            SAMPLE_RATE,
+            Hibari,
+        )
+
+        self._voice, self._rate_hz = Hibari(), SAMPLE_RATE
+        self.version = (
+            f"hibari-tts {_version_of('hibari-tts')}, onnxruntime {onnxruntime.__version__}"
+        )
+
+    def prepare(self, text: str, audio_s: float | None) -> float:
+        return self.seconds(self.speak(text, 0))
+
+    def speak(self, text: str, seed: int) -> Any:
+        return self._voice(text, seed=seed)
+
+    def seconds(self, made: Any) -> float:
+        return float(len(made) / self._rate_hz)
+
+
 class Command(PeerVoice):
     """A program that is started for each text and writes a WAV file."""
 
@@ -158,6 +184,7 @@ class Command(PeerVoice):
 KINDS: Mapping[str, Callable[..., PeerVoice]] = {
     "dlpo": OwnVoice,
     "piper": PiperRunner,
+    "hibari": HibariRunner,
     "command": Command,
 }
 

@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 import time
+import venv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +33,12 @@ from dlpo_serving.voices import find_voice
 OWN, OWN_WHOLE = "dlpo", "dlpo-whole"
 DRIVER = Path(__file__).with_name("driver.py")
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONNOUSERSITE": "1"}
+RANDOM_VOICE = 'give --piper-voice, or run "python scripts/piper_voice.py" in a checkout'
 END_S = 10.0  # for a process to end after its last question
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-PIPER_HOME, PIPER_PYTHON = CACHE / "dlpo/peers/piper", Path("env/bin/python")
-PIPER_INSTALL = 'run "python scripts/piper_voice.py" in a checkout'
+HOME, PYTHON = CACHE / "dlpo/peers", Path("env/bin/python")
+PACKAGES = {"piper": ("piper-tts==1.8.0",), "hibari": ("hibari-tts==0.2.1", "scipy")}
+"""What `--install` puts into an environment of the peer's own: nothing of dlpo depends on it."""
 PUBLISHED_PARAMETERS = 15.7e6
 """Of en_US-lessac-medium, as https://huggingface.co/cstr/piper-en_US-lessac-medium-GGUF says."""
 TEXTS: Mapping[str, str] = {"5 s": SENTENCES[0], "20 s": " ".join(SENTENCES)}
@@ -105,20 +109,55 @@ def programs() -> list[Peer]:
     ]
 
 
-def piper(home: Path = PIPER_HOME, voice: Path | None = None) -> Peer:
+def install(name: str, home: Path = HOME, tell: Tell = silent) -> Path:
+    """Make a peer's environment in `home`, replacing an earlier one; its interpreter.
+
+    Its onnxruntime is ours, so that run-times don't make the difference.
+
+    Raises:
+        InputError: not a peer that can be installed.
+        EngineError: pip failed; its messages are on standard error.
+    """
+    if name not in PACKAGES:
+        raise InputError(f"can't install {name!r}; expected one of {', '.join(PACKAGES)}")
+    packages = [*PACKAGES[name], f"onnxruntime=={version('onnxruntime')}"]
+    tell(f"pip install {' '.join(packages)}")
+    shutil.rmtree(home / name, ignore_errors=True)
+    venv.EnvBuilder(with_pip=True).create(home / name / "env")
+    python = home / name / PYTHON
+    try:
+        command = [str(python), "-m", "pip", "install", "--quiet", *packages]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+    except subprocess.CalledProcessError as error:
+        raise EngineError(f"{name}: pip ended with {error.returncode}") from error
+    return python
+
+
+def hibari(home: Path = HOME / "hibari") -> Peer:
+    """hibari-tts with the voice that its package brings, on onnxruntime with one thread."""
+    missing = "" if (home / PYTHON).exists() else _not_installed("hibari", home)
+    title = "hibari-tts, the voice of its package"
+    return Peer("hibari", title, "hibari", {}, missing, home / PYTHON, facts={"weights": "trained"})
+
+
+def _not_installed(name: str, home: Path) -> str:
+    return f"{name} is not installed in {home}; add --install {name}"
+
+
+def piper(home: Path = HOME / "piper", voice: Path | None = None) -> Peer:
     """Piper with a voice of the medium size, on onnxruntime with one thread.
 
     Args:
         home: has its environment, and the voice with random weights.
         voice: a trained one, ONNX with its JSON in the same folder; None is the random one.
     """
-    python, model = home / PIPER_PYTHON, voice or home / "medium.onnx"
+    python, model = home / PYTHON, voice or home / "medium.onnx"
     absent = [path for path in (model, Path(f"{model}.json")) if not path.exists()]
     missing = ""
     if not python.exists():
-        missing = f"piper is not installed in {home}; {PIPER_INSTALL}"
+        missing = _not_installed("piper", home)
     elif absent:
-        missing = f"{absent[0]} does not exist" + ("" if voice else f"; {PIPER_INSTALL}")
+        missing = f"{absent[0]} does not exist" + ("" if voice else f"; {RANDOM_VOICE}")
     settings = {"model": str(model), "adjust": voice is None}
     if voice:
         title, note = f"Piper, voice {voice.stem}", ""
@@ -221,11 +260,13 @@ def measure_peers(options: PeersOptions, tell: Tell = silent) -> Measured:
     Raises:
         InputError: an unknown peer, or a core that can't be used.
         BundleError: the voice is damaged.
-        EngineError: our own voice failed.
+        EngineError: our own voice failed, or a peer can't be installed.
     """
+    for name in options.install:
+        install(name, tell=tell)
     ours = own_voice(options.voice, options.precision)
     whole = whole_sentences(options.voice, options.precision)
-    theirs = [piper(voice=options.piper_voice), *programs()]
+    theirs = [hibari(), piper(voice=options.piper_voice), *programs()]
     known = {one.name: one for one in (whole, *theirs)}
     if unknown := [name for name in options.peer if name not in known]:
         raise InputError(f"no peer {unknown[0]!r}; expected one of {', '.join(known)}")
