@@ -102,7 +102,7 @@ async def run_server(
         load: opens the voices; runs on a lane.
 
     Returns:
-        Whether a thread is left that hangs inside of the engine.
+        Whether a thread is left that hangs inside of the engine, or loading a voice.
 
     Raises:
         EngineHungError: the engine hung too often.
@@ -165,7 +165,7 @@ async def run_server(
         text_threads.shutdown()
         if tracer:
             tracer.close()
-    return executor.has_hung_threads
+    return executor.has_hung_threads or registry.hangs
 
 
 def usable_lanes(engine: EngineName) -> int:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,6 +42,7 @@ _log = logging.getLogger(__name__)
 
 HOST_ENGINES = ("cpu", "openvino")  # any thread may load for any other
 SETTLE_S = 1.0  # that no file of a bundle may have changed for; a copy under way changes faster
+LAST_LOAD_S = 3.0  # that a server which ends waits for the voice it is loading
 NICENESS = 10  # of the thread that loads voices while calls are served
 
 Load = Callable[[ServerSettings], Sequence[Synthesizer]]
@@ -88,6 +89,8 @@ class VoiceRegistry:
         self._loader = ThreadPoolExecutor(1, "loader", initializer=_lower_priority)
         self.filled = asyncio.Event()
         """there is a voice"""
+        self.hangs = False
+        """a thread is left that loads: the interpreter can't end"""
 
     async def load(self, load: Load) -> None:
         """Offer the voices that the settings name.
@@ -119,17 +122,22 @@ class VoiceRegistry:
         folder = VoiceDirectory(self._settings.voice_directory, clock, self._open, named)
         on_lane = self._settings.engine not in HOST_ENGINES
         run = self._executor.run if on_lane else self._loader.submit
+        poll = run(folder.poll)
         try:
             while True:
-                for event in await asyncio.wrap_future(run(folder.poll)):
+                for event in await asyncio.wrap_future(poll):
                     if event.voice:
                         self._offer(event.voice)
                     else:
                         self._withdraw(event.name)
                 await asyncio.sleep(self._settings.voice_poll_s)
+                poll = run(folder.poll)
         finally:
             # A load that outlived the server would log, and compute, beside whatever comes next.
-            await asyncio.to_thread(self._loader.shutdown, cancel_futures=True)
+            self._loader.shutdown(wait=False, cancel_futures=True)
+            if not on_lane and not poll.done():
+                await asyncio.to_thread(wait, [poll], LAST_LOAD_S)
+                self.hangs = not poll.done()
 
     def _open(self, path: Path) -> LoadedVoice:
         synthesizer = open_voice(path, self._settings.engine, self._settings.precision)

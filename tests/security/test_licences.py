@@ -79,7 +79,7 @@ def test_no_package_of_the_default_install_is_under_the_gpl(extras: tuple[str, .
     assert with_gpl_libraries(closure(*extras)) == set()
 
 
-def test_packages_under_the_lgpl_are_the_resampler_and_what_libsndfile_lies_in() -> None:
+def test_packages_under_the_lgpl_are_the_resampler_and_packages_with_libsndfile() -> None:
     said = {name for name in closure("serve") if LESSER.search(licence(name))}
     bundling = {
         name

@@ -1,4 +1,4 @@
-"""How a client reaches its server: address, encryption, token."""
+"""How a client reaches its server (address, encryption, token), and asks for its health."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Metadata = tuple[tuple[str, str], ...]
 _CHANNEL_OPTIONS = (
     ("grpc.keepalive_time_ms", 30_000),  # a server that is gone is noticed
     ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.enable_retries", 0),  # retries.py knows what was heard, gRPC does not
+    ("grpc.enable_retries", 0),  # errors.py knows what was heard, gRPC does not
     ("grpc.use_local_subchannel_pool", 1),  # connections of its own: no other client holds it up
     ("grpc.lb_policy_name", "round_robin"),  # over all servers that the address names
 )

@@ -1,4 +1,4 @@
-"""What a call that failed tells its caller."""
+"""What a call that failed tells its caller, and when it is tried again."""
 
 from __future__ import annotations
 

@@ -87,11 +87,11 @@ class SpeechClient:
             self._thread = None
 
     def wait_until_serving(self, timeout_s: float = 10.0) -> None:
-        """Return as soon as health says SERVING."""
+        """Return as soon as health says SERVING; see `AsyncSpeechClient.wait_until_serving`."""
         self._run(self._client.wait_until_serving(timeout_s))
 
     def voices(self, *, timeout_s: float | None = None) -> list[speech_pb2.Voice]:
-        """The voices of the server, the default one first."""
+        """The voices of the server, the default one first; see `AsyncSpeechClient.voices`."""
         return self._run(self._client.voices(timeout_s=timeout_s))
 
     def speak(
@@ -113,7 +113,10 @@ class SpeechClient:
         *,
         timeout_s: float | None = None,
     ) -> SpeechStream:
-        """Begin to speak; returns once the server has accepted the text."""
+        """Begin to speak; returns once the server has accepted the text.
+
+        For arguments and errors see `AsyncSpeechClient.stream`.
+        """
         stream = self._client.stream(request, voice, reply, timeout_s=timeout_s)
         return SpeechStream(self._run(stream), self._run)
 
@@ -126,7 +129,10 @@ class SpeechClient:
         *,
         timeout_s: float | None = None,
     ) -> SpeechStream:
-        """Speak a text while it is being written; `pieces` are read in another thread."""
+        """Speak a text while it is being written; `pieces` are read in another thread.
+
+        For arguments and errors see `AsyncSpeechClient.stream_pieces`.
+        """
         incoming = _read_in_thread(pieces)
         stream = self._client.stream_pieces(incoming, request, voice, reply, timeout_s=timeout_s)
         return SpeechStream(self._run(stream), self._run)

@@ -1,8 +1,11 @@
-"""FLAC, MP3 and Opus by libsndfile, whose file is the stream that a client reads.
+"""FLAC, MP3 and Opus by libsndfile, whose file is the stream that a client reads; AAC by FFmpeg.
 
-It writes from front to back but for two things. When a FLAC stream ends, it goes back to its header
-for the length and a checksum; both may be left open (RFC 9639, section 8.2), and here they are. At
-the start of an MP3 stream it leaves room for an index; that frame of silence is not sent.
+libsndfile writes from front to back but for two things. When a FLAC stream ends, it goes back to
+its header for the length and a checksum; both may be left open (RFC 9639, section 8.2), and here
+they are. At the start of an MP3 stream it leaves room for an index; that frame of silence is not
+sent.
+
+AAC leaves as ADTS frames (ISO/IEC 14496-3, 1.A.2), each as soon as its samples are in.
 """
 
 from __future__ import annotations
@@ -162,11 +165,6 @@ def _index_bytes(sample_rate_hz: int) -> int:
     """Length of the first frame of MP3, in which LAME would tell the length of the file."""
     samples = 1152 if sample_rate_hz >= 32_000 else 576
     return samples * bit_rate(sample_rate_hz) // (8 * sample_rate_hz)
-
-
-# AAC by FFmpeg, packets as soon as a frame has gone in, in ADTS frames.
-#
-# Reference: ISO/IEC 14496-3, 1.A.2.
 
 
 # The other search costs twice the time, for nothing that can be measured at this bit rate.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
+import mimetypes
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -192,11 +193,29 @@ def page_routes() -> list[web.RouteDef]:
     folder = Path(__file__).with_name("page")
     files = [file for file in folder.iterdir() if file.suffix in (".html", ".css", ".js", ".svg")]
     names = ["/" if file.name == "index.html" else f"/page/{file.name}" for file in files]
-    return [web.get(name, partial(_send, file)) for name, file in zip(names, files, strict=True)]
+    return [web.get(name, _sender(file)) for name, file in zip(names, files, strict=True)]
 
 
-async def _send(file: Path, request: web.Request) -> web.FileResponse:
-    return web.FileResponse(file, headers=PAGE_HEADERS)
+def _sender(file: Path) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Sends the file as it is now; its tag is of the content, since images clamp times."""
+    content = file.read_bytes()
+    tag = hashlib.sha256(content).hexdigest()
+    kind = mimetypes.guess_type(file.name)[0]
+    charset = "utf-8" if kind and kind.startswith("text/") else None
+
+    async def send(request: web.Request) -> web.Response:
+        same = any(each.value in (tag, "*") for each in request.if_none_match or ())
+        response = (
+            web.Response(status=304, headers=PAGE_HEADERS)
+            if same
+            else web.Response(
+                body=content, headers=PAGE_HEADERS, content_type=kind, charset=charset
+            )
+        )
+        response.etag = tag
+        return response
+
+    return send
 
 
 IDLE_S = 30.0  # for the header of a request, from the last one's end: ends slow-loris connections
@@ -206,8 +225,6 @@ QUEUE = 128  # connections that wait to be accepted
 MAX_CONNECTIONS = 2_000  # each is a file and some 20 kB
 LAST_WORDS_S = 0.5  # for replies on their way when listening ends
 LINGERING_S = 1.0  # for the rest of a body that nobody reads, so that the client sees the refusal
-
-_log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -234,10 +251,11 @@ async def listening(
     Raises:
         InputError: the address can't be listened on.
     """
-    _log.addFilter(_is_ours)
+    log = _log.getChild("runner")
+    log.addFilter(_is_ours)
     runner = web.AppRunner(
         app,
-        logger=_log,
+        logger=log,
         handle_signals=False,
         handler_cancellation=True,  # a client that is gone ends the work for it
         shutdown_timeout=LAST_WORDS_S,

@@ -8,11 +8,18 @@ import reprlib
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from dlpo_serving.encodings.formats import Encoding
-from dlpo_serving.errors import FieldViolation, RequestError
+from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.http.statuses import BodyError, UnknownModelError
 from dlpo_serving.request import SpeechRequest
 
@@ -29,6 +36,9 @@ ENCODINGS = {
     "wav": Encoding.WAV,
     "pcm": Encoding.PCM_S16,
 }
+NAMED = 4  # unknown fields beside the first one
+_SHORT = reprlib.Repr()  # of a caller's value, which may be large
+_SHORT.maxlevel, _SHORT.maxstring = 1, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +66,12 @@ def parse_speech_body(content: bytes) -> SpeechBody:
         UnknownModelError: no such model.
     """
     values = {name: v for name, v in _json_object(content).items() if v is not None}
+    if unknown := [name for name in values if name not in FIELDS]:
+        raise RequestError(_unknown(unknown))
     try:
         fields = _Fields.model_validate(values)
-    except ValidationError as error:
-        raise RequestError(*map(_violation, error.errors(include_url=False))) from error
+    except ValidationError as error:  # at most one of each field
+        raise RequestError(*(_violation(each, values) for each in error.errors())) from error
     if fields.model not in MODELS:
         raise UnknownModelError(fields.model, MODELS)
     rate, timeout_s = fields.sample_rate, fields.timeout_s
@@ -105,10 +117,19 @@ def _id_of(voice: Any) -> Any:
     return voice.get("id") if isinstance(voice, dict) else voice
 
 
+def _words(dictionary: dict[str, Any]) -> dict[str, str]:
+    """Names the first value that is wrong, since a body has room for thousands."""
+    for word, phonemes in dictionary.items():
+        if not isinstance(phonemes, str):
+            what = f"{shortened(word)!r} is {_SHORT.repr(phonemes)}; expected a string of phonemes"
+            raise PydanticCustomError("word", "{what}", {"what": what})
+    return dictionary
+
+
 class _Fields(BaseModel):
     """The members of the JSON object; null stands for one that is absent."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(strict=True)
 
     model: str = "dlpo"
     input: str
@@ -123,21 +144,37 @@ class _Fields(BaseModel):
     pitch_semitones: float = 0.0
     volume_db: float = 0.0
     ssml: bool = False
-    dictionary: dict[str, str] = {}
+    dictionary: Annotated[dict[str, Any], AfterValidator(_words)] = {}
     timeout_s: Annotated[float, Field(ge=0)] = math.inf
 
 
 FIELDS = tuple(_Fields.model_fields)
 
 
-def _violation(error: ErrorDetails) -> FieldViolation:
-    name = str(error["loc"][0])[:80]
-    match error["type"]:
-        case "missing":
+def _unknown(names: list[str]) -> FieldViolation:
+    first, *others = names
+    told = [repr(shortened(name)) for name in others[:NAMED]]
+    if len(others) > NAMED:
+        told.append(f"{len(others) - NAMED} more")
+    too = f" (also {', '.join(told)})" if told else ""
+    return FieldViolation(
+        shortened(first), f"is unknown{too}; this server takes {', '.join(FIELDS)}"
+    )
+
+
+def _violation(error: ErrorDetails, values: dict[str, Any]) -> FieldViolation:
+    name = str(error["loc"][0])
+    match error["type"], name:
+        case "missing", _:
             return FieldViolation(name, "is missing; expected a string")
-        case "extra_forbidden":
-            return FieldViolation(name, f"is unknown; this server takes {', '.join(FIELDS)}")
-    short = reprlib.Repr()  # of the caller's, who may have sent much
-    short.maxstring = 60
-    expected = error["msg"].replace("Input should be", "expected")
-    return FieldViolation(name, f"is {short.repr(error['input'])}; {expected}")
+        case "word", _:
+            return FieldViolation(name, error["msg"])
+        case (("greater_than_equal" | "less_than_equal"), "speed"):
+            expected = f"{SPEEDS[0]:g} to {SPEEDS[1]:g}"
+        case "greater_than_equal", _:
+            expected = "0 or more"
+        case _, "voice":
+            expected = "a name, or an object with an id"
+        case _:
+            expected = error["msg"].removeprefix("Input should be ")
+    return FieldViolation(name, f"is {_SHORT.repr(values[name])}; expected {expected}")

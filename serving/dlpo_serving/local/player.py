@@ -1,4 +1,4 @@
-"""Playing audio, while it is being made, through whatever player the machine has."""
+"""Audio while it is being made: played by whatever player the machine has, or into a sound file."""
 
 from __future__ import annotations
 

@@ -3,18 +3,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import re
 import socket
 from collections.abc import Callable, Iterator
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from prometheus_client.parser import text_string_to_metric_families
 
 from dlpo.errors import InputError
 from dlpo_serving.http import listening
+from dlpo_serving.http.app import _sender
 
 
 def test_probes_follow_the_voice(
@@ -121,6 +125,8 @@ def test_each_file_is_sent_with_a_strict_policy(client: Any, door: Any, path: st
     response = client.get(door, path)
 
     assert response.status == 200
+    if path == "/":
+        assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     policy = dict(
         rule.strip().split(" ", 1)
         for rule in response.headers["Content-Security-Policy"].split(";")
@@ -139,6 +145,16 @@ def test_a_file_that_has_not_changed_is_not_sent_again(client: Any, door: Any) -
 
     assert (again.status, again.read()) == (304, b"")
     assert changed.status == 200
+
+
+def test_a_file_of_the_same_size_and_time_has_another_tag(tmp_path: Path) -> None:
+    async def tag(content: str) -> Any:
+        file = tmp_path / "a.js"
+        file.write_text(content)
+        os.utime(file, (0, 0))
+        return (await _sender(file)(make_mocked_request("GET", "/"))).etag
+
+    assert asyncio.run(tag("one")) != asyncio.run(tag("two"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

@@ -100,6 +100,25 @@ def test_a_bad_field_is_named(fields: dict[str, Any], name: str) -> None:
     assert "expected" in str(caught.value) or "takes" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"speed": 9}, "speed: is 9; expected 0.25 to 4"),
+        ({"voice": {"name": "lj"}}, "expected a name, or an object with an id"),
+        ({"dictionary": {"fish": 1}}, "dictionary: 'fish' is 1; expected"),
+        ({"timeout_s": -1}, "timeout_s: is -1; expected 0 or more"),
+        ({"speeed": 1, "spede": 1}, "speeed: is unknown (also 'spede'); this server takes"),
+    ],
+)
+def test_the_message_says_what_came_and_what_was_expected(
+    fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse(**fields)
+
+    assert message in str(caught.value)
+
+
 def test_an_unknown_model_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(UnknownModelError, match=r"'whisper-1'; this server has dlpo, tts-1"):
         parse(model="whisper-1")
@@ -131,11 +150,27 @@ def test_what_is_no_json_object_is_a_bad_body(content: bytes) -> None:
     assert caught.value.status == 400
 
 
-def test_messages_do_not_repeat_huge_values() -> None:
-    with pytest.raises(RequestError) as caught:
-        parse(voice=["x" * 10_000] * 100)
+def nested(depth: int) -> Any:
+    return [nested(depth - 1)] * 6 if depth else "x" * 100
 
-    assert len(str(caught.value)) < 500
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"voice": ["x" * 10_000] * 100},
+        {"input": nested(6)},
+        {"dictionary": {f"word{n}": n for n in range(20_000)}},
+        {f"field{n}": n for n in range(20_000)},
+        {"x" * 200_000: 1},
+    ],
+    ids=["long strings", "nested lists", "wrong words", "unknown fields", "a long name"],
+)
+def test_messages_stay_short_whatever_came(fields: dict[str, Any]) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse(**fields)
+
+    assert len(str(caught.value)) < 600
+    assert len(caught.value.violations) == 1
 
 
 _JSON = st.recursive(

@@ -300,3 +300,33 @@ def test_a_voice_that_takes_long_to_load_leaves_the_lane_to_callers(
         assert server.thread.is_alive()  # no load outlives its server
     finally:
         let_go.set()
+
+
+def test_a_load_that_never_ends_does_not_keep_the_server(
+    synthesizer: Synthesizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, let_go = threading.Event(), threading.Event()
+
+    def stuck(*arguments: Any) -> Synthesizer:
+        begun.set()
+        let_go.wait()
+        return synthesizer
+
+    monkeypatch.setattr(voice_registry, "open_voice", stuck)
+    monkeypatch.setattr(voice_registry, "LAST_LOAD_S", 0.1)
+    put(Bundle.load(find_voice("lj")), tmp_path / "ann", "ann")
+    settings = ServerSettings(port=0, lanes=1, voice_directory=tmp_path, voice_poll_s=0.02)
+
+    async def serve() -> bool:
+        stop = asyncio.Event()
+        running = asyncio.create_task(
+            run_server(settings, stop, lambda *_: None, load=lambda _: [synthesizer])
+        )
+        assert await asyncio.to_thread(begun.wait, TIMEOUT_S)
+        stop.set()
+        return await asyncio.wait_for(running, TIMEOUT_S)
+
+    try:
+        assert asyncio.run(serve())  # so that the process ends without the thread
+    finally:
+        let_go.set()

@@ -278,13 +278,16 @@ def test_an_unknown_voice_is_not_found(server: Any, riva_client: Any) -> None:
     assert "German-DE.Male-1" in answer.details
 
 
-def test_settings_that_change_within_a_call_end_it(server: Any, riva_client: Any) -> None:
-    requests = [{"text": "One fish."}, {"text": "Two fish.", "sample_rate_hz": 8_000}]
+def test_settings_that_change_within_a_call_end_it(
+    server: Any, refusal: Callable[..., Any]
+) -> None:
+    rates = (0, 8_000)
+    requests = [SynthesizeSpeechRequest(text="One fish.", sample_rate_hz=rate) for rate in rates]
 
-    answer = riva_client(server.address, "raw_online", requests=requests)
+    refused = refusal(online(server), iter(requests))
 
-    assert answer.code == "INVALID_ARGUMENT"
-    assert "settings" in answer.details
+    assert refused.code == "INVALID_ARGUMENT"
+    assert "settings" in refused.message
 
 
 def test_the_embedded_voice_speaks_to_the_client(
