@@ -7,6 +7,7 @@
 # make check   the same checks as `make test`, in the environment that is active now
 PYTHON ?= python3
 DATA ?= ../shared/data/ljspeech
+JUDGES ?= ../shared/models
 ALIGNMENTS ?= $(DATA)/alignments.tsv.xz
 RUN ?= runs/lj
 TEACHERS ?= ../shared/teachers
@@ -35,7 +36,7 @@ test-all: test $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLI
 voice: data/lj/dataset.json
 	.venv/bin/dlpo train lite --data data/lj --out "$(RUN)"
 	.venv/bin/dlpo train contour --init "$(RUN)/checkpoint" --data data/lj --out "$(RUN)-contour"
-	.venv/bin/dlpo tune "$(RUN)-contour/checkpoint" --data data/lj --out "$(RUN)-tuned" $(TUNING)
+	.venv/bin/dlpo tune "$(RUN)-contour/checkpoint" --data data/lj --out "$(RUN)-tuned" --weights "$(JUDGES)" $(TUNING)
 	.venv/bin/python -m dlpo.training.unheard_symbols "$(RUN)-tuned/best" --data data/lj --out "$(RUN)-voice"
 	.venv/bin/dlpo export "$(RUN)-voice" --out dlpo/voices/lj $(CHAIN)
 

@@ -39,7 +39,7 @@ def copies(
     """
     model = load_checkpoint(checkpoint).model
     if not isinstance(model, LiteWaveGrad2):
-        raise InputError(f"{checkpoint} is not a `lite`; expected one, for it alone is told mel")
+        raise InputError(f"{checkpoint} is not a `lite`; no other model is copied from mel")
     batches = Batches(Dataset(data), split, 0)
     manifest = Bundle.load(find_voice(voice)).manifest
     name = speaking.schedule or manifest.noise_schedule.name

@@ -98,7 +98,7 @@ class PeersOptions:
     ] = field(default_factory=list)
     install: Annotated[
         list[str],
-        Option(help="hibari or piper, into an environment of its own first; repeatable."),
+        Option(help="Install hibari or piper first, in an environment of its own; repeatable."),
     ] = field(default_factory=list)
     piper_voice: Annotated[
         Path | None, Option(help="A trained Piper voice (.onnx with its .json), not a random one.")

@@ -11,10 +11,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal
 
 from dlpo.bundle.voice_json import (
     EXPORT_AGAIN,
@@ -26,6 +23,10 @@ from dlpo.bundle.voice_json import (
 )
 from dlpo.config import Parametrisation, from_dict, to_dict
 from dlpo.errors import BundleError, ConfigError, InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 MAX_BUNDLE_BYTES = 4 << 30  # `large` in fp32 is 0.23 GB; far more is an attack or an accident
@@ -238,6 +239,8 @@ class Manifest:
         bundle with one voice."""
         if not self.voices:
             return {}
+        import numpy as np
+
         return {"voice": np.array([self.shares(self.voice)], np.float32)}
 
     def context_frames(self, steps: int, precision: Precision = "fp32") -> int:

@@ -15,7 +15,8 @@ SOURCES = {
     "nisqa.tar": "https://github.com/gabrielmittag/NISQA (weights/nisqa.tar)",
     "nisqa_tts.tar": "https://github.com/gabrielmittag/NISQA (weights/nisqa_tts.tar)",
     "dnsmos_model_v8.onnx": (
-        "https://github.com/microsoft/DNS-Challenge (DNSMOS/DNSMOS/model_v8.onnx)"
+        "https://github.com/microsoft/DNS-Challenge (DNSMOS/DNSMOS/model_v8.onnx, to be saved as"
+        " dnsmos_model_v8.onnx)"
     ),
 }
 """File of weights -> where its authors give it."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.errors import CheckpointError, MissingExtraError
-from dlpo.judges.judge import Scores, Waveform, absent, listen_at, mel_bands
+from dlpo.judges.judge import Scores, Waveform, absent, listen_at, mel_bands, require
 
 SAMPLE_RATE = 16_000  # Hz
 WINDOW = 144_160  # samples: 9.01 s, what the published script feeds
@@ -33,12 +33,13 @@ class Dnsmos:
 
         Raises:
             CheckpointError: missing, damaged, or another graph.
-            MissingExtraError: onnxruntime is not installed.
+            MissingExtraError: onnxruntime or librosa is not installed.
         """
         try:
             import onnxruntime
         except ImportError as error:
             raise MissingExtraError("onnxruntime", "bench") from error
+        require("librosa")
         if not weights.is_file():
             raise absent(weights)
         options = onnxruntime.SessionOptions()

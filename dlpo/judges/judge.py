@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -109,6 +110,16 @@ def listen_at(rate_hz: int, waveforms: Sequence[Waveform], sample_rate_hz: int) 
     ]
 
 
+def require(package: str) -> None:
+    """Refuse to load a judge that could not score later.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise MissingExtraError(package, "bench")
+
+
 def mel_bands(waveform: Waveform, sample_rate_hz: int, **settings: Any) -> NDArray[np.float32]:
     """(T,) -> (frames, bands), power in Slaney's mel bands.
 
@@ -117,13 +128,9 @@ def mel_bands(waveform: Waveform, sample_rate_hz: int, **settings: Any) -> NDArr
     Args:
         settings: of `librosa.feature.melspectrogram`.
 
-    Raises:
-        MissingExtraError: librosa is not installed.
     """
-    try:
-        from librosa.feature import melspectrogram
-    except ImportError as error:
-        raise MissingExtraError("librosa", "bench") from error
+    from librosa.feature import melspectrogram
+
     with warnings.catch_warnings():  # the published front ends have bands above half the rate
         warnings.filterwarnings("ignore", "Empty filters")
         return np.asarray(melspectrogram(y=waveform, sr=sample_rate_hz, **settings).T, np.float32)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlpo.errors import CheckpointError
-from dlpo.judges.judge import Scores, Waveform, listen_at, load_torch_weights, mel_bands
+from dlpo.judges.judge import Scores, Waveform, listen_at, load_torch_weights, mel_bands, require
 
 SAMPLE_RATE = 22_050  # Hz. Its scores depend on the rate of the file: one rate for everything
 N_FFT = 4_096
@@ -52,7 +52,9 @@ class Nisqa:
 
         Raises:
             CheckpointError: missing, damaged, or another model.
+            MissingExtraError: librosa is not installed.
         """
+        require("librosa")
         content = load_torch_weights(weights)
         try:
             arguments, state = content["args"], content["model_state_dict"]

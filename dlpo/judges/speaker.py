@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.errors import CheckpointError, InputError
-from dlpo.judges.judge import Scores, Waveform, listen_at, load_torch_weights, mel_bands
+from dlpo.judges.judge import Scores, Waveform, listen_at, load_torch_weights, mel_bands, require
 
 RATE = 16_000  # Hz
 WINDOW, HOP, BANDS = 400, 160, 40  # samples, samples, mel bands
@@ -38,6 +38,7 @@ class SpeakerEncoder:
     """
 
     def __init__(self, weights: Path) -> None:
+        require("librosa")
         state = load_torch_weights(weights).get("model_state") or {}
         import torch
 

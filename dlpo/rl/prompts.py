@@ -99,7 +99,9 @@ def draw_share(key: tuple[int, int], total: int, size: int, rank: int, ranks: in
         InputError: `size` is not a positive multiple of `ranks`.
     """
     if size < 1 or size % ranks:
-        raise InputError(f"{size} an update for {ranks} processes; expected a positive multiple")
+        raise InputError(
+            f"{size} items an update for {ranks} processes; expected a positive multiple"
+        )
     drawn = np.random.default_rng(key).choice(total, size, replace=size > total)
     return [int(i) for i in drawn[rank::ranks]]
 

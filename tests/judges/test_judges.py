@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from dlpo.errors import CheckpointError, InputError
+from dlpo.errors import CheckpointError, InputError, MissingExtraError
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.dnsmos import Dnsmos
 from dlpo.judges.judge import Judge, Waveform, active_level_db, high_band_db, listen_at
 from dlpo.judges.nisqa import Nisqa
 from dlpo.judges.pocketsphinx import PocketSphinx
+from dlpo.judges.speaker import SpeakerEncoder
 from dlpo.judges.word_errors import word_errors
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
@@ -134,6 +136,16 @@ def test_missing_or_damaged_weights_are_told(make: Callable[[Path], Judge], tmp_
     path.write_bytes(b"not weights at all")
     with pytest.raises(CheckpointError, match="weights"):
         make(path)
+
+
+@pytest.mark.parametrize("make", [Nisqa, Dnsmos, SpeakerEncoder])
+def test_a_judge_without_its_front_end_is_refused_before_it_scores(
+    make: Callable[[Path], Judge], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "weights").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "librosa", None)
+    with pytest.raises(MissingExtraError, match="librosa"):
+        make(tmp_path / "weights")
 
 
 TIME = np.arange(2 * RATE) / RATE  # s

@@ -77,8 +77,6 @@ GIVEN_UP = (  # how calls end whose caller left
 )  # fmt: skip
 _log = logging.getLogger(__name__)
 Request = tuple[str, str]
-
-
 """Behavior and text."""
 
 

@@ -115,21 +115,18 @@ def install(name: str, home: Path = HOME, tell: Tell = silent) -> Path:
     Its onnxruntime is ours, so that run-times don't make the difference.
 
     Raises:
-        InputError: not a peer that can be installed.
-        EngineError: pip failed; its messages are on standard error.
+        EngineError: it can't be made; messages of venv and pip are on standard error.
     """
-    if name not in PACKAGES:
-        raise InputError(f"can't install {name!r}; expected one of {', '.join(PACKAGES)}")
     packages = [*PACKAGES[name], f"onnxruntime=={version('onnxruntime')}"]
     tell(f"pip install {' '.join(packages)}")
-    shutil.rmtree(home / name, ignore_errors=True)
-    venv.EnvBuilder(with_pip=True).create(home / name / "env")
-    python = home / name / PYTHON
+    env, python = home / name / "env", home / name / PYTHON
+    shutil.rmtree(env, ignore_errors=True)
     try:
+        venv.EnvBuilder(with_pip=True).create(env)
         command = [str(python), "-m", "pip", "install", "--quiet", *packages]
         subprocess.run(command, check=True, stdout=sys.stderr)
     except subprocess.CalledProcessError as error:
-        raise EngineError(f"{name}: pip ended with {error.returncode}") from error
+        raise EngineError(f"{name} can't be installed: {error}") from error
     return python
 
 
@@ -258,10 +255,12 @@ def measure_peers(options: PeersOptions, tell: Tell = silent) -> Measured:
     """Measure a voice of ours, and the peers that the options name.
 
     Raises:
-        InputError: an unknown peer, or a core that can't be used.
+        InputError: an unknown peer, one that can't be installed, or a core that can't be used.
         BundleError: the voice is damaged.
         EngineError: our own voice failed, or a peer can't be installed.
     """
+    if wrong := [name for name in options.install if name not in PACKAGES]:
+        raise InputError(f"can't install {wrong[0]!r}; expected one of {', '.join(PACKAGES)}")
     for name in options.install:
         install(name, tell=tell)
     ours = own_voice(options.voice, options.precision)
