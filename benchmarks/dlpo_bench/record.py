@@ -165,9 +165,12 @@ def read_record(path: Path) -> Record:
 
 def problems(error: ValidationError) -> str:
     """What keeps content from being a record, field by field."""
-    return "; ".join(
-        ": ".join([*map(str, one["loc"]), one["msg"]]) for one in error.errors(include_url=False)
-    )
+    found = []
+    for one in error.errors(include_url=False):
+        got = one["input"]
+        seen = f", got {got!r:.40}" if isinstance(got, str | int | float | None) else ""
+        found.append(": ".join([*map(str, one["loc"]), one["msg"] + seen]))
+    return "; ".join(found)
 
 
 def _free_path(directory: Path, stem: str) -> Path:

@@ -100,7 +100,7 @@ def test_answers_to_another_test_are_refused(
     folder: Path, ballot: Any, answer: Any, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.jsonl"
-    other.write_text(answer.to_json() + replace(answer, test="f" * 16).to_json())
+    other.write_text(answer.to_json() + replace(answer, test="f" * 16, choice="both").to_json())
 
     with pytest.raises(DataError, match=f"test 'ffffffffffffffff'; this is {ballot.key.test_id}"):
         read_answers(folder, ballot.key, [other])

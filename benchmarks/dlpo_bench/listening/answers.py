@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from dlpo.errors import DataError, InputError
 from dlpo_bench.record import problems
@@ -101,7 +102,9 @@ def read_key(folder: Path) -> AnswerKey:
             f"{path}: can't be read ({error}); expected the folder of a test by 'dlpo listen A B'"
         ) from error
     except ValidationError as error:
-        raise DataError(f"{path} is damaged ({problems(error)}); make the test again") from error
+        newer = any(one["loc"] == ("format",) for one in error.errors())
+        advice = "read it with the dlpo that made it" if newer else "make the test again"
+        raise DataError(f"{path} is no key ({problems(error)}); {advice}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +157,15 @@ ANSWER = TypeAdapter(RaterAnswer)
 def parse_answer(line: bytes, key: AnswerKey) -> RaterAnswer:
     """An answer from JSON of any content; raises InputError if it is none to this test."""
     try:
+        row = from_json(line)
+    except ValueError as error:
+        raise InputError(f"not an answer ({error})") from error
+    if isinstance(row, dict) and row.get("test", key.test_id) != key.test_id:
+        raise OtherTestError(f"an answer to the test {row['test']!r:.40}; this is {key.test_id}")
+    try:
         answer = ANSWER.validate_json(line)
     except ValidationError as error:
         raise InputError(f"not an answer ({problems(error)})") from error
-    if answer.test != key.test_id:
-        raise OtherTestError(f"an answer to the test {answer.test!r:.40}; this is {key.test_id}")
     trial = key.trial(answer.trial)
     if trial is None:
         raise InputError(f"trial {answer.trial!r:.40} is unknown; expected one of this test")

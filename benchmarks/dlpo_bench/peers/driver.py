@@ -127,13 +127,10 @@ class HibariRunner(PeerVoice):
 
     def __init__(self) -> None:
         # In the environment of this peer alone.
+        import hibari  # type: ignore[import-not-found, unused-ignore]
         import onnxruntime
-        from hibari import (  # type: ignore[import-not-found, unused-ignore]
-            SAMPLE_RATE,
-            Hibari,
-        )
 
-        self._voice, self._rate_hz = Hibari(), SAMPLE_RATE
+        self._voice, self._rate_hz = hibari.Hibari(), hibari.SAMPLE_RATE
         self.version = (
             f"hibari-tts {_version_of('hibari-tts')}, onnxruntime {onnxruntime.__version__}"
         )
