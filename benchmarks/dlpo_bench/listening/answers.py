@@ -159,7 +159,7 @@ def parse_answer(line: bytes, key: AnswerKey) -> RaterAnswer:
     try:
         row = from_json(line)
     except ValueError as error:
-        raise InputError(f"not an answer ({error})") from error
+        raise InputError(f"not an answer in JSON ({error})") from error
     if isinstance(row, dict) and row.get("test", key.test_id) != key.test_id:
         raise OtherTestError(f"an answer to the test {row['test']!r:.40}; this is {key.test_id}")
     try:
