@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 BUDGETS = {  # reached so far; lower one whenever a change makes room, never raise one
-    "product lines": 39_170,
+    "product lines": 39_160,
     "test lines": 27_040,
     "research lines": 1_470,
     "modules": 220,

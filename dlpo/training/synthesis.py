@@ -16,7 +16,6 @@ from torch import Tensor
 from dlpo.audio import HOP_LENGTH, Waveform, harmonic_source
 from dlpo.diffusion import sample
 from dlpo.errors import DataError
-from dlpo.model.acoustics import AcousticModel
 from dlpo.model.build import Model
 from dlpo.model.contour import POINTS
 from dlpo.model.gaussian_upsampling import frame_positions
@@ -86,13 +85,10 @@ def condition(
     if isinstance(model, SpectralWaveGrad2):
         rows = model.config.rows(voice or model.config.speakers()[model.config.default_speaker])
         embedded = model.voice(torch.tensor([rows], device=phonemes.device))
-    if isinstance(model, AcousticModel):
-        noise = torch.randn(
-            1, POINTS, phonemes.shape[1], generator=torch.Generator().manual_seed(seed)
-        ).to(phonemes.device)
-        hidden, predicted, ranges = model.encode(phonemes, mask, noise, embedded)
-    else:
-        hidden, predicted, ranges = model.encode(phonemes, mask)
+    noise = torch.randn(
+        1, POINTS, phonemes.shape[1], generator=torch.Generator().manual_seed(seed)
+    ).to(phonemes.device)
+    hidden, predicted, ranges = model.encode(phonemes, mask, noise, embedded)
     if durations is None:
         ends = predicted.double().cumsum(1).round()
         frames = torch.diff(ends, prepend=ends.new_zeros(1, 1)).float()
@@ -100,11 +96,7 @@ def condition(
         frames = torch.from_numpy(durations)[None].to(phonemes.device)
     positions = frame_positions(int(frames.sum()), phonemes.device)
     no_shift = torch.zeros(1, device=phonemes.device)
-    inputs = (hidden, frames, ranges, positions, no_shift)
-    if isinstance(model, AcousticModel):
-        conditioning, f0 = model.frames(*inputs, embedded)
-    else:
-        conditioning, f0 = model.frames(*inputs)
+    conditioning, f0 = model.frames(hidden, frames, ranges, positions, no_shift, embedded)
     return conditioning, harmonic_source(f0[0].cpu().numpy())
 
 

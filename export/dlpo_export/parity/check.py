@@ -120,7 +120,7 @@ class Difference:
     largest: float
     """of all absolute errors, divided by the RMS of the tensor where that is above 1"""
     rms: float
-    """the same of this output"""
+    """of the errors, divided by the same"""
     sqnr_db: float
     """power of the tensor over the power of its error, `EQUAL_DB` where there is none"""
     log_spectral_db: float | None = None
