@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlpo.config import Parametrisation, SpectralConfig
+from dlpo.errors import InputError
 from dlpo.model.acoustics import MEL_BANDS, AcousticModel, Prosody
 from dlpo.model.blocks import ConvNextBlock, LevelEmbedding, conv, de_emphasise
 from dlpo.model.real_dft import RealDft
@@ -82,7 +83,15 @@ class SpectralWaveGrad2(AcousticModel):
         The first columns are for the encoder, the next for the conditioning; of a model that draws
         its pitch the last are for the contour, with the voice's centre and spread in ln Hz. Mixing
         voices is a weighted mean of these vectors.
+
+        Raises:
+            InputError: a row has no speaker.
         """
+        if bool((rows[:, 0] < 0).any()):
+            raise InputError(
+                f"rows of voices are {rows.tolist()}; expected a speaker's row in each: draw"
+                " batches with the rows of the model's configuration"
+            )
         columns = [self.voices.weight, self.conditioning_voices.weight]
         if self.pitch_voices is not None:
             columns += [self.pitch_voices.weight, self.pitch_ranges]

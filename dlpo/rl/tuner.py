@@ -20,6 +20,7 @@ from dlpo.data.dataset import Dataset
 from dlpo.data.preferences import PreferencePair
 from dlpo.errors import ConfigError, DlpoError
 from dlpo.model.build import Model
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.rl.batch_sources import (
     BatchSource,
@@ -105,13 +106,14 @@ class Tuner(TrainingRun):
         self.reference = load_checkpoint(start).model.requires_grad_(False)
         self.reference.to(self.accelerator.device)
         model = self.base.model
+        self.rows = model.config.rows if isinstance(model, SpectralWaveGrad2) else None
         sentences, longest_s = settings.validation_sentences, settings.validation_longest_s
         prompts = validation_prompts(self.dataset, sentences, longest_s)
         reach = reach_of(model, prompts[0])
         self.space, optimizer = self._learning(model)
         self._prepare(model, Learner(model, self.space), optimizer)
         recorded = validation_recordings(
-            self.reference, Batches(self.dataset, "validation", seed=0)
+            self.reference, Batches(self.dataset, "validation", seed=0, rows=self.rows)
         )
         self.panel = ValidationPanel(
             self.reference, prompts, plan.chain, models, recorded, self.timer, settings.rows, reach
@@ -169,7 +171,7 @@ class Tuner(TrainingRun):
             if supervised and settings.adversary and not isinstance(self.model, WaveGrad2):
                 rate, clip = settings.adversary_rate, settings.gradient_clip
                 adversary = AdversarialTrainer(self.accelerator, rate, clip)
-            batches = Batches(self.dataset, "train", settings.seed)
+            batches = Batches(self.dataset, "train", settings.seed, rows=self.rows)
             recordings = RecordingSource(self.model, batches, objective, collector, adversary)
         if self.space is not None:
             return WeightSource(objective, self.space, collector, recordings)

@@ -11,12 +11,17 @@ from typing import Any
 import pytest
 import torch
 
-from dlpo.checkpoint import Tuned, load_checkpoint
+from dlpo.checkpoint import Provenance, Tuned, load_checkpoint, save_checkpoint
 from dlpo.config import TuningConfig, from_dict
 from dlpo.errors import ConfigError
+from dlpo.model.build import build_model
+from dlpo.rl.diffusion_loss import recorded_windows
 from dlpo.rl.methods import METHODS, Explore, Method, Objective, Plan
 from dlpo.rl.tuner import Tuner
+from dlpo.training.acoustics import FrozenAcoustics
+from dlpo.training.batches import Batches
 from research import toy_judge
+from tests.toys import SPECTRAL
 
 RESUMED = {
     "dlpo": (Objective("dlpo", guide="both"), {"passes": 2}),
@@ -170,6 +175,21 @@ def test_the_guard_ends_a_run_that_leaves_the_ground_and_keeps_the_best(tuning: 
     again = tuning.tuner(**settings)
     again.run()
     assert (again.update, again.stopped) == (3, tuner.stopped)
+
+
+def test_recordings_are_conditioned_on_their_own_voice(tuning: Any, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = build_model(SPECTRAL)
+    with torch.no_grad():
+        model.voices.weight.mul_(10)
+    start = tmp_path / "spectral"
+    save_checkpoint(start, model.state_dict(), SPECTRAL, Provenance(0, "0" * 64, "test"))
+    source = tuning.tuner(objective=Objective("control"), checkpoint=start).source
+    recorded, _ = source.recorded(0)
+    batches = Batches(source.batches.dataset, "train", seed=0, rows=SPECTRAL.rows)
+    windows = batches.windows(0, 2, 12)
+    expected = recorded_windows(model.eval(), windows, FrozenAcoustics(model, batches).of(windows))
+    torch.testing.assert_close(recorded.conditions.conditioning, expected.conditions.conditioning)
 
 
 def test_the_control_judges_only_for_the_log(tuning: Any) -> None:
