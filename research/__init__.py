@@ -6,6 +6,26 @@ records in research/records. The product and its benchmarks never import it.
 
 from __future__ import annotations
 
+import shlex
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import typer
+
+from dlpo.errors import DlpoError
+
 RECORDS = Path("research") / "records"  # from the root of a checkout
+
+
+def study_command(name: str) -> str:
+    """The command line of a study, for a record."""
+    return shlex.join(["python", "-m", f"research.{name}", *sys.argv[1:]])
+
+
+def run_study(main: Callable[..., None]) -> None:
+    """Run a study from its command line; of an error of ours only its message is shown."""
+    try:
+        typer.run(main)
+    except DlpoError as error:
+        sys.exit(str(error))

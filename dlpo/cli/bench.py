@@ -62,8 +62,6 @@ def register(app: typer.Typer) -> None:
     group.command("rtf")(_command(RtfOptions, rtf))
     group.command("stream")(_command(LoadOptions, stream))
     group.command()(quality)
-    group.command()(texts)
-    group.command()(controls)
     group.command("peers")(_command(PeersOptions, peers))
     group.command("scaling")(_command(ScalingOptions, scaling))
     group.command("roofline")(_command(RooflineOptions, roofline))
@@ -106,11 +104,15 @@ def _tell(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def _measure(
+def run_bench(
     kind: str, measure: Callable[[], Measured], blocks: Callable[[Any], Iterable[Block]],
-    record: bool, out: Path,
+    record: bool, out: Path = RECORDS, command: str = "",
 ) -> None:  # fmt: skip
-    """Measure, watch the machine, show the tables, and write a record if that was requested."""
+    """Measure, watch the machine, show the tables, and write a record if that was requested.
+
+    Args:
+        command: for the record; that of dlpo if empty.
+    """
     from dlpo_bench.machine import watch_machine
     from dlpo_bench.record import check_recordable, write_measured
     from dlpo_bench.tables import show
@@ -125,7 +127,7 @@ def _measure(
     for problem in (*measured.problems, *watch.interference.warnings()):
         _tell(f"note: {problem}")
     if record:
-        typer.echo(write_measured(kind, measured, command_line(), out))
+        typer.echo(write_measured(kind, measured, command or command_line(), out))
 
 
 def rtf(options: RtfOptions, record: bool, out: Path) -> None:
@@ -134,7 +136,7 @@ def rtf(options: RtfOptions, record: bool, out: Path) -> None:
         from dlpo_bench.report.speed import rtf_blocks
         from dlpo_bench.rtf import measure_rtf
 
-    _measure("rtf", lambda: measure_rtf(options, _tell), rtf_blocks, record, out)
+    run_bench("rtf", lambda: measure_rtf(options, _tell), rtf_blocks, record, out)
 
 
 def roofline(options: RooflineOptions, record: bool, out: Path) -> None:
@@ -145,7 +147,7 @@ def roofline(options: RooflineOptions, record: bool, out: Path) -> None:
         from dlpo_bench.report.speed import roofline_blocks
         from dlpo_bench.roofline import measure_roofline
 
-    _measure("roofline", lambda: measure_roofline(options, _tell), roofline_blocks, record, out)
+    run_bench("roofline", lambda: measure_roofline(options, _tell), roofline_blocks, record, out)
 
 
 def scaling(options: ScalingOptions, record: bool, out: Path) -> None:
@@ -154,7 +156,7 @@ def scaling(options: ScalingOptions, record: bool, out: Path) -> None:
         from dlpo_bench.report.speed import scaling_blocks
         from dlpo_bench.scaling import measure_scaling
 
-    _measure("scaling", lambda: measure_scaling(options, _tell), scaling_blocks, record, out)
+    run_bench("scaling", lambda: measure_scaling(options, _tell), scaling_blocks, record, out)
 
 
 def peers(options: PeersOptions, record: bool, out: Path) -> None:
@@ -163,7 +165,7 @@ def peers(options: PeersOptions, record: bool, out: Path) -> None:
         from dlpo_bench.peers.measure import measure_peers
         from dlpo_bench.report.speed import peers_blocks
 
-    _measure("peers", lambda: measure_peers(options, _tell), peers_blocks, record, out)
+    run_bench("peers", lambda: measure_peers(options, _tell), peers_blocks, record, out)
 
 
 def stream(options: LoadOptions, record: bool, out: Path) -> None:
@@ -301,106 +303,6 @@ def _fewer(given: list[str]) -> dict[int, int]:
             )
         found[int(match[1])] = int(match[2])
     return found
-
-
-def texts(
-    voices: Voices = None,
-    seeds: Seeds = 1,
-    category: Annotated[
-        list[str] | None, of_judges(help="Only these kinds of texts; repeatable.")
-    ] = None,
-    texts_file: Annotated[
-        Path | None,
-        of_judges(
-            "--texts",
-            exists=True,
-            dir_okay=False,
-            help="Other texts: category, text, and its words where it has numbers; tabs between.",
-        ),
-    ] = None,
-    judges: Annotated[
-        bool, of_judges(help="--no-judges: only what is measured without them, in half a minute.")
-    ] = True,
-    corpus: Corpus = CORPUS,
-    weights: Weights = WEIGHTS,
-    wavs: Annotated[Path | None, of_judges(help="Directory for what the judges heard.")] = None,
-    record: Record = False,
-) -> None:
-    """Say 60 texts of other kinds than the corpus has, and look for what goes wrong.
-
-    Words, numbers, questions, lists, names, spelled letters, abbreviations, exclamations,
-    tongue-twisters and paragraphs: word errors, judges, clicks, silent words, ends of sentences.
-    """
-    with needs("bench"):
-        from dlpo_bench.clips import TEST_SPLIT, Clip, load_clips
-        from dlpo_bench.eval import write_judged
-        from dlpo_bench.judging import JudgePanel, load_panel
-    with needs("serve"):
-        from dlpo_bench.systems import SpeakingOptions, open_voices
-        from dlpo_bench.texts.study import TEXTS, check_categories, measure_texts, read_texts
-    from dlpo_bench.report.quality import texts_blocks
-
-    said = check_categories(read_texts(texts_file or TEXTS), category or ())
-    speakers = open_voices(voices or ["lj"], SpeakingOptions(seeds=seeds))
-    recorded: list[Clip] = []
-    if (corpus / "metadata.csv").is_file():
-        recorded = [clip for clip in load_clips(corpus, TEST_SPLIT) if clip.recording]
-    if not recorded:
-        _tell(f"no recordings in {corpus}: none beside the voices")
-
-    def measure() -> Measured:
-        with progress() as bar:
-            task = bar.add_task("listening", total=len(speakers) * seeds * len(said))
-            return measure_texts(
-                speakers,
-                said,
-                load_panel(weights) if judges else JudgePanel([], {}, {}),
-                recorded=recorded,
-                seeds=seeds,
-                on_text=lambda: bar.advance(task),
-                keep=partial(write_judged, wavs),
-            )
-
-    _measure("texts", measure, texts_blocks, record, RECORDS)
-
-
-def controls(
-    voices: Voices = None,
-    seeds: Seeds = 1,
-    corpus: Corpus = CORPUS,
-    clips: Clips = 20,
-    record: Record = False,
-) -> None:
-    """Check that speed and pitch do what they say, and that words stay as clear.
-
-    For comparison, the speaker's recordings at the same settings by a plain vocoder.
-    """
-    with needs("bench"):
-        from dlpo.judges.pocketsphinx import PocketSphinx
-        from dlpo_bench.clips import TEST_SPLIT, load_clips
-        from dlpo_bench.judging import WORD_ERRORS, JudgePanel
-    with needs("serve"):
-        from dlpo_bench.controls import CEILING, measure_controls, one_at_a_time
-        from dlpo_bench.systems import SpeakingOptions, open_voices
-    from dlpo_bench.report.quality import controls_blocks
-
-    speakers = open_voices(voices or ["lj"], SpeakingOptions(seeds=seeds))
-    spoken = load_clips(corpus, TEST_SPLIT[:clips])
-    settings = one_at_a_time()
-    panel = JudgePanel([], {WORD_ERRORS: PocketSphinx()}, {})
-    families = len(speakers) * seeds + 1
-
-    def measure() -> Measured:
-        with progress() as bar:
-            task = bar.add_task("listening", total=families * len(settings) * len(spoken))
-            found = measure_controls(
-                speakers, spoken, settings, panel, seeds=seeds, on_clip=lambda: bar.advance(task)
-            )
-        if CEILING not in found.figures["systems"]:
-            _tell(f"no recordings in {corpus / 'wavs'}: no ceiling")
-        return found
-
-    _measure("controls", measure, controls_blocks, record, RECORDS)
 
 
 def report(

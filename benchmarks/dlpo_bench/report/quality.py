@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlpo_bench.compare import MEASURES, UNDECIDED
-from dlpo_bench.controls import LEVEL, RATIO, SHIFT, STRETCH
 from dlpo_bench.eval import (
     differences,
     is_rate,
@@ -21,21 +20,22 @@ from dlpo_bench.report.section import Found, Section
 from dlpo_bench.statistics import SIGNIFICANT
 from dlpo_bench.systems import RECORDINGS
 from dlpo_bench.tables import Block, Figures, Table, estimate, number, table_of
-from dlpo_bench.texts.measures import JUMP, LAST, LOUD, PACE, QUIET, SILENT
-from dlpo_bench.texts.study import (
-    ADDED,
-    ALL,
-    LEFT_OUT,
-    LOUDNESS_SPREAD,
-    QUESTION_END,
-    STATEMENT_END,
-)
 
 STEPS, COST = "Quality against reverse steps", "Quality against cost"
 WORDS = "hollow: fewer clips; dashed: the recordings"
 COST_WORDS = f"ring: no other point is as good for less; numbers: reverse steps; {WORDS}"
 FEWEST_CLIPS = 2  # of a comparison in the headline
 MOST_ERRORS = 1.3  # times those without a setting: above, a control costs intelligibility
+# Measures of `research.texts` and `research.controls`.
+ALL = "all"
+LEFT_OUT, ADDED = f"{WORD_ERRORS}, left out", f"{WORD_ERRORS}, added"
+STATEMENT_END, QUESTION_END = "end of statements, st", "end of yes-no questions, st"
+LOUDNESS_SPREAD = "loudness spread, LU"
+JUMP, DC, CLIPPED = "sharpest jump, dB", "DC, dB", "clipped samples"
+QUIET, LAST = "quietest blocks, dB", "end, dB"
+SILENT, LOUD, PACE = "silent words", "loud pauses", "ms a phoneme"
+RATIO = f"{WORD_ERRORS} / neutral"
+SHIFT, STRETCH, LEVEL = "pitch change, st", "duration x speed / neutral", "level change, dB"
 CONTROLS = {
     WORD_ERRORS: "word errors",
     RATIO: "/ neutral",

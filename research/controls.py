@@ -1,32 +1,47 @@
-"""Speed and pitch: whether they do what they say, and what they cost in intelligibility."""
+"""Speed and pitch: whether they do what they say, and what they cost in intelligibility.
+
+    python -m research.controls lj --clips 8 --record
+
+docs/bench-texts.md defines the measures.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import typer
 
+from dlpo.cli.bench import Clips, Seeds, Voices, run_bench
+from dlpo.cli.options import CORPUS, Corpus, Record, progress
 from dlpo.errors import MissingExtraError
-from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
+from dlpo.judges.pocketsphinx import PocketSphinx
+from dlpo_bench.clips import SAMPLE_RATE, TEST_SPLIT, Clip, Waveform, load_clips
 from dlpo_bench.eval import samples
 from dlpo_bench.judging import WORD_ERRORS, Floats, JudgePanel, Quality, SystemScores, evaluate
 from dlpo_bench.record import Measured
+from dlpo_bench.report.quality import LEVEL, SHIFT, STRETCH, controls_blocks
 from dlpo_bench.signals import F0_RANGE_HZ, FRAME_S, f0_track_hz
 from dlpo_bench.statistics import mean, ratio_of_sums
-from dlpo_bench.systems import RECORDINGS, Say, only_bundle, recordings, text_to_speech
-
-if TYPE_CHECKING:
-    from dlpo_bench.systems import TextVoice
+from dlpo_bench.systems import (
+    RECORDINGS,
+    Say,
+    SpeakingOptions,
+    TextVoice,
+    only_bundle,
+    open_voices,
+    recordings,
+    text_to_speech,
+)
+from research import run_study, study_command
 
 SPEEDS = (0.5, 0.75, 1.5, 2.0)
 PITCHES = (-6.0, -3.0, 3.0, 6.0)  # semitones
 NEUTRAL_NAME = "neutral"
 SHIFTED_F0_RANGE_HZ = (60.0, 800.0)  # of a woman's voice six semitones down and up
 CEILING = f"{RECORDINGS}, by WORLD"
-RATIO = f"{WORD_ERRORS} / neutral"
-SHIFT, STRETCH, LEVEL = "pitch change, st", "duration x speed / neutral", "level change, dB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,3 +213,37 @@ def _figures(quality: Quality, family: str, setting: Setting) -> dict[str, Any]:
             over = ratio_of_sums(errors[both], plain.errors[measure][both])
             found[f"{measure} / neutral"] = over.figure
     return found
+
+
+def main(
+    voices: Voices = None,
+    seeds: Seeds = 1,
+    corpus: Corpus = CORPUS,
+    clips: Clips = 20,
+    record: Record = False,
+) -> None:
+    """Check that speed and pitch do what they say, and that words stay as clear.
+
+    For comparison, the speaker's recordings at the same settings by a plain vocoder.
+    """
+    speakers = open_voices(voices or ["lj"], SpeakingOptions(seeds=seeds))
+    spoken = load_clips(corpus, TEST_SPLIT[:clips])
+    settings = one_at_a_time()
+    panel = JudgePanel([], {WORD_ERRORS: PocketSphinx()}, {})
+    families = len(speakers) * seeds + 1
+
+    def measure() -> Measured:
+        with progress() as bar:
+            task = bar.add_task("listening", total=families * len(settings) * len(spoken))
+            found = measure_controls(
+                speakers, spoken, settings, panel, seeds=seeds, on_clip=lambda: bar.advance(task)
+            )
+        if CEILING not in found.figures["systems"]:
+            typer.echo(f"no recordings in {corpus / 'wavs'}: no ceiling", err=True)
+        return found
+
+    run_bench("controls", measure, controls_blocks, record, command=study_command("controls"))
+
+
+if __name__ == "__main__":
+    run_study(main)

@@ -1,1 +1,0 @@
-"""Sixty texts beyond the corpus' style: spoken completely, clearly, and without accidents?"""
