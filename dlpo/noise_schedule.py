@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ Levels = NDArray[np.float64]
 MAX_STEPS = 1000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class NoiseSchedule:
     """The levels that a reverse chain visits, from the noisiest to the output."""
 
@@ -58,12 +59,12 @@ class NoiseSchedule:
         """(N + 1,) float64, sqrt(alpha_bar)."""
         return self.noise_levels
 
-    @property
+    @cached_property
     def sigma(self) -> Levels:
         """(N + 1,) float64, sqrt(1 - alpha_bar)."""
         return np.sqrt(np.maximum(0.0, 1 - self.noise_levels**2))
 
-    @property
+    @cached_property
     def posterior_std(self) -> Levels:
         """(N,) float64: the standard deviation of the noise that each reverse step adds."""
         alpha, sigma = self.alpha, self.sigma

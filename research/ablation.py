@@ -35,7 +35,7 @@ from dlpo.training.run import warm_average
 from dlpo_bench.clips import VALIDATION_SPLIT, load_clips
 from dlpo_bench.eval import figures, is_rate, markdown, samples, scale_of
 from dlpo_bench.judging import JudgePanel, Quality, evaluate, load_panel
-from dlpo_bench.record import write_record
+from dlpo_bench.record import Measured, write_record
 from dlpo_bench.systems import RECORDINGS, WHOLE, Say, recordings, text_to_speech
 from dlpo_bench.tables import Table
 from dlpo_bench.torch_engine import TorchEngine
@@ -322,7 +322,7 @@ def write(outcome: Outcome, budget: TrainingConfig, command: str, out_dir: Path 
         "budget": to_dict(budget),
         "variants": {run.variant.name: asdict(run.variant) for run in outcome.learnt},
     }
-    path = write_record("ablation", found, command, out_dir, samples=raw)
+    path = write_record("ablation", Measured(found, raw), command, out_dir)
     parts = [outcome.table(), markdown(quality)]
     path.with_suffix(".md").write_text("\n\n".join(parts), "utf-8")
     return path

@@ -14,7 +14,7 @@ import numpy as np
 from dlpo.audio import Waveform
 from dlpo.bundle import Bundle
 from dlpo_bench.machine import resident_mb, watch_machine
-from dlpo_bench.record import write_record
+from dlpo_bench.record import Measured, write_record
 from dlpo_serving.encodings.encoder import open_encoder, warm_encoders
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
@@ -226,8 +226,8 @@ def main() -> None:
             "encodings": rows,
             "machine": watch.interference.figures(),
         }
-        raw = {"encodings": samples}
-        print(write_record("audio-path", figures, command, samples=raw, bundle_sha256=sha256))
+        found = Measured(figures, {"encodings": samples}, bundle_sha256=sha256)
+        print(write_record("audio-path", found, command))
 
 
 if __name__ == "__main__":

@@ -471,7 +471,7 @@ def main(
         show(curve_blocks(found.figures))
         if record:
             command = shlex.join(["python", "-m", "research.learning_curve", *sys.argv[1:]])
-            path = write_record(KIND, found.figures, command, out, samples=found.samples)
+            path = write_record(KIND, found, command, out)
             path.with_suffix(".svg").write_text(draw_curve(found.figures), "utf-8")
             typer.echo(path)
     except DlpoError as error:

@@ -31,7 +31,7 @@ from dlpo_bench.eval import caption, differences, figures, markdown, samples
 from dlpo_bench.judging import JudgePanel, Quality, evaluate, load_panel
 from dlpo_bench.plots import COLORS, Series, draw_panels
 from dlpo_bench.plots import PlotPanel as Axes
-from dlpo_bench.record import write_record
+from dlpo_bench.record import Measured, write_record
 from dlpo_bench.systems import RECORDED, RECORDINGS, SpeakingOptions, open_systems
 from research import RECORDS
 
@@ -302,7 +302,7 @@ def write(
             for name, drawn in curves.items()
         },
     }
-    path = write_record("tuning-comparison", found, command, out_dir, samples=raw)
+    path = write_record("tuning-comparison", Measured(found, raw), command, out_dir)
     picture = path.with_suffix(".svg")
     picture.write_text(draw_curves(curves), "utf-8")
     parts = [differences(part).markdown() for part in list(found.values())[: len(baselines)]]

@@ -39,7 +39,7 @@ from dlpo.rl.prompts import Prompt, Prompts, validation_prompts
 from dlpo.rl.reward_models import RewardModels
 from dlpo.rl.rewards import ClipBatch, Clock, Judged, WeightedSum, checked_scores
 from dlpo.rl.tuner import Tuner
-from dlpo_bench.record import write_record
+from dlpo_bench.record import Measured, write_record
 from research import RECORDS
 
 KEY = (7, 0)  # of the noise that the untuned voice is measured with
@@ -254,7 +254,7 @@ def main(
         if record:
             command = shlex.join(["python", "-m", "research.toy_judge", *sys.argv[1:]])
             samples = {"curve": [asdict(point) for point in curve]}
-            typer.echo(write_record("toy-judge", figures, command, RECORDS, samples=samples))
+            typer.echo(write_record("toy-judge", Measured(figures, samples), command, RECORDS))
     except DlpoError as error:
         typer.echo(f"research.toy_judge: {error}", err=True)
         raise typer.Exit(1) from error

@@ -1,8 +1,14 @@
-"""Models and trainings of toy size."""
+"""Models and trainings of toy size, and a judge that needs no weights."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
 from dlpo.config import LiteConfig, SpectralConfig, TrainingConfig, WaveGrad2Config
+from dlpo.judges.judge import Scores, Waveform
 
 LITE = LiteConfig(
     hidden_channels=16, encoder_blocks=1, prosody_blocks=1, mel_blocks=1, conditioning_channels=16,
@@ -22,3 +28,19 @@ LITE_TRAINING = TrainingConfig(
     timing_batch=1, window=16, warmup=1, precision="no", log_every=1, validate_every=3,
     save_every=3,
 )  # fmt: skip
+
+
+@dataclass
+class ToyJudge:
+    """A judge by a formula of one waveform, and a recognizer of the words that one gives."""
+
+    name: str = "patience"
+    formula: Callable[[Waveform], float] = lambda waveform: len(waveform) / 22_050  # seconds
+    words: Callable[[Waveform], str] = lambda waveform: ""
+    sample_rate_hz: int = 22_050
+
+    def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
+        return np.array([self.formula(waveform) for waveform in waveforms], np.float64)
+
+    def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
+        return [self.words(waveform) for waveform in waveforms]

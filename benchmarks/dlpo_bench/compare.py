@@ -272,8 +272,10 @@ def compare_clips(before: Record, after: Record) -> tuple[list[Change], list[str
 
 def _compare(olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[list[Change], list[str]]:
     problems = []
-    pairs, other_text = _same_clips(olds, news)
-    if other_text:
+    there = {clip: place for place, clip in enumerate(news["clips"])}
+    shared = [(i, there[clip]) for i, clip in enumerate(olds["clips"]) if clip in there]
+    pairs = [(i, j) for i, j in shared if olds["texts"][i] == news["texts"][j]]
+    if other_text := [olds["clips"][i] for i, j in shared if (i, j) not in pairs]:
         problems.append(f"left out, for their texts differ: {', '.join(other_text)}")
     if not pairs:
         raise DataError("nothing to compare: the records have no clip in common")
@@ -304,16 +306,6 @@ def _compare(olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[list[Cha
                 under = None if weights is None else weights[first][judged]
                 changes.append(Change(system, measure, paired(apart[judged], under)))
     return changes, problems
-
-
-def _same_clips(
-    olds: Mapping[str, Any], news: Mapping[str, Any]
-) -> tuple[list[tuple[int, int]], list[str]]:
-    """Indices of the clips that both have; and names of those whose texts differ."""
-    there = {clip: place for place, clip in enumerate(news["clips"])}
-    shared = [(i, there[clip]) for i, clip in enumerate(olds["clips"]) if clip in there]
-    same = [(i, j) for i, j in shared if olds["texts"][i] == news["texts"][j]]
-    return same, [olds["clips"][i] for i, j in shared if (i, j) not in same]
 
 
 def _scores(samples: Mapping[str, Any], system: str) -> dict[str, tuple[Floats, Floats | None]]:

@@ -23,7 +23,6 @@ from dlpo_bench.judging import (
     Quality,
     evaluate,
 )
-from dlpo_bench.record import Measured
 from dlpo_bench.statistics import Paired
 from dlpo_bench.systems import System
 from dlpo_bench.tables import Block, Figures, Table, estimate, show
@@ -115,14 +114,11 @@ def _lists(values: Mapping[str, NDArray[np.float64]]) -> dict[str, list[float | 
 def means(figures: Figures) -> Table:
     """A row for each measure, a column for each system."""
     rows = [
-        [measure, *(_mean(measure, scores.get(measure)) for scores in figures.values())]
-        for measure in _measures(figures)
-    ]
+        [m, *((m in scores and estimate(scores[m], percent=is_rate(m), fixed=True)) or ""
+              for scores in figures.values())]
+        for m in _measures(figures)
+    ]  # fmt: skip
     return Table(["measure", *figures], rows)
-
-
-def _mean(measure: str, value: Figures | None) -> str:
-    return "" if value is None else estimate(value, percent=is_rate(measure), fixed=True)
 
 
 def differences(figures: Figures) -> Table:
@@ -193,7 +189,6 @@ def blocks(quality: Quality) -> list[Block]:
 
 
 def markdown(quality: Quality) -> str:
-    """The same in Markdown."""
     return to_markdown(blocks(quality)) + "\n"
 
 
@@ -252,13 +247,6 @@ def write_judged(
         soundfile.write(path, waveform, SAMPLE_RATE, subtype="FLOAT")
     except (OSError, soundfile.SoundFileError) as error:
         raise InputError(f"can't write {path} ({error}); choose another --wavs") from error
-
-
-def measured(
-    quality: Quality, about: Mapping[str, Mapping[str, Any]], bundle_sha256: str | None = None
-) -> Measured:
-    """For a record of kind "quality"."""
-    return Measured(figures(quality), samples(quality, about), bundle_sha256=bundle_sha256)
 
 
 def clips_in_common(directories: Sequence[Path]) -> list[str]:

@@ -62,11 +62,6 @@ class JudgePanel:
     """Name of a judge that is not available -> why."""
 
 
-def characters_measure(words_measure: str) -> str:
-    """The measure of character errors that goes with a recognizer's measure of word errors."""
-    return words_measure.replace(WORD_ERRORS, CHARACTER_ERRORS)
-
-
 def load_panel(
     weights: Path,
     whisper: Sequence[Path] = (),
@@ -111,19 +106,15 @@ def load_panel(
     except (InputError, MissingExtraError) as error:
         left_out[WORD_ERRORS] = str(error)
     if speaker is not None:
-        judges.append(_speaker(*speaker))
+        files = sorted(f for f in (speaker[1] / "wavs").glob("*") if f.suffix in SUFFIXES)
+        recordings = [read_audio(file) for file in files[::REFERENCE_EVERY]]
+        judges.append(SpeakerSimilarity(SpeakerEncoder(speaker[0]), recordings, SAMPLE_RATE))
     for directory in whisper:
         recognizers[f"{WORD_ERRORS}, {directory.resolve().name}"] = Whisper(directory)
     if not judges and not recognizers:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise InputError(f"no judge is available ({reasons}); run: pip install 'dlpo[bench]'")
     return JudgePanel(judges, recognizers, left_out)
-
-
-def _speaker(weights: Path, corpus: Path) -> Judge:
-    files = sorted(f for f in (corpus / "wavs").glob("*") if f.suffix in SUFFIXES)
-    recordings = [read_audio(file) for file in files[::REFERENCE_EVERY]]
-    return SpeakerSimilarity(SpeakerEncoder(weights), recordings, SAMPLE_RATE)
 
 
 def _utmos(weights: Path) -> Judge:
@@ -280,13 +271,16 @@ def evaluate(
             rows = []
             for clip in clips:
                 at = name, clip.clip_id, number
-                waveform = _said(say, clip, name)
+                try:
+                    waveform = say(clip)
+                    check_waveforms([waveform], SAMPLE_RATE)
+                except (InputError, EngineError) as error:
+                    raise InputError(f"{name}, {clip.clip_id}: {error}") from error
                 if not waveform.any():
                     silent.append(f"{name}, {clip.clip_id}")
-                level_db = _target_level_db(clip) if match else None
                 judged = waveform
-                if level_db is not None:
-                    judged = at_level(waveform, SAMPLE_RATE, level_db)
+                if match:
+                    judged = at_level(waveform, SAMPLE_RATE, _target_level_db(clip))
                 keep(name, number, clip, judged)
                 rows.append(_score(panel, clip, waveform, judged, at, failures))
                 on_clip()
@@ -303,15 +297,6 @@ def _take(rows: Sequence[Row]) -> Take:
         {m: [row[m] for row in transcripts] for m in transcripts[0]},
         {m: np.array([row[m] for row in errors], np.float64) for m in errors[0]},
     )
-
-
-def _said(say: Say, clip: Clip, name: str) -> Waveform:
-    try:
-        waveform = say(clip)
-        check_waveforms([waveform], SAMPLE_RATE)
-    except (InputError, EngineError) as error:
-        raise InputError(f"{name}, {clip.clip_id}: {error}") from error
-    return waveform
 
 
 def _target_level_db(clip: Clip) -> float:
@@ -353,5 +338,5 @@ def _score(
         transcripts[measure] = text
         errors[measure] = math.nan if text is None else word_errors(clip.spoken, text).errors
         letters = math.nan if text is None else character_errors(clip.spoken, text)
-        errors[characters_measure(measure)] = letters
+        errors[measure.replace(WORD_ERRORS, CHARACTER_ERRORS)] = letters
     return values, transcripts, errors

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 from scipy.stats import theilslopes
 
 from dlpo.errors import EngineError, InputError
@@ -147,54 +148,42 @@ class Interference:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class _Clocks:
-    """Seconds of each clock at one moment."""
-
-    monotonic_s: float
-    wall_s: float
-    busy_s: float
-    """of all processes of the machine"""
-    stolen_s: float
-    own_s: float
-    """of this process and its descendants"""
-
-    @classmethod
-    def read(cls) -> _Clocks:
-        cpu = psutil.cpu_times()
-        busy_s = sum(getattr(cpu, n, 0.0) for n in ("user", "nice", "system", "irq", "softirq"))
-        stolen_s = getattr(cpu, "steal", 0.0)
-        return cls(time.perf_counter(), time.time(), busy_s, stolen_s, _tree_cpu_s())
+def _clocks() -> NDArray[np.float64]:
+    """Seconds: monotonic, wall, busy and stolen of the machine, own with all descendants."""
+    cpu = psutil.cpu_times()
+    busy_s = sum(getattr(cpu, n, 0.0) for n in ("user", "nice", "system", "irq", "softirq"))
+    stolen_s = getattr(cpu, "steal", 0.0)
+    return np.array([time.perf_counter(), time.time(), busy_s, stolen_s, _tree_cpu_s()])
 
 
-@dataclass(slots=True)
 class MachineWatch:
     """What happened on the machine in the block of `watch_machine`."""
 
-    _begin: _Clocks
-    _end: _Clocks | None = None
+    def __init__(self) -> None:
+        self._begin = _clocks()
+        self._end: NDArray[np.float64] | None = None
 
     @property
     def interference(self) -> Interference:
         """Up to now, or to the end of the block."""
-        begin, end = self._begin, self._end or _Clocks.read()
-        length_s = max(end.monotonic_s - begin.monotonic_s, 1e-9)
-        others_s = (end.busy_s - begin.busy_s) - (end.own_s - begin.own_s)
+        end = _clocks() if self._end is None else self._end
+        length_s, wall_s, busy_s, stolen_s, own_s = map(float, end - self._begin)
+        over_s = max(length_s, 1e-9)
         return Interference(
-            max(0.0, others_s / length_s),  # the machine's clock ticks coarsely
-            max(0.0, (end.stolen_s - begin.stolen_s) / length_s / (os.cpu_count() or 1)),
-            end.wall_s - begin.wall_s - (end.monotonic_s - begin.monotonic_s),
+            max(0.0, (busy_s - own_s) / over_s),  # the machine's clock ticks coarsely
+            max(0.0, stolen_s / over_s / (os.cpu_count() or 1)),
+            wall_s - length_s,
         )
 
     def stop(self) -> None:
         """What happens from now on does not count."""
-        self._end = _Clocks.read()
+        self._end = _clocks()
 
 
 @contextmanager
 def watch_machine() -> Iterator[MachineWatch]:
     """Watch the machine during a measurement by this process and those that it starts."""
-    watch = MachineWatch(_Clocks.read())
+    watch = MachineWatch()
     try:
         yield watch
     finally:

@@ -109,7 +109,6 @@ def open_points(
 
 
 def series_of(series: str, place: str, speaking: SpeakingOptions) -> list[System]:
-    """Points of one voice."""
     return [
         replace(one, label=label_of(series, one.about["steps"]),
                 about={**one.about, "series": series})
@@ -209,7 +208,6 @@ class WorkDirectory:
         return ClipResult(**row) if row else None
 
     def add(self, result: ClipResult) -> None:
-        """Keep a result."""
         self.put(asdict(result), result.system, result.voice, result.clip_id, result.text)
 
     @property

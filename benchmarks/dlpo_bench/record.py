@@ -9,9 +9,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -73,15 +75,7 @@ class Measured:
     """Of the measured bundle's manifest."""
 
 
-def write_record(
-    kind: str,
-    figures: Mapping[str, Any],
-    command: str,
-    out_dir: Path = RECORDS,
-    *,
-    samples: Mapping[str, Any] | None = None,
-    bundle_sha256: str | None = None,
-) -> Path:
+def write_record(kind: str, measured: Measured, command: str, out_dir: Path = RECORDS) -> Path:
     """Write `<kind>-<UTC time>.json` and return where.
 
     Raises:
@@ -91,7 +85,7 @@ def write_record(
     now = datetime.now(UTC)
     record = Record(
         1, kind, command, now.isoformat(timespec="seconds"), _machine(), _software(), _commit(),
-        bundle_sha256, dict(figures), dict(samples or {}),
+        measured.bundle_sha256, dict(measured.figures), dict(measured.samples),
     )  # fmt: skip
     try:
         text = json.dumps(asdict(record), indent=1, allow_nan=False)
@@ -105,19 +99,13 @@ def write_record(
         ) from error
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
-        path = _free_path(out_dir, f"{kind}-{now:%Y%m%dT%H%M%SZ}")
+        names = (f"-{number}" if number > 1 else "" for number in count(1))  # of one second
+        paths = (out_dir / f"{kind}-{now:%Y%m%dT%H%M%SZ}{name}.json" for name in names)
+        path = next(path for path in paths if not path.exists())
         path.write_text(text + "\n", "utf-8")
     except OSError as error:
         raise InputError(f"can't write a record to {out_dir}: {error.strerror}") from error
     return path
-
-
-def write_measured(kind: str, measured: Measured, command: str, out_dir: Path = RECORDS) -> Path:
-    """`write_record` of a measurement."""
-    return write_record(
-        kind, measured.figures, command, out_dir, samples=measured.samples,
-        bundle_sha256=measured.bundle_sha256,
-    )  # fmt: skip
 
 
 def check_recordable(out_dir: Path = RECORDS) -> None:
@@ -173,15 +161,6 @@ def problems(error: ValidationError) -> str:
     return "; ".join(found)
 
 
-def _free_path(directory: Path, stem: str) -> Path:
-    """A file name that no other record of the same second has."""
-    path, number = directory / f"{stem}.json", 1
-    while path.exists():
-        number += 1
-        path = directory / f"{stem}-{number}.json"
-    return path
-
-
 def _machine() -> dict[str, Any]:
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
@@ -212,10 +191,8 @@ def _processor(cpu: Mapping[str, str]) -> dict[str, float]:
 def _software() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for library in LIBRARIES:
-        try:
+        with suppress(PackageNotFoundError):
             found[library] = version(library)
-        except PackageNotFoundError:
-            continue
     return found
 
 

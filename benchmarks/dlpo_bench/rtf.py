@@ -30,12 +30,13 @@ from dlpo_bench.torch_engine import PAPER_CHAIN, CompiledEngine, PaperSampler, T
 from dlpo_export.graphs import EncoderGraph
 from dlpo_export.options import WEIGHT_BITS
 from dlpo_export.parity.metrics import log_spectral_distance
+from dlpo_export.profile.inputs import sentence_inputs
 from dlpo_export.weights import round_weights
 from dlpo_serving.engine import Engine, Floats
 from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision, open_engine
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER, DenoiserInput, Window, pitch_noise
+from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER, pitch_noise
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import find_voice
 
@@ -50,7 +51,6 @@ CONTESTANTS = (PAPER, EAGER, COMPILED, *SERVED)
 SEED = 0  # of the noise
 PHONEMES = np.arange(1, 41)[None]  # (1, P)
 SPEECH, DENOISER = "speech", "denoiser"
-STRIP_TEXT_S = 20.0  # of the text that windows are cut from, again and again
 SLICE = 50  # of the 1000 steps, where all don't fit the budget
 LEAST_SLICE = 10  # fewer say too little of the rest
 SAME_DB = -400.0  # of equal audio
@@ -194,39 +194,19 @@ def speech_case(seconds: float) -> TimedCase:
     return TimedCase(SPEECH, f"{seconds:g} s", run)
 
 
-def denoiser_cases(by: Contestant, windows_s: Sequence[float]) -> list[TimedCase]:
+def denoiser_cases(bundle: Bundle, steps: int, windows_s: Sequence[float]) -> list[TimedCase]:
     """All reverse steps of windows of each length, from the shortest."""
-    manifest = by.engine.manifest
-    per_second = manifest.sample_rate_hz / manifest.hop_length
-    strip = _strip(by, round(max(windows_s, default=0) * per_second))
+    per_second = bundle.manifest.sample_rate_hz / bundle.manifest.hop_length
 
     def case(seconds: float) -> TimedCase:
-        frames = slice(max(1, round(seconds * per_second)))
-        conditioning, source = strip.conditioning[:, :, frames], strip.source[:, frames]
-        noise = strip.noise[:, :, frames]
-
-        def run(one: Contestant) -> Floats:
-            return one.engine.denoise(one.steps, conditioning, source, noise)
-
-        return TimedCase(DENOISER, f"{seconds:g} s", run)
+        frames = max(1, round(seconds * per_second))
+        inputs, _ = sentence_inputs(bundle, f"denoiser_{steps}", frames)
+        given = inputs["conditioning"], inputs["source"], inputs["noise"]
+        return TimedCase(
+            DENOISER, f"{seconds:g} s", lambda one: one.engine.denoise(one.steps, *given)
+        )
 
     return [case(seconds) for seconds in sorted(windows_s)]
-
-
-def _strip(by: Contestant, frames: int) -> Window:
-    """One long window of speech, at least so many frames; its sentences follow each other."""
-    request = SpeechRequest(text_of_length(STRIP_TEXT_S), seed=SEED)
-    sentences = by.synthesizer.read(request).sentences
-    parts: list[Window] = []
-    while not parts or sum(part.source.shape[1] for part in parts) < frames:
-        sentence = sentences[len(parts) % len(sentences)]
-        source = DenoiserInput(by.engine, sentence, request, by.steps, len(parts))
-        parts.append(source.window(0, source.frames))
-    return Window(
-        np.concatenate([part.conditioning for part in parts], axis=2),
-        np.concatenate([part.source for part in parts], axis=1),
-        np.concatenate([part.noise for part in parts], axis=2),
-    )
 
 
 @dataclass(slots=True)
@@ -510,7 +490,7 @@ def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
         field = open_field(bundle, checkpoint, steps, names, tell)
         cases = [
             *(speech_case(seconds) for seconds in sorted(options.seconds)),
-            *denoiser_cases(_encoder(field), options.window),
+            *denoiser_cases(bundle, steps, options.window),
         ]
         timings = time_in_turns(
             field, cases, manifest.sample_rate_hz, options.rounds, options.budget_s, tell
@@ -533,17 +513,9 @@ def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
     return Measured(figures, samples_of(timings), bundle_sha256=bundle.sha256)
 
 
-def _encoder(field: Field) -> Contestant:
-    """Reads the texts: the reference, or another that draws the noise of N steps."""
-    others = (one for one in field.present.values() if one.paper is None)
-    any_other = next(iter(field.present.values()))
-    return field.present.get(REFERENCE) or next(others, any_other)
-
-
 def _about(
     options: RtfOptions, checkpoint: Checkpoint, manifest: Manifest, steps: int
 ) -> dict[str, Any]:
-    """What was measured."""
     chain, paper = manifest.noise_schedule, PAPER_CHAIN
     return {
         "model": checkpoint.config.model,

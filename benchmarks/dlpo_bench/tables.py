@@ -1,12 +1,16 @@
-"""Tables and numbers of a benchmark, once for the terminal and for the Markdown page."""
+"""Tables and numbers of a benchmark, once for the terminal and for the Markdown page, and the
+page's sections."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from dlpo_bench.record import Record
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -24,7 +28,6 @@ class Table:
     rows: Sequence[Sequence[str]] = field(default_factory=list)
 
     def markdown(self) -> str:
-        """The table in Markdown."""
         lines = [self.header, ["---"] + ["---:"] * (len(self.header) - 1), *self.rows]
         cells = (
             [cell.replace("|", r"\|").replace("\n", "<br>") for cell in line] for line in lines
@@ -32,7 +35,6 @@ class Table:
         return "\n".join("| " + " | ".join(line) + " |" for line in cells)
 
     def rich(self) -> RichTable:
-        """The table for rich's console."""
         from rich.table import Table as RichTable
 
         table = RichTable()
@@ -47,13 +49,55 @@ Block = str | Table
 """A paragraph of Markdown, or a table."""
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record and its file."""
+
+    path: Path
+    record: Record
+
+    @property
+    def figures(self) -> Figures:
+        return self.record.figures
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One kind of record on the page."""
+
+    title: str
+    blocks: Sequence[Block]
+    sources: Sequence[Found]
+    """every record that a figure is from"""
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    """caption, which also names the file -> SVG document"""
+
+
+Builder = Callable[[Sequence[Found]], Section]
+"""Records of one kind, the newest first -> its section. Figures of another layout raise
+LookupError, TypeError, ValueError or AttributeError."""
+
+
+def of_newest(
+    title: str,
+    blocks: Callable[[Figures], Iterable[Block]],
+    draw: Callable[[Figures], Mapping[str, str]] = lambda figures: {},
+) -> Builder:
+    """A section of the newest record's figures alone."""
+
+    def build(found: Sequence[Found]) -> Section:
+        figures = found[0].figures
+        return Section(title, list(blocks(figures)), found[:1], draw(figures))
+
+    return build
+
+
 def markdown(blocks: Iterable[Block]) -> str:
     """All blocks as Markdown, separated by blank lines."""
     return "\n\n".join(b.markdown() if isinstance(b, Table) else b for b in blocks)
 
 
 def show(blocks: Iterable[Block]) -> None:
-    """Print blocks on the terminal."""
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -98,11 +142,9 @@ def cell(figures: Figures, key: str, missing: str = "") -> str:
             as ".1%", or "fixed" of an estimate.
     """
     path, _, form = key.partition(":")
-    value: Any = figures
-    for name in path.split("/"):
-        if not isinstance(value, Mapping) or name not in value:
-            return missing
-        value = value[name]
+    value = figure_at(figures, path)
+    if value is None:
+        return missing
     if isinstance(value, Mapping):
         return estimate(value, fixed=form == "fixed")
     if isinstance(value, str):
@@ -138,14 +180,16 @@ TARGET_HEADER = ("measure", "measured", "floor", "aim", "reached")
 
 def target_table(targets: Iterable[Target], figures: Figures) -> Table:
     """A row for each target whose figure was measured."""
-    rows = []
-    for target in targets:
-        found: Any = figures
-        for name in target.key.split("/"):
-            found = found.get(name) if isinstance(found, Mapping) else None
-        if found is not None:
-            rows.append(target.row(found))
-    return Table(TARGET_HEADER, rows)
+    found = ((target, figure_at(figures, target.key)) for target in targets)
+    return Table(TARGET_HEADER, [one.row(value) for one, value in found if value is not None])
+
+
+def figure_at(figures: Figures, path: str) -> Any:
+    """The figure that names joined by slashes lead to; None without one."""
+    value: Any = figures
+    for name in path.split("/"):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def number(value: float, digits: int = 3) -> str:

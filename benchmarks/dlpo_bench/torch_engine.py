@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -21,9 +21,9 @@ from dlpo.audio import HOP_LENGTH
 from dlpo.bundle import CheckpointInfo, GraphInfo, Manifest, ScheduleInfo, SourceInfo, TensorInfo
 from dlpo.checkpoint import Checkpoint
 from dlpo.config import SpectralConfig, WaveGrad2Config
-from dlpo.diffusion import Denoise, to_x0
+from dlpo.diffusion import Denoise, step_mean
 from dlpo.errors import CheckpointError, EngineError
-from dlpo.model.build import Model, ModelConfig
+from dlpo.model.build import ModelConfig
 from dlpo.model.contour import POINTS
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import MAX_STEPS, NoiseSchedule, named_schedule
@@ -159,62 +159,6 @@ def _graph(schedule: NoiseSchedule) -> GraphInfo:
     return GraphInfo({}, (noise,), ())
 
 
-@dataclass(frozen=True, slots=True)
-class FusedStep:
-    """One reverse step as x' = x0_share * x0 + x_share * x + std * noise."""
-
-    level: Tensor
-    """(1,) sqrt(alpha_bar), as the network reads it"""
-    x0_share: float
-    x_share: float
-    std: float
-
-
-def fused_steps(schedule: NoiseSchedule, device: torch.device | str = "cpu") -> list[FusedStep]:
-    """`dlpo.diffusion.reverse_step` with all that doesn't depend on x computed beforehand.
-
-    Otherwise a loop of a thousand steps would spend its time on NumPy, and the baseline look slow.
-    """
-    alpha, sigma, std = schedule.alpha, schedule.sigma, schedule.posterior_std
-    kept = np.sqrt(np.maximum(0.0, sigma[1:] ** 2 - std**2)) / sigma[:-1]
-    x0_shares = alpha[1:] - kept * alpha[:-1]
-    levels = torch.from_numpy(alpha.astype(np.float32)).to(device)
-    return [
-        FusedStep(levels[i : i + 1], float(x0_shares[i]), float(kept[i]), float(std[i]))
-        for i in range(schedule.steps)
-    ]
-
-
-def reverse_steps(
-    model: Model,
-    steps: Sequence[FusedStep],
-    conditioning: Tensor,
-    source: Tensor,
-    noise: Iterator[Tensor],
-) -> Tensor:
-    """Some steps of a reverse chain, as `dlpo.diffusion.sample` takes all of them.
-
-    Args:
-        conditioning: (B, C, F).
-        source: (B, F, 300).
-        noise: (B, F, 300) each, standard normal: the start, then one for each step with noise.
-
-    Returns:
-        (B, F, 300), the waveform without the voice's gain.
-    """
-    flat_source = source.flatten(1)
-    x = next(noise).flatten(1)
-    for step in steps:
-        prediction = model.denoise(x, step.level, conditioning, flat_source)
-        x0 = to_x0(prediction, x, step.level, model.parametrisation)
-        if model.x0_limit is not None:
-            x0 = x0.clamp(-model.x0_limit, model.x0_limit)
-        x = step.x0_share * x0 + step.x_share * x
-        if step.std > 0:
-            x = x + step.std * next(noise).flatten(1)
-    return model.to_waveform(x).view(source.shape)
-
-
 class PaperSampler(TorchEngine):
     """PyTorch as it is, 1000 ancestral steps; or only some of them, for their time alone.
 
@@ -227,8 +171,8 @@ class PaperSampler(TorchEngine):
         start = TensorInfo("noise", "float32", (1, "B", "F", HOP_LENGTH))
         chain = {f"denoiser_{MAX_STEPS}": GraphInfo({}, (start,), ())}
         self.manifest = replace(self.manifest, graphs={**self.manifest.graphs, **chain})
-        schedule = named_schedule(PAPER_CHAIN.name, MAX_STEPS, PAPER_CHAIN.eta)
-        self._model, self._steps = checkpoint.model, fused_steps(schedule, self._device)
+        self._schedule = named_schedule(PAPER_CHAIN.name, MAX_STEPS, PAPER_CHAIN.eta)
+        self._model = checkpoint.model
         self.timed_steps = MAX_STEPS
         """how many of the 1000 are computed, evenly spread; with fewer the audio is no speech"""
         self.left_out_s = 0.0
@@ -237,18 +181,17 @@ class PaperSampler(TorchEngine):
     @torch.inference_mode()
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
         chosen = np.linspace(0, MAX_STEPS - 1, self.timed_steps).round().astype(int)
-        start = time.perf_counter()
-        waveform: Floats = (
-            reverse_steps(
-                self._model,
-                [self._steps[i] for i in chosen],
-                self._tensor(conditioning),
-                self._tensor(source),
-                _noise_from(self._tensor(noise[0])),
-            )
-            .cpu()
-            .numpy()
-        )
+        model, schedule, start = self._model, self._schedule, time.perf_counter()
+        given = self._tensor(conditioning), self._tensor(source).flatten(1)
+        generator = torch.Generator().manual_seed(NOISE_SEED)
+        x = self._tensor(noise[0]).flatten(1)
+        for step in chosen.tolist():
+            level = torch.tensor([schedule.alpha[step]], dtype=x.dtype, device=x.device)
+            prediction = model.denoise(x, level, *given)
+            x = step_mean(x, prediction, schedule, step, model.parametrisation, model.x0_limit)
+            if std := float(schedule.posterior_std[step]):
+                x = x + std * torch.randn(x.shape, generator=generator).to(x.device)
+        waveform: Floats = model.to_waveform(x).view(source.shape).cpu().numpy()
         spent_s = time.perf_counter() - start
         self.left_out_s += spent_s * (MAX_STEPS / self.timed_steps - 1)
         return waveform
@@ -271,11 +214,3 @@ class CompiledEngine(TorchEngine):
         except Exception as error:  # of many classes: no C++ compiler, an operator it can't do
             reason = str(error).strip().split("\n", 1)[0]
             raise EngineError(f"torch.compile failed ({type(error).__name__}: {reason})") from error
-
-
-def _noise_from(first: Tensor) -> Iterator[Tensor]:
-    """The first plane of noise, then fresh ones without end."""
-    generator = torch.Generator().manual_seed(NOISE_SEED)
-    yield first
-    while True:
-        yield torch.randn(first.shape, generator=generator).to(first.device)

@@ -10,7 +10,7 @@ import tempfile
 import weakref
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -90,24 +90,18 @@ def _verify_directory(directory: Path) -> tuple[Manifest, str]:
             raise BundleError(
                 f"{entry}: a link or folder; a bundle holds plain files only, {EXPORT_AGAIN}"
             )
-    if MANIFEST not in entries:
-        raise BundleError(f"{directory}: there is no {MANIFEST}; {EXPORT_AGAIN}")
-    with entries.pop(MANIFEST).open("rb") as file:
-        manifest, sha256 = Manifest.from_json(file.read(MAX_MANIFEST_BYTES + 1))
-    _check_names(directory, entries, manifest)
-    for name, expected in manifest.files.items():
-        if (size := entries[name].stat().st_size) != expected.bytes:
-            raise BundleError(_differs(name, "size", size, expected.bytes))
-        if (found := file_info(entries[name]).sha256) != expected.sha256:
-            raise BundleError(_differs(name, "sha256", found, expected.sha256))
-    return manifest, sha256
+    sizes = {name: entry.stat().st_size for name, entry in entries.items()}
+    return _verify(directory, sizes, lambda name: entries[name].open("rb"))
 
 
 def _unpack(path: Path, directory: Path) -> tuple[Manifest, str]:
     """Copy the zip at `path` into `directory`, no byte more than its manifest declares."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return _unpack_archive(path, archive, directory)
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+            if len(sizes) != len(archive.infolist()):
+                raise BundleError(f"{path}: a name occurs twice in the zip; {EXPORT_AGAIN}")
+            return _verify(path, sizes, archive.open, directory)
     # A damaged archive shows itself in all these ways; an encrypted one as a RuntimeError.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise BundleError(
@@ -115,24 +109,31 @@ def _unpack(path: Path, directory: Path) -> tuple[Manifest, str]:
         ) from error
 
 
-def _unpack_archive(path: Path, archive: zipfile.ZipFile, directory: Path) -> tuple[Manifest, str]:
-    members = {info.filename: info for info in archive.infolist()}
-    if len(members) != len(archive.infolist()):
-        raise BundleError(f"{path}: a name occurs twice in the zip; {EXPORT_AGAIN}")
-    if MANIFEST not in members:
-        raise BundleError(f"{path}: there is no {MANIFEST}; {EXPORT_AGAIN}")
-    with archive.open(members.pop(MANIFEST)) as file:
+def _verify(
+    where: Path, sizes: dict[str, int], open_file: Callable[[str], IO[bytes]],
+    out: Path | None = None,
+) -> tuple[Manifest, str]:  # fmt: skip
+    """Check the files of a bundle by name, size and sha256, and copy them to a folder, if any."""
+    if sizes.pop(MANIFEST, None) is None:
+        raise BundleError(f"{where}: there is no {MANIFEST}; {EXPORT_AGAIN}")
+    with open_file(MANIFEST) as file:
         content = file.read(MAX_MANIFEST_BYTES + 1)
     manifest, sha256 = Manifest.from_json(content)
-    _check_names(path, members, manifest)
+    if missing := sorted(manifest.files.keys() - sizes):
+        raise BundleError(f"{where}: {missing[0]} is missing; copy it again or {EXPORT_AGAIN}")
+    if more := sorted(sizes.keys() - manifest.files):
+        raise BundleError(
+            f"{where}: {more[0]!r} is not in the manifest; delete it or {EXPORT_AGAIN}"
+        )
     for name, expected in manifest.files.items():
-        if (size := members[name].file_size) != expected.bytes:
-            raise BundleError(_differs(name, "size", size, expected.bytes))
-        with archive.open(members[name]) as source, (directory / name).open("wb") as target:
+        if sizes[name] != expected.bytes:
+            raise BundleError(_differs(name, "size", sizes[name], expected.bytes))
+        with open_file(name) as source, open(out / name if out else os.devnull, "wb") as target:
             found = _copy_and_hash(source, target, expected.bytes)
         if found != expected.sha256:
             raise BundleError(_differs(name, "sha256", found, expected.sha256))
-    (directory / MANIFEST).write_bytes(content)
+    if out:
+        (out / MANIFEST).write_bytes(content)
     return manifest, sha256
 
 
@@ -145,17 +146,6 @@ def _copy_and_hash(source: IO[bytes], target: IO[bytes], limit: int) -> str:
         target.write(block)
         left -= len(block)
     return digest.hexdigest()
-
-
-def _check_names(where: Path, found: Mapping[str, object], manifest: Manifest) -> None:
-    for name in manifest.files:
-        if name not in found:
-            raise BundleError(f"{where}: {name} is missing; copy it again or {EXPORT_AGAIN}")
-    for name in found:
-        if name not in manifest.files:
-            raise BundleError(
-                f"{where}: {name!r} is not in the manifest; delete it or {EXPORT_AGAIN}"
-            )
 
 
 def _differs(name: str, what: str, found: object, expected: object) -> str:

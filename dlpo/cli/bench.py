@@ -55,7 +55,6 @@ Clips = Annotated[int, of_judges(min=1, help="Test sentences.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the group."""
     group = typer.Typer(
         no_args_is_help=True, help="Measure on this machine; show and compare what was measured."
     )
@@ -114,7 +113,7 @@ def run_bench(
         command: for the record; that of dlpo if empty.
     """
     from dlpo_bench.machine import watch_machine
-    from dlpo_bench.record import check_recordable, write_measured
+    from dlpo_bench.record import check_recordable, write_record
     from dlpo_bench.tables import show
 
     if record:
@@ -127,11 +126,10 @@ def run_bench(
     for problem in (*measured.problems, *watch.interference.warnings()):
         _tell(f"note: {problem}")
     if record:
-        typer.echo(write_measured(kind, measured, command or command_line(), out))
+        typer.echo(write_record(kind, measured, command or command_line(), out))
 
 
 def rtf(options: RtfOptions, record: bool, out: Path) -> None:
-    """Run `dlpo bench rtf`."""
     with needs("bench"):
         from dlpo_bench.report.speed import rtf_blocks
         from dlpo_bench.rtf import measure_rtf
@@ -140,7 +138,6 @@ def rtf(options: RtfOptions, record: bool, out: Path) -> None:
 
 
 def roofline(options: RooflineOptions, record: bool, out: Path) -> None:
-    """Run `dlpo bench roofline`."""
     with needs("export"):
         import onnx  # noqa: F401  the profiler reads optimized graphs
     with needs("bench"):
@@ -151,7 +148,6 @@ def roofline(options: RooflineOptions, record: bool, out: Path) -> None:
 
 
 def scaling(options: ScalingOptions, record: bool, out: Path) -> None:
-    """Run `dlpo bench scaling`."""
     with needs("serve"), needs("bench"):
         from dlpo_bench.report.speed import scaling_blocks
         from dlpo_bench.scaling import measure_scaling
@@ -160,7 +156,6 @@ def scaling(options: ScalingOptions, record: bool, out: Path) -> None:
 
 
 def peers(options: PeersOptions, record: bool, out: Path) -> None:
-    """Run `dlpo bench peers`."""
     with needs("serve"), needs("bench"):
         from dlpo_bench.peers.measure import measure_peers
         from dlpo_bench.report.speed import peers_blocks
@@ -169,7 +164,6 @@ def peers(options: PeersOptions, record: bool, out: Path) -> None:
 
 
 def stream(options: LoadOptions, record: bool, out: Path) -> None:
-    """Run `dlpo bench stream`."""
     with needs("serve"), needs("bench"):
         from dlpo_bench.load.capacity import chosen, measure, write_records
         from dlpo_bench.machine import watch_machine
@@ -260,7 +254,7 @@ def quality(
         )
     with needs("train"):
         import torch
-    from dlpo_bench.record import check_recordable, write_measured
+    from dlpo_bench.record import check_recordable, write_record
     from dlpo_bench.report.quality import pareto_blocks
     from dlpo_bench.tables import show
 
@@ -289,11 +283,10 @@ def quality(
     found = outcome(points, spoken, directory)
     show(pareto_blocks(found.figures, found.samples))
     if record:
-        typer.echo(write_measured("pareto", found, command_line()))
+        typer.echo(write_record("pareto", found, command_line()))
 
 
 def _fewer(given: list[str]) -> dict[int, int]:
-    """N=CLIPS as numbers."""
     found = {}
     for one in given:
         match = re.fullmatch(r"([1-9]\d*)=([1-9]\d*)", one)

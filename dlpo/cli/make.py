@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
     for command in (prepare, train, tune, schedule):
         app.command()(command)
 

@@ -153,9 +153,9 @@ def evaluate(
     """
     with needs("bench"):
         from dlpo_bench.clips import SPLITS, clips_of_texts, load_clips
-        from dlpo_bench.eval import compare, measured
+        from dlpo_bench.eval import compare, figures, samples
         from dlpo_bench.judging import load_panel
-        from dlpo_bench.record import check_recordable, write_measured
+        from dlpo_bench.record import Measured, check_recordable, write_record
     with needs("serve"):
         from dlpo_bench.systems import (
             RECORDED,
@@ -202,8 +202,9 @@ def evaluate(
     )
     if out is not None:
         about = {candidate.label: candidate.about for candidate in candidates}
-        found = measured(quality, about, only_bundle(about.values()))
-        typer.echo(write_measured("quality", found, command_line(), out))
+        sha256 = only_bundle(about.values())
+        found = Measured(figures(quality), samples(quality, about), bundle_sha256=sha256)
+        typer.echo(write_record("quality", found, command_line(), out))
 
 
 class _Listen(TyperGroup):
@@ -298,7 +299,7 @@ def report(
     with needs("bench"):
         from dlpo_bench.listening.report import blocks, make_report, write_report
     from dlpo_bench.listening.answers import read_answers, read_key
-    from dlpo_bench.record import write_record
+    from dlpo_bench.record import Measured, write_record
     from dlpo_bench.tables import show
 
     key = read_key(folder)
@@ -306,7 +307,7 @@ def report(
     show(blocks(result))
     write_report(result, folder)
     if out is not None:
-        path = write_record("listening", asdict(result), command_line(), out)
+        path = write_record("listening", Measured(asdict(result)), command_line(), out)
         typer.echo(f"record: {path}")
 
 

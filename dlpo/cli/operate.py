@@ -27,7 +27,6 @@ KeysFile = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
     app.command()(health)
     app.command()(doctor)
     keys = typer.Typer(help="Make and list the keys that a server lets in.", no_args_is_help=True)

@@ -26,7 +26,6 @@ _UNREAD = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
 def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
     app.command()(say)
     # The settings are the server's own: it reads flags as it reads its file and environment.
     app.command(context_settings=_UNREAD, add_help_option=False)(serve)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +31,12 @@ class DistillMOS:
             MissingExtraError: distillmos or torch is not installed.
             CheckpointError: the weights in the wheel are damaged.
         """
-        package = _import_distillmos()
+        try:
+            with without_torchaudio():  # it names it only for its command line
+                import distillmos
+        except ImportError as error:
+            raise MissingExtraError("distillmos", "bench") from error
+        package: Any = distillmos
         weights = load_torch_weights(Path(package.__path__[0]) / WEIGHTS)
         self.network = package.ConvTransformerSQAModel(load_weights=False)
         try:
@@ -53,14 +58,3 @@ class DistillMOS:
                     for waveform in listen_at(self.sample_rate_hz, waveforms, sample_rate_hz)
                 ]
             )
-
-
-def _import_distillmos() -> ModuleType:
-    """Import the package; it names torchaudio only for its command line."""
-    try:
-        with without_torchaudio():
-            import distillmos
-    except ImportError as error:
-        raise MissingExtraError("distillmos", "bench") from error
-    module: ModuleType = distillmos
-    return module

@@ -70,7 +70,6 @@ class Nisqa:
             ) from error
 
     def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
-        """See `Judge.score`."""
         with torch.inference_mode():
             return np.array(
                 [

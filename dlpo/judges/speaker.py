@@ -98,7 +98,6 @@ class SpeakerSimilarity:
         self._centroid = centroid / np.linalg.norm(centroid)
 
     def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
-        """See `Judge.score`."""
         embedded = [self._encoder.embed(waveform, sample_rate_hz) for waveform in waveforms]
         cosines: Scores = np.stack(embedded) @ self._centroid
         return cosines

@@ -86,7 +86,6 @@ class Utmos:
         self.network.eval().requires_grad_(False)
 
     def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
-        """See `Judge.score`."""
         resampled = listen_at(SAMPLE_RATE, waveforms, sample_rate_hz)
         with torch.inference_mode():
             scores = [

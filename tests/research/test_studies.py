@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +12,10 @@ import torch
 from dlpo.checkpoint import Checkpoint, load_checkpoint
 from dlpo.config import TrainingConfig
 from dlpo.data.dataset import Dataset
-from dlpo.judges.judge import Scores, Waveform
 from dlpo_bench.judging import JudgePanel
 from dlpo_bench.record import read_record
 from research import ablation, audio_path, learning_curve, method_comparison, toy_judge
+from tests.toys import ToyJudge
 
 RATE = 22_050  # Hz
 VARIANTS = {variant.name: variant for variant in ablation.VARIANTS}
@@ -24,16 +23,6 @@ BUDGET = TrainingConfig(
     updates=2, acoustic_updates=0, adversarial_updates=0, batch=2, window=8, warmup=1,
     precision="no",
 )  # fmt: skip
-
-
-class Length:
-    """A judge that scores the length of a waveform, seconds."""
-
-    name = "DistillMOS"
-    sample_rate_hz = RATE
-
-    def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
-        return np.array([len(waveform) / sample_rate_hz for waveform in waveforms])
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +37,7 @@ def test_ablation_records_every_variant(
         ablation.learn(VARIANTS[name], start, Dataset(tiny_dataset), BUDGET, tmp_path / name)
         for name in ("recipe", "no-source")
     ]
-    panel = JudgePanel([Length()], {}, {})
+    panel = JudgePanel([ToyJudge("DistillMOS")], {}, {})
     outcome = ablation.listen(learnt, start, tiny_corpus, panel, ("LJ002-0181",))
     record = read_record(ablation.write(outcome, BUDGET, "command", tmp_path))
     assert set(record.figures["heard"]) == {"recipe", "no-source", "recordings"}
@@ -75,7 +64,9 @@ def test_ablated_l1_compares_what_the_network_predicts(
 def test_learning_curve_places_and_draws_points(
     slow_checkpoint: Path, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learning_curve, "load_panel", lambda path: JudgePanel([Length()], {}, {}))
+    monkeypatch.setattr(
+        learning_curve, "load_panel", lambda path: JudgePanel([ToyJudge("DistillMOS")], {}, {})
+    )
     monkeypatch.setattr(learning_curve, "VALIDATION_SPLIT", ("LJ002-0181",))
     row = {"split": "train", "seconds_per_update": 3.6}
     log = tmp_path / "log"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dlpo.cli import app
-from dlpo.judges.judge import Scores, Waveform
+from dlpo.judges.judge import Waveform
 from dlpo.judges.word_errors import words_of
 from dlpo.text import TextFrontEnd
 from dlpo_bench.judging import WORD_ERRORS, JudgePanel
@@ -30,6 +29,7 @@ from dlpo_bench.report.quality import (
 )
 from dlpo_serving.synthesis.timing import PhonemeTiming, WordTiming
 from research import controls, texts
+from tests.toys import ToyJudge
 
 RATE = 22_050  # Hz
 WINDOW = np.hanning(3 * RATE).astype(np.float32)
@@ -39,22 +39,6 @@ def hum(seconds: float, hertz: float | np.ndarray = 150.0, amplitude: float = 0.
     """A voice-like sound without beginning or end."""
     phase = np.cumsum(np.broadcast_to(2 * np.pi * hertz / RATE, round(seconds * RATE)))
     return (amplitude * sum(np.cos(k * phase) / k for k in range(1, 12))).astype(np.float32)
-
-
-class Listener:
-    """Scores the seconds that it had to listen; understands the same, of what is long enough."""
-
-    name = "listener"
-    sample_rate_hz = RATE
-
-    def __init__(self, words: str = "to hums", least_s: float = 0.0) -> None:
-        self.words, self.least_s = words, least_s
-
-    def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
-        return np.array([len(waveform) / sample_rate_hz for waveform in waveforms])
-
-    def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
-        return [self.words if len(w) > self.least_s * sample_rate_hz else "" for w in waveforms]
 
 
 def test_the_front_end_reads_the_sixty_texts_as_a_person_would() -> None:
@@ -131,14 +115,15 @@ def test_long_speech_is_judged_in_pieces_cut_in_its_pauses() -> None:
     waveform = np.concatenate([hum(9), np.zeros(RATE, np.float32), hum(8)])
     first, second = texts.pieces(waveform, RATE)
     assert 9 * RATE < len(first) < 10 * RATE
-    (score,) = texts.InPieces(Listener()).score([waveform], RATE)
+    (score,) = texts.InPieces(ToyJudge()).score([waveform], RATE)
     assert score == pytest.approx((len(first) ** 2 + len(second) ** 2) / len(waveform) / RATE)
 
 
 def test_records_of_texts_are_shown_and_compared(
     slow_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    panel = JudgePanel([Listener()], {WORD_ERRORS: Listener()}, {"NISQA": "no weights"})
+    parrot = ToyJudge(words=lambda waveform: "to hums")
+    panel = JudgePanel([ToyJudge()], {WORD_ERRORS: parrot}, {"NISQA": "no weights"})
     monkeypatch.setattr(texts, "load_panel", lambda *places: panel)
     monkeypatch.chdir(tmp_path)
     own = tmp_path / "texts.tsv"
@@ -160,8 +145,11 @@ def test_records_of_texts_are_shown_and_compared(
 def test_records_of_controls_are_shown(
     slow_checkpoint: Path, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def of_long(waveform: Waveform) -> str:
+        return "hum" if len(waveform) > 1.2 * RATE else ""
+
     few = [controls.NEUTRAL, controls.Setting(speed=2.0), controls.Setting(pitch_semitones=6.0)]
-    monkeypatch.setattr(controls, "PocketSphinx", lambda: Listener("hum", 1.2))
+    monkeypatch.setattr(controls, "PocketSphinx", lambda: ToyJudge(words=of_long))
     monkeypatch.setattr(controls, "one_at_a_time", lambda: few)
     monkeypatch.chdir(tmp_path)
     controls.main([f"toy={slow_checkpoint}"], corpus=tiny_corpus, clips=1, record=True)

@@ -82,12 +82,6 @@ class AnswerKey:
         return next((trial for trial in self.trials if trial.trial_id == trial_id), None)
 
 
-def write_key(folder: Path, key: AnswerKey) -> None:
-    """Write `key.json`."""
-    content = json.dumps(asdict(key), indent=1, ensure_ascii=False)
-    (folder / KEY).write_text(content + "\n", "utf-8")
-
-
 def read_key(folder: Path) -> AnswerKey:
     """The key of the test in that folder.
 

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,6 @@ from dlpo_bench.listening.answers import (
     Collected,
     Kind,
     PairTrial,
-    write_key,
 )
 from dlpo_bench.listening.report import make_report
 from dlpo_bench.systems import RECORDED, RECORDINGS, Say, SpeakingOptions, System, open_systems
@@ -185,8 +185,10 @@ def make_test(
         worse = degraded(by_system[side], draw.getrandbits(32))
         drawn.add("degraded", clip, {**by_system, DEGRADED: worse}, (side, DEGRADED))
     draw.shuffle(drawn.trials)
+    # Its name follows from what the page shows anyway.
+    shown = json.dumps([[trial.trial_id, *trial.sounds] for trial in drawn.trials])
     key = AnswerKey(
-        1, _test_id(drawn.trials), seed,
+        1, hashlib.sha256(shown.encode()).hexdigest()[:16], seed,
         dict(zip(layout.SYSTEMS, systems, strict=True)), TARGET_LUFS, tuple(drawn.trials),
     )  # fmt: skip
     _write(out, key, drawn.waveforms)
@@ -243,12 +245,6 @@ def _some(draw: random.Random, heard: Heard, count: int) -> Heard:
     return (draw.sample(heard, len(heard)) * -(-count // len(heard)))[:count]
 
 
-def _test_id(trials: Sequence[PairTrial]) -> str:
-    """A name that follows from what the page shows anyway."""
-    shown = json.dumps([[trial.trial_id, *trial.sounds] for trial in trials])
-    return hashlib.sha256(shown.encode()).hexdigest()[:16]
-
-
 def _write(out: Path, key: AnswerKey, waveforms: Mapping[str, Waveform]) -> None:
     """Write to a temporary folder, then rename: an interrupted run leaves nothing half made."""
     try:
@@ -261,7 +257,8 @@ def _write(out: Path, key: AnswerKey, waveforms: Mapping[str, Waveform]) -> None
             for name in sorted(waveforms):  # random names: times of writing tell nothing
                 write_wav(page / layout.AUDIO / f"{name}.wav", waveforms[name])
             _write_page(page, key)
-            write_key(part, key)
+            content = json.dumps(asdict(key), indent=1, ensure_ascii=False)
+            (part / layout.KEY).write_text(content + "\n", "utf-8")
             os.replace(part, out)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)

@@ -14,13 +14,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import grpc
-from google.rpc.error_details_pb2 import RetryInfo
-from grpc_status import rpc_status
 
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_bench.machine import percentile
 from dlpo_bench.options import PROTOCOLS
+from dlpo_serving.client.errors import retry_after_s
 from dlpo_serving.riva.proto import riva_audio_pb2, riva_tts_pb2
 
 RATES_HZ: Mapping[str, int] = {"dlpo": 0, "riva": 22_050, "openai": 24_000}
@@ -292,11 +291,9 @@ class DlpoEndpoint:
         self.metadata = (("authorization", f"Bearer {token}"),) if token else ()
 
     async def speak(self, text: str, seed: int, call: TimedCall) -> None:
-        """See `Endpoint`."""
         await self.stream(stream_request(text, seed, voice=self._voice), call)
 
     async def speak_tokens(self, tokens: AsyncIterator[str], call: TimedCall) -> None:
-        """See `Endpoint`."""
 
         async def messages() -> AsyncIterator[speech_pb2.IncrementalSynthesizeRequest]:
             config = speech_pb2.SynthesisConfig(voice=self._voice)
@@ -339,7 +336,6 @@ class RivaEndpoint:
         await self._speak_sentences(once(), call)
 
     async def speak_tokens(self, tokens: AsyncIterator[str], call: TimedCall) -> None:
-        """See `Endpoint`."""
         await self._speak_sentences(sentences(tokens), call)
 
     async def _speak_sentences(self, texts: AsyncIterator[str], call: TimedCall) -> None:
@@ -371,7 +367,6 @@ class OpenAIEndpoint:
         self._session = session
 
     async def speak_tokens(self, tokens: AsyncIterator[str], call: TimedCall) -> None:
-        """See `Endpoint`."""
         await self.speak("".join([token async for token in tokens]), 0, call)
 
     async def speak(self, text: str, seed: int, call: TimedCall) -> None:
@@ -415,16 +410,6 @@ def http_retry_after_s(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def grpc_retry_after_s(error: grpc.aio.AioRpcError) -> float | None:
-    """The delay of the status's RetryInfo, None where it has none."""
-    status = rpc_status.from_call(error)
-    info = RetryInfo()
-    for detail in status.details if status else ():
-        if detail.Unpack(info):
-            return float(info.retry_delay.ToTimedelta().total_seconds())
-    return None
-
-
 def stream_request(
     text: str, seed: int = 0, encoding: speech_pb2.AudioEncoding = S16, voice: str = ""
 ) -> speech_pb2.StreamSynthesizeRequest:
@@ -463,7 +448,7 @@ async def _noting_the_end(stream: Any, call: TimedCall) -> AsyncIterator[None]:
         yield
         call.code = await stream.code()
     except grpc.aio.AioRpcError as error:
-        call.code, call.retry_after_s = error.code(), grpc_retry_after_s(error)
+        call.code, call.retry_after_s = error.code(), retry_after_s(error)
         call.detail = error.details() or ""
     finally:
         stream.cancel()  # without effect on one that has ended

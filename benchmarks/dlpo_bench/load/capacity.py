@@ -83,7 +83,6 @@ class KneeSearch:
 
     @property
     def name(self) -> str:
-        """As in records."""
         return f"{self.server.name}, {self.loop}"
 
 
@@ -431,7 +430,6 @@ def write_records(
         if problems := [problem for one in parts.values() for problem in one.problems]:
             figures["problems"] = problems
         samples["options"] = asdict(options)
-        paths.append(
-            write_record(kind, figures, command, out_dir, samples=samples, bundle_sha256=sha256)
-        )
+        measured = Measured(figures, samples, bundle_sha256=sha256)
+        paths.append(write_record(kind, measured, command, out_dir))
     return paths

@@ -350,7 +350,6 @@ class Attacker:
         self.channel.close()
 
     def begin(self, text: str = LONG, **options: Any) -> Any:
-        """A stream."""
         request = speech_pb2.StreamSynthesizeRequest(text=text)
         return self.stub.StreamSynthesize(request, metadata=self._metadata, **options)
 

@@ -31,7 +31,6 @@ from dlpo_bench.load.calls import (
     TestedServer,
     TimedCall,
     first_audio_ms,
-    grpc_retry_after_s,
     open_endpoint,
     stream_request,
     underrun_figures,
@@ -42,6 +41,7 @@ from dlpo_bench.load.texts import SENTENCES, short_utterances, utterances
 from dlpo_bench.machine import memory_growth, percentile, process_cpu_s, resident_mb
 from dlpo_bench.options import LoadOptions
 from dlpo_bench.record import Measured
+from dlpo_serving.client.errors import retry_after_s
 
 COLD_TEXT = "Noise becomes speech, step by step."
 TOKEN_SAMPLES = ("first_token_to_speech_ms", "last_token_to_end_of_speech_ms")
@@ -353,7 +353,7 @@ async def _try(
             endings["refused"] += 1
             if behavior == "deadline":  # no time to come again
                 return None
-            return grpc_retry_after_s(error) or RETRY_S
+            return retry_after_s(error) or RETRY_S
         if behavior in ("stream", "unary") or error.code() not in GIVEN_UP:
             endings["failed"] += 1
             _log.warning("%s: %s: %s", behavior, error.code().name, error.details())

@@ -40,6 +40,7 @@ class PeerVoice(Protocol):
 
     def prepare(self, text: str, audio_s: float | None) -> float:
         """Get ready for a text that should take about `audio_s`; the seconds it takes."""
+        return self.seconds(self.speak(text, 0))
 
     def speak(self, text: str, seed: int) -> Any:
         """Make the whole audio of a text."""
@@ -64,9 +65,6 @@ class OwnVoice(PeerVoice):
         self._synthesizer = open_voice(voice, "cpu", precision)  # type: ignore[arg-type]
         self._request = SpeechRequest
         self._ladder = ladder
-
-    def prepare(self, text: str, audio_s: float | None) -> float:
-        return self.seconds(self.speak(text, 0))
 
     def speak(self, text: str, seed: int) -> Any:
         utterance = self._synthesizer.read(self._request(text, seed=seed))
@@ -135,9 +133,6 @@ class HibariRunner(PeerVoice):
             f"hibari-tts {_version_of('hibari-tts')}, onnxruntime {onnxruntime.__version__}"
         )
 
-    def prepare(self, text: str, audio_s: float | None) -> float:
-        return self.seconds(self.speak(text, 0))
-
     def speak(self, text: str, seed: int) -> Any:
         return self._voice(text, seed=seed)
 
@@ -154,9 +149,6 @@ class Command(PeerVoice):
         self.version = _version_line(done.stdout + done.stderr)
         self._folder = tempfile.TemporaryDirectory()
         self._out = str(Path(self._folder.name) / "speech.wav")
-
-    def prepare(self, text: str, audio_s: float | None) -> float:
-        return self.seconds(self.speak(text, 0))
 
     def speak(self, text: str, seed: int) -> Any:
         subprocess.run(self._words(text), check=True, stdout=sys.stderr)

@@ -72,17 +72,12 @@ class Peer:
     """for the record, such as its parameters"""
 
 
-def own_voice(voice: str, precision: str) -> Peer:
-    """The voice that peers are compared with, on `cpu`: in the chunks of a stream, as it serves."""
-    settings = {"voice": voice, "precision": precision, "ladder": STREAM_LADDER}
-    return Peer(OWN, f"voice {Path(voice).name}, {precision}", "dlpo", settings)
-
-
-def whole_sentences(voice: str, precision: str) -> Peer:
-    """The same voice with each sentence in one chunk, as peers make theirs that don't stream."""
-    own = own_voice(voice, precision)
-    settings = {**own.settings, "ladder": WHOLE}
-    return replace(own, name=OWN_WHOLE, title=f"{own.title}, whole sentences", settings=settings)
+def own_voice(voice: str, precision: str, *, whole: bool = False) -> Peer:
+    """A voice of ours on `cpu`: what peers are compared with, in the chunks of a stream, as it
+    serves; or each sentence in one chunk, as peers make theirs that don't stream."""
+    settings = {"voice": voice, "precision": precision, "ladder": WHOLE if whole else STREAM_LADDER}
+    title = f"voice {Path(voice).name}, {precision}{', whole sentences' if whole else ''}"
+    return Peer(OWN_WHOLE if whole else OWN, title, "dlpo", settings)
 
 
 def program(name: str, title: str, *arguments: str) -> Peer:
@@ -97,16 +92,6 @@ def program(name: str, title: str, *arguments: str) -> Peer:
         "" if shutil.which(name) else f'{name} is not installed; run "apt install {name}"',
         starts_each_time=True, note="its times include the start of its program",
     )  # fmt: skip
-
-
-def programs() -> list[Peer]:
-    """The classical floor."""
-    espeak = ("-v", "en-us", "-w", "{out}", "--", "{text}")
-    flite = ("-voice", "slt", "-t", "{text}", "-o", "{out}")
-    return [
-        program("espeak-ng", "formants", *espeak),
-        program("flite", "clustergen, voice slt", *flite),
-    ]
 
 
 def install(name: str, home: Path = HOME, tell: Tell = silent) -> Path:
@@ -202,7 +187,6 @@ class PeerProcess:
         return float(self.ask(do="memory", text=text)["peak_mb"])
 
     def ask(self, **question: Any) -> dict[str, Any]:
-        """The driver's answer."""
         assert self._process.stdin is not None  # a pipe
         try:
             self._process.stdin.write(json.dumps(question) + "\n")
@@ -264,8 +248,15 @@ def measure_peers(options: PeersOptions, tell: Tell = silent) -> Measured:
     for name in options.install:
         install(name, tell=tell)
     ours = own_voice(options.voice, options.precision)
-    whole = whole_sentences(options.voice, options.precision)
-    theirs = [hibari(), piper(voice=options.piper_voice), *programs()]
+    whole = own_voice(options.voice, options.precision, whole=True)
+    espeak = ("-v", "en-us", "-w", "{out}", "--", "{text}")
+    flite = ("-voice", "slt", "-t", "{text}", "-o", "{out}")
+    theirs = [
+        hibari(),
+        piper(voice=options.piper_voice),
+        program("espeak-ng", "formants", *espeak),
+        program("flite", "clustergen, voice slt", *flite),
+    ]
     known = {one.name: one for one in (whole, *theirs)}
     if unknown := [name for name in options.peer if name not in known]:
         raise InputError(f"no peer {unknown[0]!r}; expected one of {', '.join(known)}")
@@ -283,7 +274,7 @@ def compare_peers(
     Returns:
         Figures of each, and `ratios`: peer -> length of the text -> how many times as long as ours
         the peer takes for a second of its audio, by the clock and in processor time.
-        `ratios_to_whole` are the same to `whole_sentences`, where they are among the peers.
+        `ratios_to_whole` are the same to our whole sentences, where they are among the peers.
 
     Raises:
         EngineError: our own voice failed.

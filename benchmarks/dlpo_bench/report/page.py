@@ -14,25 +14,24 @@ from dlpo.bundle import Bundle
 from dlpo.errors import DataError, InputError
 from dlpo_bench.record import read_record
 from dlpo_bench.report import quality, speed
-from dlpo_bench.report.section import Builder, Found, Section
-from dlpo_bench.tables import markdown
+from dlpo_bench.tables import Builder, Found, figures_table, markdown, of_newest
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 
 BUILDERS: Mapping[str, Builder] = {  # in the page's order
     "pareto": quality.pareto,
     "quality": quality.quality,
-    "texts": quality.texts,
-    "controls": quality.controls,
+    "texts": of_newest("Texts of many kinds", quality.texts_blocks),
+    "controls": of_newest("Speed and pitch", quality.controls_blocks),
     "listening": quality.listening,
-    "latency": speed.latency,
+    "latency": of_newest("One stream", lambda found: [figures_table(found, speed.LATENCY)]),
     "stream": speed.stream,
     "load": speed.load,
-    "cold-start": speed.cold_start,
+    "cold-start": of_newest("A cold process", speed.cold_start_blocks),
     "rtf": speed.rtf,
-    "peers": speed.peers,
-    "scaling": speed.scaling,
-    "roofline": speed.roofline,
-    "audio-path": speed.audio_path,
+    "peers": of_newest("Peers on one core", speed.peers_blocks),
+    "scaling": of_newest("Cost of scale", speed.scaling_blocks),
+    "roofline": of_newest("The limit", speed.roofline_blocks, speed.draw_roofline),
+    "audio-path": of_newest("Encodings", speed.audio_path_blocks),
 }
 HEAD = """\
 # Benchmarks
@@ -81,9 +80,12 @@ def make_page(records: Path, out: Path) -> Page:
                 f" ({type(error).__name__}: {error}); measure again"
             )
             continue
-        drawn = {f"{_file_name(caption)}.svg": svg for caption, svg in section.pictures.items()}
-        pictures |= drawn
-        parts.append(_markdown(section, list(drawn), out.stem, here))
+        parts += [f"## {section.title}\n", markdown(section.blocks) + "\n"]
+        for caption, svg in section.pictures.items():
+            name = re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-") + ".svg"
+            pictures[name] = svg
+            parts.append(f"![{caption}]({quote(out.stem)}/{name})\n")
+        parts += [_source(one, here) + "\n" for one in section.sources]
     for kind, records_of in sorted(found.items()):
         names = ", ".join(one.path.name for one in records_of)
         problems.append(f"{names}: this version's report has no section for kind {kind!r}")
@@ -133,14 +135,6 @@ def write_page(page: Page, out: Path) -> None:
         raise InputError(f"can't write {out} and its pictures: {error.strerror}") from error
 
 
-def _markdown(section: Section, drawn: Sequence[str], folder: str, here: Path) -> str:
-    seen = zip(section.pictures, drawn, strict=True)
-    parts = [f"## {section.title}", markdown(section.blocks)]
-    parts += [f"![{caption}]({quote(folder)}/{name})" for caption, name in seen]
-    parts += [_source(one, here) for one in section.sources]
-    return "\n\n".join(parts) + "\n"
-
-
 def _source(one: Found, here: Path) -> str:
     """Where a record is and what it was made with."""
     record, commit = one.record, "outside of a checkout"
@@ -168,7 +162,3 @@ def _processor(machine: Mapping[str, Any]) -> str:
 
 def _link(target: Path, here: Path) -> str:
     return quote(Path(os.path.relpath(target.resolve(), here)).as_posix())
-
-
-def _file_name(caption: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-")

@@ -16,10 +16,18 @@ from dlpo_bench.eval import (
 from dlpo_bench.judging import WORD_ERRORS
 from dlpo_bench.listening.report import Proportion, p_words, proportion_words
 from dlpo_bench.plots import COLORS, PlotPanel, Series, draw_panels
-from dlpo_bench.report.section import Found, Section
 from dlpo_bench.statistics import SIGNIFICANT
 from dlpo_bench.systems import RECORDINGS
-from dlpo_bench.tables import Block, Figures, Table, estimate, number, table_of
+from dlpo_bench.tables import (
+    Block,
+    Figures,
+    Found,
+    Section,
+    Table,
+    estimate,
+    number,
+    table_of,
+)
 
 STEPS, COST = "Quality against reverse steps", "Quality against cost"
 WORDS = "hollow: fewer clips; dashed: the recordings"
@@ -204,17 +212,13 @@ def _height(measure: str, point: Figures) -> str:
     return words + (r" \*" if measure in point["optimal"] else "")
 
 
-def texts(found: Sequence[Found]) -> Section:
-    """The newest record."""
-    return Section("Texts of many kinds", texts_blocks(found[0].figures), found[:1])
-
-
 def texts_blocks(figures: Figures) -> list[Block]:
     """For each voice: scores by category, signal measures, and accidents."""
     blocks: list[Block] = [
         f"{figures['texts']} texts{seeds(figures)}. Definitions: [bench-texts.md](bench-texts.md)."
     ]
     blocks += [f"{name} left out: {reason}" for name, reason in figures["left_out"].items()]
+    recorded = figures[RECORDINGS]
     for label, categories in figures["systems"].items():
         scores = categories[ALL]
         measures = [m for m in TEXT_SCORES if m in scores]
@@ -228,7 +232,9 @@ def texts_blocks(figures: Figures) -> list[Block]:
         rows = {
             measure: {
                 "mean": estimate(scores[measure], fixed=True),
-                "recorded": _extremes(figures[RECORDINGS].get(measure)),
+                "recorded": "{value:.2f}, {least:.2f} to {most:.2f}".format(**recorded[measure])
+                if measure in recorded
+                else "",
             }
             for measure in TEXT_SIGNALS
             if measure in scores
@@ -239,17 +245,6 @@ def texts_blocks(figures: Figures) -> list[Block]:
         listed = "; ".join(f"{name}: {', '.join(what)}" for name, what in accidents.items())
         blocks.append(f"Accidents of {label}: {listed or 'none'}.")
     return blocks
-
-
-def _extremes(known: Figures | None) -> str:
-    if known is None:
-        return ""
-    return f"{known['value']:.2f}, {known['least']:.2f} to {known['most']:.2f}"
-
-
-def controls(found: Sequence[Found]) -> Section:
-    """The newest record."""
-    return Section("Speed and pitch", controls_blocks(found[0].figures), found[:1])
 
 
 def controls_blocks(figures: Figures) -> list[Block]:

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dlpo_bench.plots import BLUE, GRAY, ORANGE, PlotPanel, Series, draw_panels
-from dlpo_bench.report.section import Found, Section
 from dlpo_bench.tables import (
     TARGET_HEADER,
     Block,
     Figures,
+    Found,
+    Section,
     Table,
     Target,
     figures_table,
@@ -159,15 +160,10 @@ ENCODING = {
 }
 
 
-def latency(found: Sequence[Found]) -> Section:
-    """One stream over gRPC."""
-    return Section("One stream", [figures_table(found[0].figures, LATENCY)], found[:1])
-
-
-def cold_start(found: Sequence[Found]) -> Section:
+def cold_start_blocks(figures: Figures) -> list[Block]:
     """A process that has just been started."""
     note = "The least of all repeats; the files are in the page cache."
-    return Section("A cold process", [note, figures_table(found[0].figures, COLD_START)], found[:1])
+    return [note, figures_table(figures, COLD_START)]
 
 
 def load(found: Sequence[Found]) -> Section:
@@ -359,11 +355,6 @@ def _quoted(what: str, cases: Figures) -> str:
     return CASES[what][1] if CASES[what][1] in cases else list(cases)[-1]
 
 
-def peers(found: Sequence[Found]) -> Section:
-    """How many times as long as ours each peer takes."""
-    return Section("Peers on one core", peers_blocks(found[0].figures), found[:1])
-
-
 def peers_blocks(figures: Figures) -> list[Block]:
     """Ratios to our voice, the figures of each peer, and notes."""
     blocks: list[Block] = [
@@ -405,11 +396,6 @@ def peers_blocks(figures: Figures) -> list[Block]:
     return [*blocks, "\n".join(notes)] if notes else blocks
 
 
-def scaling(found: Sequence[Found]) -> Section:
-    """Ratios of long to short, then every length and number of streams."""
-    return Section("Cost of scale", scaling_blocks(found[0].figures), found[:1])
-
-
 def scaling_blocks(figures: Figures) -> list[Block]:
     """Ratios of long texts to short ones, every length, every number of streams."""
     blocks: list[Block] = [
@@ -429,9 +415,8 @@ def scaling_blocks(figures: Figures) -> list[Block]:
     return blocks
 
 
-def roofline(found: Sequence[Found]) -> Section:
-    """One core's peaks, and what each graph reaches of them."""
-    figures = found[0].figures
+def draw_roofline(figures: Figures) -> dict[str, str]:
+    """Layers of each served denoiser under one core's peaks."""
     panels = []
     for name, graph in _served_denoisers(figures).items():
         peaks, layers = figures["peaks"], figures["layers"][name]
@@ -449,8 +434,7 @@ def roofline(found: Sequence[Found]) -> Section:
         axes = "operations a byte", "GOP/s"
         panels.append(PlotPanel(title, *axes, series, "xy", legend_title=legend))
     caption = "Layers under the roof"
-    pictures = {caption: draw_panels(caption, panels)}
-    return Section("The limit", roofline_blocks(figures), found[:1], pictures)
+    return {caption: draw_panels(caption, panels)}
 
 
 def roofline_blocks(figures: Figures) -> list[Block]:
@@ -496,9 +480,8 @@ def _served_denoisers(figures: Figures) -> dict[str, Figures]:
     }
 
 
-def audio_path(found: Sequence[Found]) -> Section:
+def audio_path_blocks(figures: Figures) -> list[Block]:
     """Loudness, and what each encoding costs."""
-    figures = found[0].figures
     loudness = figures["loudness"]
     text = (
         f"The voice speaks at {loudness['integrated_lufs']:.1f} LUFS, its sentences between"
@@ -506,4 +489,4 @@ def audio_path(found: Sequence[Found]) -> Section:
         f" {loudness['peak_dbfs']:.1f} dBFS."
     )
     rows = {one["format"]: one for one in figures["encodings"]}
-    return Section("Encodings", [text, table_of("encoding", rows, ENCODING)], found[:1])
+    return [text, table_of("encoding", rows, ENCODING)]

@@ -55,7 +55,7 @@ def failure_of(address: str, request_id: str, error: grpc.RpcError) -> InputErro
     if code in _CALLER_IS_WRONG:
         return InputError(details)
     message = f"{address}: {code.name}: {details}{_HINTS.get(code, '')}"
-    return CallError(message, code, _retry_after_s(error), request_id)
+    return CallError(message, code, retry_after_s(error), request_id)
 
 
 def cut_short(address: str, request_id: str) -> CallError:
@@ -74,7 +74,8 @@ def _was_cut(error: grpc.RpcError) -> bool:
     return made_up and not by_us and not error.trailing_metadata()
 
 
-def _retry_after_s(error: grpc.RpcError) -> float | None:
+def retry_after_s(error: grpc.RpcError) -> float | None:
+    """The delay of the status's RetryInfo, s; None where it has none."""
     metadata = cast("Iterable[tuple[str, bytes]]", error.trailing_metadata() or ())
     packed = dict(metadata).get(_DETAILS)
     if packed is None:

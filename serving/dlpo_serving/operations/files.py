@@ -55,35 +55,25 @@ def _mark(path: Path) -> tuple[int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def check_private(path: Path) -> None:
-    """Refuse a private key that others than its owner may read.
+def check_mode(path: Path, bits: int, why: str, *, of_owner: bool = False) -> None:
+    """Refuse a file that others than its owner may read or write.
+
+    Args:
+        bits: of the mode that must not be set, such as 0o022.
+        why: what others may do, for the message.
+        of_owner: only where this process owns the file; a mounted secret may belong to root.
 
     Raises:
         ConfigError: they may.
         OSError: the file can't be looked at.
     """
     found = path.stat()
-    if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & 0o077:
-        raise _too_open(path, found.st_mode, "others than its owner may read this private key")
-
-
-def check_unwritable(path: Path) -> None:
-    """Refuse a list of callers that others than its owner may write.
-
-    Raises:
-        ConfigError: they may.
-        OSError: the file can't be looked at.
-    """
-    found = path.stat()
-    if stat.S_IMODE(found.st_mode) & 0o022:
-        raise _too_open(path, found.st_mode, "others than its owner may add keys")
-
-
-def _too_open(path: Path, mode: int, why: str) -> ConfigError:
-    return ConfigError(
-        f"{path} has mode {stat.S_IMODE(mode):04o}: {why}; run: chmod 600 {path}, or mount the"
-        " secret with defaultMode: 0400"
-    )
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & bits and not (of_owner and found.st_uid != os.geteuid()):
+        raise ConfigError(
+            f"{path} has mode {mode:04o}: {why}; run: chmod 600 {path}, or mount the secret with"
+            " defaultMode: 0400"
+        )
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from pathlib import Path
 from dlpo.config import from_dict
 from dlpo.errors import ConfigError, InputError
 from dlpo_serving.errors import QuotaError, UnauthenticatedError
-from dlpo_serving.operations.files import POLL_S, Clock, FileWatch, check_unwritable, read_toml
+from dlpo_serving.operations.files import POLL_S, Clock, FileWatch, check_mode, read_toml
 
 CALLER = (
     r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # name of a caller; also a bare key of TOML, but for "."
@@ -105,7 +105,7 @@ def read_keys(path: Path) -> Keys:
     """
     content = read_toml(path, "keys file")
     try:
-        check_unwritable(path)
+        check_mode(path, 0o022, "others than its owner may add keys")
         return from_dict(Keys, content)
     except (OSError, ConfigError) as error:
         raise ConfigError(f"keys file {path}: {error}") from error
@@ -209,11 +209,6 @@ class TokenBucket:
     filled_s: float
     """when that was"""
 
-    def fill(self, per_minute: float, now_s: float) -> None:
-        """Add what has come since the last time; it holds one minute's worth."""
-        grown = self.level + per_minute / 60 * (now_s - self.filled_s)
-        self.level, self.filled_s = min(grown, per_minute), now_s
-
 
 class Quotas:
     """Admits callers within their shares. Calls come from one thread at a time."""
@@ -304,5 +299,6 @@ class Quotas:
     def _filled(self, caller: str, what: str, per_minute: float) -> TokenBucket:
         now_s = self._clock()
         bucket = self._buckets.setdefault((caller, what), TokenBucket(per_minute, now_s))
-        bucket.fill(per_minute, now_s)
+        grown = bucket.level + per_minute / 60 * (now_s - bucket.filled_s)
+        bucket.level, bucket.filled_s = min(grown, per_minute), now_s  # a minute's worth at most
         return bucket

@@ -14,14 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 
 from dlpo.errors import ConfigError
-from dlpo_serving.operations.files import POLL_S, Clock, FileWatch, check_private
+from dlpo_serving.operations.files import POLL_S, Clock, FileWatch, check_mode
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,6 @@ class TlsFiles:
     """PEM; with it, only clients with a certificate of these authorities are let in"""
 
     def paths(self) -> list[Path]:
-        """Every file that is read."""
         return [path for path in (self.certificate, self.key, self.client_ca) if path]
 
 
@@ -54,15 +54,7 @@ def grpc_credentials(
 
     def fetch() -> grpc.ServerCertificateConfiguration | None:
         """What to use from now on; None for no change. gRPC asks before each handshake."""
-        if not watch.changed():
-            return None
-        try:
-            configuration = _grpc_configuration(files)
-        except ConfigError as error:
-            _log.error("%s; the certificate that was read before stays in use", error)
-            return None
-        _log.info("certificate read again file=%s", files.certificate)
-        return configuration
+        return _read_again(files, _grpc_configuration) if watch.changed() else None
 
     return grpc.dynamic_ssl_server_credentials(
         first,
@@ -88,12 +80,7 @@ def http_ssl_context(files: TlsFiles, clock: Clock, poll_s: float = POLL_S) -> s
         nonlocal current, changed_s
         if watch.changed():
             changed_s = time.time()
-            try:
-                current = _ssl_context(files)
-            except ConfigError as error:
-                _log.error("%s; the certificate that was read before stays in use", error)
-            else:
-                _log.info("certificate read again file=%s", files.certificate)
+            current = _read_again(files, _ssl_context) or current
         connection.context = current
         # TLS 1.2 resumes from a cache that Python can't switch off; a resumed session shows no
         # certificate. Clients drop a session that is refused.
@@ -103,6 +90,17 @@ def http_ssl_context(files: TlsFiles, clock: Clock, poll_s: float = POLL_S) -> s
 
     outer.sni_callback = choose
     return outer
+
+
+def _read_again(files: TlsFiles, read: Callable[[TlsFiles], T]) -> T | None:
+    """What the files give now; None, and a line of log, where they can't be used."""
+    try:
+        found = read(files)
+    except ConfigError as error:
+        _log.error("%s; the certificate that was read before stays in use", error)
+        return None
+    _log.info("certificate read again file=%s", files.certificate)
+    return found
 
 
 def _grpc_configuration(files: TlsFiles) -> grpc.ServerCertificateConfiguration:
@@ -120,7 +118,8 @@ def _ssl_context(files: TlsFiles) -> ssl.SSLContext:
     try:
         for path in files.paths():
             path.open("rb").close()  # of several, ssl would not say which it can't read
-        check_private(files.key)
+        readable = "others than its owner may read this private key"
+        check_mode(files.key, 0o077, readable, of_owner=True)
         context.load_cert_chain(files.certificate, files.key, password=_no_password)
         check_times(files.certificate, context)
         if files.client_ca:
