@@ -88,17 +88,6 @@ def test_only_clips_that_every_folder_has_are_said(tmp_path: Path) -> None:
         names_in_folders(found, [CLIP.clip_id])
 
 
-def test_same_label_twice_is_refused(tiny_checkpoint: Path) -> None:
-    with pytest.raises(InputError, match=r"label 'a' is given twice; name each"):
-        open_systems([f"a={tiny_checkpoint}", f"a={tiny_checkpoint}"], SpeakingOptions())
-
-
-@pytest.mark.parametrize("name", ["nobody", "a=nobody", "/dev/null/x"])
-def test_name_of_nothing_is_told(name: str) -> None:
-    with pytest.raises(InputError, match="is no system; expected the name of a voice"):
-        one(name)
-
-
 def test_checkpoint_with_other_symbols_is_told(tiny_checkpoint: Path, tmp_path: Path) -> None:
     from dlpo.model.build import build_model
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 import soundfile
 
 from dlpo.errors import InputError
-from dlpo.judges.judge import Scores, Waveform
+from dlpo.judges.judge import Waveform
 from dlpo_bench.clips import Clip, clips_of_texts, load_clips, read_audio
 from dlpo_bench.eval import (
     figures,
@@ -31,9 +30,10 @@ from dlpo_bench.judging import (
     evaluate,
     load_panel,
 )
-from dlpo_bench.record import read_record, write_record
+from dlpo_bench.record import Measured, read_record, write_record
 from dlpo_bench.statistics import Estimate, Paired
 from dlpo_bench.systems import recordings
+from tests.toys import ToyJudge
 
 RATE = 22_050  # Hz
 TEXTS = {"LJ002-0161": "one two three four", "LJ002-0162": "one, two."}
@@ -42,23 +42,8 @@ TEXTS = {"LJ002-0161": "one two three four", "LJ002-0162": "one, two."}
 CLIPS = [Clip(f"clip-{i}", "one two three four", None) for i in range(10)]
 
 
-class Level:
-    """Scores the RMS of a waveform, which every system should have alike."""
-
-    name = "RMS"
-    sample_rate_hz = RATE
-
-    def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
-        return np.array([np.sqrt(np.mean(waveform**2)) for waveform in waveforms], np.float64)
-
-
-class Deaf:
-    """Understands the same words whatever is said."""
-
-    name = "deaf"
-
-    def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
-        return ["one two three"] * len(waveforms)
+LEVEL = ToyJudge("RMS", lambda waveform: np.sqrt(np.mean(waveform**2)))
+DEAF = ToyJudge("deaf", words=lambda waveform: "one two three")
 
 
 def tone(amplitude: float, seconds: float = 0.5) -> Waveform:
@@ -82,7 +67,7 @@ def clips(corpus: Path) -> list[Clip]:
     return load_clips(corpus, TEXTS)
 
 
-PANEL = JudgePanel([Level()], {WORD_ERRORS: Deaf()}, {})
+PANEL = JudgePanel([LEVEL], {WORD_ERRORS: DEAF}, {})
 
 
 def test_every_system_is_heard_at_the_level_of_the_recording(clips: list[Clip]) -> None:
@@ -101,19 +86,9 @@ def test_word_errors_are_pooled_and_compared_with_the_recordings(clips: list[Cli
     assert estimates[ERROR_RATIO].value == 1
 
 
-@pytest.mark.parametrize(
-    ("waveform", "message"),
-    [
-        (np.zeros(0, np.float32), "broken, LJ002-0161: waveform 0 lasts"),
-        (np.full(RATE, np.nan, np.float32), "broken, LJ002-0161: .*NaN"),
-        (np.zeros((RATE, 2), np.float32), "broken, LJ002-0161: .*one channel"),
-    ],
-)
-def test_unusable_waveform_is_told_with_its_system_and_clip(
-    waveform: Waveform, message: str, clips: list[Clip]
-) -> None:
-    with pytest.raises(InputError, match=message):
-        evaluate({"broken": lambda clip: waveform}, clips, PANEL)
+def test_unusable_waveform_is_told_with_its_system_and_clip(clips: list[Clip]) -> None:
+    with pytest.raises(InputError, match=r"broken, LJ002-0161: .*NaN"):
+        evaluate({"broken": lambda clip: np.full(RATE, np.nan, np.float32)}, clips, PANEL)
 
 
 def test_takes_are_averaged_first_so_that_the_sentence_stays_the_unit(clips: list[Clip]) -> None:
@@ -130,29 +105,21 @@ def test_unmatched_systems_are_heard_at_their_own_level(clips: list[Clip]) -> No
     assert "at their own levels" in markdown(quality)
 
 
-class Moody(Level):
-    """Can't stand long waveforms: raises for one, gives NaN for another."""
-
-    name = "moody"
-
-    def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
-        if len(waveforms[0]) > 0.8 * RATE:
-            raise RuntimeError("out of patience")
-        return super().score(waveforms, sample_rate_hz)
-
-
-def moody_systems(clips: list[Clip]) -> dict[str, object]:
-    """The second clip of `b` is too long for `Moody`."""
-    return {
-        "a": lambda clip: tone(0.1),
-        "b": lambda clip: tone(0.2, 0.5 if clip is clips[0] else 1.0),
-    }
+def moody(waveform: Waveform) -> float:
+    """Can't stand long waveforms."""
+    if len(waveform) > 0.8 * RATE:
+        raise RuntimeError("out of patience")
+    return LEVEL.formula(waveform)
 
 
 def test_clip_that_a_judge_fails_on_is_told_and_left_out_of_its_pair(
     clips: list[Clip], tmp_path: Path
 ) -> None:
-    quality = evaluate(moody_systems(clips), clips, JudgePanel([Moody(), Level()], {}, {}))
+    systems = {
+        "a": lambda clip: tone(0.1),
+        "b": lambda clip: tone(0.2, 0.5 if clip is clips[0] else 1.0),
+    }
+    quality = evaluate(systems, clips, JudgePanel([ToyJudge("moody", moody), LEVEL], {}, {}))
     assert [(f.system, f.clip_id, f.measure) for f in quality.failures] == [
         ("b", "LJ002-0162", "moody")
     ]
@@ -160,7 +127,7 @@ def test_clip_that_a_judge_fails_on_is_told_and_left_out_of_its_pair(
     assert quality.differences("b")["RMS"].sentences == 2
     text = markdown(quality)
     assert "moody failed on 1 of b's clips, the first LJ002-0162: RuntimeError: out of pat" in text
-    path = write_record("quality", figures(quality), "x", tmp_path, samples=samples(quality))
+    path = write_record("quality", Measured(figures(quality), samples(quality)), "x", tmp_path)
     assert read_record(path).samples["systems"]["b"]["values"]["moody"][1] is None
 
 
@@ -175,12 +142,9 @@ def test_first_system_is_the_baseline_unless_another_is_named(clips: list[Clip])
 
 
 def test_pooled_difference_of_word_errors(clips: list[Clip]) -> None:
-    class ByLevel(Deaf):
-        def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
-            return ["one two three four" if np.abs(waveforms[0]).max() > 0.15 else ""]
-
     systems = {"quiet": lambda clip: tone(0.1), "loud": lambda clip: tone(0.2)}
-    panel = JudgePanel([], {WORD_ERRORS: ByLevel()}, {})
+    by_level = ToyJudge(words=lambda w: "one two three four" if np.abs(w).max() > 0.15 else "")
+    panel = JudgePanel([], {WORD_ERRORS: by_level}, {})
     quality = evaluate(systems, clips, panel, match=False)
     # quiet: 4 + 2 of 6 words are lost; loud: 0 + 2 inserted
     assert quality.differences("loud")[WORD_ERRORS].difference.value == pytest.approx(2 / 6 - 1)

@@ -226,21 +226,19 @@ def test_goodput_of_listeners_is_what_plays_while_the_level_counts() -> None:
     assert figures["goodput_audio_s_per_s"] == pytest.approx((4.5 + 3.0 + 1.5) / 11)
 
 
-def test_the_knee_is_the_highest_load_below_the_first_that_failed() -> None:
-    levels = [played(1), played(2), played(4, good=0.98), played(8)]
-
-    figures = knee_figures(search_of(*levels), 300)
-
-    assert (figures["knee"], figures["knee_is_bound"], figures["load"]) == (2, 0, 2)
-
-
 @pytest.mark.parametrize(
-    "levels", [(played(1), played(2)), (played(1), played(2, first_ms=900, cpu=0.95))]
+    ("levels", "knee", "bound"),
+    [
+        ((played(1), played(2), played(4, good=0.98), played(8)), 2, 0),
+        ((played(1), played(2)), 2, 1),  # nothing failed
+        ((played(1), played(2, first_ms=900, cpu=0.95)), 1, 1),  # or perhaps the client
+    ],
 )
-def test_the_knee_may_be_higher_where_nothing_failed_or_perhaps_the_client(
-    levels: tuple[LevelResult, LevelResult],
+def test_the_knee_is_the_highest_load_below_the_first_that_failed(
+    levels: tuple[LevelResult, ...], knee: int, bound: int
 ) -> None:
-    assert knee_figures(search_of(*levels), 300)["knee_is_bound"] == 1
+    figures = knee_figures(search_of(*levels), 300)
+    assert (figures["knee"], figures["knee_is_bound"], figures["load"]) == (knee, bound, knee)
 
 
 def test_servers_are_compared_at_the_highest_load_that_both_bore() -> None:

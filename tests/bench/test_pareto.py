@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from dlpo.cli import app
 from dlpo.errors import DataError, InputError
-from dlpo.judges.judge import Scores, Waveform
+from dlpo.judges.judge import Waveform
 from dlpo_bench.clips import SAMPLE_RATE, Clip
 from dlpo_bench.judging import WORD_ERRORS, JudgePanel
 from dlpo_bench.pareto import (
@@ -41,31 +41,15 @@ from dlpo_bench.pareto import (
 from dlpo_bench.record import read_record
 from dlpo_bench.report.page import make_page
 from dlpo_bench.systems import System
+from tests.toys import ToyJudge
 
 CLIPS = [Clip(f"LJ002-016{i}", f"one two {'three ' * i}".strip(), None) for i in range(1, 5)]
 ABOUT = {"sha256": "ab" * 32, "schedule": "cosine", "eta": 0.7}
 
 
-class Loudest:
-    """Scores the largest sample, in tenths."""
-
-    name = "NISQA"
-    sample_rate_hz = SAMPLE_RATE
-
-    def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
-        return np.array([10 * np.abs(w).max() for w in waveforms], np.float64)
-
-
-class OneTwo:
-    """Understands two words of any sentence."""
-
-    name = "one, two"
-
-    def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
-        return ["one two"] * len(waveforms)
-
-
-PANEL = JudgePanel([Loudest()], {WORD_ERRORS: OneTwo()}, {"UTMOS": "no weights"})
+LOUDEST = ToyJudge("NISQA", lambda waveform: 10 * np.abs(waveform).max())
+ONE_TWO = ToyJudge("one, two", words=lambda waveform: "one two")
+PANEL = JudgePanel([LOUDEST], {WORD_ERRORS: ONE_TWO}, {"UTMOS": "no weights"})
 
 
 class Voice:

@@ -22,7 +22,6 @@ from dlpo_bench.peers.measure import (
     own_voice,
     peer_process,
     program,
-    whole_sentences,
 )
 from dlpo_bench.report.speed import peers_blocks
 from dlpo_bench.tables import markdown
@@ -72,7 +71,7 @@ def test_a_program_is_timed_with_its_children_and_its_audio_is_what_it_wrote() -
 
 def test_turns_give_each_contestant_every_text_every_round(tiny_bundle: Path) -> None:
     ours = own_voice(str(tiny_bundle), "fp32")
-    contenders = [whole_sentences(str(tiny_bundle), "fp32"), SCRIPT, ABSENT, SILENT, FAILING]
+    contenders = [own_voice(str(tiny_bundle), "fp32", whole=True), SCRIPT, ABSENT, SILENT, FAILING]
 
     measured = compare_peers(ours, contenders, 2, core())
 

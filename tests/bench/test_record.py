@@ -7,54 +7,42 @@ from typing import Any
 import pytest
 
 from dlpo.errors import DataError, InputError
-from dlpo_bench.record import check_recordable, read_record, write_record
+from dlpo_bench.record import Measured, check_recordable, read_record, write_record
 
+ROOT = Path(__file__).resolve().parents[2]
 FIGURES = {"text": {"NISQA": {"value": 4.1, "interval_95": [4.0, 4.2]}}}
 
 
-def test_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    path = write_record(
-        "quality", FIGURES, "dlpo eval", tmp_path, samples={"NISQA": [4.0, 4.2]},
-        bundle_sha256="0f" * 32,
-    )  # fmt: skip
+def test_record_comes_back_as_it_was_written_with_what_is_needed_to_repeat_it(
+    tmp_path: Path,
+) -> None:
+    measured = Measured(FIGURES, {"NISQA": [4.0, 4.2]}, bundle_sha256="0f" * 32)
+    path = write_record("quality", measured, "dlpo eval", tmp_path)
     record = read_record(path)
     assert path.name.startswith("quality-")
-    assert record.figures == FIGURES
-    assert record.samples == {"NISQA": [4.0, 4.2]}
-    assert record.command == "dlpo eval"
-    assert record.bundle_sha256 == "0f" * 32
-
-
-def test_record_names_machine_and_software(tmp_path: Path) -> None:
-    record = read_record(write_record("latency", {}, "true", tmp_path))
+    assert (record.figures, record.samples) == (FIGURES, {"NISQA": [4.0, 4.2]})
+    assert (record.command, record.bundle_sha256) == ("dlpo eval", "0f" * 32)
     assert record.machine["cpu"]
     assert record.machine["cores"] >= 1
     assert {"python", "numpy"} <= record.software.keys()
     assert record.utc.endswith("+00:00")
-
-
-def test_record_made_in_a_checkout_names_its_commit(tmp_path: Path) -> None:
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        pytest.skip("not a checkout")
-    commit = read_record(write_record("latency", {}, "true", tmp_path)).commit
-    assert commit is not None
-    assert len(commit["hash"]) == 40
-    assert isinstance(commit["dirty"], bool)
+    if (ROOT / ".git").exists():
+        assert record.commit is not None
+        assert len(record.commit["hash"]) == 40
+        assert isinstance(record.commit["dirty"], bool)
 
 
 def test_a_checkout_with_changes_takes_no_records(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dlpo_bench.record._commit", lambda: {"hash": "0" * 40, "dirty": True})
-    root = Path(__file__).resolve().parents[2]
     with pytest.raises(InputError, match="uncommitted changes"):
-        check_recordable(root / "benchmarks" / "records")
+        check_recordable(ROOT / "benchmarks" / "records")
     check_recordable(tmp_path)
 
 
 def test_records_of_the_same_second_do_not_overwrite_each_other(tmp_path: Path) -> None:
-    paths = {write_record("latency", {"run": run}, "true", tmp_path) for run in range(3)}
+    paths = {write_record("latency", Measured({"run": run}), "true", tmp_path) for run in range(3)}
     assert sorted(read_record(path).figures["run"] for path in paths) == [0, 1, 2]
 
 
@@ -73,7 +61,7 @@ def test_unusable_content_is_refused(
     kind: str, figures: Any, command: str, digest: str | None, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="can't record"):
-        write_record(kind, figures, command, tmp_path, bundle_sha256=digest)
+        write_record(kind, Measured(figures, bundle_sha256=digest), command, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -83,7 +71,7 @@ def test_unusable_content_is_refused(
      {"utc": None}],
 )  # fmt: skip
 def test_record_of_another_layout_is_refused(changed: dict[str, Any], tmp_path: Path) -> None:
-    path = write_record("quality", FIGURES, "dlpo eval", tmp_path)
+    path = write_record("quality", Measured(FIGURES), "dlpo eval", tmp_path)
     path.write_text(json.dumps(json.loads(path.read_text()) | changed))
     with pytest.raises(DataError, match=next(iter(changed))):
         read_record(path)

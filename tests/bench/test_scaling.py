@@ -32,10 +32,6 @@ def run_of(audio_s: float, wall_s: float, peak_mb: float, **more: Any) -> dict[s
     return {**run, "peak_mb": peak_mb, **more}
 
 
-def options(voice: Path, **changed: Any) -> ScalingOptions:
-    return ScalingOptions(**{"voice": str(voice), "rounds": 2} | changed)
-
-
 def test_receiving_counts_all_samples_and_reads_memory_now_and_then() -> None:
     run = receive(lambda: [Piece(300), Piece(400), Piece(500)], 100, None)
 
@@ -50,7 +46,8 @@ def test_every_length_is_spoken_once_a_round_in_processes_of_their_own(
 ) -> None:
     monkeypatch.setattr("dlpo_bench.scaling.WAYS", ("stream", "served"))
 
-    measured = measure_scaling(options(tiny_bundle, seconds=[5, 11], streams=[0, 2]))
+    options = ScalingOptions(voice=str(tiny_bundle), rounds=2, seconds=[5, 11], streams=[0, 2])
+    measured = measure_scaling(options)
 
     for way in ("stream", "served"):
         by_length = measured.samples["lengths"][way]
@@ -63,7 +60,7 @@ def test_every_length_is_spoken_once_a_round_in_processes_of_their_own(
 
 def test_a_voice_that_can_not_be_opened_ends_the_measurement(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="a process ended with 1"):
-        in_process(options(tmp_path / "nothing"), "stream", "One.", 0, 0)
+        in_process(ScalingOptions(voice=str(tmp_path / "nothing")), "stream", "One.", 0, 0)
 
 
 def test_growth_is_that_of_a_line_through_the_readings() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,19 +48,39 @@ def test_bundle_is_rewritten_from_its_own_folder(directory: Path) -> None:
     assert Bundle.load(directory).manifest == louder
 
 
+WORK = b"years of work"
+
+
+def zip_of_work(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("chapter1.txt", WORK)
+
+
+def folder_of_work(path: Path, manifest: bytes | None) -> None:
+    path.mkdir()
+    (path / "chapter1.txt").write_bytes(WORK)
+    if manifest is not None:
+        (path / MANIFEST).write_bytes(manifest)
+
+
+PRECIOUS: list[Callable[[Path], object]] = [
+    zip_of_work,
+    *(partial(Path.write_bytes, data=data) for data in (b"", WORK)),
+    *(partial(folder_of_work, manifest=content)
+      for content in (None, b"{}", b'{"files": 3}', b"[]", b"no JSON")),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("place", ["thesis", "thesis.dlpo"])
-@pytest.mark.parametrize("also", [None, "{}", '{"files": 3}', "[]", "no JSON"])
-def test_folder_that_is_no_bundle_is_not_replaced(
-    tmp_path: Path, manifest: Manifest, content: Path, place: str, also: str | None
+@pytest.mark.parametrize("make", PRECIOUS)
+def test_what_is_no_bundle_is_not_replaced(
+    tmp_path: Path, manifest: Manifest, content: Path, place: str, make: Callable[[Path], object]
 ) -> None:
-    precious = tmp_path / place
-    precious.mkdir()
-    (precious / "chapter1.txt").write_text("years of work")
-    if also is not None:
-        (precious / MANIFEST).write_text(also)
+    make(tmp_path / place)
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
     with pytest.raises(BundleError, match="not a bundle"):
-        write_bundle(precious, manifest, content)
-    assert (precious / "chapter1.txt").read_text() == "years of work"
+        write_bundle(tmp_path / place, manifest, content)
+    assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before
 
 
 def test_bundle_with_a_note_in_it_is_not_replaced(
@@ -68,26 +90,6 @@ def test_bundle_with_a_note_in_it_is_not_replaced(
     with pytest.raises(BundleError, match="more than a bundle"):
         write_bundle(directory, manifest, content)
     assert (directory / "note.txt").exists()
-
-
-@pytest.mark.parametrize("data", [b"", b"years of work"])
-def test_file_that_is_no_bundle_is_not_replaced(
-    tmp_path: Path, manifest: Manifest, content: Path, data: bytes
-) -> None:
-    for name in ("voice", "voice.dlpo"):
-        (tmp_path / name).write_bytes(data)
-        with pytest.raises(BundleError, match="not a bundle"):
-            write_bundle(tmp_path / name, manifest, content)
-        assert (tmp_path / name).read_bytes() == data
-
-
-def test_zip_of_something_else_is_not_replaced(
-    tmp_path: Path, manifest: Manifest, content: Path
-) -> None:
-    with zipfile.ZipFile(tmp_path / "thesis.dlpo", "w") as archive:
-        archive.writestr("chapter1.txt", "years of work")
-    with pytest.raises(BundleError, match="not a bundle"):
-        write_bundle(tmp_path / "thesis.dlpo", manifest, content)
 
 
 def test_damaged_or_older_bundle_is_replaced(

@@ -95,20 +95,15 @@ def test_reader_that_leaves_early_is_no_error_message() -> None:
         assert process.stderr.read() == b""
 
 
-def test_phonemes_are_a_list_of_sentences_with_their_words() -> None:
-    first, second = json.loads(run("phonemes", "A cat, asleep! It costs $5.").stdout)
-
+def test_phonemes_of_standard_input_are_a_list_of_sentences_with_their_words() -> None:
+    text = "A cat, asleep! It costs $5."
+    plain = run("phonemes", "-", stdin=text)
+    marked = run("phonemes", "-", stdin=b"\xef\xbb\xbf" + text.encode())
+    first, second = json.loads(plain.stdout)
+    assert [first, second] == json.loads(marked.stdout) == json.loads(run("phonemes", text).stdout)
     assert first["normalized"] == "a cat asleep"
     assert first["words"][1] == {"word": "cat", "phonemes": ["K", "AE1", "T"]}
     assert second["normalized"] == "it costs five dollars"
-
-
-def test_text_comes_from_standard_input_with_or_without_a_byte_order_mark() -> None:
-    plain = run("phonemes", "-", stdin="Hello.")
-    marked = run("phonemes", "-", stdin=b"\xef\xbb\xbfHello.\r\n")
-
-    assert json.loads(plain.stdout) == json.loads(marked.stdout)
-    assert plain.exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -160,25 +155,14 @@ def test_wrong_dictionary_is_explained(content: bytes, message: str, tmp_path: P
     assert message in result.stderr
 
 
-def test_a_key_is_printed_once_and_let_in(tmp_path: Path) -> None:
+def test_keys_are_printed_once_let_in_and_listed_with_their_quotas(tmp_path: Path) -> None:
     path = tmp_path / "keys.toml"
-
-    result = run("keys", "new", "alice", "--file", str(path))
-
-    assert result.exit_code == 0
-    assert KeyRing(path, lambda: 0.0).authorize(result.stdout.strip()) == "alice"
-
-
-def test_callers_are_listed_with_their_quotas(tmp_path: Path) -> None:
-    path = tmp_path / "keys.toml"
-    for caller in ("bob", "alice", "alice"):
-        run("keys", "new", caller, "-f", str(path))
+    made = [run("keys", "new", caller, "-f", str(path)) for caller in ("bob", "alice", "alice")]
+    assert made[1].exit_code == 0
+    assert KeyRing(path, lambda: 0.0).authorize(made[1].stdout.strip()) == "alice"
     with path.open("a") as file:
         file.write("[quota.alice]\nmax_streams = 4\ncharacters_per_minute = 20000\n")
-
-    result = run("keys", "list", "-f", str(path))
-
-    assert result.stdout.splitlines() == [
+    assert run("keys", "list", "--file", str(path)).stdout.splitlines() == [
         "alice: 2 keys, 4 streams, 20000 characters a minute",
         "bob: 1 keys, no limits",
     ]

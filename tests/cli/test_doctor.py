@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 import dlpo_serving.local.doctor as engines_module
 from dlpo.cli import app
 from dlpo_serving.engines import PRECISIONS
-from dlpo_serving.local.doctor import Observation, try_engines
+from dlpo_serving.local.doctor import try_engines
 
 
 @pytest.fixture
@@ -56,15 +56,9 @@ def test_people_get_each_problem_again_at_the_end_and_1_where_none_speaks(tmp_pa
 def test_without_the_extra_it_says_what_to_install() -> None:
     """With the base install alone: the packages of every extra can't be imported."""
     absent = (
-        "onnxruntime",
-        "grpc",
-        "google.protobuf",
-        "av",
-        "soundfile",
-        "soxr",
-        "pydantic_settings",
+        "onnxruntime", "grpc", "google.protobuf", "av", "soundfile", "soxr", "pydantic_settings",
         "aiohttp",
-    )
+    )  # fmt: skip
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({absent!r}));"
         "from dlpo_serving.local import doctor as engines;"
@@ -79,30 +73,24 @@ def test_without_the_extra_it_says_what_to_install() -> None:
     assert "Traceback" not in result.stderr
 
 
-def trial(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> list[Observation]:
-    """Observations where a shell script takes the place of the trial's process."""
-    program = folder / "python"
+@pytest.mark.usefixtures("only_the_cpu")
+@pytest.mark.parametrize(
+    ("script", "detail"),
+    [
+        ("echo 'bad instruction' >&2; kill -ILL $$", "ended by SIGILL: bad instruction"),
+        ("exec sleep 60", "no speech within"),
+    ],
+)
+def test_an_engine_that_ends_its_process_or_hangs_is_a_problem_and_no_end(
+    script: str, detail: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "python"  # in the place of the trial's
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     monkeypatch.setattr(engines_module.sys, "executable", str(program))
-    return list(try_engines("lj"))
+    monkeypatch.setattr(engines_module, "TRIAL_S", 2.0)
 
-
-@pytest.mark.usefixtures("only_the_cpu")
-def test_an_engine_that_ends_the_process_is_a_problem_and_no_end(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (one,) = trial(monkeypatch, tmp_path, "echo 'bad instruction' >&2; kill -ILL $$")
+    (one,) = try_engines("lj")
 
     assert one.state == "problem"
-    assert "ended by SIGILL: bad instruction" in one.detail
-
-
-@pytest.mark.usefixtures("only_the_cpu")
-def test_an_engine_that_hangs_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(engines_module, "TRIAL_S", 0.2)
-
-    (one,) = trial(monkeypatch, tmp_path, "exec sleep 60")
-
-    assert one.state == "problem"
-    assert "no speech within" in one.detail
+    assert detail in one.detail

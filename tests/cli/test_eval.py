@@ -6,30 +6,19 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from dlpo.bundle import Bundle
 from dlpo.cli import app
-from dlpo.judges.judge import Scores, Waveform
 from dlpo_bench.judging import JudgePanel
-
-
-class Patience:
-    """Scores the seconds that it had to listen."""
-
-    name = "patience"
-    sample_rate_hz = 22_050
-
-    def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
-        return np.array([len(waveform) / sample_rate_hz for waveform in waveforms])
+from tests.toys import ToyJudge
 
 
 @pytest.fixture(autouse=True)
 def panel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "dlpo_bench.judging.load_panel", lambda *places: JudgePanel([Patience()], {}, {})
+        "dlpo_bench.judging.load_panel", lambda *places: JudgePanel([ToyJudge()], {}, {})
     )
 
 

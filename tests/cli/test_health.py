@@ -40,26 +40,18 @@ def port(servicer: health.HealthServicer) -> Iterator[int]:
     server.stop(None).wait()
 
 
-def test_a_server_that_serves_is_exit_code_0(port: int) -> None:
-    result = run(f"127.0.0.1:{port}")
-
-    assert (result.exit_code, result.stdout) == (0, f"127.0.0.1:{port} says SERVING\n")
-
-
-def test_a_server_that_ends_is_exit_code_1(servicer: health.HealthServicer, port: int) -> None:
+def test_the_exit_code_says_whether_a_server_or_one_of_its_services_takes_calls(
+    servicer: health.HealthServicer, port: int
+) -> None:
+    address = f"127.0.0.1:{port}"
+    serving = run(address)
+    assert (serving.exit_code, serving.stdout) == (0, f"{address} says SERVING\n")
     servicer.set("", STATUS.NOT_SERVING)
-
-    result = run(f"127.0.0.1:{port}")
-
-    assert result.exit_code == 1
-    assert "says NOT_SERVING: it is starting or ending" in result.stderr
-
-
-def test_a_service_is_asked_for_by_name(servicer: health.HealthServicer, port: int) -> None:
-    servicer.set("", STATUS.NOT_SERVING)
-
-    assert run(f"127.0.0.1:{port}", "--service", "liveness").exit_code == 0
-    unknown = run(f"127.0.0.1:{port}", "--service", "Nobody")
+    ending = run(address)
+    assert ending.exit_code == 1
+    assert "says NOT_SERVING: it is starting or ending" in ending.stderr
+    assert run(address, "--service", "liveness").exit_code == 0
+    unknown = run(address, "--service", "Nobody")
     assert (unknown.exit_code, "no service 'Nobody'" in unknown.stderr) == (1, True)
     assert run("127.0.0.1:1").exit_code == 1
 
@@ -84,15 +76,8 @@ def test_health_is_where_the_settings_put_it(settings: dict[str, object], addres
     assert health_address(ServerSettings(**settings)) == address
 
 
-@pytest.mark.parametrize(
-    ("settings", "told"),
-    [
-        ({"tls_certificate": "c", "tls_key": "k"}, "no health_port"),
-        ({"port": 0}, "HOST:PORT"),
-    ],
-)
-def test_where_health_can_t_be_asked_the_message_says_what_to_do(
-    settings: dict[str, object], told: str
-) -> None:
-    with pytest.raises(InputError, match=told):
-        health_address(ServerSettings(**settings))
+def test_where_health_can_t_be_asked_the_message_says_what_to_do() -> None:
+    tls = {"tls_certificate": "c", "tls_key": "k"}
+    for settings, told in ((tls, "no health_port"), ({"port": 0}, "HOST:PORT")):
+        with pytest.raises(InputError, match=told):
+            health_address(ServerSettings(**settings))

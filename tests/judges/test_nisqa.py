@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,33 +53,21 @@ def test_authors_file_becomes_the_network_it_was_saved_from(
     assert np.isfinite(judge.score([speechlike], 22_050)).all()
 
 
-def drop_a_parameter(content: dict[str, Any]) -> None:
-    del content["model_state_dict"]["cnn.model.conv1.weight"]
+DAMAGE: list[Callable[[dict[str, Any]], object]] = [
+    lambda content: content["model_state_dict"].pop("cnn.model.conv1.weight"),
+    lambda content: content.pop("args"),
+    lambda content: content["args"].update(ms_n_mels=64),
+    lambda content: content.update(args=Path("/")),  # a class that unpickling would call
+]
 
 
-def drop_arguments(content: dict[str, Any]) -> None:
-    del content["args"]
-
-
-def change_front_end(content: dict[str, Any]) -> None:
-    content["args"]["ms_n_mels"] = 64
-
-
-@pytest.mark.parametrize("damage", [drop_a_parameter, drop_arguments, change_front_end])
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_file_of_another_model_is_refused(damage: Any, tmp_path: Path) -> None:
     content = authors_file("NISQA_DIM")
     damage(content)
-    path = tmp_path / "weights.tar"
-    torch.save(content, path)
+    torch.save(content, tmp_path / "weights.tar")
     with pytest.raises(CheckpointError, match=r"weights\.tar"):
-        Nisqa(path)
-
-
-def test_file_that_would_execute_something_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "weights.tar"
-    torch.save({"args": Path("/"), "model_state_dict": {}}, path)  # a pickled foreign class
-    with pytest.raises(CheckpointError, match="can't be read"):
-        Nisqa(path)
+        Nisqa(tmp_path / "weights.tar")
 
 
 def test_self_attention_equals_the_formula() -> None:

@@ -2,38 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlpo.text.normalize import tokens
-from dlpo.text.sentences import pieces, sentences
+from dlpo.text.sentences import pieces
 from dlpo.text.symbols import MARKS
-
-
-def split(text: str) -> list[str]:
-    """Each sentence as its spoken words with their marks."""
-    return [
-        "".join(" ".join(m.token.words) + (m.mark + " " if m.mark != " " else " ") for m in found)
-        .strip()
-        .lower()
-        for found in sentences(text, tokens(text, lambda _: True))
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Dr. Smith met Ann. They left.", ["doctor smith met ann.", "they left."]),
-        ("He lives on Elm St. He works.", ["he lives on elm street.", "he works."]),
-        ("Well... maybe. Wait... No.", ["well. maybe.", "wait.", "no."]),
-        ("A heading\n\nThen text", ["a heading.", "then text."]),
-        ("no capitals here. none at all.", ["no capitals here.", "none at all."]),
-        ("Yes, no; so: he (well) ran", ["yes, no; so: he, well, ran."]),
-    ],
-)
-def test_sentences_end_where_a_reader_stops(text: str, expected: list[str]) -> None:
-    assert split(text) == expected
 
 
 def cut(lengths: list[int], marks: list[str], limit: int) -> list[slice]:
