@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from dlpo.commit import source_commit
-from dlpo.config import from_dict, to_dict
+from dlpo.config.strict import from_dict, to_dict
 from dlpo.errors import CheckpointError, ConfigError
 from dlpo.model.build import Model, ModelConfig, build_model, model_config
 

@@ -17,6 +17,10 @@ Each message says what came, what was expected and what to do.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[1]
+
 
 class DlpoError(Exception):
     """Base of every deliberate error; the command line prints its message and exits with 1."""
@@ -70,4 +74,34 @@ class MissingExtraError(DlpoError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed; run: pip install 'dlpo[{extra}]'")
+        super().__init__(f"{package} is not installed; run: {pip_install(extra)}")
+
+
+def pip_install(*extras: str, root: Path = _ROOT) -> str:
+    """The command that adds extras the way that dlpo was installed; no index has it by its name.
+
+    Args:
+        root: of the checkout; elsewhere it is a folder without pyproject.toml.
+    """
+    import json  # not at the start of every command
+    import shlex
+    from importlib import metadata
+    from urllib.parse import unquote, urlsplit
+
+    wanted = f"[{','.join(extras)}]"
+    if (root / "pyproject.toml").is_file():
+        return f"pip install '{'.' if Path.cwd() == root else root}{wanted}'"
+    try:
+        dlpo = metadata.distribution("dlpo")
+    except metadata.PackageNotFoundError:
+        return f"pip install '.{wanted}' in a checkout of dlpo"
+    url = json.loads(dlpo.read_text("direct_url.json") or "{}").get("url", "")
+    if url.startswith("git+") or (url and Path(unquote(urlsplit(url).path)).exists()):
+        return f"pip install 'dlpo{wanted} @ {url}'"
+    rows = (row.partition(";") for row in dlpo.requires or ())
+    needed = {
+        name.strip()
+        for name, _, when in rows
+        if any(f"'{one}'" in when.replace('"', "'") for one in extras)
+    }
+    return f"pip install {shlex.join(sorted(needed))}"

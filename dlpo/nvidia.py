@@ -16,7 +16,7 @@ from dlpo.errors import EngineError, MissingExtraError
 
 TENSORRT = "11.4.0.106"  # the version that our use of the API was checked against
 INSTALL_TENSORRT = (
-    f"pip install 'dlpo[serve,tensorrt]' tensorrt-cu13=={TENSORRT}"
+    f"pip install tensorrt-cu13=={TENSORRT} tensorrt-cu13-bindings=={TENSORRT} 'cuda-bindings>=13'"
     " --extra-index-url https://pypi.nvidia.com"
 )
 # Windows that a GPU is prepared for, by builder and engine alike: 0.4 to 7 s with the margin; a

@@ -19,7 +19,10 @@ from torch.optim.swa_utils import AveragedModel
 
 from dlpo.bundle import Bundle
 from dlpo.checkpoint import Checkpoint, load_checkpoint
-from dlpo.config import LiteConfig, Parametrisation, TrainingConfig, to_dict
+from dlpo.config import Parametrisation
+from dlpo.config.models import LiteConfig
+from dlpo.config.strict import to_dict
+from dlpo.config.training import TrainingConfig
 from dlpo.data.dataset import Dataset
 from dlpo.diffusion import to_x0
 from dlpo.errors import DataError, DlpoError, InputError

@@ -26,7 +26,7 @@ import typer
 
 from dlpo.audio import SAMPLE_RATE
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config import TuningConfig
+from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Dataset
 from dlpo.errors import DlpoError
 from dlpo.judges.judge import Waveform, check_waveforms

@@ -132,7 +132,7 @@ def drawing_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathF
     import torch
 
     from dlpo.checkpoint import load_checkpoint, save_checkpoint
-    from dlpo.config import ContourConfig, LiteConfig
+    from dlpo.config.models import ContourConfig, LiteConfig
     from dlpo.model.build import build_model
 
     loaded = load_checkpoint(tiny_checkpoint)
@@ -217,7 +217,7 @@ def voices_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from dlpo.checkpoint import Provenance, save_checkpoint
-    from dlpo.config import SpectralConfig
+    from dlpo.config.models import SpectralConfig
     from dlpo.model.spectral import SpectralWaveGrad2
 
     config = SpectralConfig(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlpo.config import LiteConfig, SpectralConfig, TrainingConfig, WaveGrad2Config
+from dlpo.config.models import LiteConfig, SpectralConfig, WaveGrad2Config
+from dlpo.config.training import TrainingConfig
 from dlpo.judges.judge import Scores, Waveform
 
 LITE = LiteConfig(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import CheckpointError, EngineError, InputError, MissingExtraError
+from dlpo.errors import CheckpointError, EngineError, InputError, MissingExtraError, pip_install
 from dlpo.judges import WEIGHTS
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.dnsmos import Dnsmos
@@ -113,7 +113,7 @@ def load_panel(
         recognizers[f"{WORD_ERRORS}, {directory.resolve().name}"] = Whisper(directory)
     if not judges and not recognizers:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        raise InputError(f"no judge is available ({reasons}); run: pip install 'dlpo[bench]'")
+        raise InputError(f"no judge is available ({reasons}); run: {pip_install('bench')}")
     return JudgePanel(judges, recognizers, left_out)
 
 

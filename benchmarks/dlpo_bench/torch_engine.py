@@ -20,7 +20,7 @@ from torch import Tensor
 from dlpo.audio import HOP_LENGTH
 from dlpo.bundle import CheckpointInfo, GraphInfo, Manifest, ScheduleInfo, SourceInfo, TensorInfo
 from dlpo.checkpoint import Checkpoint
-from dlpo.config import SpectralConfig, WaveGrad2Config
+from dlpo.config.models import SpectralConfig, WaveGrad2Config
 from dlpo.diffusion import Denoise, step_mean
 from dlpo.errors import CheckpointError, EngineError
 from dlpo.model.build import ModelConfig

@@ -21,7 +21,8 @@ from dlpo.bundle.voice_json import (
     seal,
     unseal,
 )
-from dlpo.config import Parametrisation, from_dict, to_dict
+from dlpo.config import Parametrisation
+from dlpo.config.strict import from_dict, to_dict
 from dlpo.errors import BundleError, ConfigError, InputError
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ MANIFEST = "voice.json"
 SEAL = "manifest_sha256"
 MAX_MANIFEST_BYTES = 1 << 20
 EXPORT_AGAIN = 'export again with "dlpo export"'
-UPGRADE = 'upgrade with "pip install -U dlpo"'
+UPGRADE = "install a newer dlpo"
 _OPEN_SEAL = "0" * 64
 
 

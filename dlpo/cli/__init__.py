@@ -7,21 +7,105 @@ message is on stderr), 2 wrong usage, 130 interrupted.
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
+from collections.abc import Iterator, Mapping
+from functools import cache, partialmethod
+from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperArgument, TyperGroup, TyperOption
+from typer.main import get_group
 
 import dlpo
-from dlpo.cli import bench, bundles, make, measure, operate, speak
 from dlpo.commit import source_commit
 from dlpo.errors import DlpoError
+
+_MODULE_OF = {  # command -> the module of this package that registers it, in the order of --help
+    "say": "speak", "serve": "speak", "phonemes": "speak", "voices": "bundles", "export": "bundles",
+    "health": "operate", "doctor": "operate", "keys": "operate", "prepare": "make", "train": "make",
+    "tune": "make", "schedule": "make", "eval": "measure", "listen": "measure", "bench": "bench",
+}  # fmt: skip
+_EVERYWHERE = ("quiet", "verbose")  # options that stand before or after a command
+_EXAMPLES = """\
+dlpo: text to speech that begins within milliseconds, on one CPU core
+
+  dlpo say "Hello there."                              speak through the loudspeaker
+  dlpo say "Hello there." -o hello.mp3 --voice heart   write a file
+  dlpo serve --http-port 8080                          serve gRPC, OpenAI's API and a web page
+  dlpo doctor                                          check what works on this machine
+  dlpo tune --help                                     tune a voice by reinforcement learning
+
+dlpo -h lists every command, dlpo COMMAND -h its options."""
+
+
+class _Modules(Mapping[str, Any]):
+    """Command by name; its module is imported when it is looked up."""
+
+    def __getitem__(self, name: str) -> Any:
+        return _commands_of(_MODULE_OF[name])[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MODULE_OF)
+
+    def __len__(self) -> int:
+        return len(_MODULE_OF)
+
+
+@cache
+def _commands_of(module: str) -> Mapping[str, Any]:
+    room = typer.Typer()
+    import_module(f"dlpo.cli.{module}").register(room)
+    group = get_group(room)
+    shared = [copy.copy(one) for one in get_group(app).params if one.name in _EVERYWHERE]
+    for option in shared:
+        option.expose_value = False
+    for command in _below(group):
+        command.params.extend(shared)
+    return group.commands
+
+
+def _below(group: Any) -> Iterator[Any]:
+    for command in getattr(group, "commands", {}).values():
+        yield command
+        yield from _below(command)
+
+
+class _AsGiven:
+    """What needs no conversion stays: typer would import pydantic for it, a tenth of a second."""
+
+    def __init__(self, convert: Any) -> None:
+        self._convert = convert
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        kind, info = param.type_descriptor.annotation, param.type_descriptor.parameter_info
+        if not param.multiple and param.nargs == 1:
+            if value is None or value is param.default or kind is type(value) is str:
+                return value
+            if kind is Path and not info.exists:
+                return Path(value)
+        return self._convert(param).coerce(value, param, ctx)
+
+
+def _no_type_of_flags(self: Any, ctx: Any, shown: Any = TyperOption.display_type_rich) -> Any:
+    return "" if self.is_flag else shown(self, ctx)
+
+
+TyperOption.display_type_rich = _no_type_of_flags  # type: ignore[method-assign]
+for _kind in (TyperOption, TyperArgument):
+    if _convert := getattr(_kind, "get_runtime_param", None):
+        _kind.get_runtime_param = partialmethod(lambda _, given: given, _AsGiven(_convert))  # type: ignore[method-assign,assignment]
 
 
 class _Commands(TyperGroup):
     """Turns an error of ours into its message on stderr and exit code 1."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands: Any = _Modules()
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -32,13 +116,13 @@ class _Commands(TyperGroup):
             raise typer.Exit(1) from error
 
 
-app = typer.Typer(name="dlpo", cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)
-speak.register(app)
-bundles.register(app)
-operate.register(app)
-make.register(app)
-measure.register(app)
-bench.register(app)
+app = typer.Typer(
+    name="dlpo",
+    cls=_Commands,
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 def _print_version(wanted: bool) -> None:
@@ -48,15 +132,41 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _be_quiet(wanted: bool) -> None:
+    if wanted:
+        _log_from(logging.WARNING)
+
+
+def _be_verbose(wanted: bool) -> None:
+    if wanted:
+        _log_from(logging.DEBUG)
+
+
+def _log_from(level: int) -> None:
+    for room in ("dlpo", "dlpo_serving", "dlpo_export", "dlpo_bench"):
+        logging.getLogger(room).setLevel(level)
+
+
 @app.callback()
 def main(
+    context: typer.Context,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", callback=_be_quiet, help="Report problems only.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", callback=_be_verbose, help="Report every detail.")
     ] = False,
 ) -> None:
     """Few-step diffusion speech: say it, serve it, train it, measure it."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # exports load onnxruntime, too
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
-    for room in ("dlpo", "dlpo_serving", "dlpo_export", "dlpo_bench"):
-        logging.getLogger(room).setLevel(logging.INFO)
+    if not quiet and not verbose:
+        _log_from(logging.INFO)
+    if context.invoked_subcommand is None:
+        typer.echo(_EXAMPLES)

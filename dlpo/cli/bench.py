@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import re
 import signal
@@ -28,6 +27,7 @@ from dlpo.cli.options import (
     of_judges,
     of_speech,
     progress,
+    with_options,
 )
 from dlpo.errors import InputError
 from dlpo_bench.options import (
@@ -86,17 +86,8 @@ def _command(options: type[Any], run: Callable[[Any, bool, Path], None]) -> Call
         for one in fields(options)
     ]  # fmt: skip
     parameters += [("record", Record, False), ("out", Out, RECORDS)]
-    kind = inspect.Parameter.KEYWORD_ONLY
-    signature = inspect.Signature(
-        [
-            inspect.Parameter(name, kind, default=default, annotation=hint)
-            for name, hint, default in parameters
-        ]
-    )
-    command.__signature__ = signature  # type: ignore[attr-defined]
-    command.__annotations__ = {name: hint for name, hint, _ in parameters}
     command.__doc__ = options.__doc__
-    return command
+    return with_options(command, parameters)
 
 
 def _tell(line: str) -> None:

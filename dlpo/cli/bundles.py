@@ -171,7 +171,7 @@ def export(
 def _voices(checkpoint: Path, wanted: list[str]) -> dict[str, str]:
     """What `--voice` names of a checkpoint with several voices."""
     from dlpo.checkpoint import load_checkpoint
-    from dlpo.config import SpectralConfig
+    from dlpo.config.models import SpectralConfig
 
     if not wanted or not isinstance(load_checkpoint(checkpoint).config, SpectralConfig):
         return {}

@@ -142,20 +142,15 @@ def _trainer(
     model: str, data: list[str], out: Path, inits: list[Path], values: dict[str, Any]
 ) -> TrainingRun:
     """The run that a command line asks for."""
-    from dlpo.config import (
-        BASE,
+    from dlpo.config.models import BASE, LARGE, LITE, SPECTRAL, ContourConfig
+    from dlpo.config.strict import from_dict, to_dict
+    from dlpo.config.training import (
         BASE_TRAINING,
-        LARGE,
         LARGE_TRAINING,
-        LITE,
-        SPECTRAL,
-        ContourConfig,
         ContourTraining,
         SpectralTraining,
         TrainingConfig,
         WaveGrad2Training,
-        from_dict,
-        to_dict,
     )
 
     with needs("train"):
@@ -295,7 +290,8 @@ def tune(
     """
     with needs("train"):
         from dlpo.checkpoint import load_checkpoint
-        from dlpo.config import TuningConfig, from_dict
+        from dlpo.config.strict import from_dict
+        from dlpo.config.training import TuningConfig
         from dlpo.data.preferences import read_pairs
         from dlpo.rl.methods import Objective, Plan
         from dlpo.rl.preferences import pairs_sha256
@@ -331,7 +327,7 @@ def _split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         ConfigError: a key is neither.
     """
-    from dlpo.config import TuningConfig
+    from dlpo.config.training import TuningConfig
     from dlpo.rl.methods import Objective
 
     options = {"method", "explore", "alpha", "beta", "guide"}

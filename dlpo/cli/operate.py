@@ -96,32 +96,35 @@ def list_keys(file: KeysFile = Path("keys.toml")) -> None:
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show what is optional and absent as well.")
+    ] = False,
     voice: Annotated[
         str, typer.Option(help="Name or path of the bundle that the engines try to speak with.")
     ] = DEFAULT_VOICE,
     weights: Weights = WEIGHTS_DIR,
 ) -> None:
-    """Show what is installed, which engines speak, and how to fix the rest.
+    """Say whether speaking works here, what is installed, and how to fix the rest.
 
     Exit code 0 if an engine speaks, 1 if none does.
     """
     from dlpo_serving.local.doctor import versions
 
-    found: dict[str, list[Observation]] = {}
     about = versions()
-    if not as_json:
-        _head(about)
-    for section, observations in _sections(voice, weights):
-        found[section] = list(observations)
-        if not as_json:
-            _show(section, found[section])
+    found = {section: list(ones) for section, ones in _sections(voice, weights)}
     speaks = any(one.state == "ok" for one in found["engines"])
     if as_json:
         sections = {name: [asdict(one) for one in ones] for name, ones in found.items()}
         typer.echo(json.dumps({"speaks": speaks, "versions": about, **sections}, indent=2))
     else:
-        _conclude(speaks, found)
+        _conclude(found)
+        _head(about)
+        for section, ones in found.items():
+            _show(section, [one for one in ones if everything or one.state != "absent"])
+        absent = sum(one.state == "absent" for ones in found.values() for one in ones)
+        if absent and not everything:
+            typer.echo(f"\n{absent} optional things are absent: dlpo doctor --all")
     raise typer.Exit(0 if speaks else 1)
 
 
@@ -170,13 +173,16 @@ def _show(section: str, observations: Iterable[Observation]) -> None:
         detail = f"{one.detail}\n-> {one.remedy}" if one.remedy else one.detail
         # As Text, because paths and messages may look like markup.
         table.add_row(Text(one.state, _STYLES[one.state]), Text(one.subject), Text(detail))
-    console = Console(highlight=False)
-    console.print(f"\n{section}", style="bold")
-    console.print(table)
+    if table.rows:
+        console = Console(highlight=False)
+        console.print(f"\n{section}", style="bold")
+        console.print(table)
 
 
-def _conclude(speaks: bool, found: Mapping[str, list[Observation]]) -> None:
-    problems = [one for ones in found.values() for one in ones if one.state == "problem"]
-    typer.echo("\nspeaking works" if speaks else "\nno engine speaks")
-    for one in problems:
+def _conclude(found: Mapping[str, list[Observation]]) -> None:
+    speaking = [one for one in found["engines"] if one.state == "ok"]
+    best = min(speaking, key=lambda one: one.detail, default=None)  # "RTF 0.021, ..."
+    typer.echo(f"speaking works: {best.subject}, {best.detail}" if best else "no engine speaks")
+    for one in (one for ones in found.values() for one in ones if one.state == "problem"):
         typer.echo(f"  {one.subject}: {one.detail}" + (f" -> {one.remedy}" if one.remedy else ""))
+    typer.echo()

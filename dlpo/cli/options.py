@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import logging
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -91,6 +93,25 @@ Dictionary = Annotated[
 def command_line() -> str:
     """The command line, for a record."""
     return shlex.join(["dlpo", *sys.argv[1:]])
+
+
+def with_options(
+    command: Callable[..., None], parameters: Iterable[tuple[str, Any, Any]]
+) -> Callable[..., None]:
+    """A function of `**values` as one whose options are (name, annotation, default)."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    signature = [
+        inspect.Parameter(name, kind, default=default, annotation=hint)
+        for name, hint, default in parameters
+    ]
+    command.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in signature}
+    return command
+
+
+def is_quiet() -> bool:
+    """Whether --quiet was given."""
+    return not logging.getLogger("dlpo").isEnabledFor(logging.INFO)
 
 
 @contextmanager

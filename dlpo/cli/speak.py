@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+from typer.main import get_command
 
-from dlpo.cli.options import Ca, Dictionary, Encrypted, Token, needs, read_dictionary
+from dlpo.cli.options import (
+    Ca,
+    Dictionary,
+    Encrypted,
+    Token,
+    is_quiet,
+    needs,
+    read_dictionary,
+    with_options,
+)
 from dlpo.errors import InputError
 from dlpo_serving.engines import EngineName, EnginePrecision
 
@@ -17,19 +31,66 @@ if TYPE_CHECKING:
     from dlpo.text import Sentence
 
 Text = Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")]
-Engine = Annotated[EngineName, typer.Option(help="What computes: this CPU, or an NVIDIA GPU.")]
+Engine = Annotated[
+    EngineName, typer.Option(help="The runtime to compute with, on this CPU or a GPU.")
+]
 Precision = Annotated[
-    EnginePrecision | None, typer.Option(help="Of the denoiser; the engine's own if left out.")
+    EnginePrecision | None,
+    typer.Option(help="Precision of the denoiser; the engine's own if left out."),
 ]
 
 _UNREAD = {"ignore_unknown_options": True, "allow_extra_args": True}
+_FLAGS = {"text": "TEXT", "pitch_semitones": "--pitch", "volume_db": "--volume",
+          "encoding": "--out", "sample_rate_hz": "--sample-rate"}  # fmt: skip
+_UsageError: Any = typer.BadParameter.__base__  # click's own, which newer typer carries inside
+
+
+class _OfText(TyperCommand):
+    """Hints at the slips of those who give a text."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except _UsageError as error:
+            if "unexpected extra argument" in error.message:
+                error.message += f'; put the text in quotes: {ctx.command_path} "hello there"'
+            elif not getattr(error, "option_name", "--").startswith("--"):
+                error.message += f"; to say it, put -- first: {ctx.command_path} -- '-5 degrees'"
+            raise
+
+
+class _OfServe(TyperCommand):
+    """Shows as help the settings, which the server reads itself."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        with needs("serve"):
+            from dlpo_serving.settings.sources import settings_parser
+
+        parser = settings_parser("dlpo serve")
+        parameters = []
+        for group in parser._action_groups:
+            for action in group._group_actions:
+                if action.dest != "help":
+                    option = typer.Option(
+                        *action.option_strings,
+                        help=(action.help or "").replace("%%", "%"),
+                        metavar="" if action.nargs == 0 else action.metavar,
+                        rich_help_panel=group.title,
+                    )
+                    kind = bool if action.nargs == 0 else str
+                    parameters.append((action.dest, Annotated[kind, option], None))
+        shown = typer.Typer()
+        shown.command(help=parser.description, epilog=parser.epilog)(
+            with_options(lambda **_: None, parameters)
+        )
+        get_command(shown).format_help(ctx, formatter)
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(say)
+    app.command(cls=_OfText)(say)
     # The settings are the server's own: it reads flags as it reads its file and environment.
-    app.command(context_settings=_UNREAD, add_help_option=False)(serve)
-    app.command()(phonemes)
+    app.command(cls=_OfServe, context_settings=_UNREAD)(serve)
+    app.command(cls=_OfText)(phonemes)
 
 
 def say(
@@ -42,9 +103,7 @@ def say(
             help="File to write: .wav, .flac, .ogg, .opus, .mp3, .aac; - is standard output.",
         ),
     ] = None,
-    play: Annotated[
-        bool, typer.Option("--play", help="Play it as well; that is done anyway without --out.")
-    ] = False,
+    play: Annotated[bool, typer.Option("--play", help="Play it as well as writing it.")] = False,
     voice: Annotated[
         str | None,
         typer.Option(
@@ -52,8 +111,8 @@ def say(
             " server's default."
         ),
     ] = None,
-    speed: Annotated[float, typer.Option(help="2 takes half the time.")] = 1.0,
-    pitch: Annotated[float, typer.Option(help="Shift, in semitones.")] = 0.0,
+    speed: Annotated[float, typer.Option(help="Speaking rate: 2 takes half the time.")] = 1.0,
+    pitch: Annotated[float, typer.Option(help="Pitch shift, in semitones.")] = 0.0,
     volume: Annotated[float, typer.Option(help="Gain, in decibels.")] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same audio.")] = 0,
     steps: Annotated[
@@ -62,13 +121,14 @@ def say(
     dictionary: Dictionary = None,
     ssml: Annotated[bool, typer.Option("--ssml", help="The text is an SSML document.")] = False,
     sample_rate: Annotated[
-        int | None, typer.Option(help="Of the file, in Hz; the voice's own if left out.")
+        int | None,
+        typer.Option(help="Sample rate of the file, in Hz; the voice's if left out."),
     ] = None,
     server: Annotated[
         str | None,
         typer.Option(
-            help="host:port of a `dlpo serve` that is to speak. Text from standard input is then"
-            " spoken as it comes."
+            help="Let the `dlpo serve` at host:port speak. Text from standard input is then spoken"
+            " as it comes."
         ),
     ] = None,
     token: Token = None,
@@ -90,28 +150,59 @@ def say(
         remote = RemoteVoice(server, Tls(ca) if tls or ca else None, token)
         if text == "-" and not ssml:
             source = typed_pieces(sys.stdin.fileno())
-    spoken = speak(
-        source or _read(text),
-        voice=voice,
-        out=out,
-        play=play or out is None,
-        speed=speed,
-        pitch_semitones=pitch,
-        volume_db=volume,
-        seed=seed,
-        steps=steps,
-        dictionary=read_dictionary(dictionary),
-        ssml=ssml,
-        sample_rate_hz=sample_rate,
-        server=remote,
-        engine=engine,
-        precision=precision,
-    )
-    typer.echo(spoken, err=True)
+    with _flags_named():
+        spoken = speak(
+            source or _read(text),
+            voice=voice,
+            out=out,
+            play=play or out is None,
+            speed=speed,
+            pitch_semitones=pitch,
+            volume_db=volume,
+            seed=seed,
+            steps=steps,
+            dictionary=read_dictionary(dictionary),
+            ssml=ssml,
+            sample_rate_hz=sample_rate,
+            server=remote,
+            engine=engine,
+            precision=precision,
+            progress=_show_progress if sys.stderr.isatty() and not is_quiet() else None,
+        )
+    if not is_quiet():
+        typer.echo(spoken, err=True)
+
+
+@contextmanager
+def _flags_named() -> Iterator[None]:
+    """A value that the voice can't take is wrong usage, of the flag that gave it."""
+    from dlpo_serving.errors import RequestError
+
+    try:
+        yield
+    except RequestError as error:
+        first, *others = error.violations
+        message = "; ".join([first.message, *(f"{_flag(v.field)}: {v.message}" for v in others)])
+        raise typer.BadParameter(message, param_hint=f"'{_flag(first.field)}'") from error
+
+
+def _flag(field: str) -> str:
+    return _FLAGS.get(field, f"--{field}")
+
+
+_begun = time.monotonic()
+
+
+def _show_progress(audio_s: float, share: float) -> None:
+    """A line that the next one replaces, once a text turns out to be long."""
+    spent_s = time.monotonic() - _begun
+    if spent_s > 2:
+        left = f", about {spent_s / share - spent_s:.0f} s left" if share else ""
+        typer.echo(f"\r{audio_s:.0f} s of speech{left}\x1b[K\r", err=True, nl=False)
 
 
 def serve(context: typer.Context) -> None:
-    """Stream speech over gRPC and HTTP until interrupted; --help lists its settings."""
+    """Stream speech over gRPC and HTTP until interrupted."""
     with needs("serve"):
         from dlpo_serving.__main__ import run
         from dlpo_serving.settings.sources import read_settings

@@ -1,51 +1,8 @@
-"""Configurations: frozen dataclasses, read strictly from JSON values and written back unchanged."""
+"""Configurations: frozen dataclasses, read strictly from JSON values and written back unchanged.
 
-from dlpo.config.models import (
-    BASE,
-    LARGE,
-    LITE,
-    SPECTRAL,
-    AcousticConfig,
-    ContourConfig,
-    LiteConfig,
-    Parametrisation,
-    SpectralConfig,
-    WaveGrad2Config,
-)
-from dlpo.config.strict import check_ranges, from_dict, to_dict
-from dlpo.config.training import (
-    BASE_TRAINING,
-    LARGE_TRAINING,
-    ContourTraining,
-    RunConfig,
-    SpectralTraining,
-    Subspace,
-    TrainingConfig,
-    TuningConfig,
-    WaveGrad2Training,
-)
+Kept apart, since a server reads only its manifest by them: models, training, strict.
+"""
 
-__all__ = [
-    "BASE",
-    "BASE_TRAINING",
-    "LARGE",
-    "LARGE_TRAINING",
-    "LITE",
-    "SPECTRAL",
-    "AcousticConfig",
-    "ContourConfig",
-    "ContourTraining",
-    "LiteConfig",
-    "Parametrisation",
-    "RunConfig",
-    "SpectralConfig",
-    "SpectralTraining",
-    "Subspace",
-    "TrainingConfig",
-    "TuningConfig",
-    "WaveGrad2Config",
-    "WaveGrad2Training",
-    "check_ranges",
-    "from_dict",
-    "to_dict",
-]
+from typing import Literal
+
+Parametrisation = Literal["x0", "eps", "v"]  # what a denoiser predicts; see dlpo.diffusion

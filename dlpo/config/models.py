@@ -9,8 +9,6 @@ from typing import Literal
 from dlpo.config.strict import check_ranges
 from dlpo.errors import ConfigError
 
-Parametrisation = Literal["x0", "eps", "v"]  # what a denoiser predicts; see dlpo.diffusion
-
 
 @dataclass(frozen=True, slots=True)
 class WaveGrad2Config:

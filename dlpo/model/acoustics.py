@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlpo.config import AcousticConfig
+from dlpo.config.models import AcousticConfig
 from dlpo.model.blocks import AttentionBlock, ConvBlock, conv
 from dlpo.model.contour import POINTS, Contour, upsample_contour
 from dlpo.model.gaussian_upsampling import gaussian_upsample

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, overload
 
-from dlpo.config import (
+from dlpo.config.models import (
     BASE,
     LARGE,
     LITE,
@@ -12,8 +12,8 @@ from dlpo.config import (
     LiteConfig,
     SpectralConfig,
     WaveGrad2Config,
-    from_dict,
 )
+from dlpo.config.strict import from_dict
 from dlpo.errors import ConfigError
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.spectral import SpectralWaveGrad2

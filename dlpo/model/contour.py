@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlpo.config import ContourConfig
+from dlpo.config.models import ContourConfig
 from dlpo.model.blocks import AttentionBlock, ChannelNorm, ConvBlock, conv
 from dlpo.model.gaussian_upsampling import gaussian_upsample, upsampling_weights
 from dlpo.text.symbols import FIRST_PHONEME, SYMBOL_IDS, VOWELS

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlpo.config import LiteConfig, Parametrisation
+from dlpo.config import Parametrisation
+from dlpo.config.models import LiteConfig
 from dlpo.model.acoustics import MEL_BANDS, AcousticModel, Prosody
 from dlpo.model.blocks import (
     ConvBlock,

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlpo.config import Parametrisation, SpectralConfig
+from dlpo.config import Parametrisation
+from dlpo.config.models import SpectralConfig
 from dlpo.errors import InputError
 from dlpo.model.acoustics import MEL_BANDS, AcousticModel, Prosody
 from dlpo.model.blocks import ConvNextBlock, LevelEmbedding, conv, de_emphasise

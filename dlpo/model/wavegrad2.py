@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlpo.audio import HOP_LENGTH, SAMPLE_RATE
-from dlpo.config import Parametrisation, WaveGrad2Config
+from dlpo.config import Parametrisation
+from dlpo.config.models import WaveGrad2Config
 from dlpo.errors import ConfigError
 from dlpo.model.gaussian_upsampling import gaussian_upsample
 

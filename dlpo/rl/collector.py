@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dlpo.audio import SAMPLE_RATE
-from dlpo.config import TuningConfig
+from dlpo.config.training import TuningConfig
 from dlpo.errors import TrainingError
 from dlpo.judges.judge import Scores
 from dlpo.model.build import Model

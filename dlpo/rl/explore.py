@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlpo.config import Subspace
+from dlpo.config.training import Subspace
 from dlpo.errors import ConfigError, TrainingError
 from dlpo.rl.batch_sources import LossTerm, RecordingSource, UpdateBatch
 from dlpo.rl.collector import RolloutBatch, RolloutCollector, checked

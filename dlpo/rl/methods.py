@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dlpo.checkpoint import Tuned
-from dlpo.config import check_ranges
+from dlpo.config.strict import check_ranges
 from dlpo.errors import ConfigError
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.conditions import Policy

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dlpo.audio import SAMPLE_RATE
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config import TuningConfig
+from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Dataset
 from dlpo.errors import CheckpointError, ConfigError, DataError, MissingExtraError
 from dlpo.judges.distillmos import DistillMOS

@@ -15,7 +15,8 @@ from accelerate import InitProcessGroupKwargs
 from torch import Tensor, nn
 
 from dlpo.checkpoint import current_commit, load_checkpoint, save_checkpoint
-from dlpo.config import TuningConfig, from_dict, to_dict
+from dlpo.config.strict import from_dict, to_dict
+from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Dataset
 from dlpo.data.preferences import PreferencePair
 from dlpo.errors import ConfigError, DlpoError

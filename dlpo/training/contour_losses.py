@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlpo.config import ContourTraining
+from dlpo.config.training import ContourTraining
 from dlpo.data.dataset import Corpora, Dataset
 from dlpo.errors import DataError
 from dlpo.model.blocks import conv

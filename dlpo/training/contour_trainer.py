@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
-from dlpo.config import ContourConfig, ContourTraining, LiteConfig, SpectralConfig, to_dict
+from dlpo.config.models import ContourConfig, LiteConfig, SpectralConfig
+from dlpo.config.strict import to_dict
+from dlpo.config.training import ContourTraining
 from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.contour import Contour

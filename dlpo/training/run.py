@@ -23,7 +23,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from dlpo.audio import Waveform
 from dlpo.checkpoint import Checkpoint, Provenance, current_commit, save_checkpoint
-from dlpo.config import RunConfig, to_dict
+from dlpo.config.strict import to_dict
+from dlpo.config.training import RunConfig
 from dlpo.data.dataset import Corpora, Dataset, describe_speech
 from dlpo.errors import TrainingError
 from dlpo.model.build import ModelConfig

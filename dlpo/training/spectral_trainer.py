@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from dlpo.audio import Waveform
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config import SpectralConfig, SpectralTraining, to_dict
+from dlpo.config.models import SpectralConfig
+from dlpo.config.strict import to_dict
+from dlpo.config.training import SpectralTraining
 from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.build import build_model

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from dlpo.audio import Waveform
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config import LiteConfig, TrainingConfig, to_dict
+from dlpo.config.models import LiteConfig
+from dlpo.config.strict import to_dict
+from dlpo.config.training import TrainingConfig
 from dlpo.data.dataset import Dataset
 from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2

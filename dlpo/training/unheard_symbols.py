@@ -23,7 +23,7 @@ import typer
 from numpy.typing import NDArray
 
 from dlpo.checkpoint import load_checkpoint, save_checkpoint
-from dlpo.config import LiteConfig
+from dlpo.config.models import LiteConfig
 from dlpo.data.dataset import Dataset
 from dlpo.errors import DlpoError, InputError
 from dlpo.text.symbols import SYMBOL_IDS, SYMBOLS

@@ -18,7 +18,9 @@ from torch import Tensor, nn
 
 from dlpo.audio import HOP_LENGTH, Waveform
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config import WaveGrad2Config, WaveGrad2Training, to_dict
+from dlpo.config.models import WaveGrad2Config
+from dlpo.config.strict import to_dict
+from dlpo.config.training import WaveGrad2Training
 from dlpo.data.dataset import Dataset
 from dlpo.diffusion import q_sample, training_target
 from dlpo.errors import DataError

@@ -12,6 +12,7 @@ from dlpo.errors import InputError
 
 if TYPE_CHECKING:
     from dlpo_serving.engines import EngineName, EnginePrecision
+    from dlpo_serving.request import SpeechRequest
     from dlpo_serving.synthesizer import Synthesizer
 
 DEFAULT_VOICE = "lj"
@@ -62,13 +63,16 @@ def open_voice(
     name_or_path: str | os.PathLike[str],
     engine: EngineName = "cpu",
     precision: EnginePrecision | None = None,
+    request: SpeechRequest | None = None,
 ) -> Synthesizer:
     """Load a voice with its engine and the text front end.
 
     Args:
         engine, precision: see `open_engine`.
+        request: checked before the engine is loaded, which takes longest.
 
     Raises:
+        RequestError: the voice can't do what the request says.
         InputError: there is no such voice, or the engine does not compute in this precision.
         BundleError: the bundle is damaged, or has no graphs in this precision.
         EngineError: the run-time can't load it.
@@ -76,9 +80,12 @@ def open_voice(
     """
     from dlpo.text import TextFrontEnd
     from dlpo_serving.engines import open_engine
+    from dlpo_serving.request import check_request
     from dlpo_serving.synthesizer import Synthesizer
 
     bundle = Bundle.load(find_voice(name_or_path))
+    if request:
+        check_request(request, bundle.manifest)
     front_end = TextFrontEnd(bundle.manifest.dictionary)
     synthesizer = Synthesizer(open_engine(bundle, engine, precision), front_end)
     if bundle.manifest.voices and not _is_there(Path(name_or_path)):

@@ -15,10 +15,11 @@ from typer.testing import CliRunner, Result
 import dlpo
 from dlpo.cli import app
 from dlpo.commit import source_commit
-from dlpo.errors import DataError
+from dlpo.errors import DataError, pip_install
 from dlpo_bench import record
 from dlpo_serving.operations.keys import KeyRing
 
+ROOT = Path(dlpo.__file__).resolve().parents[1]
 DLPO = (sys.executable, "-c", "from dlpo.cli import app; app()")
 
 
@@ -124,7 +125,61 @@ def test_absent_package_is_named_with_its_extra(
     )
 
     assert result.returncode == 1
-    assert result.stderr == f"dlpo: {package} is not installed; run: pip install 'dlpo[{extra}]'\n"
+    install = f"pip install '{ROOT}[{extra}]'"
+    assert result.stderr == f"dlpo: {package} is not installed; run: {install}\n"
+
+
+def test_without_a_checkout_the_packages_themselves_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No index has dlpo, so that its name in a pip line would fetch nothing, or a stranger's."""
+    wheel, info = tmp_path / "dlpo.whl", tmp_path / "dlpo-1.dist-info"
+    info.mkdir()
+    needed = "Requires-Dist: av>=14.0; extra == 'codecs'\nRequires-Dist: torch; extra == 'train'\n"
+    (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: dlpo\nVersion: 1\n{needed}")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    (info / "direct_url.json").write_text(json.dumps({"url": wheel.as_uri()}))
+
+    assert pip_install("codecs", root=tmp_path) == "pip install 'av>=14.0'"
+    wheel.touch()
+    assert pip_install("codecs", root=tmp_path) == f"pip install 'dlpo[codecs] @ {wheel.as_uri()}'"
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("command", [(), ("say",), ("serve",), ("keys", "new"), ("bench", "rtf")])
+def test_every_command_has_help_in_one_style(command: tuple[str, ...], flag: str) -> None:
+    result = run(*command, flag)
+
+    assert result.exit_code == 0
+    assert "Usage: dlpo " in result.stdout
+    assert "╭─ Options" in result.stdout
+    assert "<bool>" not in result.stdout
+
+
+def test_dlpo_alone_shows_five_examples() -> None:
+    result = run()
+
+    assert result.exit_code == 0
+    assert result.stdout.count("\n  dlpo ") == 5
+
+
+def test_saying_hi_loads_no_package_that_it_does_not_need(tmp_path: Path) -> None:
+    code = "import sys; from dlpo.cli import app\ntry: app()\nfinally: print(*sys.modules)"
+    words = ("say", "hi", "-q", "-o", str(tmp_path / "hi.wav"))
+
+    ended = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+
+    assert ended.stderr == ""
+    needless = {
+        "pydantic",
+        "rich",
+        "asyncio",
+        "grpc",
+        "google",
+        "soundfile",
+        "dlpo.config.training",
+    }
+    assert not needless & set(ended.stdout.split())
 
 
 def test_dictionary_decides_how_words_are_said(tmp_path: Path) -> None:

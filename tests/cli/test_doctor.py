@@ -43,14 +43,24 @@ def test_programs_get_json_and_0_where_an_engine_speaks(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("only_the_cpu")
-def test_people_get_each_problem_again_at_the_end_and_1_where_none_speaks(tmp_path: Path) -> None:
+def test_people_get_the_verdict_and_the_problems_first(tmp_path: Path) -> None:
     result = run("--voice", str(tmp_path / "nobody"))
 
     assert result.exit_code == 1
-    assert "no engine speaks" in result.stdout
-    end = result.stdout.split("no engine speaks")[1]
-    assert "no voice" in end
-    assert "lj came with dlpo" in end
+    verdict, problem, *_ = result.stdout.splitlines()
+    assert verdict == "no engine speaks"
+    assert "no voice" in problem
+    assert "lj came with dlpo" in problem
+    assert "optional things are absent: dlpo doctor --all" in result.stdout
+    assert "get it from" not in result.stdout  # the judges' weights
+
+
+@pytest.mark.usefixtures("only_the_cpu")
+def test_what_is_optional_is_shown_on_request() -> None:
+    result = run("--all")
+
+    assert result.stdout.startswith("speaking works: engine cpu ")
+    assert "get it from" in result.stdout
 
 
 def test_without_the_extra_it_says_what_to_install() -> None:

@@ -51,7 +51,7 @@ def test_prepare_counts_what_it_took_and_names_what_it_left_out(
 def test_the_published_model_is_trained_by_the_same_command(
     tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlpo.config.BASE", BASE)
+    monkeypatch.setattr("dlpo.config.models.BASE", BASE)
     words = ("train", "base", "--data", tiny_dataset, "--out", tmp_path / "run")
     for setting in ("updates=1", "batch=2", "window=8", "precision=no", "sample_steps=0"):
         words += ("--set", setting)
@@ -169,22 +169,32 @@ def test_voice_speaks_to_a_file_and_to_standard_output_alike(
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "code", "message"),
     [
-        (("--speed", "nan"), "speed: is nan; expected 0.5 to 2"),
-        (("--pitch", "7"), "pitch_semitones: is 7; expected -6 to 6"),
-        (("--seed", "-1"), "seed: is -1"),
-        (("--steps", "3"), "steps: is 3; voice 'lj' has 1, 2"),
-        (("-o", "/nowhere/x.wav"), "can't write /nowhere/x.wav"),
+        (("--speed", "nan"), 2, "'--speed': is nan; expected 0.5 to 2"),
+        (("--pitch", "7"), 2, "'--pitch': is 7; expected -6 to 6"),
+        (("--seed", "-1"), 2, "'--seed': is -1"),
+        (("--steps", "3"), 2, "'--steps': is 3; voice 'lj' has 1, 2"),
+        (("-o", "x.foo"), 2, "'--out': 'x.foo' names no audio format"),
+        (("-o", "/nowhere/x.wav"), 1, "can't write /nowhere/x.wav"),
+        (("-x",), 2, "No such option: -x; to say it, put -- first"),
+        (("there",), 2, "put the text in quotes"),
     ],
 )
 def test_say_refuses_what_the_voice_or_the_disk_can_not_do(
-    options: tuple[str, str], message: str, tiny_bundle: Path, tmp_path: Path
+    options: tuple[str, ...],
+    code: int,
+    message: str,
+    tiny_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("dlpo_serving.engines.open_engine", pytest.fail)  # all is found before
+
     result = run("say", "Hum.", "-o", tmp_path / "out.wav", "--voice", tiny_bundle, *options)
 
-    assert result.exit_code == 1
-    assert message in result.stderr
+    assert result.exit_code == code
+    assert message in " ".join(result.stderr.replace("│", " ").split())
     assert not (tmp_path / "out.wav").exists()
 
 

@@ -8,15 +8,9 @@ from typing import Any, Literal
 
 import pytest
 
-from dlpo.config import (
-    BASE,
-    BASE_TRAINING,
-    LARGE,
-    ContourConfig,
-    WaveGrad2Config,
-    from_dict,
-    to_dict,
-)
+from dlpo.config.models import BASE, LARGE, ContourConfig, WaveGrad2Config
+from dlpo.config.strict import from_dict, to_dict
+from dlpo.config.training import BASE_TRAINING
 from dlpo.errors import ConfigError
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from dlpo.bundle import Bundle
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config import WaveGrad2Config
+from dlpo.config.models import WaveGrad2Config
 from dlpo.errors import BundleError
 from dlpo.model.build import build_model
 from dlpo.model.lite import LiteWaveGrad2

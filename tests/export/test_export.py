@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from dlpo.bundle import Bundle, Precision
 from dlpo.checkpoint import Provenance, Tuned, load_checkpoint, save_checkpoint
-from dlpo.config import WaveGrad2Config
+from dlpo.config.models import WaveGrad2Config
 from dlpo.errors import BundleError, InputError
 from dlpo.model.build import Model, build_model
 from dlpo.model.reach import context_frames_per_step

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlpo.config import LiteConfig, WaveGrad2Config
+from dlpo.config.models import LiteConfig, WaveGrad2Config
 from dlpo.model.build import Model, build_model
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import named_schedule

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dlpo.audio import HOP_LENGTH, pre_emphasise
-from dlpo.config import LITE, LiteConfig
+from dlpo.config.models import LITE, LiteConfig
 from dlpo.errors import ConfigError
 from dlpo.model.blocks import de_emphasise
 from dlpo.model.build import build_model

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dlpo.config import SpectralConfig
+from dlpo.config.models import SpectralConfig
 from dlpo.errors import ConfigError
 from dlpo.model.build import build_model
 from dlpo.model.gaussian_upsampling import frame_positions

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlpo.config import BASE, LARGE, WaveGrad2Config
+from dlpo.config.models import BASE, LARGE, WaveGrad2Config
 from dlpo.errors import ConfigError
 from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.model.wavegrad2 import BidirectionalLSTM, WaveGrad2, downsample, level_encoding, upsample

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dlpo.checkpoint import Checkpoint, load_checkpoint
-from dlpo.config import TrainingConfig
+from dlpo.config.training import TrainingConfig
 from dlpo.data.dataset import Dataset
 from dlpo_bench.judging import JudgePanel
 from dlpo_bench.record import read_record

@@ -17,7 +17,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dlpo.checkpoint import Provenance, save_checkpoint
-from dlpo.config import Parametrisation, TuningConfig, from_dict
+from dlpo.config import Parametrisation
+from dlpo.config.strict import from_dict
+from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Dataset
 from dlpo.data.preferences import PreferencePair
 from dlpo.model.build import build_model

@@ -12,7 +12,7 @@ import pytest
 
 from dlpo.audio import SAMPLE_RATE, Waveform, write_wav
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config import BASE, LITE, SPECTRAL
+from dlpo.config.models import BASE, LITE, SPECTRAL
 from dlpo.data.preferences import PreferencePair, read_pairs, write_pairs
 from dlpo.errors import DataError
 from dlpo.judges.judge import active_level_db

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlpo.config import TuningConfig
+from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Dataset
 from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule

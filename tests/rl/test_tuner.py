@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from dlpo.checkpoint import Provenance, Tuned, load_checkpoint, save_checkpoint
-from dlpo.config import TuningConfig, from_dict
+from dlpo.config.strict import from_dict
+from dlpo.config.training import TuningConfig
 from dlpo.errors import ConfigError
 from dlpo.model.build import build_model
 from dlpo.rl.diffusion_loss import recorded_windows

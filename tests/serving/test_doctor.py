@@ -56,7 +56,7 @@ def test_what_an_extra_lacks_is_named_with_the_pip_line(install: Install) -> Non
     serve = observed()["extra serve"]
 
     assert (serve.state, serve.detail) == ("problem", "without grpcio")
-    assert serve.remedy == "pip install 'dlpo[serve]'"
+    assert serve.remedy == "pip install '.[serve]'"
 
 
 def test_a_package_that_is_too_old_is_told_with_both_versions(install: Install) -> None:
@@ -138,7 +138,7 @@ def test_a_driver_without_the_packages_is_told_what_to_install(
     found = of_machine(tmp_path, NEW)
 
     assert found["NVIDIA driver"].detail == "580.65.06, NVIDIA H200"
-    assert "dlpo[gpu]" in found["GPU"].remedy
+    assert "[gpu]" in found["GPU"].remedy
 
 
 def around(ports: dict[int, str] | None = None) -> dict[str, Observation]:

@@ -9,17 +9,19 @@ import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+import soundfile
 
 from dlpo.audio import read_wav
 from dlpo.errors import EngineError, InputError
 from dlpo.v1.speech_pb2 import Flush
+from dlpo_serving.errors import RequestError
 from dlpo_serving.local import say as say_module
-from dlpo_serving.local.player import PlayerPlayback, find_player
-from dlpo_serving.local.say import RemoteVoice, say, typed_pieces
+from dlpo_serving.local.player import PLAYERS, PlayerPlayback
+from dlpo_serving.local.say import RemoteVoice, _calls, say, split, typed_pieces
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 
@@ -37,7 +39,7 @@ def fake_player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     player = folder / "aplay"
-    player.write_text(f"#!/bin/sh\n/bin/cat > {tmp_path / 'played.pcm'}\n")
+    player.write_text(f"#!/bin/sh\n/bin/cat > {tmp_path / 'played.pcm'}\nexec /bin/sleep 2\n")
     player.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder))
     return player
@@ -62,16 +64,94 @@ def test_play_hands_the_player_the_samples(
     np.testing.assert_allclose(played, synthesizer.speak(SpeechRequest(TEXT)), atol=1e-4)
 
 
-def test_a_player_that_fails_is_reported(fake_player: Path) -> None:
-    fake_player.write_text("#!/bin/sh\n/bin/cat > /dev/null\necho no sound card >&2\nexit 1\n")
+SILENT = (
+    "/bin/cat > /dev/null\necho no sound card >&2\nexit 1",
+    "exec 0<&-\necho no sound card >&2\nexit 1",
+    "/bin/cat > /dev/null\necho no sound card >&2",  # as ffplay ends
+)
 
-    with pytest.raises(EngineError, match="no sound card"):
-        say(TEXT, play=True)
+
+@pytest.mark.parametrize("script", SILENT)
+def test_a_player_without_a_sound_is_followed_by_the_next(
+    fake_player: Path, script: str, tmp_path: Path, synthesizer: Synthesizer
+) -> None:
+    silent = fake_player.with_name("pacat")
+    silent.write_text(f"#!/bin/sh\n{script}\n")
+    silent.chmod(0o755)
+
+    assert str(say(TEXT, play=True)).endswith("; played by aplay")
+
+    played = np.fromfile(tmp_path / "played.pcm", "<i2") / 32767
+    np.testing.assert_allclose(played, synthesizer.speak(SpeechRequest(TEXT)), atol=1e-4)
+
+
+def test_without_a_player_that_sounds_a_file_is_written(
+    fake_player: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synthesizer: Synthesizer
+) -> None:
+    fake_player.write_text(f"#!/bin/sh\n{SILENT[0]}\n")
+    monkeypatch.chdir(tmp_path)
+    Path("speech.wav").touch()
+
+    told = say(TEXT, play=True).told
+
+    assert told == "nothing could be played (aplay: no sound card): it is in speech-2.wav"
+    waveform, _ = read_wav(tmp_path / "speech-2.wav")
+    np.testing.assert_allclose(waveform, synthesizer.speak(SpeechRequest(TEXT)), atol=1e-4)
+    with pytest.raises(EngineError, match=r"no sound card.*out.wav is complete"):
+        say(TEXT, play=True, out=tmp_path / "out.wav")
+    assert (tmp_path / "out.wav").read_bytes() == (tmp_path / "speech-2.wav").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["out.wav", "out.mp3", "out.flac"])
+def test_an_interrupt_leaves_a_shorter_file_or_the_one_before(tmp_path: Path, name: str) -> None:
+    def stop(audio_s: float, share: float) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        say(TEXT, out=tmp_path / name, progress=stop)
+    assert len(soundfile.read(tmp_path / name, 100)[0]) == 100
+
+    say(TEXT, out=tmp_path / name)
+    before = (tmp_path / name).read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        say(TEXT, out=tmp_path / name, progress=stop)
+    assert (tmp_path / name).read_bytes() == before
+
+
+def test_a_terminal_gets_no_bytes_of_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", type("Terminal", (), {"isatty": lambda _: True})())
+
+    with pytest.raises(RequestError, match="is a terminal"):
+        say(TEXT, out=Path("-"))
+
+
+def test_a_long_text_is_cut_at_the_ends_of_sentences() -> None:
+    text = " ".join(f"Dr. Smith has {n} words to say." for n in range(500))
+
+    parts = list(split(text, 300))
+
+    assert " ".join(part.strip() for part in parts) == text
+    assert all(len(part) <= 300 for part in parts)
+    assert all(part.rstrip().endswith("say.") for part in parts)
+    assert "".join(split("x" * 700, 300)) == "x" * 700
+
+
+def test_pieces_are_calls_none_of_which_is_too_long() -> None:
+    text = " ".join(f"It is {n} o'clock." for n in range(3000))
+
+    calls = [list(call) for call in _calls([text, Flush(), "So late. "])]
+
+    sizes = [sum(len(piece) for piece in call if isinstance(piece, str)) for call in calls]
+    assert len(sizes) > 20
+    assert max(sizes) < 2600
+    joined = "".join(p for call in calls for p in call if isinstance(p, str))
+    assert joined == f"{text}So late. "
+    assert [list(call) for call in _calls([])] == [[]]
 
 
 def test_a_player_is_silenced_where_the_voice_fails(fake_player: Path) -> None:
     fake_player.write_text("#!/bin/sh\n/bin/cat > /dev/null\n")
-    playback = PlayerPlayback(find_player(), 22_050)
+    playback = PlayerPlayback(PLAYERS[1], 22_050)
 
     def fail_while_it_plays() -> None:
         with playback:
@@ -81,16 +161,6 @@ def test_a_player_is_silenced_where_the_voice_fails(fake_player: Path) -> None:
     with pytest.raises(EngineError, match="the voice failed"):
         fail_while_it_plays()
     assert playback.returncode == -signal.SIGKILL
-
-
-def test_no_player_is_an_error_before_any_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(say_module, "open_voice", pytest.fail)
-
-    with pytest.raises(InputError, match="no audio player found"):
-        say(TEXT, play=True)
 
 
 def test_a_path_that_cannot_be_written_is_an_error_before_any_work(

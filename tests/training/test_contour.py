@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
-from dlpo.config import ContourConfig, ContourTraining, LiteConfig
+from dlpo.config.models import ContourConfig, LiteConfig
+from dlpo.config.training import ContourTraining
 from dlpo.data.dataset import Dataset
 from dlpo.data.features import Features
 from dlpo.errors import DataError, TrainingError

@@ -13,12 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dlpo.config import (
-    ContourConfig,
-    ContourTraining,
-    SpectralTraining,
-    WaveGrad2Training,
-)
+from dlpo.config.models import ContourConfig
+from dlpo.config.training import ContourTraining, SpectralTraining, WaveGrad2Training
 from dlpo.training.contour_trainer import ContourTrainer
 from dlpo.training.run import TrainingRun
 from dlpo.training.spectral_trainer import SpectralTrainer

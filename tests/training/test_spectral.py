@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config import SpectralTraining
+from dlpo.config.training import SpectralTraining
 from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.spectral import SpectralWaveGrad2

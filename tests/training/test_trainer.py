@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config import TrainingConfig
+from dlpo.config.training import TrainingConfig
 from dlpo.errors import TrainingError
 from dlpo.training import trainer as module
 from dlpo.training.processes import arithmetic

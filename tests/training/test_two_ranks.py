@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config import LiteConfig
+from dlpo.config.models import LiteConfig
 from tests.training import train_in_processes as program
 
 pytestmark = pytest.mark.full

@@ -12,12 +12,8 @@ from safetensors.torch import load_file
 
 from dlpo.audio import HOP_LENGTH
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config import (
-    BASE_TRAINING,
-    LITE,
-    TrainingConfig,
-    WaveGrad2Training,
-)
+from dlpo.config.models import LITE
+from dlpo.config.training import BASE_TRAINING, TrainingConfig, WaveGrad2Training
 from dlpo.data.dataset import Dataset
 from dlpo.errors import DataError, TrainingError
 from dlpo.model.build import build_model

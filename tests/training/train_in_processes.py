@@ -17,7 +17,8 @@ import torch
 from safetensors.torch import save_file
 
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config import LiteConfig, TrainingConfig
+from dlpo.config.models import LiteConfig
+from dlpo.config.training import TrainingConfig
 from dlpo.training.trainer import Trainer
 from tests.toys import LITE_TRAINING
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from dlpo.audio import Waveform, to_pcm16
-from dlpo.errors import EngineError
+from dlpo.errors import EngineError, pip_install
 from dlpo_serving.encodings.formats import bit_rate, not_offered
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class SndfileEncoder:
             import soundfile
         except ImportError:
             raise not_offered(
-                "needs soundfile where the speech is made; run there: pip install 'dlpo[serve]'"
+                f"needs soundfile where the speech is made; run there: {pip_install('serve')}"
             ) from None
         except OSError as error:  # its wheel for other systems brings no library
             raise not_offered(
@@ -181,7 +181,7 @@ class AacEncoder:
             import av
         except ImportError:
             raise not_offered(
-                "aac needs av where the speech is made; run there: pip install 'dlpo[codecs]'"
+                f"aac needs av where the speech is made; run there: {pip_install('codecs')}"
             ) from None
         self._sample_rate_hz = sample_rate_hz
         self._pending = np.zeros(0, np.float32)  # less than a frame

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from dlpo.errors import EngineError
+from dlpo.errors import EngineError, pip_install
 from dlpo.nvidia import Gpu, call, find_gpu, load_cuda
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines.onnx_engine import import_onnxruntime
@@ -48,7 +48,7 @@ def check_cuda(provider: str) -> Gpu:
     if provider not in onnxruntime.get_available_providers():
         raise EngineError(
             f"onnxruntime {onnxruntime.__version__} is the build for CPUs, it has no {provider};"
-            " in an environment of its own run: pip install 'dlpo[gpu]', which brings"
+            f" in an environment of its own run: {pip_install('gpu')}, which brings"
             f" onnxruntime-gpu, or use --engine cpu"
         )
     gpu = find_gpu()
@@ -57,7 +57,7 @@ def check_cuda(provider: str) -> Gpu:
     if missing := missing_libraries(CUDA_LIBRARIES):
         raise EngineError(
             f"{gpu.name} is there, but not {', '.join(missing)}; onnxruntime"
-            f" {onnxruntime.__version__} wants CUDA 13 and cuDNN 9: pip install 'dlpo[gpu]'"
+            f" {onnxruntime.__version__} wants CUDA 13 and cuDNN 9: {pip_install('gpu')}"
             f" brings them, or put them on LD_LIBRARY_PATH, or use --engine cpu"
         )
     return gpu

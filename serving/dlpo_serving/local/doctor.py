@@ -34,7 +34,7 @@ from packaging.utils import canonicalize_name
 import dlpo
 from dlpo.bundle import Bundle
 from dlpo.commit import source_commit
-from dlpo.errors import BundleError, DlpoError, EngineError, MissingExtraError
+from dlpo.errors import BundleError, DlpoError, EngineError, MissingExtraError, pip_install
 from dlpo.nvidia import INSTALL_TENSORRT, find_gpu, load_tensorrt
 from dlpo_serving.encodings.encoder import warm_encoders
 from dlpo_serving.encodings.formats import MAX_RATE_HZ, Encoding
@@ -99,8 +99,8 @@ def look_at_packages() -> Iterator[Observation]:
             "onnxruntime",
             "problem",
             "onnxruntime and onnxruntime-gpu are both installed; they overwrite each other's files",
-            "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'dlpo[serve]', or"
-            " 'dlpo[gpu]' for a GPU",
+            f"pip uninstall -y onnxruntime onnxruntime-gpu && {pip_install('serve')}, or for a GPU"
+            f" {pip_install('gpu')}",
         )
 
 
@@ -163,7 +163,7 @@ def _lacking(needed: list[Requirement], seen: Set[str] = frozenset()) -> Mapping
 def _install(extra: str) -> str:
     if extra == "tensorrt":
         return INSTALL_TENSORRT
-    command = f"pip install 'dlpo[{extra}]'"
+    command = pip_install(extra)
     return f"in an environment of its own: {command}" if extra in OWN_ENVIRONMENT else command
 
 
@@ -227,7 +227,7 @@ def _gpu() -> Iterator[Observation]:
     try:
         gpu = find_gpu()
     except MissingExtraError as error:
-        remedy = "in an environment of its own: pip install 'dlpo[gpu]'" if driver else ""
+        remedy = f"in an environment of its own: {pip_install('gpu')}" if driver else ""
         yield Observation("GPU", "absent", str(error).partition(";")[0], remedy)
         return
     except EngineError as error:
@@ -367,7 +367,7 @@ def _tried(engine: str, voice: str) -> Iterator[Observation]:
         last = (run.stderr.strip().splitlines() or ["no message"])[-1]
         how = _ending(run.returncode)
         yield Observation(
-            subject, "problem", f"{how}: {last}", "pip install --force-reinstall 'dlpo[serve]'"
+            subject, "problem", f"{how}: {last}", f"{pip_install('serve')} --force-reinstall"
         )
 
 

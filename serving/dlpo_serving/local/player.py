@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -18,6 +20,7 @@ from dlpo.audio import Waveform
 from dlpo.errors import EngineError, InputError
 from dlpo_serving.encodings.encoder import open_encoder
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
+from dlpo_serving.errors import FieldViolation, RequestError
 
 _FILE_THEN_PLAY = 'cat > "$0/speech.wav" && exec afplay "$0/speech.wav"'
 
@@ -55,19 +58,6 @@ PLAYERS = (
 )
 
 
-def find_player() -> Player:
-    """The first player that is installed.
-
-    Raises:
-        InputError: there is none.
-    """
-    for player in PLAYERS:
-        if shutil.which(player.name):
-            return player
-    names = ", ".join(player.name for player in PLAYERS)
-    raise InputError(f"no audio player found ({names}); install one, or write a file with --out")
-
-
 class PlayerPlayback:
     """A player at work: in a `with` statement, whose end waits until all is heard."""
 
@@ -80,6 +70,7 @@ class PlayerPlayback:
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="dlpo-")
         self._complaints = Path(self._folder.name) / "stderr"  # a pipe could fill up
+        self._start, self._samples = time.monotonic(), 0
         filled_in = {"rate": self._rate_hz, "folder": self._folder.name}
         with self._complaints.open("wb") as complaints:
             self._process = subprocess.Popen(
@@ -101,6 +92,7 @@ class PlayerPlayback:
         Raises:
             EngineError: the player failed.
         """
+        self._samples += len(samples)
         self._send(self._encoder.encode(samples))
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -119,13 +111,106 @@ class PlayerPlayback:
             self._process.stdin.flush()
         except BrokenPipeError:
             self._end()
-            raise EngineError(f"{self._player.name} ended early; use --out instead") from None
+            self._folder.cleanup()
+            raise EngineError(f"{self._player.name} ended early") from None
 
     def _end(self) -> None:
         self._process.communicate()
-        if self._process.returncode:
-            complaint = self._complaints.read_text(errors="replace").strip()
-            raise EngineError(f"{self._player.name} failed ({complaint}); use --out instead")
+        played_s = time.monotonic() - self._start
+        # ffplay ends with 0 where it finds no device; but then it takes less time than the sound.
+        if self._process.returncode or played_s < self._samples / self._rate_hz / 2:
+            complaint = self._complaints.read_text(errors="replace").strip().splitlines()
+            self._folder.cleanup()
+            raise EngineError(f"{self._player.name}: {(complaint or ['made no sound'])[-1]}")
+
+
+PROOF_S = 10.0  # of sound that a player has taken: longer than the pipe and its own buffer
+
+
+class Loudspeaker:
+    """The first player that makes a sound; where none does, a file. In a `with` statement."""
+
+    def __init__(self, sample_rate_hz: int, *, or_file: bool) -> None:
+        """Samples will come at this rate; without `or_file` they are lost where none plays."""
+        self.sounds = True
+        """whether a player, or at least a file, has what was said"""
+        self.told = ""
+        """which one, and why no better one"""
+        self._rate_hz = sample_rate_hz
+        self._or_file = or_file
+        self._players = (player for player in PLAYERS if shutil.which(player.name))
+        self._failures: list[str] = []
+        self._sink: PlayerPlayback | SoundFile | None = None
+        self._kept: list[Waveform] = []  # for the next player
+
+    def __enter__(self) -> Self:
+        self._next()
+        return self
+
+    def write(self, samples: Waveform) -> None:
+        """Play (T,) float32 after what came before; waits while the player is busy.
+
+        Raises:
+            EngineError: a player failed that had played for a while.
+        """
+        with self._or_next():
+            if not self._is_proven():
+                self._kept.append(samples)
+            if self._sink:
+                self._sink.write(samples)
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        done = False
+        while not done:
+            done = True
+            if self._sink is None:
+                return
+            sink, self._sink = self._sink, None
+            with self._or_next(enabled=error is None):
+                sink.__exit__(kind, error, trace)
+            done = self._sink is None
+
+    def _is_proven(self) -> bool:
+        return sum(map(len, self._kept)) > PROOF_S * self._rate_hz
+
+    @contextmanager
+    def _or_next(self, enabled: bool = True) -> Iterator[None]:
+        try:
+            yield
+        except EngineError as error:
+            if self._is_proven() or not enabled:
+                raise EngineError(f"{error}; write a file with --out") from error
+            self._failures.append(str(error))
+            self._next()
+
+    def _next(self) -> None:
+        """Begin again with the next player, or with the file."""
+        self._sink = None
+        player = next(self._players, None)
+        with self._or_next():
+            if player:
+                self.told = f"played by {player.name}"
+                sink: PlayerPlayback | SoundFile = PlayerPlayback(player, self._rate_hz)
+            else:
+                none = "; ".join(self._failures) or "no audio player is installed"
+                self.told, self.sounds = f"nothing could be played ({none})", self._or_file
+                if not self._or_file:
+                    return
+                path = _free_path()
+                self.told += f": it is in {path}"
+                sink = SoundFile(path, self._rate_hz)
+            sink.__enter__()
+            self._sink = sink
+            for samples in self._kept:
+                sink.write(samples)
+
+
+def _free_path() -> Path:
+    folder = Path() if os.access(".", os.W_OK) else Path(tempfile.gettempdir())
+    names = (f"speech-{number}.wav" for number in count(2))
+    return next(
+        folder / name for name in chain(["speech.wav"], names) if not (folder / name).exists()
+    )
 
 
 STDOUT = Path("-")
@@ -149,13 +234,17 @@ def encoding_of(path: Path) -> Encoding:
         return Encoding.WAV
     if path.suffix.lower() not in ENCODINGS:
         known = ", ".join(ENCODINGS)
-        raise InputError(f"{path} ends in {path.suffix or 'nothing'!r}; expected one of {known}")
+        message = f"{str(path)!r} names no audio format; expected one of {known} at its end"
+        raise RequestError(FieldViolation("encoding", message))
     return ENCODINGS[path.suffix.lower()]
 
 
 def check_writable(path: Path) -> None:
     """Raise InputError unless a file can be written at `path`; leaves nothing behind."""
     if path == STDOUT:
+        if sys.stdout.isatty():
+            message = "standard output is a terminal; send it on, as in -o - > speech.wav"
+            raise RequestError(FieldViolation("encoding", message))
         return
     if path.is_dir():
         raise InputError(f"can't write {path}: it is a folder; give the name of a file in it")
@@ -213,7 +302,7 @@ class SoundFile:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         with _told(self._path):
             try:
-                if error is None:
+                if error is None or isinstance(error, KeyboardInterrupt):
                     self._write(self._encoder.finish())
                 if self._wav:  # what was heard before an error can be played
                     self._wav.close()

@@ -6,31 +6,37 @@ import codecs
 import os
 import select
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate, chain
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlpo.audio import Waveform
-from dlpo.errors import InputError
-from dlpo.v1.speech_pb2 import Flush
+from dlpo.errors import EngineError, InputError
+from dlpo.text.feed import ends_at
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.local.player import (
-    PlayerPlayback,
+    Loudspeaker,
     SoundFile,
     check_writable,
     encoding_of,
-    find_player,
 )
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import DEFAULT_VOICE, open_voice
 
 if TYPE_CHECKING:
-    from dlpo_serving.client import Tls
+    from dlpo.v1.speech_pb2 import Flush
+    from dlpo_serving.client import SpeechStream, Tls
     from dlpo_serving.client.messages import Piece
+
+ANY_RATE_HZ = 22_050  # of samples, to try an encoding before a voice says its own
+Progress = Callable[[float, float], None]
+"""Gets the seconds of audio so far, and the share of the text, 0 where that is not known."""
+_Piece = tuple[Waveform, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ class SayResult:
     """time from the begin to the first sound, without loading the voice"""
     wall_s: float
     """time that was spent waiting for audio, without loading the voice"""
+    told: str = ""
+    """what played it, or why nothing did and where it is"""
 
     @property
     def rtf(self) -> float:
@@ -52,7 +60,7 @@ class SayResult:
     def __str__(self) -> str:
         return (
             f"{self.audio_s:.2f} s of speech in {self.wall_s:.2f} s: RTF {self.rtf:.3f},"
-            f" first sound after {1000 * self.first_audio_s:.0f} ms"
+            f" first sound after {1000 * self.first_audio_s:.0f} ms{self.told and '; '}{self.told}"
         )
 
 
@@ -85,6 +93,7 @@ def say(
     server: RemoteVoice | None = None,
     engine: EngineName = "cpu",
     precision: EnginePrecision | None = None,
+    progress: Progress | None = None,
 ) -> SayResult:
     """Speak a text, here or on a server.
 
@@ -98,11 +107,13 @@ def say(
         sample_rate_hz: of `out`; None is the voice's own, or the next that the encoding has.
         server: None makes the audio in this process.
         engine, precision: of this process, see `open_engine`; a server has its own.
+        progress: called with each piece of the audio.
 
     Raises:
-        InputError: a value is wrong, there is no such voice, `out` can't be written, or no player
-            is installed. The last two are found before any work is done.
-        BundleError, EngineError: the voice, the server or the player failed.
+        InputError: a value is wrong, there is no such voice, or `out` can't be written. All that
+            can be known before the voice is loaded is found before.
+        BundleError, EngineError: the voice or the server failed; or nothing could be played, and
+            there is `out`. Without it, a file is written instead.
         MissingExtraError: the packages of the engine or of the encoding are not installed.
     """
     if server is not None and (engine != "cpu" or precision is not None):
@@ -113,7 +124,7 @@ def say(
     if out is not None:
         encoding_of(out)
         check_writable(out)
-    player = find_player() if play else None
+        SoundFile(out, ANY_RATE_HZ, sample_rate_hz)
     whole, pieces = (text, None) if isinstance(text, str) else ("", text)
     request = SpeechRequest(
         whole, speed, pitch_semitones, seed, steps, dictionary or {}, ssml, volume_db
@@ -125,53 +136,64 @@ def say(
     else:
         raise InputError("text in pieces is spoken by a server only; name one, or join them")
 
+    speaker = None
     with ExitStack() as stack:
         spoken = stack.enter_context(source)
-        sinks: list[SoundFile | PlayerPlayback] = []
+        sinks: list[SoundFile | Loudspeaker] = []
         if out is not None:
             sinks.append(stack.enter_context(SoundFile(out, spoken.rate_hz, sample_rate_hz)))
-        if player:
-            sinks.append(stack.enter_context(PlayerPlayback(player, spoken.rate_hz)))
-        for samples in spoken:
+        if play:
+            speaker = Loudspeaker(spoken.rate_hz, or_file=out is None)
+            sinks.append(stack.enter_context(speaker))
+        for samples, share in spoken:
             for sink in sinks:
                 sink.write(samples)
-    return spoken.figures()
+            if progress:
+                progress(spoken.audio_s, share)
+    if speaker and not speaker.sounds:
+        raise EngineError(f"{speaker.told}; {out} is complete")
+    return spoken.figures(speaker.told if speaker else "")
 
 
 class _Source:
     """Samples as they are made, and how long that took."""
 
-    def __init__(self, chunks: Iterator[Waveform], rate_hz: int, start: float) -> None:
+    def __init__(self, chunks: Iterator[_Piece], rate_hz: int, start: float) -> None:
         self.rate_hz = rate_hz
         self._chunks = chunks
         self._samples = 0
         self._waited_s = time.perf_counter() - start
         self._first_s = 0.0
 
-    def __iter__(self) -> Iterator[Waveform]:
+    def __iter__(self) -> Iterator[_Piece]:
         while True:
             start = time.perf_counter()  # what the sinks take is not counted
-            samples = next(self._chunks, None)
+            piece = next(self._chunks, None)
             self._waited_s += time.perf_counter() - start
-            if samples is None:
+            if piece is None:
                 return
             self._first_s = self._first_s or self._waited_s
-            self._samples += len(samples)
-            yield samples
+            self._samples += len(piece[0])
+            yield piece
 
-    def figures(self) -> SayResult:
-        return SayResult(self._samples / self.rate_hz, self._first_s, self._waited_s)
+    @property
+    def audio_s(self) -> float:
+        return self._samples / self.rate_hz
+
+    def figures(self, told: str) -> SayResult:
+        return SayResult(self.audio_s, self._first_s, self._waited_s, told)
 
 
 @contextmanager
 def _here(
     request: SpeechRequest, voice: str, engine: EngineName, precision: EnginePrecision | None
 ) -> Iterator[_Source]:
-    synthesizer = open_voice(voice, engine, precision)
+    synthesizer = open_voice(voice, engine, precision, request)
     start = time.perf_counter()
-    chunks = synthesizer.stream(synthesizer.read(request))
-    samples = (chunk.samples for chunk in chunks)
-    yield _Source(samples, synthesizer.manifest.sample_rate_hz, start)
+    prepared = synthesizer.read(request)
+    ends = list(accumulate(len(sentence.normalized) for sentence in prepared.sentences))
+    pieces = ((one.samples, ends[one.sentence] / ends[-1]) for one in synthesizer.stream(prepared))
+    yield _Source(pieces, synthesizer.manifest.sample_rate_hz, start)
 
 
 @contextmanager
@@ -184,12 +206,67 @@ def _there(
     start = time.perf_counter()
     with SpeechClient(server.address, tls=server.tls, token=server.token) as client:
         if pieces is None:
-            stream = client.stream(request, voice, reply)
+            parts = [request.text] if request.ssml else list(split(request.text))
+            ends = [end / max(len(request.text), 1) for end in accumulate(map(len, parts))]
+            streams = (
+                (client.stream(replace(request, text=part), voice, reply), end)
+                for part, end in zip(parts, ends, strict=True)
+            )
         else:
-            stream = client.stream_pieces(pieces, request, voice, reply)
+            calls = _calls(pieces)
+            streams = ((client.stream_pieces(each, request, voice, reply), 0.0) for each in calls)
+        first = next(streams)
+        with first[0]:  # ended too where nobody asks for its audio
+            chunks = _samples(chain([first], streams))
+            yield _Source(chunks, first[0].info.format.sample_rate_hz, start)
+
+
+def _samples(streams: Iterable[tuple[SpeechStream, float]]) -> Iterator[_Piece]:
+    for stream, share in streams:
         with stream:
-            samples = (chunk.samples for chunk in stream)
-            yield _Source(samples, stream.info.format.sample_rate_hz, start)
+            yield from ((chunk.samples, share) for chunk in stream)
+
+
+CALL_CHARACTERS = 2_000  # of one call, about: servers take 10,000, if nobody has set less
+_PIECE_CHARACTERS = 500
+
+
+def split(text: str, most: int = CALL_CHARACTERS) -> Iterator[str]:
+    """A text in parts of at most so many characters, which end with sentences where they can."""
+    while len(text) > most:
+        blanks = [place for place in range(most // 4, most - 1) if text[place].isspace()]
+        ends = (
+            place
+            for place in reversed(blanks)
+            if ends_at(text, place, clauses=False, capitals=True, final=False)
+        )
+        end = next(ends, blanks[-1] if blanks else most - 1) + 1
+        yield text[:end]
+        text = text[end:].lstrip()
+    yield text
+
+
+def _calls(pieces: Iterable[Piece]) -> Iterator[Iterator[Piece]]:
+    """The pieces of each call, none of which has to be so long that a server refuses it."""
+    small = (
+        part
+        for piece in pieces
+        for part in (split(piece, _PIECE_CHARACTERS) if isinstance(piece, str) else [piece])
+    )
+
+    def call(first: Piece | None) -> Iterator[Piece]:
+        taken = 0
+        for piece in chain([first] if first is not None else [], small):
+            yield piece
+            taken += len(piece) if isinstance(piece, str) else 0
+            ended = isinstance(piece, str) and piece.rstrip().endswith((".", "!", "?", "\n"))
+            if taken >= CALL_CHARACTERS and (ended or taken >= 3 * CALL_CHARACTERS):
+                return
+
+    yield call(None)
+    for piece in small:
+        if isinstance(piece, str) and piece.strip():
+            yield call(piece)
 
 
 QUIET_S = 0.1  # after a whole line, nothing for so long: its writer waits to hear it
@@ -206,6 +283,8 @@ def typed_pieces(descriptor: int, quiet_s: float = QUIET_S) -> Iterator[str | Fl
     Raises:
         InputError: the bytes are not UTF-8.
     """
+    from dlpo.v1.speech_pb2 import Flush
+
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     line_ended = False
     while True:

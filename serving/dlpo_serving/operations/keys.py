@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dlpo.config import from_dict
+from dlpo.config.strict import from_dict
 from dlpo.errors import ConfigError, InputError
 from dlpo_serving.errors import QuotaError, UnauthenticatedError
 from dlpo_serving.operations.files import POLL_S, Clock, FileWatch, check_mode, read_toml

@@ -17,6 +17,10 @@ from dlpo_serving.voices import DEFAULT_VOICE
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # listened on -> called at
 FLAG_NAMES = {"voices": "--voice"}  # given once for each voice
+PANELS = {  # of --help, by the first setting of each
+    "voices": "Voices", "max_streams": "Limits", "tls_certificate": "Access", "ray": "Ray",
+    "metrics": "Logs and figures",
+}  # fmt: skip
 PREFIX = "DLPO_"  # of the environment variables that hold settings
 
 Port = Annotated[int, Field(ge=0, le=65_535)]

@@ -30,7 +30,7 @@ from pydantic_settings import (
 from dlpo.errors import ConfigError
 from dlpo_serving.operations.files import read_toml
 from dlpo_serving.settings import server_settings
-from dlpo_serving.settings.server_settings import PREFIX, ServerSettings, flag_of
+from dlpo_serving.settings.server_settings import PANELS, PREFIX, ServerSettings, flag_of
 
 
 def read_settings(
@@ -133,8 +133,11 @@ def settings_parser(prog: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     texts = _docstrings()
+    panel = parser.add_argument_group("Network")
     for name, field in ServerSettings.model_fields.items():
-        _add(parser, name, field, texts[name])
+        if name in PANELS:
+            panel = parser.add_argument_group(PANELS[name])
+        _add(panel, name, field, texts[name])
     return parser
 
 
@@ -159,7 +162,7 @@ def _docstrings() -> dict[str, str]:
     }
 
 
-def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo, text: str) -> None:
+def _add(parser: argparse._ArgumentGroup, name: str, field: FieldInfo, text: str) -> None:
     text = text.replace("%", "%%")
     if field.default is not None and field.default != ():
         text += f" (default: {_shown(field.default)})"
