@@ -205,7 +205,12 @@ async def _http(
     except ModuleNotFoundError as error:
         raise MissingExtraError("aiohttp", "serve") from error
     tls = http_ssl_context(settings.tls, clock) if settings.tls else None
-    limits = HttpLimits(stall_s=settings.stall_s)
+    limits = HttpLimits(
+        stall_s=settings.stall_s,
+        strict=settings.http_strict,
+        aliases=dict(pair.split("=", 1) for pair in settings.voice_aliases),
+        origins=settings.cors_origins,
+    )
     app = build_app(service, metrics, scope, limits, settings.metrics)
     async with listening(app, settings.http_host, settings.http_port, tls) as port:
         yield f"{'https' if tls else 'http'}://{address(settings.http_host, port)}/"

@@ -164,6 +164,14 @@ def wav_header(sample_rate_hz: int) -> bytes:
     )
 
 
+def wav_with_length(content: bytes) -> bytes:
+    """A whole file that begins with `wav_header`, with its length in the header."""
+    whole = bytearray(content)
+    struct.pack_into("<I", whole, 4, len(whole) - 8)
+    struct.pack_into("<I", whole, 40, len(whole) - 44)
+    return bytes(whole)
+
+
 MULAW_BIAS = 33  # of 14 bit magnitudes: makes each segment start at a power of two
 MULAW_CLIP = 8158  # 14 bit magnitude; above lies the last decision value
 

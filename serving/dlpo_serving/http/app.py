@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
 import mimetypes
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,12 @@ from aiohttp import web
 from aiohttp.hdrs import METH_ALL
 from aiohttp.http import HttpProcessingError
 
+import dlpo
 from dlpo.bundle import Manifest
 from dlpo.errors import InputError
+from dlpo_serving.encodings.formats import media_type
 from dlpo_serving.errors import NotReadyError
-from dlpo_serving.http.speech_body import MODELS
+from dlpo_serving.http.speech_body import ENCODINGS, MODELS, schema
 from dlpo_serving.http.speech_route import BEGUN, HttpLimits, SpeechReply, speech_routes
 from dlpo_serving.http.statuses import UnknownModelError, reply_to
 from dlpo_serving.operations.call_scope import REQUEST_ID, CallRecord, CallScope
@@ -31,6 +36,11 @@ EVERY_REPLY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+TOLD = ("X-Voice", "X-Sample-Rate", "X-Request-Id", "X-Warning", "Retry-After")  # to pages
+JSON = "application/json"
+AUDIO_TYPES = sorted({media_type(one) for one in ENCODINGS.values()})
+LISTS = {"voices": "Voices, with their ranges", "audio/voices": "Names of voices",
+         "models": "Models", "audio/models": "Names of models"}  # fmt: skip
 CALL = web.RequestKey("call", CallRecord)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -53,13 +63,17 @@ def build_app(
         limits: what a client may cost.
     """
     limits = limits or HttpLimits()
-    middleware = _call_middleware(scope or CallScope(metrics))
-    app = web.Application(middlewares=[middleware], client_max_size=limits.body_bytes)
+    middlewares = [_call_middleware(scope or CallScope(metrics))]
+    app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
     app.add_routes(speech_routes(service, limits))
     app.add_routes(catalog_routes(service))
     app.add_routes(probe_routes(service, metrics if show_metrics else None))
     app.add_routes(page_routes())
+    app.add_routes(reference_routes())
     app.on_response_prepare.append(_add_headers)
+    if limits.origins:
+        app.on_response_prepare.append(partial(_let_read, frozenset(limits.origins)))
+        app.router.add_route("OPTIONS", "/v1/{any:.*}", _preflight)
     return app
 
 
@@ -76,7 +90,7 @@ def _call_middleware(scope: CallScope) -> Any:
         with scope.open(method, "http", request.remote or "", headers, level) as record:
             request[CALL] = record
             try:
-                if request.path.startswith("/v1/"):
+                if request.path.startswith("/v1/") and request.method != "OPTIONS":
                     scope.authorize(request.headers.getall("Authorization", []))
                 response = await handler(request)
             except ConnectionResetError:  # the client is gone
@@ -106,8 +120,27 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
         response.headers[REQUEST_ID] = call.id
 
 
+async def _let_read(
+    origins: frozenset[str], request: web.Request, response: web.StreamResponse
+) -> None:
+    """CORS: pages of these origins may read the reply."""
+    origin = request.headers.get("Origin", "")
+    if origin and request.path.startswith("/v1/") and origins & {origin, "*"}:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = ", ".join(TOLD)
+        response.headers.add("Vary", "Origin")
+
+
+async def _preflight(request: web.Request) -> web.Response:
+    """What a browser asks before it sends a request of another origin; a token is not in it."""
+    headers = request.headers.get("Access-Control-Request-Headers", "")
+    allowed = {"Methods": "GET, POST", "Headers": headers}
+    named = {f"Access-Control-Allow-{name}": value for name, value in allowed.items()}
+    return web.Response(status=204, headers={**named, "Access-Control-Max-Age": "600"})
+
+
 def probe_routes(service: SynthesisService, metrics: Metrics | None) -> list[web.RouteDef]:
-    """`/healthz`: the event loop runs; `/readyz`: balancers may send calls; `/metrics`."""
+    """`/healthz`: the event loop runs; `/readyz`, `/health`: calls are welcome; `/metrics`."""
 
     async def healthz(request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -117,7 +150,14 @@ def probe_routes(service: SynthesisService, metrics: Metrics | None) -> list[web
         text = "ready\n" if ready else "not ready: warming up or shutting down\n"
         return web.Response(status=200 if ready else 503, text=text)
 
-    routes = [web.get("/healthz", healthz), web.get("/readyz", readyz)]
+    async def health(request: web.Request) -> web.Response:
+        ready = service.ready
+        status = {"status": "healthy" if ready else "starting or stopping"}
+        return web.json_response(status, status=200 if ready else 503)
+
+    routes = [
+        web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/health", health),
+    ]  # fmt: skip
     if metrics:
 
         async def page(request: web.Request) -> web.Response:
@@ -145,8 +185,17 @@ def catalog_routes(service: SynthesisService) -> list[web.RouteDef]:
             raise UnknownModelError(name, MODELS)
         return web.json_response(_model(name))
 
+    async def names(request: web.Request) -> web.Response:
+        found = [one.voice for one in service.voices]
+        return web.json_response({"voices": [{"id": name, "name": name} for name in found]})
+
+    async def model_names(request: web.Request) -> web.Response:
+        return web.json_response({"models": [{"id": name, "name": name} for name in MODELS]})
+
     return [
         web.get("/v1/voices", voices),
+        web.get("/v1/audio/voices", names),  # as Kokoro-FastAPI and Open WebUI have it
+        web.get("/v1/audio/models", model_names),
         web.get("/v1/models", models),
         web.get("/v1/models/{model}", model),
     ]
@@ -216,6 +265,58 @@ def _sender(file: Path) -> Callable[[web.Request], Awaitable[web.Response]]:
         return response
 
     return send
+
+
+def openapi() -> dict[str, Any]:
+    """The description of the HTTP API that generators and tools read."""
+    token: list[dict[str, list[str]]] = [{"token": []}, {}]  # or none
+    audio = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in AUDIO_TYPES}
+    error = {"description": "An error, as OpenAI's API words it", "content": {JSON: {}}}
+    ok = {"200": {"description": "OK", "content": {JSON: {}}}, "default": error}
+    listed = {
+        f"/v1/{name}": {"get": {"summary": summary, "security": token, "responses": ok}}
+        for name, summary in LISTS.items()
+    }
+    speech = {
+        "summary": "Speak a text; the reply begins with the first sound",
+        "security": token,
+        "requestBody": {"required": True, "content": {JSON: {"schema": schema()}}},
+        "responses": {"200": {"description": "Sound", "content": audio}, "default": error},
+    }
+    probe = {"summary": "Whether calls are welcome", "responses": ok}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "dlpo", "version": dlpo.__version__},
+        "paths": {"/v1/audio/speech": {"post": speech}, **listed, "/health": {"get": probe}},
+        "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+    }
+
+
+def reference_routes() -> list[web.RouteDef]:
+    """`/openapi.json`, and `/docs` for people: the same as a page without scripts."""
+    described = openapi()
+    rows = []
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            rows.append(f"<h2>{method.upper()} {path}</h2><p>{escape(operation['summary'])}</p>")
+    fields = "".join(
+        f"<dt>{name}</dt><dd>{escape(json.dumps({k: v for k, v in one.items() if k != 'title'}))}"
+        for name, one in schema()["properties"].items()
+    )
+    page = (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>dlpo: HTTP API</title>'
+        "<h1>HTTP API</h1><p>It is OpenAI's speech API with more fields. For tools:"
+        f' <a href="openapi.json">openapi.json</a>.</p>{"".join(rows)}'
+        f"<h2>Fields of POST /v1/audio/speech</h2><dl>{fields}</dl></html>"
+    )
+
+    async def document(request: web.Request) -> web.Response:
+        return web.json_response(described)
+
+    async def docs(request: web.Request) -> web.Response:
+        return web.Response(text=page, content_type="text/html", headers=PAGE_HEADERS)
+
+    return [web.get("/openapi.json", document), web.get("/docs", docs)]
 
 
 IDLE_S = 30.0  # for the header of a request, from the last one's end: ends slow-loris connections

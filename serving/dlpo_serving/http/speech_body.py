@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import reprlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -25,7 +26,13 @@ from dlpo_serving.request import SpeechRequest
 
 StreamFormat = Literal["audio", "sse", "dlpo"]
 
-MODELS = ("dlpo", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")  # all the same: the voice decides
+MODELS = (
+    "dlpo",
+    "tts-1",
+    "tts-1-hd",
+    "gpt-4o-mini-tts",
+    "kokoro",
+)  # all the same: the voice decides
 SPEEDS = (0.25, 4.0)  # what OpenAI's API takes; a voice's own range may be narrower
 PCM_RATE_HZ = 24_000  # of OpenAI's headerless pcm: clients take it for granted
 ENCODINGS = {
@@ -55,18 +62,27 @@ class SpeechBody:
     """audio alone; OpenAI's events; our own events with words and their times"""
     timeout_s: float | None
     """seconds that the client will wait for the end of the reply; None: as long as it takes"""
+    stream: bool = False
+    """begin to send at once, whatever the format loses by it"""
+    ignored: tuple[str, ...] = ()
+    """names of fields that are not this API's"""
 
 
-def parse_speech_body(content: bytes) -> SpeechBody:
+def parse_speech_body(content: bytes, strict: bool = False) -> SpeechBody:
     """Check what can be checked without a voice.
+
+    Args:
+        strict: refuse unknown fields.
 
     Raises:
         BodyError: it is no JSON object.
-        RequestError: a field is missing, unknown, of the wrong type or out of OpenAI's range.
+        RequestError: a field is missing, of the wrong type or out of OpenAI's range, or unknown
+            where that is refused.
         UnknownModelError: no such model.
     """
     values = {name: v for name, v in _json_object(content).items() if v is not None}
-    if unknown := [name for name in values if name not in FIELDS]:
+    unknown = [name for name in values if name not in FIELDS]
+    if unknown and strict:
         raise RequestError(_unknown(unknown))
     try:
         fields = _Fields.model_validate(values)
@@ -92,6 +108,8 @@ def parse_speech_body(content: bytes) -> SpeechBody:
         PCM_RATE_HZ if fields.response_format == "pcm" and rate is None else rate,
         fields.stream_format,
         timeout_s if math.isfinite(timeout_s) else None,
+        fields.stream,
+        tuple(unknown),
     )
 
 
@@ -138,6 +156,7 @@ class _Fields(BaseModel):
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
     speed: Annotated[float, Field(ge=SPEEDS[0], le=SPEEDS[1])] = 1.0
     stream_format: StreamFormat = "audio"
+    stream: bool = False
     sample_rate: int | None = None
     seed: int = 0
     steps: int | None = None
@@ -151,12 +170,20 @@ class _Fields(BaseModel):
 FIELDS = tuple(_Fields.model_fields)
 
 
+def schema() -> dict[str, Any]:
+    """JSON Schema of the body."""
+    return {**_Fields.model_json_schema(), "title": "Speech"}
+
+
+def named(names: Sequence[str]) -> str:
+    """Names that a caller chose, short enough for a message."""
+    told = [repr(shortened(name)) for name in names[:NAMED]]
+    return ", ".join([*told, *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])])
+
+
 def _unknown(names: list[str]) -> FieldViolation:
     first, *others = names
-    told = [repr(shortened(name)) for name in others[:NAMED]]
-    if len(others) > NAMED:
-        told.append(f"{len(others) - NAMED} more")
-    too = f" (also {', '.join(told)})" if told else ""
+    too = f" (also {named(others)})" if others else ""
     return FieldViolation(
         shortened(first), f"is unknown{too}; this server takes {', '.join(FIELDS)}"
     )

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from base64 import b64encode
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
 
+from dlpo.bundle import Manifest
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
-from dlpo_serving.encodings.formats import media_type
-from dlpo_serving.errors import DeadlineError, StalledError
-from dlpo_serving.http.speech_body import SpeechBody, parse_speech_body
+from dlpo_serving.encodings.encoder import wav_with_length
+from dlpo_serving.encodings.formats import Encoding, media_type
+from dlpo_serving.errors import DeadlineError, RequestError, StalledError
+from dlpo_serving.http.speech_body import ENCODINGS, SpeechBody, named, parse_speech_body
 from dlpo_serving.http.statuses import BodyError, ErrorReply
-from dlpo_serving.request import SynthesisCall
+from dlpo_serving.request import SpeechRequest, SynthesisCall
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.synthesis.timing import WordTiming
 
@@ -158,6 +161,8 @@ def _line(value: dict[str, Any]) -> bytes:
 
 LAST_WORDS_S = 1.0  # for what is said about an error before the connection is cut
 
+SHORT_TEXT = 200  # characters, about 12 s: made whole, in a moment, so that WAV has its length
+KOKORO_VOICE = re.compile(r"[abefhijpz][fm]_([a-z]+)")
 OPENAI_VOICES = frozenset((
     "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage",
     "shimmer", "verse",
@@ -166,7 +171,7 @@ OPENAI_VOICES = frozenset((
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """What a client may cost beside the work that it asks for."""
+    """What a client may cost beside the work that it asks for, and how its mistakes are taken."""
 
     body_bytes: int = 1 << 18
     """of a request; the longest text takes half of it even where all of it is escaped"""
@@ -174,6 +179,12 @@ class HttpLimits:
     """seconds that a client has to send it"""
     stall_s: float = 30.0
     """seconds that a client may leave a reply unread"""
+    strict: bool = False
+    """refuse unknown fields, and speeds beyond the voice's, in place of a warning"""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """name that clients give -> voice; before the built-in rules"""
+    origins: tuple[str, ...] = ()
+    """of web pages that may read replies (CORS); * for all"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,23 +231,72 @@ def speech_routes(service: SynthesisService, limits: HttpLimits) -> list[web.Rou
     """The route of the speech."""
 
     async def speech(request: web.Request) -> web.StreamResponse:
-        body = parse_speech_body(await _content(request, limits))
-        voice = _voice_named(body.voice, service)
-        call = SynthesisCall(
-            body.request, voice, body.encoding, body.sample_rate_hz, body.timeout_s
+        body = parse_speech_body(await _content(request, limits), limits.strict)
+        voice = voice_named(body.voice, [one.voice for one in service.voices], limits.aliases)
+        spoken, warnings = body.request, []
+        if body.ignored:
+            warnings.append(f"unknown fields were ignored: {named(body.ignored)}")
+        if not limits.strict:
+            spoken = _within_reach(spoken, voice, service.voices)
+        if spoken.speed != body.request.speed:
+            warnings.append(f"speed is {spoken.speed:g}, the nearest that the voice can")
+        whole = (
+            body.encoding is Encoding.WAV
+            and body.stream_format == "audio"
+            and not body.stream
+            and len(spoken.text) <= SHORT_TEXT
         )
-        async with _deadline(body.timeout_s), service.synthesize(call) as speech:
-            reply = await _send(request, body, speech, limits.stall_s)
+        call = SynthesisCall(
+            spoken, voice, body.encoding, body.sample_rate_hz, body.timeout_s, not whole
+        )
+        async with _deadline(body.timeout_s), _formats_told(service.synthesize(call)) as speech:
+            reply = await _send(request, body, speech, limits, warnings, whole)
         await reply.write(reply.delivery.end(speech), last=True)  # the place is free already
         return reply.response
 
     return [web.post("/v1/audio/speech", speech)]
 
 
-def _voice_named(name: str, service: SynthesisService) -> str:
-    """OpenAI's own voices are not here: their names mean the default one, as clients send them."""
-    ours = {manifest.voice for manifest in service.voices}
-    return "" if name in OPENAI_VOICES and name not in ours else name
+def voice_named(name: str, voices: Sequence[str], aliases: Mapping[str, str]) -> str:
+    """The voice that a name means: ours, an alias, or one of OpenAI's or Kokoro's.
+
+    Kokoro's `af_heart` means `heart` if that is here; all others mean the default voice, "", so
+    that clients need no change.
+    """
+    if name in aliases or name in voices:
+        return aliases.get(name, name)
+    kokoro = KOKORO_VOICE.match(name)
+    if kokoro and kokoro[1] in voices:
+        return kokoro[1]
+    return "" if kokoro or name in OPENAI_VOICES else name
+
+
+def _within_reach(
+    request: SpeechRequest, voice: str, manifests: Sequence[Manifest]
+) -> SpeechRequest:
+    """OpenAI's API takes speeds that a voice may not: the nearest one is taken."""
+    for manifest in manifests:
+        if voice in ("", manifest.voice) or manifest.mixes(voice):
+            slowest, fastest = manifest.prosody.speed
+            return replace(request, speed=min(max(request.speed, slowest), fastest))
+    return request
+
+
+@asynccontextmanager
+async def _formats_told(
+    synthesis: AbstractAsyncContextManager[AudioStream],
+) -> AsyncIterator[AudioStream]:
+    """A format that is not offered is refused with those that are."""
+    try:
+        async with synthesis as speech:
+            yield speech
+    except RequestError as error:
+        (first, *others) = error.violations
+        if first.field != "encoding":
+            raise
+        offered = ", ".join(name for name, one in ENCODINGS.items() if one is not Encoding.AAC)
+        message = f"{first.message}; this server has {offered}"
+        raise RequestError(replace(first, message=message), *others) from error
 
 
 async def _content(request: web.Request, limits: HttpLimits) -> bytes:
@@ -262,23 +322,39 @@ async def _deadline(timeout_s: float | None) -> AsyncIterator[None]:
 
 
 async def _send(
-    request: web.Request, body: SpeechBody, speech: AudioStream, stall_s: float
+    request: web.Request,
+    body: SpeechBody,
+    speech: AudioStream,
+    limits: HttpLimits,
+    warnings: Sequence[str],
+    whole: bool,
 ) -> SpeechReply:
     delivery = open_delivery(body, speech)
     held = delivery.begin()
     reply = None
     async for chunk in speech:
         held += delivery.chunk(chunk)
-        if reply is None and chunk.audio:
-            reply = await _begin(request, delivery, speech, stall_s)
+        if reply is None and chunk.audio and not whole:
+            reply = await _begin(request, delivery, speech, limits, warnings)
         if reply and held:
             await reply.write(held)
             held = b""
-    return reply or await _begin(request, delivery, speech, stall_s)
+    if whole:
+        held = wav_with_length(held)
+    if reply is None:
+        length = len(held) if whole else None
+        reply = await _begin(request, delivery, speech, limits, warnings, length)
+        await reply.write(held)
+    return reply
 
 
 async def _begin(
-    request: web.Request, delivery: Delivery, speech: AudioStream, stall_s: float
+    request: web.Request,
+    delivery: Delivery,
+    speech: AudioStream,
+    limits: HttpLimits,
+    warnings: Sequence[str],
+    length: int | None = None,
 ) -> SpeechReply:
     response = web.StreamResponse(
         headers={
@@ -289,6 +365,9 @@ async def _begin(
             "X-Sample-Rate": str(speech.format.sample_rate_hz),
         }
     )
+    if warnings:
+        response.headers["X-Warning"] = ascii("; ".join(warnings))[1:-1]
+    response.content_length = length
     await response.prepare(request)
-    request[BEGUN] = reply = SpeechReply(request, response, delivery, stall_s)
+    request[BEGUN] = reply = SpeechReply(request, response, delivery, limits.stall_s)
     return reply

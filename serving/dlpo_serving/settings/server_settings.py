@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dlpo.errors import InputError
 from dlpo_serving.engines import EngineName, EnginePrecision
@@ -16,7 +16,9 @@ from dlpo_serving.rpc.interceptor import HEALTH, REFLECTION
 from dlpo_serving.voices import DEFAULT_VOICE
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # listened on -> called at
-FLAG_NAMES = {"voices": "--voice"}  # given once for each voice
+FLAG_NAMES = {  # of those that are given once for each
+    "voices": "--voice", "cors_origins": "--cors-origin", "voice_aliases": "--voice-alias",
+}  # fmt: skip
 PANELS = {  # of --help, by the first setting of each
     "voices": "Voices", "max_streams": "Limits", "tls_certificate": "Access", "ray": "Ray",
     "metrics": "Logs and figures",
@@ -47,6 +49,12 @@ Host = Annotated[str, BeforeValidator(_host)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]  # "a,b" where only text can be given
 
 
+def _pairs(names: tuple[str, ...]) -> tuple[str, ...]:
+    if wrong := [name for name in names if not name.strip("=").partition("=")[2]]:
+        raise ValueError(f"expected NAME=VOICE, got {wrong[0]!r}")
+    return names
+
+
 class ServerSettings(BaseModel):
     """How to serve; checked when it is made, and unchangeable."""
 
@@ -63,6 +71,12 @@ class ServerSettings(BaseModel):
     """address to listen on for HTTP"""
     http_port: Port | None = None
     """TCP port for HTTP: the web page, /v1/audio/speech, /metrics; none without it"""
+    http_strict: bool = False
+    """over HTTP, refuse unknown fields and speeds beyond the voice's, in place of a warning"""
+    cors_origins: Names = ()
+    """origins of web pages that may read replies, such as https://app.example; * for all"""
+    voice_aliases: Annotated[Names, AfterValidator(_pairs)] = ()
+    """NAME=VOICE: over HTTP, speak with VOICE where clients ask for NAME"""
     health_host: Host = "127.0.0.1"
     """address of the health port"""
     health_port: Port | None = None

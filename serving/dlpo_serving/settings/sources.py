@@ -170,7 +170,8 @@ def _add(parser: argparse._ArgumentGroup, name: str, field: FieldInfo, text: str
     if field.annotation is bool:
         parser.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=text)
     elif get_origin(field.annotation) is tuple:
-        parser.add_argument(flag, dest=name, action="append", metavar="VOICE", help=text)
+        metavar = "NAME=VOICE" if name == "voice_aliases" else flag.rpartition("-")[2].upper()
+        parser.add_argument(flag, dest=name, action="append", metavar=metavar, help=text)
     else:
         parser.add_argument(flag, dest=name, metavar=_metavar(name, field), help=text)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Iterator
+import sys
+import wave
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import av
@@ -13,6 +15,8 @@ import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 
 from dlpo_serving.engines.fake_engine import FakeEngine
+from dlpo_serving.http import HttpLimits
+from dlpo_serving.http.speech_route import voice_named
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 
@@ -79,10 +83,76 @@ def test_server_sent_events_have_openais_shapes(openai: OpenAI) -> None:
     }
 
 
-def test_a_voice_of_openai_is_the_default_voice(openai: OpenAI) -> None:
-    stock = openai.audio.speech.create(**speech(voice="alloy", response_format="pcm")).content
+@pytest.mark.parametrize("voice", ["alloy", "af_heart", "bm_lewis(2)+af_sky(1)"])
+def test_a_voice_of_openai_or_kokoro_is_the_default_voice(openai: OpenAI, voice: str) -> None:
+    stock = openai.audio.speech.create(**speech(voice=voice, response_format="pcm")).content
     ours = openai.audio.speech.create(**speech(voice="fake", response_format="pcm")).content
     assert stock == ours
+
+
+def test_names_of_voices_mean_ours_where_they_can() -> None:
+    ours, aliases = ["lj", "heart"], {"nova": "heart", "lj": "heart"}
+    names = ("nova", "alloy", "af_heart", "af_sky", "lj", "lj*0.5+heart*0.5", "nobody")
+
+    meant = [voice_named(name, ours, aliases) for name in names]
+
+    assert meant == ["heart", "", "heart", "", "heart", "lj*0.5+heart*0.5", "nobody"]
+
+
+def test_what_the_voice_can_not_do_is_told_in_a_header(openai: OpenAI) -> None:
+    extra = {"lang_code": "a", "stream": False, "évil\r\nX-Key": 1}
+    create = openai.audio.speech.create
+    fast = create(**speech(speed=4, response_format="pcm"), extra_body=extra)
+
+    assert fast.content == create(**speech(speed=2, response_format="pcm")).content
+    assert fast.response.headers["X-Warning"] == (
+        r"unknown fields were ignored: 'lang_code', '\xe9vil\\r\\nX-Key';"
+        " speed is 2, the nearest that the voice can"
+    )
+    assert "X-Warning" not in create(**speech(response_format="pcm")).response.headers
+
+
+def test_a_strict_server_refuses_instead(
+    synthesizer: Synthesizer, open_http_door: Callable[..., Any]
+) -> None:
+    door = open_http_door(synthesizer, None, None, HttpLimits(strict=True))
+    with OpenAI(base_url=f"{door.url}/v1", api_key="none", max_retries=0) as client:
+        for fields in ({"extra_body": {"lang_code": "a"}}, {"speed": 4}):
+            with pytest.raises(BadRequestError, match="lang_code|expected 0.5 to 2"):
+                client.audio.speech.create(**speech(**fields))
+
+
+def test_a_wav_of_a_short_text_has_its_length(openai: OpenAI) -> None:
+    create = openai.audio.speech.create
+    pcm = create(**speech(response_format="pcm"), extra_body={"sample_rate": 22_050}).content
+    short = create(**speech(response_format="wav"))
+    streamed = create(**speech(response_format="wav"), extra_body={"stream": True}).content
+
+    with wave.open(io.BytesIO(short.content)) as file:
+        assert file.readframes(file.getnframes()) == pcm
+    assert short.response.headers["Content-Length"] == str(len(pcm) + 44)
+    assert (streamed[:8], streamed[44:]) == (b"RIFF\xff\xff\xff\xff", pcm)
+
+
+def test_aac_that_is_not_installed_is_a_bad_request_with_the_list(
+    openai: OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+
+    with pytest.raises(BadRequestError, match="this server has mp3, opus, flac, wav, pcm"):
+        openai.audio.speech.create(**speech(response_format="aac"))
+
+
+def test_open_webui_finds_voices_and_models_and_speaks(client: Any, door: Any) -> None:
+    """Its requests: GET /audio/models and /audio/voices, then POST with what a user has set."""
+    models = json.load(client.get(door, "/v1/audio/models"))["models"]
+    voices = json.load(client.get(door, "/v1/audio/voices"))["voices"]
+    body = {"model": models[0]["id"], "input": TEXT, "voice": voices[0]["id"], "user": "x"}
+
+    reply = client.post(door, body)
+
+    assert (reply.status, reply.getheader("Content-Type")) == (200, "audio/mpeg")
+    assert duration_s(reply.read(), "mp3") > 0.5
 
 
 def test_errors_are_those_of_the_client(openai: OpenAI) -> None:

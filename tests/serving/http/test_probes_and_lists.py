@@ -11,13 +11,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from prometheus_client.parser import text_string_to_metric_families
 
 from dlpo.errors import InputError
-from dlpo_serving.http import listening
+from dlpo_serving.http import HttpLimits, listening
 from dlpo_serving.http.app import _sender
 
 
@@ -277,3 +278,40 @@ async def test_connections_beyond_the_limit_are_answered_503_until_one_closes() 
         assert again[0] == b"404"
         for _, writer in (first, third, again):
             writer.close()
+
+
+def test_pages_of_chosen_origins_may_read_replies(
+    client: Any, synthesizer: Any, open_http_door: Callable[..., Any]
+) -> None:
+    friend, stranger = "https://app.example", "https://else.example"
+    door = open_http_door(synthesizer, None, None, HttpLimits(origins=(friend,)))
+    asked = {"Access-Control-Request-Headers": "authorization,x-stainless-os"}
+    allowed = {}
+    for origin in (friend, stranger):
+        connection = client.connect(door)
+        connection.request("OPTIONS", "/v1/audio/speech", headers={"Origin": origin, **asked})
+        allowed[origin] = connection.getresponse()
+        allowed[origin].read()
+    spoken = client.get(door, "/v1/voices", Origin=friend)
+
+    assert allowed[friend].getheader("Access-Control-Allow-Origin") == friend
+    assert allowed[friend].getheader("Access-Control-Allow-Headers") == asked.popitem()[1]
+    assert allowed[stranger].getheader("Access-Control-Allow-Origin") is None
+    assert spoken.getheader("Access-Control-Allow-Origin") == friend
+    assert "X-Warning" in str(spoken.getheader("Access-Control-Expose-Headers"))
+    assert client.get(door, "/metrics", Origin=friend).getheader("Vary") is None
+
+
+def test_the_api_is_described_for_tools_and_people(client: Any, door: Any) -> None:
+    described = json.load(client.get(door, "/openapi.json"))
+    page = client.get(door, "/docs").read().decode()
+
+    for path, methods in described["paths"].items():
+        assert f"{next(iter(methods)).upper()} {path}" in page
+        assert client.get(door, path).status == (405 if "post" in methods else 200)
+    body = described["paths"]["/v1/audio/speech"]["post"]["requestBody"]["content"]
+    schema = body["application/json"]["schema"]
+    jsonschema.validate({"input": "Hi", "voice": "lj", "speed": 2}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"speed": 9}, schema)
+    assert "<script" not in page

@@ -17,7 +17,8 @@ from dlpo_serving.request import SpeechRequest
 
 
 def parse(**fields: Any) -> SpeechBody:
-    return parse_speech_body(json.dumps({"model": "tts-1", "input": "Hello", **fields}).encode())
+    content = json.dumps({"model": "tts-1", "input": "Hello", **fields}).encode()
+    return parse_speech_body(content, strict=True)
 
 
 def test_absent_fields_have_openais_defaults() -> None:
@@ -26,6 +27,14 @@ def test_absent_fields_have_openais_defaults() -> None:
     assert body.request == SpeechRequest("Hello")
     assert (body.encoding, body.sample_rate_hz) == (Encoding.MP3, None)
     assert (body.stream_format, body.voice, body.timeout_s) == ("audio", "", None)
+
+
+def test_unknown_fields_are_kept_by_name_unless_that_is_strict() -> None:
+    content = b'{"input": "Hello", "stream": true, "lang_code": "a", "speeed": 2}'
+    body = parse_speech_body(content)
+
+    assert (body.request, body.stream) == (SpeechRequest("Hello"), True)
+    assert body.ignored == ("lang_code", "speeed")
 
 
 def test_null_stands_for_an_absent_field() -> None:
