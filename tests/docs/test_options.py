@@ -33,8 +33,8 @@ OF_SERVE = set(OPTION.findall(settings_parser("dlpo serve").format_help()))  # i
 def options_of(command: Any) -> set[str]:
     """Its options and those of the commands below it."""
     found = {option for p in command.params for option in (*p.opts, *p.secondary_opts)}
-    if command.name == "serve" and not found:
-        return OF_SERVE
+    if command.name == "serve" and "--port" not in found:
+        return OF_SERVE | found
     return found.union({"--help"}, *map(options_of, getattr(command, "commands", {}).values()))
 
 
