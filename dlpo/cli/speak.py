@@ -74,7 +74,7 @@ class _OfServe(TyperCommand):
                     option = typer.Option(
                         *action.option_strings,
                         help=(action.help or "").replace("%%", "%"),
-                        metavar="" if action.nargs == 0 else action.metavar,
+                        metavar="" if action.nargs == 0 else str(action.metavar),
                         rich_help_panel=group.title,
                     )
                     kind = bool if action.nargs == 0 else str
