@@ -329,10 +329,8 @@ def two_processes() -> Callable[..., list[subprocess.Popen[str]]]:
 
 @pytest.fixture(scope="session")
 def fake_nvidia() -> Any:
-    """Class of a machine with a simulated GPU and TensorRT; see tests/nvidia/tensorrt_fake.py."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parent / "nvidia")
-        return importlib.import_module("tensorrt_fake").FakeNvidia
+    """Class of a machine with a simulated GPU and TensorRT."""
+    return importlib.import_module("tests.nvidia.nvidia_fake").FakeNvidia
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Models and trainings of toy size, and a judge that needs no weights."""
+"""Models and trainings of toy size, what their graphs take, a judge that needs no weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dlpo.bundle import Bundle
 from dlpo.config.models import LiteConfig, SpectralConfig, WaveGrad2Config
 from dlpo.config.training import TrainingConfig
 from dlpo.judges.judge import Scores, Waveform
@@ -45,3 +47,16 @@ class ToyJudge:
 
     def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
         return [self.words(waveform) for waveform in waveforms]
+
+
+def denoiser_window(
+    bundle: Bundle, steps: int, batch: int, frames: int
+) -> list[NDArray[np.float32]]:
+    """Random conditioning, source and noise as a denoiser of the bundle takes them."""
+    generator = np.random.default_rng(100 * batch + frames)
+    graph, lengths = bundle.manifest.graphs[f"denoiser_{steps}"], {"B": batch, "F": frames}
+    shapes = {tensor.name: tensor.shape for tensor in graph.inputs}
+    return [
+        generator.standard_normal([lengths.get(n, n) for n in shapes[name]], np.float32)
+        for name in ("conditioning", "source", "noise")
+    ]

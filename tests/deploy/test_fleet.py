@@ -2,66 +2,172 @@
 
 from __future__ import annotations
 
-import queue
+import csv
 import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 
-from dlpo_serving.client import CallError, Flush
+from dlpo_serving.client import SpeechClient
 from dlpo_serving.request import SpeechRequest
+from tests.callers import PATIENT, WAIT_S, Conversation, free_port, wait_until
 
-TIMEOUT_S = 180.0
-FIRST, SECOND = "Noise becomes speech. ", "Is it not strange?"
+TEXT = SpeechRequest(Conversation.FIRST + Conversation.SECOND)
+SHORT = SpeechRequest(Conversation.SECOND)
 LISTENERS = 2
 
 
-class HeldOpen:
-    """A stream that has spoken its first sentence and gets its second one when the test says so."""
+CONFIG = Path(__file__).resolve().parents[2] / "deploy/haproxy/haproxy.cfg"
+SERVER = Path(__file__).with_name("patient_server.py")
+NAMES = ("one", "two")  # of the servers, in the configuration
 
-    def __init__(self, client: Any) -> None:
-        self._text: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._text.put(FIRST)
-        self._chunks = iter(client.stream_pieces(iter(self._pieces()), timeout_s=TIMEOUT_S))
-        self._heard = next(self._chunks).audio
 
-    def _pieces(self) -> Iterator[str | Flush]:
-        while (piece := self._text.get()) is not None:
-            yield piece
-            yield Flush()
+class Replica:
+    """`dlpo serve` with the embedded voice at an address of its own, which successors take over."""
 
-    def finish(self) -> bytes:
-        """All of its audio."""
-        self._text.put(SECOND)
-        self._text.put(None)
-        return self._heard + b"".join(chunk.audio for chunk in self._chunks)
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.port, self.http_port = free_port(), free_port()
+        self.process: subprocess.Popen[bytes] | None = None
 
-    def end(self) -> bytes | grpc.StatusCode:
-        """All of its audio, or how it failed."""
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        """Begin to start; it is ready when haproxy says so."""
+        options = {
+            "--port": self.port,
+            "--http-port": self.http_port,
+            "--pre-stop-s": 3,
+            "--grace-s": WAIT_S,
+            "--lanes": 1,
+            "--max-first-audio-s": 1000,
+        }
+        command = [sys.executable, str(SERVER)]
+        command += [str(word) for option in options.items() for word in option]
+        with self.log.open("w") as log:  # each process has its own
+            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
+
+    def terminate(self) -> None:
+        assert self.process
+        self.process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        assert self.process
+        self.process.kill()
+        self.process.wait(WAIT_S)
+
+    def ended(self) -> int:
+        """The exit status, once there is one."""
+        assert self.process
+        return self.process.wait(WAIT_S)
+
+    def figure(self, name: str) -> float:
+        """The sum of a figure over its labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/metrics") as page:
+            lines = page.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
+class Fleet:
+    """Two replicas behind haproxy, which runs with the committed configuration."""
+
+    def __init__(self, folder: Path) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self.replicas = [Replica(folder / f"{name}.log") for name in NAMES]
+        self.config = self._config(folder)
+
+    def all_up(self) -> list[Replica]:
+        """Both replicas; those that do not run are started."""
+        for replica in self.replicas:
+            if not replica.running:
+                replica.start()
+        for name in NAMES:
+            wait_until(lambda name=name: self.status(name) == "UP")
+        return self.replicas
+
+    def status(self, name: str) -> str:
+        """What haproxy thinks of a server: UP or DOWN."""
+        with socket.socket(socket.AF_UNIX) as operator:
+            operator.connect(str(self.socket_path))
+            operator.sendall(b"show stat\n")
+            answer = operator.makefile().read()
+        rows = csv.DictReader(answer.removeprefix("# ").splitlines())
+        (found,) = [row["status"] for row in rows if row["svname"] == name]
+        return found
+
+    def client(self) -> SpeechClient:
+        return SpeechClient(self.address, retries=PATIENT)
+
+    def _config(self, folder: Path) -> list[str]:
+        """Arguments with the committed file, and with one beside it that says where to ask."""
+        one, two = self.replicas
+        places = {
+            "127.0.0.1:50050": self.address,
+            "127.0.0.1:50051 port 8081": f"127.0.0.1:{one.port} port {one.http_port}",
+            "127.0.0.1:50052 port 8082": f"127.0.0.1:{two.port} port {two.http_port}",
+        }
+        text = CONFIG.read_text()
+        for example, place in places.items():
+            assert text.count(example) == 1
+            text = text.replace(example, place)
+        (folder / "haproxy.cfg").write_text(text)
+        self.socket_path = folder / "s"
+        (folder / "socket.cfg").write_text(f"global\n    stats socket {self.socket_path}\n")
+        return ["-f", str(folder / "haproxy.cfg"), "-f", str(folder / "socket.cfg")]
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Nothing runs yet but haproxy: `fleet.all_up()`."""
+    program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+    if not program:
+        pytest.skip("haproxy is not installed; apt-get install haproxy")
+    fleet = Fleet(tmp_path_factory.mktemp("fleet"))
+    with subprocess.Popen([program, "-db", *fleet.config], stderr=subprocess.DEVNULL) as process:
         try:
-            return self.finish()
-        except CallError as error:
-            return error.code
+            wait_until(fleet.socket_path.exists)
+            yield fleet
+        finally:
+            process.terminate()
+            for replica in fleet.replicas:
+                if replica.running:
+                    replica.kill()
+
+
+def on_both(fleet: Any, callers: ExitStack) -> list[Conversation]:
+    """Conversations of which each server has some."""
+    held: list[Conversation] = []
+    while not all(replica.figure("dlpo_streams_active") for replica in fleet.replicas):
+        held.append(Conversation(callers.enter_context(fleet.client())))
+    return held
 
 
 def test_a_server_that_drains_gets_no_new_stream_and_ends_its_own_to_the_bit(fleet: Any) -> None:
     one, _ = fleet.all_up()
     with fleet.client() as client, ExitStack() as callers:
-        alone = client.speak(SpeechRequest(FIRST + SECOND), timeout_s=TIMEOUT_S).audio
-        held: list[HeldOpen] = []
-        while not all(replica.figure("dlpo_streams_active") for replica in fleet.replicas):
-            held.append(HeldOpen(callers.enter_context(fleet.client())))
+        alone = client.speak(TEXT, timeout_s=WAIT_S).audio
+        held = on_both(fleet, callers)
 
         one.terminate()
         while fleet.status("one") != "DOWN":  # until haproxy has heard of it, calls are served
-            client.speak(SpeechRequest(SECOND), timeout_s=TIMEOUT_S)
+            client.speak(SHORT, timeout_s=WAIT_S)
         begun = one.figure("grpc_server_started_total")
         for _ in range(4):
-            client.speak(SpeechRequest(SECOND), timeout_s=TIMEOUT_S)
+            client.speak(SHORT, timeout_s=WAIT_S)
 
         assert one.figure("grpc_server_started_total") == begun
         assert [stream.finish() for stream in held] == [alone] * len(held)
@@ -72,15 +178,13 @@ def test_a_server_that_drains_gets_no_new_stream_and_ends_its_own_to_the_bit(fle
 def test_kill_9_ends_the_streams_of_the_killed_server_and_no_others(fleet: Any) -> None:
     one, two = fleet.all_up()
     with fleet.client() as client, ExitStack() as callers:
-        alone = client.speak(SpeechRequest(FIRST + SECOND), timeout_s=TIMEOUT_S).audio
-        held: list[HeldOpen] = []
-        while not all(replica.figure("dlpo_streams_active") for replica in fleet.replicas):
-            held.append(HeldOpen(callers.enter_context(fleet.client())))
+        alone = client.speak(TEXT, timeout_s=WAIT_S).audio
+        held = on_both(fleet, callers)
         with_one, with_two = one.figure("dlpo_streams_active"), two.figure("dlpo_streams_active")
 
         one.kill()
         for _ in range(4):  # wherever they are sent at first
-            whole = client.speak(SpeechRequest(FIRST + SECOND), timeout_s=TIMEOUT_S)
+            whole = client.speak(TEXT, timeout_s=WAIT_S)
             assert whole.audio == alone
         ends = [stream.end() for stream in held]
 
@@ -90,7 +194,6 @@ def test_kill_9_ends_the_streams_of_the_killed_server_and_no_others(fleet: Any) 
 
 
 def test_a_rolling_restart_loses_no_stream_and_shows_no_caller_an_error(fleet: Any) -> None:
-    request = SpeechRequest(FIRST + SECOND)
     fleet.all_up()
     over = threading.Event()
     heard = [0] * LISTENERS
@@ -99,13 +202,13 @@ def test_a_rolling_restart_loses_no_stream_and_shows_no_caller_an_error(fleet: A
         """One stream after the other, each as it sounds alone."""
         with fleet.client() as client:
             while not over.is_set():
-                with client.stream(request, timeout_s=TIMEOUT_S) as stream:
+                with client.stream(TEXT, timeout_s=WAIT_S) as stream:
                     assert b"".join(chunk.audio for chunk in stream) == alone
                 heard[listener] += 1
 
     logs = []
     with fleet.client() as client, ThreadPoolExecutor(LISTENERS) as threads:
-        alone = client.speak(request, timeout_s=TIMEOUT_S).audio
+        alone = client.speak(TEXT, timeout_s=WAIT_S).audio
         listeners = [threads.submit(listen, number, alone) for number in range(LISTENERS)]
         try:
             for replica in fleet.replicas:
@@ -118,7 +221,7 @@ def test_a_rolling_restart_loses_no_stream_and_shows_no_caller_an_error(fleet: A
         finally:
             over.set()
         for listener in listeners:
-            listener.result(TIMEOUT_S)
+            listener.result(WAIT_S)
 
     for log in logs:
         assert set(re.findall(r"code=(\w+)", log)) == {"OK"}

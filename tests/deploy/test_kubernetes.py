@@ -102,17 +102,9 @@ def settings(resources: list[Resource], monkeypatch: pytest.MonkeyPatch) -> Serv
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_resource_is_sound_by_the_schemas_of_kubernetes(
-    overlay: list[Resource], version: str
+    overlay: list[Resource], composed: list[Resource], version: str
 ) -> None:
-    for resource in overlay:
-        kubernetes_validate.validate(resource, version, strict=True)
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_an_overlay_of_ones_own_with_every_component_is_sound(
-    composed: list[Resource], version: str
-) -> None:
-    for resource in composed:
+    for resource in (*overlay, *composed):
         kubernetes_validate.validate(resource, version, strict=True)
 
 
@@ -197,20 +189,19 @@ def test_the_pod_has_time_for_all_that_the_server_does_at_its_end(
 
 def test_labels_fit_together(overlay: list[Resource]) -> None:
     deployment = one(overlay, "Deployment")["spec"]
-    labels = deployment["template"]["metadata"]["labels"].items()
+    monitor = yaml.safe_load((DEPLOY / "prometheus/pod-monitor.yaml").read_text())
     selectors = [
-        deployment["selector"]["matchLabels"],
-        one(overlay, "Service")["spec"]["selector"],
-        one(overlay, "Service", "dlpo-headless")["spec"]["selector"],
-        one(overlay, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
-        one(overlay, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
-        pod(overlay)["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"],
-        yaml.safe_load((DEPLOY / "prometheus/pod-monitor.yaml").read_text())["spec"]["selector"][
-            "matchLabels"
-        ],
+        deployment["selector"],
+        {"matchLabels": one(overlay, "Service")["spec"]["selector"]},
+        {"matchLabels": one(overlay, "Service", "dlpo-headless")["spec"]["selector"]},
+        one(overlay, "PodDisruptionBudget")["spec"]["selector"],
+        one(overlay, "NetworkPolicy")["spec"]["podSelector"],
+        pod(overlay)["topologySpreadConstraints"][0]["labelSelector"],
+        monitor["spec"]["selector"],
     ]
 
-    assert all(selector and selector.items() <= labels for selector in selectors)
+    labels = deployment["template"]["metadata"]["labels"].items()
+    assert all(one["matchLabels"] and one["matchLabels"].items() <= labels for one in selectors)
     assert {resource["metadata"]["namespace"] for resource in overlay} == {"dlpo"}
 
 
@@ -227,20 +218,13 @@ def test_the_network_policy_names_ports_of_the_pod_and_closes_the_rest(
     assert all(rule["to"] and rule["ports"] for rule in policy["egress"])
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
-def test_the_image_is_that_of_this_version(render: Render, name: str) -> None:
-    kind = "gpu" if name == "gpu" else "cpu"
-
-    image = container(render(KUBERNETES / "overlays" / name))["image"]
-
-    assert image == f"registry.example.com/dlpo:{__version__}-{kind}"
-
-
 def test_a_lane_for_each_core_on_processors_and_one_for_a_gpu(
     render: Render, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cpu, gpu = (render(KUBERNETES / "overlays" / name) for name in ("cpu", "gpu"))
 
+    images = [container(overlay)["image"] for overlay in (cpu, gpu)]
+    assert images == [f"registry.example.com/dlpo:{__version__}-{kind}" for kind in ("cpu", "gpu")]
     (lanes,) = container(cpu)["env"]
     assert lanes["name"] == PREFIX + "LANES"
     assert lanes["valueFrom"]["resourceFieldRef"]["resource"] == "limits.cpu"

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ import pytest
 import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from dlpo_serving.client import CallError, RetryPolicy, SpeechClient, Tls
+from dlpo_serving.client import CallError, SpeechClient, Tls
 from dlpo_serving.request import SpeechRequest
+from tests.callers import ONCE, WAIT_S, free_port, wait_until
 
 pytestmark = pytest.mark.full
 
@@ -28,7 +29,6 @@ BASE = ROOT / "deploy/kubernetes/base"
 COMMANDS = re.search(
     r"^```sh\n(dlpo keys new.*?)^```", (ROOT / "docs/kubernetes.md").read_text(), re.S | re.M
 )
-TIMEOUT_S = 90.0
 Status = health_pb2.HealthCheckResponse
 
 
@@ -57,15 +57,9 @@ def run_commands(folder: Path) -> str:
     """What docs/kubernetes.md has an operator type; the token that it printed."""
     assert COMMANDS
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    made = subprocess.run(
-        ["sh", "-ec", COMMANDS[1]],
-        cwd=folder,
-        env=os.environ | {"PATH": path},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return made.stdout.split()[-1]
+    command, env = ["sh", "-ec", COMMANDS[1]], os.environ | {"PATH": path}
+    made = subprocess.check_output(command, cwd=folder, env=env, text=True)
+    return made.split()[-1]
 
 
 @contextmanager
@@ -82,12 +76,10 @@ def started(settings: dict[str, str], log: Path) -> Iterator[subprocess.Popen[by
             yield process
         finally:
             process.kill()
-            process.wait(TIMEOUT_S)
+            process.wait(WAIT_S)
 
 
-def test_a_pod_is_probed_called_given_new_secrets_and_ended(
-    tmp_path: Path, free_port: Callable[[], int], wait_until: Callable[..., None]
-) -> None:
+def test_a_pod_is_probed_called_given_new_secrets_and_ended(tmp_path: Path) -> None:
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed; apt-get install openssl")
     (tmp_path / "first").mkdir()
@@ -128,7 +120,7 @@ def test_a_pod_is_probed_called_given_new_secrets_and_ended(
             trusted = Tls(ca=tmp_path / "first/tls.crt")
             with SpeechClient(address, tls=trusted, token=token, retries=ONCE) as client:
                 try:
-                    return bool(client.speak(SpeechRequest("Hello."), timeout_s=TIMEOUT_S).audio)
+                    return bool(client.speak(SpeechRequest("Hello."), timeout_s=WAIT_S).audio)
                 except CallError as error:
                     if error.code != grpc.StatusCode.UNAUTHENTICATED:
                         raise
@@ -145,7 +137,4 @@ def test_a_pod_is_probed_called_given_new_secrets_and_ended(
         process.send_signal(signal.SIGTERM)
         wait_until(lambda: probe("readiness") == Status.NOT_SERVING)
         assert probe("liveness") == Status.SERVING
-        assert process.wait(TIMEOUT_S) == 0
-
-
-ONCE = RetryPolicy(attempts=1)
+        assert process.wait(WAIT_S) == 0

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import shutil
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +19,9 @@ from dlpo_bench.listening.answers import AnswerKey, PairTrial, RaterAnswer, read
 from dlpo_bench.listening.making import make_test
 from dlpo_bench.listening.server import build_app
 from dlpo_serving.http import listening
+from tests.callers import WAIT_S, in_another_thread
 
 SECONDS = 0.45  # of each sound: the page has to play them in real time
-TIMEOUT_S = 20.0  # of a wait that must end; no test takes this long
 CLIPS = [
     Clip(f"line-{n:04d}", text, None) for n, text in enumerate(("Hum.", "Hm <b>&</b>?", "Ho!"))
 ]
@@ -105,6 +102,11 @@ def ballot(key: AnswerKey) -> Ballot:
     return Ballot(key)
 
 
+@pytest.fixture
+def answer(ballot: Ballot) -> RaterAnswer:
+    return ballot.answer(ballot.of_kind("pair")[0], "a")
+
+
 @dataclass
 class Door:
     """A running server."""
@@ -118,7 +120,7 @@ class Door:
     def request(
         self, method: str, path: str, body: bytes | None = None, **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S)
         try:
             names = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, names)
@@ -129,61 +131,24 @@ class Door:
 
     def post(self, row: Any, **headers: str) -> tuple[int, Any]:
         """Status and decoded reply."""
-        body = row if isinstance(row, bytes) else json.dumps(_plain(row)).encode()
+        body = row if isinstance(row, bytes) else json.dumps(asdict(row)).encode()
         headers = {"Content_Type": "application/json", **headers}
         status, _, reply = self.request("POST", "/answers", body, **headers)
         return status, json.loads(reply)
 
 
-def _plain(row: Any) -> Any:
-    return asdict(row) if isinstance(row, RaterAnswer) else row
-
-
-@contextmanager
-def running(*arguments: Any, port: int = 0) -> Iterator[Door]:
-    """`build_app(*arguments)`, served in another thread while the block runs."""
-    started: Future[int] = Future()
-    stop = asyncio.Event()
-    loops = []
-
-    async def run() -> None:
-        loops.append(asyncio.get_running_loop())
-        async with listening(build_app(*arguments), "127.0.0.1", port) as chosen:
-            started.set_result(chosen)
-            await stop.wait()
-
-    def main() -> None:
-        try:
-            asyncio.run(run())
-        except BaseException as error:  # else the test would wait for it in vain
-            if started.done():
-                raise
-            started.set_exception(error)
-
-    thread = threading.Thread(target=main)
-    thread.start()
-    door = Door(started.result(TIMEOUT_S))
-    try:
-        yield door
-    finally:
-        loops[0].call_soon_threadsafe(stop.set)
-        thread.join(TIMEOUT_S)
-        assert not thread.is_alive()
-
-
 @pytest.fixture
 def open_door() -> Iterator[Callable[..., Door]]:
-    """`open_door(folder, store)`, see `running`; it closes with the test."""
+    """`open_door(folder, store)`; it closes with the test."""
     with ExitStack() as stack:
-        yield lambda *args, **named: stack.enter_context(running(*args, **named))
+
+        def start(*arguments: Any) -> Door:
+            server = in_another_thread(listening(build_app(*arguments), "127.0.0.1", 0))
+            return Door(stack.enter_context(server)[0])
+
+        yield start
 
 
 @pytest.fixture
-def door(folder: Path, open_door: Callable[..., Door]) -> Door:
+def door(folder: Path, open_door: Any) -> Door:
     return open_door(folder)
-
-
-@pytest.fixture
-def door_at() -> Callable[[int], Door]:
-    """The server that another process has at this port."""
-    return Door

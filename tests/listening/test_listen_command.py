@@ -39,7 +39,7 @@ def wavs(tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_folders_of_wavs_are_compared_by_the_clips_that_both_have(
-    wavs: Callable[..., Path], tmp_path: Path
+    wavs: Any, tmp_path: Path
 ) -> None:
     ours, theirs = wavs("ours", "c1", "c2", "c3"), wavs("theirs", "c2", "c3", "c4")
 
@@ -68,7 +68,7 @@ def test_voices_and_checkpoints_say_the_lines_of_a_file(
 
 
 def test_the_corpus_has_the_texts_of_its_clips(
-    tiny_corpus: Path, wavs: Callable[..., Path], tmp_path: Path
+    tiny_corpus: Path, wavs: Any, tmp_path: Path
 ) -> None:
     result = listen(
         wavs("ours", "LJ002-0161"), "recordings", "--corpus", tiny_corpus, "--no-serve", "--out",
@@ -79,9 +79,7 @@ def test_the_corpus_has_the_texts_of_its_clips(
     assert {trial.text for trial in read_key(tmp_path / "t").trials} == {"Hum, hum."}
 
 
-def test_what_cannot_be_compared_is_refused(
-    tiny_bundle: Path, wavs: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_what_cannot_be_compared_is_refused(tiny_bundle: Path, wavs: Any, tmp_path: Path) -> None:
     ours, theirs = wavs("ours", "c1"), wavs("theirs", "c2")
     texts = tmp_path / "texts"
     texts.write_text("Hello there.\n")

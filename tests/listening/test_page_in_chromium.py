@@ -7,27 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.wait import WebDriverWait
 
 from dlpo_bench.listening.answers import AnswerKey, read_answers
 from dlpo_bench.listening.report import make_report
+from tests import browsing
 
-TIMEOUT_S = 20.0
 
-
-class Page:
-    """What a rater can do and see."""
-
-    def __init__(self, browser: Any, url: str) -> None:
-        self.browser = browser
-        self.url = url
-        browser.get(url)
-
-    def run(self, script: str, *arguments: Any) -> Any:
-        return self.browser.execute_script(script, *arguments)
-
+class Page(browsing.Page):
     def reload(self) -> None:
         """Until the new document has run its scripts: the driver may come back before."""
         self.run("window.isOld = true")
@@ -35,25 +22,6 @@ class Page:
         self.wait_for(
             lambda: self.run("return !window.isOld && document.readyState === 'complete'")
         )
-
-    def wait_for(self, condition: Callable[[], object]) -> None:
-        WebDriverWait(self.browser, TIMEOUT_S, poll_frequency=0.02).until(lambda _: condition())
-
-    def text_of(self, name: str) -> str:
-        return self.run("return document.getElementById(arguments[0]).textContent", name).strip()
-
-    def press(self, *keys: str) -> None:
-        actions = ActionChains(self.browser)
-        for key in keys:
-            actions.send_keys(key)
-        actions.perform()
-
-    def click(self, name: str) -> None:
-        self.run("document.getElementById(arguments[0]).click()", name)
-
-    @property
-    def focused(self) -> str:
-        return self.run("return document.activeElement.id || document.activeElement.value")
 
     @property
     def chosen(self) -> str | None:
@@ -187,9 +155,7 @@ def test_from_a_file_the_answers_are_saved_as_a_file(
     folder: Path, key: AnswerKey, page_of_file: Page, tmp_path: Path
 ) -> None:
     page = page_of_file
-    page.browser.execute_cdp_cmd(
-        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
-    )
+    page.save_to(tmp_path)
     page.begin("Phil")
     page.hear_both()
     page.press(key_for("a", key, page.sounds), "n")

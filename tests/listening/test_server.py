@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import errno
-import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dlpo_bench.listening.answers import AnswerKey, AnswerStore, RaterAnswer, read_answers
-
-
-@pytest.fixture
-def answer(ballot: Any) -> Any:
-    return ballot.answer(ballot.of_kind("pair")[0], "a")
 
 
 def test_the_page_and_its_sounds_are_sent_with_a_strict_policy(key: AnswerKey, door: Any) -> None:
@@ -99,8 +93,8 @@ class FailingStore(AnswerStore):
     [(errno.ENOSPC, 507, "disk is full"), (errno.EDQUOT, 507, "full"), (errno.EIO, 503, "later")],
 )
 def test_a_disk_that_fails_is_told_and_the_answer_can_be_sent_again(
-    folder: Path, key: AnswerKey, open_door: Callable[..., Any], answer: Any, code: int,
-    status: int, told: str,
+    folder: Path, key: AnswerKey, open_door: Any, answer: Any, code: int,
+    status: int, told: str
 ) -> None:  # fmt: skip
     store = FailingStore(folder, key)
     store.code = code
@@ -112,34 +106,19 @@ def test_a_disk_that_fails_is_told_and_the_answer_can_be_sent_again(
     assert door.post(answer) == (200, {"stored": 1})
 
 
-@pytest.fixture
-def process(folder: Path) -> Any:
-    command = [
-        sys.executable,
-        "-c",
-        "from dlpo.cli import app; app()",
-        "listen",
-        "serve",
-        str(folder),
-        "--port",
-        "0",
-    ]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    yield server
-    server.kill()
-    server.wait()
-    assert server.stdout
-    server.stdout.close()
-
-
 def test_acknowledged_answers_survive_a_kill(
-    folder: Path, key: AnswerKey, ballot: Any, process: Any, door_at: Callable[[int], Any]
+    folder: Path, key: AnswerKey, ballot: Any, door: Any
 ) -> None:
-    port = int(process.stdout.readline().split("/, ")[0].rpartition(":")[2])
     sitting = ballot.sitting(5, "Ann", ["a", "b", "same"])
+    program = ["-c", "from dlpo.cli import app; app()", "listen", "serve", folder, "--port", "0"]
 
-    assert [door_at(port).post(answer)[0] for answer in sitting] == [200] * 5
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with subprocess.Popen([sys.executable, *program], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            port = int(process.stdout.readline().split("/, ")[0].rpartition(":")[2])
+            at = replace(door, port=port)  # of the process
+            assert [at.post(answer)[0] for answer in sitting] == [200] * 5
+        finally:
+            process.kill()
 
     assert set(read_answers(folder, key).answers) == set(sitting)

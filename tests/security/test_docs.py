@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
@@ -15,13 +14,8 @@ def test_every_test_that_the_page_names_is_there() -> None:
     named = NAMED.findall(PAGE.read_text("utf-8"))
     missing = []
     for file, function in named:
-        path = next(
-            (root / file for root in (ROOT / "tests", ROOT) if (root / file).exists()), None
-        )
-        tree = ast.parse(path.read_text("utf-8")) if path else ast.Module([], [])
-        functions = ast.FunctionDef | ast.AsyncFunctionDef
-        found = {node.name for node in tree.body if isinstance(node, functions)}
-        if path is None or (function and function not in found):
+        (path, *_) = [p for p in (ROOT / "tests" / file, ROOT / file) if p.exists()] or [None]
+        if not (path and re.search(rf"^(async )?def {function}\b", path.read_text("utf-8"), re.M)):
             missing.append(f"{file}::{function}")
 
     assert len(named) > 30

@@ -20,12 +20,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from google.rpc.error_details_pb2 import BadRequest
-from grpc_status import rpc_status
 
 from dlpo.bundle import Bundle
 from dlpo.nvidia import Gpu
-from dlpo.text import TextFrontEnd
 from dlpo.v1 import speech_pb2_grpc
 from dlpo_serving.endpoints import Endpoints
 from dlpo_serving.engine import Floats
@@ -36,12 +33,12 @@ from dlpo_serving.engines.onnx_engine import CPU, Provider
 from dlpo_serving.server import run_server
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
+from tests.callers import WAIT_S, fake_voice
 
 if TYPE_CHECKING:
     from onnxruntime import OrtValue
 
 DAY = datetime.timedelta(days=1)
-TIMEOUT_S = 20.0  # of a wait that must end; no test takes this long
 
 
 class Clock:
@@ -94,7 +91,7 @@ class GatedEngine(FakeEngine):
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
         if not self.open.is_set():
             self.waiting.release()
-            assert self.permits.acquire(timeout=TIMEOUT_S)
+            assert self.permits.acquire(timeout=WAIT_S)
         return super().denoise(steps, conditioning, source, noise)
 
     def free(self) -> None:
@@ -119,13 +116,13 @@ class RunningServer:
 
 @contextmanager
 def running_server(
-    synthesizer: Synthesizer,
+    synthesizer: Synthesizer | None = None,
     *,
     max_streams: int = 4,
-    grace_s: float = TIMEOUT_S,
+    grace_s: float = 20.0,
     **further: Any,
 ) -> Iterator[RunningServer]:
-    """A server that speaks with `synthesizer`, SERVING when the block begins.
+    """A server that speaks with `synthesizer` or a fake voice, SERVING when the block begins.
 
     `further` settings are those of `ServerSettings`.
     """
@@ -140,11 +137,12 @@ def running_server(
         settings = ServerSettings(
             port=0, max_streams=max_streams, max_characters=2000, grace_s=grace_s, **further
         )
-        await run_server(settings, stop, announce, load=lambda settings: [synthesizer])
+        voices = [synthesizer or fake_voice()]
+        await run_server(settings, stop, announce, load=lambda settings: voices)
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()
-    doors, loop, stop = started.result(TIMEOUT_S)
+    doors, loop, stop = started.result(WAIT_S)
     address = doors.grpc_address
     with grpc.insecure_channel(address) as channel:
         stub = speech_pb2_grpc.SpeechServiceStub(channel)
@@ -154,49 +152,8 @@ def running_server(
         finally:
             if not loop.is_closed():
                 server.stop()
-            thread.join(TIMEOUT_S)
+            thread.join(WAIT_S)
             assert not thread.is_alive()
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """How a call failed."""
-
-    code: str
-    message: str
-    trailing: dict[str, str | bytes]
-    _status: Any
-
-    def detail(self, kind: type) -> Any:
-        """The one detail of this kind."""
-        found = kind()
-        (packed,) = (d for d in self._status.details if d.Is(kind.DESCRIPTOR))
-        assert packed.Unpack(found)
-        return found
-
-    @property
-    def fields(self) -> list[str]:
-        """Paths of the wrong fields of the request."""
-        return [violation.field for violation in self.detail(BadRequest).field_violations]
-
-
-@pytest.fixture(scope="session")
-def refusal() -> Callable[..., Refusal]:
-    """`refusal(method, request, **options)`: how a gRPC call ends that is read until it fails."""
-
-    def call(method: Callable[..., Any], request: Any, **options: Any) -> Refusal:
-        def read() -> None:
-            replies = method(request, **{"timeout": TIMEOUT_S, **options})
-            if hasattr(replies, "__next__"):  # a stream
-                list(replies)
-
-        with pytest.raises(grpc.RpcError) as caught:
-            read()
-        error = caught.value
-        status = rpc_status.from_call(error)
-        return Refusal(error.code().name, error.details(), dict(error.trailing_metadata()), status)
-
-    return call
 
 
 @pytest.fixture(scope="session")
@@ -218,7 +175,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), TIMEOUT_S))
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), WAIT_S))
     return True
 
 
@@ -227,14 +184,9 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(scope="session")
-def front_end() -> TextFrontEnd:
-    return TextFrontEnd()
-
-
 @pytest.fixture
-def synthesizer(front_end: TextFrontEnd) -> Synthesizer:
-    return Synthesizer(FakeEngine(), front_end)
+def synthesizer() -> Synthesizer:
+    return fake_voice()
 
 
 @pytest.fixture
@@ -245,14 +197,12 @@ def gated_engine() -> Iterator[GatedEngine]:
 
 
 @pytest.fixture
-def gated_server(
-    gated_engine: GatedEngine, front_end: TextFrontEnd, start_server: Callable[..., RunningServer]
-) -> Callable[..., RunningServer]:
+def gated_server(gated_engine: GatedEngine, start_server: Any) -> Callable[..., RunningServer]:
     """`gated_server(max_streams=...)`: from then on its engine waits for `gated_engine`."""
 
     def start(**settings: Any) -> RunningServer:
         gated_engine.open.set()
-        server = start_server(Synthesizer(gated_engine, front_end), **settings)
+        server = start_server(fake_voice(gated_engine), **settings)
         gated_engine.open.clear()
         return server
 
@@ -261,18 +211,14 @@ def gated_server(
 
 @pytest.fixture
 def start_server() -> Iterator[Callable[..., RunningServer]]:
-    """`start_server(synthesizer, max_streams=..., grace_s=...)`; it ends with the test."""
+    """`start_server(max_streams=..., grace_s=...)`; it ends with the test."""
     with ExitStack() as stack:
         yield lambda *args, **kwargs: stack.enter_context(running_server(*args, **kwargs))
 
 
 @pytest.fixture
-def server(synthesizer: Synthesizer, start_server: Callable[..., RunningServer]) -> RunningServer:
-    return start_server(synthesizer)
-
-
-def named(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+def server(start_server: Any) -> RunningServer:
+    return start_server()
 
 
 @dataclass(frozen=True)
@@ -290,53 +236,48 @@ class Authority:
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name = folder, name
         self._key = ec.generate_private_key(ec.SECP256R1())
-        now = datetime.datetime.now(datetime.UTC)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(named(name))
-            .issuer_name(named(name))
-            .public_key(self._key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - DAY)
-            .not_valid_after(now + DAY)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(self._key, hashes.SHA256())
-        )
         self.path = folder / f"{name}.pem"
-        self.path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        self._certify(self.path, name, self._key, x509.BasicConstraints(ca=True, path_length=None))
+
+    def _certify(
+        self,
+        path: Path,
+        name: str,
+        key: ec.EllipticCurvePrivateKey,
+        *extensions: x509.ExtensionType,
+        begin: datetime.timedelta = -DAY,
+        end: datetime.timedelta = DAY,
+    ) -> int:
+        """Write a certificate; its serial number."""
+        now = datetime.datetime.now(datetime.UTC)
+        names = [
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in (name, self._name)
+        ]
+        serial = x509.random_serial_number()
+        unsigned = x509.CertificateBuilder(
+            names[1], names[0], key.public_key(), serial, now + begin, now + end
+        )
+        for extension in extensions:
+            critical = isinstance(extension, x509.BasicConstraints)
+            unsigned = unsigned.add_extension(extension, critical)
+        certificate = unsigned.sign(self._key, hashes.SHA256())
+        path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        return serial
 
     def issue(
         self, name: str, begin: datetime.timedelta = -DAY, end: datetime.timedelta = DAY
     ) -> Issued:
         """A certificate that is valid from `begin` to `end`, counted from now."""
         key = ec.generate_private_key(ec.SECP256R1())
-        serial = x509.random_serial_number()
-        now = datetime.datetime.now(datetime.UTC)
         hosts = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(named(name))
-            .issuer_name(named(self._name))
-            .public_key(key.public_key())
-            .serial_number(serial)
-            .not_valid_before(now + begin)
-            .not_valid_after(now + end)
-            .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-            .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-        issued = Issued(self._folder / f"{name}.crt", self._folder / f"{name}.key", serial)
-        issued.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        issued.key.touch(0o600)
-        issued.key.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        return issued
+        extensions = x509.SubjectAlternativeName(hosts), x509.ExtendedKeyUsage(uses)
+        certificate, path = self._folder / f"{name}.crt", self._folder / f"{name}.key"
+        serial = self._certify(certificate, name, key, *extensions, begin=begin, end=end)
+        path.touch(0o600)
+        pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        path.write_bytes(key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
+        return Issued(certificate, path, serial)
 
 
 @pytest.fixture

@@ -11,17 +11,16 @@ import numpy as np
 import pytest
 
 from dlpo.bundle import Bundle
-from dlpo.errors import DlpoError, EngineError
+from dlpo.errors import DlpoError, EngineError, InputError
 from dlpo.nvidia import Gpu
-from dlpo.text import TextFrontEnd
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines import cuda_engine
-from dlpo_serving.engines.buckets import Buckets
+from dlpo_serving.engines.buckets import Bucket, Buckets, PaddedInputs, Piece, denoise_in_buckets
 from dlpo_serving.engines.cuda_engine import CUDA, CudaEngine, cuda_provider
 from dlpo_serving.engines.cuda_machine import check_cuda
+from dlpo_serving.engines.fake_engine import CONTEXT, HOP_LENGTH, FakeEngine
 from dlpo_serving.engines.onnx_engine import CPU, OnnxEngine, import_onnxruntime, open_session
-from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesizer import Synthesizer
+from tests.toys import denoiser_window
 
 LoadEngine = Callable[..., Any]
 H200 = Gpu(0, "NVIDIA H200", "9.0", 1 << 37, "13.0")
@@ -29,28 +28,12 @@ TEXT = "Noise becomes speech, step by step. Is it not strange?"
 SMALL = Buckets((32, 64), (1, 2))
 
 
-def window(bundle: Bundle, steps: int, batch: int, frames: int) -> tuple[Floats, Floats, Floats]:
-    """Random conditioning, source and noise."""
-    shapes = {t.name: t.shape for t in bundle.manifest.graphs[f"denoiser_{steps}"].inputs}
-    lengths = {"B": batch, "F": frames}
-    rng = np.random.default_rng(frames)
-    conditioning, source, noise = (
-        rng.standard_normal([lengths[n] if isinstance(n, str) else n for n in shapes[name]])
-        for name in ("conditioning", "source", "noise")
-    )
-    return (
-        conditioning.astype(np.float32),
-        source.astype(np.float32),
-        noise.astype(np.float32),
-    )
-
-
 @pytest.mark.parametrize(("batch", "frames"), [(1, 5), (1, 30), (2, 40), (3, 90), (1, 200)])
 def test_windows_in_buckets_equal_the_windows_as_they_are(
     cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path, batch: int, frames: int
 ) -> None:
     bundle = Bundle.load(tiny_bundle)
-    inputs = window(bundle, 2, batch, frames)
+    inputs = denoiser_window(bundle, 2, batch, frames)
 
     made = cuda_engine_on_cpu(bundle, buckets=SMALL).denoise(2, *inputs)
 
@@ -77,36 +60,25 @@ def test_every_bucket_is_warmed_and_has_a_cuda_graph_of_its_own(
 
     warmed = ["1", "2", "3", "4"]
     assert graph_ids == warmed + warmed  # not 0 nor -1: these are onnxruntime's own
-    engine.denoise(2, *window(Bundle.load(tiny_bundle), 2, 1, 3))
+    engine.denoise(2, *denoiser_window(Bundle.load(tiny_bundle), 2, 1, 3))
     assert graph_ids[8:] == ["1"]
 
 
-def test_a_run_that_fails_is_an_engine_error(
+def test_a_run_that_fails_and_memory_that_does_not_suffice_are_engine_errors(
     cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundle = Bundle.load(tiny_bundle)
+    bundle, onnxruntime = Bundle.load(tiny_bundle), import_onnxruntime()
     engine = cuda_engine_on_cpu(bundle, buckets=SMALL)
 
     def fail(*_: object) -> None:
         raise RuntimeError("CUDA error 700")
 
-    monkeypatch.setattr(import_onnxruntime().InferenceSession, "run_with_iobinding", fail)
-
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run_with_iobinding", fail)
     with pytest.raises(EngineError, match=r"denoiser_2: onnxruntime failed on.*CUDA error 700"):
-        engine.denoise(2, *window(bundle, 2, 1, 5))
-
-
-def test_memory_that_does_not_suffice_is_an_engine_error(
-    cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise RuntimeError("failed to allocate")
-
-    value_type = import_onnxruntime().OrtValue
-    monkeypatch.setattr(value_type, "ortvalue_from_shape_and_type", fail)
-
+        engine.denoise(2, *denoiser_window(bundle, 2, 1, 5))
+    monkeypatch.setattr(onnxruntime.OrtValue, "ortvalue_from_shape_and_type", fail)
     with pytest.raises(EngineError, match=r"no memory on cpu for 4 buckets.*fewer and smaller"):
-        cuda_engine_on_cpu(Bundle.load(tiny_bundle), buckets=SMALL)
+        cuda_engine_on_cpu(bundle, buckets=SMALL)
 
 
 def test_a_session_that_fell_back_to_the_cpu_is_refused(
@@ -146,7 +118,7 @@ def test_the_build_for_cpus_is_refused_with_the_line_to_run() -> None:
     if CUDA in import_onnxruntime().get_available_providers():
         pytest.skip("onnxruntime-gpu is installed")
 
-    with pytest.raises(EngineError, match=r"build for CPUs.*dlpo\[gpu\].*--engine cpu"):
+    with pytest.raises(EngineError, match=r"build for CPUs.*.*\[gpu\].*--engine cpu"):
         check_cuda(CUDA)
 
 
@@ -182,22 +154,10 @@ def gpu() -> Gpu:
 
 @pytest.mark.gpu
 @pytest.mark.usefixtures("gpu")
-def test_chunks_equal_the_whole_on_the_gpu(tiny_bundle: Path, front_end: TextFrontEnd) -> None:
-    speaker = Synthesizer(CudaEngine(Bundle.load(tiny_bundle)), front_end)
-    request = SpeechRequest(TEXT, seed=5)
-
-    chunks = [chunk.samples for chunk in speaker.stream(speaker.read(request))]
-
-    offline = speaker.speak(request)
-    np.testing.assert_allclose(np.concatenate(chunks), offline, atol=1e-4 * np.abs(offline).max())
-
-
-@pytest.mark.gpu
-@pytest.mark.usefixtures("gpu")
 def test_replayed_graphs_compute_with_the_new_inputs(tiny_bundle: Path) -> None:
     bundle = Bundle.load(tiny_bundle)
     captured = CudaEngine(bundle, buckets=SMALL)
-    windows = [window(bundle, 2, 1, frames) for frames in (12, 40, 13, 41, 12)]
+    windows = [denoiser_window(bundle, 2, 1, frames) for frames in (12, 40, 13, 41, 12)]
 
     audio = [captured.denoise(2, *inputs) for inputs in windows]
 
@@ -206,3 +166,110 @@ def test_replayed_graphs_compute_with_the_new_inputs(tiny_bundle: Path) -> None:
         expected = OnnxEngine(bundle, "fp32").denoise(2, *inputs)
         inner = slice(0, max(made.shape[1] - bundle.manifest.context_frames(2), 0))
         np.testing.assert_allclose(made[:, inner], expected[:, inner], atol=1e-4)
+
+
+STEPS = 3
+MARGIN = STEPS * CONTEXT + 1  # as `Manifest.context_frames` of the fake
+TWO_BY_TWO = Buckets(frames=(24, 40), batch=(1, 2))
+ONE_BUCKET = Buckets(frames=(300,), batch=(8,))
+
+
+def window(batch: int, frames: int, seed: int = 0) -> tuple[Floats, Floats, Floats]:
+    generator = np.random.default_rng(seed)
+    shapes = (batch, 2, frames), (batch, frames, HOP_LENGTH), (1, batch, frames, HOP_LENGTH)
+    conditioning, source, noise = (generator.standard_normal(s, np.float32) for s in shapes)
+    return conditioning, source, noise
+
+
+def denoise(buckets: Buckets, inputs: tuple[Floats, Floats, Floats]) -> Floats:
+    """As an engine does it: one set of arrays for a bucket, used again and again."""
+    engine = FakeEngine()
+    arrays = {bucket: PaddedInputs.zeros(bucket, 2, 1, HOP_LENGTH) for bucket in buckets.all}
+
+    def run(piece: Piece) -> Floats:
+        padded = arrays[piece.bucket]
+        padded.fill(piece, *inputs)
+        assert padded.noise.shape == (1, *piece.bucket, HOP_LENGTH)
+        return engine.denoise(STEPS, *padded)
+
+    return denoise_in_buckets(run, buckets, MARGIN, inputs[1].shape)
+
+
+@pytest.mark.parametrize(
+    ("batch", "frames", "expected"),
+    [(1, 1, Bucket(1, 24)), (1, 17, Bucket(1, 24)), (1, 18, Bucket(1, 40)), (2, 33, Bucket(2, 40))],
+)
+def test_smallest_bucket_that_holds_window_and_margin_is_chosen(
+    batch: int, frames: int, expected: Bucket
+) -> None:
+    assert TWO_BY_TWO.choose(batch, frames, MARGIN) == expected
+
+
+@pytest.mark.parametrize(("batch", "frames"), [(3, 1), (1, 34)])
+def test_window_beyond_the_largest_bucket_has_none(batch: int, frames: int) -> None:
+    with pytest.raises(EngineError, match=r"with 7 of context .* the largest bucket, 2 x 40"):
+        TWO_BY_TWO.choose(batch, frames, MARGIN)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize("frames", [1, 17, 18, 33, 34, 40, 67, 151])
+def test_audio_does_not_depend_on_the_buckets(batch: int, frames: int) -> None:
+    inputs = window(batch, frames)
+
+    np.testing.assert_allclose(denoise(TWO_BY_TWO, inputs), denoise(ONE_BUCKET, inputs), atol=1e-6)
+
+
+@pytest.mark.parametrize("frames", [20, 90])
+def test_audio_equals_that_without_buckets_up_to_the_margin_before_the_end(frames: int) -> None:
+    inputs = window(2, frames)
+
+    made = denoise(TWO_BY_TWO, inputs)
+
+    plain = FakeEngine().denoise(STEPS, *inputs)
+    np.testing.assert_allclose(made[:, :-MARGIN], plain[:, :-MARGIN], atol=1e-6)
+
+
+def test_padding_repeats_the_last_conditioning_and_is_silent() -> None:
+    inputs = window(1, 10)
+    (piece,) = TWO_BY_TWO.pieces(1, 10, MARGIN)
+    zeros = PaddedInputs.zeros(Bucket(2, 24), 2, 1, HOP_LENGTH)
+    padded = PaddedInputs(*(np.full_like(array, 7.0) for array in zeros))
+
+    padded.fill(piece, *inputs)
+
+    np.testing.assert_array_equal(padded.conditioning[0, :, :10], inputs[0][0])
+    np.testing.assert_array_equal(padded.conditioning[0, :, 10:], inputs[0][0][:, [-1] * 14])
+    np.testing.assert_array_equal(padded.noise[0, 0, :10], inputs[2][0, 0])
+    assert not padded.conditioning[1].any()
+    for array in (padded.source, padded.noise[0]):
+        assert not array[0, 10:].any()
+        assert not array[1].any()
+
+
+def test_a_piece_inside_a_window_reads_real_frames_on_both_sides() -> None:
+    pieces = TWO_BY_TWO.pieces(1, 100, MARGIN)
+
+    assert [(piece.start, piece.stop) for piece in pieces] == [
+        (0, 33),
+        (33, 59),
+        (59, 85),
+        (85, 100),
+    ]
+    assert [(piece.read_start, piece.read_stop) for piece in pieces[:3]] == [
+        (0, 40),
+        (26, 66),
+        (52, 92),
+    ]
+    assert pieces[-1].read_start == 78
+    assert pieces[-1].read_stop == 100
+
+
+def test_buckets_that_are_all_context_say_what_to_use() -> None:
+    with pytest.raises(EngineError, match="40 frames, but 40 of them are context; use one of 80"):
+        TWO_BY_TWO.pieces(1, 100, 20)
+
+
+@pytest.mark.parametrize("sizes", [(), (0, 4), (8, 4), (4, 4)])
+def test_sizes_that_do_not_ascend_are_refused(sizes: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"frames is .*; expected whole numbers from 1, ascending"):
+        Buckets(frames=sizes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,74 +26,67 @@ Requires-Dist: onnxruntime-gpu[cuda]>=1.31; extra == "gpu"
 Requires-Dist: cuda-bindings>=13; extra == "tensorrt"
 Requires-Dist: pywin32; extra == "serve" and sys_platform == "win32"
 """
-Install = Callable[..., None]
 
 
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """`install("grpcio", "1.80")`, in an environment that has dlpo and nothing else."""
-
-    def add(name: str, version: str, *further: str) -> None:
-        folder = tmp_path / f"{name.replace('-', '_')}-{version}.dist-info"
-        folder.mkdir()
-        lines = ["Metadata-Version: 2.4", f"Name: {name}", f"Version: {version}", *further]
-        (folder / "METADATA").write_text("\n".join(lines) + "\n")
-
-    (tmp_path / "dlpo-0.1.0.dist-info").mkdir()
-    (tmp_path / "dlpo-0.1.0.dist-info" / "METADATA").write_text(DECLARED)
-    monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    return add
+CUBLAS = 'Provides-Extra: cuda\nRequires-Dist: nvidia-cublas>=13; extra == "cuda"\n'
 
 
-def observed() -> dict[str, Observation]:
-    return {one.subject: one for one in look_at_packages()}
+@pytest.mark.parametrize(
+    ("installed", "expected"),
+    [
+        ({"onnxruntime": "1.31.1"}, {"serve": ("without grpcio", "pip install '.[serve]'")}),
+        (
+            {"onnxruntime": "1.31.1", "grpcio": "1.60.0"},
+            {"serve": ("grpcio is 1.60.0, expected >=1.76", "pip install")},
+        ),
+        (
+            {"grpcio": "1.80", "onnxruntime-gpu": f"1.31.1\n{CUBLAS}"},  # its own extra is followed
+            {"gpu": ("without nvidia-cublas", "in an environment of its own"), "serve": None},
+        ),
+        ({"grpcio": "1.80", "onnxruntime-gpu": "1.31.1"}, {"gpu": None, "serve": None}),
+    ],
+)
+def test_what_an_extra_lacks_is_named_with_the_pip_line(
+    installed: dict[str, str],
+    expected: dict[str, tuple[str, str] | None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install(tmp_path, monkeypatch, **installed)
 
+    found = {one.subject: one for one in look_at_packages()}
 
-def test_what_an_extra_lacks_is_named_with_the_pip_line(install: Install) -> None:
-    install("onnxruntime", "1.31.1")
-
-    serve = observed()["extra serve"]
-
-    assert (serve.state, serve.detail) == ("problem", "without grpcio")
-    assert serve.remedy == "pip install '.[serve]'"
-
-
-def test_a_package_that_is_too_old_is_told_with_both_versions(install: Install) -> None:
-    install("grpcio", "1.60.0")
-    install("onnxruntime", "1.31.1")
-
-    assert observed()["extra serve"].detail == "grpcio is 1.60.0, expected >=1.76"
-
-
-def test_the_build_for_gpus_does_in_place_of_that_for_cpus(install: Install) -> None:
-    install("grpcio", "1.80")
-    install("onnxruntime-gpu", "1.31.1")
-
-    found = observed()
-
-    assert found["extra serve"].state == found["extra gpu"].state == "ok"
     assert "onnxruntime" not in found
+    for extra, told in expected.items():
+        one = found[f"extra {extra}"]
+        assert (one.state != "ok") == bool(told)
+        if told:
+            assert one.detail == told[0]
+            assert told[1] in one.remedy
 
 
-def test_an_extra_of_a_package_is_followed(install: Install) -> None:
-    install("grpcio", "1.80")
-    install(
-        "onnxruntime-gpu", "1.31.1",
-        "Provides-Extra: cuda", 'Requires-Dist: nvidia-cublas>=13; extra == "cuda"',
-    )  # fmt: skip
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch, **versions: str) -> None:
+    """An environment that has dlpo and these, and nothing else."""
+    described = {"dlpo": DECLARED}
+    for name, version in versions.items():
+        described[name] = f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n"
+    for name, metadata in described.items():
+        info = folder / f"{name.replace('-', '_')}-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(metadata)
+    monkeypatch.setattr(sys, "path", [str(folder)])
 
-    gpu = observed()["extra gpu"]
 
-    assert gpu.detail == "without nvidia-cublas"
-    assert "in an environment of its own" in gpu.remedy
+def test_both_builds_of_onnxruntime_are_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = {"onnxruntime": "1.31.1", "onnxruntime-gpu": "1.31.1"}
+    install(tmp_path, monkeypatch, **both)
 
+    (one,) = [one for one in look_at_packages() if one.subject == "onnxruntime"]
 
-def test_both_builds_of_onnxruntime_are_a_problem(install: Install) -> None:
-    install("onnxruntime", "1.31.1")
-    install("onnxruntime-gpu", "1.31.1")
-
-    assert observed()["onnxruntime"].state == "problem"
-    assert "pip uninstall" in observed()["onnxruntime"].remedy
+    assert one.state == "problem"
+    assert "pip uninstall" in one.remedy
 
 
 OLD = "processor : 0\nmodel name : Old\nflags : fpu sse2\n\n"
@@ -141,28 +133,17 @@ def test_a_driver_without_the_packages_is_told_what_to_install(
     assert "[gpu]" in found["GPU"].remedy
 
 
-def around(ports: dict[int, str] | None = None) -> dict[str, Observation]:
-    return {one.subject: one for one in look_around(ports or {})}
-
-
-def test_a_port_that_is_taken_is_told_with_another_way() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-
-        one = around({port: "HTTP"})[f"port {port}, HTTP"]
-
-    assert one.state == "problem"
-    assert "--http-port" in one.remedy
-
-
-def test_a_folder_that_can_not_be_written_is_a_problem(
+def test_a_port_that_is_taken_and_a_folder_that_can_not_be_written_are_problems(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found = {one.subject: one for one in look_around({port: "HTTP"})}
 
-    one = around()["temporary files"]
-
-    assert one.state == "problem"
-    assert "TMPDIR" in one.remedy
+    for subject, remedy in {
+        f"port {port}, HTTP": "--http-port",
+        "temporary files": "TMPDIR",
+    }.items():
+        assert found[subject].state == "problem"
+        assert remedy in found[subject].remedy

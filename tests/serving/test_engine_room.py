@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from dlpo.errors import EngineError
-from dlpo.text import TextFrontEnd
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.operations.call_scope import CallRecord
@@ -23,8 +22,8 @@ from dlpo_serving.scheduling.scheduler import Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy, CostLines, Costs, Line, Stream
 from dlpo_serving.synthesis.job import AudioChunk
 from dlpo_serving.synthesizer import Synthesizer
+from tests.callers import WAIT_S, fake_voice
 
-TIMEOUT_S = 20.0
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 LINE = Line(0.001, 0.0)
 COSTS = Costs(CostLines(LINE, LINE, LINE, 3, ((0.1, 0.003),), 0.001, 73.5))
@@ -51,20 +50,13 @@ class Ear:
 
     def end(self) -> Exception | None:
         """What it heard last: None, or the error."""
-        while isinstance(last := self.heard.get(timeout=TIMEOUT_S), AudioChunk):
+        while isinstance(last := self.heard.get(timeout=WAIT_S), AudioChunk):
             pass
         return last
 
     def audio(self) -> Floats:
         assert self.end() is None
         return np.concatenate([chunk.samples for chunk in self.chunks])
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class MoodyEngine(FakeEngine):
@@ -92,19 +84,18 @@ class HangingEngine(FakeEngine):
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
         if not self.hangs.is_set():
             self.hangs.set()
-            assert self.let_go.wait(TIMEOUT_S)
+            assert self.let_go.wait(WAIT_S)
         return super().denoise(steps, conditioning, source, noise)
 
 
 @pytest.fixture
-def open_room() -> Iterator[Callable[..., EngineExecutor]]:
-    """`open_room(lanes, clock)`; it is closed after the test."""
+def open_room(clock: Any) -> Iterator[Callable[..., EngineExecutor]]:
+    """`open_room(lanes)`; it is closed after the test."""
     rooms = []
 
-    def make(lanes: int = 2, clock: Clock | None = None) -> EngineExecutor:
-        rooms.append(
-            EngineExecutor(Scheduler(AdmissionPolicy(), lanes), lanes, Metrics(), clock or Clock())
-        )
+    def make(lanes: int = 1) -> EngineExecutor:
+        scheduler = Scheduler(AdmissionPolicy(), lanes)
+        rooms.append(EngineExecutor(scheduler, lanes, Metrics(), clock))
         return rooms[-1]
 
     yield make
@@ -129,20 +120,18 @@ def held(room: EngineExecutor) -> Iterator[None]:
 
     def hold() -> bool:
         entered.set()
-        return go_on.wait(TIMEOUT_S)
+        return go_on.wait(WAIT_S)
 
     room.run(hold)
-    assert entered.wait(TIMEOUT_S)
+    assert entered.wait(WAIT_S)
     yield
     go_on.set()
 
 
-def test_a_unit_that_throws_fails_its_own_stream_even_in_a_batch(
-    front_end: TextFrontEnd, open_room: Callable[..., EngineExecutor]
-) -> None:
-    synthesizer = Synthesizer(MoodyEngine(unlucky_seed=3), front_end)
-    calm = Synthesizer(FakeEngine(), front_end)
-    room = open_room(lanes=1)
+def test_a_unit_that_throws_fails_its_own_stream_even_in_a_batch(open_room: Any) -> None:
+    synthesizer = fake_voice(MoodyEngine(unlucky_seed=3))
+    calm = fake_voice()
+    room = open_room()
     with held(room):
         ears = [speak(room, synthesizer, seed)[1] for seed in range(4)]
     for seed, ear in enumerate(ears):
@@ -152,17 +141,15 @@ def test_a_unit_that_throws_fails_its_own_stream_even_in_a_batch(
             np.testing.assert_array_equal(ear.audio(), calm.speak(SpeechRequest(TEXT, seed=seed)))
 
 
-def test_only_rows_of_the_same_graphs_share_a_batch(
-    front_end: TextFrontEnd, open_room: Callable[..., EngineExecutor]
-) -> None:
+def test_only_rows_of_the_same_graphs_share_a_batch(open_room: Any) -> None:
     """Not those of a bundle and the one of its name that replaces it."""
 
     class Louder(FakeEngine):
         def denoise(self, *inputs: Any) -> Floats:
             return 2 * super().denoise(*inputs)
 
-    voices = [Synthesizer(engine(), front_end) for engine in (FakeEngine, Louder)]
-    room = open_room(lanes=1)
+    voices = [fake_voice(engine()) for engine in (FakeEngine, Louder)]
+    room = open_room()
     with held(room):
         ears = [(voice, speak(room, voice)[1]) for voice in voices * 2]
     for voice, ear in ears:
@@ -170,15 +157,14 @@ def test_only_rows_of_the_same_graphs_share_a_batch(
 
 
 def test_a_lane_whose_engine_hangs_is_replaced_and_the_others_go_on(
-    front_end: TextFrontEnd, open_room: Callable[..., EngineExecutor]
+    open_room: Any, clock: Any
 ) -> None:
-    clock = Clock()
     engine = HangingEngine()
-    synthesizer = Synthesizer(engine, front_end)
-    room = open_room(1, clock)
+    synthesizer = fake_voice(engine)
+    room = open_room()
     stuck, ear = speak(room, synthesizer)
-    assert engine.hangs.wait(TIMEOUT_S)
-    clock.now = 1000.0  # the process was stopped meanwhile: the engine may still return
+    assert engine.hangs.wait(WAIT_S)
+    clock.now_s = 1000.0  # the process was stopped meanwhile: the engine may still return
     assert [room.replace_hung_lanes(3) for _ in range(4)] == [0, 0, 0, 1]
     assert room.has_hung_threads
     error = ear.end()
@@ -192,28 +178,28 @@ def test_a_lane_whose_engine_hangs_is_replaced_and_the_others_go_on(
     assert ear.heard.empty()  # what the old lane made is thrown away
 
 
-def test_a_stream_that_is_removed_hears_nothing_more(
-    front_end: TextFrontEnd, open_room: Callable[..., EngineExecutor]
-) -> None:
+def test_a_stream_that_is_removed_hears_nothing_more(open_room: Any) -> None:
     engine = HangingEngine()
-    room = open_room(lanes=1)
-    stream, ear = speak(room, Synthesizer(engine, front_end))
-    assert engine.hangs.wait(TIMEOUT_S)
+    room = open_room()
+    stream, ear = speak(room, fake_voice(engine))
+    assert engine.hangs.wait(WAIT_S)
     room.remove(stream)
     assert room.active() == 0
     engine.let_go.set()
-    room.run(lambda: None).result(TIMEOUT_S)  # the lane has come back
-    assert ear.heard.empty()
+    assert room.run(lambda: threading.current_thread().name).result(WAIT_S) == "lane-0"
+    assert ear.heard.empty()  # the lane has come back
+    with pytest.raises(ZeroDivisionError):
+        room.run(lambda: 1 // 0).result(WAIT_S)
 
 
 def test_a_listener_that_throws_loses_its_stream_and_no_other(
-    synthesizer: Synthesizer, open_room: Callable[..., EngineExecutor]
+    synthesizer: Synthesizer, open_room: Any
 ) -> None:
     class Deaf(Ear):
         def on_chunk(self, chunk: AudioChunk, late_s: float) -> None:
             raise ValueError("a codec's own error")
 
-    room = open_room(lanes=1)
+    room = open_room()
     stream = Stream(COSTS, 3, 0.0, 5.0)
     room.admit(stream)
     deaf = Deaf()
@@ -222,24 +208,14 @@ def test_a_listener_that_throws_loses_its_stream_and_no_other(
     assert len(speak(room, synthesizer)[1].audio())
 
 
-def test_what_a_lane_is_asked_to_do_besides_comes_back_with_its_error(
-    open_room: Callable[..., EngineExecutor],
-) -> None:
-    room = open_room(lanes=1)
-    assert room.run(lambda: threading.current_thread().name).result(TIMEOUT_S) == "lane-0"
-    with pytest.raises(ZeroDivisionError):
-        room.run(lambda: 1 // 0).result(TIMEOUT_S)
-
-
 def test_text_of_a_caller_over_its_share_waits_without_that_of_others(
-    open_room: Callable[..., EngineExecutor],
+    open_room: Any, clock: Any
 ) -> None:
     def stream(need: float, peer: str, audio_s: float = 0.0) -> Stream:
         lines = CostLines(LINE, LINE, LINE, 3, ((0.1, 0.003),), need, 73.5)
         return Stream(Costs(lines), 3, 0.0, audio_s, peer=peer, more_text=not audio_s)
 
-    clock, fits = Clock(), queue.Queue[str]()
-    room = open_room(1, clock)
+    fits, room = queue.Queue[str](), open_room()
     greedy, other, speaking = stream(0.18, "a"), stream(0.02, "b"), stream(0.5, "a", 100.0)
     for admitted in (greedy, other, speaking):
         room.admit(admitted)
@@ -247,10 +223,10 @@ def test_text_of_a_caller_over_its_share_waits_without_that_of_others(
         text = room.reserve(waits, 50.0)
         assert text
         text.fits.add_done_callback(lambda _, name=name: fits.put(name))
-    clock.now = 1.0
-    assert fits.get(timeout=TIMEOUT_S) == "other"
+    clock.now_s = 1.0
+    assert fits.get(timeout=WAIT_S) == "other"
     room.add(other, [], 0.0)  # nothing in it can be spoken
     assert not other.left_s
     room.remove(speaking)
-    clock.now = 2.0
-    assert fits.get(timeout=TIMEOUT_S) == "greedy"
+    clock.now_s = 2.0
+    assert fits.get(timeout=WAIT_S) == "greedy"

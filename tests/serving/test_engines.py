@@ -6,54 +6,52 @@ import dataclasses
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from dlpo.bundle import Bundle, write_bundle
 from dlpo.errors import BundleError, EngineError, MissingExtraError
-from dlpo.text import TextFrontEnd
-from dlpo_serving.engine import Engine, Floats
-from dlpo_serving.engines import EngineName, EnginePrecision, gpu_precision, open_engine
+from dlpo_serving.engine import Engine
+from dlpo_serving.engines import (
+    EngineName,
+    EnginePrecision,
+    gpu_precision,
+    open_engine,
+    openvino_engine,
+)
 from dlpo_serving.engines.buckets import Buckets
 from dlpo_serving.engines.onnx_engine import OnnxEngine
+from dlpo_serving.engines.openvino_engine import import_openvino
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices import open_voice
+from tests.callers import fake_voice
+from tests.toys import denoiser_window
 
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 
 
+@pytest.fixture(scope="module")
+def tiny(tiny_bundle: Path) -> Bundle:
+    return Bundle.load(tiny_bundle)
+
+
 @pytest.fixture(scope="module", params=["cpu", "openvino", "bucketed"])
-def engine(
-    request: pytest.FixtureRequest,
-    tiny_bundle: Path,
-    cuda_engine_on_cpu: Callable[..., Engine],
-) -> Engine:
-    bundle = Bundle.load(tiny_bundle)
+def engine(request: pytest.FixtureRequest, tiny: Bundle, cuda_engine_on_cpu: Any) -> Engine:
     if request.param == "bucketed":
-        return cuda_engine_on_cpu(bundle, buckets=Buckets((48, 96), (1, 2)))
+        return cuda_engine_on_cpu(tiny, buckets=Buckets((48, 96), (1, 2)))
     try:
-        return open_engine(bundle, request.param, "fp32")
+        return open_engine(tiny, request.param, "fp32")
     except MissingExtraError as error:
         pytest.skip(str(error))
 
 
-def random_window(batch: int, frames: int) -> tuple[Floats, Floats, Floats]:
-    """Conditioning, source and noise as the tiny voice has them."""
-    rng = np.random.default_rng(batch)
-    conditioning = rng.standard_normal((batch, 16, frames), np.float32)
-    source, noise = rng.standard_normal((2, batch, frames, 300), np.float32)
-    return conditioning, 0.1 * source, noise[None]
-
-
 @pytest.mark.parametrize("steps", [1, 2])
 @pytest.mark.parametrize("ladder", [(1,), (5, 9), (10, 20, 40, 64)])
-def test_chunks_equal_the_whole(
-    engine: Engine, front_end: TextFrontEnd, steps: int, ladder: tuple[int, ...]
-) -> None:
-    speaker = Synthesizer(engine, front_end)
+def test_chunks_equal_the_whole(engine: Engine, steps: int, ladder: tuple[int, ...]) -> None:
+    speaker = fake_voice(engine)
     request = SpeechRequest(TEXT, seed=11, steps=steps)
 
     chunks = [chunk.samples for chunk in speaker.stream(speaker.read(request), ladder)]
@@ -64,8 +62,8 @@ def test_chunks_equal_the_whole(
     np.testing.assert_allclose(np.concatenate(chunks), offline, atol=1e-4 * np.abs(offline).max())
 
 
-def test_a_window_does_not_hear_the_others_of_its_batch(engine: Engine) -> None:
-    conditioning, source, noise = random_window(2, 25)
+def test_a_window_does_not_hear_the_others_of_its_batch(engine: Engine, tiny: Bundle) -> None:
+    conditioning, source, noise = denoiser_window(tiny, 2, 2, 25)
 
     both = engine.denoise(2, conditioning, source, noise)
 
@@ -76,23 +74,25 @@ def test_a_window_does_not_hear_the_others_of_its_batch(engine: Engine) -> None:
         np.testing.assert_allclose(both[row], alone, atol=1e-5)
 
 
-def test_the_same_window_gives_the_same_bits(engine: Engine) -> None:
-    inputs = random_window(1, 30)
+def test_the_same_window_gives_the_same_bits_and_a_run_leaves_what_others_returned(
+    engine: Engine, tiny: Bundle
+) -> None:
+    inputs = denoiser_window(tiny, 2, 1, 30)
 
     first = engine.denoise(2, *inputs)
-    engine.denoise(1, *random_window(2, 7))
+    kept = first.copy()
+    engine.denoise(1, *denoiser_window(tiny, 1, 2, 7))
+    engine.denoise(2, *denoiser_window(tiny, 2, 1, 9))
 
+    np.testing.assert_array_equal(first, kept)
     np.testing.assert_array_equal(engine.denoise(2, *inputs), first)
 
 
-def test_a_window_of_the_wrong_shape_is_an_engine_error(engine: Engine) -> None:
+def test_what_no_graph_takes_is_an_engine_error(engine: Engine) -> None:
     wrong = np.zeros((1, 3, 7), np.float32)
 
     with pytest.raises(EngineError, match=r"denoiser_2: .* failed on"):
         engine.denoise(2, wrong, wrong, wrong[None])
-
-
-def test_phonemes_that_are_none_are_an_engine_error(engine: Engine) -> None:
     with pytest.raises(EngineError, match="encoder: onnxruntime failed on"):
         engine.encode(np.array([[10_000]]))
 
@@ -138,11 +138,11 @@ def test_a_precision_that_the_bundle_lacks_is_refused(
 
 
 @pytest.fixture
-def half_bundle(tiny_bundle: Path, tmp_path: Path) -> Bundle:
+def half_bundle(tiny: Bundle, tmp_path: Path) -> Bundle:
     """The tiny voice with denoisers in fp16 too, and these as its own precision."""
-    content = shutil.copytree(tiny_bundle, tmp_path / "content")
+    content = shutil.copytree(tiny.directory, tmp_path / "content")
     (content / "voice.json").unlink()
-    manifest = Bundle.load(tiny_bundle).manifest
+    manifest = tiny.manifest
     graphs = dict(manifest.graphs)
     for name in ("denoiser_1", "denoiser_2"):
         half = f"{name}.fp16.onnx"
@@ -153,22 +153,80 @@ def half_bundle(tiny_bundle: Path, tmp_path: Path) -> Bundle:
     return Bundle.load(write_bundle(tmp_path / "half", half_manifest, content))
 
 
-def test_the_manifest_chooses_the_precision_and_fp32_stands_in(half_bundle: Bundle) -> None:
-    (half_bundle.directory / "denoiser_2.onnx").unlink()  # so that only the fp16 file can be read
+@pytest.mark.parametrize(
+    ("asked", "unused"),
+    [(None, "denoiser_2.onnx"), ("fp32", "denoiser_2.fp16.onnx")],  # the encoder is in fp32 alone
+)
+def test_the_manifest_chooses_the_precision_unless_one_is_asked_for(
+    half_bundle: Bundle, tiny: Bundle, asked: EnginePrecision | None, unused: str
+) -> None:
+    (half_bundle.directory / unused).unlink()
 
-    engine = OnnxEngine(half_bundle)  # its encoder is there in fp32 only
+    engine = OnnxEngine(half_bundle, asked)
 
-    assert engine.denoise(2, *random_window(1, 8)).shape == (1, 8, 300)
-
-
-def test_a_precision_that_is_asked_for_goes_before_the_manifest(half_bundle: Bundle) -> None:
-    (half_bundle.directory / "denoiser_2.fp16.onnx").unlink()
-
-    engine = OnnxEngine(half_bundle, "fp32")
-
-    assert engine.denoise(2, *random_window(1, 8)).shape == (1, 8, 300)
-
-
-def test_a_gpu_takes_fp16_where_the_bundle_has_it(half_bundle: Bundle, tiny_bundle: Path) -> None:
+    assert engine.denoise(2, *denoiser_window(tiny, 2, 1, 8)).shape == (1, 8, 300)
     assert gpu_precision(half_bundle) == "fp16"
-    assert gpu_precision(Bundle.load(tiny_bundle)) == "fp32"
+    assert gpu_precision(tiny) == "fp32"
+
+
+SENTENCE = "Noise becomes speech, step by step."
+
+
+@pytest.fixture(scope="module")
+def openvino() -> None:
+    """Skips where it is missing."""
+    try:
+        import_openvino()
+    except MissingExtraError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def computes_in_bf16(openvino: None) -> None:
+    capabilities = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if "BF16" not in capabilities:
+        pytest.skip("this CPU does not compute in bf16")
+
+
+@pytest.mark.usefixtures("openvino")
+def test_fp32_speaks_as_onnxruntime_does(tiny_bundle: Path) -> None:
+    audio = open_voice(tiny_bundle, "openvino", "fp32").speak(SpeechRequest(SENTENCE))
+
+    expected = open_voice(tiny_bundle, "cpu", "fp32").speak(SpeechRequest(SENTENCE))
+    np.testing.assert_allclose(audio, expected, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.usefixtures("computes_in_bf16")
+def test_bf16_is_the_default_and_near_to_fp32(tiny_bundle: Path) -> None:
+    audio = open_voice(tiny_bundle, "openvino").speak(SpeechRequest(SENTENCE))
+
+    expected = open_voice(tiny_bundle, "cpu", "fp32").speak(SpeechRequest(SENTENCE))
+    error = np.sqrt(np.mean((audio - expected) ** 2) / np.mean(expected**2))
+    assert 1e-5 < error < 0.02  # bfloat16 has 8 bits; 0 would be fp32 after all
+
+
+def test_a_cpu_without_bf16_is_refused_with_a_way_out() -> None:
+    class OldCpu:
+        def get_property(self, device: str, name: str) -> list[str]:
+            return ["FP32", "INT8"]
+
+    with pytest.raises(EngineError, match=r"FP32, INT8.*--precision fp32"):
+        openvino_engine._check_bf16(OldCpu())  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("openvino")
+def test_loading_it_reports_nothing_over_the_network(tiny_bundle: Path) -> None:
+    code = (
+        "import sys\n"
+        "asked = []\n"
+        "names = ('socket.connect', 'socket.getaddrinfo', 'socket.sendto')\n"
+        "sys.addaudithook(lambda event, _: asked.append(event) if event in names else None)\n"
+        "from dlpo_serving.voices import open_voice\n"
+        f"open_voice({str(tiny_bundle)!r}, 'openvino', 'fp32')\n"
+        "import threading\n"
+        "for thread in threading.enumerate():\n"
+        "    thread is threading.main_thread() or thread.join(20)\n"
+        "sys.exit(bool(asked or 'openvino_telemetry' in sys.modules))"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,15 +88,18 @@ def test_hurried_sounds_keep_their_floor() -> None:
     assert shares[0] > shares[1] > shares[2]
 
 
-def test_sounds_too_short_for_any_floor_are_shortened_alike() -> None:
-    durations = np.array([0, 3.0, 2.0, 0], np.float32)
-    marks = np.array([True, False, False, True])
-    np.testing.assert_allclose(at(2.0, durations, marks), durations / 2)
-
-
-@pytest.mark.parametrize("speed", [SLOWEST_SOUNDS, 0.8, 0.99])
-def test_a_little_slower_draws_all_out_alike(speed: float) -> None:
-    np.testing.assert_allclose(at(speed), DURATIONS / speed)
+@pytest.mark.parametrize(
+    ("speed", "durations", "marks"),
+    [
+        *((speed, DURATIONS, MARKS) for speed in (SLOWEST_SOUNDS, 0.8, 0.99)),  # a little slower
+        (2.0, [0, 3.0, 2.0, 0], [True, False, False, True]),  # too short for any floor
+        (2.0, [0, 12, 12, 0], [True, False, False, True]),  # a word without pauses to use
+        (0.5, [0, 12, 12, 0], [True, False, False, True]),
+    ],
+)
+def test_all_is_drawn_out_or_shortened_alike(speed: float, durations: Any, marks: Any) -> None:
+    made = at(speed, np.float32(durations), np.array(marks))
+    np.testing.assert_allclose(made, np.float32(durations) / speed)
 
 
 def test_very_slow_words_are_parted_by_pauses() -> None:
@@ -109,27 +113,11 @@ def test_very_slow_words_are_parted_by_pauses() -> None:
     np.testing.assert_allclose(slow[[0, 8]], 2 * DURATIONS[[0, 8]])  # before and after: no more
 
 
-@pytest.mark.parametrize("speed", [0.5, 2.0])
-def test_one_word_alone_has_no_pause_to_use(speed: float) -> None:
-    marks = np.array([True, False, False, True])
-    durations = np.array([0, 12, 12, 0], np.float32)
-    np.testing.assert_allclose(at(speed, durations, marks), durations / speed)
-
-
-def test_each_passage_has_its_own_speed() -> None:
-    speed = np.repeat([0.5, 1.0, 2.0], [4, 2, 3])  # a word each
-
-    mixed = paced(DURATIONS, MARKS, speed)
-
-    for passage, factor in ((slice(0, 4), 0.5), (slice(4, 6), 1.0), (slice(6, 9), 2.0)):
-        alone = at(factor, DURATIONS[passage], MARKS[passage])
-        np.testing.assert_array_equal(mixed[passage], alone)
-
-
 @pytest.mark.parametrize("speed", [0.5, 0.75, 0.93, 1.1, 1.5, 2.0])
 def test_frames_are_read_in_order_and_from_their_own_symbol(speed: float) -> None:
     spoken = pace(speed)
 
+    assert (spoken.own >= whole_frames(DURATIONS))[~MARKS].all()
     assert spoken.counts.sum() == len(spoken.places)
     assert (np.diff(spoken.places) >= 0).all()
     assert spoken.places[0] >= 0
@@ -141,27 +129,14 @@ def test_frames_are_read_in_order_and_from_their_own_symbol(speed: float) -> Non
     assert (read_from <= (begins + spoken.own)[symbols]).all()
 
 
-def test_no_sound_is_computed_shorter_than_at_the_voices_own_pace() -> None:
-    own = whole_frames(DURATIONS)
-    for speed in (0.5, 0.9, 1.3, 2.0):
-        assert (pace(speed).own >= own)[~MARKS].all()
-
-
-def test_frames_between_two_are_read_by_a_straight_line() -> None:
+def test_frames_between_two_are_read_by_a_straight_line_and_f0_never_mixed_with_silence() -> None:
     spoken = pace(1.7)
     ramp = np.arange(spoken.own.sum(), dtype=np.float32)
+    f0 = np.where(ramp % 5 < 3, 200, 0).astype(np.float32)
 
     np.testing.assert_allclose(spoken.read(ramp[None, None], 3, 9)[0, 0], spoken.places[3:9])
     np.testing.assert_allclose(spoken.read_f0(ramp + 100, 3, 9), spoken.places[3:9] + 100)
-
-
-def test_f0_is_never_mixed_with_silence() -> None:
-    spoken = pace(1.7)
-    f0 = np.where(np.arange(spoken.own.sum()) % 5 < 3, 200, 0).astype(np.float32)
-
-    read = spoken.read_f0(f0, 0, len(spoken.places))
-
-    assert set(read) == {0.0, 200.0}
+    assert set(spoken.read_f0(f0, 0, len(spoken.places))) == {0.0, 200.0}
 
 
 @settings(deadline=None)

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from dlpo.audio import Waveform
-from dlpo.text import TextFrontEnd
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.engines.fake_engine import FakeEngine
@@ -32,6 +31,7 @@ from dlpo_serving.scheduling.stream import AdmissionPolicy
 from dlpo_serving.service import FurtherText, Limits, SynthesisService
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voice_registry import warm
+from tests.callers import fake_voice, front_end
 
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 LONG = "A sentence that goes on for a while before it comes to its end. " * 20
@@ -99,28 +99,21 @@ async def test_nothing_is_computed_for_a_caller_who_takes_nothing(with_speaker: 
         assert speaker.calls == 0
 
 
-async def test_a_long_text_is_refused_before_it_is_read(
-    with_speaker: Speak, front_end: TextFrontEnd, monkeypatch: pytest.MonkeyPatch
+async def test_a_long_text_and_a_full_server_are_refused_before_the_text_is_read(
+    with_speaker: Speak, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with with_speaker(limits=Limits(max_characters=100)) as speaker:
-        monkeypatch.setattr(front_end, "process", None)  # calling it would be another error
-        with pytest.raises(RequestError, match="has 101 characters; this server takes 100"):
-            await audio_of(speaker, call("x" * 101))
-
-
-async def test_a_full_server_refuses_before_it_reads_and_counts_why(
-    with_speaker: Speak, front_end: TextFrontEnd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with with_speaker(AdmissionPolicy(max_streams=1)) as speaker:
-        async with speaker.synthesize(call(LONG)):
-            monkeypatch.setattr(front_end, "process", None)
-            with pytest.raises(OverloadError, match="all 1 streams are taken") as caught:
-                await audio_of(speaker, call())
+    one, limits = AdmissionPolicy(max_streams=1), Limits(max_characters=len(LONG))
+    async with with_speaker(one, limits) as speaker, speaker.synthesize(call(LONG)):
+        monkeypatch.setattr(front_end(), "process", None)  # calling it would be another error
+        with pytest.raises(RequestError, match="characters; this server takes"):
+            await audio_of(speaker, call(LONG + "x"))
+        with pytest.raises(OverloadError, match="all 1 streams are taken") as caught:
+            await audio_of(speaker, call())
         assert 0.1 <= caught.value.retry_after_s <= 10.0
 
 
 async def test_who_speaks_with_a_voice_that_is_replaced_or_withdrawn_keeps_it(
-    with_speaker: Speak, front_end: TextFrontEnd
+    with_speaker: Speak,
 ) -> None:
     class Louder(FakeEngine):
         def __init__(self) -> None:
@@ -130,7 +123,7 @@ async def test_who_speaks_with_a_voice_that_is_replaced_or_withdrawn_keeps_it(
     async with with_speaker() as speaker:
         before = await audio_of(speaker, call())
         async with speaker.synthesize(call()) as speech:
-            speaker.add_voice(warm(Synthesizer(Louder(), front_end)))
+            speaker.add_voice(warm(fake_voice(Louder())))
             after = await audio_of(speaker, call())
             speaker.remove_voice("fake")
             with pytest.raises(NotReadyError):

@@ -82,6 +82,7 @@ def test_an_error_has_one_status_at_every_door_and_tells_nothing_of_the_inside(
     assert (status.code, info.reason, info.domain) == (code.value[0], reason, "dlpo")
     assert (reply.status, reply.code) == (http, http_code)
     assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
+    assert (reply.headers.get("WWW-Authenticate") == "Bearer") == (http == 401)
     assert "secret" not in f"{status} {reply}"
     if http < 500 or http in (503, 504):
         assert str(error) == status.message == reply.message

@@ -1,4 +1,4 @@
-"""From text to audio with the fake engine: exact chunks, seeds, laziness, bad requests."""
+"""From text or SSML to audio with the fake engine: exact chunks, seeds, bad requests."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 from dlpo.audio import Waveform
 from dlpo.errors import BundleError
-from dlpo.text import TextFrontEnd
 from dlpo_serving.engines.fake_engine import CONTEXT, FRAMES_CONTEXT, FakeEngine
 from dlpo_serving.errors import RequestError
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.denoiser_input import LOOKAHEAD, NEXT_BLOCKS, STREAM_LADDER
 from dlpo_serving.synthesis.job import CEILING, FADE_S, KNEE, SENTENCE_PAUSE_S, LevelShaper, limited
 from dlpo_serving.synthesizer import Synthesizer
+from tests.callers import fake_voice
 
 TEXT = "Noise becomes speech, step by step. Is it not strange? It is number 23!"
 
@@ -34,7 +34,7 @@ def test_chunks_joined_equal_the_whole(
     np.testing.assert_allclose(joined, synthesizer.speak(request), atol=1e-6)
 
 
-def test_windows_have_the_context_that_the_engine_asks_for(front_end: TextFrontEnd) -> None:
+def test_windows_have_the_context_that_the_engine_asks_for() -> None:
     lengths: list[int] = []
 
     class Rounding(FakeEngine):
@@ -45,39 +45,30 @@ def test_windows_have_the_context_that_the_engine_asks_for(front_end: TextFrontE
             lengths.append(source.shape[1])
             return super().denoise(steps, conditioning, source, noise)
 
-    synthesizer = Synthesizer(Rounding(), front_end)
+    synthesizer = fake_voice(Rounding())
     next(synthesizer.stream(synthesizer.read(SpeechRequest(TEXT)), (8,)))
 
     assert lengths == [8 + 3 * CONTEXT + 1 + 5]
 
 
-def test_same_seed_same_audio_other_seed_other_audio(synthesizer: Synthesizer) -> None:
-    audio = synthesizer.speak(SpeechRequest(TEXT, seed=1))
-
-    np.testing.assert_array_equal(audio, synthesizer.speak(SpeechRequest(TEXT, seed=1)))
-    assert np.abs(audio - synthesizer.speak(SpeechRequest(TEXT, seed=2))).max() > 0.01
-
-
-def test_equal_sentences_of_one_text_get_noise_of_their_own(synthesizer: Synthesizer) -> None:
-    audio = synthesizer.speak(SpeechRequest("Again and again. Again and again."))
-
-    pause = round(SENTENCE_PAUSE_S * 22_050)
-    length = (len(audio) - pause) // 2
-    assert np.abs(audio[:length] - audio[-length:]).max() > 0.01
-
-
-def test_a_pause_stands_between_sentences_but_not_at_the_end(synthesizer: Synthesizer) -> None:
+def test_each_sentence_has_noise_of_its_own_by_the_seed_and_a_pause_before_it(
+    synthesizer: Synthesizer,
+) -> None:
     one = synthesizer.speak(SpeechRequest("Go home."))
     two = synthesizer.speak(SpeechRequest("Go home. Go home."))
+    other = synthesizer.speak(SpeechRequest("Go home. Go home.", seed=1))
 
     pause = round(SENTENCE_PAUSE_S * 22_050)
     assert len(two) == 2 * len(one) + pause
     assert not two[len(one) : len(one) + pause].any()
+    assert np.abs(two[: len(one)] - two[-len(one) :]).max() > 0.01
+    assert np.abs(two - other).max() > 0.01
+    np.testing.assert_array_equal(two, synthesizer.speak(SpeechRequest("Go home. Go home.")))
 
 
-def test_a_sentence_is_encoded_only_when_its_turn_comes(front_end: TextFrontEnd) -> None:
+def test_a_sentence_is_encoded_only_when_its_turn_comes() -> None:
     engine = FakeEngine()
-    synthesizer = Synthesizer(engine, front_end)
+    synthesizer = fake_voice(engine)
     chunks = synthesizer.stream(synthesizer.read(SpeechRequest("One, two, three. Four, five.")))
 
     next(chunks)
@@ -124,15 +115,15 @@ def test_a_bad_request_names_its_field(
     assert [violation.field for violation in caught.value.violations] == [field]
 
 
-def test_a_voice_with_other_symbols_is_refused(front_end: TextFrontEnd) -> None:
+def test_a_voice_with_other_symbols_is_refused() -> None:
     engine = FakeEngine()
     engine.manifest = replace(engine.manifest, symbols=("a", "b"))
 
     with pytest.raises(BundleError, match="export it again"):
-        Synthesizer(engine, front_end)
+        fake_voice(engine)
 
 
-def test_frames_are_computed_only_as_far_as_the_first_chunk_needs(front_end: TextFrontEnd) -> None:
+def test_frames_are_computed_only_as_far_as_the_first_chunk_needs() -> None:
     asked: list[tuple[int, int]] = []
 
     class Watched(FakeEngine):
@@ -140,7 +131,7 @@ def test_frames_are_computed_only_as_far_as_the_first_chunk_needs(front_end: Tex
             asked.append((start, stop))
             return super().frames(encoding, counts, start, stop, pitch_semitones)
 
-    synthesizer = Synthesizer(Watched(), front_end)
+    synthesizer = fake_voice(Watched())
     chunks = synthesizer.stream(synthesizer.read(SpeechRequest("A long sentence " * 10)))
 
     next(chunks)
@@ -153,16 +144,20 @@ def test_frames_are_computed_only_as_far_as_the_first_chunk_needs(front_end: Tex
     assert asked[2][0] == second_block - FRAMES_CONTEXT
 
 
+@pytest.mark.parametrize("context", [FRAMES_CONTEXT, None])  # None: the voice doesn't tell
 @pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
 def test_the_first_chunk_takes_one_run_of_frames_at_any_speed(
-    front_end: TextFrontEnd, speed: float
+    speed: float, context: int | None
 ) -> None:
     engine = FakeEngine()
-    synthesizer = Synthesizer(engine, front_end)
+    engine.manifest = replace(engine.manifest, frames_context=context)
+    synthesizer = fake_voice(engine)
+    chunks = synthesizer.stream(synthesizer.read(SpeechRequest("Many words " * 19, speed=speed)))
 
-    next(synthesizer.stream(synthesizer.read(SpeechRequest("Many words " * 9, speed=speed))))
-
+    next(chunks)
     assert engine.calls.count("frames") == 1
+    list(chunks)
+    assert (engine.calls.count("frames") == engine.calls.count("encoder")) == (context is None)
 
 
 @pytest.mark.parametrize("speed", [0.5, 0.7, 1.4, 2.0])
@@ -175,18 +170,6 @@ def test_short_texts_last_as_long_as_the_speed_says(
     assert len(synthesizer.speak(SpeechRequest(text, speed=speed))) * speed == pytest.approx(
         plain, abs=300 * max(speed, 1)
     )
-
-
-def test_a_voice_that_does_not_tell_its_context_is_given_whole_sentences(
-    front_end: TextFrontEnd,
-) -> None:
-    engine = FakeEngine()
-    engine.manifest = replace(engine.manifest, frames_context=None)
-    synthesizer = Synthesizer(engine, front_end)
-
-    synthesizer.speak(SpeechRequest("A long sentence " * 30))
-
-    assert engine.calls.count("frames") == engine.calls.count("encoder")
 
 
 RATE = 22_050
@@ -210,27 +193,19 @@ def test_cutting_changes_no_bit(speech: Waveform) -> None:
         np.testing.assert_array_equal(np.concatenate(joined), whole)
 
 
-def test_nothing_passes_the_ceiling() -> None:
+def test_the_limiter_is_smooth_up_to_its_ceiling_and_changes_nothing_below_its_knee() -> None:
     loud = np.float32([0.9, 1, -1, 10, -1e6, 1e38, -3e38])
-
     assert (np.abs(limited(loud)) <= np.float32(CEILING)).all()
     assert (np.sign(limited(loud)) == np.sign(loud)).all()
 
-
-def test_below_the_knee_samples_pass_unchanged() -> None:
     soft = np.linspace(-KNEE, KNEE, 1001, dtype=np.float32)[1:-1]
-
     np.testing.assert_array_equal(limited(soft), soft)
 
-
-def test_the_limiter_is_smooth_and_keeps_the_order_of_samples() -> None:
     rising = np.linspace(0, 4, 40_001)
     slope = np.diff(limited(rising.astype(np.float32)).astype(np.float64)) / np.diff(rising)
-
     assert (slope > 0).all()
     assert slope.max() < 1.01
-    at_knee = slope[np.abs(rising[1:] - KNEE) < 0.002]
-    assert at_knee.min() > 0.96
+    assert slope[np.abs(rising[1:] - KNEE) < 0.002].min() > 0.96
 
 
 def test_both_ends_fade_and_the_middle_stays() -> None:
@@ -242,11 +217,81 @@ def test_both_ends_fade_and_the_middle_stays() -> None:
     assert (np.diff(shaped[:FADE]) > 0).all()
     assert (np.diff(shaped[-FADE:]) < 0).all()
     np.testing.assert_array_equal(shaped[FADE:-FADE], flat[FADE:-FADE])
+    for length in (0, 1, 50):  # shorter than a fade
+        short = LevelShaper(1.0, RATE).apply(np.ones(length, np.float32), first=True, last=True)
+        assert len(short) == length
+        assert (short < 0.5).all()
 
 
-@pytest.mark.parametrize("length", [0, 1, 50])
-def test_a_piece_shorter_than_a_fade_is_faded_all_the_same(length: int) -> None:
-    shaped = LevelShaper(1.0, RATE).apply(np.ones(length, np.float32), first=True, last=True)
+def speak(synthesizer: Synthesizer, inside: str, **settings: float) -> np.ndarray:
+    request = SpeechRequest(f"<speak>{inside}</speak>", ssml=True, **settings)  # type: ignore[arg-type]
+    return synthesizer.speak(request)
 
-    assert len(shaped) == length
-    assert (shaped < 0.5).all()
+
+def test_a_document_of_plain_text_sounds_like_the_text(synthesizer: Synthesizer) -> None:
+    text = "Noise becomes speech. Is it not strange?"
+
+    audio = speak(synthesizer, text)
+
+    np.testing.assert_array_equal(audio, synthesizer.speak(SpeechRequest(text)))
+
+
+def test_prosody_around_everything_is_that_of_the_request(synthesizer: Synthesizer) -> None:
+    inside = "<prosody rate='120%' pitch='+2st'>Noise becomes speech.</prosody>"
+
+    audio = speak(synthesizer, inside)
+
+    asked = SpeechRequest("Noise becomes speech.", speed=1.2, pitch_semitones=2)
+    np.testing.assert_array_equal(audio, synthesizer.speak(asked))
+
+
+def test_chunks_joined_equal_the_whole_whatever_is_marked(synthesizer: Synthesizer) -> None:
+    document = (
+        "<speak>One <prosody pitch='high' volume='soft'>two <emphasis>three</emphasis></prosody>"
+        " four<break time='50ms'/> five"
+        " <prosody rate='x-slow' volume='silent'>six</prosody></speak>"
+    )
+    request = SpeechRequest(document, ssml=True)
+
+    chunks = [c.samples for c in synthesizer.stream(synthesizer.read(request), (3, 11, 20))]
+
+    np.testing.assert_allclose(np.concatenate(chunks), synthesizer.speak(request), atol=1e-6)
+
+
+def test_breaks_last_as_long_as_they_say(synthesizer: Synthesizer) -> None:
+    alone = len(speak(synthesizer, "Go home."))
+
+    audio = speak(synthesizer, "<break time='1s'/>Go home.<break time='2s'/>", speed=1.0)
+
+    assert len(audio) == alone + 3 * RATE
+    assert not audio[:RATE].any()
+    assert not audio[-2 * RATE :].any()
+
+
+def test_silence_has_the_length_of_its_words(synthesizer: Synthesizer) -> None:
+    audio = speak(synthesizer, "<prosody volume='silent'>Go home.</prosody>")
+
+    assert len(audio) == len(speak(synthesizer, "Go home."))
+    assert not audio.any()
+
+
+@pytest.mark.parametrize(
+    ("settings", "inside"),
+    [
+        ({"speed": 1.5}, "<prosody rate='150%'>fast</prosody>"),
+        ({"speed": 0.6}, "<prosody rate='x-slow'>slow</prosody>"),
+        ({"pitch_semitones": 5}, "<prosody pitch='+2st'>high</prosody>"),
+    ],
+)
+def test_request_and_document_together_keep_to_what_the_voice_can_do(
+    synthesizer: Synthesizer, settings: dict[str, float], inside: str
+) -> None:
+    speak(synthesizer, inside)
+    with pytest.raises(RequestError, match=r"line 1, column 8: <prosody>: .* of the request's own"):
+        speak(synthesizer, inside, **settings)
+
+
+def test_emphasis_gives_way_to_what_the_voice_can_do(synthesizer: Synthesizer) -> None:
+    audio = speak(synthesizer, "<emphasis level='strong'>slow</emphasis>", speed=0.5)
+
+    assert audio.any()

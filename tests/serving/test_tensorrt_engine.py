@@ -16,9 +16,9 @@ from dlpo.errors import DlpoError, EngineError
 from dlpo.nvidia import Gpu, find_gpu, load_tensorrt
 from dlpo_export.tensorrt.options import TensorrtOptions
 from dlpo_export.tensorrt.plans import add_plans
-from dlpo_serving.engine import Floats
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.engines.tensorrt_engine import TensorrtEngine, choose_precision, misfit
+from tests.toys import denoiser_window
 
 H200 = Gpu(0, "NVIDIA H200", "9.0", 141 << 30, "13.0")
 VERSION = "11.4.0.106"
@@ -54,19 +54,6 @@ def with_plans(bundle: Bundle, out: Path, **changes: Any) -> Bundle:
     return Bundle.load(write_bundle(out, manifest, bundle.directory))
 
 
-def window(bundle: Bundle, steps: int, batch: int, frames: int) -> tuple[Floats, Floats, Floats]:
-    generator = np.random.default_rng(frames)
-    shapes = {
-        tensor.name: [{"B": batch, "F": frames}.get(n, n) for n in tensor.shape]
-        for tensor in bundle.manifest.graphs[f"denoiser_{steps}"].inputs
-    }
-    conditioning, source, noise = (
-        generator.standard_normal(shapes[name], np.float32)
-        for name in ("conditioning", "source", "noise")
-    )
-    return conditioning, source, noise
-
-
 @pytest.mark.parametrize(
     ("steps", "batch", "frames"), [(1, 1, 3), (1, 2, 17), (1, 3, 33), (1, 1, 75), (2, 1, 40)]
 )
@@ -74,7 +61,7 @@ def test_engine_computes_what_onnxruntime_computes(
     built: Bundle, steps: int, batch: int, frames: int
 ) -> None:
     margin = built.manifest.context_frames(steps)
-    conditioning, source, noise = window(built, steps, batch, frames)
+    conditioning, source, noise = denoiser_window(built, steps, batch, frames)
     made = TensorrtEngine(built).denoise(steps, conditioning, source, noise)
 
     # the same padding that every bucket has at the end of a window
@@ -95,7 +82,7 @@ def test_a_call_is_one_launch_of_a_captured_graph(nvidia: Any, built: Bundle) ->
     allocated = len(nvidia.device.memory)
 
     for seed in range(3):
-        engine.denoise(1, *window(built, 1, 1, 10 + seed))
+        engine.denoise(1, *denoiser_window(built, 1, 1, 10 + seed))
 
     assert nvidia.device.launches == before + 3
     assert len(nvidia.device.memory) == allocated
@@ -104,13 +91,13 @@ def test_a_call_is_one_launch_of_a_captured_graph(nvidia: Any, built: Bundle) ->
 @pytest.mark.parametrize("how", ["closed", "forgotten"])
 def test_all_memory_is_given_back(nvidia: Any, built: Bundle, how: str) -> None:
     engine = TensorrtEngine(built)
-    engine.denoise(2, *window(built, 2, 1, 5))
+    engine.denoise(2, *denoiser_window(built, 2, 1, 5))
     assert nvidia.device.memory
 
     if how == "closed":
         engine.close()
         with pytest.raises(EngineError, match="was closed; open the voice again"):
-            engine.denoise(1, *window(built, 1, 1, 5))
+            engine.denoise(1, *denoiser_window(built, 1, 1, 5))
     del engine
     gc.collect()
 
@@ -149,7 +136,7 @@ def test_version_compatible_plan_runs_for_who_trusts_it(
     with pytest.raises(EngineError, match="brings code for the CPU; open it with host_code=True"):
         TensorrtEngine(older)
 
-    audio = TensorrtEngine(older, host_code=True).denoise(1, *window(older, 1, 1, 5))
+    audio = TensorrtEngine(older, host_code=True).denoise(1, *denoiser_window(older, 1, 1, 5))
     assert np.isfinite(audio).all()
 
 
@@ -178,23 +165,6 @@ def test_full_gpu_is_an_error_that_says_what_to_do_and_keeps_nothing(
 
     gc.collect()
     assert nvidia.device.memory == {}
-
-
-def test_machine_without_a_gpu_is_an_error(nvidia: Any, built: Bundle) -> None:
-    nvidia.device.count = 0
-
-    with pytest.raises(EngineError, match="no NVIDIA GPU can be used here"):
-        TensorrtEngine(built)
-
-
-def test_machine_without_tensorrt_says_where_to_get_it(
-    built: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("tensorrt", "tensorrt_bindings"):
-        monkeypatch.setitem(sys.modules, name, None)
-
-    with pytest.raises(EngineError, match=r"not installed: pip install .*pypi\.nvidia\.com"):
-        TensorrtEngine(built)
 
 
 def plan(**changes: Any) -> PlanInfo:
@@ -253,7 +223,7 @@ def test_on_a_real_gpu_the_audio_is_that_of_onnxruntime(
     built_for_real: Bundle, frames: int
 ) -> None:
     engine = TensorrtEngine(built_for_real)
-    inputs = window(built_for_real, 1, 3, frames)
+    inputs = denoiser_window(built_for_real, 1, 3, frames)
 
     made = engine.denoise(1, *inputs)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -19,7 +19,6 @@ import pytest
 from dlpo.bundle import MANIFEST, Bundle
 from dlpo.text import TextFrontEnd
 from dlpo_serving.engines.onnx_engine import OnnxEngine
-from dlpo_serving.errors import RequestError
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.triton.model import TritonPythonModel, phoneme_sentences
@@ -28,8 +27,7 @@ TEXT = "Hello there. Really?"
 TIMEOUT_S = 20.0  # of a wait that must end
 
 
-@dataclass
-class Tensor:
+class Tensor(NamedTuple):
     name: str
     value: np.ndarray[Any, Any]
 
@@ -37,8 +35,7 @@ class Tensor:
         return self.value
 
 
-@dataclass
-class TritonError:
+class TritonError(NamedTuple):
     text: str
     code: str
     INVALID_ARG = "invalid argument"
@@ -51,13 +48,9 @@ class TritonError:
 
 class InferenceResponse:
     def __init__(self, output_tensors: list[Tensor], error: TritonError | None = None) -> None:
-        self.output_tensors, self.failure = output_tensors, error
-
-    def has_error(self) -> bool:
-        return self.failure is not None
-
-    def error(self) -> TritonError | None:
-        return self.failure
+        self.output_tensors = output_tensors
+        self.error = lambda: error
+        self.has_error = lambda: error is not None
 
 
 class Triton:
@@ -139,8 +132,8 @@ class Call:
             assert self.gate.wait(TIMEOUT_S)
         assert not self.finals
         self.finals += flags
-        if response and response.failure:
-            self.errors.append(response.failure)
+        if response and (error := response.error()):
+            self.errors.append(error)
         elif response:
             self.chunks.append({tensor.name: tensor.value for tensor in response.output_tensors})
 
@@ -216,41 +209,35 @@ def test_plans_get_windows_of_their_lengths_and_the_audio_does_not_depend_on_the
     np.testing.assert_allclose(made[0][:1800], expected[:1800], atol=1e-4)
 
 
-def test_a_cancelled_call_ends_at_the_next_chunk(model: TritonPythonModel) -> None:
-    call = Call({"text": TEXT}, cancel_after=1)
-    run(model, call)
-
-    assert (len(call.chunks), call.finals, call.errors) == (1, 1, [])
-
-
-def test_a_graph_that_fails_is_told_with_its_name(model: TritonPythonModel, triton: Triton) -> None:
+def test_a_graph_that_fails_is_told_with_its_name_and_inputs_that_it_lacks_are_not_sent(
+    bundle: Bundle, triton: Triton, tmp_path: Path
+) -> None:
     triton.failing = "lj_denoiser_2"
     call = Call({"text": TEXT})
-    run(model, call)
+    run(front(bundle, triton, tmp_path, unused_inputs="frames.pitch"), call)
 
+    assert triton.sent["lj_encoder"] == {"phonemes"}
+    assert triton.sent["lj_frames"] == {"hidden", "durations", "ranges", "positions"}
     assert call.finals == 1
     assert call.errors[0].code == TritonError.INTERNAL
     assert "lj_denoiser_2" in call.errors[0].text
     assert "out of memory" in call.errors[0].text
 
 
-def test_calls_beyond_the_limit_are_refused_and_a_free_place_is_used_again(
+def test_calls_beyond_the_limit_are_refused_and_the_place_of_a_cancelled_one_is_free(
     bundle: Bundle, triton: Triton, tmp_path: Path
 ) -> None:
     model = front(bundle, triton, tmp_path, max_streams="1")
     gate = threading.Event()
-    first, second, third = (
-        Call({"text": TEXT}, gate=gate),
-        Call({"text": TEXT}),
-        Call({"text": "Hi."}),
-    )
+    first, second = Call({"text": TEXT}, gate=gate, cancel_after=1), Call({"text": TEXT})
+    third = Call({"text": "Hi."})
     model.execute([first, second])
     gate.set()
     model.finalize()
     run(model, third)
 
     assert second.errors[0].code == TritonError.UNAVAILABLE
-    assert first.chunks
+    assert (len(first.chunks), first.finals, first.errors) == (1, 1, [])
     assert third.chunks
 
 
@@ -262,6 +249,7 @@ def test_calls_beyond_the_limit_are_refused_and_a_free_place_is_used_again(
         ({"text": "Hi.", "speed": np.float32(np.nan)}, "speed: is nan"),
         ({"phonemes": "HH AY1", "steps": np.int32(7)}, "steps: is 7"),
         ({"text": "?!"}, "nothing in the text"),
+        *(({"phonemes": text}, "phonemes") for text in (" \n ", "HH AY", "| HH AY1", "HH AY1 , .")),
     ],
 )
 def test_a_wrong_call_is_the_callers_fault(
@@ -275,18 +263,6 @@ def test_a_wrong_call_is_the_callers_fault(
     assert call.finals == 1
 
 
-def test_inputs_that_the_graphs_lack_are_not_sent(
-    bundle: Bundle, triton: Triton, tmp_path: Path
-) -> None:
-    triton.failing = "lj_frames"
-    run(front(bundle, triton, tmp_path, unused_inputs="frames.pitch"), Call({"text": "Hi."}))
-
-    assert triton.sent == {
-        "lj_encoder": {"phonemes"},
-        "lj_frames": {"hidden", "durations", "ranges", "positions"},
-    }
-
-
 def test_phonemes_become_sentences_of_words_with_marks() -> None:
     first, second = phoneme_sentences("HH AH0 L OW1 | DH EH1 R ,\n\nHH AY1 ! Y UW1 |")
 
@@ -295,9 +271,3 @@ def test_phonemes_become_sentences_of_words_with_marks() -> None:
         (("DH", "EH1", "R"), ","),
     ]
     assert [word.mark for word in second.words] == ["!", "."]
-
-
-@pytest.mark.parametrize("written", ["", " \n ", "HH AY", "| HH AY1", "HH AY1 , .", "hello"])
-def test_what_is_no_phonemes_is_refused(written: str) -> None:
-    with pytest.raises(RequestError, match="phonemes"):
-        phoneme_sentences(written)

@@ -63,17 +63,22 @@ def scripted_server() -> Iterator[ScriptedServer]:
 
 @dataclass
 class Heard:
-    """What one call brought, as far as it came."""
+    """`hear(address, source, client_options, **call_options)`: what calls brought, as they came."""
 
+    client: Callable[..., None]
     chunks: list[Chunk] = field(default_factory=list)
     info: speech_pb2.SpeechInfo | None = None
     totals: speech_pb2.SpeechTotals | None = None
     delays: list[float] = field(default_factory=list)
     """seconds that the client wanted to wait"""
 
+    def __call__(self, address: str, source: Any, options: Any = None, **call: Any) -> None:
+        """`source` is a request, or pieces of text."""
+        self.client(self, address, source, options or {}, **call)
+
 
 def listen(heard: Heard, address: str, source: Any, options: dict[str, Any], **call: Any) -> None:
-    """Through `SpeechClient`; `source` is a request, or pieces of text."""
+    """Through `SpeechClient`."""
     with SpeechClient(address, sleep=heard.delays.append, **options) as client:
         if isinstance(source, SpeechRequest):
             stream = client.stream(source, **call)
@@ -112,12 +117,6 @@ def listen_async(
 
 
 @pytest.fixture(params=[listen, listen_async], ids=["sync", "asyncio"])
-def hear(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """`hear(heard, address, source, client_options, **call_options)` by either client."""
-    driver: Callable[..., None] = request.param
-    return driver
-
-
-@pytest.fixture
-def heard() -> Heard:
-    return Heard()
+def hear(request: pytest.FixtureRequest) -> Heard:
+    """By either client."""
+    return Heard(request.param)

@@ -1,10 +1,12 @@
-"""Both clients against a real server: audio, and errors of our own tree."""
+"""Both clients against real servers: audio, errors of our own tree, tokens, certificates."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -12,63 +14,55 @@ import numpy as np
 import pytest
 
 from dlpo.errors import EngineError, InputError
+from dlpo.v1 import speech_pb2_grpc
 from dlpo_serving.client import (
     AsyncSpeechClient,
     CallError,
     ReplyFormat,
     RetryPolicy,
     SpeechClient,
+    Tls,
 )
 from dlpo_serving.encodings.formats import Encoding
+from dlpo_serving.operations.keys import new_key
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
+from tests.callers import ONCE
 
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
-ONCE = {"retries": RetryPolicy(attempts=1)}
 
 
 def test_a_stream_brings_info_audio_and_totals(
-    server: Any, synthesizer: Synthesizer, hear: Callable[..., None], heard: Any
+    server: Any, synthesizer: Synthesizer, hear: Any
 ) -> None:
     request = SpeechRequest(TEXT, 0.9, -1.5, 8, 1, {"noise": "N OY1 Z"})
 
-    hear(heard, server.address, request, {}, voice="fake")
+    hear(server.address, request, voice="fake")
 
-    audio = np.concatenate([chunk.samples for chunk in heard.chunks])
+    audio = np.concatenate([chunk.samples for chunk in hear.chunks])
     np.testing.assert_allclose(audio, synthesizer.speak(request), atol=1e-6)
-    assert heard.info.voice == "fake"
-    assert (heard.totals.samples, heard.totals.steps) == (len(audio), 1)
+    assert hear.info.voice == "fake"
+    assert (hear.totals.samples, hear.totals.steps) == (len(audio), 1)
 
 
-def test_a_whole_utterance_equals_its_stream(
-    server: Any, hear: Callable[..., None], heard: Any
-) -> None:
-    hear(heard, server.address, SpeechRequest(TEXT), {})
+def test_a_whole_utterance_equals_its_stream_and_voices_are_listed(server: Any, hear: Any) -> None:
+    hear(server.address, SpeechRequest(TEXT))
 
-    with SpeechClient(server.address) as client:
-        speech = client.speak(SpeechRequest(TEXT))
-
-    assert speech.audio == b"".join(chunk.audio for chunk in heard.chunks)
-    assert len(speech.samples) == speech.message.totals.samples
-
-    async def speak() -> bytes:
-        async with AsyncSpeechClient(server.address) as client:
-            return (await client.speak(SpeechRequest(TEXT))).audio
-
-    assert asyncio.run(speak()) == speech.audio
-
-
-def test_voices_are_listed_once_it_serves(server: Any) -> None:
     with SpeechClient(server.address) as client:
         client.wait_until_serving()
         assert [voice.name for voice in client.voices()] == ["fake"]
+        speech = client.speak(SpeechRequest(TEXT))
 
-    async def voices() -> list[str]:
+    assert speech.audio == b"".join(chunk.audio for chunk in hear.chunks)
+    assert len(speech.samples) == speech.message.totals.samples
+
+    async def ask() -> tuple[list[str], bytes]:
         async with AsyncSpeechClient(server.address) as client:
             await client.wait_until_serving()
-            return [voice.name for voice in await client.voices()]
+            voices = [voice.name for voice in await client.voices()]
+            return voices, (await client.speak(SpeechRequest(TEXT))).audio
 
-    assert asyncio.run(voices()) == ["fake"]
+    assert asyncio.run(ask()) == (["fake"], speech.audio)
 
 
 @pytest.mark.parametrize(
@@ -89,52 +83,40 @@ def test_voices_are_listed_once_it_serves(server: Any) -> None:
 )
 def test_what_can_not_be_asked_is_an_input_error(
     server: Any,
-    hear: Callable[..., None],
-    heard: Any,
+    hear: Any,
     source: Any,
     call: dict[str, Any],
     told: str,
 ) -> None:
     with pytest.raises(InputError, match=told):
-        hear(heard, server.address, source, {}, **call)
+        hear(server.address, source, {}, **call)
 
 
-def test_no_server_is_an_engine_error_with_a_hint(hear: Callable[..., None], heard: Any) -> None:
-    with pytest.raises(EngineError, match="is a server running there"):
-        hear(heard, "127.0.0.1:1", SpeechRequest(TEXT), ONCE)
-
-
-def test_a_deadline_is_an_engine_error(
-    gated_engine: Any,
-    gated_server: Callable[..., Any],
-    hear: Callable[..., None],
-    heard: Any,
+def test_a_deadline_and_no_server_are_engine_errors(
+    gated_engine: Any, gated_server: Any, hear: Any
 ) -> None:
-    server = gated_server()
-
     with pytest.raises(CallError) as caught:
-        hear(heard, server.address, SpeechRequest(TEXT), {}, timeout_s=0.05)
-
+        hear(gated_server().address, SpeechRequest(TEXT), timeout_s=0.05)
     assert caught.value.code == grpc.StatusCode.DEADLINE_EXCEEDED
     gated_engine.free()
 
-
-def test_a_cancelled_stream_ends_with_an_engine_error(server: Any) -> None:
-    with SpeechClient(server.address) as client:
-        stream = client.stream(SpeechRequest(TEXT * 10))
-        next(iter(stream))
-        stream.cancel()
-        with pytest.raises(EngineError, match="CANCELLED"):
-            list(stream)
+    with pytest.raises(EngineError, match="is a server running there"):
+        hear("127.0.0.1:1", SpeechRequest(TEXT), {"retries": ONCE})
 
 
-def test_leaving_the_block_ends_the_stream(
-    gated_engine: Any, gated_server: Callable[..., Any]
+def test_cancelling_and_leaving_the_block_end_the_stream(
+    gated_engine: Any, gated_server: Any
 ) -> None:
     server = gated_server(max_streams=1)
 
     patient = RetryPolicy(attempts=10_000, total_s=20.0)
     with SpeechClient(server.address, retries=patient, sleep=lambda delay_s: None) as client:
+        with client.stream(SpeechRequest(TEXT)) as stream:
+            assert gated_engine.waiting.acquire(timeout=20)
+            stream.cancel()
+            with pytest.raises(EngineError, match="CANCELLED"):
+                list(stream)
+            gated_engine.permits.release()  # of the window that is in hand
         with client.stream(SpeechRequest(TEXT)):
             assert gated_engine.waiting.acquire(timeout=20)
         # The only place is free again, or becomes so while this one is tried again.
@@ -166,11 +148,11 @@ def test_a_stream_that_is_left_does_not_read_its_pieces_any_more(server: Any) ->
 
 
 def test_a_stream_that_was_heard_to_its_end_is_no_cancelled_call_to_the_server(
-    server: Any, hear: Callable[..., None], heard: Any, caplog: pytest.LogCaptureFixture
+    server: Any, hear: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "dlpo_serving.operations.call_scope"):
-        hear(heard, server.address, SpeechRequest(TEXT), {})
-        hear(heard, server.address, iter(["In ", "pieces."]), {})
+        hear(server.address, SpeechRequest(TEXT))
+        hear(server.address, iter(["In ", "pieces."]))
         server.stop()
         server.thread.join()
     calls = [
@@ -178,3 +160,85 @@ def test_a_stream_that_was_heard_to_its_end_is_no_cancelled_call_to_the_server(
     ]
     spoken = [call for call in calls if "Synthesize" in call["method"]]
     assert [(call["code"], call["chars"]) for call in spoken] == [("OK", len(TEXT)), ("OK", 10)]
+
+
+@pytest.mark.parametrize("address", ["", "host", ":1", "host:", "host:http"])
+def test_an_address_without_a_port_is_refused(address: str) -> None:
+    with pytest.raises(InputError, match="expected HOST:PORT"):
+        SpeechClient(address)
+
+
+@pytest.mark.parametrize("token", ["naïve", "two\nlines"])
+def test_a_token_that_no_header_can_hold_is_refused_without_showing_it(token: str) -> None:
+    with pytest.raises(InputError) as caught:
+        SpeechClient("host:1", token=token)
+    assert token not in str(caught.value)
+    with pytest.raises(InputError, match="needs its key"):
+        Tls(certificate=Path("client.pem"))
+
+
+def test_the_token_goes_with_every_call(scripted_server: Any) -> None:
+    scripted_server.outcomes = [lambda context: iter(())]
+
+    with SpeechClient(scripted_server.address, token="s3cret") as client:
+        client.voices()
+
+    assert scripted_server.calls[0]["authorization"] == "Bearer s3cret"
+
+
+@pytest.fixture
+def tls_server(scripted_server: Any, authority: Any) -> Iterator[str]:
+    """Address of the scripted server behind a certificate for "localhost"."""
+    issued = authority.issue("server")
+    server = grpc.server(ThreadPoolExecutor(2))
+    speech_pb2_grpc.add_SpeechServiceServicer_to_server(scripted_server, server)
+    pair = issued.key.read_bytes(), issued.certificate.read_bytes()
+    credentials = grpc.ssl_server_credentials([pair])
+    port = server.add_secure_port("127.0.0.1:0", credentials)
+    server.start()
+    scripted_server.outcomes = [lambda context: iter(())]
+    yield f"127.0.0.1:{port}"
+    server.stop(None).wait()
+
+
+def test_a_server_with_a_trusted_certificate_is_spoken_to(tls_server: str, authority: Any) -> None:
+    tls = Tls(ca=authority.path, server_name="localhost")
+
+    with SpeechClient(tls_server, tls=tls) as client:
+        assert client.voices()
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_wrong_name_or_an_unknown_signer_is_not(
+    tls_server: str, authority: Any, stranger: Any, trusted: bool
+) -> None:
+    wrong = (authority.path, "other.test") if trusted else (stranger.path, "localhost")
+    tls = Tls(ca=wrong[0], server_name=wrong[1])
+
+    client = SpeechClient(tls_server, tls=tls, retries=RetryPolicy(attempts=1))
+    with client, pytest.raises(CallError, match="with the same TLS"):
+        client.voices()
+
+
+def test_only_a_known_token_speaks_within_its_share(
+    start_server: Any, hear: Any, tmp_path: Path
+) -> None:
+    token = new_key(tmp_path / "keys.toml", "alice")
+    with (tmp_path / "keys.toml").open("a") as file:
+        file.write("[quota.alice]\ncharacters_per_minute = 8\n")
+    server = start_server(keys_file=tmp_path / "keys.toml")
+    once = {"retries": RetryPolicy(attempts=1)}
+    request = SpeechRequest("Go now.")
+
+    for wrong in ({}, {"token": "forged"}):
+        with pytest.raises(CallError, match="token") as caught:
+            hear(server.address, request, once | wrong)
+        assert caught.value.code == grpc.StatusCode.UNAUTHENTICATED
+
+    hear(server.address, request, once | {"token": token})
+    assert hear.totals.samples
+
+    with pytest.raises(CallError) as caught:
+        hear(server.address, request, once | {"token": token})
+    assert caught.value.code == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert caught.value.retry_after_s > 1

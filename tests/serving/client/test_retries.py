@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -20,7 +20,8 @@ from dlpo_serving.client.errors import Backoff
 from dlpo_serving.request import SpeechRequest
 
 REQUEST = SpeechRequest("Once more.")
-UNAVAILABLE, FULL = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED
+Code = grpc.StatusCode
+UNAVAILABLE, FULL = Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED
 
 
 class Time:
@@ -56,90 +57,75 @@ def cut_after_sound(context: grpc.ServicerContext) -> Iterator[speech_pb2.AudioC
     context.abort(UNAVAILABLE, "gone")
 
 
-def test_a_call_is_tried_until_it_is_taken(
-    scripted_server: Any, hear: Callable[..., None], heard: Any
-) -> None:
+def test_a_call_is_tried_until_it_is_taken(scripted_server: Any, hear: Any) -> None:
     cancelled = refused(grpc.StatusCode.CANCELLED)
     scripted_server.outcomes = [refused(UNAVAILABLE), refused(FULL, 1500), cancelled, spoken]
 
-    hear(heard, scripted_server.address, REQUEST, {"chance": Time().chance})
+    hear(scripted_server.address, REQUEST, {"chance": Time().chance})
 
-    assert [chunk.audio for chunk in heard.chunks] == [b"sound"]
-    assert heard.totals.samples == 1
-    assert heard.delays == [0.1, 1.5 + 0.2, 0.4]  # the server has said when to come back
+    assert [chunk.audio for chunk in hear.chunks] == [b"sound"]
+    assert hear.totals.samples == 1
+    assert hear.delays == [0.1, 1.5 + 0.2, 0.4]  # the server has said when to come back
     assert len({call["x-request-id"] for call in scripted_server.calls}) == 1
 
 
-@pytest.mark.parametrize(
-    "code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNKNOWN]
-)
-def test_what_would_fail_again_is_not_tried_again(
-    scripted_server: Any, hear: Callable[..., None], heard: Any, code: grpc.StatusCode
-) -> None:
-    scripted_server.outcomes = [refused(code)]
-
-    with pytest.raises(CallError) as caught:
-        hear(heard, scripted_server.address, REQUEST, {})
-
-    assert caught.value.code == code
-    assert caught.value.request_id == scripted_server.calls[0]["x-request-id"]
-    assert not heard.delays
-
-
-def test_what_was_heard_is_not_said_again(
-    scripted_server: Any, hear: Callable[..., None], heard: Any
-) -> None:
-    scripted_server.outcomes = [cut_after_sound, spoken]
-
-    with pytest.raises(CallError, match="gone"):
-        hear(heard, scripted_server.address, REQUEST, {})
-
-    assert len(heard.chunks) == len(scripted_server.calls) == 1
-
-
-def test_attempts_are_bounded(scripted_server: Any, hear: Callable[..., None], heard: Any) -> None:
-    scripted_server.outcomes = [refused(FULL, 10) for _ in range(9)]
-
-    with pytest.raises(CallError) as caught:
-        hear(heard, scripted_server.address, REQUEST, {"retries": RetryPolicy(attempts=3)})
-
-    assert len(scripted_server.calls) == 3
-    assert caught.value.retry_after_s == 0.01
-
-
-def test_pieces_are_sent_again_from_the_first_one(
-    scripted_server: Any, hear: Callable[..., None], heard: Any
-) -> None:
+def test_pieces_are_sent_again_from_the_first_one(scripted_server: Any, hear: Any) -> None:
     scripted_server.outcomes = [refused(UNAVAILABLE), spoken]
 
-    hear(heard, scripted_server.address, iter(["One ", Flush(), "two."]), {})
+    hear(scripted_server.address, iter(["One ", Flush(), "two."]))
 
     assert scripted_server.texts == [["One ", "flush", "two."]] * 2
 
 
-def test_an_error_of_the_pieces_comes_after_what_was_sent(
-    scripted_server: Any, hear: Callable[..., None], heard: Any
+@pytest.mark.parametrize(
+    ("outcome", "calls", "chunks"),
+    [
+        *((refused(code), 1, 0) for code in (Code.INTERNAL, Code.UNAUTHENTICATED, Code.UNKNOWN)),
+        (cut_after_sound, 1, 1),  # what was heard is not said again
+        (refused(FULL, 10), 3, 0),  # attempts are bounded
+    ],
+    ids=["our fault", "no token", "unknown", "cut", "full"],
+)
+def test_how_often_a_call_is_tried(
+    scripted_server: Any,
+    hear: Any,
+    outcome: Any,
+    calls: int,
+    chunks: int,
+) -> None:
+    scripted_server.outcomes = [outcome] * 9
+
+    with pytest.raises(CallError) as caught:
+        hear(scripted_server.address, REQUEST, {"retries": RetryPolicy(attempts=3)})
+
+    assert (len(scripted_server.calls), len(hear.chunks)) == (calls, chunks)
+    assert len(hear.delays) == calls - 1
+    assert caught.value.request_id == scripted_server.calls[0]["x-request-id"]
+    assert caught.value.retry_after_s == (0.01 if calls > 1 else None)
+
+
+@pytest.mark.parametrize(
+    ("last", "error"), [(OSError("the writer is gone"), OSError), ("\ud800", InputError)]
+)
+def test_an_error_of_the_pieces_is_the_callers(
+    scripted_server: Any,
+    hear: Any,
+    last: Any,
+    error: type[Exception],
 ) -> None:
     def pieces() -> Iterator[str]:
         yield "One."
-        raise OSError("the writer is gone")
+        if isinstance(last, Exception):
+            raise last
+        yield last
 
     scripted_server.outcomes = [spoken]
 
-    with pytest.raises(OSError, match="the writer is gone"):
-        hear(heard, scripted_server.address, pieces(), {})
+    with pytest.raises(error, match=r"writer is gone|can't be sent"):
+        hear(scripted_server.address, pieces())
 
-    assert scripted_server.texts == [["One."]]
-    assert len(heard.chunks) == 1
-
-
-def test_a_piece_that_no_message_can_hold_is_an_input_error(
-    scripted_server: Any, hear: Callable[..., None], heard: Any
-) -> None:
-    scripted_server.outcomes = [spoken]
-
-    with pytest.raises(InputError, match="can't be sent"):
-        hear(heard, scripted_server.address, ["One.", "\ud800"], {})
+    if error is OSError:  # comes after what was sent
+        assert (scripted_server.texts, len(hear.chunks)) == ([["One."]], 1)
 
 
 def test_lists_of_voices_are_tried_again_too(scripted_server: Any) -> None:
@@ -152,58 +138,46 @@ def test_lists_of_voices_are_tried_again_too(scripted_server: Any) -> None:
     assert len(delays) == 1
 
 
-def failure(code: grpc.StatusCode = FULL, retry_after_s: float | None = None) -> CallError:
-    return CallError("full", code, retry_after_s)
-
-
-def test_delays_double_up_to_the_longest() -> None:
-    backoff = Backoff(RetryPolicy(6, 0.5, 3.0, 100.0), Time().chance, None)
-
-    assert [backoff.delay_after(failure()) for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]
-    with pytest.raises(CallError, match="full"):
-        backoff.delay_after(failure())
-
-
-def test_jitter_is_full() -> None:
+def test_delays_double_up_to_the_longest_with_full_jitter() -> None:
     asked: list[tuple[float, float]] = []
 
     def uniform(low: float, high: float) -> float:
         asked.append((low, high))
-        return low
+        return high
 
-    backoff = Backoff(RetryPolicy(), Chance(lambda: 0.0, uniform), None)
+    backoff = Backoff(RetryPolicy(6, 0.5, 3.0, 100.0), Chance(lambda: 0.0, uniform), None)
 
-    assert backoff.delay_after(failure()) == 0.0
-    assert asked == [(0, 0.1)]
-
-
-def test_no_attempt_begins_after_the_total_time() -> None:
-    time = Time()
-    backoff = Backoff(RetryPolicy(total_s=5.0), time.chance, None)
-    time.now_s = 4.95
-
-    with pytest.raises(CallError):
-        backoff.delay_after(failure())
+    delays = [backoff.delay_after(CallError("full", FULL, None)) for _ in range(5)]
+    assert delays == [0.5, 1.0, 2.0, 3.0, 3.0]
+    assert asked == [(0, delay) for delay in delays]
+    with pytest.raises(CallError, match="full"):
+        backoff.delay_after(CallError("full", FULL, None))
 
 
-@pytest.mark.parametrize("retry_after_s", [2.0, 3600.0])
-def test_a_server_that_asks_for_longer_than_the_caller_has_is_not_waited_for(
-    retry_after_s: float,
+@pytest.mark.parametrize(
+    ("total_s", "timeout_s", "now_s", "retry_after_s"),
+    [(5.0, None, 4.95, None), (60.0, 2.0, 0.0, 2.0), (60.0, 2.0, 0.0, 3600.0)],
+)
+def test_who_has_no_time_left_is_told_the_error_at_once(
+    total_s: float, timeout_s: float | None, now_s: float, retry_after_s: float | None
 ) -> None:
-    backoff = Backoff(RetryPolicy(), Time().chance, timeout_s=2.0)
+    time = Time()
+    backoff = Backoff(RetryPolicy(total_s=total_s), time.chance, timeout_s)
+    time.now_s = now_s
 
     with pytest.raises(CallError):
-        backoff.delay_after(failure(retry_after_s=retry_after_s))
+        backoff.delay_after(CallError("full", FULL, retry_after_s))
 
 
 def test_the_callers_time_covers_all_attempts() -> None:
     time = Time()
     backoff = Backoff(RetryPolicy(), time.chance, timeout_s=2.0)
-    time.now_s = 1.5
 
-    assert backoff.remaining_s() == 0.5
-    time.now_s = 2.5
-    assert backoff.remaining_s() == 0.0
+    left = []
+    for time.now_s in (1.5, 2.5):
+        left.append(backoff.remaining_s())
+
+    assert left == [0.5, 0.0]
 
 
 @pytest.mark.parametrize("wrong", [{"attempts": 0}, {"total_s": -1}, {"max_delay_s": float("nan")}])

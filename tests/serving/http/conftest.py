@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from dlpo.text import TextFrontEnd
-from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.http import HttpLimits, build_app, listening
 from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.operations.metrics import Metrics
@@ -25,12 +22,9 @@ from dlpo_serving.scheduling.stream import AdmissionPolicy, Costs
 from dlpo_serving.service import Limits, LoadedVoice, SynthesisService
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voice_registry import measure_costs
+from tests.callers import WAIT_S, fake_voice, in_another_thread
 
 TEXT = "Noise becomes speech. Is it 😀 not strange?"
-TIMEOUT_S = 20.0  # of a wait that must end; no test takes this long
-
-# A busy machine must not refuse what a test expects to be spoken.
-PATIENT = {"max_first_audio_s": 1e6, "utilisation": 1e6}
 
 
 @dataclass
@@ -47,7 +41,7 @@ class Door:
 
     def call(self, coroutine: Any) -> Any:
         """Run it in the server's event loop."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(TIMEOUT_S)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(WAIT_S)
 
 
 class Client:
@@ -57,7 +51,7 @@ class Client:
         self._stack = stack
 
     def connect(self, door: Door) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=TIMEOUT_S)
+        connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=WAIT_S)
         return self._stack.enter_context(closing(connection))
 
     def get(self, door: Door, path: str, **headers: str) -> http.client.HTTPResponse:
@@ -82,50 +76,31 @@ class Client:
 @contextmanager
 def open_door(
     synthesizer: Synthesizer | None,
-    policy: AdmissionPolicy | None = None,
-    limits: Limits | None = None,
     http_limits: HttpLimits | None = None,
-    idle_s: float = TIMEOUT_S,
+    idle_s: float = 20.0,
     authorize: Callable[[str], str] | None = None,
     show_metrics: bool = True,
 ) -> Iterator[Door]:
     """Serve while the block runs; without a synthesizer it warms up for ever."""
-    started: Future[Door] = Future()
-    stop = asyncio.Event()
 
-    async def run() -> None:
+    @asynccontextmanager
+    async def run() -> AsyncIterator[tuple[int, SynthesisService]]:
         metrics = Metrics()
-        policy_ = policy or AdmissionPolicy(**PATIENT)
-        room = EngineExecutor(Scheduler(policy_, lanes=1), 1, metrics)
+        # A busy machine must not refuse what a test expects to be spoken.
+        policy = AdmissionPolicy(max_first_audio_s=1e6, utilisation=1e6)
+        room = EngineExecutor(Scheduler(policy, lanes=1), 1, metrics)
         with ThreadPoolExecutor(1) as text_thread:
-            speaker = SynthesisService(room, text_thread, policy_, limits or Limits(), metrics)
+            speaker = SynthesisService(room, text_thread, policy, Limits(), metrics)
             if synthesizer:
                 speaker.add_voice(LoadedVoice(synthesizer, Costs(measure_costs(synthesizer))))
             scope = CallScope(metrics, authorize=authorize)
             app = build_app(speaker, metrics, scope, http_limits, show_metrics)
             async with listening(app, "127.0.0.1", 0, idle_s=idle_s) as port:
-                loop = asyncio.get_running_loop()
-                started.set_result(Door(f"http://127.0.0.1:{port}", speaker, loop))
-                await stop.wait()
+                yield port, speaker
         room.close()
 
-    def main() -> None:
-        try:
-            asyncio.run(run())
-        except BaseException as error:  # else the test would wait for it in vain
-            if started.done():
-                raise
-            started.set_exception(error)
-
-    thread = threading.Thread(target=main)
-    thread.start()
-    door = started.result(TIMEOUT_S)
-    try:
-        yield door
-    finally:
-        door.loop.call_soon_threadsafe(stop.set)
-        thread.join(TIMEOUT_S)
-        assert not thread.is_alive()
+    with in_another_thread(run()) as ((port, speaker), loop):
+        yield Door(f"http://127.0.0.1:{port}", speaker, loop)
 
 
 @pytest.fixture
@@ -142,14 +117,12 @@ def open_http_door() -> Iterator[Callable[..., Door]]:
 
 
 @pytest.fixture
-def gated_door(
-    gated_engine: Any, front_end: TextFrontEnd, open_http_door: Callable[..., Door]
-) -> Callable[..., Door]:
-    """`gated_door(...)`: as `open_http_door`; from then on its engine waits for `gated_engine`."""
+def gated_door(gated_engine: Any, open_http_door: Any) -> Callable[..., Door]:
+    """`gated_door()`: as `open_http_door`; from then on its engine waits for `gated_engine`."""
 
-    def start(*arguments: Any) -> Door:
+    def start() -> Door:
         gated_engine.open.set()
-        door = open_http_door(Synthesizer(gated_engine, front_end), *arguments)
+        door = open_http_door(fake_voice(gated_engine))
         gated_engine.open.clear()
         return door
 
@@ -159,5 +132,5 @@ def gated_door(
 @pytest.fixture(scope="session")
 def door() -> Iterator[Door]:
     """One for the tests that leave it as it was."""
-    with open_door(Synthesizer(FakeEngine(), TextFrontEnd())) as door:
+    with open_door(fake_voice()) as door:
         yield door

@@ -115,7 +115,7 @@ def test_what_the_voice_can_not_do_is_told_in_a_header(openai: OpenAI) -> None:
 def test_a_strict_server_refuses_instead(
     synthesizer: Synthesizer, open_http_door: Callable[..., Any]
 ) -> None:
-    door = open_http_door(synthesizer, None, None, HttpLimits(strict=True))
+    door = open_http_door(synthesizer, HttpLimits(strict=True))
     with OpenAI(base_url=f"{door.url}/v1", api_key="none", max_retries=0) as client:
         for fields in ({"extra_body": {"lang_code": "a"}}, {"speed": 4}):
             with pytest.raises(BadRequestError, match=r"lang_code|expected 0\.5 to 2"):

@@ -14,21 +14,14 @@ import pytest
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.wait import WebDriverWait
 
-TIMEOUT_S = 20.0
+from tests import browsing
 
 
-class Page:
-    """What a person at the keyboard can do and see."""
-
+class Page(browsing.Page):
     def __init__(self, browser: Chrome, url: str) -> None:
-        self.browser = browser
-        browser.get(url)
+        super().__init__(browser, url)
         self.wait_for(lambda: self.text_of("server") == "ready")
-
-    def wait_for(self, condition: Callable[[], object]) -> None:
-        WebDriverWait(self.browser, TIMEOUT_S, poll_frequency=0.02).until(lambda _: condition())
 
     def wait_for_state(self, state: str) -> None:
         self.wait_for(lambda: self.state == state)
@@ -36,22 +29,6 @@ class Page:
     @property
     def state(self) -> str:
         return self.run("return document.body.dataset.state")
-
-    @property
-    def focused(self) -> str:
-        return self.run("return document.activeElement.id")
-
-    def run(self, script: str, *arguments: Any) -> Any:
-        return self.browser.execute_script(script, *arguments)
-
-    def text_of(self, name: str) -> str:
-        return self.run("return document.getElementById(arguments[0]).textContent", name)
-
-    def press(self, *keys: str) -> None:
-        actions = ActionChains(self.browser)
-        for key in keys:
-            actions.send_keys(key)
-        actions.perform()
 
     def press_with_control(self, key: str) -> None:
         ActionChains(self.browser).key_down(Keys.CONTROL).send_keys(key).key_up(
@@ -187,9 +164,7 @@ def test_an_utterance_by_keyboard_alone(page: Page) -> None:
 
 
 def test_escape_stops_sound_and_work(
-    gated_engine: Any,
-    gated_door: Callable[..., Any],
-    open_page: Callable[[Any], Page],
+    gated_engine: Any, gated_door: Any, open_page: Callable[[Any], Page]
 ) -> None:
     door = gated_door()
     page = open_page(door)
@@ -251,9 +226,7 @@ def test_ssml_is_recognised(page: Page) -> None:
 
 
 def test_a_saved_file_holds_what_was_heard(page: Page, tmp_path: Path) -> None:
-    page.browser.execute_cdp_cmd(
-        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
-    )
+    page.save_to(tmp_path)
     page.speak("Go.")
 
     page.browser.find_element(By.ID, "download").click()
@@ -277,7 +250,7 @@ def test_every_control_has_a_name_and_news_are_announced(page: Page) -> None:
 
 
 def test_a_server_that_asks_for_a_token_gets_one_from_the_page(
-    synthesizer: Any, browser: Chrome, open_http_door: Callable[..., Any]
+    synthesizer: Any, browser: Chrome, open_http_door: Any
 ) -> None:
     door = open_http_door(synthesizer, authorize=lambda token: "me")
     browser.get(door.url)

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,39 +17,25 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from prometheus_client.parser import text_string_to_metric_families
 
-from dlpo.errors import InputError
 from dlpo_serving.http import HttpLimits, listening
 from dlpo_serving.http.app import _sender
 
 
-def test_probes_follow_the_voice(
-    client: Any, door: Any, open_http_door: Callable[..., Any]
-) -> None:
-    cold = open_http_door(None)
+def test_probes_follow_the_voice(client: Any, synthesizer: Any, open_http_door: Any) -> None:
+    cold, door = open_http_door(None, show_metrics=False), open_http_door(synthesizer)
 
-    assert client.get(door, "/healthz").status == client.get(cold, "/healthz").status == 200
-    assert client.get(door, "/readyz").status == 200
-    assert client.get(cold, "/readyz").status == 503
-    assert client.get(cold, "/v1/voices").status == 503
+    def statuses(door: Any) -> list[int]:
+        paths = ("/healthz", "/readyz", "/v1/voices", "/metrics")
+        return [client.get(door, path).status for path in paths]
 
-
-def test_a_server_that_drains_is_not_ready_but_alive(
-    client: Any, synthesizer: Any, open_http_door: Callable[..., Any]
-) -> None:
-    door = open_http_door(synthesizer)
-
+    assert statuses(cold) == [200, 503, 503, 404]
+    assert statuses(door) == [200, 200, 200, 200]
     door.call(door.speaker.drain(0))
-
-    assert client.get(door, "/readyz").status == 503
-    assert client.get(door, "/healthz").status == 200
-
-
-def test_metrics_can_be_hidden(client: Any, open_http_door: Callable[..., Any]) -> None:
-    assert client.get(open_http_door(None, show_metrics=False), "/metrics").status == 404
+    assert statuses(door)[:2] == [200, 503]
 
 
 def test_metrics_are_readable_by_prometheus_and_count_what_was_spoken(
-    client: Any, synthesizer: Any, open_http_door: Callable[..., Any]
+    client: Any, synthesizer: Any, open_http_door: Any
 ) -> None:
     door = open_http_door(synthesizer)
     client.speak(door).read()
@@ -165,36 +151,13 @@ def test_no_file_names_another_host(file: Any) -> None:
     assert [a for a in addresses if a != "http://www.w3.org/2000/svg"] == []
 
 
-def test_the_page_holds_no_inline_script_or_style() -> None:
-    (index,) = [file for file in FILES if file.name == "index.html"]
-    html = index.read_text(encoding="utf-8")
-
-    assert re.findall(r"<script(?![^>]*\bsrc=)", html) == []
-    assert re.findall(r"<style|\sstyle=|\son\w+=", html) == []
-
-
 TIMEOUT_S = 20.0
 
 
 def rest_of(connection: socket.socket) -> bytes:
     """All bytes until the server ends the connection."""
-    received = b""
-    while data := connection.recv(65_536):
-        received += data
-    return received
-
-
-def dribble(connection: socket.socket, lines: int) -> Iterator[None]:
-    """Send a header a line at a time; each line that the server still waits for counts."""
-    for _ in range(lines):
-        try:
-            connection.sendall(b"X-Slow: 1\r\n")
-            if not connection.recv(1):
-                return
-        except TimeoutError:  # it has nothing to say yet
-            yield
-        except ConnectionError:
-            return
+    with connection.makefile("rb") as stream:
+        return stream.read()
 
 
 @pytest.mark.parametrize(
@@ -203,7 +166,7 @@ def dribble(connection: socket.socket, lines: int) -> Iterator[None]:
     ids=["nothing", "half a line", "half a header"],
 )
 def test_a_connection_whose_request_does_not_come_is_closed(
-    sent: bytes, open_http_door: Callable[..., Any]
+    sent: bytes, open_http_door: Any
 ) -> None:
     door = open_http_door(None, idle_s=0.05)
     with socket.create_connection(("127.0.0.1", door.port), TIMEOUT_S) as connection:
@@ -212,15 +175,20 @@ def test_a_connection_whose_request_does_not_come_is_closed(
         assert rest_of(connection) == b""
 
 
-def test_a_dribbled_header_does_not_keep_a_connection_open(
-    open_http_door: Callable[..., Any],
-) -> None:
+def test_a_dribbled_header_does_not_keep_a_connection_open(open_http_door: Any) -> None:
     door = open_http_door(None, idle_s=0.3)
     with socket.create_connection(("127.0.0.1", door.port), TIMEOUT_S) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n")
         connection.settimeout(0.05)
-
-        assert sum(1 for _ in dribble(connection, lines=100)) < 100
+        for _ in range(100):
+            with suppress(TimeoutError):  # it has nothing to say yet
+                try:
+                    connection.sendall(b"X-Slow: 1\r\n")
+                    if not connection.recv(1):
+                        return
+                except ConnectionError:
+                    return
+    raise AssertionError("it was kept")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +204,7 @@ def test_a_dribbled_header_does_not_keep_a_connection_open(
     ids=["long line", "large header", "many headers", "TLS", "length -1", "smuggling"],
 )
 def test_what_is_no_small_http_request_is_a_400_and_no_traceback(
-    request_: bytes, open_http_door: Callable[..., Any], caplog: pytest.LogCaptureFixture
+    request_: bytes, open_http_door: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     door = open_http_door(None)
     with caplog.at_level(logging.INFO), socket.create_connection(("127.0.0.1", door.port)) as peer:
@@ -246,18 +214,6 @@ def test_what_is_no_small_http_request_is_a_400_and_no_traceback(
         assert rest_of(peer).startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
 
     assert not [record for record in caplog.records if record.exc_info]
-
-
-def test_an_address_that_is_taken_is_an_error_that_says_so() -> None:
-    async def listen_twice() -> None:
-        async with (
-            listening(web.Application(), "127.0.0.1", 0) as port,
-            listening(web.Application(), "127.0.0.1", port),
-        ):
-            raise AssertionError("two servers on one port")
-
-    with pytest.raises(InputError, match=r"can't listen on 127\.0\.0\.1:\d+ for HTTP"):
-        asyncio.run(listen_twice())
 
 
 async def test_connections_beyond_the_limit_are_answered_503_until_one_closes() -> None:
@@ -281,10 +237,10 @@ async def test_connections_beyond_the_limit_are_answered_503_until_one_closes() 
 
 
 def test_pages_of_chosen_origins_may_read_replies(
-    client: Any, synthesizer: Any, open_http_door: Callable[..., Any]
+    client: Any, synthesizer: Any, open_http_door: Any
 ) -> None:
     friend, stranger = "https://app.example", "https://else.example"
-    door = open_http_door(synthesizer, None, None, HttpLimits(origins=(friend,)))
+    door = open_http_door(synthesizer, HttpLimits(origins=(friend,)))
     asked = {"Access-Control-Request-Headers": "authorization,x-stainless-os"}
     allowed = {}
     for origin in (friend, stranger):

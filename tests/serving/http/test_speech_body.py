@@ -21,14 +21,6 @@ def parse(**fields: Any) -> SpeechBody:
     return parse_speech_body(content, strict=True)
 
 
-def test_absent_fields_have_openais_defaults() -> None:
-    body = parse()
-
-    assert body.request == SpeechRequest("Hello")
-    assert (body.encoding, body.sample_rate_hz) == (Encoding.MP3, None)
-    assert (body.stream_format, body.voice, body.timeout_s) == ("audio", "", None)
-
-
 def test_unknown_fields_are_kept_by_name_unless_that_is_strict() -> None:
     content = b'{"input": "Hello", "stream": true, "lang_code": "a", "speeed": 2}'
     body = parse_speech_body(content)
@@ -37,13 +29,18 @@ def test_unknown_fields_are_kept_by_name_unless_that_is_strict() -> None:
     assert body.ignored == ("lang_code", "speeed")
 
 
-def test_null_stands_for_an_absent_field() -> None:
-    assert parse(speed=None, voice=None, dictionary=None, sample_rate=None) == parse()
+def test_absent_fields_have_openais_defaults() -> None:
+    body = parse()
+
+    assert body.request == SpeechRequest("Hello")
+    assert (body.encoding, body.sample_rate_hz) == (Encoding.MP3, None)
+    assert (body.stream_format, body.voice, body.timeout_s) == ("audio", "", None)
+    assert parse(speed=None, voice=None, dictionary=None, sample_rate=None) == body
 
 
 def test_every_field_arrives() -> None:
     body = parse(
-        voice="lj",
+        voice={"id": "lj"},
         response_format="opus",
         stream_format="dlpo",
         instructions="whisper",
@@ -76,10 +73,6 @@ def test_headerless_pcm_has_the_rate_that_openais_clients_expect() -> None:
     assert parse(response_format="pcm", sample_rate=22_050).sample_rate_hz == 22_050
 
 
-def test_a_voice_may_be_an_object_with_an_id() -> None:
-    assert parse(voice={"id": "lj"}).voice == "lj"
-
-
 @pytest.mark.parametrize(
     ("fields", "name"),
     [
@@ -107,25 +100,6 @@ def test_a_bad_field_is_named(fields: dict[str, Any], name: str) -> None:
 
     assert [violation.field for violation in caught.value.violations] == [name]
     assert "expected" in str(caught.value) or "takes" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"speed": 9}, "speed: is 9; expected 0.25 to 4"),
-        ({"voice": {"name": "lj"}}, "expected a name, or an object with an id"),
-        ({"dictionary": {"fish": 1}}, "dictionary: 'fish' is 1; expected"),
-        ({"timeout_s": -1}, "timeout_s: is -1; expected 0 or more"),
-        ({"speeed": 1, "spede": 1}, "speeed: is unknown (also 'spede'); this server takes"),
-    ],
-)
-def test_the_message_says_what_came_and_what_was_expected(
-    fields: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(RequestError) as caught:
-        parse(**fields)
-
-    assert message in str(caught.value)
 
 
 def test_an_unknown_model_is_refused_with_those_that_are_known() -> None:
@@ -191,13 +165,12 @@ _NAMES = ["input", "voice", "speed", "seed", "steps", "ssml", "dictionary", "res
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine is shared
-@given(st.dictionaries(st.sampled_from(_NAMES), _JSON))
-def test_any_json_is_taken_or_refused_by_an_error_of_ours(fields: dict[str, Any]) -> None:
-    with suppress(DlpoError):
-        assert isinstance(parse_speech_body(json.dumps(fields).encode()), SpeechBody)
-
-
-@given(st.binary(max_size=50))
+@given(
+    st.binary(max_size=50)
+    | st.dictionaries(st.sampled_from(_NAMES), _JSON).map(
+        lambda fields: json.dumps(fields).encode()
+    )
+)
 def test_any_bytes_are_taken_or_refused_by_an_error_of_ours(content: bytes) -> None:
     with suppress(DlpoError):
         assert isinstance(parse_speech_body(content), SpeechBody)

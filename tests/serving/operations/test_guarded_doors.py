@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import ssl
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +25,11 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.endpoints import SERVICES, add_channelz, caller_stayed
 from dlpo_serving.operations.keys import new_key
 from dlpo_serving.riva.proto import riva_tts_pb2 as riva
-from dlpo_serving.synthesizer import Synthesizer
+from tests.callers import WAIT_S, free_port
 
 if TYPE_CHECKING:
     from conftest import Authority, Issued
 
-TIMEOUT_S = 20.0
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
 METHODS = {
     f"{DLPO}Synthesize": speech_pb2.SynthesizeRequest(text="Hello."),
@@ -61,20 +58,12 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 class Guarded:
     """The server, and callers with and without what it asks for."""
 
-    def __init__(
-        self,
-        start_server: Callable[..., Any],
-        synthesizer: Synthesizer,
-        ca: Authority,
-        folder: Path,
-        mutual: bool = True,
-    ) -> None:
+    def __init__(self, start_server: Any, ca: Authority, folder: Path, mutual: bool = True) -> None:
         served = ca.issue("server")
         self.ca, self.client = ca, ca.issue("client")
         self.token = new_key(folder / "keys.toml", "alice")
         self.http_port, self.health_port = free_port(), free_port()
         self.server = start_server(
-            synthesizer,
             tls_certificate=served.certificate,
             tls_key=served.key,
             tls_client_ca=ca.path if mutual else None,
@@ -100,7 +89,7 @@ class Guarded:
             call = channel.stream_stream(method)
             messages = iter([METHODS[method].SerializeToString()])
             try:
-                list(call(messages, metadata=metadata, timeout=TIMEOUT_S))
+                list(call(messages, metadata=metadata, timeout=WAIT_S))
             except grpc.RpcError as error:
                 return str(error.code().name)
         return "OK"
@@ -113,24 +102,16 @@ class Guarded:
         headers = {"Authorization": header} if header else {}
         request = urllib.request.Request(url, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=context) as reply:
+            with urllib.request.urlopen(request, timeout=WAIT_S, context=context) as reply:
                 return int(reply.status)
         except urllib.error.HTTPError as error:
             with error:
                 return error.code
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @pytest.fixture
-def guarded(
-    start_server: Callable[..., Any], synthesizer: Synthesizer, authority: Authority, tmp_path: Path
-) -> Guarded:
-    return Guarded(start_server, synthesizer, authority, tmp_path)
+def guarded(start_server: Any, authority: Authority, tmp_path: Path) -> Guarded:
+    return Guarded(start_server, authority, tmp_path)
 
 
 def forgeries(token: str) -> list[str]:
@@ -152,7 +133,8 @@ def test_who_may_ask_over_http(guarded: Guarded, stranger: Authority) -> None:
     assert guarded.get("/v1/voices", guarded.client, right) == 200
     for forged in forgeries(guarded.token):
         assert guarded.get("/v1/voices", guarded.client, forged) == 401
-    assert guarded.get("/readyz", guarded.client) == 200
+    for path in ("/", "/healthz", "/readyz", "/metrics"):
+        assert guarded.get(path, guarded.client) == 200
     for client in (None, stranger.issue("thief")):
         with pytest.raises((urllib.error.URLError, ssl.SSLError, ConnectionError)):
             guarded.get("/v1/voices", client, right)
@@ -161,74 +143,53 @@ def test_who_may_ask_over_http(guarded: Guarded, stranger: Authority) -> None:
 @pytest.mark.full
 @pytest.mark.skipif(not Path(RIVA_PYTHON).exists(), reason=f"there is no {RIVA_PYTHON}")
 def test_nvidias_own_client_is_let_in_over_tls_with_its_token_only(
-    start_server: Callable[..., Any], synthesizer: Synthesizer, authority: Authority, tmp_path: Path
+    start_server: Any, authority: Authority, tmp_path: Path
 ) -> None:
-    guarded = Guarded(start_server, synthesizer, authority, tmp_path, mutual=False)
+    guarded = Guarded(start_server, authority, tmp_path, mutual=False)
 
     def ask(token: str) -> str:
         address = f"localhost:{guarded.server.address.rpartition(':')[2]}"
         command = [RIVA_PYTHON, "-c", RIVA_CALL, address, str(authority.path), token]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=WAIT_S)
         return done.stdout.strip()
 
     assert ask(guarded.token) == "True"
     assert ask("") == ask(f"{guarded.token}x") == "UNAUTHENTICATED"
 
 
-def test_health_needs_no_token_and_on_its_port_no_tls(guarded: Guarded) -> None:
+def test_reflection_and_channelz_are_for_those_with_a_token(guarded: Guarded) -> None:
+    request = channelz_pb2.GetServersRequest(start_server_id=0)
+    with guarded.channel(guarded.client) as channel:
+        stub = channelz_pb2_grpc.ChannelzStub(channel)
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.GetServers(request, timeout=WAIT_S)
+        assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+        metadata = [("authorization", f"Bearer {guarded.token}")]
+        assert stub.GetServers(request, metadata=metadata, timeout=WAIT_S).server
+        ask = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+        reflection = reflection_pb2_grpc.ServerReflectionStub(channel)
+        (answer,) = reflection.ServerReflectionInfo(ask, metadata=metadata, timeout=WAIT_S)
+        names = {service.name for service in answer.list_services_response.service}
+        assert names >= {*SERVICES, "grpc.health.v1.Health"}
+
+
+def test_health_needs_no_token_and_on_its_port_no_tls(
+    guarded: Guarded, caplog: pytest.LogCaptureFixture
+) -> None:
     request = health_pb2.HealthCheckRequest(service="dlpo.v1.SpeechService")
     with guarded.channel(guarded.client) as channel:
         assert health_pb2_grpc.HealthStub(channel).Check(request).status == SERVING
     with grpc.insecure_channel(f"127.0.0.1:{guarded.health_port}") as channel:
         assert health_pb2_grpc.HealthStub(channel).Check(request).status == SERVING
-
-
-def test_channelz_is_for_those_with_a_token(guarded: Guarded) -> None:
-    request = channelz_pb2.GetServersRequest(start_server_id=0)
-    with guarded.channel(guarded.client) as channel:
-        stub = channelz_pb2_grpc.ChannelzStub(channel)
-        with pytest.raises(grpc.RpcError) as caught:
-            stub.GetServers(request, timeout=TIMEOUT_S)
-        assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
-        metadata = [("authorization", f"Bearer {guarded.token}")]
-        assert stub.GetServers(request, metadata=metadata, timeout=TIMEOUT_S).server
-
-
-def test_the_health_port_has_health_alone_and_garbage_there_is_one_quiet_line(
-    synthesizer: Synthesizer,
-    start_server: Callable[..., Any],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    port = free_port()
-    start_server(synthesizer, health_port=port)
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        check = health_pb2_grpc.HealthStub(channel).Check
-        reply = check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
-        assert reply.status == health_pb2.HealthCheckResponse.SERVING
-
+        # Garbage is one quiet line, and there is nothing but health.
         with caplog.at_level(logging.DEBUG), pytest.raises(grpc.RpcError) as caught:
-            channel.unary_unary("/grpc.health.v1.Health/Check")(b"\xff" * 9, timeout=TIMEOUT_S)
+            channel.unary_unary("/grpc.health.v1.Health/Check")(b"\xff" * 9, timeout=WAIT_S)
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
         assert {record.levelno for record in caplog.records} <= {logging.DEBUG}
 
         with pytest.raises(grpc.RpcError) as caught:
-            channel.unary_unary("/dlpo.v1.SpeechService/Synthesize")(b"", timeout=TIMEOUT_S)
+            channel.unary_unary("/dlpo.v1.SpeechService/Synthesize")(b"", timeout=WAIT_S)
         assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
-
-
-def test_reflection_and_channelz_show_the_server(
-    synthesizer: Synthesizer, start_server: Callable[..., Any]
-) -> None:
-    server = start_server(synthesizer, channelz=True)
-    ask = reflection_pb2.ServerReflectionRequest(list_services="")
-    reflection = reflection_pb2_grpc.ServerReflectionStub(server.channel)
-    answer = next(reflection.ServerReflectionInfo(iter([ask]), timeout=TIMEOUT_S))
-    channelz = channelz_pb2_grpc.ChannelzStub(server.channel)
-    servers = channelz.GetServers(channelz_pb2.GetServersRequest(), timeout=TIMEOUT_S).server
-
-    names = {service.name for service in answer.list_services_response.service}
-    assert names >= {*SERVICES, "grpc.health.v1.Health"}
-    assert servers
 
 
 def test_channelz_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,21 +198,17 @@ def test_channelz_without_its_package_names_the_extra(monkeypatch: pytest.Monkey
     async def add() -> None:
         add_channelz(grpc.aio.server())
 
-    with pytest.raises(MissingExtraError, match=r"grpcio-channelz.*dlpo\[serve\]"):
+    with pytest.raises(MissingExtraError, match=r"grpcio-channelz.*.*\[serve\]"):
         asyncio.run(add())
 
 
-def record_of(error: Exception) -> logging.LogRecord:
-    try:
-        raise error
-    except Exception:
-        return logging.LogRecord("grpc", logging.ERROR, "", 0, "raised", (), sys.exc_info())
-
-
-def test_a_caller_who_left_before_the_status_leaves_no_traceback() -> None:
-    assert not caller_stayed(record_of(ExecuteBatchError("send status")))
-
-
-def test_every_other_error_is_logged() -> None:
-    assert caller_stayed(record_of(ValueError("our own fault")))
-    assert caller_stayed(logging.LogRecord("grpc", logging.INFO, "", 0, "no error", (), None))
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [(ExecuteBatchError("send status"), False), (ValueError("our own fault"), True), (None, True)],
+)
+def test_a_caller_who_left_before_the_status_leaves_no_traceback(
+    error: Exception | None, logged: bool
+) -> None:
+    info = error and (type(error), error, None)
+    record = logging.LogRecord("grpc", logging.ERROR, "", 0, "raised", (), info)
+    assert caller_stayed(record) is logged

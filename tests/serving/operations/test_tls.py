@@ -96,68 +96,7 @@ async def ask_http(
     return int(serial, 16) if answer else None
 
 
-def replace(old: Issued, new: Issued) -> None:
-    """As a certificate is renewed: new files are moved to where the old ones are."""
-    new.key.replace(old.key)
-    new.certificate.replace(old.certificate)
-
-
 async def test_mutual_tls_lets_in_only_clients_of_its_authority(
-    authority: Authority, stranger: Authority
-) -> None:
-    served, ours, theirs = (
-        authority.issue("server"), authority.issue("client"), stranger.issue("thief"),
-    )  # fmt: skip
-    files = TlsFiles(served.certificate, served.key, authority.path)
-
-    async with grpc_server(files, time.monotonic) as port:
-        assert await ask_grpc(port, authority.path, ours) == "OK"
-        assert await ask_grpc(port, authority.path, theirs) == "UNAVAILABLE"
-        assert await ask_grpc(port, authority.path) == "UNAVAILABLE"
-    async with http_server(files, time.monotonic) as port:
-        assert await ask_http(port, authority.path, ours) == served.serial
-        assert await ask_http(port, authority.path, theirs) is None
-        assert await ask_http(port, authority.path) is None
-
-
-async def test_a_renewed_certificate_is_used_by_new_handshakes_of_grpc_and_no_call_is_lost(
-    authority: Authority, stranger: Authority, clock: Any
-) -> None:
-    served = authority.issue("server")
-
-    credentials = grpc.ssl_channel_credentials(authority.path.read_bytes())
-    async with (
-        grpc_server(TlsFiles(served.certificate, served.key), clock) as port,
-        grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials) as channel,
-    ):
-        say = channel.unary_unary("/test.Echo/Say")
-        await say(b"before", timeout=TIMEOUT_S)
-        replace(served, stranger.issue("next"))
-        clock.now_s = 10
-        assert await ask_grpc(port, stranger.path) == "OK"
-        assert await ask_grpc(port, authority.path) == "UNAVAILABLE"
-
-        assert await say(b"after", timeout=TIMEOUT_S) == b"after"
-
-
-@pytest.mark.parametrize("server_name", ["localhost", "127.0.0.1"])  # a number is sent as no name
-async def test_a_renewed_certificate_is_used_by_new_handshakes_of_http(
-    server_name: str, authority: Authority, clock: Any
-) -> None:
-    served = authority.issue("server")
-
-    async with http_server(TlsFiles(served.certificate, served.key), clock) as port:
-        before = await ask_http(port, authority.path, server_name=server_name)
-        assert before == served.serial
-        renewed = authority.issue("next")
-        replace(served, renewed)
-        clock.now_s = 10
-
-        after = await ask_http(port, authority.path, server_name=server_name)
-        assert after == renewed.serial
-
-
-async def test_authorities_of_clients_may_change_on_both_doors(
     authority: Authority, stranger: Authority, tmp_path: Path, clock: Any
 ) -> None:
     served, ours, theirs = (
@@ -168,15 +107,62 @@ async def test_authorities_of_clients_may_change_on_both_doors(
     files = TlsFiles(served.certificate, served.key, trusted)
 
     async with grpc_server(files, clock) as port, http_server(files, clock) as http_port:
-        assert await ask_grpc(port, authority.path, theirs) == "UNAVAILABLE"
-        assert await ask_http(http_port, authority.path, theirs) is None
-        trusted.write_bytes(stranger.path.read_bytes())
-        clock.now_s = 10
 
-        assert await ask_grpc(port, authority.path, theirs) == "OK"
-        assert await ask_http(http_port, authority.path, theirs) == served.serial
-        assert await ask_grpc(port, authority.path, ours) == "UNAVAILABLE"
-        assert await ask_http(http_port, authority.path, ours) is None
+        async def let_in(client: Issued | None) -> list[bool]:
+            return [
+                await ask_grpc(port, authority.path, client) == "OK",
+                await ask_http(http_port, authority.path, client) == served.serial,
+            ]
+
+        assert [await let_in(client) for client in (ours, theirs, None)] == [
+            [True, True], [False, False], [False, False],
+        ]  # fmt: skip
+        trusted.write_bytes(stranger.path.read_bytes())  # which may change
+        clock.now_s = 10
+        assert [await let_in(client) for client in (ours, theirs, None)] == [
+            [False, False], [True, True], [False, False],
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("server_name", ["localhost", "127.0.0.1"])  # a number is sent as no name
+async def test_a_renewed_certificate_is_used_by_new_handshakes_once_its_key_is_there(
+    server_name: str,
+    authority: Authority,
+    stranger: Authority,
+    caplog: pytest.LogCaptureFixture,
+    clock: Any,
+) -> None:
+    caplog.set_level(logging.INFO, "dlpo_serving.operations.tls")
+    served, renewed = authority.issue("server"), stranger.issue("next")
+    old = served.serial
+    files = TlsFiles(served.certificate, served.key)
+    credentials = grpc.ssl_channel_credentials(authority.path.read_bytes())
+
+    async with (
+        grpc_server(files, clock) as port,
+        http_server(files, clock) as http_port,
+        grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials) as channel,
+    ):
+
+        async def ask_both(ca: Path) -> tuple[str, int | None]:
+            http = await ask_http(http_port, ca, server_name=server_name)
+            return await ask_grpc(port, ca), http
+
+        say = channel.unary_unary("/test.Echo/Say")
+        await say(b"before", timeout=TIMEOUT_S)
+        renewed.certificate.replace(served.certificate)  # its key is still to come
+        clock.now_s = 10
+        assert await ask_both(authority.path) == ("OK", old)
+
+        renewed.key.replace(served.key)
+        clock.now_s = 20
+        assert await ask_both(stranger.path) == ("OK", renewed.serial)
+        assert await ask_both(authority.path) == ("UNAVAILABLE", None)
+        assert await say(b"after", timeout=TIMEOUT_S) == b"after"  # no call is lost
+
+    told = [record.getMessage() for record in caplog.records]
+    assert len([line for line in told if "stays in use" in line]) == 2  # one a door
+    assert len([line for line in told if "read again" in line]) == 2
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -206,30 +192,6 @@ async def test_no_session_outlives_the_authority_that_let_its_client_in(
         clock.now_s = 10
         with suppress(ssl.SSLError, ConnectionError):
             assert not (await asyncio.to_thread(ask, port, session))[0]
-
-
-async def test_a_half_renewed_certificate_is_not_used_and_is_logged(
-    authority: Authority, caplog: pytest.LogCaptureFixture, clock: Any
-) -> None:
-    caplog.set_level(logging.INFO, "dlpo_serving.operations.tls")
-    served = authority.issue("server")
-    files = TlsFiles(served.certificate, served.key)
-
-    async with grpc_server(files, clock) as port, http_server(files, clock) as http_port:
-        renewed = authority.issue("next")
-        renewed.certificate.replace(served.certificate)  # its key is still to come
-        clock.now_s = 10
-        assert await ask_grpc(port, authority.path) == "OK"
-        assert await ask_http(http_port, authority.path) == served.serial
-
-        renewed.key.replace(served.key)
-        clock.now_s = 20
-        assert await ask_grpc(port, authority.path) == "OK"
-        assert await ask_http(http_port, authority.path) == renewed.serial
-
-    told = [record.getMessage() for record in caplog.records]
-    assert len([line for line in told if "stays in use" in line]) == 2  # one a door
-    assert len([line for line in told if "read again" in line]) == 2
 
 
 @pytest.mark.parametrize("victim", ["certificate", "key", "client_ca"])
@@ -273,20 +235,15 @@ def test_a_certificate_that_is_not_valid_now_is_refused_with_both_times(
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
-def test_a_private_key_that_others_may_read_is_refused(mode: int, authority: Authority) -> None:
+def test_a_private_key_that_others_may_read_is_refused(
+    mode: int, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
     served = authority.issue("server")
     served.key.chmod(mode)
+    files = TlsFiles(served.certificate, served.key)
 
     with pytest.raises(ConfigError, match=f"mode {mode:04o}.*chmod 600"):
-        grpc_credentials(TlsFiles(served.certificate, served.key), time.monotonic)
-
-
-def test_a_private_key_of_another_user_is_left_to_them(
-    authority: Authority, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Kubernetes mounts a secret as root's, readable by all, for a container without root."""
-    served = authority.issue("server")
-    served.key.chmod(0o644)
+        grpc_credentials(files, time.monotonic)
+    # Kubernetes mounts a secret as root's, readable by all, for a container without root.
     monkeypatch.setattr("os.geteuid", lambda: served.key.stat().st_uid + 1)
-
-    grpc_credentials(TlsFiles(served.certificate, served.key), time.monotonic)
+    grpc_credentials(files, time.monotonic)

@@ -8,7 +8,7 @@ import logging
 import shutil
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voice_registry import VoiceDirectory
 from dlpo_serving.voices import find_voice
+from tests.callers import WAIT_S, fake_voice, lay
 
 
 @dataclass(eq=False)
@@ -99,6 +100,9 @@ ANN = [("added", "ann")]
         [({"a": "ann"}, ANN), ({"a": "ann"}, ANN)],  # written again
         [({"a": "ann"}, ANN), ({"a": "ben"}, [("removed", "ann"), ("added", "ben")])],
         [({"a": "ann"}, ANN), ({}, [("removed", "ann")]), ({"a": "ann"}, ANN)],
+        # names that are taken
+        [({"a": "ann"}, ANN), ({"a": "ann", "b": "fixed"}, [*ANN, ("refused", "b")])],
+        [({"a": "ann", "b": "ann"}, [*ANN, ("refused", "b")])],
     ],
 )
 def test_what_has_changed_is_told_once(
@@ -111,18 +115,6 @@ def test_what_has_changed_is_told_once(
             folder.put(name, voice)
         assert folder.events() == events
         assert folder.events() == []
-
-
-def test_a_bundle_that_is_gone_between_two_renames_stays(folder: Folder) -> None:
-    path = folder.put("a", "ann")
-    folder.events()
-
-    path.rename(folder.path / ".away")
-    folder.clock.now_s += 0.5
-    assert folder.watched.poll() == []
-    (folder.path / ".away").rename(path)
-
-    assert ("removed", "ann") not in folder.events()
 
 
 def test_a_bundle_is_not_taken_while_it_is_being_copied(folder: Folder, tmp_path: Path) -> None:
@@ -195,16 +187,6 @@ def test_a_run_time_that_throws_refuses_the_bundle(folder: Folder) -> None:
     assert "reason=RuntimeError: of the run-time" in folder.caplog.text
 
 
-@pytest.mark.parametrize("voice", ["fixed", "ann"])
-def test_a_name_that_is_taken_is_not_given_twice(voice: str, folder: Folder) -> None:
-    folder.put("a", "ann")
-    folder.events()
-
-    folder.put("b", voice)
-
-    assert folder.events() == [("refused", "b")]
-
-
 def test_a_folder_that_can_not_be_read_keeps_its_voices_and_says_so_once(
     folder: Folder, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -237,17 +219,6 @@ def test_a_voice_that_was_withdrawn_is_freed_with_its_last_user(folder: Folder) 
     assert gone() is None
 
 
-TIMEOUT_S = 20.0
-
-
-def put(bundle: Bundle, out: Path, voice: str) -> None:
-    """A bundle of that voice, moved to its place at once."""
-    made = out.with_name(f".{out.name}")
-    copy_bundle(bundle, made)
-    (made / MANIFEST).write_bytes(replace(bundle.manifest, voice=voice).to_json())
-    made.rename(out)
-
-
 @pytest.fixture(autouse=True)
 def _settles_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(voice_registry, "VoiceDirectory", partial(VoiceDirectory, settle_s=0.05))
@@ -267,66 +238,54 @@ def test_a_server_that_begins_with_an_empty_folder_serves_when_a_voice_comes(
             stop.set()
 
         running = asyncio.create_task(run_server(settings, stop, announce))
-        put(Bundle.load(tiny_bundle), tmp_path / "a", "ann")
-        await asyncio.wait_for(running, TIMEOUT_S)
+        lay(tiny_bundle, tmp_path, "ann")
+        await asyncio.wait_for(running, WAIT_S)
 
     asyncio.run(serve())
 
     assert announced == ["ann"]
 
 
-def test_a_voice_that_takes_long_to_load_leaves_the_lane_to_callers(
-    start_server: Callable[..., Any],
-    synthesizer: Synthesizer,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Set when a server begins to load a voice, which takes until the end of the test."""
     begun, let_go = threading.Event(), threading.Event()
 
     def slow(*arguments: Any) -> Synthesizer:
         begun.set()
-        assert let_go.wait(TIMEOUT_S)
-        return synthesizer
+        assert let_go.wait(WAIT_S)
+        return fake_voice()
 
     monkeypatch.setattr(voice_registry, "open_voice", slow)
-    server = start_server(synthesizer, lanes=1, voice_directory=tmp_path, voice_poll_s=0.02)
-    put(Bundle.load(find_voice("lj")), tmp_path / "ann", "ann")
-    try:
-        assert begun.wait(TIMEOUT_S)
-        request = speech_pb2.SynthesizeRequest(text="One fish.")
-        assert server.stub.Synthesize(request, timeout=TIMEOUT_S).audio
-        server.stop()
-        server.thread.join(0.3)
-        assert server.thread.is_alive()  # no load outlives its server
-    finally:
-        let_go.set()
+    lay(find_voice("lj"), tmp_path, "ann")
+    yield begun
+    let_go.set()
+
+
+def test_a_voice_that_takes_long_to_load_leaves_the_lane_to_callers(
+    start_server: Any, tmp_path: Path, begun: threading.Event
+) -> None:
+    server = start_server(lanes=1, voice_directory=tmp_path, voice_poll_s=0.02)
+    assert begun.wait(WAIT_S)
+    request = speech_pb2.SynthesizeRequest(text="One fish.")
+    assert server.stub.Synthesize(request, timeout=WAIT_S).audio
+    server.stop()
+    server.thread.join(0.3)
+    assert server.thread.is_alive()  # no load outlives its server
 
 
 def test_a_load_that_never_ends_does_not_keep_the_server(
-    synthesizer: Synthesizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: threading.Event
 ) -> None:
-    begun, let_go = threading.Event(), threading.Event()
-
-    def stuck(*arguments: Any) -> Synthesizer:
-        begun.set()
-        let_go.wait()
-        return synthesizer
-
-    monkeypatch.setattr(voice_registry, "open_voice", stuck)
     monkeypatch.setattr(voice_registry, "LAST_LOAD_S", 0.1)
-    put(Bundle.load(find_voice("lj")), tmp_path / "ann", "ann")
     settings = ServerSettings(port=0, lanes=1, voice_directory=tmp_path, voice_poll_s=0.02)
 
     async def serve() -> bool:
         stop = asyncio.Event()
-        running = asyncio.create_task(
-            run_server(settings, stop, lambda *_: None, load=lambda _: [synthesizer])
-        )
-        assert await asyncio.to_thread(begun.wait, TIMEOUT_S)
+        running = run_server(settings, stop, lambda *_: None, load=lambda _: [fake_voice()])
+        task = asyncio.create_task(running)
+        assert await asyncio.to_thread(begun.wait, WAIT_S)
         stop.set()
-        return await asyncio.wait_for(running, TIMEOUT_S)
+        return await asyncio.wait_for(task, WAIT_S)
 
-    try:
-        assert asyncio.run(serve())  # so that the process ends without the thread
-    finally:
-        let_go.set()
+    assert asyncio.run(serve())  # so that the process ends without the thread

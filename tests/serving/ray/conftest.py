@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.callers import server_process
+
 ROOT = Path(__file__).resolve().parents[3]
 START_S = 120.0  # Ray alone takes ten seconds of a quiet machine
 
@@ -121,16 +123,9 @@ def ray_server(ray_python: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(scope="module")
 def plain_server(ray_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a server of the same environment, without Ray."""
-    command = [ray_python, "-m", "dlpo_serving", "--port", "0", "--log-level", "warning"]
-    command += ["--max-first-audio-s", "1000"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            serving = re.match(r"SERVING lj on (\S+) after", process.stdout.readline())
-            assert serving
-            yield serving[1]
-        finally:
-            process.terminate()
+    options = ("--log-level", "warning", "--max-first-audio-s", "1000")
+    with server_process(tmp_path_factory.mktemp("plain"), *options, python=ray_python) as server:
+        yield server.address
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,16 @@
-"""The relay in Serve's proxy, in front of handlers that do what Serve's do. It needs no Ray."""
+"""The relay in Serve's proxy, before handlers that do as Serve does; deployments and mistakes."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
+import importlib.util
+import json
+import re
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -13,11 +18,15 @@ import pytest
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from dlpo.errors import ConfigError, InputError, MissingExtraError
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
-from dlpo_serving.ray import proxy
+from dlpo_serving.__main__ import run
+from dlpo_serving.ray import cluster, proxy
+from dlpo_serving.ray.application import check, from_arguments, settings_of_replica
 from dlpo_serving.ray.proxy import APPLICATION, Asked
+from dlpo_serving.settings.server_settings import ServerSettings
+from tests.callers import WAIT_S, in_another_thread, refusal
 
-TIMEOUT_S = 20.0
 REQUEST = speech_pb2.StreamSynthesizeRequest(text="Noise.")
 PART = speech_pb2.StreamSynthesizeResponse(audio={"audio": b"sound"})
 Serve = Callable[[Any, Any], AsyncIterator[bytes | None]]
@@ -41,62 +50,49 @@ class FakeProxy:
 @pytest.fixture
 def proxied() -> Iterator[Callable[[Serve], grpc.Channel]]:
     """`proxied(serve)`: a channel to a proxy whose calls Serve answers as `serve` does."""
-    loops: list[tuple[threading.Thread, asyncio.AbstractEventLoop, asyncio.Event]] = []
-    channels: list[grpc.Channel] = []
 
-    def start(serve: Serve) -> grpc.Channel:
-        started: Future[int] = Future()
+    @asynccontextmanager
+    async def serving(serve: Serve) -> AsyncIterator[str]:
+        server = grpc.aio.server()
+        proxy.add_services(None, FakeProxy(server, serve))  # type: ignore[arg-type]
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        yield f"127.0.0.1:{port}"
+        await server.stop(0)
 
-        async def run() -> None:
-            server, stop = grpc.aio.server(), asyncio.Event()
-            proxy.add_services(None, FakeProxy(server, serve))  # type: ignore[arg-type]
-            port = server.add_insecure_port("127.0.0.1:0")
-            await server.start()
-            loops.append((thread, asyncio.get_running_loop(), stop))
-            started.set_result(port)
-            await stop.wait()
-            await server.stop(0)
+    with ExitStack() as stack:
 
-        thread = threading.Thread(target=asyncio.run, args=(run(),))
-        thread.start()
-        channels.append(grpc.insecure_channel(f"127.0.0.1:{started.result(TIMEOUT_S)}"))
-        return channels[-1]
+        def start(serve: Serve) -> grpc.Channel:
+            address, _ = stack.enter_context(in_another_thread(serving(serve)))
+            return stack.enter_context(grpc.insecure_channel(address))
 
-    yield start
-    for channel in channels:
-        channel.close()
-    for thread, loop, stop in loops:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(TIMEOUT_S)
-        assert not thread.is_alive()
+        yield start
 
 
 def answering(
-    *messages: Any, code: grpc.StatusCode = grpc.StatusCode.OK, details: str = ""
+    *messages: Any,
+    code: grpc.StatusCode = grpc.StatusCode.OK,
+    details: str = "",
+    ends: bool = True,
 ) -> Serve:
-    """A replica that says this."""
+    """A replica that says this; `ends`: its own end, else Serve's."""
 
     async def serve(asked: Any, context: Any) -> AsyncIterator[bytes | None]:
         for message in messages:
             yield message.SerializeToString()
         context.set_code(code)
         context.set_details(details)
-        context.set_trailing_metadata([("x-request-id", "r1")])
-        yield None
+        if ends:
+            context.set_trailing_metadata([("x-request-id", "r1")])
+            yield None
 
     return serve
 
 
 def failing(code: grpc.StatusCode, *messages: Any) -> Serve:
     """Serve itself, when it has lost the replica or has none."""
-
-    async def serve(asked: Any, context: Any) -> AsyncIterator[bytes | None]:
-        for message in messages:
-            yield message.SerializeToString()
-        context.set_code(code)
-        context.set_details("ray.exceptions.ActorDiedError at 10.0.0.7")
-
-    return serve
+    error = "ray.exceptions.ActorDiedError at 10.0.0.7"
+    return answering(*messages, code=code, details=error, ends=False)
 
 
 def stub(channel: grpc.Channel) -> speech_pb2_grpc.SpeechServiceStub:
@@ -112,7 +108,7 @@ def test_a_call_arrives_as_it_was_and_its_answer_too(proxied: Any) -> None:
             yield message
 
     call = stub(proxied(serve)).StreamSynthesize(
-        REQUEST, timeout=TIMEOUT_S, metadata=(("x-request-id", "r1"),)
+        REQUEST, timeout=WAIT_S, metadata=(("x-request-id", "r1"),)
     )
 
     assert list(call) == [PART, PART]
@@ -120,7 +116,7 @@ def test_a_call_arrives_as_it_was_and_its_answer_too(proxied: Any) -> None:
     ((asked, metadata),) = seen
     assert asked.method == "/dlpo.v1.SpeechService/StreamSynthesize"
     assert asked.data == REQUEST.SerializeToString()
-    assert asked.timeout_s == pytest.approx(TIMEOUT_S, abs=5)
+    assert asked.timeout_s == pytest.approx(WAIT_S, abs=5)
     assert metadata["application"] == APPLICATION
     assert metadata["x-request-id"] == "r1"
 
@@ -139,16 +135,16 @@ def test_pieces_of_text_arrive_one_by_one_while_audio_goes_out(proxied: Any) -> 
 
     def pieces() -> Iterator[speech_pb2.IncrementalSynthesizeRequest]:
         yield speech_pb2.IncrementalSynthesizeRequest(text="one")
-        assert heard.result(TIMEOUT_S).audio.audio == b"one"
+        assert heard.result(WAIT_S).audio.audio == b"one"
         yield speech_pb2.IncrementalSynthesizeRequest(text="two")
 
-    call = stub(proxied(serve)).IncrementalSynthesize(pieces(), timeout=TIMEOUT_S)
+    call = stub(proxied(serve)).IncrementalSynthesize(pieces(), timeout=WAIT_S)
     heard.set_result(next(call))
 
     assert [part.audio.audio for part in call] == [b"two"]
 
 
-def test_a_status_of_the_replica_is_the_callers(proxied: Any, refusal: Callable[..., Any]) -> None:
+def test_a_status_of_the_replica_is_the_callers(proxied: Any) -> None:
     serve = answering(code=grpc.StatusCode.NOT_FOUND, details="voice is 'ann'")
 
     refused = refusal(stub(proxied(serve)).ListVoices, speech_pb2.ListVoicesRequest())
@@ -166,7 +162,7 @@ def test_a_status_of_the_replica_is_the_callers(proxied: Any, refusal: Callable[
     ids=["lost", "full"],
 )
 def test_a_failure_of_serve_says_when_to_come_again_and_names_no_machine(
-    failed: Serve, code: str, reason: str, proxied: Any, refusal: Callable[..., Any]
+    failed: Serve, code: str, reason: str, proxied: Any
 ) -> None:
     refused = refusal(stub(proxied(failed)).StreamSynthesize, REQUEST)
 
@@ -199,24 +195,23 @@ def test_a_caller_who_leaves_without_reading_is_told_to_serve(
     flood: tuple[Serve, Future[bool]], proxied: Any
 ) -> None:
     serve, told = flood
-    call = stub(proxied(serve)).StreamSynthesize(REQUEST, timeout=TIMEOUT_S)
+    call = stub(proxied(serve)).StreamSynthesize(REQUEST, timeout=WAIT_S)
     next(call)
     call.cancel()
 
-    assert told.result(TIMEOUT_S)
+    assert told.result(WAIT_S)
 
 
 def test_a_caller_who_does_not_read_is_sent_away(
     flood: tuple[Serve, Future[bool]],
     proxied: Any,
-    refusal: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     serve, told = flood
     monkeypatch.setattr(proxy, "STALL_S", 0.2)
-    call = stub(proxied(serve)).StreamSynthesize(REQUEST, timeout=TIMEOUT_S)
+    call = stub(proxied(serve)).StreamSynthesize(REQUEST, timeout=WAIT_S)
 
-    assert told.result(TIMEOUT_S)
+    assert told.result(WAIT_S)
     refused = refusal(lambda request, timeout: call, REQUEST)
     assert (refused.code, refused.detail(ErrorInfo).reason) == ("ABORTED", "STALLED")
 
@@ -228,7 +223,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckRespon
 def test_health_is_what_a_replica_says(proxied: Any) -> None:
     health = health_pb2_grpc.HealthStub(proxied(answering(SERVING)))
 
-    assert health.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S) == SERVING
+    assert health.Check(health_pb2.HealthCheckRequest(), timeout=WAIT_S) == SERVING
 
 
 async def silent(asked: Any, context: Any) -> AsyncIterator[bytes | None]:
@@ -244,7 +239,7 @@ def test_without_a_replica_it_is_not_serving(
     monkeypatch.setattr(proxy, "HEALTH_S", 0.05)
     health = health_pb2_grpc.HealthStub(proxied(serve))
 
-    assert health.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S) == NOT_SERVING
+    assert health.Check(health_pb2.HealthCheckRequest(), timeout=WAIT_S) == NOT_SERVING
 
 
 def test_a_watch_tells_what_has_changed(proxied: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +251,121 @@ def test_a_watch_tells_what_has_changed(proxied: Any, monkeypatch: pytest.Monkey
             yield message
 
     health = health_pb2_grpc.HealthStub(proxied(serve))
-    watch = health.Watch(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
+    watch = health.Watch(health_pb2.HealthCheckRequest(), timeout=WAIT_S)
 
     assert [next(watch) for _ in range(3)] == [SERVING, NOT_SERVING, SERVING]
     watch.cancel()
+
+
+DOCS = Path(__file__).resolve().parents[3] / "docs/ray.md"
+OPEN = {"ray": True, "host": "0.0.0.0", "port": 0, "ray_http_port": 0}
+SHOW = """
+import json, sys
+from dlpo_serving.ray.application import build
+from dlpo_serving.settings.sources import read_settings
+
+def asked(flags):
+    deployment = build(read_settings(["--ray", *flags]))._bound_deployment
+    config = deployment._deployment_config
+    scaling = config.autoscaling_config
+    return {
+        "actor": deployment.ray_actor_options,
+        "calls": config.max_ongoing_requests,
+        "end_s": config.graceful_shutdown_timeout_s,
+        "replicas": [scaling.min_replicas, scaling.max_replicas],
+        "target": scaling.target_ongoing_requests,
+    }
+
+print(json.dumps([asked(flags) for flags in json.loads(sys.argv[1])]))
+"""
+
+
+def test_serve_is_asked_for_what_the_settings_say(ray_python: str) -> None:
+    flags = [
+        [
+            "--ray-min-replicas", "2", "--ray-max-replicas", "7", "--ray-target-streams", "2.5",
+            "--ray-cpus", "1.5", "--ray-gpus", "0.25", "--max-streams", "40", "--grace-s", "3",
+        ],
+        ["--ray-min-replicas", "3"],
+    ]  # fmt: skip
+    command = [ray_python, "-c", SHOW, json.dumps(flags)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    all_told, least = json.loads(shown.stdout)
+
+    assert all_told["actor"] == {"num_cpus": 1.5, "num_gpus": 0.25}
+    assert all_told["replicas"] == [2, 7]
+    assert all_told["target"] == 2.5
+    assert all_told["calls"] == 40
+    assert all_told["end_s"] > 3
+    assert least["replicas"] == [3, 3]
+
+
+def test_the_configuration_in_the_docs_is_one() -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed; mkdocs brings it")
+    (block,) = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    config = yaml.safe_load(block)
+    (application,) = config["applications"]
+    (function,) = config["grpc_options"]["grpc_servicer_functions"]
+
+    assert application["name"] == APPLICATION
+    assert application["import_path"] == f"{from_arguments.__module__}:{from_arguments.__name__}"
+    assert function == f"{proxy.add_services.__module__}.{proxy.add_services.__name__}"
+    check(ServerSettings(**application["args"]))
+
+
+def test_a_replica_computes_on_the_cores_that_it_takes() -> None:
+    def lanes(**settings: Any) -> int | None:
+        return settings_of_replica(ServerSettings(**settings)).lanes
+
+    assert [lanes(ray_cpus=n) for n in (0.5, 1, 3)] == [1, 1, 3]
+    assert lanes(ray_cpus=3, lanes=2) == 2
+    assert lanes(ray_cpus=3, engine="cuda", ray_gpus=1) == 1  # which batches
+
+
+def test_the_server_of_a_replica_is_reached_from_its_machine_alone() -> None:
+    own = settings_of_replica(ServerSettings(**OPEN, max_streams=9))
+
+    assert (own.host, own.port, own.ray, own.max_streams) == ("127.0.0.1", 0, False, 9)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"http_port": 8080}, "http_port is 8080; .*leave --http-port out"),
+        ({"health_port": 8081}, "health_port"),
+        ({"tls_certificate": Path("c"), "tls_key": Path("k")}, "tls_certificate is c"),
+        ({"stall_s": 5}, "stall_s"),
+        ({"pre_stop_s": 5}, "pre_stop_s"),
+        ({"channelz": True}, "channelz"),
+        ({"ray_min_replicas": 3, "ray_max_replicas": 2}, "ray_max_replicas is 2; expected .*3"),
+        ({"engine": "tensorrt"}, "engine is tensorrt and ray_gpus is 0.*--ray-gpus"),
+        ({"host": "127.0.0.1"}, "every interface: say so with --host 0.0.0.0"),
+        ({"voices": ("ann",)}, "no voice 'ann'"),
+    ],
+)
+def test_a_mistake_is_told_before_ray_is_started(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises((ConfigError, InputError), match=told):
+        run(ServerSettings(**OPEN | settings))
+
+
+def test_without_ray_the_pip_line_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("ray"):
+        pytest.skip("ray is installed")
+    monkeypatch.setattr(cluster, "configure_logs", lambda *_: None)
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", *cluster.OF_RAY):
+        monkeypatch.setenv(name, "")  # they are to be as they were afterwards
+
+    with pytest.raises(MissingExtraError, match=r"pip install '.*\[ray\]'"):
+        run(ServerSettings(**OPEN))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"ray_gpus": 0.5}, "ray_gpus is 0.5 for each of 1 replicas; this machine has 0 GPUs"),
+        ({"ray_min_replicas": 3}, "ray_cpus is 1 for each of 3 replicas; .* 2 CPUs"),
+    ],
+)
+def test_what_the_machine_has_not_is_told(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        cluster.check_resources(ServerSettings(**OPEN, **settings), {"CPU": 2.0})

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import queue
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -16,55 +13,18 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_status import rpc_status
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
-from dlpo_serving.client import CallError, Flush, RetryPolicy, SpeechClient
+from dlpo_serving.client import CallError, SpeechClient
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.proto import riva_tts_pb2
+from tests.callers import ONCE, PATIENT, WAIT_S, Conversation, wait_until
 
-TIMEOUT_S = 60.0  # of a wait that must end; no test takes this long
-FIRST, SECOND = "Noise becomes speech.", "Is it not strange?"
-PATIENT = RetryPolicy(attempts=20, max_delay_s=0.5, total_s=TIMEOUT_S)
+FIRST = Conversation.FIRST
 RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis"
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.05)
-
-
-class Conversation:
-    """A call that speaks the given text at the given time."""
-
-    def __init__(self, client: SpeechClient) -> None:
-        self._text: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._stream = client.stream_pieces(iter(self._pieces()), timeout_s=TIMEOUT_S)
-        self._chunks = iter(self._stream)
-        self.audio = b""
-
-    def _pieces(self) -> Iterator[str | Flush]:
-        while (piece := self._text.get()) is not None:
-            yield piece
-            yield Flush()
-
-    def begin(self) -> None:
-        """Say the first sentence; returns when something of it was heard."""
-        self._text.put(FIRST + " ")
-        self.audio += next(self._chunks).audio
-
-    def end(self) -> bytes | grpc.StatusCode:
-        """Say the second one; all that was heard, or how it failed."""
-        self._text.put(SECOND)
-        self._text.put(None)
-        try:
-            return self.audio + b"".join(chunk.audio for chunk in self._chunks)
-        except CallError as error:
-            return error.code
 
 
 def heard(address: str) -> dict[str, bytes]:
     """The same text in every way that a caller may take."""
-    text = f"{FIRST} {SECOND}"
+    text = FIRST + Conversation.SECOND
     with SpeechClient(address, retries=PATIENT) as client, grpc.insecure_channel(address) as bare:
         request = SpeechRequest(text)
         riva = riva_tts_pb2.SynthesizeSpeechRequest(
@@ -74,19 +34,19 @@ def heard(address: str) -> dict[str, bytes]:
         read = riva_tts_pb2.SynthesizeSpeechResponse.FromString
         online = bare.stream_stream(f"{RIVA}/SynthesizeOnline", send, read)
         at_once = bare.unary_unary(f"{RIVA}/Synthesize", send, read)
-        pieces = client.stream_pieces(iter([text[:9], text[9:]]), timeout_s=TIMEOUT_S)
+        pieces = client.stream_pieces(iter([text[:9], text[9:]]), timeout_s=WAIT_S)
         return {
-            "whole": client.speak(request, timeout_s=TIMEOUT_S).audio,
-            "stream": b"".join(c.audio for c in client.stream(request, timeout_s=TIMEOUT_S)),
+            "whole": client.speak(request, timeout_s=WAIT_S).audio,
+            "stream": b"".join(c.audio for c in client.stream(request, timeout_s=WAIT_S)),
             "pieces": b"".join(chunk.audio for chunk in pieces),
-            "riva": at_once(riva, timeout=TIMEOUT_S).audio,
-            "riva online": b"".join(r.audio for r in online(iter([riva]), timeout=TIMEOUT_S)),
+            "riva": at_once(riva, timeout=WAIT_S).audio,
+            "riva online": b"".join(r.audio for r in online(iter([riva]), timeout=WAIT_S)),
         }
 
 
 def test_audio_is_that_of_a_plain_server_in_every_way(ray_server: Any, plain_server: str) -> None:
     with SpeechClient(ray_server.address) as client:
-        client.wait_until_serving(TIMEOUT_S)
+        client.wait_until_serving(WAIT_S)
         assert [voice.name for voice in client.voices()] == ["lj"]
 
     assert heard(ray_server.address) == heard(plain_server)
@@ -106,7 +66,7 @@ def statuses(address: str) -> list[tuple[grpc.StatusCode, str, bytes]]:
         call = channel.unary_stream(name)
         for data in [message.SerializeToString() for message in wrong] + [b"no message"]:
             with pytest.raises(grpc.RpcError) as caught:
-                list(call(data, timeout=TIMEOUT_S))
+                list(call(data, timeout=WAIT_S))
             status = rpc_status.from_call(caught.value)
             ends.append((caught.value.code(), status.message, status.SerializeToString()))
     return ends
@@ -121,7 +81,7 @@ def test_statuses_and_their_details_are_those_of_a_plain_server(
 def test_a_deadline_is_known_to_the_replica(ray_server: Any) -> None:
     with grpc.insecure_channel(ray_server.address) as channel:
         stub = speech_pb2_grpc.SpeechServiceStub(channel)
-        text = " ".join([FIRST] * 20)
+        text = FIRST * 20
         call = stub.Synthesize.with_call
         with pytest.raises(grpc.RpcError) as caught:
             call(speech_pb2.SynthesizeRequest(text=text), timeout=0.2)
@@ -135,7 +95,7 @@ def test_a_deadline_is_known_to_the_replica(ray_server: Any) -> None:
 
 def test_a_cancelled_call_ends_in_the_replica(ray_server: Any) -> None:
     with SpeechClient(ray_server.address) as client:
-        stream = client.stream(SpeechRequest(" ".join([FIRST] * 60)), timeout_s=TIMEOUT_S)
+        stream = client.stream(SpeechRequest(FIRST * 60), timeout_s=WAIT_S)
         next(iter(stream))
         stream.cancel()
 
@@ -148,15 +108,12 @@ def test_a_replica_that_is_killed_loses_its_own_streams_alone_and_is_replaced(
     ray_server: Any, plain_server: str
 ) -> None:
     with SpeechClient(plain_server) as client:
-        alone = Conversation(client)
-        alone.begin()
-        whole = alone.end()
+        whole = Conversation(client).finish()
     with ExitStack() as callers:
         conversations = []
         for _ in range(6):
             caller = callers.enter_context(SpeechClient(ray_server.address, retries=PATIENT))
             conversations.append(Conversation(caller))
-            conversations[-1].begin()
         before = ray_server.replicas()
         assert len(before) == 2
 
@@ -166,14 +123,12 @@ def test_a_replica_that_is_killed_loses_its_own_streams_alone_and_is_replaced(
 
         assert set(ends) == {whole, grpc.StatusCode.UNAVAILABLE}
         caller = callers.enter_context(SpeechClient(ray_server.address, retries=PATIENT))
-        again = Conversation(caller)
-        again.begin()
-        assert again.end() == whole
+        assert Conversation(caller).finish() == whole
     wait_until(lambda: len(ray_server.replicas()) == 2)
     assert killed not in ray_server.replicas()
 
 
-def test_a_port_that_is_taken_is_told(ray_server: Any, run_on_ray: Callable[..., str]) -> None:
+def test_a_port_that_is_taken_is_told(ray_server: Any, run_on_ray: Any) -> None:
     port = ray_server.address.rpartition(":")[2]
 
     assert f"can't listen on port {port}" in run_on_ray("--host", "0.0.0.0", "--port", port)
@@ -183,20 +138,17 @@ def test_sigterm_lets_calls_end_and_leaves_nothing_behind(
     ray_server: Any, plain_server: str
 ) -> None:
     with SpeechClient(plain_server) as client:
-        alone = Conversation(client)
-        alone.begin()
-        whole = alone.end()
+        whole = Conversation(client).finish()
     with SpeechClient(ray_server.address) as client:
         last = Conversation(client)
-        last.begin()
         processes = ray_server.processes()
 
         ray_server.process.send_signal(signal.SIGTERM)
-        with SpeechClient(ray_server.address, retries=RetryPolicy(attempts=1)) as late:
+        with SpeechClient(ray_server.address, retries=ONCE) as late:
             wait_until(lambda: refused(late))
-        assert last.end() == whole
+        assert last.finish() == whole
 
-    assert ray_server.process.wait(TIMEOUT_S) == 0
+    assert ray_server.process.wait(WAIT_S) == 0
     wait_until(lambda: not ray_server.alive(processes))
     host, _, port = ray_server.address.rpartition(":")
     with pytest.raises(ConnectionRefusedError):
@@ -205,7 +157,7 @@ def test_sigterm_lets_calls_end_and_leaves_nothing_behind(
 
 def refused(client: SpeechClient) -> bool:
     try:
-        client.speak(SpeechRequest("x"), timeout_s=TIMEOUT_S)
+        client.speak(SpeechRequest("x"), timeout_s=WAIT_S)
     except CallError as error:
         return error.code is grpc.StatusCode.UNAVAILABLE
     return False

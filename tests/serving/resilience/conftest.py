@@ -4,101 +4,51 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import queue
-import re
 import socket
 import struct
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dlpo_serving import endpoints, server
-from dlpo_serving.client import Flush, RetryPolicy, SpeechClient
+from dlpo_serving.client import SpeechClient
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling.stream import AdmissionPolicy
-from dlpo_serving.synthesizer import Synthesizer
+from tests.callers import PATIENT, WAIT_S, Conversation, ServerProcess, server_process
 
-TIMEOUT_S = 120.0  # of a wait that must end; no test takes this long, but on a busy machine
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS, PING = 0, 1, 4, 6
 ACK, END_STREAM, END_HEADERS = 1, 1, 4
-PATIENT = RetryPolicy(attempts=50, max_delay_s=0.5, total_s=TIMEOUT_S)
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.01)
-
-
-@pytest.fixture(name="wait_until")
-def _wait_until() -> Callable[[Callable[[], object]], None]:
-    """`wait_until(condition)`, which must come true soon."""
-    return wait_until
 
 
 class Neighbour:
-    """Another caller, in the middle of a stream while a test does its worst."""
+    """Another caller, who has begun a stream before a test does its worst."""
 
-    FIRST, SECOND = "Noise becomes speech.", "Is it not strange?"
+    TEXT = SpeechRequest(Conversation.FIRST + Conversation.SECOND)
 
-    def __init__(self, client: SpeechClient, alone: bytes) -> None:
-        self._client, self._alone = client, alone
-        self._text: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._text.put(self.FIRST + " ")
-        self._first_sound: queue.SimpleQueue[None] = queue.SimpleQueue()
+    def __init__(self, client: SpeechClient) -> None:
+        self._client = client
+        self.alone = client.speak(self.TEXT, timeout_s=WAIT_S).audio
+        self.stream = Conversation(client)
 
     def hears_all(self) -> None:
         """A whole call of the neighbour's sounds as it did alone."""
-        text = SpeechRequest(f"{self.FIRST} {self.SECOND}")
-        assert self._client.speak(text, timeout_s=TIMEOUT_S).audio == self._alone
-
-    def _stream(self) -> bytes:
-        with self._client.stream_pieces(iter(self._pieces()), timeout_s=TIMEOUT_S) as stream:
-            audio = b""
-            for chunk in stream:
-                audio += chunk.audio
-                self._first_sound.put(None)
-            return audio
-
-    def _pieces(self) -> Iterator[str | Flush]:
-        while (piece := self._text.get()) is not None:
-            yield piece
-            yield Flush()
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """A stream that has begun before the block, and goes on after it."""
-        with ThreadPoolExecutor(1) as thread:
-            stream = thread.submit(self._stream)
-            try:
-                self._first_sound.get(timeout=TIMEOUT_S)
-                yield
-                self._text.put(self.SECOND)
-            finally:
-                self._text.put(None)
-            assert stream.result(TIMEOUT_S) == self._alone
+        assert self._client.speak(self.TEXT, timeout_s=WAIT_S).audio == self.alone
 
 
 @contextmanager
-def _neighbour(address: str, **client: Any) -> Iterator[Neighbour]:
-    with SpeechClient(address, retries=PATIENT, **client) as own:
-        own.wait_until_serving(TIMEOUT_S)
-        text = SpeechRequest(f"{Neighbour.FIRST} {Neighbour.SECOND}")
-        neighbour = Neighbour(own, own.speak(text, timeout_s=TIMEOUT_S).audio)
-        with neighbour.listening():
+def _neighbour(address: str) -> Iterator[Neighbour]:
+    with SpeechClient(address, retries=PATIENT) as client:
+        client.wait_until_serving(WAIT_S)
+        neighbour = Neighbour(client)
+        try:
             yield neighbour
+        finally:
+            heard = neighbour.stream.finish()
+        assert heard == neighbour.alone
         neighbour.hears_all()
 
 
@@ -113,7 +63,7 @@ class RawHttp2:
 
     def __init__(self, address: str, window: int = 65_535, greet: bool = True) -> None:
         host, _, port = address.rpartition(":")
-        self.socket = socket.create_connection((host, int(port)), TIMEOUT_S)
+        self.socket = socket.create_connection((host, int(port)), WAIT_S)
         if greet:
             self.socket.sendall(PREFACE)
             self.send(SETTINGS, 0, 0, struct.pack(">HI", 4, window))  # SETTINGS_INITIAL_WINDOW_SIZE
@@ -192,9 +142,7 @@ def raw_http2() -> Iterator[Callable[..., RawHttp2]]:
 
 
 @pytest.fixture
-def patient_server(
-    start_server: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Any]:
+def patient_server(start_server: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """`start_server`, but a busy machine does not refuse what a test expects to be spoken."""
     monkeypatch.setattr(
         server, "AdmissionPolicy", partial(AdmissionPolicy, utilisation=1e6, burst_utilisation=1e6)
@@ -203,17 +151,14 @@ def patient_server(
 
 
 @pytest.fixture
-def attacked(
-    patient_server: Callable[..., Any], synthesizer: Synthesizer
-) -> Callable[..., AbstractContextManager[Any]]:
+def attacked(patient_server: Any) -> Callable[..., AbstractContextManager[Any]]:
     """`with attacked(**settings) as server:`; a neighbour hears all during the block and after."""
 
     @contextmanager
     def run(**settings: Any) -> Iterator[Any]:
-        server = patient_server(synthesizer, **settings)
-        with _neighbour(server.address) as other:
+        server = patient_server(**settings)
+        with _neighbour(server.address):
             yield server
-            other.hears_all()
 
     return run
 
@@ -229,48 +174,6 @@ def channel_options(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(endpoints, "CHANNEL_OPTIONS", tuple(changed.items()))
 
     return change
-
-
-@dataclass(frozen=True)
-class ServerProcess:
-    """`dlpo serve` with the embedded voice and both doors open."""
-
-    process: subprocess.Popen[str]
-    address: str
-    http_address: str
-    log: Path
-
-    def figures(self) -> dict[str, int]:
-        """What the process holds: files, threads, resident memory in KiB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return {
-            "files": len(os.listdir(f"/proc/{self.process.pid}/fd")),
-            "threads": int(re.search(r"Threads:\s+(\d+)", status)[1]),  # type: ignore[index]
-            "memory": int(re.search(r"VmRSS:\s+(\d+)", status)[1]),  # type: ignore[index]
-        }
-
-
-@contextmanager
-def server_process(folder: Path, *options: str) -> Iterator[ServerProcess]:
-    """Run a server until the block ends; `folder` gets its log."""
-    log = folder / "server.log"
-    command = [sys.executable, "-m", "dlpo_serving", "--port", "0", "--http-port", "0"]
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(
-            [*command, *options], stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as process,
-    ):
-        try:
-            assert process.stdout is not None
-            first, second = process.stdout.readline(), process.stdout.readline()
-            serving = re.match(r"SERVING \S+ on (\S+) after", first)
-            page = re.search(r"https?://([^/]+)/", second)
-            assert serving, log.read_text()
-            assert page, second
-            yield ServerProcess(process, serving[1], page[1], log)
-        finally:
-            process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +192,7 @@ def http_speech() -> Iterator[Callable[..., http.client.HTTPResponse]]:
     def post(
         address: str, headers: dict[str, str] | None = None, **fields: Any
     ) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection(address, timeout=TIMEOUT_S)
+        connection = http.client.HTTPConnection(address, timeout=WAIT_S)
         opened.append(connection)
         body = json.dumps({"model": "dlpo", "response_format": "pcm", **fields})
         headers = {"Content-Type": "application/json", **(headers or {})}

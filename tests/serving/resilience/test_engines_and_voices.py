@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import logging
 import re
 import shutil
@@ -11,7 +10,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,7 @@ import grpc
 import numpy as np
 import pytest
 
-import dlpo
-from dlpo.bundle import MANIFEST, Bundle, copy_bundle
 from dlpo.errors import InputError
-from dlpo.text import TextFrontEnd
 from dlpo.v1 import speech_pb2
 from dlpo_serving import server as server_module
 from dlpo_serving.client import CallError, RetryPolicy, SpeechClient
@@ -31,13 +26,11 @@ from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.voices import open_voice
+from tests.callers import WAIT_S, fake_voice, lay, wait_until
 
-TIMEOUT_S = 30.0
 UNLUCKY = 13  # seed of the calls that go wrong
 TEXT = "Noise becomes speech, step by step."
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
-LJ = Path(dlpo.__file__).parent / "voices" / "lj"
 
 
 class UnluckyEngine(FakeEngine):
@@ -72,7 +65,7 @@ def unlucky_calls(server: Any) -> Iterator[Callable[[], tuple[str, str]]]:
 
     def grpc_call(method: str) -> tuple[str, str]:
         with pytest.raises(grpc.RpcError) as caught:
-            list(server.channel.stream_stream(method)(iter(messages[method]), timeout=TIMEOUT_S))
+            list(server.channel.stream_stream(method)(iter(messages[method]), timeout=WAIT_S))
         return caught.value.code().name, caught.value.details()
 
     for method in messages:
@@ -80,15 +73,12 @@ def unlucky_calls(server: Any) -> Iterator[Callable[[], tuple[str, str]]]:
 
 
 def test_an_engine_that_throws_fails_the_calls_that_made_it_throw(
-    front_end: TextFrontEnd,
-    patient_server: Callable[..., Any],
-    neighbour: Callable[..., Any],
-    http_speech: Callable[..., http.client.HTTPResponse],
+    patient_server: Any, neighbour: Any, http_speech: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     def throw() -> None:
         raise RuntimeError("at /secret/path")
 
-    server = patient_server(Synthesizer(UnluckyEngine(throw), front_end), http_port=0)
+    server = patient_server(fake_voice(UnluckyEngine(throw)), http_port=0)
     with neighbour(server.address) as other:
         for call in unlucky_calls(server):
             assert call() == ("INTERNAL", "the server failed; its log has the cause")
@@ -96,27 +86,28 @@ def test_an_engine_that_throws_fails_the_calls_that_made_it_throw(
         http = http_speech(server.http_url.split("/")[2], input=TEXT, seed=UNLUCKY)
         assert http.status == 500
         assert b"secret" not in http.read()
+    assert "/secret/path" in caplog.text
 
 
 @pytest.fixture
-def hanging(front_end: TextFrontEnd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Synthesizer]:
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Synthesizer]:
     """Its engine does not come back from unlucky calls before the end of the test."""
     monkeypatch.setattr(server_module, "HANG_BEATS", 10)
     monkeypatch.setattr(server_module, "HEARTBEAT_S", 0.05)
     end = threading.Event()
-    yield Synthesizer(UnluckyEngine(lambda: (end.wait(TIMEOUT_S), None)[1]), front_end)
+    yield fake_voice(UnluckyEngine(lambda: (end.wait(WAIT_S), None)[1]))
     end.set()
 
 
 def test_an_engine_that_hangs_loses_a_lane_and_gets_another(
-    hanging: Synthesizer, patient_server: Callable[..., Any], neighbour: Callable[..., Any]
+    hanging: Synthesizer, patient_server: Any, neighbour: Any
 ) -> None:
     server = patient_server(hanging, lanes=2)
     with neighbour(server.address) as other, ThreadPoolExecutor(1) as thread:
         for call in list(unlucky_calls(server))[:2]:
             hung = thread.submit(call)
             other.hears_all()  # by the lane that is left
-            assert hung.result(TIMEOUT_S)[0] == "INTERNAL"
+            assert hung.result(WAIT_S)[0] == "INTERNAL"
 
 
 def hang_thrice(address: str) -> None:
@@ -124,7 +115,7 @@ def hang_thrice(address: str) -> None:
     with SpeechClient(address, retries=once) as client:
         for _ in range(3):
             with pytest.raises(CallError):
-                client.speak(SpeechRequest(TEXT, seed=UNLUCKY), timeout_s=TIMEOUT_S)
+                client.speak(SpeechRequest(TEXT, seed=UNLUCKY), timeout_s=WAIT_S)
 
 
 HUNG_SERVER = """
@@ -179,35 +170,23 @@ def test_a_server_whose_engine_hangs_ends_with_1_and_one_line(tmp_path: Path) ->
             serving = re.match(r"SERVING \S+ on (\S+) after", process.stdout.readline())
             assert serving, log.read_text()
             hang_thrice(serving[1])
-            assert process.wait(TIMEOUT_S) == 1
+            assert process.wait(WAIT_S) == 1
         finally:
             process.kill()
     *_, last = log.read_text().splitlines()
     assert last.startswith("error: the engine has hung 3 times")
 
 
-def lay(voice: str, folder: Path, seal: bool = True) -> None:
-    """The embedded voice under another name, moved to its place at once."""
-    bundle = Bundle.load(LJ)
-    made = folder / f".{voice}"
-    copy_bundle(bundle, made)
-    (made / MANIFEST).write_bytes(replace(bundle.manifest, voice=voice).to_json())
-    if not seal:
-        next(made.glob("*.onnx")).write_bytes(b"no graph")
-    shutil.rmtree(folder / voice, ignore_errors=True)
-    made.rename(folder / voice)
-
-
 def test_voices_that_come_corrupt_again_and_go_disturb_no_stream(
-    patient_server: Callable[..., Any],
-    neighbour: Callable[..., Any],
-    wait_until: Callable[..., None],
+    patient_server: Any,
+    neighbour: Any,
     caplog: pytest.LogCaptureFixture,
+    tiny_bundle: Path,
     tmp_path: Path,
 ) -> None:
     caplog.set_level(logging.INFO, "dlpo_serving.voice_registry")
-    lay("ann", tmp_path)
-    server = patient_server(open_voice(LJ), voice_directory=tmp_path, voice_poll_s=0.1)
+    lay(tiny_bundle, tmp_path, "ann")
+    server = patient_server(voice_directory=tmp_path, voice_poll_s=0.1)
 
     def logged(what: str) -> int:
         return len(re.findall(what, caplog.text))
@@ -223,21 +202,21 @@ def test_voices_that_come_corrupt_again_and_go_disturb_no_stream(
             stream = iter(client.stream(SpeechRequest(TEXT), "ann"))
             heard = next(stream).audio
 
-            lay("bob", tmp_path, seal=False)
+            lay(tiny_bundle, tmp_path, "bob", seal=False)
             (tmp_path / "eve.dlpo").write_bytes(b"PK\x03\x04 no zip")
             wait_until(lambda: logged("voice refused entry=(bob|eve.dlpo)") == 2)
             other.hears_all()
             assert speak() == alone
 
-            lay("ann", tmp_path)
+            lay(tiny_bundle, tmp_path, "ann")
             wait_until(lambda: logged("voice offered voice=ann") == 2)
             other.hears_all()
             assert speak() == alone
             assert heard + b"".join(chunk.audio for chunk in stream) == alone
 
             shutil.rmtree(tmp_path / "ann")
-            wait_until(lambda: [voice.name for voice in client.voices()] == ["lj"])
+            wait_until(lambda: [voice.name for voice in client.voices()] == ["fake"])
             other.hears_all()
-            with pytest.raises(InputError, match="this server has lj"):
+            with pytest.raises(InputError, match="this server has fake"):
                 speak()
     assert not [record for record in caplog.records if record.exc_info]

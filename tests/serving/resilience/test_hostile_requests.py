@@ -1,17 +1,23 @@
-"""Requests that are made to do harm, at every door: a status answers, the neighbour hears all."""
+"""Harmful requests, greedy callers, and an end amid streams: the neighbour hears all."""
 
 from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Callable
+import queue
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
 import grpc
 import pytest
 
-from dlpo.v1 import speech_pb2
+from dlpo.v1 import speech_pb2, speech_pb2_grpc
+from dlpo_serving.client import CallError, Flush, RetryPolicy, SpeechClient
+from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.proto import riva_tts_pb2 as riva
 
 TIMEOUT_S = 30.0
@@ -45,9 +51,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_bombs_nothing_and_too_much_are_refused_at_every_door(
-    what: str,
-    attacked: Callable[..., Any],
-    http_speech: Callable[..., http.client.HTTPResponse],
+    what: str, attacked: Any, http_speech: Any
 ) -> None:
     text, status, http_status = REFUSED[what]
     is_ssml = what in BOMBS
@@ -73,7 +77,7 @@ def test_bombs_nothing_and_too_much_are_refused_at_every_door(
 
 
 def test_http_requests_in_one_connection_do_not_change_each_other(
-    attacked: Callable[..., Any], http_speech: Callable[..., http.client.HTTPResponse]
+    attacked: Any, http_speech: Any
 ) -> None:
     """Sent in one piece, the second with other settings while the first is being spoken."""
     requests = [{"input": "One fish. " * 20, "seed": seed} for seed in (1, 2)]
@@ -106,3 +110,156 @@ def body_of(stream: Any) -> bytes:
         stream.readline()
     stream.readline()
     return body
+
+
+Piece = speech_pb2.IncrementalSynthesizeRequest
+
+
+class Conversation:
+    """A call that has begun, and has no text yet."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._parts: queue.SimpleQueue[Piece | None] = queue.SimpleQueue()
+        self.say(config=speech_pb2.SynthesisConfig())
+        stub = speech_pb2_grpc.SpeechServiceStub(channel)
+        self.call = stub.IncrementalSynthesize(iter(self._parts.get, None), timeout=TIMEOUT_S)
+
+    def say(self, **part: Any) -> None:
+        self._parts.put(Piece(**part))
+
+    def end(self) -> None:
+        self._parts.put(None)
+        self.call.cancel()
+
+    def refusal(self) -> grpc.RpcError | None:
+        """How the call ends, if not well; waits for it."""
+        try:
+            for _ in self.call:
+                pass
+        except grpc.RpcError as error:
+            return error
+        return None
+
+
+@pytest.fixture
+def conversations() -> Iterator[Callable[..., list[Conversation]]]:
+    """`conversations(address, count)` that share one connection."""
+    channels, begun = [], []
+
+    def begin(address: str, count: int) -> list[Conversation]:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        channels.append(grpc.insecure_channel(address, options))
+        ours = [Conversation(channels[-1]) for _ in range(count)]
+        begun.extend(ours)
+        return ours
+
+    yield begin
+    for conversation in begun:
+        conversation.end()
+    for channel in channels:
+        channel.close()
+
+
+def test_one_connection_of_empty_conversations_leaves_places_to_others(
+    patient_server: Any, conversations: Any, neighbour: Any
+) -> None:
+    server = patient_server(max_streams=10)
+    crowd = conversations(server.address, 20)
+    refused = crowd[-1].refusal()
+    assert refused
+    assert "one may have 9 of 10" in refused.details()
+    with neighbour(server.address):
+        pass
+
+
+def test_a_conversation_without_text_gives_its_place_to_a_call_that_has_some(
+    patient_server: Any, conversations: Any
+) -> None:
+    server = patient_server(max_streams=2, peer_share=1.0)
+    (first,) = conversations(server.address, 1)
+    next(first.call)  # admitted, before the second
+    (second,) = conversations(server.address, 1)
+    next(second.call)
+    request = speech_pb2.StreamSynthesizeRequest(text="Is it not strange?")
+
+    assert list(server.stub.StreamSynthesize(request, timeout=TIMEOUT_S))
+
+    refused = first.refusal()
+    assert refused
+    assert refused.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "another call needed the place" in refused.details()
+    second.say(text="One fish.")
+    second.say(flush=speech_pb2.Flush())
+    assert next(second.call).audio
+
+
+TEXTS = ("Noise becomes speech. ", "Is it not strange?")
+RETRIES = {
+    "maxAttempts": 5,
+    "initialBackoff": "0.5s",
+    "maxBackoff": "4s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["RESOURCE_EXHAUSTED"],
+}
+# A busy machine refuses who comes just after others: not what is asked here.
+PATIENT = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": RETRIES}]})
+
+
+def test_sigterms_cut_no_stream_of_any_door_and_refuse_new_ones(
+    start_process: Any, http_speech: Any
+) -> None:
+    with (
+        start_process("--max-first-audio-s", "1000") as server,
+        SpeechClient(server.address, retries=RetryPolicy(attempts=1)) as client,
+        grpc.insecure_channel(server.address, [("grpc.service_config", PATIENT)]) as channel,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        alone = client.speak(SpeechRequest("".join(TEXTS))).audio
+        whole = http_speech(server.http_address, input=TEXTS[0] * 20).read()
+        text: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        riva_text: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        text.put(TEXTS[0])
+        riva_text.put(riva.SynthesizeSpeechRequest(text=TEXTS[0]))
+        written = (part for one in iter(text.get, None) for part in (one, Flush()))
+        stream = iter(client.stream_pieces(written, timeout_s=TIMEOUT_S))
+        heard = next(stream).audio
+        call = channel.stream_stream(
+            f"{RIVA}SynthesizeOnline",
+            riva.SynthesizeSpeechRequest.SerializeToString,
+            riva.SynthesizeSpeechResponse.FromString,
+        )
+        riva_stream = call(iter(riva_text.get, None), timeout=TIMEOUT_S)
+        riva_heard = next(riva_stream).audio
+        while (body := http_speech(server.http_address, input=TEXTS[0] * 20)).status != 200:
+            time.sleep(0.5)  # as above
+        http_heard = body.read(1000)
+
+        for _ in range(3):
+            server.process.send_signal(signal.SIGTERM)
+        watch = thread.submit(server.process.wait, TIMEOUT_S)
+        refused = until_refused(client)
+
+        assert refused.code == grpc.StatusCode.UNAVAILABLE
+        assert http_speech(server.http_address, input="Hello").status == 503
+        text.put(TEXTS[1])
+        text.put(None)
+        riva_text.put(riva.SynthesizeSpeechRequest(text=TEXTS[1]))
+        riva_text.put(None)
+        heard += b"".join(chunk.audio for chunk in stream)
+        riva_heard += b"".join(reply.audio for reply in riva_stream)
+        http_heard += body.read()
+        assert watch.result(TIMEOUT_S) == 0
+        assert "Traceback" not in server.log.read_text()
+
+    assert heard == alone
+    assert len(riva_heard) == len(alone) // 2  # 16 bit, not 32
+    assert http_heard == whole
+
+
+def until_refused(client: SpeechClient) -> CallError:
+    """The signal is on its way."""
+    while True:
+        try:
+            client.speak(SpeechRequest("Hello"), timeout_s=TIMEOUT_S)
+        except CallError as error:
+            return error

@@ -6,7 +6,6 @@ import json
 import re
 import socket
 import urllib.request
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -36,10 +35,7 @@ def stalled_calls(server: Any) -> float:
     ids=["dlpo.v1", "Riva"],
 )
 def test_a_grpc_client_that_reads_a_byte_at_a_time_loses_its_place(
-    method: str,
-    message: bytes,
-    attacked: Callable[..., Any],
-    raw_http2: Callable[..., Any],
+    method: str, message: bytes, attacked: Any, raw_http2: Any
 ) -> None:
     with attacked(stall_s=0.3, http_port=0) as server:
         slow = raw_http2(server.address, window=1)
@@ -52,9 +48,7 @@ def test_a_grpc_client_that_reads_a_byte_at_a_time_loses_its_place(
                     slow.send(WINDOW_UPDATE, 0, stream, (1).to_bytes(4))
 
 
-def test_an_http_client_that_reads_a_byte_at_a_time_loses_its_place(
-    attacked: Callable[..., Any],
-) -> None:
+def test_an_http_client_that_reads_a_byte_at_a_time_loses_its_place(attacked: Any) -> None:
     body = json.dumps({"input": TEXT, "response_format": "pcm", "speed": 0.5, "sample_rate": 48000})
     with attacked(stall_s=0.3, http_port=0) as server, socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -85,10 +79,7 @@ def rest_of(connection: socket.socket) -> bytes:
 
 @pytest.mark.parametrize("sent", [b"", b"PRI * HTTP/2.0\r\n", b"\x16\x03\x01\x02\x00\x01"])
 def test_connections_that_do_not_introduce_themselves_are_closed(
-    sent: bytes,
-    attacked: Callable[..., Any],
-    raw_http2: Callable[..., Any],
-    channel_options: Callable[..., None],
+    sent: bytes, attacked: Any, raw_http2: Any, channel_options: Any
 ) -> None:
     channel_options(server_handshake_timeout_ms=1000)
     with attacked() as server:
@@ -99,9 +90,7 @@ def test_connections_that_do_not_introduce_themselves_are_closed(
 
 
 def test_connections_that_ask_for_nothing_are_closed(
-    attacked: Callable[..., Any],
-    raw_http2: Callable[..., Any],
-    channel_options: Callable[..., None],
+    attacked: Any, raw_http2: Any, channel_options: Any
 ) -> None:
     channel_options(max_connection_idle_ms=300)
     with attacked() as server:
@@ -110,9 +99,7 @@ def test_connections_that_ask_for_nothing_are_closed(
 
 
 def test_a_conversation_whose_client_is_gone_without_a_word_is_closed(
-    attacked: Callable[..., Any],
-    raw_http2: Callable[..., Any],
-    channel_options: Callable[..., None],
+    attacked: Any, raw_http2: Any, channel_options: Any
 ) -> None:
     pieces = speech_pb2.IncrementalSynthesizeRequest(config={}).SerializeToString()
     channel_options(keepalive_time_ms=300, **{"http2.ping_timeout_ms": 1000})
@@ -124,10 +111,7 @@ def test_a_conversation_whose_client_is_gone_without_a_word_is_closed(
         assert half_open.is_closed()  # it answers no ping
 
 
-def test_headers_without_end_harm_nobody(
-    attacked: Callable[..., Any],
-    raw_http2: Callable[..., Any],
-) -> None:
+def test_headers_without_end_harm_nobody(attacked: Any, raw_http2: Any) -> None:
     with attacked() as server:
         endless = raw_http2(server.address)
         endless.begin(f"{DLPO}StreamSynthesize", flags=0)
@@ -146,11 +130,7 @@ def test_headers_without_end_harm_nobody(
     ],
 )
 def test_a_call_whose_request_does_not_come_is_ended(
-    method: str,
-    started: bytes,
-    attacked: Callable[..., Any],
-    raw_http2: Callable[..., Any],
-    monkeypatch: pytest.MonkeyPatch,
+    method: str, started: bytes, attacked: Any, raw_http2: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dlpo_serving.rpc.interceptor.REQUEST_S", 0.3)
     with attacked() as server:

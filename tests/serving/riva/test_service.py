@@ -1,30 +1,120 @@
-"""`nvidia.riva.tts` as NVIDIA's own client sees it, with the fake engine behind it."""
+"""`nvidia.riva.tts` as NVIDIA's own client, Pipecat and LiveKit see it."""
 
 from __future__ import annotations
 
-import io
+import base64
+import json
+import os
 import queue
-import struct
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 import soundfile
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from dlpo.audio import to_pcm16
+from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.request import SpeechRequest
+from dlpo_serving.riva.proto import riva_audio_pb2, riva_common_pb2, riva_tts_pb2
 from dlpo_serving.riva.proto.riva_tts_pb2 import SynthesizeSpeechRequest, SynthesizeSpeechResponse
 from dlpo_serving.riva.servicer import is_ssml
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
+from tests.callers import WAIT_S, refusal
+from tests.decoders import decode_stream
 
 SERVICE = "/nvidia.riva.tts.RivaSpeechSynthesis"
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
-TIMEOUT_S = 20.0
 
 
+ROOT = Path(__file__).resolve().parents[3]
+DRIVER = Path(__file__).with_name("riva_process.py")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One SynthesizeSpeechResponse, as the client saw it."""
+
+    audio: bytes
+    id: str
+    text: str
+    processed_text: str
+    predicted_durations: list[float]
+    words: list[tuple[str, int, int]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one call."""
+
+    code: str
+    details: str
+    raw: list[Any]
+
+    @property
+    def replies(self) -> list[Reply]:
+        return [
+            Reply(
+                **{
+                    **fields,
+                    "audio": base64.b64decode(fields["audio"]),
+                    "words": [tuple(word) for word in fields["words"]],
+                }
+            )
+            for fields in self.raw
+        ]
+
+    @property
+    def audio(self) -> bytes:
+        return b"".join(reply.audio for reply in self.replies)
+
+
+@dataclass(frozen=True)
+class RivaClient:
+    """The client's process; `client(address, "synthesize", arguments={...})` makes a call."""
+
+    process: subprocess.Popen[str]
+
+    def __call__(self, address: str, do: str, **call: Any) -> Answer:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps({"address": address, "do": do, **call}) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        return Answer(answer["code"], answer["details"], answer["replies"])
+
+
+@pytest.fixture(scope="session")
+def python_of() -> Callable[..., Path]:
+    """`python_of(variable, default)`: the Python of the environment that a variable names."""
+
+    def find(variable: str, default: Path | None = None) -> Path:
+        if variable not in os.environ and default is None:
+            pytest.skip(f"{variable} names no environment; see docs/riva.md")
+        python = Path(os.environ.get(variable, default)) / "bin/python"
+        if not python.exists():
+            assert variable not in os.environ, f"{variable}: there is no {python}"
+            pytest.skip(f"there is no {python}; make test-all makes it, {variable} names another")
+        return python
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def riva_client(python_of: Any) -> Iterator[RivaClient]:
+    python = python_of("DLPO_RIVA_VENV", ROOT / ".venv-riva")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([python, str(DRIVER)], text=True, **pipes) as process:
+        yield RivaClient(process)
+        process.stdin.close()  # it ends at the end of its input
+
+
+@pytest.fixture
 def online(server: Any) -> Any:
     """SynthesizeOnline, called with our own stubs."""
     return server.channel.stream_stream(
@@ -38,23 +128,20 @@ def samples(audio: bytes) -> np.ndarray:
     return np.frombuffer(audio, "<i2")
 
 
-def test_synthesize_returns_the_offline_audio(
+def test_the_unary_reply_and_the_stream_are_the_offline_audio(
     server: Any, riva_client: Any, synthesizer: Synthesizer
 ) -> None:
-    answer = riva_client(server.address, "synthesize", arguments={"text": TEXT})
-
-    assert (answer.code, answer.details) == ("OK", "")
-    np.testing.assert_array_equal(
-        samples(answer.audio), to_pcm16(synthesizer.speak(SpeechRequest(TEXT)))
-    )
-
-
-def test_the_stream_joined_is_the_unary_reply(server: Any, riva_client: Any) -> None:
     unary = riva_client(server.address, "synthesize", arguments={"text": TEXT})
     stream = riva_client(server.address, "synthesize_online", arguments={"text": TEXT})
 
+    assert (unary.code, unary.details) == ("OK", "")
     assert len(stream.replies) > 2
     assert stream.audio == unary.audio
+    expected = synthesizer.speak(SpeechRequest(TEXT))
+    np.testing.assert_array_equal(samples(unary.audio), to_pcm16(expected))
+    (reply,) = unary.replies
+    assert reply.words == []  # nobody asked
+    assert len(reply.predicted_durations) == len(reply.processed_text.split())
 
 
 def test_texts_of_one_call_are_spoken_in_order_as_one_audio(server: Any, riva_client: Any) -> None:
@@ -71,9 +158,9 @@ def test_texts_of_one_call_are_spoken_in_order_as_one_audio(server: Any, riva_cl
     assert told == [("One fish.", "one fish"), ("A red fish.", "a red fish")]
 
 
-def test_a_text_is_spoken_before_the_next_one_comes(server: Any) -> None:
+def test_a_text_is_spoken_before_the_next_one_comes(online: Any) -> None:
     texts: queue.Queue[SynthesizeSpeechRequest | None] = queue.Queue()
-    replies = online(server)(iter(texts.get, None), timeout=TIMEOUT_S)
+    replies = online(iter(texts.get, None), timeout=WAIT_S)
 
     texts.put(SynthesizeSpeechRequest(text="One fish."))
     assert next(replies).meta.processed_text == "one fish"
@@ -83,58 +170,35 @@ def test_a_text_is_spoken_before_the_next_one_comes(server: Any) -> None:
     assert "a red fish" in [reply.meta.processed_text for reply in replies]
 
 
-@pytest.mark.parametrize("encoding", ["FLAC", "MULAW", "ALAW", "OGGOPUS", "ENCODING_UNSPECIFIED"])
-@pytest.mark.parametrize("do", ["synthesize", "synthesize_online"])
+@pytest.mark.parametrize(
+    ("encoding", "ours", "rate_hz"),
+    [
+        ("FLAC", Encoding.FLAC, 16_000),
+        ("MULAW", Encoding.MULAW, 16_000),
+        ("ALAW", Encoding.ALAW, 16_000),
+        ("ENCODING_UNSPECIFIED", Encoding.PCM_S16, 16_000),
+        *(("OGGOPUS", Encoding.OPUS_FRAMED, rate) for rate in (8_000, 22_050, 44_100, 48_000)),
+    ],
+)
 def test_every_encoding_of_the_client_holds_the_audio(
-    server: Any, riva_client: Any, synthesizer: Synthesizer, do: str, encoding: str
+    server: Any,
+    riva_client: Any,
+    synthesizer: Synthesizer,
+    encoding: str,
+    ours: Encoding,
+    rate_hz: int,
 ) -> None:
-    arguments = {"text": "One fish, two fish.", "encoding": encoding, "sample_rate_hz": 16_000}
+    arguments = {"text": "One fish, two fish.", "encoding": encoding, "sample_rate_hz": rate_hz}
 
-    answer = riva_client(server.address, do, arguments=arguments)
+    unary = riva_client(server.address, "synthesize", arguments=arguments)
+    stream = riva_client(server.address, "synthesize_online", arguments=arguments)
 
     length_s = len(synthesizer.speak(SpeechRequest(arguments["text"]))) / 22_050
-    assert answer.code == "OK"
-    assert decoded_s(answer.audio, encoding) == pytest.approx(length_s, abs=0.03)  # of a last frame
-
-
-def decoded_s(audio: bytes, encoding: str) -> float:
-    """Seconds at 16 kHz that others than us find in the audio."""
-    if encoding == "OGGOPUS":
-        packets = framed_packets(audio)
-        decoder = av.CodecContext.create("libopus", "r")
-        decoder.sample_rate = 16_000
-        return sum(f.samples for p in packets for f in decoder.decode(av.Packet(p))) / 48_000
-    if encoding == "FLAC":
-        with av.open(io.BytesIO(audio)) as file:
-            return sum(frame.samples for frame in file.decode(audio=0)) / 16_000
-    subtypes = {"MULAW": "ULAW", "ALAW": "ALAW", "ENCODING_UNSPECIFIED": "PCM_16"}
-    raw = {"samplerate": 16_000, "channels": 1, "format": "RAW"}
-    decoded, rate = soundfile.read(io.BytesIO(audio), subtype=subtypes[encoding], **raw)
-    assert np.abs(decoded).max() > 0.01
-    return len(decoded) / rate
-
-
-def framed_packets(audio: bytes) -> list[bytes]:
-    """[int32 length][packet], again and again, up to the last byte."""
-    packets = []
-    while audio:
-        (length,) = struct.unpack_from("<i", audio)
-        packets.append(audio[4 : 4 + length])
-        assert len(packets[-1]) == length > 0
-        audio = audio[4 + length :]
-    return packets
-
-
-@pytest.mark.parametrize("rate_hz", [8_000, 22_050, 44_100, 48_000])
-def test_opus_is_served_at_the_rates_that_clients_ask_for(
-    server: Any, riva_client: Any, rate_hz: int
-) -> None:
-    arguments = {"text": "One fish.", "encoding": "OGGOPUS", "sample_rate_hz": rate_hz}
-
-    answer = riva_client(server.address, "synthesize_online", arguments=arguments)
-
-    assert answer.code == "OK"
-    assert all(framed_packets(reply.audio) for reply in answer.replies if reply.audio)
+    assert unary.code == "OK"
+    heard = decode_stream(unary.audio, ours, rate_hz)
+    heard_hz = 48_000 if ours is Encoding.OPUS_FRAMED else rate_hz
+    assert len(heard) / heard_hz == pytest.approx(length_s, abs=0.05)  # of a last frame
+    np.testing.assert_array_equal(decode_stream(stream.audio, ours, rate_hz), heard)
 
 
 def test_a_dictionary_in_ipa_is_spoken(
@@ -194,52 +258,44 @@ def test_words_have_times_in_milliseconds_of_the_whole_call(server: Any, riva_cl
     np.testing.assert_allclose(durations, [(b - a) / 1000 for _, a, b in words], atol=0.001)
 
 
-def test_words_are_left_out_where_nobody_asked(server: Any, riva_client: Any) -> None:
-    answer = riva_client(server.address, "synthesize", arguments={"text": TEXT})
-
-    (reply,) = answer.replies
-    assert reply.words == []
-    assert len(reply.predicted_durations) == len(reply.processed_text.split())
-
-
 def test_voices_are_listed_as_clients_read_them(server: Any, riva_client: Any) -> None:
     answer = riva_client(server.address, "synthesis_config")
 
     (voice,) = answer.raw
     assert voice["model_name"] == "fake"
     assert voice["parameters"]["language_code"] == "en-US"
-    named = {"text": "One fish.", "voice_name": "dlpo.fake"}
-    assert riva_client(server.address, "synthesize", arguments=named).code == "OK"
+    for name, code in (("dlpo.fake", "OK"), ("German-DE.Male-1", "NOT_FOUND")):
+        named = {"text": "One fish.", "voice_name": name}
+        assert riva_client(server.address, "synthesize", arguments=named).code == code
 
 
 @pytest.mark.parametrize(
-    ("field", "arguments"),
+    ("field", "changed"),
     [
-        ("text", {"text": ""}),
         ("text", {"text": "?!..."}),
         ("text", {"text": "word " * 20_000}),
-        ("text", {"text": "<speak><audio src='http://x'/></speak>"}),
-        ("text", {"text": "<!DOCTYPE x [<!ENTITY a 'b'>]><speak>&a;</speak>"}),
         ("text", {"text": "<?xml version='1.0'?><!DOCTYPE x []><speak>One</speak>"}),
+        ("encoding", {"encoding": 99}),
         ("sample_rate_hz", {"sample_rate_hz": 7_999}),
         ("sample_rate_hz", {"sample_rate_hz": 96_000, "encoding": "OGGOPUS"}),
         ("language_code", {"language_code": "de-DE"}),
-        ("custom_dictionary", {"custom_dictionary": {"fish": "ʘ"}}),
-        ("custom_dictionary", {"custom_dictionary": {"fish": ""}}),
+        ("custom_dictionary", {"custom_dictionary": "fish  ʘ"}),
         ("custom_configuration", {"custom_configuration": {"exaggeration_factor": "1.5"}}),
         ("custom_configuration[speed]", {"custom_configuration": {"speed": "fast"}}),
+        ("custom_configuration[speed]", {"custom_configuration": {"speed": "0"}}),
+        ("custom_configuration[seed]", {"custom_configuration": {"seed": "1.5"}}),
         ("custom_configuration[steps]", {"custom_configuration": {"steps": "2"}}),
-        ("zero_shot_data", {"zero_shot_audio_prompt_file": __file__}),
+        ("zero_shot_data", {"zero_shot_data": {"audio_prompt": b"sound"}}),
     ],
 )
-@pytest.mark.parametrize("do", ["synthesize", "synthesize_online"])
 def test_what_dlpo_cannot_do_is_refused_by_the_name_of_the_field(
-    server: Any, riva_client: Any, do: str, field: str, arguments: dict[str, Any]
+    online: Any, changed: dict[str, Any], field: str
 ) -> None:
-    answer = riva_client(server.address, do, arguments={"text": "One fish.", **arguments})
+    request = SynthesizeSpeechRequest(**{"text": "One fish.", **changed})
 
-    assert answer.code == "INVALID_ARGUMENT"
-    assert field.split("[")[-1].rstrip("]") in answer.details
+    refused = refusal(online, iter([request]))
+
+    assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
 
 
 @pytest.mark.parametrize(
@@ -250,49 +306,17 @@ def test_documents_may_have_a_declaration(text: str) -> None:
     assert is_ssml(text)
 
 
-@pytest.mark.parametrize(
-    ("changed", "field"),
-    [
-        ({"encoding": 99}, "encoding"),
-        ({"custom_dictionary": "fish"}, "custom_dictionary"),
-        ({"custom_configuration": {"speed": "0"}}, "custom_configuration[speed]"),
-        ({"custom_configuration": {"seed": "1.5"}}, "custom_configuration[seed]"),
-    ],
-)
-def test_details_name_the_field_of_the_message(
-    server: Any, refusal: Callable[..., Any], changed: dict[str, Any], field: str
-) -> None:
-    request = SynthesizeSpeechRequest(text="One fish.", **changed)
-
-    refused = refusal(online(server), iter([request]))
-
-    assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
-
-
-def test_an_unknown_voice_is_not_found(server: Any, riva_client: Any) -> None:
-    arguments = {"text": "One fish.", "voice_name": "German-DE.Male-1"}
-
-    answer = riva_client(server.address, "synthesize", arguments=arguments)
-
-    assert answer.code == "NOT_FOUND"
-    assert "German-DE.Male-1" in answer.details
-
-
-def test_settings_that_change_within_a_call_end_it(
-    server: Any, refusal: Callable[..., Any]
-) -> None:
+def test_settings_that_change_within_a_call_end_it(online: Any) -> None:
     rates = (0, 8_000)
     requests = [SynthesizeSpeechRequest(text="One fish.", sample_rate_hz=rate) for rate in rates]
 
-    refused = refusal(online(server), iter(requests))
+    refused = refusal(online, iter(requests))
 
     assert refused.code == "INVALID_ARGUMENT"
     assert "settings" in refused.message
 
 
-def test_the_embedded_voice_speaks_to_the_client(
-    start_server: Callable[..., Any], riva_client: Any
-) -> None:
+def test_the_embedded_voice_speaks_to_the_client(start_server: Any, riva_client: Any) -> None:
     voice = open_voice("lj")
     server = start_server(voice)
     arguments = {"text": TEXT, "voice_name": "Magpie-Multilingual.EN-US.Aria"}
@@ -301,3 +325,83 @@ def test_the_embedded_voice_speaks_to_the_client(
 
     assert answer.code == "OK"
     np.testing.assert_array_equal(samples(answer.audio), to_pcm16(voice.speak(SpeechRequest(TEXT))))
+
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+AGENT_TEXT = "Every agent has a voice. This one is free."
+
+
+def spoken(python: Path, example: str, address: str, path: Path) -> subprocess.CompletedProcess:
+    command = [python, EXAMPLES / example, address, AGENT_TEXT, path]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("example", "variable", "rate_hz"),
+    [
+        ("pipecat_tts.py", "DLPO_PIPECAT_VENV", 24_000),
+        ("livekit_tts.py", "DLPO_LIVEKIT_VENV", 16_000),
+    ],
+)
+def test_a_framework_speaks_with_nothing_changed_but_the_address(
+    server: Any,
+    synthesizer: Synthesizer,
+    python_of: Any,
+    tmp_path: Path,
+    example: str,
+    variable: str,
+    rate_hz: int,
+) -> None:
+    path = tmp_path / "spoken.wav"
+
+    ended = spoken(python_of(variable), example, server.address, path)
+
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    audio, rate = soundfile.read(path)
+    assert rate == rate_hz
+    assert np.abs(audio).max() > 0.01
+    length_s = len(synthesizer.speak(SpeechRequest(AGENT_TEXT))) / 22_050
+    # LiveKit's sentences are calls of their own: the pause between them is the framework's.
+    assert len(audio) / rate == pytest.approx(length_s, abs=0.25)
+
+
+def test_an_example_without_a_server_fails(python_of: Any, tmp_path: Path) -> None:
+    path = tmp_path / "spoken.wav"
+
+    ended = spoken(python_of("DLPO_PIPECAT_VENV"), "pipecat_tts.py", "127.0.0.1:1", path)
+
+    assert ended.returncode != 0
+    assert not path.exists()
+
+
+FILES = (riva_audio_pb2, riva_common_pb2, riva_tts_pb2)
+
+
+def fields_of(file: FileDescriptorProto) -> dict[str, tuple[int, int, int, str]]:
+    """Full name -> number, type, label and type name of every field of every message."""
+    found = {}
+    pending = [(file.package, message) for message in file.message_type]
+    while pending:
+        scope, message = pending.pop()
+        name = f"{scope}.{message.name}"
+        pending += [(name, nested) for nested in message.nested_type]
+        for field in message.field:
+            facts = (field.number, field.type, field.label, field.type_name)
+            found[f"{name}.{field.name}"] = facts
+    return found
+
+
+def test_descriptors_are_those_of_the_client(riva_client: Any) -> None:
+    answer = riva_client("nowhere:1", "descriptors")
+
+    for ours, encoded in zip(FILES, answer.raw, strict=True):
+        theirs = FileDescriptorProto.FromString(base64.b64decode(encoded))
+        mine = FileDescriptorProto()
+        ours.DESCRIPTOR.CopyToProto(mine)
+        assert fields_of(mine) == fields_of(theirs)
+        assert list(mine.enum_type) == list(theirs.enum_type)
+        assert list(mine.service) == list(theirs.service)
+        # Equal to the byte: a process may load both, protobuf refuses two files that differ.
+        assert mine.SerializeToString(deterministic=True) == theirs.SerializeToString(
+            deterministic=True
+        )

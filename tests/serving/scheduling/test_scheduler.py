@@ -1,14 +1,265 @@
-"""Who is computed next, and who is refused, in simulated time."""
+"""Who is computed next, and who is refused: a server in simulated time, callers who listen."""
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import random
-from typing import Any
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pytest
 
-from dlpo_serving.errors import DeadlineError, OverloadError
-from dlpo_serving.scheduling.stream import AdmissionPolicy, Stream
+from dlpo_serving.errors import CallRejectedError, DeadlineError, OverloadError
+from dlpo_serving.scheduling.scheduler import Batch, Scheduler
+from dlpo_serving.scheduling.stream import (
+    AdmissionPolicy,
+    CostLines,
+    Costs,
+    Line,
+    Stage,
+    Stream,
+    Unit,
+)
+
+FRAMES_PER_SECOND = 75
+LADDER = (8, 24, 64, 128)  # frames
+CONTEXT = 15  # frames each side
+
+LINES = CostLines(
+    encode=Line(0.002, 0.0),
+    frames=Line(0.003, 0.0),
+    denoise=Line(0.001, 0.0001),
+    steps=3,
+    startup=((8 / 75, 0.0098), (32 / 75, 0.0162), (96 / 75, 0.0266), (224 / 75, 0.0434)),
+    audio_second_s=0.0135,
+    frames_per_second=FRAMES_PER_SECOND,
+)
+
+
+def lines_times(factor: float) -> CostLines:
+    """`LINES` of a machine that is slower by `factor`."""
+
+    def slower(line: Line) -> Line:
+        return Line(factor * line.fixed_s, factor * line.per_item_s)
+
+    return replace(
+        LINES,
+        encode=slower(LINES.encode),
+        frames=slower(LINES.frames),
+        denoise=slower(LINES.denoise),
+        startup=tuple((made_s, factor * spent_s) for made_s, spent_s in LINES.startup),
+        audio_second_s=factor * LINES.audio_second_s,
+    )
+
+
+class SimulatedWork:
+    """An utterance of so many seconds, with the stages and chunks of a real one."""
+
+    def __init__(self, audio_s: float, voice: str = "v") -> None:
+        self._units: list[tuple[Unit, float]] = []  # and the audio that comes of it
+        frames = round(audio_s * FRAMES_PER_SECOND)
+        sizes = itertools.chain(LADDER, itertools.repeat(LADDER[-1]))
+        stages: list[tuple[Stage, int, float]] = [("encode", 60, 0.0), ("frames", 40, 0.0)]
+        while frames > 0:
+            size = min(next(sizes), frames)
+            frames -= size
+            stages.append(("denoise", size + 2 * CONTEXT, size / FRAMES_PER_SECOND))
+        self._units = [(Unit(stage, size, 3, voice), made) for stage, size, made in stages]
+
+    @property
+    def next_unit(self) -> Unit | None:
+        return self._units[0][0] if self._units else None
+
+    @property
+    def done(self) -> bool:
+        return not self._units
+
+    def compute(self) -> float:
+        """Seconds of audio that the next unit makes."""
+        return self._units.pop(0)[1]
+
+
+@dataclass(eq=False)
+class Listener:
+    """What one caller saw."""
+
+    stream: Stream
+    first_audio_s: float | None = None
+    """after its arrival"""
+    underrun_s: float = 0.0
+    ended_s: float | None = None
+    batches: list[int] = field(default_factory=list)
+
+
+class Simulation:
+    """Runs a scheduler; events are (time, what to do)."""
+
+    def __init__(
+        self,
+        policy: AdmissionPolicy | None = None,
+        lanes: int = 2,
+        slowness: float = 1.0,
+        takes: bool = True,
+        belief: float = 1.0,
+        contention: float = 1.0,
+    ) -> None:
+        """
+        Args:
+            slowness: of the machine; may be changed while it runs.
+            takes: callers take their audio.
+            belief: the slowness that warm-up found.
+            contention: time of a unit while most lanes are busy / while most are idle.
+        """
+        self.costs = Costs(lines_times(belief))
+        self._true_costs = Costs(LINES)
+        self._contention = contention
+        self._lanes = lanes
+        self.now = 0.0
+        self.scheduler = Scheduler(policy or AdmissionPolicy(), lanes)
+        self.listeners: list[Listener] = []
+        self._listener_of: dict[Stream, Listener] = {}
+        self._waiting_text: deque[tuple[Stream, float]] = deque()
+        self.refusals: list[CallRejectedError] = []
+        self._refused_s: dict[CallRejectedError, float] = {}
+        self.order: list[Listener] = []  # whose unit was computed, in order
+        self.busy_s = 0.0
+        self.slowness = slowness
+        self._takes = takes
+        self._free_lanes = lanes
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._number = itertools.count()
+
+    def at(self, time_s: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (time_s, next(self._number), action))
+
+    def arrive(
+        self,
+        time_s: float,
+        audio_s: float,
+        *,
+        slack_s: float = 0.0,
+        ends_s: float = float("inf"),
+        max_batch: int = 1,
+        voice: str = "v",
+        peer: str = "",
+    ) -> None:
+        def arrive() -> None:
+            stream = Stream(
+                costs=self.costs,
+                steps=3,
+                arrived_s=self.now,
+                expected_audio_s=audio_s,
+                max_batch=max_batch,
+                slack_s=slack_s,
+                ends_s=ends_s,
+                peer=peer,
+            )
+            try:
+                self.scheduler.admit(stream, self.now)
+            except CallRejectedError as error:
+                self.refusals.append(error)
+                self._refused_s[error] = self.now
+                return
+            stream.work = SimulatedWork(audio_s, voice)
+            self.listeners.append(Listener(stream))
+            self._listener_of[stream] = self.listeners[-1]
+
+        self.at(time_s, arrive)
+
+    def converse(self, time_s: float, text_s: float, audio_s: float, peer: str = "") -> None:
+        """A call that begins without text, and gets some at `text_s`; it waits until that fits."""
+        stream = Stream(self.costs, 3, time_s, 0.0, peer=peer, more_text=True)
+
+        def begin() -> None:
+            self.scheduler.admit(stream, self.now)
+            self._listener_of[stream] = Listener(stream)
+
+        def speak() -> None:
+            self._waiting_text.append((stream, audio_s))
+            if len(self._waiting_text) == 1:
+                self._retry()
+
+        self.at(time_s, begin)
+        self.at(text_s, speak)
+
+    def _retry(self) -> None:
+        """Admit text in its order, as far as it fits, as the lanes do."""
+        while self._waiting_text:
+            stream, audio_s = self._waiting_text[0]
+            try:
+                self.scheduler.extend(stream, audio_s, self.now)
+            except OverloadError:
+                self.at(self.now + 0.05, self._retry)
+                return
+            self._waiting_text.popleft()
+            stream.add_text(audio_s, self.now)
+            stream.work = SimulatedWork(audio_s)
+            self.listeners.append(self._listener_of[stream])
+
+    def refused_s(self, refusal: CallRejectedError) -> float:
+        """When it was given."""
+        return self._refused_s[refusal]
+
+    def hang_up(self, audio_s: float) -> Callable[[], None]:
+        """The caller who came last and wants so much audio leaves, if one does."""
+
+        def leave() -> None:
+            for listener in reversed(self.listeners):
+                if listener.stream.expected_audio_s == audio_s:
+                    self.scheduler.remove(listener.stream)
+                    return
+
+        return leave
+
+    def run(self, until_s: float = float("inf")) -> None:
+        while self._events and self._events[0][0] <= until_s:
+            self.now, _, action = heapq.heappop(self._events)
+            action()
+            self._fill_lanes()
+
+    def _fill_lanes(self) -> None:
+        while self._free_lanes:
+            batch = self.scheduler.next_batch(self.now)
+            if batch is None:
+                wake_s = self.scheduler.next_urgency_s()
+                if self.now < wake_s < float("inf"):
+                    self.at(wake_s, lambda: None)
+                return
+            self._free_lanes -= 1
+            rows, busy_lanes = len(batch.streams), self.scheduler.busy_lanes
+            cost_s = self.slowness * self._true_costs.unit_s(batch.unit, rows)
+            if 2 * busy_lanes <= self._lanes:
+                cost_s /= self._contention
+            self.busy_s += cost_s
+
+            self.at(self.now + cost_s, partial(self._finish, batch, cost_s, busy_lanes))
+
+    def _finish(self, batch: Batch, cost_s: float, busy_lanes: int) -> None:
+        rows = len(batch.streams)
+        self.costs.observe_unit(batch.unit, rows, cost_s, busy_lanes, self._lanes)
+        self._free_lanes += 1
+        made = []
+        for stream in batch.streams:
+            assert isinstance(stream.work, SimulatedWork)
+            listener = self._listener_of[stream]
+            self.order.append(listener)
+            listener.batches.append(len(batch.streams))
+            if stream.started_s is not None:
+                listener.underrun_s += max(-stream.ahead_s(self.now), 0.0)
+            made.append(stream.work.compute())
+            if made[-1] and listener.first_audio_s is None:
+                listener.first_audio_s = self.now - stream.arrived_s
+        self.scheduler.finished(batch, self.now, made)
+        for stream in batch.streams:
+            if self._takes:
+                stream.untaken_s = 0.0
+            if stream.work and stream.work.done:
+                self.scheduler.remove(stream)
+                self._listener_of[stream].ended_s = self.now
+
 
 CAPACITY = 2 / (0.0002 * 75)  # seconds of audio that two lanes make in a second: 133
 ALONE_S = 0.002 + 0.003 + 0.001 + 0.0001 * 38  # first audio of a caller who is alone
@@ -18,7 +269,7 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[int(share * (len(values) - 1))]
 
 
-def poisson(simulation: Any, load: float, seconds: float, mean_s: float = 5.0) -> None:
+def poisson(simulation: Simulation, load: float, seconds: float, mean_s: float = 5.0) -> None:
     """Callers of mixed lengths, who together ask for `load` times the capacity."""
     generator = random.Random(1)
     time_s = 0.0
@@ -27,17 +278,21 @@ def poisson(simulation: Any, load: float, seconds: float, mean_s: float = 5.0) -
         simulation.arrive(time_s, generator.uniform(0.5, 2 * mean_s - 0.5))
 
 
-def test_a_lone_caller_is_served_at_once(simulate: Any) -> None:
-    simulation = simulate()
-    simulation.arrive(1.0, 10.0)
-    simulation.run()
-    (caller,) = simulation.listeners
-    assert caller.first_audio_s == pytest.approx(ALONE_S)
-    assert caller.underrun_s == 0
+def test_who_could_not_wait_for_the_sound_is_refused_but_a_stream_may_be_cut() -> None:
+    simulation = Simulation()
+    simulation.arrive(0.0, 5.0)  # alone, and served at once
+    simulation.arrive(9.0, 5.0, ends_s=9.0 + 0.5 * ALONE_S)
+    simulation.arrive(9.0, 600.0, ends_s=10.0, slack_s=2.0)  # a unary call
+    simulation.arrive(9.0, 600.0, ends_s=10.0)
+    simulation.run(until_s=9.0)
+    assert simulation.listeners[0].first_audio_s == pytest.approx(ALONE_S)
+    assert simulation.listeners[0].underrun_s == 0
+    assert len(simulation.listeners) == 2
+    assert [type(refusal) for refusal in simulation.refusals] == [DeadlineError] * 2
 
 
-def test_a_newcomer_finds_a_lane_while_another_is_far_ahead_of_its_listener(simulate: Any) -> None:
-    simulation = simulate()
+def test_a_newcomer_finds_a_lane_while_another_is_far_ahead_of_its_listener() -> None:
+    simulation = Simulation()
     simulation.arrive(0.0, 600.0)
     simulation.arrive(0.0, 600.0)
     simulation.arrive(1.0, 5.0)
@@ -45,19 +300,9 @@ def test_a_newcomer_finds_a_lane_while_another_is_far_ahead_of_its_listener(simu
     assert simulation.listeners[2].first_audio_s == pytest.approx(ALONE_S)
 
 
-def test_a_newcomer_goes_before_those_who_have_audio_in_store(simulate: Any) -> None:
-    simulation = simulate(lanes=1)
-    for number in range(5):
-        simulation.arrive(0.2 * number, 60.0)
-    simulation.arrive(3.0, 5.0)
-    simulation.run(until_s=4.0)
-    longest_unit_s = 0.001 + 0.0001 * 158
-    assert simulation.listeners[5].first_audio_s <= ALONE_S + longest_unit_s
-
-
-def test_who_is_about_to_run_dry_goes_before_a_newcomer(simulate: Any) -> None:
+def test_who_is_about_to_run_dry_goes_before_a_newcomer() -> None:
     policy = AdmissionPolicy(first_audio_s=1000.0)
-    simulation = simulate(policy, lanes=1)
+    simulation = Simulation(policy, lanes=1)
     simulation.arrive(0.0, 3.0)
     simulation.arrive(0.007, 3.0)  # while the other has its first chunk made
     simulation.run()
@@ -67,10 +312,8 @@ def test_who_is_about_to_run_dry_goes_before_a_newcomer(simulate: Any) -> None:
     assert first.underrun_s == 0
 
 
-def test_at_eighty_percent_of_the_capacity_nobody_waits_long_and_nobody_runs_dry(
-    simulate: Any,
-) -> None:
-    simulation = simulate()
+def test_at_eighty_percent_of_the_capacity_nobody_waits_long_and_nobody_runs_dry() -> None:
+    simulation = Simulation()
     poisson(simulation, 0.8, seconds=15.0)
     simulation.run()
     first = [caller.first_audio_s for caller in simulation.listeners]
@@ -80,8 +323,8 @@ def test_at_eighty_percent_of_the_capacity_nobody_waits_long_and_nobody_runs_dry
     assert all(caller.ended_s is not None for caller in simulation.listeners)
 
 
-def test_at_four_times_the_capacity_those_who_are_admitted_notice_little(simulate: Any) -> None:
-    simulation = simulate()
+def test_at_four_times_the_capacity_those_who_are_admitted_notice_little() -> None:
+    simulation = Simulation()
     poisson(simulation, 4.0, seconds=15.0)
     simulation.run(until_s=15.0)
     assert simulation.busy_s / (2 * 15.0) > 0.8  # nobody is refused before
@@ -92,19 +335,8 @@ def test_at_four_times_the_capacity_those_who_are_admitted_notice_little(simulat
     assert max(caller.underrun_s for caller in simulation.listeners) < 0.001
 
 
-def test_a_machine_that_slows_down_admits_fewer(simulate: Any) -> None:
-    admitted = []
-    for slowness in (1.0, 3.0):
-        simulation = simulate(slowness=slowness, belief=slowness)
-        for _ in range(500):
-            simulation.arrive(0.0, 20.0)
-        simulation.run(until_s=0.0)
-        admitted.append(len(simulation.listeners))
-    assert admitted[1] < admitted[0] / 2
-
-
-def test_a_burst_is_admitted_only_as_far_as_first_sounds_come_in_time(simulate: Any) -> None:
-    simulation = simulate()
+def test_a_burst_is_admitted_only_as_far_as_first_sounds_come_in_time() -> None:
+    simulation = Simulation()
     for _ in range(100):
         simulation.arrive(0.0, 1.0)
     simulation.run()
@@ -115,8 +347,8 @@ def test_a_burst_is_admitted_only_as_far_as_first_sounds_come_in_time(simulate: 
     assert 0.1 <= refusal.retry_after_s <= 10.0
 
 
-def test_the_time_to_retry_is_when_the_stream_that_is_in_the_way_will_end(simulate: Any) -> None:
-    simulation = simulate(AdmissionPolicy(max_streams=1))
+def test_the_time_to_retry_is_when_the_stream_that_is_in_the_way_will_end() -> None:
+    simulation = Simulation(AdmissionPolicy(max_streams=1))
     playing, newcomer = (Stream(simulation.costs, 3, 0.0, 8.0) for _ in range(2))
     simulation.scheduler.admit(playing, 0.0)
     with pytest.raises(OverloadError) as early:
@@ -128,8 +360,8 @@ def test_the_time_to_retry_is_when_the_stream_that_is_in_the_way_will_end(simula
     assert [early.value.retry_after_s, late.value.retry_after_s] == pytest.approx([8.0, 2.0])
 
 
-def test_who_comes_back_when_told_to_is_admitted(simulate: Any) -> None:
-    simulation = simulate()
+def test_who_comes_back_when_told_to_is_admitted() -> None:
+    simulation = Simulation()
     for _ in range(300):
         simulation.arrive(0.0, 20.0)
     simulation.run(until_s=0.0)
@@ -142,15 +374,8 @@ def test_who_comes_back_when_told_to_is_admitted(simulate: Any) -> None:
     assert len(simulation.listeners) == admitted + 1
 
 
-def test_the_first_caller_is_admitted_however_slow_the_machine_is(simulate: Any) -> None:
-    simulation = simulate(slowness=1000.0, belief=1000.0)
-    simulation.arrive(0.0, 5.0)
-    simulation.run()
-    assert len(simulation.listeners) == 1
-
-
-def test_a_small_request_does_not_wait_for_a_book(simulate: Any) -> None:
-    simulation = simulate(lanes=1)
+def test_a_small_request_does_not_wait_for_a_book() -> None:
+    simulation = Simulation(lanes=1)
     simulation.arrive(0.0, 900.0, slack_s=2.0)
     for second in range(1, 10):
         simulation.arrive(float(second), 1.0)
@@ -161,72 +386,57 @@ def test_a_small_request_does_not_wait_for_a_book(simulate: Any) -> None:
     assert book.ended_s is not None
 
 
-def test_a_book_gets_on_beside_many_small_requests(simulate: Any) -> None:
-    simulation = simulate()
-    simulation.arrive(0.0, 60.0, slack_s=2.0)
-    poisson(simulation, 0.7, seconds=60.0, mean_s=2.0)
+def test_a_book_gets_on_beside_many_small_requests() -> None:
+    simulation = Simulation()
+    simulation.arrive(0.0, 30.0, slack_s=2.0)
+    poisson(simulation, 0.7, seconds=30.0, mean_s=2.0)
     simulation.run()
     book = simulation.listeners[0]
     assert book.ended_s is not None
-    assert book.ended_s < 62.0
+    assert book.ended_s < 32.0
 
 
-def test_who_hangs_up_frees_the_place_at_once(simulate: Any) -> None:
-    simulation = simulate(AdmissionPolicy(max_streams=1))
+def test_who_hangs_up_frees_the_place_at_once() -> None:
+    simulation = Simulation(AdmissionPolicy(max_streams=1))
     simulation.arrive(0.0, 600.0)
-    simulation.leave(1.0, 0)
+    simulation.at(1.0, simulation.hang_up(600.0))
     simulation.arrive(1.0, 5.0)
     simulation.run()
     assert not simulation.refusals
     assert simulation.listeners[1].first_audio_s < 2 * ALONE_S + 0.02
 
 
-def test_a_storm_of_hang_ups_leaves_the_others_as_they_were(simulate: Any) -> None:
-    simulation = simulate()
+def test_a_storm_of_hang_ups_leaves_the_others_as_they_were() -> None:
+    simulation = Simulation()
     generator = random.Random(2)
-    stays = 0
     for number in range(2000):
-        simulation.arrive(number * 0.005, 1.0 if number % 50 else 8.0)
-    simulation.run(until_s=0.0)
-    for number in range(1, 2000):
-        if number % 50:
-            leaves_s = number * 0.005 + generator.uniform(0.0, 0.02)
-            simulation.at(leaves_s, lambda number=number: hang_up(simulation, number))
-        else:
-            stays += 1
+        stays = number % 50 == 0
+        simulation.arrive(number * 0.005, 8.0 if stays else 1.0)
+        if not stays:
+            simulation.at(number * 0.005 + generator.uniform(0.0, 0.02), simulation.hang_up(1.0))
     simulation.run()
     staying = [caller for caller in simulation.listeners if caller.stream.expected_audio_s == 8.0]
-    assert len(staying) >= stays / 2
+    assert len(staying) >= 20
     assert all(caller.ended_s is not None for caller in staying)
     assert sum(caller.underrun_s for caller in staying) == 0
     assert not simulation.scheduler.streams
 
 
-def hang_up(simulation: Any, number: int) -> None:
-    if number < len(simulation.listeners):
-        simulation.scheduler.remove(simulation.listeners[number].stream)
-
-
-def test_equal_units_share_a_batch_up_to_what_the_engine_takes(simulate: Any) -> None:
-    simulation = simulate(lanes=1)
-    for _ in range(6):
-        simulation.arrive(0.0, 30.0, max_batch=4)
-    simulation.run(until_s=5.0)
-    batches = [size for caller in simulation.listeners for size in caller.batches]
-    assert max(batches) == 4
-    assert batches.count(4) > batches.count(1) / 2
-
-
-def test_voices_do_not_share_a_batch(simulate: Any) -> None:
-    simulation = simulate(lanes=1)
-    for voice in ("a", "b"):
+@pytest.mark.parametrize(("voices", "largest"), [("aaaaaa", 4), ("ab", 1)])
+def test_equal_units_of_a_voice_share_a_batch_up_to_what_the_engine_takes(
+    voices: str, largest: int
+) -> None:
+    simulation = Simulation(lanes=1)
+    for voice in voices:
         simulation.arrive(0.0, 30.0, max_batch=4, voice=voice)
     simulation.run(until_s=5.0)
-    assert {size for caller in simulation.listeners for size in caller.batches} == {1}
+    batches = [size for caller in simulation.listeners for size in caller.batches]
+    assert max(batches) == largest
+    assert batches.count(largest) > batches.count(1) / 2
 
 
-def test_audio_that_nobody_takes_is_not_made_without_end(simulate: Any) -> None:
-    simulation = simulate(AdmissionPolicy(max_untaken_s=5.0), takes=False)
+def test_audio_that_nobody_takes_is_not_made_without_end() -> None:
+    simulation = Simulation(AdmissionPolicy(max_untaken_s=5.0), takes=False)
     simulation.arrive(0.0, 600.0)
     simulation.run(until_s=15.0)
     stream = simulation.listeners[0].stream
@@ -235,40 +445,13 @@ def test_audio_that_nobody_takes_is_not_made_without_end(simulate: Any) -> None:
     assert simulation.scheduler.next_batch(15.0)
 
 
-def test_who_could_not_wait_for_the_first_sound_is_told_so(simulate: Any) -> None:
-    simulation = simulate()
-    simulation.arrive(0.0, 5.0, ends_s=0.5 * ALONE_S)
-    simulation.run()
-    assert [type(refusal) for refusal in simulation.refusals] == [DeadlineError]
-
-
-def test_a_stream_may_be_cut_by_its_deadline_but_a_unary_call_is_refused_before(
-    simulate: Any,
-) -> None:
-    simulation = simulate()
-    simulation.arrive(0.0, 600.0, ends_s=1.0)
-    simulation.arrive(0.0, 600.0, ends_s=1.0, slack_s=2.0)
-    simulation.run(until_s=0.0)
-    assert len(simulation.listeners) == 1
-    assert [type(refusal) for refusal in simulation.refusals] == [DeadlineError]
-
-
-def test_there_is_an_end_to_the_number_of_streams(simulate: Any) -> None:
-    simulation = simulate(AdmissionPolicy(max_streams=3))
-    for _ in range(5):
-        simulation.arrive(0.0, 0.5)
-    simulation.run(until_s=0.0)
-    assert len(simulation.listeners) == 3
-    assert all("all 3 streams are taken" in str(refusal) for refusal in simulation.refusals)
-
-
-@pytest.mark.parametrize(("lanes", "contention"), [(1, 1.0), (2, 1.0), (2, 1.5), (16, 1.5)])
+@pytest.mark.parametrize(("lanes", "contention"), [(1, 1.0), (2, 1.5), (16, 1.5)])
 @pytest.mark.parametrize("belief", [16.0, 1 / 16])
 def test_costs_converge_from_any_start_within_a_minute_of_one_call_a_second(
-    simulate: Any, lanes: int, belief: float, contention: float
+    lanes: int, belief: float, contention: float
 ) -> None:
     # On a slow machine, so that a minute of calls is work: 0.4 s for a call of 6 s.
-    simulation = simulate(lanes=lanes, slowness=5.0, belief=5.0 * belief, contention=contention)
+    simulation = Simulation(lanes=lanes, slowness=5.0, belief=5.0 * belief, contention=contention)
     for second in range(60):
         simulation.arrive(float(second), 6.0)
     simulation.run()
@@ -277,12 +460,9 @@ def test_costs_converge_from_any_start_within_a_minute_of_one_call_a_second(
     assert not late
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 16])
-@pytest.mark.parametrize("factor", [8.0, 1 / 8])
-def test_a_machine_that_becomes_slower_or_quicker_is_followed(
-    simulate: Any, lanes: int, factor: float
-) -> None:
-    simulation = simulate(lanes=lanes, slowness=2.0, belief=2.0, contention=1.3)
+@pytest.mark.parametrize(("lanes", "factor"), [(1, 8.0), (16, 8.0), (2, 1 / 8)])
+def test_a_machine_that_becomes_slower_or_quicker_is_followed(lanes: int, factor: float) -> None:
+    simulation = Simulation(lanes=lanes, slowness=2.0, belief=2.0, contention=1.3)
     for second in range(90):
         simulation.arrive(float(second), 6.0)
     simulation.run(until_s=26.0)
@@ -291,11 +471,8 @@ def test_a_machine_that_becomes_slower_or_quicker_is_followed(
     assert simulation.costs.slowdown == pytest.approx(factor, rel=0.4)
 
 
-@pytest.mark.parametrize("belief", [16.0, 1 / 16])
-def test_after_a_wrong_start_nobody_runs_dry_at_four_times_the_capacity(
-    simulate: Any, belief: float
-) -> None:
-    simulation = simulate(belief=belief)
+def test_after_a_wrong_start_nobody_runs_dry_at_four_times_the_capacity() -> None:
+    simulation = Simulation(belief=1 / 16)
     for second in range(60):
         simulation.arrive(float(second), 6.0)
     simulation.run()
@@ -312,8 +489,8 @@ def test_after_a_wrong_start_nobody_runs_dry_at_four_times_the_capacity(
     assert percentile([caller.first_audio_s for caller in crowd], 0.95) < 4 * ALONE_S
 
 
-def test_callers_find_a_lane_each_however_slow_the_machine_seems(simulate: Any) -> None:
-    simulation = simulate(lanes=4, belief=1000.0)
+def test_callers_find_a_lane_each_however_slow_the_machine_seems() -> None:
+    simulation = Simulation(lanes=4, belief=1000.0)
     for _ in range(6):
         simulation.arrive(0.0, 5.0)
     simulation.run(until_s=0.0)
@@ -322,8 +499,8 @@ def test_callers_find_a_lane_each_however_slow_the_machine_seems(simulate: Any) 
 
 
 @pytest.mark.parametrize("conversations", [30, 150])
-def test_text_that_comes_later_waits_and_silences_nobody(simulate: Any, conversations: int) -> None:
-    simulation = simulate(lanes=2, slowness=10.0, belief=10.0)
+def test_text_that_comes_later_waits_and_silences_nobody(conversations: int) -> None:
+    simulation = Simulation(lanes=2, slowness=10.0, belief=10.0)
     simulation.arrive(0.0, 24.0)
     for _ in range(conversations):
         simulation.converse(0.1, text_s=0.4, audio_s=500.0)
@@ -333,8 +510,8 @@ def test_text_that_comes_later_waits_and_silences_nobody(simulate: Any, conversa
     assert simulation.listeners[0].ended_s is not None
 
 
-def test_a_conversation_that_plays_finds_room_for_its_next_sentence(simulate: Any) -> None:
-    simulation = simulate()
+def test_a_conversation_that_plays_finds_room_for_its_next_sentence() -> None:
+    simulation = Simulation()
     simulation.converse(0.0, text_s=0.0, audio_s=5.0)
     for _ in range(500):
         simulation.arrive(0.5, 20.0)
@@ -346,8 +523,8 @@ def test_a_conversation_that_plays_finds_room_for_its_next_sentence(simulate: An
 
 
 @pytest.mark.parametrize("peer", ["", "a proxy that all callers share"])
-def test_whoever_waits_for_text_loses_a_place_that_another_needs(simulate: Any, peer: str) -> None:
-    simulation = simulate(AdmissionPolicy(max_streams=3, peer_share=1.0))
+def test_whoever_waits_for_text_loses_a_place_that_another_needs(peer: str) -> None:
+    simulation = Simulation(AdmissionPolicy(max_streams=3, peer_share=1.0))
     for number in range(3):
         simulation.converse(0.1 * number, text_s=100.0, audio_s=5.0, peer=peer)
     simulation.arrive(1.0, 5.0, peer=peer)
@@ -356,8 +533,8 @@ def test_whoever_waits_for_text_loses_a_place_that_another_needs(simulate: Any, 
     assert sorted(stream.arrived_s for stream in simulation.scheduler.streams) == [0.1, 0.2]
 
 
-def test_one_peer_leaves_a_part_of_the_places_and_of_the_lanes_to_others(simulate: Any) -> None:
-    simulation = simulate(AdmissionPolicy(peer_share=0.5))
+def test_one_peer_leaves_a_part_of_the_places_and_of_the_lanes_to_others() -> None:
+    simulation = Simulation(AdmissionPolicy(peer_share=0.5))
     for number in range(600):
         simulation.arrive(0.01 * number, 600.0, peer="greedy")
     simulation.run(until_s=6.0)

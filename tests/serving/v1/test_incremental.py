@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
 import grpc
 import pytest
 
-from dlpo.text import TextFrontEnd
 from dlpo.v1 import speech_pb2
-from dlpo_serving.synthesizer import Synthesizer
+from tests.callers import WAIT_S, fake_voice, refusal
 
 TEXT = "Noise becomes speech, step by step. Is it not strange, at 10? So it is."
-TIMEOUT_S = 20.0
 
 Request = speech_pb2.IncrementalSynthesizeRequest
 Part = speech_pb2.IncrementalSynthesizeResponse
@@ -28,7 +26,7 @@ def texts(pieces: Iterable[str]) -> list[Request]:
 
 
 def parts_of(server: Any, requests: Iterable[Request]) -> list[Part]:
-    return list(server.stub.IncrementalSynthesize(iter(requests), timeout=TIMEOUT_S))
+    return list(server.stub.IncrementalSynthesize(iter(requests), timeout=WAIT_S))
 
 
 def audio_of(parts: Iterable[Part]) -> bytes:
@@ -54,7 +52,7 @@ class Writer:
             self._queue.put(request)
 
     def __iter__(self) -> Iterator[Request]:
-        while (request := self._queue.get(timeout=TIMEOUT_S)) is not None:
+        while (request := self._queue.get(timeout=WAIT_S)) is not None:
             yield request
 
 
@@ -78,20 +76,14 @@ def test_a_stream_has_info_then_audio_then_totals(server: Any) -> None:
     assert totals.samples == len(audio_of(parts)) // 2
 
 
-@pytest.mark.parametrize("size", [1, 7, 30])
-def test_how_the_text_is_cut_changes_nothing(server: Any, size: int) -> None:
-    pieces = [TEXT[start : start + size] for start in range(0, len(TEXT), size)]
-
-    parts = parts_of(server, [CONFIG, *texts(pieces)])
+def test_text_letter_by_letter_sounds_as_the_whole_and_words_have_their_places_in_it(
+    server: Any,
+) -> None:
+    parts = parts_of(server, [CONFIG, *texts(TEXT)])
 
     whole = parts_of(server, [CONFIG, *texts([TEXT])])
     assert audio_of(parts) == audio_of(whole)
     assert parts[-1] == whole[-1]
-
-
-def test_places_of_words_are_those_in_the_whole_text(server: Any) -> None:
-    parts = parts_of(server, [CONFIG, *texts(TEXT)])
-
     words = [word for part in parts for word in part.audio.words]
     ten = next(word for word in words if word.word == "ten")
     assert TEXT[ten.text_start : ten.text_end] == "10"
@@ -101,7 +93,7 @@ def test_places_of_words_are_those_in_the_whole_text(server: Any) -> None:
 def test_the_first_sentence_is_heard_before_the_second_is_written(
     server: Any, writer: Writer
 ) -> None:
-    call = server.stub.IncrementalSynthesize(iter(writer), timeout=TIMEOUT_S)
+    call = server.stub.IncrementalSynthesize(iter(writer), timeout=WAIT_S)
     writer.send(CONFIG)
     assert next(call).HasField("info")
 
@@ -113,7 +105,7 @@ def test_the_first_sentence_is_heard_before_the_second_is_written(
 
 
 def test_flush_speaks_what_has_no_end_yet(server: Any, writer: Writer) -> None:
-    call = server.stub.IncrementalSynthesize(iter(writer), timeout=TIMEOUT_S)
+    call = server.stub.IncrementalSynthesize(iter(writer), timeout=WAIT_S)
     writer.send(CONFIG, *texts(["noise becomes"]), FLUSH)
     assert next(call).HasField("info")
 
@@ -137,30 +129,23 @@ def test_flush_speaks_what_has_no_end_yet(server: Any, writer: Writer) -> None:
         ([CONFIG], "text"),
         ([CONFIG, *texts(["?!", "..."])], "text"),
         ([CONFIG, *texts(["word "] * 500)], "text"),
-        ([Request(config=speech_pb2.SynthesisConfig(speed=9))], "config.speed"),
-        ([Request(config=speech_pb2.SynthesisConfig(encoding=99))], "config.encoding"),
-        ([Request(config=speech_pb2.SynthesisConfig(steps=2))], "config.steps"),
-        (
-            [Request(config=speech_pb2.SynthesisConfig(dictionary={"a": "?"})), *texts(["A."])],
-            "config.dictionary",
-        ),
+        ([Request(config={"speed": 9})], "config.speed"),
+        ([Request(config={"encoding": 99})], "config.encoding"),
     ],
     ids=[
         "text first", "flush first", "empty first", "config twice", "empty message",
-        "no text", "no words", "too long", "speed", "encoding", "steps", "dictionary",
+        "no text", "no words", "too long", "speed", "encoding",
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_an_invalid_argument_that_names_the_field(
-    server: Any, refusal: Callable[..., Any], requests: list[Request], field: str
+    server: Any, requests: list[Request], field: str
 ) -> None:
     refused = refusal(server.stub.IncrementalSynthesize, iter(requests))
 
     assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
 
 
-def test_undecodable_bytes_between_pieces_are_an_invalid_argument(
-    server: Any, refusal: Callable[..., Any]
-) -> None:
+def test_undecodable_bytes_between_pieces_are_an_invalid_argument(server: Any) -> None:
     call = server.channel.stream_stream("/dlpo.v1.SpeechService/IncrementalSynthesize")
 
     refused = refusal(call, iter([CONFIG.SerializeToString(), b"\xff\xff"]))
@@ -169,11 +154,11 @@ def test_undecodable_bytes_between_pieces_are_an_invalid_argument(
 
 
 def test_a_writer_that_goes_away_frees_its_place(
-    front_end: TextFrontEnd, gated_engine: Any, start_server: Callable[..., Any], writer: Writer
+    gated_engine: Any, start_server: Any, writer: Writer
 ) -> None:
     gated_engine.open.set()
-    server = start_server(Synthesizer(gated_engine, front_end), max_streams=1)
-    call = server.stub.IncrementalSynthesize(iter(writer), timeout=TIMEOUT_S)
+    server = start_server(fake_voice(gated_engine), max_streams=1)
+    call = server.stub.IncrementalSynthesize(iter(writer), timeout=WAIT_S)
     writer.send(CONFIG, *texts(["Noise becomes"]))
     assert next(call).HasField("info")
 
@@ -183,7 +168,7 @@ def test_a_writer_that_goes_away_frees_its_place(
 
 
 def test_a_writer_that_is_slower_than_its_deadline_ends_in_deadline_exceeded(
-    server: Any, refusal: Callable[..., Any], writer: Writer
+    server: Any, writer: Writer
 ) -> None:
     writer.send(CONFIG, *texts(["Noise becomes"]))
 

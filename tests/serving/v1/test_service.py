@@ -1,10 +1,12 @@
-"""`dlpo.v1.SpeechService` over a real channel, with the fake engine behind it."""
+"""`dlpo.v1.SpeechService` over a real channel: calls, and what a reply holds beside the samples."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import grpc
@@ -13,16 +15,15 @@ import pytest
 from google.rpc.error_details_pb2 import ResourceInfo, RetryInfo
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from dlpo.text import TextFrontEnd
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
-from dlpo_serving.engines.fake_engine import FakeEngine
+from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.v1.wire import decode_samples
+from dlpo_serving.v1.wire import decode_samples, encoding_message, read_encoding
+from tests.callers import WAIT_S, refusal
 
 F32 = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
-TIMEOUT_S = 20.0
 
 Part = speech_pb2.StreamSynthesizeResponse
 
@@ -33,66 +34,43 @@ def stream_request(text: str = TEXT, **config: Any) -> speech_pb2.StreamSynthesi
     )
 
 
-def parts_of(server: Any, request: speech_pb2.StreamSynthesizeRequest) -> list[Part]:
-    return list(server.stub.StreamSynthesize(request, timeout=TIMEOUT_S))
+def test_a_stream_is_the_offline_audio_in_order_between_info_and_totals_as_is_the_unary_reply(
+    server: Any, synthesizer: Synthesizer
+) -> None:
+    settings = {"speed": 1.1, "pitch_semitones": 1.5, "seed": 3, "steps": 1}
+    request = stream_request(encoding=F32, **settings)
+
+    info, *parts, totals = server.stub.StreamSynthesize(request, timeout=WAIT_S)
+
+    assert info.info.processed_text == "noise becomes speech step by step\nis it not strange"
+    assert (info.info.voice, info.info.format.sample_rate_hz) == ("fake", 22_050)
+    assert {part.WhichOneof("part") for part in parts} == {"audio"}
+    audio = b"".join(part.audio.audio for part in parts)
+    offline = synthesizer.speak(SpeechRequest(TEXT, **settings))
+    np.testing.assert_allclose(decode_samples(audio, F32), offline, atol=1e-6)
+    assert (totals.totals.seed, totals.totals.steps) == (3, 1)
+    assert totals.totals.samples == len(offline)
+    assert totals.totals.audio_s == len(offline) / 22_050
+    lengths = [len(part.audio.audio) // 4 for part in parts]
+    assert [part.audio.sample_offset for part in parts] == [0, *np.cumsum(lengths)[:-1]]
+    sentences = [part.audio.sentence for part in parts]
+    assert sentences == sorted(sentences)
+    assert set(sentences) == {0, 1}
+
+    whole = speech_pb2.SynthesizeRequest(text=TEXT, config=request.config)
+    reply = server.stub.Synthesize(whole, timeout=WAIT_S)
+
+    assert (reply.audio, reply.info, reply.totals) == (audio, info.info, totals.totals)
 
 
-def audio_of(parts: list[Part], encoding: speech_pb2.AudioEncoding = F32) -> np.ndarray:
-    return decode_samples(b"".join(part.audio.audio for part in parts), encoding)
-
-
-def first_accepted(server: Any, request: speech_pb2.StreamSynthesizeRequest) -> Iterator[Part]:
+def first_accepted(server: Any, text: str = TEXT) -> Iterator[Part]:
     """Call until the server has a free slot; the stream of the call that got it."""
-    for _ in range(1000):
-        call = server.stub.StreamSynthesize(request, timeout=TIMEOUT_S)
+    for _ in range(20_000):
+        call = server.stub.StreamSynthesize(stream_request(text), timeout=WAIT_S)
         with suppress(grpc.RpcError):
             assert next(call).HasField("info")
             return call
     raise AssertionError("the slot was never freed")
-
-
-def test_stream_has_info_then_audio_then_totals(server: Any) -> None:
-    parts = parts_of(server, stream_request(seed=7, steps=1))
-
-    kinds = [part.WhichOneof("part") for part in parts]
-    assert kinds[0] == "info"
-    assert set(kinds[1:-1]) == {"audio"}
-    assert kinds[-1] == "totals"
-    assert parts[0].info.processed_text == "noise becomes speech step by step\nis it not strange"
-    assert (parts[0].info.voice, parts[0].info.format.sample_rate_hz) == ("fake", 22_050)
-    assert (parts[-1].totals.seed, parts[-1].totals.steps) == (7, 1)
-
-
-def test_streamed_audio_equals_offline_audio(server: Any, synthesizer: Synthesizer) -> None:
-    settings = {"speed": 1.1, "pitch_semitones": 1.5, "seed": 3}
-
-    parts = parts_of(server, stream_request(encoding=F32, **settings))
-
-    offline = synthesizer.speak(SpeechRequest(TEXT, **settings))
-    np.testing.assert_allclose(audio_of(parts), offline, atol=1e-6)
-    assert parts[-1].totals.samples == len(offline)
-    assert parts[-1].totals.audio_s == len(offline) / 22_050
-
-
-def test_offsets_and_sentences_are_those_of_the_audio(server: Any) -> None:
-    audio = [part.audio for part in parts_of(server, stream_request())[1:-1]]
-
-    lengths = [len(chunk.audio) // 2 for chunk in audio]
-    assert [chunk.sample_offset for chunk in audio] == [0, *np.cumsum(lengths)[:-1]]
-    assert [chunk.sentence for chunk in audio] == sorted(chunk.sentence for chunk in audio)
-    assert {chunk.sentence for chunk in audio} == {0, 1}
-
-
-def test_unary_reply_equals_the_stream(server: Any) -> None:
-    request = speech_pb2.SynthesizeRequest(
-        text=TEXT, config=speech_pb2.SynthesisConfig(encoding=F32)
-    )
-
-    reply = server.stub.Synthesize(request, timeout=TIMEOUT_S)
-
-    parts = parts_of(server, stream_request(encoding=F32))
-    assert reply.audio == b"".join(part.audio.audio for part in parts)
-    assert (reply.info, reply.totals) == (parts[0].info, parts[-1].totals)
 
 
 def test_voices_are_listed_with_their_ranges(server: Any) -> None:
@@ -117,7 +95,6 @@ def test_voices_are_listed_with_their_ranges(server: Any) -> None:
 )
 def test_bad_values_are_invalid_arguments_that_name_the_field(
     server: Any,
-    refusal: Callable[..., Any],
     request_: speech_pb2.StreamSynthesizeRequest,
     field: str,
 ) -> None:
@@ -126,16 +103,42 @@ def test_bad_values_are_invalid_arguments_that_name_the_field(
     assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
 
 
-@pytest.mark.parametrize("voice", ["nobody", "../../etc/passwd", "voices/lj"])
-def test_unknown_voice_is_not_found(server: Any, refusal: Callable[..., Any], voice: str) -> None:
+@pytest.mark.parametrize(
+    ("voice", "code"),
+    [
+        ("nobody", "NOT_FOUND"),
+        ("../../etc/passwd", "NOT_FOUND"),
+        ("x" * 500, "NOT_FOUND"),
+        ("x" * 20_000, "INVALID_ARGUMENT"),
+    ],
+    ids=["unknown", "a path", "long", "too long"],
+)
+def test_an_unknown_voice_has_a_short_status(server: Any, voice: str, code: str) -> None:
     refused = refusal(server.stub.StreamSynthesize, stream_request(voice=voice))
 
-    assert refused.code == "NOT_FOUND"
-    assert refused.detail(ResourceInfo).resource_name == voice
+    assert refused.code == code
+    assert len(refused.message) < 200
+    if len(voice) < 500:
+        assert refused.detail(ResourceInfo).resource_name == voice
+
+
+def test_a_client_that_disconnects_while_it_is_not_reading_frees_its_place(
+    start_server: Any,
+) -> None:
+    server = start_server(max_streams=1)
+    # A connection of its own; more bytes than it holds, of which the first message alone is read.
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    with grpc.insecure_channel(server.address, options) as channel:
+        request = stream_request(TEXT * 36, speed=0.5, sample_rate_hz=48_000, encoding=F32)
+        call = speech_pb2_grpc.SpeechServiceStub(channel).StreamSynthesize(request)
+        assert next(call).HasField("info")
+
+    assert list(first_accepted(server, "Go."))[-1].HasField("totals")
+    assert call.code() == grpc.StatusCode.CANCELLED
 
 
 def test_a_unary_reply_that_is_too_long_points_to_the_stream(
-    server: Any, refusal: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dlpo_serving.service.MAX_UNARY_BYTES", 20_000)
 
@@ -146,11 +149,11 @@ def test_a_unary_reply_that_is_too_long_points_to_the_stream(
 
 
 def test_more_calls_than_streams_are_refused_with_a_time_to_retry(
-    gated_engine: Any, gated_server: Callable[..., Any], refusal: Callable[..., Any]
+    gated_engine: Any, gated_server: Any
 ) -> None:
     server = gated_server(max_streams=1)
     first = server.stub.StreamSynthesize(stream_request())
-    assert gated_engine.waiting.acquire(timeout=TIMEOUT_S)
+    assert gated_engine.waiting.acquire(timeout=WAIT_S)
 
     refused = refusal(server.stub.StreamSynthesize, stream_request())
 
@@ -161,15 +164,15 @@ def test_more_calls_than_streams_are_refused_with_a_time_to_retry(
 
 
 def test_a_cancelled_stream_frees_its_slot_and_stops_the_engine(
-    gated_engine: Any, gated_server: Callable[..., Any]
+    gated_engine: Any, gated_server: Any
 ) -> None:
     server = gated_server(max_streams=1)
     call = server.stub.StreamSynthesize(stream_request())
-    assert gated_engine.waiting.acquire(timeout=TIMEOUT_S)
+    assert gated_engine.waiting.acquire(timeout=WAIT_S)
     before = gated_engine.calls.count("denoiser_3")
 
     call.cancel()
-    second = first_accepted(server, stream_request("Go"))
+    second = first_accepted(server, "Go")
     gated_engine.free()
 
     spoken = [part for part in second if part.HasField("audio")]
@@ -177,46 +180,24 @@ def test_a_cancelled_stream_frees_its_slot_and_stops_the_engine(
     assert gated_engine.calls.count("denoiser_3") <= before + 1 + len(spoken)
 
 
-def test_a_deadline_ends_the_call_and_frees_its_slot(
-    gated_engine: Any, gated_server: Callable[..., Any], refusal: Callable[..., Any]
-) -> None:
+def test_a_deadline_ends_the_call_and_frees_its_slot(gated_engine: Any, gated_server: Any) -> None:
     server = gated_server(max_streams=1)
     late = refusal(server.stub.StreamSynthesize, stream_request(TEXT * 30), timeout=0.03)
     assert late.code == "DEADLINE_EXCEEDED"
 
-    second = first_accepted(server, stream_request())
+    second = first_accepted(server)
     gated_engine.free()
     assert list(second)[-1].HasField("totals")
 
 
-def test_an_engine_that_fails_is_an_internal_error_without_internals(
-    front_end: TextFrontEnd,
-    start_server: Callable[..., Any],
-    refusal: Callable[..., Any],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    engine = FakeEngine()
-    server = start_server(Synthesizer(engine, front_end))
-    engine.frames = lambda *_: 1 / 0
-
-    with caplog.at_level(logging.ERROR, "dlpo_serving"):
-        refused = refusal(server.stub.StreamSynthesize, stream_request())
-
-    assert refused.code == "INTERNAL"
-    assert "zero" not in refused.message
-    assert "ZeroDivisionError" in caplog.text
-    del engine.frames
-    assert parts_of(server, stream_request())[-1].HasField("totals")
-
-
 def test_drain_lets_the_running_stream_end_and_refuses_new_ones(
-    gated_engine: Any, gated_server: Callable[..., Any], refusal: Callable[..., Any]
+    gated_engine: Any, gated_server: Any
 ) -> None:
     server = gated_server()
     watch = health_pb2_grpc.HealthStub(server.channel).Watch(health_pb2.HealthCheckRequest())
     assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
     running = server.stub.StreamSynthesize(stream_request())
-    assert gated_engine.waiting.acquire(timeout=TIMEOUT_S)
+    assert gated_engine.waiting.acquire(timeout=WAIT_S)
 
     server.stop()
     assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
@@ -224,16 +205,14 @@ def test_drain_lets_the_running_stream_end_and_refuses_new_ones(
     gated_engine.free()
 
     assert list(running)[-1].HasField("totals")
-    server.thread.join(TIMEOUT_S)
+    server.thread.join(WAIT_S)
     assert not server.thread.is_alive()
 
 
-def test_a_stream_longer_than_the_grace_is_cut(
-    gated_engine: Any, gated_server: Callable[..., Any]
-) -> None:
+def test_a_stream_longer_than_the_grace_is_cut(gated_engine: Any, gated_server: Any) -> None:
     server = gated_server(grace_s=0.0)
     running = server.stub.StreamSynthesize(stream_request())
-    assert gated_engine.waiting.acquire(timeout=TIMEOUT_S)
+    assert gated_engine.waiting.acquire(timeout=WAIT_S)
 
     server.stop()
 
@@ -242,61 +221,158 @@ def test_a_stream_longer_than_the_grace_is_cut(
     gated_engine.free()
 
 
-PHRASE = "Noise becomes speech, step by step. "
+DATED = "In 1999, noise becomes speech. Is it not strange?"
 
 
-def is_served(server: Any) -> bool:
-    request = speech_pb2.StreamSynthesizeRequest(text="Go.")
-    return list(server.stub.StreamSynthesize(request, timeout=TIMEOUT_S))[-1].HasField("totals")
+def reply_to(server: Any, text: str = DATED, ssml: str = "", **config: Any) -> Any:
+    request = speech_pb2.SynthesizeRequest(text="" if ssml else text, ssml=ssml, config=config)
+    return server.stub.Synthesize(request, timeout=WAIT_S)
 
 
-def is_served_soon(server: Any) -> bool:
-    """As `is_served`, once the server has noticed that a place is free."""
-    for _ in range(20_000):
-        with suppress(grpc.RpcError):
-            return is_served(server)
-    return False
+def chunks_of(server: Any, **config: Any) -> list[speech_pb2.AudioChunk]:
+    request = speech_pb2.StreamSynthesizeRequest(text=DATED, config=config)
+    parts = server.stub.StreamSynthesize(request, timeout=WAIT_S)
+    return [part.audio for part in parts if part.HasField("audio")]
 
 
-@contextmanager
-def another_channel(server: Any) -> Iterator[speech_pb2_grpc.SpeechServiceStub]:
-    """A connection of its own, so that the fixture's one does not suffer."""
-    options = [("grpc.use_local_subchannel_pool", 1)]
-    with grpc.insecure_channel(server.address, options) as channel:
-        yield speech_pb2_grpc.SpeechServiceStub(channel)
+def test_words_are_told_in_order_with_their_place_in_the_text(server: Any) -> None:
+    words = reply_to(server).words
+
+    assert [word.word for word in words[:4]] == ["in", "nineteen", "ninety", "nine"]
+    assert [DATED[word.text_start : word.text_end] for word in words[:5]] == [
+        "In", "1999", "1999", "1999", "noise",
+    ]  # fmt: skip
+    starts = [word.start_sample for word in words]
+    assert starts == sorted(starts)
+    for word in words:
+        assert word.start_s == word.start_sample / 22_050
+        assert word.end_s == word.end_sample / 22_050
+        assert word.start_sample < word.end_sample
 
 
-def unread(stub: speech_pb2_grpc.SpeechServiceStub) -> Any:
-    """A call of more bytes than the connection holds, of which only the first message is read."""
-    config = speech_pb2.SynthesisConfig(
-        speed=0.5, sample_rate_hz=48_000, encoding=speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32
+def test_a_chunk_tells_the_words_that_begin_in_it(server: Any) -> None:
+    chunks = chunks_of(server)
+
+    ends = [chunk.sample_offset for chunk in chunks[1:]] + [chunks[-1].sample_offset + 10**9]
+    for chunk, end in zip(chunks, ends, strict=True):
+        for word in chunk.words:
+            assert chunk.sample_offset <= word.start_sample < end
+    assert [word for chunk in chunks for word in chunk.words] == list(reply_to(server).words)
+
+
+def test_phonemes_are_told_where_they_are_asked_for(server: Any) -> None:
+    words = reply_to(server, "Noise.", time_detail=speech_pb2.TIME_DETAIL_PHONEMES).words
+
+    phonemes = words[0].phonemes
+    assert [phoneme.phoneme for phoneme in phonemes] == ["N", "OY1", "Z"]
+    assert phonemes[0].start_sample == words[0].start_sample
+    assert phonemes[-1].end_sample == words[0].end_sample
+    for phoneme, following in pairwise(phonemes):
+        assert phoneme.end_sample == following.start_sample
+    assert not reply_to(server, "Noise.").words[0].phonemes
+
+
+def test_words_are_left_out_where_nobody_wants_them(server: Any) -> None:
+    detail = speech_pb2.TIME_DETAIL_NONE
+
+    assert not reply_to(server, time_detail=detail).words
+    assert not any(chunk.words for chunk in chunks_of(server, time_detail=detail))
+
+
+def test_times_are_those_of_the_rate_of_the_reply(server: Any) -> None:
+    own, other = reply_to(server), reply_to(server, sample_rate_hz=44_100)
+
+    assert other.info.format.sample_rate_hz == 44_100
+    assert other.totals.samples == pytest.approx(2 * own.totals.samples, abs=1)
+    assert other.totals.audio_s == pytest.approx(own.totals.audio_s)
+    for word, same in zip(other.words, own.words, strict=True):
+        assert word.start_sample == pytest.approx(2 * same.start_sample, abs=1)
+        assert word.start_s == pytest.approx(same.start_s, abs=1e-4)
+
+
+def test_marks_of_a_document_are_told_when_they_are_passed(server: Any) -> None:
+    document = '<speak>Noise <mark name="here"/> becomes <break time="1s"/> speech.</speak>'
+
+    reply = reply_to(server, ssml=document)
+
+    (mark,) = reply.marks
+    noise, becomes, speech = reply.words
+    assert mark.name == "here"
+    assert noise.end_sample <= mark.sample <= becomes.start_sample
+    assert mark.time_s == mark.sample / 22_050
+    assert speech.start_s - becomes.end_s >= 1.0
+    assert document[speech.text_start : speech.text_end] == "speech"
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "rate"),
+    [
+        ("WAV", b"RIFF", 22_050),
+        ("FLAC", b"fLaC", 22_050),
+        ("OGG_OPUS", b"OggS", 24_000),
+        ("MP3", b"\xff", 22_050),
+        ("AAC", b"\xff", 22_050),
+        ("MULAW", b"", 8_000),
+        ("ALAW", b"", 8_000),
+    ],
+)
+def test_every_encoding_is_one_stream(server: Any, name: str, begin: bytes, rate: int) -> None:
+    encoding = speech_pb2.AudioEncoding.Value(f"AUDIO_ENCODING_{name}")
+
+    reply = reply_to(server, encoding=encoding)
+
+    joined = b"".join(chunk.audio for chunk in chunks_of(server, encoding=encoding))
+    assert reply.info.format.encoding == encoding
+    assert reply.info.format.sample_rate_hz == rate
+    assert without_lot(joined) == without_lot(reply.audio)
+    assert joined.startswith(begin)
+    assert joined.count(b"RIFF") == (name == "WAV")
+
+
+def without_lot(audio: bytes) -> bytes:
+    """Ogg pages without the stream's number, drawn by lot, and without the checksum over it."""
+    return re.sub(rb"(?s)(OggS.{10}).{4}(.{4}).{4}", rb"\1\2", audio)
+
+
+def test_volume_is_a_gain(server: Any) -> None:
+    loudest = [
+        np.abs(np.frombuffer(reply_to(server, volume_db=volume_db).audio, "<i2").astype(int)).max()
+        for volume_db in (0.0, -20.0)
+    ]
+
+    assert loudest[1] == pytest.approx(loudest[0] / 10, rel=0.1)
+
+
+def test_every_encoding_of_the_contract_is_one_of_the_server() -> None:
+    named = [number for number in speech_pb2.AudioEncoding.values() if number]
+
+    assert [encoding_message(read_encoding(number)) for number in named] == named
+    assert read_encoding(speech_pb2.AUDIO_ENCODING_UNSPECIFIED) is Encoding.PCM_S16
+
+
+@pytest.mark.parametrize(
+    ("text", "ssml"),
+    [
+        ("both", "<speak>both</speak>"),
+        ("", "<speak>"),
+        ("", "<speak><audio src='x'/></speak>"),
+        ("", "<!DOCTYPE x [<!ENTITY a 'b'>]><speak>&a;</speak>"),
+    ],
+)
+def test_a_document_that_is_wrong_is_an_invalid_argument(server: Any, text: str, ssml: str) -> None:
+    request = speech_pb2.SynthesizeRequest(text=text, ssml=ssml)
+
+    refused = refusal(server.stub.Synthesize, request)
+
+    assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", ["ssml"])
+
+
+def test_samples_are_little_endian() -> None:
+    floats = decode_samples(struct.pack("<2f", 0.5, -1), speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32)
+    ints = decode_samples(
+        struct.pack("<3h", 32767, -32767, 0), speech_pb2.AUDIO_ENCODING_LINEAR_PCM_S16
     )
-    request = speech_pb2.StreamSynthesizeRequest(text=(PHRASE * 60)[:1990], config=config)
-    call = stub.StreamSynthesize(request)
-    assert next(call).HasField("info")
-    return call
 
-
-def test_a_client_that_disconnects_while_it_is_not_reading_frees_its_place(
-    start_server: Callable[..., Any], synthesizer: Synthesizer
-) -> None:
-    server = start_server(synthesizer, max_streams=1)
-    with another_channel(server) as stub:
-        call = unread(stub)
-
-    assert is_served_soon(server)
-    assert call.code() == grpc.StatusCode.CANCELLED
-
-
-@pytest.mark.parametrize(("length", "code"), [(500, "NOT_FOUND"), (20_000, "INVALID_ARGUMENT")])
-def test_a_voice_of_a_long_name_has_a_short_status(
-    server: Any, refusal: Callable[..., Any], length: int, code: str
-) -> None:
-    config = speech_pb2.SynthesisConfig(voice="x" * length)
-
-    refused = refusal(
-        server.stub.Synthesize, speech_pb2.SynthesizeRequest(text="Hi.", config=config)
-    )
-
-    assert refused.code == code
-    assert len(refused.message) < 200
+    assert floats.tolist() == [0.5, -1]
+    assert ints.tolist() == [1, -1, 0]
+    assert floats.dtype == ints.dtype == np.float32

@@ -1,44 +1,18 @@
-"""Speech to be encoded, and decoders that share nothing with our encoders: FFmpeg's own."""
+"""Decoders that share nothing with our encoders: FFmpeg's own."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
-import pytest
 import soxr
 from numpy.typing import NDArray
 
-from dlpo.audio import Waveform
 from dlpo_serving.encodings.formats import Encoding
 
 Samples = NDArray[np.float64]
-VOICE_HZ = 22_050
 FFMPEG_OPUS_HZ = 48_000  # at which it decodes Opus, whatever went in
-
-
-@pytest.fixture(scope="session")
-def speech() -> Waveform:
-    """1.2 s of a gliding, swelling vowel at 22,050 Hz; no two stretches of it are alike."""
-    seconds = np.arange(round(1.2 * VOICE_HZ)) / VOICE_HZ
-    phase = 2 * np.pi * (120 * seconds + 40 * seconds**2)
-    vowel = sum(np.sin(k * phase) / k for k in range(1, 12))
-    swell = 0.6 + 0.4 * np.sin(2 * np.pi * 3 * seconds)
-    return (0.25 * swell * vowel).astype(np.float32)
-
-
-@pytest.fixture(scope="session")
-def decode() -> Callable[[bytes, Encoding, int], Samples]:
-    """`decode(audio, encoding, sample_rate_hz)`: see `decode_stream`."""
-    return decode_stream
-
-
-@pytest.fixture(scope="session")
-def framed_packets() -> Callable[[bytes], list[bytes]]:
-    """`framed_packets(audio)`: see `split_frames`."""
-    return split_frames
 
 
 def decode_stream(audio: bytes, encoding: Encoding, rate: int) -> Samples:

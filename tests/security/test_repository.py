@@ -1,9 +1,11 @@
-"""No secret is in the repository, and no package index but the public ones is named."""
+"""No tracked file holds a secret, names a private package index, or turns data into code."""
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ DETECTORS = (
     "SlackDetector", "StripeDetector", "TelegramBotTokenDetector", "TwilioKeyDetector",
 )  # fmt: skip
 BINARY = {".bin", ".binpb", ".mp3", ".npz", ".onnx", ".png", ".safetensors", ".wav", ".xz"}
-MADE_UP = {"tests/security/test_secrets.py"}  # those that this test plants
+MADE_UP = {"tests/security/test_repository.py"}  # those that this test plants
 INDEX = re.compile(r"--(?:extra-)?index-url[= ]+https?://([\w.-]+)")
 PUBLIC = {"pypi.org", "pypi.nvidia.com", "download.pytorch.org"}
 # As `dlpo keys new` prints them: 32 random bytes have a digit and a capital, names of tests don't.
@@ -78,3 +80,36 @@ def test_no_tracked_file_holds_a_token_of_ours_or_names_a_private_index() -> Non
         faults += [f"{name}: a token" for _ in OUR_TOKEN.findall(text)]
 
     assert faults == []
+
+
+def faults(code: str) -> Iterator[str]:
+    """Calls that could unpickle what they read."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call):
+            named = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            if named.get("allow_pickle", "False") != "False":
+                yield ast.unparse(node)
+            if ast.unparse(node.func) == "torch.load" and named.get("weights_only") != "True":
+                yield ast.unparse(node)
+
+
+def test_no_file_runs_what_it_reads() -> None:
+    command = ["git", "grep", "-lE", r"torch\.load|allow_pickle", "--", "*.py", ":!tests"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    found = {name: list(faults((ROOT / name).read_text())) for name in listed.stdout.split()}
+
+    assert found
+    assert {name: calls for name, calls in found.items() if calls} == {}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "np.load(path, allow_pickle=True)",
+        "np.load(path, allow_pickle=wanted)",
+    ],
+)
+def test_what_is_forbidden_is_found(code: str) -> None:
+    assert list(faults(code))

@@ -1,0 +1,41 @@
+"""A page in headless Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from selenium.webdriver import ActionChains, Chrome
+from selenium.webdriver.support.wait import WebDriverWait
+
+TIMEOUT_S = 20.0
+
+
+class Page:
+    """What a person at the keyboard can do and see."""
+
+    def __init__(self, browser: Chrome, url: str) -> None:
+        self.browser = browser
+        browser.get(url)
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.browser.execute_script(script, *arguments)
+
+    def wait_for(self, condition: Callable[[], object]) -> None:
+        WebDriverWait(self.browser, TIMEOUT_S, poll_frequency=0.02).until(lambda _: condition())
+
+    def text_of(self, name: str) -> str:
+        script = "return document.getElementById(arguments[0]).textContent"
+        return str(self.run(script, name)).strip()
+
+    @property
+    def focused(self) -> str:
+        return str(self.run("return document.activeElement.id || document.activeElement.value"))
+
+    def press(self, *keys: str) -> None:
+        ActionChains(self.browser).send_keys(*keys).perform()
+
+    def save_to(self, folder: Any) -> None:
+        """Where what the page offers as a file is put."""
+        asked = {"behavior": "allow", "downloadPath": str(folder)}
+        self.browser.execute_cdp_cmd("Browser.setDownloadBehavior", asked)

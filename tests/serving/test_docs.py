@@ -1,0 +1,127 @@
+"""The pages about operations, the clients and HTTP say what is so, and their programs run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlpo_serving.http.speech_body import FIELDS
+from dlpo_serving.operations.keys import Quota, read_keys
+from dlpo_serving.operations.metrics import SHED_REASONS, Metrics
+from dlpo_serving.settings.sources import read_settings
+
+PAGES = Path(__file__).resolve().parents[2] / "docs"
+OPERATIONS, CLIENT, HTTP = (
+    (PAGES / f"{name}.md").read_text("utf-8") for name in ("operations", "client", "http")
+)
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", OPERATIONS, re.DOTALL | re.MULTILINE)
+
+
+def test_the_settings_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "dlpo.toml").write_text(blocks("toml")[0])
+
+    settings = read_settings(["--config", str(tmp_path / "dlpo.toml")])
+
+    assert settings.http_port == 8080
+    assert settings.tls is not None
+
+
+def test_the_rows_of_the_settings_table_say_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = re.findall(r"^\| `(--.*?)` \| `(\w+)=(.*?)` \| `(.*?)` \|$", OPERATIONS, re.MULTILINE)
+    assert len(rows) == 3
+    for flags, variable, value, line in rows:
+        (tmp_path / "dlpo.toml").write_text(line)
+        by_file = read_settings(["--config", str(tmp_path / "dlpo.toml")])
+        by_flag = read_settings(flags.split())
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, value)
+            by_variable = read_settings([])
+
+        assert by_flag == by_variable == by_file.model_copy(update={"config": None})
+        assert by_flag != read_settings([])
+
+
+def test_the_keys_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "keys.toml").write_text(blocks("toml")[1].replace("…", "0" * 64))
+
+    keys = read_keys(tmp_path / "keys.toml")
+
+    assert keys.quota["alice"] == Quota(4, 20_000, 1200)
+
+
+def test_every_figure_is_in_the_table_and_the_other_way_round() -> None:
+    metrics = Metrics()
+    metrics.watch(
+        streams_active=lambda: 0,
+        streams_waiting=lambda: 0,
+        backlog_audio_s=lambda: 0,
+    )
+    shown = set()
+    for family in metrics.registry.collect():
+        shown.add(family.name + ("_total" if family.type == "counter" else ""))
+
+    table = OPERATIONS.partition("## Figures")[2].partition("## Traces")[0]
+    names = re.findall(r"`((?:grpc_server|dlpo)_\w+)`", table)
+
+    assert sorted(names) == sorted(shown)
+    assert ", ".join(SHED_REASONS) in table
+
+
+COMMANDS = re.findall(r"^.*dlpo say .* -o .*$", CLIENT, re.MULTILINE)
+PROGRAMS = re.findall(r"^```python\n(.*?)^```$", CLIENT, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_program_runs(program: str, server: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "127.0.0.1:50051" in program
+
+    exec(program.replace("127.0.0.1:50051", server.address), {"__name__": "docs"})
+
+    if program == PROGRAMS[0]:  # it says what its comment promises
+        said = capsys.readouterr().out.splitlines()
+        assert said[0] in program
+        assert said[1].split()[1] == "hello"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_runs(command: str, server: Any, tmp_path: Path) -> None:
+    here = f"{shlex.quote(sys.executable)} -c 'from dlpo.cli import app; app()' "
+    line = command.replace("127.0.0.1:50051", server.address).replace("dlpo ", here, 1)
+
+    subprocess.run(["bash", "-euc", line], cwd=tmp_path, check=True, capture_output=True)
+
+    (written,) = tmp_path.iterdir()
+    assert written.stat().st_size > 1000
+
+
+def test_the_program_speaks(
+    start_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = start_server(http_port=0).http_url.rstrip("/")
+    (program,) = re.findall(r"```python\n(.*?)```", HTTP, re.DOTALL)
+    here = program.replace("http://localhost:8080", url).replace('"lj"', '"fake"')
+    assert here.count(url) == 1
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, Any] = {}
+
+    exec(here, scope)
+
+    scope["client"].close()
+    assert (tmp_path / "noise.wav").read_bytes()[:4] == b"RIFF"
+
+
+def test_every_field_is_documented() -> None:
+    table = HTTP.split("## The request")[1].split("## Events")[0]
+
+    assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(FIELDS)
