@@ -156,12 +156,13 @@ def _clocks() -> NDArray[np.float64]:
     return np.array([time.perf_counter(), time.time(), busy_s, stolen_s, _tree_cpu_s()])
 
 
+@dataclass(slots=True, eq=False)
 class MachineWatch:
     """What happened on the machine in the block of `watch_machine`."""
 
-    def __init__(self) -> None:
-        self._begin = _clocks()
-        self._end: NDArray[np.float64] | None = None
+    _begin: NDArray[np.float64]
+    """see `_clocks`"""
+    _end: NDArray[np.float64] | None = None
 
     @property
     def interference(self) -> Interference:
@@ -183,7 +184,7 @@ class MachineWatch:
 @contextmanager
 def watch_machine() -> Iterator[MachineWatch]:
     """Watch the machine during a measurement by this process and those that it starts."""
-    watch = MachineWatch()
+    watch = MachineWatch(_clocks())
     try:
         yield watch
     finally:
