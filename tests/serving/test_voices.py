@@ -88,7 +88,7 @@ def test_shares_are_normalized(voices_bundle: Path) -> None:
 
 
 def test_a_server_offers_every_voice_and_mix(synthesizer: Synthesizer, start_server: Any) -> None:
-    server = start_server()
+    server = start_server(synthesizer)
     with SpeechClient(server.address) as client:
         assert [voice.name for voice in client.voices()] == ["ann", "bob"]
         for name in ("bob", "ann*0.5+bob*0.5"):
