@@ -47,8 +47,8 @@ BESIDE = {  # that a setting needs to be allowed
 def other_than_default(name: str) -> tuple[str, Any]:
     """A value that differs from a setting's default, as text and as it is."""
     field = ServerSettings.model_fields[name]
-    if name == "voices":
-        return "v/other.dlpo", ("v/other.dlpo",)
+    if name in ("voices", "cors_origins", "voice_aliases"):
+        return "an=other", ("an=other",)
     kinds = _flat(field.annotation)
     if choices := [kind for kind in kinds if isinstance(kind, str)]:
         return choices[-1], choices[-1]
