@@ -14,11 +14,11 @@ import av
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 
-from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.http import HttpLimits
 from dlpo_serving.http.speech_route import voice_named
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
+from tests.callers import fake_voice
 
 TEXT = "Noise becomes speech."
 FORMATS = {  # response_format -> media type, rate in Hz
@@ -49,12 +49,10 @@ def duration_s(audio: bytes, response_format: str) -> float:
 
 
 @pytest.mark.parametrize("response_format", FORMATS)
-def test_every_format_holds_the_whole_utterance(
-    openai: OpenAI, front_end: Any, response_format: Any
-) -> None:
+def test_every_format_holds_the_whole_utterance(openai: OpenAI, response_format: Any) -> None:
     response = openai.audio.speech.create(**speech(response_format=response_format))
 
-    spoken = Synthesizer(FakeEngine(), front_end).speak(SpeechRequest(TEXT))
+    spoken = fake_voice().speak(SpeechRequest(TEXT))
     found_s = duration_s(response.content, response_format)
     assert found_s == pytest.approx(len(spoken) / 22_050, abs=0.1)  # codecs add their frames
     media_type, rate = FORMATS[response_format]
