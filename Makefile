@@ -1,25 +1,23 @@
 # make demo    hear the embedded voice over gRPC: demo.wav, demo.png (installs no torch)
 # make test    what CI does, in a pinned environment: lint, types, import rules, tests (minutes)
 # make test-all  and the tests marked `full`: learning, load, browser, Ray, NVIDIA's client, a fleet
-# make voice   prepare, train, give it its pitch, tune and export the voice (hours; resumes where it stopped)
-# make voices  several voices in one model from a teacher's speech and recordings (hours; resumes)
+# make voice   the embedded voices from a teacher's speech and recordings: corpora, training, pitch, tuning, export (hours; resumes)
 # make container  build the image and run it as its users would (as root; some minutes)
 # make check   the same checks as `make test`, in the environment that is active now
 PYTHON ?= python3
 DATA ?= ../shared/data/ljspeech
 JUDGES ?= ../shared/models
 ALIGNMENTS ?= $(DATA)/alignments.tsv.xz
-RUN ?= runs/lj
 TEACHERS ?= ../shared/teachers
 WORK ?= $(CURDIR)/data/teachers
-VOICES_DATA ?= --data data/lj-sessions=0.25 --data data/heart=0.75
+VOICES_DATA ?= --data data/lj=0.25 --data data/heart=0.75
 DLPO_RIVA_VENV ?= $(CURDIR)/.venv-riva
 DLPO_RAY_VENV ?= $(CURDIR)/.venv-ray
 DLPO_SLIM_VENV ?= $(CURDIR)/.venv-slim
-CHAIN ?= --steps 1 --steps 2 --steps 3 --steps 4 --default-steps 3 --schedule cosine:1.25 --eta 0.7 --gain 1.12 --weight-bits 8  # chosen by the judges on validation clips
-TUNING ?= --method direct --guide recordings --alpha 0.1 --set augment=true --set sentences=4 --set group=1 --set updates=80 --set learning_rate=1e-4 --set ema_decay=0.9 --set longest_s=7.5
+CHAIN ?= --steps 1 --steps 2 --steps 3 --default-steps 1 --schedule cosine:1.25 --eta 0.7 --weight-bits 8
+TUNING ?= --method direct --guide recordings --alpha 0.1 --steps 1 --schedule cosine:1.25 --set augment=true --set sentences=4 --set group=1 --set updates=@@TUNED@@ --set learning_rate=1e-4 --set ema_decay=0.98 --set longest_s=7.5 --set adversary_warm_up=60
 
-.PHONY: demo test test-all voice voices container check chromium cluster-tools
+.PHONY: demo test test-all voice container check chromium cluster-tools
 .DEFAULT_GOAL := demo
 
 demo: .venv-demo/installed
@@ -33,24 +31,18 @@ test-all: test $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLI
 	PATH="$(CURDIR)/.venv/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" DLPO_RAY_VENV="$(DLPO_RAY_VENV)" DLPO_SLIM_VENV="$(DLPO_SLIM_VENV)" pytest -m full
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check-speed
 
-voice: data/lj/dataset.json
-	.venv/bin/dlpo train lite --data data/lj --out "$(RUN)"
-	.venv/bin/dlpo train contour --init "$(RUN)/checkpoint" --data data/lj --out "$(RUN)-contour"
-	.venv/bin/dlpo tune "$(RUN)-contour/checkpoint" --data data/lj --out "$(RUN)-tuned" --weights "$(JUDGES)" $(TUNING)
-	.venv/bin/python -m dlpo.training.unheard_symbols "$(RUN)-tuned/best" --data data/lj --out "$(RUN)-voice"
-	.venv/bin/dlpo export "$(RUN)-voice" --out dlpo/voices/lj $(CHAIN)
-
-# Several voices in one model, pre-trained on the speech of a teacher: TEACHERS has its scripts, WORK
-# takes what they fetch and make (20 GB). Hours for each line; each goes on where it stopped. The first
-# two trainings share no weights and may run at the same time.
-voices: data/lj-sessions/dataset.json data/heart/dataset.json
+# TEACHERS has the scripts of the teacher, WORK takes what they fetch and make (20 GB). Hours for each line; each goes on
+# where it stopped. The first two trainings share no weights and may run at the same time.
+voice: data/lj/dataset.json data/heart/dataset.json
 	.venv/bin/dlpo train spectral --set part=acoustics $(VOICES_DATA) --out runs/acoustics
 	.venv/bin/dlpo train spectral --set part=denoiser $(VOICES_DATA) --out runs/denoiser
 	.venv/bin/dlpo train spectral --set part=joint $(VOICES_DATA) --init runs/acoustics/checkpoint --init runs/denoiser/checkpoint --out runs/joint
-	.venv/bin/dlpo train contour $(VOICES_DATA) --init runs/joint/checkpoint --out runs/voices
+	.venv/bin/dlpo train contour $(VOICES_DATA) --init runs/joint/checkpoint --out runs/contour
+	.venv/bin/dlpo tune runs/contour/checkpoint --data data/lj --data data/heart --out runs/tuned --weights "$(JUDGES)" $(TUNING)
+	.venv/bin/dlpo export runs/tuned/checkpoint --voice lj --voice heart --out dlpo/voices/lj $(CHAIN)
 
-data/lj-sessions/dataset.json: | .venv/installed
-	.venv/bin/dlpo prepare ljspeech "$(DATA)" --alignments "$(ALIGNMENTS)" --out data/lj-sessions --sessions --jobs 2
+data/lj/dataset.json: | .venv/installed
+	.venv/bin/dlpo prepare ljspeech "$(DATA)" --alignments "$(ALIGNMENTS)" --out data/lj --sessions --jobs 2
 
 data/heart/dataset.json: $(WORK)/heart/alignments.tsv.xz
 	.venv/bin/python scripts/teacher_f0.py "$(TEACHERS)" $(WORK)/heart "$(TEACHERS)/texts.csv" --hibari $(WORK) --jobs 2
@@ -60,9 +52,6 @@ data/heart/dataset.json: $(WORK)/heart/alignments.tsv.xz
 $(WORK)/heart/alignments.tsv.xz: | .venv/installed
 	PATH="$(CURDIR)/.venv/bin:$$PATH" bash "$(TEACHERS)/get_hibari.sh" $(WORK)
 	.venv/bin/python "$(TEACHERS)/make_corpus.py" "$(TEACHERS)/texts.csv" $(WORK)/heart --hibari $(WORK) --jobs 2
-
-data/lj/dataset.json: | .venv/installed
-	.venv/bin/dlpo prepare ljspeech "$(DATA)" --alignments "$(ALIGNMENTS)" --out data/lj
 
 container: .venv/installed
 	.venv/bin/python scripts/container

@@ -92,7 +92,7 @@ def cosine_level(t: Levels) -> Levels:
 
 
 def cosine(steps: int, warp: float = 1.0) -> Levels:
-    """Strides of the time that `lite` is trained on; the output is exactly clean.
+    """Strides of the time that `spectral` is trained on; the output is exactly clean.
 
     Args:
         steps: N.

@@ -4,7 +4,7 @@ A list of points is a TOML file; paths are seen from where the command runs:
 
     [[point]]
     label = "with an adversary"             # one word per point, as tables call it
-    checkpoint = "voices/lj/checkpoint"     # a directory; NAME@COMMIT takes it out of git
+    checkpoint = "voices/spectral/checkpoint"     # a directory; NAME@COMMIT takes it out of git
     log = "voices/lj/log.jsonl@1990fb7"     # of the run, or of its last stretch
     after = "from scratch"                  # the point whose updates and hours came before
     updates = 80                            # of the log, where the checkpoint is not its end
@@ -442,7 +442,7 @@ def _cell(measure: str, found: Mapping[str, Any] | None) -> str:
 def main(
     points: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="List of checkpoints and logs.")
-    ] = Path("voices/lj/learning-curve.toml"),
+    ],
     corpus: Annotated[Path, typer.Option(exists=True)] = Path("../shared/data/ljspeech"),
     weights: Annotated[Path, typer.Option(help="Weights of the judges.")] = Path(
         "../shared/models"

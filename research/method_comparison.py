@@ -230,7 +230,7 @@ def by_seed(quality: Quality, method: str) -> dict[str, list[float]]:
 def main(
     data: Annotated[Path, typer.Option(exists=True, help="Dataset from `dlpo prepare`.")],
     out: Annotated[Path, typer.Option(help="Directory of the runs.")],
-    checkpoint: Annotated[Path, typer.Option(exists=True)] = Path("voices/lj/checkpoint"),
+    checkpoint: Annotated[Path, typer.Option(exists=True)] = Path("voices/spectral/checkpoint"),
     corpus: Annotated[Path, typer.Option(exists=True)] = Path("../shared/data/ljspeech"),
     weights: Annotated[Path, typer.Option(help="Weights of the judges.")] = Path(
         "../shared/models"

@@ -27,7 +27,7 @@ import typer
 from dlpo.audio import SAMPLE_RATE
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.training import TuningConfig
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.errors import DlpoError
 from dlpo.judges.judge import Waveform, check_waveforms
 from dlpo.model.build import Model
@@ -166,7 +166,7 @@ def run(
         goal: share of the possible gain.
         every: updates between measurements.
     """
-    dataset, untuned = Dataset(data), load_checkpoint(checkpoint).model.eval()
+    dataset, untuned = Corpora([data], [1.0]), load_checkpoint(checkpoint).model.eval()
     prompts = Prompts(dataset, settings.seed, settings.longest_s)
     targets = Targets(untuned, (prompts[i] for i in range(len(prompts))), plan.chain, more_db)
     held_out = validation_prompts(dataset, HELD_OUT, LONGEST_HELD_OUT_S)
@@ -174,7 +174,7 @@ def run(
     targets.prompts |= {prompt.text: prompt for prompt in everyone}
     wanted = np.array(tilts(untuned, held_out, plan.chain)) + more_db
     reward = WeightedSum([SpectralTilt(targets)], {"spectral_tilt": 1.0}, settings.standardisation)
-    tuner = Tuner(checkpoint, data, out, plan, settings, RewardModels(reward, []))
+    tuner = Tuner(checkpoint, dataset, out, plan, settings, RewardModels(reward, []))
     curve: list[Point] = []
     began, began_cpu = time.perf_counter(), time.process_time()
 
@@ -200,7 +200,7 @@ def run(
 
 def main(
     data: Annotated[Path, typer.Option(exists=True, help="Dataset from `dlpo prepare`.")],
-    checkpoint: Annotated[Path, typer.Option(exists=True)] = Path("voices/lj/checkpoint"),
+    checkpoint: Annotated[Path, typer.Option(exists=True)] = Path("voices/spectral/checkpoint"),
     out: Annotated[Path | None, typer.Option(help="Keeps the run; nothing is kept else.")] = None,
     method: Annotated[str, typer.Option(help="As `dlpo tune` takes it.")] = "dlpo",
     explore: Annotated[str, typer.Option(help="chain or weights.")] = "chain",

@@ -32,8 +32,8 @@ LONG = "Noise becomes speech, step by step, and nobody has to wait for the end o
 SHELLS = ("/usr/bin/dash", "/usr/bin/bash")
 LIFE = (  # of a voice, in the image train; seconds each
     "prepare ljspeech corpus --alignments corpus/alignments.tsv --out data",
-    "train lite --data data --out run --set updates=2 --set acoustic_updates=1 --set batch=1"
-    " --set adversarial_updates=0 --set timing_batch=1 --set window=8 --set precision=no",
+    "train spectral --data data --out run --set updates=2 --set part=denoiser --set batch=1"
+    " --set window=8 --set precision=no",
     "export run/checkpoint --out voice --steps 2 --default-steps 2",
 )
 SEALED = (

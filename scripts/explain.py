@@ -278,7 +278,7 @@ DRAWN: dict[str, Callable[[], str]] = {
 def main() -> None:
     """Draw the pictures of the explanation pages."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, default=Path("voices/lj/tuned"))
+    parser.add_argument("--checkpoint", type=Path, default=Path("voices/spectral/tuned"))
     parser.add_argument("--out", type=Path, default=Path("docs/explain"))
     options = parser.parse_args()
     with matplotlib.rc_context(STYLE):

@@ -80,7 +80,7 @@ def open_samples(untuned: Path, voice: str, many: int) -> list[Sample]:
 @app.command()
 def make(
     untuned: Annotated[Path, typer.Option(help="Checkpoint before tuning.")] = Path(
-        "voices/lj/checkpoint"
+        "voices/spectral/checkpoint"
     ),
     voice: Annotated[str, typer.Option(help="The bundle that is served, or its name.")] = "lj",
     many: Annotated[int, typer.Option(min=2, max=1000, help="Reverse steps, untuned.")] = 1000,

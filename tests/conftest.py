@@ -91,22 +91,37 @@ def own_logs() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint directory of a `lite` of some thousand weights."""
+    """A checkpoint directory of a `spectral` with random weights and one voice, lj."""
     import torch
 
     from dlpo.checkpoint import Provenance, save_checkpoint
     from dlpo.model.build import build_model
-    from tests.toys import LITE
+    from tests.toys import SPECTRAL
 
     torch.manual_seed(1)
     path = tmp_path_factory.mktemp("tiny") / "checkpoint"
-    weights = build_model(LITE).state_dict()
-    save_checkpoint(path, weights, LITE, Provenance(0, "0" * 64, "test"))
+    weights = build_model(SPECTRAL).state_dict()
+    save_checkpoint(path, weights, SPECTRAL, Provenance(0, "0" * 64, "test"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def base_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published model in small, with random weights."""
+    import torch
+
+    from dlpo.checkpoint import Provenance, save_checkpoint
+    from dlpo.model.build import build_model
+    from tests.toys import BASE
+
+    torch.manual_seed(2)
+    path = tmp_path_factory.mktemp("base") / "checkpoint"
+    save_checkpoint(path, build_model(BASE).state_dict(), BASE, Provenance(0, "0" * 64, "test"))
     return path
 
 
 @pytest.fixture
-def lite(tiny_checkpoint: Path) -> Any:
+def spectral(tiny_checkpoint: Path) -> Any:
     """The model of `tiny_checkpoint`, fresh for each test."""
     from dlpo.checkpoint import load_checkpoint
 
@@ -132,14 +147,12 @@ def drawing_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathF
     import torch
 
     from dlpo.checkpoint import load_checkpoint, save_checkpoint
-    from dlpo.config.models import ContourConfig, LiteConfig
+    from dlpo.config.models import ContourConfig, SpectralConfig
     from dlpo.model.build import build_model
 
     loaded = load_checkpoint(tiny_checkpoint)
-    assert isinstance(loaded.config, LiteConfig)
-    contour = ContourConfig(
-        channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2, question_rise=4.0
-    )
+    assert isinstance(loaded.config, SpectralConfig)
+    contour = ContourConfig(channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2)
     config = replace(loaded.config, contour=contour)
     torch.manual_seed(2)
     weights = build_model(config).state_dict() | loaded.model.state_dict()

@@ -9,14 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.bundle import Bundle
-from dlpo.config.models import LiteConfig, SpectralConfig, WaveGrad2Config
-from dlpo.config.training import TrainingConfig
+from dlpo.config.models import SpectralConfig, WaveGrad2Config
+from dlpo.config.training import SpectralTraining
 from dlpo.judges.judge import Scores, Waveform
 
-LITE = LiteConfig(
-    hidden_channels=16, encoder_blocks=1, prosody_blocks=1, mel_blocks=1, conditioning_channels=16,
-    conditioning_blocks=1, up_channels=(16, 8), down_channels=(8, 8), level_channels=8,
-)  # fmt: skip
 SPECTRAL = SpectralConfig(
     hidden_channels=16, encoder_blocks=1, prosody_blocks=1, mel_blocks=1, conditioning_channels=16,
     conditioning_blocks=1, width=16, blocks=2, level_channels=8,
@@ -26,10 +22,9 @@ BASE = WaveGrad2Config(
     conditioning_channels=16, up_channels=(16, 8, 8, 8, 8), waveform_channels=4,
     down_channels=(8, 8, 8, 16),
 )  # fmt: skip
-LITE_TRAINING = TrainingConfig(
-    updates=6, acoustic_updates=2, adversarial_updates=2, batch=2, acoustic_window=24,
-    timing_batch=1, window=16, warmup=1, precision="no", log_every=1, validate_every=3,
-    save_every=3,
+SPECTRAL_TRAINING = SpectralTraining(
+    updates=4, batch=4, window=16, acoustic_batch=2, acoustic_window=24, timing_batch=2,
+    adversarial_from=2, warmup=1, log_every=1, validate_every=2, save_every=2, precision="no",
 )  # fmt: skip
 
 

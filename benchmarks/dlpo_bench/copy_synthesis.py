@@ -11,7 +11,7 @@ from dlpo.bundle import Bundle
 from dlpo.checkpoint import load_checkpoint
 from dlpo.data.dataset import Dataset
 from dlpo.errors import DataError, InputError
-from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.training.batches import Batches
 from dlpo.training.synthesis import copy
@@ -26,7 +26,7 @@ def copies(
     """A candidate for each number of steps, that copies the recordings of one split.
 
     Args:
-        checkpoint: of a `lite`, as `dlpo train` writes it.
+        checkpoint: of a `spectral`, as `dlpo train` writes it.
         data: dataset from `dlpo prepare` that has the recordings.
         voice: name or path of a bundle, whose chain it is but for what `speaking` says.
         speaking: steps, schedule, eta and seeds.
@@ -38,9 +38,11 @@ def copies(
         BundleError: the voice is damaged.
     """
     model = load_checkpoint(checkpoint).model
-    if not isinstance(model, LiteWaveGrad2):
-        raise InputError(f"{checkpoint} is not a `lite`; no other model is copied from mel")
-    batches = Batches(Dataset(data), split, 0)
+    if not isinstance(model, SpectralWaveGrad2):
+        raise InputError(
+            f"{checkpoint} is {model.config.model!r}; expected spectral, which is copied from mel"
+        )
+    batches = Batches(Dataset(data), split, 0, 0, model.config.rows)
     manifest = Bundle.load(find_voice(voice)).manifest
     name = speaking.schedule or manifest.noise_schedule.name
     eta = manifest.noise_schedule.eta if speaking.eta is None else speaking.eta
@@ -54,7 +56,7 @@ def copies(
 
 
 def copy_synthesis(
-    model: LiteWaveGrad2, batches: Batches, schedule: NoiseSchedule, seed: int = 0
+    model: SpectralWaveGrad2, batches: Batches, schedule: NoiseSchedule, seed: int = 0
 ) -> Say:
     """A system that copies recordings.
 

@@ -30,7 +30,7 @@ class RtfOptions:
 
     voice: BundleName = "lj"
     checkpoint: Annotated[Path, Option(help="That the voice was exported from.")] = Path(
-        "voices/lj/tuned"
+        "voices/spectral/tuned"
     )
     steps: Annotated[
         int | None, Option(help="N of all but the paper's sampler; the voice's own.")

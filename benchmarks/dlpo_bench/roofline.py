@@ -39,7 +39,7 @@ Inputs = Mapping[str, NDArray[Any]]
 Kind = Literal["fp32", "bf16", "int8", "memory", "cache"]
 """Number format that is multiplied in, or the memory that is read and written."""
 PRODUCTS = (256, 512, 1024)  # rows and columns; a larger one leaves the caches
-CONVOLUTIONS = ((128, 1024), (256, 256), (512, 512))  # channels, positions; kernel 3, as lite's
+CONVOLUTIONS = ((128, 1024), (256, 256), (512, 512))  # channels, positions; kernel 3
 KERNEL = 3
 GIGA = 1e9
 _FORMATS: dict[Kind, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}

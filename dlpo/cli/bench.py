@@ -193,9 +193,9 @@ def quality(
         bool, typer.Option(help="Write a record of what the directory has to benchmarks/records.")
     ] = False,
     untuned: Annotated[Path, of_speech(help="Checkpoint before tuning.")] = Path(
-        "voices/lj/checkpoint"
+        "voices/spectral/checkpoint"
     ),
-    tuned: Annotated[Path, of_speech(help="Checkpoint after it.")] = Path("voices/lj/tuned"),
+    tuned: Annotated[Path, of_speech(help="Checkpoint after it.")] = Path("voices/spectral/tuned"),
     voice: Annotated[str, of_speech(help="Bundle of the tuned one.")] = "lj",
     steps: Annotated[
         list[int] | None,

@@ -102,12 +102,11 @@ def prepare(
 
 def train(
     model: Annotated[
-        Literal["lite", "spectral", "contour", "base", "large"],
+        Literal["spectral", "contour", "base", "large"],
         typer.Argument(
-            help="What to train. lite is one voice for a CPU. spectral is several voices in one"
-            " model; --set part=acoustics, denoiser or joint says which part learns. contour gives"
-            " the voice of --init a pitch of its own. base and large are WaveGrad 2 as published,"
-            " see docs/train-base.md."
+            help="What to train. spectral is one voice or several for a CPU; --set part=acoustics,"
+            " denoiser or joint says which part learns. contour gives the voices of --init a pitch"
+            " of their own. base and large are WaveGrad 2 as published, see docs/train-base.md."
         ),
     ],
     data: Annotated[
@@ -142,25 +141,22 @@ def _trainer(
     model: str, data: list[str], out: Path, inits: list[Path], values: dict[str, Any]
 ) -> TrainingRun:
     """The run that a command line asks for."""
-    from dlpo.config.models import BASE, LARGE, LITE, SPECTRAL, ContourConfig
+    from dlpo.config.models import BASE, LARGE, SPECTRAL, ContourConfig
     from dlpo.config.strict import from_dict, to_dict
     from dlpo.config.training import (
         BASE_TRAINING,
         LARGE_TRAINING,
         ContourTraining,
         SpectralTraining,
-        TrainingConfig,
         WaveGrad2Training,
     )
 
     with needs("train"):
         from dlpo.training.contour_trainer import ContourTrainer
         from dlpo.training.spectral_trainer import SpectralTrainer
-        from dlpo.training.trainer import Trainer
         from dlpo.training.wavegrad_trainer import WaveGradTrainer
 
-    corpora = [_corpus(given) for given in data]
-    paths, shares = [path for path, _ in corpora], [share for _, share in corpora]
+    paths, shares = _corpora(data)
     if model == "spectral":
         training = from_dict(SpectralTraining, values)
         return SpectralTrainer(SPECTRAL, training, paths, shares, out, inits)
@@ -174,22 +170,26 @@ def _trainer(
             f"{model} takes one --data and at most one --init; got {len(paths)} and {len(inits)}"
         )
     path, init = paths[0], inits[0] if inits else None
-    if model == "lite":
-        return Trainer(LITE, from_dict(TrainingConfig, values), path, out, init)
     config, usual = (BASE, BASE_TRAINING) if model == "base" else (LARGE, LARGE_TRAINING)
     published = from_dict(WaveGrad2Training, to_dict(usual) | values)
     return WaveGradTrainer(config, published, path, out, init)
 
 
-def _corpus(given: str) -> tuple[Path, float]:
-    """The directory and the share of a `--data`."""
-    name, _, share = given.partition("=")
-    if not Path(name).is_dir():
-        raise InputError(f"--data: {name}: no such directory; make it with `dlpo prepare`")
-    try:
-        return Path(name), float(share or 1)
-    except ValueError as error:
-        raise InputError(f"--data {given}: expected DIR or DIR=SHARE, SHARE a number") from error
+def _corpora(data: list[str]) -> tuple[list[Path], list[float]]:
+    """The directories and shares of `--data`."""
+    paths, shares = [], []
+    for given in data:
+        name, _, share = given.partition("=")
+        if not Path(name).is_dir():
+            raise InputError(f"--data: {name}: no such directory; make it with `dlpo prepare`")
+        try:
+            shares.append(float(share or 1))
+        except ValueError as error:
+            raise InputError(
+                f"--data {given}: expected DIR or DIR=SHARE, SHARE a number"
+            ) from error
+        paths.append(Path(name))
+    return paths, shares
 
 
 def schedule(
@@ -205,14 +205,16 @@ def schedule(
     with needs("train"):
         from dlpo.checkpoint import load_checkpoint
         from dlpo.data.dataset import Dataset
-        from dlpo.model.lite import LiteWaveGrad2
+        from dlpo.model.spectral import SpectralWaveGrad2
         from dlpo.training.batches import Batches
         from dlpo.training.synthesis import search_schedules
 
     model = load_checkpoint(checkpoint).model
-    if not isinstance(model, LiteWaveGrad2):
-        raise InputError(f"{checkpoint} is not a `lite`; the search copies with lite's denoiser")
-    batches = Batches(Dataset(data), "validation", seed=0)
+    if not isinstance(model, SpectralWaveGrad2):
+        raise InputError(
+            f"{checkpoint} is {model.config.model!r}; expected spectral, which copies from mel"
+        )
+    batches = Batches(Dataset(data), "validation", 0, 0, model.config.rows)
     with progress() as bar:
         task = bar.add_task("copying recordings")
         trials = search_schedules(
@@ -229,7 +231,14 @@ def schedule(
 
 def tune(
     checkpoint: CheckpointDir,
-    data: DatasetDir,
+    data: Annotated[
+        list[str],
+        typer.Option(
+            metavar="DIR[=SHARE]",
+            help="Directory of a dataset, as `dlpo prepare` writes it. This is repeatable, and"
+            " SHARE weighs how much is drawn from each.",
+        ),
+    ],
     out: RunDir,
     method: Annotated[
         Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "control", "direct", "dpo"],
@@ -246,7 +255,10 @@ def tune(
     steps: Annotated[
         int | None,
         typer.Option(
-            min=1, max=8, help="Number of reverse steps, as served. The voice's own if left out."
+            min=1,
+            max=8,
+            help="Number of reverse steps, as served. If left out, the voice's own, and 2 at least"
+            " where the chain's noise is explored.",
         ),
     ] = None,
     schedule: Annotated[
@@ -292,6 +304,7 @@ def tune(
         from dlpo.checkpoint import load_checkpoint
         from dlpo.config.strict import from_dict
         from dlpo.config.training import TuningConfig
+        from dlpo.data.dataset import Corpora
         from dlpo.data.preferences import read_pairs
         from dlpo.rl.methods import Objective, Plan
         from dlpo.rl.preferences import pairs_sha256
@@ -303,18 +316,21 @@ def tune(
     of_method |= {"explore": explore}
     own_chain = _chain_of(load_checkpoint(checkpoint).provenance)
     preferences = [] if pairs is None else read_pairs(pairs)
+    objective = from_dict(Objective, of_method)
+    usual_steps = max(own_chain[1], 2 if objective.explores_noise else 1)
     plan = Plan(
-        from_dict(Objective, of_method),
+        objective,
         parse_weights(reward),
         own_chain[0] if schedule is None else schedule,
-        own_chain[1] if steps is None else steps,
+        usual_steps if steps is None else steps,
         own_chain[2] if eta is None else eta,
         None if pairs is None else pairs_sha256(pairs, preferences),
     )
     config = from_dict(TuningConfig, {"guard": guard == "on"} | of_run)
     sources = RewardSources(weights, utmos)
-    models = load_reward_models(checkpoint, data, plan, config, sources)
-    tuner = Tuner(checkpoint, data, out, plan, config, models, preferences)
+    corpora = Corpora(*_corpora(data))
+    models = load_reward_models(checkpoint, corpora, plan, config, sources)
+    tuner = Tuner(checkpoint, corpora, out, plan, config, models, preferences)
     best = run_shown(tuner, "reward", "kl_of_update")
     if tuner.accelerator.is_main_process:
         _report(tuner)

@@ -73,6 +73,10 @@ class WaveGrad2Config:
         """Samples a frame."""
         return math.prod(self.up_factors)
 
+    def rows(self, voice: str) -> tuple[int, int]:
+        """Rows of speaker and session, as `SpectralConfig.rows`: none, it has one voice."""
+        return -1, -1
+
 
 BASE = WaveGrad2Config()
 LARGE = WaveGrad2Config(model="large", blocks_per_scale=2, up_dilations=((1, 2, 4, 8),) * 5)
@@ -104,9 +108,6 @@ class ContourConfig:
     """Standard deviation of ln F0 in a sentence: 4.3 semitones. A factor on what the flow draws."""
     limit: float = 2.6
     """How many of these a contour may go up or down at most."""
-    question_rise: float = 0.0
-    """Semitones above the centre that questions are led up to, for a voice whose recordings have
-    none to learn from; 0 leaves them to the flow."""
 
     def __post_init__(self) -> None:
         check_ranges(
@@ -125,26 +126,29 @@ class ContourConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class AcousticConfig:
-    """What `lite` and `spectral` have in common: the part before the denoiser, and the pitch."""
+class SpectralConfig:
+    """Several voices for one CPU core: WaveGrad 2's flow on short-time spectra."""
 
+    model: Literal["spectral"] = "spectral"
+    voices: tuple[str, ...] = ("lj",)
+    """Rows of the voice embedding: speakers, and sessions of a speaker such as lj/LJ001."""
     symbols: int = 79
     """Rows of the symbol embedding; `len(dlpo.text.symbols.SYMBOLS)`."""
     hidden_channels: int = 192
     """Width of the encoder and of the frame sequence."""
     encoder_blocks: int = 3
     """Pairs of a convolution block and self-attention over the symbols."""
-    encoder_dropout: float = 0.2
+    encoder_dropout: float = 0.1
     """Probability, in the encoder and its predictors while training."""
-    prosody_blocks: int = 2
+    prosody_blocks: int = 3
     """Blocks before F0, voicing and energy are predicted."""
-    mel_blocks: int = 4
+    mel_blocks: int = 5
     """Blocks between prosody and log-mel."""
-    frame_dropout: float = 0.1
+    frame_dropout: float = 0.05
     """Probability, in the frame-rate blocks while training."""
-    conditioning_channels: int = 320
+    conditioning_channels: int = 192
     """Width of the frame sequence as the denoiser takes it."""
-    conditioning_blocks: int = 3
+    conditioning_blocks: int = 2
     """Blocks on the frame sequence; they run once, not once a step."""
     level_channels: int = 128
     """Width of the noise-level embedding."""
@@ -155,55 +159,6 @@ class AcousticConfig:
     """What the pre-emphasized waveform is multiplied by, to a standard deviation near 0.5."""
     contour: ContourConfig | None = None
     """How the pitch is drawn; None predicts the nearest curve, which is flat."""
-
-    def __post_init__(self) -> None:
-        check_ranges(self, encoder_dropout="0 <= x < 1", frame_dropout="0 <= x < 1")
-
-
-@dataclass(frozen=True, slots=True)
-class LiteConfig(AcousticConfig):
-    """The embedded voice: WaveGrad 2's flow on patches of 20 samples, for one CPU core."""
-
-    model: Literal["lite"] = "lite"
-    patch: int = 20
-    """Samples of one position of the denoiser; the rest of the hop is `up_factors`."""
-    up_factors: tuple[int, int] = (5, 3)
-    """Upsampling of the two blocks, frames to patches."""
-    up_channels: tuple[int, int] = (256, 128)
-    """Output channels of the upsampling blocks."""
-    down_channels: tuple[int, int] = (96, 128)
-    """Channels of the noisy branch, at patches and at patches / up_factors[1]."""
-
-    def __post_init__(self) -> None:
-        AcousticConfig.__post_init__(self)
-        if self.hop_length != 300:
-            raise ConfigError(
-                f"LiteConfig: patch {self.patch} times up_factors {self.up_factors} is"
-                f" {self.hop_length} samples; expected a hop of 300"
-            )
-
-    @property
-    def hop_length(self) -> int:
-        """Samples a frame."""
-        return self.patch * math.prod(self.up_factors)
-
-
-LITE = LiteConfig()
-
-
-@dataclass(frozen=True, slots=True)
-class SpectralConfig(AcousticConfig):
-    """Several voices for one CPU core: the chain of `lite` on short-time spectra."""
-
-    model: Literal["spectral"] = "spectral"
-    voices: tuple[str, ...] = ("lj",)
-    """Rows of the voice embedding: speakers, and sessions of a speaker such as lj/LJ001."""
-    encoder_dropout: float = 0.1
-    prosody_blocks: int = 3
-    mel_blocks: int = 5
-    frame_dropout: float = 0.05
-    conditioning_channels: int = 192
-    conditioning_blocks: int = 2
     window: int = 600
     """Samples of a spectrum, 27 ms."""
     stft_hop: int = 150
@@ -214,7 +169,7 @@ class SpectralConfig(AcousticConfig):
     """Of the denoiser."""
 
     def __post_init__(self) -> None:
-        AcousticConfig.__post_init__(self)
+        check_ranges(self, encoder_dropout="0 <= x < 1", frame_dropout="0 <= x < 1")
         if self.stft_hop < 1 or self.hop_length % self.stft_hop or self.window % self.stft_hop:
             raise ConfigError(
                 f"SpectralConfig: stft_hop is {self.stft_hop}; expected a divisor of the frame's"

@@ -67,65 +67,7 @@ def ramp(
 
 
 @dataclass(frozen=True, slots=True)
-class AdversarialTraining(RunConfig):
-    """What training of `lite` and of `spectral` has in common: windows, and an adversary."""
-
-    batch: int = 16
-    """Windows an update, on each process."""
-    acoustic_window: int = 128
-    """Frames of a window for what is before the denoiser (73.5 a second)."""
-    timing_batch: int = 8
-    """Further sentences an update that only teach durations, before the denoiser; 0 for none."""
-    window: int = 48
-    """Frames of a window that the denoiser sees."""
-    adversarial_rate: float = 4e-4
-    """Learning rate of denoiser and adversary, once there is one."""
-    adversary_every: int = 2
-    """Updates of the denoiser to one of the adversary, which otherwise learns faster."""
-    warmup: int = 300
-    """Updates over which the learning rate rises from 0."""
-    decay_from: float = 0.8
-    """Share of each part after which the learning rate falls linearly to 3 % of its peak."""
-
-    def __post_init__(self) -> None:
-        RunConfig.__post_init__(self)
-        counts = ("batch", "acoustic_window", "window", "adversary_every")
-        check_ranges(self, **dict.fromkeys(counts, "1 or more"), adversarial_rate="0 < x <= 1")
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingConfig(AdversarialTraining):
-    """How `lite` is trained; the defaults are the recipe of the embedded voice."""
-
-    updates: int = 14_000
-    acoustic_updates: int = 2_600
-    """The first of them, which teach everything before the denoiser (durations, prosody, mel) and
-    nothing else; the rest teach the denoiser and nothing else. What is before it over-fits 37
-    minutes of speech long before the denoiser has learned to speak."""
-    adversarial_updates: int = 6_900
-    """The last updates, in which the denoiser must also pass for a recording with an adversary."""
-    learning_rate: float = 8e-4
-
-    def __post_init__(self) -> None:
-        AdversarialTraining.__post_init__(self)
-        if self.acoustic_updates + self.adversarial_updates > self.updates:
-            raise ConfigError(
-                f"TrainingConfig: {self.acoustic_updates} acoustic and {self.adversarial_updates}"
-                f" adversarial updates don't fit into {self.updates}; raise updates"
-            )
-
-    def rate(self, update: int) -> float:
-        """The learning rate of update `update` (0 is the first); each part rises and falls."""
-        adversarial = self.updates - self.adversarial_updates
-        bounds = (0, self.acoustic_updates, adversarial, self.updates)
-        part = (update >= self.acoustic_updates) + (update >= adversarial)
-        peak = self.adversarial_rate if part == 2 else self.learning_rate
-        warmup, decay_from = self.warmup, self.decay_from
-        return peak * ramp(update, *bounds[part : part + 2], warmup=warmup, decay_from=decay_from)
-
-
-@dataclass(frozen=True, slots=True)
-class SpectralTraining(AdversarialTraining):
+class SpectralTraining(RunConfig):
     """How a part of `spectral` is trained; the defaults are the recipe of the embedded voices."""
 
     part: Literal["acoustics", "denoiser", "joint"] = "joint"
@@ -133,21 +75,39 @@ class SpectralTraining(AdversarialTraining):
     and denoiser, from recorded mel. These two share no weights, so they can be trained at the same
     time. joint: the denoiser on predicted mel and hidden states, after both."""
     updates: int = 20_000
+    batch: int = 16
+    """Windows an update of the denoiser, on each process."""
+    window: int = 48
+    """Frames of a window that the denoiser sees (73.5 a second)."""
     acoustic_batch: int = 6
     """Windows an update of the acoustics, on each process."""
     acoustic_window: int = 448
     """Frames of a window of the acoustics: most sentences whole, since each is encoded whole."""
     timing_batch: int = 4
+    """Further sentences an update of the acoustics that only teach durations; 0 for none."""
     first_share: float = 3 / 8
     """Of the denoiser's windows, at the start of a chain: what a chain of one step needs alone."""
     adversarial_from: int = 10_000
     """Update from which the denoiser must also pass for a recording with an adversary."""
+    adversarial_rate: float = 4e-4
+    """Learning rate of denoiser and adversary, once there is one."""
+    adversary_every: int = 2
+    """Updates of the denoiser to one of the adversary, which otherwise learns faster."""
+    warmup: int = 300
+    """Updates over which the learning rate rises from 0."""
     decay_from: float = 0.5
+    """Share of the run after which the learning rate falls linearly to 3 % of its peak."""
     save_every: int = 500
 
     def __post_init__(self) -> None:
-        AdversarialTraining.__post_init__(self)
-        check_ranges(self, acoustic_batch="1 or more", first_share="0 <= x <= 1")
+        RunConfig.__post_init__(self)
+        counts = ("batch", "window", "acoustic_batch", "acoustic_window", "adversary_every")
+        check_ranges(
+            self,
+            **dict.fromkeys(counts, "1 or more"),
+            adversarial_rate="0 < x <= 1",
+            first_share="0 <= x <= 1",
+        )
 
     @property
     def is_adversarial(self) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -223,6 +223,14 @@ class Corpora(Utterances):
             lengths[mine] *= self._share[owner] / lengths[mine].sum()
         chances: NDArray[np.float64] = lengths / lengths.sum()
         return chances
+
+    def even_chances(self, utterances: Sequence[int]) -> NDArray[np.float64]:
+        """(U,) chance of drawing each utterance: by the share of its corpus alone."""
+        owners = [id(self._places[i][0]) for i in utterances]
+        counts = Counter(owners)
+        chances = np.array([self._share[owner] / counts[owner] for owner in owners])
+        even: NDArray[np.float64] = chances / chances.sum()
+        return even
 
     def timing(self, i: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """(P,) symbol ids and (P,) seconds of utterance `i`."""

@@ -1,1 +1,1 @@
-"""The networks in torch: lite, WaveGrad 2, and the flow that draws pitch."""
+"""The networks in torch: spectral, WaveGrad 2, and the flow that draws pitch."""

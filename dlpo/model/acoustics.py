@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -18,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlpo.config.models import AcousticConfig
-from dlpo.model.blocks import AttentionBlock, ConvBlock, conv
+from dlpo.config.models import SpectralConfig
+from dlpo.model.blocks import AttentionBlock, ConvBlock, ConvNextBlock, conv
 from dlpo.model.contour import POINTS, Contour, upsample_contour
 from dlpo.model.gaussian_upsampling import gaussian_upsample
 from dlpo.text.symbols import FIRST_PHONEME
@@ -66,15 +65,17 @@ class AcousticModel(nn.Module, ABC):
 
     Args:
         config: widths and numbers of blocks.
-        frame_block: makes a block (B, C, F) -> (B, C, F) of the frame predictors.
     """
 
-    config: AcousticConfig
-
-    def __init__(self, config: AcousticConfig, frame_block: Callable[[], nn.Module]) -> None:
+    def __init__(self, config: SpectralConfig) -> None:
         super().__init__()
         self.config = config
         c, p = config.hidden_channels, config.encoder_dropout
+
+        def frame_blocks(count: int) -> nn.Sequential:
+            made = (ConvNextBlock(c, 2 * c, config.frame_dropout) for _ in range(count))
+            return nn.Sequential(*made)
+
         self.embedding = nn.Embedding(config.symbols, c, padding_idx=0)
         self.prenet = conv(c, c, 5)
         self.encoder = nn.ModuleList(
@@ -85,31 +86,30 @@ class AcousticModel(nn.Module, ABC):
         self.timing_out = conv(c, 3, 1)
 
         self.duration_in = conv(1, c, 1)
-        self.prosody_blocks = nn.Sequential(*(frame_block() for _ in range(config.prosody_blocks)))
+        self.prosody_blocks = frame_blocks(config.prosody_blocks)
         self.prosody_out = conv(c, 3, 1)
         self.prosody_in = conv(3, c, 3)
-        self.mel_blocks = nn.Sequential(*(frame_block() for _ in range(config.mel_blocks)))
+        self.mel_blocks = frame_blocks(config.mel_blocks)
         self.mel_out = conv(c, MEL_BANDS, 1)
         self.contour = Contour(config.contour, config.symbols) if config.contour else None
 
     # ------------------------------------------------------------------ once a sentence
     def encode_symbols(
-        self, phonemes: Tensor, mask: Tensor, voice: Tensor | None = None
+        self, phonemes: Tensor, mask: Tensor, voice: Tensor
     ) -> tuple[Tensor, Timing]:
         """Hidden sequence and timing of a batch of utterances.
 
         Args:
             phonemes: (B, P) int64 symbol ids.
             mask: (B, P) bool, true where there is a symbol.
-            voice: of a model with several voices, see `SpectralWaveGrad2.voice`.
+            voice: (B, V) from `SpectralWaveGrad2.voice`.
 
         Returns:
             (B, C, P) hidden sequence, and the timing.
         """
         keep = mask[:, None].to(self.prenet.weight.dtype)
         x = self.embedding(phonemes).transpose(1, 2)
-        if voice is not None:
-            x = x + voice[:, : x.shape[1], None]
+        x = x + voice[:, : x.shape[1], None]
         x = x + self.prenet(x * keep)
         for pair in self.encoder:
             convolution, attention = cast(nn.ModuleList, pair)
@@ -124,8 +124,8 @@ class AcousticModel(nn.Module, ABC):
         self,
         phonemes: Tensor,
         mask: Tensor,
-        noise: Tensor | None = None,
-        voice: Tensor | None = None,
+        noise: Tensor | None,
+        voice: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Everything that `frames` reads of a batch of utterances.
 
@@ -145,7 +145,7 @@ class AcousticModel(nn.Module, ABC):
         if self.contour is not None:
             if noise is None:
                 noise = durations.new_zeros(len(phonemes), POINTS, phonemes.shape[1])
-            pitch = None if voice is None else voice[:, -self.contour.voice_channels :]
+            pitch = voice[:, -self.contour.voice_channels :]
             contour = self.contour.draw(phonemes, mask, durations, noise, pitch)
             hidden = join_contour(hidden, contour)
         return hidden, durations, timing.ranges
@@ -157,7 +157,7 @@ class AcousticModel(nn.Module, ABC):
         ranges: Tensor,
         positions: Tensor,
         pitch: Tensor,
-        voice: Tensor | None = None,
+        voice: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The denoiser's conditioning, and F0.
 
@@ -167,7 +167,7 @@ class AcousticModel(nn.Module, ABC):
             ranges: (B, P) frames.
             positions: (F,) or (B, F) centres of the wanted frames, 0.5 for the first.
             pitch: (B,) semitones to add to F0.
-            voice: of a model with several voices, see `SpectralWaveGrad2.voice`.
+            voice: (B, V) from `SpectralWaveGrad2.voice`.
 
         Returns:
             (B, C2, F) conditioning, and (B, F) F0 in Hz, 0 where unvoiced.
@@ -207,9 +207,7 @@ class AcousticModel(nn.Module, ABC):
         return mel
 
     @abstractmethod
-    def condition(
-        self, upsampled: Tensor, prosody: Prosody, mel: Tensor, voice: Tensor | None = None
-    ) -> Tensor:
+    def condition(self, upsampled: Tensor, prosody: Prosody, mel: Tensor, voice: Tensor) -> Tensor:
         """Join hidden sequence, mel and F0 -> (B, C2, F), the part that no step changes."""
 
     # ------------------------------------------------------------------ once a step

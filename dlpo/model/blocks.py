@@ -1,4 +1,4 @@
-"""The blocks of `lite`: WaveGrad's FiLM U-Net blocks on patches, and plain residual ones."""
+"""The residual blocks of `spectral`, and its noise level's embedding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from torch.nn import functional
 
 from dlpo.audio import PRE_EMPHASIS
 
-SLOPE = 0.2  # of the leaky ReLUs, as in WaveGrad
 SHIFTS = (1, 2, 4, 8, 16, 32, 64, 128)  # samples; the response ends after their sum, 255
 
 
@@ -155,64 +154,4 @@ class LevelEmbedding(nn.Module):
         angle = torch.arccos(noise_level.clamp(-1, 1)) * (2 / math.pi)
         phases = angle[:, None] * frequencies
         out: Tensor = self.mix(torch.cat([phases.sin(), phases.cos()], dim=1))
-        return out
-
-
-class Film(nn.Module):
-    """Noisy branch and noise level -> scale and shift for one `UpBlock`, each (B, C_out, L)."""
-
-    def __init__(self, channels_in: int, channels_out: int, level_channels: int) -> None:
-        super().__init__()
-        self.level = nn.Linear(level_channels, channels_in)
-        self.out = conv(channels_in, 2 * channels_out, 3)
-
-    def forward(self, x: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-        x = functional.leaky_relu(x + self.level(level)[:, :, None], SLOPE)
-        scale, shift = self.out(x).chunk(2, dim=1)
-        return scale, shift
-
-
-class DownBlock(nn.Module):
-    """(B, C_in, L) -> (B, C_out, L / factor)."""
-
-    def __init__(self, channels_in: int, channels_out: int, factor: int) -> None:
-        super().__init__()
-        self.factor = factor
-        self.skip = conv(channels_in, channels_out, 1)
-        self.convolutions = nn.ModuleList(
-            [
-                conv(channels_in, channels_out, 3),
-                conv(channels_out, channels_out, 3, 2),
-                conv(channels_out, channels_out, 3, 4),
-            ]
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = functional.avg_pool1d(x, self.factor)
-        hidden = x
-        for convolution in self.convolutions:
-            hidden = convolution(functional.leaky_relu(hidden, SLOPE))
-        out: Tensor = self.skip(x) + hidden
-        return out
-
-
-class UpBlock(nn.Module):
-    """(B, C_in, L) -> (B, C_out, L * factor), modulated three times by the noisy branch."""
-
-    def __init__(self, channels_in: int, channels_out: int, factor: int) -> None:
-        super().__init__()
-        self.factor = factor
-        self.skip = conv(channels_in, channels_out, 1)
-        self.enter = conv(channels_in, channels_out, 3)
-        self.modulated = nn.ModuleList(conv(channels_out, channels_out, 3, d) for d in (2, 4, 8))
-
-    def forward(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        def modulate(i: int, y: Tensor) -> Tensor:
-            out: Tensor = self.modulated[i](functional.leaky_relu(scale * y + shift, SLOPE))
-            return out
-
-        skip = functional.interpolate(self.skip(x), scale_factor=self.factor)
-        x = functional.interpolate(functional.leaky_relu(x, SLOPE), scale_factor=self.factor)
-        x = skip + modulate(0, self.enter(x))
-        out: Tensor = x + modulate(2, modulate(1, x))
         return out

@@ -7,21 +7,18 @@ from typing import Any, overload
 from dlpo.config.models import (
     BASE,
     LARGE,
-    LITE,
     SPECTRAL,
-    LiteConfig,
     SpectralConfig,
     WaveGrad2Config,
 )
 from dlpo.config.strict import from_dict
 from dlpo.errors import ConfigError
-from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.model.wavegrad2 import WaveGrad2
 
-ModelConfig = LiteConfig | SpectralConfig | WaveGrad2Config
-Model = LiteWaveGrad2 | SpectralWaveGrad2 | WaveGrad2
-CONFIGS: dict[str, ModelConfig] = {"lite": LITE, "spectral": SPECTRAL, "base": BASE, "large": LARGE}
+ModelConfig = SpectralConfig | WaveGrad2Config
+Model = SpectralWaveGrad2 | WaveGrad2
+CONFIGS: dict[str, ModelConfig] = {"spectral": SPECTRAL, "base": BASE, "large": LARGE}
 
 
 def model_config(values: dict[str, Any]) -> ModelConfig:
@@ -37,15 +34,11 @@ def model_config(values: dict[str, Any]) -> ModelConfig:
 
 
 @overload
-def build_model(config: LiteConfig) -> LiteWaveGrad2: ...
-@overload
 def build_model(config: SpectralConfig) -> SpectralWaveGrad2: ...
 @overload
 def build_model(config: WaveGrad2Config) -> WaveGrad2: ...
 def build_model(config: ModelConfig) -> Model:
     """A model with random weights."""
-    if isinstance(config, LiteConfig):
-        return LiteWaveGrad2(config)
     if isinstance(config, SpectralConfig):
         return SpectralWaveGrad2(config)
     return WaveGrad2(config)

@@ -8,7 +8,7 @@ the mean of all that she might do, and that is flat. The flow learns the distrib
 v(x_t, t) = E[x_1 - x_0] on the way x_t = (1 - t) x_0 + t x_1 from noise x_0 to a recorded contour
 x_1, and each noise draws another contour as lively as those.
 
-It reads by itself, with its own embedding: the layers after `lite`'s encoder remember the pitch of
+It reads by itself, with its own embedding: the layers after the encoder remember the pitch of
 its training sentences, and a flow on top of it would trust that memory on every new text.
 
 References: Lipman et al. 2023 (flow matching), https://arxiv.org/abs/2210.02747; Liu et al. 2023
@@ -27,14 +27,12 @@ from torch.nn import functional
 from dlpo.config.models import ContourConfig
 from dlpo.model.blocks import AttentionBlock, ChannelNorm, ConvBlock, conv
 from dlpo.model.gaussian_upsampling import gaussian_upsample, upsampling_weights
-from dlpo.text.symbols import FIRST_PHONEME, SYMBOL_IDS, VOWELS
+from dlpo.text.symbols import FIRST_PHONEME
 
 POINTS = 2  # of a contour to each symbol
 POINT_RANGE = 0.5  # of a point's length: standard deviation of its weight in the upsampling
 NARROWEST = 0.8  # frames; the least such standard deviation
 TIME_FREQUENCIES, FASTEST = 16, 20.0  # of the embedding of t; radians from noise to contour
-QUESTION = SYMBOL_IDS["?"]
-STRESSES = 3  # of each vowel, in order: none, primary, secondary
 
 
 class Reader(nn.Module):
@@ -59,7 +57,8 @@ class Reader(nn.Module):
         mask: Tensor,
         durations: Tensor,
         known: Tensor | None = None,
-        voice: Tensor | None = None,
+        *,
+        voice: Tensor,
     ) -> Tensor:
         """Read sentences.
 
@@ -68,7 +67,7 @@ class Reader(nn.Module):
             mask: (B, P) bool, true where there is a symbol.
             durations: (B, P) frames, whole or not.
             known: (B, P) bool, true where the duration may be seen; None shows all.
-            voice: (B, C) of a model with several voices.
+            voice: (B, C).
         """
         dtype = self.prenet.weight.dtype
         keep = mask[:, None].to(dtype)
@@ -76,8 +75,7 @@ class Reader(nn.Module):
         silent = ((durations == 0) & (phonemes < FIRST_PHONEME)).to(dtype)
         context = torch.stack([torch.log1p(durations) * shown, shown, silent * shown], dim=1)
         x: Tensor = self.embedding(phonemes).transpose(1, 2) + self.duration_in(context)
-        if voice is not None:
-            x = x + voice[:, :, None]
+        x = x + voice[:, :, None]
         x = (x + self.place_in(places(mask).to(dtype))) * keep
         x = x + self.prenet(x)
         for pair in self.blocks:
@@ -151,58 +149,28 @@ class Contour(nn.Module):
         mask: Tensor,
         durations: Tensor,
         noise: Tensor,
-        voice: Tensor | None = None,
+        voice: Tensor,
     ) -> Tensor:
         """A contour of each sentence.
 
         Args:
             phonemes, mask, durations: see `Reader`.
             noise: (B, 2, P) standard normal.
-            voice: (B, C + 2) of a model with several voices: what the reader takes, and the voice's
-                own centre and spread in ln Hz.
+            voice: (B, C + 2), what the reader takes, and the voice's centre and spread in ln Hz.
 
         Returns:
             (B, 2, P) ln Hz at the first and second half of each symbol.
         """
         config = self.config
-        centre, spread = noise.new_tensor([[[config.centre]], [[config.spread]]])
-        embedded = None
-        if voice is not None:
-            embedded, centre, spread = voice.tensor_split((config.channels, config.channels + 1), 1)
-        hidden = self.reader(phonemes, mask, durations, None, embedded)
+        embedded, centre, spread = voice.tensor_split((config.channels, config.channels + 1), 1)
+        hidden = self.reader(phonemes, mask, durations, voice=embedded)
         x = noise * config.temperature
         for step in range(config.steps):
             time = x.new_full((x.shape[0],), step / config.steps)
             x = x + self.flow(x, time, hidden, mask) / config.steps
         limited = x.clamp(-config.limit, config.limit)
         contour: Tensor = centre[:, :, None] + spread[:, :, None] * limited
-        if config.question_rise:
-            return self.rise(contour, phonemes, centre)
         return contour
-
-    def rise(self, contour: Tensor, phonemes: Tensor, centre: Tensor) -> Tensor:
-        """The contour, led from the last stressed vowel of each question up to its mark.
-
-        Args:
-            contour: (B, 2, P) ln Hz.
-            phonemes: (B, P) int64; a sentence without a question mark stays as it is.
-            centre: (B, 1) or (1, 1) ln Hz.
-
-        Returns:
-            (B, 2, P) ln Hz, `question_rise` semitones above the centre at the mark.
-        """
-        place = torch.arange(phonemes.shape[1], device=phonemes.device)[None]
-        marks = torch.where(phonemes == QUESTION, place, -1).amax(1, keepdim=True)  # (B, 1)
-        vowel = phonemes - FIRST_PHONEME  # vowels come first among the phonemes
-        stressed = (vowel >= 0) & (vowel < len(VOWELS) * STRESSES) & (vowel % STRESSES == 1)
-        begins = torch.where(stressed & (place < marks), place, 0).amax(1, keepdim=True)
-        halves = (torch.arange(POINTS, device=phonemes.device)[:, None] + 0.5) / POINTS  # (2, 1)
-        along = (place - begins)[:, None] + halves  # (B, 2, P) symbols since the vowel began
-        whole = (marks - begins).to(contour.dtype).clamp(min=1)  # TensorRT clips floats alone
-        share = (along / whole[:, None]).clamp(0, 1)
-        share = share * (place <= marks)[:, None]  # none without a mark, none behind it
-        top = centre[:, :, None] + self.config.question_rise * math.log(2) / 12
-        return contour + share * (top - contour)
 
 
 def point_weights(durations: Tensor, positions: Tensor) -> Tensor:

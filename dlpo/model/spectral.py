@@ -31,7 +31,6 @@ class SpectralWaveGrad2(AcousticModel):
     voice is the sum of both, see `voice`.
     """
 
-    config: SpectralConfig
     parametrisation: Parametrisation = "x0"
     uses_source = True
     x0_limit: float | None = None
@@ -39,7 +38,7 @@ class SpectralWaveGrad2(AcousticModel):
 
     def __init__(self, config: SpectralConfig) -> None:
         c, d, w = config.hidden_channels, config.conditioning_channels, config.width
-        super().__init__(config, lambda: ConvNextBlock(c, 2 * c, config.frame_dropout))
+        super().__init__(config)
         self.voices = nn.Embedding(len(config.voices), c)
 
         self.conditioning_in = conv(MEL_BANDS + 2, d, 3)
@@ -99,15 +98,23 @@ class SpectralWaveGrad2(AcousticModel):
         known = (rows >= 0).unsqueeze(-1)
         return (torch.cat(columns, dim=1)[rows.clamp(min=0)] * known).sum(1)
 
-    def condition(
-        self, upsampled: Tensor, prosody: Prosody, mel: Tensor, voice: Tensor | None = None
-    ) -> Tensor:
+    def named_voice(self, name: str | None = None) -> Tensor:
+        """(1, V) of a session, or of the session that a speaker is offered in; the default
+        speaker's if None.
+
+        Raises:
+            ConfigError: there is no such speaker.
+        """
+        wanted = name or self.config.default_speaker
+        rows = self.config.rows(self.config.speakers().get(wanted, wanted))
+        return self.voice(torch.tensor([rows], device=self.voices.weight.device))
+
+    def condition(self, upsampled: Tensor, prosody: Prosody, mel: Tensor, voice: Tensor) -> Tensor:
         pitch = torch.stack([prosody.log_f0 * prosody.voicing, prosody.voicing], dim=1)
         x = self.conditioning_in(torch.cat([mel, pitch], dim=1).to(upsampled.dtype))
         x = x + self.conditioning_hidden(upsampled)
-        if voice is not None:
-            first = self.config.hidden_channels
-            x = x + voice[:, first : first + x.shape[1], None]
+        first = self.config.hidden_channels
+        x = x + voice[:, first : first + x.shape[1], None]
         out: Tensor = self.conditioning_blocks(x)
         return out
 

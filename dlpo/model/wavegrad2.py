@@ -302,6 +302,10 @@ class WaveGrad2(nn.Module):
         x = torch.cat([hidden.transpose(1, 2), durations[..., None]], dim=-1)
         return F.softplus(self.range_predictor(x, mask))
 
+    def named_voice(self, name: str | None = None) -> Tensor:
+        """(1, 0): it has one voice, which is part of its weights."""
+        return self.speaker.new_zeros(1, 0)
+
     def encode(
         self,
         phonemes: Tensor,

@@ -11,14 +11,13 @@ from torch.nn import functional
 
 from dlpo.audio import HOP_LENGTH
 from dlpo.errors import InputError
-from dlpo.model.acoustics import AcousticModel
 from dlpo.model.build import Model
 from dlpo.model.reach import context_frames_per_step
 from dlpo.rl.prompts import Prompt
 from dlpo.training.synthesis import condition
 
 Policy = Model  # the network of the reverse chain
-DENOISER = ("level", "patch_", "down.", "up.", "film", "spectrum")  # of an AcousticModel
+DENOISER = {"spectral": ("level", "spectrum")}  # beginnings of names; else of the decoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ def freeze_all_but_denoiser(model: Model) -> list[torch.nn.Parameter]:
     once a rollout, and the encoder and durations that a reward could corrupt are out of reach.
     """
     model.eval().requires_grad_(False)
-    names = DENOISER if isinstance(model, AcousticModel) else ("decoder",)
+    names = DENOISER.get(model.config.model, ("decoder",))
     chosen = [parameter for name, parameter in model.named_parameters() if name.startswith(names)]
     for parameter in chosen:
         parameter.requires_grad_(True)

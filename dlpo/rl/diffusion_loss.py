@@ -9,20 +9,13 @@ import torch
 from torch import Tensor
 
 from dlpo.diffusion import q_sample, to_eps, to_x0, training_target
-from dlpo.model.acoustics import AcousticModel
 from dlpo.model.build import Model
-from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, Policy, inside_mean
 from dlpo.rl.rollout import Rollout, padded_noise
-from dlpo.training.acoustics import (
-    Acoustics,
-    FrozenAcoustics,
-    measured_prosody,
-    voices_of,
-)
+from dlpo.training.acoustics import Acoustics, FrozenAcoustics, measured_prosody
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import CONTEXT, Batches, Windows
 from dlpo.training.losses import Denoised, denoiser_losses
@@ -151,9 +144,12 @@ def recording_cutter(model: Model, batches: Batches) -> Cut:
 
 @torch.no_grad()
 def recorded_windows(
-    model: AcousticModel, windows: Windows, acoustics: Acoustics, share: tuple[int, int] = (0, 1)
+    model: SpectralWaveGrad2,
+    windows: Windows,
+    acoustics: Acoustics,
+    share: tuple[int, int] = (0, 1),
 ) -> RecordedWindows:
-    """Windows of an acoustic model's training, conditioned on predicted mel as in synthesis.
+    """Windows of a spectral model's training, conditioned on predicted mel as in synthesis.
 
     Args:
         model: its conditioning layers are frozen.
@@ -161,7 +157,7 @@ def recorded_windows(
         acoustics: `FrozenAcoustics.of(windows)`.
         share: see `RecordedWindows.share`.
     """
-    voice = voices_of(model, windows.sentences)
+    voice = model.voice(windows.sentences.voices)
     prosody = measured_prosody(windows)
     conditioning = model.condition(acoustics.upsampled, prosody, acoustics.mel, voice)
     inner = slice(CONTEXT, -CONTEXT)
@@ -217,26 +213,21 @@ def control_loss(
 ) -> Tensor:
     """Continued supervised training at the levels of the chain: what every method must beat.
 
-    For `lite` and `spectral` the losses of their training (diffusion loss, spectral distance,
-    seams between patches), for the published model the diffusion loss.
+    For `spectral` the losses of its training (diffusion loss, spectral distance), for the
+    published model the diffusion loss.
 
     Args:
         adversary: takes a step of its own first, then adds its losses; not for the
             published model. None for none.
     """
-    if not isinstance(policy, LiteWaveGrad2 | SpectralWaveGrad2):
+    if not isinstance(policy, SpectralWaveGrad2):
         return diffusion_loss(policy, recorded, schedule, generator)
     denoised = denoise_recorded(policy, recorded, schedule, generator)
-    if isinstance(policy, LiteWaveGrad2):
-        patch, last_layer = policy.config.patch, policy.patch_out.weight
-    else:
-        patch, last_layer = None, policy.spectrum_out.weight
-    terms = denoiser_losses(denoised, patch)
-    loss = torch.stack(list(terms.values())).sum()
+    loss = torch.stack(list(denoiser_losses(denoised).values())).sum()
     if adversary is None:
         return loss
     adversary.discriminator_step(denoised)
-    against = adversary.generator_losses(denoised, loss, last_layer)
+    against = adversary.generator_losses(denoised, loss, policy.spectrum_out.weight)
     return loss + torch.stack(list(against.values())).sum()
 
 

@@ -107,6 +107,11 @@ class Objective:
         return METHODS[self.method]
 
     @property
+    def explores_noise(self) -> bool:
+        """Whether it needs a chain whose steps draw noise."""
+        return self.spec.scores_noise and self.explore == "chain"
+
+    @property
     def needs_recordings(self) -> bool:
         """Whether the gradient of windows of recordings is learned from."""
         return self.method == "control" or (self.spec.guided and self.guide != "return")
@@ -267,8 +272,7 @@ class Plan:
         if not self.rewards:
             raise ConfigError("Plan.rewards is empty; expected a reward, such as distillmos")
         objective = self.objective
-        explores_noise = objective.spec.scores_noise and objective.explore == "chain"
-        if explores_noise and not scored_steps(self.chain):
+        if objective.explores_noise and not scored_steps(self.chain):
             raise ConfigError(
                 f"{self.steps} steps of {self.schedule} with eta {self.eta:g} have no step with"
                 f" noise, which {objective.method} explores; choose at least 2 steps and eta > 0"

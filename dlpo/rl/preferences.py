@@ -29,8 +29,8 @@ from dlpo.audio import END_FRAMES, HOP_LENGTH, SAMPLE_RATE, Waveform, pre_emphas
 from dlpo.data.preferences import PreferencePair
 from dlpo.errors import DataError, InputError, TextError, TrainingError
 from dlpo.judges.judge import active_level_db
-from dlpo.model.acoustics import AcousticModel
 from dlpo.model.build import Model
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, Policy, conditions_of
 from dlpo.rl.diffusion_loss import noise_error
@@ -250,7 +250,7 @@ def as_chain(model: Model, waveform: Waveform) -> Tensor:
 
     The inverse of `model.to_waveform`.
     """
-    if isinstance(model, AcousticModel):
+    if isinstance(model, SpectralWaveGrad2):
         return torch.from_numpy(pre_emphasise(waveform)) * model.config.scale
     return torch.from_numpy(waveform)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.errors import DataError, InputError
 from dlpo.judges.word_errors import words_of
 from dlpo.text.symbols import PAD, SYMBOL_IDS
@@ -23,16 +23,16 @@ class Prompt:
     symbols: NDArray[np.int64]
     """(P,) symbol ids"""
     voice: str | None = None
-    """of a model with several; None is its default"""
+    """the speaker; None is the model's default"""
 
 
-def prompt_of(dataset: Dataset, number: int) -> Prompt:
+def prompt_of(dataset: Corpora, number: int) -> Prompt:
     """A sentence of a dataset."""
     entry = dataset.entries[number]
-    return Prompt(number, entry.text, dataset.timing(number)[0], entry.voice)
+    return Prompt(number, entry.text, dataset.timing(number)[0], entry.voice.split("/")[0])
 
 
-def can_prompt(dataset: Dataset, number: int, longest_s: float | None) -> bool:
+def can_prompt(dataset: Corpora, number: int, longest_s: float | None) -> bool:
     """Whether a sentence has words, each with phonemes, and is not too long.
 
     An aligner marks unknown words with `PAD`.
@@ -50,7 +50,7 @@ class Prompts:
     phonemes. A sentence needs no recording, so all transcripts of LJSpeech can be prompts.
 
     Args:
-        dataset: a prepared corpus.
+        dataset: prepared corpora; each is drawn from by its share.
         seed: of the draws.
         longest_s: seconds; leaves out longer recordings. None keeps all.
 
@@ -58,7 +58,7 @@ class Prompts:
         DataError: nothing is left.
     """
 
-    def __init__(self, dataset: Dataset, seed: int, longest_s: float | None = None) -> None:
+    def __init__(self, dataset: Corpora, seed: int, longest_s: float | None = None) -> None:
         self.dataset, self.seed = dataset, seed
         held_out = {
             tuple(words_of(entry.text)) for entry in dataset.entries if entry.split != "train"
@@ -76,6 +76,7 @@ class Prompts:
                 f" without words, with unknown ones, or longer than {longest_s} s); prepare a"
                 " corpus with more"
             )
+        self.chances = dataset.even_chances(self.numbers)
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -85,15 +86,24 @@ class Prompts:
 
     def draw(self, update: int, size: int, rank: int = 0, ranks: int = 1) -> list[Prompt]:
         """The share of one process in the `size` sentences of an update; see `draw_share`."""
-        return [self[i] for i in draw_share((self.seed, update), len(self), size, rank, ranks)]
+        drawn = draw_share((self.seed, update), len(self), size, rank, ranks, self.chances)
+        return [self[i] for i in drawn]
 
 
-def draw_share(key: tuple[int, int], total: int, size: int, rank: int, ranks: int) -> list[int]:
+def draw_share(
+    key: tuple[int, int],
+    total: int,
+    size: int,
+    rank: int,
+    ranks: int,
+    chances: NDArray[np.float64] | None = None,
+) -> list[int]:
     """The share of one process in `size` of `total` numbers, without replacement while they last.
 
     Args:
         key: seed and update; processes share one draw, so that an update is the same however many
             there are.
+        chances: (total,) of each number; equal if None.
 
     Raises:
         InputError: `size` is not a positive multiple of `ranks`.
@@ -102,29 +112,33 @@ def draw_share(key: tuple[int, int], total: int, size: int, rank: int, ranks: in
         raise InputError(
             f"{size} items an update for {ranks} processes; expected a positive multiple"
         )
-    drawn = np.random.default_rng(key).choice(total, size, replace=size > total)
+    drawn = np.random.default_rng(key).choice(total, size, replace=size > total, p=chances)
     return [int(i) for i in drawn[rank::ranks]]
 
 
 def validation_prompts(
-    dataset: Dataset, count: int, longest_s: float | None = None
+    dataset: Corpora, count: int, longest_s: float | None = None
 ) -> list[Prompt]:
-    """The first pronounceable sentences of the validation split; recorded ones come first.
+    """The first pronounceable sentences of the validation split; recorded ones come first, and
+    corpora take turns.
 
     Args:
-        dataset: a prepared corpus.
+        dataset: prepared corpora.
         count: how many, if there are so many.
         longest_s: seconds; leaves out longer recordings. None keeps all.
 
     Raises:
         DataError: there are none.
     """
-    numbers = [
-        i
-        for with_audio in (True, False)
-        for i in dataset.split("validation", with_audio=with_audio)
-        if can_prompt(dataset, i, longest_s)
-    ][:count]
+    turns: list[tuple[bool, int, int, int]] = []
+    for with_audio in (True, False):
+        seen = [0] * len(dataset.datasets)
+        for i in dataset.split("validation", with_audio=with_audio):
+            corpus = dataset.corpus_of(i)
+            if can_prompt(dataset, i, longest_s):
+                turns.append((not with_audio, seen[corpus], corpus, i))
+                seen[corpus] += 1
+    numbers = [i for *_, i in sorted(turns)[:count]]
     if not numbers:
         raise DataError(
             f"{dataset.path}: its validation split has no sentence of up to {longest_s} s to"

@@ -15,7 +15,7 @@ from torch import Tensor
 from dlpo.audio import SAMPLE_RATE
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.training import TuningConfig
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.errors import CheckpointError, ConfigError, DataError, MissingExtraError
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.dnsmos import Dnsmos
@@ -143,13 +143,13 @@ class RewardModels:
 
 
 def load_reward_models(
-    start: Path, data: Path, plan: Plan, settings: TuningConfig, sources: RewardSources
+    start: Path, data: Corpora, plan: Plan, settings: TuningConfig, sources: RewardSources
 ) -> RewardModels:
     """Load judges by the names in a plan.
 
     Args:
         start: checkpoint to tune; the loudness guard keeps its level.
-        data: dataset; the high_band guard keeps the brightness of its recordings.
+        data: datasets; the high_band guard keeps the brightness of its recordings.
         plan: names the rewards.
         settings: standardisation and augmentation.
         sources: paths of weights; targets of guards are measured here.
@@ -229,29 +229,26 @@ def differentiable_reward(
     return total
 
 
-def spoken_level_db(start: Path, data: Path, plan: Plan, settings: TuningConfig) -> float:
+def spoken_level_db(start: Path, data: Corpora, plan: Plan, settings: TuningConfig) -> float:
     """Mean active level of a checkpoint on the validation sentences: what loudness keeps."""
     model = load_checkpoint(start).model
-    prompts = validation_prompts(
-        Dataset(data), settings.validation_sentences, settings.validation_longest_s
-    )
+    prompts = validation_prompts(data, settings.validation_sentences, settings.validation_longest_s)
     reach = reach_of(model, prompts[0])
     batch = run_chains(model, prompts, plan.chain, VALIDATION_KEY, 1, settings.rows, reach)
     waveforms = batch.clips(model).waveforms
     return float(np.mean([active_level_db(waveform, SAMPLE_RATE) for waveform in waveforms]))
 
 
-def recorded_high_band_db(data: Path) -> float:
+def recorded_high_band_db(data: Corpora) -> float:
     """Mean energy above 4 kHz of training recordings, over all energy: what high_band keeps.
 
     Raises:
         DataError: there are none.
     """
-    dataset = Dataset(data)
-    recorded = dataset.split("train", with_audio=True)[:RECORDINGS]
+    recorded = data.split("train", with_audio=True)[:RECORDINGS]
     if not recorded:
         raise DataError(
-            f"{data}: no recordings in the train split, so the high_band reward has no"
+            f"{data.path}: no recordings in the train split, so the high_band reward has no"
             " target; leave it out, or prepare a corpus with audio"
         )
-    return float(np.mean([high_band_db(dataset[i].waveform, SAMPLE_RATE) for i in recorded]))
+    return float(np.mean([high_band_db(data[i].waveform, SAMPLE_RATE) for i in recorded]))

@@ -17,11 +17,10 @@ from torch import Tensor, nn
 from dlpo.checkpoint import current_commit, load_checkpoint, save_checkpoint
 from dlpo.config.strict import from_dict, to_dict
 from dlpo.config.training import TuningConfig
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.data.preferences import PreferencePair
 from dlpo.errors import ConfigError, DlpoError
 from dlpo.model.build import Model
-from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.rl.batch_sources import (
     BatchSource,
@@ -75,7 +74,7 @@ class Tuner(TrainingRun):
 
     Args:
         start: checkpoint to tune.
-        data: directory of a prepared dataset.
+        data: prepared datasets, with recordings of the checkpoint's voices.
         out: directory of the run; holds a state already when resuming.
         plan: method, reward and chain.
         settings: everything else.
@@ -94,7 +93,7 @@ class Tuner(TrainingRun):
     def __init__(
         self,
         start: Path,
-        data: Path,
+        data: Corpora,
         out: Path,
         plan: Plan,
         settings: TuningConfig,
@@ -102,19 +101,18 @@ class Tuner(TrainingRun):
         pairs: Sequence[PreferencePair] = (),
     ) -> None:
         self.plan, self.reward, self.timer = plan, models.reward, StageTimer()
-        self.base, self.dataset = load_checkpoint(start), Dataset(data)
+        self.base, self.dataset = load_checkpoint(start), data
         super().__init__(settings, out, InitProcessGroupKwargs(timeout=LONGEST_SILENCE))
         self.reference = load_checkpoint(start).model.requires_grad_(False)
         self.reference.to(self.accelerator.device)
         model = self.base.model
-        self.rows = model.config.rows if isinstance(model, SpectralWaveGrad2) else None
         sentences, longest_s = settings.validation_sentences, settings.validation_longest_s
         prompts = validation_prompts(self.dataset, sentences, longest_s)
         reach = reach_of(model, prompts[0])
         self.space, optimizer = self._learning(model)
         self._prepare(model, Learner(model, self.space), optimizer)
         recorded = validation_recordings(
-            self.reference, Batches(self.dataset, "validation", seed=0, rows=self.rows)
+            self.reference, Batches(self.dataset, "validation", 0, 0, model.config.rows)
         )
         self.panel = ValidationPanel(
             self.reference, prompts, plan.chain, models, recorded, self.timer, settings.rows, reach
@@ -172,7 +170,7 @@ class Tuner(TrainingRun):
             if supervised and settings.adversary and not isinstance(self.model, WaveGrad2):
                 rate, clip = settings.adversary_rate, settings.gradient_clip
                 adversary = AdversarialTrainer(self.accelerator, rate, clip)
-            batches = Batches(self.dataset, "train", settings.seed, rows=self.rows)
+            batches = Batches(self.dataset, "train", settings.seed, 0, self.model.config.rows)
             recordings = RecordingSource(self.model, batches, objective, collector, adversary)
         if self.space is not None:
             return WeightSource(objective, self.space, collector, recordings)

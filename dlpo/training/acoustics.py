@@ -15,11 +15,10 @@ from dlpo.model.acoustics import (
     LOG_F0_SCALE,
     MEL_SCALE,
     MEL_SHIFT,
-    AcousticModel,
     Prosody,
 )
 from dlpo.model.spectral import SpectralWaveGrad2
-from dlpo.training.batches import Batches, Sentences, Windows
+from dlpo.training.batches import Batches, Windows
 
 LARGEST_CACHE = 2_000  # utterances, about 1.5 GB
 
@@ -48,13 +47,6 @@ class Acoustics:
     """(B, 80, F) mel predicted from the recording's prosody, in the network's scale"""
 
 
-def voices_of(model: AcousticModel, sentences: Sentences) -> Tensor | None:
-    """(B, V) the sentences' voices, of a model with several."""
-    if isinstance(model, SpectralWaveGrad2):
-        return model.voice(sentences.voices)
-    return None
-
-
 class FrozenAcoustics:
     """The encoder and the mel predictor once they no longer change: each utterance is run once.
 
@@ -63,7 +55,7 @@ class FrozenAcoustics:
         batches: of the split whose windows will be asked for.
     """
 
-    def __init__(self, model: AcousticModel, batches: Batches) -> None:
+    def __init__(self, model: SpectralWaveGrad2, batches: Batches) -> None:
         self.model, self.batches = model, batches
         self._kept: dict[int, Acoustics] = {}
 
@@ -92,7 +84,7 @@ class FrozenAcoustics:
             windows = self.batches.whole(utterance).to(device)
             sentences = windows.sentences
             hidden, timing = self.model.encode_symbols(
-                sentences.phonemes, sentences.mask, voices_of(self.model, sentences)
+                sentences.phonemes, sentences.mask, self.model.voice(sentences.voices)
             )
             upsampled = self.model.upsample(
                 hidden, sentences.durations, timing.ranges, windows.positions

@@ -84,40 +84,28 @@ def whole_frames(seconds: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.diff(ends, prepend=0).astype(np.float32)
 
 
-def collate_sentences(
-    rows: list[tuple[NDArray[np.int64], NDArray[np.float32]]],
-    voices: Sequence[tuple[int, int]] | None = None,
-) -> Sentences:
-    """Pad (symbol ids, seconds) of several utterances; `voices` see `Sentences`."""
-    longest = max(len(symbols) for symbols, _ in rows)
-    phonemes = np.zeros((len(rows), longest), np.int64)
-    durations = np.zeros((len(rows), longest), np.float32)
-    mask = np.zeros((len(rows), longest), bool)
-    for i, (symbols, seconds) in enumerate(rows):
-        phonemes[i, : len(symbols)] = symbols
-        durations[i, : len(symbols)] = whole_frames(seconds)
-        mask[i, : len(symbols)] = True
-    of = np.array([(-1, -1)] * len(rows) if voices is None else voices, np.int64)
-    return Sentences(*map(torch.from_numpy, (phonemes, mask, durations, of)))
-
-
 def sentences_of(
     dataset: Dataset | Corpora,
     utterances: Sequence[int],
-    rows: Callable[[str], tuple[int, int]] | None = None,
+    rows: Callable[[str], tuple[int, int]],
 ) -> Sentences:
-    """Symbols, durations and voices of utterances.
+    """Symbols, durations and voices of utterances, padded to the longest.
 
     Args:
         dataset: where they are.
         utterances: their indices.
-        rows: rows of the voice embedding of an entry's voice, for a model with several.
+        rows: of the voice embedding, of an entry's voice: `rows` of the model's configuration.
     """
-    entries = dataset.entries
-    return collate_sentences(
-        [dataset.timing(i) for i in utterances],
-        [rows(entries[i].voice) for i in utterances] if rows else None,
-    )
+    timings = [dataset.timing(i) for i in utterances]
+    shape = len(timings), max(len(symbols) for symbols, _ in timings)
+    phonemes, durations = np.zeros(shape, np.int64), np.zeros(shape, np.float32)
+    mask = np.zeros(shape, bool)
+    for i, (symbols, seconds) in enumerate(timings):
+        phonemes[i, : len(symbols)] = symbols
+        durations[i, : len(symbols)] = whole_frames(seconds)
+        mask[i, : len(symbols)] = True
+    voices = np.array([rows(dataset.entries[i].voice) for i in utterances], np.int64)
+    return Sentences(*map(torch.from_numpy, (phonemes, mask, durations, voices)))
 
 
 class Batches:
@@ -127,7 +115,7 @@ class Batches:
         dataset: one prepared corpus, or several.
         split: train, validation or test.
         seed, rank: of the draws.
-        rows: rows of the voice embedding of an entry's voice, for a model with several.
+        rows: of the voice embedding, of an entry's voice: `rows` of the model's configuration.
     """
 
     def __init__(
@@ -135,8 +123,8 @@ class Batches:
         dataset: Dataset | Corpora,
         split: str,
         seed: int,
-        rank: int = 0,
-        rows: Callable[[str], tuple[int, int]] | None = None,
+        rank: int,
+        rows: Callable[[str], tuple[int, int]],
     ) -> None:
         self.dataset, self.key, self.rows = dataset, (seed, rank), rows
         self.recorded = dataset.split(split, with_audio=True)

@@ -103,7 +103,7 @@ class RecordedContours:
     Args:
         dataset: prepared.
         split: train or validation.
-        rows: rows of the voice embedding of an entry's voice, for a model with several.
+        rows: rows of the voice embedding of an entry's voice.
 
     Raises:
         DataError: the split has no recordings, or one is without voice.
@@ -113,7 +113,7 @@ class RecordedContours:
         self,
         dataset: Dataset | Corpora,
         split: str,
-        rows: Callable[[str], tuple[int, int]] | None = None,
+        rows: Callable[[str], tuple[int, int]],
     ) -> None:
         self.dataset, self.rows = dataset, rows
         of_split = dataset.split(split, with_audio=True)
@@ -183,20 +183,20 @@ def reading_losses(
     sentences: Sentences,
     share: float,
     generator: torch.Generator,
-    voice: Tensor | None = None,
+    voice: Tensor,
 ) -> dict[str, Tensor]:
     """Durations and symbols that were hidden; from each sentence another share of the durations.
 
     Args:
         share: of the symbols to hide.
         generator: draws what is hidden, on the CPU.
-        voice: (B, C) of a model with several voices.
+        voice: (B, C).
     """
     phonemes, hidden_symbols = hide_symbols(reader, sentences, share, generator)
     size = sentences.phonemes.shape
     drawn = torch.rand(size, generator=generator) > torch.rand(size[0], 1, generator=generator)
     known = drawn.to(sentences.mask.device)
-    hidden = reader(phonemes, sentences.mask, sentences.durations, known, voice)
+    hidden = reader(phonemes, sentences.mask, sentences.durations, known, voice=voice)
     log_duration, pause_logit = task.timing_out(hidden).float().unbind(1)
     asked, sounding = sentences.mask & ~known, sentences.durations > 0
     target = sentences.durations.clamp(min=1).log()
@@ -219,7 +219,7 @@ def flow_losses(
     batch: Contours,
     training: ContourTraining,
     generator: torch.Generator,
-    voice: Tensor | None = None,
+    voice: Tensor,
 ) -> dict[str, Tensor]:
     """Squared error of the flow's velocity, at stratified times.
 
@@ -228,7 +228,7 @@ def flow_losses(
         batch: recorded contours.
         training: how noisy, and how often each is drawn.
         generator: draws all that is random but dropout, on the CPU.
-        voice: (B, C) of a model with several voices.
+        voice: (B, C).
     """
     sentences, device = batch.sentences, batch.points.device
     size, draws = len(batch.points), training.draws
@@ -237,7 +237,7 @@ def flow_losses(
     off = torch.randn(shape, generator=generator) + torch.randn(size, 1, generator=generator)
     durations = sentences.durations * (training.duration_noise * off).exp().to(device)
     known = (torch.rand(size, 1, generator=generator) < FULLY_SHOWN).expand(shape).to(device)
-    hidden = model.reader(phonemes, sentences.mask, durations, known, voice)
+    hidden = model.reader(phonemes, sentences.mask, durations, known, voice=voice)
 
     points, weights = batch.points.repeat(draws, 1, 1), batch.weights.repeat(draws, 1, 1)
     noise = torch.randn(points.shape, generator=generator).to(device)
@@ -260,7 +260,7 @@ def contour_figures(
     batch: Contours,
     draws: int,
     generator: torch.Generator,
-    voice: Tensor | None = None,
+    voice: Tensor,
 ) -> dict[str, float]:
     """How well contours that are drawn agree with recorded ones, where these are voiced.
 
@@ -274,12 +274,11 @@ def contour_figures(
         batch: recorded contours.
         draws: of each sentence, 2 or more.
         generator: draws noise, on the CPU.
-        voice: (B, C) of a model with several voices.
+        voice: (B, C).
     """
     config, sentences = model.config, batch.sentences
-    if voice is not None:  # with the range that points are measured in
-        own = voice.new_tensor([config.centre, config.spread]).expand(len(voice), 2)
-        voice = torch.cat([voice, own], dim=1)
+    own = voice.new_tensor([config.centre, config.spread]).expand(len(voice), 2)
+    voice = torch.cat([voice, own], dim=1)  # with the range that points are measured in
     drawn = torch.stack(
         [
             model.draw(
@@ -310,7 +309,7 @@ def contour_figures(
     }
 
 
-def lively_temperature(model: Contour, batch: Contours, voice: Tensor | None = None) -> float:
+def lively_temperature(model: Contour, batch: Contours, voice: Tensor) -> float:
     """The temperature, from 1 to `HOTTEST`, at which draws spread as the recordings do.
 
     Few Euler steps draw calmer contours than the flow has, and a flow that knows its training
@@ -320,7 +319,7 @@ def lively_temperature(model: Contour, batch: Contours, voice: Tensor | None = N
     Args:
         model: in eval mode; left as it was.
         batch: recordings that it did not learn from.
-        voice: (B, C) of a model with several voices.
+        voice: (B, C).
     """
     config, low, high = model.config, 1.0, HOTTEST
     try:

@@ -1,6 +1,6 @@
 """`dlpo train contour`: teaches a checkpoint to draw its pitch; resumable to the bit.
 
-Nothing else of the checkpoint changes, so any `lite` or `spectral` can be given a contour later.
+Nothing else of the checkpoint changes, so any `spectral` can be given a contour later.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
-from dlpo.config.models import ContourConfig, LiteConfig, SpectralConfig
+from dlpo.config.models import ContourConfig, SpectralConfig
 from dlpo.config.strict import to_dict
 from dlpo.config.training import ContourTraining
 from dlpo.data.dataset import Corpora
@@ -43,17 +43,16 @@ class ContourStep(nn.Module):
         config: of the contour.
         symbols: rows of the symbol embedding.
         training: how it learns.
-        voices: rows of the voice embedding; 0 for a model with one voice.
+        voices: rows of the voice embedding.
     """
 
     def __init__(
-        self, config: ContourConfig, symbols: int, training: ContourTraining, voices: int = 0
+        self, config: ContourConfig, symbols: int, training: ContourTraining, voices: int
     ) -> None:
         super().__init__()
         self.contour = Contour(config, symbols)
-        self.voices = nn.Embedding(voices, config.channels) if voices else None
-        if self.voices is not None:
-            nn.init.normal_(self.voices.weight, std=0.1)
+        self.voices = nn.Embedding(voices, config.channels)
+        nn.init.normal_(self.voices.weight, std=0.1)
         self.task = ReadingTask(config.channels, symbols)
         self.training_config = training
 
@@ -66,10 +65,8 @@ class ContourStep(nn.Module):
         share, voice = training.hidden_symbols, self.voice(batch)
         return reading_losses(self.contour.reader, self.task, batch, share, generator, voice)
 
-    def voice(self, sentences: Sentences) -> Tensor | None:
-        """(B, C) the sentences' voices, of a model that has several."""
-        if self.voices is None:
-            return None
+    def voice(self, sentences: Sentences) -> Tensor:
+        """(B, C) the sentences' voices."""
         known = (sentences.voices >= 0).unsqueeze(-1)
         out: Tensor = (self.voices(sentences.voices.clamp(min=0)) * known).sum(1)
         return out
@@ -106,13 +103,12 @@ class ContourTrainer(TrainingRun):
         init: Path,
     ) -> None:
         self.voice = load_checkpoint(init)
-        if not isinstance(self.voice.config, LiteConfig | SpectralConfig):
+        of_voice = self.voice.config
+        if not isinstance(of_voice, SpectralConfig):
             raise TrainingError(
-                f"{init}: is {self.voice.config.model!r}; expected lite or spectral, which have a"
-                " contour"
+                f"{init}: is {of_voice.model!r}; expected spectral, which has a contour"
             )
-        several = self.voice.config if isinstance(self.voice.config, SpectralConfig) else None
-        self.rows = several.rows if several else None
+        self.voice_config, self.rows = of_voice, of_voice.rows
         self.dataset, self.shares = Corpora(data, shares), np.array(shares) / sum(shares)
         self.recorded = RecordedContours(self.dataset, "train", self.rows)
         self.held_out = RecordedContours(self.dataset, "validation", self.rows)
@@ -120,8 +116,7 @@ class ContourTrainer(TrainingRun):
             config, centre=round(self.recorded.centre, 4), spread=round(self.recorded.spread, 4)
         )
         super().__init__(training, out)
-        voices = len(several.voices) if several else 0
-        step = ContourStep(self.config, self.voice.config.symbols, training, voices)
+        step = ContourStep(self.config, of_voice.symbols, training, len(of_voice.voices))
         flow = list(step.contour.flow.parameters())
         ours = {id(weight) for weight in flow}
         reading = [weight for weight in step.parameters() if id(weight) not in ours]
@@ -164,13 +159,11 @@ class ContourTrainer(TrainingRun):
         }
         step = self._averaged_step()
         weights |= {f"contour.{k}": v for k, v in step.contour.state_dict().items()}
-        if step.voices is not None:
-            weights |= {"pitch_voices.weight": step.voices.weight, "pitch_ranges": self._ranges()}
-        config = cast(LiteConfig | SpectralConfig, self.voice.config)
+        weights |= {"pitch_voices.weight": step.voices.weight, "pitch_ranges": self._ranges()}
         save_checkpoint(
             path,
             weights,
-            replace(config, contour=self._calibrated()),
+            replace(self.voice_config, contour=self._calibrated()),
             self.provenance,
             torch.float16,
         )
@@ -178,7 +171,7 @@ class ContourTrainer(TrainingRun):
     def _ranges(self) -> Tensor:
         """(voices, 2) centre and spread of each speaker, and what each session adds to it."""
         ranges = []
-        for voice in cast(SpectralConfig, self.voice.config).voices:
+        for voice in self.voice_config.voices:
             speaker = np.array(self.recorded.range_of(voice.split("/")[0]))
             own = np.array(self.recorded.range_of(voice))
             ranges.append(own - speaker if "/" in voice else speaker)

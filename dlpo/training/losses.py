@@ -9,18 +9,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from dlpo.diffusion import q_sample
-from dlpo.model.acoustics import AcousticModel, Prosody, Timing
-from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.acoustics import Prosody, Timing
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import cosine, cosine_level
 from dlpo.text.symbols import FIRST_PHONEME
-from dlpo.training.acoustics import Acoustics, measured_mel, measured_prosody, voices_of
+from dlpo.training.acoustics import measured_mel, measured_prosody
 from dlpo.training.batches import CONTEXT, Sentences, Windows
 
 STFT_WINDOWS = (1024, 512, 256, 128)  # samples
 STFT_FLOOR = 1e-3
 STFT_WEIGHT = 0.5
-SEAM_WEIGHT, SEAM_FLOOR = 0.2, 1e-4
 NOISIEST = float(cosine(1)[0])  # sqrt(alpha_bar) at which a chain starts
 UNVOICED_F0_WEIGHT = 0.1  # F0 is only interpolated there
 
@@ -128,7 +126,7 @@ def spread_levels(size: int, generator: torch.Generator) -> Tensor:
 
 
 def acoustic_losses(
-    model: AcousticModel,
+    model: SpectralWaveGrad2,
     windows: Windows,
     more_timings: Sentences | None,
     generator: torch.Generator,
@@ -144,12 +142,12 @@ def acoustic_losses(
         generator: draws the rows, on the CPU.
     """
     sentences = windows.sentences
-    voice = voices_of(model, sentences)
+    voice = model.voice(sentences.voices)
     hidden, timing = model.encode_symbols(sentences.phonemes, sentences.mask, voice)
     duration, pause = timing_loss(timing, sentences)
     if more_timings is not None:
         _, more_timing = model.encode_symbols(
-            more_timings.phonemes, more_timings.mask, voices_of(model, more_timings)
+            more_timings.phonemes, more_timings.mask, model.voice(more_timings.voices)
         )
         more = timing_loss(more_timing, more_timings)
         duration, pause = (duration + more[0]) / 2, (pause + more[1]) / 2
@@ -180,63 +178,10 @@ def acoustic_losses(
     }
 
 
-def denoise_windows(
-    model: LiteWaveGrad2, windows: Windows, acoustics: Acoustics, generator: torch.Generator
-) -> Denoised:
-    """The second part: noise the recordings and let the denoiser predict them.
-
-    It is trained on what it will hear at synthesis. Half of the rows are conditioned on the
-    recording's mel, half on the predicted one. And in every other row it is not the recording that
-    is noised but what the denoiser itself makes of pure noise, which is what all but the first
-    step of a chain see.
-
-    Args:
-        model: in train mode, or in eval mode to validate.
-        windows: recordings with CONTEXT frames on either side.
-        acoustics: what the frozen first part says of the same frames.
-        generator: draws rows, noise levels and noise, on the CPU.
-    """
-    device, size = windows.waveform.device, len(windows.waveform)
-    chosen = (torch.rand(size, generator=generator) < 0.5).to(device)
-    mel = mix(chosen, acoustics.mel, measured_mel(windows))
-    conditioning = model.condition(acoustics.upsampled, measured_prosody(windows), mel)
-    level = spread_levels(size, generator).to(device)
-    clean = windows.waveform * model.config.scale
-    noise = torch.randn(clean.shape, generator=generator).to(device)
-    conditioning, source = conditioning[:, :, CONTEXT:-CONTEXT], windows.source
-    seen = clean.clone()
-    with torch.no_grad():
-        start = level.new_full((len(seen[::2]),), NOISIEST)
-        seen[::2] = model.denoise(noise[::2], start, conditioning[::2], source[::2])
-    x0 = model.denoise(q_sample(seen, level, noise), level, conditioning, source)
-    return Denoised(x0, clean)
-
-
-def seam_loss(predicted: Tensor, target: Tensor, patch: int) -> Tensor:
-    """How unevenly the treble's energy lies within the patches, against the recording's.
-
-    A denoiser that writes its waveform in patches leaves small steps where they join: a buzz at
-    the patch rate, which neither L1 nor a spectral distance minds much.
-
-    Args:
-        predicted, target: (B, T) float32, T a multiple of `patch`.
-        patch: samples.
-    """
-
-    def energy(x: Tensor) -> Tensor:  # (B, T) -> (B, patch), of the step into each position
-        steps = torch.diff(x, dim=1, prepend=x[:, :1])
-        return (steps.view(len(x), -1, patch).square().mean(1) + SEAM_FLOOR).log()
-
-    return (energy(predicted) - energy(target)).abs().mean()
-
-
-def denoiser_losses(denoised: Denoised, patch: int | None = None) -> dict[str, Tensor]:
-    """The diffusion loss (L1 of x0), the spectral distance and the seams between patches."""
+def denoiser_losses(denoised: Denoised) -> dict[str, Tensor]:
+    """The diffusion loss (L1 of x0) and the spectral distance."""
     x0, clean = denoised.x0, denoised.clean
-    terms = {
+    return {
         "diffusion": (x0 - clean).abs().mean(),
         "stft": STFT_WEIGHT * multi_resolution_stft(x0, clean),
     }
-    if patch is not None:
-        terms["seam"] = SEAM_WEIGHT * seam_loss(x0, clean, patch)
-    return terms

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from dlpo.audio import Waveform
-from dlpo.checkpoint import Checkpoint, Provenance, current_commit, save_checkpoint
+from dlpo.checkpoint import Provenance, current_commit, save_checkpoint
 from dlpo.config.strict import to_dict
 from dlpo.config.training import RunConfig
 from dlpo.data.dataset import Corpora, Dataset, describe_speech
@@ -119,10 +119,6 @@ class TrainingRun(ABC):
         """An utterance of the averaged weights for TensorBoard; None if there is none yet."""
         return None
 
-    def _migrate_run_json(self, before: dict[str, Any]) -> dict[str, Any]:
-        """The `run.json` of an older version in today's form."""
-        return before
-
     def _progress(self) -> dict[str, Any]:
         """JSON values to save with the state, besides weights, optimizer and update."""
         return {}
@@ -156,7 +152,7 @@ class TrainingRun(ABC):
         """
         path = self.out / "run.json"
         now = json.loads(json.dumps(described))  # tuples to lists
-        before = self._migrate_run_json(json.loads(path.read_text())) if path.exists() else now
+        before = json.loads(path.read_text()) if path.exists() else now
         for key, value in now.items():
             if before.get(key) != value:
                 raise TrainingError(
@@ -338,24 +334,6 @@ def warm_average(decay: float) -> Callable[[Any, Any, Any], None]:
         torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + taken) / (10 + taken)))
 
     return update
-
-
-def start_from(model: nn.Module, start: Checkpoint, init: Path) -> None:
-    """Give a model the weights of a checkpoint.
-
-    Args:
-        init: the checkpoint's path, for the error.
-
-    Raises:
-        TrainingError: it is of another model.
-    """
-    try:
-        model.load_state_dict(start.model.state_dict())
-    except RuntimeError as error:
-        raise TrainingError(
-            f"{init}: its weights are those of another model than the one to be trained (it is"
-            f" {start.config.model!r}); choose another --init, or none"
-        ) from error
 
 
 def _short(value: object) -> str:

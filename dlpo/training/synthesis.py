@@ -19,7 +19,6 @@ from dlpo.errors import DataError
 from dlpo.model.build import Model
 from dlpo.model.contour import POINTS
 from dlpo.model.gaussian_upsampling import frame_positions
-from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.training.acoustics import FrozenAcoustics, measured_mel, measured_prosody
@@ -81,10 +80,7 @@ def condition(
     """
     phonemes = torch.from_numpy(symbols)[None].to(next(model.parameters()).device)
     mask = torch.ones_like(phonemes, dtype=torch.bool)
-    embedded = None
-    if isinstance(model, SpectralWaveGrad2):
-        rows = model.config.rows(voice or model.config.speakers()[model.config.default_speaker])
-        embedded = model.voice(torch.tensor([rows], device=phonemes.device))
+    embedded = model.named_voice(voice)
     noise = torch.randn(
         1, POINTS, phonemes.shape[1], generator=torch.Generator().manual_seed(seed)
     ).to(phonemes.device)
@@ -102,21 +98,26 @@ def condition(
 
 @torch.no_grad()
 def copy(
-    model: LiteWaveGrad2, batches: Batches, utterance: int, schedule: NoiseSchedule, seed: int = 0
+    model: SpectralWaveGrad2,
+    batches: Batches,
+    utterance: int,
+    schedule: NoiseSchedule,
+    seed: int = 0,
 ) -> Waveform:
     """From a recording's own durations, F0 and mel: what the denoiser could do at best.
 
     Args:
         model: in eval mode.
-        batches: of the split that the utterance is in.
+        batches: of the split that the utterance is in, with the model's voices.
         utterance: its index in the dataset.
         schedule: the reverse chain.
         seed: of the noise.
     """
     windows = batches.whole(utterance)
     frozen = FrozenAcoustics(model, batches).of(windows)
+    voice = model.voice(windows.sentences.voices)
     conditioning = model.condition(
-        frozen.upsampled, measured_prosody(windows), measured_mel(windows)
+        frozen.upsampled, measured_prosody(windows), measured_mel(windows), voice
     )[:, :, CONTEXT:-CONTEXT]
     return _denoise(model, conditioning, windows.source[0].numpy(), schedule, seed)
 
@@ -156,7 +157,7 @@ class Trial:
 
 
 def search_schedules(
-    model: LiteWaveGrad2,
+    model: SpectralWaveGrad2,
     batches: Batches,
     steps: int,
     clips: int = 4,
@@ -171,7 +172,7 @@ def search_schedules(
 
     Args:
         model: in eval mode.
-        batches: of the validation split.
+        batches: of the validation split, with the model's voices.
         steps: N.
         clips: how many recordings to copy.
         names: of schedules.

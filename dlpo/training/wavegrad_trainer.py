@@ -23,13 +23,13 @@ from dlpo.config.strict import to_dict
 from dlpo.config.training import WaveGrad2Training
 from dlpo.data.dataset import Dataset
 from dlpo.diffusion import q_sample, training_target
-from dlpo.errors import DataError
+from dlpo.errors import DataError, TrainingError
 from dlpo.model.build import build_model
 from dlpo.model.wavegrad2 import FRAMES_PER_SECOND, WaveGrad2
 from dlpo.noise_schedule import MAX_STEPS, linear, named_schedule
-from dlpo.training.batches import Batches, OnDevice, Sentences, collate_sentences
+from dlpo.training.batches import Batches, OnDevice, Sentences, sentences_of
 from dlpo.training.losses import masked_mean
-from dlpo.training.run import LossBatch, TrainingRun, start_from
+from dlpo.training.run import LossBatch, TrainingRun
 from dlpo.training.synthesis import speak
 
 VALIDATION_WINDOWS = 16
@@ -99,7 +99,7 @@ class ExcerptBatches:
             inside = _samples(max(0, start), min(frames, end), start)
             waveform[row, inside] = self._waveform(i, max(0, start), min(frames, end))
             scored[row, _samples(first, min(frames, first + window), start)] = 1
-        sentences = collate_sentences([self.dataset.timing(i) for i, _ in places])
+        sentences = sentences_of(self.dataset, [i for i, _ in places], self.batches.rows)
         return Excerpts(sentences, *map(torch.from_numpy, (positions, waveform, scored)))
 
     def _waveform(self, i: int, start: int, end: int) -> Waveform:
@@ -228,13 +228,19 @@ class WaveGradTrainer(TrainingRun):
         super().__init__(training, out)
         model = build_model(config)
         if init is not None:
-            start_from(model, load_checkpoint(init), init)
+            try:
+                model.load_state_dict(load_checkpoint(init).model.state_dict())
+            except RuntimeError as error:
+                raise TrainingError(
+                    f"{init}: its weights are those of another model than {config.model}; choose"
+                    " another --init, or none"
+                ) from error
         optimizer = torch.optim.AdamW(
             model.parameters(), training.learning_rate, weight_decay=training.weight_decay
         )
         seed, rank = training.seed, self.accelerator.process_index
-        self.batches = ExcerptBatches(Batches(self.dataset, "train", seed, rank))
-        self.held_out = ExcerptBatches(Batches(self.dataset, "validation", seed))
+        self.batches = ExcerptBatches(Batches(self.dataset, "train", seed, rank, config.rows))
+        self.held_out = ExcerptBatches(Batches(self.dataset, "validation", seed, 0, config.rows))
         self._prepare(model, WaveGradStep(model, training.duration_weight), optimizer)
         self._open({"model": to_dict(config), "data_sha256": self.dataset.sha256})
 

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dlpo.audio import HOP_LENGTH
-from dlpo.diffusion import chain_step, sample
-from dlpo.model.acoustics import AcousticModel
+from dlpo.diffusion import Denoise, chain_step, sample
 from dlpo.model.build import Model
 from dlpo.model.reach import farthest_frame
 from dlpo.model.spectral import SpectralWaveGrad2
@@ -26,8 +25,8 @@ class SentenceGraph(nn.Module):
 
     Args:
         model: its `encode` and `frames` are exported.
-        voices: names of voices of a `SpectralWaveGrad2`, in the order of their shares; () for a
-            model with one voice.
+        voices: names of voices of a `SpectralWaveGrad2`, in the order of their shares; all of its
+            speakers if ().
     """
 
     def __init__(self, model: Model, voices: Sequence[str] = ()) -> None:
@@ -35,14 +34,14 @@ class SentenceGraph(nn.Module):
         self.model = model
         self.voices: Tensor | None
         self.register_buffer("voices", None)
-        if isinstance(model, SpectralWaveGrad2) and voices:
-            rows = torch.tensor([model.config.rows(voice) for voice in voices])
-            self.voices = model.voice(rows).detach()
+        if isinstance(model, SpectralWaveGrad2):
+            offered = voices or tuple(model.config.speakers().values())
+            self.voices = torch.cat([model.named_voice(voice) for voice in offered]).detach()
 
-    def _voice(self, shares: Tensor | None) -> Tensor | None:
+    def _voice(self, shares: Tensor | None) -> Tensor:
         """(1, N) shares of the voices, which sum to 1 -> (1, V); the first voice if None."""
         if self.voices is None:
-            return None
+            return self.model.named_voice()
         return self.voices[:1] if shares is None else shares @ self.voices
 
 
@@ -52,7 +51,7 @@ class EncoderGraph(SentenceGraph):
     @property
     def draws_pitch(self) -> bool:
         """Whether it reads noise, which the pitch is drawn from."""
-        return isinstance(self.model, AcousticModel) and self.model.contour is not None
+        return isinstance(self.model, SpectralWaveGrad2) and self.model.contour is not None
 
     def forward(
         self, phonemes: Tensor, noise: Tensor | None = None, voice: Tensor | None = None
@@ -92,19 +91,11 @@ class FramesGraph(SentenceGraph):
 class DenoiserGraph(nn.Module):
     """The whole reverse chain, unrolled: levels are constants, weights are shared by the steps."""
 
-    def __init__(
-        self, model: Model, schedule: NoiseSchedule, denoise: nn.Module | None = None
-    ) -> None:
-        """Chain a model's own `denoise`, or a module of the same function arranged otherwise."""
+    def __init__(self, model: Model, schedule: NoiseSchedule) -> None:
         super().__init__()
         self.model = model
         self.schedule = schedule
-        self.denoise = denoise or model.denoise
-
-    @property
-    def network(self) -> nn.Module:
-        """What holds the weights of a reverse step."""
-        return self.denoise if isinstance(self.denoise, nn.Module) else self.model
+        self.denoise: Denoise = model.denoise
 
     def forward(self, conditioning: Tensor, source: Tensor, noise: Tensor) -> Tensor:
         """A window of the waveform.
@@ -135,13 +126,13 @@ class PredictionGraph(nn.Module):
 
     def __init__(self, denoiser: DenoiserGraph) -> None:
         super().__init__()
-        self.model, self.denoise = denoiser.model, denoiser.denoise
+        self.model = denoiser.model
 
     def forward(
         self, noisy: Tensor, noise_level: Tensor, conditioning: Tensor, source: Tensor
     ) -> Tensor:
         """(B, F, 300), (1,), (B, C2, F), (B, F, 300) -> (B, F, 300)."""
-        prediction: Tensor = self.denoise(
+        prediction: Tensor = self.model.denoise(
             noisy.flatten(1), noise_level, conditioning, source.flatten(1)
         )
         return prediction.view(noisy.shape)

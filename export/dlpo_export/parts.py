@@ -91,7 +91,7 @@ class Tracer:
                 Part(
                     kind="",
                     use=f"step.{step}.",
-                    program=self._program(denoiser.network, network),
+                    program=self._program(denoiser.model, network),
                     takes={
                         "noisy": f"x.{step}", "conditioning": "conditioning", "source": "source",
                     },

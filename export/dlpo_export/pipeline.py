@@ -30,10 +30,8 @@ from dlpo.bundle import (
 from dlpo.checkpoint import Checkpoint, load_checkpoint
 from dlpo.errors import BundleError, InputError
 from dlpo.judges.judge import Judge
-from dlpo.model.acoustics import AcousticModel
 from dlpo.model.build import Model
 from dlpo.model.contour import POINTS
-from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.reach import context_frames_per_step
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import named_schedule
@@ -45,7 +43,6 @@ from dlpo_export.graphs import (
     frames_context,
 )
 from dlpo_export.half_precision import to_fp16
-from dlpo_export.layouts import ChannelsFirst, ChannelsLast, Layout, LiteDenoiser
 from dlpo_export.needed_context import needed_contexts, needed_int8_contexts
 from dlpo_export.options import ExportOptions
 from dlpo_export.parity.cases import CALIBRATION, denoiser_inputs, until_frames
@@ -134,12 +131,15 @@ def _make(
     round_weights(model, options.weight_bits)
     voices = tuple(_voices(model, options).values())
     encoder, frames = EncoderGraph(model, voices), FramesGraph(model, voices)
-    denoisers = _denoisers(model, options, ChannelsFirst())
+    denoisers = {
+        f"denoiser_{n}": DenoiserGraph(model, named_schedule(options.schedule, n, options.eta))
+        for n in sorted(set(options.steps))
+    }
     sources = graph_sources(encoder, frames, denoisers)
     reach = context_frames_per_step(model, int(sources["frames"].outputs["conditioning"][1]))
-    graphs, references = _write_graphs(model, options, sources, folder)
+    graphs = _write_graphs(model, options, sources, folder)
     files = {name: info.files for name, info in graphs.items()}
-    report = check_parity(folder, sources, files, references, judges, options.gain)
+    report = check_parity(folder, sources, files, judges, options.gain)
     for line in report.lines():
         logger.info("%s", line)
     (folder / PARITY_FILE).write_text(json.dumps(report.as_json(), indent=1) + "\n")
@@ -168,82 +168,54 @@ def _voices(model: Model, options: ExportOptions) -> dict[str, str]:
                 "name as voice"
             )
         return {}
-    known = model.config.voices
-    for name in options.voices.values():
-        if name not in known:
-            raise InputError(f"voice is {name!r}; the checkpoint has {', '.join(known)}")
-    return dict(options.voices) or model.config.speakers()
-
-
-def _denoisers(model: Model, options: ExportOptions, layout: Layout) -> dict[str, DenoiserGraph]:
-    """The denoiser of every number of steps; `lite`'s in a layout, others as they are."""
-    denoise = LiteDenoiser(model, layout) if isinstance(model, LiteWaveGrad2) else None
-    return {
-        f"denoiser_{n}": DenoiserGraph(
-            model, named_schedule(options.schedule, n, options.eta), denoise
-        )
-        for n in sorted(set(options.steps))
-    }
+    known, speakers = model.config.voices, model.config.speakers()
+    unknown = [voice for voice in options.voices.values() if voice not in known]
+    if unknown and len(options.voices) == len(speakers) == 1 and unknown[0] in options.voices:
+        return {unknown[0]: next(iter(speakers.values()))}  # a name for the only speaker
+    if unknown:
+        raise InputError(f"voice is {unknown[0]!r}; the checkpoint has {', '.join(known)}")
+    return dict(options.voices) or speakers
 
 
 def _write_graphs(
     model: Model, options: ExportOptions, sources: Mapping[str, GraphSource], folder: Path
-) -> tuple[dict[str, GraphInfo], dict[str, Models]]:
-    """Make every graph in every precision.
-
-    Returns:
-        What the manifest says of the graphs, and float32 graphs that are not written but from which
-        those in another precision were made.
-    """
-    channels_last = {
-        name: replace(sources[name], module=denoiser)
-        for name, denoiser in _denoisers(model, options, ChannelsLast()).items()
-    }
+) -> dict[str, GraphInfo]:
+    """Make every graph in every precision; what the manifest says of them."""
     spoken = [(sentence.seed, *until_frames(sources, sentence)) for sentence in CALIBRATION]
     tracer, spectral = Tracer(options.opset), isinstance(model, SpectralWaveGrad2)
     infos: dict[str, GraphInfo] = {}
-    references: dict[str, Models] = {}
     files: dict[str, onnx.ModelProto] = {}
     for name, source in sources.items():
         made: Models = {"fp32": tracer.to_onnx(source)}
-        if name in channels_last:
-            rollouts = [
-                _as_numpy(denoiser_inputs(source, frames, seed)) for seed, _, frames in spoken
-            ]
-            if "int8" in options.precisions and not spectral:
-                references[name] = {"int8": tracer.to_onnx(channels_last[name])}
-            for precision in options.precisions:
-                if precision == "int8" and spectral:
-                    made[precision] = to_integers(made["fp32"], rollouts) or copy.deepcopy(
-                        made["fp32"]
-                    )
-                elif precision != "fp32":
-                    reference = references.get(name, {}).get(precision, made["fp32"])
-                    made[precision] = _in_precision(reference, precision, rollouts)
-        else:
-            rollouts = [
+        if name in ("encoder", "frames"):
+            rollouts: list[Tensors] = [
                 (encoder if name == "encoder" else frames).numpy_inputs()
                 for _, encoder, frames in spoken
             ]
             rounded = [p for p in options.precisions if p in EIGHT_BITS]
-            if isinstance(model, AcousticModel):
+            if spectral:
                 integers = to_integers(made["fp32"], rollouts) if rounded else None
                 made |= dict.fromkeys(rounded, integers) if integers else {}
                 made["fp32"] = as_products(made["fp32"], {}, {})
             elif name == "frames" and rounded and quantisable_layers(made["fp32"]):
                 made |= dict.fromkeys(rounded, to_int8(made["fp32"], rollouts)[0])
+        else:
+            rollouts = [
+                _as_numpy(denoiser_inputs(source, frames, seed)) for seed, _, frames in spoken
+            ]
+            for precision in options.precisions:
+                if precision == "fp16":
+                    made[precision] = to_fp16(made["fp32"], rollouts)
+                elif precision == "int8" and spectral:
+                    integers = to_integers(made["fp32"], rollouts)
+                    made[precision] = integers or copy.deepcopy(made["fp32"])
+                elif precision != "fp32":
+                    symmetric = precision == "int8_symmetric"
+                    made[precision] = to_int8(made["fp32"], rollouts, symmetric=symmetric)[0]
         infos[name] = graph_info(source, {p: _file(name, p) for p in made})
         files |= {_file(name, precision): graph for precision, graph in made.items()}
     write_graphs(files, folder)
-    return infos, references
-
-
-def _in_precision(
-    reference: onnx.ModelProto, precision: Precision, rollouts: Sequence[Tensors]
-) -> onnx.ModelProto:
-    if precision == "fp16":
-        return to_fp16(reference, rollouts)
-    return to_int8(reference, rollouts, symmetric=precision == "int8_symmetric")[0]
+    return infos
 
 
 def _file(graph: str, precision: Precision) -> str:

@@ -17,12 +17,19 @@ if TYPE_CHECKING:
 
 DEFAULT_VOICE = "lj"
 
-_EMBEDDED = Path(dlpo.__file__).resolve().parent / "voices"  # one folder for each name
+_EMBEDDED = Path(dlpo.__file__).resolve().parent / "voices"  # bundles, named by their first voice
 
 
 def known_voices() -> list[str]:
-    """Names of the voices that came with dlpo, sorted."""
-    return sorted(manifest.parent.name for manifest in _EMBEDDED.glob(f"*/{MANIFEST}"))
+    """Names of the voices that came with dlpo, the default voice first."""
+    return [voice for _, manifest in _embedded() for voice in manifest.offered_voices]
+
+
+def _embedded() -> list[tuple[Path, Manifest]]:
+    """The bundles that came with dlpo, and what each says of itself."""
+    paths = sorted(_EMBEDDED.glob(f"*/{MANIFEST}"), key=lambda path: path.parent.name)
+    paths.sort(key=lambda path: path.parent.name != DEFAULT_VOICE)
+    return [(path.parent, Manifest.from_json(path.read_bytes())[0]) for path in paths]
 
 
 def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
@@ -34,14 +41,17 @@ def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: there is no such voice.
     """
-    if name_or_path in known_voices():
-        return _EMBEDDED / name_or_path
+    if name_or_path == DEFAULT_VOICE:
+        return _EMBEDDED / DEFAULT_VOICE
+    bundles = _embedded()
+    for path, manifest in bundles:
+        if name_or_path in manifest.offered_voices:
+            return path
     if _is_there(Path(name_or_path)):
         return Path(name_or_path)
-    for name in known_voices():
-        manifest, _ = Manifest.from_json((_EMBEDDED / name / MANIFEST).read_bytes())
+    for path, manifest in bundles:
         if manifest.mixes(os.fspath(name_or_path)):
-            return _EMBEDDED / name
+            return path
     known = ", ".join(known_voices()) or "no voice"
     raise InputError(
         f"no voice {os.fspath(name_or_path)!r}; {known} came with dlpo,"
@@ -83,11 +93,12 @@ def open_voice(
     from dlpo_serving.request import check_request
     from dlpo_serving.synthesizer import Synthesizer
 
-    bundle = Bundle.load(find_voice(name_or_path))
+    place = find_voice(name_or_path)
+    bundle = Bundle.load(place)
     if request:
         check_request(request, bundle.manifest)
     front_end = TextFrontEnd(bundle.manifest.dictionary)
     synthesizer = Synthesizer(open_engine(bundle, engine, precision), front_end)
-    if bundle.manifest.voices and not _is_there(Path(name_or_path)):
+    if bundle.manifest.voices and place != Path(name_or_path):
         return synthesizer.speaking(os.fspath(name_or_path))
     return synthesizer

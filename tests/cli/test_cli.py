@@ -111,7 +111,7 @@ def test_phonemes_of_standard_input_are_a_list_of_sentences_with_their_words() -
     ("package", "command", "extra"),
     [
         ("grpc", ("serve", "--port", "0"), "serve"),
-        ("torch", ("train", "lite", "--data", ".", "--out", "run"), "train"),
+        ("torch", ("train", "spectral", "--data", ".", "--out", "run"), "train"),
     ],
 )
 def test_absent_package_is_named_with_its_extra(

@@ -105,7 +105,7 @@ def test_the_chain_is_that_of_the_checkpoint_or_of_the_embedded_voice(
     described: Any, slow_checkpoint: Path, tmp_path: Path
 ) -> None:
     found = described()
-    assert (found["steps"], found["schedule"], found["eta"]) == (3, "cosine:1.25", 0.7)
+    assert (found["steps"], found["schedule"], found["eta"]) == (2, "cosine:1.25", 0.7)
     base = load_checkpoint(slow_checkpoint)
     tuned = Tuned("ddpo", "distillmos=1", "cosine", 4, 0.5, 10, base.sha256)
     provenance = Provenance(0, "0" * 64, "test", tuned=tuned)
@@ -131,7 +131,7 @@ def test_an_interrupted_run_is_resumed_by_the_same_command_alone(
     assert "stopped at update 1; run the same command to go on" in stopped.stderr
     other = run("--steps", "4")
     assert other.exit_code == 1
-    assert "holds a run with steps 3; this one has 4" in other.stderr
+    assert "holds a run with steps 2; this one has 4" in other.stderr
     assert run().exit_code == 0
 
 

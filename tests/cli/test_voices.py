@@ -43,6 +43,7 @@ def voice(tmp_path: Path) -> Path:
     changed = dataclasses.replace(
         manifest,
         voice="red-test",
+        voices=("red-test", "heart"),
         licence="[red]Apache",
         scores={"distillmos": 3.25},
         plans=(plan,),
@@ -52,13 +53,13 @@ def voice(tmp_path: Path) -> Path:
 
 def test_embedded_voice_is_listed_for_people_and_programs() -> None:
     for command in ((), ("list",)):
-        for shown in ("lj", str(EMBEDDED), "3 of 1, 2, 3, 4", "fp32", " MB"):
+        for shown in ("lj", str(EMBEDDED), "heart", "1 of 1, 2, 3", "fp32", " MB"):
             assert shown in run(*command).stdout
-    heart, row = json.loads(run("list", "--json").stdout)
+    row, heart = json.loads(run("list", "--json").stdout)
     manifest = Bundle.load(EMBEDDED).manifest
     assert (row["name"], row["path"], row["scores"]) == ("lj", str(EMBEDDED), manifest.scores)
     assert row["steps"] == list(manifest.available_steps)
-    assert (heart["name"], heart["default_steps"]) == ("heart", 1)
+    assert (heart["name"], heart["path"]) == ("heart", str(EMBEDDED))
     assert row["bytes"] == sum(
         path.stat().st_size for path in EMBEDDED.iterdir() if path.name != MANIFEST
     )

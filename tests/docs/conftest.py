@@ -43,11 +43,11 @@ def trained(checkout: Path, wordy_dataset: Path, slow_checkpoint: Path) -> None:
     """A voice of one's own, before and after tuning, and the embedded one: tiny, as random."""
     from dlpo.checkpoint import load_checkpoint, save_checkpoint
 
-    for name in ("runs/contour/checkpoint", "voices/lj/tuned"):
+    for name in ("runs/contour/checkpoint", "voices/spectral/tuned"):
         shutil.copytree(slow_checkpoint, checkout / name)
     loaded = load_checkpoint(slow_checkpoint)
     weights = loaded.model.state_dict()
-    weights["patch_out.weight"] *= 1.1
+    weights["spectrum_out.weight"] *= 1.1
     save_checkpoint(checkout / "runs/tuned/best", weights, loaded.config, loaded.provenance)
     (checkout / "data").mkdir()
     (checkout / "data/mine").symlink_to(wordy_dataset)

@@ -60,8 +60,8 @@ OF_TUNING = (
 SHORTER = {
     "make": "--dry-run",  # of a demo that the tutorial runs, and of these tests
     "pip install": "--target installed --upgrade --no-deps --no-build-isolation --no-index",
-    "dlpo train lite": "--set updates=2 --set batch=1 --set timing_batch=1 --set window=8"
-    " --set acoustic_updates=1 --set adversarial_updates=0 --set precision=no",
+    "dlpo train spectral": "--set updates=2 --set batch=1 --set window=8 --set acoustic_batch=1"
+    " --set acoustic_window=24 --set timing_batch=1 --set precision=no",
     "dlpo train contour": "--set updates=2 --set reading_updates=1 --set batch=1"
     " --set precision=no",
     "dlpo schedule": "--clips 1",

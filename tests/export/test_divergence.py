@@ -20,10 +20,8 @@ from dlpo.checkpoint import load_checkpoint
 from dlpo.config.models import WaveGrad2Config
 from dlpo.errors import BundleError
 from dlpo.model.build import build_model
-from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
-from dlpo_export.layouts import ChannelsFirst, LiteDenoiser
 from dlpo_export.lstm import OnnxLstm, lstm_of_onnx
 from dlpo_export.parity.divergence import (
     Divergence,
@@ -36,6 +34,7 @@ from dlpo_export.parity.divergence import (
 )
 from dlpo_export.parts import Tracer
 from dlpo_export.pipeline import graph_sources
+from dlpo_export.weights import round_weights
 
 HEALTHY_DB = 110.0  # of a tensor in float32
 
@@ -55,10 +54,9 @@ def inputs() -> dict[str, NDArray[np.float32]]:
 
 @pytest.fixture(scope="module")
 def by_torch(tiny_checkpoint: Path, inputs: dict[str, NDArray[np.float32]]) -> Expected:
-    model = load_checkpoint(tiny_checkpoint).model.half().float()  # as exported
-    assert isinstance(model, LiteWaveGrad2)
-    network = LiteDenoiser(model, ChannelsFirst())
-    denoiser = DenoiserGraph(model, named_schedule("cosine", 2), network)
+    model = load_checkpoint(tiny_checkpoint).model
+    round_weights(model, 16)  # as exported
+    denoiser = DenoiserGraph(model, named_schedule("cosine", 2))
     sources = graph_sources(EncoderGraph(model), FramesGraph(model), {"denoiser_2": denoiser})
     tensors: dict[str, Tensor] = {name: torch.from_numpy(x) for name, x in inputs.items()}
     return torch_tensors(sources["denoiser_2"], tensors)
@@ -87,18 +85,18 @@ def test_a_healthy_graph_agrees_with_torch(
 ) -> None:
     assert find_divergence(by_torch, graph, inputs, usual_db=90.0) is None
     compared = [name for name in varying_tensors(graph) if name in by_torch.tensors]
-    assert len(compared) > 0.8 * len(varying_tensors(graph))
+    assert len(compared) > 0.7 * len(varying_tensors(graph))
     assert "waveform" in compared
 
 
 def test_a_changed_weight_is_named_with_its_module(
     by_torch: Expected, graph: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
 ) -> None:
-    change(graph, "denoise.up.0.modulated.1.weight", 0.5)
+    change(graph, "model.spectrum_blocks.1.depthwise.weight", 0.5)
     found = diverged(by_torch, graph, inputs)
-    assert (found.module, found.op_type) == ("denoise.up.0.modulated.1", "Conv")
+    assert (found.module, found.op_type) == ("model.spectrum_blocks.1.depthwise", "Conv")
     assert all(db > 100 for _, db in found.inputs)  # what it reads was still right
-    assert "(Conv of denoise.up.0.modulated.1)" in str(found)
+    assert "(Conv of model.spectrum_blocks.1.depthwise)" in str(found)
 
 
 def test_a_wrong_coefficient_of_the_chain_is_found_though_it_belongs_to_no_network(
@@ -113,17 +111,17 @@ def test_a_wrong_coefficient_of_the_chain_is_found_though_it_belongs_to_no_netwo
 def test_of_two_broken_layers_the_first_is_named(
     by_torch: Expected, graph: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
 ) -> None:
-    change(graph, "denoise.patch_in.weight", 5.0)
-    change(graph, "denoise.patch_out.weight", 5.0)
-    assert diverged(by_torch, graph, inputs).module == "denoise.patch_in"
+    change(graph, "model.spectrum_conditioning.weight", 5.0)
+    change(graph, "model.spectrum_blocks.1.depthwise.weight", 5.0)
+    assert diverged(by_torch, graph, inputs).module == "model.spectrum_conditioning"
 
 
 def test_a_changed_attribute_is_found_by_comparison_with_another_graph(
     graph: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
 ) -> None:
     expected = graph_tensors(copy.deepcopy(graph), inputs)
-    node = layers(graph, "LeakyRelu")[7]
-    node.attribute[0].f = 0.9
+    node = layers(graph, "LayerNormalization")[1]
+    next(a for a in node.attribute if a.name == "epsilon").f = 9.0
     assert diverged(expected, graph, inputs).node == node.name
 
 
@@ -131,7 +129,7 @@ def test_a_coarsely_quantized_layer_is_named_though_its_input_was_renamed(
     graph: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
 ) -> None:
     expected = graph_tensors(copy.deepcopy(graph), inputs)
-    conv = layers(graph, "Conv")[5]
+    conv = layers(graph, "Conv")[2]
     constants = {"q.scale": np.float32(2.0), "q.zero": np.uint8(128)}
     for name, value in constants.items():
         graph.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlpo.bundle import ENCODER_NOISE, Bundle
+from dlpo.bundle import ENCODER_NOISE, VOICES, Bundle
 from dlpo.checkpoint import load_checkpoint
 from dlpo.text import TextFrontEnd
 from dlpo_export.profile.inputs import sentence_inputs
@@ -36,10 +36,10 @@ def f0_of(engine: OnnxEngine, seed: int) -> np.ndarray:
 
 def test_the_manifest_tells_hosts_of_the_noise(drawing_bundle: Path, tiny_bundle: Path) -> None:
     manifest = Bundle.load(drawing_bundle).manifest
-    assert manifest.requires == (ENCODER_NOISE,)
+    assert manifest.requires == (ENCODER_NOISE, VOICES)
     assert manifest.pitch_points == 2
     without = Bundle.load(tiny_bundle).manifest
-    assert without.requires == ()
+    assert without.requires == (VOICES,)
     assert without.pitch_points is None
     assert pitch_noise(without, 9, seed=0, index=0) is None
 
@@ -70,7 +70,9 @@ def test_the_graph_draws_what_torch_draws(engine: OnnxEngine, drawing_checkpoint
     made = engine.encode(phonemes, noise)
     mask = torch.ones(1, 40, dtype=torch.bool)
     with torch.no_grad():
-        hidden, _, _ = model.encode(torch.from_numpy(phonemes), mask, torch.from_numpy(noise))
+        hidden, _, _ = model.encode(
+            torch.from_numpy(phonemes), mask, torch.from_numpy(noise), model.named_voice()
+        )
     np.testing.assert_allclose(made.hidden, hidden.numpy(), atol=2e-3)  # weights are float16
 
     counts, frames = np.full(40, 3), 120
@@ -82,6 +84,7 @@ def test_the_graph_draws_what_torch_draws(engine: OnnxEngine, drawing_checkpoint
             torch.from_numpy(made.ranges),
             torch.arange(frames) + 0.5,
             torch.tensor([2.0]),
+            model.named_voice(),
         )
     np.testing.assert_allclose(spoken.f0, f0.numpy(), rtol=2e-3)
     np.testing.assert_allclose(spoken.conditioning, conditioning.numpy(), atol=2e-2)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlpo.config.models import LiteConfig, WaveGrad2Config
+from dlpo.config.models import SpectralConfig, WaveGrad2Config
 from dlpo.model.build import Model, build_model
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import named_schedule
@@ -22,7 +22,7 @@ STEPS = 2
 PHONEME_FRAMES = 6.0
 
 
-LITE = LiteConfig(
+SPECTRAL = SpectralConfig(
     hidden_channels=16,
     encoder_blocks=1,
     prosody_blocks=2,
@@ -116,10 +116,9 @@ def test_what_a_graph_file_needs_is_measured_by_running_it(
 @torch.no_grad()
 def test_chunks_with_that_context_equal_the_whole_on_other_inputs() -> None:
     torch.manual_seed(3)
-    config = LiteConfig(
+    config = SpectralConfig(
         hidden_channels=16, encoder_blocks=1, prosody_blocks=1, mel_blocks=1,
-        conditioning_channels=16, conditioning_blocks=1, up_channels=(16, 8), down_channels=(8, 8),
-        level_channels=8,
+        conditioning_channels=16, conditioning_blocks=1, width=16, blocks=1, level_channels=8,
     )  # fmt: skip
     model = build_model(config).eval()
     denoiser = DenoiserGraph(model, named_schedule("cosine", STEPS))
@@ -145,16 +144,17 @@ def test_chunks_with_that_context_equal_the_whole_on_other_inputs() -> None:
 def frames_of(model: Model, positions: Tensor) -> tuple[Tensor, Tensor]:
     hidden, _, ranges = EncoderGraph(model)(torch.arange(1, 31)[None])
     durations = torch.full((1, 30), 4.0)
-    return model.frames(hidden, durations, ranges, positions, torch.zeros(1))
+    pitch = torch.zeros(1)
+    return model.frames(hidden, durations, ranges, positions, pitch, model.named_voice())
 
 
 @pytest.mark.parametrize(
     ("config", "expected"),
-    [(LITE, 2 * 2 + 1 + 2 * 2 + 1 + 1), (WAVEGRAD2, 0)],  # half of each kernel on the way
-    ids=["lite", "wavegrad2"],
+    [(SPECTRAL, 2 * 3 + 1 + 2 * 3 + 1 + 3), (WAVEGRAD2, 0)],  # half of each kernel on the way
+    ids=["spectral", "wavegrad2"],
 )
 def test_the_measured_context_is_that_of_the_kernels(
-    config: LiteConfig | WaveGrad2Config, expected: int
+    config: SpectralConfig | WaveGrad2Config, expected: int
 ) -> None:
     torch.manual_seed(0)
 
@@ -164,7 +164,7 @@ def test_the_measured_context_is_that_of_the_kernels(
 @torch.no_grad()
 def test_a_block_with_that_context_equals_the_whole_sentence() -> None:
     torch.manual_seed(0)
-    model = build_model(LITE).eval()
+    model = build_model(SPECTRAL).eval()
     context = frames_context(model)
     positions = torch.arange(120) + 0.5
 

@@ -18,16 +18,15 @@ from onnx import numpy_helper
 from dlpo.bundle import Bundle, Precision
 from dlpo.checkpoint import load_checkpoint
 from dlpo.errors import BundleError
-from dlpo.model.lite import LiteWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_export.half_precision import to_fp16
-from dlpo_export.layouts import ChannelsFirst, LiteDenoiser
 from dlpo_export.parity.cases import SENTENCES, speak, whole_frames
 from dlpo_export.parity.check import check_parity, difference
 from dlpo_export.parity.metrics import f0_error_cents, log_spectral_distance, wrong_voicing
 from dlpo_export.pipeline import graph_sources
 from dlpo_export.to_onnx import GraphSource
+from dlpo_export.weights import round_weights
 
 FILES: dict[str, dict[Precision, str]] = {
     name: {"fp32": f"{name}.onnx"} for name in ("encoder", "frames", "denoiser_1")
@@ -45,10 +44,9 @@ def folder(tiny_bundle: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def sources(tiny_checkpoint: Path) -> dict[str, GraphSource]:
-    model = load_checkpoint(tiny_checkpoint).model.half().float()  # as exported
-    assert isinstance(model, LiteWaveGrad2)
-    network = LiteDenoiser(model, ChannelsFirst())
-    denoisers = {"denoiser_1": DenoiserGraph(model, named_schedule("cosine", 1), network)}
+    model = load_checkpoint(tiny_checkpoint).model
+    round_weights(model, 16)  # as exported
+    denoisers = {"denoiser_1": DenoiserGraph(model, named_schedule("cosine", 1))}
     return graph_sources(EncoderGraph(model), FramesGraph(model), denoisers)
 
 
@@ -99,11 +97,11 @@ def test_report_goes_into_json_with_its_tolerances(
 def test_graph_of_other_weights_is_refused_with_the_layer_that_diverged(
     folder: Path, sources: dict[str, GraphSource]
 ) -> None:
-    damage(folder / "denoiser_1.onnx", "denoise.up.0.modulated.2.weight", 1.5)
+    damage(folder / "denoiser_1.onnx", "model.spectrum_blocks.1.depthwise.weight", 1.5)
     expected = (
         r"denoiser_1 fp32: waveform differs by .*; denoiser_1 fp32 diverged at "
-        r"step\.0\.node_conv2d_\d+ \(Conv of denoise\.up\.0\.modulated\.2\), .*; "
-        r"it reads step\.0\.leaky_relu_\d+ \d+ dB; no bundle"
+        r"step\.0\.node_conv1d_\d+ \(Conv of model\.spectrum_blocks\.1\.depthwise\), .*; "
+        r"it reads step\.0\.\w+ \d+ dB; no bundle"
     )
     with pytest.raises(BundleError, match=expected):
         check_parity(folder, sources, FILES)
@@ -121,8 +119,8 @@ def test_wrong_layer_of_a_low_precision_is_found_by_comparison_with_fp32(
     folder: Path, sources: dict[str, GraphSource]
 ) -> None:
     files = in_fp16(folder)
-    damage(folder / "half.onnx", "denoise.patch_in.weight", -1.0)
-    expected = r"denoiser_1 fp16: waveform .*denoiser_1 fp16 diverged at step.0.node_conv2d \(Conv"
+    damage(folder / "half.onnx", "model.spectrum_conditioning.weight", -1.0)
+    expected = r"denoiser_1 fp16: waveform .*denoiser_1 fp16 diverged at step.0.node_conv1d \(Conv"
     with pytest.raises(BundleError, match=expected):
         check_parity(folder, sources, files)
 

@@ -56,10 +56,10 @@ def test_one_of_several_voices_is_profiled_and_checked(voices_bundle: Path) -> N
 
 
 def test_unknown_voices_are_refused_before_any_work(
-    voices_checkpoint: Path, tiny_checkpoint: Path, tmp_path: Path
+    voices_checkpoint: Path, base_checkpoint: Path, tmp_path: Path
 ) -> None:
     options = ExportOptions(steps=(1,), default_steps=1, voices={"carl": "carl"})
     with pytest.raises(InputError, match=r"carl.*ann, ann/studio, bob"):
         export_bundle(voices_checkpoint, tmp_path / "bundle", options)
     with pytest.raises(InputError, match="one voice"):
-        export_bundle(tiny_checkpoint, tmp_path / "bundle", options)
+        export_bundle(base_checkpoint, tmp_path / "bundle", options)

@@ -7,58 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from dlpo.checkpoint import Checkpoint, load_checkpoint
-from dlpo.config.training import TrainingConfig
-from dlpo.data.dataset import Dataset
 from dlpo_bench.judging import JudgePanel
 from dlpo_bench.record import read_record
-from research import ablation, audio_path, learning_curve, method_comparison, toy_judge
+from research import audio_path, learning_curve, method_comparison, toy_judge
 from tests.toys import ToyJudge
 
 RATE = 22_050  # Hz
-VARIANTS = {variant.name: variant for variant in ablation.VARIANTS}
-BUDGET = TrainingConfig(
-    updates=2, acoustic_updates=0, adversarial_updates=0, batch=2, window=8, warmup=1,
-    precision="no",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def start(slow_checkpoint: Path) -> Checkpoint:
     return load_checkpoint(slow_checkpoint)
-
-
-def test_ablation_records_every_variant(
-    start: Checkpoint, tiny_dataset: Path, tiny_corpus: Path, tmp_path: Path
-) -> None:
-    learnt = [
-        ablation.learn(VARIANTS[name], start, Dataset(tiny_dataset), BUDGET, tmp_path / name)
-        for name in ("recipe", "no-source")
-    ]
-    panel = JudgePanel([ToyJudge("DistillMOS")], {}, {})
-    outcome = ablation.listen(learnt, start, tiny_corpus, panel, ("LJ002-0181",))
-    record = read_record(ablation.write(outcome, BUDGET, "command", tmp_path))
-    assert set(record.figures["heard"]) == {"recipe", "no-source", "recordings"}
-    assert record.figures["heard"]["no-source"]["DistillMOS"]["difference"]["from"] == "recipe"
-
-
-@pytest.mark.parametrize("name", ["predicts-v", "predicts-eps"])
-def test_ablated_l1_compares_what_the_network_predicts(
-    name: str, start: Checkpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By the definitions of v and eps: L1 is the error that is added to the truth."""
-    torch.manual_seed(0)
-    clean, noise = torch.randn(2, 600) / 4, torch.randn(2, 600)
-    alpha, sigma = torch.tensor([[0.8], [0.6]]), torch.tensor([[0.6], [0.8]])
-    truth = alpha * noise - sigma * clean if name == "predicts-v" else noise
-    error = torch.randn(2, 600) / 10
-    monkeypatch.setattr(ablation.LiteWaveGrad2, "denoise", lambda *arguments: truth + error)
-    model = ablation.untaught(start, VARIANTS[name]).eval()
-    x0 = model.denoise(alpha * clean + sigma * noise, alpha[:, 0], clean, noise)
-    found = VARIANTS[name].losses(model, ablation.Denoised(x0, clean))
-    assert found["diffusion"].item() == pytest.approx(error.abs().mean().item(), rel=1e-4)
 
 
 def test_learning_curve_places_and_draws_points(

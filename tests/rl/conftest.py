@@ -16,15 +16,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dlpo.checkpoint import Provenance, save_checkpoint
 from dlpo.config import Parametrisation
 from dlpo.config.strict import from_dict
 from dlpo.config.training import TuningConfig
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Corpora, Dataset
 from dlpo.data.preferences import PreferencePair
-from dlpo.model.build import build_model
-from dlpo.model.lite import LiteWaveGrad2
 from dlpo.model.reach import context_frames_per_step
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.conditions import Conditions, conditions_of
 from dlpo.rl.diffusion_loss import RecordedWindows, recorded_windows
@@ -36,7 +34,6 @@ from dlpo.rl.rollout import Rollout, policy_step_mean, replay, roll_out, seed_ke
 from dlpo.rl.tuner import Tuner
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches
-from tests.toys import BASE
 
 NODES = 7  # of the quadrature: exact for polynomials up to degree 13 in each draw
 
@@ -160,21 +157,21 @@ def served_chain() -> NoiseSchedule:
 
 
 @pytest.fixture
-def voice(lite: LiteWaveGrad2) -> LiteWaveGrad2:
+def voice(spectral: SpectralWaveGrad2) -> SpectralWaveGrad2:
     """The tiny voice, fresh for each test."""
-    return lite
+    return spectral
 
 
 @pytest.fixture
-def recorded(voice: LiteWaveGrad2, tiny_dataset: Path) -> RecordedWindows:
+def recorded(voice: SpectralWaveGrad2, tiny_dataset: Path) -> RecordedWindows:
     """Three windows of the tiny recordings."""
-    batches = Batches(Dataset(tiny_dataset), "train", seed=0)
+    batches = Batches(Dataset(tiny_dataset), "train", 0, 0, voice.config.rows)
     windows = batches.windows(0, 3, 16)
     return recorded_windows(voice, windows, FrozenAcoustics(voice, batches).of(windows))
 
 
 @pytest.fixture
-def sentences(voice: LiteWaveGrad2) -> Conditions:
+def sentences(voice: SpectralWaveGrad2) -> Conditions:
     """Two sentences of different lengths, as the tiny voice says them."""
     reach = context_frames_per_step(voice, voice.config.conditioning_channels)
     spoken = [
@@ -243,7 +240,8 @@ class Tuning:
         plan = Plan(objective, weights, steps=steps, pairs_sha256="0" * 64 if pairs else None)
         config = from_dict(TuningConfig, self.settings() | settings)
         start = checkpoint or self.checkpoint
-        return Tuner(start, self.data, self.out / out, plan, config, models, pairs)
+        data = Corpora([self.data], [1.0])
+        return Tuner(start, data, self.out / out, plan, config, models, pairs)
 
     @staticmethod
     def settings() -> dict[str, Any]:
@@ -283,13 +281,3 @@ def tuning(slow_checkpoint: Path, wordy_dataset: Path, tmp_path: Path) -> Tuning
 def tuning_in() -> type[Tuning]:
     """For runs that several tests look at."""
     return Tuning
-
-
-@pytest.fixture(scope="session")
-def base_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The published model in small, with random weights."""
-    torch.manual_seed(2)
-    path = tmp_path_factory.mktemp("base") / "checkpoint"
-    model = build_model(BASE)
-    save_checkpoint(path, model.state_dict(), BASE, Provenance(0, "0" * 64, "test"))
-    return path

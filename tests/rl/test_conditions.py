@@ -11,7 +11,7 @@ import torch
 from dlpo.audio import HOP_LENGTH
 from dlpo.checkpoint import load_checkpoint
 from dlpo.errors import InputError
-from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.rl.conditions import (
     Conditions,
     conditions_of,
@@ -23,7 +23,9 @@ from dlpo.rl.prompts import Prompt
 from dlpo.training.synthesis import condition
 
 
-def test_sentences_are_conditioned_as_if_alone_and_silence_follows(voice: LiteWaveGrad2) -> None:
+def test_sentences_are_conditioned_as_if_alone_and_silence_follows(
+    voice: SpectralWaveGrad2,
+) -> None:
     drawn = [Prompt(i, "hum", 10 + np.arange(5 + 4 * i, dtype=np.int64)) for i in range(2)]
     joined = conditions_of(voice, drawn, reach=5)
     assert joined.conditioning.shape[2] == int(joined.frames.max()) + 5

@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 
 from dlpo.data.dataset import Dataset
-from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions
 from dlpo.rl.diffusion_loss import (
@@ -68,7 +68,7 @@ def test_rwr_is_the_denoising_loss_of_its_own_outputs_weighted_by_their_rewards(
 
 
 def test_the_guide_is_the_same_in_every_pass_and_hears_no_padding(
-    voice: LiteWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
+    voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
 ) -> None:
     keys = seed_keys(0, 0, [0, 1], 1)
     rollout = roll_out(voice, sentences, served_chain, keys, 1)
@@ -85,10 +85,10 @@ def test_the_guide_is_the_same_in_every_pass_and_hears_no_padding(
 
 
 def test_a_window_past_the_end_of_a_clip_counts_only_what_is_spoken(
-    voice: LiteWaveGrad2, tiny_dataset: Path
+    voice: SpectralWaveGrad2, tiny_dataset: Path
 ) -> None:
     dataset = Dataset(tiny_dataset)
-    batches = Batches(dataset, "train", seed=0)
+    batches = Batches(dataset, "train", 0, 0, voice.config.rows)
     first = batches.recorded[0]
     frames = dataset.entries[first].frames
     windows = batches.collate([(first, 0)], frames + 7)
@@ -115,7 +115,7 @@ def test_diffusion_loss_equals_the_definition_at_the_levels_of_the_chain(
 
 
 def test_the_controls_adversary_learns_and_adds_its_losses(
-    voice: LiteWaveGrad2, recorded: RecordedWindows, served_chain: NoiseSchedule
+    voice: SpectralWaveGrad2, recorded: RecordedWindows, served_chain: NoiseSchedule
 ) -> None:
     def loss(adversary: AdversarialTrainer | None) -> torch.Tensor:
         drawn = torch.Generator().manual_seed(0)
@@ -126,6 +126,6 @@ def test_the_controls_adversary_learns_and_adds_its_losses(
     with_adversary = loss(adversary)
     with_adversary.backward()
     assert with_adversary > loss(None)
-    assert bool(torch.isfinite(voice.patch_out.weight.grad).all())
+    assert bool(torch.isfinite(voice.spectrum_out.weight.grad).all())
     after = adversary.adversary.parameters()
     assert not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))

@@ -14,7 +14,7 @@ from dlpo.audio import SAMPLE_RATE
 from dlpo.errors import InputError
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.judge import listen_at
-from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl import direct
 from dlpo.rl.conditions import Conditions, freeze_all_but_denoiser
@@ -62,7 +62,7 @@ def test_gradient_is_that_of_the_expected_reward_through_the_last_steps(
 
 
 def test_gradient_of_a_voice_agrees_with_finite_differences(
-    voice: LiteWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
+    voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
 ) -> None:
     freeze_all_but_denoiser(voice)
     keys = seed_keys(0, 0, [0, 1], 1)
@@ -73,15 +73,15 @@ def test_gradient_of_a_voice_agrees_with_finite_differences(
 
     def reward_of_moved(step: float) -> float:
         with torch.no_grad():
-            voice.patch_out.bias[3] += step
+            voice.spectrum_out.bias[3] += step
             again = roll_out(voice, sentences, served_chain, keys, 1)
             heard = voice.to_waveform(again.output) * sentences.inside
             found = float(loudness(heard, sentences.frames * 300, keys).mean())
-            voice.patch_out.bias[3] -= step
+            voice.spectrum_out.bias[3] -= step
         return found
 
     loss = direct_loss(voice, rollout, loudness, last_steps=served_chain.steps)
-    (found,) = torch.autograd.grad(-loss, voice.patch_out.bias)
+    (found,) = torch.autograd.grad(-loss, voice.spectrum_out.bias)
     difference = (reward_of_moved(0.01) - reward_of_moved(-0.01)) / 0.02
     assert float(found[3]) == pytest.approx(difference, rel=0.01)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from dlpo.checkpoint import load_checkpoint
 from dlpo.data.dataset import Dataset
 from dlpo.errors import ConfigError
-from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, freeze_all_but_denoiser
 from dlpo.rl.diffusion_loss import RecordedWindows, diffusion_loss, recorded_windows
@@ -31,7 +31,9 @@ def brightness(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tenso
 
 
 @pytest.fixture
-def rollout(voice: LiteWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule) -> Rollout:
+def rollout(
+    voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
+) -> Rollout:
     freeze_all_but_denoiser(voice)
     return roll_out(voice, sentences.repeat(2), served_chain, seed_keys(0, 0, [0, 1], 2), 2)
 
@@ -51,7 +53,7 @@ def loss_of(
     return objective.spec.loss(policy, given)
 
 
-def gradient(voice: LiteWaveGrad2, loss: Tensor) -> Tensor:
+def gradient(voice: SpectralWaveGrad2, loss: Tensor) -> Tensor:
     learning = [p for p in voice.parameters() if p.requires_grad]
     found = torch.autograd.grad(loss, learning, allow_unused=True)
     return torch.cat([g.flatten() for g in found if g is not None])
@@ -60,7 +62,7 @@ def gradient(voice: LiteWaveGrad2, loss: Tensor) -> Tensor:
 @pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].loss])
 def test_parts_of_a_rollout_add_up_to_the_whole(
     method: Method,
-    voice: LiteWaveGrad2,
+    voice: SpectralWaveGrad2,
     tiny_checkpoint: Path,
     rollout: Rollout,
     rewards: Tensor,
@@ -77,7 +79,7 @@ def test_parts_of_a_rollout_add_up_to_the_whole(
 
 
 def test_at_unit_spread_neither_scale_of_reward_nor_of_diffusion_loss_matters(
-    voice: LiteWaveGrad2, rollout: Rollout, rewards: Tensor
+    voice: SpectralWaveGrad2, rollout: Rollout, rewards: Tensor
 ) -> None:
     def found(objective: Objective, scale: float) -> Tensor:
         return gradient(voice, loss_of(objective, voice, rollout, rewards * scale))
@@ -104,7 +106,7 @@ def test_an_objective_is_checked(values: dict[str, Any]) -> None:
 
 
 def test_the_direct_gradient_can_be_guided_by_recordings(
-    voice: LiteWaveGrad2, rollout: Rollout, rewards: Tensor, recorded: RecordedWindows
+    voice: SpectralWaveGrad2, rollout: Rollout, rewards: Tensor, recorded: RecordedWindows
 ) -> None:
     def on_recordings(objective: Objective) -> Tensor:
         drawn = torch.Generator().manual_seed(0)
@@ -119,9 +121,9 @@ def test_the_direct_gradient_can_be_guided_by_recordings(
 
 
 def test_shares_of_a_batch_of_recordings_add_up_to_the_whole(
-    voice: LiteWaveGrad2, tiny_dataset: Path, served_chain: NoiseSchedule
+    voice: SpectralWaveGrad2, tiny_dataset: Path, served_chain: NoiseSchedule
 ) -> None:
-    batches = Batches(Dataset(tiny_dataset), "train", seed=0)
+    batches = Batches(Dataset(tiny_dataset), "train", 0, 0, voice.config.rows)
     places, told = batches.places(0, 4, 16), FrozenAcoustics(voice, batches)
 
     def loss(rank: int, ranks: int) -> Tensor:

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from dlpo.config.training import TuningConfig
-from dlpo.data.dataset import Dataset
-from dlpo.model.lite import LiteWaveGrad2
+from dlpo.data.dataset import Corpora
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.collector import VALIDATION_KEY, StageTimer
 from dlpo.rl.conditions import conditions_of, reach_of
@@ -35,13 +35,13 @@ class Parrot:
 
 
 @pytest.fixture
-def dataset(wordy_dataset: Path) -> Dataset:
-    return Dataset(wordy_dataset)
+def dataset(wordy_dataset: Path) -> Corpora:
+    return Corpora([wordy_dataset], [1.0])
 
 
 @pytest.fixture
 def panel(
-    voice: LiteWaveGrad2, dataset: Dataset, served_chain: NoiseSchedule, tuning: Any
+    voice: SpectralWaveGrad2, dataset: Corpora, served_chain: NoiseSchedule, tuning: Any
 ) -> ValidationPanel:
     prompts = validation_prompts(dataset, 4)
     reward = WeightedSum([tuning.Loudness()], {"loudness": 1.0})
@@ -52,7 +52,7 @@ def panel(
 
 
 def test_the_untuned_voice_has_no_distance_from_itself_and_measures_repeat(
-    panel: ValidationPanel, voice: LiteWaveGrad2
+    panel: ValidationPanel, voice: SpectralWaveGrad2
 ) -> None:
     once, twice = panel.measure(voice), panel.measure(voice)
     assert once[0].kl == 0
@@ -61,11 +61,11 @@ def test_the_untuned_voice_has_no_distance_from_itself_and_measures_repeat(
 
 
 def test_kl_is_that_of_two_gaussians_in_the_states_that_the_policy_reached(
-    panel: ValidationPanel, voice: LiteWaveGrad2, served_chain: NoiseSchedule
+    panel: ValidationPanel, voice: SpectralWaveGrad2, served_chain: NoiseSchedule
 ) -> None:
     policy = deepcopy(voice)
     with torch.no_grad():
-        policy.patch_out.weight += 0.01
+        policy.spectrum_out.weight += 0.01
     conditions = conditions_of(voice, panel.prompts, panel.reach)
     keys = seed_keys(*VALIDATION_KEY, [prompt.number for prompt in panel.prompts], 1)
     rollout = roll_out(policy, conditions, served_chain, keys, 1)
@@ -84,7 +84,7 @@ def test_kl_is_that_of_two_gaussians_in_the_states_that_the_policy_reached(
 
 
 def test_word_errors_are_pooled_and_scores_named(
-    panel: ValidationPanel, voice: LiteWaveGrad2
+    panel: ValidationPanel, voice: SpectralWaveGrad2
 ) -> None:
     found = panel.measure(voice)[0]
     assert found.word_error_rate == 0.5  # "Hum, hum."

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dlpo.errors import InputError, TrainingError
-from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions
 from dlpo.rl.preferences import PREFERENCE, Pairs, dpo_loss, dpo_margins, pairs_of
@@ -90,7 +90,9 @@ def test_a_pair_depends_on_its_key_and_not_on_its_company(
 
 
 @pytest.fixture
-def rollout(voice: LiteWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule) -> Rollout:
+def rollout(
+    voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
+) -> Rollout:
     keys = seed_keys(0, 0, [0, 1], 3)
     return roll_out(voice, sentences.repeat(3), served_chain, keys, 3)
 
@@ -113,7 +115,7 @@ def test_a_rollout_gives_the_best_and_the_worst_seed_of_each_sentence(rollout: R
     ids=["another batch", "another shape", "one seed", "NaN"],
 )  # fmt: skip
 def test_rewards_that_rank_no_seeds_are_refused(
-    group: int, rewards: Tensor, error: type[Exception], voice: LiteWaveGrad2,
+    group: int, rewards: Tensor, error: type[Exception], voice: SpectralWaveGrad2,
     sentences: Conditions, served_chain: NoiseSchedule,
 ) -> None:  # fmt: skip
     keys = seed_keys(0, 0, [0, 1], group)

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.errors import DataError, InputError
-from dlpo.rl.prompts import Prompts
+from dlpo.rl.prompts import Prompts, validation_prompts
 from dlpo.text.symbols import PAD, SYMBOL_IDS
 
 
 @pytest.fixture
-def dataset(wordy_dataset: Path) -> Dataset:
+def dataset(wordy_dataset: Path) -> Corpora:
     """Nine sentences without recordings beside four recorded ones that all say "Hum, hum."."""
-    return Dataset(wordy_dataset)
+    return Corpora([wordy_dataset], [1.0])
 
 
-def test_what_the_test_says_is_never_a_prompt_whoever_says_it(dataset: Dataset) -> None:
+def test_what_the_test_says_is_never_a_prompt_whoever_says_it(dataset: Corpora) -> None:
     prompts = Prompts(dataset, seed=0)
     texts = [prompts[i].text for i in range(len(prompts))]
     assert "Hum, hum." not in texts  # also of the train split, for the test split says it
@@ -28,18 +28,18 @@ def test_what_the_test_says_is_never_a_prompt_whoever_says_it(dataset: Dataset) 
     assert ids == {"LJ003-0001"} | {f"LJ004-000{number}" for number in range(9)}
 
 
-def test_sentences_without_recordings_are_prompts_with_their_symbols(dataset: Dataset) -> None:
+def test_sentences_without_recordings_are_prompts_with_their_symbols(dataset: Corpora) -> None:
     prompt = Prompts(dataset, seed=0)[0]
     assert dataset.entries[prompt.number].frames == 0
     assert prompt.symbols.tolist() == dataset.timing(prompt.number)[0].tolist()
 
 
-def test_long_sentences_can_be_left_out(dataset: Dataset) -> None:
+def test_long_sentences_can_be_left_out(dataset: Corpora) -> None:
     prompts = Prompts(dataset, seed=0, longest_s=3.0)  # a word lasts 0.6 s
     assert {len(prompts[i].text.split()) for i in range(len(prompts))} == {1, 3, 4, 5}
 
 
-def test_an_update_draws_the_same_whatever_came_before(dataset: Dataset) -> None:
+def test_an_update_draws_the_same_whatever_came_before(dataset: Corpora) -> None:
     first, second = Prompts(dataset, seed=4), Prompts(dataset, seed=4)
     first.draw(0, 4)
     drawn = [prompt.number for prompt in first.draw(7, 4)]
@@ -49,7 +49,7 @@ def test_an_update_draws_the_same_whatever_came_before(dataset: Dataset) -> None
     assert drawn != [prompt.number for prompt in Prompts(dataset, seed=5).draw(7, 4)]
 
 
-def test_two_processes_share_the_sentences_of_one(dataset: Dataset) -> None:
+def test_two_processes_share_the_sentences_of_one(dataset: Corpora) -> None:
     prompts = Prompts(dataset, seed=0)
     alone = [prompt.number for prompt in prompts.draw(3, 6)]
     shares = [[p.number for p in prompts.draw(3, 6, rank, 2)] for rank in range(2)]
@@ -58,18 +58,18 @@ def test_two_processes_share_the_sentences_of_one(dataset: Dataset) -> None:
 
 
 @pytest.mark.parametrize(("size", "ranks"), [(0, 1), (3, 2), (-2, 1)])
-def test_shares_that_are_not_equal_are_refused(dataset: Dataset, size: int, ranks: int) -> None:
+def test_shares_that_are_not_equal_are_refused(dataset: Corpora, size: int, ranks: int) -> None:
     with pytest.raises(InputError, match=f"{size} items an update for {ranks}"):
         Prompts(dataset, seed=0).draw(0, size, 0, ranks)
 
 
-def test_a_corpus_without_prompts_is_refused(dataset: Dataset) -> None:
+def test_a_corpus_without_prompts_is_refused(dataset: Corpora) -> None:
     with pytest.raises(DataError, match=r"none of its .* sentences can be a prompt"):
         Prompts(dataset, seed=0, longest_s=0.1)
 
 
 def test_sentence_with_a_word_that_the_aligner_did_not_know_is_no_prompt(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    dataset: Corpora, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     numbers = Prompts(dataset, seed=0).numbers
     known = dataset.timing
@@ -82,3 +82,14 @@ def test_sentence_with_a_word_that_the_aligner_did_not_know_is_no_prompt(
 
     monkeypatch.setattr(dataset, "timing", timing)
     assert Prompts(dataset, seed=0).numbers == numbers[:2] + numbers[3:]
+
+
+def test_corpora_are_drawn_by_their_shares_and_take_turns_in_validation(
+    wordy_dataset: Path,
+) -> None:
+    both = Corpora([wordy_dataset, wordy_dataset], [3.0, 1.0])
+    drawn = [prompt.number for update in range(200) for prompt in Prompts(both, 0).draw(update, 1)]
+    of_first = np.mean([both.corpus_of(number) == 0 for number in drawn])
+    assert of_first == pytest.approx(0.75, abs=0.1)
+    validation = validation_prompts(both, 2)
+    assert [both.corpus_of(prompt.number) for prompt in validation] == [0, 1]

@@ -12,7 +12,7 @@ import torch
 from dlpo.audio import HOP_LENGTH
 from dlpo.diffusion import sample
 from dlpo.errors import InputError
-from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.conditions import Conditions
 from dlpo.rl.rollout import (
@@ -25,13 +25,15 @@ from dlpo.rl.rollout import (
 
 
 @pytest.fixture
-def rollout(voice: LiteWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule) -> Rollout:
+def rollout(
+    voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
+) -> Rollout:
     keys = seed_keys(3, 5, [7, 9], 2)
     return roll_out(voice, sentences.repeat(2), served_chain, keys, 2)
 
 
 def test_a_chain_is_the_exported_one(
-    voice: LiteWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
+    voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
 ) -> None:
     frames = int(sentences.frames[1])  # the longest: only the reach of silence follows it
     alone = sentences.rows(slice(1, 2))
@@ -52,7 +54,7 @@ def test_a_chain_is_the_exported_one(
 
 
 def test_a_row_does_not_depend_on_its_company(
-    voice: LiteWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule, rollout: Rollout
+    voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule, rollout: Rollout
 ) -> None:
     short = sentences.rows(slice(0, 1))
     end = int(short.frames[0]) * HOP_LENGTH
@@ -62,7 +64,7 @@ def test_a_row_does_not_depend_on_its_company(
 
 
 def test_the_same_keys_give_the_same_chains_to_the_bit(
-    voice: LiteWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule, rollout: Rollout
+    voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule, rollout: Rollout
 ) -> None:
     again = roll_out(voice, sentences.repeat(2), served_chain, rollout.keys, 2)
     assert torch.equal(again.states, rollout.states)
@@ -136,14 +138,14 @@ def test_a_chain_without_noise_has_an_output_but_no_actions_to_replay(
 
 
 def test_replay_repeats_the_densities_of_the_policy_that_acted_to_the_bit(
-    voice: LiteWaveGrad2, rollout: Rollout
+    voice: SpectralWaveGrad2, rollout: Rollout
 ) -> None:
     again = replay(voice, rollout)
     assert torch.equal(again.log_probs, rollout.log_probs)
     assert again.log_probs.requires_grad
 
 
-def test_waveforms_have_their_own_lengths(voice: LiteWaveGrad2, rollout: Rollout) -> None:
+def test_waveforms_have_their_own_lengths(voice: SpectralWaveGrad2, rollout: Rollout) -> None:
     waveforms = rollout.waveforms(voice)
     lengths = (rollout.conditions.frames * HOP_LENGTH).tolist()
     assert [len(waveform) for waveform in waveforms] == lengths
@@ -152,7 +154,7 @@ def test_waveforms_have_their_own_lengths(voice: LiteWaveGrad2, rollout: Rollout
     np.testing.assert_array_equal(waveforms[0], heard)
 
 
-def test_bound_of_x0_holds_in_every_step(voice: LiteWaveGrad2, rollout: Rollout) -> None:
+def test_bound_of_x0_holds_in_every_step(voice: SpectralWaveGrad2, rollout: Rollout) -> None:
     limited = replace(rollout)
     voice.x0_limit = 1e-3
     try:

@@ -135,7 +135,7 @@ def test_a_full_disk_is_named_and_the_state_before_goes_on(
 def test_a_policy_that_has_exploded_is_said(tuning: Any) -> None:
     tuner = tuning.tuner()
     with torch.no_grad():
-        tuner.model.patch_out.bias[0] = float("inf")
+        tuner.model.spectrum_out.bias[0] = float("inf")
     with pytest.raises(TrainingError, match="output is not finite"):
         tuner.run()
     assert np.isfinite(tuner.baseline.level_db)

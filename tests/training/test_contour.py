@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
-from dlpo.config.models import ContourConfig, LiteConfig
+from dlpo.config.models import ContourConfig, SpectralConfig
 from dlpo.config.training import ContourTraining
 from dlpo.data.dataset import Dataset
 from dlpo.data.features import Features
@@ -30,7 +30,7 @@ from dlpo.training.contour_losses import (
     recorded_contour,
 )
 from dlpo.training.contour_trainer import ContourTrainer
-from tests.toys import BASE, SPECTRAL
+from tests.toys import SPECTRAL
 
 TINY = ContourConfig(channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2)
 SHORT = ContourTraining(
@@ -91,12 +91,12 @@ def test_points_give_the_recorded_f0_back(
 def test_a_clip_without_voice_is_named(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_f0(monkeypatch, np.zeros(500))
     with pytest.raises(DataError, match=r"LJ00\d-\d+: 0 frames are voiced"):
-        RecordedContours(Dataset(tiny_dataset), "train")
+        RecordedContours(Dataset(tiny_dataset), "train", SPECTRAL.rows)
 
 
 def test_figures_of_perfect_draws_are_perfect(tiny_dataset: Path) -> None:
     """A model that always draws what was recorded: no error, and all its moves."""
-    recorded = RecordedContours(Dataset(tiny_dataset), "train")
+    recorded = RecordedContours(Dataset(tiny_dataset), "train", SPECTRAL.rows)
     batch = recorded.collate(recorded.utterances)
     batch = replace(batch, points=torch.randn(batch.points.shape) * batch.sentences.mask[:, None])
 
@@ -104,7 +104,9 @@ def test_figures_of_perfect_draws_are_perfect(tiny_dataset: Path) -> None:
         def draw(self, *_: torch.Tensor) -> torch.Tensor:
             return self.config.centre + self.config.spread * batch.points
 
-    figures = contour_figures(Knows(TINY, 79), batch, 2, torch.Generator().manual_seed(0))
+    figures = contour_figures(
+        Knows(TINY, 79), batch, 2, torch.Generator().manual_seed(0), torch.zeros(3, 8)
+    )
 
     assert figures["crps"] == pytest.approx(0, abs=1e-5)
     assert figures["spread"] == pytest.approx(1, abs=1e-4)
@@ -114,7 +116,7 @@ def test_figures_of_perfect_draws_are_perfect(tiny_dataset: Path) -> None:
 
 def test_a_calm_flow_gets_the_heat_that_makes_up_for_it(tiny_dataset: Path) -> None:
     """Draws of 0.8 times their noise are as lively as standard normal contours at 1 / 0.8."""
-    recorded = RecordedContours(Dataset(tiny_dataset), "train")
+    recorded = RecordedContours(Dataset(tiny_dataset), "train", SPECTRAL.rows)
     batch = recorded.collate(recorded.utterances)
     torch.manual_seed(3)
     batch = replace(batch, points=torch.randn(batch.points.shape))
@@ -128,7 +130,7 @@ def test_a_calm_flow_gets_the_heat_that_makes_up_for_it(tiny_dataset: Path) -> N
     model = Calm(TINY, 79)
     sure = batch.voiced > SURE
     expected = float(batch.points[sure].std(correction=0)) / 0.8
-    assert lively_temperature(model, batch) == pytest.approx(expected, rel=0.1)
+    assert lively_temperature(model, batch, torch.zeros(3, 8)) == pytest.approx(expected, rel=0.1)
     assert model.config == TINY
 
 
@@ -140,7 +142,7 @@ def test_the_voice_stays_what_it_is_but_for_its_contour(
         load_checkpoint(tmp_path / "run" / "checkpoint"),
         load_checkpoint(tiny_checkpoint),
     )
-    assert isinstance(made.config, LiteConfig)
+    assert isinstance(made.config, SpectralConfig)
     contour = made.config.contour
     assert contour is not None
     assert 1 <= contour.temperature <= HOTTEST
@@ -154,12 +156,10 @@ def test_the_voice_stays_what_it_is_but_for_its_contour(
 
 
 def test_a_model_without_frame_wise_pitch_gets_no_contour(
-    tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
+    tiny_dataset: Path, base_checkpoint: Path, tmp_path: Path
 ) -> None:
-    provenance = load_checkpoint(tiny_checkpoint).provenance
-    save_checkpoint(tmp_path / "base", build_model(BASE).state_dict(), BASE, provenance)
-    with pytest.raises(TrainingError, match="is 'base'; expected lite or spectral"):
-        ContourTrainer(TINY, SHORT, [tiny_dataset], [1.0], tmp_path / "run", tmp_path / "base")
+    with pytest.raises(TrainingError, match="is 'base'; expected spectral"):
+        ContourTrainer(TINY, SHORT, [tiny_dataset], [1.0], tmp_path / "run", base_checkpoint)
 
 
 def test_each_voice_draws_in_its_own_range(tiny_dataset: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from dlpo.data.dataset import Dataset
 from dlpo.model.acoustics import Timing
-from dlpo.model.lite import LiteWaveGrad2
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.adversary import (
     DECEPTION_SHARE,
@@ -23,26 +23,26 @@ from dlpo.training.adversary import (
 )
 from dlpo.training.batches import CONTEXT, Batches, Sentences
 from dlpo.training.losses import (
-    denoise_windows,
+    denoise_rows,
     denoiser_losses,
     masked_mean,
     multi_resolution_stft,
-    seam_loss,
     spread_levels,
     timing_loss,
 )
+from tests.toys import SPECTRAL
 
 SENTENCES = Sentences(
     torch.tensor([[1, 12, 30, 4, 0], [1, 15, 9, 0, 0]]),
     torch.tensor([[True] * 4 + [False], [True] * 3 + [False] * 2]),
     torch.tensor([[0.0, 4.0, 8.0, 10.0, 0.0], [3.0, 2.0, 0.0, 0.0, 0.0]]),
-    torch.full((2, 2), -1),
+    torch.tensor([[0, -1], [0, -1]]),
 )
 
 
 @pytest.fixture
 def batches(tiny_dataset: Path) -> Batches:
-    return Batches(Dataset(tiny_dataset), "train", seed=0)
+    return Batches(Dataset(tiny_dataset), "train", 0, 0, SPECTRAL.rows)
 
 
 def test_perfect_timing_loses_nothing() -> None:
@@ -87,15 +87,6 @@ def test_spectral_distance_of_a_gain_is_known() -> None:
     assert float(multi_resolution_stft(x / 2, x)) == pytest.approx(2 * np.log(2) + 0.5, abs=1e-3)
 
 
-def test_seams_between_patches_are_counted() -> None:
-    smooth = torch.randn(2, 6000, generator=torch.Generator().manual_seed(2))
-    steps = torch.where(torch.arange(6000) // 20 % 2 == 0, 1.5, -1.5)
-    assert seam_loss(smooth, smooth, 20) == 0
-    # A step of 3 at each seam adds 9 to the 2 of white noise in one position of 20.
-    expected = np.log((2 + 9) / 2) / 20
-    assert float(seam_loss(smooth + steps, smooth, 20)) == pytest.approx(expected, rel=0.25)
-
-
 def test_levels_are_spread_over_the_whole_range() -> None:
     levels = spread_levels(64, torch.Generator().manual_seed(0))
     angles = (torch.arccos(levels) - 0.01) / (0.98 * np.pi / 2)
@@ -103,23 +94,10 @@ def test_levels_are_spread_over_the_whole_range() -> None:
     assert np.all(counts == 4)
 
 
-def test_frozen_acoustics_learn_nothing_more(lite: LiteWaveGrad2, batches: Batches) -> None:
-    lite.train()
-    lite.freeze_acoustics()
-    windows = batches.windows(0, 2, 24)
-    told = FrozenAcoustics(lite, batches).of(windows)
-    denoised = denoise_windows(lite, windows, told, torch.Generator().manual_seed(0))
-    torch.stack(list(denoiser_losses(denoised, 20).values())).sum().backward()
-    assert lite.embedding.weight.grad is None
-    assert lite.mel_out.weight.grad is None
-    assert lite.patch_out.weight.grad is not None
-    assert lite.conditioning_in.weight.grad is not None
-
-
 def test_remembered_acoustics_are_those_of_the_window(
-    lite: LiteWaveGrad2, batches: Batches
+    spectral: SpectralWaveGrad2, batches: Batches
 ) -> None:
-    acoustics = FrozenAcoustics(lite, batches)
+    acoustics = FrozenAcoustics(spectral, batches)
     whole, piece = batches.whole(1), batches.collate([(1, 30)], 24)
     everything = acoustics.of(whole)
     span = slice(30, 30 + 24 + 2 * CONTEXT)
@@ -128,19 +106,8 @@ def test_remembered_acoustics_are_those_of_the_window(
     assert torch.equal(mixed.upsampled[0], everything.upsampled[0, :, span])
 
 
-def test_denoiser_losses_of_a_perfect_denoiser_are_zero(
-    lite: LiteWaveGrad2, batches: Batches
-) -> None:
-    windows = batches.windows(0, 2, 24)
-    told = FrozenAcoustics(lite, batches).of(windows)
-    denoised = denoise_windows(lite, windows, told, torch.Generator().manual_seed(0))
-    assert denoised.clean == pytest.approx(windows.waveform * lite.config.scale)
-    perfect = denoiser_losses(replace(denoised, x0=denoised.clean), 20)
-    assert all(float(value) == 0 for value in perfect.values())
-
-
-def test_every_other_row_is_noised_from_what_the_denoiser_makes_of_noise(
-    lite: LiteWaveGrad2, batches: Batches, monkeypatch: pytest.MonkeyPatch
+def test_a_share_of_rows_starts_a_chain_and_others_are_noised_predictions(
+    spectral: SpectralWaveGrad2, batches: Batches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs: list[tuple[torch.Tensor, torch.Tensor]] = []
 
@@ -150,17 +117,22 @@ def test_every_other_row_is_noised_from_what_the_denoiser_makes_of_noise(
         inputs.append((noisy, level))
         return torch.full_like(noisy, 7.0)
 
-    windows = batches.windows(0, 4, 24)
-    told = FrozenAcoustics(lite, batches).of(windows)
-    monkeypatch.setattr(lite, "denoise", spy)
-    denoise_windows(lite, windows, told, torch.Generator().manual_seed(0))
+    windows = batches.windows(0, 8, 24)
+    conditioning = torch.zeros(8, 16, 24 + 2 * CONTEXT)
+    monkeypatch.setattr(spectral, "denoise", spy)
+    generator = torch.Generator().manual_seed(0)
+    denoised = denoise_rows(spectral, windows, conditioning, generator, first_share=0.5)
+    assert torch.equal(denoised.clean, windows.waveform * spectral.config.scale)
+    perfect = denoiser_losses(replace(denoised, x0=denoised.clean))
+    assert all(float(value) == 0 for value in perfect.values())
     (noise, start), (noisy, level) = inputs
     assert (start < 0.03).all()  # a chain's first level: hardly any signal
+    assert (level[:4] < 0.03).all()
+    assert (level[4:] > 0.03).all()
     alpha, sigma = level[:, None], (1 - level[:, None] ** 2).sqrt()
-    seen = (noisy[::2] - sigma[::2] * noise) / alpha[::2]
+    seen = (noisy[4::2] - sigma[4::2] * noise) / alpha[4::2]
     assert torch.allclose(seen, torch.full_like(seen, 7.0), atol=1e-2)
-    silent = batches.windows(0, 4, 24).waveform[1::2] * lite.config.scale
-    residue = (noisy[1::2] - alpha[1::2] * silent) / sigma[1::2]
+    residue = (noisy[5::2] - alpha[5::2] * denoised.clean[5::2]) / sigma[5::2]
     assert float(residue.std()) == pytest.approx(1.0, abs=0.05)
 
 

@@ -14,19 +14,18 @@ import torch
 from safetensors.torch import load_file
 
 from dlpo.config.models import ContourConfig
-from dlpo.config.training import ContourTraining, SpectralTraining, WaveGrad2Training
+from dlpo.config.training import ContourTraining, WaveGrad2Training
 from dlpo.training.contour_trainer import ContourTrainer
 from dlpo.training.run import TrainingRun
 from dlpo.training.spectral_trainer import SpectralTrainer
-from dlpo.training.trainer import Trainer
 from dlpo.training.wavegrad_trainer import WaveGradTrainer
-from tests.toys import BASE, LITE, LITE_TRAINING, SPECTRAL
+from tests.toys import BASE, SPECTRAL, SPECTRAL_TRAINING
 
 CONTOUR = ContourConfig(channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2)
 SETTINGS: dict[str, Any] = {
-    "lite": LITE_TRAINING,
     "base": WaveGrad2Training(batch=2, window=8, context=2, decay_start=2, decay_end=5),
-    "spectral": SpectralTraining(part="denoiser", batch=4, window=16, adversarial_from=2, warmup=1),
+    "acoustics": replace(SPECTRAL_TRAINING, part="acoustics"),
+    "denoiser": replace(SPECTRAL_TRAINING, part="denoiser"),
     "contour": ContourTraining(updates=6, reading_updates=3, batch=2, draws=2, warmup=1),
 }  # fmt: skip
 Start = Callable[..., TrainingRun]
@@ -39,19 +38,17 @@ def start(tiny_dataset: Path, tiny_checkpoint: Path) -> Start:
     def start(kind: str, out: Path, **changes: Any) -> TrainingRun:
         few = {"updates": 6, "precision": "no", "validate_every": 3, "save_every": 3}
         settings, several = replace(SETTINGS[kind], **few | changes), ([tiny_dataset], [1.0])
-        if kind == "lite":
-            return Trainer(replace(LITE, encoder_dropout=0.2), settings, tiny_dataset, out)
         if kind == "base":
             return WaveGradTrainer(BASE, settings, tiny_dataset, out)
-        if kind == "spectral":
-            return SpectralTrainer(SPECTRAL, settings, *several, out)
+        if kind in ("acoustics", "denoiser"):
+            return SpectralTrainer(replace(SPECTRAL, encoder_dropout=0.2), settings, *several, out)
         return ContourTrainer(CONTOUR, settings, *several, out, tiny_checkpoint)
 
     return start
 
 
 @pytest.mark.parametrize(
-    "kind", ["lite", "spectral", "contour", pytest.param("base", marks=pytest.mark.full)]
+    "kind", ["acoustics", "denoiser", "contour", pytest.param("base", marks=pytest.mark.full)]
 )
 def test_a_resumed_run_equals_one_that_never_stopped(
     kind: str, start: Start, tmp_path: Path
@@ -76,7 +73,8 @@ def test_a_resumed_run_equals_one_that_never_stopped(
 @pytest.mark.parametrize(
     ("kind", "changes"),
     [
-        ("lite", {"updates": 60, "acoustic_updates": 0, "adversarial_updates": 0}),
+        ("acoustics", {"updates": 60, "learning_rate": 3e-3}),
+        ("denoiser", {"updates": 60, "adversarial_from": 60, "learning_rate": 3e-3}),
         ("base", {"updates": 80, "learning_rate": 3e-3, "decay_start": 500, "decay_end": 501}),
         ("contour", {"updates": 60, "reading_updates": 0, "learning_rate": 1e-2}),
     ],

@@ -16,24 +16,21 @@ from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import named_schedule
+from dlpo.training import spectral_trainer
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches
+from dlpo.training.processes import arithmetic
+from dlpo.training.run import warm_average
 from dlpo.training.spectral_trainer import PARTS, SpectralTrainer
 from dlpo.training.synthesis import speak
-from tests.toys import SPECTRAL
-
-SHORT = SpectralTraining(
-    updates=4, batch=4, window=16, acoustic_batch=2, acoustic_window=24, timing_batch=2,
-    adversarial_from=2,
-    log_every=2, validate_every=2, save_every=2, precision="no",
-)  # fmt: skip
+from tests.toys import SPECTRAL, SPECTRAL_TRAINING
 
 
 def run(
     data: Path, out: Path, inits: tuple[Path, ...] = (), **changes: object
 ) -> dict[str, torch.Tensor]:
     """The averaged weights of a short run."""
-    training = replace(SHORT, **changes)  # type: ignore[arg-type]
+    training = replace(SPECTRAL_TRAINING, **changes)  # type: ignore[arg-type]
     trainer = SpectralTrainer(SPECTRAL, training, [data], [1.0], out, inits)
     return load_file(trainer.run() / "model.safetensors")
 
@@ -67,10 +64,10 @@ def test_parts_join_into_a_voice_that_speaks(tiny_dataset: Path, tmp_path: Path)
 
 
 def test_a_checkpoint_of_another_model_is_refused(
-    tiny_checkpoint: Path, tiny_dataset: Path, tmp_path: Path
+    base_checkpoint: Path, tiny_dataset: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(TrainingError, match="is 'lite'; expected a spectral checkpoint"):
-        run(tiny_dataset, tmp_path / "out", (tiny_checkpoint,))
+    with pytest.raises(TrainingError, match="is 'base'; expected a spectral checkpoint"):
+        run(tiny_dataset, tmp_path / "out", (base_checkpoint,))
 
 
 @torch.no_grad()
@@ -91,3 +88,84 @@ def test_frozen_acoustics_are_those_of_the_recording_s_voice(tiny_dataset: Path)
     frozen = FrozenAcoustics(model, batches).of(windows).upsampled
     torch.testing.assert_close(frozen, upsampled(corpora.voices[0]))
     assert not torch.allclose(frozen, upsampled("other"), atol=1e-2)
+
+
+def test_the_contour_of_the_checkpoint_it_starts_from_stays(
+    tiny_dataset: Path, drawing_checkpoint: Path, tmp_path: Path
+) -> None:
+    after = run(tiny_dataset, tmp_path, (drawing_checkpoint,), part="denoiser")
+    start = load_file(drawing_checkpoint / "model.safetensors")
+    flow = "contour.flow.out.weight"
+    assert torch.allclose(after[flow].float(), start[flow], atol=1e-3)  # float16
+    loaded = load_checkpoint(tmp_path / "checkpoint")
+    assert loaded.config == load_checkpoint(drawing_checkpoint).config
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = {"mel": torch.tensor(float("nan"))}
+    monkeypatch.setattr(spectral_trainer, "acoustic_losses", lambda *_: bad)
+    with pytest.raises(TrainingError, match=r"update 0: the loss is not finite.*bad_batch"):
+        run(tiny_dataset, tmp_path, part="acoustics")
+    assert load_file(tmp_path / "bad_batch.safetensors")["waveform"].shape == (2, 24 * 300)
+
+
+def test_a_run_of_another_model_is_not_overwritten(tiny_dataset: Path, tmp_path: Path) -> None:
+    run(tiny_dataset, tmp_path, part="denoiser", updates=1)
+    other = replace(SPECTRAL, mel_blocks=2)
+    with pytest.raises(TrainingError, match="holds a run with model"):
+        SpectralTrainer(other, SPECTRAL_TRAINING, [tiny_dataset], [1.0], tmp_path)
+
+
+def test_a_torn_save_leaves_the_state_before_and_a_damaged_state_is_refused(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    training = replace(SPECTRAL_TRAINING, part="denoiser", updates=2)
+
+    def resumed() -> SpectralTrainer:
+        return SpectralTrainer(SPECTRAL, training, [tiny_dataset], [1.0], tmp_path)
+
+    resumed().run()
+    (tmp_path / "state").rename(tmp_path / "state.before")
+    (tmp_path / "state.part").mkdir()
+    assert resumed().update == 2
+    (tmp_path / "state.before" / "averaged.safetensors").write_bytes(b"torn")
+    with pytest.raises(TrainingError, match="can't be resumed"):
+        resumed()
+
+
+def test_the_average_forgets_its_start_quickly() -> None:
+    averaged = [torch.tensor(100.0)]
+    for count in range(1, 51):
+        warm_average(0.999)(averaged, [torch.tensor(1.0)], torch.tensor(count))
+    assert float(averaged[0]) == pytest.approx(1.0, abs=0.01)
+
+
+def test_the_learning_rate_rises_and_falls_to_the_adversary_s() -> None:
+    training = SpectralTraining(
+        part="joint", updates=1000, warmup=100, adversarial_from=10, adversarial_rate=2e-4
+    )
+    assert training.rate(0) == pytest.approx(training.learning_rate / 100)
+    assert training.rate(400) == 2e-4
+    assert training.rate(999) == pytest.approx(0.03 * 2e-4)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"avx2": True, "avx512_bf16": False}, "no"),
+        ({"avx2": True, "avx512_bf16": True}, "bf16"),
+        ({"neon": True, "bf16": True}, "bf16"),
+        ({}, "no"),
+    ],
+)
+def test_bfloat16_is_chosen_where_the_cpu_computes_in_it(
+    capabilities: dict[str, bool], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+
+    assert arithmetic("auto") == expected
+    assert arithmetic("bf16") == "bf16"
+    assert arithmetic("no") == "no"

@@ -1,4 +1,4 @@
-"""Training a lite in two processes: the mean of their gradients, the same weights in both."""
+"""Training in two processes: the mean of their gradients, the same weights in both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config.models import LiteConfig
+from dlpo.config.models import SpectralConfig
 from tests.training import train_in_processes as program
 
 pytestmark = pytest.mark.full
@@ -38,7 +38,7 @@ def test_both_processes_end_with_the_same_weights(two: Path) -> None:
         torch.testing.assert_close(second[name], value, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("part", ["acoustic", "denoiser"])
+@pytest.mark.parametrize("part", program.PARTS)
 def test_the_gradients_are_the_mean_of_those_of_each_process_alone(
     part: str,
     two: Path,
@@ -48,13 +48,13 @@ def test_the_gradients_are_the_mean_of_those_of_each_process_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config = load_checkpoint(tiny_checkpoint).config
-    assert isinstance(config, LiteConfig)
+    assert isinstance(config, SpectralConfig)
     alone = []
     for rank in (0, 1):
         with monkeypatch.context() as patch:
             patch.setattr(Accelerator, "process_index", rank)
             out = tmp_path / str(rank)
-            training = program.settings(1, *program.PARTS[part])
+            training = program.settings(part, updates=1, adversarial_from=1)
             alone.append(program.gradients(program.train(config, training, tiny_dataset, out)))
     together = load_file(two / part / "gradients-0.safetensors")
 

@@ -1,9 +1,9 @@
-"""One process of several that train a tiny lite together; started by test_two_ranks.py.
+"""One process of several that train a toy together; started by test_two_ranks.py.
 
     python -m tests.training.train_in_processes CHECKPOINT DATA OUT
 
 RANK, WORLD_SIZE and the rest of torch.distributed's environment say which one it is. It trains
-OUT/all through all parts, and OUT/PART for one update of that part alone. Each process writes its
+OUT/all with an adversary, and OUT/PART for one update of that part alone. Each process writes its
 weights, and its gradients of that one update, beside them.
 """
 
@@ -17,34 +17,30 @@ import torch
 from safetensors.torch import save_file
 
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config.models import LiteConfig
-from dlpo.config.training import TrainingConfig
-from dlpo.training.trainer import Trainer
-from tests.toys import LITE_TRAINING
+from dlpo.config.models import SpectralConfig
+from dlpo.config.training import SpectralTraining
+from dlpo.training.spectral_trainer import SpectralTrainer
+from tests.toys import SPECTRAL_TRAINING
 
-UPDATES = 6
-PARTS = {"acoustic": (1, 0), "denoiser": (0, 0)}  # acoustic and adversarial updates
-
-
-def settings(
-    updates: int, acoustic_updates: int = 2, adversarial_updates: int = 2
-) -> TrainingConfig:
-    return replace(
-        LITE_TRAINING, updates=updates, acoustic_updates=acoustic_updates,
-        adversarial_updates=adversarial_updates,
-        gradient_clip=1e9,  # none: gradients of two processes are then the mean of each one's
-    )  # fmt: skip
+PARTS = ("acoustics", "denoiser")
 
 
-def train(config: LiteConfig, training: TrainingConfig, data: Path, out: Path) -> Trainer:
-    trainer = Trainer(config, training, data, out)
+def settings(part: str, **changes: int) -> SpectralTraining:
+    # Without a limit the gradients of two processes are the mean of each one's.
+    return replace(SPECTRAL_TRAINING, part=part, gradient_clip=1e9, **changes)  # type: ignore[arg-type]
+
+
+def train(
+    config: SpectralConfig, training: SpectralTraining, data: Path, out: Path
+) -> SpectralTrainer:
+    trainer = SpectralTrainer(config, training, [data], [1.0], out)
     trainer.run()
     rank = trainer.accelerator.process_index
     save_file(dict(trainer.model.state_dict()), out / f"weights-{rank}.safetensors")
     return trainer
 
 
-def gradients(trainer: Trainer) -> dict[str, torch.Tensor]:
+def gradients(trainer: SpectralTrainer) -> dict[str, torch.Tensor]:
     """Those of the only update: Adam begins with a tenth of them."""
     state = trainer.optimizer.state
     names = {id(parameter): name for name, parameter in trainer.model.named_parameters()}
@@ -53,10 +49,11 @@ def gradients(trainer: Trainer) -> dict[str, torch.Tensor]:
 
 def main(checkpoint: str, data: str, out: str) -> None:
     config = load_checkpoint(Path(checkpoint)).config
-    assert isinstance(config, LiteConfig)
-    train(config, settings(UPDATES), Path(data), Path(out) / "all")
-    for part, updates in PARTS.items():
-        trainer = train(config, settings(1, *updates), Path(data), Path(out) / part)
+    assert isinstance(config, SpectralConfig)
+    train(config, settings("denoiser"), Path(data), Path(out) / "all")
+    for part in PARTS:
+        one = settings(part, updates=1, adversarial_from=1)
+        trainer = train(config, one, Path(data), Path(out) / part)
         rank = trainer.accelerator.process_index
         save_file(gradients(trainer), Path(out) / part / f"gradients-{rank}.safetensors")
 

@@ -35,10 +35,9 @@ from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.to_onnx import GraphSource
 
 if TYPE_CHECKING:
-    import onnx
+    pass
 
 Files = Mapping[str, Mapping[Precision, str]]
-References = Mapping[str, Mapping[Precision, "onnx.ModelProto"]]
 
 DIAGNOSED_FRAMES = 24  # of a denoiser's window in which every tensor is compared
 Waveform = NDArray[np.float32]
@@ -250,7 +249,6 @@ def check_parity(
     folder: Path,
     sources: Mapping[str, GraphSource],
     files: Files,
-    references: References | None = None,
     judges: Sequence[Judge] = (),
     gain: float = 1.0,
 ) -> ParityReport:
@@ -260,8 +258,6 @@ def check_parity(
         folder: of the files.
         sources: `encoder`, `frames` and any denoisers, by the graph's name.
         files: graph -> precision -> ONNX file; what is not there is not checked.
-        references: graph -> precision -> the float32 graph that it was made from, where that is
-            not the fp32 file.
         judges: listen to the speech of every denoiser, in torch and in each precision.
         gain: factor on a waveform before judges hear it.
 
@@ -282,11 +278,11 @@ def check_parity(
         for precision, file in in_precisions.items():
             differences += compare_graph(folder / file, precision, cases[graph])
     report = ParityReport(tuple(differences))
-    _refuse_failures(report, folder, sources, files, references or {}, cases)
+    _refuse_failures(report, folder, sources, files, cases)
     if judges:
         judged = judge_denoisers(folder, sources, files, judges, gain)
         report = ParityReport(report.differences, tuple(judged))
-        _refuse_failures(report, folder, sources, files, references or {}, cases)
+        _refuse_failures(report, folder, sources, files, cases)
     return report
 
 
@@ -350,7 +346,6 @@ def _refuse_failures(
     folder: Path,
     sources: Mapping[str, GraphSource],
     files: Files,
-    references: References,
     cases: Mapping[str, Sequence[Case]],
 ) -> None:
     failures = report.failures()
@@ -363,10 +358,7 @@ def _refuse_failures(
     where = ""
     if isinstance(first, Difference):
         where = f"; {first.graph} {first.precision} diverged "
-        reference = references.get(first.graph, {}).get(first.precision)
-        where += _diagnosis(
-            first, folder, sources[first.graph], files, reference, cases[first.graph]
-        )
+        where += _diagnosis(first, folder, sources[first.graph], files, cases[first.graph])
     raise BundleError(
         f"the exported graphs don't compute what the checkpoint computes: {'; '.join(reasons)}"
         f"{where}; no bundle is written. Report it with the versions of torch, onnxscript and "
@@ -379,7 +371,6 @@ def _diagnosis(
     folder: Path,
     source: GraphSource,
     files: Files,
-    reference: onnx.ModelProto | None,
     cases: Sequence[Case],
 ) -> str:
     """Which layer loses the most precision, on a short window of the first sentence."""
@@ -393,8 +384,7 @@ def _diagnosis(
         if failed.precision == "fp32":
             expected = torch_tensors(source, inputs)
         else:
-            exact = reference or onnx.load(folder / in_precisions["fp32"])
-            expected = graph_tensors(exact, feed)
+            expected = graph_tensors(onnx.load(folder / in_precisions["fp32"]), feed)
         usual_db = TOLERANCES[failed.precision].layer_sqnr_db
         found = find_divergence(expected, model, feed, usual_db)
     except BundleError as error:
