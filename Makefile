@@ -15,7 +15,7 @@ DLPO_RIVA_VENV ?= $(CURDIR)/.venv-riva
 DLPO_RAY_VENV ?= $(CURDIR)/.venv-ray
 DLPO_SLIM_VENV ?= $(CURDIR)/.venv-slim
 CHAIN ?= --steps 1 --steps 2 --steps 3 --default-steps 1 --schedule cosine:1.25 --eta 0.7 --weight-bits 8
-TUNING ?= --method direct --guide recordings --alpha 0.1 --steps 1 --schedule cosine:1.25 --set augment=true --set sentences=4 --set group=1 --set updates=@@TUNED@@ --set learning_rate=1e-4 --set ema_decay=0.98 --set longest_s=7.5 --set adversary_warm_up=60
+TUNING ?= --method direct --guide recordings --alpha 0.1 --steps 1 --schedule cosine:1.25 --set augment=true --set sentences=4 --set group=1 --set updates=353 --set learning_rate=1e-4 --set ema_decay=0.98 --set longest_s=7.5 --set adversary_warm_up=60
 
 .PHONY: demo test test-all voice container check chromium cluster-tools
 .DEFAULT_GOAL := demo

@@ -37,6 +37,7 @@ from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER, cut, sizes_of
 CHAINS = (("linear", 1000, GRAY), ("cosine:1.25", 3, BLUE))  # the papers', and the served one
 FRAMES_PER_SECOND = 73.5
 FRAMES, CONTEXT = 374, 6  # of the sentence that docs/streaming.md measures
+SHOWN_STEPS = 3  # more than are served, so that there is something to see
 SENTENCE = "Noise becomes speech."
 LANES, STEPS, UNTIL_S = 2, 3, 0.5
 CALLERS = ((0.0, 20.0), (0.12, 3.0), (0.2, 3.0))  # seconds of arrival, and of requested speech
@@ -236,7 +237,7 @@ def reverse_steps(checkpoint: Path, sentence: str = SENTENCE) -> list[ReverseSte
 
     patched: Any = model  # one method of this one object
     patched.denoise = recording
-    engine = TorchEngine(loaded, like, chain, [tuned.steps if tuned else like.steps])
+    engine = TorchEngine(loaded, like, chain, [SHOWN_STEPS])
     speak = text_to_speech(Synthesizer(engine, TextFrontEnd()), ladder=WHOLE)
     speak(Clip("chain", sentence, None))
     return steps
