@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 BUDGETS = {  # reached so far; lower one whenever a change makes room, never raise one
-    "product lines": 39_160,
-    "test lines": 27_040,
-    "research lines": 2_210,
-    "modules": 220,
-    "modules with one importer": 53,
+    "product lines": 38_040,
+    "test lines": 25_130,
+    "research lines": 1_870,
+    "modules": 212,
+    "modules with one importer": 43,
     "class names used twice": 0,
 }
 PRODUCT = ("dlpo", "serving", "export", "benchmarks")

@@ -105,15 +105,10 @@ class ExcerptBatches:
     def _waveform(self, i: int, start: int, end: int) -> Waveform:
         """Some frames of a recording, at the level that brings its peak to 1."""
         if i not in self._peaks:
-            whole = self._read(i, 0, self.dataset.entries[i].frames)
+            whole = self.dataset[i].waveform
             self._peaks[i] = max(QUIETEST, float(np.abs(whole).max()))
-        out: Waveform = self._read(i, start, end) / np.float32(self._peaks[i])
-        return out
-
-    def _read(self, i: int, start: int, end: int) -> Waveform:
-        first = self.dataset.entries[i].first_frame
-        samples = slice((first + start) * HOP_LENGTH, (first + end) * HOP_LENGTH)
-        out: Waveform = self.dataset.arrays["audio"][samples].astype(np.float32) / 32768
+        piece = self.dataset.window(i, start, end - start).waveform
+        out: Waveform = piece / np.float32(self._peaks[i])
         return out
 
 

@@ -42,7 +42,7 @@ def test_checkpoint_says_what_its_bundle_says(tiny_checkpoint: Path, tiny_bundle
     by_onnx = one(tiny_bundle, SpeakingOptions((2,), ("fp32",), seeds=2)).takes
     for ours, theirs in zip(by_torch, by_onnx, strict=True):
         said = theirs(CLIP)
-        assert np.std(ours(CLIP) / gain - said) < 0.02 * np.std(said)  # its weights have 16 bits
+        assert np.std(ours(CLIP) / gain - said) < 0.05 * np.std(said)  # its weights have 16 bits
     assert np.std(by_torch[0](CLIP) - by_torch[1](CLIP)) > 0.1 * np.std(said)  # other noise
 
 

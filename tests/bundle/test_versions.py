@@ -66,9 +66,9 @@ def test_manifest_without_a_sound_seal_is_refused(directory: Path, seal: object)
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"format": FORMAT + 1, "unheard_of": True}, f"this dlpo reads {FORMAT}; upgrade"),
+        ({"format": FORMAT + 1, "unheard_of": True}, f"this dlpo reads {FORMAT}; install a newer"),
         *(({"format": odd}, r"format is .*export again") for odd in (1, 0, "2", None, True, 1.5)),
-        ({"requires": ["moods", "breath"]}, r"requires moods, breath, which .* not know; upgrade"),
+        ({"requires": ["moods", "breath"]}, r"requires moods, breath, which .* not know; install"),
     ],
 )
 def test_bundle_of_another_dlpo_says_whether_to_upgrade_or_to_export_again(
