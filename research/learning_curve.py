@@ -5,7 +5,7 @@ A list of points is a TOML file; paths are seen from where the command runs:
     [[point]]
     label = "with an adversary"             # one word per point, as tables call it
     checkpoint = "voices/spectral/checkpoint"     # a directory; NAME@COMMIT takes it out of git
-    log = "voices/lj/log.jsonl@1990fb7"     # of the run, or of its last stretch
+    log = "voices/spectral/joint.jsonl"           # of the run, or of its last stretch
     after = "from scratch"                  # the point whose updates and hours came before
     updates = 80                            # of the log, where the checkpoint is not its end
 """

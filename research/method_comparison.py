@@ -142,7 +142,8 @@ class Run:
             return
         command = [
             str(Path(sys.executable).with_name("dlpo")), "tune", str(start), "--data", str(data),
-            "--out", str(self.out), "--guard", "off", "--method", *METHODS[self.name],
+            "--out", str(self.out), "--guard", "off", "--steps", "3",
+            "--method", *METHODS[self.name],
             "--set", f"seed={self.seed}", *budget.settings,
         ]  # fmt: skip
         done = subprocess.run(

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -130,7 +130,7 @@ def lay(source: Path, folder: Path, voice: str, seal: bool = True) -> None:
     bundle = Bundle.load(source)
     made = folder / f".{voice}"
     copy_bundle(bundle, made)
-    (made / MANIFEST).write_bytes(replace(bundle.manifest, voice=voice).to_json())
+    (made / MANIFEST).write_bytes(bundle.manifest.named(voice).to_json())
     if not seal:
         next(made.glob("*.onnx")).write_bytes(b"no graph")
     shutil.rmtree(folder / voice, ignore_errors=True)

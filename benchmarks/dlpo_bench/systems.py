@@ -239,12 +239,12 @@ def _bundle(label: str, path: Path, speaking: SpeakingOptions) -> list[TextVoice
     from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
     from dlpo_serving.voices import find_voice, open_voice
 
-    place = find_voice(path)
+    place = find_voice(str(path))
     about = {"kind": "bundle", "path": str(path), "sha256": Bundle.load(place).sha256}
     found = []
     for precision in speaking.precisions or (None,):
         named: Any = precision  # open_voice checks it
-        synthesizer = open_voice(path, "cpu", named)
+        synthesizer = open_voice(str(path), "cpu", named)
         about = about | {"precision": precision or synthesizer.manifest.precision}
         suffix = f", {precision}" if len(speaking.precisions) > 1 else ""
         found.append(TextVoice(label, suffix, synthesizer, STREAM_LADDER, about))

@@ -70,7 +70,8 @@ class TorchEngine:
         provenance = checkpoint.provenance
         reach = context_frames_per_step(model, _conditioning_channels(config))
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model.to(self._device)
+        self._encoder.to(self._device)  # with the model, and the voices that they share out
+        self._frames.to(self._device)
         self.graphs = object()
         self.manifest = replace(
             like,

@@ -199,6 +199,11 @@ class Manifest:
         inputs = self.graphs["encoder"].inputs
         return next((int(tensor.shape[1]) for tensor in inputs if tensor.name == "noise"), None)
 
+    def named(self, voice: str) -> Manifest:
+        """The same with other names of its voices, of which `voice` is the first."""
+        names = (voice, *(f"{voice}-{place}" for place in range(1, len(self.voices))))
+        return dataclasses.replace(self, voice=voice, voices=names[: len(self.voices)])
+
     @property
     def offered_voices(self) -> tuple[str, ...]:
         """Names that the bundle speaks by, the default first."""

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -45,7 +45,6 @@ from dlpo.rl.rollout import Key, Rollout, roll_out, seed_keys
 
 BLOCKS: tuple[Subspace, ...] = get_args(Subspace)
 EXPLORATION = 6  # last element of the keys of perturbations
-Sign = Literal[1, -1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,14 +49,19 @@ Load = Callable[[ServerSettings], Sequence[Synthesizer]]
 
 
 def open_voices(settings: ServerSettings) -> list[Synthesizer]:
-    """The voices that `settings` name, in the engine that it names; see `open_voice`.
+    """The bundles of the voices that `settings` name, each once, in the engine that it names; see
+    `open_voice`.
 
     Where all come from a folder, the engine is checked instead, so that a machine that can't run it
     is reported now rather than by the first voice.
     """
     if not settings.voices:
         check_engine(settings.engine, settings.precision)
-    return [open_voice(name, settings.engine, settings.precision) for name in settings.voices]
+    opened: list[Synthesizer] = []
+    for name in settings.voices:
+        if not any(name in voice.manifest.offered_voices for voice in opened):
+            opened.append(open_voice(name, settings.engine, settings.precision))
+    return opened
 
 
 def warm(synthesizer: Synthesizer, lanes: int = 1) -> LoadedVoice:

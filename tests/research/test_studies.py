@@ -8,18 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlpo.checkpoint import Checkpoint, load_checkpoint
 from dlpo_bench.judging import JudgePanel
 from dlpo_bench.record import read_record
 from research import audio_path, learning_curve, method_comparison, toy_judge
 from tests.toys import ToyJudge
 
 RATE = 22_050  # Hz
-
-
-@pytest.fixture(scope="module")
-def start(slow_checkpoint: Path) -> Checkpoint:
-    return load_checkpoint(slow_checkpoint)
 
 
 def test_learning_curve_places_and_draws_points(

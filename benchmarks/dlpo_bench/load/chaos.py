@@ -25,7 +25,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
@@ -263,7 +263,7 @@ class Operator:
         """Another voice comes, and goes; and one that can't be used."""
         made = self._voices / ".new"
         copy_bundle(self._bundle, made)
-        manifest = replace(self._bundle.manifest, voice="visitor")
+        manifest = self._bundle.manifest.named("visitor")
         (made / MANIFEST).write_bytes(manifest.to_json())
         made.rename(self._voices / "visitor")
         (self._voices / "broken.dlpo").write_bytes(b"PK\x03\x04 no zip")

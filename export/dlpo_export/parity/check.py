@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,6 @@ from dlpo_export.parity.divergence import (
 from dlpo_export.parity.metrics import f0_error_cents, log_spectral_distance, wrong_voicing
 from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.to_onnx import GraphSource
-
-if TYPE_CHECKING:
-    pass
 
 Files = Mapping[str, Mapping[Precision, str]]
 

@@ -39,7 +39,7 @@ class Divergence:
     node: str
     op_type: str
     module: str
-    """path of the torch module that it comes from, such as `model.up.0.enter`, or ''"""
+    """path of the torch module that it comes from, such as `model.timing_blocks.0.widen`, or ''"""
     sqnr_db: float
     """power of its output over the power of the error"""
     inputs: tuple[tuple[str, float], ...]
