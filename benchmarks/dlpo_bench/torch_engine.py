@@ -63,9 +63,8 @@ class TorchEngine:
             )
         schedules = {n: named_schedule(chain.name, n, chain.eta) for n in steps}
         several = config if isinstance(config, SpectralConfig) else None
-        voices = several.speakers() if several else {}
-        ours = tuple(voices.values())
-        self._encoder, self._frames = EncoderGraph(model, ours), FramesGraph(model, ours)
+        voices = several.speakers if several else ()
+        self._encoder, self._frames = EncoderGraph(model, voices), FramesGraph(model, voices)
         self._denoisers = {n: DenoiserGraph(model, s) for n, s in schedules.items()}
         provenance = checkpoint.provenance
         reach = context_frames_per_step(model, _conditioning_channels(config))
@@ -75,8 +74,8 @@ class TorchEngine:
         self.graphs = object()
         self.manifest = replace(
             like,
-            voice=several.default_speaker if several and like.voice not in voices else like.voice,
-            voices=tuple(voices),
+            voice=several.speakers[0] if several and like.voice not in voices else like.voice,
+            voices=voices,
             parametrisation=model.parametrisation,
             noise_schedule=chain,
             steps=steps[0],

@@ -184,17 +184,9 @@ class SpectralConfig:
         return 300
 
     @property
-    def default_speaker(self) -> str:
-        """The first speaker: the voice where none is named."""
-        return next(iter(self.speakers()))
-
-    def speakers(self) -> dict[str, str]:
-        """Every speaker -> the voice to offer: the first of its sessions, if it has any."""
-        return {
-            speaker: next((v for v in self.voices if v.startswith(f"{speaker}/")), speaker)
-            for speaker in self.voices
-            if "/" not in speaker
-        }
+    def speakers(self) -> tuple[str, ...]:
+        """The voices to offer; the first speaks where none is named."""
+        return tuple(voice for voice in self.voices if "/" not in voice)
 
     def rows(self, voice: str) -> tuple[int, int]:
         """Rows of the embedding that a voice is the sum of: speaker, and session or -1.

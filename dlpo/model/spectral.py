@@ -99,14 +99,13 @@ class SpectralWaveGrad2(AcousticModel):
         return (torch.cat(columns, dim=1)[rows.clamp(min=0)] * known).sum(1)
 
     def named_voice(self, name: str | None = None) -> Tensor:
-        """(1, V) of a session, or of the session that a speaker is offered in; the default
-        speaker's if None.
+        """(1, V) of a speaker, apart from any session, or of a session; the first speaker's if
+        None.
 
         Raises:
             ConfigError: there is no such speaker.
         """
-        wanted = name or self.config.default_speaker
-        rows = self.config.rows(self.config.speakers().get(wanted, wanted))
+        rows = self.config.rows(name or self.config.speakers[0])
         return self.voice(torch.tensor([rows], device=self.voices.weight.device))
 
     def condition(self, upsampled: Tensor, prosody: Prosody, mel: Tensor, voice: Tensor) -> Tensor:

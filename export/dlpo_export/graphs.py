@@ -35,7 +35,7 @@ class SentenceGraph(nn.Module):
         self.voices: Tensor | None
         self.register_buffer("voices", None)
         if isinstance(model, SpectralWaveGrad2):
-            offered = voices or tuple(model.config.speakers().values())
+            offered = voices or model.config.speakers
             self.voices = torch.cat([model.named_voice(voice) for voice in offered]).detach()
 
     def _voice(self, shares: Tensor | None) -> Tensor:

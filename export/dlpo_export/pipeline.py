@@ -168,13 +168,13 @@ def _voices(model: Model, options: ExportOptions) -> dict[str, str]:
                 "name as voice"
             )
         return {}
-    known, speakers = model.config.voices, model.config.speakers()
+    known, speakers = model.config.voices, model.config.speakers
     unknown = [voice for voice in options.voices.values() if voice not in known]
     if unknown and len(options.voices) == len(speakers) == 1 and unknown[0] in options.voices:
-        return {unknown[0]: next(iter(speakers.values()))}  # a name for the only speaker
+        return {unknown[0]: speakers[0]}  # a name for the only speaker
     if unknown:
         raise InputError(f"voice is {unknown[0]!r}; the checkpoint has {', '.join(known)}")
-    return dict(options.voices) or speakers
+    return dict(options.voices) or {speaker: speaker for speaker in speakers}
 
 
 def _write_graphs(

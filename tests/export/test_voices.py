@@ -38,7 +38,7 @@ def test_the_encoder_mixes_voices_by_their_shares(
         inputs = {"phonemes": phonemes, "voice": np.array([shares], np.float32)}
         return run_graph(bundle.graph_path("encoder"), inputs)["hidden"]
 
-    ann, bob = (model.voice(torch.tensor([model.config.rows(v)])) for v in ("ann/studio", "bob"))
+    ann, bob = (model.voice(torch.tensor([model.config.rows(v)])) for v in ("ann", "bob"))
     mask = torch.ones(1, 4, dtype=torch.bool)
     for share in (1.0, 0.3):
         with torch.no_grad():
