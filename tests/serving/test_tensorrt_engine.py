@@ -143,7 +143,7 @@ def test_version_compatible_plan_runs_for_who_trusts_it(
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"frames": (24, 41)}, r"profile 1 of conditioning is \(1, 320, 40\), the manifest says"),
+        ({"frames": (24, 41)}, r"profile 1 of conditioning is \(1, 192, 40\), the manifest says"),
         ({"frames": (24,)}, "the plan has 4 profiles, the manifest says 2"),
         ({"frames": (40, 24)}, "frames is .40, 24.; expected .*; build"),
     ],

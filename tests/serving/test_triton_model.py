@@ -217,8 +217,8 @@ def test_a_graph_that_fails_is_told_with_its_name_and_inputs_that_it_lacks_are_n
     run(front(bundle, triton, tmp_path, unused_inputs="frames.pitch"), call)
 
     assert triton.sent == {
-        "lj_encoder": {"phonemes"},
-        "lj_frames": {"hidden", "durations", "ranges", "positions"},
+        "lj_encoder": {"phonemes", "voice"},
+        "lj_frames": {"hidden", "durations", "ranges", "positions", "voice"},
     }
     assert call.finals == 1
     assert call.errors[0].code == TritonError.INTERNAL
