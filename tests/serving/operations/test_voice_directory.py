@@ -9,7 +9,7 @@ import shutil
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ class Folder:
         out = self.path / entry
         copy_bundle(self.bundle, out)
         if voice != self.bundle.manifest.voice:
-            manifest = replace(self.bundle.manifest, voice=voice)
+            manifest = self.bundle.manifest.named(voice)
             (out / MANIFEST).write_bytes(manifest.to_json())
         return out
 
