@@ -14,7 +14,7 @@ from dlpo.bundle import Bundle
 from dlpo_export.half_precision import LARGEST, largest_values, to_fp16
 from dlpo_export.parity.divergence import graph_tensors, run_model, sqnr_db
 
-FLOAT, FLOAT16 = TensorProto.FLOAT, TensorProto.FLOAT16
+FLOAT, FLOAT16, INT64 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +50,11 @@ def test_convolutions_run_in_half_precision_and_the_chain_in_full(half: onnx.Mod
     kinds = types(half)
     by_op = {
         op: {kinds[node.output[0]] for node in half.graph.node if node.op_type == op}
-        for op in ("Conv", "Sub")
+        for op in ("Conv", "Div", "Sub", "Pad")
     }
     assert by_op["Conv"] == {FLOAT16}
-    assert FLOAT16 not in by_op["Sub"]  # reverse steps
+    assert by_op["Div"] == by_op["Pad"] == {FLOAT}  # reverse steps, frames of the spectrum
+    assert by_op["Sub"] - {INT64} == {FLOAT}  # reverse steps; lengths are integers
 
 
 def test_no_operator_sees_two_types(half: onnx.ModelProto) -> None:

@@ -36,8 +36,11 @@ def profile(bundle: Bundle, request: pytest.FixtureRequest) -> Profile:
     return measure(bundle, "denoiser_2", request.param, runs=2)
 
 
-def multiplications(bundle: Bundle, profile: Profile) -> int:
-    """Of `denoiser_2`, counted in the unoptimised graph from shapes that it shows."""
+def multiplications(bundle: Bundle, profile: Profile) -> tuple[int, dict[str, int]]:
+    """Of `denoiser_2`, and of each layer of it that is a convolution.
+
+    Counted in the unoptimised graph from shapes that it shows.
+    """
     model = onnx.load(bundle.graph_path("denoiser_2", profile.precision))  # type: ignore[arg-type]
     products = [n for n in model.graph.node if n.op_type == "Conv" or "MatMul" in n.op_type]
     shown = sorted({name for n in products for name in (*n.input[:2], n.output[0])})
@@ -50,12 +53,16 @@ def multiplications(bundle: Bundle, profile: Profile) -> int:
     )
     names = [output.name for output in session.get_outputs()]
     arrays = dict(zip(names, session.run(names, inputs), strict=True)) | inputs
-    total = 0
+    total, by_layer = 0, dict[str, int]()
     for node in products:
         read, weight = (arrays[name] for name in node.input[:2])
         inner = np.prod(weight.shape[1:]) if node.op_type == "Conv" else read.shape[-1]
-        total += arrays[node.output[0]].size * int(inner)
-    return total
+        found = arrays[node.output[0]].size * int(inner)
+        total += found
+        if node.op_type == "Conv":
+            layer = node.input[1].removeprefix("model.").split(".weight")[0]
+            by_layer[layer] = by_layer.get(layer, 0) + found
+    return total, by_layer
 
 
 def test_layers_kinds_and_steps_each_add_up_to_the_whole(profile: Profile) -> None:
@@ -68,10 +75,16 @@ def test_layers_kinds_and_steps_each_add_up_to_the_whole(profile: Profile) -> No
 def test_all_multiplications_are_counted_in_layers_and_steps(
     bundle: Bundle, profile: Profile
 ) -> None:
-    assert profile.gmac * 1e9 == pytest.approx(multiplications(bundle, profile))
-    names = {share.name for share in profile.layers}
-    assert {"spectrum_conditioning", "spectrum_blocks.0.depthwise", SAMPLER} <= names
-    assert {share.name for share in profile.steps} == {"once", "step 1", "step 2"}
+    total, convolutions = multiplications(bundle, profile)
+    layers = {share.name: share.gmac * 1e9 for share in profile.layers}
+    steps = {share.name: share.gmac * 1e9 for share in profile.steps}
+    assert profile.gmac * 1e9 == pytest.approx(total)
+    assert {"spectrum_conditioning", "spectrum_blocks.0.depthwise"} <= set(convolutions)
+    assert {name: layers[name] for name in convolutions} == pytest.approx(convolutions)
+    assert SAMPLER in layers
+    assert set(steps) == {"once", "step 1", "step 2"}
+    assert steps["once"] == pytest.approx(convolutions["spectrum_conditioning"])
+    assert steps["step 1"] > steps["step 2"] > 0  # the first has the spectrum of the source, too
 
 
 def test_table_and_file_have_every_layer(bundle: Bundle, tmp_path: Path) -> None:
