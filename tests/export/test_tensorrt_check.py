@@ -71,16 +71,6 @@ def test_machine_without_anything_fails_with_what_to_do(
     assert found["parse"].state == found["engine in fp32"].state == "skipped"
 
 
-def test_parser_that_refuses_a_graph_fails_the_check(nvidia: Any, voice: Bundle) -> None:
-    nvidia.faults.parser = [("conv1d_7", "Conv", "no such kernel")]
-
-    passed, found = check(voice)
-
-    assert not passed
-    assert "conv1d_7 (Conv): no such kernel" in found["parse denoiser_1 in fp32"].detail
-    assert found["run in fp32"].state == "skipped"
-
-
 @pytest.mark.parametrize("factor", [1.01, np.nan])
 def test_engine_that_computes_something_else_fails_the_check(
     nvidia: Any, voice: Bundle, factor: float
@@ -93,33 +83,6 @@ def test_engine_that_computes_something_else_fails_the_check(
 
     assert not passed
     assert found["run in fp32 with CUDA graphs"].state == "failed"
-
-
-def test_engine_that_runs_plans_of_other_machines_fails_the_check(
-    nvidia: Any, voice: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "dlpo_serving.engines.tensorrt_engine.misfit", lambda plan, gpu, version: None
-    )
-
-    passed, found = check(voice)
-
-    assert not passed
-    assert found["refusal in fp32"].detail == "a plan of another GPU was run; expected a refusal"
-
-
-def test_what_a_library_raises_is_told_and_the_check_goes_on(nvidia: Any, voice: Bundle) -> None:
-    class Surprising(TensorrtEngine):
-        def __init__(self, *arguments: Any, **named: Any) -> None:
-            raise AttributeError("no attribute 'create_execution_context'")
-
-    passed, found = check(voice, Surprising)
-
-    assert not passed
-    finding = found["run in fp32 with CUDA graphs"]
-    assert finding.detail == "AttributeError: no attribute 'create_execution_context'"
-    assert finding.remedy == "please report this line"
-    assert found["build in fp32"].state == "ok"
 
 
 def test_sample_is_speech_of_the_length_that_was_asked_for(voice: Bundle) -> None:

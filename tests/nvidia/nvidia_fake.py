@@ -289,7 +289,6 @@ class Faults:
     def __init__(self) -> None:
         self.parser: list[tuple[str, str, str]] = []  # node, operator, description
         self.build: str | None = None
-        self.refuse_timings = False
         self.settings: list[dict[str, Any]] = []
 
 
@@ -368,8 +367,6 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
             return cache
 
         def set_timing_cache(self, cache: Any, ignore_mismatch: bool) -> bool:
-            if faults.refuse_timings and cache._content:
-                return False
             self._cache = cache
             return True
 

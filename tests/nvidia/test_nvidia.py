@@ -72,12 +72,3 @@ def test_older_or_empty_tensorrt_is_refused(
 
     with pytest.raises(EngineError, match=match):
         load_tensorrt()
-
-
-def test_bindings_do_where_the_module_tensorrt_is_missing(
-    nvidia: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(sys.modules, "tensorrt")
-    monkeypatch.setitem(sys.modules, "tensorrt_bindings", nvidia.tensorrt)
-
-    assert load_tensorrt().__version__ == "11.4.0.106"

@@ -140,21 +140,6 @@ def test_version_compatible_plan_runs_for_who_trusts_it(
     assert np.isfinite(audio).all()
 
 
-@pytest.mark.parametrize(
-    ("changes", "match"),
-    [
-        ({"frames": (24, 41)}, r"profile 1 of conditioning is \(1, 192, 40\), the manifest says"),
-        ({"frames": (24,)}, "the plan has 4 profiles, the manifest says 2"),
-        ({"frames": (40, 24)}, "frames is .40, 24.; expected .*; build"),
-    ],
-)
-def test_plan_with_other_buckets_than_promised_is_refused(
-    built: Bundle, tmp_path: Path, changes: dict[str, Any], match: str
-) -> None:
-    with pytest.raises(EngineError, match=match):
-        TensorrtEngine(with_plans(built, tmp_path / "other", **changes))
-
-
 def test_full_gpu_is_an_error_that_says_what_to_do_and_keeps_nothing(
     nvidia: Any, built: Bundle
 ) -> None:
