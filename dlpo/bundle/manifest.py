@@ -193,11 +193,18 @@ class Manifest:
         found = (re.fullmatch("denoiser_([1-9][0-9]{0,3})", name) for name in self.graphs)
         return tuple(sorted(int(match[1]) for match in found if match))
 
+    def noise_shape(self, graph: str) -> tuple[int | str, ...]:
+        """Of the noise that a graph reads; empty where it reads none."""
+        for tensor in self.graphs[graph].inputs:
+            if tensor.name == "noise":
+                return tensor.shape
+        return ()
+
     @property
     def pitch_points(self) -> int | None:
         """Channels of the noise that the encoder draws the pitch from; None where it does not."""
-        inputs = self.graphs["encoder"].inputs
-        return next((int(tensor.shape[1]) for tensor in inputs if tensor.name == "noise"), None)
+        shape = self.noise_shape("encoder")
+        return int(shape[1]) if shape else None
 
     def named(self, voice: str) -> Manifest:
         """The same with other names of its voices, of which `voice` is the first."""

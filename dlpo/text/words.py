@@ -61,7 +61,7 @@ class Sentence:
 
     def symbol_ids(self) -> list[int]:
         """The row of symbol indices that the encoder reads."""
-        return symbol_ids(utterance_symbols((word.phonemes, word.mark) for word in self.words))
+        return symbol_ids(utterance_symbols(map(attrgetter("phonemes", "mark"), self.words)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.errors import EngineError
-from dlpo_serving.engines.onnx_engine import open_session, run_session
+from dlpo_serving.engines.onnx_engine import LoadedGraph, open_session
 
 OUTPUTS = ["hidden", "durations", "ranges"]
 
@@ -57,7 +57,7 @@ def main(folder: Path, seed: int, count: int) -> None:
                 planes = shapes.get("noise", [1, 2])[1]
                 if isinstance(planes, int) and 0 < planes < 64:
                     noise = np.zeros((1, planes, 12), np.float32)
-                run_session(session, "encoder", OUTPUTS, {"phonemes": phonemes, "noise": noise})
+                LoadedGraph(session, "encoder", OUTPUTS).run({"phonemes": phonemes, "noise": noise})
                 ran += 1
         except EngineError:
             continue

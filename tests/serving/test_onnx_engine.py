@@ -16,7 +16,7 @@ import pytest
 from dlpo.bundle import Bundle, Precision, write_bundle
 from dlpo.errors import EngineError
 from dlpo.text import TextFrontEnd
-from dlpo_serving.engines.onnx_engine import OnnxEngine
+from dlpo_serving.engines.onnx_engine import LoadedGraph, OnnxEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import find_voice, open_voice
@@ -74,7 +74,7 @@ def test_a_graph_is_given_only_the_inputs_that_it_has(tiny_bundle: Path) -> None
 
     engine = OnnxEngine(Bundle.load(tiny_bundle))
     encoding = engine.encode(np.arange(2, 12)[None])
-    engine._sessions["frames"] = PitchlessSession()
+    engine._loaded["frames"] = LoadedGraph(PitchlessSession(), "frames", ["conditioning", "f0"])
 
     frames = engine.frames(encoding, np.ones(10, np.int64), 3, 5, 0.0)
 

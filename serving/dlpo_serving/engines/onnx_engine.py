@@ -89,29 +89,35 @@ def open_session(
         raise EngineError(f"{path}: onnxruntime can't load it ({error}); {advice}") from error
 
 
-def run_session(
-    session: InferenceSession,
-    graph: str,
-    outputs: Sequence[str],
-    inputs: Mapping[str, NDArray[Any]],
-) -> list[NDArray[np.float32]]:
-    """Compute a graph, given the inputs that it has.
+class LoadedGraph:
+    """A graph that onnxruntime computes.
 
     Args:
-        graph: its name, for the error.
+        session: from `open_session`.
+        name: of the graph, for errors.
         outputs: names of what comes back, in order.
-        inputs: by name; one that the graph does not have, such as the pitch of a voice without
-            F0, is left out.
-
-    Raises:
-        EngineError: the run failed.
     """
-    feed = {tensor.name: inputs[tensor.name] for tensor in session.get_inputs()}
-    try:
-        values: list[NDArray[np.float32]] = session.run(list(outputs), feed)
-    except Exception as error:  # see `open_session`
-        raise failed_run(graph, "onnxruntime", inputs, error) from error
-    return values
+
+    def __init__(self, session: InferenceSession, name: str, outputs: Sequence[str]) -> None:
+        self._session, self._name, self._outputs = session, name, list(outputs)
+        self._inputs = [tensor.name for tensor in session.get_inputs()]
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """Compute it.
+
+        Args:
+            inputs: by name; one that the graph does not have, such as the pitch of a voice without
+                F0, is left out.
+
+        Raises:
+            EngineError: the run failed.
+        """
+        feed = {name: inputs[name] for name in self._inputs}
+        try:
+            values: list[NDArray[np.float32]] = self._session.run(self._outputs, feed)
+        except Exception as error:  # see `open_session`
+            raise failed_run(self._name, "onnxruntime", inputs, error) from error
+        return values
 
 
 def failed_run(
@@ -183,9 +189,9 @@ class OnnxSentenceGraphs(SentenceGraphs):
         super().__init__(bundle.manifest)
         self._bundle = bundle
         self._precision = precision or bundle.manifest.precision
-        self._sessions: dict[str, InferenceSession] = {}
+        self._loaded: dict[str, LoadedGraph] = {}
         for graph in ("encoder", "frames"):
-            self._session(graph)
+            self._load_graph(graph)
 
     @property
     def max_batch(self) -> int:
@@ -195,20 +201,20 @@ class OnnxSentenceGraphs(SentenceGraphs):
         return self.manifest.context_frames(steps, self._precision_of(f"denoiser_{steps}"))
 
     def _run(self, graph: str, inputs: Mapping[str, Floats | Ids]) -> list[Floats]:
-        return run_session(self._session(graph), graph, self._outputs(graph), inputs)
+        return (self._loaded.get(graph) or self._load_graph(graph)).run(inputs)
 
-    def _session(self, graph: str) -> InferenceSession:
-        if graph not in self._sessions:
-            precision = self._precision_of(graph)
-            path = self._bundle.graph_path(graph, precision)
-            # Optimising these two takes onnxruntime longer than the rest of their load, and they
-            # are exported as it runs them best; but for 8-bit layers between Q/DQ nodes, as older
-            # bundles have them.
-            optimise = graph.startswith("denoiser") or (
-                precision != "fp32" and INTEGER_PRODUCT not in path.read_bytes()
-            )
-            self._sessions[graph] = open_session(path, optimise=optimise)
-        return self._sessions[graph]
+    def _load_graph(self, graph: str) -> LoadedGraph:
+        precision = self._precision_of(graph)
+        path = self._bundle.graph_path(graph, precision)
+        # Optimising encoder and frames takes onnxruntime longer than the rest of their load, and
+        # they are exported as it runs them best; but for 8-bit layers between Q/DQ nodes, as older
+        # bundles have them.
+        optimise = graph.startswith("denoiser") or (
+            precision != "fp32" and INTEGER_PRODUCT not in path.read_bytes()
+        )
+        session = open_session(path, optimise=optimise)
+        loaded = self._loaded[graph] = LoadedGraph(session, graph, self._outputs(graph))
+        return loaded
 
     def _precision_of(self, graph: str) -> Precision:
         known = self.manifest.graphs.get(graph)
@@ -243,7 +249,7 @@ class OnnxEngine(OnnxSentenceGraphs):
         if precision is not None:
             check_precision(bundle, precision)
         super().__init__(bundle, precision)
-        self._session(f"denoiser_{bundle.manifest.steps}")
+        self._load_graph(f"denoiser_{bundle.manifest.steps}")
 
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
         inputs = {"conditioning": conditioning, "source": source, "noise": noise}

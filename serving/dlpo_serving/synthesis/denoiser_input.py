@@ -142,8 +142,8 @@ class DenoiserInput:
         self._conditioning = np.empty((1, 0, own_frames), np.float32)
         self._f0 = np.zeros(own_frames, np.float32)
         self._source = np.zeros((1, self.frames, manifest.hop_length), np.float32)
-        planes = noise_planes(engine, steps)
-        self._noise = np.empty((planes, 1, self.frames, manifest.hop_length), np.float32)
+        planes, *_ = engine.manifest.noise_shape(f"denoiser_{steps}")  # 1 where eta is 0
+        self._noise = np.empty((int(planes), 1, self.frames, manifest.hop_length), np.float32)
         self._block = self._next_block()
 
     def window(self, start: int, stop: int) -> Window:
@@ -243,12 +243,6 @@ def pitch_noise(manifest: Manifest, symbols: int, seed: int, index: int) -> Floa
     generator = np.random.default_rng([seed, index, PITCH])
     drawn = generator.standard_normal((1, symbols, manifest.pitch_points), np.float32)
     return np.ascontiguousarray(drawn.swapaxes(1, 2))
-
-
-def noise_planes(engine: Engine, steps: int) -> int:
-    """K, how many draws of noise the denoiser of `steps` steps reads: 1 where eta is 0."""
-    inputs = engine.manifest.graphs[f"denoiser_{steps}"].inputs
-    return next(int(tensor.shape[0]) for tensor in inputs if tensor.name == "noise")
 
 
 LOOKAHEAD = 2  # frames of F0 beyond a piece that it depends on
