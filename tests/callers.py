@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
+import numpy as np
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_status import rpc_status
 
 from dlpo.bundle import MANIFEST, Bundle, copy_bundle
 from dlpo.text import TextFrontEnd
 from dlpo_serving.client import CallError, Flush, RetryPolicy, SpeechClient
-from dlpo_serving.engine import Engine
+from dlpo_serving.engine import Engine, Floats
 from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.synthesizer import Synthesizer
 
@@ -81,6 +82,20 @@ def in_another_thread(
         loop.call_soon_threadsafe(stop.set)
         thread.join(WAIT_S)
         assert not thread.is_alive()
+
+
+class UnluckyEngine(FakeEngine):
+    """Does something bad where the first window of an unlucky seed's noise comes by."""
+
+    def __init__(self, seed: int, mishap: Callable[[], object]) -> None:
+        super().__init__()
+        self._mishap = mishap
+        self._sign = np.random.default_rng([seed, 0]).standard_normal(dtype=np.float32)
+
+    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
+        if np.any(noise[0, :, 0, 0] == self._sign):
+            self._mishap()
+        return super().denoise(steps, conditioning, source, noise)
 
 
 class Conversation:

@@ -170,32 +170,3 @@ def test_streams_at_the_same_time_sound_like_the_voice_itself(client: Any, bundl
         lengths = [len(result.as_numpy("audio")) for result in chunks]
         assert offsets == [0, *np.cumsum(lengths)[:-1]]
         assert all(result.as_numpy("sample_rate_hz")[0] == 22_050 for result in chunks)
-
-
-def test_phonemes_sound_like_the_text_that_reads_so(client: Any, bundle: Bundle) -> None:
-    front_end = TextFrontEnd()
-    (sentence,) = front_end.process("Hello there, you.").sentences
-    marks = {" ": "|"}
-    words = [" ".join((*w.phonemes, marks.get(w.mark, w.mark))) for w in sentence.words]
-    found = speak_all(client, {"call": {"phonemes": " ".join(words)}})
-
-    voice = Synthesizer(OnnxEngine(bundle, "fp32"), front_end)
-    expected = voice.speak(SpeechRequest("Hello there, you."))
-    np.testing.assert_allclose(audio(found["call"]), expected, atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"text": TEXT, "speed": 9.0}, "speed: is 9"),
-        ({"text": "..."}, "nothing in the text"),
-        ({"phonemes": "HH XX"}, "'XX' is no phoneme"),
-        ({"text": TEXT, "steps": 5}, "steps: is 5"),
-        ({}, "expected either text or phonemes"),
-    ],
-)
-def test_a_wrong_call_is_told_what_is_wrong(
-    client: Any, values: dict[str, Any], message: str
-) -> None:
-    (error,) = speak_all(client, {"call": values})["errors"]
-    assert message in str(error)

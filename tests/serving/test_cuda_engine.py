@@ -16,7 +16,7 @@ from dlpo.nvidia import Gpu
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines import cuda_engine
 from dlpo_serving.engines.buckets import Bucket, Buckets, PaddedInputs, Piece, denoise_in_buckets
-from dlpo_serving.engines.cuda_engine import CUDA, CudaEngine, cuda_provider
+from dlpo_serving.engines.cuda_engine import CUDA, CudaEngine
 from dlpo_serving.engines.cuda_machine import check_cuda
 from dlpo_serving.engines.fake_engine import CONTEXT, HOP_LENGTH, FakeEngine
 from dlpo_serving.engines.onnx_engine import CPU, OnnxEngine, import_onnxruntime, open_session
@@ -122,18 +122,6 @@ def test_the_build_for_cpus_is_refused_with_the_line_to_run() -> None:
         check_cuda(CUDA)
 
 
-def test_every_provider_option_is_one_of_the_installed_package() -> None:
-    folder = Path(import_onnxruntime().__file__).parent / "capi"
-    library = folder / "libonnxruntime_providers_cuda.so"
-    if not library.exists():
-        pytest.skip("onnxruntime-gpu is not installed")
-    _, options = cuda_provider()
-
-    known = library.read_bytes()
-
-    assert [option for option in options if option.encode() not in known] == []
-
-
 # From here on: on a GPU.
 
 
@@ -217,51 +205,6 @@ def test_audio_does_not_depend_on_the_buckets(batch: int, frames: int) -> None:
     inputs = window(batch, frames)
 
     np.testing.assert_allclose(denoise(TWO_BY_TWO, inputs), denoise(ONE_BUCKET, inputs), atol=1e-6)
-
-
-@pytest.mark.parametrize("frames", [20, 90])
-def test_audio_equals_that_without_buckets_up_to_the_margin_before_the_end(frames: int) -> None:
-    inputs = window(2, frames)
-
-    made = denoise(TWO_BY_TWO, inputs)
-
-    plain = FakeEngine().denoise(STEPS, *inputs)
-    np.testing.assert_allclose(made[:, :-MARGIN], plain[:, :-MARGIN], atol=1e-6)
-
-
-def test_padding_repeats_the_last_conditioning_and_is_silent() -> None:
-    inputs = window(1, 10)
-    (piece,) = TWO_BY_TWO.pieces(1, 10, MARGIN)
-    zeros = PaddedInputs.zeros(Bucket(2, 24), 2, 1, HOP_LENGTH)
-    padded = PaddedInputs(*(np.full_like(array, 7.0) for array in zeros))
-
-    padded.fill(piece, *inputs)
-
-    np.testing.assert_array_equal(padded.conditioning[0, :, :10], inputs[0][0])
-    np.testing.assert_array_equal(padded.conditioning[0, :, 10:], inputs[0][0][:, [-1] * 14])
-    np.testing.assert_array_equal(padded.noise[0, 0, :10], inputs[2][0, 0])
-    assert not padded.conditioning[1].any()
-    for array in (padded.source, padded.noise[0]):
-        assert not array[0, 10:].any()
-        assert not array[1].any()
-
-
-def test_a_piece_inside_a_window_reads_real_frames_on_both_sides() -> None:
-    pieces = TWO_BY_TWO.pieces(1, 100, MARGIN)
-
-    assert [(piece.start, piece.stop) for piece in pieces] == [
-        (0, 33),
-        (33, 59),
-        (59, 85),
-        (85, 100),
-    ]
-    assert [(piece.read_start, piece.read_stop) for piece in pieces[:3]] == [
-        (0, 40),
-        (26, 66),
-        (52, 92),
-    ]
-    assert pieces[-1].read_start == 78
-    assert pieces[-1].read_stop == 100
 
 
 def test_buckets_that_are_all_context_say_what_to_use() -> None:

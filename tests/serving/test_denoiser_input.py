@@ -49,26 +49,6 @@ def all_of(inputs: DenoiserInput) -> tuple[NDArray[np.float32], NDArray[np.float
     return window.conditioning, window.source
 
 
-@pytest.mark.parametrize(
-    ("asked", "beside", "of_words"),
-    [
-        ({"speed": 1.3}, {"speed": 1.0}, {"speed": [1.3]}),
-        ({"pitch_semitones": 3}, {}, {"pitch_semitones": [2]}),
-    ],
-)
-def test_prosody_of_all_words_is_that_of_the_request(
-    asked: dict[str, float],
-    beside: dict[str, float],
-    of_words: dict[str, list[float]],
-) -> None:
-    one = prepared(sentence_with(), replace(REQUEST, **asked))
-    other = prepared(sentence_with(**of_words), replace(REQUEST, **beside))
-
-    assert one.timing == other.timing
-    for expected, made in zip(all_of(one), all_of(other), strict=True):
-        np.testing.assert_array_equal(made, expected)
-
-
 def test_a_slow_word_lasts_longer_and_no_other_does() -> None:
     plain = sentence_with()
     slow = [replace(word, speed=0.5 if word.word == "again" else 1) for word in plain.words]
@@ -132,14 +112,6 @@ def test_frames_of_each_pitch_are_those_of_a_run_at_that_pitch_and_cost_little_m
     runs = len(engine.lengths)
     assert runs <= len(sentence.words) + 3  # a block each, and where blocks end anyway
     assert sum(engine.lengths) <= inputs.frames + 2 * FRAMES_CONTEXT * runs
-
-
-def test_plain_text_takes_one_run_for_each_block() -> None:
-    engine, inputs, _ = watched(sentence_with())
-
-    assert len(engine.lengths) == 3
-    assert sum(engine.lengths) <= inputs.frames + 3 * 2 * FRAMES_CONTEXT
-    assert inputs.volume(0, 10) is None
 
 
 def test_volume_follows_the_words() -> None:

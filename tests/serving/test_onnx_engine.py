@@ -48,21 +48,6 @@ def test_a_graph_that_is_no_onnx_is_an_engine_error(
         OnnxEngine(Bundle.load(bundle))
 
 
-def test_frames_computed_in_blocks_equal_those_of_the_whole_sentence(tiny_bundle: Path) -> None:
-    engine = OnnxEngine(Bundle.load(tiny_bundle))
-    context = engine.manifest.frames_context
-    assert context is not None
-    encoding = engine.encode(np.arange(2, 42)[None])
-    counts = np.full(40, 3)
-
-    whole = engine.frames(encoding, counts, 0, 120, 0.0)
-    block = engine.frames(encoding, counts, 50 - context, 70 + context, 0.0)
-
-    inside = slice(context, context + 20)
-    for made, expected in ((block.conditioning, whole.conditioning), (block.f0, whole.f0)):
-        np.testing.assert_allclose(made[..., inside], expected[..., 50:70], rtol=1e-4, atol=1e-5)
-
-
 def test_a_graph_is_given_only_the_inputs_that_it_has(tiny_bundle: Path) -> None:
     class PitchlessSession:
         def get_inputs(self) -> list[SimpleNamespace]:
@@ -130,12 +115,3 @@ def test_chunks_of_any_ladder_equal_the_whole(
             assert np.sqrt(np.mean(deviation**2)) <= INT8_SHARE * np.sqrt(np.mean(whole**2))
         else:
             assert np.abs(deviation).max() <= LARGEST
-
-
-def test_a_denoiser_in_8_bits_is_given_its_own_context(tiny_bundle: Path) -> None:
-    manifest = Bundle.load(tiny_bundle).manifest
-    bound = 2 * manifest.context_frames_per_step + 1
-
-    assert manifest.context_frames(2) == manifest.needed_context["2"]
-    assert manifest.context_frames(2, "int8") == manifest.needed_context_int8.get("2", bound)
-    assert manifest.context_frames(2, "fp16") == manifest.context_frames(2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from dlpo_serving.synthesis.timing import (
     DurationWarp,
     Volume,
     paced,
-    per_symbol,
     sentence_timing,
     whole_frames,
     with_end,
@@ -222,11 +220,6 @@ def test_times_are_those_of_the_symbols_one_by_one(numbers: list[int], hop_lengt
 
 
 FRONT_END = TextFrontEnd()
-
-
-def test_a_value_of_a_word_holds_for_its_phonemes_and_its_mark() -> None:
-    words = (SENTENCE.words[0], replace(SENTENCE.words[1], speed=2.0))
-    assert per_symbol(replace(SENTENCE, words=words), "speed").tolist() == [1, 1, 1, 1, 2, 2, 2, 2]
 
 
 def test_gain_is_constant_but_for_short_ramps() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import subprocess
 import sys
 import wave
 from collections.abc import Iterator
@@ -58,15 +57,6 @@ def test_the_file_holds_what_the_voice_says(tmp_path: Path, synthesizer: Synthes
     np.testing.assert_allclose(waveform, expected, atol=1e-4)
     assert spoken.audio_s == len(expected) / rate
     assert "RTF" in str(spoken)
-
-
-def test_play_hands_the_player_the_samples(
-    fake_player: Path, tmp_path: Path, synthesizer: Synthesizer
-) -> None:
-    say(TEXT, play=True)
-
-    played = np.fromfile(tmp_path / "played.pcm", "<i2") / 32767
-    np.testing.assert_allclose(played, synthesizer.speak(SpeechRequest(TEXT)), atol=1e-4)
 
 
 SILENT = (
@@ -166,28 +156,6 @@ def test_a_player_is_silenced_where_the_voice_fails(fake_player: Path) -> None:
     with pytest.raises(EngineError, match="the voice failed"):
         fail_while_it_plays()
     assert playback.returncode == -signal.SIGKILL
-
-
-def test_a_path_that_cannot_be_written_is_an_error_before_any_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(say_module, "open_voice", pytest.fail)
-
-    with pytest.raises(InputError, match="there is no folder"):
-        say(TEXT, out=tmp_path / "missing" / "out.wav")
-    (tmp_path / "folder.wav").mkdir()
-    with pytest.raises(InputError, match="it is a folder"):
-        say(TEXT, out=tmp_path / "folder.wav")
-
-
-@pytest.mark.parametrize("name", ["out", "out.wma", ".wav.txt"])
-def test_an_ending_that_is_no_encoding_is_an_error_before_any_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setattr(say_module, "open_voice", pytest.fail)
-
-    with pytest.raises(InputError, match=r"expected one of \.wav, \.flac"):
-        say(TEXT, out=tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -326,18 +294,6 @@ def test_a_server_process_speaks_as_the_voice_does_offline(tiny_bundle: Path) ->
         audio = np.concatenate([chunk.samples for chunk in client.stream(request)])
 
     np.testing.assert_allclose(audio, open_voice(tiny_bundle).speak(request), atol=1e-4)
-
-
-def test_speaking_loads_neither_torch_nor_the_exporter(tiny_bundle: Path) -> None:
-    code = (
-        "import sys, dlpo_serving.server\n"
-        "from dlpo_serving.request import SpeechRequest\n"
-        "from dlpo_serving.voices import open_voice\n"
-        f"open_voice({str(tiny_bundle)!r}).speak(SpeechRequest('Hello'))\n"
-        "sys.exit(bool({'torch', 'onnx', 'dlpo_export', 'dlpo.model'} & set(sys.modules)))"
-    )
-
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=TIMEOUT_S)
 
 
 def test_the_demo_writes_sound_and_picture_and_prints_its_figures(

@@ -77,32 +77,18 @@ def test_a_sentence_is_encoded_only_when_its_turn_comes() -> None:
     assert engine.calls.count("encoder") == 2
 
 
-def test_the_dictionary_of_a_request_is_heard(synthesizer: Synthesizer) -> None:
-    request = SpeechRequest("dlpo", dictionary={"dlpo": "D IY1 L P OW0"})
-
-    assert synthesizer.read(request).sentences[0].words[0].phonemes == ("D", "IY1", "L", "P", "OW0")
-
-
 @pytest.mark.parametrize(
     ("request_", "field"),
     [
         (SpeechRequest(TEXT, speed=math.nan), "speed"),
-        (SpeechRequest(TEXT, speed=math.inf), "speed"),
-        (SpeechRequest(TEXT, speed=0), "speed"),
         (SpeechRequest(TEXT, speed=2.1), "speed"),
         (SpeechRequest(TEXT, pitch_semitones=math.nan), "pitch_semitones"),
         (SpeechRequest(TEXT, pitch_semitones=-7), "pitch_semitones"),
         (SpeechRequest(TEXT, seed=-1), "seed"),
-        (SpeechRequest(TEXT, seed=2**32), "seed"),
         (SpeechRequest(TEXT, steps=2), "steps"),
-        (SpeechRequest(TEXT, steps=0), "steps"),
         (SpeechRequest(TEXT, dictionary={"dlpo": "D XX"}), "dictionary"),
-        (SpeechRequest(TEXT, dictionary={"dlpo": ""}), "dictionary"),
         (SpeechRequest(""), "text"),
-        (SpeechRequest(" \n\t"), "text"),
         (SpeechRequest("?!... --"), "text"),
-        (SpeechRequest("\x00\x07\x1b"), "text"),
-        (SpeechRequest("\ud800\udfff"), "text"),
         (SpeechRequest("你好"), "text"),
     ],
 )

@@ -9,16 +9,12 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner
 
 import dlpo
 from dlpo.cli import app
-
-if TYPE_CHECKING:
-    pass
 
 EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
 TIMEOUT_S = 60.0

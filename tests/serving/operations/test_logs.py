@@ -31,7 +31,6 @@ from dlpo_serving.operations import logs
 from dlpo_serving.operations.call_scope import (
     CallScope,
     CallTracer,
-    current_call,
     open_tracer,
 )
 from dlpo_serving.operations.keys import new_key
@@ -128,16 +127,6 @@ def test_a_plain_id_is_kept_and_an_odd_one_replaced_by_a_random_one(id: str, ids
     assert len({id, call(id=id), call(id=id)}) == ids
 
 
-def test_the_current_call_is_the_innermost_and_ends_with_its_scope() -> None:
-    scope = CallScope(Metrics())
-
-    with scope.open(METHOD, "rpc", "", {}, logging.DEBUG) as outer:
-        with scope.open(METHOD, "rpc", "", {}, logging.DEBUG) as inner:
-            assert current_call() is inner
-        assert current_call() is outer
-    assert current_call() is not outer
-
-
 @pytest.fixture
 def exporter() -> InMemorySpanExporter:
     return InMemorySpanExporter()
@@ -211,16 +200,6 @@ def test_every_reason_to_reject_a_call_is_there_from_the_start_and_no_other_can_
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
     rejections = [kind for kind in kinds if issubclass(kind, errors.CallRejectedError)]
     assert {kind.reason for kind in rejections} <= set(SHED_REASONS)
-
-
-def test_watched_figures_are_read_when_the_page_is() -> None:
-    metrics = Metrics()
-    metrics.watch(streams_active=lambda: 7, streams_waiting=lambda: 2, backlog_audio_s=lambda: 3.5)
-
-    page = samples(metrics)
-
-    names = ("streams_active", "streams_waiting", "backlog_audio_seconds")
-    assert [page[f"dlpo_{name}", ()] for name in names] == [7, 2, 3.5]
 
 
 def test_a_voice_is_shown_until_it_is_gone() -> None:

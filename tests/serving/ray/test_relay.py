@@ -144,15 +144,6 @@ def test_pieces_of_text_arrive_one_by_one_while_audio_goes_out(proxied: Any) -> 
     assert [part.audio.audio for part in call] == [b"two"]
 
 
-def test_a_status_of_the_replica_is_the_callers(proxied: Any) -> None:
-    serve = answering(code=grpc.StatusCode.NOT_FOUND, details="voice is 'ann'")
-
-    refused = refusal(stub(proxied(serve)).ListVoices, speech_pb2.ListVoicesRequest())
-
-    assert (refused.code, refused.message) == ("NOT_FOUND", "voice is 'ann'")
-    assert refused.trailing["x-request-id"] == "r1"
-
-
 @pytest.mark.parametrize(
     ("failed", "code", "reason"),
     [
@@ -218,12 +209,6 @@ def test_a_caller_who_does_not_read_is_sent_away(
 
 SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
 NOT_SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.NOT_SERVING)
-
-
-def test_health_is_what_a_replica_says(proxied: Any) -> None:
-    health = health_pb2_grpc.HealthStub(proxied(answering(SERVING)))
-
-    assert health.Check(health_pb2.HealthCheckRequest(), timeout=WAIT_S) == SERVING
 
 
 async def silent(asked: Any, context: Any) -> AsyncIterator[bytes | None]:
@@ -334,9 +319,6 @@ def test_the_server_of_a_replica_is_reached_from_its_machine_alone() -> None:
         ({"http_port": 8080}, "http_port is 8080; .*leave --http-port out"),
         ({"health_port": 8081}, "health_port"),
         ({"tls_certificate": Path("c"), "tls_key": Path("k")}, "tls_certificate is c"),
-        ({"stall_s": 5}, "stall_s"),
-        ({"pre_stop_s": 5}, "pre_stop_s"),
-        ({"channelz": True}, "channelz"),
         ({"ray_min_replicas": 3, "ray_max_replicas": 2}, "ray_max_replicas is 2; expected .*3"),
         ({"engine": "tensorrt"}, "engine is tensorrt and ray_gpus is 0.*--ray-gpus"),
         ({"host": "127.0.0.1"}, "every interface: say so with --host 0.0.0.0"),

@@ -14,37 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import numpy as np
 import pytest
 
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
 from dlpo_serving import server as server_module
 from dlpo_serving.client import CallError, RetryPolicy, SpeechClient
-from dlpo_serving.engine import Floats
-from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.synthesizer import Synthesizer
-from tests.callers import WAIT_S, fake_voice, lay, wait_until
+from tests.callers import WAIT_S, UnluckyEngine, fake_voice, lay, wait_until
 
 UNLUCKY = 13  # seed of the calls that go wrong
 TEXT = "Noise becomes speech, step by step."
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
-
-
-class UnluckyEngine(FakeEngine):
-    """Does something bad where the first window of an unlucky seed's noise comes by."""
-
-    def __init__(self, mishap: Callable[[], None]) -> None:
-        super().__init__()
-        self._mishap = mishap
-        self._sign = np.random.default_rng([UNLUCKY, 0]).standard_normal(dtype=np.float32)
-
-    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
-        if np.any(noise[0, :, 0, 0] == self._sign):
-            self._mishap()
-        return super().denoise(steps, conditioning, source, noise)
 
 
 def unlucky_calls(server: Any) -> Iterator[Callable[[], tuple[str, str]]]:
@@ -78,7 +61,7 @@ def test_an_engine_that_throws_fails_the_calls_that_made_it_throw(
     def throw() -> None:
         raise RuntimeError("at /secret/path")
 
-    server = patient_server(fake_voice(UnluckyEngine(throw)), http_port=0)
+    server = patient_server(fake_voice(UnluckyEngine(UNLUCKY, throw)), http_port=0)
     with neighbour(server.address) as other:
         for call in unlucky_calls(server):
             assert call() == ("INTERNAL", "the server failed; its log has the cause")
@@ -95,7 +78,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Synthesizer]:
     monkeypatch.setattr(server_module, "HANG_BEATS", 10)
     monkeypatch.setattr(server_module, "HEARTBEAT_S", 0.05)
     end = threading.Event()
-    yield fake_voice(UnluckyEngine(lambda: (end.wait(WAIT_S), None)[1]))
+    yield fake_voice(UnluckyEngine(UNLUCKY, lambda: end.wait(WAIT_S)))
     end.set()
 
 

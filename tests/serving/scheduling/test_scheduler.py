@@ -386,26 +386,6 @@ def test_a_small_request_does_not_wait_for_a_book() -> None:
     assert book.ended_s is not None
 
 
-def test_a_book_gets_on_beside_many_small_requests() -> None:
-    simulation = Simulation()
-    simulation.arrive(0.0, 30.0, slack_s=2.0)
-    poisson(simulation, 0.7, seconds=30.0, mean_s=2.0)
-    simulation.run()
-    book = simulation.listeners[0]
-    assert book.ended_s is not None
-    assert book.ended_s < 32.0
-
-
-def test_who_hangs_up_frees_the_place_at_once() -> None:
-    simulation = Simulation(AdmissionPolicy(max_streams=1))
-    simulation.arrive(0.0, 600.0)
-    simulation.at(1.0, simulation.hang_up(600.0))
-    simulation.arrive(1.0, 5.0)
-    simulation.run()
-    assert not simulation.refusals
-    assert simulation.listeners[1].first_audio_s < 2 * ALONE_S + 0.02
-
-
 def test_a_storm_of_hang_ups_leaves_the_others_as_they_were() -> None:
     simulation = Simulation()
     generator = random.Random(2)
@@ -469,24 +449,6 @@ def test_a_machine_that_becomes_slower_or_quicker_is_followed(lanes: int, factor
     simulation.slowness *= factor
     simulation.run()
     assert simulation.costs.slowdown == pytest.approx(factor, rel=0.4)
-
-
-def test_after_a_wrong_start_nobody_runs_dry_at_four_times_the_capacity() -> None:
-    simulation = Simulation(belief=1 / 16)
-    for second in range(60):
-        simulation.arrive(float(second), 6.0)
-    simulation.run()
-    begun = len(simulation.listeners)
-    generator = random.Random(1)
-    time_s = simulation.now
-    while time_s < 66.0:
-        time_s += generator.expovariate(4.0 * CAPACITY / 5.0)
-        simulation.arrive(time_s, generator.uniform(0.5, 9.5))
-    simulation.run()
-    crowd = simulation.listeners[begun:]
-    assert len(crowd) > 100
-    assert max(caller.underrun_s for caller in crowd) < 0.001
-    assert percentile([caller.first_audio_s for caller in crowd], 0.95) < 4 * ALONE_S
 
 
 def test_callers_find_a_lane_each_however_slow_the_machine_seems() -> None:

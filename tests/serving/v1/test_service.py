@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
@@ -21,6 +19,7 @@ from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.v1.wire import decode_samples, encoding_message, read_encoding
 from tests.callers import WAIT_S, refusal
+from tests.decoders import without_lot
 
 F32 = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
@@ -329,11 +328,6 @@ def test_every_encoding_is_one_stream(server: Any, name: str, begin: bytes, rate
     assert joined.count(b"RIFF") == (name == "WAV")
 
 
-def without_lot(audio: bytes) -> bytes:
-    """Ogg pages without the stream's number, drawn by lot, and without the checksum over it."""
-    return re.sub(rb"(?s)(OggS.{10}).{4}(.{4}).{4}", rb"\1\2", audio)
-
-
 def test_volume_is_a_gain(server: Any) -> None:
     loudest = [
         np.abs(np.frombuffer(reply_to(server, volume_db=volume_db).audio, "<i2").astype(int)).max()
@@ -365,14 +359,3 @@ def test_a_document_that_is_wrong_is_an_invalid_argument(server: Any, text: str,
     refused = refusal(server.stub.Synthesize, request)
 
     assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", ["ssml"])
-
-
-def test_samples_are_little_endian() -> None:
-    floats = decode_samples(struct.pack("<2f", 0.5, -1), speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32)
-    ints = decode_samples(
-        struct.pack("<3h", 32767, -32767, 0), speech_pb2.AUDIO_ENCODING_LINEAR_PCM_S16
-    )
-
-    assert floats.tolist() == [0.5, -1]
-    assert ints.tolist() == [1, -1, 0]
-    assert floats.dtype == ints.dtype == np.float32

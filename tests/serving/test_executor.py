@@ -22,7 +22,7 @@ from dlpo_serving.scheduling.scheduler import Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy, CostLines, Costs, Line, Stream
 from dlpo_serving.synthesis.job import AudioChunk
 from dlpo_serving.synthesizer import Synthesizer
-from tests.callers import WAIT_S, fake_voice
+from tests.callers import WAIT_S, UnluckyEngine, fake_voice
 
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 LINE = Line(0.001, 0.0)
@@ -59,62 +59,33 @@ class Ear:
         return np.concatenate([chunk.samples for chunk in self.chunks])
 
 
-class MoodyEngine(FakeEngine):
-    """Throws in any batch in which there is a sentence of an unlucky length."""
-
-    def __init__(self, unlucky_seed: int) -> None:
-        super().__init__()
-        first = np.random.default_rng([unlucky_seed, 0]).standard_normal(dtype=np.float32)
-        self._unlucky = first
-
-    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
-        if np.any(noise[0, :, 0, 0] == self._unlucky):
-            raise RuntimeError("out of cheese")
-        return super().denoise(steps, conditioning, source, noise)
-
-
-class HangingEngine(FakeEngine):
-    """Its first window never comes, until the test lets go."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.let_go = threading.Event()
-        self.hangs = threading.Event()
-
-    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
-        if not self.hangs.is_set():
-            self.hangs.set()
-            assert self.let_go.wait(WAIT_S)
-        return super().denoise(steps, conditioning, source, noise)
-
-
 @pytest.fixture
-def open_room(clock: Any) -> Iterator[Callable[..., EngineExecutor]]:
-    """`open_room(lanes)`; it is closed after the test."""
-    rooms = []
+def open_executor(clock: Any) -> Iterator[Callable[..., EngineExecutor]]:
+    """`open_executor(lanes)`; it is closed after the test."""
+    executors = []
 
     def make(lanes: int = 1) -> EngineExecutor:
         scheduler = Scheduler(AdmissionPolicy(), lanes)
-        rooms.append(EngineExecutor(scheduler, lanes, Metrics(), clock))
-        return rooms[-1]
+        executors.append(EngineExecutor(scheduler, lanes, Metrics(), clock))
+        return executors[-1]
 
     yield make
-    for room in rooms:
-        room.close()
+    for executor in executors:
+        executor.close()
 
 
-def speak(room: EngineExecutor, synthesizer: Synthesizer, seed: int = 0) -> tuple[Stream, Ear]:
+def speak(executor: EngineExecutor, synthesizer: Synthesizer, seed: int = 0) -> tuple[Stream, Ear]:
     """Start a stream of `TEXT`."""
     stream = Stream(COSTS, 3, 0.0, 5.0, synthesizer.engine.max_batch)
-    room.admit(stream)
+    executor.admit(stream)
     ear = Ear()
     utterance = synthesizer.read(SpeechRequest(TEXT, seed=seed))
-    room.start(stream, synthesizer.render(utterance), ear)
+    executor.start(stream, synthesizer.render(utterance), ear)
     return stream, ear
 
 
 @contextmanager
-def held(room: EngineExecutor) -> Iterator[None]:
+def held(executor: EngineExecutor) -> Iterator[None]:
     """The one lane waits for the end of the block, so that all streams are there when it looks."""
     entered, go_on = threading.Event(), threading.Event()
 
@@ -122,18 +93,21 @@ def held(room: EngineExecutor) -> Iterator[None]:
         entered.set()
         return go_on.wait(WAIT_S)
 
-    room.run(hold)
+    executor.run(hold)
     assert entered.wait(WAIT_S)
     yield
     go_on.set()
 
 
-def test_a_unit_that_throws_fails_its_own_stream_even_in_a_batch(open_room: Any) -> None:
-    synthesizer = fake_voice(MoodyEngine(unlucky_seed=3))
+def test_a_unit_that_throws_fails_its_own_stream_even_in_a_batch(open_executor: Any) -> None:
+    def throw() -> None:
+        raise RuntimeError("out of cheese")
+
+    synthesizer = fake_voice(UnluckyEngine(3, throw))
     calm = fake_voice()
-    room = open_room()
-    with held(room):
-        ears = [speak(room, synthesizer, seed)[1] for seed in range(4)]
+    executor = open_executor()
+    with held(executor):
+        ears = [speak(executor, synthesizer, seed)[1] for seed in range(4)]
     for seed, ear in enumerate(ears):
         if seed == 3:
             assert isinstance(ear.end(), RuntimeError)
@@ -141,7 +115,7 @@ def test_a_unit_that_throws_fails_its_own_stream_even_in_a_batch(open_room: Any)
             np.testing.assert_array_equal(ear.audio(), calm.speak(SpeechRequest(TEXT, seed=seed)))
 
 
-def test_only_rows_of_the_same_graphs_share_a_batch(open_room: Any) -> None:
+def test_only_rows_of_the_same_graphs_share_a_batch(open_executor: Any) -> None:
     """Not those of a bundle and the one of its name that replaces it."""
 
     class Louder(FakeEngine):
@@ -149,84 +123,83 @@ def test_only_rows_of_the_same_graphs_share_a_batch(open_room: Any) -> None:
             return 2 * super().denoise(*inputs)
 
     voices = [fake_voice(engine()) for engine in (FakeEngine, Louder)]
-    room = open_room()
-    with held(room):
-        ears = [(voice, speak(room, voice)[1]) for voice in voices * 2]
+    executor = open_executor()
+    with held(executor):
+        ears = [(voice, speak(executor, voice)[1]) for voice in voices * 2]
     for voice, ear in ears:
         np.testing.assert_array_equal(ear.audio(), voice.speak(SpeechRequest(TEXT)))
 
 
 def test_a_lane_whose_engine_hangs_is_replaced_and_the_others_go_on(
-    open_room: Any, clock: Any
+    open_executor: Any, clock: Any, gated_engine: Any
 ) -> None:
-    engine = HangingEngine()
-    synthesizer = fake_voice(engine)
-    room = open_room()
-    stuck, ear = speak(room, synthesizer)
-    assert engine.hangs.wait(WAIT_S)
+    synthesizer = fake_voice(gated_engine)
+    executor = open_executor()
+    stuck, ear = speak(executor, synthesizer)
+    assert gated_engine.waiting.acquire(timeout=WAIT_S)
     clock.now_s = 1000.0  # the process was stopped meanwhile: the engine may still return
-    assert [room.replace_hung_lanes(3) for _ in range(4)] == [0, 0, 0, 1]
-    assert room.has_hung_threads
+    assert [executor.replace_hung_lanes(3) for _ in range(4)] == [0, 0, 0, 1]
+    assert executor.has_hung_threads
     error = ear.end()
     assert isinstance(error, EngineError)
     assert "has not returned after 3 heartbeats" in str(error)
-    room.remove(stuck)
+    executor.remove(stuck)
 
-    _, second = speak(room, synthesizer)
+    gated_engine.open.set()  # for who comes now
+    _, second = speak(executor, synthesizer)
     assert len(second.audio())
-    engine.let_go.set()
+    gated_engine.permits.release()
     assert ear.heard.empty()  # what the old lane made is thrown away
 
 
-def test_a_stream_that_is_removed_hears_nothing_more(open_room: Any) -> None:
-    engine = HangingEngine()
-    room = open_room()
-    stream, ear = speak(room, fake_voice(engine))
-    assert engine.hangs.wait(WAIT_S)
-    room.remove(stream)
-    assert room.active() == 0
-    engine.let_go.set()
-    assert room.run(lambda: threading.current_thread().name).result(WAIT_S) == "lane-0"
+def test_a_stream_that_is_removed_hears_nothing_more(open_executor: Any, gated_engine: Any) -> None:
+    executor = open_executor()
+    stream, ear = speak(executor, fake_voice(gated_engine))
+    assert gated_engine.waiting.acquire(timeout=WAIT_S)
+    executor.remove(stream)
+    assert executor.active() == 0
+    gated_engine.free()
+    assert executor.run(lambda: threading.current_thread().name).result(WAIT_S) == "lane-0"
     assert ear.heard.empty()  # the lane has come back
     with pytest.raises(ZeroDivisionError):
-        room.run(lambda: 1 // 0).result(WAIT_S)
+        executor.run(lambda: 1 // 0).result(WAIT_S)
 
 
 def test_a_listener_that_throws_loses_its_stream_and_no_other(
-    synthesizer: Synthesizer, open_room: Any
+    synthesizer: Synthesizer, open_executor: Any
 ) -> None:
     class Deaf(Ear):
         def on_chunk(self, chunk: AudioChunk, late_s: float) -> None:
             raise ValueError("a codec's own error")
 
-    room = open_room()
+    executor = open_executor()
     stream = Stream(COSTS, 3, 0.0, 5.0)
-    room.admit(stream)
+    executor.admit(stream)
     deaf = Deaf()
-    room.start(stream, synthesizer.render(synthesizer.read(SpeechRequest(TEXT))), deaf)
+    executor.start(stream, synthesizer.render(synthesizer.read(SpeechRequest(TEXT))), deaf)
     assert isinstance(deaf.end(), ValueError)
-    assert len(speak(room, synthesizer)[1].audio())
+    assert len(speak(executor, synthesizer)[1].audio())
 
 
 def test_text_of_a_caller_over_its_share_waits_without_that_of_others(
-    open_room: Any, clock: Any
+    open_executor: Any, clock: Any
 ) -> None:
     def stream(need: float, peer: str, audio_s: float = 0.0) -> Stream:
         lines = CostLines(LINE, LINE, LINE, 3, ((0.1, 0.003),), need, 73.5)
         return Stream(Costs(lines), 3, 0.0, audio_s, peer=peer, more_text=not audio_s)
 
-    fits, room = queue.Queue[str](), open_room()
+    fits, executor = queue.Queue[str](), open_executor()
     greedy, other, speaking = stream(0.18, "a"), stream(0.02, "b"), stream(0.5, "a", 100.0)
     for admitted in (greedy, other, speaking):
-        room.admit(admitted)
+        executor.admit(admitted)
     for name, waits in (("greedy", greedy), ("other", other)):
-        text = room.reserve(waits, 50.0)
+        text = executor.reserve(waits, 50.0)
         assert text
         text.fits.add_done_callback(lambda _, name=name: fits.put(name))
     clock.now_s = 1.0
     assert fits.get(timeout=WAIT_S) == "other"
-    room.add(other, [], 0.0)  # nothing in it can be spoken
+    executor.add(other, [], 0.0)  # nothing in it can be spoken
     assert not other.left_s
-    room.remove(speaking)
+    executor.remove(speaking)
     clock.now_s = 2.0
     assert fits.get(timeout=WAIT_S) == "greedy"
