@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
 from dlpo.bundle import Bundle
 from dlpo.checkpoint import Tuned, load_checkpoint, save_checkpoint
@@ -53,34 +51,10 @@ def test_checkpoint_says_what_its_bundle_says(
     assert np.std(by_torch[0](CLIP) - by_torch[1](CLIP)) > 0.1 * np.std(said)  # other noise
 
 
-def test_checkpoint_speaks_on_the_embedded_chain(tiny_checkpoint: Path) -> None:
-    like = json.loads((Path(__file__).parents[2] / "dlpo/voices/lj/voice.json").read_text())
-    about = one(tiny_checkpoint).about
-    assert about["kind"] == "checkpoint"
-    assert about["schedule"] == like["noise_schedule"]["name"]
-    assert (about["eta"], about["steps"]) == (like["noise_schedule"]["eta"], like["steps"])
-
-
 def test_tuned_checkpoint_speaks_on_the_chain_that_it_was_tuned_on(tuned_checkpoint: Path) -> None:
     about = one(tuned_checkpoint).about
     assert (about["schedule"], about["eta"], about["steps"]) == ("cosine:2", 0.5, 2)
     assert about["provenance"]["tuned"]["method"] == "dlpo"
-
-
-def test_every_number_of_steps_and_precision_is_a_system(tiny_bundle: Path) -> None:
-    speaking = SpeakingOptions(steps=(1, 2), precisions=("fp32", "int8"))
-    found = open_systems([f"tiny={tiny_bundle}"], speaking)
-    assert [c.label for c in found] == [
-        "tiny, 1 steps, fp32", "tiny, 2 steps, fp32", "tiny, 1 steps, int8", "tiny, 2 steps, int8",
-    ]  # fmt: skip
-    assert {c.about["sha256"] for c in found} == {Bundle.load(tiny_bundle).sha256}
-
-
-def test_folder_of_wavs_is_a_system_of_one_take(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / f"{CLIP.clip_id}.wav", np.full(22_050, 0.25), 22_050)
-    candidate = one(tmp_path, SpeakingOptions(seeds=3))
-    assert len(candidate.takes) == 1
-    assert len(candidate.takes[0](CLIP)) == 22_050
 
 
 def test_only_clips_that_every_folder_has_are_said(tmp_path: Path) -> None:

@@ -129,16 +129,6 @@ def test_clips_are_found_by_name_and_failed_ones_left_out() -> None:
     assert same.paired.difference.value == 0
 
 
-def test_what_differs_between_two_sets_of_clips_is_told() -> None:
-    after = judged(system="lj", clips=["clip-0", "clip-1", "new"], texts=["text clip-0", "?", "?"])
-    after["systems"]["control"] = after["systems"]["lj"]
-    found, problems = compare_clips(record(judged(), "quality"), record(after, "quality"))
-    assert {change.paired.sentences for change in found} == {1}
-    assert "left out, for their texts differ: clip-1" in problems
-    assert "1 clips of up to 12 are in both records" in problems
-    assert "only in one record: control" in problems
-
-
 @pytest.mark.parametrize(
     ("after", "message"),
     [

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -17,11 +15,10 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from aiohttp import web
 from typer.testing import CliRunner, Result
 
 from dlpo.cli import app
-from dlpo.errors import EngineError, InputError
+from dlpo.errors import InputError
 from dlpo_bench.load.calls import (
     AudioDevice,
     TestedServer,
@@ -34,7 +31,6 @@ from dlpo_bench.load.calls import (
 from dlpo_bench.load.capacity import (
     AGAINST,
     MEASUREMENTS,
-    Bench,
     KneeSearch,
     chosen,
     compare_knees,
@@ -42,11 +38,9 @@ from dlpo_bench.load.capacity import (
     knee_figures,
     measure,
     measure_knee,
-    measure_overload,
     overload_figures,
 )
 from dlpo_bench.load.levels import (
-    Clients,
     Level,
     LevelResult,
     ShareResult,
@@ -55,17 +49,14 @@ from dlpo_bench.load.levels import (
     merge,
     shares,
 )
-from dlpo_bench.load.servers import Reading, Servers, Usage, stage_figures
-from dlpo_bench.load.single import measure_tokens, portioned
+from dlpo_bench.load.single import measure_tokens
 from dlpo_bench.options import LoadOptions
 from dlpo_bench.record import read_record
 from dlpo_bench.report.speed import LOAD_TARGETS, load_blocks
 from dlpo_bench.tables import markdown
-from dlpo_serving.local.local_server import LocalServer, local_server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
-TINY_OPTIONS = LoadOptions(clients=1, level_s=10.0, ramp_s=4.0)
 CLOSED = Level("closed", load=4, ramp_s=4.0, level_s=10.0, think_s=0.0, seed=0)
 OPEN = replace(CLOSED, loop="open")
 OK, UNAVAILABLE = grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE
@@ -253,26 +244,6 @@ def test_servers_are_compared_at_the_highest_load_that_both_bore() -> None:
     assert ratios["first_audio_low"] <= 61 / 21 <= ratios["first_audio_high"]
 
 
-def test_server_time_is_the_growth_of_its_metrics() -> None:
-    names = (
-        "dlpo_audio_seconds_total",
-        "dlpo_queue_wait_seconds_count",
-        "dlpo_queue_wait_seconds_sum",
-    )
-    before = dict.fromkeys(((name, "") for name in names), 5.0)
-    before["dlpo_stage_seconds_sum", "denoise"] = 1.0
-    after = {k: v + more for (k, v), more in zip(before.items(), (10, 4, 2, 0.5), strict=True)}
-
-    def grown(first: dict[tuple[str, str], float], then: dict[tuple[str, str], float]) -> Usage:
-        usage = Usage()
-        usage.add(Reading(0.0, 0.0, first, {}), Reading(1.0, 0.0, then, {}))
-        return usage
-
-    figures = stage_figures(grown(before, after).metrics)
-    assert figures == {"queue_ms": 500, "denoise_ms_per_audio_s": 50}
-    assert stage_figures(grown(after, before).metrics) == {}  # restarted
-
-
 @pytest.mark.parametrize(
     ("text", "protocol", "address"),
     [
@@ -324,13 +295,6 @@ def test_an_overload_is_summed_up_by_the_admitted_and_the_refused() -> None:
     assert figures["failed"] == 1
 
 
-def test_an_overload_needs_a_capacity_and_an_admitted_call() -> None:
-    with pytest.raises(EngineError, match="none of 1 calls was admitted"):
-        overload_figures([call(0, code=REFUSED)], unloaded_ms=[20.0])
-    with pytest.raises(EngineError, match="capacity is 0"):
-        asyncio.run(measure_overload(LoadOptions(capacity=0)))
-
-
 @pytest.mark.parametrize("start", [1, 8, 100])
 def test_the_search_finds_the_largest_passing_level(start: int) -> None:
     for limit in range(71):
@@ -343,29 +307,6 @@ def test_the_search_finds_the_largest_passing_level(start: int) -> None:
         assert asyncio.run(largest_passing(passes, start, 70, 0.0)) == limit
         assert all(1 <= level <= 70 for level in tried)
         assert len(tried) == len(set(tried)) < 16
-
-
-@pytest.mark.parametrize("requests", [1, 7, 400, 20_000])
-def test_memory_is_read_first_after_a_tenth_of_the_requests(requests: int) -> None:
-    endless = itertools.repeat(("unary", ""))
-    sizes = [len(list(portion)) for portion in portioned(endless, requests, None)]
-    assert sum(sizes) == requests
-    assert sizes[0] == round(requests / 10)
-
-
-def test_a_soak_by_the_clock_takes_requests_until_each_part_of_its_time_is_over() -> None:
-    taken: list[str] = []  # each takes a second
-    endless = (("unary", str(number)) for number in itertools.count())
-    sizes = []
-    for portion in portioned(endless, 0, 10, lambda: float(len(taken))):
-        before = len(taken)
-        for _, text in portion:
-            taken.append(text)
-        sizes.append(len(taken) - before)
-
-    assert sizes[0] == pytest.approx(60, abs=1)  # a tenth
-    assert len(sizes) == 21
-    assert sizes[1:] == pytest.approx([27] * 20, abs=1)
 
 
 def test_measurements_are_chosen_by_name_and_by_what_they_need() -> None:
@@ -437,57 +378,10 @@ def test_all_protocols_of_our_server_run_side_by_side(tiny_bundle: Path) -> None
         assert figures["last_token_to_end_of_speech_ms_p50"] > 0
 
 
-class Killing(Clients):
-    """Client processes of which none was started; the server dies while they would call."""
-
-    def __init__(self, server: LocalServer, code: grpc.StatusCode) -> None:
-        self._server = server
-        self.code = code
-
-    async def play(self, contestant: TestedServer, level: Level) -> tuple[list[ShareResult], float]:
-        self._server.process.kill()
-        self._server.process.wait()
-        return [ShareResult([call(1.0, (1.1, 2.0)), call(1.0, code=self.code)])], 0.0
-
-
-@pytest.mark.full
-@pytest.mark.parametrize(
-    ("known", "code", "message"),
-    [
-        (True, UNAVAILABLE, "exit code -9"),
-        (True, grpc.StatusCode.OK, "exit code -9"),  # it had sent all by then
-        (False, UNAVAILABLE, "that level is void"),
-    ],
-)
-def test_a_server_that_dies_under_load_leaves_no_figures(
-    known: bool, code: grpc.StatusCode, message: str, tiny_bundle: Path
-) -> None:
-    with local_server(tiny_bundle) as server:
-        who = TestedServer("ours", "dlpo", server.address, 0)
-        servers = Servers([who], server if known else None)
-        killing = Killing(server, code)
-
-        with pytest.raises(EngineError, match=message):
-            asyncio.run(Bench(TINY_OPTIONS, servers, killing).play(search_of(server=who), 4))
-
-
 @pytest.mark.parametrize("protocol", ["dlpo", "riva", "openai"])
 def test_a_server_that_is_not_there_is_told(protocol: str) -> None:
     with pytest.raises(InputError, match=r"no answer|Cannot connect"):
         asyncio.run(check_endpoint(nowhere(protocol)))
-
-
-@pytest.mark.parametrize(
-    ("response", "message"),
-    [
-        (web.Response(body=b"ID3", content_type="audio/mpeg"), "expected pcm, it sent audio/mpeg"),
-        (web.Response(status=404, text="no model tts-1"), "HTTP 404 no model tts-1"),
-        (web.Response(body=b"", content_type="audio/pcm"), "gave no speech"),
-    ],
-)
-def test_a_web_server_that_gives_no_samples_is_told(response: web.Response, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        asyncio.run(against_web("openai", response))
 
 
 def nowhere(protocol: str) -> TestedServer:
@@ -495,25 +389,3 @@ def nowhere(protocol: str) -> TestedServer:
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
     return TestedServer("x", protocol, f"http://{address}" if protocol == "openai" else address, 1)
-
-
-async def against_web(protocol: str, response: web.Response) -> None:
-    async with web_server(response) as address:
-        where = f"http://{address}/v1" if protocol == "openai" else address
-        await check_endpoint(TestedServer("x", protocol, where, 24_000))
-
-
-@asynccontextmanager
-async def web_server(response: web.Response) -> AsyncIterator[str]:
-    """Answers every request with `response`; host:port."""
-
-    async def answer(request: web.BaseRequest) -> web.Response:
-        return response
-
-    runner = web.ServerRunner(web.Server(answer))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield "{}:{}".format(*runner.addresses[0])
-    finally:
-        await runner.cleanup()

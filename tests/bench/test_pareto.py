@@ -21,7 +21,6 @@ from dlpo_bench.clips import SAMPLE_RATE, Clip
 from dlpo_bench.judging import WORD_ERRORS, JudgePanel
 from dlpo_bench.pareto import (
     RESULTS,
-    SERVED,
     TUNED,
     UNTUNED,
     ClipResult,
@@ -33,7 +32,6 @@ from dlpo_bench.pareto import (
     open_points,
     outcome,
     time_rounds,
-    turns,
     unbeaten,
     voice_of,
     wanted,
@@ -101,16 +99,6 @@ def test_points_of_many_steps_say_fewer_clips(steps: int, expected: int) -> None
     assert clips_at(steps, 1, {50: 6, 1000: 2}) == 1
 
 
-def test_clips_come_in_turn_so_that_all_points_are_level_whenever_it_ends() -> None:
-    points = [point(UNTUNED, 1), point(TUNED, 1), point(TUNED, 9)]
-    recorded = Clip("LJ002-0161", "one", Path("LJ002-0161.wav"))
-    order = [(one.label, clip.clip_id[-1]) for one, clip in wanted(points, CLIPS[:2], {9: 1})]
-    one, other, long = (p.label for p in points)
-    assert order == [(one, "1"), (other, "1"), (long, "1"), (one, "2"), (other, "2")]
-    systems = [one.label for one, _ in wanted([point(TUNED, 1)], [recorded, CLIPS[1]], {})]
-    assert systems == ["recordings", "tuned, 1 steps", "tuned, 1 steps"]
-
-
 def test_scores_survive_an_interrupt_and_are_not_made_again(tmp_path: Path) -> None:
     voice = Voice(0.1, failing_at=2)
     points = [point(TUNED, 3, voice)]
@@ -162,21 +150,6 @@ def test_scores_of_another_voice_do_not_count(work: WorkDirectory) -> None:
     assert work.find(old, CLIPS[0])
 
 
-def test_all_points_take_turns_in_each_round_of_timing(work: WorkDirectory) -> None:
-    short, long = Voice(0.1), Voice(0.1)
-    points = [point(TUNED, 3, short), point(TUNED, 50, long)]
-    time_rounds(points, CLIPS[:2], 3, {50: 1}, work)
-    first, second = (clip.clip_id for clip in CLIPS[:2])
-    assert short.calls == [first, first, second, first]  # the first is to warm up
-    assert long.calls == [first]
-    assert [list(one["rtf"]) for one in WorkDirectory(work.path.parent).rounds] == [
-        ["tuned, 3 steps", "tuned, 50 steps"], ["tuned, 3 steps"], ["tuned, 3 steps"],
-    ]  # fmt: skip
-    assert turns(points, 3, {50: 1}) == 4
-    time_rounds(points, CLIPS, 1, {}, work)
-    assert [one["number"] for one in work.rounds] == [0]  # the earlier timing is forgotten
-
-
 def test_a_point_of_fewer_clips_is_not_higher_because_they_were_easy(work: WorkDirectory) -> None:
     points = made(point(TUNED, 3), point(UNTUNED, 3), point(UNTUNED, 9))
     tuned, untuned, few = points.points
@@ -194,27 +167,6 @@ def test_a_point_of_fewer_clips_is_not_higher_because_they_were_easy(work: WorkD
     assert "interval_95" not in found["untuned, 9 steps"]["heights"]["NISQA"]  # of one clip
     low, high = found["untuned, 3 steps"]["heights"]["NISQA"]["interval_95"]
     assert low == pytest.approx(high) == pytest.approx(2.25)  # each clip was lower by as much
-
-
-def test_factors_are_of_rounds_only_where_all_were_timed(work: WorkDirectory) -> None:
-    points = made(point(TUNED, 3), point(UNTUNED, 3))
-    for one in points.points:
-        work.add(result(one, CLIPS[0], 3.0, rtf=0.5))
-    voice = voice_of(points.points[0])
-    first = {"number": 0, "machine": {"other_cores": 0.5, "clock_jump_s": -3.0}}
-    second = {"number": 1, "machine": {"other_cores": 0.25, "clock_jump_s": 1.0}}
-    first["rtf"] = {"tuned, 3 steps": {voice: 0.25}}
-    work.put([first], "rounds")
-    found = outcome(points, CLIPS, work).figures
-    assert found["rtf_from"] == "making"
-    assert found["points"]["tuned, 3 steps"]["rtf"] == pytest.approx(0.5)
-    second["rtf"] = {"tuned, 3 steps": {voice: 0.25}, "untuned, 3 steps": {voice: 0.5}}
-    work.put([first, second], "rounds")
-    found = outcome(points, CLIPS, work).figures
-    assert found["rtf_from"] == "rounds"
-    assert found["points"]["untuned, 3 steps"]["rtf"] == pytest.approx(0.5)
-    assert found["points"]["tuned, 3 steps"]["rtf"] == pytest.approx(0.25)
-    assert found["machine"] == {"other_cores": 0.5, "clock_jump_s": -3.0}  # the worst round
 
 
 def test_word_errors_are_better_when_fewer(work: WorkDirectory) -> None:
@@ -250,15 +202,6 @@ def test_checkpoints_and_their_bundle_are_opened(tiny_checkpoint: Path, tiny_bun
     assert found.bundle_sha256
     voices = [voice_of(one) for one in found.points]
     assert voices[0] == voices[3] != voices[2]
-
-
-def test_a_bundle_of_another_checkpoint_is_no_point(
-    tiny_checkpoint: Path, slow_checkpoint: Path, tiny_bundle: Path
-) -> None:
-    found = open_points(tiny_checkpoint, slow_checkpoint, str(tiny_bundle), (1, 2))
-    assert found.baseline == "tuned, 2 steps"  # as many as the bundle would have taken
-    assert "was exported from checkpoint" in found.skipped[SERVED]
-    assert found.bundle_sha256 is None
 
 
 def test_the_command_goes_on_where_it_was_and_records_what_it_has(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from dlpo.errors import EngineError, InputError
 from dlpo_bench.machine import choose_cores
 from dlpo_bench.options import PeersOptions
-from dlpo_bench.peers import driver
 from dlpo_bench.peers.measure import (
     OWN_WHOLE,
     TEXTS,
@@ -101,26 +98,6 @@ def test_turns_give_each_contestant_every_text_every_round(tiny_bundle: Path) ->
 def test_our_own_failure_ends_the_comparison(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="dlpo: InputError: no voice"):
         compare_peers(own_voice(str(tmp_path / "none"), "fp32"), [], 2, core())
-
-
-def test_only_a_core_of_this_process_can_be_used() -> None:
-    assert choose_cores() == [max(os.sched_getaffinity(0))]
-    with pytest.raises(InputError, match="this process may use"):
-        choose_cores(1, 4096)
-    with pytest.raises(InputError, match="this process may use"):
-        choose_cores(10_000)
-
-
-def test_hibari_speaks_in_the_seconds_of_its_own_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    package = ModuleType("hibari")
-    package.SAMPLE_RATE = 24_000  # type: ignore[attr-defined]
-    package.Hibari = lambda: lambda text, seed: [0.0] * 12_000  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "hibari", package)
-    monkeypatch.setattr(driver, "_version_of", lambda name: "0.2.1")
-
-    found = driver.answer(driver.HibariRunner(), {"do": "speak", "text": "one", "seed": 1})
-
-    assert found["audio_s"] == 0.5
 
 
 def test_all_peers_to_install_are_known_before_the_first_is() -> None:

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from dlpo.cli import app
 from dlpo_bench.report.page import make_page
-from dlpo_bench.tables import Table, Target, number
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS, PAGE = ROOT / "benchmarks" / "records", ROOT / "docs" / "benchmarks.md"
@@ -72,22 +71,6 @@ def test_a_section_names_its_record_machine_commit_and_voice(tmp_path: Path) -> 
     ) in text
 
 
-def test_the_newest_record_of_a_kind_is_shown_alone(tmp_path: Path) -> None:
-    write(tmp_path, "latency", LATENCY | {"start_s": 7.5}, day=2)
-    text = shown(tmp_path, "latency", LATENCY | {"start_s": 3.5}, {"first_audio_ms": [1.0, 2.0]})
-    assert "| 7.50 |" in text
-    assert "3.50" not in text
-
-
-def test_load_shows_each_measurement_from_the_newest_record_that_has_it(tmp_path: Path) -> None:
-    refusals = {"refusals": {"refusal_ms_p99": 7.5, "retry_info_share": 1.0}}
-    write(tmp_path, "load", refusals | {"soak": {"growth": 0.5, "failed": 0}}, day=1)
-    text = shown(tmp_path, "load", {"soak": {"growth": 0.03, "failed": 0}}, day=2)
-    assert "| refusal when full, p99, ms | 7.50 | 20 | 5 | floor |" in text
-    assert "| memory growth of the soak, share | 0.0300 | 0.05 | 0.01 | floor |" in text
-    assert "refusals from load-20260101" in text
-
-
 @pytest.mark.parametrize(
     ("kind", "figures", "changed", "reason"),
     [
@@ -126,29 +109,3 @@ def test_the_command_writes_the_page_and_replaces_its_pictures(tmp_path: Path) -
     assert "horoscope-20260101.json" in done.stderr
     pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", out.read_text())
     assert {out.parent / name for name in pictures} == set(old.parent.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("value", "more_is_better", "verdict"),
-    [(3, True, "aim"), (2, True, "floor"), (1, True, "missed"), (1, False, "aim")],
-)
-def test_targets_tell_aim_from_floor(value: float, more_is_better: bool, verdict: str) -> None:
-    floor, aim = (2, 3) if more_is_better else (3, 1)
-    target = Target("t", floor, aim, "", more_is_better)
-    assert target.row(value)[-1] == verdict
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        (0.0, "0"), (84, "84"), (-400.0, "-400"), (12.503, "12.5"), (0.018816, "0.0188"),
-        (-0.00121, "-0.00121"), (489709.57, "489,710"), (5.17e-05, "5.2e-05"), (999.96, "1,000"),
-    ],
-)  # fmt: skip
-def test_numbers_keep_three_digits(value: float, words: str) -> None:
-    assert number(value) == words
-
-
-def test_cells_cannot_break_a_table() -> None:
-    table = Table(["a", "b"], [["x|y", "1\n2"]])
-    assert table.markdown().splitlines()[-1] == r"| x\|y | 1<br>2 |"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,22 +11,13 @@ import numpy as np
 import pytest
 
 from dlpo.bundle import Bundle
-from dlpo_bench.interleave import Spread, take_turns
+from dlpo_bench.interleave import take_turns
 from dlpo_bench.options import RooflineOptions
 from dlpo_bench.roofline import (
-    CONVOLUTIONS,
-    PRODUCTS,
-    Kernel,
-    Kernels,
-    Peak,
-    array_bytes,
     cases,
     layers,
     measure_roofline,
-    onnx_kernels,
-    peaks,
     served_frames,
-    share_of_medians,
 )
 from dlpo_export.profile.measure import NodeTime
 
@@ -66,67 +56,6 @@ def test_contestants_take_turns_and_none_always_follows_the_same() -> None:
     take_turns({name: runs(name) for name in "abc"}, rounds=3, clock=clock)
 
     assert "".join(order[::2]) == "abcbcacab"  # each turn is a run that does not count and one
-
-
-def test_the_peak_is_of_the_best_kernel_of_its_format() -> None:
-    kernels = [
-        Kernel("slow", "int8", 1.0, print),
-        Kernel("quick", "int8", 1.0, print),
-        Kernel("float", "fp32", 1.0, print),
-    ]
-    times = {"slow": Spread((4.0, 8.0)), "quick": Spread((2.0, 6.0)), "float": Spread((10.0,))}
-
-    found = peaks(kernels, times)
-
-    assert (found["int8"].by, found["int8"].rate, found["int8"].median_rate) == ("quick", 500, 250)
-    assert found["fp32"].rate == 100
-    assert set(found) == {"int8", "fp32"}
-
-
-def test_an_absent_library_is_skipped_with_its_reason_and_the_others_stay() -> None:
-    kernels = Kernels()
-
-    def absent() -> Iterator[Kernel]:
-        raise ModuleNotFoundError("no", name="openvino")
-        yield
-
-    def broken() -> Iterator[Kernel]:
-        yield Kernel("works", "fp32", 1.0, lambda: None)
-        yield Kernel("fails", "fp32", 1.0, lambda: 1 / 0)
-
-    kernels.add("openvino", absent)
-    kernels.add("other", broken)
-
-    assert [kernel.name for kernel in kernels.present] == ["works"]
-    assert kernels.skipped["openvino"] == "openvino is not installed"
-    assert "ZeroDivisionError" in kernels.skipped["other"]
-
-
-def test_work_of_kernels_is_two_operations_a_multiplication() -> None:
-    work = {kernel.name: kernel.work for kernel in onnx_kernels()}
-    channels, positions = CONVOLUTIONS[0]
-    size = PRODUCTS[0]
-
-    assert work[f"onnxruntime int8 MatMulInteger {size}"] == 2 * size * size * size / 1e9
-    assert work[f"onnxruntime int8 convolution {channels}x{positions}"] == (
-        2 * channels * channels * 3 * positions / 1e9
-    )
-
-
-def test_an_array_leaves_the_caches_and_fits_the_machine() -> None:
-    mega = 2**20
-
-    assert array_bytes(cache=64 * mega, memory=32_000 * mega) == 256 * mega
-    assert array_bytes(cache=1 * mega, memory=32_000 * mega) == 128 * mega  # at least
-    assert array_bytes(cache=64 * mega, memory=800 * mega) == 100 * mega  # an eighth
-
-
-def test_a_graph_at_half_the_peak_reaches_half() -> None:
-    peak = Peak("int8", "product", 100.0, 100.0, (10.0,) * 9, work=1.0)  # 1 GOP in 10 ms
-
-    share = share_of_medians(Spread((40.0,) * 9), 2.0, peak)  # 2 GOP in 40 ms
-
-    assert share == {"value": pytest.approx(0.5), "interval_95": pytest.approx([0.5, 0.5])}
 
 
 def node(layer: str, kind: str, ms: float, mac: int, traffic: int) -> NodeTime:

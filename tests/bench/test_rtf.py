@@ -17,17 +17,12 @@ from dlpo_bench import rtf
 from dlpo_bench.options import RtfOptions
 from dlpo_bench.record import read_record
 from dlpo_bench.rtf import (
-    LEAST_SLICE,
-    SLICE,
     CaseTimes,
     Field,
     Timings,
-    error_db,
     figures_of,
-    length_costs,
     measure_rtf,
     open_field,
-    planned_steps,
     speech_case,
     speedup,
 )
@@ -58,35 +53,12 @@ def test_a_slice_extrapolates_what_the_other_steps_would_take(tiny_bundle: Path)
     assert engine.left_out_s == 0
 
 
-@pytest.mark.parametrize(
-    ("slice_s", "whole_s", "share_s", "steps"),
-    [
-        (0.1, 10.0, 10.0, MAX_STEPS),  # all fit
-        (0.1, 10.0, 9.9, SLICE),
-        (1.0, 100.0, 3.05, 30),  # 0.1 s a step
-        (1.0, 100.0, 1.0, LEAST_SLICE),
-    ],
-)
-def test_as_many_steps_are_timed_as_fit_the_budget(
-    slice_s: float, whole_s: float, share_s: float, steps: int
-) -> None:
-    assert planned_steps(slice_s, whole_s, share_s) == steps
-
-
 def test_a_speedup_of_rounds_with_the_same_luck_is_certain() -> None:
     luck = np.array([1.0, 1.7, 1.1, 2.5, 1.2])
 
     ratio = speedup(8 * luck, luck)
 
     assert (ratio.value, ratio.low, ratio.high) == pytest.approx((8, 8, 8))
-
-
-def test_the_energy_of_a_difference_is_in_decibels() -> None:
-    voice = np.sin(np.arange(1000, dtype=np.float32))
-
-    assert error_db(voice, voice) == -400
-    assert error_db(1.1 * voice, voice) == pytest.approx(-20, abs=0.01)
-    assert error_db(voice, 0 * voice) == 400
 
 
 def timed(runs_s: list[float], audio_s: float = 2.0, steps: int | None = None) -> CaseTimes:
@@ -108,16 +80,6 @@ def test_figures_are_those_of_the_rounds() -> None:
     assert "timed_steps" not in served
     assert served["first_rtf"] == 0.5
     assert served["speedup"]["eager-1000"]["value"] == pytest.approx(2000)
-
-
-def test_long_texts_are_compared_with_shorter_ones() -> None:
-    short, long = timed([1.0, 1.0, 1.0], audio_s=5), timed([24.0, 24.0, 24.0], audio_s=60)
-    timings = Timings({("speech", "5 s"): {"a": short}, ("speech", "60 s"): {"a": long, "b": long}})
-
-    costs = length_costs(timings)
-
-    assert costs["a"]["60 s / 5 s"]["value"] == pytest.approx(2)
-    assert "b" not in costs
 
 
 @pytest.mark.parametrize(

@@ -13,31 +13,15 @@ from dlpo_bench.options import ScalingOptions
 from dlpo_bench.scaling import (
     in_process,
     length_figures,
-    long_over_short,
     measure_scaling,
-    receive,
-    stream_figures,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
 
 
-class Piece:
-    def __init__(self, samples: int) -> None:
-        self.samples = [0.0] * samples
-
-
 def run_of(audio_s: float, wall_s: float, peak_mb: float, **more: Any) -> dict[str, Any]:
     run = {"audio_s": audio_s, "wall_s": wall_s, "cpu_s": wall_s, "before_mb": 100.0}
     return {**run, "peak_mb": peak_mb, **more}
-
-
-def test_receiving_counts_all_samples_and_reads_memory_now_and_then() -> None:
-    run = receive(lambda: [Piece(300), Piece(400), Piece(500)], 100, None)
-
-    assert run["audio_s"] == 12
-    assert [at_s for at_s, _ in run["resident_mb"]] == [3, 12]  # the second came too soon
-    assert 0 < run["first_audio_ms"] <= 1000 * run["wall_s"]
 
 
 @pytest.mark.full
@@ -70,28 +54,6 @@ def test_growth_is_that_of_a_line_through_the_readings() -> None:
     assert figures["rtf"] == pytest.approx(0.1)
     assert figures["grown_mb"] == pytest.approx(10)
     assert figures["growth_per_minute"] == pytest.approx(6 / 101)  # 0.1 MB a second, from 101 MB
-
-
-def test_a_ratio_is_that_of_the_long_text_to_the_short_one() -> None:
-    samples = {
-        "5": {"rtf": [0.5, 0.5, 0.5], "peak_mb": [100.0, 100.0, 100.0]},
-        "60": {"rtf": [0.4, 0.4, 0.4], "peak_mb": [110.0, 110.0, 110.0]},
-    }
-
-    ratios = long_over_short(samples)
-
-    assert ratios["rtf"] == {"value": pytest.approx(0.8), "interval_95": pytest.approx([0.8, 0.8])}
-    assert ratios["peak_mb"]["value"] == pytest.approx(1.1)
-    assert long_over_short({"5": samples["5"]}) == {}
-
-
-def test_refused_callers_are_counted_and_their_wait_is_not_made_up() -> None:
-    run = {"first_audio_ms": [], "refused": 3, "speed": 0.0, "before_mb": 1.0, "peak_mb": 2.0}
-
-    figures = stream_figures([run])
-
-    assert figures["refused"] == 3
-    assert "first_audio_ms_p50" not in figures
 
 
 @pytest.mark.parametrize("changed", [{"seconds": [5]}, {"seconds": [0, 5]}, {"core": 4096}])

@@ -78,15 +78,6 @@ def test_a_damaged_checkpoint_is_refused(checkpoint: Path, kind: str) -> None:
         load_checkpoint(checkpoint)
 
 
-def test_a_place_that_cannot_be_written_is_said(checkpoint: Path, tmp_path: Path) -> None:
-    loaded = load_checkpoint(checkpoint)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(CheckpointError, match="choose another path"):
-        save_checkpoint(
-            tmp_path / "file" / "x", loaded.model.state_dict(), loaded.config, loaded.provenance
-        )
-
-
 def test_what_tuned_a_checkpoint_is_kept_and_what_is_untuned_says_nothing(
     tiny_checkpoint: Path, tmp_path: Path
 ) -> None:

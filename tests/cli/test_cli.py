@@ -156,13 +156,6 @@ def test_every_command_has_help_in_one_style(command: tuple[str, ...], flag: str
     assert "<bool>" not in result.stdout
 
 
-def test_dlpo_alone_shows_five_examples() -> None:
-    result = run()
-
-    assert result.exit_code == 0
-    assert result.stdout.count("\n  dlpo ") == 5
-
-
 def test_saying_hi_loads_no_package_that_it_does_not_need(tmp_path: Path) -> None:
     code = "import sys; from dlpo.cli import app\ntry: app()\nfinally: print(*sys.modules)"
     words = ("say", "hi", "-q", "-o", str(tmp_path / "hi.wav"))
@@ -195,24 +188,6 @@ def test_dictionary_decides_how_words_are_said(tmp_path: Path) -> None:
     assert spoken == ["T AH0 M AA1 T OW2", "K AA1 T"]
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"cat", "'cat': no phonemes are given"),
-        (b"cat K A T", "'A' is no phoneme"),
-        (b"caf\xe9 K AE1 F EY0", "expected UTF-8 text"),
-    ],
-)
-def test_wrong_dictionary_is_explained(content: bytes, message: str, tmp_path: Path) -> None:
-    words = tmp_path / "words.txt"
-    words.write_bytes(content)
-
-    result = run("phonemes", "cat", "--dictionary", str(words))
-
-    assert result.exit_code == 1
-    assert message in result.stderr
-
-
 def test_keys_are_printed_once_let_in_and_listed_with_their_quotas(tmp_path: Path) -> None:
     path = tmp_path / "keys.toml"
     made = [run("keys", "new", caller, "-f", str(path)) for caller in ("bob", "alice", "alice")]
@@ -224,15 +199,6 @@ def test_keys_are_printed_once_let_in_and_listed_with_their_quotas(tmp_path: Pat
         "alice: 2 keys, 4 streams, 20000 characters a minute",
         "bob: 1 keys, no limits",
     ]
-
-
-@pytest.mark.parametrize("arguments", [("new", "al ice"), ("list",)])
-def test_a_mistake_is_one_line_and_exit_code_1(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    result = run("keys", *arguments, "--file", str(tmp_path / "keys.toml"))
-
-    assert result.exit_code == 1
-    assert result.stderr.startswith("dlpo: ")
-    assert result.stdout == ""
 
 
 Usage = namedtuple("Usage", "total used free")

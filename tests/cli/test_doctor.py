@@ -55,14 +55,6 @@ def test_people_get_the_verdict_and_the_problems_first(tmp_path: Path) -> None:
     assert "get it from" not in result.stdout  # the judges' weights
 
 
-@pytest.mark.usefixtures("only_the_cpu")
-def test_what_is_optional_is_shown_on_request() -> None:
-    result = run("--all")
-
-    assert result.stdout.startswith("speaking works: engine cpu ")
-    assert "get it from" in result.stdout
-
-
 def test_without_the_extra_it_says_what_to_install() -> None:
     """With the base install alone: the packages of every extra can't be imported."""
     absent = (

@@ -66,23 +66,6 @@ def test_the_published_model_is_trained_by_the_same_command(
     assert "WaveGrad2Training has the unknown key 'acoustic_updates'" in wrong.stderr
 
 
-@pytest.mark.parametrize(
-    ("setting", "code", "message"),
-    [
-        ("bach=2", 1, "did you mean 'batch'?"),
-        ("batch=many", 1, "SpectralTraining.batch is 'many'"),
-        ("batch", 2, "'batch' is not KEY=VALUE"),
-    ],
-)
-def test_wrong_training_setting_is_explained(
-    setting: str, code: int, message: str, tiny_dataset: Path, tmp_path: Path
-) -> None:
-    result = train(tiny_dataset, tmp_path / "run", setting)
-
-    assert result.exit_code == code
-    assert message in result.stderr
-
-
 def test_export_hands_every_option_on(
     tiny_checkpoint: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

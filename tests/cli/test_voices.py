@@ -77,18 +77,6 @@ def test_damaged_voice_is_listed_with_what_is_wrong(
     assert "encoder.onnx is missing" in result.stdout
 
 
-def test_manifest_is_shown_as_tables(voice: Path) -> None:
-    result = run("show", voice)
-
-    assert result.exit_code == 0
-    for shown in (
-        "[red]Apache", Bundle.load(voice).sha256, "distillmos 3.25", "cosine:1.25, eta 0.7",
-        "phonemes int64 (1, P)", "waveform (B, F, 300)", "NVIDIA H200 (9.0) or Ampere and newer",
-        "22, 38 frames, 4 at once",
-    ):  # fmt: skip
-        assert shown in result.stdout
-
-
 def test_manifest_is_shown_to_programs_as_it_is(voice: Path) -> None:
     assert run("show", voice, "--json").stdout == (voice / MANIFEST).read_text()
 
@@ -122,27 +110,3 @@ def test_packed_and_unpacked_bundle_is_the_same_to_the_byte(voice: Path, tmp_pat
     assert {path.name for path in again.iterdir()} == {path.name for path in voice.iterdir()}
     for path in voice.iterdir():
         assert (again / path.name).read_bytes() == path.read_bytes()
-
-
-def test_a_voice_is_packed_by_its_name(tmp_path: Path) -> None:
-    assert run("pack", "lj", tmp_path / "lj.dlpo").exit_code == 0
-    assert Bundle.load(tmp_path / "lj.dlpo").sha256 == Bundle.load(EMBEDDED).sha256
-
-
-@pytest.mark.parametrize(
-    ("command", "source", "out", "message"),
-    [
-        ("pack", "voice", "voice.zip", "ends in .dlpo"),
-        ("pack", "voice/voice.json", "new.dlpo", "one file already"),
-        ("unpack", "voice/voice.json", "new.dlpo", "give a directory"),
-        ("unpack", "voice", "new", "not a file"),
-        ("unpack", "voice/voice.json", "new", "zip"),
-    ],
-)
-def test_wrong_kind_of_path_is_explained(
-    voice: Path, command: str, source: str, out: str, message: str
-) -> None:
-    result = run(command, voice.parent / source, voice.parent / out)
-
-    assert result.exit_code == 1
-    assert message in result.stderr

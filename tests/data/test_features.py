@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dlpo.audio import HOP_LENGTH, SAMPLE_RATE, harmonic_source
-from dlpo.data.features import locked_phase, log_energy, measure, track_f0
+from dlpo.data.features import locked_phase, measure, track_f0
 from dlpo.errors import DataError
 
 FRAMES = 80
@@ -48,18 +48,6 @@ def test_locked_source_has_its_pulses_where_the_voice_has_them() -> None:
     middle = slice(2000, -2000)
     assert np.corrcoef(waveform[middle], locked[middle])[0, 1] > 0.3
     assert abs(np.corrcoef(waveform[middle], free[middle])[0, 1]) < 0.3
-
-
-def test_energy_is_the_log_of_the_rms() -> None:
-    tone = (0.5 * np.sin(2 * np.pi * 1000 * TIME)).astype(np.float32)
-    assert log_energy(tone)[5:-5] == pytest.approx(np.log(0.5 / np.sqrt(2)), abs=0.02)
-
-
-def test_all_features_share_the_frame_grid() -> None:
-    features = measure(hum(150, 0.0))
-    assert features.f0.shape == features.energy.shape == (FRAMES,)
-    assert features.mel.shape == (FRAMES, 80)
-    assert features.phase.shape == (FRAMES * HOP_LENGTH,)
 
 
 @pytest.mark.parametrize(

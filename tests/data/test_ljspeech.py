@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import wave
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import pytest
 
 from dlpo.audio import SAMPLE_RATE, read_wav, write_wav
 from dlpo.data import ljspeech
-from dlpo.data.dataset import Corpora, Dataset, describe_speech
+from dlpo.data.dataset import Corpora, Dataset
 from dlpo.data.ljspeech import prepare, split_of
 from dlpo.errors import DataError, InputError
 
@@ -196,17 +195,6 @@ def test_known_f0_is_taken_and_a_wrong_one_leaves_the_clip_out(corpus: Path) -> 
     known = next(u for u in map(dataset.__getitem__, range(len(dataset))) if u.id == "LJ001-0002")
     assert set(np.unique(known.features.f0)) <= {0.0, 123.0}
     assert (known.features.f0 > 0).mean() > 0.3
-
-
-def test_a_manifest_says_what_the_speech_is(tiny_corpus: Path, tmp_path: Path) -> None:
-    for name, origin in (("spoken", None), ("made", "synthetic: a teacher (MIT)")):
-        prepare(tiny_corpus, tiny_corpus / "alignments.tsv", tmp_path / name, origin=origin)
-    datasets = [Dataset(tmp_path / name) for name in ("spoken", "made", "made")]
-    described = describe_speech(datasets)
-    assert re.fullmatch(
-        r"LJSpeech-1\.1 \(public domain\), \d+ minutes; synthetic: a teacher \(MIT\), \d+ minutes",
-        described,
-    )
 
 
 @pytest.fixture(scope="module")

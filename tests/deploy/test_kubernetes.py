@@ -218,22 +218,6 @@ def test_the_network_policy_names_ports_of_the_pod_and_closes_the_rest(
     assert all(rule["to"] and rule["ports"] for rule in policy["egress"])
 
 
-def test_a_lane_for_each_core_on_processors_and_one_for_a_gpu(
-    render: Render, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cpu, gpu = (render(KUBERNETES / "overlays" / name) for name in ("cpu", "gpu"))
-
-    images = [container(overlay)["image"] for overlay in (cpu, gpu)]
-    assert images == [f"registry.example.com/dlpo:{__version__}-{kind}" for kind in ("cpu", "gpu")]
-    (lanes,) = container(cpu)["env"]
-    assert lanes["name"] == PREFIX + "LANES"
-    assert lanes["valueFrom"]["resourceFieldRef"]["resource"] == "limits.cpu"
-    assert not container(gpu).get("env")
-    assert settings(gpu, monkeypatch).engine == "cuda"
-    assert container(gpu)["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    assert "/tmp" in {mount["mountPath"] for mount in container(gpu)["volumeMounts"]}
-
-
 def test_an_overlay_of_ones_own_gets_what_its_components_say(
     composed: list[Resource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,25 +256,3 @@ def test_the_autoscaler_asks_for_figures_that_the_server_shows(render: Render) -
 
     assert {metric["pods"]["metric"]["name"] for metric in scaler["metrics"]} == offered
     assert scaler["scaleTargetRef"]["name"] == "dlpo"
-
-
-def test_the_docs_have_the_seconds_and_targets_of_the_manifests(
-    render: Render, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", DOCS.read_text(), re.MULTILINE))
-    resources = render(KUBERNETES / "overlays/autoscaling")
-    read = settings(resources, monkeypatch)
-    documented = {
-        "preStop": container(resources)["lifecycle"]["preStop"]["sleep"]["seconds"],
-        "DLPO_PRE_STOP_S": read.pre_stop_s,
-        "DLPO_GRACE_S": read.grace_s,
-        "terminationGracePeriodSeconds": pod(resources)["terminationGracePeriodSeconds"],
-    }
-    for metric in one(resources, "HorizontalPodAutoscaler")["spec"]["metrics"]:
-        value = metric["pods"]["target"]["averageValue"]
-        milli = value.endswith("m")
-        documented[metric["pods"]["metric"]["name"]] = float(value.removesuffix("m")) / (
-            1000 if milli else 1
-        )
-
-    assert {name: float(value) for name, value in rows.items()} == documented

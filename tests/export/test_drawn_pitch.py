@@ -11,8 +11,6 @@ import torch
 from dlpo.bundle import ENCODER_NOISE, VOICES, Bundle
 from dlpo.checkpoint import load_checkpoint
 from dlpo.text import TextFrontEnd
-from dlpo_export.profile.inputs import sentence_inputs
-from dlpo_export.tensorrt.check import sample_of
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.denoiser_input import DenoiserInput, pitch_noise
@@ -88,11 +86,3 @@ def test_the_graph_draws_what_torch_draws(engine: OnnxEngine, drawing_checkpoint
         )
     np.testing.assert_allclose(spoken.f0, f0.numpy(), rtol=2e-3)
     np.testing.assert_allclose(spoken.conditioning, conditioning.numpy(), atol=2e-2)
-
-
-def test_those_who_run_the_encoder_by_themselves_feed_it_too(drawing_bundle: Path) -> None:
-    bundle = Bundle.load(drawing_bundle)
-    inputs, frames = sentence_inputs(bundle, "encoder")
-    assert inputs["noise"].shape == (1, 2, inputs["phonemes"].shape[1])
-    assert frames > 0
-    assert np.isfinite(sample_of(bundle, 2, "fp32", 8).expected).all()

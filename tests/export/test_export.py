@@ -309,25 +309,6 @@ def test_lack_of_memory_says_what_to_do(allocate: Callable[[], Any]) -> None:
         allocate()
 
 
-def test_lack_of_memory_is_found_behind_the_exporters_own_error() -> None:
-    def fail() -> None:
-        try:
-            np.empty(ABSURD)
-        except MemoryError as error:
-            raise RuntimeError("Failed to export the model") from error
-
-    with (
-        pytest.raises(BundleError, match="exporting toy: out of memory"),
-        naming_lack_of_memory("exporting toy"),
-    ):
-        fail()
-
-
-def test_other_errors_pass() -> None:
-    with pytest.raises(RuntimeError, match="another trouble"), naming_lack_of_memory("exporting"):
-        raise RuntimeError("another trouble")
-
-
 @pytest.mark.parametrize(
     ("schedule", "eta", "warnings"), [("cosine:1.25", 0.7, 0), ("cosine", 0.7, 1), ("cosine", 0, 1)]
 )

@@ -66,13 +66,6 @@ def test_no_operator_sees_two_types(half: onnx.ModelProto) -> None:
         assert len(seen & {FLOAT, FLOAT16}) <= 1, node.name
 
 
-def test_inputs_and_outputs_are_those_of_the_full_graph(
-    full: onnx.ModelProto, half: onnx.ModelProto
-) -> None:
-    assert half.graph.input == full.graph.input
-    assert half.graph.output == full.graph.output
-
-
 def test_stated_types_are_the_inferred_ones(half: onnx.ModelProto) -> None:
     onnx.checker.check_model(half, full_check=True)
     kinds = types(half)
@@ -88,16 +81,6 @@ def test_every_tensor_is_within_what_eleven_bits_leave(
     made = graph_tensors(half, inputs).tensors
     assert "waveform" in made
     assert all(sqnr_db(made[name], expected[name]) > 45 for name in expected if name in made)
-
-
-def test_halved_weights_keep_their_bytes(full: onnx.ModelProto, half: onnx.ModelProto) -> None:
-    stored = {t.raw_data for t in full.graph.initializer if t.data_type == FLOAT16}
-    # Those of a transposed convolution are sums, which float16 rounds.
-    read = {node.input[1] for node in half.graph.node if node.op_type == "Conv"}
-    weights = [t for t in half.graph.initializer if t.name in read and t.data_type == FLOAT16]
-    large = [t for t in weights if 2 * np.prod(t.dims) >= 1024]
-    assert large
-    assert all(tensor.raw_data in stored for tensor in large)
 
 
 def small_graph(scale: float) -> onnx.ModelProto:

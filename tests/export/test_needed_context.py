@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from dlpo.config.models import SpectralConfig, WaveGrad2Config
-from dlpo.model.build import Model, build_model
+from dlpo.model.build import build_model
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import named_schedule
-from dlpo_export.graphs import DenoiserGraph, EncoderGraph, frames_context
+from dlpo_export.graphs import DenoiserGraph, frames_context
 from dlpo_export.needed_context import MARGIN, needed_contexts, needed_int8_contexts
 
 STEPS = 2
@@ -141,13 +141,6 @@ def test_chunks_with_that_context_equal_the_whole_on_other_inputs() -> None:
     torch.testing.assert_close(chunk[:, context:-context], whole, atol=1e-4, rtol=0)
 
 
-def frames_of(model: Model, positions: Tensor) -> tuple[Tensor, Tensor]:
-    hidden, _, ranges = EncoderGraph(model)(torch.arange(1, 31)[None])
-    durations = torch.full((1, 30), 4.0)
-    pitch = torch.zeros(1)
-    return model.frames(hidden, durations, ranges, positions, pitch, model.named_voice())
-
-
 @pytest.mark.parametrize(
     ("config", "expected"),
     [(SPECTRAL, 2 * 3 + 1 + 2 * 3 + 1 + 3), (WAVEGRAD2, 0)],  # half of each kernel on the way
@@ -159,18 +152,3 @@ def test_the_measured_context_is_that_of_the_kernels(
     torch.manual_seed(0)
 
     assert frames_context(build_model(config).eval()) == expected
-
-
-@torch.no_grad()
-def test_a_block_with_that_context_equals_the_whole_sentence() -> None:
-    torch.manual_seed(0)
-    model = build_model(SPECTRAL).eval()
-    context = frames_context(model)
-    positions = torch.arange(120) + 0.5
-
-    conditioning, f0 = frames_of(model, positions)
-    block, block_f0 = frames_of(model, positions[50 - context : 60 + context])
-
-    inside = slice(context, context + 10)
-    torch.testing.assert_close(block[:, :, inside], conditioning[:, :, 50:60], atol=1e-5, rtol=0)
-    torch.testing.assert_close(block_f0[:, inside], f0[:, 50:60], atol=1e-3, rtol=0)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
@@ -21,7 +19,6 @@ from dlpo.errors import BundleError
 from dlpo.noise_schedule import named_schedule
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_export.half_precision import to_fp16
-from dlpo_export.parity.cases import SENTENCES, speak, whole_frames
 from dlpo_export.parity.check import check_parity, difference
 from dlpo_export.parity.metrics import f0_error_cents, log_spectral_distance, wrong_voicing
 from dlpo_export.pipeline import graph_sources
@@ -80,18 +77,6 @@ def test_every_output_of_a_healthy_export_is_within_tolerance(
     assert report.failures() == []
     assert report.differences[1].wrong_durations == 0
     assert max(entry.largest for entry in report.differences) < 1e-4
-
-
-def test_report_goes_into_json_with_its_tolerances(
-    folder: Path, sources: dict[str, GraphSource]
-) -> None:
-    report = check_parity(folder, sources, in_fp16(folder))
-    read = json.loads(json.dumps(report.as_json(), allow_nan=False))
-    assert list(read["tolerances"]) == ["fp32", "fp16"]
-    assert len(read["differences"]) == len(report.differences) == 7
-    waveform = read["differences"][-1]
-    assert (waveform["precision"], waveform["tensor"]) == ("fp16", "waveform")
-    assert waveform["log_spectral_db"] < read["tolerances"]["fp16"]["log_spectral_db"]
 
 
 def test_graph_of_other_weights_is_refused_with_the_layer_that_diverged(
@@ -173,22 +158,6 @@ def test_export_that_a_judge_hears_is_refused(
         check_parity(folder, sources, FILES, judges=[FixedJudge(4.0, 3.5)])
 
 
-def test_each_graph_is_given_what_torch_made_of_the_one_before(
-    sources: Mapping[str, GraphSource],
-) -> None:
-    slow = SENTENCES[1]
-    encoder, frames, denoiser = speak(sources, slow, seed=3)
-    assert frames.inputs["hidden"] is encoder.outputs["hidden"]
-    assert denoiser.inputs["conditioning"] is frames.outputs["conditioning"]
-    assert float(frames.inputs["pitch"]) == slow.semitones == -6
-    whole = whole_frames(encoder.outputs["durations"], slow.speed)
-    assert frames.inputs["positions"].shape == (int(whole.sum()),)
-    again = list(speak(sources, slow, seed=3))[2]
-    other = list(speak(sources, slow, seed=4))[2]
-    assert torch.equal(again.outputs["waveform"], denoiser.outputs["waveform"])
-    assert not torch.equal(other.inputs["noise"], denoiser.inputs["noise"])
-
-
 @pytest.mark.parametrize(
     "made", [np.full((1, 3), np.nan, np.float32), np.zeros((1, 4), np.float32)]
 )
@@ -234,20 +203,7 @@ def test_frames_with_another_voicing_are_counted_but_have_no_cents() -> None:
     assert wrong_voicing(made, EXPECTED) == pytest.approx(2 / 5)
 
 
-def test_without_a_voiced_frame_there_is_no_error() -> None:
-    assert f0_error_cents(0 * EXPECTED, EXPECTED) == 0
-
-
 def test_f0_that_is_a_quarter_of_a_semitone_off_is_refused() -> None:
     made = EXPECTED * np.float32(2 ** (25 / 1200))
     found = difference("frames", "int8", "f0", [(made, EXPECTED)])
     assert found.failure() == "is 25.0 cents off, tolerance 20.0 cents"
-
-
-def test_f0_that_is_voiced_elsewhere_is_refused() -> None:
-    made = EXPECTED.copy()
-    made[0, 0] = 200.0
-    found = difference("frames", "int8", "f0", [(made, EXPECTED)])
-    assert found.failure() == (
-        "is voiced in one and not in the other in 20.0% of the frames, tolerance 3.0%"
-    )

@@ -63,21 +63,6 @@ def test_folded_graph_computes_the_same_without_a_cast_of_weights() -> None:
     np.testing.assert_allclose(made, original.run(None, feed)[0], atol=1e-4)
 
 
-def test_constants_become_weights_and_unused_ones_go(tmp_path: Path) -> None:
-    half = np.array([1.5], np.float16)
-    nodes = [
-        helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(half)),
-        helper.make_node("Cast", ["c"], ["w"], to=F32),
-        helper.make_node("Mul", ["x", "w"], ["y"]),
-    ]
-    onnx.save(model(*nodes), tmp_path / "m.onnx")
-
-    folded = load_for_tensorrt(tmp_path / "m.onnx")
-
-    assert [node.op_type for node in folded.graph.node] == ["Mul"]
-    assert [(t.name, t.data_type) for t in folded.graph.initializer] == [("w", F32)]
-
-
 @pytest.mark.parametrize("content", [None, b"not a graph"])
 def test_a_graph_that_cant_be_read_is_a_bundle_error(tmp_path: Path, content: bytes | None) -> None:
     if content:
@@ -111,14 +96,6 @@ def test_what_tensorrt_would_refuse_is_refused_with_the_reason(reason: str) -> N
     assert reason in reasons(REFUSED[reason])
 
 
-def test_mixed_floats_at_an_addition_are_refused() -> None:
-    broken = model(helper.make_node("Add", ["x", "h"], ["y"]), inputs={"x": F32, "h": F16})
-
-    # onnx itself may refuse it before our rule does
-    with pytest.raises(BundleError, match="type"):
-        refuse_violations("test", broken)
-
-
 def test_graph_that_is_no_valid_onnx_is_refused() -> None:
     with pytest.raises(BundleError, match="test: not a valid ONNX graph"):
         check_graph(model(helper.make_node("Add", ["x"], ["y"])))
@@ -136,11 +113,6 @@ def quantized(zero_point: np.ndarray, scale: np.ndarray, data: str = "x") -> onn
 
 def test_symmetric_int8_with_one_scale_is_taken() -> None:
     assert check_graph(quantized(np.array(0, np.int8), np.array(0.1, np.float32))) == []
-
-
-def test_weights_may_have_a_scale_for_each_channel() -> None:
-    scales = np.full(4, 0.1, np.float32)
-    assert check_graph(quantized(np.zeros(4, np.int8), scales, data="w")) == []
 
 
 @pytest.mark.parametrize(

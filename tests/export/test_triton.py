@@ -79,19 +79,6 @@ def test_configs_describe_the_tensors_of_their_graphs(
                 assert NUMPY_TYPES[kind] == helper.tensor_dtype_to_np_dtype(found.elem_type)
 
 
-def test_only_denoisers_are_batched_and_warmed_up(configs: dict[str, Any]) -> None:
-    for name, config in configs.items():
-        batched = "denoiser" in name
-        assert (config.max_batch_size == 8) == config.HasField("dynamic_batching") == batched
-        assert bool(config.model_warmup) == batched
-        for sample in config.model_warmup:
-            assert set(sample.inputs) == {tensor.name for tensor in config.input}
-            for tensor in config.input:
-                dims = list(sample.inputs[tensor.name].dims)
-                assert len(dims) == len(tensor.dims)
-                assert all(w in (d, -1) or d > 0 for d, w in zip(dims, tensor.dims, strict=True))
-
-
 @pytest.mark.parametrize(("steps", "precision"), [(1, "fp32"), (2, "fp32"), (2, "int8")])
 def test_a_batch_of_windows_gives_what_the_bundle_gives_for_each(
     bundle: Bundle, tmp_path: Path, steps: int, precision: Precision
@@ -124,23 +111,6 @@ def test_each_model_works_alone_and_has_no_weights_of_others(
         alone = shutil.copytree(repository / model, tmp_path / model)
         session(alone / "1" / "model.onnx" / "model.onnx")
     assert sum(sizes.values()) <= total + 64 * len(sizes)  # each starts with no gap before it
-
-
-def test_the_front_is_told_which_inputs_a_graph_does_not_have(
-    bundle: Bundle, tmp_path: Path
-) -> None:
-    graphs = dict(bundle.manifest.graphs)
-    frames = graphs["frames"]
-    extra = (*frames.inputs, dataclasses.replace(frames.inputs[-1], name="mood"))
-    graphs["frames"] = dataclasses.replace(frames, inputs=extra)
-    manifest = dataclasses.replace(bundle.manifest, graphs=graphs)
-
-    out = write_triton_repository(
-        dataclasses.replace(bundle, manifest=manifest), tmp_path / "models"
-    )
-
-    line = 'parameters { key: "unused_inputs" value { string_value: "frames.mood" } }'
-    assert line in (out / "lj" / "config.pbtxt").read_text()
 
 
 def with_plans(bundle: Bundle, tmp_path: Path, *frames: tuple[int, ...]) -> Bundle:
@@ -240,12 +210,6 @@ def test_a_failed_write_leaves_the_earlier_repository(
 
     assert sorted(path.relative_to(out) for path in out.rglob("*")) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models"]
-
-
-def test_a_precision_that_the_bundle_lacks_is_refused(bundle: Bundle, tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="fp16"):
-        write_triton_repository(bundle, tmp_path / "models", "fp16")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_voice_name_that_leads_elsewhere_is_refused(bundle: Bundle, tmp_path: Path) -> None:

@@ -73,13 +73,6 @@ def test_two_products_of_bytes_fit_16_bits_as_processors_without_vnni_add_them()
     assert steps.ravel().tolist() == [-64, 19, 64]
 
 
-def test_rounding_twice_changes_nothing() -> None:
-    layer = rounded(8)
-    again = rounded(8)
-    round_weights(again, 8)
-    assert torch.equal(layer.weight, again.weight)
-
-
 def test_channel_of_zeros_stays_zero() -> None:
     layer = nn.Linear(4, 2)
     nn.init.zeros_(layer.weight)
@@ -124,8 +117,3 @@ def test_folded_model_computes_the_same_without_batch_norms() -> None:
         torch.testing.assert_close(folded["a"](x), model["a"](x))
     assert not any(isinstance(child, nn.BatchNorm1d) for child in folded.modules())
     assert any(isinstance(child, nn.BatchNorm1d) for child in model.modules())
-
-
-def test_model_without_batch_norms_is_itself() -> None:
-    model = nn.Sequential(nn.Conv1d(4, 6, 3), nn.ReLU())
-    assert fold_batch_norms(model) is model

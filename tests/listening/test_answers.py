@@ -79,21 +79,6 @@ def test_damaged_lines_are_told_and_the_others_kept(
     assert "choice" in found.problems[1]
 
 
-def test_the_highest_revision_counts_wherever_it_lies(
-    folder: Path, ballot: Any, answer: Any, tmp_path: Path
-) -> None:
-    changed = replace(answer, choice="same", revision=2)
-    (folder / "answers").mkdir()
-    (folder / "answers" / f"{answer.session}.jsonl").write_text(
-        changed.to_json() + answer.to_json()
-    )
-    (tmp_path / "sent.jsonl").write_text(answer.to_json())
-
-    found = read_answers(folder, ballot.key, [tmp_path / "sent.jsonl"])
-
-    assert (found.answers, found.problems) == ((changed,), ())
-
-
 def test_answers_to_another_test_are_refused(
     folder: Path, ballot: Any, answer: Any, tmp_path: Path
 ) -> None:

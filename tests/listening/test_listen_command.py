@@ -67,18 +67,6 @@ def test_voices_and_checkpoints_say_the_lines_of_a_file(
     assert (key.seed, len(key.trials)) == (1, 2)
 
 
-def test_the_corpus_has_the_texts_of_its_clips(
-    tiny_corpus: Path, wavs: Any, tmp_path: Path
-) -> None:
-    result = listen(
-        wavs("ours", "LJ002-0161"), "recordings", "--corpus", tiny_corpus, "--no-serve", "--out",
-        tmp_path / "t",
-    )  # fmt: skip
-
-    assert result.exit_code == 0, result.stderr
-    assert {trial.text for trial in read_key(tmp_path / "t").trials} == {"Hum, hum."}
-
-
 def test_what_cannot_be_compared_is_refused(tiny_bundle: Path, wavs: Any, tmp_path: Path) -> None:
     ours, theirs = wavs("ours", "c1"), wavs("theirs", "c2")
     texts = tmp_path / "texts"

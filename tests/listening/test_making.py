@@ -95,17 +95,6 @@ def test_the_seed_decides_everything_and_none_is_secret(tmp_path: Path) -> None:
     assert other.seed != another.seed
 
 
-def test_clips_that_both_say_alike_are_left_out(tmp_path: Path) -> None:
-    def parrot(clip: Clip) -> Any:
-        return noise("x" if clip.clip_id == "c0" else "y")(clip)
-
-    key = make_test({"x": noise("x"), "y": parrot}, CLIPS[:3], tmp_path / "t", seed=0)
-
-    assert {trial.clip_id for trial in key.trials} == {"c1", "c2"}
-    with pytest.raises(InputError, match="x and y sound the same in every clip"):
-        make_test({"x": noise("x"), "y": noise("x")}, CLIPS[:3], tmp_path / "u")
-
-
 def test_a_folder_in_use_is_left_alone(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="so that no answers are lost"):
         make_test({"x": noise("x"), "y": noise("y")}, CLIPS, folder)
@@ -159,20 +148,6 @@ def test_each_decided_answer_is_a_pair(
     assert len(list((tmp_path / "deep" / "pairs").iterdir())) == 4
 
 
-def test_a_later_sitting_takes_an_answer_back(
-    folder: Path, ballot: Any, sitting: list[Any], tmp_path: Path
-) -> None:
-    again = ballot.sitting(8, "Ann", ["same", "a"])
-
-    count = export_pairs(
-        folder, ballot.key, Collected((*sitting, *again), ()), tmp_path / "pairs.jsonl"
-    )
-
-    texts = {pair.text for pair in read_pairs(tmp_path / "pairs.jsonl")}
-    assert count == 2
-    assert texts == {trial.text for trial in ballot.of_kind("pair")[1:]}
-
-
 def test_who_does_not_listen_teaches_nothing(
     folder: Path, ballot: Any, sitting: list[Any], tmp_path: Path
 ) -> None:
@@ -183,15 +158,3 @@ def test_who_does_not_listen_teaches_nothing(
         export_pairs(folder, ballot.key, careless, out)
     assert not out.exists()
     assert export_pairs(folder, ballot.key, careless, out, trust_all=True) == 3
-
-
-def test_nothing_is_overwritten(
-    folder: Path, ballot: Any, sitting: list[Any], tmp_path: Path
-) -> None:
-    answers = Collected(tuple(sitting), ())
-    export_pairs(folder, ballot.key, answers, tmp_path / "pairs.jsonl")
-
-    with pytest.raises(InputError, match="exists"):
-        export_pairs(folder, ballot.key, answers, tmp_path / "pairs.jsonl")
-    with pytest.raises(InputError, match="no ending"):
-        export_pairs(folder, ballot.key, answers, tmp_path / "pairs")

@@ -136,21 +136,6 @@ def test_one_can_go_back_and_change_an_answer(folder: Path, key: AnswerKey, page
     assert (answer.choice, answer.revision) == ("same", 2)
 
 
-def test_a_reload_keeps_answers_place_and_order(page: Page) -> None:
-    page.begin("Bo")
-    page.hear_both()
-    page.press("b", "n")
-    before, sounds = page.state, page.sounds
-
-    page.reload()
-
-    assert (page.text_of("trial-title"), page.sounds) == ("Pair 2 of 5", sounds)
-    assert page.state["session"] == before["session"]
-    page.press("p")
-    assert page.chosen == "second"
-    assert page.run("return document.getElementById('progress').value") == 1
-
-
 def test_from_a_file_the_answers_are_saved_as_a_file(
     folder: Path, key: AnswerKey, page_of_file: Page, tmp_path: Path
 ) -> None:

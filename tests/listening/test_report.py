@@ -44,17 +44,6 @@ def test_answers_are_counted_by_system_whatever_was_played_first(ballot: Any) ->
     assert report.over_sentences.value == pytest.approx(0.8)
 
 
-def test_agreement_is_about_pairs_alone(ballot: Any) -> None:
-    agreed = [ballot.sitting(n, f"r{n}", ["a", "b", "same"]) for n in range(3)]
-    split = [ballot.sitting(1, "x", ["a", "a", "a"]), ballot.sitting(2, "y", ["b", "b", "b"])]
-
-    assert make_report(ballot.key, collected(*agreed)).alpha == 1
-    alpha = make_report(ballot.key, collected(*split)).alpha
-    assert alpha is not None
-    assert alpha < 0
-    assert make_report(ballot.key, collected(agreed[0])).alpha is None
-
-
 def test_raters_who_do_not_listen_are_listed_and_left_out(ballot: Any) -> None:
     def always(number: int, rater: str, choice: str) -> Any:
         own = ballot.sitting(number, rater, ["a", "a", "a"])
@@ -129,8 +118,3 @@ def test_the_published_example() -> None:
     units = [[value for value in column if value != "."] for column in zip(*rows, strict=True)]
 
     assert krippendorff_alpha(units) == pytest.approx(0.743, abs=5e-4)
-
-
-@pytest.mark.parametrize("units", [[], [["a"], ["b"]], [["a", "a"], ["a", "a"]]])
-def test_without_chance_there_is_no_alpha(units: list[list[str]]) -> None:
-    assert krippendorff_alpha(units) is None

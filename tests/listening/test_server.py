@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dlpo_bench.listening.answers import AnswerKey, AnswerStore, RaterAnswer, read_answers
+from dlpo_bench.listening.answers import AnswerKey, read_answers
 
 
 def test_the_page_and_its_sounds_are_sent_with_a_strict_policy(key: AnswerKey, door: Any) -> None:
@@ -74,36 +73,6 @@ def test_what_is_no_answer_is_refused_with_a_reason(
     assert refused == status
     assert told in reply["error"]
     assert list((folder / "answers").iterdir()) == []
-
-
-class FailingStore(AnswerStore):
-    """A disk that does not take the first answer."""
-
-    code = errno.ENOSPC
-
-    def add(self, answer: RaterAnswer) -> bool:
-        if self.code:
-            code, self.code = self.code, 0
-            raise OSError(code, "it failed")
-        return super().add(answer)
-
-
-@pytest.mark.parametrize(
-    ("code", "status", "told"),
-    [(errno.ENOSPC, 507, "disk is full"), (errno.EDQUOT, 507, "full"), (errno.EIO, 503, "later")],
-)
-def test_a_disk_that_fails_is_told_and_the_answer_can_be_sent_again(
-    folder: Path, key: AnswerKey, open_door: Any, answer: Any, code: int,
-    status: int, told: str
-) -> None:  # fmt: skip
-    store = FailingStore(folder, key)
-    store.code = code
-    door = open_door(folder, store)
-
-    refused, reply = door.post(answer)
-
-    assert (refused, told in reply["error"]) == (status, True)
-    assert door.post(answer) == (200, {"stored": 1})
 
 
 def test_acknowledged_answers_survive_a_kill(

@@ -11,16 +11,13 @@ import torch
 from torch import Tensor
 
 from dlpo.checkpoint import load_checkpoint
-from dlpo.data.dataset import Dataset
 from dlpo.errors import ConfigError
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, freeze_all_but_denoiser
-from dlpo.rl.diffusion_loss import RecordedWindows, diffusion_loss, recorded_windows
+from dlpo.rl.diffusion_loss import RecordedWindows
 from dlpo.rl.methods import METHODS, Method, MethodInput, Objective, recorded_loss
 from dlpo.rl.rollout import Key, Rollout, roll_out, seed_keys
-from dlpo.training.acoustics import FrozenAcoustics
-from dlpo.training.batches import Batches
 from tests.rl.conftest import rows_of
 
 
@@ -118,17 +115,3 @@ def test_the_direct_gradient_can_be_guided_by_recordings(
     torch.testing.assert_close(loss_of(guided, voice, rollout, rewards), 0.5 * alone)
     assert not Objective("direct").needs_recordings
     assert Objective("direct", guide="both").needs_recordings
-
-
-def test_shares_of_a_batch_of_recordings_add_up_to_the_whole(
-    voice: SpectralWaveGrad2, tiny_dataset: Path, served_chain: NoiseSchedule
-) -> None:
-    batches = Batches(Dataset(tiny_dataset), "train", 0, 0, voice.config.rows)
-    places, told = batches.places(0, 4, 16), FrozenAcoustics(voice, batches)
-
-    def loss(rank: int, ranks: int) -> Tensor:
-        windows = batches.collate(places[rank::ranks], 16)
-        share = recorded_windows(voice, windows, told.of(windows), (rank, ranks))
-        return diffusion_loss(voice, share, served_chain, torch.Generator().manual_seed(0))
-
-    torch.testing.assert_close((loss(0, 2) + loss(1, 2)) / 2, loss(0, 1))

@@ -146,14 +146,3 @@ def test_gain_counts_each_judge_in_its_own_spread() -> None:
     assert gain(BASE, BASE) == 0
     assert gain(BASE, judged(3.6, 3.72)) == pytest.approx((0.1 / 0.5 + 0.02 / 0.1) / 2)
     assert gain(BASE, judged(4.0, 3.6)) == pytest.approx(0.0)
-
-
-def test_with_nobody_held_out_the_reward_decides() -> None:
-    alone = replace(BASE, held_out={})
-    louder = replace(alone, rewards={"DistillMOS": 3.4, "loudness": -0.5})
-    assert gain(alone, louder) == pytest.approx((0.2 / 0.4 - 0.5) / 2)  # a guard at rest: decibels
-
-
-def test_the_learning_rate_rises_and_stays() -> None:
-    settings = TuningConfig(learning_rate=1e-4, warm_up=4)
-    assert [settings.rate(k) for k in (0, 1, 3, 100)] == pytest.approx([2.5e-5, 5e-5, 1e-4, 1e-4])

@@ -76,19 +76,6 @@ def test_at_the_reference_the_loss_is_log_2_and_its_gradient_prefers_the_winner(
     torch.testing.assert_close(found, -0.5 * 3.0 * margin)
 
 
-def test_a_pair_depends_on_its_key_and_not_on_its_company(
-    toy: Any, pairs: Pairs, served_chain: NoiseSchedule
-) -> None:
-    policy, reference = toy.Policy(0.5, 0.35), toy.Policy()
-    alone = Pairs(
-        pairs.conditions.rows(slice(2, 3)), pairs.winners[2:3], pairs.losers[2:3], pairs.keys[2:3]
-    )
-    torch.testing.assert_close(
-        dpo_margins(policy, reference, alone, served_chain)[:, 0],
-        dpo_margins(policy, reference, pairs, served_chain)[:, 2],
-    )
-
-
 @pytest.fixture
 def rollout(
     voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule

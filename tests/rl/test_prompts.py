@@ -28,12 +28,6 @@ def test_what_the_test_says_is_never_a_prompt_whoever_says_it(dataset: Corpora) 
     assert ids == {"LJ003-0001"} | {f"LJ004-000{number}" for number in range(9)}
 
 
-def test_sentences_without_recordings_are_prompts_with_their_symbols(dataset: Corpora) -> None:
-    prompt = Prompts(dataset, seed=0)[0]
-    assert dataset.entries[prompt.number].frames == 0
-    assert prompt.symbols.tolist() == dataset.timing(prompt.number)[0].tolist()
-
-
 def test_long_sentences_can_be_left_out(dataset: Corpora) -> None:
     prompts = Prompts(dataset, seed=0, longest_s=3.0)  # a word lasts 0.6 s
     assert {len(prompts[i].text.split()) for i in range(len(prompts))} == {1, 3, 4, 5}

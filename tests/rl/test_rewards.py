@@ -81,11 +81,6 @@ def test_words_score_one_less_their_error_rate_and_never_below_0() -> None:
         reward.judge(clips(texts=["...", "a", "b"]))
 
 
-def test_clips_need_a_text_and_a_key_each() -> None:
-    with pytest.raises(InputError, match="1 waveforms, 2 texts and 1 keys"):
-        ClipBatch([np.zeros(9, np.float32)], ["a", "b"], RATE, [(0,)])
-
-
 # ---------------------------------------------------------------------- guards
 def tone(hertz: float, amplitude: float) -> Waveform:
     at = np.arange(RATE) / RATE

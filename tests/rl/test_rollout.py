@@ -72,12 +72,6 @@ def test_the_same_keys_give_the_same_chains_to_the_bit(
     assert not torch.equal(other.states, rollout.states)
 
 
-def test_seeds_of_a_sentence_differ_and_share_a_key_for_judges(rollout: Rollout) -> None:
-    assert not torch.equal(rollout.states[0, 0], rollout.states[0, 1])
-    assert rollout.keys == ((3, 5, 7, 0), (3, 5, 7, 1), (3, 5, 9, 0), (3, 5, 9, 1))
-    assert rollout.sentence_keys == ((3, 5, 7, 0),) * 2 + ((3, 5, 9, 0),) * 2
-
-
 def test_nothing_sounds_past_the_end_of_a_sentence(rollout: Rollout) -> None:
     end = int(rollout.conditions.frames[0]) * HOP_LENGTH
     assert end < rollout.states.shape[2]
@@ -143,15 +137,6 @@ def test_replay_repeats_the_densities_of_the_policy_that_acted_to_the_bit(
     again = replay(voice, rollout)
     assert torch.equal(again.log_probs, rollout.log_probs)
     assert again.log_probs.requires_grad
-
-
-def test_waveforms_have_their_own_lengths(voice: SpectralWaveGrad2, rollout: Rollout) -> None:
-    waveforms = rollout.waveforms(voice)
-    lengths = (rollout.conditions.frames * HOP_LENGTH).tolist()
-    assert [len(waveform) for waveform in waveforms] == lengths
-    assert waveforms[0].dtype == np.float32
-    heard = voice.to_waveform(rollout.output)[0, : lengths[0]].numpy()
-    np.testing.assert_array_equal(waveforms[0], heard)
 
 
 def test_bound_of_x0_holds_in_every_step(voice: SpectralWaveGrad2, rollout: Rollout) -> None:

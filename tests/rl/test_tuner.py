@@ -137,13 +137,6 @@ def test_validation_starts_with_the_untuned_voice(finished: Any) -> None:
         assert all(name in line for line in lines)
 
 
-def test_the_cost_of_a_run_is_written(finished: Any) -> None:
-    cost = json.loads((finished.out / "run" / "cost.json").read_text())
-    assert (cost["updates"], cost["rollouts_per_update"]) == (6, 4)
-    assert cost["seconds"]["loudness"] == 6 * cost["seconds_per_update"]["loudness"] == 3.0
-    assert cost["seconds"]["validation"] > 0
-
-
 def test_best_is_what_the_held_out_judge_likes_best(tuning: Any) -> None:
     class Fickle:
         """Likes the second measurement best."""

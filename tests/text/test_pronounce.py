@@ -104,18 +104,6 @@ def test_pronunciations_are_arpabet_with_stress(lexicon: Lexicon, word: str, pho
     assert " ".join(lexicon.pronunciations(word)[0].phonemes) == phonemes
 
 
-def test_homographs_have_roles(lexicon: Lexicon) -> None:
-    assert {p.role: " ".join(p.phonemes) for p in lexicon.pronunciations("read")} == {
-        "VB": "R IY1 D",
-        "VBD": "R EH1 D",
-    }
-
-
-@pytest.mark.parametrize("word", ["", "qqqq", "Hello", "zzzzzz", "'"])
-def test_unlisted_words_are_not_there(lexicon: Lexicon, word: str) -> None:
-    assert word not in lexicon
-
-
 @pytest.fixture(scope="module")
 def net() -> LetterToSound:
     return LetterToSound()
@@ -174,7 +162,3 @@ def test_a_word_with_vowels_has_a_primary_stress(net: LetterToSound) -> None:
 
 def test_a_plain_invented_word_sounds_as_it_is_written(net: LetterToSound) -> None:
     assert net.phonemes("blint") == ("B", "L", "IH1", "N", "T")
-
-
-def test_500_letters_are_read_in_pieces(net: LetterToSound) -> None:
-    assert 100 < len(net.phonemes("lorem" * 100)) < 1000

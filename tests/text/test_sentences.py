@@ -18,10 +18,6 @@ def test_a_long_sentence_is_cut_after_its_strongest_late_mark() -> None:
     assert cut([10] * 8, marks, 60) == [slice(0, 4), slice(4, 8)]
 
 
-def test_a_word_longer_than_the_limit_stands_alone() -> None:
-    assert cut([3, 50, 3], [" ", " ", "."], 10) == [slice(0, 1), slice(1, 2), slice(2, 3)]
-
-
 @given(
     st.lists(st.tuples(st.integers(1, 12), st.sampled_from(MARKS)), max_size=80),
     st.integers(12, 60),

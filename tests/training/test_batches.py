@@ -37,11 +37,6 @@ def test_a_draw_depends_on_seed_and_update_only(batches: Batches) -> None:
     assert other.places != first.places
 
 
-def test_ranks_draw_different_windows(batches: Batches) -> None:
-    other = Batches(batches.dataset, "train", 3, 1, SPECTRAL.rows)
-    assert other.windows(0, 8, 24).places != batches.windows(0, 8, 24).places
-
-
 def test_a_window_lies_where_it_says(batches: Batches) -> None:
     windows = batches.collate([(1, 30)], 24)
     utterance = batches.dataset[1]

@@ -25,7 +25,6 @@ from dlpo.training.batches import CONTEXT, Batches, Sentences
 from dlpo.training.losses import (
     denoise_rows,
     denoiser_losses,
-    masked_mean,
     multi_resolution_stft,
     spread_levels,
     timing_loss,
@@ -66,12 +65,6 @@ def test_timing_counts_what_sounds_and_marks_only() -> None:
     chances = {p: 1 / (1 + np.exp(-float(logit[p]))) for p in marks}
     expected = -np.mean([np.log(chances[p] if s else 1 - chances[p]) for p, s in marks.items()])
     assert float(pause) == pytest.approx(expected, rel=1e-5)
-
-
-def test_masked_mean_ignores_what_is_masked() -> None:
-    values = torch.tensor([[[1.0, 2.0, 50.0], [3.0, 4.0, 50.0]]])
-    weight = torch.tensor([[[1.0, 1.0, 0.0]]])
-    assert masked_mean(values, weight) == pytest.approx(2.5)
 
 
 def test_spectral_distance_is_zero_only_for_equal_sounds() -> None:

@@ -14,7 +14,7 @@ from dlpo.audio import HOP_LENGTH
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.training import BASE_TRAINING, WaveGrad2Training
 from dlpo.data.dataset import Dataset
-from dlpo.errors import DataError, TrainingError
+from dlpo.errors import TrainingError
 from dlpo.model.build import build_model
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import linear, named_schedule
@@ -84,19 +84,6 @@ def test_only_the_window_is_scored_and_only_where_the_recording_lasts(
     past_the_ends = made.waveform.view(2, 18, HOP_LENGTH)
     assert not past_the_ends[0, :4].any()
     assert not past_the_ends[1, 7:].any()
-
-
-def test_an_utterance_shorter_than_the_window_is_padded(excerpts: ExcerptBatches) -> None:
-    made = excerpts.draw(0, size=3, window=500, context=6)
-    assert made.waveform.shape == made.scored.shape == (3, 512 * HOP_LENGTH)
-    frames = excerpts.dataset.entries[excerpts.recorded[0]].frames
-    assert made.scored.sum(1).tolist() == [frames * HOP_LENGTH] * 3
-
-
-def test_a_corpus_without_recordings_is_refused(excerpts: ExcerptBatches) -> None:
-    excerpts.batches.recorded = []
-    with pytest.raises(DataError, match="no recordings in this split"):
-        excerpts.draw(0, 2, 8, 2)
 
 
 # ---------------------------------------------------------------------- losses

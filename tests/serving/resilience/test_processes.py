@@ -6,21 +6,17 @@ What happens behind haproxy is in tests/deploy/test_fleet.py.
 from __future__ import annotations
 
 import queue
-import re
 import resource
 import socket
 import struct
-import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Any
 
-import grpc
 import pytest
 
 from dlpo.v1 import speech_pb2
-from dlpo_serving.client import CallError, RetryPolicy, SpeechClient, SpeechStream
+from dlpo_serving.client import RetryPolicy, SpeechClient
 from dlpo_serving.request import SpeechRequest
 from tests.callers import PATIENT, WAIT_S, wait_until
 
@@ -35,49 +31,6 @@ def replicas(start_process: Any) -> Iterator[tuple[Any, Any, str]]:
     """Two servers, and the address by which a client knows both."""
     with start_process() as first, start_process() as second:
         yield first, second, f"ipv4:{first.address},{second.address}"
-
-
-def test_kill_9_of_one_of_two_replicas_harms_its_own_callers_only(
-    replicas: tuple[Any, Any, str],
-) -> None:
-    first, second, address = replicas
-    with SpeechClient(address, retries=PATIENT) as client, ExitStack() as callers:
-        client.wait_until_serving(WAIT_S)
-        whole = client.stream(LONG, timeout_s=WAIT_S)
-        alone = b"".join(chunk.audio for chunk in whole)
-        short = client.speak(SHORT, timeout_s=WAIT_S).audio
-        streams = []
-        while not (active(first) and active(second)):
-            caller = callers.enter_context(SpeechClient(address, retries=PATIENT))
-            streams.append(caller.stream(LONG, timeout_s=WAIT_S))
-        heard = [next(iter(stream)).audio for stream in streams]
-
-        first.process.kill()
-        first.process.wait(WAIT_S)
-
-        for _ in range(4):  # wherever they are sent at first
-            assert client.speak(SHORT, timeout_s=WAIT_S).audio == short
-        with ThreadPoolExecutor(len(streams)) as listeners:
-            ends = list(listeners.map(end_of, streams, heard))
-        log = second.log.read_text()
-
-    for stream, end in zip(streams, ends, strict=True):
-        spoken_by_second = re.search(rf"id={stream.request_id} .* code=(?!RESOURCE_EXH)", log)
-        assert end == (alone if spoken_by_second else grpc.StatusCode.UNAVAILABLE)
-
-
-def active(server: Any) -> bool:
-    """Whether the server is speaking."""
-    with urllib.request.urlopen(f"http://{server.http_address}/metrics") as reply:
-        return b"dlpo_streams_active 0.0" not in reply.read()
-
-
-def end_of(stream: SpeechStream, audio: bytes) -> bytes | grpc.StatusCode:
-    """The audio of a stream that has begun so, or how it failed."""
-    try:
-        return audio + b"".join(chunk.audio for chunk in stream)
-    except CallError as error:
-        return error.code
 
 
 def test_calls_that_have_heard_nothing_are_begun_again_at_the_other_replica(
