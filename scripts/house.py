@@ -19,7 +19,7 @@ from pathlib import Path
 
 BUDGETS = {  # reached so far; lower one whenever a change makes room, never raise one
     "product lines": 38_040,
-    "test lines": 25_080,
+    "test lines": 23_780,
     "research lines": 1_870,
     "modules": 212,
     "modules with one importer": 43,
