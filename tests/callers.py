@@ -29,8 +29,8 @@ from dlpo.bundle import MANIFEST, Bundle, copy_bundle
 from dlpo.text import TextFrontEnd
 from dlpo_serving.client import CallError, Flush, RetryPolicy, SpeechClient
 from dlpo_serving.engine import Engine, Floats
-from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.synthesizer import Synthesizer
+from tests.fake_engine import FakeEngine
 
 T = TypeVar("T")
 WAIT_S = 180.0  # of a wait that must end; no test takes this long, but on a busy machine

@@ -36,7 +36,7 @@ class RtfOptions:
         int | None, Option(help="N of all but the paper's sampler; the voice's own.")
     ] = None
     contestant: Annotated[
-        list[str], Option(help="Only these, such as eager-1000, compile, cpu:int8; repeatable.")
+        list[str], Option(help="Only these, such as eager-1000, cpu:int8; repeatable.")
     ] = field(default_factory=list)
     seconds: Annotated[
         list[float], Option(help="Length of a text in audio; repeatable. 1, 5, 20 and 60.")
@@ -54,7 +54,7 @@ class RtfOptions:
     ] = 0.0
     threads: Annotated[int, Option(help="Of PyTorch; engines take one.")] = 1
     core: Core = None
-    quick: Annotated[bool, Option("--quick", help="A minute or so: 1 and 5 s, no compile.")] = False
+    quick: Annotated[bool, Option("--quick", help="A minute or so: 1 and 5 s.")] = False
 
     def __post_init__(self) -> None:
         """What is left out becomes the preset's."""
@@ -141,8 +141,7 @@ class LoadOptions:
     measurements: Annotated[
         list[str],
         Argument(
-            help="latency, knee, tokens (the usual three); cold-start, first-audio, streams,"
-            " overload, chaos, soak; or all."
+            help="latency, knee, tokens (the usual three); streams, overload, chaos, soak; or all."
         ),
     ] = field(default_factory=list)
     voice: Annotated[str, _server(help="Name or path of a bundle.")] = "lj"
@@ -182,7 +181,6 @@ class LoadOptions:
     start_listeners: Annotated[int, _load(min=1, help="First level of streams.")] = 8
     most_listeners: Annotated[int, _load(min=1, help="Highest level of a search.")] = 256
     calls: Annotated[int, _single(min=1, help="Of latency, and unloaded.")] = 300
-    starts: Annotated[int, _single(min=1, help="Of a cold process.")] = 10
     replies: Annotated[int, _single(min=1, help="Of tokens.")] = 20
     tokens_per_s: Annotated[float, _single(min=0.1, help="A token is a word.")] = 20.0
     capacity: Annotated[

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import psutil
-import torch
 from numpy.typing import NDArray
 
 from dlpo.bundle import Bundle, Precision
-from dlpo.errors import BundleError, EngineError, InputError
+from dlpo.errors import BundleError, InputError
 from dlpo_bench.compare import compare_medians
 from dlpo_bench.interleave import Spread, Tell, silent, take_turns
 from dlpo_bench.machine import pinned
@@ -36,20 +36,17 @@ LARGEST = 4  # operators that are named for a layer
 Inputs = Mapping[str, NDArray[Any]]
 
 
-Kind = Literal["fp32", "bf16", "int8", "memory", "cache"]
+Kind = Literal["fp32", "int8", "memory", "cache"]
 """Number format that is multiplied in, or the memory that is read and written."""
 PRODUCTS = (256, 512, 1024)  # rows and columns; a larger one leaves the caches
 CONVOLUTIONS = ((128, 1024), (256, 256), (512, 512))  # channels, positions; kernel 3
 KERNEL = 3
 GIGA = 1e9
-_FORMATS: dict[Kind, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 OPSET, IR_VERSION = 17, 9
 # Activations are u8, weights s8, as in our int8 graphs.
 _SCALES = {"scale": np.float32(0.01), "zero": np.uint8(128), "weight_zero": np.int8(0)}
 _QUANTIZED = ["x", "scale", "zero", "w", "scale", "weight_zero", "scale", "zero"]
 Pair = tuple[NDArray[Any], NDArray[Any]]
-CHAIN = 6  # convolutions: the conversion of input and output hardly counts
-_HINTS: dict[Kind, str] = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 BEYOND = 4  # an array is so many times as large as the last cache
 UNKNOWN_CACHE = 64 * 2**20  # bytes, where the system does not report it
 SMALLEST = 128 * 2**20  # bytes of an array, where the cache is small
@@ -185,25 +182,17 @@ def measure_roofline(options: RooflineOptions, tell: Tell = silent) -> Measured:
     Raises:
         InputError: there is no such voice or core, or a window has no length.
         BundleError: the bundle is damaged, or has no denoiser of so many steps.
-        EngineError: a graph does not run, or nothing measured its peak.
+        EngineError: a graph does not run.
     """
     bundle = Bundle.load(find_voice(options.voice))
     steps = options.steps or bundle.manifest.steps
     with pinned(1, options.core) as cores:
-        kernels = Kernels()
-        for library, make in (
-            ("torch", torch_kernels), ("onnxruntime", onnx_kernels),
-            ("openvino", openvino_kernels), ("memory", memory_kernels),
-        ):  # fmt: skip
-            kernels.add(library, make)
+        kernels = list(chain(onnx_kernels(), memory_kernels()))
         chosen = list(cases(bundle, steps, options.frames))
-        runs = {kernel.name: kernel.run for kernel in kernels.present}
+        runs = {kernel.name: kernel.run for kernel in kernels}
         runs |= {case.name: case.run for case in chosen}
         times = take_turns(runs, options.rounds, tell=tell)
-        roof = peaks(kernels.present, times)
-        for kind in {"memory", *(case.kind for case in chosen)} - roof.keys():
-            reasons = "; ".join(f"{name}: {why}" for name, why in kernels.skipped.items())
-            raise EngineError(f"no library measured the peak of {kind} ({reasons})")
+        roof = peaks(kernels, times)
         profiles = {}
         for case in chosen:
             tell(f"profiling {case.name}")
@@ -231,10 +220,9 @@ def measure_roofline(options: RooflineOptions, tell: Tell = silent) -> Measured:
             ]
             for name, profile in profiles.items()
         },
-        "skipped": kernels.skipped,
     }  # fmt: skip
     samples = {
-        "peaks": {k.name: {"kernel_ms": list(times[k.name].samples)} for k in kernels.present},
+        "peaks": {k.name: {"kernel_ms": list(times[k.name].samples)} for k in kernels},
         "graphs": {c.name: {"graph_ms": list(times[c.name].samples)} for c in chosen},
     }
     return Measured(figures, samples, bundle_sha256=bundle.sha256)
@@ -280,26 +268,6 @@ class Kernel:
     run: Callable[[], object]
 
 
-@dataclass(slots=True)
-class Kernels:
-    """All that run here."""
-
-    present: list[Kernel] = field(default_factory=list)
-    skipped: dict[str, str] = field(default_factory=dict)
-    """library or kernel -> why it is not measured"""
-
-    def add(self, library: str, make: Callable[[], Iterable[Kernel]]) -> None:
-        """Add a library's kernels, up to the first that fails, whose reason is kept."""
-        try:
-            for kernel in make():
-                kernel.run()
-                self.present.append(kernel)
-        except ImportError as error:
-            self.skipped[library] = f"{error.name or error} is not installed"
-        except Exception as error:  # each library has its own classes
-            self.skipped[library] = f"{type(error).__name__}: {str(error)[:200]}"
-
-
 @dataclass(frozen=True, slots=True)
 class Peak:
     """The most that was reached."""
@@ -316,11 +284,7 @@ class Peak:
 
 
 def peaks(kernels: Iterable[Kernel], times: Mapping[str, Spread]) -> dict[Kind, Peak]:
-    """The best kernel of each kind.
-
-    Raises:
-        EngineError: there is none.
-    """
+    """The best kernel of each kind."""
     found: dict[Kind, Peak] = {}
     for kernel in kernels:
         spread = times[kernel.name]
@@ -330,18 +294,7 @@ def peaks(kernels: Iterable[Kernel], times: Mapping[str, Spread]) -> dict[Kind, 
             found[kernel.kind] = Peak(
                 kernel.kind, kernel.name, rate, median_rate, spread.samples, kernel.work
             )
-    if not found:
-        raise EngineError("no library could multiply here; see why each was skipped")
     return found
-
-
-def torch_kernels() -> Iterator[Kernel]:
-    """Products on the CPU."""
-    for kind, dtype in _FORMATS.items():
-        for size in PRODUCTS:
-            a = torch.randn(size, size, generator=torch.Generator().manual_seed(0)).to(dtype)
-            run = partial(torch.mm, a, a, out=torch.empty_like(a))
-            yield Kernel(f"torch {kind} product {size}", kind, 2 * size**3 / GIGA, run)
 
 
 def onnx_kernels() -> Iterator[Kernel]:
@@ -412,46 +365,6 @@ def _onnx_kernel(
     return Kernel(name, kind, work, lambda: session.run(None, {"x": x}))
 
 
-def openvino_kernels() -> Iterator[Kernel]:
-    """OpenVINO: fp32, bf16 and int8; chains of convolutions, so that they fuse as in a network."""
-    import openvino
-
-    core = openvino.Core()
-    random = np.random.default_rng(0)
-    supported = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    for kind, hint in _HINTS.items():
-        if kind == "bf16" and "BF16" not in supported:
-            continue  # it would compute in fp32
-        for channels, positions in CONVOLUTIONS:
-            model = _chain(channels, positions, kind, random)
-            threads = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
-            compiled = core.compile_model(
-                model, "CPU", {**threads, "INFERENCE_PRECISION_HINT": hint}
-            )
-            request = compiled.create_infer_request()
-            x = np.abs(random.standard_normal((1, channels, positions), np.float32))
-            request.set_input_tensor(openvino.Tensor(x))
-            work = CHAIN * 2 * KERNEL * channels**2 * positions / GIGA
-            name = f"openvino {kind} {CHAIN} convolutions {channels}x{positions}"
-            yield Kernel(name, kind, work, request.infer)
-
-
-def _chain(channels: int, positions: int, kind: Kind, random: np.random.Generator) -> Any:
-    import openvino
-    from openvino import opset15 as op
-
-    weights = random.standard_normal((channels, channels, KERNEL), np.float32)
-    start = op.parameter([1, channels, positions], np.float32)
-    x = start
-    for _ in range(CHAIN):
-        w = op.constant(weights)
-        if kind == "int8":
-            x = op.fake_quantize(x, *np.array([0, 2.55, 0, 2.55], np.float32), 256)
-            w = op.fake_quantize(w, *np.array([-4, 4, -4, 4], np.float32), 255)
-        x = op.relu(op.convolution(x, w, [1], [1], [1], [1]))
-    return openvino.Model([x], [start])
-
-
 def memory_kernels() -> Iterator[Kernel]:
     """What is limited by memory, then by the caches."""
     yield from _memory_kernels(
@@ -488,7 +401,6 @@ def _memory_kernels(kind: Kind, size: int) -> Iterator[Kernel]:
     Computers, 1995, for copy and triad."""
     length = size // 4
     a, b, c = (np.full(length, value, np.float32) for value in (1, 2, 3))
-    ta, tb, tc = (torch.from_numpy(array) for array in (a, b, c))
 
     def numpy_triad() -> None:  # in two passes: 5 arrays go by
         np.multiply(c, np.float32(1.5), out=a)
@@ -498,8 +410,5 @@ def _memory_kernels(kind: Kind, size: int) -> Iterator[Kernel]:
         ("numpy copy", 2, partial(np.copyto, a, b)),
         ("numpy sum", 1, b.sum),
         ("numpy triad", 5, numpy_triad),
-        ("torch copy", 2, partial(ta.copy_, tb)),
-        ("torch sum", 1, tb.sum),
-        ("torch triad", 3, partial(torch.add, tb, tc, alpha=1.5, out=ta)),
     ):
         yield Kernel(f"{name} {size // 2**10} KiB", kind, arrays * 4 * length / GIGA, run)

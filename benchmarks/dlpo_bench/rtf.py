@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dlpo.bundle import Bundle, Manifest
@@ -26,75 +23,44 @@ from dlpo_bench.options import RtfOptions
 from dlpo_bench.record import Measured
 from dlpo_bench.statistics import Estimate, bootstrap
 from dlpo_bench.systems import WHOLE
-from dlpo_bench.torch_engine import PAPER_CHAIN, CompiledEngine, PaperSampler, TorchEngine
-from dlpo_export.graphs import EncoderGraph
-from dlpo_export.options import WEIGHT_BITS
-from dlpo_export.parity.metrics import log_spectral_distance
+from dlpo_bench.torch_engine import PAPER_CHAIN, PaperSampler, TorchEngine
 from dlpo_export.profile.inputs import sentence_inputs
-from dlpo_export.weights import round_weights
 from dlpo_serving.engine import Engine, Floats
 from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision, open_engine
-from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER, pitch_noise
+from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import find_voice
 
 Values = NDArray[np.float64]
 
-PAPER, EAGER, COMPILED = f"eager-{MAX_STEPS}", "eager", "compile"
+PAPER, EAGER = f"eager-{MAX_STEPS}", "eager"
 EAGER_IN_CHUNKS, IN_SENTENCES = f"{EAGER} streamed", "whole"
-REFERENCE = "cpu:fp32"  # whose audio the others' is compared with
-BASELINES = (PAPER, EAGER, EAGER_IN_CHUNKS, REFERENCE)
+BASELINES = (PAPER, EAGER, EAGER_IN_CHUNKS, "cpu:fp32")
 SERVED = tuple(f"{engine}:{p}" for engine, offered in PRECISIONS.items() for p in offered)
-CONTESTANTS = (PAPER, EAGER, COMPILED, *SERVED)
+CONTESTANTS = (PAPER, EAGER, *SERVED)
 SEED = 0  # of the noise
-PHONEMES = np.arange(1, 41)[None]  # (1, P)
 SPEECH, DENOISER = "speech", "denoiser"
 SLICE = 50  # of the 1000 steps, where all don't fit the budget
 LEAST_SLICE = 10  # fewer say too little of the rest
-SAME_DB = -400.0  # of equal audio
-VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY")
-PACKAGES = ("openvino", "onnxruntime-gpu", "tensorrt-cu13")  # besides those of every record
 LONGEST_S = 600.0
 
 
 def load_weights(checkpoint: Path, bundle: Bundle) -> Checkpoint:
-    """The checkpoint that a bundle was exported from, its weights rounded as the export did.
+    """The checkpoint that a bundle was exported from.
 
     Raises:
         InputError: the bundle was exported from another one.
         CheckpointError: it can't be loaded.
     """
-    loaded, exported = load_checkpoint(checkpoint).sha256, bundle.manifest.checkpoint.sha256
-    if loaded != exported:
+    loaded, exported = load_checkpoint(checkpoint), bundle.manifest.checkpoint.sha256
+    if loaded.sha256 != exported:
         raise InputError(
-            f"{checkpoint} has the weights {loaded[:12]}, voice {bundle.manifest.voice!r} was"
-            f" exported from {exported[:12]}; only the same weights can be compared: give the"
+            f"{checkpoint} has the weights {loaded.sha256[:12]}, voice {bundle.manifest.voice!r}"
+            f" was exported from {exported[:12]}; only the same weights can be compared: give the"
             " checkpoint of the voice"
         )
-    return _rounded_as(bundle, checkpoint)
-
-
-def _rounded_as(bundle: Bundle, checkpoint: Path) -> Checkpoint:
-    """The checkpoint with its weights rounded as the export did.
-
-    A manifest doesn't say to how many bits: it is the number with which the encoders agree best.
-    """
-    noise = pitch_noise(bundle.manifest, PHONEMES.shape[1], seed=0, index=0)
-    drawn = None if noise is None else torch.from_numpy(noise)
-    expected = OnnxEngine(bundle, "fp32").encode(PHONEMES, noise).hidden
-
-    def apart(candidate: Checkpoint) -> float:
-        hidden = EncoderGraph(candidate.model)(torch.from_numpy(PHONEMES), drawn)[0]
-        return float(np.abs(hidden.numpy() - expected).max())
-
-    candidates = []
-    for bits in WEIGHT_BITS:
-        candidates.append(load_checkpoint(checkpoint))
-        round_weights(candidates[-1].model, bits)
-    with torch.inference_mode():
-        return min(candidates, key=apart)
+    return loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +122,7 @@ def _open(name: str, bundle: Bundle, checkpoint: Checkpoint, steps: int) -> dict
         engine = paper = PaperSampler(checkpoint, manifest)
         steps = MAX_STEPS
     else:
-        kind = CompiledEngine if name == COMPILED else TorchEngine
-        engine = in_torch = kind(checkpoint, manifest, manifest.noise_schedule, (steps,))
+        engine = in_torch = TorchEngine(checkpoint, manifest, manifest.noise_schedule, (steps,))
         # As measured at export, so that it need not compute more than the others.
         in_torch.manifest = replace(in_torch.manifest, needed_context=manifest.needed_context)
     load_s = time.perf_counter() - start
@@ -234,8 +199,6 @@ class Timings:
 
     of: dict[tuple[str, str], dict[str, CaseTimes]] = field(default_factory=dict)
     """kind and label of the case -> contestant -> its times"""
-    audio: dict[str, dict[str, Floats]] = field(default_factory=dict)
-    """label of the text -> contestant -> (T,) samples of its first run"""
 
 
 class BeyondBudgetError(Exception):
@@ -326,19 +289,17 @@ def _warm_up(
         try:
             if case.kind in beyond:
                 raise BeyondBudgetError("a shorter one was beyond the budget already")
-            times, made = _first_run(contestant, case, sample_rate_hz, share_s)
+            times = _first_run(contestant, case, sample_rate_hz, share_s)
         except BeyondBudgetError as error:
             beyond.add(case.kind)
             field.skipped[f"{name}, {case.kind} {case.label}"] = str(error)
             continue
         timings.of[case.kind, case.label][name] = times
-        if case.kind == SPEECH and not contestant.paper:
-            timings.audio.setdefault(case.label, {})[name] = made
 
 
 def _first_run(
     contestant: Contestant, case: TimedCase, sample_rate_hz: int, share_s: float
-) -> tuple[CaseTimes, Floats]:
+) -> CaseTimes:
     least = LEAST_SLICE if contestant.paper else None
 
     def run() -> tuple[float, float, Floats]:
@@ -358,15 +319,15 @@ def _first_run(
     times = CaseTimes(made.size / sample_rate_hz, first_s)
     if contestant.paper:
         times.timed_steps = planned_steps(spent_s, whole_s, share_s)
-    return times, made
+    return times
 
 
 def figures_of(timings: Timings) -> dict[str, dict[str, Any]]:
     """Kind of case -> size -> `audio_s`, and for each contestant its figures.
 
     These are `rtf_min`, `rtf_median`, `rtf_spread` (median absolute deviation), `first_rtf` of the
-    first run; `speedup` over each baseline with its interval; of speech `error_db` and
-    `log_spectral_db` against the reference; and `timed_steps` where a slice was extrapolated.
+    first run; `speedup` over each baseline with its interval; and `timed_steps` where a slice was
+    extrapolated.
     """
     found: dict[str, dict[str, Any]] = {}
     for (kind, label), timed in timings.of.items():
@@ -386,9 +347,6 @@ def figures_of(timings: Timings) -> dict[str, dict[str, Any]]:
             }
             if times.timed_steps not in (None, MAX_STEPS):
                 rows[name]["timed_steps"] = times.timed_steps
-        if kind == SPEECH:
-            for name, apart in _deviations(timings.audio.get(label, {})).items():
-                rows[name] |= apart
         if timed:
             audio_s = float(np.median([times.audio_s for times in timed.values()]))
             found.setdefault(kind, {})[label] = {"audio_s": audio_s, "contestants": rows}
@@ -405,18 +363,6 @@ def samples_of(timings: Timings) -> dict[str, Any]:
     return found
 
 
-def length_costs(timings: Timings) -> dict[str, dict[str, Any]]:
-    """Contestant -> time per second of audio of the longest text / that of the other lengths."""
-    labels = [label for kind, label in timings.of if kind == SPEECH]
-    found: dict[str, dict[str, Any]] = {}
-    for shorter in labels[:-1]:
-        longest, before = (timings.of[SPEECH, label] for label in (labels[-1], shorter))
-        for name in longest.keys() & before.keys():
-            ratio = speedup(longest[name].rtf, before[name].rtf)
-            found.setdefault(name, {})[f"{labels[-1]} / {shorter}"] = ratio.figure
-    return found
-
-
 def speedup(slow: Values, quick: Values) -> Estimate:
     """Ratio of medians with its interval; whole rounds are resampled, both have the same luck.
 
@@ -429,28 +375,6 @@ def speedup(slow: Values, quick: Values) -> Estimate:
         return found
 
     return bootstrap(ratios, len(slow))
-
-
-def error_db(made: Floats, expected: Floats) -> float:
-    """Energy of the difference of two (T,) waveforms / energy of the second, in dB."""
-    error = float(np.sum((made.astype(np.float64) - expected) ** 2))
-    energy = float(np.sum(expected.astype(np.float64) ** 2))
-    if error == 0:
-        return SAME_DB
-    return max(SAME_DB, 10 * float(np.log10(error / energy))) if energy else -SAME_DB
-
-
-def _deviations(audio: Mapping[str, Floats]) -> dict[str, dict[str, float]]:
-    """Of contestants whose audio is as long as the reference: no duration was rounded elsewhere."""
-    expected = audio.get(REFERENCE)
-    return {
-        name: {
-            "error_db": error_db(made, expected),
-            "log_spectral_db": log_spectral_distance(made, expected),
-        }
-        for name, made in audio.items()
-        if expected is not None and made.shape == expected.shape
-    }
 
 
 def check_options(options: RtfOptions) -> None:
@@ -477,9 +401,6 @@ def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
         EngineError: nothing can be timed here.
     """
     check_options(options)
-    names = options.contestant or [
-        name for name in CONTESTANTS if not (options.quick and name == COMPILED)
-    ]
     bundle = Bundle.load(find_voice(options.voice))
     manifest, steps = bundle.manifest, options.steps or bundle.manifest.steps
     if steps not in manifest.available_steps:
@@ -487,7 +408,7 @@ def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
         raise InputError(f"steps is {steps}; voice {options.voice!r} has {offer}")
     checkpoint = load_weights(options.checkpoint, bundle)
     with pinned(options.threads, options.core) as cores:
-        field = open_field(bundle, checkpoint, steps, names, tell)
+        field = open_field(bundle, checkpoint, steps, options.contestant or CONTESTANTS, tell)
         cases = [
             *(speech_case(seconds) for seconds in sorted(options.seconds)),
             *denoiser_cases(bundle, steps, options.window),
@@ -498,7 +419,6 @@ def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
         figures = {
             **_about(options, checkpoint, manifest, steps),
             "cores": cores,
-            "environment": environment(cores),
             "contestants": {
                 name: {
                     "load_s": one.load_s,
@@ -508,7 +428,6 @@ def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
             },
             "skipped": field.skipped,
             **figures_of(timings),
-            "length_costs": length_costs(timings),
         }
     return Measured(figures, samples_of(timings), bundle_sha256=bundle.sha256)
 
@@ -527,27 +446,4 @@ def _about(
         "rounds": options.rounds,
         "budget_s": options.budget_s,
         "torch_threads": options.threads,
-    }
-
-
-def environment(cores: list[int] | None) -> dict[str, Any]:
-    """Variables, libraries of PyTorch, governor and packages: what else decides on speed."""
-    packages = {}
-    for package in PACKAGES:
-        try:
-            packages[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    governor = Path(f"/sys/devices/system/cpu/cpu{cores[0] if cores else 0}/cpufreq")
-    try:
-        governs = (governor / "scaling_governor").read_text("ascii").strip()
-    except OSError:
-        governs = "not readable"
-    words = ("OpenMP", "MKL", "threads", "backend")
-    report = (line.strip() for line in torch.__config__.parallel_info().splitlines())
-    return {
-        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
-        "torch_parallel": [line for line in report if any(word in line for word in words)],
-        "governor": governs,
-        "packages": packages,
     }

@@ -2,8 +2,8 @@
 
 A checkpoint reads texts, draws noise and cuts durations exactly as its bundle would, and in float32
 the two differ by rounding alone: no export is needed to judge a training run. It computes on the
-first GPU where there is one, for chains of a thousand steps. `PaperSampler` and `CompiledEngine`
-are contestants of `dlpo bench rtf`.
+first GPU where there is one, for chains of a thousand steps. `PaperSampler` is a
+contestant of `dlpo bench rtf`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from dlpo.audio import HOP_LENGTH
 from dlpo.bundle import CheckpointInfo, GraphInfo, Manifest, ScheduleInfo, SourceInfo, TensorInfo
 from dlpo.checkpoint import Checkpoint
 from dlpo.config.models import SpectralConfig, WaveGrad2Config
-from dlpo.diffusion import Denoise, step_mean
-from dlpo.errors import CheckpointError, EngineError
+from dlpo.diffusion import step_mean
+from dlpo.errors import CheckpointError
 from dlpo.model.build import ModelConfig
 from dlpo.model.contour import POINTS
 from dlpo.model.reach import context_frames_per_step
@@ -195,22 +195,3 @@ class PaperSampler(TorchEngine):
         spent_s = time.perf_counter() - start
         self.left_out_s += spent_s * (MAX_STEPS / self.timed_steps - 1)
         return waveform
-
-
-class CompiledEngine(TorchEngine):
-    """PyTorch with the network of a step compiled at the first window, for any length."""
-
-    def __init__(
-        self, checkpoint: Checkpoint, like: Manifest, chain: ScheduleInfo, steps: Sequence[int]
-    ) -> None:
-        super().__init__(checkpoint, like, chain, steps)
-        network: Denoise = torch.compile(checkpoint.model.denoise, dynamic=True)
-        for denoiser in self._denoisers.values():
-            denoiser.denoise = network
-
-    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
-        try:
-            return super().denoise(steps, conditioning, source, noise)
-        except Exception as error:  # of many classes: no C++ compiler, an operator it can't do
-            reason = str(error).strip().split("\n", 1)[0]
-            raise EngineError(f"torch.compile failed ({type(error).__name__}: {reason})") from error

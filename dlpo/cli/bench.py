@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
     from dlpo_bench.record import Measured
     from dlpo_bench.tables import Block
 
-_timed = partial(typer.Option, rich_help_panel="What is timed")
 RECORDS = Path("benchmarks/records")
 Out = Annotated[Path, typer.Option(help="Directory of records.")]
 Voices = Annotated[
@@ -186,12 +183,6 @@ def stream(options: LoadOptions, record: bool, out: Path) -> None:
 
 
 def quality(
-    work: Annotated[
-        Path, typer.Option(help="Directory for all scores and times; run again to go on there.")
-    ] = Path("runs/bench-quality"),
-    record: Annotated[
-        bool, typer.Option(help="Write a record of what the directory has to benchmarks/records.")
-    ] = False,
     untuned: Annotated[Path, of_speech(help="Checkpoint before tuning.")] = Path(
         "voices/spectral/checkpoint"
     ),
@@ -203,90 +194,36 @@ def quality(
     ] = None,
     schedule: Schedule = None,
     eta: Eta = None,
-    hear: Annotated[
-        bool, typer.Option(help="Let judges score what they have not scored yet.")
-    ] = True,
     corpus: Corpus = CORPUS,
     clips: Clips = 20,
-    fewer: Annotated[
-        list[str] | None,
-        of_judges(
-            help="N=CLIPS: from N steps on, at most so many clips, and as many rounds;"
-            " repeatable. 1000=2 if left out."
-        ),
-    ] = None,
     weights: Weights = WEIGHTS,
-    rounds: Annotated[
-        int,
-        _timed(
-            min=0, help="Time all points in turn, so often; 0 leaves an earlier timing as it is."
-        ),
-    ] = 5,
+    record: Record = False,
+    out: Out = RECORDS,
 ) -> None:
     """Show what judges say of few steps and of many, before and after tuning, and what each costs.
 
-    Everything is kept as soon as it is measured: end it when you like, and run it again.
+    A clip of 1000 steps takes minutes: all points take hours, --clips 6 takes an hour.
     """
     with needs("bench"):
         from dlpo_bench.clips import TEST_SPLIT, load_clips
         from dlpo_bench.judging import load_panel
-        from dlpo_bench.machine import watch_machine
+        from dlpo_bench.report.quality import pareto_blocks
     with needs("serve"):
-        from dlpo_bench.pareto import (
-            FEWER,
-            STEPS,
-            WorkDirectory,
-            judge_all,
-            open_points,
-            outcome,
-            time_rounds,
-            turns,
-            wanted,
-        )
+        from dlpo_bench.pareto import STEPS, measure_quality, open_points
     with needs("train"):
         import torch
-    from dlpo_bench.record import check_recordable, write_record
-    from dlpo_bench.report.quality import pareto_blocks
-    from dlpo_bench.tables import show
 
-    if record:
-        check_recordable()
     torch.set_num_threads(1)  # costs are of one core
-    limits = _fewer(fewer) if fewer else FEWER
     points = open_points(untuned, tuned, voice, tuple(steps or STEPS), schedule, eta)
     spoken = load_clips(corpus, TEST_SPLIT[:clips])
-    directory = WorkDirectory(work)
-    for name, reason in points.skipped.items():
-        _tell(f"skipped: {name}: {reason}")
-    if hear:
-        panel = load_panel(weights)
-        directory.judge_with(panel)
-        todo = list(wanted(points.points, spoken, limits))
-        with progress() as bar:
-            task = bar.add_task("listening", total=len(todo))
-            judge_all(todo, panel, directory, lambda: bar.advance(task))
-    if rounds:
-        with progress() as bar, watch_machine() as watch:
-            task = bar.add_task("timing", total=turns(points.points, rounds, limits))
-            time_rounds(points.points, spoken, rounds, limits, directory, lambda: bar.advance(task))
-        for line in watch.interference.warnings():
-            _tell(f"warning: {line}")
-    found = outcome(points, spoken, directory)
-    show(pareto_blocks(found.figures, found.samples))
-    if record:
-        typer.echo(write_record("pareto", found, command_line()))
-
-
-def _fewer(given: list[str]) -> dict[int, int]:
-    found = {}
-    for one in given:
-        match = re.fullmatch(r"([1-9]\d*)=([1-9]\d*)", one)
-        if match is None:
-            raise typer.BadParameter(
-                f"{one!r} is not N=CLIPS, such as 1000=2", param_hint="--fewer"
-            )
-        found[int(match[1])] = int(match[2])
-    return found
+    panel = load_panel(weights)
+    with progress() as bar:
+        task = bar.add_task("judging", total=(1 + len(points.points)) * len(spoken))
+        run_bench(
+            "pareto",
+            lambda: measure_quality(points, spoken, panel, lambda: bar.advance(task)),
+            pareto_blocks, record, out,
+        )  # fmt: skip
 
 
 def report(

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dlpo.bundle import Bundle, Manifest, TensorInfo
-    from dlpo.judges.judge import Judge
 
 Voice = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Name of a voice, or a bundle.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -57,7 +56,7 @@ def export(
         _of_bundle(
             help="Of the denoisers; repeatable. fp32 is always made; fp16 and int8_symmetric are"
             " for GPUs, int8 for CPUs. Of a checkpoint fp32 and int8 if left out; of a bundle for"
-            " which to build plans, one for --triton or --profile."
+            " which to build plans, one for --profile."
         ),
     ] = None,
     weight_bits: Annotated[int, _of_checkpoint(help="8, 16 or 32: that weights are kept in.")] = 16,
@@ -71,15 +70,6 @@ def export(
     ] = [],  # noqa: B006  typer shows it as the default
     gain: Annotated[float, _of_checkpoint(help="Loudness, a factor on the waveform.")] = 1.0,
     dictionary: Dictionary = None,
-    judge: Annotated[
-        bool,
-        _of_checkpoint(
-            "--judge", help="DistillMOS must hear no difference between graphs and checkpoint."
-        ),
-    ] = False,
-    nisqa: Annotated[
-        Path | None, _of_checkpoint(exists=True, help="Weights of NISQA, which judges too.")
-    ] = None,
     tensorrt: Annotated[
         bool, _of_bundle("--tensorrt", help="Build TensorRT plans on this machine.")
     ] = False,
@@ -90,7 +80,6 @@ def export(
             help="Try all that TensorRT is used for on this machine, and exit with 1 if it fails.",
         ),
     ] = False,
-    triton: Annotated[Path | None, _of_bundle(help="Model repository for Triton to write.")] = None,
     profile: Annotated[
         Path | None,
         _of_bundle(help="Show where the time of the default denoiser goes; JSON file to write."),
@@ -126,7 +115,7 @@ def export(
                 gain=gain,
                 dictionary=read_dictionary(dictionary) or {},
             )
-            export_bundle(checkpoint, out, options, _judges(judge, nisqa))
+            export_bundle(checkpoint, out, options)
         typer.echo(out)
         bundle = Bundle.load(out)
     else:
@@ -136,10 +125,9 @@ def export(
                 f" {MANIFEST}); give a directory from `dlpo train` or `dlpo export`"
             )
         bundle = Bundle.load(find_voice(source))
-        if not (tensorrt or check_tensorrt or triton or profile):
+        if not (tensorrt or check_tensorrt or profile):
             raise typer.BadParameter(
-                f"{source} is a bundle already; give --tensorrt, --check-tensorrt,"
-                " --triton or --profile",
+                f"{source} is a bundle already; give --tensorrt, --check-tensorrt or --profile",
                 param_hint="SOURCE",
             )
     if tensorrt and out is None:
@@ -147,12 +135,6 @@ def export(
     with needs("export"):
         if profile:
             _profile(bundle, profile, _only(precision))
-        if triton:
-            from dlpo_export.triton.repository import write_triton_repository
-
-            plans = bool(bundle.manifest.plans)
-            write_triton_repository(bundle, triton, _only(precision), tensorrt=plans)
-            typer.echo(triton)
         if tensorrt and out is not None:
             from dlpo_export.tensorrt.options import TensorrtOptions
             from dlpo_export.tensorrt.plans import add_plans
@@ -176,16 +158,6 @@ def _voices(checkpoint: Path, wanted: list[str]) -> dict[str, str]:
     if not wanted or not isinstance(load_checkpoint(checkpoint).config, SpectralConfig):
         return {}
     return {name: voice or name for name, _, voice in (entry.partition("=") for entry in wanted)}
-
-
-def _judges(judge: bool, nisqa: Path | None) -> list[Judge]:
-    if not (judge or nisqa):
-        return []
-    with needs("bench"):
-        from dlpo.judges.distillmos import DistillMOS
-        from dlpo.judges.nisqa import Nisqa
-
-        return [DistillMOS(), *([Nisqa(nisqa)] if nisqa else [])]
 
 
 def _only(precision: list[str] | None) -> Any:
@@ -374,16 +346,10 @@ def _plans(manifest: Manifest) -> list[Table]:
     if not manifest.plans:
         return []
     table = _table("plan of", "precision", "file", "GPU", "TensorRT", "windows")
-    also_on = {
-        "same": "",
-        "compute_capability": " or the same capability",
-        "ampere_plus": " or Ampere and newer",
-    }
     for plan in manifest.plans:
-        gpu = f"{plan.gpu} ({plan.compute_capability}){also_on[plan.runs_on]}"
-        tensorrt = plan.tensorrt + (" and later" * plan.version_compatible)
+        gpu = f"{plan.gpu} ({plan.compute_capability})"
         windows = f"{', '.join(map(str, plan.frames))} frames, {max(plan.batch)} at once"
-        table.add_row(plan.graph, plan.precision, plan.file, gpu, tensorrt, windows)
+        table.add_row(plan.graph, plan.precision, plan.file, gpu, plan.tensorrt, windows)
     return [table]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,9 +23,7 @@ from dlpo.cli.options import (
     of_speech,
 )
 
-_kept, _copy = (
-    partial(typer.Option, rich_help_panel=panel) for panel in ("What is kept", "Copy-synthesis")
-)
+_kept = partial(typer.Option, rich_help_panel="What is kept")
 LOCAL = "127.0.0.1"
 PORT = 8765
 _MAKE = "make"
@@ -72,10 +69,6 @@ def evaluate(
         typer.Option(
             help="Name of the system that the others are compared with; the first if left out."
         ),
-    ] = None,
-    voice: Annotated[
-        str | None,
-        typer.Option(help="One more voice or bundle, whose name in the tables is text-to-speech."),
     ] = None,
     steps: Annotated[
         list[int] | None,
@@ -130,14 +123,6 @@ def evaluate(
         ),
     ] = None,
     utmos: Utmos = None,
-    checkpoint: Annotated[
-        Path | None,
-        _copy(exists=True, help="Judge how this checkpoint copies the recordings of --data."),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        _copy(exists=True, help="Dataset that --checkpoint copies, as `dlpo prepare` writes it."),
-    ] = None,
     wavs: Annotated[
         Path | None, _kept(help="Directory to write what the judges heard to, as SYSTEM/CLIP.wav.")
     ] = None,
@@ -167,25 +152,15 @@ def evaluate(
 
     if out is not None:
         check_recordable(out)
-    if (checkpoint is None) != (data is None):
-        raise typer.BadParameter("give both or neither", param_hint="--checkpoint and --data")
     speaking = SpeakingOptions(tuple(steps or ()), tuple(precision or ()), schedule, eta, seeds)
-    named = list(systems or ())
-    if voice is not None or not named:
-        named.append(f"text-to-speech={voice or 'lj'}")
-    candidates = open_systems(named, speaking)
+    candidates = open_systems(systems or ["lj"], speaking)
     baseline = baseline or candidates[0].label
-    if checkpoint is not None and data is not None:
-        with needs("train"):
-            from dlpo_bench.copy_synthesis import copies
-        candidates = [*copies(checkpoint, data, voice or "lj", speaking, split), *candidates]
-    if (schedule, eta) != (None, None):
-        kinds = {candidate.about["kind"] for candidate in candidates}
-        if kinds.isdisjoint({"checkpoint", "copies"}):
-            raise typer.BadParameter(
-                "only checkpoints take another chain, a bundle's is part of its graphs",
-                param_hint="--schedule, --eta",
-            )
+    chained = (schedule, eta) != (None, None)
+    if chained and all(candidate.about["kind"] != "checkpoint" for candidate in candidates):
+        raise typer.BadParameter(
+            "only checkpoints take another chain, a bundle's is part of its graphs",
+            param_hint="--schedule, --eta",
+        )
     if recordings and texts is None:
         candidates = [RECORDED, *candidates]
     lines = clips_of_texts(texts) if texts is not None else []
@@ -291,24 +266,17 @@ def report(
     folder: Folder,
     answers: AnswerFiles = None,
     all_raters: AllRaters = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Directory for a record, such as benchmarks/records.")
-    ] = None,
 ) -> None:
     """Say which system raters prefer, and how sure that is; writes report.md and report.json."""
     with needs("bench"):
         from dlpo_bench.listening.report import blocks, make_report, write_report
     from dlpo_bench.listening.answers import read_answers, read_key
-    from dlpo_bench.record import Measured, write_record
     from dlpo_bench.tables import show
 
     key = read_key(folder)
     result = make_report(key, read_answers(folder, key, answers or ()), trust_all=all_raters)
     show(blocks(result))
     write_report(result, folder)
-    if out is not None:
-        path = write_record("listening", Measured(asdict(result)), command_line(), out)
-        typer.echo(f"record: {path}")
 
 
 def export(

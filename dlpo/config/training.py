@@ -194,9 +194,6 @@ class WaveGrad2Training(RunConfig):
     decay: float = 0.05
     """Share of the learning rate that is left then."""
     weight_decay: float = 1e-6
-    sample_steps: int = 50
-    """Reverse steps of the utterance that TensorBoard plays; 0 for none, which saves a CPU
-    minutes."""
     validate_every: int = 1_000
     save_every: int = 5_000
 
@@ -205,7 +202,7 @@ class WaveGrad2Training(RunConfig):
         check_ranges(
             self,
             **dict.fromkeys(("batch", "window"), "1 or more"),
-            **dict.fromkeys(("context", "decay_start", "sample_steps"), "0 or more"),
+            **dict.fromkeys(("context", "decay_start"), "0 or more"),
             decay="0 < x <= 1",
             duration_weight="above 0",
         )
@@ -213,10 +210,6 @@ class WaveGrad2Training(RunConfig):
             raise ConfigError(
                 f"WaveGrad2Training.decay_end is {self.decay_end}; expected more than decay_start,"
                 f" {self.decay_start}"
-            )
-        if self.sample_steps > 1000:
-            raise ConfigError(
-                f"WaveGrad2Training.sample_steps is {self.sample_steps}; expected 0 to 1000"
             )
 
     def rate(self, update: int) -> float:

@@ -21,7 +21,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from dlpo.audio import Waveform
 from dlpo.checkpoint import Provenance, current_commit, save_checkpoint
 from dlpo.config.strict import to_dict
 from dlpo.config.training import RunConfig
@@ -114,10 +113,6 @@ class TrainingRun(ABC):
     def _validate(self) -> dict[str, float]:
         """Figures of the averaged weights on held-out data; empty if there is none."""
         return {}
-
-    def _sample(self) -> Waveform | None:
-        """An utterance of the averaged weights for TensorBoard; None if there is none yet."""
-        return None
 
     def _progress(self) -> dict[str, Any]:
         """JSON values to save with the state, besides weights, optimizer and update."""
@@ -234,8 +229,6 @@ class TrainingRun(ABC):
             with torch.no_grad():
                 if measured := self._validate():
                     run_log.figures(update, "validation", measured)
-                if (sample := self._sample()) is not None:
-                    run_log.sample(update, sample)
 
     def _one_update(self) -> dict[str, float]:
         """Draw a batch, take one step of the optimizer; returns figures for the log."""

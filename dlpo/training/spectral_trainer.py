@@ -10,7 +10,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from dlpo.audio import Waveform
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.models import SpectralConfig
 from dlpo.config.strict import to_dict
@@ -19,7 +18,6 @@ from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.build import build_model
 from dlpo.model.spectral import SpectralWaveGrad2
-from dlpo.noise_schedule import named_schedule
 from dlpo.training.acoustics import measured_mel, measured_prosody
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import Batches, Sentences, Windows
@@ -31,10 +29,8 @@ from dlpo.training.losses import (
     mix,
 )
 from dlpo.training.run import LossBatch, TrainingRun
-from dlpo.training.synthesis import speak
 
 VALIDATION_WINDOWS = 32
-SAMPLE_STEPS = 2  # reverse steps of the utterance that TensorBoard plays
 PARTS = {
     "acoustics": (
         "voices", "embedding", "prenet", "encoder", "timing", "duration", "prosody", "mel",
@@ -191,16 +187,6 @@ class SpectralTrainer(TrainingRun):
         with self.accelerator.autocast():
             terms, _ = step(windows, None, torch.Generator().manual_seed(0))
         return {name: value.item() for name, value in terms.items()}
-
-    def _sample(self) -> Waveform | None:
-        """The first validation text, once text reaches the denoiser."""
-        if not self.held_out.recorded or self.training.part != "joint":
-            return None
-        first = self.held_out.recorded[0]
-        symbols, _ = self.corpora.timing(first)
-        voice = self.corpora.entries[first].voice
-        chain = named_schedule("cosine", SAMPLE_STEPS)
-        return speak(self._averaged_model(), symbols, chain, voice=voice)
 
 
 def _started_from(path: Path) -> SpectralWaveGrad2:

@@ -26,14 +26,12 @@ from dlpo.diffusion import q_sample, training_target
 from dlpo.errors import DataError, TrainingError
 from dlpo.model.build import build_model
 from dlpo.model.wavegrad2 import FRAMES_PER_SECOND, WaveGrad2
-from dlpo.noise_schedule import MAX_STEPS, linear, named_schedule
+from dlpo.noise_schedule import MAX_STEPS, linear
 from dlpo.training.batches import Batches, OnDevice, Sentences, sentences_of
 from dlpo.training.losses import masked_mean
 from dlpo.training.run import LossBatch, TrainingRun
-from dlpo.training.synthesis import speak
 
 VALIDATION_WINDOWS = 16
-ANCESTRAL = 1.0  # eta of the published chain
 QUIETEST = 1e-3  # of full scale; a clip with a lower peak is not made louder than that allows
 
 
@@ -266,11 +264,3 @@ class WaveGradTrainer(TrainingRun):
                 model, excerpts.to(self.accelerator.device), training.duration_weight, generator
             )
         return {name: value.item() for name, value in terms.items()}
-
-    def _sample(self) -> Waveform | None:
-        """The first validation text by the published chain, if it may take the time."""
-        if not self.held_out.recorded or not self.training.sample_steps:
-            return None
-        symbols, _ = self.dataset.timing(self.held_out.recorded[0])
-        chain = named_schedule("linear", self.training.sample_steps, ANCESTRAL)
-        return speak(self._averaged_model(), symbols, chain)

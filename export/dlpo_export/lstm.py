@@ -47,28 +47,6 @@ class OnnxLstm(nn.Module):
         return out.squeeze(1).transpose(0, 1), None
 
 
-def lstm_of_onnx(x: Tensor, w: Tensor, r: Tensor, b: Tensor) -> Tensor:
-    """What ONNX's LSTM node computes, by torch.
-
-    Args:
-        x: (P, B, C_in).
-        w, r, b: (1, 4 C, C_in), (1, 4 C, C) and (1, 8 C), gates in ONNX's order.
-
-    Returns:
-        (P, 1, B, C).
-    """
-
-    def as_torch(stacked: Tensor) -> Tensor:
-        i, o, f, g = stacked.chunk(4)
-        return torch.cat([i, f, g, o])
-
-    inner, outer = b[0].chunk(2)
-    weights = [as_torch(part) for part in (w[0], r[0], inner, outer)]
-    state = x.new_zeros(1, x.shape[1], r.shape[2])
-    out, _, _ = torch.lstm(x, (state, state), weights, True, 1, 0.0, False, False, False)
-    return out.unsqueeze(1)
-
-
 def with_onnx_lstms(module: M) -> M:
     """A copy of `module` in which every `nn.LSTM` is an `OnnxLstm`; itself if it has none."""
     names = [name for name, child in module.named_modules() if isinstance(child, nn.LSTM)]

@@ -1,7 +1,6 @@
 """A graph out of traced parts: what a chain does N times is traced once and copied N times.
 
-Tracing is most of an export, and all steps of all chains call the same network. The parts keep
-torch's own programs, so that a graph that differs can be compared with torch tensor by tensor.
+Tracing is most of an export, and all steps of all chains call the same network.
 """
 
 from __future__ import annotations

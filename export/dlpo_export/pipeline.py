@@ -7,7 +7,7 @@ import copy
 import json
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +29,6 @@ from dlpo.bundle import (
 )
 from dlpo.checkpoint import Checkpoint, load_checkpoint
 from dlpo.errors import BundleError, InputError
-from dlpo.judges.judge import Judge
 from dlpo.model.build import Model
 from dlpo.model.contour import POINTS
 from dlpo.model.reach import context_frames_per_step
@@ -75,7 +74,6 @@ def export_bundle(
     checkpoint_dir: Path,
     out: Path,
     options: ExportOptions | None = None,
-    judges: Sequence[Judge] = (),
 ) -> Path:
     """Export a checkpoint, check every graph against torch, and write the bundle.
 
@@ -83,7 +81,6 @@ def export_bundle(
         checkpoint_dir: as `dlpo train` writes it.
         out: a directory, or a zip where the name ends in `.dlpo`; replaced if it is a bundle.
         options: what to make.
-        judges: who must not hear a difference between the graphs and torch.
 
     Returns:
         `out`.
@@ -101,7 +98,7 @@ def export_bundle(
             naming_lack_of_memory(f"exporting {checkpoint_dir}"),
             tempfile.TemporaryDirectory(prefix="dlpo-export-") as scratch,
         ):
-            manifest = _make(checkpoint, options, Path(scratch), judges)
+            manifest = _make(checkpoint, options, Path(scratch))
             return write_bundle(out, manifest, Path(scratch))
     except OSError as error:  # of the scratch folder; `write_bundle` speaks for itself
         raise BundleError(
@@ -123,9 +120,7 @@ def warn_of_another_chain(checkpoint: Checkpoint, options: ExportOptions) -> Non
         )
 
 
-def _make(
-    checkpoint: Checkpoint, options: ExportOptions, folder: Path, judges: Sequence[Judge]
-) -> Manifest:
+def _make(checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> Manifest:
     """Fill `folder` with graphs, weights and `PARITY_FILE`."""
     model = fold_batch_norms(checkpoint.model)
     round_weights(model, options.weight_bits)
@@ -139,7 +134,7 @@ def _make(
     reach = context_frames_per_step(model, int(sources["frames"].outputs["conditioning"][1]))
     graphs = _write_graphs(model, options, sources, folder)
     files = {name: info.files for name, info in graphs.items()}
-    report = check_parity(folder, sources, files, judges, options.gain)
+    report = check_parity(folder, sources, files)
     for line in report.lines():
         logger.info("%s", line)
     (folder / PARITY_FILE).write_text(json.dumps(report.as_json(), indent=1) + "\n")

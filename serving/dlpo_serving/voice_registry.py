@@ -40,7 +40,6 @@ from dlpo_serving.voices import open_voice
 
 _log = logging.getLogger(__name__)
 
-HOST_ENGINES = ("cpu", "openvino")  # any thread may load for any other
 SETTLE_S = 1.0  # that no file of a bundle may have changed for; a copy under way changes faster
 LAST_LOAD_S = 3.0  # that a server which ends waits for the voice it is loading
 NICENESS = 10  # of the thread that loads voices while calls are served
@@ -125,7 +124,7 @@ class VoiceRegistry:
             return
         named = [manifest.voice for manifest in self._service.voices]
         folder = VoiceDirectory(self._settings.voice_directory, clock, self._open, named)
-        on_lane = self._settings.engine not in HOST_ENGINES
+        on_lane = self._settings.engine != "cpu"
         run = self._executor.run if on_lane else self._loader.submit
         poll = run(folder.poll)
         try:

@@ -63,7 +63,7 @@ OK, UNAVAILABLE = grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE
 REFUSED = grpc.StatusCode.RESOURCE_EXHAUSTED
 SERVER = TestedServer("ours", "dlpo", "localhost:1", 0)
 TINY: dict[str, Any] = {
-    "connections": 2, "calls": 2, "starts": 2, "level_s": 0.3, "ramp_s": 0.1,
+    "connections": 2, "calls": 2, "level_s": 0.3, "ramp_s": 0.1,
     "start_listeners": 1, "most_listeners": 1, "capacity": 1, "overload_s": 1.0, "requests": 12,
     "workers": 3, "clients": 1,
 }  # fmt: skip

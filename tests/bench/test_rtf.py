@@ -134,9 +134,6 @@ def test_the_command_times_every_contestant_that_exists_and_keeps_a_record(
     speech = figures["speech"]["2 s"]["contestants"]
     assert {"eager", "eager streamed", "cpu:int8", "cpu:int8 whole"} <= set(speech)
     assert "eager streamed" not in figures["denoiser"]["0.2 s"]["contestants"]
-    assert speech["cpu:fp32"]["error_db"] == -400
-    assert speech["eager"]["error_db"] < -60
-    assert -80 < speech["cpu:int8"]["error_db"] < -5
     rounds = record.samples["speech"]["2 s"]["cpu:int8"]["speech_rtf"]
     assert len(rounds) == 3
     assert speech["cpu:int8"]["rtf_min"] == min(rounds)

@@ -35,22 +35,17 @@ def run_eval(*arguments: str | Path) -> Result:
     return shown.invoke(app, ["eval", *map(str, arguments)], catch_exceptions=False)
 
 
-def test_record_has_recordings_copies_and_speech_of_every_number_of_steps(
-    tiny_bundle: Path, tiny_checkpoint: Path, tiny_dataset: Path, corpus: Path, tmp_path: Path
+def test_record_has_recordings_and_speech_of_every_number_of_steps(
+    tiny_bundle: Path, corpus: Path, tmp_path: Path
 ) -> None:
     chains = ("--steps", "1", "--steps", "2", "--clips", "1", "--corpus", corpus)
-    made = ("--voice", tiny_bundle, "--checkpoint", tiny_checkpoint, "--data", tiny_dataset)
 
-    result = run_eval(*made, *chains, "--out", tmp_path)
+    result = run_eval(f"tiny={tiny_bundle}", *chains, "--out", tmp_path)
 
     assert result.exit_code == 0, result.stderr
     (path,) = tmp_path.glob("*.json")
     record = json.loads(path.read_text())
-    assert set(record["figures"]) == {
-        "recordings",
-        "copy-synthesis, 1 steps", "text-to-speech, 1 steps",
-        "copy-synthesis, 2 steps", "text-to-speech, 2 steps",
-    }  # fmt: skip
+    assert set(record["figures"]) == {"recordings", "tiny, 1 steps", "tiny, 2 steps"}
     assert record["bundle_sha256"] == Bundle.load(tiny_bundle).sha256
 
 

@@ -52,7 +52,7 @@ def test_the_published_model_is_trained_by_the_same_command(
 ) -> None:
     monkeypatch.setattr("dlpo.config.models.BASE", BASE)
     words = ("train", "base", "--data", tiny_dataset, "--out", tmp_path / "run")
-    for setting in ("updates=1", "batch=2", "window=8", "precision=no", "sample_steps=0"):
+    for setting in ("updates=1", "batch=2", "window=8", "precision=no"):
         words += ("--set", setting)
 
     result = run(*words)
@@ -98,20 +98,15 @@ def test_export_hands_every_option_on(
         gain=2.0,
         dictionary={"hum": "HH AH1 M"},
     )
-    assert calls == [(tiny_checkpoint, out, expected, [])]
+    assert calls == [(tiny_checkpoint, out, expected)]
 
 
-def test_profile_and_triton_take_one_precision_of_a_bundle(
-    tiny_bundle: Path, tmp_path: Path
-) -> None:
-    figures, repository = tmp_path / "where.json", tmp_path / "triton"
-    made = run(
-        "export", tiny_bundle, "--profile", figures, "--triton", repository, "--precision", "fp32"
-    )
+def test_profile_takes_one_precision_of_a_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
+    figures = tmp_path / "where.json"
+    made = run("export", tiny_bundle, "--profile", figures, "--precision", "fp32")
     assert made.exit_code == 0, made.stderr
     assert json.loads(figures.read_text())["precision"] == "fp32"
     assert "spectrum_in" in made.stdout
-    assert '"precision"' in (repository / "lj" / "config.pbtxt").read_text()
 
     result = run("export", tiny_bundle, "--profile", figures, "--precision", "fp16")
     assert result.exit_code == 1

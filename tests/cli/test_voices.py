@@ -38,7 +38,6 @@ def voice(tmp_path: Path) -> Path:
         tensorrt="11.4.0.106",
         frames=(22, 38),
         batch=(1, 4),
-        runs_on="ampere_plus",
     )
     changed = dataclasses.replace(
         manifest,

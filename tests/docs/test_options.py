@@ -23,7 +23,7 @@ FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`]+)`")
 CALL = re.compile(r"(?:^|[|&;] *|bin/)dlpo +([^|&;#\n]+)", re.MULTILINE)
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
-FOREIGN = {  # of docker, podman and Triton
+FOREIGN = {  # of docker and podman
     "--backend-config", "--build-arg", "--env", "--format", "--tmpfs", "--volume",
 }  # fmt: skip
 COMMANDS: Any = get_command(app)

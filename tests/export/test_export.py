@@ -37,9 +37,9 @@ from dlpo_export.pipeline import (
 )
 from dlpo_export.products import as_products
 from dlpo_export.tensorrt.graph import load_for_tensorrt
-from dlpo_export.tensorrt.rules import check_graph
 from dlpo_export.to_onnx import GraphSource
 from dlpo_export.weights import round_weights, write_graphs
+from tests.export.tensorrt_rules import check_graph
 
 CONDITIONING = 16  # channels of the tiny model
 

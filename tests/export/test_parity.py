@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -79,16 +78,9 @@ def test_every_output_of_a_healthy_export_is_within_tolerance(
     assert max(entry.largest for entry in report.differences) < 1e-4
 
 
-def test_graph_of_other_weights_is_refused_with_the_layer_that_diverged(
-    folder: Path, sources: dict[str, GraphSource]
-) -> None:
+def test_graph_of_other_weights_is_refused(folder: Path, sources: dict[str, GraphSource]) -> None:
     damage(folder / "denoiser_1.onnx", "model.spectrum_blocks.1.depthwise.weight", 1.5)
-    expected = (
-        r"denoiser_1 fp32: waveform differs by .*; denoiser_1 fp32 diverged at "
-        r"step\.0\.node_conv1d_\d+ \(Conv of model\.spectrum_blocks\.1\.depthwise\), .*; "
-        r"it reads step\.0\.\w+ \d+ dB; no bundle"
-    )
-    with pytest.raises(BundleError, match=expected):
+    with pytest.raises(BundleError, match=r"denoiser_1 fp32: waveform differs by .*; no bundle"):
         check_parity(folder, sources, FILES)
 
 
@@ -116,46 +108,6 @@ def test_file_that_onnxruntime_refuses_is_an_error_that_names_it(
     (folder / "frames.onnx").write_bytes(b"no graph")
     with pytest.raises(BundleError, match=r"frames\.onnx: onnxruntime can't run it"):
         check_parity(folder, sources, FILES)
-
-
-class FixedJudge:
-    """Gives scores in turn, whatever it hears."""
-
-    name = "Fixed"
-    sample_rate_hz = 22_050
-
-    def __init__(self, *scores: float) -> None:
-        self.scores = list(scores)
-        self.heard: list[Sequence[NDArray[np.float32]]] = []
-
-    def score(
-        self, waveforms: Sequence[NDArray[np.float32]], sample_rate_hz: int
-    ) -> NDArray[np.float64]:
-        self.heard.append(waveforms)
-        return np.full(len(waveforms), self.scores.pop(0))
-
-
-def test_judges_hear_torch_and_every_precision_say_the_same(
-    folder: Path, sources: dict[str, GraphSource]
-) -> None:
-    judge = FixedJudge(4.0, 4.001, 3.99)
-    report = check_parity(folder, sources, in_fp16(folder), judges=[judge])
-    assert [(entry.precision, entry.torch_score, entry.score) for entry in report.judged] == [
-        ("fp32", 4.0, 4.001),
-        ("fp16", 4.0, 3.99),
-    ]
-    by_torch, full, half = judge.heard
-    assert len(by_torch) == report.judged[0].clips
-    for expected, made, coarse in zip(by_torch, full, half, strict=True):
-        np.testing.assert_allclose(made, expected, atol=1e-5)
-        np.testing.assert_allclose(coarse, expected, atol=1e-2)
-
-
-def test_export_that_a_judge_hears_is_refused(
-    folder: Path, sources: dict[str, GraphSource]
-) -> None:
-    with pytest.raises(BundleError, match=r"denoiser_1 fp32: Fixed drops by 0\.500, tolerance"):
-        check_parity(folder, sources, FILES, judges=[FixedJudge(4.0, 3.5)])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The profile adds up, knows layers and steps of optimised graphs, and has a table."""
+"""The profile adds up, knows layers of optimised graphs, and has a table."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from dlpo.bundle import Bundle
 from dlpo.errors import BundleError
 from dlpo_export.profile.inputs import sentence_inputs
 from dlpo_export.profile.measure import (
-    ONCE,
     SAMPLER,
     Profile,
     kernels,
+    layers_of,
     macs,
     measure,
-    places,
     profile_graph,
 )
 
@@ -64,55 +63,26 @@ def multiplications(bundle: Bundle, profile: Profile) -> tuple[int, dict[str, in
     return total, by_layer
 
 
-def test_layers_kinds_and_steps_each_add_up_to_the_whole(profile: Profile) -> None:
-    for shares in (profile.layers, profile.kinds, profile.steps):
+def test_layers_and_kinds_each_add_up_to_the_whole(profile: Profile) -> None:
+    for shares in (profile.layers, profile.kinds):
         assert sum(share.ms for share in shares) == pytest.approx(profile.total_ms)
         assert sum(share.gmac for share in shares) == pytest.approx(profile.gmac)
         assert sum(share.share for share in shares) == pytest.approx(1)
 
 
-def test_all_multiplications_are_counted_in_layers_and_steps(
-    bundle: Bundle, profile: Profile
-) -> None:
+def test_all_multiplications_are_counted_in_layers(bundle: Bundle, profile: Profile) -> None:
     total, convolutions = multiplications(bundle, profile)
     layers = {share.name: share.gmac * 1e9 for share in profile.layers}
-    steps = {share.name: share.gmac * 1e9 for share in profile.steps}
     assert profile.gmac * 1e9 == pytest.approx(total)
     assert {"spectrum_conditioning", "spectrum_blocks.0.depthwise"} <= set(convolutions)
     assert {name: layers[name] for name in convolutions} == pytest.approx(convolutions)
     assert SAMPLER in layers
-    assert set(steps) == {"once", "step 1", "step 2"}
-    assert steps["once"] == pytest.approx(convolutions["spectrum_conditioning"])
-    assert steps["step 1"] > steps["step 2"] > 0  # the first has the spectrum of the source, too
 
 
 def graph_of(nodes: str) -> onnx.ModelProto:
     """A graph of these nodes, whose weights are named and not there."""
     head = '<ir_version: 10, opset_import: ["" : 20]> steps () => () '
     return onnx.parser.parse_model(f"{head}{{ {nodes} }}")
-
-
-def test_a_layer_that_was_cut_in_two_is_still_in_its_step() -> None:
-    """Two convolutions of `film` a step, as a quantised graph has them."""
-
-    steps = ""
-    for step, source in enumerate(("noise", "y1"), start=1):
-        steps += f"""
-            leaky{step} = LeakyRelu({source})
-            [scale{step}] scale{step} = Conv(leaky{step}, "model.film.weight_0")
-            [shift{step}] shift{step} = Conv(leaky{step}, "model.film.weight_1")
-            sum{step} = Add(scale{step}, shift{step})
-            [out{step}] out{step} = Conv(sum{step}, "model.out.weight")
-            y{step} = Mul(out{step}, out{step})
-        """
-    model = graph_of(steps)
-    found = [(place.layer, place.step) for place in places(model, model, 2)]
-
-    step = [("film", 1)] * 3 + [("out", 1)] * 2
-    assert found[:5] == step
-    assert found[5:7] == [(SAMPLER, 1)] * 2  # between the steps
-    assert found[7:11] == [(layer, 2) for layer, _ in step[1:]]
-    assert found[11] == (SAMPLER, 2)
 
 
 @pytest.mark.parametrize(
@@ -142,19 +112,21 @@ def test_an_unknown_graph_or_precision_is_refused(bundle: Bundle, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_layer_that_does_not_see_the_noise_is_shared_by_the_steps() -> None:
+def test_what_has_no_weights_counts_to_the_first_layer_that_reads_it() -> None:
     model = graph_of("""
-        [a] a = Conv(conditioning, "model.up.weight")
-        [b] b = Conv(conditioning, "model.up.weight")
-        [c] c = Conv(noise, "model.out.weight")
-        [d] d = Conv(c, "model.out.weight")
+        leaky = LeakyRelu(noise)
+        [scale] scale = Conv(leaky, "model.film.weight_0")
+        [shift] shift = Conv(leaky, "model.film.weight_1")
+        sum = Add(scale, shift)
+        [out] out = Conv(sum, "model.out.weight")
+        y = Mul(out, out)
     """)
-    assert [place.step for place in places(model, model, 2)] == [ONCE, ONCE, 1, 2]
+    assert layers_of(model, model) == ["film", "film", "film", "out", "out", SAMPLER]
 
 
 def test_a_layer_that_int8_leaves_in_fp32_keeps_its_name() -> None:
     model = graph_of('[conv1d_7] out = Conv(noise, "model.up.0.enter.weight.exact")')
-    assert [place.layer for place in places(model, model, 1)] == ["up.0.enter"]
+    assert layers_of(model, model) == ["up.0.enter"]
 
 
 def test_traffic_is_weights_once_and_the_rest_by_length(bundle: Bundle) -> None:

@@ -399,8 +399,6 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
             settings = {
                 "flags": sorted(flag.name for flag in config._flags),
                 "pools": {pool.name: size for pool, size in config._pools.items()},
-                "level": getattr(config, "builder_optimization_level", None),
-                "hardware": getattr(config, "hardware_compatibility_level", None),
                 "timings": config._cache._content,
                 "profiles": config._profiles,
             }
@@ -409,7 +407,6 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
             plan = {
                 "model": base64.b64encode(network._model).decode(),
                 "profiles": config._profiles,
-                "host_code": flags.VERSION_COMPATIBLE in config._flags,
             }
             return host_memory(json.dumps(plan).encode())
 
@@ -545,13 +542,9 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
     class Runtime:
         def __init__(self, logger: Any) -> None:
             self._logger = logger
-            self.engine_host_code_allowed = False
 
         def deserialize_cuda_engine(self, serialized_engine: Any) -> Any:
             plan = json.loads(bytes(serialized_engine))
-            if plan["host_code"] and not self.engine_host_code_allowed:
-                self._logger.log(ILogger.ERROR, "host code is not allowed")
-                return None
             return ICudaEngine()._of(plan)
 
     for name in API["tensorrt"]["classes"]:

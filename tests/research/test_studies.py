@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlpo_bench.clips import read_audio
 from dlpo_bench.judging import JudgePanel
 from dlpo_bench.record import read_record
-from research import audio_path, learning_curve, method_comparison, toy_judge
+from research import audio_path, cold_start, copies, learning_curve, method_comparison, toy_judge
 from tests.toys import ToyJudge
 
 RATE = 22_050  # Hz
@@ -49,6 +50,24 @@ def test_method_comparison_draws_mean_and_range_over_seeds(tmp_path: Path) -> No
     assert curve.mean == pytest.approx([3.0, 3.1])
     assert curve.high == pytest.approx([3.0, 3.2])
     assert "dlpo" in method_comparison.draw_curves({"nisqa": [curve]})
+
+
+def test_a_cold_process_speaks_and_its_parts_add_up(tiny_bundle: Path) -> None:
+    found = cold_start.measure_cold_start(str(tiny_bundle), 2).samples
+
+    parts = ("python_ms", "imports_ms", "open_voice_ms", "first_chunk_ms")
+    for index, whole in enumerate(found["first_audio_ms"]):
+        assert sum(found[part][index] for part in parts) == pytest.approx(whole)
+
+
+def test_copies_are_wavs_that_eval_takes(
+    tiny_checkpoint: Path, tiny_dataset: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    count = copies.write_copies(tiny_checkpoint, tiny_dataset, tmp_path, 2, str(tiny_bundle))
+
+    found = [read_audio(path) for path in tmp_path.glob("*.wav")]
+    assert len(found) == count > 0
+    assert all(np.abs(waveform).max() > 0 for waveform in found)
 
 
 @pytest.mark.parametrize("slope_db", [-9.0, 0.0, 3.0])

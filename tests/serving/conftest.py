@@ -28,12 +28,12 @@ from dlpo_serving.endpoints import Endpoints
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines import cuda_engine
 from dlpo_serving.engines.cuda_engine import CudaEngine
-from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.engines.onnx_engine import CPU, Provider
 from dlpo_serving.server import run_server
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
 from tests.callers import WAIT_S, fake_voice
+from tests.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
     from onnxruntime import OrtValue

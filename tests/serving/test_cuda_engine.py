@@ -18,8 +18,8 @@ from dlpo_serving.engines import cuda_engine
 from dlpo_serving.engines.buckets import Bucket, Buckets, PaddedInputs, Piece, denoise_in_buckets
 from dlpo_serving.engines.cuda_engine import CUDA, CudaEngine
 from dlpo_serving.engines.cuda_machine import check_cuda
-from dlpo_serving.engines.fake_engine import CONTEXT, HOP_LENGTH, FakeEngine
 from dlpo_serving.engines.onnx_engine import CPU, OnnxEngine, import_onnxruntime, open_session
+from tests.fake_engine import CONTEXT, HOP_LENGTH, FakeEngine
 from tests.toys import denoiser_window
 
 LoadEngine = Callable[..., Any]

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from dlpo.audio import harmonic_source
 from dlpo.text import Sentence
-from dlpo_serving.engines.fake_engine import FRAMES_CONTEXT, FakeEngine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.denoiser_input import (
     LOOKAHEAD,
@@ -23,6 +22,7 @@ from dlpo_serving.synthesis.denoiser_input import (
     sizes_of,
 )
 from tests.callers import front_end
+from tests.fake_engine import FRAMES_CONTEXT, FakeEngine
 
 TEXT = "It goes up, and down again, as long as you like it."
 STEPS = 3

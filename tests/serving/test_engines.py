@@ -13,20 +13,17 @@ import numpy as np
 import pytest
 
 from dlpo.bundle import Bundle, write_bundle
-from dlpo.errors import BundleError, EngineError, MissingExtraError
+from dlpo.errors import BundleError, EngineError
 from dlpo_serving.engine import Engine
 from dlpo_serving.engines import (
     EngineName,
     EnginePrecision,
     gpu_precision,
     open_engine,
-    openvino_engine,
 )
 from dlpo_serving.engines.buckets import Buckets
 from dlpo_serving.engines.onnx_engine import OnnxEngine
-from dlpo_serving.engines.openvino_engine import import_openvino
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voices import open_voice
 from tests.callers import fake_voice
 from tests.toys import denoiser_window
 
@@ -38,14 +35,11 @@ def tiny(tiny_bundle: Path) -> Bundle:
     return Bundle.load(tiny_bundle)
 
 
-@pytest.fixture(scope="module", params=["cpu", "openvino", "bucketed"])
+@pytest.fixture(scope="module", params=["cpu", "bucketed"])
 def engine(request: pytest.FixtureRequest, tiny: Bundle, cuda_engine_on_cpu: Any) -> Engine:
     if request.param == "bucketed":
         return cuda_engine_on_cpu(tiny, buckets=Buckets((48, 96), (1, 2)))
-    try:
-        return open_engine(tiny, request.param, "fp32")
-    except MissingExtraError as error:
-        pytest.skip(str(error))
+    return open_engine(tiny, "cpu", "fp32")
 
 
 @pytest.mark.parametrize("steps", [1, 2])
@@ -98,19 +92,14 @@ def test_what_no_graph_takes_is_an_engine_error(engine: Engine) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts the threads of Linux")
-@pytest.mark.parametrize("name", ["cpu", "openvino"])
-def test_denoising_starts_no_threads_that_compute(name: str, tiny_bundle: Path) -> None:
+def test_denoising_starts_no_threads_that_compute(tiny_bundle: Path) -> None:
     """In a process of its own: the processor time of all threads but one stays near nothing."""
     code = f"""
 import os, sys, time
 import numpy as np
 from dlpo.bundle import Bundle
-from dlpo.errors import MissingExtraError
 from dlpo_serving.engines import open_engine
-try:
-    engine = open_engine(Bundle.load({str(tiny_bundle)!r}), {name!r}, "fp32")
-except MissingExtraError:
-    sys.exit(77)
+engine = open_engine(Bundle.load({str(tiny_bundle)!r}), "cpu", "fp32")
 def ticks():
     stats = {{t: open(f"/proc/self/task/{{t}}/stat").read() for t in os.listdir("/proc/self/task")}}
     return {{t: sum(map(int, stat.rsplit(")", 1)[1].split()[11:13])) for t, stat in stats.items()}}
@@ -123,8 +112,6 @@ spent = sorted(n - before.get(t, 0) for t, n in ticks().items())
 sys.exit(sum(spent[:-1]) > 0.1 * spent[-1])
 """
     done = subprocess.run([sys.executable, "-c", code], timeout=60)
-    if done.returncode == 77:
-        pytest.skip("openvino is not installed")
 
     assert done.returncode == 0
 
@@ -167,66 +154,3 @@ def test_the_manifest_chooses_the_precision_unless_one_is_asked_for(
     assert engine.denoise(2, *denoiser_window(tiny, 2, 1, 8)).shape == (1, 8, 300)
     assert gpu_precision(half_bundle) == "fp16"
     assert gpu_precision(tiny) == "fp32"
-
-
-SENTENCE = "Noise becomes speech, step by step."
-
-
-@pytest.fixture(scope="module")
-def openvino() -> None:
-    """Skips where it is missing."""
-    try:
-        import_openvino()
-    except MissingExtraError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
-def computes_in_bf16(openvino: None) -> None:
-    capabilities = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    if "BF16" not in capabilities:
-        pytest.skip("this CPU does not compute in bf16")
-
-
-@pytest.mark.usefixtures("openvino")
-def test_fp32_speaks_as_onnxruntime_does(tiny_bundle: Path) -> None:
-    audio = open_voice(tiny_bundle, "openvino", "fp32").speak(SpeechRequest(SENTENCE))
-
-    expected = open_voice(tiny_bundle, "cpu", "fp32").speak(SpeechRequest(SENTENCE))
-    np.testing.assert_allclose(audio, expected, atol=1e-4 * np.abs(expected).max())
-
-
-@pytest.mark.usefixtures("computes_in_bf16")
-def test_bf16_is_the_default_and_near_to_fp32(tiny_bundle: Path) -> None:
-    audio = open_voice(tiny_bundle, "openvino").speak(SpeechRequest(SENTENCE))
-
-    expected = open_voice(tiny_bundle, "cpu", "fp32").speak(SpeechRequest(SENTENCE))
-    error = np.sqrt(np.mean((audio - expected) ** 2) / np.mean(expected**2))
-    assert 1e-5 < error < 0.02  # bfloat16 has 8 bits; 0 would be fp32 after all
-
-
-def test_a_cpu_without_bf16_is_refused_with_a_way_out() -> None:
-    class OldCpu:
-        def get_property(self, device: str, name: str) -> list[str]:
-            return ["FP32", "INT8"]
-
-    with pytest.raises(EngineError, match=r"FP32, INT8.*--precision fp32"):
-        openvino_engine._check_bf16(OldCpu())  # type: ignore[arg-type]
-
-
-@pytest.mark.usefixtures("openvino")
-def test_loading_it_reports_nothing_over_the_network(tiny_bundle: Path) -> None:
-    code = (
-        "import sys\n"
-        "asked = []\n"
-        "names = ('socket.connect', 'socket.getaddrinfo', 'socket.sendto')\n"
-        "sys.addaudithook(lambda event, _: asked.append(event) if event in names else None)\n"
-        "from dlpo_serving.voices import open_voice\n"
-        f"open_voice({str(tiny_bundle)!r}, 'openvino', 'fp32')\n"
-        "import threading\n"
-        "for thread in threading.enumerate():\n"
-        "    thread is threading.main_thread() or thread.join(20)\n"
-        "sys.exit(bool(asked or 'openvino_telemetry' in sys.modules))"
-    )
-
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -13,7 +13,6 @@ import pytest
 
 from dlpo.errors import EngineError
 from dlpo_serving.engine import Floats
-from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.operations.call_scope import CallRecord
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.request import SpeechRequest
@@ -23,6 +22,7 @@ from dlpo_serving.scheduling.stream import AdmissionPolicy, CostLines, Costs, Li
 from dlpo_serving.synthesis.job import AudioChunk
 from dlpo_serving.synthesizer import Synthesizer
 from tests.callers import WAIT_S, UnluckyEngine, fake_voice
+from tests.fake_engine import FakeEngine
 
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 LINE = Line(0.001, 0.0)

@@ -14,7 +14,6 @@ import pytest
 from dlpo.audio import Waveform
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.encodings.formats import Encoding
-from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.errors import (
     NotReadyError,
     OverloadError,
@@ -32,6 +31,7 @@ from dlpo_serving.service import FurtherText, Limits, SynthesisService
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voice_registry import warm
 from tests.callers import fake_voice, front_end
+from tests.fake_engine import FakeEngine
 
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 LONG = "A sentence that goes on for a while before it comes to its end. " * 20

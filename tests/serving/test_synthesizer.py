@@ -10,13 +10,13 @@ import pytest
 
 from dlpo.audio import Waveform
 from dlpo.errors import BundleError
-from dlpo_serving.engines.fake_engine import CONTEXT, FRAMES_CONTEXT, FakeEngine
 from dlpo_serving.errors import RequestError
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.denoiser_input import LOOKAHEAD, NEXT_BLOCKS, STREAM_LADDER
 from dlpo_serving.synthesis.job import CEILING, FADE_S, KNEE, SENTENCE_PAUSE_S, LevelShaper, limited
 from dlpo_serving.synthesizer import Synthesizer
 from tests.callers import fake_voice
+from tests.fake_engine import CONTEXT, FRAMES_CONTEXT, FakeEngine
 
 TEXT = "Noise becomes speech, step by step. Is it not strange? It is number 23!"
 

@@ -37,7 +37,6 @@ SHORT = WaveGrad2Training(
     decay_start=2,
     decay_end=5,
     precision="no",
-    sample_steps=2,
     log_every=1,
     validate_every=3,
     save_every=3,

@@ -41,8 +41,6 @@ from dlpo_bench.load.levels import (
 )
 from dlpo_bench.load.servers import Servers, Usage, read_meters, tested_servers
 from dlpo_bench.load.single import (
-    measure_cold_start,
-    measure_first_audio,
     measure_latency,
     measure_soak,
     measure_tokens,
@@ -65,7 +63,7 @@ _log = logging.getLogger(__name__)
 USUAL = ("latency", "knee", "tokens")
 AGAINST = ("knee", "tokens")  # those that measure any server
 KINDS = {  # of records; others: load
-    "latency": "latency", "cold-start": "cold-start", "knee": "stream", "tokens": "stream",
+    "latency": "latency", "knee": "stream", "tokens": "stream",
 }  # fmt: skip
 
 
@@ -353,10 +351,8 @@ def overload_figures(calls: Sequence[TimedCall], unloaded_ms: Sequence[float]) -
 
 MEASUREMENTS: Mapping[str, Callable[[LoadOptions], Awaitable[Measured]]] = {
     "latency": measure_latency,
-    "cold-start": measure_cold_start,
     "knee": measure_knee,
     "tokens": measure_tokens,
-    "first-audio": measure_first_audio,
     "streams": measure_streams,
     "overload": measure_overload,
     "chaos": measure_chaos,

@@ -1,13 +1,10 @@
-"""Latency over loopback, a cold process, text from a language model, and memory over many calls."""
+"""Latency over loopback, text from a language model, and memory over many calls."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import logging
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -43,26 +40,7 @@ from dlpo_bench.options import LoadOptions
 from dlpo_bench.record import Measured
 from dlpo_serving.client.errors import retry_after_s
 
-COLD_TEXT = "Noise becomes speech, step by step."
 TOKEN_SAMPLES = ("first_token_to_speech_ms", "last_token_to_end_of_speech_ms")
-# Imports in the order of `dlpo say`. The clock is the machine's, so that the parent's reading
-# before the start can be subtracted.
-COLD_PROCESS = """
-import time
-clock = [time.monotonic()]
-import json, sys
-import dlpo.cli
-import dlpo_serving.local.say
-clock.append(time.monotonic())
-from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voices import open_voice
-voice, engine, precision, text = json.loads(sys.argv[1])
-speaker = open_voice(voice, engine, precision)
-clock.append(time.monotonic())
-next(speaker.stream(speaker.read(SpeechRequest(text))))
-clock.append(time.monotonic())
-print(json.dumps([clock, time.process_time()]))
-"""
 READINGS = 20  # of memory, evenly over the soak
 TIGHT_DEADLINE_S = 0.03
 BEHAVIORS = {  # -> how many of 100 callers
@@ -107,51 +85,6 @@ async def measure_latency(options: LoadOptions) -> Measured:
         "stream_rtf_p50": percentile(rtf, 50),
     }
     return Measured(figures, {"first_audio_ms": first_ms, "stream_rtf": rtf})
-
-
-async def measure_first_audio(options: LoadOptions) -> Measured:
-    """First audio of `measure_latency`, alone."""
-    measured = await measure_latency(options)
-    kept = ("calls", "first_audio_ms_p50", "first_audio_ms_p99")
-    first_ms = measured.samples["first_audio_ms"]
-    return Measured({name: measured.figures[name] for name in kept}, {"first_audio_ms": first_ms})
-
-
-async def measure_cold_start(options: LoadOptions) -> Measured:
-    """Start a process `options.starts` times that speaks as `dlpo say` does.
-
-    The files are in the page cache, since the machine read them before; everything else is cold.
-
-    Returns:
-        Milliseconds, each the least of all starts: until Python runs (`python_ms`), our imports
-        (`imports_ms`), opening the voice (`open_voice_ms`), making its first chunk
-        (`first_chunk_ms`), all of it (`first_audio_ms`), and the processor time of all threads
-        (`processor_ms`). As samples each start.
-
-    Raises:
-        EngineError: a process failed; its message is on standard error.
-    """
-    settings = json.dumps([options.voice, options.engine, options.precision, COLD_TEXT])
-    runs = [_cold_start(settings) for _ in range(options.starts)]
-    samples = {name: [run[name] for run in runs] for name in runs[0]}
-    return Measured({name: min(values) for name, values in samples.items()}, samples)
-
-
-def _cold_start(settings: str) -> dict[str, float]:
-    command = [sys.executable, "-c", COLD_PROCESS, settings]
-    start = time.monotonic()
-    child = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if child.returncode:
-        raise EngineError(f"the process ended with {child.returncode}; see its message above")
-    (python, imported, opened, spoken), processor_s = json.loads(child.stdout)
-    return {
-        "python_ms": 1000 * (python - start),
-        "imports_ms": 1000 * (imported - python),
-        "open_voice_ms": 1000 * (opened - imported),
-        "first_chunk_ms": 1000 * (spoken - opened),
-        "first_audio_ms": 1000 * (spoken - start),
-        "processor_ms": 1000 * processor_s,
-    }
 
 
 async def speak_in_turn(endpoint: Endpoint, texts: Iterable[str]) -> list[TimedCall]:

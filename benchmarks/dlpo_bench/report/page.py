@@ -22,7 +22,6 @@ BUILDERS: Mapping[str, Builder] = {  # in the page's order
     "quality": quality.quality,
     "texts": of_newest("Texts of many kinds", quality.texts_blocks),
     "controls": of_newest("Speed and pitch", quality.controls_blocks),
-    "listening": quality.listening,
     "latency": of_newest("One stream", lambda found: [figures_table(found, speed.LATENCY)]),
     "stream": speed.stream,
     "load": speed.load,

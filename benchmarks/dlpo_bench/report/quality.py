@@ -14,9 +14,7 @@ from dlpo_bench.eval import (
     scale_of,
 )
 from dlpo_bench.judging import WORD_ERRORS
-from dlpo_bench.listening.report import Proportion, p_words, proportion_words
 from dlpo_bench.plots import COLORS, PlotPanel, Series, draw_panels
-from dlpo_bench.statistics import SIGNIFICANT
 from dlpo_bench.systems import RECORDINGS
 from dlpo_bench.tables import (
     Block,
@@ -58,10 +56,6 @@ TEXT_SIGNALS = (
     STATEMENT_END, QUESTION_END, LOUDNESS_SPREAD, QUIET, JUMP, LAST, SILENT, LOUD, PACE,
     "F0 spread, st",
 )  # fmt: skip
-LISTENING = {
-    "raters": "raters", "answers": "answers", "a": "first", "b": "second", "same": "same",
-    "a_of_decided": "first of decided", "p": "p", "alpha": "agreement", "preferred": "preferred",
-}  # fmt: skip
 
 
 def quality(found: Sequence[Found]) -> Section:
@@ -80,11 +74,10 @@ def pareto(found: Sequence[Found]) -> Section:
     pictures = {
         COST: draw_pareto(figures, by_cost=True), STEPS: draw_pareto(figures, by_cost=False),
     }  # fmt: skip
-    blocks = pareto_blocks(figures, found[0].record.samples)
-    return Section("Quality for its cost", blocks, found[:1], pictures)
+    return Section("Quality for its cost", pareto_blocks(figures), found[:1], pictures)
 
 
-def pareto_blocks(figures: Figures, samples: Figures) -> list[Block]:
+def pareto_blocks(figures: Figures) -> list[Block]:
     """Many steps without tuning against the served voice, all points, and what was skipped."""
     points, baseline = figures["points"], figures["baseline"]
     measures = [m for m in MEASURES if any(m in p["heights"] for p in points.values())]
@@ -99,7 +92,7 @@ def pareto_blocks(figures: Figures, samples: Figures) -> list[Block]:
     columns = {"rtf": "RTF", "times": f"times {baseline}", "clips": "clips"}
     table = table_of("system", rows, columns | {m: m for m in measures})
     skipped = "\n".join(f"- Skipped: {name}: {why}" for name, why in figures["skipped"].items())
-    notes = _pareto_notes(figures, samples)
+    notes = _pareto_notes(figures)
     return [one for one in (_pareto_headline(figures), table, notes, skipped) if one]
 
 
@@ -184,19 +177,16 @@ def _pareto_headline(figures: Figures) -> str:
     return "\n".join([head, "", *lines]) if lines else ""
 
 
-def _pareto_notes(figures: Figures, samples: Figures) -> str:
-    cost = "processor time of making the clips, on a machine that did other work too"
-    if figures["rtf_from"] == "rounds":
-        cost = f"{len(samples['rounds'])} rounds in which all points took turns"
-        if "other_cores" in figures["machine"]:
-            cost += f"; other processes used at most {figures['machine']['other_cores']:.2f} cores"
+def _pareto_notes(figures: Figures) -> str:
+    clips = max(point["clips"] for point in figures["points"].values())
     lines = [
-        f"{len(samples['clips'])} test sentences. Scores are comparable even where points spoke"
+        f"{clips} test sentences. Scores are comparable even where points spoke"
         f" different numbers of them: the mean of {figures['baseline']} plus the difference from"
         " it, clip by clip. **Bold**: that difference is decided; \\*: no other point is as good"
         " for less.",
-        f"RTF: real-time factor on one core, median; {cost}. `untuned` and `tuned` in eager"
-        " PyTorch, whole sentences; `tuned int8` as served, in chunks.",
+        "RTF: real-time factor on one core, median; processor time of making the clips, on a"
+        " machine that did other work too. `untuned` and `tuned` in eager PyTorch, whole sentences;"
+        " `tuned int8` as served, in chunks.",
         "Definitions: [bench-quality.md](bench-quality.md).",
     ]
     return "  \n".join(lines)
@@ -267,48 +257,6 @@ def controls_blocks(figures: Figures) -> list[Block]:
 def _control(measure: str, score: Figures) -> str:
     words = estimate(score, percent=is_rate(measure) and measure != RATIO, fixed=True)
     return f"**{words}**" if measure == RATIO and score["value"] > MOST_ERRORS else words
-
-
-def listening(found: Sequence[Found]) -> Section:
-    """Every listening test that was recorded, each by its newest record."""
-    newest: dict[str, Found] = {}
-    for one in found:
-        newest.setdefault(one.figures["test_id"], one)
-    rows = {
-        f"{one.figures['systems']['a']} or {one.figures['systems']['b']}": _listening(one.figures)
-        for one in newest.values()
-    }
-    blocks: list[Block] = [
-        "Blind tests in pairs, of raters who passed the catch trials. In brackets exact 95 %"
-        " intervals; p of a two-sided binomial test; agreement is Krippendorff's alpha. Method:"
-        " [listen.md](listen.md).",
-        table_of("systems", rows, LISTENING),
-    ]
-    return Section("Which voice listeners prefer", blocks, list(newest.values()))
-
-
-def _listening(test: Figures) -> dict[str, str]:
-    pooled, alpha = test["pooled"], test["alpha"]
-    return {
-        "raters": f"{len(test['counted'])} of {len(test['raters'])}",
-        "answers": str(pooled["a"]["of"]),
-        **{
-            which: proportion_words(Proportion(**pooled[which]))
-            for which in ("a", "b", "same", "a_of_decided")
-        },
-        "p": p_words(pooled["p_value"]),
-        "alpha": "–" if alpha is None else f"{alpha:.2f}",
-        "preferred": preferred(test),
-    }
-
-
-def preferred(test: Figures) -> str:
-    """The system that raters prefer, where that is decided."""
-    pooled = test["pooled"]
-    if pooled["p_value"] is None or pooled["p_value"] >= SIGNIFICANT:
-        return UNDECIDED
-    winner: str = test["systems"]["a" if pooled["a_of_decided"]["share"] > 0.5 else "b"]
-    return winner
 
 
 def seeds(figures: Mapping[str, Any]) -> str:

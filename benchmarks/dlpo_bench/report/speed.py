@@ -95,7 +95,7 @@ RTF_TARGETS = {  # of the served voice, by baseline
 }
 LENGTH_TARGET = Target("time per second of audio, 60 s / 5 s of speech", 1.1, 1.02)
 SAME_DB = -400  # of equal audio
-DEVIATIONS = {
+DEVIATIONS = {  # the last two in records from before
     "load_s": "load, s",
     "first_rtf": "first run, RTF",
     "error_db": "deviation, dB",
@@ -331,7 +331,7 @@ def _rtf_targets(figures: Figures) -> Iterator[list[str]]:
         if baseline in speedups:
             name, *rest = target.row(speedups[baseline])
             yield [f"{name}, {label}", *rest]
-    if ratio := figures["length_costs"].get(served, {}).get("60 s / 5 s"):
+    if ratio := figures.get("length_costs", {}).get(served, {}).get("60 s / 5 s"):
         yield LENGTH_TARGET.row(ratio)
 
 
@@ -466,8 +466,8 @@ def roofline_blocks(figures: Figures) -> list[Block]:
         f"Operators of {shown}:",
         table_of("operator", operators, OPERATORS),
     ]
-    if figures["skipped"]:
-        blocks.append("\n".join(f"- skipped {k}: {why}" for k, why in figures["skipped"].items()))
+    if skipped := figures.get("skipped"):  # of older records
+        blocks.append("\n".join(f"- skipped {k}: {why}" for k, why in skipped.items()))
     return blocks
 
 

@@ -1,8 +1,8 @@
 """Do the exported graphs compute what the checkpoint computes?
 
 Every file of every graph is run on onnxruntime, and its module in torch, with the same inputs: the
-fixed sentences and seeds of `dlpo_export.parity.cases`. Where they differ, every tensor on the way
-is compared, and the layer that loses the most precision is named.
+fixed sentences and seeds of `dlpo_export.parity.cases`. Where a graph in fewer bits differs, every
+tensor on the way is compared with the float32 graph's, and the layer that loses most is named.
 """
 
 from __future__ import annotations
@@ -19,17 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlpo.audio import SAMPLE_RATE
 from dlpo.bundle import Precision
 from dlpo.errors import BundleError
-from dlpo.judges.judge import Judge
 from dlpo_export.parity.cases import DENOISER, SENTENCES, Case, speak
-from dlpo_export.parity.divergence import (
-    find_divergence,
-    graph_tensors,
-    sqnr_db,
-    torch_tensors,
-)
+from dlpo_export.parity.divergence import find_divergence, run_model, sqnr_db, varying_tensors
 from dlpo_export.parity.metrics import f0_error_cents, log_spectral_distance, wrong_voicing
 from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.to_onnx import GraphSource
@@ -37,10 +30,6 @@ from dlpo_export.to_onnx import GraphSource
 Files = Mapping[str, Mapping[Precision, str]]
 
 DIAGNOSED_FRAMES = 24  # of a denoiser's window in which every tensor is compared
-Waveform = NDArray[np.float32]
-Voice = tuple[str, Precision | None]  # a denoiser, and None for torch
-SEEDS = 4  # draws of noise, each for all sentences
-
 
 EQUAL_DB = 200.0  # reported where there is no error at all, since JSON has no infinity
 
@@ -55,8 +44,6 @@ class Tolerance:
     """at least this, of a tensor over all sentences"""
     log_spectral_db: float
     """at most this, of a waveform, averaged over the sentences"""
-    judge_drop: float
-    """at most this, of a judge's mean score over the sentences and seeds"""
     f0_cents: float
     """at most this, RMS, of F0 where it is voiced in both"""
     wrong_voicing: float
@@ -73,7 +60,6 @@ _INT8 = Tolerance(
     largest=math.inf,
     sqnr_db=15.0,
     log_spectral_db=2.0,
-    judge_drop=0.05,
     f0_cents=20.0,
     wrong_voicing=0.03,
     layer_sqnr_db=30.0,
@@ -86,7 +72,6 @@ TOLERANCES: Mapping[Precision, Tolerance] = {
         largest=1e-4,
         sqnr_db=80.0,
         log_spectral_db=0.05,
-        judge_drop=0.01,
         f0_cents=0.1,
         wrong_voicing=0.0,
         layer_sqnr_db=110.0,
@@ -96,7 +81,6 @@ TOLERANCES: Mapping[Precision, Tolerance] = {
         largest=math.inf,
         sqnr_db=40.0,
         log_spectral_db=0.5,
-        judge_drop=0.02,
         f0_cents=2.0,
         wrong_voicing=0.005,
         layer_sqnr_db=60.0,
@@ -127,11 +111,6 @@ class Difference:
     """of F0: RMS error where it is voiced in both"""
     wrong_voicing: float | None = None
     """of F0: share of frames that are voiced in one and not in the other"""
-
-    @property
-    def measured(self) -> str:
-        """What was measured."""
-        return self.tensor
 
     def failure(self) -> str | None:
         """What is above its tolerance, in words, or None."""
@@ -179,48 +158,14 @@ def _f0_failure(cents: float, wrong_voicing: float, tolerance: Tolerance) -> str
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedDifference:
-    """What a judge thinks of a graph's speech, beside that of torch, over all sentences."""
-
-    graph: str
-    precision: Precision
-    judge: str
-    torch_score: float
-    """mean"""
-    score: float
-    """mean, of the graph"""
-    clips: int
-
-    @property
-    def measured(self) -> str:
-        """What was measured."""
-        return self.judge
-
-    def failure(self) -> str | None:
-        """In words, or None."""
-        drop, allowed = self.torch_score - self.score, TOLERANCES[self.precision].judge_drop
-        if not drop <= allowed:
-            return f"drops by {drop:.3f}, tolerance {allowed}"
-        return None
-
-    def __str__(self) -> str:
-        return (
-            f"{self.graph} {self.precision}: {self.judge} {self.score:.3f}, torch "
-            f"{self.torch_score:.3f} ({self.clips} clips)"
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class ParityReport:
     """All that was measured when a bundle was exported."""
 
     differences: tuple[Difference, ...]
-    judged: tuple[JudgedDifference, ...] = ()
 
-    def failures(self) -> list[tuple[Difference | JudgedDifference, str]]:
+    def failures(self) -> list[tuple[Difference, str]]:
         """What is above its tolerance, with the reason."""
-        entries: tuple[Difference | JudgedDifference, ...] = (*self.differences, *self.judged)
-        found = [(entry, entry.failure()) for entry in entries]
+        found = [(entry, entry.failure()) for entry in self.differences]
         return [(entry, reason) for entry, reason in found if reason is not None]
 
     def as_json(self) -> dict[str, Any]:
@@ -234,20 +179,17 @@ class ParityReport:
         return {
             "tolerances": {name: plain(TOLERANCES[name]) for name in precisions},
             "differences": [plain(entry) for entry in self.differences],
-            "judged": [plain(entry) for entry in self.judged],
         }
 
     def lines(self) -> list[str]:
         """One for each entry."""
-        return [str(entry) for entry in (*self.differences, *self.judged)]
+        return [str(entry) for entry in self.differences]
 
 
 def check_parity(
     folder: Path,
     sources: Mapping[str, GraphSource],
     files: Files,
-    judges: Sequence[Judge] = (),
-    gain: float = 1.0,
 ) -> ParityReport:
     """Compare the graphs of a bundle with the modules that they were exported from.
 
@@ -255,8 +197,6 @@ def check_parity(
         folder: of the files.
         sources: `encoder`, `frames` and any denoisers, by the graph's name.
         files: graph -> precision -> ONNX file; what is not there is not checked.
-        judges: listen to the speech of every denoiser, in torch and in each precision.
-        gain: factor on a waveform before judges hear it.
 
     Returns:
         What was measured, all of it within the tolerances.
@@ -275,11 +215,7 @@ def check_parity(
         for precision, file in in_precisions.items():
             differences += compare_graph(folder / file, precision, cases[graph])
     report = ParityReport(tuple(differences))
-    _refuse_failures(report, folder, sources, files, cases)
-    if judges:
-        judged = judge_denoisers(folder, sources, files, judges, gain)
-        report = ParityReport(report.differences, tuple(judged))
-        _refuse_failures(report, folder, sources, files, cases)
+    _refuse_failures(report, folder, files, cases)
     return report
 
 
@@ -339,23 +275,19 @@ def difference(
 
 
 def _refuse_failures(
-    report: ParityReport,
-    folder: Path,
-    sources: Mapping[str, GraphSource],
-    files: Files,
-    cases: Mapping[str, Sequence[Case]],
+    report: ParityReport, folder: Path, files: Files, cases: Mapping[str, Sequence[Case]]
 ) -> None:
     failures = report.failures()
     if not failures:
         return
     reasons = [
-        f"{entry.graph} {entry.precision}: {entry.measured} {reason}" for entry, reason in failures
+        f"{entry.graph} {entry.precision}: {entry.tensor} {reason}" for entry, reason in failures
     ]
     first = failures[0][0]
     where = ""
-    if isinstance(first, Difference):
+    if first.precision != "fp32":
         where = f"; {first.graph} {first.precision} diverged "
-        where += _diagnosis(first, folder, sources[first.graph], files, cases[first.graph])
+        where += _diagnosis(first, folder, files[first.graph], cases[first.graph])
     raise BundleError(
         f"the exported graphs don't compute what the checkpoint computes: {'; '.join(reasons)}"
         f"{where}; no bundle is written. Report it with the versions of torch, onnxscript and "
@@ -364,24 +296,15 @@ def _refuse_failures(
 
 
 def _diagnosis(
-    failed: Difference,
-    folder: Path,
-    source: GraphSource,
-    files: Files,
-    cases: Sequence[Case],
+    failed: Difference, folder: Path, files: Mapping[Precision, str], cases: Sequence[Case]
 ) -> str:
     """Which layer loses the most precision, on a short window of the first sentence."""
     import onnx
 
-    in_precisions = files[failed.graph]
-    inputs = _short(cases[0])
-    feed = {name: value.contiguous().numpy() for name, value in inputs.items()}
+    feed = {name: value.contiguous().numpy() for name, value in _short(cases[0]).items()}
     try:
-        model = onnx.load(folder / in_precisions[failed.precision])
-        if failed.precision == "fp32":
-            expected = torch_tensors(source, inputs)
-        else:
-            expected = graph_tensors(onnx.load(folder / in_precisions["fp32"]), feed)
+        exact, model = (onnx.load(folder / files[p]) for p in ("fp32", failed.precision))
+        expected = run_model(exact, feed, varying_tensors(exact))
         usual_db = TOLERANCES[failed.precision].layer_sqnr_db
         found = find_divergence(expected, model, feed, usual_db)
     except BundleError as error:
@@ -406,48 +329,3 @@ def _whole(durations: NDArray[Any]) -> NDArray[Any]:
     """(1, P) frames -> (1, P) whole frames; the ends are rounded, as when speaking."""
     ends = np.rint(np.cumsum(durations, axis=1, dtype=np.float64))
     return np.diff(ends, axis=1, prepend=0.0)
-
-
-def judge_denoisers(
-    folder: Path,
-    sources: Mapping[str, GraphSource],
-    files: Mapping[str, Mapping[Precision, str]],
-    judges: Sequence[Judge],
-    gain: float,
-) -> list[JudgedDifference]:
-    """What each judge thinks of every denoiser in every precision, and of torch.
-
-    Args:
-        folder, sources, files: as for `check_parity`.
-        gain: factor on a waveform before a judge hears it.
-    """
-    heard: dict[Voice, list[Waveform]] = defaultdict(list)
-    denoisers = [name for name in files if name.startswith(DENOISER)]
-    opened = {
-        (name, precision): OpenGraph(folder / file)
-        for name in denoisers
-        for precision, file in files[name].items()
-    }
-    for seed in range(SEEDS):
-        clips: dict[Voice, list[Waveform]] = defaultdict(list)
-        for sentence in SENTENCES:
-            for case in speak(sources, sentence, seed):
-                if case.graph in denoisers:
-                    clips[case.graph, None].append(case.outputs["waveform"].numpy())
-                    for precision in files[case.graph]:
-                        made = opened[case.graph, precision].run(case.numpy_inputs())
-                        clips[case.graph, precision].append(made["waveform"])
-        for key, sentences in clips.items():  # one clip, since some sentences are too short alone
-            heard[key].append(np.float32(gain) * np.concatenate([x.ravel() for x in sentences]))
-    found = []
-    for judge in judges:
-        scores = {
-            key: float(judge.score(waveforms, SAMPLE_RATE).mean())
-            for key, waveforms in heard.items()
-        }
-        found += [
-            JudgedDifference(graph, precision, judge.name, scores[graph, None], score, SEEDS)
-            for (graph, precision), score in scores.items()
-            if precision is not None
-        ]
-    return found

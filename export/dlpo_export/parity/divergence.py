@@ -1,8 +1,8 @@
 """Names the layer at which a graph leaves what it should compute.
 
-Every tensor of the graph is compared with the expected one of the same name: quantization and
-float16 keep names, and torch's exporter names a tensor after its node in the exported program. The
-layer that loses the most precision between its inputs and its output is the one to look at.
+Every tensor of the graph is compared with that of the float32 graph of the same name: quantization
+and float16 keep names. The layer that loses the most precision between its inputs and its output is
+the one to look at.
 """
 
 from __future__ import annotations
@@ -13,15 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.export.graph_signature import InputKind, TensorArgument
 
-from dlpo_export.lstm import lstm_of_onnx
 from dlpo_export.parity.open_graph import OpenGraph
-from dlpo_export.parts import Tracer
-from dlpo_export.to_onnx import GraphSource
 
 if TYPE_CHECKING:
     import onnx
@@ -38,8 +32,6 @@ class Divergence:
 
     node: str
     op_type: str
-    module: str
-    """path of the torch module that it comes from, such as `model.timing_blocks.0.widen`, or ''"""
     sqnr_db: float
     """power of its output over the power of the error"""
     inputs: tuple[tuple[str, float], ...]
@@ -47,30 +39,20 @@ class Divergence:
     their SQNR in dB"""
 
     def __str__(self) -> str:
-        where = f" of {self.module}" if self.module else ""
         read = ", ".join(f"{name} {db:.0f} dB" for name, db in self.inputs[:INPUTS_SHOWN])
         return (
-            f"at {self.node} ({self.op_type}{where}), whose output has {self.sqnr_db:.0f} dB of"
+            f"at {self.node} ({self.op_type}), whose output has {self.sqnr_db:.0f} dB of"
             f" SQNR; it reads {read or 'inputs only'}"
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Expected:
-    """What the tensors of a graph should be."""
-
-    tensors: Tensors
-    """by their names in the graph"""
-    modules: Mapping[str, str]
-    """tensor -> path of the torch module that makes it, where known"""
-
-
 def find_divergence(
-    expected: Expected, model: onnx.ModelProto, inputs: Tensors, usual_db: float
+    expected: Tensors, model: onnx.ModelProto, inputs: Tensors, usual_db: float
 ) -> Divergence | None:
     """Run a graph and find the layer that loses the most precision.
 
     Args:
+        expected: tensors of the float32 graph, by name.
         model: with its weights loaded, as `onnx.load` does.
         inputs: by name. All intermediate tensors are held at once: for a large model give few
             frames.
@@ -87,10 +69,10 @@ def find_divergence(
     names = [
         name
         for name in varying_tensors(model)
-        if name in expected.tensors and expected.tensors[name].dtype.kind == "f"
+        if name in expected and expected[name].dtype.kind == "f"
     ]
     made = run_model(model, inputs, names)
-    sqnr = {name: sqnr_db(made[name], expected.tensors[name]) for name in names}
+    sqnr = {name: sqnr_db(made[name], expected[name]) for name in names}
     compared: dict[str, tuple[str, ...]] = {}  # tensor -> itself, or the compared ones behind it
     worst: Divergence | None = None
     most_lost_db = 0.0
@@ -105,53 +87,8 @@ def find_divergence(
             if lost_db > most_lost_db:
                 most_lost_db = lost_db
                 read = tuple((tensor, sqnr[tensor]) for tensor in reads)
-                module = expected.modules.get(name, "")
-                worst = Divergence(node.name, node.op_type, module, sqnr[name], read)
+                worst = Divergence(node.name, node.op_type, sqnr[name], read)
     return worst
-
-
-def graph_tensors(model: onnx.ModelProto, inputs: Tensors) -> Expected:
-    """Every tensor that a graph makes from its inputs.
-
-    Raises:
-        BundleError: onnxruntime can't run it.
-    """
-    return Expected(run_model(model, inputs, varying_tensors(model)), {})
-
-
-@torch.no_grad()
-def torch_tensors(source: GraphSource, inputs: Mapping[str, Tensor]) -> Expected:
-    """Trace a module as the export does, run torch's program, and keep every tensor.
-
-    It takes as long as an export.
-    """
-    known = dict(inputs)
-    tensors: dict[str, NDArray[Any]] = {}
-    modules: dict[str, str] = {}
-    for part in Tracer().parts(source):
-        program = part.program.exported_program
-        assert program is not None  # the dynamo exporter always keeps it
-        given = {name: known[tensor] for name, tensor in part.takes.items()} | dict(part.constants)
-        # In the order of the module's arguments, which ONNX keeps.
-        user = iter([given[value.name] for value in part.program.model_proto.graph.input])
-        state: Mapping[str, Any] = {**program.constants, **program.state_dict}
-        arguments = [
-            next(user) if spec.kind == InputKind.USER_INPUT else state[str(spec.target)]
-            for spec in program.graph_signature.input_specs
-        ]
-        recorder = _Recorder(program.graph_module)
-        recorder.run(*arguments)
-        paths = {node.name: _module_path(node) for node in program.graph.nodes}
-        # The graph calls its outputs by names of its own.
-        outputs = program.graph_signature.output_specs
-        for name, spec in zip(part.gives, outputs, strict=True):
-            assert isinstance(spec.arg, TensorArgument)
-            recorder.found[name] = recorder.found[spec.arg.name]
-            paths[name] = paths[spec.arg.name]
-            known[part.gives[name]] = torch.from_numpy(recorder.found[name])
-        tensors |= {part.tensor_of(name): value for name, value in recorder.found.items()}
-        modules |= {part.tensor_of(name): path for name, path in paths.items()}
-    return Expected(tensors, modules)
 
 
 def sqnr_db(made: NDArray[Any], expected: NDArray[Any]) -> float:
@@ -189,28 +126,3 @@ def varying_tensors(model: onnx.ModelProto) -> list[str]:
             varying.update(node.output)
             found += [output for output in node.output if output]
     return found
-
-
-class _Recorder(torch.fx.Interpreter):
-    """Keeps every tensor, and computes what export left to ONNX's operators."""
-
-    def __init__(self, module: torch.fx.GraphModule) -> None:
-        super().__init__(module)
-        self.found: dict[str, NDArray[Any]] = {}
-
-    def run_node(self, n: torch.fx.Node) -> Any:
-        value = super().run_node(n)
-        if isinstance(value, Tensor):
-            self.found[n.name] = value.numpy()
-        return value
-
-    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if "onnx_symbolic" in str(target):  # made by `OnnxLstm` alone
-            return lstm_of_onnx(*args[0])
-        return super().call_function(target, args, kwargs)
-
-
-def _module_path(node: torch.fx.Node) -> str:
-    """Of the innermost module whose forward made the node."""
-    stack = node.meta.get("nn_module_stack") or {"": ("", "")}
-    return str(list(stack.values())[-1][0])

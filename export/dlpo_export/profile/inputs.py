@@ -1,11 +1,9 @@
-"""What a graph is measured on: a fixed sentence of its voice, and the machine."""
+"""What a graph is measured on: a fixed sentence of its voice."""
 
 from __future__ import annotations
 
 import math
-import platform
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,19 +68,6 @@ def _encoded(bundle: Bundle, repeats: int, most: float) -> dict[str, NDArray[Any
     encoding = run_graph(bundle.graph_path("encoder"), values)
     durations = whole_frames(torch.from_numpy(encoding["durations"]), most=most).numpy()
     return {**values, **encoding, "durations": durations}
-
-
-def machine() -> str:
-    """What this computes on, for people."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    info = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    flags = info.get("flags", "").split()
-    known = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16") if flag in flags]
-    family = f"family {info.get('cpu family', '?')} model {info.get('model', '?')}"
-    return f"{info.get('model name', platform.machine())} ({family}; {', '.join(known)})"
 
 
 def _wanted(

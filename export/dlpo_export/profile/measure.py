@@ -7,10 +7,11 @@ of several runs counts, so that other work on the machine hardly shows.
 from __future__ import annotations
 
 import json
+import platform
 import re
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
@@ -22,7 +23,7 @@ from rich.table import Table
 
 from dlpo.bundle import Bundle, Precision
 from dlpo.errors import BundleError, InputError, MissingExtraError
-from dlpo_export.profile.inputs import machine, sentence_inputs
+from dlpo_export.profile.inputs import sentence_inputs
 
 if TYPE_CHECKING:
     import onnx
@@ -32,9 +33,7 @@ _ITEM_BYTES = {1: 4, 2: 1, 3: 1, 7: 8, 10: 2, 11: 8}  # of onnx.TensorProto's da
 _SUFFIX = "_kernel_time"  # of the profiler's events that are the computation of a node
 
 
-SAMPLER = "(sampler, output)"  # between the last layer of a step and the first of the next
-NOISE = "noise"  # the input that makes a step what it is
-ONCE = 0  # number of the step of what all steps share
+SAMPLER = "(sampler, output)"  # what no layer reads
 _PARAMETER = re.compile(
     r"(?:model\.|denoise\.)?(?P<layer>.+?)(?:\.convolution)?\.(?:weight|bias|w|r|b)(?:_[A-Za-z0-9_]+)?"
     r"(?:\.exact(?:\.\w+)?)?"  # what int8 leaves in fp32
@@ -57,8 +56,6 @@ class NodeTime:
     kind: str
     """Operator, such as `QLinearConv`."""
     layer: str
-    step: int
-    """Reverse step from 1 on; 0 for what all steps share."""
     ms: float
     """Fastest of all runs."""
     mac: int
@@ -99,23 +96,22 @@ class Profile:
     """CPU time of the quickest whole run, with all between the nodes and the profiler itself."""
     gmac: float
     layers: tuple[Share, ...]
-    """Most expensive first, as in the two others."""
+    """Most expensive first, as in `kinds`."""
     kinds: tuple[Share, ...]
-    steps: tuple[Share, ...]
     nodes: tuple[NodeTime, ...]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"
 
     def table(self) -> Table:
-        """Time by layer, kind of operator and reverse step, the most expensive first."""
+        """Time by layer and by kind of operator, the most expensive first."""
         table = Table(
             title=f"{self.graph} in {self.precision}: {self.total_ms:.2f} ms in its nodes,"
             f" {self.run_ms:.2f} ms of CPU time a run, for {self.audio_s:.2f} s of audio"
         )
         for heading in ("", "ms", "share", "GMAC", "GMAC/s"):
             table.add_column(heading, justify="right" if heading else "left")
-        for shares in (self.layers, self.kinds, self.steps):
+        for shares in (self.layers, self.kinds):
             for row in shares:
                 rate = f"{row.gmac_per_s:.1f}" if row.gmac else ""
                 gmac = f"{row.gmac:.3f}" if row.gmac else ""
@@ -180,8 +176,7 @@ def measure(
         # Shapes and names are all that is needed; its weights may still lie with the bundle.
         optimised = onnx.load(optimised_path, load_external_data=False)
     original = onnx.load(path, load_external_data=False)
-    steps = int(graph.removeprefix("denoiser_")) if graph.startswith("denoiser_") else 0
-    nodes = _node_times(optimised, places(optimised, original, steps), kernels(original), events)
+    nodes = _node_times(optimised, layers_of(optimised, original), kernels(original), events)
     manifest = bundle.manifest
     total = sum(node.ms for node in nodes)
     return Profile(
@@ -189,7 +184,7 @@ def measure(
         bundle_sha256=bundle.sha256,
         graph=graph,
         precision=precision,
-        machine=machine(),
+        machine=platform.processor() or platform.machine(),
         onnxruntime=onnxruntime.__version__,
         threads=1,
         runs=runs,
@@ -199,7 +194,6 @@ def measure(
         gmac=sum(node.mac for node in nodes) / 1e9,
         layers=_shares(nodes, lambda node: node.layer, total),
         kinds=_shares(nodes, lambda node: node.kind, total),
-        steps=_shares(nodes, _step_name, total),
         nodes=nodes,
     )
 
@@ -238,7 +232,7 @@ def _run_profiled(
 
 def _node_times(
     optimised: Any,
-    where: Iterable[Place],
+    layers: Iterable[str],
     kernel_of: Mapping[str, Sequence[int]],
     events: Iterable[Mapping[str, Any]],
 ) -> tuple[NodeTime, ...]:
@@ -253,27 +247,23 @@ def _node_times(
         for tensor in optimised.graph.initializer
     }
     found = []
-    for node, place in zip(optimised.graph.node, where, strict=True):
+    for node, layer in zip(optimised.graph.node, layers, strict=True):
         if node.name not in timed:
             continue  # folded when the session was made
         arguments = timed[node.name][0]["args"]
         shapes = [next(iter(shape.values())) for shape in arguments["input_type_shape"]]
         (out, *_) = (next(iter(s.values())) for s in arguments["output_type_shape"])
         ms = min(float(event["dur"]) for event in timed.pop(node.name)) / 1e3
-        mac = macs(node, weights, shapes, out, kernel_of.get(place.layer))
+        mac = macs(node, weights, shapes, out, kernel_of.get(layer))
         traffic = int(arguments["activation_size"]) + int(arguments["output_size"])
         traffic += sum(size_of.get(name, 0) for name in node.input)
-        found.append(NodeTime(node.name, node.op_type, place.layer, place.step, ms, mac, traffic))
+        found.append(NodeTime(node.name, node.op_type, layer, ms, mac, traffic))
     for name, left in timed.items():  # the profiler knows a node that the file does not
         ms = min(float(event["dur"]) for event in left) / 1e3
         arguments = left[0]["args"]
         traffic = int(arguments["activation_size"]) + int(arguments["output_size"])
-        found.append(NodeTime(name, arguments["op_name"], SAMPLER, ONCE, ms, 0, traffic))
+        found.append(NodeTime(name, arguments["op_name"], SAMPLER, ms, 0, traffic))
     return tuple(found)
-
-
-def _step_name(node: NodeTime) -> str:
-    return f"step {node.step}" if node.step else "once"
 
 
 def _shares(
@@ -291,52 +281,27 @@ def _shares(
     return tuple(sorted(shares, key=lambda share: -share.ms))
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where in the network a node is."""
-
-    layer: str
-    """Module path such as `up.1.enter`, or `SAMPLER`."""
-    step: int
-    """Reverse step from 1 on; `ONCE` for what all steps share."""
-
-
-def places(optimised: onnx.ModelProto, original: onnx.ModelProto, steps: int) -> list[Place]:
-    """The place of every node of `optimised`, in its order.
+def layers_of(optimised: onnx.ModelProto, original: onnx.ModelProto) -> list[str]:
+    """The layer of every node of `optimised`, in its order: a module path such as `up.1.enter`.
 
     onnxruntime fuses, renames and adds nodes. Weights keep the name of their module, so a node with
     weights says by itself what it is. A node without (an activation, a transpose) is counted to the
-    layer that it prepares the input of; what no layer of the same step reads is the sampler's.
+    layer that it prepares the input of; what no layer reads is `SAMPLER`.
 
     Args:
         original: the graph before the optimisation, whose names help where weights were renamed.
-        steps: reverse steps that are unrolled in the graph; 0 for a graph of another kind.
     """
     nodes = optimised.graph.node
     by_name = _layers_by_name(original)
-    own = [_layer_of(node, by_name) for node in nodes]
-    numbers = _steps(own, _depends_on_noise(nodes), steps)
     producer = {output: index for index, node in enumerate(nodes) for output in node.output}
-    readers: dict[int, list[int]] = {}
-    for index, node in enumerate(nodes):
+    found, fed = [SAMPLER] * len(nodes), dict[int, str]()
+    for index in reversed(range(len(nodes))):  # a graph is written in the order of its data
+        node = nodes[index]
+        found[index] = _layer_of(node, by_name) or fed.get(index, SAMPLER)
         for name in node.input:
             if name in producer:
-                readers.setdefault(producer[name], []).append(index)
-    before = _latest_step_before(nodes, producer, numbers)
-    found: list[Place | None] = [None] * len(nodes)
-    for index in reversed(range(len(nodes))):  # a graph is written in the order of its data
-        layer, number = own[index], numbers[index]
-        if layer and number is not None:
-            found[index] = Place(layer, number)
-            continue
-        after = [place for r in readers.get(index, ()) if (place := found[r]) is not None]
-        target = min(after, key=lambda place: place.step, default=None)
-        crosses = target is not None and ONCE < before[index] < target.step
-        if target is None or crosses:
-            found[index] = Place(SAMPLER, before[index])
-        else:
-            found[index] = target
-    return [place for place in found if place is not None]
+                fed[producer[name]] = found[index]  # the first of its readers stays
+    return found
 
 
 def kernels(original: onnx.ModelProto) -> dict[str, Shape]:
@@ -414,44 +379,3 @@ def _layer_of(node: onnx.NodeProto, by_name: Mapping[str, str]) -> str | None:
     while name not in by_name and (shorter := _ADDED.sub("", name)) != name:
         name = shorter
     return by_name.get(name)
-
-
-def _depends_on_noise(nodes: Sequence[onnx.NodeProto]) -> list[bool]:
-    varying = {NOISE}
-    found = []
-    for node in nodes:
-        found.append(not varying.isdisjoint(node.input))
-        if found[-1]:
-            varying.update(node.output)
-    return found
-
-
-def _steps(layers: Sequence[str | None], varies: Sequence[bool], total: int) -> list[int | None]:
-    """The step of each layer in the order of the graph: its n-th occurrence is step n.
-
-    A layer may occur several times a step, where a convolution was cut in two.
-    """
-    pairs = list(zip(layers, varies, strict=True))
-    count = Counter(layer for layer, changes in pairs if changes)
-    seen: Counter[str | None] = Counter()
-    found: list[int | None] = []
-    for layer, changes in pairs:
-        if layer is None:
-            found.append(None)
-        elif not changes or not total:
-            found.append(ONCE)
-        else:
-            found.append(1 + seen[layer] * total // count[layer])
-            seen[layer] += 1
-    return found
-
-
-def _latest_step_before(
-    nodes: Sequence[onnx.NodeProto], producer: Mapping[str, int], numbers: Sequence[int | None]
-) -> list[int]:
-    latest: list[int] = []
-    for index, node in enumerate(nodes):
-        above = [latest[producer[name]] for name in node.input if name in producer]
-        own = numbers[index]
-        latest.append(max([*above, own if own is not None else ONCE]))
-    return latest

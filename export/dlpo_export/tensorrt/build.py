@@ -82,16 +82,7 @@ def _parse(trt: ModuleType, model: onnx.ModelProto, logger: Any) -> tuple[Any, A
 def _config(trt: ModuleType, builder: Any, options: TensorrtOptions) -> Any:
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_bytes)
-    config.builder_optimization_level = options.optimization_level
-    if not options.tf32:
-        config.clear_flag(trt.BuilderFlag.TF32)  # it is set by default
-    if options.version_compatible:
-        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
-    config.hardware_compatibility_level = {
-        "same": trt.HardwareCompatibilityLevel.NONE,
-        "compute_capability": trt.HardwareCompatibilityLevel.SAME_COMPUTE_CAPABILITY,
-        "ampere_plus": trt.HardwareCompatibilityLevel.AMPERE_PLUS,
-    }[options.runs_on]
+    config.clear_flag(trt.BuilderFlag.TF32)  # set by default, but fp32 is to be fp32
     return config
 
 

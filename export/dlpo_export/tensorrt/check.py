@@ -1,4 +1,4 @@
-"""Does all of it work on this machine? Libraries, GPU, parser, builder, engine, refusals.
+"""Does all of it work on this machine? Libraries, GPU, parser, builder, engine.
 
 Written for a machine with a GPU that nobody of ours has seen: every step is tried on its own and
 reported in a line, and a step that needs a failed one is skipped, so that one run says all.
@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from types import ModuleType
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.bundle import Bundle, Precision, write_bundle
-from dlpo.errors import BundleError, DlpoError, EngineError
+from dlpo.bundle import Bundle, Precision
+from dlpo.errors import DlpoError, EngineError
 from dlpo.nvidia import TENSORRT, Finding, Gpu, find_gpu, load_tensorrt
 from dlpo_export.parity.open_graph import run_graph
 from dlpo_export.profile.inputs import sentence_inputs
@@ -29,7 +29,6 @@ from dlpo_export.tensorrt.build import parse_graph
 from dlpo_export.tensorrt.graph import load_for_tensorrt
 from dlpo_export.tensorrt.options import GPU_PRECISIONS, TensorrtOptions
 from dlpo_export.tensorrt.plans import add_plans
-from dlpo_export.tensorrt.rules import refuse_violations
 
 TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 3e-2, "int8_symmetric": 1e-1}
 """Largest error against onnxruntime, as a share of the loudest sample. Of fp16 and int8 the GPU
@@ -38,6 +37,8 @@ TIMED_RUNS = 20
 
 Floats = NDArray[np.float32]
 T = TypeVar("T")
+OpenEngine = Callable[..., Any]
+"""`dlpo_serving.engines.tensorrt_engine.TensorrtEngine`"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,26 +68,6 @@ def sample_of(bundle: Bundle, steps: int, precision: Precision, frames: int) -> 
     return DenoiserSample(steps, precision, inputs, expected)
 
 
-class Denoises(Protocol):
-    """The part of an engine that is checked."""
-
-    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
-        """(B, C, F), (B, F, hop_length) and (K, B, F, hop_length) -> (B, F, hop_length)."""
-        ...
-
-    def close(self) -> None:
-        """Give the GPU's memory back."""
-        ...
-
-
-class OpenEngine(Protocol):
-    """How an engine is opened: `dlpo_serving.engines.tensorrt_engine.TensorrtEngine`."""
-
-    def __call__(
-        self, bundle: Bundle, precision: Precision, *, cuda_graphs: bool = True
-    ) -> Denoises: ...
-
-
 def check_tensorrt(
     bundle: Bundle,
     open_engine: OpenEngine,
@@ -107,7 +88,6 @@ def check_tensorrt(
     trt = check.step("TensorRT", _look_at_tensorrt)
     for graph, precision in _graphs(bundle):
         subject = f"{graph} in {precision}"
-        check.step(f"rules for {subject}", partial(_apply_rules, bundle, graph, precision))
         if trt is not None:
             check.step(f"parse {subject}", partial(_parse, trt, bundle, graph, precision))
     if trt is None:
@@ -126,7 +106,7 @@ def check_tensorrt(
 def _check_engine(
     check: _Check, bundle: Bundle, steps: int, precision: Precision, open_engine: OpenEngine
 ) -> None:
-    """Build the smallest engine, run it with and without CUDA graphs, see it refused elsewhere."""
+    """Build the smallest engine, and run it with and without CUDA graphs."""
     margin = bundle.manifest.context_frames(steps, precision)
     options = TensorrtOptions(
         steps=(steps,), precisions=(precision,), frames=(max(64, 4 * margin),), batch=(1,)
@@ -149,9 +129,6 @@ def _check_engine(
                 f"run in {precision} {how}",
                 partial(_run, built, sample, margin, open_engine, cuda_graphs),
             )
-        check.step(
-            f"refusal in {precision}", lambda: _refusals(built, Path(scratch), open_engine, sample)
-        )
 
 
 def _look_at_gpu() -> tuple[Gpu, str]:
@@ -176,12 +153,6 @@ def _graphs(bundle: Bundle) -> list[tuple[str, Precision]]:
         for precision in GPU_PRECISIONS
         if name.startswith("denoiser_") and precision in graph.files
     ]
-
-
-def _apply_rules(bundle: Bundle, graph: str, precision: Precision) -> tuple[bool, str]:
-    model = load_for_tensorrt(bundle.graph_path(graph, precision))
-    refuse_violations(graph, model)
-    return True, f"{len(model.graph.node)} nodes follow them"
 
 
 def _parse(trt: ModuleType, bundle: Bundle, graph: str, precision: Precision) -> tuple[bool, str]:
@@ -225,27 +196,6 @@ def _run(
         f"largest error {share:.1e} of the loudest sample, {1e3 * median(seconds):.2f} ms for"
         f" {frames} frames in {sample.steps} steps (median of {TIMED_RUNS})"
     )
-
-
-def _refusals(
-    built: Bundle, scratch: Path, open_engine: OpenEngine, sample: DenoiserSample
-) -> tuple[bool, str]:
-    """Plans of another GPU and of another TensorRT are not run."""
-    others: dict[str, dict[str, Any]] = {
-        "GPU": {"gpu": "Another GPU", "runs_on": "same"},
-        "TensorRT": {"tensorrt": "11.0.0.1", "version_compatible": False},
-    }
-    for name, changes in others.items():
-        plans = tuple(dataclasses.replace(p, **changes) for p in built.manifest.plans)
-        manifest = dataclasses.replace(built.manifest, plans=plans)
-        other = Bundle.load(write_bundle(scratch / name, manifest, built.directory))
-        try:
-            engine = open_engine(other, sample.precision)
-        except EngineError:
-            continue
-        engine.close()
-        raise BundleError(f"a plan of another {name} was run; expected a refusal")
-    return True, "plans of another GPU and of another TensorRT are refused"
 
 
 class _Check:

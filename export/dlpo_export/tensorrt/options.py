@@ -1,13 +1,11 @@
-"""How TensorRT plans are built."""
+"""What TensorRT plans are built of."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 from dlpo.bundle import Precision
-from dlpo.bundle.manifest import GpuRange
 from dlpo.errors import InputError
 from dlpo.nvidia import BUCKET_BATCH, BUCKET_FRAMES
 
@@ -16,7 +14,7 @@ GPU_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8_symmetric")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorrtOptions:
-    """What to build and how hard to try; the defaults suit a server with one GPU."""
+    """What to build; the defaults suit a server with one GPU."""
 
     steps: tuple[int, ...] | None = None
     """N of the denoisers to build; None: all that the bundle has."""
@@ -28,26 +26,12 @@ class TensorrtOptions:
     """Windows at once."""
     workspace_bytes: int = 2 << 30
     """Of GPU memory that one layer may take while the engine runs."""
-    optimization_level: int = 3
-    """0 builds at once, 5 tries everything; TensorRT's own default is 3."""
-    tf32: bool = False
-    """Round the factors of float32 products to 10 bits, which is faster."""
-    runs_on: GpuRange = "same"
-    """Other GPUs that the plans should run on; costs speed."""
-    version_compatible: bool = False
-    """Plans should run on later TensorRT of the same major version; costs speed."""
-    timing_cache: Path | None = None
-    """File of measured kernels, read and written; None: beside the bundle that is written."""
-    device: int = 0
-    """Index of the GPU."""
 
     def __post_init__(self) -> None:
         for name in ("frames", "batch"):
             sizes: tuple[int, ...] = getattr(self, name)
             if not sizes or sizes[0] < 1 or any(low >= high for low, high in pairwise(sizes)):
                 raise InputError(f"{name} is {sizes}; expected numbers from 1, ascending")
-        if not 0 <= self.optimization_level <= 5:
-            raise InputError(f"optimisation level is {self.optimization_level}; expected 0 to 5")
         if self.workspace_bytes < 1 << 20:
             raise InputError(f"workspace is {self.workspace_bytes} bytes; expected 1 MiB or more")
         for precision in self.precisions or ():

@@ -23,7 +23,6 @@ from dlpo.nvidia import Gpu, find_gpu, load_tensorrt
 from dlpo_export.tensorrt.build import build_plan, parse_graph
 from dlpo_export.tensorrt.graph import load_for_tensorrt
 from dlpo_export.tensorrt.options import GPU_PRECISIONS, TensorrtOptions
-from dlpo_export.tensorrt.rules import refuse_violations
 
 logger = logging.getLogger(__name__)
 
@@ -49,21 +48,20 @@ def add_plans(
 
     Raises:
         InputError: a precision or a number of steps is not in the bundle.
-        BundleError: TensorRT would refuse or refuses a graph, or `out` can't be written.
+        BundleError: TensorRT refuses a graph, or `out` can't be written.
         EngineError: no GPU, or a build failed, for example for lack of memory.
         MissingExtraError: TensorRT, cuda-bindings or onnx is not installed.
     """
     options = options or TensorrtOptions()
     work = planned_work(bundle, options)
-    gpu = find_gpu(options.device)  # first: without one, TensorRT need not be installed
+    gpu = find_gpu()  # first: without one, TensorRT need not be installed
     trt = load_tensorrt()
     models = {}
     for graph, precision in work:  # all are checked before the first minutes are spent
         models[graph, precision] = load_for_tensorrt(bundle.graph_path(graph, precision))
-        refuse_violations(f"{graph} in {precision}", models[graph, precision])
         parse_graph(trt, models[graph, precision])
     version = str(trt.__version__)
-    cache = options.timing_cache or out.parent / timing_cache_name(gpu, version)
+    cache = out.parent / timing_cache_name(gpu, version)
     plans = {plan.file: plan for plan in bundle.manifest.plans}
     with tempfile.TemporaryDirectory(prefix="dlpo-tensorrt-") as scratch:
         folder = Path(scratch)
@@ -125,8 +123,6 @@ def plan_info(
         tensorrt=version,
         frames=options.frames,
         batch=options.batch,
-        runs_on=options.runs_on,
-        version_compatible=options.version_compatible,
     )
 
 

@@ -12,13 +12,12 @@ if TYPE_CHECKING:
     from dlpo.bundle import Bundle
     from dlpo_serving.engine import Engine
 
-EngineName = Literal["cpu", "openvino", "cuda", "tensorrt"]
-EnginePrecision = Literal["fp32", "fp16", "bf16", "int8", "int8_symmetric"]
+EngineName = Literal["cpu", "cuda", "tensorrt"]
+EnginePrecision = Literal["fp32", "fp16", "int8", "int8_symmetric"]
 
 PRECISIONS: Mapping[EngineName, tuple[EnginePrecision, ...]] = MappingProxyType(
     {
         "cpu": ("fp32", "fp16", "int8", "int8_symmetric"),
-        "openvino": ("fp32", "bf16"),
         "cuda": ("fp32", "fp16"),
         "tensorrt": ("fp32", "fp16", "int8_symmetric"),
     }
@@ -32,10 +31,10 @@ def open_engine(
     """Load the graphs of a bundle into a run-time.
 
     Args:
-        engine: `cpu` is onnxruntime on one core, `openvino` the same in bf16, `cuda` is
-            onnxruntime on a GPU, `tensorrt` is NVIDIA's own run-time.
-        precision: of the denoiser. None is the manifest's on `cpu`, bf16 with `openvino`, that of
-            the bundle's plan with `tensorrt`, else fp16 where the bundle has it, or fp32.
+        engine: `cpu` is onnxruntime on one core, `cuda` is onnxruntime on a GPU, `tensorrt` is
+            NVIDIA's own run-time.
+        precision: of the denoiser. None is the manifest's on `cpu`, that of the bundle's plan with
+            `tensorrt`, else fp16 where the bundle has it, or fp32.
 
     Raises:
         InputError: there is no such engine, or it does not compute in this precision.
@@ -54,10 +53,6 @@ def open_engine(
         from dlpo_serving.engines.onnx_engine import OnnxEngine
 
         return OnnxEngine(bundle, chosen)
-    if engine == "openvino":
-        from dlpo_serving.engines.openvino_engine import OpenVinoEngine
-
-        return OpenVinoEngine(bundle, chosen or "bf16")
     if engine == "tensorrt":
         from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
 
@@ -77,10 +72,6 @@ def check_engine(engine: EngineName = "cpu", precision: EnginePrecision | None =
         from dlpo_serving.engines.onnx_engine import import_onnxruntime
 
         import_onnxruntime()
-    elif engine == "openvino":
-        from dlpo_serving.engines.openvino_engine import check_openvino
-
-        check_openvino(precision != "fp32")
     elif engine == "tensorrt":
         from dlpo.nvidia import find_gpu, load_tensorrt
 

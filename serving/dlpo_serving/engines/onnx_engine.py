@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.bundle import Bundle, Manifest, Precision
+from dlpo.bundle import Bundle, Precision
 from dlpo.errors import EngineError, MissingExtraError
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 
@@ -132,13 +132,34 @@ INTEGER_PRODUCT = b"MatMulIntegerToFloat"
 """The operator of 8-bit layers that need no optimisation; see `dlpo_export.products`."""
 
 
-class SentenceGraphs:
-    """The part of an engine that comes before the denoiser; see `Engine` for the methods."""
+class OnnxSentenceGraphs:
+    """Encoder and frames by onnxruntime on the CPU, for any engine; methods as of `Engine`."""
 
-    def __init__(self, manifest: Manifest) -> None:
-        self.manifest = manifest
+    def __init__(self, bundle: Bundle, precision: Precision | None = None) -> None:
+        """Load encoder and frames.
+
+        Args:
+            precision: None is the manifest's. A graph that has no such file is computed in fp32.
+
+        Raises:
+            EngineError: onnxruntime can't load a graph.
+            MissingExtraError: onnxruntime is not installed.
+        """
+        self.manifest = bundle.manifest
         self.graphs = object()
-        self._shares = manifest.voice_input()
+        self._shares = self.manifest.voice_input()
+        self._bundle = bundle
+        self._precision = precision or bundle.manifest.precision
+        self._loaded: dict[str, LoadedGraph] = {}
+        for graph in ("encoder", "frames"):
+            self._load_graph(graph)
+
+    @property
+    def max_batch(self) -> int:
+        return 1  # one core gains nothing from a batch
+
+    def context_frames(self, steps: int) -> int:
+        return self.manifest.context_frames(steps, self._precision_of(f"denoiser_{steps}"))
 
     def speaking(self, voice: str) -> Self:
         other = copy.copy(self)  # graphs stay common to both
@@ -167,40 +188,6 @@ class SentenceGraphs:
 
     def _run(self, graph: str, inputs: Mapping[str, Floats | Ids]) -> list[Floats]:
         """Compute a graph; inputs that it does not have are left out."""
-        raise NotImplementedError
-
-    def _outputs(self, graph: str) -> list[str]:
-        return [tensor.name for tensor in self.manifest.graphs[graph].outputs]
-
-
-class OnnxSentenceGraphs(SentenceGraphs):
-    """Encoder and frames by onnxruntime on the CPU, for any engine."""
-
-    def __init__(self, bundle: Bundle, precision: Precision | None = None) -> None:
-        """Load encoder and frames.
-
-        Args:
-            precision: None is the manifest's. A graph that has no such file is computed in fp32.
-
-        Raises:
-            EngineError: onnxruntime can't load a graph.
-            MissingExtraError: onnxruntime is not installed.
-        """
-        super().__init__(bundle.manifest)
-        self._bundle = bundle
-        self._precision = precision or bundle.manifest.precision
-        self._loaded: dict[str, LoadedGraph] = {}
-        for graph in ("encoder", "frames"):
-            self._load_graph(graph)
-
-    @property
-    def max_batch(self) -> int:
-        return 1  # one core gains nothing from a batch
-
-    def context_frames(self, steps: int) -> int:
-        return self.manifest.context_frames(steps, self._precision_of(f"denoiser_{steps}"))
-
-    def _run(self, graph: str, inputs: Mapping[str, Floats | Ids]) -> list[Floats]:
         return (self._loaded.get(graph) or self._load_graph(graph)).run(inputs)
 
     def _load_graph(self, graph: str) -> LoadedGraph:
@@ -212,8 +199,9 @@ class OnnxSentenceGraphs(SentenceGraphs):
         optimise = graph.startswith("denoiser") or (
             precision != "fp32" and INTEGER_PRODUCT not in path.read_bytes()
         )
+        outputs = [tensor.name for tensor in self.manifest.graphs[graph].outputs]
         session = open_session(path, optimise=optimise)
-        loaded = self._loaded[graph] = LoadedGraph(session, graph, self._outputs(graph))
+        loaded = self._loaded[graph] = LoadedGraph(session, graph, outputs)
         return loaded
 
     def _precision_of(self, graph: str) -> Precision:

@@ -33,8 +33,6 @@ class TensorrtEngine(OnnxSentenceGraphs):
         bundle: Bundle,
         precision: Precision | None = None,
         *,
-        device: int = 0,
-        host_code: bool = False,
         cuda_graphs: bool = True,
     ) -> None:
         """Load the graphs and the default plan.
@@ -42,23 +40,19 @@ class TensorrtEngine(OnnxSentenceGraphs):
         Args:
             bundle: with plans, as `dlpo export --tensorrt` writes it.
             precision: of the plan; None is fp16, fp32 or int8_symmetric, the first that is there.
-            device: index of the GPU.
-            host_code: run version-compatible plans; they bring code for the CPU with them, so allow
-                it only for bundles that you trust like a program.
             cuda_graphs: False launches kernel by kernel, to look for faults.
 
         Raises:
             EngineError: no GPU, no plan for it, or TensorRT refuses the plan.
             MissingExtraError: TensorRT, cuda-bindings or onnxruntime is not installed.
         """
-        self._gpu = find_gpu(device)  # first: without one, TensorRT need not be installed
+        self._gpu = find_gpu()  # first: without one, TensorRT need not be installed
         self._cuda = load_cuda()
         self._trt = load_tensorrt()
         self._version = str(self._trt.__version__)
         self._plan_precision = precision or choose_precision(
             bundle.manifest, self._gpu, self._version
         )
-        self._host_code = host_code
         self._cuda_graphs = cuda_graphs
         self._runners: dict[int, tuple[PlanRunner, Buckets]] = {}
         choose_plan(
@@ -106,11 +100,6 @@ class TensorrtEngine(OnnxSentenceGraphs):
     def _load(self, steps: int) -> tuple[PlanRunner, Buckets]:
         graph = f"denoiser_{steps}"
         plan = choose_plan(self.manifest, graph, self._plan_precision, self._gpu, self._version)
-        if plan.version_compatible and not self._host_code:
-            raise EngineError(
-                f"{plan.file} is version-compatible and brings code for the CPU; open it with"
-                " host_code=True if you built it yourself, or build it without"
-            )
         try:
             buckets = Buckets(plan.frames, plan.batch)
         except InputError as error:
@@ -129,7 +118,6 @@ class TensorrtEngine(OnnxSentenceGraphs):
                 buckets,
                 shapes,
                 device=self._gpu.index,
-                host_code=self._host_code,
                 cuda_graphs=self._cuda_graphs,
             )
         except EngineError as error:
@@ -163,7 +151,7 @@ def choose_precision(manifest: Manifest, gpu: Gpu, tensorrt: str) -> Precision:
 def choose_plan(
     manifest: Manifest, graph: str, precision: Precision, gpu: Gpu, tensorrt: str
 ) -> PlanInfo:
-    """The plan of a graph that runs here; one built for just this machine before a portable one.
+    """The plan of a graph that runs here.
 
     Args:
         graph: such as `denoiser_3`.
@@ -176,29 +164,14 @@ def choose_plan(
     fitting = [plan for plan in plans if misfit(plan, gpu, tensorrt) is None]
     if not fitting:
         raise _refusal(graph, precision, plans, gpu, tensorrt)
-    return min(fitting, key=lambda p: (p.gpu != gpu.name, p.tensorrt != tensorrt, p.runs_on))
+    return fitting[0]
 
 
 def misfit(plan: PlanInfo, gpu: Gpu, tensorrt: str) -> str | None:
     """Why a plan does not run here, or None if it does."""
-    same_capability = plan.compute_capability == gpu.compute_capability
-    runs_here = {
-        "same": plan.gpu == gpu.name and same_capability,
-        "compute_capability": same_capability,
-        "ampere_plus": int(gpu.compute_capability.split(".")[0]) >= 8,
-    }[plan.runs_on]
-    if not runs_here:
+    if (plan.gpu, plan.compute_capability) != (gpu.name, gpu.compute_capability):
         return f"is for {plan.gpu} (compute capability {plan.compute_capability})"
-    if plan.tensorrt == tensorrt:
-        return None
-    built, here = _numbers(plan.tensorrt), _numbers(tensorrt)
-    if plan.version_compatible and built[0] == here[0] and built <= here:
-        return None
-    return f"is for TensorRT {plan.tensorrt}"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
+    return None if plan.tensorrt == tensorrt else f"is for TensorRT {plan.tensorrt}"
 
 
 def _refusal(

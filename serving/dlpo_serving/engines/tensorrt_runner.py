@@ -42,7 +42,6 @@ class PlanRunner:
         shapes: Mapping[str, tuple[int | str, ...]],
         *,
         device: int = 0,
-        host_code: bool = False,
         cuda_graphs: bool = True,
     ) -> None:
         """Load the plan and prepare every bucket.
@@ -50,7 +49,6 @@ class PlanRunner:
         Args:
             buckets: those of the plan's profiles, in their order.
             shapes: of the inputs and of the output `waveform` by name, as the manifest has them.
-            host_code: let the plan bring code for the CPU, as version-compatible ones do.
             cuda_graphs: False launches kernel by kernel.
 
         Raises:
@@ -66,7 +64,7 @@ class PlanRunner:
         self._stream = self._call(cuda.cudaStreamCreateWithFlags, cuda.cudaStreamNonBlocking)
         self._memory.callback(cuda.cudaStreamDestroy, self._stream)
         self._logger = collecting_logger(trt)
-        self._engine = self._deserialize(trt, plan, host_code)
+        self._engine = self._deserialize(trt, plan)
         self._check_tensors(trt, buckets, shapes)
         self._scratch = self._allocate(max(1, self._engine.device_memory_size_v2))
         self._buckets = {
@@ -105,13 +103,11 @@ class PlanRunner:
         if not self.close.alive:
             raise EngineError("this TensorRT engine was closed; open the voice again")
 
-    def _deserialize(self, trt: ModuleType, plan: bytes, host_code: bool) -> Any:
+    def _deserialize(self, trt: ModuleType, plan: bytes) -> Any:
         try:
             runtime = trt.Runtime(self._logger)
         except TypeError as error:  # what the bindings raise for a null pointer
             raise self._failed("TensorRT can't start") from error
-        if host_code:
-            runtime.engine_host_code_allowed = True
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise self._failed("TensorRT refuses the plan")

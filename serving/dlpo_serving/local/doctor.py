@@ -59,7 +59,7 @@ class Observation:
 
 LIBRARIES = (
     "numpy", "onnxruntime", "onnxruntime-gpu", "grpcio", "protobuf", "aiohttp", "soundfile",
-    "soxr", "av", "openvino", "torch", "onnx", "tensorrt-cu13", "tensorrt-cu13-bindings",
+    "soxr", "av", "torch", "onnx", "tensorrt-cu13", "tensorrt-cu13-bindings",
     "cuda-bindings",
 )  # fmt: skip
 SPEAKING = ("serve", "gpu")  # at least one must be complete
@@ -177,7 +177,6 @@ def _version(distribution: str) -> str | None:
 # Names as in /proc/cpuinfo: x86 in the line `flags`, ARM in `Features`.
 WIDE = ("avx2", "avx512f", "asimd")
 BYTES = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
-BFLOAT16 = ("avx512_bf16", "amx_bf16")
 
 
 def look_at_machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> Iterator[Observation]:
@@ -208,7 +207,6 @@ def _cpu(cpuinfo: Path) -> Iterator[Observation]:
     )
     slower = "8 bits are 1.5 times as fast as fp32 without them, not 3 times"
     yield _feature("8 bits", BYTES, flags, "absent", slower)
-    yield _feature("bfloat16", BFLOAT16, flags, "absent", "--engine openvino takes fp32 only")
 
 
 def _feature(
@@ -263,14 +261,12 @@ def _tensorrt() -> Observation:
 PORTS = {50_051: "gRPC", 8080: "HTTP"}
 """those that the defaults and the README name"""
 ROOM = 200 << 20  # bytes that an unpacked voice and a sound file fit into
-CACHE = Path("~/.cache/dlpo")  # TensorRT engines of onnxruntime, peers of `dlpo bench peers`
 
 
 def look_around(ports: Mapping[int, str] = PORTS) -> Iterator[Observation]:
     """Player, writable folders, free ports; synthesis into a file needs none of them."""
     yield _player()
     yield _folder("temporary files", Path(tempfile.gettempdir()), "set TMPDIR to another folder")
-    yield _cache()
     yield _folder("this folder", Path.cwd(), "change to a folder of yours before -o or --record")
     for port, what in ports.items():
         yield _port(port, what)
@@ -289,13 +285,6 @@ def _player() -> Observation:
         f"none of {', '.join(names)}; dlpo say needs -o",
         "apt-get install alsa-utils, or write a file: dlpo say TEXT -o speech.wav",
     )
-
-
-def _cache() -> Observation:
-    folder = CACHE.expanduser()
-    while not folder.exists():  # created on first use
-        folder = folder.parent
-    return _folder(f"cache {CACHE}", folder, f"mkdir -p {CACHE}, or set HOME to a folder of yours")
 
 
 def _folder(subject: str, folder: Path, remedy: str) -> Observation:

@@ -190,7 +190,7 @@ def check(settings: ServerSettings) -> None:
         raise ConfigError(
             f"ray_max_replicas is {most}; expected ray_min_replicas ({least}) or more"
         )
-    if settings.engine not in ("cpu", "openvino") and not settings.ray_gpus:
+    if settings.engine != "cpu" and not settings.ray_gpus:
         raise ConfigError(
             f"engine is {settings.engine} and ray_gpus is 0: Ray would hide the GPU from replicas;"
             " give --ray-gpus 1, or a part of one"

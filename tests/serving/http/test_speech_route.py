@@ -14,10 +14,10 @@ import pytest
 
 from dlpo.errors import EngineError
 from dlpo_serving.engine import Floats
-from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.http import HttpLimits
 from dlpo_serving.request import SpeechRequest
 from tests.callers import WAIT_S, fake_voice, wait_until
+from tests.fake_engine import FakeEngine
 
 TEXT = "Noise becomes speech. Is it 😀 not strange?"
 

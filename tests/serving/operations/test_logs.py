@@ -26,7 +26,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from dlpo.errors import MissingExtraError
 from dlpo.v1 import speech_pb2
 from dlpo_serving import errors
-from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.operations import logs
 from dlpo_serving.operations.call_scope import (
     CallScope,
@@ -36,6 +35,7 @@ from dlpo_serving.operations.call_scope import (
 from dlpo_serving.operations.keys import new_key
 from dlpo_serving.operations.logs import LogFormat, configure_logs
 from dlpo_serving.operations.metrics import SHED_REASONS, Metrics
+from tests.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span

@@ -106,7 +106,7 @@ import sys, threading
 from functools import partial
 from dlpo.text import TextFrontEnd
 from dlpo_serving import server
-from dlpo_serving.engines.fake_engine import FakeEngine
+from tests.fake_engine import FakeEngine
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
 

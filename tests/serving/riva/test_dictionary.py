@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlpo_serving.engines.fake_engine import FakeEngine
 from dlpo_serving.errors import RequestError
 from dlpo_serving.riva.servicer import check_language, read_dictionary, voice_config, voice_named
+from tests.fake_engine import FakeEngine
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""Whether TensorRT will take a graph, as far as that can be said without TensorRT.
+"""TensorRT's rules on types and quantization, for tests on machines without TensorRT.
 
 Networks are strongly typed: nothing is converted on the way, so one float16 beside a float32 ends
-a build. What our own rewriting of graphs could get wrong is checked here: types and quantization.
-Operators, their attributes and shapes are left to TensorRT's parser, see `parse_graph`.
+a build. What our own rewriting of graphs could get wrong is checked here; where TensorRT is
+installed, its own parser decides, see `dlpo_export.tensorrt.build.parse_graph`.
 """
 
 from __future__ import annotations
@@ -72,13 +72,6 @@ def check_graph(model: onnx.ModelProto) -> list[Violation]:
         if node.op_type == "QuantizeLinear" and node.input[0] in constants:
             constants[node.output[0]] = constants[node.input[0]]  # weights still, for the rules
     return found
-
-
-def refuse_violations(graph: str, model: onnx.ModelProto) -> None:
-    """Raise BundleError with every violation of a graph, if there is one."""
-    if found := check_graph(model):
-        lines = "".join(f"\n  {violation}" for violation in found)
-        raise BundleError(f"{graph}: TensorRT would refuse {len(found)} things in it:{lines}")
 
 
 def _quantization(

@@ -1,1 +1,0 @@
-"""A bundle as a model repository of NVIDIA's Triton inference server."""

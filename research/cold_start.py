@@ -1,0 +1,98 @@
+"""How long a process takes from its start to the first audio, as `dlpo say` does.
+
+    python -m research.cold_start --record
+
+The files are in the page cache, since the machine read them before; everything else is cold. Each
+figure is the least of all starts, in milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+
+from dlpo.bundle import Bundle
+from dlpo.errors import EngineError
+from dlpo_bench.machine import watch_machine
+from dlpo_bench.record import Measured, write_record
+from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+
+TEXT = "Noise becomes speech, step by step."
+# Imports in the order of `dlpo say`. The clock is the machine's, so that the parent's reading
+# before the start can be subtracted.
+COLD_PROCESS = """
+import time
+clock = [time.monotonic()]
+import json, sys
+import dlpo.cli
+import dlpo_serving.local.say
+clock.append(time.monotonic())
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.voices import open_voice
+voice, engine, precision, text = json.loads(sys.argv[1])
+speaker = open_voice(voice, engine, precision)
+clock.append(time.monotonic())
+next(speaker.stream(speaker.read(SpeechRequest(text))))
+clock.append(time.monotonic())
+print(json.dumps([clock, time.process_time()]))
+"""
+
+
+def measure_cold_start(voice: str, starts: int) -> Measured:
+    """Start so many processes.
+
+    Returns:
+        Milliseconds until Python runs (`python_ms`), of our imports (`imports_ms`), of opening the
+        voice (`open_voice_ms`), of its first chunk (`first_chunk_ms`), of all that
+        (`first_audio_ms`), and the processor time of all threads (`processor_ms`). As samples each
+        start.
+
+    Raises:
+        EngineError: a process failed; its message is on standard error.
+    """
+    settings = json.dumps([voice, "cpu", None, TEXT])
+    runs = [_cold_start(settings) for _ in range(starts)]
+    samples = {name: [run[name] for run in runs] for name in runs[0]}
+    figures = {name: min(values) for name, values in samples.items()}
+    return Measured(figures, samples, bundle_sha256=Bundle.load(find_voice(voice)).sha256)
+
+
+def _cold_start(settings: str) -> dict[str, float]:
+    command = [sys.executable, "-c", COLD_PROCESS, settings]
+    start = time.monotonic()
+    child = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if child.returncode:
+        raise EngineError(f"the process ended with {child.returncode}; see its message above")
+    (python, imported, opened, spoken), processor_s = json.loads(child.stdout)
+    return {
+        "python_ms": 1000 * (python - start),
+        "imports_ms": 1000 * (imported - python),
+        "open_voice_ms": 1000 * (opened - imported),
+        "first_chunk_ms": 1000 * (spoken - opened),
+        "first_audio_ms": 1000 * (spoken - start),
+        "processor_ms": 1000 * processor_s,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("research.cold_start", description=__doc__)
+    parser.add_argument("--voice", default=DEFAULT_VOICE, help="a name or the path of a bundle")
+    parser.add_argument("--starts", type=int, default=10)
+    parser.add_argument("--record", action="store_true", help="write a benchmark record")
+    options = parser.parse_args()
+    with watch_machine() as watch:
+        found = measure_cold_start(options.voice, options.starts)
+    for line in watch.interference.warnings():
+        print(f"warning: {line}", file=sys.stderr)
+    for name, value in found.figures.items():
+        print(f"{name} {value:.0f}")
+    if options.record:
+        command = f"python -m research.cold_start --voice {options.voice} --record"
+        print(write_record("cold-start", found, command))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""What speaks inside a Triton server: the front of the model repository that export writes."""

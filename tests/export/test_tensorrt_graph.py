@@ -1,0 +1,62 @@
+"""A graph as TensorRT is given it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import dlpo
+from dlpo.bundle import Bundle
+from dlpo.errors import BundleError
+from dlpo_export.tensorrt.graph import load_for_tensorrt
+
+EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
+
+F32 = TensorProto.FLOAT
+
+
+def test_folded_graph_computes_the_same_without_a_cast_of_weights() -> None:
+    path = Bundle.load(EMBEDDED).graph_path("denoiser_2")
+    generator = np.random.default_rng(0)
+    original = onnxruntime.InferenceSession(path)
+    shapes = {i.name: [{"B": 2, "F": 9}.get(d, d) for d in i.shape] for i in original.get_inputs()}
+    feed = {n: generator.standard_normal(s, np.float32) for n, s in shapes.items()}
+
+    folded = load_for_tensorrt(path)
+
+    constants = {tensor.name for tensor in folded.graph.initializer}
+    casts = [node for node in folded.graph.node if node.op_type == "Cast"]
+    assert not [node for node in casts if node.input[0] in constants]
+    assert len(casts) < sum(node.op_type == "Cast" for node in onnx.load(path).graph.node)
+    made = onnxruntime.InferenceSession(folded.SerializeToString()).run(None, feed)[0]
+    np.testing.assert_allclose(made, original.run(None, feed)[0], atol=1e-4)
+
+
+def test_constants_become_weights_and_unused_ones_go(tmp_path: Path) -> None:
+    half = np.array([1.5], np.float16)
+    nodes = [
+        helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(half)),
+        helper.make_node("Cast", ["c"], ["w"], to=F32),
+        helper.make_node("Mul", ["x", "w"], ["y"]),
+    ]
+    x, y = (helper.make_tensor_value_info(name, F32, ("B", 4, "F")) for name in "xy")
+    onnx.save(helper.make_model(helper.make_graph(nodes, "test", [x], [y])), tmp_path / "m.onnx")
+
+    folded = load_for_tensorrt(tmp_path / "m.onnx")
+
+    assert [node.op_type for node in folded.graph.node] == ["Mul"]
+    assert [(t.name, t.data_type) for t in folded.graph.initializer] == [("w", F32)]
+
+
+@pytest.mark.parametrize("content", [None, b"not a graph"])
+def test_a_graph_that_cant_be_read_is_a_bundle_error(tmp_path: Path, content: bytes | None) -> None:
+    if content:
+        (tmp_path / "g.onnx").write_bytes(content)
+
+    with pytest.raises(BundleError, match=r"g\.onnx can't be read .* export again"):
+        load_for_tensorrt(tmp_path / "g.onnx")
