@@ -212,7 +212,10 @@ def quality(
         from dlpo_bench.pareto import STEPS, measure_quality, open_points
     with needs("train"):
         import torch
+    from dlpo_bench.record import check_recordable
 
+    if record:
+        check_recordable(out)
     torch.set_num_threads(1)  # costs are of one core
     points = open_points(untuned, tuned, voice, tuple(steps or STEPS), schedule, eta)
     spoken = load_clips(corpus, TEST_SPLIT[:clips])

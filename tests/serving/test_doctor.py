@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from dlpo_serving.local.doctor import Observation, look_around, look_at_machine, look_at_packages
+from dlpo_serving.local.doctor import Observation, look_at_machine, look_at_packages
 
 DECLARED = """\
 Metadata-Version: 2.4
@@ -131,19 +129,3 @@ def test_a_driver_without_the_packages_is_told_what_to_install(
 
     assert found["NVIDIA driver"].detail == "580.65.06, NVIDIA H200"
     assert "[gpu]" in found["GPU"].remedy
-
-
-def test_a_port_that_is_taken_and_a_folder_that_can_not_be_written_are_problems(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        found = {one.subject: one for one in look_around({port: "HTTP"})}
-
-    for subject, remedy in {
-        f"port {port}, HTTP": "--http-port",
-        "temporary files": "TMPDIR",
-    }.items():
-        assert found[subject].state == "problem"
-        assert remedy in found[subject].remedy

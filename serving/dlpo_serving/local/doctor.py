@@ -3,7 +3,7 @@
     look_at_packages    the extras: complete, or what is missing
     look_at_machine     the CPU's features, the GPU, CUDA and TensorRT
     try_engines         every engine synthesizes, in a process of its own
-    look_around         audio player, folders that must be writable, ports
+    look_around         audio player
 
 Each yields observations. All of it runs with the base install alone and reports what is missing.
 
@@ -17,10 +17,8 @@ import os
 import platform
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import asdict, dataclass
@@ -258,66 +256,21 @@ def _tensorrt() -> Observation:
         return Observation("TensorRT", "absent", what, INSTALL_TENSORRT)
 
 
-PORTS = {50_051: "gRPC", 8080: "HTTP"}
-"""those that the defaults and the README name"""
-ROOM = 200 << 20  # bytes that an unpacked voice and a sound file fit into
-
-
-def look_around(ports: Mapping[int, str] = PORTS) -> Iterator[Observation]:
-    """Player, writable folders, free ports; synthesis into a file needs none of them."""
-    yield _player()
-    yield _folder("temporary files", Path(tempfile.gettempdir()), "set TMPDIR to another folder")
-    yield _folder("this folder", Path.cwd(), "change to a folder of yours before -o or --record")
-    for port, what in ports.items():
-        yield _port(port, what)
-
-
-def _player() -> Observation:
+def look_around() -> Iterator[Observation]:
+    """The audio player; synthesis into a file needs none."""
     from dlpo_serving.local.player import PLAYERS
 
     names = [player.name for player in PLAYERS]
     found = [name for name in names if shutil.which(name)]
     if found:
-        return Observation("audio player", "ok", found[0])
-    return Observation(
+        yield Observation("audio player", "ok", found[0])
+        return
+    yield Observation(
         "audio player",
         "absent",
         f"none of {', '.join(names)}; dlpo say needs -o",
         "apt-get install alsa-utils, or write a file: dlpo say TEXT -o speech.wav",
     )
-
-
-def _folder(subject: str, folder: Path, remedy: str) -> Observation:
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"x" * 4096)
-            file.flush()
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        return Observation(
-            subject, "problem", f"{folder} can't be written: {error.strerror}", remedy
-        )
-    detail = f"{folder}, {free / 2**30:.1f} GiB free"
-    if free < ROOM:
-        return Observation(subject, "problem", detail, f"free some of it, or {remedy}")
-    return Observation(subject, "ok", detail)
-
-
-def _port(port: int, what: str) -> Observation:
-    subject = f"port {port}, {what}"
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError as error:
-            flag = "--port" if what == "gRPC" else "--http-port"
-            return Observation(
-                subject,
-                "problem",
-                f"can't be listened on: {error.strerror}",
-                f"dlpo serve {flag} N; who has it: ss -ltnp 'sport = :{port}'",
-            )
-    return Observation(subject, "ok", "free")
 
 
 TRIAL_S = 120.0  # TensorRT builds its engines the first time
