@@ -23,6 +23,7 @@ from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
 from dlpo_serving.synthesis.job import limited
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice, open_voice
+from research import RECORDS
 
 SENTENCES = (  # IEEE 1969, lists 1 and 2
     "The birch canoe slid on the smooth planks.", "Glue the sheet to the dark blue background.",
@@ -227,7 +228,7 @@ def main() -> None:
             "machine": watch.interference.figures(),
         }
         found = Measured(figures, {"encodings": samples}, bundle_sha256=sha256)
-        print(write_record("audio-path", found, command))
+        print(write_record("audio-path", found, command, RECORDS))
 
 
 if __name__ == "__main__":

@@ -19,10 +19,9 @@ from dlpo.cli.options import CORPUS, Corpus, Record, progress
 from dlpo.errors import MissingExtraError
 from dlpo.judges.pocketsphinx import PocketSphinx
 from dlpo_bench.clips import SAMPLE_RATE, TEST_SPLIT, Clip, Waveform, load_clips
-from dlpo_bench.eval import samples
+from dlpo_bench.eval import is_rate, samples
 from dlpo_bench.judging import WORD_ERRORS, Floats, JudgePanel, Quality, SystemScores, evaluate
 from dlpo_bench.record import Measured
-from dlpo_bench.report.quality import LEVEL, SHIFT, STRETCH, controls_blocks
 from dlpo_bench.signals import F0_RANGE_HZ, FRAME_S, f0_track_hz
 from dlpo_bench.statistics import mean, ratio_of_sums
 from dlpo_bench.systems import (
@@ -35,8 +34,20 @@ from dlpo_bench.systems import (
     recordings,
     text_to_speech,
 )
-from research import run_study, study_command
+from dlpo_bench.tables import Block, Figures, Table, estimate
+from research import RECORDS, run_study, study_command
+from research.texts import seeds_words
 
+MOST_ERRORS = 1.3  # times those without a setting: above, a control costs intelligibility
+RATIO = f"{WORD_ERRORS} / neutral"
+SHIFT, STRETCH, LEVEL = "pitch change, st", "duration x speed / neutral", "level change, dB"
+CONTROLS = {
+    WORD_ERRORS: "word errors",
+    RATIO: "/ neutral",
+    SHIFT: "pitch change, st",
+    STRETCH: "duration x speed",
+    LEVEL: "level change, dB",
+}
 SPEEDS = (0.5, 0.75, 1.5, 2.0)
 PITCHES = (-6.0, -3.0, 3.0, 6.0)  # semitones
 NEUTRAL_NAME = "neutral"
@@ -215,6 +226,28 @@ def _figures(quality: Quality, family: str, setting: Setting) -> dict[str, Any]:
     return found
 
 
+def controls_blocks(figures: Figures) -> list[Block]:
+    """A table for each voice, and one for the recordings."""
+    blocks: list[Block] = [
+        f"{figures['clips']} test sentences{seeds_words(figures)}. Bold: more than"
+        f" {MOST_ERRORS:g} times the word errors without a setting."
+    ]
+    for family, settings in figures["systems"].items():
+        rows = {
+            name: {m: _control(m, one[m]) for m in CONTROLS if m in one}
+            for name, one in settings.items()
+        }
+        header = [family, *CONTROLS.values()]  # keys have slashes
+        cells = [[name, *(row.get(m, "") for m in CONTROLS)] for name, row in rows.items()]
+        blocks.append(Table(header, cells))
+    return blocks
+
+
+def _control(measure: str, score: Figures) -> str:
+    words = estimate(score, percent=is_rate(measure) and measure != RATIO, fixed=True)
+    return f"**{words}**" if measure == RATIO and score["value"] > MOST_ERRORS else words
+
+
 def main(
     voices: Voices = None,
     seeds: Seeds = 1,
@@ -242,7 +275,7 @@ def main(
             typer.echo(f"no recordings in {corpus / 'wavs'}: no ceiling", err=True)
         return found
 
-    run_bench("controls", measure, controls_blocks, record, command=study_command("controls"))
+    run_bench("controls", measure, controls_blocks, record, RECORDS, study_command("controls"))
 
 
 if __name__ == "__main__":

@@ -39,23 +39,7 @@ from dlpo_bench.judging import (
     load_panel,
 )
 from dlpo_bench.record import Measured
-from dlpo_bench.report.quality import (
-    ADDED,
-    ALL,
-    CLIPPED,
-    DC,
-    JUMP,
-    LAST,
-    LEFT_OUT,
-    LOUD,
-    LOUDNESS_SPREAD,
-    PACE,
-    QUESTION_END,
-    QUIET,
-    SILENT,
-    STATEMENT_END,
-    texts_blocks,
-)
+from dlpo_bench.report.quality import short
 from dlpo_bench.signals import F0_RANGE_HZ, FRAME_S, TYPICAL_LEVEL_DB, at_level, f0_track_hz
 from dlpo_bench.systems import (
     RECORDINGS,
@@ -66,12 +50,27 @@ from dlpo_bench.systems import (
     open_voices,
     recordings,
 )
+from dlpo_bench.tables import Block, Figures, estimate, table_of
 from dlpo_serving.loudness import BLOCK_S as LOUDNESS_BLOCK_S
 from dlpo_serving.loudness import integrated_loudness
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.timing import WordTiming
-from research import run_study, study_command
+from research import RECORDS, run_study, study_command
 
+ALL = "all"
+LEFT_OUT, ADDED = f"{WORD_ERRORS}, left out", f"{WORD_ERRORS}, added"
+STATEMENT_END, QUESTION_END = "end of statements, st", "end of yes-no questions, st"
+LOUDNESS_SPREAD = "loudness spread, LU"
+JUMP, DC, CLIPPED = "sharpest jump, dB", "DC, dB", "clipped samples"
+QUIET, LAST = "quietest blocks, dB", "end, dB"
+SILENT, LOUD, PACE = "silent words", "loud pauses", "ms a phoneme"
+TEXT_SCORES = (
+    WORD_ERRORS, LEFT_OUT, ADDED, "DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808",
+)  # fmt: skip
+TEXT_SIGNALS = (
+    STATEMENT_END, QUESTION_END, LOUDNESS_SPREAD, QUIET, JUMP, LAST, SILENT, LOUD, PACE,
+    "F0 spread, st",
+)  # fmt: skip
 TEXTS = Path(__file__).with_name("texts.tsv")
 LONGEST_PIECE_S = 10.0  # what the judges were trained on, about
 BLOCK_S = 0.05
@@ -564,6 +563,44 @@ def loudness_spread_lu(sentences: Sequence[Waveform]) -> float:
     return float(found.std()) if len(found) > 1 else float("nan")
 
 
+def texts_blocks(figures: Figures) -> list[Block]:
+    """For each voice: scores by category, signal measures, and accidents."""
+    blocks: list[Block] = [f"{figures['texts']} texts{seeds_words(figures)}."]
+    blocks += [f"{name} left out: {reason}" for name, reason in figures["left_out"].items()]
+    recorded = figures[RECORDINGS]
+    for label, categories in figures["systems"].items():
+        scores = categories[ALL]
+        measures = [m for m in TEXT_SCORES if m in scores]
+        rows = {
+            category: {m: short(m, one[m]["value"]) for m in measures if m in one}
+            | {"texts": one["texts"]}
+            for category, one in categories.items()
+        }
+        if measures:
+            blocks.append(table_of(label, rows, {m: m for m in ("texts", *measures)}))
+        rows = {
+            measure: {
+                "mean": estimate(scores[measure], fixed=True),
+                "recorded": "{value:.2f}, {least:.2f} to {most:.2f}".format(**recorded[measure])
+                if measure in recorded
+                else "",
+            }
+            for measure in TEXT_SIGNALS
+            if measure in scores
+        }
+        header = {"mean": f"{label}, mean [95 %]", "recorded": f"{RECORDINGS}, mean, extremes"}
+        blocks.append(table_of("", rows, header))
+        accidents = figures["accidents"][label]
+        listed = "; ".join(f"{name}: {', '.join(what)}" for name, what in accidents.items())
+        blocks.append(f"Accidents of {label}: {listed or 'none'}.")
+    return blocks
+
+
+def seeds_words(figures: Mapping[str, Any]) -> str:
+    """How many noise seeds, where there are several."""
+    return f", {figures['seeds']} noise seeds each" if figures["seeds"] > 1 else ""
+
+
 def main(
     voices: Voices = None,
     seeds: Seeds = 1,
@@ -609,7 +646,7 @@ def main(
                 keep=partial(write_judged, wavs),
             )  # fmt: skip
 
-    run_bench("texts", measure, texts_blocks, record, command=study_command("texts"))
+    run_bench("texts", measure, texts_blocks, record, RECORDS, study_command("texts"))
 
 
 if __name__ == "__main__":

@@ -14,21 +14,11 @@ from dlpo.judges.word_errors import words_of
 from dlpo.text import TextFrontEnd
 from dlpo_bench.judging import WORD_ERRORS, JudgePanel
 from dlpo_bench.record import read_record
-from dlpo_bench.report.page import make_page
-from dlpo_bench.report.quality import (
-    CLIPPED,
-    JUMP,
-    LEVEL,
-    LOUD,
-    PACE,
-    QUIET,
-    RATIO,
-    SHIFT,
-    SILENT,
-    STRETCH,
-)
+from dlpo_bench.tables import markdown
 from dlpo_serving.synthesis.timing import PhonemeTiming, WordTiming
 from research import controls, texts
+from research.controls import LEVEL, RATIO, SHIFT, STRETCH
+from research.texts import CLIPPED, JUMP, LOUD, PACE, QUIET, SILENT
 from tests.toys import ToyJudge
 
 RATE = 22_050  # Hz
@@ -129,15 +119,13 @@ def test_records_of_texts_are_shown_and_compared(
     own = tmp_path / "texts.tsv"
     own.write_text("number\t2 hums.\ttwo hums\nyes-no question\tIs it a hum? Hum.\n")
     texts.main([f"toy={slow_checkpoint}"], texts_file=own, record=True)
-    (path,) = tmp_path.glob("benchmarks/records/texts-*.json")
+    (path,) = tmp_path.glob("research/records/texts-*.json")
     record = read_record(path)
     toy = record.figures["systems"]["toy"]
     assert toy["number"][WORD_ERRORS]["value"] == 0  # "to" sounds like "two"
     assert toy["yes-no question"][WORD_ERRORS]["value"] == 1  # five words, none right but a few
     assert record.samples["clips"] == ["number-01", "yes-no-question-01"]
-    shown = make_page(path.parent, tmp_path / "page.md")
-    assert shown.problems == []
-    assert "| yes-no question | 1 |" in shown.text
+    assert "| yes-no question | 1 |" in markdown(texts.texts_blocks(record.figures))
     same = CliRunner().invoke(app, ["bench", "compare", str(path), str(path)])
     assert "toy, word errors, added: +0.000" in same.stdout
 
@@ -153,15 +141,15 @@ def test_records_of_controls_are_shown(
     monkeypatch.setattr(controls, "one_at_a_time", lambda: few)
     monkeypatch.chdir(tmp_path)
     controls.main([f"toy={slow_checkpoint}"], corpus=tiny_corpus, clips=1, record=True)
-    (path,) = tmp_path.glob("benchmarks/records/controls-*.json")
-    systems = read_record(path).figures["systems"]
+    (path,) = tmp_path.glob("research/records/controls-*.json")
+    figures = read_record(path).figures
+    systems = figures["systems"]
     assert list(systems["toy"]) == ["neutral", "speed 2", "pitch +6"]
     recorded = systems[controls.CEILING]
     assert recorded["speed 2"][STRETCH]["value"] == pytest.approx(1, abs=0.01)
     assert recorded["pitch +6"][SHIFT]["value"] == pytest.approx(6, abs=0.2)
     assert recorded["neutral"][LEVEL]["value"] == 0
     assert recorded["speed 2"][RATIO]["value"] == 2  # of two words one, then none
-    page = make_page(path.parent, tmp_path / "page.md")
-    assert page.problems == []
-    assert "| speed 2 |" in page.text
-    assert "**2.00 [2.00, 2.00]**" in page.text
+    shown = markdown(controls.controls_blocks(figures))
+    assert "| speed 2 |" in shown
+    assert "**2.00 [2.00, 2.00]**" in shown

@@ -20,8 +20,6 @@ from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 BUILDERS: Mapping[str, Builder] = {  # in the page's order
     "pareto": quality.pareto,
     "quality": quality.quality,
-    "texts": of_newest("Texts of many kinds", quality.texts_blocks),
-    "controls": of_newest("Speed and pitch", quality.controls_blocks),
     "latency": of_newest("One stream", lambda found: [figures_table(found, speed.LATENCY)]),
     "stream": speed.stream,
     "load": speed.load,
@@ -30,7 +28,6 @@ BUILDERS: Mapping[str, Builder] = {  # in the page's order
     "peers": of_newest("Peers on one core", speed.peers_blocks),
     "scaling": of_newest("Cost of scale", speed.scaling_blocks),
     "roofline": of_newest("The limit", speed.roofline_blocks, speed.draw_roofline),
-    "audio-path": of_newest("Encodings", speed.audio_path_blocks),
 }
 HEAD = """\
 # Benchmarks

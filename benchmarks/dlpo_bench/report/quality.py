@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dlpo_bench.compare import MEASURES, UNDECIDED
@@ -13,7 +13,6 @@ from dlpo_bench.eval import (
     measure_title,
     scale_of,
 )
-from dlpo_bench.judging import WORD_ERRORS
 from dlpo_bench.plots import COLORS, PlotPanel, Series, draw_panels
 from dlpo_bench.systems import RECORDINGS
 from dlpo_bench.tables import (
@@ -21,7 +20,6 @@ from dlpo_bench.tables import (
     Figures,
     Found,
     Section,
-    Table,
     estimate,
     number,
     table_of,
@@ -31,31 +29,6 @@ STEPS, COST = "Quality against reverse steps", "Quality against cost"
 WORDS = "hollow: fewer clips; dashed: the recordings"
 COST_WORDS = f"ring: no other point is as good for less; numbers: reverse steps; {WORDS}"
 FEWEST_CLIPS = 2  # of a comparison in the headline
-MOST_ERRORS = 1.3  # times those without a setting: above, a control costs intelligibility
-# Measures of `research.texts` and `research.controls`.
-ALL = "all"
-LEFT_OUT, ADDED = f"{WORD_ERRORS}, left out", f"{WORD_ERRORS}, added"
-STATEMENT_END, QUESTION_END = "end of statements, st", "end of yes-no questions, st"
-LOUDNESS_SPREAD = "loudness spread, LU"
-JUMP, DC, CLIPPED = "sharpest jump, dB", "DC, dB", "clipped samples"
-QUIET, LAST = "quietest blocks, dB", "end, dB"
-SILENT, LOUD, PACE = "silent words", "loud pauses", "ms a phoneme"
-RATIO = f"{WORD_ERRORS} / neutral"
-SHIFT, STRETCH, LEVEL = "pitch change, st", "duration x speed / neutral", "level change, dB"
-CONTROLS = {
-    WORD_ERRORS: "word errors",
-    RATIO: "/ neutral",
-    SHIFT: "pitch change, st",
-    STRETCH: "duration x speed",
-    LEVEL: "level change, dB",
-}
-TEXT_SCORES = (
-    WORD_ERRORS, LEFT_OUT, ADDED, "DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808",
-)  # fmt: skip
-TEXT_SIGNALS = (
-    STATEMENT_END, QUESTION_END, LOUDNESS_SPREAD, QUIET, JUMP, LAST, SILENT, LOUD, PACE,
-    "F0 spread, st",
-)  # fmt: skip
 
 
 def quality(found: Sequence[Found]) -> Section:
@@ -200,68 +173,6 @@ def _height(measure: str, point: Figures) -> str:
     if height.get("verdict", UNDECIDED) != UNDECIDED:
         words = f"**{words}**"
     return words + (r" \*" if measure in point["optimal"] else "")
-
-
-def texts_blocks(figures: Figures) -> list[Block]:
-    """For each voice: scores by category, signal measures, and accidents."""
-    blocks: list[Block] = [
-        f"{figures['texts']} texts{seeds(figures)}. Definitions: [bench-texts.md](bench-texts.md)."
-    ]
-    blocks += [f"{name} left out: {reason}" for name, reason in figures["left_out"].items()]
-    recorded = figures[RECORDINGS]
-    for label, categories in figures["systems"].items():
-        scores = categories[ALL]
-        measures = [m for m in TEXT_SCORES if m in scores]
-        rows = {
-            category: {m: short(m, one[m]["value"]) for m in measures if m in one}
-            | {"texts": one["texts"]}
-            for category, one in categories.items()
-        }
-        if measures:
-            blocks.append(table_of(label, rows, {m: m for m in ("texts", *measures)}))
-        rows = {
-            measure: {
-                "mean": estimate(scores[measure], fixed=True),
-                "recorded": "{value:.2f}, {least:.2f} to {most:.2f}".format(**recorded[measure])
-                if measure in recorded
-                else "",
-            }
-            for measure in TEXT_SIGNALS
-            if measure in scores
-        }
-        header = {"mean": f"{label}, mean [95 %]", "recorded": f"{RECORDINGS}, mean, extremes"}
-        blocks.append(table_of("", rows, header))
-        accidents = figures["accidents"][label]
-        listed = "; ".join(f"{name}: {', '.join(what)}" for name, what in accidents.items())
-        blocks.append(f"Accidents of {label}: {listed or 'none'}.")
-    return blocks
-
-
-def controls_blocks(figures: Figures) -> list[Block]:
-    """A table for each voice, and one for the recordings."""
-    blocks: list[Block] = [
-        f"{figures['clips']} test sentences{seeds(figures)}. Bold: more than {MOST_ERRORS:g} times"
-        " the word errors without a setting. Definitions: [bench-texts.md](bench-texts.md)."
-    ]
-    for family, settings in figures["systems"].items():
-        rows = {
-            name: {m: _control(m, one[m]) for m in CONTROLS if m in one}
-            for name, one in settings.items()
-        }
-        header = [family, *CONTROLS.values()]  # keys have slashes
-        cells = [[name, *(row.get(m, "") for m in CONTROLS)] for name, row in rows.items()]
-        blocks.append(Table(header, cells))
-    return blocks
-
-
-def _control(measure: str, score: Figures) -> str:
-    words = estimate(score, percent=is_rate(measure) and measure != RATIO, fixed=True)
-    return f"**{words}**" if measure == RATIO and score["value"] > MOST_ERRORS else words
-
-
-def seeds(figures: Mapping[str, Any]) -> str:
-    """How many noise seeds, where there are several."""
-    return f", {figures['seeds']} noise seeds each" if figures["seeds"] > 1 else ""
 
 
 def short(measure: str, value: float) -> str:

@@ -151,13 +151,6 @@ LAYERS = {
     "kinds": "operators, ms",
 }
 OPERATORS = {"ms": "ms", "share:.1%": "share of the time", "gop_per_s": "GOP/s"}
-ENCODING = {
-    "first_bytes_ms": "audio before first bytes, ms",
-    "kbit_per_s": "kbit/s",
-    "processor_ms_per_s": "processor, ms per s",
-    "open_ms": "open, ms",
-    "memory_kb": "memory, kB",
-}
 
 
 def cold_start_blocks(figures: Figures) -> list[Block]:
@@ -478,15 +471,3 @@ def _served_denoisers(figures: Figures) -> dict[str, Figures]:
         for name, graph in figures["graphs"].items()
         if graph["served"] and graph["graph"].startswith("denoiser")
     }
-
-
-def audio_path_blocks(figures: Figures) -> list[Block]:
-    """Loudness, and what each encoding costs."""
-    loudness = figures["loudness"]
-    text = (
-        f"The voice speaks at {loudness['integrated_lufs']:.1f} LUFS, its sentences between"
-        f" {loudness['softest_lufs']:.1f} and {loudness['loudest_lufs']:.1f}; its peak is"
-        f" {loudness['peak_dbfs']:.1f} dBFS."
-    )
-    rows = {one["format"]: one for one in figures["encodings"]}
-    return [text, table_of("encoding", rows, ENCODING)]
