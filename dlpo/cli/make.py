@@ -292,6 +292,15 @@ def tune(
     ] = "on",
     weights: Weights = WEIGHTS,
     utmos: Utmos = None,
+    whisper: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Directory of a Whisper checkpoint, for the reward whisper: how probable it finds"
+            " the text.",
+        ),
+    ] = None,
     settings: Settings = None,
 ) -> None:
     """Tune a checkpoint by reinforcement learning.
@@ -327,7 +336,7 @@ def tune(
         None if pairs is None else pairs_sha256(pairs, preferences),
     )
     config = from_dict(TuningConfig, {"guard": guard == "on"} | of_run)
-    sources = RewardSources(weights, utmos)
+    sources = RewardSources(weights, utmos, whisper)
     corpora = Corpora(*_corpora(data))
     models = load_reward_models(checkpoint, corpora, plan, config, sources)
     tuner = Tuner(checkpoint, corpora, out, plan, config, models, preferences)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlpo.errors import CheckpointError, MissingExtraError
 from dlpo.judges.judge import Scores, Waveform, listen_at, load_torch_weights, without_torchaudio
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WEIGHTS = Path("weights") / "distill_mos_v7.pt"  # in the package
 
@@ -23,6 +26,7 @@ class DistillMOS:
 
     name = "DistillMOS"
     sample_rate_hz = 16_000
+    rounds = True
 
     def __init__(self) -> None:
         """Load the network and its weights.
@@ -58,3 +62,8 @@ class DistillMOS:
                     for waveform in listen_at(self.sample_rate_hz, waveforms, sample_rate_hz)
                 ]
             )
+
+    def score_with_gradient(self, waveform: Tensor, text: str) -> Tensor:
+        """See `GradientJudge`; the text doesn't matter."""
+        score: Tensor = self.network(waveform[None])
+        return score.reshape(())

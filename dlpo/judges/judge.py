@@ -10,13 +10,16 @@ from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.errors import CheckpointError, InputError, MissingExtraError
 from dlpo.judges import SOURCES
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Waveform = NDArray[np.float32]
 Scores = NDArray[np.float64]
@@ -49,6 +52,24 @@ class Judge(Protocol):
             InputError: a waveform is empty, too short, not one-dimensional, not finite or not
                 float, or the rate is none of speech.
         """
+        ...
+
+
+class GradientJudge(Protocol):
+    """Scores a waveform so that the score has a gradient."""
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """The rate that it listens at."""
+        ...
+
+    @property
+    def rounds(self) -> bool:
+        """Whether its network may compute in bfloat16; half the time where a CPU has it."""
+        ...
+
+    def score_with_gradient(self, waveform: Tensor, text: str) -> Tensor:
+        """(T,) float32 at `sample_rate_hz`, and what was to be said -> () score."""
         ...
 
 

@@ -12,7 +12,9 @@ References:
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ WINDOW = 441  # samples: 20 ms
 BANDS = 48
 SEGMENT = 15  # frames
 AMPLITUDE_FLOOR = 1e-4
+RANGE_DB = 80.0  # below the loudest cell, where librosa cuts
 SETTINGS = {"ms_n_fft": N_FFT, "ms_hop_length": 0.01, "ms_win_length": 0.02, "ms_n_mels": BANDS,
             "ms_seg_length": SEGMENT}  # fmt: skip
 CHANNELS = (1, 16, 32, 64, 64, 64, 64)
@@ -43,6 +46,7 @@ class Nisqa:
     """Overall quality (`nisqa.tar`) or naturalness of synthesis (`nisqa_tts.tar`), about 1..5."""
 
     sample_rate_hz = SAMPLE_RATE
+    rounds = False  # scores would move by 0.2
 
     def __init__(self, weights: Path) -> None:
         """Load the network that the file was saved from.
@@ -78,6 +82,27 @@ class Nisqa:
                 ]
             )
 
+    def score_with_gradient(self, waveform: Tensor, text: str) -> Tensor:
+        """See `GradientJudge`; the text doesn't matter. Within 0.01 of `score`."""
+        spectra = torch.stft(
+            waveform, N_FFT, HOP, WINDOW, torch.hann_window(WINDOW), return_complex=True
+        )
+        decibels = 20 * (self._bands @ spectra.abs()).clamp(min=AMPLITUDE_FLOOR).log10()
+        mel = decibels.maximum(decibels.detach().max() - RANGE_DB)  # (48, frames)
+        segments = mel.unfold(1, SEGMENT, 1)[:, :: self._hop_segments].transpose(0, 1)
+        score: Tensor = self._network(segments[:, None])
+        return score
+
+    @cached_property
+    def _bands(self) -> Tensor:
+        """(48, 2049) weights of the mel bands."""
+        from librosa.filters import mel
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Empty filters")
+            weights = mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=BANDS, fmax=self._top_hz)
+        return torch.from_numpy(weights)
+
     def _segments(self, waveform: Waveform) -> NDArray[np.float32]:
         """(T,) -> (S, 1, 48, 15) dB: a window of 15 mel frames every `_hop_segments` frames."""
         from librosa import amplitude_to_db
@@ -86,7 +111,9 @@ class Nisqa:
         amplitude = mel_bands(
             waveform, SAMPLE_RATE, power=1.0, fmax=self._top_hz, pad_mode="reflect", **front_end
         )
-        mel = amplitude_to_db(amplitude, ref=1.0, amin=AMPLITUDE_FLOOR)  # (frames, 48)
+        mel = amplitude_to_db(
+            amplitude, ref=1.0, amin=AMPLITUDE_FLOOR, top_db=RANGE_DB
+        )  # (frames, 48)
         windows = np.lib.stride_tricks.sliding_window_view(mel, SEGMENT, axis=0)  # (., 48, 15)
         return np.ascontiguousarray(windows[:: self._hop_segments, None])
 

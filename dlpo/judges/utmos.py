@@ -72,6 +72,7 @@ class Utmos:
 
     name = "UTMOS"
     sample_rate_hz = SAMPLE_RATE
+    rounds = True
 
     def __init__(self, weights: Path) -> None:
         content = load_torch_weights(weights)
@@ -92,6 +93,10 @@ class Utmos:
                 float(self.network(torch.from_numpy(waveform)[None])) for waveform in resampled
             ]
         return np.array(scores, np.float64)
+
+    def score_with_gradient(self, waveform: Tensor, text: str) -> Tensor:
+        """See `GradientJudge`; the text doesn't matter."""
+        return self.network(waveform[None]).reshape(())
 
 
 def _renamed(content: Mapping[str, Any]) -> dict[str, Tensor]:

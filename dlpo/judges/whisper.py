@@ -11,12 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlpo.errors import CheckpointError, InputError, MissingExtraError
 from dlpo.judges.judge import Waveform, listen_at, without_torchaudio
 from dlpo.text import TextFrontEnd
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+N_FFT, HOP = 400, 160  # samples of its spectra
+STRIDE = 2  # spectra a position of the encoder
+PAUSE_S = 2.0  # of silence after a clip whose words are scored
 WINDOW_S = 30  # that it hears at once; longer audio is taken window by window
 CONFIG = "config.json"
 
@@ -36,6 +42,7 @@ class Whisper:
     """
 
     sample_rate_hz = 16_000
+    rounds = True
 
     def __init__(self, directory: Path) -> None:
         if not (directory / CONFIG).is_file():
@@ -70,6 +77,44 @@ class Whisper:
             self._in_words(self._transcribe_one(waveform))
             for waveform in listen_at(self.sample_rate_hz, waveforms, sample_rate_hz)
         ]
+
+    def score_with_gradient(self, waveform: Tensor, text: str) -> Tensor:
+        """See `GradientJudge`: the mean log-probability of the text's tokens, at most 0.
+
+        The encoder reads the clip and two seconds of silence, not the 30 s that transcribing pads
+        to: a third of the time or less, with much the same scores.
+
+        Raises:
+            InputError: the clip lasts longer than 28 s.
+        """
+        import torch
+        from torch.nn import functional
+
+        if len(waveform) > (WINDOW_S - PAUSE_S) * self.sample_rate_hz:
+            raise InputError(
+                f"a clip of {len(waveform) / self.sample_rate_hz:.1f} s; expected at most"
+                f" {WINDOW_S - PAUSE_S} s where Whisper scores its words"
+            )
+        silence = round(PAUSE_S * self.sample_rate_hz)
+        silence += -(len(waveform) + silence) % (HOP * STRIDE)
+        padded = functional.pad(waveform, (0, silence))
+        spectra = torch.stft(
+            padded, N_FFT, HOP, window=torch.hann_window(N_FFT), return_complex=True
+        )
+        bands = torch.from_numpy(self._processor.feature_extractor.mel_filters).float()
+        mel = (bands.T @ spectra[:, :-1].abs().square()).clamp(min=1e-10).log10()
+        mel = (mel.maximum(mel.detach().max() - 8) + 4) / 4
+        encoder = self._model.model.encoder
+        x = functional.gelu(encoder.conv2(functional.gelu(encoder.conv1(mel[None])))).mT
+        x = x + encoder.embed_positions.weight[: x.shape[1]]
+        for layer in encoder.layers:
+            x = layer(x, None)
+        tokens = torch.tensor([self._processor.tokenizer(" " + text.strip()).input_ids])
+        logits = self._model(
+            encoder_outputs=(encoder.layer_norm(x),), decoder_input_ids=tokens[:, :-1]
+        ).logits[0]
+        prefix = len(self._processor.tokenizer.prefix_tokens)
+        return -functional.cross_entropy(logits[prefix - 1 :], tokens[0, prefix:])
 
     def _transcribe_one(self, waveform: Waveform) -> str:
         import torch

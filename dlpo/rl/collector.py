@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -67,17 +67,16 @@ class RolloutBatch:
     """One process's share of an update's rollout, in parts that fit into memory."""
 
     parts: tuple[Rollout, ...]
-    texts: tuple[str, ...]
-    """of all rows, part after part"""
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return sum(len(part) for part in self.parts)
 
     def clips(self, model: Model) -> ClipBatch:
         """All outputs as a judge receives them; one key a sentence."""
         waveforms = [w for part in self.parts for w in part.waveforms(model)]
         keys = [key for part in self.parts for key in part.sentence_keys]
-        return ClipBatch(waveforms, self.texts, SAMPLE_RATE, keys)
+        texts = [text for part in self.parts for text in part.texts]
+        return ClipBatch(waveforms, texts, SAMPLE_RATE, keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,18 +186,17 @@ def run_chains(
         TrainingError: the policy's waveforms are not finite.
         InputError: see `roll_out`.
     """
-    parts, texts = [], []
+    parts = []
     size = max(1, rows // group)
     for some in (prompts[i : i + size] for i in range(0, len(prompts), size)):
         conditions = conditions_of(model, some, reach).repeat(group)
         keys = seed_keys(*key, [prompt.number for prompt in some], group)
-        parts.append(checked(roll_out(model, conditions, chain, keys, group), some))
-        texts += [prompt.text for prompt in some for _ in range(group)]
-    return RolloutBatch(tuple(parts), tuple(texts))
+        parts.append(of_prompts(roll_out(model, conditions, chain, keys, group), some))
+    return RolloutBatch(tuple(parts))
 
 
-def checked(rollout: Rollout, prompts: Sequence[Prompt]) -> Rollout:
-    """The rollout, if its outputs are finite.
+def of_prompts(rollout: Rollout, prompts: Sequence[Prompt]) -> Rollout:
+    """The rollout with the texts of its prompts, if its outputs are finite.
 
     Raises:
         TrainingError: they are not.
@@ -208,7 +206,8 @@ def checked(rollout: Rollout, prompts: Sequence[Prompt]) -> Rollout:
             f"the policy's output is not finite for one of {[p.text for p in prompts]}; go on"
             " from an earlier state with a lower learning rate"
         )
-    return rollout
+    texts = tuple(prompt.text for prompt in prompts for _ in range(rollout.group))
+    return replace(rollout, texts=texts)
 
 
 def reward_figures(total: Scores, parts: Mapping[str, Scores], group: int) -> dict[str, float]:

@@ -17,12 +17,11 @@ from torch.nn import functional
 
 from dlpo.audio import SAMPLE_RATE
 from dlpo.errors import InputError, MissingExtraError
-from dlpo.judges.distillmos import DistillMOS
-from dlpo.judges.judge import check_waveforms
-from dlpo.judges.utmos import Utmos
+from dlpo.judges.judge import GradientJudge, check_waveforms
 from dlpo.rl.conditions import Policy
 from dlpo.rl.rewards import ClipBatch
 from dlpo.rl.rollout import Key, Rollout, padded_noise, policy_step_mean
+from dlpo.training.processes import cpu_has_bfloat16
 
 RENOISED = 3  # last element of the keys of the noise for re-noised outputs
 SETTLED = 50  # periods of both rates, 1 s in all, longer than the filter's response
@@ -32,10 +31,10 @@ GAIN_DB = 6.0  # largest change of level by augmentation, up or down
 NOISE_DB = (-60.0, -45.0)  # range of the level of its white noise, relative to the speech's RMS
 LOWEST_RATE_HZ = 18_000  # whose band is the narrowest that a judge hears
 LOWEST_RATE_OF_GRADIENT_HZ = 14_000  # the same with a gradient: below what 16 kHz judges see
-DifferentiableReward = Callable[[Tensor, Tensor, Sequence[Key]], Tensor]
+DifferentiableReward = Callable[[Tensor, Tensor, Sequence[Key], Sequence[str]], Tensor]
 """A judge with a gradient: waveforms (B, T), 0 past their own lengths; samples (B,), those lengths;
-B keys of anything drawn at random, which the seeds of a sentence share -> (B,) scores, higher is
-better."""
+B keys of anything drawn at random, which the seeds of a sentence share; B texts -> (B,) scores,
+higher is better."""
 
 
 class SpectralResampler:
@@ -79,25 +78,32 @@ class SpectralResampler:
 
 
 class DifferentiableJudge:
-    """DistillMOS or UTMOS on the waveforms themselves, a `DifferentiableReward`.
+    """A judge on the waveforms themselves, a `DifferentiableReward`.
 
     Args:
-        judge: its network takes (1, T) at its own rate; its weights are frozen.
+        judge: on the CPU; its weights are frozen.
     """
 
-    def __init__(self, judge: DistillMOS | Utmos) -> None:
+    def __init__(self, judge: GradientJudge) -> None:
         self.judge = judge
-        self.resample = SpectralResampler(SAMPLE_RATE, judge.sample_rate_hz)
+        self.rounds = judge.rounds and cpu_has_bfloat16()
+        rate_hz = judge.sample_rate_hz
+        self.resample = None if rate_hz == SAMPLE_RATE else SpectralResampler(SAMPLE_RATE, rate_hz)
 
-    def __call__(self, waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
+    def __call__(
+        self, waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
+    ) -> Tensor:
         """(B, T), (B,) -> (B,) scores, clip by clip, each at its own length; nothing is drawn."""
         scores = []
-        for waveform, length in zip(waveforms, samples.tolist(), strict=True):
-            resampled = self.resample(waveform[:length])
-            if resampled.requires_grad:
-                resampled.register_hook(_defined)  # type: ignore[no-untyped-call]
-            resampled = resampled.to(next(self.judge.network.parameters()).device)
-            scores.append(self.judge.network(resampled[None]).reshape(()).to(waveforms.device))
+        for waveform, length, text in zip(waveforms, samples.tolist(), texts, strict=True):
+            heard = waveform[:length].cpu()
+            if self.resample is not None:
+                heard = self.resample(heard)
+            if heard.requires_grad:
+                heard.register_hook(_defined)  # type: ignore[no-untyped-call]
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.rounds):
+                score = self.judge.score_with_gradient(heard, text)
+            scores.append(score.float().to(waveforms.device))
         return torch.stack(scores)
 
 
@@ -143,12 +149,14 @@ def augmented(clips: ClipBatch) -> ClipBatch:
 def augmented_judge(judge: DifferentiableReward) -> DifferentiableReward:
     """A judge that receives augmented clips; equal for the seeds of a sentence."""
 
-    def score(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
+    def score(
+        waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
+    ) -> Tensor:
         clips = [
             augment(waveform[:length], key, LOWEST_RATE_OF_GRADIENT_HZ)
             for waveform, length, key in zip(waveforms, samples.tolist(), keys, strict=True)
         ]
-        return judge(torch.nn.utils.rnn.pad_sequence(clips, True), samples, keys)
+        return judge(torch.nn.utils.rnn.pad_sequence(clips, True), samples, keys, texts)
 
     return score
 
@@ -209,11 +217,11 @@ def direct_loss(
         x = policy_step_mean(policy, conditions, x, schedule, k) + drawn
     samples = conditions.frames * conditions.samples_per_frame
     waveforms = policy.to_waveform(x) * conditions.inside
-    total = reward(waveforms, samples, rollout.sentence_keys).mean()
+    total = reward(waveforms, samples, rollout.sentence_keys, rollout.texts).mean()
     for i in range(renoised):
         waveforms = policy.to_waveform(renoised_output(policy, rollout, i)) * conditions.inside
         keys = tuple((*key, RENOISED, i) for key in rollout.sentence_keys)
-        total = total + reward(waveforms, samples, keys).mean()
+        total = total + reward(waveforms, samples, keys, rollout.texts).mean()
     return -total / (1 + renoised)
 
 

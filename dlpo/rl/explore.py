@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from dlpo.config.training import Subspace
 from dlpo.errors import ConfigError, TrainingError
 from dlpo.rl.batch_sources import LossTerm, RecordingSource, UpdateBatch
-from dlpo.rl.collector import RolloutBatch, RolloutCollector, checked
+from dlpo.rl.collector import RolloutBatch, RolloutCollector, of_prompts
 from dlpo.rl.conditions import Conditions, Policy, conditions_of
 from dlpo.rl.diffusion_loss import diffusion_loss
 from dlpo.rl.methods import Objective
@@ -262,16 +262,15 @@ class WeightSource:
                     for sign in (1, -1):
                         self.space.write(z, sign * self.settings.explore_std)
                         rollout = roll_out(model, conditions, collector.chain, keys, 1)
-                        parts.append(checked(rollout, [prompt]))
+                        parts.append(of_prompts(rollout, [prompt]))
                         if recorded is not None:
                             drawn = torch.Generator().manual_seed(seed)
                             loss = diffusion_loss(model, recorded, collector.chain, drawn)
                             losses.append(float(loss))
         finally:
             self.space.write()
-        texts = tuple(prompt.text for prompt in prompts for _ in range(self.settings.group))
         of_pairs = torch.tensor(losses or [0.0] * len(parts), dtype=torch.float64).view(-1, 2)
-        return RolloutBatch(tuple(parts), texts), of_pairs
+        return RolloutBatch(tuple(parts)), of_pairs
 
     def _measure(self) -> dict[str, float]:
         """How far the coordinates have moved, RMS by block."""

@@ -19,10 +19,11 @@ from dlpo.data.dataset import Corpora
 from dlpo.errors import CheckpointError, ConfigError, DataError, MissingExtraError
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.dnsmos import Dnsmos
-from dlpo.judges.judge import Recognizer, active_level_db, high_band_db
+from dlpo.judges.judge import GradientJudge, Recognizer, active_level_db, high_band_db
 from dlpo.judges.nisqa import Nisqa
 from dlpo.judges.pocketsphinx import PocketSphinx
 from dlpo.judges.utmos import Utmos
+from dlpo.judges.whisper import Whisper
 from dlpo.rl.collector import VALIDATION_KEY, run_chains
 from dlpo.rl.conditions import reach_of
 from dlpo.rl.direct import DifferentiableJudge, DifferentiableReward, augmented_judge
@@ -34,6 +35,7 @@ from dlpo.rl.rewards import (
     WeightedSum,
     guard,
     judge_reward,
+    text_reward,
     word_reward,
 )
 from dlpo.rl.rollout import Key
@@ -52,6 +54,8 @@ class RewardSources:
     """directory of the weights of NISQA and DNSMOS, which no package contains"""
     utmos: Path | None = None
     """file of UTMOS's weights"""
+    whisper: Path | None = None
+    """directory of a Whisper checkpoint"""
     level_db: float | None = None
     """active level that the loudness guard keeps: measure the voice before tuning"""
     high_band_db: float | None = None
@@ -66,6 +70,7 @@ REWARDS: dict[str, Callable[[RewardSources], Reward]] = {
     "nisqa": lambda sources: judge_reward(Nisqa(_file(sources, "nisqa", "nisqa.tar"))),
     "nisqa_tts": lambda sources: judge_reward(Nisqa(_file(sources, "nisqa_tts", "nisqa_tts.tar"))),
     "words": lambda sources: word_reward(PocketSphinx()),
+    "whisper": lambda sources: text_reward(_whisper(sources)),
     "utmos": lambda sources: judge_reward(
         Utmos(_given(sources.utmos, "utmos", "the path of its weights"))
     ),
@@ -76,6 +81,20 @@ REWARDS: dict[str, Callable[[RewardSources], Reward]] = {
         "high_band", high_band_db, _given(sources.high_band_db, "high_band", "a target"), 3.0
     ),
 }
+
+
+GRADIENT_JUDGES: dict[str, Callable[[RewardSources], GradientJudge]] = {
+    "distillmos": lambda sources: DistillMOS(),
+    "nisqa": lambda sources: Nisqa(_file(sources, "nisqa", "nisqa.tar")),
+    "nisqa_tts": lambda sources: Nisqa(_file(sources, "nisqa_tts", "nisqa_tts.tar")),
+    "utmos": lambda sources: Utmos(_given(sources.utmos, "utmos", "the path of its weights")),
+    "whisper": lambda sources: _whisper(sources),
+}
+"""Judges with a gradient, by the names of `REWARDS`."""
+
+
+def _whisper(sources: RewardSources) -> Whisper:
+    return Whisper(_given(sources.whisper, "whisper", "the directory of a Whisper checkpoint"))
 
 
 def _file(sources: RewardSources, name: str, file: str) -> Path:
@@ -201,29 +220,27 @@ def differentiable_reward(
 
     Args:
         weights: name -> weight.
-        sources: where UTMOS is.
+        sources: where their weights are.
         augment: whether it receives augmented clips.
 
     Raises:
         ConfigError: a reward that has no gradient.
     """
-    known: dict[str, Callable[[], DistillMOS | Utmos]] = {"distillmos": DistillMOS}
-    utmos = sources.utmos
-    if utmos is not None:
-        known["utmos"] = lambda: Utmos(utmos)
-    unusable = sorted(set(weights) - set(known))
+    unusable = sorted(set(weights) - set(GRADIENT_JUDGES))
     if unusable:
         raise ConfigError(
             f"the direct method needs a differentiable reward, and {', '.join(unusable)} is not;"
-            f" expected some of distillmos, and utmos with --utmos FILE"
+            f" expected some of {', '.join(GRADIENT_JUDGES)}"
         )
     judges: list[tuple[float, DifferentiableReward]] = []
     for name, weight in weights.items():
-        judge: DifferentiableReward = DifferentiableJudge(known[name]())
+        judge: DifferentiableReward = DifferentiableJudge(GRADIENT_JUDGES[name](sources))
         judges.append((weight, augmented_judge(judge) if augment else judge))
 
-    def total(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
-        scores = [weight * judge(waveforms, samples, keys) for weight, judge in judges]
+    def total(
+        waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
+    ) -> Tensor:
+        scores = [weight * judge(waveforms, samples, keys, texts) for weight, judge in judges]
         return torch.stack(scores).sum(0)
 
     return total

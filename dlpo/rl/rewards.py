@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
+import torch
 
 from dlpo.errors import ConfigError, InputError, TrainingError
-from dlpo.judges.judge import Judge, Recognizer, Scores, Waveform, check_waveforms
+from dlpo.judges.judge import Judge, Recognizer, Scores, Waveform, check_waveforms, listen_at
+from dlpo.judges.whisper import Whisper
 from dlpo.judges.word_errors import word_errors
 from dlpo.rl.rollout import Key
 
@@ -135,6 +137,22 @@ def word_reward(recognizer: Recognizer, clock: Clock = time.perf_counter) -> Mea
         return 1 - np.minimum([word_errors(*pair).rate for pair in pairs], 1.0)
 
     return MeasuredReward("words", score, clock)
+
+
+def text_reward(judge: Whisper, clock: Clock = time.perf_counter) -> MeasuredReward:
+    """How probable Whisper finds the text: nats a token, at most 0; smoother than word errors."""
+
+    def score(clips: ClipBatch) -> Scores:
+        waveforms = listen_at(judge.sample_rate_hz, clips.waveforms, clips.sample_rate_hz)
+        with torch.inference_mode():
+            return np.array(
+                [
+                    float(judge.score_with_gradient(torch.from_numpy(waveform), text))
+                    for waveform, text in zip(waveforms, clips.texts, strict=True)
+                ]
+            )
+
+    return MeasuredReward("whisper", score, clock)
 
 
 def guard(

@@ -47,6 +47,8 @@ class Rollout:
     """B keys that the noise was drawn from"""
     group: int
     """G, the seeds of each sentence"""
+    texts: tuple[str, ...] = ()
+    """B texts of the sentences, for judges that read them"""
 
     @property
     def scored(self) -> tuple[int, ...]:

@@ -37,9 +37,14 @@ def arithmetic(precision: str) -> str:
     if torch.cuda.is_available():
         quick = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        capabilities = torch.cpu.get_capabilities()
-        quick = any(capabilities.get(name, False) for name in BFLOAT16)
+        quick = cpu_has_bfloat16()
     return "bf16" if quick else "no"
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether this processor computes in bfloat16."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in BFLOAT16)
 
 
 class Processes:

@@ -50,7 +50,13 @@ def test_authors_file_becomes_the_network_it_was_saved_from(
     torch.save(authors_file(model), path)
     judge = Nisqa(path)
     assert judge.name == name
-    assert np.isfinite(judge.score([speechlike], 22_050)).all()
+    score = judge.score([speechlike], 22_050)
+    waveform = torch.from_numpy(speechlike).requires_grad_()
+    ours = judge.score_with_gradient(waveform, "")
+    np.testing.assert_allclose(ours.detach().numpy(), score[0], atol=1e-3)
+    (gradient,) = torch.autograd.grad(ours, waveform)
+    assert gradient.isfinite().all()
+    assert gradient.any()
 
 
 DAMAGE: list[Callable[[dict[str, Any]], object]] = [

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from dlpo.errors import CheckpointError
+from dlpo.errors import CheckpointError, InputError
 from dlpo.judges.whisper import Whisper, import_transformers
 
 transformers = pytest.importorskip("transformers")
@@ -30,7 +31,6 @@ WORDS = ("Ġ23", "Ġhum", "Ġ...")
 
 def stand_in(directory: Path, says: str, multilingual: bool = True) -> Path:
     """Write a checkpoint that says one word again and again."""
-    import torch
 
     processor_class, model_class = import_transformers()
     from transformers import WhisperConfig
@@ -109,6 +109,17 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_transcripts_are_in_words(tmp_path: Path, says: str, heard: str) -> None:
     (transcript,) = Whisper(stand_in(tmp_path, says)).transcribe([hum(1)], RATE)
     assert transcript.replace("-", " ") == heard
+
+
+def test_probability_of_a_text_is_high_for_what_it_hears_and_has_a_gradient(tiny: Path) -> None:
+    whisper = Whisper(tiny)
+    waveform = torch.from_numpy(hum(1)).requires_grad_()
+    said, other = (whisper.score_with_gradient(waveform, text) for text in ("hum hum", "23"))
+    assert other < said < 0
+    (gradient,) = torch.autograd.grad(said, waveform)
+    assert gradient.isfinite().all()
+    with pytest.raises(InputError, match=r"29.0 s; expected at most 28"):
+        whisper.score_with_gradient(torch.zeros(29 * RATE), "hum")
 
 
 def test_clip_longer_than_a_window_is_heard_to_its_end(tiny: Path) -> None:

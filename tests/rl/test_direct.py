@@ -30,9 +30,10 @@ from dlpo.rl.direct import (
 from dlpo.rl.rollout import Key, roll_out, seed_keys
 
 TARGET = 1.5
+TEXTS = ("one", "two")
 
 
-def reward(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
+def reward(waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]) -> Tensor:
     """Best where the one sample is TARGET."""
     return -((waveforms[:, 0] - TARGET) ** 2)
 
@@ -68,7 +69,9 @@ def test_gradient_of_a_voice_agrees_with_finite_differences(
     keys = seed_keys(0, 0, [0, 1], 1)
     rollout = roll_out(voice, sentences, served_chain, keys, 1)
 
-    def loudness(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
+    def loudness(
+        waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
+    ) -> Tensor:
         return waveforms.square().sum(1) / samples
 
     def reward_of_moved(step: float) -> float:
@@ -76,7 +79,7 @@ def test_gradient_of_a_voice_agrees_with_finite_differences(
             voice.spectrum_out.bias[3] += step
             again = roll_out(voice, sentences, served_chain, keys, 1)
             heard = voice.to_waveform(again.output) * sentences.inside
-            found = float(loudness(heard, sentences.frames * 300, keys).mean())
+            found = float(loudness(heard, sentences.frames * 300, keys, TEXTS).mean())
             voice.spectrum_out.bias[3] -= step
         return found
 
@@ -133,7 +136,9 @@ def test_a_judge_gets_one_key_for_the_seeds_of_a_sentence_and_new_luck_for_each_
     rollout = toy.rollout(toy.Policy(), served_chain, 4, group=2)
     given: list[Sequence[Key]] = []
 
-    def listens(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
+    def listens(
+        waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
+    ) -> Tensor:
         given.append(keys)
         return waveforms[:, 0]
 
@@ -161,7 +166,7 @@ def level_db(waveform: Tensor) -> float:
     return float(10 * waveform.double().square().mean().log10())
 
 
-def power(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
+def power(waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]) -> Tensor:
     """A judge that likes it loud."""
     return waveforms.square().sum(1) / samples
 
@@ -169,12 +174,14 @@ def power(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
 def test_the_judge_hears_each_clip_changed_at_its_own_length() -> None:
     heard: list[Tensor] = []
 
-    def listens(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
+    def listens(
+        waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
+    ) -> Tensor:
         heard.append(waveforms)
-        return power(waveforms, samples, keys)
+        return power(waveforms, samples, keys, texts)
 
     clips = torch.stack([tone(), torch.cat([tone(200, 9_000), torch.zeros(SAMPLE_RATE - 9_000)])])
-    augmented_judge(listens)(clips, torch.tensor([SAMPLE_RATE, 9_000]), [KEY, (1, 2, 4, 0)])
+    augmented_judge(listens)(clips, torch.tensor([SAMPLE_RATE, 9_000]), [KEY, (1, 2, 4, 0)], TEXTS)
     first, second = heard[0]
     torch.testing.assert_close(first, augment(clips[0], KEY, 14_000))
     torch.testing.assert_close(second[:9_000], augment(clips[1, :9_000], (1, 2, 4, 0), 14_000))
@@ -211,7 +218,7 @@ def test_gradient_agrees_with_finite_differences(no_noise: None) -> None:
     judge = augmented_judge(power)
     x = torch.randn(2, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     keys, samples = [KEY, (5, 6, 7, 0)], torch.tensor([40, 30])
-    assert torch.autograd.gradcheck(lambda w: judge(w, samples, keys), x.requires_grad_())
+    assert torch.autograd.gradcheck(lambda w: judge(w, samples, keys, TEXTS), x.requires_grad_())
 
 
 KEYS = ((0, 0, 0, 0), (0, 0, 1, 0))
@@ -251,7 +258,7 @@ def speech() -> torch.Tensor:
 
 def test_scores_are_those_of_the_judge(distillmos: DistillMOS, speech: torch.Tensor) -> None:
     lengths = torch.tensor([SAMPLE_RATE // 2, SAMPLE_RATE])
-    ours = DifferentiableJudge(distillmos)(speech, lengths, KEYS)
+    ours = DifferentiableJudge(distillmos)(speech, lengths, KEYS, TEXTS)
     clips = [row[:n].numpy() for row, n in zip(speech, lengths.tolist(), strict=True)]
     np.testing.assert_allclose(ours.numpy(), distillmos.score(clips, SAMPLE_RATE), atol=0.005)
 
@@ -262,10 +269,10 @@ def test_a_step_along_the_gradient_raises_the_score(
     reward = DifferentiableJudge(distillmos)
     lengths = torch.tensor([SAMPLE_RATE])
     heard = speech[1:].clone().requires_grad_()
-    before = reward(heard, lengths, KEYS[:1])
+    before = reward(heard, lengths, KEYS[:1], TEXTS[:1])
     before.sum().backward()
     assert heard.grad is not None
     assert bool(torch.isfinite(heard.grad).all())  # though the judge pads with silence
     moved = speech[1:] + 1e-3 * heard.grad / heard.grad.norm() * speech[1:].norm()
-    assert float(reward(moved, lengths, KEYS[:1])) > before.item()
+    assert float(reward(moved, lengths, KEYS[:1], TEXTS[:1])) > before.item()
     assert all(parameter.grad is None for parameter in distillmos.network.parameters())
