@@ -100,8 +100,6 @@ class ContourConfig:
     """Probability there while training."""
     steps: int = 6
     """Euler steps from noise to pitch."""
-    temperature: float = 1.0
-    """Factor on the noise: 0 draws always the same contour; see `lively_temperature`."""
     centre: float = 5.3
     """ln Hz, about which a sentence moves: 200 Hz."""
     spread: float = 0.25
@@ -114,7 +112,6 @@ class ContourConfig:
             self,
             **dict.fromkeys(("blocks", "flow_blocks", "steps"), "1 or more"),
             **dict.fromkeys(("dropout", "flow_dropout"), "0 <= x < 1"),
-            temperature="0 or more",
             spread="above 0",
             limit="above 0",
         )

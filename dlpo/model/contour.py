@@ -141,7 +141,7 @@ class Contour(nn.Module):
     @property
     def voice_channels(self) -> int:
         """Columns of `draw`'s voice."""
-        return self.config.channels + 2
+        return self.config.channels + 3
 
     def draw(
         self,
@@ -156,15 +156,17 @@ class Contour(nn.Module):
         Args:
             phonemes, mask, durations: see `Reader`.
             noise: (B, 2, P) standard normal.
-            voice: (B, C + 2), what the reader takes, and the voice's centre and spread in ln Hz.
+            voice: (B, C + 3): what the reader takes; the voice's centre and spread in ln Hz; its
+                temperature, a factor on the noise, 0 for always the same contour.
 
         Returns:
             (B, 2, P) ln Hz at the first and second half of each symbol.
         """
         config = self.config
-        embedded, centre, spread = voice.tensor_split((config.channels, config.channels + 1), 1)
+        c = config.channels
+        embedded, centre, spread, temperature = voice.tensor_split((c, c + 1, c + 2), 1)
         hidden = self.reader(phonemes, mask, durations, voice=embedded)
-        x = noise * config.temperature
+        x = noise * temperature[:, :, None]
         for step in range(config.steps):
             time = x.new_full((x.shape[0],), step / config.steps)
             x = x + self.flow(x, time, hidden, mask) / config.steps

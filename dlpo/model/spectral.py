@@ -47,7 +47,8 @@ class SpectralWaveGrad2(AcousticModel):
         if config.contour is not None:
             self.pitch_voices = nn.Embedding(len(config.voices), config.contour.channels)
             usual = [config.contour.centre, config.contour.spread]  # until `train contour` measures
-            ranges = [[0.0, 0.0] if "/" in voice else usual for voice in config.voices]
+            usual += [1.0]  # temperature
+            ranges = [[0.0] * 3 if "/" in voice else usual for voice in config.voices]
             self.pitch_ranges: Tensor
             self.register_buffer("pitch_ranges", torch.tensor(ranges))
         for embedding in (self.voices, self.conditioning_voices, self.pitch_voices):
@@ -81,7 +82,8 @@ class SpectralWaveGrad2(AcousticModel):
         """(B, 2) rows of the speaker and of the session, -1 for none -> (B, V).
 
         The first columns are for the encoder, the next for the conditioning; of a model that draws
-        its pitch the last are for the contour, with the voice's centre and spread in ln Hz. Mixing
+        its pitch the last are for the contour, with the voice's centre and spread in ln Hz and its
+        temperature. Mixing
         voices is a weighted mean of these vectors.
 
         Raises:

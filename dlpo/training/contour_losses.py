@@ -6,7 +6,7 @@ The targets are two points a symbol, fitted to the F0 of recordings.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -261,6 +261,7 @@ def contour_figures(
     draws: int,
     generator: torch.Generator,
     voice: Tensor,
+    temperature: float = 1.0,
 ) -> dict[str, float]:
     """How well contours that are drawn agree with recorded ones, where these are voiced.
 
@@ -275,9 +276,10 @@ def contour_figures(
         draws: of each sentence, 2 or more.
         generator: draws noise, on the CPU.
         voice: (B, C).
+        temperature: factor on the noise.
     """
     config, sentences = model.config, batch.sentences
-    own = voice.new_tensor([config.centre, config.spread]).expand(len(voice), 2)
+    own = voice.new_tensor([config.centre, config.spread, temperature]).expand(len(voice), 3)
     voice = torch.cat([voice, own], dim=1)  # with the range that points are measured in
     drawn = torch.stack(
         [
@@ -317,19 +319,14 @@ def lively_temperature(model: Contour, batch: Contours, voice: Tensor) -> float:
     a factor on the contours would exaggerate what is sure as well.
 
     Args:
-        model: in eval mode; left as it was.
+        model: in eval mode.
         batch: recordings that it did not learn from.
         voice: (B, C).
     """
-    config, low, high = model.config, 1.0, HOTTEST
-    try:
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            model.config = replace(config, temperature=middle)
-            generator = torch.Generator().manual_seed(0)
-            figures = contour_figures(model, batch, CALIBRATION_DRAWS, generator, voice)
-            spread = figures["spread"]
-            low, high = (middle, high) if spread < 1 else (low, middle)
-    finally:
-        model.config = config
+    low, high = 1.0, HOTTEST
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        generator = torch.Generator().manual_seed(0)
+        figures = contour_figures(model, batch, CALIBRATION_DRAWS, generator, voice, middle)
+        low, high = (middle, high) if figures["spread"] < 1 else (low, middle)
     return round((low + high) / 2, 2)

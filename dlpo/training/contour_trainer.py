@@ -75,11 +75,11 @@ class ContourStep(nn.Module):
 class ContourTrainer(TrainingRun):
     """A run of the contour, see `TrainingRun`.
 
-    When the last update is done, the temperature is set so that draws are as lively as the
-    validation recordings.
+    When the last update is done, each speaker's temperature is set so that draws are as lively as
+    the speaker's validation recordings.
 
     Args:
-        config: of the contour; its centre, spread and temperature are measured in recordings.
+        config: of the contour; its centre and spread are measured in recordings.
         training: how.
         data: directories of prepared datasets.
         shares: of each, in what is drawn.
@@ -163,19 +163,36 @@ class ContourTrainer(TrainingRun):
         save_checkpoint(
             path,
             weights,
-            replace(self.voice_config, contour=self._calibrated()),
+            replace(self.voice_config, contour=self.config),
             self.provenance,
             torch.float16,
         )
 
     def _ranges(self) -> Tensor:
-        """(voices, 2) centre and spread of each speaker, and what each session adds to it."""
+        """(voices, 3) centre, spread and temperature of each speaker, and what each session adds to
+        them."""
         ranges = []
         for voice in self.voice_config.voices:
             speaker = np.array(self.recorded.range_of(voice.split("/")[0]))
             own = np.array(self.recorded.range_of(voice))
-            ranges.append(own - speaker if "/" in voice else speaker)
-        return torch.from_numpy(np.stack(ranges)).float()
+            ranges.append(
+                [*(own - speaker), 0.0] if "/" in voice else [*speaker, self._temperature(voice)]
+            )
+        return torch.tensor(ranges, dtype=torch.float32)
+
+    def _temperature(self, speaker: str) -> float:
+        """Of a speaker's draws; 1 until the run is done, or without validation recordings."""
+        chosen = [
+            i
+            for i in self.held_out.utterances
+            if self.dataset.entries[i].voice.split("/")[0] == speaker
+        ]
+        if self.update < self.training.updates or not chosen:
+            return 1.0
+        step, held_out = self._averaged_step(), self._held_out(chosen)
+        with torch.no_grad():
+            voice = step.voice(held_out.sentences)
+        return lively_temperature(step.contour, held_out, voice)
 
     @property
     def provenance(self) -> Provenance:
@@ -210,18 +227,9 @@ class ContourTrainer(TrainingRun):
     def _averaged_step(self) -> ContourStep:
         return cast(ContourStep, self.averaged.module.eval())
 
-    def _calibrated(self) -> ContourConfig:
-        """The configuration, once the run is done with the temperature that it takes."""
-        if self.update < self.training.updates:
-            return self.config
-        step, held_out = self._averaged_step(), self._held_out()
-        with torch.no_grad():
-            voice = step.voice(held_out.sentences)
-        temperature = lively_temperature(step.contour, held_out, voice)
-        return replace(self.config, temperature=temperature)
-
-    def _held_out(self) -> Contours:
-        batch = self.held_out.collate(self.held_out.utterances)
+    def _held_out(self, utterances: Sequence[int] | None = None) -> Contours:
+        """Validation recordings, all of them by default."""
+        batch = self.held_out.collate(utterances or self.held_out.utterances)
         return batch.to(self.accelerator.device)
 
     def _validate(self) -> dict[str, float]:

@@ -34,9 +34,9 @@ def contour(model: SpectralWaveGrad2) -> Contour:
 
 @pytest.fixture
 def voice(contour: Contour) -> Tensor:
-    """What the contour reads of a voice: its row, centre and spread."""
+    """What the contour reads of a voice: its row, centre, spread and temperature."""
     config = contour.config
-    return torch.tensor([[0.1] * config.channels + [config.centre, config.spread]])
+    return torch.tensor([[0.1] * config.channels + [config.centre, config.spread, 1.0]])
 
 
 def noise(seed: int = 0, symbols: int = PHONEMES.shape[1]) -> Tensor:
@@ -74,7 +74,7 @@ def test_a_hidden_duration_is_not_seen(contour: Contour, voice: Tensor) -> None:
     other[0, 2] = 40.0
 
     def read(durations: Tensor, shown: Tensor | None) -> Tensor:
-        return contour.reader(PHONEMES, EVERYTHING, durations, shown, voice=voice[:, :-2])
+        return contour.reader(PHONEMES, EVERYTHING, durations, shown, voice=voice[:, :-3])
 
     assert torch.equal(read(DURATIONS, known), read(other, known))
     assert not torch.allclose(read(DURATIONS, None), read(other, None))
