@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -216,21 +216,23 @@ class Corpora(Utterances):
 
     def chances(self, utterances: Sequence[int]) -> NDArray[np.float64]:
         """(U,) chance of drawing each utterance: by its length, and the share of its corpus."""
-        lengths = np.array([max(1, self.entries[i].frames) for i in utterances], np.float64)
-        owners = np.array([id(self._places[i][0]) for i in utterances])
-        for owner in set(owners.tolist()):
-            mine = owners == owner
-            lengths[mine] *= self._share[owner] / lengths[mine].sum()
-        chances: NDArray[np.float64] = lengths / lengths.sum()
-        return chances
+        lengths = [max(1, self.entries[i].frames) for i in utterances]
+        return self._shared(utterances, np.array(lengths, np.float64))
 
     def even_chances(self, utterances: Sequence[int]) -> NDArray[np.float64]:
         """(U,) chance of drawing each utterance: by the share of its corpus alone."""
-        owners = [id(self._places[i][0]) for i in utterances]
-        counts = Counter(owners)
-        chances = np.array([self._share[owner] / counts[owner] for owner in owners])
-        even: NDArray[np.float64] = chances / chances.sum()
-        return even
+        return self._shared(utterances, np.ones(len(utterances)))
+
+    def _shared(
+        self, utterances: Sequence[int], weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """(U,) weights -> chances, which add up to its share within each corpus."""
+        owners = np.array([id(self._places[i][0]) for i in utterances])
+        for owner in set(owners.tolist()):
+            mine = owners == owner
+            weights[mine] *= self._share[owner] / weights[mine].sum()
+        chances: NDArray[np.float64] = weights / weights.sum()
+        return chances
 
     def timing(self, i: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """(P,) symbol ids and (P,) seconds of utterance `i`."""

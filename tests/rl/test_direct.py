@@ -258,9 +258,11 @@ def speech() -> torch.Tensor:
 
 def test_scores_are_those_of_the_judge(distillmos: DistillMOS, speech: torch.Tensor) -> None:
     lengths = torch.tensor([SAMPLE_RATE // 2, SAMPLE_RATE])
-    ours = DifferentiableJudge(distillmos)(speech, lengths, KEYS, TEXTS)
+    reward = DifferentiableJudge(distillmos)
+    ours = reward(speech, lengths, KEYS, TEXTS)
     clips = [row[:n].numpy() for row, n in zip(speech, lengths.tolist(), strict=True)]
-    np.testing.assert_allclose(ours.numpy(), distillmos.score(clips, SAMPLE_RATE), atol=0.005)
+    within = 0.05 if reward.rounds else 0.005  # bfloat16, where the processor has it
+    np.testing.assert_allclose(ours.numpy(), distillmos.score(clips, SAMPLE_RATE), atol=within)
 
 
 def test_a_step_along_the_gradient_raises_the_score(
