@@ -15,7 +15,8 @@ DLPO_RIVA_VENV ?= $(CURDIR)/.venv-riva
 DLPO_RAY_VENV ?= $(CURDIR)/.venv-ray
 DLPO_SLIM_VENV ?= $(CURDIR)/.venv-slim
 CHAIN ?= --steps 1 --steps 2 --steps 3 --default-steps 1 --schedule cosine:1.25 --eta 0.7 --weight-bits 8
-TUNING ?= --method direct --guide recordings --alpha 0.1 --steps 1 --schedule cosine:1.25 --set augment=true --set sentences=4 --set group=1 --set updates=353 --set learning_rate=1e-4 --set ema_decay=0.98 --set longest_s=7.5 --set adversary_warm_up=60
+WHISPER ?= $(WORK)/tiny.en
+TUNING ?= --method direct --reward distillmos=0.7,nisqa_tts=0.7,whisper=0.7 --guide recordings --alpha 0.1 --steps 1 --schedule cosine:1.25 --set augment=true --set sentences=4 --set group=1 --set updates=500 --set learning_rate=1e-4 --set ema_decay=0.98 --set longest_s=7.5 --set adversary_warm_up=60
 
 .PHONY: demo test test-all voice container check chromium cluster-tools
 .DEFAULT_GOAL := demo
@@ -33,12 +34,12 @@ test-all: test $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLI
 
 # TEACHERS has the scripts of the teacher, WORK takes what they fetch and make (20 GB). Hours for each line; each goes on
 # where it stopped. The first two trainings share no weights and may run at the same time.
-voice: data/lj/dataset.json data/heart/dataset.json
+voice: data/lj/dataset.json data/heart/dataset.json $(WHISPER)/config.json
 	.venv/bin/dlpo train spectral --set part=acoustics $(VOICES_DATA) --out runs/acoustics
 	.venv/bin/dlpo train spectral --set part=denoiser $(VOICES_DATA) --out runs/denoiser
 	.venv/bin/dlpo train spectral --set part=joint $(VOICES_DATA) --init runs/acoustics/checkpoint --init runs/denoiser/checkpoint --out runs/joint
 	.venv/bin/dlpo train contour $(VOICES_DATA) --init runs/joint/checkpoint --out runs/contour
-	.venv/bin/dlpo tune runs/contour/checkpoint --data data/lj --data data/heart --out runs/tuned --weights "$(JUDGES)" $(TUNING)
+	.venv/bin/dlpo tune runs/contour/checkpoint --data data/lj --data data/heart --out runs/tuned --weights "$(JUDGES)" --whisper "$(WHISPER)" $(TUNING)
 	.venv/bin/dlpo export runs/tuned/checkpoint --voice lj --voice heart --out dlpo/voices/lj $(CHAIN)
 
 data/lj/dataset.json: | .venv/installed
@@ -52,6 +53,9 @@ data/heart/dataset.json: $(WORK)/heart/alignments.tsv.xz
 $(WORK)/heart/alignments.tsv.xz: | .venv/installed
 	PATH="$(CURDIR)/.venv/bin:$$PATH" bash "$(TEACHERS)/get_hibari.sh" $(WORK)
 	.venv/bin/python "$(TEACHERS)/make_corpus.py" "$(TEACHERS)/texts.csv" $(WORK)/heart --hibari $(WORK) --jobs 2
+
+$(WORK)/tiny.en/config.json: | .venv/installed
+	PATH="$(CURDIR)/.venv/bin:$$PATH" bash "$(TEACHERS)/get_whisper.sh" $(WORK)
 
 container: .venv/installed
 	.venv/bin/python scripts/container
