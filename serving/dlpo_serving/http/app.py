@@ -25,7 +25,8 @@ from dlpo.errors import InputError
 from dlpo_serving.encodings.formats import media_type
 from dlpo_serving.errors import NotReadyError
 from dlpo_serving.http.speech_body import ENCODINGS, MODELS, schema
-from dlpo_serving.http.speech_route import BEGUN, HttpLimits, SpeechReply, speech_routes
+from dlpo_serving.http.speech_route import BEGUN, Begun, HttpLimits, speech_routes
+from dlpo_serving.http.speech_socket import socket_routes
 from dlpo_serving.http.statuses import UnknownModelError, reply_to
 from dlpo_serving.operations.call_scope import REQUEST_ID, CallRecord, CallScope
 from dlpo_serving.operations.metrics import Metrics
@@ -41,6 +42,7 @@ JSON = "application/json"
 AUDIO_TYPES = sorted({media_type(one) for one in ENCODINGS.values()})
 LISTS = {"voices": "Voices, with their ranges", "audio/voices": "Names of voices",
          "models": "Models", "audio/models": "Names of models"}  # fmt: skip
+ELEVENLABS_KEY = "xi-api-key"  # the header that its clients send a key in
 CALL = web.RequestKey("call", CallRecord)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -66,6 +68,7 @@ def build_app(
     middlewares = [_call_middleware(scope or CallScope(metrics))]
     app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
     app.add_routes(speech_routes(service, limits))
+    app.add_routes(socket_routes(service, limits))
     app.add_routes(catalog_routes(service))
     app.add_routes(probe_routes(service, metrics if show_metrics else None))
     app.add_routes(page_routes())
@@ -91,7 +94,8 @@ def _call_middleware(scope: CallScope) -> Any:
             request[CALL] = record
             try:
                 if request.path.startswith("/v1/") and request.method != "OPTIONS":
-                    scope.authorize(request.headers.getall("Authorization", []))
+                    keys = [f"Bearer {key}" for key in request.headers.getall(ELEVENLABS_KEY, [])]
+                    scope.authorize(request.headers.getall("Authorization", keys))
                 response = await handler(request)
             except ConnectionResetError:  # the client is gone
                 gone = request.get(BEGUN)
@@ -103,7 +107,7 @@ def _call_middleware(scope: CallScope) -> Any:
                 record.code = str(reply.status)
                 if reply.status in (500, 501):
                     _log.exception("internal error")
-                begun: SpeechReply | None = request.get(BEGUN)
+                begun: Begun | None = request.get(BEGUN)
                 if begun is None:
                     return reply.response()
                 await begun.cut(reply)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -42,6 +42,8 @@ ENCODINGS = {
     "flac": Encoding.FLAC,
     "wav": Encoding.WAV,
     "pcm": Encoding.PCM_S16,
+    "mulaw": Encoding.MULAW,  # for telephones; these two are not OpenAI's
+    "alaw": Encoding.ALAW,
 }
 NAMED = 4  # unknown fields beside the first one
 _SHORT = reprlib.Repr()  # of a caller's value, which may be large
@@ -80,7 +82,12 @@ def parse_speech_body(content: bytes, strict: bool = False) -> SpeechBody:
             where that is refused.
         UnknownModelError: no such model.
     """
-    values = {name: v for name, v in _json_object(content).items() if v is not None}
+    return read_speech_fields(json_object(content), strict)
+
+
+def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> SpeechBody:
+    """The same of a JSON object's members."""
+    values = {name: v for name, v in given.items() if v is not None}
     unknown = [name for name in values if name not in FIELDS]
     if unknown and strict:
         raise RequestError(_unknown(unknown))
@@ -113,7 +120,12 @@ def parse_speech_body(content: bytes, strict: bool = False) -> SpeechBody:
     )
 
 
-def _json_object(content: bytes) -> dict[str, Any]:
+def json_object(content: bytes) -> dict[str, Any]:
+    """A JSON object in UTF-8.
+
+    Raises:
+        BodyError: it is none.
+    """
     try:
         value = json.loads(content.decode(), parse_constant=_refuse_constant)
         if b"\\u" in content:  # which can spell half a surrogate pair: no text anywhere can hold it
@@ -153,7 +165,7 @@ class _Fields(BaseModel):
     input: str
     voice: Annotated[str, BeforeValidator(_id_of)] = ""
     instructions: str = ""  # taken like the rest; these voices have no moods to follow
-    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
+    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw"] = "mp3"
     speed: Annotated[float, Field(ge=SPEEDS[0], le=SPEEDS[1])] = 1.0
     stream_format: StreamFormat = "audio"
     stream: bool = False

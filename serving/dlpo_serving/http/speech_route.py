@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -96,39 +96,48 @@ class DlpoEvents(Delivery):
         self._rate = speech.format.sample_rate_hz
 
     def begin(self) -> bytes:
-        speech = self._speech
-        return _line(
-            {
-                "type": "speech.info",
-                "voice": speech.manifest.voice,
-                "encoding": speech.format.encoding,
-                "sample_rate": speech.format.sample_rate_hz,
-                "steps": speech.steps,
-                "seed": speech.seed,
-                "processed_text": speech.processed_text,
-                "dropped_characters": speech.dropped_characters,
-            }
-        )
+        text = {
+            "processed_text": self._speech.processed_text,
+            "dropped_characters": self._speech.dropped_characters,
+        }
+        return _line({**self.info(), **text})
 
     def chunk(self, chunk: EncodedChunk) -> bytes:
-        marks = [{"name": mark.name, "at_s": self._seconds(mark.sample)} for mark in chunk.marks]
-        return _line(
-            {
-                "type": "speech.audio",
-                "audio": b64encode(chunk.audio).decode(),
-                "sample_offset": chunk.sample_offset,
-                "sentence": chunk.sentence,
-                "words": [self._word(word) for word in chunk.words],
-                "marks": marks,
-            }
-        )
+        return _line({**self.audio(chunk), "audio": b64encode(chunk.audio).decode()})
 
     def end(self, speech: AudioStream) -> bytes:
-        done = {"type": "speech.done", "samples": speech.samples, "audio_s": speech.audio_s}
-        return _line(done)
+        return _line(self.done())
 
     def error(self, reply: ErrorReply) -> bytes:
         return _line({"type": "error", **reply.json()})
+
+    def info(self) -> dict[str, Any]:
+        """What is known before the text is read."""
+        speech = self._speech
+        return {
+            "type": "speech.info",
+            "voice": speech.manifest.voice,
+            "encoding": speech.format.encoding,
+            "sample_rate": speech.format.sample_rate_hz,
+            "steps": speech.steps,
+            "seed": speech.seed,
+        }
+
+    def audio(self, chunk: EncodedChunk) -> dict[str, Any]:
+        """A chunk, less its audio."""
+        marks = [{"name": mark.name, "at_s": self._seconds(mark.sample)} for mark in chunk.marks]
+        return {
+            "type": "speech.audio",
+            "sample_offset": chunk.sample_offset,
+            "sentence": chunk.sentence,
+            "words": [self._word(word) for word in chunk.words],
+            "marks": marks,
+        }
+
+    def done(self) -> dict[str, Any]:
+        """What is known after the last chunk."""
+        speech = self._speech
+        return {"type": "speech.done", "samples": speech.samples, "audio_s": speech.audio_s}
 
     def _word(self, word: WordTiming) -> dict[str, Any]:
         return {
@@ -224,7 +233,17 @@ class SpeechReply:
             transport.abort()
 
 
-BEGUN = web.RequestKey("begun", SpeechReply)  # in a request whose reply has begun
+class Begun(Protocol):
+    """A reply that can no longer be replaced by an error."""
+
+    @property
+    def response(self) -> web.StreamResponse: ...
+
+    async def cut(self, error: ErrorReply) -> None:
+        """Report the error as far as possible, and end the connection."""
+
+
+BEGUN: web.RequestKey[Begun] = web.RequestKey("begun", Begun)  # of a request
 
 
 def speech_routes(service: SynthesisService, limits: HttpLimits) -> list[web.RouteDef]:
@@ -232,29 +251,35 @@ def speech_routes(service: SynthesisService, limits: HttpLimits) -> list[web.Rou
 
     async def speech(request: web.Request) -> web.StreamResponse:
         body = parse_speech_body(await _content(request, limits), limits.strict)
-        voice = voice_named(body.voice, [one.voice for one in service.voices], limits.aliases)
-        spoken, warnings = body.request, []
-        if body.ignored:
-            warnings.append(f"unknown fields were ignored: {named(body.ignored)}")
-        if not limits.strict:
-            spoken = _within_reach(spoken, voice, service.voices)
-        if spoken.speed != body.request.speed:
-            warnings.append(f"speed is {spoken.speed:g}, the nearest that the voice can")
         whole = (
             body.encoding is Encoding.WAV
             and body.stream_format == "audio"
             and not body.stream
-            and len(spoken.text) <= SHORT_TEXT
+            and len(body.request.text) <= SHORT_TEXT
         )
-        call = SynthesisCall(
-            spoken, voice, body.encoding, body.sample_rate_hz, body.timeout_s, not whole
-        )
+        call, warnings = call_of(body, service.voices, limits, streamed=not whole)
         async with _deadline(body.timeout_s), _formats_told(service.synthesize(call)) as speech:
             reply = await _send(request, body, speech, limits, warnings, whole)
         await reply.write(reply.delivery.end(speech), last=True)  # the place is free already
         return reply.response
 
     return [web.post("/v1/audio/speech", speech)]
+
+
+def call_of(
+    body: SpeechBody, voices: Sequence[Manifest], limits: HttpLimits, streamed: bool
+) -> tuple[SynthesisCall, list[str]]:
+    """The call that a client asks for, and warnings of what was taken otherwise than it said."""
+    voice = voice_named(body.voice, [one.voice for one in voices], limits.aliases)
+    spoken, warnings = body.request, []
+    if body.ignored:
+        warnings.append(f"unknown fields were ignored: {named(body.ignored)}")
+    if not limits.strict:
+        spoken = _within_reach(spoken, voice, voices)
+    if spoken.speed != body.request.speed:
+        warnings.append(f"speed is {spoken.speed:g}, the nearest that the voice can")
+    timeout_s, rate_hz = body.timeout_s, body.sample_rate_hz
+    return SynthesisCall(spoken, voice, body.encoding, rate_hz, timeout_s, streamed), warnings
 
 
 def voice_named(name: str, voices: Sequence[str], aliases: Mapping[str, str]) -> str:

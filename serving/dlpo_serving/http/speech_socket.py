@@ -1,0 +1,414 @@
+"""Text in and audio out over a WebSocket, for clients without gRPC; one utterance a connection.
+
+`/v1/audio/speech/stream` has messages of our own, `/v1/text-to-speech/{voice}/stream-input` those
+of ElevenLabs. One task reads the client's messages while another sends the audio, so that a cancel
+stops it between two chunks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from dlpo_serving.audio_stream import AudioStream, EncodedChunk
+from dlpo_serving.errors import FieldViolation, RequestError, StalledError, shortened
+from dlpo_serving.http.speech_body import SpeechBody, json_object, read_speech_fields
+from dlpo_serving.http.speech_route import (
+    BEGUN,
+    LAST_WORDS_S,
+    DlpoEvents,
+    HttpLimits,
+    call_of,
+)
+from dlpo_serving.http.statuses import BodyError, ErrorReply
+from dlpo_serving.request import SpeechRequest, SynthesisCall
+from dlpo_serving.service import Flush, SynthesisService
+from dlpo_serving.synthesis.timing import WordTiming
+
+HEARTBEAT_S = 20.0  # between pings; a client that answers none for half as long is gone
+AUDIO = ("binary", "base64")
+ELEVENLABS_FORMATS = {"pcm": "pcm", "mp3": "mp3", "ulaw": "mulaw", "alaw": "alaw", "opus": "opus"}
+ELEVENLABS_DEFAULT = "mp3_44100_128"
+Message = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """No more text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """The listener broke in."""
+
+    played_s: float | None = None
+    """seconds of the audio that were played; None: all that was sent"""
+
+
+Piece = str | Flush | End | Cancel
+
+
+class Dialect(Protocol):
+    """The messages of one protocol, in both directions."""
+
+    def begin(self, message: Message) -> tuple[SpeechBody, Sequence[Piece]]:
+        """The client's first message: what it asks for, and text that came with it."""
+
+    def pieces(self, message: Message) -> Sequence[Piece]:
+        """A further message of the client."""
+
+    def info(self, speech: AudioStream, warnings: Sequence[str]) -> Message | None:
+        """Before the first chunk."""
+
+    def chunk(self, speech: AudioStream, chunk: EncodedChunk) -> tuple[Message, bytes]:
+        """A chunk, and bytes of a binary message after it."""
+
+    def done(self, speech: AudioStream) -> Message:
+        """After the last chunk."""
+
+    def cancelled(self, heard: Message) -> Message:
+        """After a cancel."""
+
+    def error(self, reply: ErrorReply) -> Message:
+        """Before the connection ends for an error."""
+
+
+class DlpoDialect:
+    """`{"type": "begin" | "text" | "flush" | "end" | "cancel"}`; replies as `DlpoEvents` has them.
+
+    Args:
+        strict: refuse unknown fields.
+    """
+
+    def __init__(self, strict: bool) -> None:
+        self._strict = strict
+        self._binary = True
+
+    def begin(self, message: Message) -> tuple[SpeechBody, Sequence[Piece]]:
+        fields = dict(message)
+        if (kind := fields.pop("type", None)) != "begin":
+            raise RequestError(FieldViolation("type", f"is {_brief(kind)}; expected begin first"))
+        audio = fields.pop("audio", AUDIO[0])
+        if audio not in AUDIO:
+            expected = " or ".join(AUDIO)
+            raise RequestError(FieldViolation("audio", f"is {_brief(audio)}; expected {expected}"))
+        self._binary = audio == AUDIO[0]
+        fields.setdefault("response_format", "pcm")
+        text = fields.pop("input", None)
+        body = read_speech_fields({**fields, "input": ""}, self._strict)
+        return body, [] if text is None else [_text("input", text)]
+
+    def pieces(self, message: Message) -> Sequence[Piece]:
+        match message:
+            case {"type": "text"}:
+                return [_text("text", message.get("text"))]
+            case {"type": "flush"}:
+                return [Flush()]
+            case {"type": "end"}:
+                return [End()]
+            case {"type": "cancel"}:
+                return [Cancel(_seconds(message.get("played_s")))]
+        known = "text, flush, end or cancel"
+        raise RequestError(
+            FieldViolation("type", f"is {_brief(message.get('type'))}; expected {known}")
+        )
+
+    def info(self, speech: AudioStream, warnings: Sequence[str]) -> Message | None:
+        info = DlpoEvents(speech).info()
+        return {**info, "warnings": list(warnings)} if warnings else info
+
+    def chunk(self, speech: AudioStream, chunk: EncodedChunk) -> tuple[Message, bytes]:
+        event = DlpoEvents(speech).audio(chunk)
+        if self._binary:
+            return event, chunk.audio
+        return {**event, "audio": b64encode(chunk.audio).decode()}, b""
+
+    def done(self, speech: AudioStream) -> Message:
+        return {
+            **DlpoEvents(speech).done(),
+            "processed_text": speech.processed_text,
+            "dropped_characters": speech.dropped_characters,
+        }
+
+    def cancelled(self, heard: Message) -> Message:
+        return {"type": "speech.cancelled", **heard}
+
+    def error(self, reply: ErrorReply) -> Message:
+        return {"type": "error", **reply.json()}
+
+
+class ElevenLabsDialect:
+    """The messages of ElevenLabs' `stream-input`: text in pieces, audio in base64, alignments.
+
+    Its `xi_api_key` message field is ignored: keys come in the header `xi-api-key`.
+
+    Args:
+        voice: of the path.
+        output_format: of the query, such as `pcm_24000`.
+
+    Raises:
+        RequestError: the format is unknown.
+
+    Reference: https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-stream-input
+    """
+
+    def __init__(self, voice: str, output_format: str) -> None:
+        self._voice = voice
+        codec, _, rest = output_format.partition("_")
+        rate = rest.partition("_")[0]
+        if codec not in ELEVENLABS_FORMATS or not rate.isascii() or not rate.isdigit():
+            known = ", ".join(f"{name}_RATE" for name in ELEVENLABS_FORMATS)
+            message = f"is {shortened(output_format)!r}; expected {known}"
+            raise RequestError(FieldViolation("output_format", message))
+        self._format, self._rate_hz = ELEVENLABS_FORMATS[codec], int(rate)
+
+    def begin(self, message: Message) -> tuple[SpeechBody, Sequence[Piece]]:
+        settings = message.get("voice_settings")
+        speed = settings.get("speed") if isinstance(settings, dict) else None
+        fields = {
+            "input": "",
+            "voice": self._voice,
+            "response_format": self._format,
+            "sample_rate": self._rate_hz,
+            "speed": speed,
+        }
+        text = message.get("text")
+        if isinstance(text, str) and not text.strip():
+            return read_speech_fields(fields), []
+        return read_speech_fields(fields), self.pieces(message)
+
+    def pieces(self, message: Message) -> Sequence[Piece]:
+        text = _text("text", message.get("text"))
+        if not text:
+            return [End()]
+        flush = message.get("flush") is True
+        return [text, Flush()] if flush else [text]
+
+    def info(self, speech: AudioStream, warnings: Sequence[str]) -> Message | None:
+        return None
+
+    def chunk(self, speech: AudioStream, chunk: EncodedChunk) -> tuple[Message, bytes]:
+        alignment = _alignment(chunk, speech.format.sample_rate_hz)
+        message = {
+            "audio": b64encode(chunk.audio).decode(),
+            "isFinal": None,
+            "alignment": alignment,
+            "normalizedAlignment": alignment,
+        }
+        return message, b""
+
+    def done(self, speech: AudioStream) -> Message:
+        return {"audio": None, "isFinal": True, "alignment": None, "normalizedAlignment": None}
+
+    def cancelled(self, heard: Message) -> Message:  # which its clients never do
+        return {"isFinal": True, **heard}
+
+    def error(self, reply: ErrorReply) -> Message:
+        return {"message": reply.message, "error": reply.code or reply.kind, "code": reply.status}
+
+
+def _alignment(chunk: EncodedChunk, rate_hz: int) -> dict[str, list[Any]] | None:
+    """When each letter of the chunk's words begins, evenly within its word, in ms of the chunk."""
+    letters: list[str] = []
+    starts: list[int] = []
+    lasts: list[int] = []
+    for word in chunk.words:
+        begin_ms = 1000 * (word.start - chunk.sample_offset) / rate_hz
+        step_ms = 1000 * (word.stop - word.start) / rate_hz / max(len(word.word), 1)
+        for place, letter in enumerate(word.word):
+            letters.append(letter)
+            starts.append(round(begin_ms + place * step_ms))
+            lasts.append(round(step_ms))
+        letters.append(" ")
+        starts.append(round(begin_ms + len(word.word) * step_ms))
+        lasts.append(0)
+    if not letters:
+        return None
+    return {"chars": letters, "charStartTimesMs": starts, "charDurationsMs": lasts}
+
+
+@dataclass(slots=True)
+class SocketReply:
+    """A connection whose WebSocket is open, and what was sent on it."""
+
+    response: web.WebSocketResponse
+    dialect: Dialect
+    stall_s: float
+    rate_hz: int = 0
+    """of the audio, once it begins"""
+    sent_s: float = 0.0
+    """seconds of audio"""
+    words: list[WordTiming] = field(default_factory=list)
+
+    async def send(self, message: Message, data: bytes = b"") -> None:
+        """Send a message, and binary data after it.
+
+        Raises:
+            StalledError: the client does not read.
+        """
+        try:
+            async with asyncio.timeout(self.stall_s):
+                await self.response.send_json(message)
+                if data:
+                    await self.response.send_bytes(data)
+        except TimeoutError as error:
+            reason = f"no audio was taken for {self.stall_s:g} s; read the reply as it comes"
+            raise StalledError(reason) from error
+
+    async def cut(self, error: ErrorReply) -> None:
+        """See `Begun`: the error as a message, then the end."""
+        code = WSCloseCode.INTERNAL_ERROR if error.status >= 500 else WSCloseCode.POLICY_VIOLATION
+        with suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self.response.send_json(self.dialect.error(error))
+                await self.response.close(code=code)
+
+    def heard(self, played_s: float | None) -> Message:
+        """How far the listener heard: the last word that had begun, and characters of the text."""
+        until_s = self.sent_s if played_s is None else min(played_s, self.sent_s)
+        begun = [word for word in self.words if word.start < until_s * self.rate_hz]
+        return {
+            "sent_s": round(self.sent_s, 6),
+            "played_s": round(until_s, 6),
+            "word": begun[-1].word if begun else None,
+            "characters": begun[-1].text_end if begun else 0,
+        }
+
+
+def socket_routes(service: SynthesisService, limits: HttpLimits) -> list[web.RouteDef]:
+    """The two routes; see the module."""
+
+    async def own(request: web.Request) -> web.StreamResponse:
+        return await _converse(request, service, limits, DlpoDialect(limits.strict))
+
+    async def elevenlabs(request: web.Request) -> web.StreamResponse:
+        output_format = request.query.get("output_format", ELEVENLABS_DEFAULT)
+        dialect = ElevenLabsDialect(request.match_info["voice"], output_format)
+        return await _converse(request, service, limits, dialect)
+
+    return [
+        web.get("/v1/audio/speech/stream", own),
+        web.get("/v1/text-to-speech/{voice}/stream-input", elevenlabs),
+    ]
+
+
+async def _converse(
+    request: web.Request, service: SynthesisService, limits: HttpLimits, dialect: Dialect
+) -> web.StreamResponse:
+    _check_origin(request, limits)
+    socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=limits.body_bytes)
+    await socket.prepare(request)
+    request[BEGUN] = reply = SocketReply(socket, dialect, limits.stall_s)
+    pieces: asyncio.Queue[Piece] = asyncio.Queue()
+    first = await _first(socket, limits.body_s)
+    if first is None:
+        return socket
+    body, begun_with = dialect.begin(first)
+    for piece in begun_with:
+        pieces.put_nowait(piece)
+    call, warnings = call_of(body, service.voices, limits, streamed=True)
+    reading = asyncio.create_task(_read(socket, dialect, pieces, limits.body_bytes))
+    speaking = asyncio.create_task(_speak(service, call, pieces, reply, warnings))
+    try:
+        await asyncio.wait({reading, speaking}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (reading, speaking):
+            task.cancel()
+        await asyncio.wait({reading, speaking})
+    cancel = None if reading.cancelled() else reading.result()
+    if not speaking.cancelled():
+        speaking.result()
+    elif cancel:
+        await reply.send(dialect.cancelled(reply.heard(cancel.played_s)))
+    await socket.close()
+    return socket
+
+
+async def _first(socket: web.WebSocketResponse, limit_s: float) -> Message | None:
+    """The client's first message; None where it left."""
+    try:
+        async with asyncio.timeout(limit_s):
+            return await anext(_messages(socket), None)
+    except TimeoutError as error:
+        message = f"no message came within {limit_s:g} s; begin at once"
+        raise StalledError(message) from error
+
+
+async def _messages(socket: web.WebSocketResponse) -> AsyncIterator[Message]:
+    async for message in socket:
+        if message.type is not WSMsgType.TEXT:
+            raise BodyError("a message is binary; expected a JSON object as text", 400)
+        yield json_object(message.data.encode("utf-8", "surrogatepass"))
+
+
+async def _read(
+    socket: web.WebSocketResponse, dialect: Dialect, pieces: asyncio.Queue[Piece], limit: int
+) -> Cancel | None:
+    """Pass on text until the client cancels; None where it left without a word."""
+    characters = 0
+    async for message in _messages(socket):
+        for piece in dialect.pieces(message):
+            if isinstance(piece, Cancel):
+                return piece
+            if isinstance(piece, str) and (characters := characters + len(piece)) > limit:
+                what = f"has more than {limit} characters in one connection; open another"
+                raise RequestError(FieldViolation("text", what))
+            pieces.put_nowait(piece)
+    return None
+
+
+async def _speak(
+    service: SynthesisService,
+    call: SynthesisCall,
+    pieces: asyncio.Queue[Piece],
+    reply: SocketReply,
+    warnings: Sequence[str],
+) -> None:
+    async with service.synthesize(call, _until_end(pieces)) as speech:
+        reply.rate_hz = speech.format.sample_rate_hz
+        if info := reply.dialect.info(speech, warnings):
+            await reply.send(info)
+        async for chunk in speech:
+            if chunk.audio or chunk.words:
+                await reply.send(*reply.dialect.chunk(speech, chunk))
+                reply.sent_s = speech.record.audio_s
+                reply.words += chunk.words
+    await reply.send(reply.dialect.done(speech))  # the place is free already
+
+
+async def _until_end(pieces: asyncio.Queue[Piece]) -> AsyncIterator[str | Flush | SpeechRequest]:
+    while isinstance(piece := await pieces.get(), str | Flush):
+        yield piece
+
+
+def _check_origin(request: web.Request, limits: HttpLimits) -> None:
+    """Browsers let any page open a WebSocket: those of other origins need `--cors-origin`."""
+    origin = request.headers.get("Origin")
+    if origin is None or {"*", origin} & set(limits.origins):
+        return
+    if urlsplit(origin).netloc != request.host:
+        raise web.HTTPForbidden(reason="this page's origin is not allowed; see --cors-origin")
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise RequestError(FieldViolation(name, f"is {_brief(value)}; expected a string"))
+    return value
+
+
+def _seconds(value: object) -> float | None:
+    if value is None or (isinstance(value, int | float) and value >= 0):
+        return value
+    what = f"is {_brief(value)}; expected seconds, 0 or more"
+    raise RequestError(FieldViolation("played_s", what))
+
+
+def _brief(value: object) -> str:
+    return "absent" if value is None else shortened(repr(value))

@@ -1,0 +1,218 @@
+"""Text in and audio out over a WebSocket, by aiohttp's client."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import runpy
+import wave
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+import pytest
+
+from dlpo_serving.errors import UnauthenticatedError
+from dlpo_serving.http import HttpLimits
+from tests.callers import WAIT_S, fake_voice
+from tests.serving.http.conftest import TEXT, Door
+
+OWN = "/v1/audio/speech/stream"
+ELEVENLABS = "/v1/text-to-speech/any/stream-input"
+
+
+@asynccontextmanager
+async def connected(
+    door: Door, path: str = OWN, **headers: str
+) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(WAIT_S)) as session,
+        session.ws_connect(door.url + path, headers=headers) as socket,
+    ):
+        yield socket
+
+
+async def replies(socket: aiohttp.ClientWebSocketResponse) -> tuple[list[dict[str, Any]], bytes]:
+    """All messages until the server closes, and the binary ones joined."""
+    messages, audio = [], b""
+    async for message in socket:
+        if message.type is aiohttp.WSMsgType.TEXT:
+            messages.append(json.loads(message.data))
+        else:
+            audio += message.data
+    return messages, audio
+
+
+def converse(
+    door: Door, *sent: dict[str, Any], path: str = OWN, **headers: str
+) -> tuple[list[dict[str, Any]], bytes]:
+    """Send messages and read the replies to the end."""
+
+    async def run() -> tuple[list[dict[str, Any]], bytes]:
+        async with connected(door, path, **headers) as socket:
+            for message in sent:
+                await socket.send_json(message)
+            return await replies(socket)
+
+    return asyncio.run(asyncio.wait_for(run(), WAIT_S))
+
+
+def pieces(text: str = TEXT, size: int = 7) -> list[dict[str, Any]]:
+    parts = [text[i : i + size] for i in range(0, len(text), size)]
+    return [*({"type": "text", "text": part} for part in parts), {"type": "end"}]
+
+
+BEGIN = {"type": "begin", "seed": 3}
+
+
+def test_text_in_pieces_sounds_as_the_whole_text_by_the_speech_route(
+    door: Door, client: Any
+) -> None:
+    whole = client.speak(door, seed=3).read()
+    messages, audio = converse(door, {**BEGIN, "sample_rate": 24_000}, *pieces())
+    assert audio == whole
+    info, *chunks, done = messages
+    assert (info["type"], done["type"]) == ("speech.info", "speech.done")
+    assert done["samples"] == len(audio) // 2
+    words = [word for chunk in chunks for word in chunk["words"]]
+    assert [TEXT[w["start_character"] : w["stop_character"]].strip(".,? ") for w in words][:3] == [
+        "Noise", "becomes", "speech",
+    ]  # fmt: skip
+    encoded, none = converse(
+        door, {**BEGIN, "sample_rate": 24_000, "audio": "base64", "input": TEXT}, {"type": "end"}
+    )
+    assert none == b""
+    assert b"".join(base64.b64decode(m["audio"]) for m in encoded[1:-1]) == whole
+
+
+def test_a_cancel_stops_the_audio_and_says_what_was_heard(
+    gated_door: Callable[[], Door], gated_engine: Any
+) -> None:
+    door = gated_door()
+
+    async def run() -> list[dict[str, Any]]:
+        async with connected(door) as socket:
+            await socket.send_json({**BEGIN, "input": "First words. " * 40})
+            await socket.send_json({"type": "end"})
+            info = await socket.receive_json()
+            gated_engine.permits.release()
+            chunk = await socket.receive_json()
+            await socket.receive_bytes()
+            await socket.send_json({"type": "cancel", "played_s": chunk["words"][0]["start_s"]})
+            rest, audio = await replies(socket)
+            assert audio == b""
+            return [info, chunk, *rest]
+
+    *_, cancelled = asyncio.run(asyncio.wait_for(run(), WAIT_S))
+    gated_engine.free()
+    assert cancelled["type"] == "speech.cancelled"
+    assert cancelled["played_s"] <= cancelled["sent_s"]
+    assert cancelled["characters"] <= len("First words.")
+
+
+@pytest.mark.parametrize(
+    ("sent", "param", "message"),
+    [
+        ([{"type": "text", "text": "a"}], "type", "expected begin first"),
+        ([{**BEGIN, "audio": "mp3"}], "audio", "expected binary or base64"),
+        ([{**BEGIN, "speed": 9}], "speed", "expected 0.25 to 4"),
+        ([{**BEGIN, "voice": "nobody"}], "voice", "nobody"),
+        ([BEGIN, {"type": "stop"}], "type", "expected text, flush, end or cancel"),
+        ([BEGIN, {"type": "text"}], "input", "expected a string"),
+        ([BEGIN, {"type": "cancel", "played_s": -1}], "played_s", "0 or more"),
+    ],
+)
+def test_a_wrong_message_is_named_and_ends_the_connection(
+    door: Door, sent: list[dict[str, Any]], param: str, message: str
+) -> None:
+    *_, last = converse(door, *sent)[0]
+    assert last["type"] == "error"
+    assert last["error"]["param"] == param
+    assert message in last["error"]["message"]
+
+
+def test_a_message_that_is_no_json_object_is_an_error(door: Door) -> None:
+    async def run(send: Callable[[aiohttp.ClientWebSocketResponse], Any]) -> Any:
+        async with connected(door) as socket:
+            await send(socket)
+            return (await replies(socket))[0][-1]
+
+    for send in (
+        lambda s: s.send_str("{"),
+        lambda s: s.send_str("[]"),
+        lambda s: s.send_bytes(b""),
+    ):
+        assert asyncio.run(run(send))["type"] == "error"
+
+
+def test_a_client_that_leaves_gives_its_place_back(door: Door) -> None:
+    async def run() -> None:
+        async with connected(door) as socket:
+            await socket.send_json(BEGIN)
+            await socket.receive_json()
+            assert door.speaker.calls == 1
+
+    asyncio.run(run())
+    door.call(asyncio.wait_for(door.speaker._idle.wait(), WAIT_S))
+
+
+def test_keys_guard_it_and_elevenlabs_header_is_one(open_http_door: Callable[..., Door]) -> None:
+    def authorize(token: str) -> str:
+        if token != "secret":
+            raise UnauthenticatedError("unknown")
+        return "us"
+
+    door = open_http_door(fake_voice(), authorize=authorize)
+    for headers in ({}, {"Authorization": "Bearer other"}, {"xi-api-key": "other"}):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            converse(door, BEGIN, **headers)
+        assert refused.value.status == 401
+    for headers in ({"Authorization": "Bearer secret"}, {"xi-api-key": "secret"}):
+        assert converse(door, BEGIN, *pieces(), **headers)[0][-1]["type"] == "speech.done"
+
+
+def test_pages_of_other_origins_need_leave(open_http_door: Callable[..., Door]) -> None:
+    door = open_http_door(fake_voice(), HttpLimits(origins=("https://app.example",)))
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        converse(door, BEGIN, Origin="https://evil.example")
+    assert refused.value.status == 403
+    for origin in (door.url, "https://app.example"):
+        assert converse(door, BEGIN, *pieces(), Origin=origin)[0][-1]["type"] == "speech.done"
+
+
+def test_elevenlabs_messages_speak_the_same(door: Door, client: Any) -> None:
+    whole = client.speak(door, voice="", response_format="pcm").read()
+    parts = [TEXT[i : i + 9] for i in range(0, len(TEXT), 9)]
+    name = door.speaker.voices[0].voice
+    messages, _ = converse(
+        door,
+        {"text": " ", "voice_settings": {"stability": 0.5}, "xi_api_key": "none"},
+        *({"text": part, "try_trigger_generation": True} for part in parts),
+        {"text": ""},
+        path=f"/v1/text-to-speech/{name}/stream-input?output_format=pcm_24000&model_id=any",
+    )
+    *chunks, last = messages
+    assert last["isFinal"] is True
+    assert b"".join(base64.b64decode(chunk["audio"]) for chunk in chunks) == whole
+    aligned = next(chunk["alignment"] for chunk in chunks if chunk["alignment"])
+    assert "".join(aligned["chars"]).lower().startswith("noise")
+    assert np.all(np.diff(aligned["charStartTimesMs"]) >= 0)
+    assert len(aligned["charDurationsMs"]) == len(aligned["chars"])
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        converse(door, path=f"{ELEVENLABS}?output_format=wav_1")
+
+
+def test_the_example_writes_what_it_heard(door: Door, tmp_path: Path) -> None:
+    example = Path(__file__).parents[3] / "examples" / "websocket_client.py"
+    speak = runpy.run_path(str(example))["speak"]
+    speak.__globals__["URL"] = door.url + OWN
+    text = "Noise becomes speech."
+    for cancel_after_s, ended in ((None, "speech.done"), (0.0, "speech.cancelled")):  # if in time
+        last = asyncio.run(speak(text, str(tmp_path / "a.wav"), cancel_after_s))
+        assert last["type"] in {ended, "speech.done"}
+        with wave.open(str(tmp_path / "a.wav")) as file:
+            assert file.getnframes() > 0
