@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -55,33 +55,8 @@ class Cancel:
 Piece = str | Flush | End | Cancel
 
 
-class Dialect(Protocol):
-    """The messages of one protocol, in both directions."""
-
-    def begin(self, message: Message) -> tuple[SpeechBody, Sequence[Piece]]:
-        """The client's first message: what it asks for, and text that came with it."""
-
-    def pieces(self, message: Message) -> Sequence[Piece]:
-        """A further message of the client."""
-
-    def info(self, speech: AudioStream, warnings: Sequence[str]) -> Message | None:
-        """Before the first chunk."""
-
-    def chunk(self, speech: AudioStream, chunk: EncodedChunk) -> tuple[Message, bytes]:
-        """A chunk, and bytes of a binary message after it."""
-
-    def done(self, speech: AudioStream) -> Message:
-        """After the last chunk."""
-
-    def cancelled(self, heard: Message) -> Message:
-        """After a cancel."""
-
-    def error(self, reply: ErrorReply) -> Message:
-        """Before the connection ends for an error."""
-
-
-class DlpoDialect:
-    """`{"type": "begin" | "text" | "flush" | "end" | "cancel"}`; replies as `DlpoEvents` has them.
+class Dialect:
+    """The messages of both directions; here our own, `{"type": "begin" | "text" | ...}`.
 
     Args:
         strict: refuse unknown fields.
@@ -92,6 +67,7 @@ class DlpoDialect:
         self._binary = True
 
     def begin(self, message: Message) -> tuple[SpeechBody, Sequence[Piece]]:
+        """The client's first message: what it asks for, and text that came with it."""
         fields = dict(message)
         if (kind := fields.pop("type", None)) != "begin":
             raise RequestError(FieldViolation("type", f"is {_brief(kind)}; expected begin first"))
@@ -106,6 +82,7 @@ class DlpoDialect:
         return body, [] if text is None else [_text("input", text)]
 
     def pieces(self, message: Message) -> Sequence[Piece]:
+        """A further message of the client."""
         match message:
             case {"type": "text"}:
                 return [_text("text", message.get("text"))]
@@ -121,16 +98,19 @@ class DlpoDialect:
         )
 
     def info(self, speech: AudioStream, warnings: Sequence[str]) -> Message | None:
+        """What comes before the first chunk."""
         info = DlpoEvents(speech).info()
         return {**info, "warnings": list(warnings)} if warnings else info
 
     def chunk(self, speech: AudioStream, chunk: EncodedChunk) -> tuple[Message, bytes]:
+        """A chunk, and the bytes of a binary message after it."""
         event = DlpoEvents(speech).audio(chunk)
         if self._binary:
             return event, chunk.audio
         return {**event, "audio": b64encode(chunk.audio).decode()}, b""
 
     def done(self, speech: AudioStream) -> Message:
+        """What comes after the last chunk."""
         return {
             **DlpoEvents(speech).done(),
             "processed_text": speech.processed_text,
@@ -138,13 +118,15 @@ class DlpoDialect:
         }
 
     def cancelled(self, heard: Message) -> Message:
+        """What comes after a cancel."""
         return {"type": "speech.cancelled", **heard}
 
     def error(self, reply: ErrorReply) -> Message:
+        """What comes before the connection ends for an error."""
         return {"type": "error", **reply.json()}
 
 
-class ElevenLabsDialect:
+class ElevenLabsDialect(Dialect):
     """The messages of ElevenLabs' `stream-input`: text in pieces, audio in base64, alignments.
 
     Its `xi_api_key` message field is ignored: keys come in the header `xi-api-key`.
@@ -160,6 +142,7 @@ class ElevenLabsDialect:
     """
 
     def __init__(self, voice: str, output_format: str) -> None:
+        super().__init__(strict=False)
         self._voice = voice
         codec, _, rest = output_format.partition("_")
         rate = rest.partition("_")[0]
@@ -206,9 +189,6 @@ class ElevenLabsDialect:
 
     def done(self, speech: AudioStream) -> Message:
         return {"audio": None, "isFinal": True, "alignment": None, "normalizedAlignment": None}
-
-    def cancelled(self, heard: Message) -> Message:  # which its clients never do
-        return {"isFinal": True, **heard}
 
     def error(self, reply: ErrorReply) -> Message:
         return {"message": reply.message, "error": reply.code or reply.kind, "code": reply.status}
@@ -286,7 +266,7 @@ def socket_routes(service: SynthesisService, limits: HttpLimits) -> list[web.Rou
     """The two routes; see the module."""
 
     async def own(request: web.Request) -> web.StreamResponse:
-        return await _converse(request, service, limits, DlpoDialect(limits.strict))
+        return await _converse(request, service, limits, Dialect(limits.strict))
 
     async def elevenlabs(request: web.Request) -> web.StreamResponse:
         output_format = request.query.get("output_format", ELEVENLABS_DEFAULT)
