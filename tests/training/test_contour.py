@@ -131,7 +131,9 @@ def test_a_calm_flow_gets_the_heat_that_makes_up_for_it(tiny_dataset: Path) -> N
     model = Calm(TINY, 79)
     sure = batch.voiced > SURE
     expected = float(batch.points[sure].std(correction=0)) / 0.8
-    assert lively_temperature(model, batch, torch.zeros(len(batch.points), 8)) == pytest.approx(expected, rel=0.1)
+    assert lively_temperature(model, batch, torch.zeros(len(batch.points), 8)) == pytest.approx(
+        expected, rel=0.1
+    )
 
 
 def test_the_voice_stays_what_it_is_but_for_its_contour(
