@@ -96,7 +96,8 @@ class Utmos:
 
     def score_with_gradient(self, waveform: Tensor, text: str) -> Tensor:
         """See `GradientJudge`; the text doesn't matter."""
-        return self.network(waveform[None]).reshape(())
+        score: Tensor = self.network(waveform[None])
+        return score.reshape(())
 
 
 def _renamed(content: Mapping[str, Any]) -> dict[str, Tensor]:

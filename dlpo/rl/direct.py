@@ -100,7 +100,7 @@ class DifferentiableJudge:
             if self.resample is not None:
                 heard = self.resample(heard)
             if heard.requires_grad:
-                heard.register_hook(_defined)  # type: ignore[no-untyped-call]
+                heard.register_hook(_defined)
             with torch.autocast("cpu", torch.bfloat16, enabled=self.rounds):
                 score = self.judge.score_with_gradient(heard, text)
             scores.append(score.float().to(waveforms.device))

@@ -227,7 +227,7 @@ class ContourTrainer(TrainingRun):
     def _averaged_step(self) -> ContourStep:
         return cast(ContourStep, self.averaged.module.eval())
 
-    def _held_out(self, utterances: Sequence[int] | None = None) -> Contours:
+    def _held_out(self, utterances: list[int] | None = None) -> Contours:
         """Validation recordings, all of them by default."""
         batch = self.held_out.collate(utterances or self.held_out.utterances)
         return batch.to(self.accelerator.device)
