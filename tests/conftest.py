@@ -92,32 +92,17 @@ def own_logs() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint directory of a `spectral` with random weights and one voice, lj."""
-    import torch
+    from tests.toys import SPECTRAL, save_toy
 
-    from dlpo.checkpoint import Provenance, save_checkpoint
-    from dlpo.model.build import build_model
-    from tests.toys import SPECTRAL
-
-    torch.manual_seed(1)
-    path = tmp_path_factory.mktemp("tiny") / "checkpoint"
-    weights = build_model(SPECTRAL).state_dict()
-    save_checkpoint(path, weights, SPECTRAL, Provenance(0, "0" * 64, "test"))
-    return path
+    return save_toy(tmp_path_factory.mktemp("tiny") / "checkpoint", SPECTRAL, seed=1)
 
 
 @pytest.fixture(scope="session")
 def base_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published model in small, with random weights."""
-    import torch
+    from tests.toys import BASE, save_toy
 
-    from dlpo.checkpoint import Provenance, save_checkpoint
-    from dlpo.model.build import build_model
-    from tests.toys import BASE
-
-    torch.manual_seed(2)
-    path = tmp_path_factory.mktemp("base") / "checkpoint"
-    save_checkpoint(path, build_model(BASE).state_dict(), BASE, Provenance(0, "0" * 64, "test"))
-    return path
+    return save_toy(tmp_path_factory.mktemp("base") / "checkpoint", BASE, seed=2)
 
 
 @pytest.fixture
@@ -144,23 +129,16 @@ def slow_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="session")
 def drawing_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`tiny_checkpoint` with a contour: it draws its pitch, lively and at random."""
-    import torch
+    from dlpo.checkpoint import load_checkpoint
+    from tests.toys import CONTOUR, SPECTRAL, save_toy
 
-    from dlpo.checkpoint import load_checkpoint, save_checkpoint
-    from dlpo.config.models import ContourConfig, SpectralConfig
-    from dlpo.model.build import build_model
+    def change(weights: dict[str, Any]) -> None:
+        weights |= load_checkpoint(tiny_checkpoint).model.state_dict()
+        weights["contour.flow.out.weight"].normal_(std=0.1)  # which starts at 0
+        weights["prosody_out.bias"][1] += 100  # all voiced
 
-    loaded = load_checkpoint(tiny_checkpoint)
-    assert isinstance(loaded.config, SpectralConfig)
-    contour = ContourConfig(channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2)
-    config = replace(loaded.config, contour=contour)
-    torch.manual_seed(2)
-    weights = build_model(config).state_dict() | loaded.model.state_dict()
-    weights["contour.flow.out.weight"].normal_(std=0.1)  # which starts at 0
-    weights["prosody_out.bias"][1] += 100  # all voiced
     path = tmp_path_factory.mktemp("drawing") / "checkpoint"
-    save_checkpoint(path, weights, config, loaded.provenance)
-    return path
+    return save_toy(path, replace(SPECTRAL, contour=CONTOUR), seed=2, change=change)
 
 
 # What a bundle is made of: where one of these files or packages changes, toys are exported again.
@@ -227,24 +205,15 @@ def tiny_bundle(tiny_checkpoint: Path, export_toy: ExportToy) -> Path:
 @pytest.fixture(scope="session")
 def voices_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy `spectral` checkpoint of ann, who was recorded in two sessions, and bob."""
-    import torch
+    from tests.toys import SPECTRAL, save_toy
 
-    from dlpo.checkpoint import Provenance, save_checkpoint
-    from dlpo.config.models import SpectralConfig
-    from dlpo.model.spectral import SpectralWaveGrad2
+    def change(weights: dict[str, Any]) -> None:
+        weights["voices.weight"] *= 10
+        weights["prosody_out.bias"][1] += 100  # all voiced
 
-    config = SpectralConfig(
-        voices=("ann", "ann/studio", "bob"), hidden_channels=16, encoder_blocks=1, prosody_blocks=1,
-        mel_blocks=1, conditioning_channels=16, conditioning_blocks=1, width=16, blocks=1,
-        level_channels=8,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    weights = SpectralWaveGrad2(config).state_dict()
-    weights["voices.weight"] *= 10
-    weights["prosody_out.bias"][1] += 100  # all voiced
+    config = replace(SPECTRAL, voices=("ann", "ann/studio", "bob"), blocks=1)
     path = tmp_path_factory.mktemp("voices") / "checkpoint"
-    save_checkpoint(path, weights, config, Provenance(1, "0" * 64, "none"))
-    return path
+    return save_toy(path, config, seed=0, change=change)
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.bundle import Bundle
-from dlpo.config.models import SpectralConfig, WaveGrad2Config
+from dlpo.config.models import ContourConfig, SpectralConfig, WaveGrad2Config
 from dlpo.config.training import SpectralTraining
 from dlpo.judges.judge import Scores, Waveform
 
@@ -22,10 +24,30 @@ BASE = WaveGrad2Config(
     conditioning_channels=16, up_channels=(16, 8, 8, 8, 8), waveform_channels=4,
     down_channels=(8, 8, 8, 16),
 )  # fmt: skip
+CONTOUR = ContourConfig(channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2)
 SPECTRAL_TRAINING = SpectralTraining(
     updates=4, batch=4, window=16, acoustic_batch=2, acoustic_window=24, timing_batch=2,
     adversarial_from=2, warmup=1, log_every=1, validate_every=2, save_every=2, precision="no",
 )  # fmt: skip
+
+
+def save_toy(
+    path: Path,
+    config: SpectralConfig | WaveGrad2Config,
+    seed: int,
+    change: Callable[[dict[str, Any]], None] = lambda weights: None,
+) -> Path:
+    """A checkpoint with random weights, which `change` may change."""
+    import torch
+
+    from dlpo.checkpoint import Provenance, save_checkpoint
+    from dlpo.model.build import build_model
+
+    torch.manual_seed(seed)
+    weights = dict(build_model(config).state_dict())
+    change(weights)
+    save_checkpoint(path, weights, config, Provenance(0, "0" * 64, "test"))
+    return path
 
 
 @dataclass

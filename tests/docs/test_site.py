@@ -137,33 +137,6 @@ def test_links_out_of_docs_become_paths_and_pictures_come_along(site: Path) -> N
     assert (site / picture).read_bytes().startswith(b"<svg")
 
 
-@pytest.mark.parametrize(
-    ("link", "resolved"),
-    [
-        ("[api](docs/api.md#statuses)", "[api](../api.md#statuses)"),
-        ("[changes](CHANGELOG.md)", "[changes](changelog.md)"),
-        ("[the rules](protos/buf.yaml)", "the rules (`protos/buf.yaml`)"),
-        ("[`protos/buf.yaml`](protos/buf.yaml)", "`protos/buf.yaml`"),
-        ("![curves](docs/explain/lanes.svg)", "![curves](../explain/lanes.svg)"),
-        ("[gone](docs/gone.md)", "[gone](docs/gone.md)"),  # which MkDocs then tells
-        ("[elsewhere](https://example.org)", "[elsewhere](https://example.org)"),
-        ("```\n[code](protos/buf.yaml)\n```", "```\n[code](protos/buf.yaml)\n```"),
-    ],
-)
-def test_link_of_a_page_at_the_root_is_resolved(
-    link: str, resolved: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(ROOT / "scripts/site")
-    module = importlib.import_module("repository_links")
-    pages = {
-        "CONTRIBUTING.md": "generated/contributing.md",
-        "CHANGELOG.md": "generated/changelog.md",
-    }
-    links = module.RepositoryLinks(ROOT, "docs", pages)
-
-    assert links.resolved(link, "generated/contributing.md") == resolved
-
-
 def test_samples_play_and_nothing_is_fetched_from_elsewhere(address: str, browser: Any) -> None:
     browser.get_log("performance")
     browser.get(f"{address}/samples/")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import logging
 import tempfile
@@ -19,8 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dlpo.bundle import Bundle, Precision
-from dlpo.checkpoint import Provenance, Tuned, load_checkpoint, save_checkpoint
-from dlpo.config.models import WaveGrad2Config
+from dlpo.checkpoint import Tuned, load_checkpoint
 from dlpo.errors import BundleError, InputError
 from dlpo.model.build import Model, build_model
 from dlpo.model.reach import context_frames_per_step
@@ -40,6 +38,7 @@ from dlpo_export.tensorrt.graph import load_for_tensorrt
 from dlpo_export.to_onnx import GraphSource
 from dlpo_export.weights import round_weights, write_graphs
 from tests.export.tensorrt_rules import check_graph
+from tests.toys import BASE
 
 CONDITIONING = 16  # channels of the tiny model
 
@@ -245,6 +244,7 @@ def test_graphs_for_gpus_are_made_and_follow_the_rules_of_tensorrt(every_precisi
         assert check_graph(graph) == [], precision
 
 
+@pytest.mark.full
 def test_ancestral_chain_takes_noise_for_every_step(model: Model, tmp_path: Path) -> None:
     graph = DenoiserGraph(model, named_schedule("cosine", 2, eta=1.0))
     sources = graph_sources(EncoderGraph(model), FramesGraph(model), {"denoiser_2": graph})
@@ -263,21 +263,12 @@ def test_ancestral_chain_takes_noise_for_every_step(model: Model, tmp_path: Path
     )
 
 
-def test_wavegrad2_goes_the_same_way(export_toy: Callable[..., Path], tmp_path: Path) -> None:
-    config = WaveGrad2Config(
-        encoder_channels=16,
-        speaker_channels=4,
-        predictor_channels=8,
-        conditioning_channels=12,
-        up_channels=(12, 12, 8, 8, 8),
-        waveform_channels=4,
-        down_channels=(8, 8, 8, 12),
-    )
-    torch.manual_seed(2)
-    weights = build_model(config).state_dict()
-    save_checkpoint(tmp_path / "checkpoint", weights, config, Provenance(0, "0" * 64, "test"))
+@pytest.mark.full
+def test_wavegrad2_goes_the_same_way(
+    export_toy: Callable[..., Path], base_checkpoint: Path, tmp_path: Path
+) -> None:
     options: dict[str, Any] = {"steps": (2,), "default_steps": 2, "precisions": ("fp32",)}
-    voice = export_toy(tmp_path / "checkpoint", tmp_path / "voice", **options)
+    voice = export_toy(base_checkpoint, tmp_path / "voice", **options)
     manifest = Bundle.load(voice).manifest
     assert manifest.parametrisation == "eps"
     assert manifest.precision == "fp32"  # the only one there is
@@ -285,19 +276,9 @@ def test_wavegrad2_goes_the_same_way(export_toy: Callable[..., Path], tmp_path: 
 
 
 def test_measured_context_of_wavegrad2_is_the_published_one() -> None:
-    config = dataclasses.replace(
-        WaveGrad2Config(),
-        encoder_channels=16,
-        speaker_channels=4,
-        predictor_channels=8,
-        conditioning_channels=8,
-        up_channels=(8,) * 5,
-        waveform_channels=4,
-        down_channels=(4,) * 4,
-    )
     torch.manual_seed(0)
     # 3,560 samples and 12 frames in all, both sides together; see papers.md, 3.3
-    assert context_frames_per_step(build_model(config).eval(), 20) == 6
+    assert context_frames_per_step(build_model(BASE).eval(), 20) == 6
 
 
 @pytest.mark.parametrize("allocate", [lambda: torch.empty(ABSURD), lambda: np.empty(ABSURD)])

@@ -17,6 +17,7 @@ from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import named_schedule
 from dlpo_export.graphs import DenoiserGraph, frames_context
 from dlpo_export.needed_context import MARGIN, needed_contexts, needed_int8_contexts
+from tests.toys import SPECTRAL as TINY
 
 STEPS = 2
 PHONEME_FRAMES = 6.0
@@ -116,11 +117,7 @@ def test_what_a_graph_file_needs_is_measured_by_running_it(
 @torch.no_grad()
 def test_chunks_with_that_context_equal_the_whole_on_other_inputs() -> None:
     torch.manual_seed(3)
-    config = SpectralConfig(
-        hidden_channels=16, encoder_blocks=1, prosody_blocks=1, mel_blocks=1,
-        conditioning_channels=16, conditioning_blocks=1, width=16, blocks=1, level_channels=8,
-    )  # fmt: skip
-    model = build_model(config).eval()
+    model = build_model(TINY).eval()
     denoiser = DenoiserGraph(model, named_schedule("cosine", STEPS))
     reach = context_frames_per_step(model, 16)
     found = needed_contexts(

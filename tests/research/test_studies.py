@@ -11,7 +11,7 @@ import pytest
 from dlpo_bench.clips import read_audio
 from dlpo_bench.judging import JudgePanel
 from dlpo_bench.record import read_record
-from research import audio_path, cold_start, copies, learning_curve, method_comparison, toy_judge
+from research import cold_start, copies, learning_curve, method_comparison, toy_judge
 from tests.toys import ToyJudge
 
 RATE = 22_050  # Hz
@@ -79,11 +79,3 @@ def test_tilt_is_the_slope_of_third_octaves(slope_db: float) -> None:
     noise = (0.01 * np.fft.irfft(spectrum)).astype(np.float32)
     tilt = toy_judge.spectral_tilt_db(noise, RATE)
     assert tilt == pytest.approx(slope_db + 10 * np.log10(2), abs=0.15)
-
-
-def test_first_packet_of_pcm_needs_no_audio_ahead() -> None:
-    speech = np.random.default_rng(0).uniform(-0.1, 0.1, 4 * RATE).astype(np.float32)
-    pcm = audio_path.AudioFormat(audio_path.Encoding.PCM_S16, RATE)
-    cost = audio_path.measure_encoding(pcm, speech, RATE, 300)
-    assert cost.kbit_per_s == pytest.approx(16 * RATE / 1000)
-    assert cost.first_bytes_ms <= 1000 * audio_path.PROBE_S

@@ -138,17 +138,6 @@ def test_pairs_that_do_not_fit_the_voice_are_left_out_with_a_warning(
         matched([two, paced])
 
 
-def test_a_rendering_two_frames_shorter_still_fits(
-    matched: Any, tmp_path: Path, pair: Pair
-) -> None:
-    whole = pair(TEXTS[0])
-    winner, loser = whole.waveforms()
-    write_wav(tmp_path / "short.wav", winner[:-600])
-    batch = matched([PreferencePair(TEXTS[0], tmp_path / "short.wav", whole.loser)]).batch([0], 0)
-    assert not batch.winners[0, len(loser) - 600 :].any()
-    assert batch.losers[0, len(loser) - 600 : len(loser)].any()
-
-
 def test_the_hash_depends_on_the_pairs_and_their_wavs(tmp_path: Path, pair: Pair) -> None:
     path, other = tmp_path / "pairs.jsonl", tmp_path / "other.jsonl"
     first, second = pair(TEXTS[0]), pair(TEXTS[1])

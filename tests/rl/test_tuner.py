@@ -11,18 +11,17 @@ from typing import Any
 import pytest
 import torch
 
-from dlpo.checkpoint import Provenance, Tuned, load_checkpoint, save_checkpoint
+from dlpo.checkpoint import Tuned, load_checkpoint
 from dlpo.config.strict import from_dict
 from dlpo.config.training import TuningConfig
 from dlpo.errors import ConfigError
-from dlpo.model.build import build_model
 from dlpo.rl.diffusion_loss import recorded_windows
 from dlpo.rl.methods import METHODS, Explore, Method, Objective, Plan
 from dlpo.rl.tuner import Tuner
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches
 from research import toy_judge
-from tests.toys import SPECTRAL
+from tests.toys import SPECTRAL, save_toy
 
 RESUMED = {
     "dlpo": (Objective("dlpo", guide="both"), {"passes": 2}),
@@ -172,12 +171,11 @@ def test_the_guard_ends_a_run_that_leaves_the_ground_and_keeps_the_best(tuning: 
 
 
 def test_recordings_are_conditioned_on_their_own_voice(tuning: Any, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    model = build_model(SPECTRAL)
-    with torch.no_grad():
-        model.voices.weight.mul_(10)
-    start = tmp_path / "spectral"
-    save_checkpoint(start, model.state_dict(), SPECTRAL, Provenance(0, "0" * 64, "test"))
+    def change(weights: dict[str, Any]) -> None:
+        weights["voices.weight"] *= 10
+
+    start = save_toy(tmp_path / "spectral", SPECTRAL, seed=0, change=change)
+    model = load_checkpoint(start).model
     source = tuning.tuner(objective=Objective("control"), checkpoint=start).source
     recorded, _ = source.recorded(0)
     batches = Batches(source.batches.dataset, "train", 0, 0, SPECTRAL.rows)

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from dlpo_serving.http.speech_body import FIELDS
-from dlpo_serving.operations.keys import Quota, read_keys
 from dlpo_serving.operations.metrics import SHED_REASONS, Metrics
 from dlpo_serving.settings.sources import read_settings
 
@@ -24,15 +23,6 @@ OPERATIONS, CLIENT, HTTP = (
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", OPERATIONS, re.DOTALL | re.MULTILINE)
-
-
-def test_the_settings_file_is_read(tmp_path: Path) -> None:
-    (tmp_path / "dlpo.toml").write_text(blocks("toml")[0])
-
-    settings = read_settings(["--config", str(tmp_path / "dlpo.toml")])
-
-    assert settings.http_port == 8080
-    assert settings.tls is not None
 
 
 def test_the_rows_of_the_settings_table_say_the_same(
@@ -50,14 +40,6 @@ def test_the_rows_of_the_settings_table_say_the_same(
 
         assert by_flag == by_variable == by_file.model_copy(update={"config": None})
         assert by_flag != read_settings([])
-
-
-def test_the_keys_file_is_read(tmp_path: Path) -> None:
-    (tmp_path / "keys.toml").write_text(blocks("toml")[1].replace("…", "0" * 64))
-
-    keys = read_keys(tmp_path / "keys.toml")
-
-    assert keys.quota["alice"] == Quota(4, 20_000, 1200)
 
 
 def test_every_figure_is_in_the_table_and_the_other_way_round() -> None:

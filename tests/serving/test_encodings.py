@@ -174,18 +174,6 @@ def test_samples_that_are_no_numbers_are_refused(encoding: Encoding, value: floa
     encoder.finish()
 
 
-@every_encoding
-def test_a_finished_stream_takes_nothing_more(encoding: Encoding, speech: Waveform) -> None:
-    encoder = open_encoder(usual_format(encoding, VOICE_HZ), VOICE_HZ)
-    encoder.encode(speech)
-    encoder.finish()
-
-    with pytest.raises(EngineError, match="is finished; open an encoder for the next one"):
-        encoder.finish()
-    with pytest.raises(EngineError, match="is finished"):
-        encoder.encode(speech)
-
-
 def test_framed_opus_has_a_packet_for_each_20_ms(speech: Waveform) -> None:
     packets = split_frames(encode(speech, AudioFormat(Encoding.OPUS_FRAMED, 24_000), []))
 

@@ -175,14 +175,6 @@ def test_the_ending_says_the_encoding(tmp_path: Path, name: str, begin: bytes) -
     assert (tmp_path / name).read_bytes().startswith(begin)
 
 
-def test_a_file_may_have_another_rate(tmp_path: Path) -> None:
-    spoken = say(TEXT, out=tmp_path / "out.wav", sample_rate_hz=8000)
-
-    with wave.open(str(tmp_path / "out.wav")) as file:
-        assert file.getframerate() == 8000
-        assert file.getnframes() == pytest.approx(spoken.audio_s * 8000, abs=2)
-
-
 def test_a_pipe_gets_a_wav_header_without_a_length_and_sound_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -253,14 +245,6 @@ def test_a_line_is_spoken_before_the_next_one_is_written(pipe: tuple[int, list[i
     assert next(pieces) == "three."
     os.close(ends.pop())
     assert list(pieces) == []
-
-
-def test_lines_that_come_together_are_one_text(pipe: tuple[int, list[int]]) -> None:
-    reader, ends = pipe
-    os.write(ends[0], b"A line that\nis broken\n")
-    os.close(ends.pop())
-
-    assert list(typed_pieces(reader, quiet_s=0)) == ["A line that\nis broken\n"]
 
 
 def test_a_character_may_be_cut_in_two(pipe: tuple[int, list[int]]) -> None:

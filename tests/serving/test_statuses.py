@@ -10,8 +10,6 @@ from aiohttp import web
 from google.rpc.error_details_pb2 import (
     BadRequest,
     ErrorInfo,
-    QuotaFailure,
-    ResourceInfo,
     RetryInfo,
 )
 from google.rpc.status_pb2 import Status
@@ -29,7 +27,7 @@ from dlpo_serving.errors import (
     UnknownVoiceError,
 )
 from dlpo_serving.http.statuses import BodyError, UnknownModelError, reply_to
-from dlpo_serving.rpc.statuses import UndecodableError, status_message
+from dlpo_serving.rpc.statuses import status_message
 
 Code = grpc.StatusCode
 SECRET = "/opt/secret/path.onnx"
@@ -102,10 +100,6 @@ def test_errors_of_http_alone(error: Exception, status: int, code: str | None) -
     assert (reply_to(error).status, reply_to(error).code) == (status, code)
 
 
-def test_bytes_that_are_no_message_are_the_callers_fault() -> None:
-    assert status_message(UndecodableError("bytes")).code == Code.INVALID_ARGUMENT.value[0]
-
-
 def test_every_wrong_field_is_named_in_the_words_of_the_door() -> None:
     error = RequestError(
         FieldViolation("text", "is empty"),
@@ -132,11 +126,3 @@ def test_who_should_come_back_is_told_when(seconds: float, header: str) -> None:
         assert retry.ToMilliseconds() == round(1000 * seconds) == int(headers["retry-after-ms"])
         assert headers["Retry-After"] == header
     assert detail(status_message(NotReadyError("warming")), RetryInfo).retry_delay.seconds == 1
-
-
-def test_a_quota_names_whose_it_is_and_a_voice_its_name() -> None:
-    quota = detail(status_message(QuotaError("used up", "alice", 2.5)), QuotaFailure)
-    voice = detail(status_message(UnknownVoiceError("eve", ["lj"])), ResourceInfo)
-
-    assert [violation.subject for violation in quota.violations] == ["key:alice"]
-    assert voice.resource_name == "eve"

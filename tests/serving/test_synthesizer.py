@@ -66,17 +66,6 @@ def test_each_sentence_has_noise_of_its_own_by_the_seed_and_a_pause_before_it(
     np.testing.assert_array_equal(two, synthesizer.speak(SpeechRequest("Go home. Go home.")))
 
 
-def test_a_sentence_is_encoded_only_when_its_turn_comes() -> None:
-    engine = FakeEngine()
-    synthesizer = fake_voice(engine)
-    chunks = synthesizer.stream(synthesizer.read(SpeechRequest("One, two, three. Four, five.")))
-
-    next(chunks)
-    assert engine.calls == ["encoder", "frames", "denoiser_3"]
-    list(chunks)
-    assert engine.calls.count("encoder") == 2
-
-
 @pytest.mark.parametrize(
     ("request_", "field"),
     [
@@ -252,13 +241,6 @@ def test_breaks_last_as_long_as_they_say(synthesizer: Synthesizer) -> None:
     assert len(audio) == alone + 3 * RATE
     assert not audio[:RATE].any()
     assert not audio[-2 * RATE :].any()
-
-
-def test_silence_has_the_length_of_its_words(synthesizer: Synthesizer) -> None:
-    audio = speak(synthesizer, "<prosody volume='silent'>Go home.</prosody>")
-
-    assert len(audio) == len(speak(synthesizer, "Go home."))
-    assert not audio.any()
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,6 @@ def test_voice_says_a_word_its_own_way(tiny_bundle: Path, voice_with_words: Path
     assert first_phonemes(voice_with_words) == "T AH0 M AA1 T OW2"
 
 
-def test_request_knows_better_than_the_voice(voice_with_words: Path) -> None:
-    assert first_phonemes(voice_with_words, dictionary={"tomato": "T UW1"}) == "T UW1"
-
-
 def test_unknown_voice_is_an_error_that_says_what_there_is() -> None:
     with pytest.raises(InputError, match="no voice 'hal9000'"):
         open_voice("hal9000")
@@ -162,16 +158,6 @@ def test_texts_teach_how_long_texts_are(costs: Costs) -> None:
         costs.observe_text(100, 10.0, speed=2.0)
     assert costs.audio_s(100, speed=2.0) == pytest.approx(10.0, rel=1e-3)
     assert costs.audio_s(100, speed=1.0) == pytest.approx(20.0, rel=1e-3)
-
-
-def test_work_is_the_rest_of_it_and_never_negative(costs: Costs) -> None:
-    steps = costs.lines.steps
-    whole = costs.work_s(20.0, 0.0, steps)
-    assert whole == pytest.approx(
-        costs.work_s(5.0, 0.0, steps) + costs.work_s(20.0, 5.0, steps), rel=1e-9
-    )
-    assert costs.work_s(5.0, 20.0, steps) == 0.0
-    assert costs.work_s(20.0, 0.0, 2 * steps) == pytest.approx(2 * whole)
 
 
 def test_other_lanes_are_kept_busy_while_one_is_measured() -> None:

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
-from dlpo.config.models import ContourConfig, SpectralConfig
+from dlpo.checkpoint import load_checkpoint
+from dlpo.config.models import SpectralConfig
 from dlpo.config.training import ContourTraining
 from dlpo.data.dataset import Dataset
 from dlpo.data.features import Features
 from dlpo.errors import DataError, TrainingError
 from dlpo.model.acoustics import LOG_F0_SCALE
-from dlpo.model.build import build_model
 from dlpo.model.contour import Contour, upsample_contour
 from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.model.spectral import SpectralWaveGrad2
@@ -30,9 +29,8 @@ from dlpo.training.contour_losses import (
     recorded_contour,
 )
 from dlpo.training.contour_trainer import ContourTrainer
-from tests.toys import SPECTRAL
+from tests.toys import CONTOUR, SPECTRAL, save_toy
 
-TINY = ContourConfig(channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2)
 SHORT = ContourTraining(
     updates=6,
     reading_updates=3,
@@ -48,7 +46,7 @@ SHORT = ContourTraining(
 
 def run(data: Path, out: Path, init: Path, **changes: object) -> ContourTrainer:
     training = replace(SHORT, **changes)  # type: ignore[arg-type]
-    trainer = ContourTrainer(TINY, training, [data], [1.0], out, init)
+    trainer = ContourTrainer(CONTOUR, training, [data], [1.0], out, init)
     trainer.run()
     return trainer
 
@@ -105,7 +103,7 @@ def test_figures_of_perfect_draws_are_perfect(tiny_dataset: Path) -> None:
             return self.config.centre + self.config.spread * batch.points
 
     figures = contour_figures(
-        Knows(TINY, 79), batch, 2, torch.Generator().manual_seed(0), torch.zeros(3, 8)
+        Knows(CONTOUR, 79), batch, 2, torch.Generator().manual_seed(0), torch.zeros(3, 8)
     )
 
     assert figures["crps"] == pytest.approx(0, abs=1e-5)
@@ -128,7 +126,7 @@ def test_a_calm_flow_gets_the_heat_that_makes_up_for_it(tiny_dataset: Path) -> N
             assert voice is not None
             return config.centre + config.spread * 0.8 * voice[:, -1:, None] * noise
 
-    model = Calm(TINY, 79)
+    model = Calm(CONTOUR, 79)
     sure = batch.voiced > SURE
     expected = float(batch.points[sure].std(correction=0)) / 0.8
     assert lively_temperature(model, batch, torch.zeros(len(batch.points), 8)) == pytest.approx(
@@ -162,13 +160,11 @@ def test_a_model_without_frame_wise_pitch_gets_no_contour(
     tiny_dataset: Path, base_checkpoint: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError, match="is 'base'; expected spectral"):
-        ContourTrainer(TINY, SHORT, [tiny_dataset], [1.0], tmp_path / "run", base_checkpoint)
+        ContourTrainer(CONTOUR, SHORT, [tiny_dataset], [1.0], tmp_path / "run", base_checkpoint)
 
 
 def test_each_voice_draws_in_its_own_range(tiny_dataset: Path, tmp_path: Path) -> None:
-    init = tmp_path / "init"
-    weights = build_model(SPECTRAL).state_dict()
-    save_checkpoint(init, weights, SPECTRAL, Provenance(0, "0" * 64, "test"))
+    init = save_toy(tmp_path / "init", SPECTRAL, seed=0)
     trainer = run(tiny_dataset, tmp_path / "run", init)
     model = load_checkpoint(tmp_path / "run" / "checkpoint").model
     assert isinstance(model, SpectralWaveGrad2)

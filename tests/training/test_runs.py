@@ -13,15 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dlpo.config.models import ContourConfig
 from dlpo.config.training import ContourTraining, WaveGrad2Training
 from dlpo.training.contour_trainer import ContourTrainer
 from dlpo.training.run import TrainingRun
 from dlpo.training.spectral_trainer import SpectralTrainer
 from dlpo.training.wavegrad_trainer import WaveGradTrainer
-from tests.toys import BASE, SPECTRAL, SPECTRAL_TRAINING
+from tests.toys import BASE, CONTOUR, SPECTRAL, SPECTRAL_TRAINING
 
-CONTOUR = ContourConfig(channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2)
 SETTINGS: dict[str, Any] = {
     "base": WaveGrad2Training(batch=2, window=8, context=2, decay_start=2, decay_end=5),
     "acoustics": replace(SPECTRAL_TRAINING, part="acoustics"),

@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file
 
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config.training import SpectralTraining
 from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.spectral import SpectralWaveGrad2
@@ -19,7 +18,6 @@ from dlpo.noise_schedule import named_schedule
 from dlpo.training import spectral_trainer
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches
-from dlpo.training.processes import arithmetic
 from dlpo.training.run import warm_average
 from dlpo.training.spectral_trainer import PARTS, SpectralTrainer
 from dlpo.training.synthesis import speak
@@ -140,32 +138,3 @@ def test_the_average_forgets_its_start_quickly() -> None:
     for count in range(1, 51):
         warm_average(0.999)(averaged, [torch.tensor(1.0)], torch.tensor(count))
     assert float(averaged[0]) == pytest.approx(1.0, abs=0.01)
-
-
-def test_the_learning_rate_rises_and_falls_to_the_adversary_s() -> None:
-    training = SpectralTraining(
-        part="joint", updates=1000, warmup=100, adversarial_from=10, adversarial_rate=2e-4
-    )
-    assert training.rate(0) == pytest.approx(training.learning_rate / 100)
-    assert training.rate(400) == 2e-4
-    assert training.rate(999) == pytest.approx(0.03 * 2e-4)
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "expected"),
-    [
-        ({"avx2": True, "avx512_bf16": False}, "no"),
-        ({"avx2": True, "avx512_bf16": True}, "bf16"),
-        ({"neon": True, "bf16": True}, "bf16"),
-        ({}, "no"),
-    ],
-)
-def test_bfloat16_is_chosen_where_the_cpu_computes_in_it(
-    capabilities: dict[str, bool], expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-
-    assert arithmetic("auto") == expected
-    assert arithmetic("bf16") == "bf16"
-    assert arithmetic("no") == "no"

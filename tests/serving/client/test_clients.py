@@ -177,15 +177,6 @@ def test_a_token_that_no_header_can_hold_is_refused_without_showing_it(token: st
         Tls(certificate=Path("client.pem"))
 
 
-def test_the_token_goes_with_every_call(scripted_server: Any) -> None:
-    scripted_server.outcomes = [lambda context: iter(())]
-
-    with SpeechClient(scripted_server.address, token="s3cret") as client:
-        client.voices()
-
-    assert scripted_server.calls[0]["authorization"] == "Bearer s3cret"
-
-
 @pytest.fixture
 def tls_server(scripted_server: Any, authority: Any) -> Iterator[str]:
     """Address of the scripted server behind a certificate for "localhost"."""

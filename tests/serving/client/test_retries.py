@@ -15,7 +15,7 @@ from grpc_status import rpc_status
 
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
-from dlpo_serving.client import CallError, Chance, Flush, RetryPolicy, SpeechClient
+from dlpo_serving.client import CallError, Chance, Flush, RetryPolicy
 from dlpo_serving.client.errors import Backoff
 from dlpo_serving.request import SpeechRequest
 
@@ -128,16 +128,6 @@ def test_an_error_of_the_pieces_is_the_callers(
         assert (scripted_server.texts, len(hear.chunks)) == ([["One."]], 1)
 
 
-def test_lists_of_voices_are_tried_again_too(scripted_server: Any) -> None:
-    scripted_server.outcomes = [refused(UNAVAILABLE), spoken]
-    delays: list[float] = []
-
-    with SpeechClient(scripted_server.address, sleep=delays.append) as client:
-        assert [voice.name for voice in client.voices()] == ["script"]
-
-    assert len(delays) == 1
-
-
 def test_delays_double_up_to_the_longest_with_full_jitter() -> None:
     asked: list[tuple[float, float]] = []
 
@@ -167,17 +157,6 @@ def test_who_has_no_time_left_is_told_the_error_at_once(
 
     with pytest.raises(CallError):
         backoff.delay_after(CallError("full", FULL, retry_after_s))
-
-
-def test_the_callers_time_covers_all_attempts() -> None:
-    time = Time()
-    backoff = Backoff(RetryPolicy(), time.chance, timeout_s=2.0)
-
-    left = []
-    for time.now_s in (1.5, 2.5):
-        left.append(backoff.remaining_s())
-
-    assert left == [0.5, 0.0]
 
 
 @pytest.mark.parametrize("wrong", [{"attempts": 0}, {"total_s": -1}, {"max_delay_s": float("nan")}])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import sys
 import wave
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -130,15 +129,6 @@ def test_a_wav_of_a_short_text_has_its_length(openai: OpenAI) -> None:
         assert file.readframes(file.getnframes()) == pcm
     assert short.response.headers["Content-Length"] == str(len(pcm) + 44)
     assert (streamed[:8], streamed[44:]) == (b"RIFF\xff\xff\xff\xff", pcm)
-
-
-def test_aac_that_is_not_installed_is_a_bad_request_with_the_list(
-    openai: OpenAI, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "av", None)
-
-    with pytest.raises(BadRequestError, match="this server has mp3, opus, flac, wav, pcm"):
-        openai.audio.speech.create(**speech(response_format="aac"))
 
 
 def test_open_webui_finds_voices_and_models_and_speaks(client: Any, door: Any) -> None:

@@ -68,11 +68,6 @@ def test_every_field_arrives() -> None:
     assert body == SpeechBody(request, "lj", Encoding.OGG_OPUS, 16_000, "dlpo", 5.0)
 
 
-def test_headerless_pcm_has_the_rate_that_openais_clients_expect() -> None:
-    assert parse(response_format="pcm").sample_rate_hz == 24_000
-    assert parse(response_format="pcm", sample_rate=22_050).sample_rate_hz == 22_050
-
-
 @pytest.mark.parametrize(
     ("fields", "name"),
     [

@@ -35,7 +35,6 @@ from dlpo_serving.operations.call_scope import (
 from dlpo_serving.operations.keys import new_key
 from dlpo_serving.operations.logs import LogFormat, configure_logs
 from dlpo_serving.operations.metrics import SHED_REASONS, Metrics
-from tests.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -200,18 +199,6 @@ def test_every_reason_to_reject_a_call_is_there_from_the_start_and_no_other_can_
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
     rejections = [kind for kind in kinds if issubclass(kind, errors.CallRejectedError)]
     assert {kind.reason for kind in rejections} <= set(SHED_REASONS)
-
-
-def test_a_voice_is_shown_until_it_is_gone() -> None:
-    metrics, manifest = Metrics(), FakeEngine().manifest
-
-    metrics.model_info(manifest, "cpu")
-    [labels] = [dict(labels) for name, labels in samples(metrics) if name == "dlpo_model_info"]
-    metrics.model_gone(manifest, "cpu")
-
-    assert labels["voice"] == manifest.voice
-    assert labels["engine"] == "cpu"
-    assert "dlpo_model_info" not in {name for name, _ in samples(metrics)}
 
 
 TEXT = "A very private sentence. And a second one."

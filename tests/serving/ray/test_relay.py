@@ -23,7 +23,7 @@ from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.__main__ import run
 from dlpo_serving.ray import cluster, proxy
 from dlpo_serving.ray.application import check, from_arguments, settings_of_replica
-from dlpo_serving.ray.proxy import APPLICATION, Asked
+from dlpo_serving.ray.proxy import APPLICATION
 from dlpo_serving.settings.server_settings import ServerSettings
 from tests.callers import WAIT_S, in_another_thread, refusal
 
@@ -97,51 +97,6 @@ def failing(code: grpc.StatusCode, *messages: Any) -> Serve:
 
 def stub(channel: grpc.Channel) -> speech_pb2_grpc.SpeechServiceStub:
     return speech_pb2_grpc.SpeechServiceStub(channel)
-
-
-def test_a_call_arrives_as_it_was_and_its_answer_too(proxied: Any) -> None:
-    seen: list[tuple[Asked, Any]] = []
-
-    async def serve(asked: Asked, context: Any) -> AsyncIterator[bytes | None]:
-        seen.append((asked, dict(context.invocation_metadata())))
-        async for message in answering(PART, PART)(asked, context):
-            yield message
-
-    call = stub(proxied(serve)).StreamSynthesize(
-        REQUEST, timeout=WAIT_S, metadata=(("x-request-id", "r1"),)
-    )
-
-    assert list(call) == [PART, PART]
-    assert ("x-request-id", "r1") in call.trailing_metadata()
-    ((asked, metadata),) = seen
-    assert asked.method == "/dlpo.v1.SpeechService/StreamSynthesize"
-    assert asked.data == REQUEST.SerializeToString()
-    assert asked.timeout_s == pytest.approx(WAIT_S, abs=5)
-    assert metadata["application"] == APPLICATION
-    assert metadata["x-request-id"] == "r1"
-
-
-def test_pieces_of_text_arrive_one_by_one_while_audio_goes_out(proxied: Any) -> None:
-    async def serve(asked: AsyncIterator[Asked], context: Any) -> AsyncIterator[bytes | None]:
-        async for piece in asked:
-            text = speech_pb2.IncrementalSynthesizeRequest.FromString(piece.data).text
-            yield speech_pb2.IncrementalSynthesizeResponse(
-                audio={"audio": text.encode()}
-            ).SerializeToString()
-        async for message in answering()(asked, context):
-            yield message
-
-    heard: Future[Any] = Future()
-
-    def pieces() -> Iterator[speech_pb2.IncrementalSynthesizeRequest]:
-        yield speech_pb2.IncrementalSynthesizeRequest(text="one")
-        assert heard.result(WAIT_S).audio.audio == b"one"
-        yield speech_pb2.IncrementalSynthesizeRequest(text="two")
-
-    call = stub(proxied(serve)).IncrementalSynthesize(pieces(), timeout=WAIT_S)
-    heard.set_result(next(call))
-
-    assert [part.audio.audio for part in call] == [b"two"]
 
 
 @pytest.mark.parametrize(

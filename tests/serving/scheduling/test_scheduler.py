@@ -102,14 +102,12 @@ class Simulation:
         policy: AdmissionPolicy | None = None,
         lanes: int = 2,
         slowness: float = 1.0,
-        takes: bool = True,
         belief: float = 1.0,
         contention: float = 1.0,
     ) -> None:
         """
         Args:
             slowness: of the machine; may be changed while it runs.
-            takes: callers take their audio.
             belief: the slowness that warm-up found.
             contention: time of a unit while most lanes are busy / while most are idle.
         """
@@ -127,7 +125,6 @@ class Simulation:
         self.order: list[Listener] = []  # whose unit was computed, in order
         self.busy_s = 0.0
         self.slowness = slowness
-        self._takes = takes
         self._free_lanes = lanes
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._number = itertools.count()
@@ -254,8 +251,7 @@ class Simulation:
                 listener.first_audio_s = self.now - stream.arrived_s
         self.scheduler.finished(batch, self.now, made)
         for stream in batch.streams:
-            if self._takes:
-                stream.untaken_s = 0.0
+            stream.untaken_s = 0.0  # callers take their audio
             if stream.work and stream.work.done:
                 self.scheduler.remove(stream)
                 self._listener_of[stream].ended_s = self.now
@@ -415,16 +411,6 @@ def test_equal_units_of_a_voice_share_a_batch_up_to_what_the_engine_takes(
     assert batches.count(largest) > batches.count(1) / 2
 
 
-def test_audio_that_nobody_takes_is_not_made_without_end() -> None:
-    simulation = Simulation(AdmissionPolicy(max_untaken_s=5.0), takes=False)
-    simulation.arrive(0.0, 600.0)
-    simulation.run(until_s=15.0)
-    stream = simulation.listeners[0].stream
-    assert 5.0 < stream.made_s < 5.0 + 2 * 128 / 75
-    stream.untaken_s = 0.0
-    assert simulation.scheduler.next_batch(15.0)
-
-
 @pytest.mark.parametrize(("lanes", "contention"), [(1, 1.0), (2, 1.5), (16, 1.5)])
 @pytest.mark.parametrize("belief", [16.0, 1 / 16])
 def test_costs_converge_from_any_start_within_a_minute_of_one_call_a_second(
@@ -449,15 +435,6 @@ def test_a_machine_that_becomes_slower_or_quicker_is_followed(lanes: int, factor
     simulation.slowness *= factor
     simulation.run()
     assert simulation.costs.slowdown == pytest.approx(factor, rel=0.4)
-
-
-def test_callers_find_a_lane_each_however_slow_the_machine_seems() -> None:
-    simulation = Simulation(lanes=4, belief=1000.0)
-    for _ in range(6):
-        simulation.arrive(0.0, 5.0)
-    simulation.run(until_s=0.0)
-    assert len(simulation.listeners) == 4
-    assert len(simulation.refusals) == 2
 
 
 @pytest.mark.parametrize("conversations", [30, 150])
