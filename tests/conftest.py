@@ -326,18 +326,11 @@ def nvidia(fake_nvidia: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 # As root, without a screen, and without a word to Google.
 CHROMIUM_FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--autoplay-policy=no-user-gesture-required",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required",
     "--window-size=1280,900",
-)
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlpo.bundle import (
-    CheckpointInfo,
-    GraphInfo,
-    Manifest,
-    ScheduleInfo,
-    TensorInfo,
-)
+from dlpo.bundle import CheckpointInfo, GraphInfo, Manifest, ScheduleInfo, TensorInfo
 from dlpo.text.symbols import MARKS, SYMBOL_IDS, SYMBOLS
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dlpo.bundle import Bundle
 from dlpo.config.models import ContourConfig, SpectralConfig, WaveGrad2Config
-from dlpo.config.training import SpectralTraining
+from dlpo.config.training import ContourTraining, SpectralTraining, WaveGrad2Training
 from dlpo.judges.judge import Scores, Waveform
 
 SPECTRAL = SpectralConfig(
@@ -28,6 +28,14 @@ CONTOUR = ContourConfig(channels=8, blocks=1, flow_channels=8, flow_blocks=1, st
 SPECTRAL_TRAINING = SpectralTraining(
     updates=4, batch=4, window=16, acoustic_batch=2, acoustic_window=24, timing_batch=2,
     adversarial_from=2, warmup=1, log_every=1, validate_every=2, save_every=2, precision="no",
+)  # fmt: skip
+CONTOUR_TRAINING = ContourTraining(
+    updates=6, reading_updates=3, batch=2, draws=2, warmup=1, log_every=1, validate_every=3,
+    save_every=3, precision="no",
+)  # fmt: skip
+BASE_TRAINING = WaveGrad2Training(
+    updates=6, batch=2, window=8, context=2, decay_start=2, decay_end=5, log_every=1,
+    validate_every=3, save_every=3, precision="no",
 )  # fmt: skip
 
 

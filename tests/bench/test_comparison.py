@@ -12,20 +12,8 @@ import soundfile
 from dlpo.errors import InputError
 from dlpo.judges.judge import Waveform
 from dlpo_bench.clips import Clip, load_clips, read_audio
-from dlpo_bench.eval import (
-    figures,
-    markdown,
-    samples,
-    verdict,
-    write_judged,
-)
-from dlpo_bench.judging import (
-    CHARACTER_ERRORS,
-    ERROR_RATIO,
-    WORD_ERRORS,
-    JudgePanel,
-    evaluate,
-)
+from dlpo_bench.eval import figures, markdown, samples, verdict, write_judged
+from dlpo_bench.judging import CHARACTER_ERRORS, ERROR_RATIO, WORD_ERRORS, JudgePanel, evaluate
 from dlpo_bench.record import Measured, read_record, write_record
 from dlpo_bench.statistics import Estimate, Paired
 from dlpo_bench.systems import recordings

@@ -15,9 +15,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
-from dlpo.cli import app
 from dlpo.errors import InputError
 from dlpo_bench.load.calls import (
     AudioDevice,
@@ -51,7 +49,6 @@ from dlpo_bench.load.levels import (
 )
 from dlpo_bench.load.single import measure_tokens
 from dlpo_bench.options import LoadOptions
-from dlpo_bench.record import read_record
 from dlpo_bench.report.speed import LOAD_TARGETS, load_blocks
 from dlpo_bench.tables import markdown
 
@@ -92,10 +89,6 @@ def played(
 
 def search_of(*levels: LevelResult, server: TestedServer = SERVER) -> KneeSearch:
     return KneeSearch(server, "closed", {one.figures["load"]: one for one in levels})
-
-
-def bench_stream(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["bench", "stream", *map(str, arguments)])
 
 
 def silent_ticks(pieces: list[tuple[int, int]]) -> int:
@@ -333,21 +326,6 @@ def test_every_measurement_gives_the_figures_of_its_targets(name: str, tiny_bund
     assert wanted - set(measured.figures) <= {"retry_info_share"}
     assert markdown(load_blocks({name: measured.figures}))
     json.dumps([measured.figures, measured.samples], allow_nan=False)  # what a record can hold
-
-
-@pytest.mark.full
-def test_latency_and_soak_write_records_of_their_kinds(tiny_bundle: Path, tmp_path: Path) -> None:
-    result = bench_stream(
-        "latency", "soak", "--minutes", "0.01", "--voice", tiny_bundle, "--calls", "2",
-        "--workers", "2", "--record", "--out", tmp_path,
-    )  # fmt: skip
-
-    assert result.exit_code == 0, result.output
-    records = {record.kind: record for record in map(read_record, tmp_path.iterdir())}
-    assert records.keys() == {"latency", "load"}
-    assert records["latency"].figures["start_s"] > 0  # where README's table looks for it
-    assert "clock_jump_s" in records["latency"].figures["machine"]
-    assert records["load"].figures["soak"]["requests"] > 0
 
 
 def options_of(bundle: Path) -> LoadOptions:

@@ -60,17 +60,6 @@ def test_the_committed_page_is_what_the_committed_records_give() -> None:
     assert {path.name for path in PAGE.with_suffix("").iterdir()} == page.pictures.keys(), again
 
 
-def test_a_section_names_its_record_machine_commit_and_voice(tmp_path: Path) -> None:
-    machine = {"cpu": "Abacus", "cores": 10, "cpu_family": 26, "cpu_model": 2, "cpu_mhz": 4000.5}
-    text = shown(tmp_path, "latency", LATENCY, machine=machine)
-    assert "| first audio, 80-character sentence, p50, ms | 12.5 |" in text
-    assert (
-        "[latency-20260101](latency-20260101.json), 2026-01-01, Abacus, 10 cores, family 26 model"
-        " 2 at 4000 MHz, commit c0ffeec0ff with changes, bundle abababababab (not the embedded"
-        " voice):\n`measure latency`"
-    ) in text
-
-
 @pytest.mark.parametrize(
     ("kind", "figures", "changed", "reason"),
     [

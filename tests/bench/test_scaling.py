@@ -10,11 +10,7 @@ import pytest
 
 from dlpo.errors import EngineError, InputError
 from dlpo_bench.options import ScalingOptions
-from dlpo_bench.scaling import (
-    in_process,
-    length_figures,
-    measure_scaling,
-)
+from dlpo_bench.scaling import in_process, length_figures, measure_scaling
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
 

@@ -4,12 +4,7 @@ import numpy as np
 import pytest
 
 from dlpo.judges.judge import active_level_db
-from dlpo_bench.signals import (
-    Waveform,
-    at_level,
-    f0_spread_semitones,
-    mel_spread_db,
-)
+from dlpo_bench.signals import Waveform, at_level, f0_spread_semitones, mel_spread_db
 
 RATE = 22_050  # Hz
 TIME = np.arange(2 * RATE) / RATE  # s

@@ -5,13 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dlpo_bench.statistics import (
-    Estimate,
-    Paired,
-    paired,
-    ratio_of_sums,
-    sign_flip_p,
-)
+from dlpo_bench.statistics import Estimate, Paired, paired, ratio_of_sums, sign_flip_p
 
 
 def test_p_of_few_sentences_is_exact() -> None:

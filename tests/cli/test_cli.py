@@ -145,17 +145,6 @@ def test_without_a_checkout_the_packages_themselves_are_named(
     assert pip_install("codecs", root=tmp_path) == f"pip install 'dlpo[codecs] @ {wheel.as_uri()}'"
 
 
-@pytest.mark.parametrize("flag", ["-h", "--help"])
-@pytest.mark.parametrize("command", [(), ("say",), ("serve",), ("keys", "new"), ("bench", "rtf")])
-def test_every_command_has_help_in_one_style(command: tuple[str, ...], flag: str) -> None:
-    result = run(*command, flag)
-
-    assert result.exit_code == 0
-    assert "Usage: dlpo " in result.stdout
-    assert "╭─ Options" in result.stdout
-    assert "<bool>" not in result.stdout
-
-
 def test_saying_hi_loads_no_package_that_it_does_not_need(tmp_path: Path) -> None:
     code = "import sys; from dlpo.cli import app\ntry: app()\nfinally: print(*sys.modules)"
     words = ("say", "hi", "-q", "-o", str(tmp_path / "hi.wav"))
@@ -164,17 +153,9 @@ def test_saying_hi_loads_no_package_that_it_does_not_need(tmp_path: Path) -> Non
 
     assert ended.stderr == ""
     needless = {
-        "torch",
-        "onnx",
-        "dlpo_export",
-        "pydantic",
-        "rich",
-        "asyncio",
-        "grpc",
-        "google",
-        "soundfile",
-        "dlpo.config.training",
-    }
+        "torch", "onnx", "dlpo_export", "pydantic", "rich", "asyncio", "grpc", "google",
+        "soundfile", "dlpo.config.training",
+    }  # fmt: skip
     assert not needless & set(ended.stdout.split())
 
 

@@ -187,37 +187,6 @@ def test_the_pod_has_time_for_all_that_the_server_does_at_its_end(
     assert read.pre_stop_s >= probe["periodSeconds"] * probe["failureThreshold"]
 
 
-def test_labels_fit_together(overlay: list[Resource]) -> None:
-    deployment = one(overlay, "Deployment")["spec"]
-    monitor = yaml.safe_load((DEPLOY / "prometheus/pod-monitor.yaml").read_text())
-    selectors = [
-        deployment["selector"],
-        {"matchLabels": one(overlay, "Service")["spec"]["selector"]},
-        {"matchLabels": one(overlay, "Service", "dlpo-headless")["spec"]["selector"]},
-        one(overlay, "PodDisruptionBudget")["spec"]["selector"],
-        one(overlay, "NetworkPolicy")["spec"]["podSelector"],
-        pod(overlay)["topologySpreadConstraints"][0]["labelSelector"],
-        monitor["spec"]["selector"],
-    ]
-
-    labels = deployment["template"]["metadata"]["labels"].items()
-    assert all(one["matchLabels"] and one["matchLabels"].items() <= labels for one in selectors)
-    assert {resource["metadata"]["namespace"] for resource in overlay} == {"dlpo"}
-
-
-def test_the_network_policy_names_ports_of_the_pod_and_closes_the_rest(
-    overlay: list[Resource],
-) -> None:
-    policy = one(overlay, "NetworkPolicy")["spec"]
-    ports = {port["name"] for port in container(overlay)["ports"]}
-
-    assert policy["policyTypes"] == ["Ingress", "Egress"]
-    open_to_pods = {port["port"] for rule in policy["ingress"] for port in rule["ports"]}
-    assert open_to_pods == ports - {"health"}
-    assert all(rule["from"] for rule in policy["ingress"])
-    assert all(rule["to"] and rule["ports"] for rule in policy["egress"])
-
-
 def test_an_overlay_of_ones_own_gets_what_its_components_say(
     composed: list[Resource], monkeypatch: pytest.MonkeyPatch
 ) -> None:

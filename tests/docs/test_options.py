@@ -62,8 +62,3 @@ def test_commands_of_a_page_and_their_options_exist(page: str) -> None:
 
     assert not wrong
     assert not alone - options_of(COMMANDS) - FOREIGN
-
-
-@pytest.mark.parametrize("call", ["sing", "say Hello --loud", "bench rtf --fast", "serve --rays"])
-def test_what_does_not_exist_is_found(call: str) -> None:
-    assert unknown(call)

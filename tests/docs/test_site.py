@@ -112,21 +112,6 @@ def text(site: Path, page: str) -> str:
     return unescape(re.sub(r"<[^>]+>", "", article))
 
 
-@pytest.mark.parametrize(
-    ("page", "expected"),
-    [
-        ("generated/cli", ["dlpo say", "dlpo bench rtf", "--schedule"]),
-        ("generated/settings", ["--max-streams", "DLPO_MAX_STREAMS", "--no-"]),
-        ("generated/protocol", ["Makes the whole utterance, then replies once.",
-                                "map of string to string"]),
-        ("generated/errors", ["OverloadError RESOURCE_EXHAUSTED OVERLOADED RetryInfo 429"]),
-    ],
-)  # fmt: skip
-def test_references_are_generated_from_code(site: Path, page: str, expected: list[str]) -> None:
-    shown = " ".join(text(site, page).split())
-    assert all(words in shown for words in expected)
-
-
 def test_links_out_of_docs_become_paths_and_pictures_come_along(site: Path) -> None:
     assert "protos/dlpo/v1/speech.proto" in text(site, "api")
     html = (site / "tuning" / "index.html").read_text(encoding="utf-8")

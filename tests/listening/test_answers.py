@@ -16,14 +16,6 @@ from dlpo.errors import DataError, InputError
 from dlpo_bench.listening.answers import AnswerStore, parse_answer, read_answers
 
 
-def test_what_was_liked_does_not_depend_on_what_was_heard_first(ballot: Any) -> None:
-    for trial in ballot.of_kind("pair"):
-        for liked in ("a", "b", "same"):
-            for a_first in (True, False):
-                answer = ballot.answer(trial, liked, a_first=a_first)
-                assert answer.liked(trial) == liked
-
-
 def test_an_answer_is_read_as_it_was_written(ballot: Any, answer: Any) -> None:
     odd = replace(answer, rater='Ünï "code" 🎧 \\')
 
@@ -36,20 +28,14 @@ def test_an_answer_is_read_as_it_was_written(ballot: Any, answer: Any) -> None:
     [
         ("test", "0123456789abcdef", "this is"),
         ("trial", "0123456789abcdef", "trial '0123456789abcdef' is unknown"),
-        ("trial", "", "is unknown"),
         ("first", "../../key", "expected a sound of this trial"),
         ("choice", "third", "choice"),
-        ("choice", None, "choice"),
         ("session", "../" * 10 + "ab", "session"),
-        ("session", "A" * 32, "session"),
         ("rater", "x" * 81, "rater"),
         ("rater", "two\nlines", "printable"),
         ("revision", 0, "revision"),
-        ("revision", 10**9, "revision"),
         ("revision", True, "revision"),
-        ("revision", 1.5, "revision"),
         ("plays_first", -1, "plays_first"),
-        ("plays_second", "1", "plays_second"),
         ("utc", "yesterday", "utc"),
         ("utc", "2026-01-31T12:00:00." + "1" * 100 + "Z", "utc"),
         ("extra", 1, "extra"),

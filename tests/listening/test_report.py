@@ -10,12 +10,7 @@ from typing import Any
 import pytest
 
 from dlpo_bench.listening.answers import Collected
-from dlpo_bench.listening.report import (
-    blocks,
-    krippendorff_alpha,
-    make_report,
-    write_report,
-)
+from dlpo_bench.listening.report import blocks, krippendorff_alpha, make_report, write_report
 from dlpo_bench.tables import markdown
 
 

@@ -55,12 +55,10 @@ def test_an_acknowledged_answer_is_stored_once(
     ("body", "headers", "status", "told"),
     [
         (b"{", {}, 400, "JSON"),
-        (b"\xff", {}, 400, "JSON"),
         (b"[" * 4_000, {}, 400, "JSON"),
         (b"[]", {}, 400, "not an answer"),
         (b"x" * 5_000, {}, 413, "exceeded"),
         (b"{}", {"Content_Type": "text/plain"}, 415, "application/json"),
-        (b"{}", {"Content_Type": "application/x-www-form-urlencoded"}, 415, "application/json"),
         (b"{}", {"Origin": "http://evil.example"}, 403, "own page"),
         (b"{}", {"Origin": "null"}, 403, "own page"),
     ],

@@ -6,11 +6,7 @@ import math
 
 import torch
 
-from dlpo.model.gaussian_upsampling import (
-    frame_positions,
-    gaussian_upsample,
-    upsampling_weights,
-)
+from dlpo.model.gaussian_upsampling import frame_positions, gaussian_upsample, upsampling_weights
 
 DURATIONS = torch.tensor([[3.0, 0.0, 2.0, 5.0], [1.0, 4.0, 0.0, 0.0]])
 RANGES = torch.tensor([[1.0, 2.0, 0.5, 1.5], [0.7, 1.2, 1.0, 1.0]])

@@ -1,12 +1,10 @@
 """Our calls against the real packages, by way of stub libraries where TensorRT's own are absent.
 
-The fakes allow only what `api.json` has, and `api.json` has to be what the real packages have; what
-our code takes from the modules `trt` and `cuda` is also looked up there by name.
+The fakes allow only what `api.json` has, and `api.json` has to be what the real packages have.
 """
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import json
 import os
@@ -20,14 +18,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 STUBS = ROOT / "scripts" / "tensorrt_stubs"
 LIBRARIES = ("nvinfer", "nvonnxparser", "nvinfer_plugin")
-OURS = (
-    "dlpo/nvidia.py",
-    "export/dlpo_export/tensorrt/build.py",
-    "export/dlpo_export/tensorrt/plans.py",
-    "export/dlpo_export/tensorrt/check.py",
-    "serving/dlpo_serving/engines/tensorrt_engine.py",
-    "serving/dlpo_serving/engines/tensorrt_runner.py",
-)
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("tensorrt_bindings") is None
@@ -65,34 +55,6 @@ def test_recorded_api_is_that_of_the_real_packages(environment: dict[str, str]) 
     real = python(environment, STUBS / "describe.py", recorded)
 
     assert json.loads(real) == json.loads(recorded.read_text())
-
-
-def names_taken(path: Path) -> set[str]:
-    """Dotted names that a file takes from `trt` and `cuda`, such as `trt.BuilderFlag.TF32`."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute):
-            name = ast.unparse(node).replace("self._trt.", "trt.").replace("self._cuda.", "cuda.")
-            root, *rest = name.split(".")
-            if root in ("trt", "cuda") and all(part.isidentifier() for part in rest):
-                names.add(name)
-    return names
-
-
-def test_names_that_we_take_from_the_modules_are_there(environment: dict[str, str]) -> None:
-    names = set().union(*(names_taken(ROOT / path) for path in OURS))
-    assert {"trt.BuilderFlag.TF32", "cuda.cudaGraphLaunch", "trt.ILogger.ERROR"} <= names
-    look_up = (
-        "import functools, json, sys\n"
-        "import tensorrt_bindings as trt\n"
-        "from cuda.bindings import runtime as cuda\n"
-        "modules = {'trt': trt, 'cuda': cuda}\n"
-        "for name in json.loads(sys.argv[1]):\n"
-        "    root, *rest = name.split('.')\n"
-        "    functools.reduce(getattr, rest, modules[root])\n"
-    )
-
-    python(environment, "-c", look_up, json.dumps(sorted(names)))
 
 
 def test_real_bindings_without_a_driver_end_in_our_error(environment: dict[str, str]) -> None:

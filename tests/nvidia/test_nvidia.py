@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dlpo.errors import EngineError, MissingExtraError
-from dlpo.nvidia import call, find_gpu, load_cuda, load_tensorrt
+from dlpo.errors import EngineError
+from dlpo.nvidia import call, find_gpu, load_tensorrt
 
 
 def test_machine_without_a_driver_is_an_error(nvidia: Any) -> None:
@@ -24,13 +24,6 @@ def test_failed_call_names_function_and_status(nvidia: Any) -> None:
         EngineError, match=r"cudaMalloc: .*cudaErrorMemoryAllocation\); free memory"
     ):
         call(nvidia.cuda, nvidia.cuda.cudaMalloc, 1 << 40)
-
-
-def test_missing_cuda_bindings_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
-
-    with pytest.raises(MissingExtraError, match=r"cuda-bindings .* '.*\[tensorrt\]'"):
-        load_cuda()
 
 
 @pytest.mark.parametrize(

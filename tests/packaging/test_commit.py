@@ -53,11 +53,3 @@ def test_a_checkout_says_its_commit_and_whether_files_were_changed(repository: P
     assert clean is not None
     assert changed.endswith("+")
     assert not clean.endswith("+")
-
-
-def test_without_git_and_without_a_file_it_is_unknown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-    assert source_commit(tmp_path) is None

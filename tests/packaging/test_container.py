@@ -52,21 +52,12 @@ def test_hadolint_finds_nothing() -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_nothing_is_run_in_an_image_that_may_have_no_shell(target: str) -> None:
+def test_an_image_holds_its_lock_and_runs_without_a_shell_and_not_as_root(target: str) -> None:
     assert not [line for line in instructions(target) if line.startswith("RUN ")]
     json.loads(last(target, "ENTRYPOINT"))  # exec form
     json.loads(last(target, "CMD"))
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_an_image_runs_as_a_number_that_is_not_root(target: str) -> None:
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", last(target, "USER"))
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_an_image_holds_what_the_lock_of_its_name_does(target: str) -> None:
     assert f"COPY --from={target}-environment /opt/dlpo /opt/dlpo" in instructions(target)
-
     (line,) = [line for line in instructions(f"{target}-environment") if "install-locked" in line]
     assert line.endswith(f"install-locked /src/locks/{target}.txt")
 

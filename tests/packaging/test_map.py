@@ -28,12 +28,3 @@ def test_every_stop_of_the_map_exists() -> None:
     for path, name in stops:
         assert (ROOT / path).is_file(), path
         assert not name or name in definitions(ROOT / path), f"{path}:{name}"
-
-
-def test_every_package_says_its_job_in_at_most_three_lines() -> None:
-    for room in ("dlpo", "serving", "export", "benchmarks", "research"):
-        for file in (ROOT / room).rglob("__init__.py"):
-            job, _, _ = (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "").partition(
-                "\n\n"
-            )
-            assert 1 <= len(job.splitlines()) <= 3, file.relative_to(ROOT)

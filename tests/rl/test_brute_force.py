@@ -17,12 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.objectives import (
-    ddpo_loss,
-    dlpo_loss,
-    dpok_loss,
-    klinr_loss,
-)
+from dlpo.rl.objectives import ddpo_loss, dlpo_loss, dpok_loss, klinr_loss
 from dlpo.rl.rollout import Replay, Rollout, replay
 from tests.rl.conftest import rows_of
 

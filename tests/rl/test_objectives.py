@@ -12,10 +12,7 @@ from torch import Tensor
 
 from dlpo.errors import InputError, TrainingError
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.objectives import (
-    ddpo_loss,
-    group_advantages,
-)
+from dlpo.rl.objectives import ddpo_loss, group_advantages
 from dlpo.rl.rollout import Rollout, replay
 
 TARGET = 1.5

@@ -12,7 +12,6 @@ from dlpo.judges.judge import Scores, Waveform, active_level_db, high_band_db
 from dlpo.rl.reward_models import RewardSources, build_reward, parse_weights
 from dlpo.rl.rewards import (
     ClipBatch,
-    Clock,
     MeasuredReward,
     Standardisation,
     WeightedSum,
@@ -44,18 +43,6 @@ def clips(*waveforms: Waveform, texts: Sequence[str] = ("first", "second", "thir
     waveforms = waveforms or (np.zeros(RATE, np.float32),) * len(texts)
     keys = [(0, 0, i, 0) for i in range(len(waveforms))]
     return ClipBatch(waveforms, texts[: len(waveforms)], RATE, keys)
-
-
-def ticking(*seconds: float) -> Clock:
-    moments = iter(seconds)
-    return lambda: next(moments)
-
-
-def test_a_judges_scores_come_with_their_seconds() -> None:
-    judged = judge_reward(Listed(0.1, 0.7, 0.2), ticking(10.0, 12.5)).judge(clips())
-    np.testing.assert_allclose(judged.scores, [0.1, 0.7, 0.2])
-    assert judged.seconds == {"listed": 2.5}
-    np.testing.assert_array_equal(judged.parts["listed"], judged.scores)
 
 
 @pytest.mark.parametrize(

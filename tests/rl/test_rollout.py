@@ -15,13 +15,7 @@ from dlpo.errors import InputError
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.conditions import Conditions
-from dlpo.rl.rollout import (
-    Rollout,
-    keyed_noise,
-    replay,
-    roll_out,
-    seed_keys,
-)
+from dlpo.rl.rollout import Rollout, keyed_noise, replay, roll_out, seed_keys
 
 
 @pytest.fixture

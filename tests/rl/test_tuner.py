@@ -193,14 +193,6 @@ def test_the_control_judges_only_for_the_log(tuning: Any) -> None:
     assert tuning.progress()["chains_run"] == 2 * 4
 
 
-def test_more_passes_are_more_steps_on_the_same_rollout(tuning: Any) -> None:
-    tuning.tuner("one", updates=1, log_every=1).run()
-    tuning.tuner("two", updates=1, log_every=1, passes=2).run()
-    one, two = (tuning.log("train", out)[0] for out in ("one", "two"))
-    assert one["reward/loudness"] == two["reward/loudness"]
-    assert one["kl_of_update"] < two["kl_of_update"]
-
-
 @pytest.mark.parametrize(
     "objective",
     [

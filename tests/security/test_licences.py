@@ -113,18 +113,3 @@ def test_the_image_for_gpus_adds_the_makers_own_packages_alone() -> None:
     added = locked("gpu") - locked("cpu")
 
     assert {name for name in added if not OF_NVIDIA.match(name)} == set()
-
-
-@pytest.mark.parametrize(
-    ("declared", "strong"),
-    [
-        ("GPL-3.0-or-later", True),
-        ("AGPL-3.0", True),
-        ("GNU General Public License v2 (GPLv2)", True),
-        ("LGPL-2.1-or-later", False),
-        ("GNU Lesser General Public License v3 (LGPLv3)", False),
-        ("Apache-2.0 AND MIT", False),
-    ],
-)
-def test_lesser_licences_are_no_copyleft(declared: str, strong: bool) -> None:
-    assert bool(COPYLEFT.search(declared)) is strong

@@ -24,7 +24,6 @@ from tests.toys import denoiser_window
 
 LoadEngine = Callable[..., Any]
 H200 = Gpu(0, "NVIDIA H200", "9.0", 1 << 37, "13.0")
-TEXT = "Noise becomes speech, step by step. Is it not strange?"
 SMALL = Buckets((32, 64), (1, 2))
 
 
@@ -125,19 +124,12 @@ def test_the_build_for_cpus_is_refused_with_the_line_to_run() -> None:
 # From here on: on a GPU.
 
 
-def _gpu_or_error() -> Gpu | DlpoError:
+@pytest.fixture(scope="module")
+def gpu() -> Gpu:
     try:
         return check_cuda(CUDA)
     except DlpoError as error:
-        return error
-
-
-@pytest.fixture(scope="module")
-def gpu() -> Gpu:
-    found = _gpu_or_error()
-    if isinstance(found, DlpoError):
-        pytest.skip(str(found))
-    return found
+        pytest.skip(str(error))
 
 
 @pytest.mark.gpu

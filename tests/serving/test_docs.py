@@ -13,33 +13,11 @@ import pytest
 
 from dlpo_serving.http.speech_body import FIELDS
 from dlpo_serving.operations.metrics import SHED_REASONS, Metrics
-from dlpo_serving.settings.sources import read_settings
 
 PAGES = Path(__file__).resolve().parents[2] / "docs"
 OPERATIONS, CLIENT, HTTP = (
     (PAGES / f"{name}.md").read_text("utf-8") for name in ("operations", "client", "http")
 )
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", OPERATIONS, re.DOTALL | re.MULTILINE)
-
-
-def test_the_rows_of_the_settings_table_say_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows = re.findall(r"^\| `(--.*?)` \| `(\w+)=(.*?)` \| `(.*?)` \|$", OPERATIONS, re.MULTILINE)
-    assert len(rows) == 3
-    for flags, variable, value, line in rows:
-        (tmp_path / "dlpo.toml").write_text(line)
-        by_file = read_settings(["--config", str(tmp_path / "dlpo.toml")])
-        by_flag = read_settings(flags.split())
-        with monkeypatch.context() as patch:
-            patch.setenv(variable, value)
-            by_variable = read_settings([])
-
-        assert by_flag == by_variable == by_file.model_copy(update={"config": None})
-        assert by_flag != read_settings([])
 
 
 def test_every_figure_is_in_the_table_and_the_other_way_round() -> None:

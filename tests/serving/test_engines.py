@@ -15,12 +15,7 @@ import pytest
 from dlpo.bundle import Bundle, write_bundle
 from dlpo.errors import BundleError, EngineError
 from dlpo_serving.engine import Engine
-from dlpo_serving.engines import (
-    EngineName,
-    EnginePrecision,
-    gpu_precision,
-    open_engine,
-)
+from dlpo_serving.engines import EngineName, EnginePrecision, gpu_precision, open_engine
 from dlpo_serving.engines.buckets import Buckets
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.request import SpeechRequest

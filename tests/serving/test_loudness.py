@@ -7,12 +7,7 @@ import pytest
 
 from dlpo.audio import Waveform
 from dlpo.errors import InputError
-from dlpo_serving.loudness import (
-    high_pass,
-    integrated_loudness,
-    k_weighted,
-    shelf,
-)
+from dlpo_serving.loudness import high_pass, integrated_loudness, k_weighted, shelf
 
 MONO_LU = 10 * np.log10(2)  # EBU Tech 3341 measures two equal channels
 

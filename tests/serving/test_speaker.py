@@ -14,13 +14,7 @@ import pytest
 from dlpo.audio import Waveform
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.encodings.formats import Encoding
-from dlpo_serving.errors import (
-    NotReadyError,
-    OverloadError,
-    QuotaError,
-    RequestError,
-    StalledError,
-)
+from dlpo_serving.errors import NotReadyError, OverloadError, QuotaError, RequestError, StalledError
 from dlpo_serving.operations.keys import Quota, Quotas
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.request import SpeechRequest, SynthesisCall

@@ -7,11 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from aiohttp import web
-from google.rpc.error_details_pb2 import (
-    BadRequest,
-    ErrorInfo,
-    RetryInfo,
-)
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from dlpo.errors import BundleError, EngineError, InputError, MissingExtraError

@@ -203,14 +203,6 @@ def speak(synthesizer: Synthesizer, inside: str, **settings: float) -> np.ndarra
     return synthesizer.speak(request)
 
 
-def test_a_document_of_plain_text_sounds_like_the_text(synthesizer: Synthesizer) -> None:
-    text = "Noise becomes speech. Is it not strange?"
-
-    audio = speak(synthesizer, text)
-
-    np.testing.assert_array_equal(audio, synthesizer.speak(SpeechRequest(text)))
-
-
 def test_prosody_around_everything_is_that_of_the_request(synthesizer: Synthesizer) -> None:
     inside = "<prosody rate='120%' pitch='+2st'>Noise becomes speech.</prosody>"
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlpo.bundle import Bundle, PlanInfo, write_bundle
+from dlpo.bundle import Bundle, PlanInfo
 from dlpo.errors import DlpoError, EngineError
 from dlpo.nvidia import Gpu, find_gpu, load_tensorrt
 from dlpo_export.tensorrt.options import TensorrtOptions
@@ -46,12 +46,6 @@ def with_two_plans(
 def built(nvidia: Any, with_two_plans: Bundle) -> Bundle:
     """A bundle with plans, on a machine with a GPU."""
     return with_two_plans
-
-
-def with_plans(bundle: Bundle, out: Path, **changes: Any) -> Bundle:
-    plans = tuple(dataclasses.replace(plan, **changes) for plan in bundle.manifest.plans)
-    manifest = dataclasses.replace(bundle.manifest, plans=plans)
-    return Bundle.load(write_bundle(out, manifest, bundle.directory))
 
 
 @pytest.mark.parametrize(

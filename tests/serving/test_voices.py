@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dlpo.bundle import MANIFEST, Bundle
-from dlpo.errors import EngineError, InputError
+from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
@@ -176,12 +176,3 @@ def test_other_lanes_are_kept_busy_while_one_is_measured() -> None:
     measure_costs(fake_voice(engine), lanes=3)
     assert threading.get_ident() in engine.threads
     assert len(engine.threads) >= 2
-
-
-def test_an_engine_that_fails_fails_the_warm_up() -> None:
-    class Broken(FakeEngine):
-        def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
-            raise EngineError("no memory")
-
-    with pytest.raises(EngineError, match="no memory"):
-        measure_costs(fake_voice(Broken()), lanes=2)

@@ -11,7 +11,6 @@ import torch
 
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.models import SpectralConfig
-from dlpo.config.training import ContourTraining
 from dlpo.data.dataset import Dataset
 from dlpo.data.features import Features
 from dlpo.errors import DataError, TrainingError
@@ -29,23 +28,11 @@ from dlpo.training.contour_losses import (
     recorded_contour,
 )
 from dlpo.training.contour_trainer import ContourTrainer
-from tests.toys import CONTOUR, SPECTRAL, save_toy
-
-SHORT = ContourTraining(
-    updates=6,
-    reading_updates=3,
-    batch=2,
-    draws=2,
-    warmup=1,
-    precision="no",
-    log_every=1,
-    validate_every=3,
-    save_every=3,
-)
+from tests.toys import CONTOUR, CONTOUR_TRAINING, SPECTRAL, save_toy
 
 
 def run(data: Path, out: Path, init: Path, **changes: object) -> ContourTrainer:
-    training = replace(SHORT, **changes)  # type: ignore[arg-type]
+    training = replace(CONTOUR_TRAINING, **changes)  # type: ignore[arg-type]
     trainer = ContourTrainer(CONTOUR, training, [data], [1.0], out, init)
     trainer.run()
     return trainer
@@ -160,7 +147,7 @@ def test_a_model_without_frame_wise_pitch_gets_no_contour(
     tiny_dataset: Path, base_checkpoint: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError, match="is 'base'; expected spectral"):
-        ContourTrainer(CONTOUR, SHORT, [tiny_dataset], [1.0], tmp_path / "run", base_checkpoint)
+        run(tiny_dataset, tmp_path / "run", base_checkpoint)
 
 
 def test_each_voice_draws_in_its_own_range(tiny_dataset: Path, tmp_path: Path) -> None:

@@ -13,18 +13,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dlpo.config.training import ContourTraining, WaveGrad2Training
 from dlpo.training.contour_trainer import ContourTrainer
 from dlpo.training.run import TrainingRun
 from dlpo.training.spectral_trainer import SpectralTrainer
 from dlpo.training.wavegrad_trainer import WaveGradTrainer
-from tests.toys import BASE, CONTOUR, SPECTRAL, SPECTRAL_TRAINING
+from tests.toys import BASE, BASE_TRAINING, CONTOUR, CONTOUR_TRAINING, SPECTRAL, SPECTRAL_TRAINING
 
 SETTINGS: dict[str, Any] = {
-    "base": WaveGrad2Training(batch=2, window=8, context=2, decay_start=2, decay_end=5),
+    "base": BASE_TRAINING,
     "acoustics": replace(SPECTRAL_TRAINING, part="acoustics"),
     "denoiser": replace(SPECTRAL_TRAINING, part="denoiser"),
-    "contour": ContourTraining(updates=6, reading_updates=3, batch=2, draws=2, warmup=1),
+    "contour": CONTOUR_TRAINING,
 }  # fmt: skip
 Start = Callable[..., TrainingRun]
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from dlpo.audio import HOP_LENGTH
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config.training import BASE_TRAINING, WaveGrad2Training
+from dlpo.config.training import BASE_TRAINING as PUBLISHED
 from dlpo.data.dataset import Dataset
 from dlpo.errors import TrainingError
 from dlpo.model.build import build_model
@@ -27,20 +27,7 @@ from dlpo.training.wavegrad_trainer import (
     duration_loss,
     wavegrad_losses,
 )
-from tests.toys import BASE
-
-SHORT = WaveGrad2Training(
-    updates=6,
-    batch=2,
-    window=8,
-    context=2,
-    decay_start=2,
-    decay_end=5,
-    precision="no",
-    log_every=1,
-    validate_every=3,
-    save_every=3,
-)
+from tests.toys import BASE, BASE_TRAINING
 
 
 @pytest.fixture
@@ -49,7 +36,7 @@ def excerpts(tiny_dataset: Path) -> ExcerptBatches:
 
 
 def run(data: Path, out: Path, **changes: object) -> WaveGradTrainer:
-    trainer = WaveGradTrainer(BASE, replace(SHORT, **changes), data, out)  # type: ignore[arg-type]
+    trainer = WaveGradTrainer(BASE, replace(BASE_TRAINING, **changes), data, out)  # type: ignore[arg-type]
     trainer.run()
     return trainer
 
@@ -174,16 +161,18 @@ def test_a_run_can_start_from_a_checkpoint_of_the_same_model(
 ) -> None:
     run(tiny_dataset, tmp_path / "first")
     checkpoint = tmp_path / "first" / "checkpoint"
-    started = WaveGradTrainer(BASE, SHORT, tiny_dataset, tmp_path / "second", init=checkpoint)
+    started = WaveGradTrainer(
+        BASE, BASE_TRAINING, tiny_dataset, tmp_path / "second", init=checkpoint
+    )
     before = load_checkpoint(checkpoint).model.state_dict()
     assert all(torch.equal(value, before[k]) for k, value in started.model.state_dict().items())
     with pytest.raises(TrainingError, match="another model than base"):
-        WaveGradTrainer(BASE, SHORT, tiny_dataset, tmp_path / "third", init=tiny_checkpoint)
+        WaveGradTrainer(BASE, BASE_TRAINING, tiny_dataset, tmp_path / "third", init=tiny_checkpoint)
 
 
 # ---------------------------------------------------------------------- the configuration
 def test_the_learning_rate_falls_to_a_twentieth_between_25_and_100_thousand() -> None:
-    rates = [BASE_TRAINING.rate(k) for k in (0, 25_000, 62_500, 100_000, 999_999)]
+    rates = [PUBLISHED.rate(k) for k in (0, 25_000, 62_500, 100_000, 999_999)]
     assert rates[:2] == [3e-4, 3e-4]
     assert rates[2] == pytest.approx(3e-4 * 0.05**0.5)
     assert rates[3] == rates[4] == pytest.approx(1.5e-5)

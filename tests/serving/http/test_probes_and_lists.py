@@ -3,21 +3,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import socket
 from contextlib import suppress
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
 from prometheus_client.parser import text_string_to_metric_families
 
 from dlpo_serving.http import HttpLimits, listening
-from dlpo_serving.http.app import _sender
 
 
 def test_probes_follow_the_voice(client: Any, synthesizer: Any, open_http_door: Any) -> None:
@@ -131,16 +127,6 @@ def test_a_file_that_has_not_changed_is_not_sent_again(client: Any, door: Any) -
 
     assert (again.status, again.read()) == (304, b"")
     assert changed.status == 200
-
-
-def test_a_file_of_the_same_size_and_time_has_another_tag(tmp_path: Path) -> None:
-    async def tag(content: str) -> Any:
-        file = tmp_path / "a.js"
-        file.write_text(content)
-        os.utime(file, (0, 0))
-        return (await _sender(file)(make_mocked_request("GET", "/"))).etag
-
-    assert asyncio.run(tag("one")) != asyncio.run(tag("two"))
 
 
 TIMEOUT_S = 20.0

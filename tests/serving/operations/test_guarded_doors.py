@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import ssl
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,9 +18,8 @@ from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from dlpo.errors import MissingExtraError
 from dlpo.v1 import speech_pb2
-from dlpo_serving.endpoints import SERVICES, add_channelz, caller_stayed
+from dlpo_serving.endpoints import SERVICES, caller_stayed
 from dlpo_serving.operations.keys import new_key
 from dlpo_serving.riva.proto import riva_tts_pb2 as riva
 from tests.callers import WAIT_S, free_port
@@ -190,16 +187,6 @@ def test_health_needs_no_token_and_on_its_port_no_tls(
         with pytest.raises(grpc.RpcError) as caught:
             channel.unary_unary("/dlpo.v1.SpeechService/Synthesize")(b"", timeout=WAIT_S)
         assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
-
-
-def test_channelz_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "grpc_channelz.v1", None)
-
-    async def add() -> None:
-        add_channelz(grpc.aio.server())
-
-    with pytest.raises(MissingExtraError, match=r"grpcio-channelz.*.*\[serve\]"):
-        asyncio.run(add())
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,7 @@ def test_a_forged_token_is_refused_and_not_quoted(forged: str, tmp_path: Path) -
         (["Bearer A", "Bearer B"], "2 authorization headers"),
         (["A"], "no Bearer token"),
         (["Basic A"], "no Bearer token"),
-        (["Bearer"], "no Bearer token"),
         (["Bearer  "], "no Bearer token"),
-        ([""], "no Bearer token"),
     ],
 )
 def test_anything_but_one_bearer_token_is_refused(headers: list[str], complaint: str) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
-import re
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
@@ -18,12 +16,11 @@ import pytest
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from dlpo.errors import ConfigError, InputError, MissingExtraError
+from dlpo.errors import ConfigError, InputError
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.__main__ import run
-from dlpo_serving.ray import cluster, proxy
-from dlpo_serving.ray.application import check, from_arguments, settings_of_replica
-from dlpo_serving.ray.proxy import APPLICATION
+from dlpo_serving.ray import proxy
+from dlpo_serving.ray.application import settings_of_replica
 from dlpo_serving.settings.server_settings import ServerSettings
 from tests.callers import WAIT_S, in_another_thread, refusal
 
@@ -197,7 +194,6 @@ def test_a_watch_tells_what_has_changed(proxied: Any, monkeypatch: pytest.Monkey
     watch.cancel()
 
 
-DOCS = Path(__file__).resolve().parents[3] / "docs/ray.md"
 OPEN = {"ray": True, "host": "0.0.0.0", "port": 0, "ray_http_port": 0}
 SHOW = """
 import json, sys
@@ -240,28 +236,6 @@ def test_serve_is_asked_for_what_the_settings_say(ray_python: str) -> None:
     assert least["replicas"] == [3, 3]
 
 
-def test_the_configuration_in_the_docs_is_one() -> None:
-    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed; mkdocs brings it")
-    (block,) = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    config = yaml.safe_load(block)
-    (application,) = config["applications"]
-    (function,) = config["grpc_options"]["grpc_servicer_functions"]
-
-    assert application["name"] == APPLICATION
-    assert application["import_path"] == f"{from_arguments.__module__}:{from_arguments.__name__}"
-    assert function == f"{proxy.add_services.__module__}.{proxy.add_services.__name__}"
-    check(ServerSettings(**application["args"]))
-
-
-def test_a_replica_computes_on_the_cores_that_it_takes() -> None:
-    def lanes(**settings: Any) -> int | None:
-        return settings_of_replica(ServerSettings(**settings)).lanes
-
-    assert [lanes(ray_cpus=n) for n in (0.5, 1, 3)] == [1, 1, 3]
-    assert lanes(ray_cpus=3, lanes=2) == 2
-    assert lanes(ray_cpus=3, engine="cuda", ray_gpus=1) == 1  # which batches
-
-
 def test_the_server_of_a_replica_is_reached_from_its_machine_alone() -> None:
     own = settings_of_replica(ServerSettings(**OPEN, max_streams=9))
 
@@ -283,26 +257,3 @@ def test_the_server_of_a_replica_is_reached_from_its_machine_alone() -> None:
 def test_a_mistake_is_told_before_ray_is_started(settings: dict[str, Any], told: str) -> None:
     with pytest.raises((ConfigError, InputError), match=told):
         run(ServerSettings(**OPEN | settings))
-
-
-def test_without_ray_the_pip_line_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    if importlib.util.find_spec("ray"):
-        pytest.skip("ray is installed")
-    monkeypatch.setattr(cluster, "configure_logs", lambda *_: None)
-    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", *cluster.OF_RAY):
-        monkeypatch.setenv(name, "")  # they are to be as they were afterwards
-
-    with pytest.raises(MissingExtraError, match=r"pip install '.*\[ray\]'"):
-        run(ServerSettings(**OPEN))
-
-
-@pytest.mark.parametrize(
-    ("settings", "told"),
-    [
-        ({"ray_gpus": 0.5}, "ray_gpus is 0.5 for each of 1 replicas; this machine has 0 GPUs"),
-        ({"ray_min_replicas": 3}, "ray_cpus is 1 for each of 3 replicas; .* 2 CPUs"),
-    ],
-)
-def test_what_the_machine_has_not_is_told(settings: dict[str, Any], told: str) -> None:
-    with pytest.raises(InputError, match=told):
-        cluster.check_resources(ServerSettings(**OPEN, **settings), {"CPU": 2.0})

@@ -23,7 +23,6 @@ from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.proto import riva_audio_pb2, riva_common_pb2, riva_tts_pb2
 from dlpo_serving.riva.proto.riva_tts_pb2 import SynthesizeSpeechRequest, SynthesizeSpeechResponse
-from dlpo_serving.riva.servicer import is_ssml
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
 from tests.callers import WAIT_S, refusal
@@ -212,7 +211,7 @@ def test_settings_by_name_are_those_of_dlpo(
 def test_a_text_that_begins_with_speak_is_ssml(
     server: Any, riva_client: Any, synthesizer: Synthesizer
 ) -> None:
-    document = "<speak>One <sub alias='cat'>fish</sub>.</speak>"
+    document = "\n<?xml version='1.0'?>\n<speak\n>One <sub alias='cat'>fish</sub>.</speak>"
 
     answer = riva_client(server.address, "synthesize_online", arguments={"text": document})
 
@@ -256,13 +255,11 @@ def test_voices_are_listed_as_clients_read_them(server: Any, riva_client: Any) -
         ("text", {"text": "word " * 20_000}),
         ("text", {"text": "<?xml version='1.0'?><!DOCTYPE x []><speak>One</speak>"}),
         ("encoding", {"encoding": 99}),
-        ("sample_rate_hz", {"sample_rate_hz": 7_999}),
         ("sample_rate_hz", {"sample_rate_hz": 96_000, "encoding": "OGGOPUS"}),
         ("language_code", {"language_code": "de-DE"}),
         ("custom_dictionary", {"custom_dictionary": "fish  ʘ"}),
         ("custom_configuration", {"custom_configuration": {"exaggeration_factor": "1.5"}}),
         ("custom_configuration[speed]", {"custom_configuration": {"speed": "fast"}}),
-        ("custom_configuration[speed]", {"custom_configuration": {"speed": "0"}}),
         ("custom_configuration[seed]", {"custom_configuration": {"seed": "1.5"}}),
         ("custom_configuration[steps]", {"custom_configuration": {"steps": "2"}}),
         ("zero_shot_data", {"zero_shot_data": {"audio_prompt": b"sound"}}),
@@ -276,14 +273,6 @@ def test_what_dlpo_cannot_do_is_refused_by_the_name_of_the_field(
     refused = refusal(online, iter([request]))
 
     assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["<speak>One <!-- --> fish.</speak>", "\n<?xml version='1.0'?>\n<speak\n>One fish.</speak>"],
-)
-def test_documents_may_have_a_declaration(text: str) -> None:
-    assert is_ssml(text)
 
 
 def test_settings_that_change_within_a_call_end_it(online: Any) -> None:

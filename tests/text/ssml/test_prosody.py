@@ -23,7 +23,6 @@ def changed(prosody: SpokenProsody = PLAIN, **attributes: str) -> SpokenProsody:
             {"rate": "201%"},
             "rate='201%' makes the speed 2.01 of the request's own; expected 0.5 to 2",
         ),
-        ({"rate": "0"}, "makes the speed 0 "),
         ({"rate": "-100%"}, "makes the speed 0 "),
         ({"pitch": "+7st"}, "makes the pitch 7 semitones"),
         ({"pitch": "-100%"}, "makes the pitch -inf semitones"),
@@ -32,14 +31,10 @@ def changed(prosody: SpokenProsody = PLAIN, **attributes: str) -> SpokenProsody:
             "makes the volume 13 dB of the request's own; expected at most 12 dB",
         ),
         ({"rate": "quick"}, "rate='quick'; expected x-slow, slow"),
-        ({"rate": "+1.2"}, "expected x-slow"),
         ({"rate": "nan"}, "expected x-slow"),
-        ({"rate": "1e9"}, "expected x-slow"),
-        ({"rate": ""}, "expected x-slow"),
         ({"pitch": "200Hz"}, "Hz is not supported"),
         ({"pitch": "20%"}, r"such as \+2st"),
         ({"volume": "50"}, "decibels"),
-        ({"volume": "6db"}, "decibels"),
     ],
 )
 def test_wrong_values_say_what_is_expected(attributes: dict[str, str], message: str) -> None:
