@@ -19,7 +19,7 @@ from pathlib import Path
 
 BUDGETS = {  # reached so far; lower one whenever a change makes room, never raise one
     "product lines": 36_360,
-    "test lines": 23_190,
+    "test lines": 22_200,
     "research lines": 2_070,
     "modules": 207,
     "modules with one importer": 41,
