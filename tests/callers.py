@@ -24,6 +24,7 @@ import grpc
 import numpy as np
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_status import rpc_status
+from typer.testing import CliRunner, Result
 
 from dlpo.bundle import MANIFEST, Bundle, copy_bundle
 from dlpo.text import TextFrontEnd
@@ -184,6 +185,14 @@ def refusal(method: Callable[..., Any], request: Any, timeout: float = WAIT_S) -
         status = rpc_status.from_call(error)
         return Refusal(error.code().name, error.details(), dict(error.trailing_metadata()), status)
     raise AssertionError("the call was not refused")
+
+
+def command(*words: object, stdin: str | bytes | None = None, **environment: str | None) -> Result:
+    """`dlpo` with these words, run in this process."""
+    from dlpo.cli import app
+
+    runner = CliRunner(env={"COLUMNS": "250", **environment})
+    return runner.invoke(app, [str(word) for word in words], input=stdin, catch_exceptions=False)
 
 
 @functools.cache

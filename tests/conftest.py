@@ -25,7 +25,7 @@ from dlpo.bundle import Bundle
 ExportToy = Callable[..., Path]
 
 # Fixtures that need what `make test` does not install: a test with one gets the mark `full`.
-FULL_FIXTURES = {"browser", "fleet", "python_of", "ray_python", "render", "riva_client", "slim"}
+FULL_FIXTURES = {"browser", "fleet", "ray_python", "render", "riva_client", "slim"}
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
 
 
@@ -322,6 +322,19 @@ def nvidia(fake_nvidia: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name, module in machine.modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     return machine
+
+
+@pytest.fixture
+def real_gpu() -> None:
+    """Skips where TensorRT or a GPU is missing."""
+    from dlpo.errors import DlpoError
+    from dlpo.nvidia import find_gpu, load_tensorrt
+
+    try:
+        find_gpu()
+        load_tensorrt()
+    except DlpoError as error:
+        pytest.skip(f"needs a GPU and TensorRT: {error}")
 
 
 # As root, without a screen, and without a word to Google.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,17 @@ def save_toy(
     change(weights)
     save_checkpoint(path, weights, config, Provenance(0, "0" * 64, "test"))
     return path
+
+
+def praat_tier(number: int, name: str, intervals: Iterable[tuple[float, float, str]]) -> str:
+    """A tier of a TextGrid, as Praat and MFA write it."""
+    intervals = list(intervals)
+    tier = f'    item [{number}]:\n        class = "IntervalTier"\n        name = "{name}"\n'
+    tier += f"        intervals: size = {len(intervals)}\n"
+    for index, (start, end, label) in enumerate(intervals, 1):
+        tier += f"        intervals [{index}]:\n            xmin = {start}\n"
+        tier += f'            xmax = {end}\n            text = "{label}"\n'
+    return tier
 
 
 @dataclass

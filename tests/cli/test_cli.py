@@ -10,21 +10,16 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from typer.testing import CliRunner, Result
 
 import dlpo
-from dlpo.cli import app
 from dlpo.commit import source_commit
 from dlpo.errors import DataError, pip_install
 from dlpo_bench import record
 from dlpo_serving.operations.keys import KeyRing
+from tests.callers import command as run
 
 ROOT = Path(dlpo.__file__).resolve().parents[1]
 DLPO = (sys.executable, "-c", "from dlpo.cli import app; app()")
-
-
-def run(*arguments: str, stdin: str | bytes | None = None) -> Result:
-    return CliRunner().invoke(app, arguments, input=stdin, catch_exceptions=False)
 
 
 def test_version_is_that_of_the_package_and_of_its_commit() -> None:

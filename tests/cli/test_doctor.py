@@ -5,25 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 import dlpo_serving.local.doctor as engines_module
-from dlpo.cli import app
 from dlpo_serving.engines import PRECISIONS
 from dlpo_serving.local.doctor import try_engines
+from tests.callers import command
+
+run = partial(command, "doctor")
 
 
 @pytest.fixture
 def only_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """One engine instead of all: each takes a process."""
     monkeypatch.setattr(engines_module, "PRECISIONS", {"cpu": PRECISIONS["cpu"]})
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["doctor", *arguments], catch_exceptions=False)
 
 
 @pytest.mark.usefixtures("only_the_cpu")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from dlpo.bundle import Bundle
-from dlpo.cli import app
 from dlpo_bench.judging import JudgePanel
+from tests.callers import command
 from tests.toys import ToyJudge
+
+run_eval = partial(command, "eval")
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +30,6 @@ def corpus(tiny_corpus: Path, tmp_path: Path) -> Path:
     (tmp_path / "wavs").symlink_to(tiny_corpus / "wavs")
     (tmp_path / "metadata.csv").write_text(f"LJ002-0161|Hum.|{'hum ' * 20}\n")
     return tmp_path
-
-
-def run_eval(*arguments: str | Path) -> Result:
-    shown = CliRunner(env={"COLUMNS": "200"})
-    return shown.invoke(app, ["eval", *map(str, arguments)], catch_exceptions=False)
 
 
 def test_record_has_recordings_and_speech_of_every_number_of_steps(

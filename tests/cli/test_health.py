@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from typer.testing import CliRunner, Result
 
-from dlpo.cli import app
 from dlpo.errors import InputError
 from dlpo_serving.settings.server_settings import ServerSettings, health_address
+from tests.callers import command
+
+run = partial(command, "health", DLPO_CONFIG=None)
+
 
 STATUS = health_pb2.HealthCheckResponse
-
-
-def run(*arguments: str, **environment: str) -> Result:
-    runner = CliRunner(env={"DLPO_CONFIG": None, **environment})
-    return runner.invoke(app, ["health", *arguments], catch_exceptions=False)
 
 
 @pytest.fixture

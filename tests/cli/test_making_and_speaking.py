@@ -10,20 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from dlpo.cli import app
 from dlpo_export.options import ExportOptions
+from tests.callers import command as run
 from tests.toys import BASE
 
 SHORT_RUN = (
     "updates=2", "batch=1", "window=8", "part=denoiser",
     "precision=no",  # accelerate has one precision a process, and other tests train with this one
 )  # fmt: skip
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
 
 
 def train(data: Path, out: Path, *settings: str) -> Result:

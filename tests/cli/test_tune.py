@@ -151,7 +151,6 @@ def test_the_guard_names_the_limit_that_was_passed(run: Any) -> None:
         (("--eta", "0"), 1, "no step with noise, which dlpo explores"),
         (("--schedule", "staircase"), 1, "staircase"),
         (("--set", "updtes=3"), 1, "did you mean 'updates'?"),
-        (("--set", "kl_wieght=3"), 1, "did you mean 'kl_weight'?"),
         (("--set", "group=1"), 1, "group is 1"),
         (("--set", "sentences"), 2, "'sentences' is not KEY=VALUE"),
         (("--method", "dpo", "--pairs", "none.jsonl"), 2, "none.jsonl"),

@@ -5,20 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from dlpo.bundle import MANIFEST, Bundle, PlanInfo, write_bundle
-from dlpo.cli import app
+from tests.callers import command
+
+run = partial(command, "voices")
+
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "dlpo" / "voices" / "lj"
-
-
-def run(*arguments: object) -> Result:
-    runner = CliRunner(env={"COLUMNS": "250"})
-    return runner.invoke(app, ["voices", *map(str, arguments)], catch_exceptions=False)
 
 
 @pytest.fixture
@@ -51,9 +49,9 @@ def voice(tmp_path: Path) -> Path:
 
 
 def test_embedded_voice_is_listed_for_people_and_programs() -> None:
-    for command in ((), ("list",)):
+    for words in ((), ("list",)):
         for shown in ("lj", str(EMBEDDED), "heart", "1 of 1, 2, 3", "fp32", " MB"):
-            assert shown in run(*command).stdout
+            assert shown in run(*words).stdout
     row, heart = json.loads(run("list", "--json").stdout)
     manifest = Bundle.load(EMBEDDED).manifest
     assert (row["name"], row["path"], row["scores"]) == ("lj", str(EMBEDDED), manifest.scores)

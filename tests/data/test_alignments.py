@@ -9,6 +9,7 @@ import pytest
 
 from dlpo.data.alignments import AlignedWord, Alignment, read_alignments, read_textgrid
 from dlpo.errors import DataError
+from tests.toys import praat_tier
 
 HEADER = "id\tphonemes\tdurations_ms\twords\n"
 CLIP = Alignment(
@@ -94,42 +95,12 @@ def test_nothing_there_is_said(tmp_path: Path) -> None:
         list(read_alignments(tmp_path))
 
 
-TEXTGRID = """File type = "ooTextFile"
-Object class = "TextGrid"
-xmin = 0
-xmax = 0.6
-tiers? <exists>
-size = 2
-item []:
-    item [1]:
-        class = "IntervalTier"
-        name = "words"
-        intervals: size = 2
-        intervals [1]:
-            xmin = 0
-            xmax = 0.2
-            text = ""
-        intervals [2]:
-            xmin = 0.2
-            xmax = 0.6
-            text = "hi"
-    item [2]:
-        class = "IntervalTier"
-        name = "phones"
-        intervals: size = 3
-        intervals [1]:
-            xmin = 0
-            xmax = 0.2
-            text = ""
-        intervals [2]:
-            xmin = 0.2
-            xmax = 0.3
-            text = "HH"
-        intervals [3]:
-            xmin = 0.3
-            xmax = 0.6
-            text = "AY1"
-"""
+TEXTGRID = (
+    'File type = "ooTextFile"\nObject class = "TextGrid"\nxmin = 0\nxmax = 0.6\ntiers? <exists>\n'
+    "size = 2\nitem []:\n"
+    + praat_tier(1, "words", [(0, 0.2, ""), (0.2, 0.6, "hi")])
+    + praat_tier(2, "phones", [(0, 0.2, ""), (0.2, 0.3, "HH"), (0.3, 0.6, "AY1")])
+)
 
 
 def test_a_textgrid_reads_like_a_table_row(tmp_path: Path) -> None:

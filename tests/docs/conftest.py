@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.toys import praat_tier
+
 ROOT = Path(__file__).resolve().parents[2]
 TO_INSTALL = (
     "Makefile", "constraints.txt", "locks", "pyproject.toml", "hatch_build.py", "README.md",
@@ -64,9 +66,4 @@ def text_grid(phonemes: list[str], durations_ms: list[str], words: list[str]) ->
         label, _, places = word.partition(":")
         first, last = map(int, places.split("-"))
         spoken.append((ends[first], ends[last], label))
-    tiers = [
-        f'item [{number}]:\n  name = "{name}"\n'
-        + "".join(f'  xmin = {a}\n  xmax = {b}\n  text = "{label}"\n' for a, b, label in tier)
-        for number, (name, tier) in enumerate((("words", spoken), ("phones", phones)), 1)
-    ]
-    return "".join(tiers)
+    return praat_tier(1, "words", spoken) + praat_tier(2, "phones", phones)

@@ -35,13 +35,6 @@ def graph(tiny_bundle: Path) -> onnx.ModelProto:
     return onnx.load(Bundle.load(tiny_bundle).graph_path("denoiser_2"))
 
 
-@pytest.fixture(scope="module")
-def inputs() -> dict[str, NDArray[np.float32]]:
-    generator = np.random.default_rng(5)
-    shapes = {"conditioning": (1, 16, 7), "source": (1, 7, 300), "noise": (1, 1, 7, 300)}
-    return {name: generator.standard_normal(shape, np.float32) for name, shape in shapes.items()}
-
-
 def tensors_of(model: onnx.ModelProto, inputs: Any) -> Tensors:
     return run_model(model, inputs, varying_tensors(model))
 

@@ -27,13 +27,6 @@ def half(full: onnx.ModelProto) -> onnx.ModelProto:
     return to_fp16(full)
 
 
-@pytest.fixture(scope="module")
-def inputs() -> dict[str, NDArray[np.float32]]:
-    generator = np.random.default_rng(5)
-    shapes = {"conditioning": (1, 16, 7), "source": (1, 7, 300), "noise": (1, 1, 7, 300)}
-    return {name: generator.standard_normal(shape, np.float32) for name, shape in shapes.items()}
-
-
 def types(model: onnx.ModelProto) -> dict[str, int]:
     """Element type of every tensor, as the graph's nodes imply."""
     bare = onnx.ModelProto.FromString(model.SerializeToString())

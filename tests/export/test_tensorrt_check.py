@@ -12,8 +12,7 @@ import pytest
 
 import dlpo
 from dlpo.bundle import Bundle
-from dlpo.errors import DlpoError
-from dlpo.nvidia import Finding, find_gpu, load_tensorrt
+from dlpo.nvidia import Finding
 from dlpo_export.tensorrt.check import check_tensorrt, sample_of
 from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
 
@@ -89,16 +88,6 @@ def test_sample_is_speech_of_the_length_that_was_asked_for(voice: Bundle) -> Non
     assert sample.inputs[0].shape[2] == 90
     assert 0.01 < np.abs(sample.expected).max() < 2
     assert np.abs(sample.inputs[1]).max() > 0
-
-
-@pytest.fixture
-def real_gpu() -> None:
-    """Skips where TensorRT or a GPU is missing."""
-    try:
-        find_gpu()
-        load_tensorrt()
-    except DlpoError as error:
-        pytest.skip(f"needs a GPU and TensorRT: {error}")
 
 
 @pytest.mark.gpu

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
 from dlpo.audio import SAMPLE_RATE, write_wav
-from dlpo.cli import app
 from dlpo.data.preferences import read_pairs
 from dlpo_bench.listening.answers import read_key
+from tests.callers import command
 
-
-def listen(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["listen", *map(str, arguments)], catch_exceptions=False)
+listen = partial(command, "listen")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import base64
 import ctypes
 import enum
 import functools
+import inspect
 import json
 import types
 from collections.abc import Callable
@@ -60,31 +61,28 @@ def _checked(
 ) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: object, *arguments: object, **named: object) -> Any:
-        wrong = [_mismatch(parameters, arguments, named, types) for parameters in overloads]
-        assert None in wrong, f"{label}{arguments}: {wrong}"
+        fits = (_fits(parameters, arguments, named, types) for parameters in overloads)
+        assert any(fits), f"{label}{arguments}, {named}: expected one of {overloads}"
         return method(self, *arguments, **named)
 
     return call
 
 
-def _mismatch(
-    parameters: list[tuple[str, str, bool]],
-    arguments: tuple[object, ...],
-    named: dict[str, object],
-    types: dict[str, type],
-) -> str | None:
-    """Why these arguments are not those of an overload, or None."""
-    names = [name for name, _, _ in parameters]
-    if len(arguments) > len(parameters) or not set(named) <= set(names[len(arguments) :]):
-        return f"expected {names}"
-    given = dict(zip(names, arguments, strict=False)) | named
-    for name, kind, has_default in parameters:
-        if name not in given:
-            if not has_default:
-                return f"{name} is missing"
-        elif not _is(given[name], kind, types):
-            return f"{name} is {type(given[name]).__name__}; expected {kind}"
-    return None
+def _fits(
+    parameters: list[tuple[str, str, bool]], arguments: Any, named: Any, types: dict[str, type]
+) -> bool:
+    """Whether these arguments are those of an overload: (name, type, has a default)."""
+    P = inspect.Parameter
+    known = [
+        P(name, P.POSITIONAL_OR_KEYWORD, default=None if has_default else P.empty)
+        for name, _, has_default in parameters
+    ]
+    try:
+        given = inspect.Signature(known).bind(*arguments, **named)
+    except TypeError:
+        return False
+    kinds = {name: kind for name, kind, _ in parameters}
+    return all(_is(value, kinds[name], types) for name, value in given.arguments.items())
 
 
 def _is(value: object, kind: str, types: dict[str, type]) -> bool:

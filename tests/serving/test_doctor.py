@@ -114,18 +114,3 @@ def test_features_of_the_processor_are_told(
 
     assert [found[name].state for name in ("vectors", "8 bits")] == states
     assert all(found[name].remedy or found[name].state == "ok" for name in found if name != "GPU")
-
-
-def test_a_driver_without_the_packages_is_told_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 580.65.06, NVIDIA H200\n")
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setitem(__import__("sys").modules, "cuda.bindings.runtime", None)
-
-    found = of_machine(tmp_path, NEW)
-
-    assert found["NVIDIA driver"].detail == "580.65.06, NVIDIA H200"
-    assert "[gpu]" in found["GPU"].remedy

@@ -18,11 +18,7 @@ from dlpo_serving.engine import Engine
 from dlpo_serving.engines import EngineName, EnginePrecision, gpu_precision, open_engine
 from dlpo_serving.engines.buckets import Buckets
 from dlpo_serving.engines.onnx_engine import OnnxEngine
-from dlpo_serving.request import SpeechRequest
-from tests.callers import fake_voice
 from tests.toys import denoiser_window
-
-TEXT = "Noise becomes speech, step by step. Is it not strange?"
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +31,6 @@ def engine(request: pytest.FixtureRequest, tiny: Bundle, cuda_engine_on_cpu: Any
     if request.param == "bucketed":
         return cuda_engine_on_cpu(tiny, buckets=Buckets((48, 96), (1, 2)))
     return open_engine(tiny, "cpu", "fp32")
-
-
-@pytest.mark.parametrize("steps", [1, 2])
-@pytest.mark.parametrize("ladder", [(1,), (5, 9), (10, 20, 40, 64)])
-def test_chunks_equal_the_whole(engine: Engine, steps: int, ladder: tuple[int, ...]) -> None:
-    speaker = fake_voice(engine)
-    request = SpeechRequest(TEXT, seed=11, steps=steps)
-
-    chunks = [chunk.samples for chunk in speaker.stream(speaker.read(request), ladder)]
-
-    offline = speaker.speak(request)
-    assert len(chunks) > len(speaker.read(request).sentences)
-    assert np.abs(offline).max() > 1e-3
-    np.testing.assert_allclose(np.concatenate(chunks), offline, atol=1e-4 * np.abs(offline).max())
 
 
 def test_a_window_does_not_hear_the_others_of_its_batch(engine: Engine, tiny: Bundle) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from dlpo.bundle import Bundle, PlanInfo
-from dlpo.errors import DlpoError, EngineError
-from dlpo.nvidia import Gpu, find_gpu, load_tensorrt
+from dlpo.errors import EngineError
+from dlpo.nvidia import Gpu
 from dlpo_export.tensorrt.options import TensorrtOptions
 from dlpo_export.tensorrt.plans import add_plans
 from dlpo_serving.engines.onnx_engine import OnnxEngine
@@ -162,14 +162,9 @@ def test_fp16_comes_before_fp32_and_int8_only_alone(voice: Bundle) -> None:
 
 
 @pytest.fixture
-def built_for_real(voice: Bundle, tmp_path: Path) -> Bundle:
-    """Plans for the GPU of this machine; skips where it or TensorRT is missing."""
+def built_for_real(real_gpu: None, voice: Bundle, tmp_path: Path) -> Bundle:
+    """Plans for the GPU of this machine."""
     options = TensorrtOptions(steps=(1,), precisions=("fp32",), frames=(24, 40), batch=(1, 2))
-    try:
-        find_gpu()
-        load_tensorrt()
-    except DlpoError as error:
-        pytest.skip(f"needs a GPU and TensorRT: {error}")
     return Bundle.load(add_plans(voice, tmp_path / "voice", options))
 
 

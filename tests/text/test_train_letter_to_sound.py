@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -14,13 +13,6 @@ from dlpo.text.letter_to_sound import LETTERS, LetterToSound
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train_letter_to_sound.py"
-DICTIONARY = """\
-cat K AE1 T # a comment
-cat(2) K AA1 T
-dog D AO1 G
-o'dell OW0 D EH1 L
-3d TH R IY1 D IY1
-"""
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +37,3 @@ def test_numpy_computes_what_torch_trained(script: ModuleType, tmp_path: Path) -
     logits = LetterToSound(tmp_path / "net.npz").logits("word")
     found = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
     np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
-def test_script_trains_and_writes_a_net(
-    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, output = tmp_path / "dictionary", tmp_path / "net.npz"
-    path.write_text(DICTIONARY)
-    options = ["--epochs", "1", "--hidden", "4", "--output", str(output)]
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), str(path), *options])
-    script.main()
-    assert LetterToSound(output).logits("dog").shape[0] == 10

@@ -41,10 +41,6 @@ def run(data: Path, out: Path, **changes: object) -> WaveGradTrainer:
     return trainer
 
 
-def weights(out: Path) -> dict[str, torch.Tensor]:
-    return load_file(out / "checkpoint" / "model.safetensors")
-
-
 # ---------------------------------------------------------------------- excerpts
 def test_an_excerpt_is_its_recording_with_a_peak_of_one(excerpts: ExcerptBatches) -> None:
     utterance = excerpts.recorded[0]
@@ -152,8 +148,8 @@ def test_a_checkpoint_says_where_it_comes_from_and_speaks(
     )
     assert said.shape == (2 * len(symbols) * HOP_LENGTH,)
     assert np.abs(said).max() <= 1
-    again = weights(tmp_path / "run")["encoder.convolutions.0.1.num_batches_tracked"]
-    assert int(again) == 6
+    kept = load_file(tmp_path / "run" / "checkpoint" / "model.safetensors")
+    assert int(kept["encoder.convolutions.0.1.num_batches_tracked"]) == 6
 
 
 def test_a_run_can_start_from_a_checkpoint_of_the_same_model(

@@ -35,9 +35,7 @@ def test_entries_are_a_word_two_blanks_and_ipa(text: str, entries: dict[str, str
     [
         ("fish fɪʃ", "two blanks"),
         ("fish", "two blanks"),
-        ("fish  ", "two blanks"),
         ("fish  ʘʘ", "'fish'.*'ʘ'"),
-        ("fish  今", "no English sound"),
         ("fish  " + "fɪʃ" * 1000, "phonemes"),
     ],
 )
@@ -67,9 +65,7 @@ KNOWN = ("lj", "amy")
         ("lj", "lj"),
         ("dlpo.amy", "amy"),
         ("English-US.Female-1", ""),
-        ("English-US-RadTTS.Male-1", ""),
         ("Magpie-Multilingual.EN-US.Aria", ""),
-        ("Magpie-Multilingual.EN-US.Sofia.Happy", ""),
         ("Chatterbox-Multilingual.en-US.Male", ""),
         # others stay what they are, for the refusal to quote
         *((name, name) for name in ("ljx", "dlpo.nobody", "German-DE.Male-1", "EN-US")),

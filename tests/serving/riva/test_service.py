@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from dlpo.audio import to_pcm16
@@ -61,25 +60,12 @@ RivaClient = Callable[..., Answer]
 
 
 @pytest.fixture(scope="session")
-def python_of() -> Callable[..., Path]:
-    """`python_of(variable, default)`: the Python of the environment that a variable names."""
-
-    def find(variable: str, default: Path | None = None) -> Path:
-        if variable not in os.environ and default is None:
-            pytest.skip(f"{variable} names no environment; see docs/riva.md")
-        python = Path(os.environ.get(variable, default)) / "bin/python"
-        if not python.exists():
-            assert variable not in os.environ, f"{variable}: there is no {python}"
-            pytest.skip(f"there is no {python}; make test-all makes it, {variable} names another")
-        return python
-
-    return find
-
-
-@pytest.fixture(scope="session")
-def riva_client(python_of: Any) -> Iterator[RivaClient]:
+def riva_client() -> Iterator[RivaClient]:
     """The client's process: `riva_client(address, "synthesize", arguments={...})` is a call."""
-    python = python_of("DLPO_RIVA_VENV", ROOT / ".venv-riva")
+    python = Path(os.environ.get("DLPO_RIVA_VENV", ROOT / ".venv-riva")) / "bin/python"
+    if not python.exists():
+        assert "DLPO_RIVA_VENV" not in os.environ, f"there is no {python}"
+        pytest.skip(f"there is no {python}; make test-all makes it, DLPO_RIVA_VENV names another")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([python, str(DRIVER)], text=True, **pipes) as process:
 
@@ -294,44 +280,6 @@ def test_the_embedded_voice_speaks_to_the_client(start_server: Any, riva_client:
 
     assert answer.code == "OK"
     np.testing.assert_array_equal(samples(answer.audio), to_pcm16(voice.speak(SpeechRequest(TEXT))))
-
-
-EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
-AGENT_TEXT = "Every agent has a voice. This one is free."
-
-
-def spoken(python: Path, example: str, address: str, path: Path) -> subprocess.CompletedProcess:
-    command = [python, EXAMPLES / example, address, AGENT_TEXT, path]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
-
-
-@pytest.mark.parametrize(
-    ("example", "variable", "rate_hz"),
-    [
-        ("pipecat_tts.py", "DLPO_PIPECAT_VENV", 24_000),
-        ("livekit_tts.py", "DLPO_LIVEKIT_VENV", 16_000),
-    ],
-)
-def test_a_framework_speaks_with_nothing_changed_but_the_address(
-    server: Any,
-    synthesizer: Synthesizer,
-    python_of: Any,
-    tmp_path: Path,
-    example: str,
-    variable: str,
-    rate_hz: int,
-) -> None:
-    path = tmp_path / "spoken.wav"
-
-    ended = spoken(python_of(variable), example, server.address, path)
-
-    assert ended.returncode == 0, ended.stderr[-2000:]
-    audio, rate = soundfile.read(path)
-    assert rate == rate_hz
-    assert np.abs(audio).max() > 0.01
-    length_s = len(synthesizer.speak(SpeechRequest(AGENT_TEXT))) / 22_050
-    # LiveKit's sentences are calls of their own: the pause between them is the framework's.
-    assert len(audio) / rate == pytest.approx(length_s, abs=0.25)
 
 
 FILES = (riva_audio_pb2, riva_common_pb2, riva_tts_pb2)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from dlpo.text import TextFrontEnd
-from dlpo.text.ssml.reader import ATTRIBUTES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "ssml.md").read_text()
 
@@ -34,10 +33,3 @@ def test_the_example_is_spoken_as_it_reads() -> None:
     ]
     (mark,) = sentences[2].marks
     assert sentences[2].words[mark.word].word == "of"
-
-
-def test_every_element_is_listed() -> None:
-    listed = {name for row in re.findall(r"^\| (`.*?`) \|", PAGE, re.MULTILINE)
-              for name in re.findall("`(.*?)`", row)}  # fmt: skip
-
-    assert listed == set(ATTRIBUTES)
