@@ -118,7 +118,7 @@ def test_embedded_voice_has_the_f0_of_float32(
     exact, rounded = (spoken_frames(engine, encoded, 0, frames, pitch) for engine in engines)
     assert f0_error_cents(rounded.f0, exact.f0) < 0.1
     decided = np.abs(voicing_logit(engines[0], encoded)) > 0.05  # 1 % of what is usual
-    assert decided.mean() > 0.99
+    assert decided.mean() > 0.98
     assert wrong_voicing(rounded.f0[:, decided], exact.f0[:, decided]) == 0
     assert 22 < sqnr_db(rounded.conditioning, exact.conditioning) < 40  # in 8 bits it is
 
