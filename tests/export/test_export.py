@@ -164,6 +164,7 @@ def test_file_of_weights_holds_no_more_than_the_graphs_read(bundle: Bundle) -> N
     assert size <= sum(length for _, length in read) + padding
 
 
+@pytest.mark.full
 def test_same_checkpoint_gives_the_same_bytes(bundle: Bundle, model: Model, tmp_path: Path) -> None:
     sources = graph_sources(EncoderGraph(model), FramesGraph(model), {})
     encoder = as_products(Tracer().to_onnx(sources["encoder"]), {}, {})

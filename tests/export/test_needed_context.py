@@ -74,8 +74,9 @@ def test_a_denoiser_that_uses_all_of_its_reach_gets_all() -> None:
     assert needed(reach=6, context_frames_per_step=3) == STEPS * 3 + 1
 
 
-def test_a_sentence_too_short_to_measure_gives_all() -> None:
-    assert needed(reach=60, context_frames_per_step=60) == STEPS * 60 + 1
+def test_a_sentence_too_short_to_measure_gives_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "PHONEME_FRAMES", 2.0)
+    assert needed(reach=20, context_frames_per_step=20) == STEPS * 20 + 1
 
 
 def test_the_search_goes_on_a_frame_below_what_fewer_steps_need() -> None:

@@ -24,7 +24,7 @@ from research import toy_judge
 from tests.toys import SPECTRAL, save_toy
 
 RESUMED = {
-    "dlpo": (Objective("dlpo", guide="both"), {"passes": 2}),
+    "dlpo": (Objective("dlpo", guide="both"), {"passes": 2, "updates": 4}),
     "dlpo, augmented": (Objective("dlpo"), {"augment": True}),
     "control": (Objective("control"), {"passes": 2}),
     "direct": (Objective("direct", guide="recordings", last_steps=2), {}),
