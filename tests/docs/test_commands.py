@@ -78,7 +78,7 @@ SHORTER = {
     "dlpo bench peers": "--voice lj.dlpo --precision fp32 --rounds 2",
     "dlpo bench scaling": "--voice lj.dlpo --seconds 1 --seconds 2 --streams 0 --rounds 2",
     "dlpo bench quality": "--clips 1 --voice lj.dlpo --untuned runs/lj/checkpoint"
-    " --tuned runs/tuned/best --steps 1 --rounds 1 --weights judges",
+    " --tuned runs/tuned/best --steps 1 --weights judges",
 }
 NEEDS_TORCH = tuple(
     f"dlpo {command}"
