@@ -201,7 +201,7 @@ class Steadiness:
         return Judged(scores, {self.name: scores}, {self.name: 0.25})
 
 
-def louder(waveforms: Tensor, samples: Tensor, keys: Sequence[Any]) -> Tensor:
+def louder(waveforms: Tensor, samples: Tensor, *_: object) -> Tensor:
     """`Loudness` with a gradient, up to a factor."""
     return (waveforms.square().sum(1) / samples).log()
 

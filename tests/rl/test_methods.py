@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,11 @@ from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, freeze_all_but_denoiser
 from dlpo.rl.diffusion_loss import RecordedWindows
 from dlpo.rl.methods import METHODS, Method, MethodInput, Objective, recorded_loss
-from dlpo.rl.rollout import Key, Rollout, roll_out, seed_keys
+from dlpo.rl.rollout import Rollout, roll_out, seed_keys
 from tests.rl.conftest import rows_of
 
 
-def brightness(waveforms: Tensor, samples: Tensor, keys: Sequence[Key]) -> Tensor:
+def brightness(waveforms: Tensor, *_: object) -> Tensor:
     """A reward with a gradient: the power of differences over the power."""
     steps = waveforms.diff(dim=1).square().sum(1)
     return steps / waveforms.square().sum(1)
