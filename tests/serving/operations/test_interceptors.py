@@ -163,7 +163,7 @@ async def test_the_status_that_a_call_ends_with_is_counted(
     kind: str, request_bytes: bytes, code: str
 ) -> None:
     async with world() as it:
-        timeout = 0.05 if request_bytes == b"wait" else TIMEOUT_S
+        timeout = 0.5 if request_bytes == b"wait" else TIMEOUT_S
         ended, _, _ = await it.call(kind, request_bytes, timeout=timeout)
 
         assert ended == code
@@ -228,6 +228,7 @@ async def test_a_call_is_a_span_in_the_callers_trace(kind: str) -> None:
 
     async with world(tracer=CallTracer(provider)) as it:
         await it.call(kind, b"abort", ("traceparent", f"00-{trace}-00f067aa0ba902b7-01"))
+        await it.counted(kind, "NOT_FOUND")  # after the span has ended
 
     part, span = exporter.get_finished_spans()
     assert part.parent == span.context

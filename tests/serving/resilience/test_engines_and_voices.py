@@ -179,7 +179,7 @@ def test_voices_that_come_corrupt_again_and_go_disturb_no_stream(
         def speak() -> bytes:
             return client.speak(SpeechRequest(TEXT), "ann").audio
 
-        wait_until(lambda: logged("voice offered voice=ann") == 1)
+        wait_until(lambda: "ann" in [voice.name for voice in client.voices()])
         alone = speak()
         with neighbour(server.address) as other:
             stream = iter(client.stream(SpeechRequest(TEXT), "ann"))
