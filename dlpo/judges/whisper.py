@@ -68,6 +68,8 @@ class Whisper:
         self._model = model.eval().requires_grad_(False)
         self._model.generation_config.update(num_beams=1, do_sample=False)
         self._multilingual = bool(getattr(model.generation_config, "is_multilingual", False))
+        if self._multilingual:
+            self._processor.tokenizer.set_prefix_tokens(language="english", task="transcribe")
         self._front_end = TextFrontEnd()
         self.name = f"Whisper {directory.resolve().name}"
 

@@ -266,7 +266,7 @@ def contour_figures(
     """How well contours that are drawn agree with recorded ones, where these are voiced.
 
     `crps` is the proper score (Gneiting and Raftery 2007) of one point's distribution, in units in
-    which a clip's spread is 1: 0.56 for who knows nothing of the text. `spread` and `move` (from
+    which a clip's spread is 1: 0.56 for a guess that ignores the text. `spread` and `move` (from
     point to point) are ratios to the recordings', `likeness` is the correlation of the mean draw
     with them.
 

@@ -86,7 +86,7 @@ def parse_speech_body(content: bytes, strict: bool = False) -> SpeechBody:
 
 
 def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> SpeechBody:
-    """The same of a JSON object's members."""
+    """The same for an object already parsed."""
     values = {name: v for name, v in given.items() if v is not None}
     unknown = [name for name in values if name not in FIELDS]
     if unknown and strict:
@@ -124,7 +124,7 @@ def json_object(content: bytes) -> dict[str, Any]:
     """A JSON object in UTF-8.
 
     Raises:
-        BodyError: it is none.
+        BodyError: it is not one.
     """
     try:
         value = json.loads(content.decode(), parse_constant=_refuse_constant)

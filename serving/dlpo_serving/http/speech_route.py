@@ -269,7 +269,7 @@ def speech_routes(service: SynthesisService, limits: HttpLimits) -> list[web.Rou
 def call_of(
     body: SpeechBody, voices: Sequence[Manifest], limits: HttpLimits, streamed: bool
 ) -> tuple[SynthesisCall, list[str]]:
-    """The call that a client asks for, and warnings of what was taken otherwise than it said."""
+    """The call that a client asks for, and warnings about anything not taken as asked."""
     voice = voice_named(body.voice, [one.voice for one in voices], limits.aliases)
     spoken, warnings = body.request, []
     if body.ignored:

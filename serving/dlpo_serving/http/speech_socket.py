@@ -68,7 +68,7 @@ class Dialect:
 
     def begin(self, message: Message) -> tuple[SpeechBody, Sequence[Piece]]:
         """The client's first message: what it asks for, and text that came with it."""
-        fields = dict(message)
+        fields = {name: value for name, value in message.items() if value is not None}
         if (kind := fields.pop("type", None)) != "begin":
             raise RequestError(FieldViolation("type", f"is {_brief(kind)}; expected begin first"))
         audio = fields.pop("audio", AUDIO[0])
@@ -106,7 +106,7 @@ class Dialect:
         """A chunk, and the bytes of a binary message after it."""
         event = DlpoEvents(speech).audio(chunk)
         if self._binary:
-            return event, chunk.audio
+            return {**event, "bytes": len(chunk.audio)}, chunk.audio
         return {**event, "audio": b64encode(chunk.audio).decode()}, b""
 
     def done(self, speech: AudioStream) -> Message:
@@ -163,7 +163,7 @@ class ElevenLabsDialect(Dialect):
             "speed": speed,
         }
         text = message.get("text")
-        if isinstance(text, str) and not text.strip():
+        if isinstance(text, str) and text and not text.strip():
             return read_speech_fields(fields), []
         return read_speech_fields(fields), self.pieces(message)
 
@@ -211,7 +211,12 @@ def _alignment(chunk: EncodedChunk, rate_hz: int) -> dict[str, list[Any]] | None
         lasts.append(0)
     if not letters:
         return None
-    return {"chars": letters, "charStartTimesMs": starts, "charDurationsMs": lasts}
+    return {
+        "chars": letters,
+        "charStartTimesMs": starts,
+        "charDurationsMs": lasts,
+        "charsDurationsMs": lasts,  # as some clients spell it
+    }
 
 
 @dataclass(slots=True)
@@ -283,7 +288,9 @@ async def _converse(
     request: web.Request, service: SynthesisService, limits: HttpLimits, dialect: Dialect
 ) -> web.StreamResponse:
     _check_origin(request, limits)
-    socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=limits.body_bytes)
+    socket = web.WebSocketResponse(
+        heartbeat=HEARTBEAT_S, max_msg_size=limits.body_bytes, compress=False
+    )
     await socket.prepare(request)
     request[BEGUN] = reply = SocketReply(socket, dialect, limits.stall_s)
     pieces: asyncio.Queue[Piece] = asyncio.Queue()
@@ -323,6 +330,8 @@ async def _first(socket: web.WebSocketResponse, limit_s: float) -> Message | Non
 
 async def _messages(socket: web.WebSocketResponse) -> AsyncIterator[Message]:
     async for message in socket:
+        if message.type is WSMsgType.ERROR:  # the client is gone, or its message was too large
+            return
         if message.type is not WSMsgType.TEXT:
             raise BodyError("a message is binary; expected a JSON object as text", 400)
         yield json_object(message.data.encode("utf-8", "surrogatepass"))
@@ -332,15 +341,19 @@ async def _read(
     socket: web.WebSocketResponse, dialect: Dialect, pieces: asyncio.Queue[Piece], limit: int
 ) -> Cancel | None:
     """Pass on text until the client cancels; None where it left without a word."""
-    characters = 0
+    taken, ended = 0, False
     async for message in _messages(socket):
         for piece in dialect.pieces(message):
             if isinstance(piece, Cancel):
                 return piece
-            if isinstance(piece, str) and (characters := characters + len(piece)) > limit:
-                what = f"has more than {limit} characters in one connection; open another"
+            if ended:
+                continue
+            taken += len(piece) + 1 if isinstance(piece, str) else 1
+            if taken > limit:
+                what = f"is more than {limit} characters and pieces of one connection; open another"
                 raise RequestError(FieldViolation("text", what))
             pieces.put_nowait(piece)
+            ended = isinstance(piece, End)
     return None
 
 
@@ -373,7 +386,11 @@ def _check_origin(request: web.Request, limits: HttpLimits) -> None:
     origin = request.headers.get("Origin")
     if origin is None or {"*", origin} & set(limits.origins):
         return
-    if urlsplit(origin).netloc != request.host:
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:
+        host = ""
+    if host != request.host:
         raise web.HTTPForbidden(reason="this page's origin is not allowed; see --cors-origin")
 
 

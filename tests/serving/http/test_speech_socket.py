@@ -73,7 +73,9 @@ def test_text_in_pieces_sounds_as_the_whole_text_by_the_speech_route(
     door: Door, client: Any
 ) -> None:
     whole = client.speak(door, seed=3).read()
-    messages, audio = converse(door, {**BEGIN, "sample_rate": 24_000}, *pieces())
+    messages, audio = converse(
+        door, {**BEGIN, "sample_rate": 24_000, "audio": None, "response_format": None}, *pieces()
+    )
     assert audio == whole
     info, *chunks, done = messages
     assert (info["type"], done["type"]) == ("speech.info", "speech.done")
@@ -135,6 +137,12 @@ def test_a_wrong_message_is_named_and_ends_the_connection(
     assert message in last["error"]["message"]
 
 
+def test_pieces_that_cost_nothing_to_send_are_counted(open_http_door: Callable[..., Door]) -> None:
+    door = open_http_door(fake_voice(), HttpLimits(body_bytes=50))
+    *_, last = converse(door, BEGIN, *[{"type": "flush"}] * 51)[0]
+    assert "more than 50 characters" in last["error"]["message"]
+
+
 def test_a_message_that_is_no_json_object_is_an_error(door: Door) -> None:
     async def run(send: Callable[[aiohttp.ClientWebSocketResponse], Any]) -> Any:
         async with connected(door) as socket:
@@ -177,9 +185,10 @@ def test_keys_guard_it_and_elevenlabs_header_is_one(open_http_door: Callable[...
 
 def test_pages_of_other_origins_need_leave(open_http_door: Callable[..., Door]) -> None:
     door = open_http_door(fake_voice(), HttpLimits(origins=("https://app.example",)))
-    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        converse(door, BEGIN, Origin="https://evil.example")
-    assert refused.value.status == 403
+    for origin in ("https://evil.example", "http://["):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            converse(door, BEGIN, Origin=origin)
+        assert refused.value.status == 403
     for origin in (door.url, "https://app.example"):
         assert converse(door, BEGIN, *pieces(), Origin=origin)[0][-1]["type"] == "speech.done"
 
