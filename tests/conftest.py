@@ -190,9 +190,9 @@ def export_toy(pytestconfig: pytest.Config) -> ExportToy:
 
 @pytest.fixture(scope="session")
 def drawing_bundle(drawing_checkpoint: Path, export_toy: ExportToy) -> Path:
-    """The directory of `drawing_checkpoint`'s bundle."""
+    """The directory of `drawing_checkpoint`'s bundle: 2 steps, in float32."""
     out = drawing_checkpoint.parent / "bundle"
-    return export_toy(drawing_checkpoint, out, steps=(1, 2), default_steps=2)
+    return export_toy(drawing_checkpoint, out, steps=(2,), default_steps=2, precisions=("fp32",))
 
 
 @pytest.fixture(scope="session")
