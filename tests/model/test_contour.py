@@ -56,6 +56,15 @@ def test_the_same_noise_draws_the_same_contour_and_another_one_another(
 
 
 @torch.no_grad()
+def test_without_temperature_noise_changes_nothing(contour: Contour, voice: Tensor) -> None:
+    voice[:, -1] = 0.0
+    first, second = (
+        contour.draw(PHONEMES, EVERYTHING, DURATIONS, noise(seed), voice) for seed in (0, 1)
+    )
+    assert torch.equal(first, second)
+
+
+@torch.no_grad()
 def test_padding_changes_nothing(contour: Contour, voice: Tensor) -> None:
     def padded(values: Tensor) -> Tensor:
         return nn.functional.pad(values, (0, 5))
