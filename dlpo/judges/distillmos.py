@@ -26,7 +26,7 @@ class DistillMOS:
 
     name = "DistillMOS"
     sample_rate_hz = 16_000
-    rounds = True
+    takes_bfloat16 = True
 
     def __init__(self) -> None:
         """Load the network and its weights.

@@ -64,7 +64,7 @@ class GradientJudge(Protocol):
         ...
 
     @property
-    def rounds(self) -> bool:
+    def takes_bfloat16(self) -> bool:
         """Whether its network may compute in bfloat16; half the time where a CPU has it."""
         ...
 

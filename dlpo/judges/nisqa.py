@@ -46,7 +46,7 @@ class Nisqa:
     """Overall quality (`nisqa.tar`) or naturalness of synthesis (`nisqa_tts.tar`), about 1..5."""
 
     sample_rate_hz = SAMPLE_RATE
-    rounds = False  # scores would move by 0.2
+    takes_bfloat16 = False  # scores would move by 0.2
 
     def __init__(self, weights: Path) -> None:
         """Load the network that the file was saved from.

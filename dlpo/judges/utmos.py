@@ -72,7 +72,7 @@ class Utmos:
 
     name = "UTMOS"
     sample_rate_hz = SAMPLE_RATE
-    rounds = True
+    takes_bfloat16 = True
 
     def __init__(self, weights: Path) -> None:
         content = load_torch_weights(weights)

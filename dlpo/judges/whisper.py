@@ -42,7 +42,7 @@ class Whisper:
     """
 
     sample_rate_hz = 16_000
-    rounds = True
+    takes_bfloat16 = True
 
     def __init__(self, directory: Path) -> None:
         if not (directory / CONFIG).is_file():

@@ -86,7 +86,7 @@ class DifferentiableJudge:
 
     def __init__(self, judge: GradientJudge) -> None:
         self.judge = judge
-        self.rounds = judge.rounds and cpu_has_bfloat16()
+        self.bfloat16 = judge.takes_bfloat16 and cpu_has_bfloat16()
         rate_hz = judge.sample_rate_hz
         self.resample = None if rate_hz == SAMPLE_RATE else SpectralResampler(SAMPLE_RATE, rate_hz)
 
@@ -101,7 +101,7 @@ class DifferentiableJudge:
                 heard = self.resample(heard)
             if heard.requires_grad:
                 heard.register_hook(_defined)
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.rounds):
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
                 score = self.judge.score_with_gradient(heard, text)
             scores.append(score.float().to(waveforms.device))
         return torch.stack(scores)

@@ -62,18 +62,29 @@ class RewardSources:
     """energy above 4 kHz that the high-band guard keeps: measure recordings"""
 
 
+SCORING_JUDGES: dict[str, Callable[[RewardSources], DistillMOS | Nisqa | Utmos]] = {
+    "distillmos": lambda sources: DistillMOS(),
+    "nisqa": lambda sources: Nisqa(_file(sources, "nisqa", "nisqa.tar")),
+    "nisqa_tts": lambda sources: Nisqa(_file(sources, "nisqa_tts", "nisqa_tts.tar")),
+    "utmos": lambda sources: Utmos(_given(sources.utmos, "utmos", "the path of its weights")),
+}
+"""Judges that score waveforms, with a gradient and without."""
+
+
+def _score_of(name: str) -> Callable[[RewardSources], Reward]:
+    return lambda sources: judge_reward(SCORING_JUDGES[name](sources))
+
+
 REWARDS: dict[str, Callable[[RewardSources], Reward]] = {
-    "distillmos": lambda sources: judge_reward(DistillMOS()),
+    "distillmos": _score_of("distillmos"),
     "dnsmos": lambda sources: judge_reward(
         Dnsmos(_file(sources, "dnsmos", "dnsmos_model_v8.onnx"))
     ),
-    "nisqa": lambda sources: judge_reward(Nisqa(_file(sources, "nisqa", "nisqa.tar"))),
-    "nisqa_tts": lambda sources: judge_reward(Nisqa(_file(sources, "nisqa_tts", "nisqa_tts.tar"))),
+    "nisqa": _score_of("nisqa"),
+    "nisqa_tts": _score_of("nisqa_tts"),
     "words": lambda sources: word_reward(PocketSphinx()),
     "whisper": lambda sources: text_reward(_whisper(sources)),
-    "utmos": lambda sources: judge_reward(
-        Utmos(_given(sources.utmos, "utmos", "the path of its weights"))
-    ),
+    "utmos": _score_of("utmos"),
     "loudness": lambda sources: guard(
         "loudness", active_level_db, _given(sources.level_db, "loudness", "the level to keep"), 2.0
     ),
@@ -82,12 +93,8 @@ REWARDS: dict[str, Callable[[RewardSources], Reward]] = {
     ),
 }
 
-
 GRADIENT_JUDGES: dict[str, Callable[[RewardSources], GradientJudge]] = {
-    "distillmos": lambda sources: DistillMOS(),
-    "nisqa": lambda sources: Nisqa(_file(sources, "nisqa", "nisqa.tar")),
-    "nisqa_tts": lambda sources: Nisqa(_file(sources, "nisqa_tts", "nisqa_tts.tar")),
-    "utmos": lambda sources: Utmos(_given(sources.utmos, "utmos", "the path of its weights")),
+    **SCORING_JUDGES,
     "whisper": lambda sources: _whisper(sources),
 }
 """Judges with a gradient, by the names of `REWARDS`."""

@@ -211,14 +211,10 @@ class SpeechReply:
         Raises:
             StalledError: the client does not read.
         """
-        try:
-            async with asyncio.timeout(self.stall_s):
-                await self.response.write(data)
-                if last:
-                    await self.response.write_eof()
-        except TimeoutError as error:
-            message = f"no audio was taken for {self.stall_s:g} s; read the reply as it comes"
-            raise StalledError(message) from error
+        async with taken_within(self.stall_s):
+            await self.response.write(data)
+            if last:
+                await self.response.write_eof()
 
     async def cut(self, error: ErrorReply) -> None:
         """End the connection without the body's end, so that no client takes it for all."""
@@ -231,6 +227,21 @@ class SpeechReply:
             transport.close()
         except (TimeoutError, ConnectionResetError):
             transport.abort()
+
+
+@asynccontextmanager
+async def taken_within(stall_s: float) -> AsyncIterator[None]:
+    """Sends inside it wait for the client to read.
+
+    Raises:
+        StalledError: the client did not read within `stall_s` seconds.
+    """
+    try:
+        async with asyncio.timeout(stall_s):
+            yield
+    except TimeoutError as error:
+        message = f"no audio was taken for {stall_s:g} s; read the reply as it comes"
+        raise StalledError(message) from error
 
 
 class Begun(Protocol):

@@ -26,6 +26,7 @@ from dlpo_serving.http.speech_route import (
     DlpoEvents,
     HttpLimits,
     call_of,
+    taken_within,
 )
 from dlpo_serving.http.statuses import BodyError, ErrorReply
 from dlpo_serving.request import SpeechRequest, SynthesisCall
@@ -238,14 +239,10 @@ class SocketReply:
         Raises:
             StalledError: the client does not read.
         """
-        try:
-            async with asyncio.timeout(self.stall_s):
-                await self.response.send_json(message)
-                if data:
-                    await self.response.send_bytes(data)
-        except TimeoutError as error:
-            reason = f"no audio was taken for {self.stall_s:g} s; read the reply as it comes"
-            raise StalledError(reason) from error
+        async with taken_within(self.stall_s):
+            await self.response.send_json(message)
+            if data:
+                await self.response.send_bytes(data)
 
     async def cut(self, error: ErrorReply) -> None:
         """See `Begun`: the error as a message, then the end."""
