@@ -58,16 +58,28 @@ def multi_resolution_stft(predicted: Tensor, target: Tensor) -> Tensor:
     return total / len(STFT_WINDOWS)
 
 
-def timing_loss(timing: Timing, sentences: Sentences) -> tuple[Tensor, Tensor]:
-    """L1 of log durations where a symbol sounds, and cross-entropy of mark or pause."""
+def timing_losses(timing: Timing, sentences: Sentences) -> dict[str, Tensor]:
+    """How far durations are from recorded ones.
+
+    duration: L1 of log durations where a symbol sounds. pace: L1 of the log of each sentence's
+    sounding time, since durations that are each the median add up to less than was recorded.
+    pause: cross-entropy of mark or pause.
+    """
     sounding = sentences.durations > 0
     target = sentences.durations.clamp(min=1).log()
-    duration = (timing.log_duration - target).abs()[sounding].mean()
+    predicted, recorded = (
+        (log_durations.exp() * sounding).sum(1).clamp(min=1).log()
+        for log_durations in (timing.log_duration, target)
+    )
     marks = sentences.mask & (sentences.phonemes < FIRST_PHONEME)
     pause = functional.binary_cross_entropy_with_logits(
         timing.pause_logit[marks], sounding[marks].float()
     )
-    return duration, pause
+    return {
+        "duration": (timing.log_duration - target).abs()[sounding].mean(),
+        "pace": (predicted - recorded).abs().mean(),
+        "pause": pause,
+    }
 
 
 def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
@@ -131,7 +143,7 @@ def acoustic_losses(
     more_timings: Sentences | None,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
-    """The first part: durations, pauses, F0, voicing, energy and mel; minimise their sum.
+    """The first part: durations, pace, pauses, F0, voicing, energy and mel; minimize their sum.
 
     Half of the rows predict mel from the recording's prosody, half from the predicted one.
 
@@ -144,13 +156,13 @@ def acoustic_losses(
     sentences = windows.sentences
     voice = model.voice(sentences.voices)
     hidden, timing = model.encode_symbols(sentences.phonemes, sentences.mask, voice)
-    duration, pause = timing_loss(timing, sentences)
+    timings = timing_losses(timing, sentences)
     if more_timings is not None:
         _, more_timing = model.encode_symbols(
             more_timings.phonemes, more_timings.mask, model.voice(more_timings.voices)
         )
-        more = timing_loss(more_timing, more_timings)
-        duration, pause = (duration + more[0]) / 2, (pause + more[1]) / 2
+        more = timing_losses(more_timing, more_timings)
+        timings = {name: (loss + more[name]) / 2 for name, loss in timings.items()}
 
     upsampled = model.upsample(hidden, sentences.durations, timing.ranges, windows.positions)
     predicted, measured = model.predict_prosody(upsampled), measured_prosody(windows)
@@ -166,8 +178,7 @@ def acoustic_losses(
         predicted.voicing, voiced, reduction="none"
     )
     return {
-        "duration": duration,
-        "pause": pause,
+        **timings,
         "f0": masked_mean(
             (predicted.log_f0 - measured.log_f0).abs(),
             inside * (voiced + UNVOICED_F0_WEIGHT * (1 - voiced)),

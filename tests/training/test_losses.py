@@ -27,7 +27,7 @@ from dlpo.training.losses import (
     denoiser_losses,
     multi_resolution_stft,
     spread_levels,
-    timing_loss,
+    timing_losses,
 )
 from tests.toys import SPECTRAL
 
@@ -47,24 +47,28 @@ def batches(tiny_dataset: Path) -> Batches:
 def test_perfect_timing_loses_nothing() -> None:
     durations = SENTENCES.durations.clamp(min=1).log()
     certain = torch.where(SENTENCES.durations > 0, 50.0, -50.0)
-    duration, pause = timing_loss(Timing(durations, certain, certain), SENTENCES)
-    assert duration == 0
-    assert pause < 1e-6
+    losses = timing_losses(Timing(durations, certain, certain), SENTENCES)
+    assert losses["duration"] == losses["pace"] == 0
+    assert losses["pause"] < 1e-6
 
 
 def test_timing_counts_what_sounds_and_marks_only() -> None:
     log_duration = torch.randn(2, 5, generator=torch.Generator().manual_seed(0))
     logit = torch.randn(2, 5, generator=torch.Generator().manual_seed(1))
-    duration, pause = timing_loss(Timing(log_duration, logit, logit), SENTENCES)
+    losses = timing_losses(Timing(log_duration, logit, logit), SENTENCES)
     sounding = [(0, 1), (0, 2), (0, 3), (1, 0), (1, 1)]
     expected = np.mean(
         [abs(float(log_duration[p]) - np.log(float(SENTENCES.durations[p]))) for p in sounding]
     )
-    assert float(duration) == pytest.approx(expected, rel=1e-5)
+    assert float(losses["duration"]) == pytest.approx(expected, rel=1e-5)
+    lengths = [log_duration[0, 1:4].exp().sum() / 22, log_duration[1, :2].exp().sum() / 5]
+    assert float(losses["pace"]) == pytest.approx(
+        np.mean(np.abs(np.log([float(x) for x in lengths]))), rel=1e-5
+    )
     marks = {(0, 0): 0, (0, 3): 1, (1, 0): 1, (1, 2): 0}
     chances = {p: 1 / (1 + np.exp(-float(logit[p]))) for p in marks}
     expected = -np.mean([np.log(chances[p] if s else 1 - chances[p]) for p, s in marks.items()])
-    assert float(pause) == pytest.approx(expected, rel=1e-5)
+    assert float(losses["pause"]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_spectral_distance_is_zero_only_for_equal_sounds() -> None:
