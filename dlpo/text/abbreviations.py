@@ -4,60 +4,20 @@ from __future__ import annotations
 
 import re
 
+from dlpo.text.characters import Forms, table, word_list
 from dlpo.text.numbers import ROMAN_PATTERN, cardinal_words, ordinal_words, roman_value
+from dlpo.text.technical import term_words
 
-# Independent of context; keys are lower case and without their final period.
-_ALWAYS = {
-    "mr": "mister", "mrs": "missus", "ms": "miz", "messrs": "messers", "drs": "doctors",
-    "jr": "junior", "sr": "senior", "prof": "professor", "capt": "captain", "cpt": "captain",
-    "lt": "lieutenant", "sgt": "sergeant", "cmdr": "commander", "supt": "superintendent",
-    "esq": "esquire", "blvd": "boulevard", "rd": "road", "hwy": "highway", "apt": "apartment",
-    "bldg": "building", "ltd": "limited", "bros": "brothers", "dept": "department",
-    "assn": "association", "vs": "versus", "etc": "et cetera", "viz": "namely",
-    "approx": "approximately", "vol": "volume", "vols": "volumes", "pp": "pages",
-    "tues": "tuesday", "thurs": "thursday",
-}  # fmt: skip
-# Ordinary words or parts of words too: these are expanded only where their period is written.
-_WITH_PERIOD = {
-    "gen": "general", "col": "colonel", "maj": "major", "gov": "governor", "sen": "senator",
-    "rep": "representative", "pres": "president", "fr": "father", "ave": "avenue", "mt": "mount",
-    "ft": "fort", "inc": "incorporated", "co": "company", "est": "established", "ed": "edition",
-    "sec": "section", "fig": "figure", "hon": "honorable", "rev": "reverend", "ca": "circa",
-    "chap": "chapter", "cf": "compare", "corp": "corporation", "univ": "university",
-    "jan": "january", "feb": "february", "mar": "march", "apr": "april", "jun": "june",
-    "jul": "july", "aug": "august", "sep": "september", "sept": "september", "oct": "october",
-    "nov": "november", "dec": "december", "mon": "monday", "tue": "tuesday", "wed": "wednesday",
-    "thu": "thursday", "fri": "friday", "p": "page",
-}  # fmt: skip
-_DOTTED = {
-    "e.g": "for example", "i.e": "that is", "a.k.a": "also known as", "ph.d": "P H D",
-}  # fmt: skip
+# Without their period: some are expanded in any context, others, which are words or parts of words
+# too, only where their period is written.
+_TABLE = {written: said.split() for written, (said,) in table("abbreviations").items()}
 # After these a roman numeral is a plain number: chapter four, world war two.
-_NUMBERED_THINGS = frozenset((
-    "chapter", "part", "book", "volume", "section", "act", "scene", "war", "article", "title",
-    "type", "phase", "class", "level", "stage", "figure", "table", "appendix", "apollo",
-    "gemini", "mark", "bowl", "grade", "division", "unit", "annex", "psalm", "canto", "verse",
-    "column", "plate", "case", "group", "rule", "episode", "round", "version",
-))  # fmt: skip
+_NUMBERED_THINGS = word_list("numbered things")
 # After these a numeral of one letter is an ordinal too: elizabeth the first.
-_REGNAL_NAMES = frozenset((
-    "henry", "louis", "george", "edward", "charles", "james", "william", "elizabeth", "richard",
-    "john", "paul", "pius", "gregory", "leo", "benedict", "alexander", "nicholas", "peter",
-    "catherine", "philip", "napoleon", "frederick", "francis", "innocent", "clement", "urban",
-    "otto", "ivan", "mary", "victoria", "ferdinand", "leopold", "gustav", "christian",
-    "margaret", "david", "robert", "wilhelm", "friedrich", "carlos", "juan", "felipe",
-    "umberto", "haakon", "olaf", "ramses", "ptolemy", "darius", "xerxes", "boniface", "julius",
-    "sixtus", "adrian", "eugene", "stephen", "constantine", "theodosius", "justinian",
-))  # fmt: skip
+_REGNAL_NAMES = word_list("regnal names")
+_TITLES = word_list("titles of rulers")
 # In capitals after an abbreviation or an initial, these begin a new sentence.
-SENTENCE_STARTERS = frozenset((
-    "after", "all", "although", "an", "and", "as", "at", "because", "but", "by", "each", "every",
-    "for", "from", "he", "her", "here", "his", "how", "if", "in", "is", "it", "its", "many",
-    "more", "most", "my", "no", "not", "now", "on", "our", "she", "since", "so", "some", "such",
-    "that", "the", "their", "then", "there", "these", "they", "this", "those", "though", "to",
-    "under", "until", "we", "what", "when", "where", "which", "while", "who", "why", "with",
-    "yet", "you", "your",
-))  # fmt: skip
+SENTENCE_STARTERS = word_list("sentence starters")
 _PREVIOUS_WORD = re.compile(r"([A-Za-z]{1,40})[.,]?\s?$")
 _INITIAL = re.compile(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
 _NEXT_CAPITALISED = re.compile(r"\s{1,2}([A-Z][A-Za-z]*)")
@@ -85,31 +45,37 @@ def _saint_or_street(match: re.Match[str]) -> str:
 
 
 def _abbreviation(match: re.Match[str]) -> list[str] | None:
-    key = match[0].rstrip(".").lower()
+    key, previous = match[0].rstrip(".").lower(), _previous_word(match)
     if key == "dr":
         return [_doctor_or_drive(match)]
     if key == "st":
         return [_saint_or_street(match)]
     if key in ("no", "nos"):
-        number_follows = re.match(r"\s?\d", match.string[match.end() : match.end() + 2])
-        return ["number" if key == "no" else "numbers"] if number_follows else None
+        following = match.string[match.end() : match.end() + 4]
+        of_number = re.match(r"\s?\d", following) or (match[0] == "no." and following[:4] == " is ")
+        return ["number" if key == "no" else "numbers"] if of_number else None
+    if key in ("ch", "q") and not re.match(
+        r"\s?[\dIVX]", match.string[match.end() : match.end() + 2]
+    ):
+        return None
+    if match[0].rstrip(".").isupper() and term_words(match[0].rstrip(".")):  # EST.
+        return None
+    if key == "ave" and match[0] == "Ave":
+        follows_name = previous[:1].isupper() or previous in ("st", "nd", "rd", "th")
+        return ["avenue"] if follows_name else None
     if _INITIAL.match(match.string, match.end() - 1) and len(key) == 1 and key != "i":
         return [key.upper()] if match[0][0].isupper() else None
-    expansion = _ALWAYS.get(key) or _WITH_PERIOD.get(key)
-    return expansion.split() if expansion else None
+    return _TABLE.get(key) or _TABLE.get(f"{key}.")
 
 
 def expanded(word: str) -> list[str] | None:
     """The words of an abbreviation that needs no period ("Mr", "etc"); None for other words."""
-    expansion = _ALWAYS.get(word.lower())
-    return expansion.split() if expansion else None
+    return _TABLE.get(word.lower())
 
 
 def _initials(match: re.Match[str]) -> list[str]:
     key = match[0].lower().rstrip(".")
-    if key in _DOTTED:
-        return _DOTTED[key].split()
-    return [letter.upper() for letter in key if letter.isalpha()]
+    return _TABLE.get(f"{key}.") or [letter.upper() for letter in key if letter.isalpha()]
 
 
 def _roman(match: re.Match[str]) -> list[str] | None:
@@ -120,16 +86,39 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     if value is None or is_letter:
         return None
     previous = _previous_word(match)
-    if previous.lower() in _NUMBERED_THINGS:
+    part_of_range = re.search(
+        r"\b[IVX]{1,5}[-–]$", match.string[max(0, match.start() - 7) : match.start()]
+    )
+    if previous.lower() in _NUMBERED_THINGS or part_of_range:
         return cardinal_words(str(value))
-    regnal = previous.lower() in _REGNAL_NAMES
-    if previous[:1].isupper() and (regnal or (len(match[0]) > 1 and value < 40)):
+    before = match.string[max(0, match.start() - 60) : match.start()].lower().split()
+    if previous.lower() in _REGNAL_NAMES and (previous[0].isupper()):
         return ["the", *ordinal_words(str(value))]
+    after_letters = (
+        previous.isupper() and match[0] != "I" and match.string[match.start() - 2].isupper()
+    )
+    if previous[:1].isupper() and value < 40 and (len(match[0]) > 1 or after_letters):
+        titled = not _TITLES.isdisjoint(before[-3:])
+        return ["the", *ordinal_words(str(value))] if titled else cardinal_words(str(value))
     return None
 
 
-FORMS = {
-    "roman": (rf"\b(?=[IVXLCDM]+\b){ROMAN_PATTERN}\b(?!')", _roman),
-    "initials": (r"\b(?:[A-Za-z]\.){2,12}|\b[Pp]h\.?D\b\.?", _initials),
-    "abbreviation": (r"\b(?:Dr|St)\b\.?|\b[A-Za-z]{1,6}\.(?!\w)", _abbreviation),
-}
+def _compass(match: re.Match[str]) -> list[str]:
+    letters = match[0].strip("° .")
+    return ["degrees"] * (match[0][0] == "°") + ["".join(_DIRECTIONS[one] for one in letters)]
+
+
+_STATES = table("states")
+_DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
+FORMS: Forms = (
+    (
+        "A-",
+        r"°\s?[NSEW]\b|\b[NS][EW]\b|(?<=-\d\d )[NSEW]\b|(?<=-\d{3} )[NSEW]\b"
+        r"|\b[NSEW]\b\.?(?=\s\d{1,3}(?:st|nd|rd|th)\b)",
+        _compass,
+    ),
+    ("A", rf"\b(?:{'|'.join(_STATES)})(?=\s\d{{5}}\b)", lambda match: _STATES[match[0]][0].split()),
+    ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN_PATTERN}\b(?!')", _roman),
+    ("aA", r"\b(?:[A-Za-z]\.){2,12}|\b[Pp]h\.?D\b\.?", _initials),
+    ("aA", r"\b(?:Dr|St|Ave)\b\.?|\b[A-Za-z]{1,6}\.(?!\w)", _abbreviation),
+)

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from dlpo.text.characters import Forms, table
 from dlpo.text.numbers import cardinal_words, digit_words, ordinal_words, plural_words, year_words
 
-MONTHS = (
-    "january", "february", "march", "april", "may", "june", "july", "august", "september",
-    "october", "november", "december",
-)  # fmt: skip
+MONTHS, _WEEKDAYS = (table("lists")[name][0].split() for name in ("months", "weekdays"))
 _MONTH = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
     r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
 )
 _DAY = r"(?:[12]\d|3[01]|0?[1-9])"
 _YEAR = r"[12]\d{3}\b(?![,.]\d)"
+_WEEKDAY = r"\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
+_BEFORE_DASH = re.compile(
+    rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{_WEEKDAY}|{_MONTH}|day|[IVX])$"
+)
+_BEFORE_DATE = re.compile(
+    r"(?i)(?:\b(?:on|due|until|till|since|before|by|after) |day,? \(?|/\d{1,2} (?:and|or|to) )$"
+)
 _MERIDIEM = r"(?:\s?[ap]\.m\.|\s?[ap]m\b|\s?[AP]\.M\.|\s?[AP]M\b)"
 
 
 def _month_word(written: str) -> str:
-    return next(month for month in MONTHS if month.startswith(written.lower().rstrip(".")[:3]))
+    return next(month for month in MONTHS if month.startswith(written[:3].lower()))
 
 
 def date_words(month: str, day: str, year: str | None) -> list[str]:
@@ -32,18 +38,39 @@ def date_words(month: str, day: str, year: str | None) -> list[str]:
 
 
 def _iso_date(match: re.Match[str]) -> list[str]:
-    return date_words(MONTHS[int(match["iso_month"]) - 1], match["iso_day"], match["iso_year"])
+    words = date_words(MONTHS[int(match["iso_month"]) - 1], match["iso_day"], match["iso_year"])
+    if match["iso_hour"]:
+        words += ["at", *_clock_words(match["iso_hour"], match["iso_minute"], match["iso_second"])]
+    return words + (["U", "T", "C"] if match["iso_zone"] else [])
+
+
+def _short_date(match: re.Match[str]) -> list[str] | None:
+    """12/25 where no fraction is likely: not "fell by 1/3" nor "on 2/3 of them"."""
+    month, day = match["short_month"], match["short_day"]
+    before = match.string[max(0, match.start() - 12) : match.start()]
+    is_share = match.string.startswith(" of", match.end()) or (month == "1" and 1 < int(day) < 10)
+    if is_share or not _BEFORE_DATE.search(before):
+        return None
+    return date_words(MONTHS[int(month) - 1], day, None)
+
+
+def _weekday(match: re.Match[str]) -> list[str]:
+    return [next(day for day in _WEEKDAYS if day.startswith(match[0][:3].lower()))]
 
 
 def _slash_date(match: re.Match[str]) -> list[str]:
     month, day, year = match["slash_month"], match["slash_day"], match["slash_year"]
-    if int(month) > 12:  # as the rest of the world writes it
+    if int(month) > 12 or match["slash"] == ".":  # as the rest of the world writes it
         month, day = day, month
     return date_words(MONTHS[int(month) - 1], day, year)
 
 
 def _month_day(match: re.Match[str]) -> list[str]:
     year = match["md_year"]
+    if match["md_to"]:
+        first = date_words(_month_word(match["md_month"]), match["md_day"], None)
+        of_year = year_words(year[-4:]) if year else []
+        return [*first, "to", *ordinal_words(match["md_to"]), *of_year]
     return date_words(_month_word(match["md_month"]), match["md_day"], year and year[-4:])
 
 
@@ -69,7 +96,12 @@ def _meridiem_words(written: str | None) -> list[str]:
 
 def _clock(match: re.Match[str]) -> list[str]:
     hour, minutes, seconds = match["clock_hour"], match["clock_minute"], match["clock_second"]
-    meridiem = _meridiem_words(match["clock_meridiem"])
+    return _clock_words(hour, minutes, seconds, _meridiem_words(match["clock_meridiem"]))
+
+
+def _clock_words(
+    hour: str, minutes: str, seconds: str | None, meridiem: Sequence[str] = ()
+) -> list[str]:
     words = cardinal_words(hour.lstrip("0") or "0")
     if minutes != "00":
         words += _minute_words(minutes)
@@ -77,11 +109,17 @@ def _clock(match: re.Match[str]) -> list[str]:
         words += ["hundred"] if int(hour) > 12 or int(hour) == 0 else ["o'clock"]
     if seconds:
         words += ["and", *cardinal_words(str(int(seconds))), "seconds"]
-    return words + meridiem
+    return [*words, *meridiem]
 
 
 def _hour(match: re.Match[str]) -> list[str]:
     return cardinal_words(str(int(match["hour"]))) + _meridiem_words(match["hour_meridiem"])
+
+
+def _dash(match: re.Match[str]) -> list[str] | None:
+    """Between two times, days, months or numerals it is spoken."""
+    before = match.string[max(0, match.start() - 10) : match.start()]
+    return ["to"] if _BEFORE_DASH.search(before) else None
 
 
 def _decade(match: re.Match[str]) -> list[str]:
@@ -91,36 +129,60 @@ def _decade(match: re.Match[str]) -> list[str]:
     return (cardinal_words(century) if century else []) + plural_words(cardinal_words(tens))
 
 
-FORMS = {
-    "iso_date": (
-        rf"\b(?P<iso_year>[12]\d{{3}})-(?P<iso_month>0[1-9]|1[0-2])-(?P<iso_day>{_DAY})\b",
+FORMS: Forms = (
+    (
+        "d",
+        rf"\b(?P<iso_year>[12]\d{{3}})-(?P<iso_month>0[1-9]|1[0-2])-(?P<iso_day>{_DAY})"
+        r"(?:[T ](?P<iso_hour>[01]\d|2[0-3]):(?P<iso_minute>[0-5]\d)(?::(?P<iso_second>[0-5]\d))?"
+        r"(?:\.\d{1,9})?(?P<iso_zone>Z|\+00:?00)?)?(?!\w)",
         _iso_date,
     ),
-    "slash_date": (
-        rf"(?<![\w/])(?=(?:1[0-2]|0?[1-9])/|\d\d/(?:1[0-2]|0?[1-9])/)(?P<slash_month>{_DAY})"
-        rf"/(?P<slash_day>{_DAY})/(?P<slash_year>[12]\d{{3}}|\d\d)(?![\w/])",
+    (
+        "d",
+        rf"(?<![\w/.])(?:(?=(?:1[0-2]|0?[1-9])/|\d\d/(?:1[0-2]|0?[1-9])/)|(?={_DAY}\.[01]?\d\.))"
+        rf"(?P<slash_month>{_DAY})(?P<slash>[/.])(?P<slash_day>{_DAY})(?P=slash)"
+        r"(?P<slash_year>[12]\d{3}|(?<=/)\d\d)(?![\w/]|\.\d)",
         _slash_date,
     ),
-    "month_day": (
-        rf"\b(?P<md_month>{_MONTH})\s(?P<md_day>{_DAY})(?:st|nd|rd|th)?\b(?![:.,]\d)"
+    (
+        "d",
+        rf"(?P<short_month>1[0-2]|0?[1-9])/(?P<short_day>{_DAY})(?![\w/%]|\.\d)",
+        _short_date,
+    ),
+    (
+        "A",
+        rf"\b(?P<md_month>{_MONTH})\s(?P<md_day>{_DAY})(?:st|nd|rd|th)?\b"
+        rf"(?:\s?[-–]\s?(?P<md_to>{_DAY})(?:st|nd|rd|th)?(?![\w:]))?(?![:.,]\d)"
         rf"(?P<md_year>,?\s{_YEAR})?",
         _month_day,
     ),
-    "day_month": (
+    (
+        "d",
         rf"\b(?P<dm_day>{_DAY})(?:st|nd|rd|th)?\s(?:of\s)?(?P<dm_month>{_MONTH}(?!\w))"
         rf"(?P<dm_year>,?\s{_YEAR})?",
         _day_month,
     ),
-    "month_year": (rf"\b(?P<my_month>{_MONTH})(?P<my_year>,?\s{_YEAR})", _month_year),
-    "clock": (
+    ("A", rf"\b(?P<my_month>{_MONTH})(?P<my_year>,?\s{_YEAR})", _month_year),
+    (
+        "d",
         r"(?<![\w:])(?P<clock_hour>[01]?\d|2[0-4]):(?P<clock_minute>[0-5]\d)"
         rf"(?::(?P<clock_second>[0-5]\d))?(?![\d:])(?P<clock_meridiem>{_MERIDIEM})?",
         _clock,
     ),
-    "hour_form": (rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_MERIDIEM})", _hour),
-    "decade": (
+    ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_MERIDIEM})", _hour),
+    (
+        "A",
+        rf"{_WEEKDAY}\b\.?(?=(?:,?\s(?:{_MONTH}|\d))|\s?[-–]\s?{_WEEKDAY}\b)|(?<=[-–]){_WEEKDAY}\b",
+        _weekday,
+    ),
+    (
+        "-",
+        r"\s?[-–]\s?(?=\d{1,2}(?::|\s?[apAP]|[snrt]|/)|[A-Z][a-z]{2}|[IVX]{1,5}\b)",
+        _dash,
+    ),
+    (
+        "d-",
         r"\b(?P<decade_century>[12]\d)?(?P<decade_tens>\d0)'?s\b|'(?P<decade_short>\d0)s\b",
         _decade,
     ),
-}
-"""Name of the form -> (pattern, function from its match to the spoken words)."""
+)

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.resources import files
 
-_REPLACEMENTS = {
-    "‘": "'", "’": "'", "‛": "'", "ʼ": "'", "′": "'", "`": "'", "´": "'",
-    "“": '"', "”": '"', "„": '"', "‟": '"', "«": '"', "»": '"', "″": '"',
-    "‐": "-", "‑": "-", "‒": "-", "−": "-", "–": "–", "—": "—", "―": "—", "…": "…",
-    "⁄": "/", "∕": "/", "·": " ", "•": ",", "¿": "", "¡": "", "。": ".", "、": ",",
-    "ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D",
-    "ð": "th", "Ð": "Th", "þ": "th", "Þ": "Th", "ł": "l", "Ł": "L", "ı": "i",
-    "№": "No. ", "½": " 1/2 ", "¼": " 1/4 ", "¾": " 3/4 ", "⅓": " 1/3 ", "⅔": " 2/3 ", "⅛": " 1/8 ",
-}  # fmt: skip
-KEPT_SYMBOLS = frozenset("£€¥¢°±×÷©®™§→≈≤≥≠µ")
+# A form of writing: what it begins with (a, A and d are letters and digits, - is everything else),
+# its pattern, and what it is spoken as; None where it is something else after all.
+Forms = tuple[tuple[str, str, Callable[[re.Match[str]], list[str] | None]], ...]
+
+
+def table(name: str) -> dict[str, tuple[str, ...]]:
+    """A table of this package, NAME.tsv: first cell -> the others of its row; without its head."""
+    text = (files("dlpo.text") / f"{name}.tsv").read_text(encoding="utf-8")
+    rows = (line.split("\t") for line in text.splitlines()[1:])
+    return {first: tuple(others) for first, *others in rows}
+
+
+def word_list(name: str) -> frozenset[str]:
+    """The words of one of the lists of lists.tsv."""
+    return frozenset(_LISTS[name][0].split())
+
+
+def any_of(name: str) -> str:
+    """The same as alternatives of a regular expression."""
+    return "|".join(map(re.escape, _LISTS[name][0].split()))
+
+
+_LISTS = table("lists")
+_REPLACEMENTS = {written: read for written, (read,) in table("characters").items()}
+KEPT_SYMBOLS = frozenset("£€¥₹¢°±×÷©®™§→≈≤≥≠µΩ")
+_SUPERSCRIPTS = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +65,8 @@ def readable_text(text: str) -> ReadableText:
         if folded is None:
             dropped += 1
             folded = " "
+        elif character in _SUPERSCRIPTS and index and text[index - 1] not in _SUPERSCRIPTS:
+            folded = f"^{folded}"
         kept.append(folded)
         offsets += [index] * len(folded)
     return ReadableText("".join(kept), offsets, dropped)

@@ -87,7 +87,10 @@ class TextFrontEnd:
         readable = readable_text(text)
         lexicon = self._pronouncer.lexicon
         spoken = tokens(
-            readable.text, lambda word: word in known or word in lexicon, shouted=shouted
+            readable.text,
+            lambda word: word in known or word in lexicon,
+            given=known,
+            shouted=shouted,
         )
         found = []
         for sentence in sentences(readable.text, spoken, all_lower):

@@ -1,42 +1,92 @@
 """Written text -> tokens, each with the words it is spoken as and its place in the text.
 
-One regular expression lists every written form, the most specific first; each form has one
-function from its match to words. Every quantifier is bounded, so that time is linear in the text.
+Each written form has a pattern and a function from its match to words; the most specific forms are
+tried first. Every quantifier is bounded, so that time is linear in the text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 
-from dlpo.text import abbreviations, addresses, calendar, quantities
+from dlpo.text import abbreviations, calendar, quantities, technical
 from dlpo.text.abbreviations import expanded
+from dlpo.text.characters import Forms, table
+from dlpo.text.numbers import digit_words
+from dlpo.text.technical import term_words
 
-_SIGNS = {
-    "&": "and", "+": "plus", "=": "equals", "%": "percent", "@": "at", "°": "degrees",
-    "©": "copyright", "§": "section", "×": "times", "÷": "divided by", "±": "plus or minus",
-    "→": "to", "<": "less than", ">": "greater than", "≈": "approximately", "≤": "at most",
-    "≥": "at least", "≠": "is not equal to", "#": "number", "$": "dollars", "£": "pounds",
-    "€": "euros", "¥": "yen", "¢": "cents", "~": "about", "*": "times",
-    "^": "to the power of",
-}  # fmt: skip
-_PLAIN = r"(?<![\w.@'])[a-z]{2,40}(?:'[a-z]{1,3})?(?=[ ,;!?\n]|:\s)"
-_WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
-_SIGN = r"[&+=%@°©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=\d)|(?<=\w)\^(?=\w)|(?<=\s)[<>*](?=\s)"
-_FORMS = {**addresses.FORMS, **calendar.FORMS, **quantities.FORMS, **abbreviations.FORMS}
-_TOKEN = re.compile(
-    "|".join(
-        f"(?P<{name}>{pattern})"
-        for name, pattern in [
-            ("plain", _PLAIN),
-            *((name, pattern) for name, (pattern, _) in _FORMS.items()),
-            ("word", _WORD),
-            ("sign", _SIGN),
-        ]
-    )
+_SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items()}
+_PLAIN = (
+    r"(?<![\w.@'])(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
-_WORD_ONLY = re.compile(_WORD)
+_WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
+_SIGN = (
+    r"[<>!=]=|=>|->|[&+=%@°©§×÷±→≈≤≥≠$£€¥¢₹]|#(?=\w)|~(?=\d)|(?<=\w)\^(?=\w)"
+    r"|(?<=\s)<(?=\s)|(?<=[^a-z]\s)>(?=\s)|(?<=\s)\*(?=\s)"
+    r"|(?<=[^\w.][A-Za-z\d]\s)/(?=\s\w\b)"
+)
+
+
+def _as_word(match: re.Match[str]) -> list[str]:
+    return [match[0]]
+
+
+def _as_plain(match: re.Match[str]) -> list[str]:
+    return [match[0]]
+
+
+def _sign(match: re.Match[str]) -> list[str]:
+    following, before = match.string[match.end() : match.end() + 1], match.string[match.start() - 1]
+    if match[0] == "#" and following.isalpha():
+        return ["hashtag"]
+    return ["is"] * (match[0] in ("<=", ">=") and before.isspace()) + _SIGNS[match[0]]
+
+
+def _key(match: re.Match[str]) -> list[str]:
+    return ["pound" if match[0][0] == "#" else "star", *digit_words(match[0])]
+
+
+# In some places signs have other names: on a telephone, in SQL, in "4.5/5".
+_IN_PLACES: Forms = (
+    ("-", r"(?<=ial )[*#]\d{1,4}\b|(?<=\s)#(?![\w#])|(?<=SELECT )\*", _key),
+    ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", lambda match: ["out", "of"]),
+    ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
+    ("a", r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly)\b|/[a-z])", lambda match: ["times"]),
+    ("a", r"(?:(?<=\d)|(?<=\d\s)|(?<=\d\"\s))x(?=\s?\d)", lambda match: ["by"]),
+    ("aA", r"(?<=\d)[eE](?=[+-]?\d{1,3}\b)", lambda match: ["times", "ten", "to", "the"]),
+    ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d)", lambda match: ["minus"]),
+    ("-", r"(?<=\d[eE])\+", lambda match: []),
+    ("-", r"(?<=\d)'(?=\d{1,2}(?:\"|''))", lambda match: ["foot"]),
+    ("A", r"O(?=\([\w(])", lambda match: ["O", "of"]),
+    ("A", r"(?:(?<=\ba )|(?<=\ban ))[A-DF]-(?=[\s.,;!?])", lambda match: [match[0][0], "minus"]),
+    (
+        "-",
+        r"(?:(?<=[Cc]trl)|(?<=Cmd)|(?<=Alt)|(?<=Shift)|(?<=Option)|(?<=Win))\+",
+        lambda match: [],
+    ),
+)
+_PATTERNS = [
+    (begins, re.compile(pattern), speak)
+    for begins, pattern, speak in (
+        ("a", _PLAIN, _as_plain),
+        *technical.FORMS,
+        *calendar.FORMS,
+        *quantities.FORMS,
+        *_IN_PLACES,
+        *abbreviations.FORMS,
+        ("aA", _WORD, _as_word),
+        ("-", _SIGN, _sign),
+    )
+]
+_FORMS_OF = {
+    kind: [(pattern, speak) for begins, pattern, speak in _PATTERNS if kind in begins]
+    for kind in "aAd-"
+}
+_BEGIN = re.compile(
+    r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|\.(?=[\w./])|'(?=\d)|!(?==)|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
+)
 _ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word
 _PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID
 _CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+)?|[A-Z]")
@@ -61,6 +111,7 @@ def tokens(
     text: str,
     is_word: Callable[[str], bool],
     *,
+    given: Container[str] = (),
     shouted: bool | None = None,
     start: int = 0,
     end: int | None = None,
@@ -74,30 +125,33 @@ def tokens(
         text: of which the passage from ``start`` to ``end`` is read.
         is_word: tells whether a lower-case word has a known pronunciation: what is unknown and in
             capitals is read letter by letter.
+        given: lower-case words that the writer says how to pronounce: they are no terms.
         shouted: capitals mean nothing here; by default where there is nothing but capitals.
     """
     position, end = start, len(text) if end is None else end
-    if shouted is None:
-        shouted = text.isupper()
-    while match := _TOKEN.search(text, position, end):
-        form = match.lastgroup or ""
-        words: list[str] | None = None
-        if form == "plain":
-            words = [match[0]]
-        elif form == "sign":
-            tag = match[0] == "#" and text[match.end()].isalpha()
-            words = ["hashtag"] if tag else _SIGNS[match[0]].split()
-        elif form != "word":
-            words = _FORMS[form][1](match)
-        if words is None:
-            match = _WORD_ONLY.match(text, match.start(), end)
-            assert match is not None  # what declines to speak begins with a letter
-            words = _words_of(match[0], is_word, shouted)
-            if words == ["A"] and (shouted or _is_article(match)):
-                words = ["a"]
-        position = match.end()
-        if words:  # an address may have none
-            yield Token(match[0], tuple(words), match.start(), match.end())
+    capitals = not (text.isupper() if shouted is None else shouted)
+
+    def term(written: str) -> list[str] | None:
+        known = written.lower() in given
+        return None if known else term_words(written if capitals else written.lower())
+
+    while begin := _BEGIN.search(text, position, end):
+        position = begin.end()
+        for pattern, speak in _FORMS_OF[begin.lastgroup or "-"]:
+            match = pattern.match(text, begin.start(), end)
+            words = speak(match) if match else None
+            if match is None or words is None:
+                continue
+            position = match.end()
+            if speak is _as_plain:
+                words = term(match[0]) or words
+            elif speak is _as_word:
+                words = _words_of(match[0], is_word, term, capitals)
+                if words == ["A"] and (not capitals or _is_article(match)):
+                    words = ["a"]
+            if words:  # an address may have none
+                yield Token(match[0], tuple(words), match.start(), position)
+            break
 
 
 def _is_article(match: re.Match[str]) -> bool:
@@ -107,16 +161,24 @@ def _is_article(match: re.Match[str]) -> bool:
     return not inside and _ARTICLE_BEFORE.match(text, end) is not None
 
 
-def _words_of(written: str, is_word: Callable[[str], bool], shouted: bool) -> list[str]:
-    """A run of letters and apostrophes -> words: plain, expanded, spelled or split at capitals."""
+def _words_of(
+    written: str,
+    is_word: Callable[[str], bool],
+    term: Callable[[str], list[str] | None],
+    capitals: bool,
+) -> list[str]:
+    """A run of letters and apostrophes -> words: plain, expanded, spelled or split at capitals.
+
+    ``capitals`` mean something.
+    """
     word = written.lower()
-    if expansion := expanded(written):
-        return expansion
+    if known := term(written) or expanded(written):
+        return known
     if len(written) == 1:
         return ["i" if word == "i" else written.upper()]
     stem, apostrophe, ending = written.partition("'")
     has_vowel = not set("aeiouy").isdisjoint(stem.lower())
-    if stem.isupper() and not shouted and stem in _READ_AS_LETTERS:
+    if stem.isupper() and capitals and stem in _READ_AS_LETTERS:
         return _letters(stem, apostrophe + ending)
     if is_word(word) or (written == word and has_vowel):
         return [word]
@@ -127,7 +189,7 @@ def _words_of(written: str, is_word: Callable[[str], bool], shouted: bool) -> li
         return _letters(stem.upper(), apostrophe + ending)
     parts = _CAMEL.findall(written) if not written.isupper() else []
     if len(parts) > 1:
-        return [spoken for part in parts for spoken in _words_of(part, is_word, shouted)]
+        return [spoken for part in parts for spoken in _words_of(part, is_word, term, capitals)]
     return [word]
 
 

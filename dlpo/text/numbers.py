@@ -73,12 +73,20 @@ def year_words(digits: str) -> list[str]:
     century, rest = digits[:-2], digits[-2:]
     if len(digits) != 4 or (century[1] == "0" and rest[0] == "0"):
         return cardinal_words(digits)
-    words = cardinal_words(century)
+    return [*cardinal_words(century), "hundred"] if rest == "00" else code_words(digits)
+
+
+def code_words(digits: str) -> list[str]:
+    """Three or four digits of a code in groups: 101 one oh one, 742 seven forty two, 8080 eighty
+    eighty, 3000 three thousand; others one by one."""
+    if len(digits) not in (3, 4) or digits[0] == "0":
+        return digit_words(digits)
+    first, rest = digits[:-2], digits[-2:]
     if rest == "00":
-        return [*words, "hundred"]
-    if rest[0] == "0":
-        return [*words, "oh", *digit_words(rest[1])]
-    return words + cardinal_words(rest)
+        return cardinal_words(digits)
+    return cardinal_words(first) + (
+        ["oh", *digit_words(rest[1])] if rest[0] == "0" else cardinal_words(rest)
+    )
 
 
 def plural_words(words: list[str]) -> list[str]:

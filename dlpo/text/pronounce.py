@@ -9,11 +9,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from types import MappingProxyType
 
+from dlpo.text.characters import table, word_list
 from dlpo.text.letter_to_sound import LetterToSound
 from dlpo.text.symbols import PHONEMES
 
@@ -130,26 +131,10 @@ def with_ed(stem: Phonemes) -> Phonemes:
     return (*stem, "T" if stem[-1] in _VOICELESS | _HISSING - {"Z", "ZH", "JH"} else "D")
 
 
-_BEFORE_VERBS = frozenset((
-    "to", "will", "would", "shall", "should", "can", "could", "may", "might", "must", "do", "does",
-    "did", "not", "don't", "doesn't", "didn't", "can't", "won't", "cannot", "couldn't", "wouldn't",
-    "shouldn't", "i", "you", "we", "they", "who", "let's", "please", "i'll", "you'll", "we'll",
-    "he'll", "she'll", "they'll", "it'll", "i'd", "you'd", "we'd", "they'd",
-))  # fmt: skip
-_BEFORE_NOUNS = frozenset((
-    "the", "a", "an", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our",
-    "their", "no", "any", "some", "each", "every", "another", "of", "in", "on", "at", "by", "with",
-    "for", "from", "into", "as", "new", "old", "own", "first", "second", "last", "great", "such",
-    "more", "one", "two", "what", "which", "whose",
-))  # fmt: skip
-_BEFORE_PARTICIPLES = frozenset((
-    "was", "were", "be", "been", "being", "is", "are", "am", "has", "have", "had", "having", "he",
-    "she", "it", "i've", "you've", "we've", "they've", "never", "just", "already",
-))  # fmt: skip
-_AFTER_VERBS = frozenset((
-    "the", "a", "an", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our",
-    "their", "it", "him", "them", "me", "us", "you", "himself", "themselves", "up", "out",
-))  # fmt: skip
+_BEFORE_VERBS = word_list("before verbs")
+_BEFORE_NOUNS = word_list("before nouns")
+_BEFORE_PARTICIPLES = word_list("before participles")
+_AFTER_VERBS = word_list("after verbs")
 
 
 def choose(pronunciations: Sequence[Pronunciation], previous: str, following: str) -> Pronunciation:
@@ -178,43 +163,17 @@ _VOWELS = "vowel"
 _EDGE = "edge"
 
 
-@dataclass(frozen=True, slots=True)
-class _WeakForm:
-    """The usual phonemes, and those next to certain phonemes, `_VOWELS` or an `_EDGE` (silence)."""
-
-    usual: str
-    before: dict[str, str] = field(default_factory=dict)
-    after: dict[str, str] = field(default_factory=dict)
+def _neighbors(written: str) -> dict[str, str]:
+    """ "vowel Y = DH IY0; L = DH AH1" -> what stands next to the word, and how it sounds there."""
+    rules = (rule.split(" = ") for rule in written.split("; ") if rule)
+    return {place: phonemes for places, phonemes in rules for place in places.split()}
 
 
-def _where(places: str, phonemes: str) -> dict[str, str]:
-    return dict.fromkeys(places.split(), phonemes)
-
-
+# The usual phonemes, and those before and after certain phonemes, a vowel or an edge (silence).
 _WEAK_FORMS = {
-    "a": _WeakForm("AH0"),
-    "an": _WeakForm("AE1 N", after=_where("Z V D R M K DH CH", "AH0 N")),
-    "and": _WeakForm("AE1 N D"),
-    "as": _WeakForm("AE1 Z"),
-    "for": _WeakForm("F ER0", before=_where("vowel edge", "F AO1 R")),
-    "from": _WeakForm("F R AH1 M"),
-    "her": _WeakForm("HH ER0"),
-    "of": _WeakForm("AH0 V", after=_where("edge L M P F V R", "AH1 V")),
-    "on": _WeakForm("AA1 N"),
-    "our": _WeakForm("AW1 R"),
-    "than": _WeakForm("DH AH0 N", before=_where("vowel", "DH AE1 N")),
-    "the": _WeakForm(
-        "DH AH0", before=_where("vowel Y", "DH IY0") | _where("L HH W", "DH AH1")
-    ),
-    "to": _WeakForm(
-        "T IH0", before=_where("vowel edge HH P W Y", "T UW1") | _where("L R TH", "T AH0")
-    ),
-    "used": _WeakForm("Y UW1 Z D", before=_where("T", "Y UW1 S T")),
-    "was": _WeakForm("W AH0 Z", before=_where("vowel DH", "W AH1 Z")),
-    "were": _WeakForm("W ER0"),
-    "will": _WeakForm("W AH0 L", before=_where("vowel edge", "W IH1 L")),
-    "with": _WeakForm("W IH1 TH", before=_where("vowel B D G JH N V W", "W IH1 DH")),
-}  # fmt: skip
+    word: (usual, _neighbors(before), _neighbors(after))
+    for word, (usual, before, after) in table("weak_forms").items()
+}
 
 
 def weak_form(word: str, previous: str, following: str) -> tuple[str, ...] | None:
@@ -226,7 +185,8 @@ def weak_form(word: str, previous: str, following: str) -> tuple[str, ...] | Non
     form = _WEAK_FORMS.get(word)
     if form is None:
         return None
-    chosen = form.before.get(_place(following)) or form.after.get(_place(previous)) or form.usual
+    usual, before, after = form
+    chosen = before.get(_place(following)) or after.get(_place(previous)) or usual
     return tuple(chosen.split())
 
 
@@ -236,14 +196,10 @@ def _place(phoneme: str) -> str:
     return _VOWELS if phoneme[-1].isdigit() else phoneme
 
 
-_ARPABET = {
-    "b": "B", "d": "D", "f": "F", "h": "HH", "k": "K", "l": "L", "m": "M", "n": "N", "p": "P",
-    "s": "S", "t": "T", "v": "V", "w": "W", "z": "Z", "ɡ": "G", "ŋ": "NG", "ɹ": "R", "ʃ": "SH",
-    "ʒ": "ZH", "θ": "TH", "ð": "DH", "d͡ʒ": "JH", "t͡ʃ": "CH", "j": "Y",
-    "ə": "AH", "ɪ": "IH", "ɚ": "ER", "i": "IY", "ɛ": "EH", "ɑ": "AA", "æ": "AE", "oʊ": "OW",
-    "eɪ": "EY", "ɔ": "AO", "ʌ": "AH", "aɪ": "AY", "u": "UW", "aʊ": "AW", "ʊ": "UH", "ɔɪ": "OY",
-}  # fmt: skip
+_ARPABET = {ipa: phoneme for ipa, (phoneme,) in table("ipa").items()}
 _STRESS = {"ˈ": "1", "ˌ": "2"}
+# Chosen on the training part of the LJSpeech alignments; and technical words that lexicons lack.
+_CORRECTIONS = table("pronunciations")
 _VOWEL_LETTERS = frozenset("əɪɚiɛɑæoeɔʌauʊ")
 _LEXICON_VOWELS = frozenset(phoneme for phoneme in PHONEMES if phoneme[-1].isdigit())
 # A weak vowel that the lexicon writes as IH0 is AH0 in the alignments, on which voices are trained,
@@ -280,8 +236,8 @@ class Lexicon:
         return bool(self.pronunciations(word))
 
     def _pronunciations(self, word: str) -> tuple[Pronunciation, ...]:
-        if corrected := CORRECTIONS.get(word):
-            return (Pronunciation(tuple(corrected.split()), role=""),)
+        if corrected := _CORRECTIONS.get(word):
+            return (Pronunciation(tuple(corrected[0].split()), role=""),)
         with self._lock:
             low, high = 1, self._row_count + 1
             while low < high:  # the first row that is not before the word
@@ -316,48 +272,3 @@ def _to_arpabet(ipa: str) -> tuple[str, ...]:
         elif phoneme == "NG" and before in ("IH0", "AH0") and after in ("K", "G"):
             phonemes[index] = "N"  # in-come, un-kind
     return tuple(phonemes)
-
-
-CORRECTIONS = {
-    "actual": "AE1 K SH AH0 L", "actually": "AE1 K SH AH0 L IY0",
-    "admitted": "AH0 D M IH1 T AH0 D", "adopted": "AH0 D AA1 P T AH0 D",
-    "although": "AO2 L DH OW1", "always": "AO1 L W IY0 Z",
-    "application": "AE2 P L AH0 K EY1 SH AH0 N", "apprehended": "AE2 P R IH0 HH EH1 N D AH0 D",
-    "associated": "AH0 S OW1 S IY0 EY2 T AH0 D", "association": "AH0 S OW2 S IY0 EY1 SH AH0 N",
-    "attempted": "AH0 T EH1 M P T AH0 D", "attended": "AH0 T EH1 N D AH0 D",
-    "automobile": "AO1 T AH0 M OW0 B IY2 L", "became": "B IY0 K EY1 M", "began": "B IY0 G AE1 N",
-    "beyond": "B IY2 AO1 N D", "borough": "B ER1 OW2", "cannot": "K AE1 N AA0 T",
-    "capital": "K AE1 P AH0 T AH0 L", "charles": "CH AA1 R AH0 L Z",
-    "committed": "K AH0 M IH1 T AH0 D", "concluded": "K AH0 N K L UW1 D AH0 D",
-    "convicted": "K AH0 N V IH1 K T AH0 D", "decided": "D IH2 S AY1 D IH0 D",
-    "depository": "D IH0 P AA1 Z AH0 T AO2 R IY0", "direction": "D ER0 EH1 K SH AH0 N",
-    "directly": "D ER0 EH1 K T L IY0", "director": "D ER0 EH1 K T ER0",
-    "during": "D Y UH1 R IH0 NG", "duty": "D Y UW1 T IY0", "eighteen": "EY1 T IY1 N",
-    "either": "AY1 DH ER0", "enforcement": "EH0 N F AO1 R S M AH0 N T",
-    "engaged": "EH0 N G EY1 JH D", "especially": "AH0 S P EH1 SH AH0 L IY0",
-    "essential": "AH0 S EH1 N CH AH0 L", "even": "IY1 V IH0 N",
-    "eventually": "IH0 V EH1 N SH AH0 L IY0", "exhibited": "IH0 G Z IH1 B AH0 T AH0 D",
-    "extraordinary": "IH0 K S T R AO1 R D AH0 N EH2 R IY0", "extreme": "EH0 K S T R IY1 M",
-    "family": "F AE1 M L IY0", "fifteen": "F IH1 F T IY1 N", "fourteen": "F AO1 R T IY1 N",
-    "given": "G IH1 V IH0 N", "here": "HH IY1 R", "hospital": "HH AA1 S P IH2 T AH0 L",
-    "incident": "IH1 N S AH0 D AH0 N T", "indicate": "IH1 N D AH0 K EY2 T",
-    "indicated": "IH1 N D AH0 K EY2 T AH0 D", "individual": "IH2 N D AH0 V IH1 JH AH0 W AH0 L",
-    "individuals": "IH2 N D AH0 V IH1 JH AH0 W AH0 L Z",
-    "information": "IH2 N F ER0 M EY1 SH AH0 N", "intelligence": "IH0 N T EH1 L AH0 JH AH0 N S",
-    "interest": "IH1 N T R AH0 S T", "interests": "IH1 N T R AH0 S T S",
-    "introduced": "IH2 N T R AH0 D UW1 S T", "medical": "M EH1 D AH0 K AH0 L",
-    "mexico": "M EH1 K S AH0 K OW2", "neither": "N AY1 DH ER0", "occasion": "AH0 K EY1 ZH AH0 N",
-    "often": "AO1 F AH0 N", "ordinary": "AO1 R D AH0 N EH2 R IY0", "outside": "AW1 T S AY1 D",
-    "personal": "P ER1 S IH0 N IH0 L", "political": "P AH0 L IH1 T AH0 K AH0 L", "poor": "P UW1 R",
-    "practical": "P R AE1 K T AH0 K AH0 L", "presented": "P R IY0 Z EH1 N T AH0 D",
-    "presidential": "P R EH2 Z AH0 D EH1 N CH AH0 L", "prisoners": "P R IH1 Z AH0 N ER0 Z",
-    "private": "P R AY1 V AH0 T", "procedures": "P R AH0 S IY1 JH ER0 Z",
-    "proceeded": "P R AH0 S IY1 D AH0 D", "protect": "P ER0 T EH1 K T",
-    "protective": "P ER0 T EH1 K T IH0 V", "radio": "R EY1 D IY0 OW2",
-    "reported": "R IH0 P AO1 R T AH0 D", "return": "R IY0 T ER1 N", "returned": "R IY0 T ER1 N D",
-    "several": "S EH1 V R AH0 L", "similar": "S IH1 M AH0 L ER0",
-    "suggested": "S AH0 G JH EH1 S T IH0 D", "toward": "T AO1 R D", "towards": "T AO1 R D Z",
-    "want": "W AA1 N T", "wanted": "W AA1 N T AH0 D", "washington": "W AA1 SH IH0 NG T AH0 N",
-    "watch": "W AA1 CH",
-}  # fmt: skip
-"""Word -> phonemes; chosen on the training part of the LJSpeech alignments."""

@@ -4,44 +4,38 @@ from __future__ import annotations
 
 import re
 
+from dlpo.text.characters import Forms, any_of, table
 from dlpo.text.numbers import (
     cardinal_words,
+    code_words,
     digit_words,
     number_words,
     ordinal_words,
     plural_words,
     year_words,
 )
+from dlpo.text.technical import TERMS, version_words
 
-_UNITS = {
-    "mm": "millimeter", "cm": "centimeter", "m": "meter", "km": "kilometer", "ft": "foot",
-    "yd": "yard", "mi": "mile", "mg": "milligram", "g": "gram", "kg": "kilogram", "lb": "pound",
-    "lbs": "pound", "oz": "ounce", "ml": "milliliter", "mL": "milliliter", "l": "liter",
-    "L": "liter", "gal": "gallon", "ns": "nanosecond", "µs": "microsecond", "ms": "millisecond",
-    "s": "second", "sec": "second", "secs": "second", "min": "minute", "mins": "minute",
-    "h": "hour", "hr": "hour", "hrs": "hour", "Hz": "hertz", "kHz": "kilohertz",
-    "MHz": "megahertz", "GHz": "gigahertz", "KB": "kilobyte", "kB": "kilobyte", "MB": "megabyte",
-    "GB": "gigabyte", "TB": "terabyte", "W": "watt", "kW": "kilowatt", "MW": "megawatt",
-    "kWh": "kilowatt hour", "V": "volt", "mAh": "milliamp hour", "dB": "decibel",
-    "mph": "mile per hour", "km/h": "kilometer per hour", "m/s": "meter per second",
-    "°C": "degree celsius", "°F": "degree fahrenheit", "°": "degree", "kcal": "kilocalorie",
-    "kJ": "kilojoule", "px": "pixel", "fps": "frame per second", "kbps": "kilobit per second",
-    "Mbps": "megabit per second", "Gbps": "gigabit per second", "ha": "hectare",
-    "µm": "micrometer", "nm": "nanometer", "in": "inch",
-}  # fmt: skip
-_INVARIABLE = {"hertz", "kilohertz", "megahertz", "gigahertz"}
-_CURRENCIES = {
-    "$": ("dollar", "dollars", "cent", "cents"),
-    "£": ("pound", "pounds", "penny", "pence"),
-    "€": ("euro", "euros", "cent", "cents"),
-    "¥": ("yen", "yen", "sen", "sen"),
-}
-_MAGNITUDES = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion", "t": "trillion"}
+_UNITS = table("units")  # unit -> its name, and that of several
+_CURRENCIES = table("currencies")  # sign or code -> names of one and of several; its small coins
+_SIGN = "|".join(sorted(map(re.escape, _CURRENCIES), key=len, reverse=True))
+_MAGNITUDES = {"k": "thousand", "m": "million", "b": "billion", "t": "trillion"}
+_POWERS = {"2": ["squared"], "3": ["cubed"]}
+# Before a number: it is read digit by digit, in groups, or as of a version.
+_BEFORE_DIGITS = re.compile(
+    rf"(?i)(?:#|\b(?:{any_of('have codes of digits')}|ending in)(?: is|:)?"
+    r"|\b(?:number|no\.)(?: is|:)) ?(?:[A-Z]{1,3} )?(?:\d{3,6} ){0,6}$"
+)
+_BEFORE_GROUPS = re.compile(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
+_BEFORE_VERSION = re.compile(rf"(?i)\b(?:{any_of('have versions')}) $|[<>=~]=\s?$")
+_STREET = re.compile(rf"\s(?:[NSEW]\.?\s)?[A-Z]\w{{1,20}}\s(?:{any_of('streets')})[a-z]*\b")
+_ATTRIBUTE = re.compile(rf"\.?\)?\s(?:{any_of('have an attributive measure')})s?\b")  # 14 oz. can
 _DENOMINATORS = {"2": "half", "4": "quarter"}
 _SAID_PLAINLY = ("24/7", "9/11")
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d{1,40})(?:\.\d{1,40})?"
-_SCALE = r"(?:\s(?:hundred|thousand|million|billion|trillion)\b|\s?(?:bn|[kKmMBbT])\b)"
+_SCALE = r"(?:\s(?:hundred|thousand|million|billion|trillion)\b|\s?(?:bn|tn|[kKmMBbT])\b)"
+_TO = r"(?:[-–]|\s[-–]\s)"
 _UNIT = "|".join(sorted(map(re.escape, _UNITS.keys() - {"in"}), key=len, reverse=True))
 
 
@@ -51,41 +45,45 @@ def _is_one(number: str) -> bool:
 
 def _scale_words(written: str | None) -> list[str]:
     scale = (written or "").strip()
-    return [_MAGNITUDES.get(scale.lower(), scale)] if scale else []
+    return [_MAGNITUDES.get(scale.lower().removesuffix("n"), scale)] if scale else []
+
+
+def _before(match: re.Match[str]) -> str:
+    """A few characters before the match."""
+    return match.string[max(0, match.start() - 40) : match.start()]
 
 
 def _money(match: re.Match[str]) -> list[str]:
-    one, many, small_one, small_many = _CURRENCIES[match["currency"]]
-    number, scale = match["money"], _scale_words(match["money_scale"])
+    one, many, *coins = _CURRENCIES[match["currency"] or match["currency_after"]]
+    number, scale = match["money"] or match["money_before"], _scale_words(match["money_scale"])
+    words = ["minus"] * bool(match["money_sign"])
+    if match["money_from"]:
+        words += [*number_words(match["money_from"]), "to"]
     whole, _, decimals = number.partition(".")
     if scale or (decimals and len(decimals) != 2):
-        return [*number_words(number), *scale, many]
-    words = [*number_words(whole), one if whole == "1" else many]
-    if not int(decimals or "0"):
-        return words
-    small = [*cardinal_words(str(int(decimals))), small_one if decimals == "01" else small_many]
-    return small if whole == "0" else [*words, "and", *small]
-
-
-def _cents(match: re.Match[str]) -> list[str]:
-    return [*number_words(match["cents"]), "cent" if _is_one(match["cents"]) else "cents"]
-
-
-def _ordinal(match: re.Match[str]) -> list[str]:
-    return ordinal_words(match["ordinal"].replace(",", ""))
+        return [*words, *number_words(number), *scale, *many.split()]
+    cents = int(decimals or "0")
+    small = [*cardinal_words(str(cents)), coins[cents > 1]] if cents else []
+    if cents and whole == "0":
+        return words + small
+    name = one if whole == "1" and not match["money_from"] else many
+    return [*words, *number_words(whole), *name.split(), *["and"] * bool(cents), *small]
 
 
 def _fraction(match: re.Match[str]) -> list[str]:
     whole, above, below = match["fraction_whole"], match["above"], match["below"]
     words = [*number_words(whole), "and"] if whole else []
+    one, many = _UNITS.get((match["fraction_unit"] or "").replace('"', "in"), ("", ""))
     if match[0] in _SAID_PLAINLY:
         return cardinal_words(above) + cardinal_words(below)
     if not 0 < int(above) < int(below) <= 100:
-        return [*words, *cardinal_words(above), "over", *cardinal_words(below)]
+        say = code_words if _BEFORE_GROUPS.search(_before(match)) else cardinal_words
+        return [*words, *say(above), "over", *cardinal_words(below), *many.split()]
     part = [_DENOMINATORS[below]] if below in _DENOMINATORS else ordinal_words(below)
     if above == "1":
-        return [*words, "a" if whole or below == "2" else "one", *part]
-    return [*words, *cardinal_words(above), *plural_words(part)]
+        article = "a" if whole or one or below == "2" else "one"
+        return [*words, article, *part, *(many if whole else one).split()]
+    return [*words, *cardinal_words(above), *plural_words(part), *(many if whole else one).split()]
 
 
 def _dotted(match: re.Match[str]) -> list[str]:
@@ -111,57 +109,94 @@ def _range(match: re.Match[str]) -> list[str]:
     return [*words, "to", *_plain_number(last)]
 
 
-def _percent(match: re.Match[str]) -> list[str]:
-    return [*number_words(match["percent"]), "percent"]
-
-
 def _measure(match: re.Match[str]) -> list[str]:
-    number = match["measure"]
-    first, *rest = _UNITS[match["unit"] or "in"].split()
-    if not _is_one(number) and first not in _INVARIABLE:
-        if rest == ["hour"]:  # kilowatt hours
-            rest = ["hours"]
-        else:
-            first = {"foot": "feet", "inch": "inches"}.get(first, first + "s")
-    return [*number_words(number), first, *rest]
+    number, to = match["measure"], match["measure_to"]
+    one, many = _UNITS[match["unit"] or "in"]
+    raised = _raised(match["raised_by"], number) if match["raised_by"] else []
+    single = (_is_one(number) and not to) or _ATTRIBUTE.match(match.string, match.end())
+    power = {"2": ["square"], "3": ["cubic"]}.get((match["power"] or "")[1:], [])
+    unit = [*power, *(one if single else many).split()]
+    words = number_words(number) + raised
+    return [*words, *(["to", *number_words(to)] if to else []), *unit]
 
 
-def _thousands(match: re.Match[str]) -> list[str]:
-    return [*number_words(match["scaled"]), *_scale_words(match["scale"])]
+def _per(match: re.Match[str]) -> list[str] | None:
+    """ "/s" after a measure or an amount."""
+    if not re.search(rf"\d\s?(?:x|{_SCALE}|(?:{_UNIT})(?:\^[23])?)?$", _before(match)):
+        return None
+    written = match[0][1:]
+    return ["per", *(_UNITS[written][0].split() if written in _UNITS else [written])]
+
+
+def _raised(exponent: str, base: str) -> list[str]:
+    if exponent in _POWERS and not base[-1:].isdigit():
+        return _POWERS[exponent]
+    return ["to", "the", *([] if base == "10" else ["power", "of"]), *number_words(exponent)]
 
 
 def _number(match: re.Match[str]) -> list[str]:
-    return _plain_number(match[0])
+    number, before = match[0], _before(match)
+    if re.fullmatch(r"\d+\.\d+", number) and _BEFORE_VERSION.search(before):
+        return version_words(number)
+    if not number.isdigit() or len(number) < 2:
+        return _plain_number(number)
+    if found := _BEFORE_DIGITS.search(before):
+        continues = found[0][-2:-1].isdigit()
+        if continues or len(number) > 3 or (len(number) > 2 and found[0] != "#"):
+            return digit_words(number)
+    after_letters = len(number) in (4, 5) and re.search(r"\b[A-Z]{2,4} $", before)
+    if len(number) > 2 and (
+        after_letters or _BEFORE_GROUPS.search(before) or _STREET.match(match.string, match.end())
+    ):
+        return code_words(number)
+    return TERMS.get(number) or _plain_number(number)
 
 
-FORMS = {
-    "money_form": (
-        rf"(?P<currency>[$£€¥])\s?(?P<money>{_NUMBER})(?P<money_scale>{_SCALE})?", _money
+FORMS: Forms = (
+    (
+        "Ad-",
+        rf"(?P<money_sign>(?<!\w)-)?(?:(?<![A-Za-z])(?P<currency>{_SIGN})\s?"
+        rf"(?:(?P<money_from>{_NUMBER}){_TO}(?:{_SIGN})?)?(?P<money>{_NUMBER})"
+        rf"|(?<![\w.])(?P<money_before>{_NUMBER})\s?(?P<currency_after>{_SIGN})(?![\w$]))"
+        rf"(?P<money_scale>{_SCALE})?",
+        _money,
     ),
-    "cents_form": (rf"(?P<cents>{_NUMBER})\s?¢", _cents),
-    "ordinal_form": (
-        r"\b(?P<ordinal>\d{1,3}(?:,\d{3}){1,9}|\d{1,15})(?:st|nd|rd|th)\b", _ordinal
+    (
+        "d",
+        r"\b(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,15})(?:st|nd|rd|th)\b",
+        lambda match: ordinal_words(match[0][:-2].replace(",", "")),
     ),
-    "fraction": (
+    (
+        "d",
         r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,3})"
-        r"(?![\w/])",
+        rf"(?!\w|/\w)(?:\s{{0,2}}(?P<fraction_unit>c\.|(?:{_UNIT})\b|\"(?=\s[a-z])))?",
         _fraction,
     ),
-    "dotted": (r"(?<![\w.])\d{1,9}(?:\.\d{1,9}){2,6}(?!\w)", _dotted),
-    "range": (
-        r"(?<![\w-])(?P<range_first>\d{1,9}(?:\.\d{1,9})?)\s?[-–]\s?"
-        r"(?P<range_last>\d{1,9}(?:\.\d{1,9})?)(?![\w-])",
-        _range,
+    ("d", r"(?<![\w.])\d{1,9}(?:\.\d{1,9}){2,6}(?!\w)", _dotted),
+    ("-", rf"/(?:(?:{_UNIT}|day|week|month|year|hour|minute|second|user|seat|night)\b)", _per),
+    (
+        "-",
+        r"(?<=[\w)\]])\^-?\d{1,4}(?!\w)",
+        lambda match: _raised(match[0][1:], _before(match)[-2:]),
     ),
-    "percent_form": (rf"(?<![\w.])(?P<percent>-?{_NUMBER})\s?%", _percent),
-    "measure_form": (
-        rf"(?<![\w.])(?P<measure>-?{_NUMBER})(?:\s?(?P<unit>{_UNIT})(?![\w/])|\sin\.(?=\s[a-z(])"
-        r"|in\b)",
+    (
+        "d-",
+        rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{_NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{_TO}(?P<measure_to>{_NUMBER}))?"
+        rf"(?:\s?(?P<unit>{_UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
+        r"(?![\w^])(?:\.(?=\s[a-z(\d]))?|\sin\.(?=\s[a-z(])|in\b"
+        r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",
         _measure,
     ),
-    "scaled_form": (
-        r"(?<![\w.])(?P<scaled>-?(?:\d{2,3}(?:\.\d)?|\d\.\d))(?P<scale>[kKM])\b", _thousands
+    (
+        "d",
+        rf"(?<![\w-])(?P<range_first>\d{{1,9}}(?:\.\d{{1,9}})?){_TO}"
+        r"(?P<range_last>\d{1,9}(?:\.\d{1,9})?)(?![\w-]|:\d)",
+        _range,
     ),
-    "number": (rf"(?<![\w.,)])-{_NUMBER}|(?<!\w)\.\d{{1,40}}|{_NUMBER}", _number),
-}  # fmt: skip
-"""Name of the form -> (pattern, function from its match to the spoken words)."""
+    (
+        "d-",
+        r"(?<![\w.])-?(?:\d{2,3}(?:\.\d)?|\d\.\d)[kKM]\b",
+        lambda match: [*number_words(match[0][:-1]), *_scale_words(match[0][-1])],
+    ),
+    ("d-", rf"(?<![\w.,)])-{_NUMBER}|(?<!\w)\.\d{{1,40}}|{_NUMBER}", _number),
+)  # fmt: skip

@@ -7,19 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dlpo.text.abbreviations import SENTENCE_STARTERS
+from dlpo.text.characters import word_list
 from dlpo.text.normalize import Token
 from dlpo.text.symbols import MARKS, strongest_mark
 
 _PARAGRAPH = re.compile(r"\n[ \t]*\n")
 _STOP = re.compile(r"[.!?…][\"')\]}]*\s")
 # Spoken words of abbreviations that a name or a number follows: their period ends no sentence.
-_BEFORE_NAMES = frozenset((
-    "mister", "missus", "miz", "messers", "doctor", "professor", "reverend", "honorable",
-    "general", "colonel", "captain", "lieutenant", "sergeant", "commander", "major", "governor",
-    "senator", "representative", "president", "father", "saint", "mount", "fort", "number",
-    "numbers", "versus", "approximately", "example", "is", "compare", "namely", "volume",
-    "volumes", "page", "pages", "chapter", "figure", "circa",
-))  # fmt: skip
+_BEFORE_NAMES = word_list("before names")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
+from dlpo.text.characters import word_list
 from dlpo.text.pronounce import Phonemes, Pronouncer
 from dlpo.text.sentences import MarkedToken
 from dlpo.text.symbols import symbol_ids, utterance_symbols
@@ -116,11 +117,8 @@ def sentence_of(words: Sequence[Word], text: str, start: int, end: int) -> Sente
     return Sentence(text[start:end], " ".join(map(attrgetter("word"), words)), tuple(words))
 
 
-QUESTION_WORDS = {"how", "what", "when", "where", "which", "who", "whom", "whose", "why"}
-BEFORE_THEM = {  # "And at what time ...?"
-    "a", "and", "at", "but", "by", "for", "from", "in", "of", "on", "or", "so", "then", "to",
-    "well", "with",
-}  # fmt: skip
+QUESTION_WORDS = word_list("question words")
+BEFORE_THEM = word_list("before question words")  # "And at what time ...?"
 
 
 def settle_question(words: Sequence[Word]) -> list[Word]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from dlpo.text import TextFrontEnd
 from dlpo.text.characters import readable_text
 from dlpo.text.normalize import tokens
 
@@ -13,91 +16,42 @@ KNOWN = frozenset((
 ))  # fmt: skip
 
 
+KNOWN_FAILURES = {  # texts of agent_texts.tsv that are said otherwise
+    "Docs: https://docs.python.org/3/library/re.html#re.sub",  # re is read as a word
+    "The part no. is 7B-113/A.",  # one hundred thirteen
+    "The $1.9tn package passed.",  # dollars
+    # Markdown is read as other text
+    "See the [returns page](https://shop.example.com/returns?id=42) for details.",
+    "According to recent studies [1][2], sleep matters.",
+    'Here\'s how:\n```python\nprint("hello")\n```\nThat prints hello.',
+    "Try this:\n\n```\nfor i in range(10):\n\n    total += i\n```\n\nDone.",
+    "Groceries:\n* milk\n* 6 eggs\n* bread (2x)",
+    "[ ] call the bank\n[x] pay rent",
+}
+FRONT_END = TextFrontEnd()
+
+
+def rows(name: str) -> list[list[str]]:
+    """Those of NAME.tsv without its head; its pictures of line ends and tabs stand for them."""
+    lines = (Path(__file__).parent / f"{name}.tsv").read_text().splitlines()[1:]
+    return [[c.translate({0x23CE: "\n", 0x2409: "\t"}) for c in x.split("\t")] for x in lines]
+
+
+def test_what_agents_and_people_write_is_said_as_a_person_says_it() -> None:
+    found = {
+        text: " ".join(sentence.normalized for sentence in FRONT_END.process(text).sentences)
+        for _, text, _ in rows("agent_texts")
+    }
+    wrong = {text: found[text] for _, text, said in rows("agent_texts") if found[text] != said}
+    assert len(found) > 300
+    assert wrong.keys() == KNOWN_FAILURES, wrong
+
+
 def spoken(text: str) -> str:
     return " ".join(word for token in tokens(text, KNOWN.__contains__) for word in token.words)
 
 
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        # numbers, ordinals, years
-        ("1,234,567.89", "one million two hundred thirty four thousand five hundred sixty seven "
-                         "point eight nine"),
-        ("the 21st", "the twenty first"),
-        ("in 1984", "in nineteen eighty four"),
-        ("the 1980s, the '90s", "the nineteen eighties the nineties"),
-        ("1914-1918", "nineteen fourteen to nineteen eighteen"),
-        ("1914-18", "nineteen fourteen to eighteen"),
-        ("-5 and 3-5", "minus five and three to five"),
-        ("007", "zero zero seven"),
-        ("1.2.3", "one point two point three"),
-        ("1/2, 2/3, 5 1/4, 7/0", "a half two thirds five and a quarter seven over zero"),
-        ("24/7", "twenty four seven"),
-        # money
-        ("$1", "one dollar"),
-        ("$1,234.56", "one thousand two hundred thirty four dollars and fifty six cents"),
-        ("$0.99", "ninety nine cents"),
-        ("£1.01", "one pound and one penny"),
-        ("$5 million", "five million dollars"),
-        ("€3.2bn", "three point two billion euros"),
-        ("50¢", "fifty cents"),
-        # times and dates
-        ("5:30 p.m.", "five thirty P M"),
-        ("3:00", "three o'clock"),
-        ("09:05 am", "nine oh five A M"),
-        ("13:00", "thirteen hundred"),
-        ("7pm", "seven P M"),
-        ("July 4, 1776", "july fourth seventeen seventy six"),
-        ("Sept. 5th", "september fifth"),
-        ("4 July 2026", "the fourth of july twenty twenty six"),
-        ("the 4th of July", "the fourth of july"),
-        ("March 2020", "march twenty twenty"),
-        ("2026-11-20", "november twentieth twenty twenty six"),
-        ("11/20/26", "november twentieth twenty six"),
-        ("20/11/2026", "november twentieth twenty twenty six"),
-        # units and signs
-        ("5 km", "five kilometers"),
-        ("1 kg", "one kilogram"),
-        ("6 ft", "six feet"),
-        ("-3.5 °C", "minus three point five degrees celsius"),
-        ("100 km/h", "one hundred kilometers per hour"),
-        ("50%", "fifty percent"),
-        ("x & b = c", "X and B equals C"),
-        ("#1", "number one"),
-        # phone numbers and addresses
-        ("555-123-4567", "five five five one two three four five six seven"),
-        ("(555) 123-4567", "five five five one two three four five six seven"),
-        ("bob.s@foo.com", "bob dot S at foo dot com"),
-        ("https://www.x.org/a_b", "W W W dot X dot org slash A underscore B"),
-        ("example.co.uk", "example dot co dot U K"),
-        # abbreviations, acronyms, roman numerals
-        ("Dr. Smith", "doctor smith"),
-        ("Dr Smith of Main St", "doctor smith of main street"),
-        ("Elm Dr. is long", "elm drive is long"),
-        ("St. John", "saint john"),
-        ("Bury St. Edmunds", "bury saint edmunds"),
-        ("Main St. is on 5th St.", "main street is on fifth street"),
-        ("Mr Smith etc.", "mister smith et cetera"),
-        ("No. 5", "number five"),
-        ("No. He", "no he"),
-        ("e.g. this", "for example this"),
-        ("the FBI's U.S. CPUs", "the F B I's U S C P U's"),
-        ("NASA", "nasa"),
-        ("the US", "the U S"),
-        ("COVID", "covid"),
-        ("Henry VIII", "henry the eighth"),
-        ("World War II", "world war two"),
-        ("Chapter IV", "chapter four"),
-        ("Malcolm X", "malcolm X"),
-        ("Richard M. Nixon", "richard M nixon"),
-        ("A man; option A is", "a man option A is"),
-        ("mp3", "M P three"),
-        ("iPhone", "i phone"),
-        # a whole text in capitals is shouted, not spelled; punctuation is silent
-        ("A KING SAT ON US", "a king sat on us"),
-        ("... -- !? *** \"' ()\n \t", ""),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("written", "expected"), rows("written_forms"))
 def test_written_form_is_spoken_as_words(written: str, expected: str) -> None:
     assert spoken(readable_text(written).text) == expected
 

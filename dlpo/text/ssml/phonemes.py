@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+from dlpo.text.characters import table
 from dlpo.text.symbols import PHONEMES, VOWELS
 
 MAX_PHONEMES = 60  # of one word: far beyond any English one
@@ -11,20 +12,7 @@ MAX_PHONEMES = 60  # of one word: far beyond any English one
 # Decomposed (NFD) IPA -> ARPAbet; the stress of the vowels comes from the marks. Beside the
 # symbols of American English: British vowels, allophones and common foreign sounds, each as the
 # nearest sound that an American has.
-_IPA = {
-    "p": "P", "b": "B", "t": "T", "d": "D", "k": "K", "ɡ": "G", "g": "G", "m": "M", "n": "N",
-    "ŋ": "NG", "f": "F", "v": "V", "θ": "TH", "ð": "DH", "s": "S", "z": "Z", "ʃ": "SH", "ʒ": "ZH",
-    "h": "HH", "l": "L", "ɹ": "R", "r": "R", "j": "Y", "w": "W", "tʃ": "CH", "dʒ": "JH",
-    "ʧ": "CH", "ʤ": "JH", "ɾ": "D", "ʔ": "T", "ɫ": "L", "ʍ": "W", "hw": "W", "ɻ": "R", "ʁ": "R",
-    "ʀ": "R", "x": "K", "c\u0327": "HH", "ɱ": "M", "ɲ": "N Y", "ʎ": "L Y", "β": "V", "ɦ": "HH",
-    "i": "IY", "ɪ": "IH", "e": "EY", "eɪ": "EY", "ɛ": "EH", "æ": "AE", "a": "AE", "ɑ": "AA",
-    "aː": "AA", "ɒ": "AA", "ɔ": "AO", "o": "OW", "oʊ": "OW", "əʊ": "OW", "ʊ": "UH", "u": "UW",
-    "ʌ": "AH", "ə": "AH", "ɐ": "AH", "ɜ": "ER", "ɝ": "ER", "ɚ": "ER", "ɜɹ": "ER", "ɜr": "ER",
-    "ɜːɹ": "ER", "ɜːr": "ER", "əɹ": "ER", "ər": "ER", "aɪ": "AY", "aʊ": "AW", "ɔɪ": "OY",
-    "ɨ": "IH", "ᵻ": "IH", "ʉ": "UW", "ɵ": "UH", "ᵊ": "AH", "ei": "EY", "ai": "AY", "au": "AW",
-    "ɔi": "OY", "ou": "OW", "m\u0329": "AH M", "n\u0329": "AH N", "l\u0329": "AH L",
-    "ɫ\u0329": "AH L", "ɹ\u0329": "ER", "r\u0329": "ER", "ə˞": "ER", "ɜ˞": "ER",
-}  # fmt: skip
+_IPA = {written: phonemes for written, (phonemes,) in table("ipa").items()}
 _LONGEST = max(map(len, _IPA))
 _STRESS = {"ˈ": "1", "'": "1", "ˌ": "2"}
 _SILENT = frozenset(

@@ -12,16 +12,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-_RATES = {
-    "x-slow": 0.5, "slow": 0.75, "medium": 1.0, "default": 1.0, "fast": 1.3, "x-fast": 1.7,
-}  # fmt: skip
-_PITCHES = {
-    "x-low": -4.0, "low": -2.0, "medium": 0.0, "default": 0.0, "high": 2.0, "x-high": 4.0,
-}  # fmt: skip
-_VOLUMES = {
-    "silent": -math.inf, "x-soft": -12.0, "soft": -6.0, "medium": 0.0, "default": 0.0,
-    "loud": 3.0, "x-loud": 6.0,
-}  # fmt: skip
+from dlpo.text.characters import table
+
+_LEVELS = table(
+    "prosody"
+)  # name -> what it is as a rate, a pitch in semitones, a volume in decibels
+_RATES, _PITCHES, _VOLUMES = (
+    {name: float(row[column]) for name, row in _LEVELS.items() if row[column]}
+    for column in range(3)
+)
 _NUMBER = r"(\d{1,5}(?:\.\d{1,5})?|\.\d{1,5})"
 _RATE = re.compile(rf"([+-]?){_NUMBER}(%?)")
 _PITCH = re.compile(rf"([+-]?){_NUMBER}(st|%)")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from dlpo.text.addresses import SIGN_NAMES
 from dlpo.text.calendar import MONTHS, date_words
+from dlpo.text.characters import table
 from dlpo.text.normalize import tokens
 from dlpo.text.numbers import digit_words, number_words, ordinal_words, roman_value, year_words
 
@@ -26,12 +26,7 @@ _CURRENCY = re.compile(
 _CURRENCY_SIGNS = {"USD": "$", "GBP": "£", "EUR": "€", "JPY": "¥"}
 _FRACTION = re.compile(r"(?:(\d{1,9})(?:\s?\+\s?|\s))?(\d{1,3})\s?/\s?(\d{1,3})")
 _UNIT = re.compile(r"-?\d[\d,.]{0,40}\s?[A-Za-zµ°/%]{1,8}")
-_MORE_SIGNS = {
-    ",": "comma", ";": "semicolon", "!": "exclamation mark", "'": "apostrophe", '"': "quote",
-    "(": "open parenthesis", ")": "close parenthesis", "*": "star", "$": "dollar", "<": "less than",
-    ">": "greater than", "[": "open bracket", "]": "close bracket", "\\": "backslash", "|": "bar",
-    "^": "caret", "£": "pound", "€": "euro",
-}  # fmt: skip
+_SIGNS = {sign: said.split() for sign, (_, _, said) in table("signs").items()}
 
 
 def said_as(kind: str, content: str, format: str = "") -> list[str]:
@@ -79,7 +74,7 @@ def _characters(content: str, format: str) -> list[str]:
         elif character.isalpha() and character.isascii():
             words.append(character.upper())
         else:
-            words += (SIGN_NAMES.get(character) or _MORE_SIGNS.get(character, "")).split()
+            words += _SIGNS.get(character, [])
     return words
 
 

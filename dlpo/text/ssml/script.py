@@ -214,6 +214,7 @@ def _tokens(
             yield from tokens(
                 text,
                 lambda word: word in known or word in lexicon,
+                given=known,
                 shouted=shouted,
                 start=start,
                 end=end,
