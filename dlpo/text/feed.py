@@ -15,6 +15,7 @@ from dlpo.text.characters import readable_text
 from dlpo.text.front_end import TextFrontEnd, nothing_to_say
 from dlpo.text.normalize import Token, tokens
 from dlpo.text.sentences import ends_sentence
+from dlpo.text.ssml import is_ssml
 from dlpo.text.words import Sentence
 
 FIRST_CLAUSE_WORDS = 5  # at least, in a clause that is spoken before its sentence has ended
@@ -102,6 +103,8 @@ class TextFeed:
     def _take(self, end: int) -> list[Sentence]:
         """The first characters of the pending text, as sentences."""
         text, self._pending = self._pending[:end], self._pending[end:]
+        if not self._speaking and is_ssml(text):
+            raise TextError("an SSML document can't come in pieces; send it whole, or plain text")
         start, self._taken = self._taken, self._taken + end
         self._judged = self._words = 0
         self._upper |= text != text.lower()

@@ -9,7 +9,7 @@ from dlpo.text.characters import readable_text
 from dlpo.text.normalize import tokens
 from dlpo.text.pronounce import Phonemes, Pronouncer
 from dlpo.text.sentences import pieces, sentences
-from dlpo.text.ssml import ProsodyLimits, read_ssml, spoken_script
+from dlpo.text.ssml import ProsodyLimits, is_ssml, read_ssml, spoken_script
 from dlpo.text.ssml.phonemes import parse_arpabet
 from dlpo.text.words import MAX_SYMBOLS, ProcessedText, pronounced, sentence_of, settle_question
 
@@ -28,8 +28,12 @@ class TextFrontEnd:
     def process(self, text: str, dictionary: Mapping[str, str] | None = None) -> ProcessedText:
         """Split, normalize and pronounce a text; ``dictionary`` goes before that of the voice.
 
+        A text that begins with ``<speak>`` is SSML, see `process_ssml`.
+
         Raises TextError where nothing can be spoken, InputError for a wrong dictionary.
         """
+        if is_ssml(text):
+            return self.process_ssml(text, dictionary)
         processed = self.process_passage(text, self.known_words(dictionary))
         if not processed.sentences:
             raise TextError(nothing_to_say(text, processed.dropped))

@@ -33,10 +33,6 @@ def _as_word(match: re.Match[str]) -> list[str]:
     return [match[0]]
 
 
-def _as_plain(match: re.Match[str]) -> list[str]:
-    return [match[0]]
-
-
 def _sign(match: re.Match[str]) -> list[str]:
     following, before = match.string[match.end() : match.end() + 1], match.string[match.start() - 1]
     if match[0] == "#" and following.isalpha():
@@ -57,20 +53,19 @@ _IN_PLACES: Forms = (
     ("a", r"(?:(?<=\d)|(?<=\d\s)|(?<=\d\"\s))x(?=\s?\d)", lambda match: ["by"]),
     ("aA", r"(?<=\d)[eE](?=[+-]?\d{1,3}\b)", lambda match: ["times", "ten", "to", "the"]),
     ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d)", lambda match: ["minus"]),
-    ("-", r"(?<=\d[eE])\+", lambda match: []),
     ("-", r"(?<=\d)'(?=\d{1,2}(?:\"|''))", lambda match: ["foot"]),
     ("A", r"O(?=\([\w(])", lambda match: ["O", "of"]),
     ("A", r"(?:(?<=\ba )|(?<=\ban ))[A-DF]-(?=[\s.,;!?])", lambda match: [match[0][0], "minus"]),
     (
         "-",
-        r"(?:(?<=[Cc]trl)|(?<=Cmd)|(?<=Alt)|(?<=Shift)|(?<=Option)|(?<=Win))\+",
+        r"(?:(?<=[Cc]trl)|(?<=Cmd)|(?<=Alt)|(?<=Shift)|(?<=Option)|(?<=Win)|(?<=\d[eE]))\+",
         lambda match: [],
     ),
 )
 _PATTERNS = [
     (begins, re.compile(pattern), speak)
     for begins, pattern, speak in (
-        ("a", _PLAIN, _as_plain),
+        ("a", _PLAIN, None),
         *technical.FORMS,
         *calendar.FORMS,
         *quantities.FORMS,
@@ -139,11 +134,11 @@ def tokens(
         position = begin.end()
         for pattern, speak in _FORMS_OF[begin.lastgroup or "-"]:
             match = pattern.match(text, begin.start(), end)
-            words = speak(match) if match else None
+            words = (speak(match) if speak else [match[0]]) if match else None
             if match is None or words is None:
                 continue
             position = match.end()
-            if speak is _as_plain:
+            if speak is None:
                 words = term(match[0]) or words
             elif speak is _as_word:
                 words = _words_of(match[0], is_word, term, capitals)

@@ -84,9 +84,8 @@ def code_words(digits: str) -> list[str]:
     first, rest = digits[:-2], digits[-2:]
     if rest == "00":
         return cardinal_words(digits)
-    return cardinal_words(first) + (
-        ["oh", *digit_words(rest[1])] if rest[0] == "0" else cardinal_words(rest)
-    )
+    last = ["oh", *digit_words(rest[1])] if rest[0] == "0" else cardinal_words(rest)
+    return cardinal_words(first) + last
 
 
 def plural_words(words: list[str]) -> list[str]:

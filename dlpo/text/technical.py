@@ -60,10 +60,6 @@ def _spoken(written: str, silent: str = "") -> list[str]:
     return words
 
 
-def _is_long(written: str) -> bool:
-    return len(written.removeprefix("0x")) > SPELLED
-
-
 def _address(match: re.Match[str]) -> list[str]:
     found = _SPOKEN_ADDRESS.match(match[0])
     written = (found[1] if found else match[0]).rstrip("/")
@@ -81,7 +77,7 @@ def spelled(written: str) -> list[str]:
 def _hash(match: re.Match[str]) -> list[str]:
     kind = ["zero", "X"] if match[0].startswith("0x") else []
     digits = match[0].removeprefix("0x")
-    if _is_long(match[0]):
+    if len(digits) > SPELLED:
         kind = list("UUID") if "-" in digits else kind or ["hash"]
         return [*kind, "starting", *spelled(digits[:4])]
     return kind + spelled(digits)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dlpo.bundle import Manifest
+from dlpo.text.ssml import is_ssml
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 
@@ -30,9 +31,13 @@ class SpeechRequest:
     dictionary: Mapping[str, str] = field(default_factory=dict)
     """word -> ARPAbet phonemes with stress, before the voice's own dictionary"""
     ssml: bool = False
-    """the text is an SSML document"""
+    """the text is an SSML document, even if it does not begin with <speak>"""
     volume_db: float = 0.0
     """gain in decibels; peaks are limited, they never clip"""
+
+    def __post_init__(self) -> None:
+        """A text that begins with <speak> is SSML over every API."""
+        object.__setattr__(self, "ssml", self.ssml or is_ssml(self.text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dlpo.errors import InputError, TextError
-from dlpo.text import TextFrontEnd
+from dlpo.text import TextFeed, TextFrontEnd
 from dlpo.text.front_end import MAX_SYMBOLS
 from dlpo.text.symbols import START, SYMBOLS
 
@@ -127,3 +127,11 @@ def test_only_questions_for_yes_or_no_keep_their_mark(
 ) -> None:
     for found in (front_end.process(text), front_end.process_ssml(f"<speak>{text}</speak>")):
         assert "".join(sentence.words[-1].mark for sentence in found.sentences) == marks
+
+
+def test_a_text_that_begins_with_speak_is_ssml_and_comes_whole(front_end: TextFrontEnd) -> None:
+    document = " <speak>Hi <sub alias='there'>x</sub>. And more.</speak>"
+    assert front_end.process(document) == front_end.process_ssml(document)
+    assert front_end.process("Say <speak>.").sentences[0].normalized == "say speak"
+    with pytest.raises(TextError, match="in pieces"):
+        TextFeed(front_end).push(document)

@@ -23,7 +23,6 @@ Number = TypeVar("Number", int, float)
 
 SETTINGS = ("speed", "pitch_semitones", "volume_db", "seed", "steps")  # of custom_configuration
 
-_DOCUMENT = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!DOCTYPE|<speak[\s/>])")
 _ENCODINGS = {
     riva_audio_pb2.ENCODING_UNSPECIFIED: Encoding.PCM_S16,
     riva_audio_pb2.LINEAR_PCM: Encoding.PCM_S16,
@@ -70,7 +69,6 @@ def read_call(
             seed=whole("seed"),
             steps=whole("steps") or None,
             dictionary=read_dictionary(request.custom_dictionary),
-            ssml=is_ssml(request.text),
             volume_db=real("volume_db"),
         ),
         voice=voice,
@@ -79,11 +77,6 @@ def read_call(
         timeout_s=timeout_s,
         streamed=streamed,
     )
-
-
-def is_ssml(text: str) -> bool:
-    """Whether a text is a document: Riva has no field that says so."""
-    return bool(_DOCUMENT.match(text))
 
 
 def wire_field(name: str) -> str:
@@ -310,7 +303,7 @@ async def _further_texts(
             raise RequestError(FieldViolation("request", message))
         if any(character.isalnum() for character in request.text):
             texts.append(request)
-            yield SpeechRequest(request.text, ssml=is_ssml(request.text))
+            yield SpeechRequest(request.text)
 
 
 def _settings(request: Request) -> Request:

@@ -145,7 +145,6 @@ function request(voice) {
   return {
     model: "dlpo",
     input: text,
-    ssml: text.trimStart().startsWith("<speak"),
     voice: voice.id,
     sample_rate: voice.sample_rate,
     steps: Number($("steps").value),
