@@ -17,6 +17,8 @@ Each message says what came, what was expected and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -75,6 +77,15 @@ class MissingExtraError(DlpoError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed; run: {pip_install(extra)}")
+
+
+@contextmanager
+def imports_of(extra: str) -> Iterator[None]:
+    """A block that imports packages of an extra; raises MissingExtraError where one is absent."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError((error.name or str(error)).partition(".")[0], extra) from error
 
 
 def pip_install(*extras: str, root: Path = _ROOT) -> str:

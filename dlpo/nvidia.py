@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
 
-from dlpo.errors import EngineError, MissingExtraError
+from dlpo.errors import EngineError, imports_of
 
 TENSORRT = "11.4.0.106"  # the version that our use of the API was checked against
 INSTALL_TENSORRT = (
@@ -105,10 +105,8 @@ def load_cuda() -> ModuleType:
     Raises:
         MissingExtraError: the package cuda-bindings is not installed.
     """
-    try:
+    with imports_of("tensorrt"):
         return importlib.import_module("cuda.bindings.runtime")
-    except ImportError as error:
-        raise MissingExtraError("cuda-bindings", "tensorrt") from error
 
 
 def call(cuda: ModuleType, function: Callable[..., tuple[Any, ...]], *arguments: object) -> Any:

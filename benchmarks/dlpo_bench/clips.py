@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import DataError, InputError, MissingExtraError
+from dlpo.errors import DataError, InputError, imports_of
 from dlpo.judges.word_errors import words_of
 
 Waveform = NDArray[np.float32]
@@ -110,10 +110,8 @@ def read_audio(path: Path) -> Waveform:
         DataError: unreadable, not mono, or of another rate.
         MissingExtraError: soundfile is not installed.
     """
-    try:
+    with imports_of("bench"):
         import soundfile
-    except ImportError as error:
-        raise MissingExtraError("soundfile", "bench") from error
     try:
         waveform, rate = soundfile.read(path, dtype="float32")
     except (OSError, soundfile.SoundFileError) as error:

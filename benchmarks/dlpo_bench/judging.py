@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import CheckpointError, EngineError, InputError, MissingExtraError, pip_install
+from dlpo.errors import (
+    CheckpointError,
+    EngineError,
+    InputError,
+    MissingExtraError,
+    imports_of,
+    pip_install,
+)
 from dlpo.judges import WEIGHTS
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.dnsmos import Dnsmos
@@ -118,10 +125,8 @@ def load_panel(
 
 
 def _utmos(weights: Path) -> Judge:
-    try:
+    with imports_of("bench"):
         from dlpo.judges.utmos import Utmos
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "torch", "bench") from error
     return Utmos(weights)
 
 

@@ -21,8 +21,7 @@ from dlpo_bench.interleave import Spread, Tell, silent, take_turns
 from dlpo_bench.machine import pinned
 from dlpo_bench.options import RooflineOptions
 from dlpo_bench.record import Measured
-from dlpo_export.profile.inputs import sentence_inputs
-from dlpo_export.profile.measure import NodeTime, Profile, measure
+from dlpo_export.profile import NodeTime, Profile, measure, sentence_inputs
 from dlpo_serving.engine import EncoderOutput, Engine
 from dlpo_serving.engines import open_engine
 from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
@@ -216,7 +215,7 @@ def measure_roofline(options: RooflineOptions, tell: Tell = silent) -> Measured:
             name: [
                 {"operator": kind.name, "ms": kind.ms, "share": kind.share,
                  "gop_per_s": 2 * kind.gmac_per_s}
-                for kind in profile.kinds
+                for kind in profile.operators
             ]
             for name, profile in profiles.items()
         },

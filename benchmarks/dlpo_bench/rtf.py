@@ -24,7 +24,7 @@ from dlpo_bench.record import Measured
 from dlpo_bench.statistics import Estimate, bootstrap
 from dlpo_bench.systems import WHOLE
 from dlpo_bench.torch_engine import PAPER_CHAIN, PaperSampler, TorchEngine
-from dlpo_export.profile.inputs import sentence_inputs
+from dlpo_export.profile import sentence_inputs
 from dlpo_serving.engine import Engine, Floats
 from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision, open_engine
 from dlpo_serving.request import SpeechRequest

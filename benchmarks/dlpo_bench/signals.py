@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.audio import SAMPLE_RATE, Waveform, log_mel
-from dlpo.errors import InputError, MissingExtraError
+from dlpo.errors import InputError, imports_of
 from dlpo.judges.judge import active_level_db
 
 FRAME_S = 0.005
@@ -26,10 +26,8 @@ def f0_track_hz(
     Reference: Morise, Kawahara and Katayose, Fast and Reliable F0 Estimation Method Based on the
     Period Extraction of Vocal Fold Vibration (DIO), 2009.
     """
-    try:
+    with imports_of("bench"):
         import pyworld
-    except ImportError as error:
-        raise MissingExtraError("pyworld", "bench") from error
     samples = waveform.astype(np.float64)
     coarse, times = pyworld.dio(
         samples,

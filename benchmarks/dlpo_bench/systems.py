@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlpo.bundle import MANIFEST, Bundle, ScheduleInfo
-from dlpo.errors import DataError, InputError, MissingExtraError
+from dlpo.errors import DataError, InputError, imports_of
 from dlpo_bench.clips import SUFFIXES, Clip, Waveform, find_audio, read_audio
 
 if TYPE_CHECKING:
@@ -253,11 +253,9 @@ def _bundle(label: str, path: Path, speaking: SpeakingOptions) -> list[TextVoice
 
 def _checkpoint(label: str, path: Path, speaking: SpeakingOptions) -> TextVoice:
     """On the chain it was tuned on, or that of the embedded voice; in whole sentences."""
-    try:
+    with imports_of("train"):
         from dlpo.checkpoint import load_checkpoint
         from dlpo_bench.torch_engine import TorchEngine
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "torch", "train") from error
     from dlpo.text import TextFrontEnd
     from dlpo_serving.synthesizer import Synthesizer
     from dlpo_serving.voices import DEFAULT_VOICE, find_voice

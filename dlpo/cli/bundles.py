@@ -56,7 +56,7 @@ def export(
         _of_bundle(
             help="Of the denoisers; repeatable. fp32 is always made; fp16 and int8_symmetric are"
             " for GPUs, int8 for CPUs. Of a checkpoint fp32 and int8 if left out; of a bundle for"
-            " which to build plans, one for --profile."
+            " which to build plans."
         ),
     ] = None,
     weight_bits: Annotated[int, _of_checkpoint(help="8, 16 or 32: that weights are kept in.")] = 16,
@@ -80,10 +80,6 @@ def export(
             help="Try all that TensorRT is used for on this machine, and exit with 1 if it fails.",
         ),
     ] = False,
-    profile: Annotated[
-        Path | None,
-        _of_bundle(help="Show where the time of the default denoiser goes; JSON file to write."),
-    ] = None,
 ) -> None:
     """Turn a checkpoint into a bundle, and check that both say the same.
 
@@ -125,16 +121,14 @@ def export(
                 f" {MANIFEST}); give a directory from `dlpo train` or `dlpo export`"
             )
         bundle = Bundle.load(find_voice(source))
-        if not (tensorrt or check_tensorrt or profile):
+        if not (tensorrt or check_tensorrt):
             raise typer.BadParameter(
-                f"{source} is a bundle already; give --tensorrt, --check-tensorrt or --profile",
+                f"{source} is a bundle already; give --tensorrt or --check-tensorrt",
                 param_hint="SOURCE",
             )
     if tensorrt and out is None:
         raise typer.BadParameter("--out is required", param_hint="--out")
     with needs("export"):
-        if profile:
-            _profile(bundle, profile, _only(precision))
         if tensorrt and out is not None:
             from dlpo_export.tensorrt.options import TensorrtOptions
             from dlpo_export.tensorrt.plans import add_plans
@@ -158,20 +152,6 @@ def _voices(checkpoint: Path, wanted: list[str]) -> dict[str, str]:
     if not wanted or not isinstance(load_checkpoint(checkpoint).config, SpectralConfig):
         return {}
     return {name: voice or name for name, _, voice in (entry.partition("=") for entry in wanted)}
-
-
-def _only(precision: list[str] | None) -> Any:
-    """The only precision asked for, which its user checks; None for the default."""
-    return precision[0] if precision and len(precision) == 1 else None
-
-
-def _profile(bundle: Bundle, out: Path, precision: Any) -> None:
-    from dlpo_export.profile.measure import profile_graph
-
-    graph = f"denoiser_{bundle.manifest.steps}"
-    measured = profile_graph(bundle, graph, precision or bundle.manifest.precision, out)
-    Console().print(measured.table())
-    typer.echo(out)
 
 
 def voices(context: typer.Context) -> None:

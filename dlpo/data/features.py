@@ -18,7 +18,7 @@ from dlpo.audio import (
     log_mel,
     sample_f0,
 )
-from dlpo.errors import DataError, MissingExtraError
+from dlpo.errors import DataError, imports_of
 
 PHASE_BANDWIDTH = 55.0  # Hz; how fast the locked phase may drift from the F0 track
 PHASE_TAPS = 501  # samples
@@ -75,10 +75,8 @@ def track_f0(waveform: Waveform) -> NDArray[np.float32]:
 
     Reference: Morise 2017 (Harvest), Morise 2016 (StoneMask), both of WORLD.
     """
-    try:
+    with imports_of("train"):
         import pyworld
-    except ImportError as error:
-        raise MissingExtraError("pyworld", "train") from error
     signal = waveform.astype(np.float64)
     period_ms = HOP_LENGTH / SAMPLE_RATE * 1000
     f0, times = pyworld.harvest(
@@ -138,10 +136,8 @@ def locked_phase(waveform: Waveform, f0: NDArray[np.float32]) -> NDArray[np.floa
     Returns:
         (T,) float64 radians in [0, 2 pi).
     """
-    try:
+    with imports_of("train"):
         from scipy.signal import fftconvolve, firwin
-    except ImportError as error:
-        raise MissingExtraError("scipy", "train") from error
     hertz, _ = sample_f0(f0)
     integral = 2 * np.pi / SAMPLE_RATE * np.cumsum(hertz)
     lowpass = firwin(PHASE_TAPS, PHASE_BANDWIDTH, fs=SAMPLE_RATE)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import CheckpointError, MissingExtraError
+from dlpo.errors import CheckpointError, imports_of
 from dlpo.judges.judge import Scores, Waveform, absent, listen_at, mel_bands, require
 
 SAMPLE_RATE = 16_000  # Hz
@@ -35,10 +35,8 @@ class Dnsmos:
             CheckpointError: missing, damaged, or another graph.
             MissingExtraError: onnxruntime or librosa is not installed.
         """
-        try:
+        with imports_of("bench"):
             import onnxruntime
-        except ImportError as error:
-            raise MissingExtraError("onnxruntime", "bench") from error
         require("librosa")
         if not weights.is_file():
             raise absent(weights)

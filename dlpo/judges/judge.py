@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import CheckpointError, InputError, MissingExtraError
+from dlpo.errors import CheckpointError, InputError, MissingExtraError, imports_of
 from dlpo.judges import SOURCES
 
 if TYPE_CHECKING:
@@ -121,10 +121,8 @@ def listen_at(rate_hz: int, waveforms: Sequence[Waveform], sample_rate_hz: int) 
     check_waveforms(waveforms, sample_rate_hz)
     if sample_rate_hz == rate_hz:
         return [waveform.astype(np.float32) for waveform in waveforms]
-    try:
+    with imports_of("bench"):
         import soxr
-    except ImportError as error:
-        raise MissingExtraError("soxr", "bench") from error
     return [
         soxr.resample(waveform, sample_rate_hz, rate_hz).astype(np.float32)
         for waveform in waveforms
@@ -175,10 +173,8 @@ def load_torch_weights(path: Path) -> dict[str, Any]:
         CheckpointError: the file is missing, damaged, or not a plain dictionary.
         MissingExtraError: torch is not installed.
     """
-    try:
+    with imports_of("bench"):
         import torch
-    except ImportError as error:
-        raise MissingExtraError("torch", "bench") from error
     if not path.is_file():
         raise absent(path)
     try:

@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from dlpo.errors import InputError, MissingExtraError
+from dlpo.errors import InputError, imports_of
 from dlpo.judges.judge import Waveform, listen_at
 
 VERSION = "5.1.1"
@@ -29,10 +29,8 @@ class PocketSphinx:
         MissingExtraError: pocketsphinx is not installed.
         InputError: another version is installed.
         """
-        try:
+        with imports_of("bench"):
             import pocketsphinx
-        except ImportError as error:
-            raise MissingExtraError("pocketsphinx", "bench") from error
         if version("pocketsphinx") != VERSION:
             raise InputError(
                 f"pocketsphinx is {version('pocketsphinx')}; word errors are defined with"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlpo.errors import MissingExtraError
+from dlpo.errors import imports_of
 from dlpo_export.parity.divergence import Tensors
 from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.sensitivity import LayerNoise, Range, layer_noise
@@ -137,13 +137,11 @@ def probe(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> Tensors:
 def _insert(
     model: onnx.ModelProto, layers: Sequence[str], ranges: Mapping[str, Range], symmetric: bool
 ) -> onnx.ModelProto:
-    try:
+    with imports_of("export"):
         from onnx import shape_inference
         from onnxruntime.quantization import CalibrationMethod, QuantType
         from onnxruntime.quantization.calibrate import TensorsData
         from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
-    except ImportError as error:
-        raise MissingExtraError(error.name or "onnxruntime", "export") from error
     values = {
         name: (np.array(low, np.float32), np.array(high, np.float32))
         for name, (low, high) in ranges.items()

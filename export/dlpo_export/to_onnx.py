@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from dlpo.bundle import GraphInfo, Precision, TensorInfo
-from dlpo.errors import BundleError, MissingExtraError
+from dlpo.errors import BundleError, imports_of
 from dlpo_export.lstm import OPSET, with_onnx_lstms
 
 if TYPE_CHECKING:
@@ -43,11 +43,9 @@ def trace(source: GraphSource, opset: int = OPSET) -> torch.onnx.ONNXProgram:
         BundleError: the exporter fixed a length that has to vary.
         MissingExtraError: onnxscript or onnxslim is not installed.
     """
-    try:
+    with imports_of("export"):
         import onnxscript  # noqa: F401  the exporter needs it
         import onnxslim  # noqa: F401  refused before minutes of work
-    except ImportError as error:
-        raise MissingExtraError(error.name or "onnx", "export") from error
     lengths = {
         letter: torch.export.Dim(letter, min=1)
         for _, shape in source.inputs.values()

@@ -13,7 +13,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from dlpo.errors import InputError, MissingExtraError
+from dlpo.errors import InputError, imports_of
 from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tls import grpc_credentials, http_ssl_context
@@ -145,10 +145,8 @@ def add_channelz(server: grpc.aio.Server) -> None:
     Raises:
         MissingExtraError: grpcio-channelz is not installed.
     """
-    try:
+    with imports_of("serve"):
         from grpc_channelz.v1 import channelz
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("grpcio-channelz", "serve") from error
     channelz.add_channelz_servicer(server)
 
 
@@ -200,10 +198,8 @@ async def _http(
     if settings.http_port is None:
         yield None
         return
-    try:
+    with imports_of("serve"):
         from dlpo_serving.http import HttpLimits, build_app, listening  # aiohttp takes 0.2 s
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("aiohttp", "serve") from error
     tls = http_ssl_context(settings.tls, clock) if settings.tls else None
     limits = HttpLimits(
         stall_s=settings.stall_s,

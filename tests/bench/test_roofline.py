@@ -13,7 +13,7 @@ from dlpo.bundle import Bundle
 from dlpo_bench.interleave import take_turns
 from dlpo_bench.options import RooflineOptions
 from dlpo_bench.roofline import cases, layers, measure_roofline, served_frames
-from dlpo_export.profile.measure import NodeTime
+from dlpo_export.profile import NodeTime
 
 
 class Clock:

@@ -97,18 +97,6 @@ def test_export_hands_every_option_on(
     assert calls == [(tiny_checkpoint, out, expected)]
 
 
-def test_profile_takes_one_precision_of_a_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
-    figures = tmp_path / "where.json"
-    made = run("export", tiny_bundle, "--profile", figures, "--precision", "fp32")
-    assert made.exit_code == 0, made.stderr
-    assert json.loads(figures.read_text())["precision"] == "fp32"
-    assert "spectrum_in" in made.stdout
-
-    result = run("export", tiny_bundle, "--profile", figures, "--precision", "fp16")
-    assert result.exit_code == 1
-    assert "not in fp16" in result.stderr
-
-
 def test_export_names_what_it_lacks(tiny_bundle: Path, tmp_path: Path) -> None:
     neither = run("export", tmp_path, "--out", tmp_path / "out")
     assert (neither.exit_code, "neither a checkpoint" in neither.stderr) == (1, True)

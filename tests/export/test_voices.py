@@ -17,7 +17,7 @@ from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo_export.options import ExportOptions
 from dlpo_export.parity.open_graph import run_graph
 from dlpo_export.pipeline import export_bundle
-from dlpo_export.profile.measure import measure
+from dlpo_export.profile import measure
 from dlpo_export.tensorrt.check import sample_of
 
 

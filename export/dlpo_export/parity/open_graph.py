@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import BundleError, MissingExtraError
+from dlpo.errors import BundleError, imports_of
 
 if TYPE_CHECKING:
     import onnx
@@ -43,10 +43,8 @@ class OpenGraph:
             BundleError: onnxruntime can't.
             MissingExtraError: onnx or onnxruntime is not installed.
         """
-        try:
+        with imports_of("export"):
             import onnxruntime
-        except ImportError as error:
-            raise MissingExtraError("onnxruntime", "export") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         if not fuse:
@@ -84,10 +82,8 @@ class OpenGraph:
 def _serialised(model: onnx.ModelProto, fetch: Collection[str]) -> bytes:
     """The model's bytes, its outputs being the tensors of `fetch` if there are any."""
     if fetch:
-        try:
+        with imports_of("export"):
             from onnx import helper
-        except ImportError as error:
-            raise MissingExtraError("onnx", "export") from error
         model = copy.deepcopy(model)
         del model.graph.output[:]
         model.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in fetch)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlpo.errors import BundleError, MissingExtraError
+from dlpo.errors import BundleError, imports_of
 
 if TYPE_CHECKING:
     import onnx
@@ -25,10 +25,8 @@ def load_for_tensorrt(path: Path) -> onnx.ModelProto:
         BundleError: it can't be read.
         MissingExtraError: onnx is not installed.
     """
-    try:
+    with imports_of("export"):
         import onnx
-    except ImportError as error:
-        raise MissingExtraError("onnx", "export") from error
     try:
         model = onnx.load(path)
     # protobuf, onnx and the file system each raise their own

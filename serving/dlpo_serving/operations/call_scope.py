@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlpo.errors import MissingExtraError
+from dlpo.errors import imports_of
 from dlpo_serving.errors import CallRejectedError
 from dlpo_serving.operations.keys import bearer_token
 from dlpo_serving.operations.logs import FIELDS
@@ -39,13 +39,11 @@ def open_tracer(endpoint: str | None) -> CallTracer | None:
     """
     if endpoint is None:
         return None
-    try:
+    with imports_of("otel"):
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import OTELResourceDetector, Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("opentelemetry-exporter-otlp-proto-grpc", "otel") from error
 
     ours = Resource.create({"service.name": SERVICE_NAME})
     provider = TracerProvider(resource=ours.merge(OTELResourceDetector().detect()))

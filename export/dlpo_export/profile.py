@@ -1,4 +1,4 @@
-"""Where the time of a graph goes: onnxruntime's own profiler, added up by layer of the network.
+"""Inputs of a graph, and where its time goes: onnxruntime's own profiler, by layer of the network.
 
 The graph runs on one thread with real inputs, a sentence of the voice; of every node the fastest
 of several runs counts, so that other work on the machine hardly shows.
@@ -7,27 +7,31 @@ of several runs counts, so that other work on the machine hardly shows.
 from __future__ import annotations
 
 import json
-import platform
+import math
 import re
 import tempfile
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
 from numpy.typing import NDArray
-from rich.table import Table
 
+from dlpo.audio import harmonic_source
 from dlpo.bundle import Bundle, Precision
-from dlpo.errors import BundleError, InputError, MissingExtraError
-from dlpo_export.profile.inputs import sentence_inputs
+from dlpo.errors import InputError, imports_of
+from dlpo.text.symbols import symbol_ids
+from dlpo_export.parity.cases import MAX_FRAMES, UTTERANCE, whole_frames
+from dlpo_export.parity.open_graph import run_graph
 
 if TYPE_CHECKING:
     import onnx
 
+MOST_REPEATS = 64  # of the sentence: more than a minute of speech
 RUNS = 30  # more find a quiet moment for every node, also on a busy machine
 _ITEM_BYTES = {1: 4, 2: 1, 3: 1, 7: 8, 10: 2, 11: 8}  # of onnx.TensorProto's data types
 _SUFFIX = "_kernel_time"  # of the profiler's events that are the computation of a node
@@ -65,14 +69,13 @@ class NodeTime:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """Some of the nodes together."""
+class OperatorShare:
+    """All nodes of one kind."""
 
     name: str
     ms: float
     share: float
     """Of the time of all nodes, 0 to 1."""
-    gmac: float
     gmac_per_s: float
 
 
@@ -80,122 +83,118 @@ class Share:
 class Profile:
     """Everything measured on one graph."""
 
-    voice: str
-    bundle_sha256: str
-    graph: str
-    precision: str
-    machine: str
-    onnxruntime: str
-    threads: int
-    runs: int
-    audio_s: float
-    """Length of the audio that one run is for."""
-    total_ms: float
-    """Sum over the nodes."""
-    run_ms: float
-    """CPU time of the quickest whole run, with all between the nodes and the profiler itself."""
-    gmac: float
-    layers: tuple[Share, ...]
-    """Most expensive first, as in `kinds`."""
-    kinds: tuple[Share, ...]
     nodes: tuple[NodeTime, ...]
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1) + "\n"
+    @property
+    def total_ms(self) -> float:
+        """Sum over the nodes."""
+        return sum(node.ms for node in self.nodes)
 
-    def table(self) -> Table:
-        """Time by layer and by kind of operator, the most expensive first."""
-        table = Table(
-            title=f"{self.graph} in {self.precision}: {self.total_ms:.2f} ms in its nodes,"
-            f" {self.run_ms:.2f} ms of CPU time a run, for {self.audio_s:.2f} s of audio"
-        )
-        for heading in ("", "ms", "share", "GMAC", "GMAC/s"):
-            table.add_column(heading, justify="right" if heading else "left")
-        for shares in (self.layers, self.kinds):
-            for row in shares:
-                rate = f"{row.gmac_per_s:.1f}" if row.gmac else ""
-                gmac = f"{row.gmac:.3f}" if row.gmac else ""
-                table.add_row(row.name, f"{row.ms:.2f}", f"{row.share:.1%}", gmac, rate)
-            table.add_section()
-        return table
+    @property
+    def gmac(self) -> float:
+        """1e9 multiplications of all nodes."""
+        return sum(node.mac for node in self.nodes) / 1e9
 
-
-def profile_graph(
-    bundle: Bundle,
-    graph: str,
-    precision: Precision,
-    out: Path,
-    *,
-    runs: int = RUNS,
-) -> Profile:
-    """Measure one graph and write every number to `out` as JSON.
-
-    Args:
-        graph: such as `denoiser_3`.
-        runs: timed runs; one more warms up.
-
-    Raises:
-        BundleError: there is no such graph or precision, or `out` can't be written.
-        InputError: `runs` is less than 1.
-        MissingExtraError: onnx or onnxruntime is not installed.
-    """
-    if runs < 1:
-        raise InputError(f"runs is {runs}; expected 1 or more")
-    profile = measure(bundle, graph, precision, runs)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(profile.to_json(), encoding="utf-8")
-    except OSError as error:
-        raise BundleError(f"{out} can't be written ({error}); choose another place") from error
-    return profile
+    @property
+    def operators(self) -> list[OperatorShare]:
+        """The kinds of nodes, the one that takes most time first."""
+        groups: dict[str, list[NodeTime]] = defaultdict(list)
+        for node in self.nodes:
+            groups[node.kind].append(node)
+        shares = []
+        for name, members in groups.items():
+            ms, busy = (
+                sum(n.ms for n in some) for some in (members, [n for n in members if n.mac])
+            )
+            rate = sum(node.mac for node in members) / busy / 1e6 if busy else 0.0
+            shares.append(OperatorShare(name, ms, ms / self.total_ms, rate))
+        return sorted(shares, key=lambda share: -share.ms)
 
 
 def measure(
-    bundle: Bundle,
-    graph: str,
-    precision: Precision,
-    runs: int = RUNS,
-    *,
-    frames: int | None = None,
+    bundle: Bundle, graph: str, precision: Precision, runs: int = RUNS, *, frames: int | None = None
 ) -> Profile:
-    """As `profile_graph`, without files; `frames` is the length of the window, see
-    `sentence_inputs`.
+    """Measure one graph.
+
+    Args:
+        graph: such as `denoiser_3`.
+        runs: timed runs, 1 or more; one more warms up.
+        frames: length of the window, see `sentence_inputs`.
+
+    Raises:
+        BundleError: there is no such graph or precision.
+        MissingExtraError: onnx or onnxruntime is not installed.
     """
-    try:
+    with imports_of("export"):
         import onnx
         import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError(error.name or "onnxruntime", "export") from error
     path = bundle.graph_path(graph, precision)
-    inputs, length = sentence_inputs(bundle, graph, frames)
+    inputs, _ = sentence_inputs(bundle, graph, frames)
     with tempfile.TemporaryDirectory(prefix="dlpo-profile-") as scratch:
         optimised_path = Path(scratch, "optimised.onnx")
-        events, run_s = _run_profiled(
-            onnxruntime, path, inputs, optimised_path, Path(scratch), runs
-        )
+        events = _run_profiled(onnxruntime, path, inputs, optimised_path, Path(scratch), runs)
         # Shapes and names are all that is needed; its weights may still lie with the bundle.
         optimised = onnx.load(optimised_path, load_external_data=False)
     original = onnx.load(path, load_external_data=False)
-    nodes = _node_times(optimised, layers_of(optimised, original), kernels(original), events)
-    manifest = bundle.manifest
-    total = sum(node.ms for node in nodes)
     return Profile(
-        voice=manifest.voice,
-        bundle_sha256=bundle.sha256,
-        graph=graph,
-        precision=precision,
-        machine=platform.processor() or platform.machine(),
-        onnxruntime=onnxruntime.__version__,
-        threads=1,
-        runs=runs,
-        audio_s=length * manifest.hop_length / manifest.sample_rate_hz,
-        total_ms=total,
-        run_ms=run_s * 1e3,
-        gmac=sum(node.mac for node in nodes) / 1e9,
-        layers=_shares(nodes, lambda node: node.layer, total),
-        kinds=_shares(nodes, lambda node: node.kind, total),
-        nodes=nodes,
+        _node_times(optimised, layers_of(optimised, original), kernels(original), events)
     )
+
+
+def sentence_inputs(
+    bundle: Bundle, graph: str, frames: int | None = None
+) -> tuple[dict[str, NDArray[Any]], int]:
+    """Inputs of a graph for a fixed sentence, and how many frames they are.
+
+    Encoder and frames are run in fp32 to get there; the noise has seed 0.
+
+    Args:
+        frames: the first so many of a sentence that is long enough; None is all of a short one.
+            The encoder reads the sentence to its end.
+    """
+    repeats = 2
+    most = math.inf if frames else MAX_FRAMES
+    values = _encoded(bundle, repeats, most)
+    while frames and values["durations"].sum() < frames:
+        if repeats >= MOST_REPEATS:
+            longest = int(values["durations"].sum())
+            raise InputError(f"frames is {frames}; this voice's sentence lasts {longest} at most")
+        repeats *= 2
+        values = _encoded(bundle, repeats, most)
+    frames = frames or int(values["durations"].sum())
+    values |= {
+        "positions": np.arange(frames, dtype=np.float32) + np.float32(0.5),
+        "pitch": np.zeros(1, np.float32),
+    }
+    hop = bundle.manifest.hop_length
+    if graph not in ("encoder", "frames"):
+        made = run_graph(bundle.graph_path("frames"), _wanted(bundle, "frames", values))
+        (noise,) = (t for t in bundle.manifest.graphs[graph].inputs if t.name == "noise")
+        generator = np.random.default_rng(0)
+        values |= {
+            "conditioning": made["conditioning"],
+            "source": harmonic_source(made["f0"][0]).reshape(1, frames, hop),
+            "noise": generator.standard_normal((int(noise.shape[0]), 1, frames, hop), np.float32),
+        }
+    return _wanted(bundle, graph, values), frames
+
+
+def _encoded(bundle: Bundle, repeats: int, most: float) -> dict[str, NDArray[Any]]:
+    """The sentence, so many times in a row, and its encoding in at most so many whole frames."""
+    phonemes = np.array([symbol_ids([*UTTERANCE, *UTTERANCE[1:] * (repeats - 1)])], np.int64)
+    values: dict[str, NDArray[Any]] = {"phonemes": phonemes, **bundle.manifest.voice_input()}
+    if bundle.manifest.pitch_points is not None:
+        shape = (1, bundle.manifest.pitch_points, phonemes.shape[1])
+        values["noise"] = np.random.default_rng(0).standard_normal(shape, np.float32)
+    encoding = run_graph(bundle.graph_path("encoder"), values)
+    durations = whole_frames(torch.from_numpy(encoding["durations"]), most=most).numpy()
+    return {**values, **encoding, "durations": durations}
+
+
+def _wanted(
+    bundle: Bundle, graph: str, values: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    return {tensor.name: values[tensor.name] for tensor in bundle.manifest.graphs[graph].inputs}
 
 
 def _run_profiled(
@@ -205,8 +204,8 @@ def _run_profiled(
     optimised: Path,
     scratch: Path,
     runs: int,
-) -> tuple[list[dict[str, Any]], float]:
-    """The profiler's events of all runs but the first, and the CPU seconds of the quickest.
+) -> list[dict[str, Any]]:
+    """The profiler's events of all runs but the first.
 
     `optimised` is where onnxruntime writes what it really runs.
     """
@@ -220,14 +219,11 @@ def _run_profiled(
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     known = {tensor.name for tensor in session.get_inputs()}
     feed = {name: value for name, value in inputs.items() if name in known}
-    seconds = []
     for _ in range(1 + runs):
-        start = time.thread_time()  # one thread computes, this one
         session.run(None, feed)
-        seconds.append(time.thread_time() - start)
     events: list[dict[str, Any]] = json.loads(Path(session.end_profiling()).read_text())
     starts = [event["ts"] for event in events if event["name"] == "model_run"]
-    return [event for event in events if event["ts"] >= starts[1]], min(seconds[1:])
+    return [event for event in events if event["ts"] >= starts[1]]
 
 
 def _node_times(
@@ -264,21 +260,6 @@ def _node_times(
         traffic = int(arguments["activation_size"]) + int(arguments["output_size"])
         found.append(NodeTime(name, arguments["op_name"], SAMPLER, ms, 0, traffic))
     return tuple(found)
-
-
-def _shares(
-    nodes: Iterable[NodeTime], name_of: Callable[[NodeTime], str], total: float
-) -> tuple[Share, ...]:
-    groups: dict[str, list[NodeTime]] = defaultdict(list)
-    for node in nodes:
-        groups[name_of(node)].append(node)
-    shares = []
-    for name, members in groups.items():
-        ms, gmac = sum(node.ms for node in members), sum(node.mac for node in members) / 1e9
-        busy = sum(node.ms for node in members if node.mac)
-        rate = gmac / busy * 1e3 if busy else 0.0
-        shares.append(Share(name, ms, ms / total if total else 0.0, gmac, rate))
-    return tuple(sorted(shares, key=lambda share: -share.ms))
 
 
 def layers_of(optimised: onnx.ModelProto, original: onnx.ModelProto) -> list[str]:
