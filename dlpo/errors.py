@@ -80,12 +80,19 @@ class MissingExtraError(DlpoError):
 
 
 @contextmanager
-def imports_of(extra: str) -> Iterator[None]:
-    """A block that imports packages of an extra; raises MissingExtraError where one is absent."""
+def needs(extra: str) -> Iterator[None]:
+    """Imports inside the block belong to ``extra``.
+
+    Raises:
+        MissingExtraError: one of its packages is not installed.
+    """
     try:
         yield
     except ImportError as error:
-        raise MissingExtraError((error.name or str(error)).partition(".")[0], extra) from error
+        package = (error.name or str(error)).partition(".")[0]
+        if package.startswith("dlpo"):
+            raise
+        raise MissingExtraError(package, extra) from error
 
 
 def pip_install(*extras: str, root: Path = _ROOT) -> str:

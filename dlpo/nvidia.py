@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
 
-from dlpo.errors import EngineError, imports_of
+from dlpo.errors import EngineError, needs
 
 TENSORRT = "11.4.0.106"  # the version that our use of the API was checked against
 INSTALL_TENSORRT = (
@@ -105,7 +105,7 @@ def load_cuda() -> ModuleType:
     Raises:
         MissingExtraError: the package cuda-bindings is not installed.
     """
-    with imports_of("tensorrt"):
+    with needs("tensorrt"):
         return importlib.import_module("cuda.bindings.runtime")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import DataError, InputError, imports_of
+from dlpo.errors import DataError, InputError, needs
 from dlpo.judges.word_errors import words_of
 
 Waveform = NDArray[np.float32]
@@ -110,7 +110,7 @@ def read_audio(path: Path) -> Waveform:
         DataError: unreadable, not mono, or of another rate.
         MissingExtraError: soundfile is not installed.
     """
-    with imports_of("bench"):
+    with needs("bench"):
         import soundfile
     try:
         waveform, rate = soundfile.read(path, dtype="float32")

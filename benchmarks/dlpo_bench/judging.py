@@ -21,7 +21,7 @@ from dlpo.errors import (
     EngineError,
     InputError,
     MissingExtraError,
-    imports_of,
+    needs,
     pip_install,
 )
 from dlpo.judges import WEIGHTS
@@ -125,7 +125,7 @@ def load_panel(
 
 
 def _utmos(weights: Path) -> Judge:
-    with imports_of("bench"):
+    with needs("bench"):
         from dlpo.judges.utmos import Utmos
     return Utmos(weights)
 

@@ -109,7 +109,7 @@ class PeersOptions:
 
 @dataclass(kw_only=True)
 class ScalingOptions:
-    """Show what longer texts and more streams cost in time and memory."""
+    """Show what longer texts cost in time and memory."""
 
     voice: BundleName = "lj"
     precision: Annotated[
@@ -117,9 +117,6 @@ class ScalingOptions:
     ] = None
     seconds: Annotated[list[float], Option(help="Length of a text in audio; repeatable.")] = field(
         default_factory=lambda: [5.0, 10.0, 20.0, 40.0, 60.0, 300.0]
-    )
-    streams: Annotated[list[int], Option(help="Concurrent callers, 0: none; repeatable.")] = field(
-        default_factory=lambda: [1, 2, 4, 8, 16]
     )
     rounds: Annotated[int, Option(min=2, help="Fresh processes for each.")] = 4
     core: Core = None

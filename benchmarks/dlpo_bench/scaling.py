@@ -1,4 +1,4 @@
-"""What longer texts and more streams cost, in time per second of audio and in memory.
+"""What longer texts cost, in time per second of audio and in memory.
 
 Each text is spoken in a process of its own, so that its peak of memory is that text's:
 `python -m dlpo_bench.scaling SETTINGS` is such a process.
@@ -12,12 +12,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from threading import Barrier
 from typing import Any, cast
 
-import grpc
 import numpy as np
 
 from dlpo.bundle import Bundle
@@ -34,7 +30,7 @@ from dlpo_bench.machine import (
 )
 from dlpo_bench.options import ScalingOptions
 from dlpo_bench.record import Measured
-from dlpo_serving.client import CallError, RetryPolicy, SpeechClient
+from dlpo_serving.client import SpeechClient
 from dlpo_serving.engines import EnginePrecision
 from dlpo_serving.local.local_server import local_server
 from dlpo_serving.request import SpeechRequest
@@ -45,8 +41,6 @@ WAYS = ("stream", "whole", "served")
 WARM_UP = "Noise becomes speech, step by step."
 SETTLED_S = 10.0  # of audio; by then the largest graph inputs have occurred
 READ_EVERY_S = 5.0  # of audio, between two readings of memory
-STREAM_S = 20.0  # of each concurrent stream
-START_S = 30.0  # for all callers to be connected
 SHORT, LONG = "5", "60"  # seconds; of the ratios
 RATIOS = ("rtf", "cpu_rtf", "peak_mb", "first_audio_ms")
 
@@ -54,11 +48,11 @@ Run = dict[str, Any]
 
 
 def measure_scaling(options: ScalingOptions, tell: Tell = silent) -> Measured:
-    """Speak texts of each length in each way, then call a server with each number of streams.
+    """Speak texts of each length in each way.
 
     Returns:
-        Figures by way and length and by number of streams; `ratios`: way -> measure -> that at
-        60 s / that at 5 s with its 95 % interval, where both lengths were spoken.
+        Figures by way and length; `ratios`: way -> measure -> that at 60 s / that at 5 s with its
+        95 % interval, where both lengths were spoken.
 
     Raises:
         InputError: fewer than two lengths, or a core that can't be used.
@@ -72,15 +66,12 @@ def measure_scaling(options: ScalingOptions, tell: Tell = silent) -> Measured:
     lengths: dict[str, dict[str, list[Run]]] = {
         way: {f"{length:g}": [] for length in seconds} for way in WAYS
     }
-    streams: dict[str, list[Run]] = {str(count): [] for count in options.streams if count}
     for number in numbers:  # each round has another of the sentences
         tell(f"round {number + 1} of {options.rounds}")
         for way, length in ((way, length) for way in WAYS for length in seconds):
             text = repeated(length, number)
             speak = served if way == "served" else in_process
             lengths[way][f"{length:g}"].append(speak(options, way, text, number, core))
-        for count, runs in streams.items():
-            runs.append(concurrent(options, int(count), number))
     samples = {way: {k: _samples(runs) for k, runs in by.items()} for way, by in lengths.items()}
     figures = {
         "rounds": options.rounds,
@@ -90,13 +81,12 @@ def measure_scaling(options: ScalingOptions, tell: Tell = silent) -> Measured:
             way: {length: length_figures(runs) for length, runs in by_length.items()}
             for way, by_length in lengths.items()
         },
-        "streams": {count: stream_figures(runs) for count, runs in streams.items()},
     }
     readings = {
         way: {length: [run["resident_mb"] for run in runs] for length, runs in lengths[way].items()}
         for way in ("stream", "served")
     }
-    raw = {"lengths": samples, "readings": readings, "streams": streams}
+    raw = {"lengths": samples, "readings": readings}
     return Measured(figures, raw, bundle_sha256=bundle.sha256)
 
 
@@ -125,18 +115,6 @@ def length_figures(runs: Sequence[Run]) -> dict[str, float]:
             growths.append(memory_growth(readings) / minutes)
     growth = {"growth_per_minute": float(np.median(growths))} if growths else {}
     return {"audio_s": runs[0]["audio_s"], **medians, **growth}
-
-
-def stream_figures(runs: Sequence[Run]) -> dict[str, float]:
-    """Medians over the rounds; of first audio, over all callers of all rounds."""
-    first_ms = [ms for run in runs for ms in run["first_audio_ms"]]
-    names = ("peak_mb", "before_mb", "speed")
-    figures = {name: float(np.median([run[name] for run in runs])) for name in names}
-    figures["refused"] = sum(run["refused"] for run in runs)
-    if first_ms:
-        figures["first_audio_ms_p50"] = float(np.percentile(first_ms, 50))
-        figures["first_audio_ms_most"] = max(first_ms)
-    return figures
 
 
 def long_over_short(samples: Mapping[str, Mapping[str, list[float]]]) -> dict[str, Any]:
@@ -216,59 +194,15 @@ def in_process(options: ScalingOptions, way: str, text: str, seed: int, core: in
 
 def served(options: ScalingOptions, way: str, text: str, seed: int, core: int) -> Run:
     """From a warm server of its own, on all cores."""
-    with _server(options) as server, SpeechClient(server.address) as client:
+    precision = ["--precision", options.precision] if options.precision else []
+    voice = local_server(options.voice, *precision)
+    with voice as server, SpeechClient(server.address) as client:
         pid = server.process.pid
         rate_hz = client.speak(SpeechRequest(WARM_UP)).message.info.format.sample_rate_hz
         before_mb, before_s = resident_mb(pid), process_cpu_s(pid)
         run = receive(lambda: client.stream(SpeechRequest(text, seed=seed)), rate_hz, pid)
         cpu_s = process_cpu_s(pid) - before_s
         return {**run, "cpu_s": cpu_s, "before_mb": before_mb, "peak_mb": peak_mb(pid)}
-
-
-def concurrent(options: ScalingOptions, count: int, seed: int) -> Run:
-    """Call a fresh server with so many callers at the same moment.
-
-    Returns:
-        `first_audio_ms` of every caller that was served, `refused`, seconds of audio per second
-        (`speed`), memory before and at most.
-    """
-    with _server(options) as server, ExitStack() as stack:
-        pid = server.process.pid
-        # A refusal is a result here: nothing is tried again.
-        clients = [
-            stack.enter_context(SpeechClient(server.address, retries=RetryPolicy(attempts=1)))
-            for _ in range(count)
-        ]
-        for client in clients:  # connected, and the server warm
-            rate_hz = client.speak(SpeechRequest(WARM_UP)).message.info.format.sample_rate_hz
-        before_mb, barrier = resident_mb(pid), Barrier(count)
-
-        def call(number: int) -> Run | None:
-            request = SpeechRequest(repeated(STREAM_S, number), seed=1000 * seed + number)
-            barrier.wait(START_S)
-            try:
-                return receive(lambda: clients[number].stream(request), rate_hz, pid)
-            except CallError as error:
-                if error.code != grpc.StatusCode.RESOURCE_EXHAUSTED:
-                    raise
-                return None
-
-        with ThreadPoolExecutor(count) as callers:
-            runs = [one for one in callers.map(call, range(count)) if one]
-        most_mb = peak_mb(pid)
-    slowest_s = max((one["wall_s"] for one in runs), default=0.0)
-    return {
-        "first_audio_ms": [one["first_audio_ms"] for one in runs],
-        "refused": count - len(runs),
-        "speed": sum(one["audio_s"] for one in runs) / slowest_s if runs else 0.0,
-        "before_mb": before_mb,
-        "peak_mb": most_mb,
-    }
-
-
-def _server(options: ScalingOptions) -> Any:
-    arguments = ["--precision", options.precision] if options.precision else []
-    return local_server(options.voice, *arguments)
 
 
 def _samples(runs: Sequence[Run]) -> dict[str, list[float]]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.audio import SAMPLE_RATE, Waveform, log_mel
-from dlpo.errors import InputError, imports_of
+from dlpo.errors import InputError, needs
 from dlpo.judges.judge import active_level_db
 
 FRAME_S = 0.005
@@ -26,7 +26,7 @@ def f0_track_hz(
     Reference: Morise, Kawahara and Katayose, Fast and Reliable F0 Estimation Method Based on the
     Period Extraction of Vocal Fold Vibration (DIO), 2009.
     """
-    with imports_of("bench"):
+    with needs("bench"):
         import pyworld
     samples = waveform.astype(np.float64)
     coarse, times = pyworld.dio(

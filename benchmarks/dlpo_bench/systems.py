@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlpo.bundle import MANIFEST, Bundle, ScheduleInfo
-from dlpo.errors import DataError, InputError, imports_of
+from dlpo.errors import DataError, InputError, needs
 from dlpo_bench.clips import SUFFIXES, Clip, Waveform, find_audio, read_audio
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ def _bundle(label: str, path: Path, speaking: SpeakingOptions) -> list[TextVoice
 
 def _checkpoint(label: str, path: Path, speaking: SpeakingOptions) -> TextVoice:
     """On the chain it was tuned on, or that of the embedded voice; in whole sentences."""
-    with imports_of("train"):
+    with needs("train"):
         from dlpo.checkpoint import load_checkpoint
         from dlpo_bench.torch_engine import TorchEngine
     from dlpo.text import TextFrontEnd

@@ -21,13 +21,12 @@ from dlpo.cli.options import (
     Schedule,
     Weights,
     command_line,
-    needs,
     of_judges,
     of_speech,
     progress,
     with_options,
 )
-from dlpo.errors import InputError
+from dlpo.errors import InputError, needs
 from dlpo_bench.options import (
     LoadOptions,
     PeersOptions,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from dlpo.cli.options import Dictionary, needs, read_dictionary
-from dlpo.errors import BundleError, DlpoError, InputError
+from dlpo.cli.options import Dictionary, read_dictionary
+from dlpo.errors import BundleError, DlpoError, InputError, needs
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -19,12 +19,11 @@ from dlpo.cli.options import (
     Settings,
     Utmos,
     Weights,
-    needs,
     parse_settings,
     progress,
     run_shown,
 )
-from dlpo.errors import ConfigError, InputError
+from dlpo.errors import ConfigError, InputError, needs
 
 if TYPE_CHECKING:
     from dlpo.checkpoint import Provenance

@@ -18,10 +18,10 @@ from dlpo.cli.options import (
     Utmos,
     Weights,
     command_line,
-    needs,
     of_judges,
     of_speech,
 )
+from dlpo.errors import needs
 
 _kept = partial(typer.Option, rich_help_panel="What is kept")
 LOCAL = "127.0.0.1"

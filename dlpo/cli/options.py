@@ -7,15 +7,14 @@ import json
 import logging
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlpo.errors import InputError, MissingExtraError
+from dlpo.errors import InputError, needs
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -112,22 +111,6 @@ def with_options(
 def is_quiet() -> bool:
     """Whether --quiet was given."""
     return not logging.getLogger("dlpo").isEnabledFor(logging.INFO)
-
-
-@contextmanager
-def needs(extra: str) -> Iterator[None]:
-    """Imports inside the block belong to ``extra``.
-
-    Raises:
-        MissingExtraError: one of its packages is not installed.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package.startswith("dlpo"):
-            raise
-        raise MissingExtraError(package, extra) from error
 
 
 def progress(*columns: str | ProgressColumn, disable: bool = False) -> Progress:

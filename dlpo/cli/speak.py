@@ -20,11 +20,10 @@ from dlpo.cli.options import (
     Encrypted,
     Token,
     is_quiet,
-    needs,
     read_dictionary,
     with_options,
 )
-from dlpo.errors import InputError
+from dlpo.errors import InputError, needs
 from dlpo_serving.engines import EngineName, EnginePrecision
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from dlpo.audio import (
     log_mel,
     sample_f0,
 )
-from dlpo.errors import DataError, imports_of
+from dlpo.errors import DataError, needs
 
 PHASE_BANDWIDTH = 55.0  # Hz; how fast the locked phase may drift from the F0 track
 PHASE_TAPS = 501  # samples
@@ -75,7 +75,7 @@ def track_f0(waveform: Waveform) -> NDArray[np.float32]:
 
     Reference: Morise 2017 (Harvest), Morise 2016 (StoneMask), both of WORLD.
     """
-    with imports_of("train"):
+    with needs("train"):
         import pyworld
     signal = waveform.astype(np.float64)
     period_ms = HOP_LENGTH / SAMPLE_RATE * 1000
@@ -136,7 +136,7 @@ def locked_phase(waveform: Waveform, f0: NDArray[np.float32]) -> NDArray[np.floa
     Returns:
         (T,) float64 radians in [0, 2 pi).
     """
-    with imports_of("train"):
+    with needs("train"):
         from scipy.signal import fftconvolve, firwin
     hertz, _ = sample_f0(f0)
     integral = 2 * np.pi / SAMPLE_RATE * np.cumsum(hertz)

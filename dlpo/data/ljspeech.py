@@ -25,7 +25,7 @@ from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE, Waveform
 from dlpo.data.alignments import Alignment, read_alignments
 from dlpo.data.dataset import DTYPES, PHASE_CYCLE, Arrays, ClipSource, pack
 from dlpo.data.features import measure
-from dlpo.errors import DataError, InputError, imports_of
+from dlpo.errors import DataError, InputError, needs
 from dlpo.text.symbols import SYMBOL_IDS
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def read_clip(path: Path) -> Waveform:
     Raises:
         DataError: unreadable, wrong rate or channels, not finite, silent or too short.
     """
-    with imports_of("train"):
+    with needs("train"):
         import soundfile
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlpo.errors import CheckpointError, imports_of
+from dlpo.errors import CheckpointError, needs
 from dlpo.judges.judge import Scores, Waveform, listen_at, load_torch_weights, without_torchaudio
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class DistillMOS:
             MissingExtraError: distillmos or torch is not installed.
             CheckpointError: the weights in the wheel are damaged.
         """
-        with imports_of("bench"), without_torchaudio():  # it names it for its command line alone
+        with needs("bench"), without_torchaudio():  # it names it for its command line alone
             import distillmos
         package: Any = distillmos
         weights = load_torch_weights(Path(package.__path__[0]) / WEIGHTS)

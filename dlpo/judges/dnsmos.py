@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import CheckpointError, imports_of
+from dlpo.errors import CheckpointError, needs
 from dlpo.judges.judge import Scores, Waveform, absent, listen_at, mel_bands, require
 
 SAMPLE_RATE = 16_000  # Hz
@@ -35,7 +35,7 @@ class Dnsmos:
             CheckpointError: missing, damaged, or another graph.
             MissingExtraError: onnxruntime or librosa is not installed.
         """
-        with imports_of("bench"):
+        with needs("bench"):
             import onnxruntime
         require("librosa")
         if not weights.is_file():

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import CheckpointError, InputError, MissingExtraError, imports_of
+from dlpo.errors import CheckpointError, InputError, MissingExtraError, needs
 from dlpo.judges import SOURCES
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def listen_at(rate_hz: int, waveforms: Sequence[Waveform], sample_rate_hz: int) 
     check_waveforms(waveforms, sample_rate_hz)
     if sample_rate_hz == rate_hz:
         return [waveform.astype(np.float32) for waveform in waveforms]
-    with imports_of("bench"):
+    with needs("bench"):
         import soxr
     return [
         soxr.resample(waveform, sample_rate_hz, rate_hz).astype(np.float32)
@@ -173,7 +173,7 @@ def load_torch_weights(path: Path) -> dict[str, Any]:
         CheckpointError: the file is missing, damaged, or not a plain dictionary.
         MissingExtraError: torch is not installed.
     """
-    with imports_of("bench"):
+    with needs("bench"):
         import torch
     if not path.is_file():
         raise absent(path)

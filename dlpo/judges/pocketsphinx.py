@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from dlpo.errors import InputError, imports_of
+from dlpo.errors import InputError, needs
 from dlpo.judges.judge import Waveform, listen_at
 
 VERSION = "5.1.1"
@@ -29,7 +29,7 @@ class PocketSphinx:
         MissingExtraError: pocketsphinx is not installed.
         InputError: another version is installed.
         """
-        with imports_of("bench"):
+        with needs("bench"):
             import pocketsphinx
         if version("pocketsphinx") != VERSION:
             raise InputError(

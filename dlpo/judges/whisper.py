@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlpo.errors import CheckpointError, InputError, imports_of
+from dlpo.errors import CheckpointError, InputError, needs
 from dlpo.judges.judge import Waveform, listen_at, without_torchaudio
 from dlpo.text import TextFrontEnd
 
@@ -156,7 +156,7 @@ def import_transformers() -> tuple[Any, Any]:
     Raises:
         MissingExtraError: transformers is not installed.
     """
-    with imports_of("bench"), without_torchaudio():  # it would only read files with it
+    with needs("bench"), without_torchaudio():  # it would only read files with it
         from transformers import WhisperForConditionalGeneration, WhisperProcessor
         from transformers.utils import logging as messages
     quiet: Any = messages

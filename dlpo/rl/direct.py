@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dlpo.audio import SAMPLE_RATE
-from dlpo.errors import InputError, imports_of
+from dlpo.errors import InputError, needs
 from dlpo.judges.judge import GradientJudge, check_waveforms
 from dlpo.rl.conditions import Policy
 from dlpo.rl.rewards import ClipBatch
@@ -51,7 +51,7 @@ class SpectralResampler:
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
-        with imports_of("bench"):
+        with needs("bench"):
             import soxr
         common = math.gcd(from_hz, to_hz)
         self.up, self.down = to_hz // common, from_hz // common

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from dlpo.audio import harmonic_source
 from dlpo.bundle import Bundle, Precision
-from dlpo.errors import InputError, imports_of
+from dlpo.errors import InputError, needs
 from dlpo.text.symbols import symbol_ids
 from dlpo_export.parity.cases import MAX_FRAMES, UTTERANCE, whole_frames
 from dlpo_export.parity.open_graph import run_graph
@@ -125,7 +125,7 @@ def measure(
         BundleError: there is no such graph or precision.
         MissingExtraError: onnx or onnxruntime is not installed.
     """
-    with imports_of("export"):
+    with needs("export"):
         import onnx
         import onnxruntime
     path = bundle.graph_path(graph, precision)

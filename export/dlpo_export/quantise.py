@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlpo.errors import imports_of
+from dlpo.errors import needs
 from dlpo_export.parity.divergence import Tensors
 from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.sensitivity import LayerNoise, Range, layer_noise
@@ -137,7 +137,7 @@ def probe(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> Tensors:
 def _insert(
     model: onnx.ModelProto, layers: Sequence[str], ranges: Mapping[str, Range], symmetric: bool
 ) -> onnx.ModelProto:
-    with imports_of("export"):
+    with needs("export"):
         from onnx import shape_inference
         from onnxruntime.quantization import CalibrationMethod, QuantType
         from onnxruntime.quantization.calibrate import TensorsData

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from dlpo.bundle import GraphInfo, Precision, TensorInfo
-from dlpo.errors import BundleError, imports_of
+from dlpo.errors import BundleError, needs
 from dlpo_export.lstm import OPSET, with_onnx_lstms
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def trace(source: GraphSource, opset: int = OPSET) -> torch.onnx.ONNXProgram:
         BundleError: the exporter fixed a length that has to vary.
         MissingExtraError: onnxscript or onnxslim is not installed.
     """
-    with imports_of("export"):
+    with needs("export"):
         import onnxscript  # noqa: F401  the exporter needs it
         import onnxslim  # noqa: F401  refused before minutes of work
     lengths = {

@@ -13,7 +13,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from dlpo.errors import InputError, imports_of
+from dlpo.errors import InputError, needs
 from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tls import grpc_credentials, http_ssl_context
@@ -145,7 +145,7 @@ def add_channelz(server: grpc.aio.Server) -> None:
     Raises:
         MissingExtraError: grpcio-channelz is not installed.
     """
-    with imports_of("serve"):
+    with needs("serve"):
         from grpc_channelz.v1 import channelz
     channelz.add_channelz_servicer(server)
 
@@ -198,7 +198,7 @@ async def _http(
     if settings.http_port is None:
         yield None
         return
-    with imports_of("serve"):
+    with needs("serve"):
         from dlpo_serving.http import HttpLimits, build_app, listening  # aiohttp takes 0.2 s
     tls = http_ssl_context(settings.tls, clock) if settings.tls else None
     limits = HttpLimits(

@@ -121,13 +121,6 @@ LENGTHS = {
     "grown_mb": "of it for the text, MB",
     "growth_per_minute:+.2%": "growth per minute of audio",
 }
-STREAMS = {
-    "first_audio_ms_p50": "first audio, p50, ms",
-    "first_audio_ms_most": "slowest, ms",
-    "speed": "seconds of audio a second",
-    "peak_mb": "peak memory, MB",
-    "refused": "refused",
-}
 DENOISER_TARGET = Target("share of the int8 peak, %", 40, 60, "", True)
 MOST_LAYERS, NAMED_LAYERS = 12, 6  # in a table; in a picture
 PEAK_WORDS = {"memory": "memory, GB/s", "cache": "cached memory, GB/s"}
@@ -390,7 +383,7 @@ def peers_blocks(figures: Figures) -> list[Block]:
 
 
 def scaling_blocks(figures: Figures) -> list[Block]:
-    """Ratios of long texts to short ones, every length, every number of streams."""
+    """Ratios of long texts to short ones, and every length."""
     blocks: list[Block] = [
         f"Medians of {figures['rounds']} rounds, each text in a process of its own. Definitions:"
         " [bench-scaling.md](bench-scaling.md)."
@@ -402,10 +395,7 @@ def scaling_blocks(figures: Figures) -> list[Block]:
         for way, lengths in figures["lengths"].items()
         for one in lengths.values()
     }
-    blocks.append(table_of("text", rows, LENGTHS))
-    if figures["streams"]:
-        blocks.append(table_of("concurrent streams", figures["streams"], STREAMS))
-    return blocks
+    return [*blocks, table_of("text", rows, LENGTHS)]
 
 
 def draw_roofline(figures: Figures) -> dict[str, str]:

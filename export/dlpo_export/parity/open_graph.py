@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import BundleError, imports_of
+from dlpo.errors import BundleError, needs
 
 if TYPE_CHECKING:
     import onnx
@@ -43,7 +43,7 @@ class OpenGraph:
             BundleError: onnxruntime can't.
             MissingExtraError: onnx or onnxruntime is not installed.
         """
-        with imports_of("export"):
+        with needs("export"):
             import onnxruntime
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -82,7 +82,7 @@ class OpenGraph:
 def _serialised(model: onnx.ModelProto, fetch: Collection[str]) -> bytes:
     """The model's bytes, its outputs being the tensors of `fetch` if there are any."""
     if fetch:
-        with imports_of("export"):
+        with needs("export"):
             from onnx import helper
         model = copy.deepcopy(model)
         del model.graph.output[:]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlpo.errors import BundleError, imports_of
+from dlpo.errors import BundleError, needs
 
 if TYPE_CHECKING:
     import onnx
@@ -25,7 +25,7 @@ def load_for_tensorrt(path: Path) -> onnx.ModelProto:
         BundleError: it can't be read.
         MissingExtraError: onnx is not installed.
     """
-    with imports_of("export"):
+    with needs("export"):
         import onnx
     try:
         model = onnx.load(path)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.bundle import Bundle, Precision
-from dlpo.errors import EngineError, imports_of
+from dlpo.errors import EngineError, needs
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def import_onnxruntime() -> ModuleType:
     """
     # From 1.29 on its Linux wheels report each session to Microsoft, unless this is set before.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    with imports_of("serve"):
+    with needs("serve"):
         import onnxruntime
     module: ModuleType = onnxruntime
     return module

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlpo.errors import imports_of
+from dlpo.errors import needs
 from dlpo_serving.errors import CallRejectedError
 from dlpo_serving.operations.keys import bearer_token
 from dlpo_serving.operations.logs import FIELDS
@@ -39,7 +39,7 @@ def open_tracer(endpoint: str | None) -> CallTracer | None:
     """
     if endpoint is None:
         return None
-    with imports_of("otel"):
+    with needs("otel"):
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import OTELResourceDetector, Resource
         from opentelemetry.sdk.trace import TracerProvider

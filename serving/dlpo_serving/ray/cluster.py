@@ -18,7 +18,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from dlpo.errors import ConfigError, EngineError, InputError, imports_of
+from dlpo.errors import ConfigError, EngineError, InputError, needs
 from dlpo_serving.operations.logs import configure_logs
 from dlpo_serving.ray.application import SPARE_S, build, check, logs_of_serve
 from dlpo_serving.ray.proxy import APPLICATION
@@ -84,7 +84,7 @@ def _cluster(settings: ServerSettings) -> Iterator[str]:
     own = settings.ray_address is None
     if own and "RAY_AUTH_MODE" not in os.environ:  # else it writes a token into the home folder
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    with imports_of("ray"):
+    with needs("ray"):
         import ray
     where: dict[str, Any] = {"address": settings.ray_address}
     if own:
