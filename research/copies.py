@@ -14,7 +14,7 @@ from pathlib import Path
 from dlpo.audio import write_wav
 from dlpo.bundle import Bundle
 from dlpo.checkpoint import load_checkpoint
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.errors import InputError
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import named_schedule
@@ -44,7 +44,7 @@ def write_copies(
         raise InputError(
             f"{checkpoint} is {model.config.model!r}; expected spectral, which is copied from mel"
         )
-    batches = Batches(Dataset(data), "test", 0, 0, model.config.rows)
+    batches = Batches(Corpora([data]), "test", 0, 0, model.config.rows)
     chain = Bundle.load(find_voice(voice)).manifest.noise_schedule
     schedule = named_schedule(chain.name, steps, chain.eta)
     out.mkdir(parents=True, exist_ok=True)

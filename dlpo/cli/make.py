@@ -203,7 +203,7 @@ def schedule(
     """
     with needs("train"):
         from dlpo.checkpoint import load_checkpoint
-        from dlpo.data.dataset import Dataset
+        from dlpo.data.dataset import Corpora
         from dlpo.model.spectral import SpectralWaveGrad2
         from dlpo.training.batches import Batches
         from dlpo.training.synthesis import search_schedules
@@ -213,7 +213,7 @@ def schedule(
         raise InputError(
             f"{checkpoint} is {model.config.model!r}; expected spectral, which copies from mel"
         )
-    batches = Batches(Dataset(data), "validation", 0, 0, model.config.rows)
+    batches = Batches(Corpora([data]), "validation", 0, 0, model.config.rows)
     with progress() as bar:
         task = bar.add_task("copying recordings")
         trials = search_schedules(

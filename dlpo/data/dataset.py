@@ -14,7 +14,6 @@ Utterances without audio (`frames` 0) have symbols and durations only: prosody t
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -80,32 +79,8 @@ class Utterance:
 LJSPEECH = "LJSpeech-1.1 (public domain)"
 
 
-class Utterances(ABC):
-    """Utterances by their index, of one corpus or of several."""
-
-    entries: list[Entry]
-
-    def split(self, name: str, *, with_audio: bool) -> list[int]:
-        """Indices of a split's utterances: those with audio, or those with durations only."""
-        return [
-            i
-            for i, entry in enumerate(self.entries)
-            if entry.split == name and (entry.frames > 0) == with_audio
-        ]
-
-    @abstractmethod
-    def window(self, i: int, first: int, frames: int) -> Utterance:
-        """All symbols of utterance `i`, and its audio and features in a range of frames."""
-
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    def __getitem__(self, i: int) -> Utterance:
-        return self.window(i, 0, self.entries[i].frames)
-
-
-class Dataset(Utterances):
-    """A prepared corpus, opened for reading.
+class Dataset:
+    """The files of a prepared corpus, opened for reading by `Corpora`.
 
     Raises:
         DataError: the directory is not a prepared dataset, or was made with other symbols.
@@ -134,12 +109,6 @@ class Dataset(Utterances):
         self.sha256 = sha256(raw).hexdigest()
         self.origin: str = index.get("origin", LJSPEECH)
         self.entries = [Entry(**entry) for entry in index["utterances"]]
-
-    def chances(self, utterances: Sequence[int]) -> NDArray[np.float64]:
-        """(U,) chance of drawing each utterance: by its length."""
-        lengths = np.array([max(1, self.entries[i].frames) for i in utterances], np.float64)
-        chances: NDArray[np.float64] = lengths / lengths.sum()
-        return chances
 
     def timing(self, i: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """(P,) symbol ids and (P,) seconds of utterance `i`."""
@@ -172,8 +141,8 @@ class Dataset(Utterances):
         )
 
 
-class Corpora(Utterances):
-    """Datasets one after the other, with the interface of a `Dataset`.
+class Corpora:
+    """Utterances by their index, of one prepared corpus or of several, one after the other.
 
     Args:
         paths: directories of prepared datasets.
@@ -183,7 +152,7 @@ class Corpora(Utterances):
         DataError: a directory is no prepared dataset, or a share is not positive.
     """
 
-    def __init__(self, paths: Sequence[Path], shares: Sequence[float]) -> None:
+    def __init__(self, paths: Sequence[Path], shares: Sequence[float] = (1.0,)) -> None:
         if not paths or len(paths) != len(shares) or min(shares) <= 0:
             raise DataError(
                 f"{len(paths)} datasets with shares {list(shares)}; expected one positive share"
@@ -195,12 +164,26 @@ class Corpora(Utterances):
         self._places: list[tuple[Dataset, int]] = []
         for dataset in self.datasets:
             self.entries += dataset.entries
-            self._places += [(dataset, i) for i in range(len(dataset))]
+            self._places += [(dataset, i) for i in range(len(dataset.entries))]
         hashes = [dataset.sha256 for dataset in self.datasets]
         self.sha256 = (
             hashes[0] if len(hashes) == 1 else sha256("".join(hashes).encode()).hexdigest()
         )
         self._share = {id(d): s for d, s in zip(self.datasets, shares, strict=True)}
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, i: int) -> Utterance:
+        return self.window(i, 0, self.entries[i].frames)
+
+    def split(self, name: str, *, with_audio: bool) -> list[int]:
+        """Indices of a split's utterances: those with audio, or those with durations only."""
+        return [
+            i
+            for i, entry in enumerate(self.entries)
+            if entry.split == name and (entry.frames > 0) == with_audio
+        ]
 
     @property
     def voices(self) -> tuple[str, ...]:
@@ -240,6 +223,7 @@ class Corpora(Utterances):
         return dataset.timing(place)
 
     def window(self, i: int, first: int, frames: int) -> Utterance:
+        """See `Dataset.window`."""
         dataset, place = self._places[i]
         return dataset.window(place, first, frames)
 

@@ -25,6 +25,7 @@ SLOPE = 0.2
 LOG_FLOOR = 0.1  # 40 dB below speech: no reward for the shape of silence
 DECEPTION_SHARE = 0.7  # of the pull of the other losses on the last layer
 FEATURE_WEIGHT = 0.3
+HEARD = 2  # every second row: the adversary's update costs as much as the denoiser's
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,6 @@ class SpectrogramDiscriminator(nn.Module):
             x = functional.leaky_relu(layer(x), SLOPE)
         features.append(x)
         return DiscriminatorOutput(self.out(x).float(), features)
-
-
-def every_second_row(waveforms: Tensor) -> Tensor:
-    """(B, T) -> (B / 2, T): the rows given to the adversary, whose update costs as much as the
-    denoiser's."""
-    return waveforms[::2]
 
 
 class Adversary(nn.Module):
@@ -161,8 +156,8 @@ class AdversarialTrainer:
         """
         adversary = self.accelerator.unwrap_model(self.adversary).requires_grad_(False)
         with torch.no_grad():
-            recorded = adversary(every_second_row(denoised.clean))
-        made = adversary(every_second_row(denoised.x0))
+            recorded = adversary(denoised.clean[::HEARD])
+        made = adversary(denoised.x0[::HEARD])
         adversary.requires_grad_(True)
         deception = deception_loss(made)
         return {
@@ -176,19 +171,11 @@ class AdversarialTrainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate
         with self.accelerator.autocast():
-            recorded = self.adversary(every_second_row(denoised.clean))
-            made = self.adversary(every_second_row(denoised.x0.detach()))
+            recorded = self.adversary(denoised.clean[::HEARD])
+            made = self.adversary(denoised.x0.detach()[::HEARD])
             loss = adversary_loss(recorded, made)
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.adversary.parameters(), self.clip)
         self.optimizer.step()
         return loss.item()
-
-    def take_turn(
-        self, denoised: Denoised, update: int, every: int, learning_rate: float
-    ) -> dict[str, float]:
-        """`discriminator_step` after every so many updates; its loss for the log, if it was due."""
-        if (update + 1) % every:
-            return {}
-        return {"adversary": self.discriminator_step(denoised, learning_rate)}

@@ -19,7 +19,7 @@ from dlpo.audio import (
     harmonic_source,
     pre_emphasise,
 )
-from dlpo.data.dataset import Corpora, Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.data.features import Features
 
 FRAME_RATE = SAMPLE_RATE / HOP_LENGTH  # 73.5 frames a second
@@ -85,7 +85,7 @@ def whole_frames(seconds: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def sentences_of(
-    dataset: Dataset | Corpora,
+    dataset: Corpora,
     utterances: Sequence[int],
     rows: Callable[[str], tuple[int, int]],
 ) -> Sentences:
@@ -120,7 +120,7 @@ class Batches:
 
     def __init__(
         self,
-        dataset: Dataset | Corpora,
+        dataset: Corpora,
         split: str,
         seed: int,
         rank: int,

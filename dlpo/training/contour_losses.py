@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlpo.config.training import ContourTraining
-from dlpo.data.dataset import Corpora, Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.errors import DataError
 from dlpo.model.blocks import conv
 from dlpo.model.contour import POINTS, Contour, Reader, point_weights
@@ -64,7 +64,7 @@ class Contours(OnDevice):
         return (self.voiced.clamp(max=MOST_WEIGHT) + LEAST_WEIGHT) * self.sentences.mask[:, None]
 
 
-def recorded_contour(dataset: Dataset | Corpora, utterance: int) -> Recorded:
+def recorded_contour(dataset: Corpora, utterance: int) -> Recorded:
     """The points whose upsampling comes closest to the F0 of a recording, by least squares.
 
     Raises:
@@ -111,7 +111,7 @@ class RecordedContours:
 
     def __init__(
         self,
-        dataset: Dataset | Corpora,
+        dataset: Corpora,
         split: str,
         rows: Callable[[str], tuple[int, int]],
     ) -> None:

@@ -5,7 +5,7 @@ Nothing else of the checkpoint changes, so any `spectral` can be given a contour
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlpo.checkpoint import Provenance, load_checkpoint, save_checkpoint
+from dlpo.checkpoint import load_checkpoint, save_checkpoint
 from dlpo.config.models import ContourConfig, SpectralConfig
 from dlpo.config.strict import to_dict
 from dlpo.config.training import ContourTraining
@@ -127,9 +127,9 @@ class ContourTrainer(TrainingRun):
             weight_decay=training.weight_decay,
         )
         self._prepare(step, step, optimizer)
-        texts = [i for i in range(len(self.dataset)) if self._is_text(i)]
-        texts.sort(key=lambda i: (self.dataset.entries[i].symbols, i))
-        self.texts = self._by_corpus(texts)
+        entries = enumerate(self.dataset.entries)
+        texts = [(e.symbols, i) for i, e in entries if e.split == "train" and e.symbols]
+        self.texts = self._by_corpus([i for _, i in sorted(texts)])
         self.contours = self._by_corpus(self.recorded.utterances)
         self._open(
             {
@@ -138,10 +138,6 @@ class ContourTrainer(TrainingRun):
                 "data_sha256": self.dataset.sha256,
             }
         )
-
-    def _is_text(self, i: int) -> bool:
-        entry = self.dataset.entries[i]
-        return entry.split == "train" and entry.symbols > 0
 
     def _by_corpus(self, utterances: Sequence[int]) -> list[list[int]]:
         """The utterances of each corpus, in their order."""
@@ -152,21 +148,13 @@ class ContourTrainer(TrainingRun):
 
     def _save_checkpoint(self, path: Path) -> None:
         """Write the voice with its contour as it is now."""
-        weights = {
-            name: value
-            for name, value in self.voice.model.state_dict().items()
-            if not name.startswith("contour.")
-        }
-        step = self._averaged_step()
+        before, step = self.voice.model.state_dict(), self._averaged_step()
+        weights = {k: v for k, v in before.items() if not k.startswith("contour.")}
         weights |= {f"contour.{k}": v for k, v in step.contour.state_dict().items()}
         weights |= {"pitch_voices.weight": step.voices.weight, "pitch_ranges": self._ranges()}
-        save_checkpoint(
-            path,
-            weights,
-            replace(self.voice_config, contour=self.config),
-            self.provenance,
-            torch.float16,
-        )
+        config = replace(self.voice_config, contour=self.config)
+        # Its updates, corpus and tuning stay what they are.
+        save_checkpoint(path, weights, config, self.voice.provenance, torch.float16)
 
     def _ranges(self) -> Tensor:
         """(voices, 3) centre, spread and temperature of each speaker, and what each session adds to
@@ -182,22 +170,15 @@ class ContourTrainer(TrainingRun):
 
     def _temperature(self, speaker: str) -> float:
         """Of a speaker's draws; 1 until the run is done, or without validation recordings."""
-        chosen = [
-            i
-            for i in self.held_out.utterances
-            if self.dataset.entries[i].voice.split("/")[0] == speaker
-        ]
+        entries = self.dataset.entries
+        recorded = self.held_out.utterances
+        chosen = [i for i in recorded if entries[i].voice.split("/")[0] == speaker]
         if self.update < self.training.updates or not chosen:
             return 1.0
         step, held_out = self._averaged_step(), self._held_out(chosen)
         with torch.no_grad():
             voice = step.voice(held_out.sentences)
         return lively_temperature(step.contour, held_out, voice)
-
-    @property
-    def provenance(self) -> Provenance:
-        """That of the voice: its updates, corpus and tuning stay what they are."""
-        return self.voice.provenance
 
     def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
         reads = self.update < self.training.reading_updates
@@ -232,12 +213,12 @@ class ContourTrainer(TrainingRun):
         batch = self.held_out.collate(utterances or self.held_out.utterances)
         return batch.to(self.accelerator.device)
 
-    def _validate(self) -> dict[str, float]:
+    def _validate(self) -> Mapping[str, float | Tensor]:
         """Figures of the averaged weights on the validation recordings, with fixed noise."""
         averaged, batch = self._averaged_step(), self._held_out()
         generator = torch.Generator().manual_seed(0)
         if self.update <= self.training.reading_updates:
-            terms = averaged(batch.sentences, generator)
-            return {name: value.item() for name, value in terms.items()}
+            terms: dict[str, Tensor] = averaged(batch.sentences, generator)
+            return terms
         voice = averaged.voice(batch.sentences)
         return contour_figures(averaged.contour, batch, VALIDATION_DRAWS, generator, voice)

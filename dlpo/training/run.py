@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
@@ -24,9 +23,8 @@ from torch.optim.swa_utils import AveragedModel
 from dlpo.checkpoint import Provenance, current_commit, save_checkpoint
 from dlpo.config.strict import to_dict
 from dlpo.config.training import RunConfig
-from dlpo.data.dataset import Corpora, Dataset, describe_speech
+from dlpo.data.dataset import Corpora, describe_speech
 from dlpo.errors import TrainingError
-from dlpo.model.build import ModelConfig
 from dlpo.training.processes import Processes, join_processes
 from dlpo.training.run_state import RunLog, load_state, save_state, saved_progress, write_json
 
@@ -48,7 +46,7 @@ class LossBatch:
     """called after the optimizer step; returns more figures for the log"""
 
 
-class TrainingRun(ABC):
+class TrainingRun:
     """One run in one directory.
 
         out/run.json      what is trained on which data, and the settings
@@ -71,6 +69,9 @@ class TrainingRun(ABC):
     settings_key: ClassVar[str] = "training"
     """key of the settings in `run.json`"""
 
+    config: Any
+    """of the model in its checkpoint"""
+    dataset: Corpora
     model: nn.Module
     """what learns"""
     step: nn.Module
@@ -102,16 +103,19 @@ class TrainingRun(ABC):
         """
         raise NotImplementedError
 
-    @abstractmethod
     def _save_checkpoint(self, path: Path) -> None:
-        """Write the averaged weights as a checkpoint."""
+        """Write the averaged weights as a checkpoint of so many updates on the data."""
+        speech = describe_speech(self.dataset.datasets)
+        provenance = Provenance(self.update, self.dataset.sha256, current_commit(), speech)
+        weights = self.averaged.module.state_dict()
+        save_checkpoint(path, weights, self.config, provenance, torch.float16)
 
     def _rates(self) -> Sequence[float]:
         """The learning rate of each of the optimizer's groups in this update."""
         return [self.training.rate(self.update)] * len(self.optimizer.param_groups)
 
-    def _validate(self) -> dict[str, float]:
-        """Figures of the averaged weights on held-out data; empty if there is none."""
+    def _validate(self) -> Mapping[str, float | Tensor]:
+        """Figures of the averaged weights, () each, on held-out data; empty if there is none."""
         return {}
 
     def _progress(self) -> dict[str, Any]:
@@ -119,12 +123,6 @@ class TrainingRun(ABC):
         return {}
 
     # ------------------------------------------------------------------ the common part
-    def _save_averaged(self, path: Path, config: ModelConfig, data: Dataset | Corpora) -> None:
-        """Write the averaged weights as a checkpoint of so many updates on the data."""
-        speech = describe_speech(data.datasets if isinstance(data, Corpora) else [data])
-        provenance = Provenance(self.update, data.sha256, current_commit(), speech)
-        save_checkpoint(path, self.averaged.module.state_dict(), config, provenance, torch.float16)
-
     def _prepare(self, model: nn.Module, step: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Add the average of a network and move it to the run's device and processes."""
         self.averaged = AveragedModel(
@@ -228,7 +226,8 @@ class TrainingRun(ABC):
         if update % training.validate_every == 0:
             with torch.no_grad():
                 if measured := self._validate():
-                    run_log.figures(update, "validation", measured)
+                    figures = {name: float(value) for name, value in measured.items()}
+                    run_log.figures(update, "validation", figures)
 
     def _one_update(self) -> dict[str, float]:
         """Draw a batch, take one step of the optimizer; returns figures for the log."""

@@ -109,9 +109,9 @@ class SpectralTrainer(TrainingRun):
         out: Path,
         inits: Sequence[Path] = (),
     ) -> None:
-        self.corpora = Corpora(data, shares)
+        self.dataset = Corpora(data, shares)
         before = [_started_from(path) for path in inits]
-        names = [*(v for m in before for v in m.config.voices), *self.corpora.voices]
+        names = [*(v for m in before for v in m.config.voices), *self.dataset.voices]
         self.config = replace(
             before[0].config if before else config, voices=tuple(dict.fromkeys(names))
         )
@@ -131,8 +131,8 @@ class SpectralTrainer(TrainingRun):
             weight_decay=training.weight_decay,
         )
         seed, rank = training.seed, self.accelerator.process_index
-        self.batches = Batches(self.corpora, "train", seed, rank, self.config.rows)
-        self.held_out = Batches(self.corpora, "validation", seed, 0, self.config.rows)
+        self.batches = Batches(self.dataset, "train", seed, rank, self.config.rows)
+        self.held_out = Batches(self.dataset, "validation", seed, 0, self.config.rows)
         self._prepare(model, SpectralStep(model, training), optimizer)
         if training.is_adversarial:
             self.adversary = AdversarialTrainer(
@@ -142,23 +142,17 @@ class SpectralTrainer(TrainingRun):
             {
                 "model": to_dict(self.config),
                 "part": training.part,
-                "data_sha256": self.corpora.sha256,
+                "data_sha256": self.dataset.sha256,
             }
         )
-
-    def _save_checkpoint(self, path: Path) -> None:
-        self._save_averaged(path, self.config, self.corpora)
 
     def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
         training, update, device = self.training, self.update, self.accelerator.device
         for name, module in self.model.named_children():
             module.train(not name.startswith(self.frozen))
-        acoustic = training.part == "acoustics"
-        size = training.acoustic_batch if acoustic else training.batch
-        window = training.acoustic_window if acoustic else training.window
-        windows = self.batches.windows(update, size, window).to(device)
+        windows = self.batches.windows(update, *self._size_and_window()).to(device)
         more = None
-        if acoustic and training.timing_batch:
+        if training.part == "acoustics" and training.timing_batch:
             more = self.batches.timings(update, training.timing_batch).to(device)
         with self.accelerator.autocast():
             terms, denoised = self.step(windows, more, generator)
@@ -167,26 +161,33 @@ class SpectralTrainer(TrainingRun):
             others = torch.stack(list(terms.values())).sum()
             last_layer = self.model.spectrum_out.weight
             terms |= self.adversary.generator_losses(denoised, others, last_layer)
-        every, rate = training.adversary_every, training.rate(update)
-        return LossBatch(
-            terms, windows, lambda: self.adversary.take_turn(denoised, update, every, rate)
-        )
 
-    def _averaged_model(self) -> SpectralWaveGrad2:
-        return cast(SpectralWaveGrad2, self.averaged.module.eval())
+        def teach_adversary() -> dict[str, float]:
+            if (update + 1) % training.adversary_every:
+                return {}
+            return {"adversary": self.adversary.discriminator_step(denoised, training.rate(update))}
 
-    def _validate(self) -> dict[str, float]:
+        return LossBatch(terms, windows, teach_adversary)
+
+    def _size_and_window(self) -> tuple[int, int]:
+        """B, and the frames of each window."""
+        training = self.training
+        if training.part == "acoustics":
+            return training.acoustic_batch, training.acoustic_window
+        return training.batch, training.window
+
+    def _validate(self) -> dict[str, Tensor]:
         """Loss terms of the averaged weights on fixed windows, levels and noise."""
         if not self.held_out.recorded:
             return {}
-        training = self.training
-        acoustic = training.part == "acoustics"
-        window = training.acoustic_window if acoustic else training.window
+        _, window = self._size_and_window()
         windows = self.held_out.windows(0, VALIDATION_WINDOWS, window).to(self.accelerator.device)
-        step = SpectralStep(self._averaged_model(), training)
+        averaged = cast(SpectralWaveGrad2, self.averaged.module.eval())
         with self.accelerator.autocast():
+            step = SpectralStep(averaged, self.training)
+            terms: dict[str, Tensor]
             terms, _ = step(windows, None, torch.Generator().manual_seed(0))
-        return {name: value.item() for name, value in terms.items()}
+        return terms
 
 
 def _started_from(path: Path) -> SpectralWaveGrad2:

@@ -21,7 +21,7 @@ from dlpo.checkpoint import load_checkpoint
 from dlpo.config.models import WaveGrad2Config
 from dlpo.config.strict import to_dict
 from dlpo.config.training import WaveGrad2Training
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.diffusion import q_sample, training_target
 from dlpo.errors import DataError, TrainingError
 from dlpo.model.build import build_model
@@ -56,7 +56,7 @@ class ExcerptBatches:
     """
 
     def __init__(self, batches: Batches) -> None:
-        self.batches, self.dataset = batches, cast(Dataset, batches.dataset)
+        self.batches, self.dataset = batches, batches.dataset
         self._peaks: dict[int, float] = {}
 
     @property
@@ -217,7 +217,7 @@ class WaveGradTrainer(TrainingRun):
         out: Path,
         init: Path | None = None,
     ) -> None:
-        self.config, self.dataset = config, Dataset(data)
+        self.config, self.dataset = config, Corpora([data])
         super().__init__(training, out)
         model = build_model(config)
         if init is not None:
@@ -237,30 +237,21 @@ class WaveGradTrainer(TrainingRun):
         self._prepare(model, WaveGradStep(model, training.duration_weight), optimizer)
         self._open({"model": to_dict(config), "data_sha256": self.dataset.sha256})
 
-    def _save_checkpoint(self, path: Path) -> None:
-        self._save_averaged(path, self.config, self.dataset)
-
     def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
         training = self.training
-        excerpts = self.batches.draw(
-            self.update, training.batch, training.window, training.context
-        ).to(self.accelerator.device)
+        size, window, context = training.batch, training.window, training.context
+        excerpts = self.batches.draw(self.update, size, window, context)
+        excerpts = excerpts.to(self.accelerator.device)
         with self.accelerator.autocast():
             return LossBatch(self.step(excerpts, generator), excerpts)
 
-    def _averaged_model(self) -> WaveGrad2:
-        """The averaged weights, ready to speak."""
-        return cast(WaveGrad2, self.averaged.module.eval())
-
-    def _validate(self) -> dict[str, float]:
+    def _validate(self) -> dict[str, Tensor]:
         """Losses of the averaged weights on fixed windows, levels and noise."""
         if not self.held_out.recorded:
             return {}
-        training, model = self.training, self._averaged_model()
+        training, model = self.training, cast(WaveGrad2, self.averaged.module.eval())
         excerpts = self.held_out.draw(0, VALIDATION_WINDOWS, training.window, training.context)
-        generator = torch.Generator().manual_seed(0)
+        excerpts = excerpts.to(self.accelerator.device)
         with self.accelerator.autocast():
-            terms = wavegrad_losses(
-                model, excerpts.to(self.accelerator.device), training.duration_weight, generator
-            )
-        return {name: value.item() for name, value in terms.items()}
+            drawn = torch.Generator().manual_seed(0)
+            return wavegrad_losses(model, excerpts, training.duration_weight, drawn)

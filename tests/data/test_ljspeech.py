@@ -12,7 +12,7 @@ import pytest
 
 from dlpo.audio import SAMPLE_RATE, read_wav, write_wav
 from dlpo.data import ljspeech
-from dlpo.data.dataset import Corpora, Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.data.ljspeech import prepare, split_of
 from dlpo.errors import DataError, InputError
 
@@ -31,7 +31,7 @@ def prepared(corpus: Path) -> Path:
 
 
 def test_every_clip_is_kept_with_its_split(tiny_dataset: Path) -> None:
-    dataset = Dataset(tiny_dataset)
+    dataset = Corpora([tiny_dataset])
     assert {entry.id: entry.split for entry in dataset.entries} == {
         "LJ001-0001": "train",
         "LJ001-0002": "train",
@@ -47,7 +47,7 @@ def test_every_clip_is_kept_with_its_split(tiny_dataset: Path) -> None:
 
 def test_a_clip_reads_back_as_it_was_recorded(tiny_corpus: Path, tiny_dataset: Path) -> None:
     recorded, _ = read_wav(tiny_corpus / "wavs" / "LJ001-0002.wav")
-    utterance = Dataset(tiny_dataset)[1]
+    utterance = Corpora([tiny_dataset])[1]
     assert utterance.id == "LJ001-0002"
     assert utterance.waveform == pytest.approx(recorded[: len(utterance.waveform)], abs=1e-4)
     assert utterance.durations.sum() == pytest.approx(1.5)
@@ -56,7 +56,7 @@ def test_a_clip_reads_back_as_it_was_recorded(tiny_corpus: Path, tiny_dataset: P
 
 
 def test_a_window_is_a_piece_of_the_whole(tiny_dataset: Path) -> None:
-    dataset = Dataset(tiny_dataset)
+    dataset = Corpora([tiny_dataset])
     whole, piece = dataset[1], dataset.window(1, 20, 30)
     assert np.array_equal(piece.waveform, whole.waveform[6000:15000])
     assert np.array_equal(piece.features.mel, whole.features.mel[20:50])
@@ -90,7 +90,7 @@ def test_an_unusable_clip_is_left_out_with_the_reason(corpus: Path, kind: str) -
     assert list(report.left_out) == ["LJ001-0001"]
     assert reason in report.left_out["LJ001-0001"]
     assert report.with_audio == 3
-    assert "LJ001-0001" not in {entry.id for entry in Dataset(prepared(corpus)).entries}
+    assert "LJ001-0001" not in {entry.id for entry in Corpora([prepared(corpus)]).entries}
 
 
 def test_a_recording_without_alignment_is_left_out(corpus: Path) -> None:
@@ -132,7 +132,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
     with pytest.raises(KeyboardInterrupt):
         prepare(corpus, corpus / "alignments.tsv", prepared(corpus))
     with pytest.raises(DataError, match="not a prepared dataset"):
-        Dataset(prepared(corpus))
+        Corpora([prepared(corpus)])
     again: list[int] = []
     monkeypatch.setattr(ljspeech, "measure", lambda w, f0: (again.append(len(w)), measure(w))[1])
     assert prepare(corpus, corpus / "alignments.tsv", prepared(corpus)).with_audio == 4
@@ -144,7 +144,7 @@ def test_a_dataset_of_other_symbols_is_refused(tiny_dataset: Path, tmp_path: Pat
     index = (path / "dataset.json").read_text()
     (path / "dataset.json").write_text(index.replace('"ZH"', '"XX"'))
     with pytest.raises(DataError, match="prepare it again"):
-        Dataset(path)
+        Corpora([path])
 
 
 def test_the_split_is_that_of_the_data_readme() -> None:
@@ -166,7 +166,7 @@ def test_real_clips_are_prepared(tmp_path: Path) -> None:
     assert report.with_audio == 1
     assert report.timing_only > 12_000
     assert "alignment ends at" in report.left_out["LJ001-0042"]
-    utterance = next(u for u in Dataset(tmp_path / "dataset") if u.id == "LJ001-0002")
+    utterance = next(u for u in Corpora([tmp_path / "dataset"]) if u.id == "LJ001-0002")
     voiced = utterance.features.f0[utterance.features.f0 > 0]
     assert 150 < np.median(voiced) < 280  # Linda Johnson
 
@@ -174,7 +174,7 @@ def test_real_clips_are_prepared(tmp_path: Path) -> None:
 def test_sessions_become_voices_of_the_speaker(corpus: Path) -> None:
     out = prepared(corpus)
     prepare(corpus, corpus / "alignments.tsv", out, speaker="ann", sessions=True, jobs=2)
-    assert {entry.id: entry.voice for entry in Dataset(out).entries} == {
+    assert {entry.id: entry.voice for entry in Corpora([out]).entries} == {
         "LJ001-0001": "ann/LJ001",
         "LJ001-0002": "ann/LJ001",
         "LJ002-0161": "ann/LJ002",
@@ -191,7 +191,7 @@ def test_known_f0_is_taken_and_a_wrong_one_leaves_the_clip_out(corpus: Path) -> 
     done = prepare(corpus, corpus / "alignments.tsv", prepared(corpus))
     assert list(done.left_out) == ["LJ001-0001"]
     assert "f0/LJ001-0001.npy" in done.left_out["LJ001-0001"]
-    dataset = Dataset(prepared(corpus))
+    dataset = Corpora([prepared(corpus)])
     known = next(u for u in map(dataset.__getitem__, range(len(dataset))) if u.id == "LJ001-0002")
     assert set(np.unique(known.features.f0)) <= {0.0, 123.0}
     assert (known.features.f0 > 0).mean() > 0.3
@@ -207,7 +207,7 @@ def datasets(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> lis
 
 
 def test_utterances_are_those_of_each_corpus_in_order(datasets: list[Path]) -> None:
-    joined, apart = Corpora(datasets, [1, 1]), [Dataset(path) for path in datasets]
+    joined, apart = Corpora(datasets, [1, 1]), [Corpora([path]) for path in datasets]
     assert joined.voices == (
         "ann", "ann/LJ001", "ann/LJ002", "bob", "bob/LJ001", "bob/LJ002",
     )  # fmt: skip

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from dlpo.config import Parametrisation
 from dlpo.config.strict import from_dict
 from dlpo.config.training import TuningConfig
-from dlpo.data.dataset import Corpora, Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.data.preferences import PreferencePair
 from dlpo.model.reach import context_frames_per_step
 from dlpo.model.spectral import SpectralWaveGrad2
@@ -165,7 +165,7 @@ def voice(spectral: SpectralWaveGrad2) -> SpectralWaveGrad2:
 @pytest.fixture
 def recorded(voice: SpectralWaveGrad2, tiny_dataset: Path) -> RecordedWindows:
     """Three windows of the tiny recordings."""
-    batches = Batches(Dataset(tiny_dataset), "train", 0, 0, voice.config.rows)
+    batches = Batches(Corpora([tiny_dataset]), "train", 0, 0, voice.config.rows)
     windows = batches.windows(0, 3, 16)
     return recorded_windows(voice, windows, FrozenAcoustics(voice, batches).of(windows))
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions
@@ -87,7 +87,7 @@ def test_the_guide_is_the_same_in_every_pass_and_hears_no_padding(
 def test_a_window_past_the_end_of_a_clip_counts_only_what_is_spoken(
     voice: SpectralWaveGrad2, tiny_dataset: Path
 ) -> None:
-    dataset = Dataset(tiny_dataset)
+    dataset = Corpora([tiny_dataset])
     batches = Batches(dataset, "train", 0, 0, voice.config.rows)
     first = batches.recorded[0]
     frames = dataset.entries[first].frames

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from dlpo.audio import HOP_LENGTH, harmonic_source, pre_emphasise
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.training.batches import CONTEXT, Batches, whole_frames
 from tests.toys import SPECTRAL
 
 
 @pytest.fixture
 def batches(tiny_dataset: Path) -> Batches:
-    return Batches(Dataset(tiny_dataset), "train", 3, 0, SPECTRAL.rows)
+    return Batches(Corpora([tiny_dataset]), "train", 3, 0, SPECTRAL.rows)
 
 
 def test_whole_frames_never_drift_from_the_clock() -> None:

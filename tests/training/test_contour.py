@@ -11,7 +11,7 @@ import torch
 
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.models import SpectralConfig
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.data.features import Features
 from dlpo.errors import DataError, TrainingError
 from dlpo.model.acoustics import LOG_F0_SCALE
@@ -40,22 +40,22 @@ def run(data: Path, out: Path, init: Path, **changes: object) -> ContourTrainer:
 
 def with_f0(monkeypatch: pytest.MonkeyPatch, f0: np.ndarray) -> None:
     """Let every recording have this F0."""
-    whole = Dataset.__getitem__
+    whole = Corpora.__getitem__
 
-    def changed(dataset: Dataset, i: int) -> object:
+    def changed(dataset: Corpora, i: int) -> object:
         found = whole(dataset, i)
         old = found.features
         length = dataset.entries[i].frames
         features = Features(f0[:length].astype(np.float32), old.energy, old.mel, old.phase)
         return replace(found, features=features)
 
-    monkeypatch.setattr(Dataset, "__getitem__", changed)
+    monkeypatch.setattr(Corpora, "__getitem__", changed)
 
 
 def test_points_give_the_recorded_f0_back(
     tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset = Dataset(tiny_dataset)
+    dataset = Corpora([tiny_dataset])
     f0 = 200 * 2 ** (np.sin(np.arange(500) / 12) * 4 / 12)  # 8 semitones from trough to crest
     with_f0(monkeypatch, f0)
     (utterance,) = dataset.split("validation", with_audio=True)
@@ -76,12 +76,12 @@ def test_points_give_the_recorded_f0_back(
 def test_a_clip_without_voice_is_named(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_f0(monkeypatch, np.zeros(500))
     with pytest.raises(DataError, match=r"LJ00\d-\d+: 0 frames are voiced"):
-        RecordedContours(Dataset(tiny_dataset), "train", SPECTRAL.rows)
+        RecordedContours(Corpora([tiny_dataset]), "train", SPECTRAL.rows)
 
 
 def test_figures_of_perfect_draws_are_perfect(tiny_dataset: Path) -> None:
     """A model that always draws what was recorded: no error, and all its moves."""
-    recorded = RecordedContours(Dataset(tiny_dataset), "train", SPECTRAL.rows)
+    recorded = RecordedContours(Corpora([tiny_dataset]), "train", SPECTRAL.rows)
     batch = recorded.collate(recorded.utterances)
     batch = replace(batch, points=torch.randn(batch.points.shape) * batch.sentences.mask[:, None])
 
@@ -101,7 +101,7 @@ def test_figures_of_perfect_draws_are_perfect(tiny_dataset: Path) -> None:
 
 def test_a_calm_flow_gets_the_heat_that_makes_up_for_it(tiny_dataset: Path) -> None:
     """Draws of 0.8 times their noise are as lively as standard normal contours at 1 / 0.8."""
-    recorded = RecordedContours(Dataset(tiny_dataset), "train", SPECTRAL.rows)
+    recorded = RecordedContours(Corpora([tiny_dataset]), "train", SPECTRAL.rows)
     batch = recorded.collate(recorded.utterances)
     torch.manual_seed(3)
     batch = replace(batch, points=torch.randn(batch.points.shape))

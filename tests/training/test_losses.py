@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.model.acoustics import Timing
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.training.acoustics import FrozenAcoustics
@@ -41,7 +41,7 @@ SENTENCES = Sentences(
 
 @pytest.fixture
 def batches(tiny_dataset: Path) -> Batches:
-    return Batches(Dataset(tiny_dataset), "train", 0, 0, SPECTRAL.rows)
+    return Batches(Corpora([tiny_dataset]), "train", 0, 0, SPECTRAL.rows)
 
 
 def test_perfect_timing_loses_nothing() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.training import synthesis
 from dlpo.training.batches import Batches
@@ -16,7 +16,7 @@ from tests.toys import SPECTRAL
 
 @pytest.fixture
 def batches(tiny_dataset: Path) -> Batches:
-    return Batches(Dataset(tiny_dataset), "validation", 0, 0, SPECTRAL.rows)
+    return Batches(Corpora([tiny_dataset]), "validation", 0, 0, SPECTRAL.rows)
 
 
 def test_the_schedule_that_copies_best_comes_first(

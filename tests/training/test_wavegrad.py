@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from dlpo.audio import HOP_LENGTH
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.training import BASE_TRAINING as PUBLISHED
-from dlpo.data.dataset import Dataset
+from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.build import build_model
 from dlpo.model.wavegrad2 import WaveGrad2
@@ -32,7 +32,7 @@ from tests.toys import BASE, BASE_TRAINING
 
 @pytest.fixture
 def excerpts(tiny_dataset: Path) -> ExcerptBatches:
-    return ExcerptBatches(Batches(Dataset(tiny_dataset), "train", 0, 0, BASE.rows))
+    return ExcerptBatches(Batches(Corpora([tiny_dataset]), "train", 0, 0, BASE.rows))
 
 
 def run(data: Path, out: Path, **changes: object) -> WaveGradTrainer:
