@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dlpo.cli.options import WEIGHTS as WEIGHTS_DIR
-from dlpo.cli.options import Ca, Encrypted, Token, Weights, needs
+from dlpo.cli.options import Ca, Encrypted, Token, Weights
+from dlpo.errors import needs
 from dlpo.judges import SOURCES, WEIGHTS
 from dlpo_serving.voices import DEFAULT_VOICE
 

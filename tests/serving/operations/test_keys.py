@@ -224,6 +224,15 @@ def test_characters_come_back_at_the_rate_of_the_share_and_refused_ones_cost_not
     admit.take_characters("alice", then)
 
 
+def test_no_more_than_a_minutes_worth_is_saved_up(clock: Any) -> None:
+    admit = quotas(clock, alice=Quota(characters_per_minute=600))
+    admit.take_characters("alice", 1)
+    clock.now_s = 3600
+    admit.take_characters("alice", 600)
+    with pytest.raises(QuotaError):
+        admit.take_characters("alice", 600)
+
+
 def test_audio_may_overdraw_and_stops_the_next_call_until_it_is_paid_off(clock: Any) -> None:
     admit = quotas(clock, alice=Quota(audio_s_per_minute=60))
     admit.check_audio("alice")
