@@ -29,7 +29,7 @@ from dlpo.checkpoint import load_checkpoint
 from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Corpora
 from dlpo.errors import DlpoError
-from dlpo.judges.judge import Waveform, check_waveforms
+from dlpo.judges.judge import Scores, Waveform, check_waveforms
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.collector import run_chains
@@ -37,7 +37,7 @@ from dlpo.rl.conditions import reach_of
 from dlpo.rl.methods import Explore, Method, Objective, Plan
 from dlpo.rl.prompts import Prompt, Prompts, validation_prompts
 from dlpo.rl.reward_models import RewardModels
-from dlpo.rl.rewards import ClipBatch, Clock, Judged, WeightedSum, checked_scores
+from dlpo.rl.rewards import ClipBatch, WeightedSum, checked_scores
 from dlpo.rl.tuner import Tuner
 from dlpo_bench.record import Measured, write_record
 from research import RECORDS
@@ -74,24 +74,21 @@ class SpectralTilt:
 
     Args:
         target_db: text -> the tilt wanted.
-        clock: times it.
     """
 
     name = "spectral_tilt"
 
-    def __init__(self, target_db: Callable[[str], float], clock: Clock = time.perf_counter) -> None:
-        self.target_db, self.clock = target_db, clock
+    def __init__(self, target_db: Callable[[str], float]) -> None:
+        self.target_db = target_db
 
-    def judge(self, clips: ClipBatch) -> Judged:
+    def judge(self, clips: ClipBatch) -> Scores:
         """See `Reward.judge`; scores are <= 0."""
-        began = self.clock()
         check_waveforms(clips.waveforms, clips.sample_rate_hz)
         distances = [
             abs(spectral_tilt_db(waveform, clips.sample_rate_hz) - self.target_db(text))
             for waveform, text in zip(clips.waveforms, clips.texts, strict=True)
         ]
-        scores = checked_scores(self.name, -np.array(distances), clips)
-        return Judged(scores, {self.name: scores}, {self.name: self.clock() - began})
+        return checked_scores(self.name, -np.array(distances), clips)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ from dlpo.rl.conditions import conditions_of
 from dlpo.rl.direct import augmented
 from dlpo.rl.objectives import BOUND, group_advantages
 from dlpo.rl.prompts import Prompt, Prompts
-from dlpo.rl.rewards import ClipBatch, Clock, Judged, WeightedSum
+from dlpo.rl.rewards import ClipBatch, WeightedSum
 from dlpo.rl.rollout import Rollout, roll_out, seed_keys
 from dlpo.training.processes import Processes
 
@@ -35,12 +35,12 @@ class StageTimer:
         clock: measures them.
     """
 
-    def __init__(self, clock: Clock = time.perf_counter) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.clock = clock
         self.seconds: dict[str, float] = {}
 
     def add(self, seconds: Mapping[str, float]) -> None:
-        """Add seconds measured elsewhere, such as `Judged.seconds`."""
+        """Add seconds of before, as a resumed run has them."""
         for name, spent in seconds.items():
             self.seconds[name] = self.seconds.get(name, 0.0) + spent
 
@@ -145,27 +145,24 @@ class RolloutCollector:
                 are unchanged.
         """
         gathered = self.processes.all_do(lambda: self._score(batch))
-        for judged in gathered[self.processes.rank].values():
-            self.timer.add(judged.seconds)
-        scores = {n: np.concatenate([mine[n].scores for mine in gathered]) for n in gathered[0]}
+        scores = {n: np.concatenate([mine[n] for mine in gathered]) for n in gathered[0]}
         total = self.reward.weigh(scores)
-        parts = {
-            part: np.concatenate([mine[name].parts[part] for mine in gathered])
-            for name, judged in gathered[0].items()
-            for part in judged.parts
-        }
         first = self.processes.rank * len(batch)
         mine = torch.from_numpy(total[first : first + len(batch)])
         sizes = [len(part) for part in batch.parts]
         return RewardBatch(
-            torch.split(mine, sizes), reward_figures(total, parts, self.settings.group)
+            torch.split(mine, sizes), reward_figures(total, scores, self.settings.group)
         )
 
-    def _score(self, batch: RolloutBatch) -> dict[str, Judged]:
+    def _score(self, batch: RolloutBatch) -> dict[str, Scores]:
         clips = batch.clips(self.model)
         if self.settings.augment:
             clips = augmented(clips)
-        return self.reward.score_parts(clips)
+        scores = {}
+        for reward in self.reward.rewards:
+            with self.timer.stage(reward.name):
+                scores[reward.name] = reward.judge(clips)
+        return scores
 
 
 def run_chains(

@@ -178,7 +178,7 @@ class ValidationPanel:
         scores = {}
         for reward in rewards:
             with self.timer.stage(f"validation/{reward.name}"):
-                scores[reward.name] = reward.judge(clips).scores
+                scores[reward.name] = reward.judge(clips)
         return scores
 
     def _word_error_rate(self, clips: ClipBatch) -> float | None:

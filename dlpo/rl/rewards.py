@@ -1,10 +1,9 @@
-"""Rewards: clips in, one score a clip out with the seconds it took; and their weighted sum."""
+"""Rewards: clips in, one score a clip out; and their weighted sum."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
@@ -18,8 +17,6 @@ from dlpo.rl.rollout import Key
 
 LEAST_SPREAD = 1e-6  # a reward that hardly varies (an inactive guard) adds 0
 Standardisation = Literal["none", "batch", "running"]
-Clock = Callable[[], float]
-"""Seconds since an arbitrary moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +43,6 @@ class ClipBatch:
         return len(self.waveforms)
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """The scores of a batch."""
-
-    scores: Scores
-    """(B,) float64, finite, higher is better"""
-    parts: Mapping[str, Scores] = field(default_factory=dict)
-    """name -> (B,) raw scores of each judge, for the log"""
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    """name -> seconds that scoring took"""
-
-
 class Reward(Protocol):
     """Scores clips."""
 
@@ -66,8 +51,8 @@ class Reward(Protocol):
         """Name in logs and records."""
         ...
 
-    def judge(self, clips: ClipBatch) -> Judged:
-        """Score a batch.
+    def judge(self, clips: ClipBatch) -> Scores:
+        """(B,) scores, float64, finite, higher is better.
 
         Raises:
             InputError: an unusable waveform, see `dlpo.judges.judge.Judge`.
@@ -99,36 +84,31 @@ def checked_scores(name: str, scores: Scores, clips: ClipBatch) -> Scores:
 
 
 class MeasuredReward:
-    """A measure of clips as a reward: checked and timed.
+    """A measure of clips as a reward, checked.
 
     Args:
         name: in logs and records.
         measure: clips -> (B,) scores, higher is better.
-        clock: times it.
     """
 
-    def __init__(
-        self, name: str, measure: Callable[[ClipBatch], Scores], clock: Clock = time.perf_counter
-    ) -> None:
-        self.name, self.measure, self.clock = name, measure, clock
+    def __init__(self, name: str, measure: Callable[[ClipBatch], Scores]) -> None:
+        self.name, self.measure = name, measure
 
-    def judge(self, clips: ClipBatch) -> Judged:
+    def judge(self, clips: ClipBatch) -> Scores:
         """See `Reward.judge`."""
-        began = self.clock()
-        scores = checked_scores(self.name, self.measure(clips), clips)
-        return Judged(scores, {self.name: scores}, {self.name: self.clock() - began})
+        return checked_scores(self.name, self.measure(clips), clips)
 
 
-def judge_reward(judge: Judge, clock: Clock = time.perf_counter) -> MeasuredReward:
+def judge_reward(judge: Judge) -> MeasuredReward:
     """A judge's score: DistillMOS (the default), DNSMOS P.808, NISQA, UTMOS."""
 
     def score(clips: ClipBatch) -> Scores:
         return judge.score(clips.waveforms, clips.sample_rate_hz)
 
-    return MeasuredReward(judge.name, score, clock)
+    return MeasuredReward(judge.name, score)
 
 
-def word_reward(recognizer: Recognizer, clock: Clock = time.perf_counter) -> MeasuredReward:
+def word_reward(recognizer: Recognizer) -> MeasuredReward:
     """1 - word error rate of a recognizer, at least 0. A text without words is an InputError."""
 
     def score(clips: ClipBatch) -> Scores:
@@ -136,10 +116,10 @@ def word_reward(recognizer: Recognizer, clock: Clock = time.perf_counter) -> Mea
         pairs = zip(clips.texts, transcripts, strict=True)
         return 1 - np.minimum([word_errors(*pair).rate for pair in pairs], 1.0)
 
-    return MeasuredReward("words", score, clock)
+    return MeasuredReward("words", score)
 
 
-def text_reward(judge: Whisper, clock: Clock = time.perf_counter) -> MeasuredReward:
+def text_reward(judge: Whisper) -> MeasuredReward:
     """How probable Whisper finds the text: nats a token, at most 0; smoother than word errors."""
 
     def score(clips: ClipBatch) -> Scores:
@@ -152,7 +132,7 @@ def text_reward(judge: Whisper, clock: Clock = time.perf_counter) -> MeasuredRew
                 ]
             )
 
-    return MeasuredReward("whisper", score, clock)
+    return MeasuredReward("whisper", score)
 
 
 def guard(
@@ -240,10 +220,6 @@ class WeightedSum:
         self.rewards, self.weights = tuple(rewards), dict(weights)
         self.standardisation = standardisation
         self.moments = dict.fromkeys(names, Moments())
-
-    def score_parts(self, clips: ClipBatch) -> dict[str, Judged]:
-        """The scores of each reward by name; running moments are unchanged."""
-        return {reward.name: reward.judge(clips) for reward in self.rewards}
 
     def weigh(self, scores: Mapping[str, Scores]) -> Scores:
         """(B,) sums of the scores of each reward.

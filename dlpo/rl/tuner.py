@@ -256,24 +256,21 @@ class Tuner(TrainingRun):
         self.spent = dict(self.timer.seconds)
         if self.baseline is None:
             self._measure_panel(run_log)
-        self._check_divergence()
+        else:
+            self._limit_passed()
 
     def _log(self, run_log: RunLog | None, figures: dict[str, float]) -> None:
         settings, update = self.training, self.update
         self.recent.append(figures)
         if update % settings.log_every == 0:
             if run_log is not None:
-                means = _means(self.recent) | self._seconds_each()
+                spent = self.timer.since(self.spent).items()  # without validation
+                each = {n: s / len(self.recent) for n, s in spent if not n.startswith("validation")}
+                means = _means(self.recent) | {f"seconds/{name}": s for name, s in each.items()}
                 run_log.figures(update, "train", means)
             self.recent, self.spent = [], dict(self.timer.seconds)
         if update % settings.validate_every == 0 or update == settings.updates:
             self._measure_panel(run_log)
-            self._check_divergence()
-
-    def _seconds_each(self) -> dict[str, float]:
-        """Seconds an update by stage since the last line of the log, without validation."""
-        spent, updates = self.timer.since(self.spent).items(), len(self.recent)
-        return {f"seconds/{n}": s / updates for n, s in spent if not n.startswith("validation")}
 
     def _one_update(self) -> dict[str, float]:
         """Draw data, take `passes` steps of the optimizer.
@@ -342,13 +339,12 @@ class Tuner(TrainingRun):
                 write_json(self.out / "best.json", self.best | figures)
 
     def _limit_passed(self) -> str | None:
+        """Which limits the last measurement passed; they end a run that has a guard."""
         assert self.baseline is not None
         assert self.last is not None
-        return divergence(self.baseline, self.last, self.training)
-
-    def _check_divergence(self) -> None:
-        if self.training.guard:
-            self.stopped = self._limit_passed()
+        passed = divergence(self.baseline, self.last, self.training)
+        self.stopped = passed if self.training.guard else None
+        return passed
 
 
 def _means(figures: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -21,6 +21,7 @@ from dlpo.config.strict import from_dict
 from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Corpora
 from dlpo.data.preferences import PreferencePair
+from dlpo.judges.judge import Scores
 from dlpo.model.reach import context_frames_per_step
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
@@ -29,7 +30,7 @@ from dlpo.rl.diffusion_loss import RecordedWindows, recorded_windows
 from dlpo.rl.methods import Objective, Plan
 from dlpo.rl.prompts import Prompt
 from dlpo.rl.reward_models import RewardModels
-from dlpo.rl.rewards import ClipBatch, Judged, Reward, WeightedSum
+from dlpo.rl.rewards import ClipBatch, Reward, WeightedSum
 from dlpo.rl.rollout import Rollout, policy_step_mean, replay, roll_out, seed_keys
 from dlpo.rl.tuner import Tuner
 from dlpo.training.acoustics import FrozenAcoustics
@@ -186,9 +187,8 @@ class Loudness:
 
     name = "loudness"
 
-    def judge(self, speech: ClipBatch) -> Judged:
-        scores = np.array([10 * np.log10(np.mean(w**2) + 1e-9) for w in speech.waveforms])
-        return Judged(scores, {self.name: scores}, {self.name: 0.5})
+    def judge(self, speech: ClipBatch) -> Scores:
+        return np.array([10 * np.log10(np.mean(w**2) + 1e-9) for w in speech.waveforms])
 
 
 class Steadiness:
@@ -196,9 +196,8 @@ class Steadiness:
 
     name = "steadiness"
 
-    def judge(self, speech: ClipBatch) -> Judged:
-        scores = np.array([-np.mean(np.diff(w) ** 2) / np.mean(w**2) for w in speech.waveforms])
-        return Judged(scores, {self.name: scores}, {self.name: 0.25})
+    def judge(self, speech: ClipBatch) -> Scores:
+        return np.array([-np.mean(np.diff(w) ** 2) / np.mean(w**2) for w in speech.waveforms])
 
 
 def louder(waveforms: Tensor, samples: Tensor, *_: object) -> Tensor:
