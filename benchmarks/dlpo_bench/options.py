@@ -23,10 +23,8 @@ Core = Annotated[int | None, Option(help="That it is held to; the last if left o
 
 @dataclass(kw_only=True)
 class RtfOptions:
-    """Real-time factors against the paper's sampler, in turns, with the same weights.
-
-    Timed are the whole path from text to audio, and the denoiser's reverse steps alone.
-    """
+    """Real-time factors of the whole path from text to audio against the paper's sampler, in turns,
+    with the same weights."""
 
     voice: BundleName = "lj"
     checkpoint: Annotated[Path, Option(help="That the voice was exported from.")] = Path(
@@ -41,14 +39,11 @@ class RtfOptions:
     seconds: Annotated[
         list[float], Option(help="Length of a text in audio; repeatable. 1, 5, 20 and 60.")
     ] = field(default_factory=list)
-    window: Annotated[
-        list[float], Option(help="Length of a denoiser's window, s; repeatable. 0.2, 1 and 5.")
-    ] = field(default_factory=list)
-    rounds: Annotated[int, Option(help="Runs of each on each case; 9, quick 5.")] = 0
+    rounds: Annotated[int, Option(help="Runs of each on each text; 9, quick 5.")] = 0
     budget_s: Annotated[
         float,
         Option(
-            help="For all rounds of one contestant on one case, 180 s, quick 20 s; beyond it"
+            help="For all rounds of one contestant on one text, 180 s, quick 20 s; beyond it"
             " eager-1000 is extrapolated from a slice of its steps, others are skipped."
         ),
     ] = 0.0
@@ -59,7 +54,6 @@ class RtfOptions:
     def __post_init__(self) -> None:
         """What is left out becomes the preset's."""
         self.seconds = self.seconds or ([1.0, 5.0] if self.quick else [1.0, 5.0, 20.0, 60.0])
-        self.window = self.window or ([1.0] if self.quick else [0.2, 1.0, 5.0])
         self.rounds = self.rounds or (5 if self.quick else 9)
         self.budget_s = self.budget_s or (20.0 if self.quick else 180.0)
 

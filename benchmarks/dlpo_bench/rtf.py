@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +24,6 @@ from dlpo_bench.record import Measured
 from dlpo_bench.statistics import Estimate, bootstrap
 from dlpo_bench.systems import WHOLE
 from dlpo_bench.torch_engine import PAPER_CHAIN, PaperSampler, TorchEngine
-from dlpo_export.profile import sentence_inputs
 from dlpo_serving.engine import Engine, Floats
 from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision, open_engine
 from dlpo_serving.request import SpeechRequest
@@ -40,7 +39,6 @@ BASELINES = (PAPER, EAGER, EAGER_IN_CHUNKS, "cpu:fp32")
 SERVED = tuple(f"{engine}:{p}" for engine, offered in PRECISIONS.items() for p in offered)
 CONTESTANTS = (PAPER, EAGER, *SERVED)
 SEED = 0  # of the noise
-SPEECH, DENOISER = "speech", "denoiser"
 SLICE = 50  # of the 1000 steps, where all don't fit the budget
 LEAST_SLICE = 10  # fewer say too little of the rest
 LONGEST_S = 600.0
@@ -75,8 +73,12 @@ class Contestant:
     load_s: float
     paper: PaperSampler | None = None
     """the engine, where it can leave steps out"""
-    variant: bool = False
-    """the same engine takes part with another ladder: its denoiser is not timed twice"""
+
+    def speak(self, text: str) -> Floats:
+        """(T,) audio of a text: front end, encoder, frames, every chunk."""
+        request = SpeechRequest(text, seed=SEED, steps=self.steps)
+        chunks = self.synthesizer.stream(self.synthesizer.read(request), self.ladder)
+        return np.concatenate([chunk.samples for chunk in chunks])
 
 
 @dataclass(slots=True)
@@ -85,7 +87,7 @@ class Field:
 
     present: dict[str, Contestant] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
-    """contestant, or contestant and case -> why it is not measured"""
+    """contestant, or contestant and text -> why it is not measured"""
 
 
 def open_field(
@@ -130,53 +132,14 @@ def _open(name: str, bundle: Bundle, checkpoint: Checkpoint, steps: int) -> dict
     whole = Contestant(engine, synthesizer, WHOLE, steps, load_s, paper)
     chunked = replace(whole, ladder=STREAM_LADDER)
     if name in SERVED:
-        return {name: chunked, f"{name} {IN_SENTENCES}": replace(whole, variant=True)}
-    more = {EAGER_IN_CHUNKS: replace(chunked, variant=True)} if name == EAGER else {}
+        return {name: chunked, f"{name} {IN_SENTENCES}": whole}
+    more = {EAGER_IN_CHUNKS: chunked} if name == EAGER else {}
     return {name: whole, **more}
-
-
-@dataclass(frozen=True, slots=True)
-class TimedCase:
-    """One thing that every contestant does."""
-
-    kind: str
-    """SPEECH, from a text to its audio; or DENOISER, all reverse steps of windows"""
-    label: str
-    """its size, such as "5 s"; unique among those of its kind"""
-    run: Callable[[Contestant], Floats]
-    """does it once; all samples of the audio, in any shape"""
-
-
-def speech_case(seconds: float) -> TimedCase:
-    """A text of about so many seconds: front end, encoder, frames, every chunk."""
-    text = text_of_length(seconds)
-
-    def run(one: Contestant) -> Floats:
-        request = SpeechRequest(text, seed=SEED, steps=one.steps)
-        chunks = one.synthesizer.stream(one.synthesizer.read(request), one.ladder)
-        return np.concatenate([chunk.samples for chunk in chunks])
-
-    return TimedCase(SPEECH, f"{seconds:g} s", run)
-
-
-def denoiser_cases(bundle: Bundle, steps: int, windows_s: Sequence[float]) -> list[TimedCase]:
-    """All reverse steps of windows of each length, from the shortest."""
-    per_second = bundle.manifest.sample_rate_hz / bundle.manifest.hop_length
-
-    def case(seconds: float) -> TimedCase:
-        frames = max(1, round(seconds * per_second))
-        inputs, _ = sentence_inputs(bundle, f"denoiser_{steps}", frames)
-        given = inputs["conditioning"], inputs["source"], inputs["noise"]
-        return TimedCase(
-            DENOISER, f"{seconds:g} s", lambda one: one.engine.denoise(one.steps, *given)
-        )
-
-    return [case(seconds) for seconds in sorted(windows_s)]
 
 
 @dataclass(slots=True)
 class CaseTimes:
-    """One contestant on one case."""
+    """One contestant on one text."""
 
     audio_s: float
     """length of what it made"""
@@ -193,68 +156,64 @@ class CaseTimes:
         return np.array(self.runs_s) / self.audio_s
 
 
-@dataclass(slots=True)
-class Timings:
-    """All that was timed."""
-
-    of: dict[tuple[str, str], dict[str, CaseTimes]] = field(default_factory=dict)
-    """kind and label of the case -> contestant -> its times"""
+Timings = dict[str, dict[str, CaseTimes]]
+"""Length of the text, such as "5 s" -> contestant -> its times."""
 
 
 class BeyondBudgetError(Exception):
-    """A case takes a contestant longer than its budget allows; says how long."""
+    """A text takes a contestant longer than its budget allows; says how long."""
 
 
 def time_in_turns(
-    field: Field, cases: Sequence[TimedCase], sample_rate_hz: int, rounds: int, budget_s: float,
+    field: Field, lengths_s: Sequence[float], sample_rate_hz: int, rounds: int, budget_s: float,
     tell: Tell = silent,
 ) -> Timings:  # fmt: skip
-    """Let every contestant do every case, in turns, round after round.
+    """Let every contestant speak every text, in turns, round after round.
 
     Args:
-        field: gets a reason for each case that a contestant has to leave out; one that fails is
+        field: gets a reason for each text that a contestant has to leave out; one that fails is
             taken out altogether.
-        cases: those of a kind from the shortest to the longest.
+        lengths_s: of the texts, about; from the shortest to the longest.
         rounds: after the first run of each.
-        budget_s: what all rounds of one contestant on one case may take.
+        budget_s: what all rounds of one contestant on one text may take.
 
     Raises:
         EngineError: none is left.
     """
-    timings = Timings({(case.kind, case.label): {} for case in cases})
+    texts = {f"{seconds:g} s": text_of_length(seconds) for seconds in lengths_s}
+    timings: Timings = {label: {} for label in texts}
     for name in list(field.present):
         tell(f"warming up {name}")
         try:
-            _warm_up(field, name, cases, timings, sample_rate_hz, budget_s / rounds)
+            _warm_up(field, name, texts, timings, sample_rate_hz, budget_s / rounds)
         except DlpoError as error:
             del field.present[name]
-            for found in timings.of.values():
+            for found in timings.values():
                 found.pop(name, None)
             field.skipped[name] = str(error)
             tell(f"skipped {name}: {error}")
-    if not any(timings.of.values()):
+    if not any(timings.values()):
         raise EngineError(
             "nothing could be timed; see the reasons above, raise the budget or choose others"
         )
     for number in range(rounds):
         tell(f"round {number + 1} of {rounds}")
-        for case in cases:
-            found = timings.of[case.kind, case.label]
+        for label, found in timings.items():
             for name in rotated(list(found), number):
-                elapsed_s, _ = run_once(field.present[name], case, found[name].timed_steps)
+                elapsed_s, _ = run_once(field.present[name], texts[label], found[name].timed_steps)
                 found[name].runs_s.append(elapsed_s)
     return timings
 
 
 def run_once(
-    contestant: Contestant, case: TimedCase, timed_steps: int | None = None
+    contestant: Contestant, text: str, timed_steps: int | None = None
 ) -> tuple[float, Floats]:
     """Seconds that it takes, with those of steps that `timed_steps` leaves out; and the audio."""
     paper = contestant.paper
     if paper and timed_steps:
         paper.timed_steps, paper.left_out_s = timed_steps, 0.0
     start = time.perf_counter()
-    made = case.run(contestant)
+    made = contestant.speak(text)
     elapsed_s = time.perf_counter() - start
     return elapsed_s + (paper.left_out_s if paper else 0.0), made
 
@@ -277,34 +236,28 @@ def planned_steps(slice_s: float, whole_s: float, share_s: float) -> int:
 
 
 def _warm_up(
-    field: Field, name: str, cases: Sequence[TimedCase], timings: Timings, sample_rate_hz: int,
+    field: Field, name: str, texts: Mapping[str, str], timings: Timings, sample_rate_hz: int,
     share_s: float,
 ) -> None:  # fmt: skip
-    """Run one contestant on every case, until one of its kind is beyond the budget."""
-    contestant = field.present[name]
-    beyond: set[str] = set()  # kinds
-    for case in cases:
-        if contestant.variant and case.kind != SPEECH:
-            continue
+    """Let one contestant speak every text, until one is beyond the budget."""
+    reason = ""
+    for label, text in texts.items():
         try:
-            if case.kind in beyond:
+            if reason:
                 raise BeyondBudgetError("a shorter one was beyond the budget already")
-            times = _first_run(contestant, case, sample_rate_hz, share_s)
+            times = _first_run(field.present[name], text, sample_rate_hz, share_s)
         except BeyondBudgetError as error:
-            beyond.add(case.kind)
-            field.skipped[f"{name}, {case.kind} {case.label}"] = str(error)
+            field.skipped[f"{name}, {label}"] = reason = str(error)
             continue
-        timings.of[case.kind, case.label][name] = times
+        timings[label][name] = times
 
 
-def _first_run(
-    contestant: Contestant, case: TimedCase, sample_rate_hz: int, share_s: float
-) -> CaseTimes:
+def _first_run(contestant: Contestant, text: str, sample_rate_hz: int, share_s: float) -> CaseTimes:
     least = LEAST_SLICE if contestant.paper else None
 
     def run() -> tuple[float, float, Floats]:
         start = time.perf_counter()
-        whole_s, made = run_once(contestant, case, least)
+        whole_s, made = run_once(contestant, text, least)
         return time.perf_counter() - start, whole_s, made
 
     spent_s, first_s, made = run()
@@ -322,15 +275,15 @@ def _first_run(
     return times
 
 
-def figures_of(timings: Timings) -> dict[str, dict[str, Any]]:
-    """Kind of case -> size -> `audio_s`, and for each contestant its figures.
+def figures_of(timings: Timings) -> dict[str, Any]:
+    """Length of the text -> `audio_s`, and for each contestant its figures.
 
     These are `rtf_min`, `rtf_median`, `rtf_spread` (median absolute deviation), `first_rtf` of the
     first run; `speedup` over each baseline with its interval; and `timed_steps` where a slice was
     extrapolated.
     """
-    found: dict[str, dict[str, Any]] = {}
-    for (kind, label), timed in timings.of.items():
+    found: dict[str, Any] = {}
+    for label, timed in timings.items():
         rows: dict[str, dict[str, Any]] = {}
         for name, times in timed.items():
             spread = Spread(tuple(times.rtf.tolist()))
@@ -349,17 +302,7 @@ def figures_of(timings: Timings) -> dict[str, dict[str, Any]]:
                 rows[name]["timed_steps"] = times.timed_steps
         if timed:
             audio_s = float(np.median([times.audio_s for times in timed.values()]))
-            found.setdefault(kind, {})[label] = {"audio_s": audio_s, "contestants": rows}
-    return found
-
-
-def samples_of(timings: Timings) -> dict[str, Any]:
-    """Kind -> size -> contestant -> the real-time factor of each round, under its measure."""
-    found: dict[str, Any] = {}
-    for (kind, label), timed in timings.of.items():
-        for name, times in timed.items():
-            rows = found.setdefault(kind, {}).setdefault(label, {})
-            rows[name] = {f"{kind}_rtf": times.rtf.tolist()}
+            found[label] = {"audio_s": audio_s, "contestants": rows}
     return found
 
 
@@ -382,10 +325,9 @@ def check_options(options: RtfOptions) -> None:
     for name in options.contestant:
         if name not in CONTESTANTS:
             raise InputError(f"contestant {name!r} is unknown; expected {', '.join(CONTESTANTS)}")
-    for option, lengths in (("seconds", options.seconds), ("window", options.window)):
-        for length in lengths:
-            if not 0.01 <= length <= LONGEST_S:
-                raise InputError(f"{option} has {length:g}; expected 0.01 to {LONGEST_S:g}")
+    for length in options.seconds:
+        if not 0.01 <= length <= LONGEST_S:
+            raise InputError(f"seconds has {length:g}; expected 0.01 to {LONGEST_S:g}")
     if options.rounds < 3:
         raise InputError(f"rounds is {options.rounds}; a spread needs at least 3")
     if options.budget_s <= 0:
@@ -409,13 +351,8 @@ def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
     checkpoint = load_weights(options.checkpoint, bundle)
     with pinned(options.threads, options.core) as cores:
         field = open_field(bundle, checkpoint, steps, options.contestant or CONTESTANTS, tell)
-        cases = [
-            *(speech_case(seconds) for seconds in sorted(options.seconds)),
-            *denoiser_cases(bundle, steps, options.window),
-        ]
-        timings = time_in_turns(
-            field, cases, manifest.sample_rate_hz, options.rounds, options.budget_s, tell
-        )
+        rate_hz, lengths_s = manifest.sample_rate_hz, sorted(options.seconds)
+        timings = time_in_turns(field, lengths_s, rate_hz, options.rounds, options.budget_s, tell)
         figures = {
             **_about(options, checkpoint, manifest, steps),
             "cores": cores,
@@ -427,9 +364,13 @@ def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
                 for name, one in field.present.items()
             },
             "skipped": field.skipped,
-            **figures_of(timings),
+            "speech": figures_of(timings),
         }
-    return Measured(figures, samples_of(timings), bundle_sha256=bundle.sha256)
+    samples = {
+        label: {name: {"speech_rtf": times.rtf.tolist()} for name, times in timed.items()}
+        for label, timed in timings.items()
+    }
+    return Measured(figures, {"speech": samples}, bundle_sha256=bundle.sha256)
 
 
 def _about(

@@ -4,7 +4,7 @@ Where to begin:
 
     say.say(text, voice=..., out=...)      one text to a WAV file, standard output or the speaker
     server.serve(ServerSettings(...))      the gRPC server, until SIGTERM
-    demo.run_demo(out, voice)              a server, two sentences, demo.wav and demo.png
+    demo.run_demo(out, voice)              a server, two sentences, demo.wav
     voices.find_voice(name_or_path)        where a voice lies
     voices.open_voice(name_or_path)        a `Synthesizer`: text -> audio chunks, in this process
     client.SpeechClient(address)           the same over gRPC

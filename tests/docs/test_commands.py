@@ -71,7 +71,7 @@ SHORTER = {
     "dlpo eval": "--clips 1",
     "dlpo listen before=runs/lj": "--clips 1 --port 0",
     "dlpo listen serve": "--port 0",
-    "dlpo bench rtf": "--voice lj.dlpo --checkpoint runs/tuned/best --seconds 1 --window 0.2"
+    "dlpo bench rtf": "--voice lj.dlpo --checkpoint runs/tuned/best --seconds 1"
     " --rounds 3 --budget-s 0.1",
     "dlpo bench stream": "--loop closed --listeners 1 --level-s 0.2 --ramp-s 0.1 --clients 1",
     "dlpo bench roofline": "--voice lj.dlpo --frames 8 --rounds 3",

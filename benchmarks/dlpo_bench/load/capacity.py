@@ -31,7 +31,6 @@ from dlpo_bench.load.levels import (
     Clients,
     Level,
     LevelResult,
-    ShareResult,
     client_processes,
     connection_lost,
     failures,
@@ -91,7 +90,7 @@ class Bench:
     servers: Servers
     clients: Clients
 
-    async def play(self, search: KneeSearch, load: float) -> tuple[LevelResult, list[ShareResult]]:
+    async def play(self, search: KneeSearch, load: float) -> LevelResult:
         """Play one level and note it in the log.
 
         Raises:
@@ -136,7 +135,7 @@ class Bench:
         shown = " ".join(f"{name}={result.figures.get(name, inf):.3g}" for name in names)
         _log.info("%s load=%g %s", search.name, load, shown)
         await asyncio.sleep(SETTLE_S)
-        return result, results
+        return result
 
 
 async def measure_knee(options: LoadOptions) -> Measured:
@@ -182,7 +181,7 @@ async def _search(search: KneeSearch, bench: Bench, turn: asyncio.Lock) -> None:
 
     async def passes(load: float) -> bool:
         async with turn:
-            search.levels[load], _ = await bench.play(search, load)
+            search.levels[load] = await bench.play(search, load)
         return search.levels[load].passes(options.first_audio_limit_ms)
 
     async def step_passes(step: int) -> bool:
@@ -264,7 +263,7 @@ async def measure_streams(options: LoadOptions) -> Measured:
 
             async def passes(listeners: int) -> bool:
                 for _ in range(options.attempts):
-                    result, _ = await bench.play(search, listeners)
+                    result = await bench.play(search, listeners)
                     refused = round(result.figures["shed_share"] * result.figures["calls"])
                     tries.append({"listeners": listeners, "refused": refused} | result.figures)
                     if in_real_time(tries[-1], options.first_audio_limit_ms):

@@ -86,8 +86,7 @@ TOKENS = {
     "peak_mb": "peak, MB",
 }
 PAPER, EAGER, STREAMED = "eager-1000", "eager", "eager streamed"
-CASES = {"speech": ("Speech, text to audio", "5 s"), "denoiser": ("Reverse steps alone", "1 s")}
-"""Key of the figures -> title, and the case that ratios are quoted of."""
+QUOTED = "5 s"  # the text that ratios are quoted of
 RTF_TARGETS = {  # of the served voice, by baseline
     PAPER: Target("times faster than the paper's sampler, 1000 steps", 500, 1500, "", True),
     EAGER: Target("times faster than PyTorch, N steps, whole sentences", 4, 8, "", True),
@@ -287,17 +286,16 @@ def rtf_blocks(figures: Figures) -> list[Block]:
     ]
     if targets := list(_rtf_targets(figures)):
         blocks.append(Table([f"{figures['served']}, served", *TARGET_HEADER[1:]], targets))
-    blocks += [_rtf_table(what, figures[what]) for what in CASES if what in figures]
-    if "speech" in figures:
-        quoted = _quoted("speech", figures["speech"])
-        rows = {
-            name: {**figures["contestants"][name], **one}
-            for name, one in figures["speech"][quoted]["contestants"].items()
-        }
-        for one in rows.values():
-            if one.get("error_db") == SAME_DB:
-                one["error_db"] = "equal"
-        blocks.append(table_of(f"speech {quoted}", rows, DEVIATIONS))
+    speech = figures["speech"]
+    quoted = _quoted(speech)
+    rows = {
+        name: {**figures["contestants"][name], **one}
+        for name, one in speech[quoted]["contestants"].items()
+    }
+    for one in rows.values():
+        if one.get("error_db") == SAME_DB:
+            one["error_db"] = "equal"
+    blocks += [_rtf_table(speech), table_of(f"speech {quoted}", rows, DEVIATIONS)]
     names: dict[str, list[str]] = {}  # reason -> what it kept from being measured
     for name, reason in figures["skipped"].items():
         names.setdefault(reason, []).append(name)
@@ -308,10 +306,8 @@ def rtf_blocks(figures: Figures) -> list[Block]:
 
 
 def _rtf_targets(figures: Figures) -> Iterator[list[str]]:
-    served, speech = figures["served"], figures.get("speech")
-    if not (served and speech):
-        return
-    label = _quoted("speech", speech)
+    served, speech = figures["served"], figures["speech"]
+    label = _quoted(speech)
     speedups = speech[label]["contestants"].get(served, {"speedup": {}})["speedup"]
     for baseline, target in RTF_TARGETS.items():
         if baseline in speedups:
@@ -321,24 +317,24 @@ def _rtf_targets(figures: Figures) -> Iterator[list[str]]:
         yield LENGTH_TARGET.row(ratio)
 
 
-def _rtf_table(what: str, cases: Figures) -> Table:
-    """Real-time factors of every size, and the speed-up over the baselines."""
-    title, quoted = CASES[what][0], _quoted(what, cases)
+def _rtf_table(speech: Figures) -> Table:
+    """Real-time factors of every length, and the speed-up over the baselines."""
+    quoted = _quoted(speech)
     rows: dict[str, dict[str, object]] = {}
-    for label, case in cases.items():
+    for label, case in speech.items():
         for name, one in case["contestants"].items():
             extrapolated = " extrapolated" * ("timed_steps" in one)
             rows.setdefault(name, {})[label] = number(one["rtf_median"]) + extrapolated
             if label == quoted:
                 rows[name]["speedup"] = one["speedup"]
-    columns = {label: label for label in cases}
+    columns = {label: label for label in speech}
     columns |= {f"speedup/{b}": f"times {b}, {quoted}" for b in (PAPER, EAGER)}
-    return table_of(f"{title}: RTF, median", rows, columns)
+    return table_of("Speech, text to audio: RTF, median", rows, columns)
 
 
-def _quoted(what: str, cases: Figures) -> str:
-    """The case that ratios are quoted of: the usual one, or the last."""
-    return CASES[what][1] if CASES[what][1] in cases else list(cases)[-1]
+def _quoted(speech: Figures) -> str:
+    """The length that ratios are quoted of: the usual one, or the longest."""
+    return QUOTED if QUOTED in speech else list(speech)[-1]
 
 
 def peers_blocks(figures: Figures) -> list[Block]:
