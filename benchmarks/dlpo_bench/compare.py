@@ -18,7 +18,14 @@ from scipy.stats import mannwhitneyu
 from dlpo.errors import DataError
 from dlpo_bench.judging import CHARACTER_ERRORS, WORD_ERRORS
 from dlpo_bench.record import Record
-from dlpo_bench.statistics import CONFIDENCE, RESAMPLES, SIGNIFICANT, Estimate, Paired, paired
+from dlpo_bench.statistics import (
+    RESAMPLES,
+    SIGNIFICANT,
+    Estimate,
+    Paired,
+    of_resamples,
+    paired,
+)
 
 UNDECIDED, NO_VERDICT = "undecided", "no verdict"
 Floats = NDArray[np.float64]
@@ -181,20 +188,15 @@ def compare_medians(name: str, before: Floats, after: Floats, seed: int = 0) -> 
     Reference: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13;
     Mann and Whitney, On a Test of Whether one of Two Random Variables ..., 1947.
     """
-    rng, tail = np.random.default_rng(seed), (1 - CONFIDENCE) / 2
+    rng = np.random.default_rng(seed)
     over, under = (
         np.median(values[rng.integers(len(values), size=(RESAMPLES, len(values)))], axis=1)
         for values in (after, before)
     )
-    low, high = np.quantile(over / under, [tail, 1 - tail])
     medians = float(np.median(before)), float(np.median(after))
-    return Ratio(
-        name,
-        (len(before), len(after)),
-        medians,
-        Estimate(medians[1] / medians[0], float(low), float(high)),
-        float(mannwhitneyu(before, after).pvalue),
-    )
+    ratio = of_resamples(medians[1] / medians[0], over / under)
+    p = float(mannwhitneyu(before, after).pvalue)
+    return Ratio(name, (len(before), len(after)), medians, ratio, p)
 
 
 def _numbers(samples: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Floats]]:

@@ -71,8 +71,13 @@ def bootstrap(
             (np.arange(clips),), lambda chosen, axis: statistic(np.atleast_2d(chosen)),
             n_resamples=RESAMPLES, vectorized=True, method="percentile", rng=seed,
         ).bootstrap_distribution  # fmt: skip
+    return of_resamples(value, drawn[np.isfinite(drawn)])
+
+
+def of_resamples(value: float, drawn: NDArray[np.float64]) -> Estimate:
+    """A figure with the interval of what resamples gave for it."""
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(drawn[np.isfinite(drawn)], [tail, 1 - tail])
+    low, high = np.quantile(drawn, [tail, 1 - tail])
     return Estimate(value, float(low), float(high))
 
 

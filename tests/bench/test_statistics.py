@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dlpo_bench.statistics import Estimate, Paired, paired, ratio_of_sums, sign_flip_p
+from dlpo_bench.statistics import Estimate, Paired, mean, paired, ratio_of_sums, sign_flip_p
 
 
 def test_p_of_few_sentences_is_exact() -> None:
@@ -33,6 +33,12 @@ def test_difference_of_pooled_rates_weighs_sentences_by_their_words() -> None:
 )  # fmt: skip
 def test_interval_and_test_must_agree(low: float, high: float, p: float, decided: bool) -> None:
     assert Paired(Estimate((low + high) / 2, low, high), p, 10).decided is decided
+
+
+def test_intervals_are_those_of_95_per_cent() -> None:
+    values = np.random.default_rng(0).standard_normal(400)
+    found = mean(values)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.08)
 
 
 def test_resamples_without_a_ratio_are_left_out() -> None:

@@ -19,6 +19,7 @@ from dlpo_serving.synthesis.denoiser_input import (
     DenoiserInput,
     HarmonicSource,
     cut,
+    pitch_noise,
     sizes_of,
 )
 from tests.callers import front_end
@@ -194,3 +195,10 @@ def test_a_voice_sets_in_at_its_own_pitch(onset_hz: float) -> None:
     spectrum = np.abs(np.fft.rfft(tail * np.hanning(len(tail))))
     fundamental = spectrum[: int(1.5 * onset_hz * len(tail) / RATE)].argmax() * RATE / len(tail)
     assert abs(fundamental - onset_hz) < 2
+
+
+def test_each_sentence_draws_its_own_pitch_and_the_same_again() -> None:
+    manifest = replace(FakeEngine().manifest, pitch_points=2)
+    first, second, again = (pitch_noise(manifest, 5, seed=3, index=index) for index in (0, 1, 0))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, second)
