@@ -11,8 +11,7 @@ The network, at the sizes of whatever checkpoint it is built from (C is 768 as p
     (B, T) at 16 kHz -> convolutions -> (B, frames, C) -> transformer (wav2vec 2.0)
     -> concatenated embeddings of domain and listener -> bidirectional LSTM -> two layers -> mean
 
-Parameter names inside wav2vec 2.0 are those of the published files, so that loading renames
-prefixes only.
+wav2vec 2.0 is transformers'.
 
 References:
     Saeki et al., UTMOS: UTokyo-SaruLab System for VoiceMOS Challenge 2022, Interspeech 2022.
@@ -21,6 +20,7 @@ References:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,18 +30,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlpo.errors import CheckpointError
-from dlpo.judges.judge import Scores, Waveform, listen_at, load_torch_weights
+from dlpo.errors import CheckpointError, needs
+from dlpo.judges.judge import (
+    Scores,
+    Waveform,
+    listen_at,
+    load_torch_weights,
+    without_torchaudio,
+)
 
 SAMPLE_RATE = 16_000  # Hz
 STRIDES = (5, 2, 2, 2, 2, 2, 2)  # of the convolutions; the only sizes that no weight has
 HEAD_WIDTH = 64  # channels of an attention head
 SCALE, SHIFT = 2.0, 3.0  # from the network's output to 1..5
+LAYERS, POSITIONS = "speech.encoder.layers.", "speech.encoder.pos_conv_embed.conv"
 DOMAIN, LISTENER = 0, 288  # rows of the Lightning file's embeddings that its authors score with
 
 SPEECHMOS = {
-    "wav2vec2.feature_extractor.conv_layers.": "convolutions.",
-    "wav2vec2.": "",
+    "wav2vec2.": "speech.",
     "domain_emb": "domain",
     "judge_emb": "listener",
     "blstm.": "blstm.",
@@ -49,13 +55,25 @@ SPEECHMOS = {
     "projection.2.": "out.",
 }
 LIGHTNING = {
-    "feature_extractors.0.ssl_model.feature_extractor.conv_layers.": "convolutions.",
-    "feature_extractors.0.ssl_model.": "",
+    "feature_extractors.0.ssl_model.": "speech.",
     "feature_extractors.1.embedding.weight": "domain",
     "output_layers.0.judge_embedding.weight": "listener",
     "output_layers.0.decoder_rnn.": "blstm.",
     "output_layers.1.net.0.": "hidden.",
     "output_layers.1.net.3.": "out.",
+}
+FAIRSEQ = {  # names of wav2vec 2.0 in the published files -> in transformers
+    r"(conv_layers\.\d+)\.0\.": r"\1.conv.",
+    r"(conv_layers\.0)\.2\.": r"\1.layer_norm.",
+    r"^speech\.layer_norm\.": "speech.feature_projection.layer_norm.",
+    r"post_extract_proj\.": "feature_projection.projection.",
+    r"pos_conv\.0\.weight_g": "pos_conv_embed.conv.parametrizations.weight.original0",
+    r"pos_conv\.0\.weight_v": "pos_conv_embed.conv.parametrizations.weight.original1",
+    r"pos_conv\.0\.": "pos_conv_embed.conv.",
+    r"self_attn_layer_norm\.": "layer_norm.",
+    r"self_attn\.": "attention.",
+    r"\.fc1\.": ".feed_forward.intermediate_dense.",
+    r"\.fc2\.": ".feed_forward.output_dense.",
 }
 UNUSED = ("mask_emb", "quantizer.", "project_q.", "final_proj.")  # of wav2vec's own training
 
@@ -68,6 +86,7 @@ class Utmos:
 
     Raises:
         CheckpointError: missing, damaged, or another model.
+        MissingExtraError: transformers is not installed.
     """
 
     name = "UTMOS"
@@ -110,81 +129,14 @@ def _renamed(content: Mapping[str, Any]) -> dict[str, Tensor]:
         if prefix is None:
             raise KeyError(key)
         name = prefixes[prefix] + key.removeprefix(prefix)
-        if not name.startswith(UNUSED):
-            state[name] = value
+        if name.removeprefix("speech.").startswith(UNUSED):
+            continue
+        for theirs, ours in FAIRSEQ.items():
+            name = re.sub(theirs, ours, name)
+        state[name] = value.float()
     state["domain"] = state["domain"][DOMAIN if lightning else 0]
     state["listener"] = state["listener"][LISTENER if lightning else 0]
-    # Weight norm over all but the kernel's positions: w = g v / |v|.
-    gain, direction = (
-        state.pop("encoder.pos_conv.0.weight_g"),
-        state.pop("encoder.pos_conv.0.weight_v"),
-    )
-    norm = direction.square().sum(dim=(0, 1), keepdim=True).sqrt()
-    state["encoder.pos_conv.0.weight"] = gain * direction / norm
-    return {name: value.float() for name, value in state.items()}
-
-
-class ConvolutionLayer(nn.Sequential):
-    """A convolution without bias, group norm after the first one, GELU; keys `0` and `2`."""
-
-    def __init__(self, weight: Tensor, stride: int, norm: bool) -> None:
-        out, into, kernel = weight.shape
-        layers: list[nn.Module] = [
-            nn.Conv1d(into, out, kernel, stride, bias=False),
-            nn.Identity(),
-            nn.GroupNorm(out, out) if norm else nn.Identity(),
-            nn.GELU(),
-        ]
-        super().__init__(*layers)
-
-
-class TransformerLayer(nn.Module):
-    """Self-attention and two linear layers, norms after the sums."""
-
-    def __init__(self, width: int, inner: int) -> None:
-        super().__init__()
-        self.self_attn = nn.ModuleDict(
-            {name: nn.Linear(width, width) for name in ("q_proj", "k_proj", "v_proj", "out_proj")}
-        )
-        self.self_attn_layer_norm = nn.LayerNorm(width)
-        self.fc1, self.fc2 = nn.Linear(width, inner), nn.Linear(inner, width)
-        self.final_layer_norm = nn.LayerNorm(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, frames, C) -> the same shape."""
-        query, key, value = (
-            self.self_attn[name](x).unflatten(-1, (-1, HEAD_WIDTH)).transpose(1, 2)
-            for name in ("q_proj", "k_proj", "v_proj")
-        )
-        attention = functional.scaled_dot_product_attention(query, key, value)
-        attended = self.self_attn["out_proj"](attention.transpose(1, 2).flatten(-2))
-        x = self.self_attn_layer_norm(x + attended)
-        out: Tensor = self.final_layer_norm(x + self.fc2(functional.gelu(self.fc1(x))))
-        return out
-
-
-class TransformerEncoder(nn.Module):
-    """Positions by a grouped convolution, then the layers."""
-
-    def __init__(self, state: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        width, share, kernel = state["pos_conv.0.weight"].shape
-        self.pos_conv = nn.Sequential(
-            nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width // share)
-        )
-        self.layer_norm = nn.LayerNorm(width)
-        count = 1 + max(int(key.split(".")[1]) for key in state if key.startswith("layers."))
-        inner = len(state["layers.0.fc1.weight"])
-        self.layers = nn.ModuleList(TransformerLayer(width, inner) for _ in range(count))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, frames, C) -> the same shape."""
-        frames = x.shape[1]
-        position = self.pos_conv(x.transpose(1, 2))[:, :, :frames]  # an even kernel makes one more
-        x = self.layer_norm(x + functional.gelu(position).transpose(1, 2))
-        for layer in self.layers:
-            x = layer(x)
-        return x
+    return state
 
 
 class UtmosNetwork(nn.Module):
@@ -199,20 +151,25 @@ class UtmosNetwork(nn.Module):
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         super().__init__()
-        kernels = [state[f"convolutions.{i}.0.weight"] for i in range(len(STRIDES))]
-        self.convolutions = nn.Sequential(
-            *(
-                ConvolutionLayer(kernel, stride, norm=i == 0)
-                for i, (kernel, stride) in enumerate(zip(kernels, STRIDES, strict=True))
-            )
+        with needs("bench"), without_torchaudio():  # it would only read files with it
+            from transformers import Wav2Vec2Config, Wav2Vec2Model
+        convolutions = "speech.feature_extractor.conv_layers"
+        kernels = [state[f"{convolutions}.{i}.conv.weight"].shape for i in range(len(STRIDES))]
+        layers = [int(name.split(".")[3]) for name in state if name.startswith(LAYERS)]
+        width, share, kernel = state[f"{POSITIONS}.parametrizations.weight.original1"].shape
+        config = Wav2Vec2Config(
+            hidden_size=width,
+            num_hidden_layers=1 + max(layers),
+            num_attention_heads=width // HEAD_WIDTH,
+            intermediate_size=len(state[f"{LAYERS}0.feed_forward.intermediate_dense.bias"]),
+            conv_dim=tuple(out for out, _, _ in kernels),
+            conv_kernel=tuple(size for _, _, size in kernels),
+            conv_stride=STRIDES,
+            num_conv_pos_embeddings=kernel,
+            num_conv_pos_embedding_groups=width // share,
+            mask_time_prob=0.0,
         )
-        width, features = state["post_extract_proj.weight"].shape
-        self.layer_norm = nn.LayerNorm(features)
-        self.post_extract_proj = nn.Linear(features, width)
-        prefix = "encoder."
-        self.encoder = TransformerEncoder(
-            {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        )
+        self.speech: nn.Module = Wav2Vec2Model(config)
         self.domain = nn.Parameter(torch.empty_like(state["domain"]))
         self.listener = nn.Parameter(torch.empty_like(state["listener"]))
         gates, into = state["blstm.weight_ih_l0"].shape
@@ -223,8 +180,7 @@ class UtmosNetwork(nn.Module):
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """(B, T) at 16 kHz -> (B,) scores, about 1..5."""
-        features = self.convolutions(waveforms[:, None]).transpose(1, 2)
-        x = self.encoder(self.post_extract_proj(self.layer_norm(features)))
+        x = self.speech(waveforms).last_hidden_state
         embeddings = torch.cat([self.domain, self.listener]).expand(*x.shape[:2], -1)
         x, _ = self.blstm(torch.cat([x, embeddings], dim=-1))
         frames = self.out(functional.relu(self.hidden(x)))  # (B, frames, 1)
