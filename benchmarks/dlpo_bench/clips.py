@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dlpo.data.ljspeech import read_transcripts
 from dlpo.errors import DataError, InputError, needs
 from dlpo.judges.word_errors import words_of
 
@@ -47,15 +48,7 @@ def load_clips(corpus: Path, clip_ids: Iterable[str] = TEST_SPLIT) -> list[Clip]
         DataError: no metadata.csv, or a clip that it doesn't have.
     """
     metadata = corpus / "metadata.csv"
-    try:
-        rows = [line.split("|") for line in metadata.read_text("utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{metadata}: can't be read ({error}); get LJSpeech-1.1 from"
-            " https://keithito.com/LJ-Speech-Dataset, or name a corpus of its layout with --corpus"
-        ) from error
-    texts = {row[0]: row[2] for row in rows if len(row) == 3}
-    clips = []
+    texts, clips = read_transcripts(metadata), []
     for clip_id in clip_ids:
         if clip_id not in texts:
             raise DataError(f"{metadata} has no clip {clip_id!r}; expected names like LJ002-0161")

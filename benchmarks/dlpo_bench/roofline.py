@@ -365,21 +365,10 @@ def _onnx_kernel(
 
 
 def memory_kernels() -> Iterator[Kernel]:
-    """What is limited by memory, then by the caches."""
-    yield from _memory_kernels(
-        "memory", array_bytes(last_cache_bytes(), psutil.virtual_memory().total)
-    )
+    """What is limited by memory, in arrays that no cache holds, then by the caches."""
+    most = psutil.virtual_memory().total // SHARE_OF_MEMORY
+    yield from _memory_kernels("memory", min(max(BEYOND * last_cache_bytes(), SMALLEST), most))
     yield from _memory_kernels("cache", IN_CACHE)
-
-
-def array_bytes(cache: int, memory: int) -> int:
-    """Size of an array that no cache holds.
-
-    Args:
-        cache: bytes of the last one.
-        memory: bytes of the machine.
-    """
-    return min(max(BEYOND * cache, SMALLEST), memory // SHARE_OF_MEMORY)
 
 
 def last_cache_bytes(caches: Path = _CACHES) -> int:

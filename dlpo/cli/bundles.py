@@ -16,7 +16,7 @@ from dlpo.errors import BundleError, DlpoError, InputError, needs
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from dlpo.bundle import Bundle, Manifest, TensorInfo
+    from dlpo.bundle import Bundle, Manifest
 
 Voice = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Name of a voice, or a bundle.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -193,7 +193,7 @@ def show(voice: Voice, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo((bundle.directory / MANIFEST).read_text(encoding="utf-8"), nl=False)
         return
-    _print(_about(bundle), _graphs(bundle.manifest), *_plans(bundle.manifest))
+    _print(_about(bundle))
 
 
 def verify(
@@ -288,6 +288,10 @@ def _about(bundle: Bundle) -> Table:
         "size": f"{_size(size)} in {len(manifest.files)} files",
         "steps": f"{manifest.steps} of {steps}",
         "precisions": f"{', '.join(_precisions(manifest))}; {manifest.precision} on a CPU",
+        "plans": "\n".join(
+            f"{plan.file}: {plan.gpu} ({plan.compute_capability}), TensorRT {plan.tensorrt}"
+            for plan in manifest.plans
+        ),
         "noise schedule": f"{schedule.name}, eta {schedule.eta:g}",
         "rate": f"{manifest.sample_rate_hz} Hz, {frames_a_second:g} frames a second",
         "speed": "{:g} to {:g}".format(*prosody.speed),
@@ -301,41 +305,9 @@ def _about(bundle: Bundle) -> Table:
     }
     table = _table("", "", box=None, show_header=False)
     for key, value in rows.items():
-        table.add_row(key, value)
+        if value:
+            table.add_row(key, value)
     return table
-
-
-def _graphs(manifest: Manifest) -> Table:
-    table = _table("graph", "files", "inputs", "outputs")
-    for name, graph in manifest.graphs.items():
-        files = (
-            f"{precision} {file} {_size(manifest.files[file].bytes)}"
-            for precision, file in graph.files.items()
-        )
-        table.add_row(
-            name,
-            "\n".join(files),
-            "\n".join(map(_tensor, graph.inputs)),
-            "\n".join(map(_tensor, graph.outputs)),
-        )
-    return table
-
-
-def _plans(manifest: Manifest) -> list[Table]:
-    """A table of the TensorRT engines, if there is one."""
-    if not manifest.plans:
-        return []
-    table = _table("plan of", "precision", "file", "GPU", "TensorRT", "windows")
-    for plan in manifest.plans:
-        gpu = f"{plan.gpu} ({plan.compute_capability})"
-        windows = f"{', '.join(map(str, plan.frames))} frames, {max(plan.batch)} at once"
-        table.add_row(plan.graph, plan.precision, plan.file, gpu, plan.tensorrt, windows)
-    return [table]
-
-
-def _tensor(tensor: TensorInfo) -> str:
-    dtype = "" if tensor.dtype == "float32" else f" {tensor.dtype}"
-    return f"{tensor.name}{dtype} ({', '.join(map(str, tensor.shape))})"
 
 
 def _scores(scores: dict[str, float]) -> str:

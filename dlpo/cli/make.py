@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -23,7 +22,7 @@ from dlpo.cli.options import (
     progress,
     run_shown,
 )
-from dlpo.errors import ConfigError, InputError, needs
+from dlpo.errors import InputError, needs
 
 if TYPE_CHECKING:
     from dlpo.checkpoint import Provenance
@@ -319,12 +318,13 @@ def tune(
         from dlpo.rl.reward_models import RewardSources, load_reward_models, parse_weights
         from dlpo.rl.tuner import Tuner
 
-    of_run, of_method = _split(parse_settings(settings or []))
-    of_method |= {"method": method, "alpha": alpha, "beta": beta, "guide": guide}
-    of_method |= {"explore": explore}
+    options = {"method": method, "explore": explore, "alpha": alpha, "beta": beta, "guide": guide}
+    changed = parse_settings(settings or [])
+    own = {field.name for field in fields(Objective)} - options.keys()
+    of_method = {key: changed.pop(key) for key in own & changed.keys()}
     own_chain = _chain_of(load_checkpoint(checkpoint).provenance)
     preferences = [] if pairs is None else read_pairs(pairs)
-    objective = from_dict(Objective, of_method)
+    objective = from_dict(Objective, of_method | options)
     usual_steps = max(own_chain[1], 2 if objective.explores_noise else 1)
     plan = Plan(
         objective,
@@ -334,7 +334,7 @@ def tune(
         own_chain[2] if eta is None else eta,
         None if pairs is None else pairs_sha256(pairs, preferences),
     )
-    config = from_dict(TuningConfig, {"guard": guard == "on"} | of_run)
+    config = from_dict(TuningConfig, changed | {"guard": guard == "on"})
     sources = RewardSources(weights, utmos, whisper)
     corpora = Corpora(*_corpora(data))
     models = load_reward_models(checkpoint, corpora, plan, config, sources)
@@ -343,27 +343,6 @@ def tune(
     if tuner.accelerator.is_main_process:
         _report(tuner)
         typer.echo(best)
-
-
-def _split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings of the run, and those of the method that have no option of their own.
-
-    Raises:
-        ConfigError: a key is neither.
-    """
-    from dlpo.config.training import TuningConfig
-    from dlpo.rl.methods import Objective
-
-    options = {"method", "explore", "alpha", "beta", "guide"}
-    of_method = {f.name for f in fields(Objective)} - options
-    known = {f.name for f in fields(TuningConfig)} - {"guard"} | of_method
-    for key in values:
-        if key not in known:
-            closest = difflib.get_close_matches(key, sorted(known), n=1)
-            hint = f"did you mean {closest[0]!r}?" if closest else f"known: {sorted(known)}"
-            raise ConfigError(f"--set has the unknown key {key!r}; {hint}")
-    chosen = {key: value for key, value in values.items() if key in of_method}
-    return {key: value for key, value in values.items() if key not in of_method}, chosen
 
 
 def _chain_of(provenance: Provenance) -> tuple[str, int, float]:

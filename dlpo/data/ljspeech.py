@@ -65,7 +65,10 @@ def read_transcripts(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: can't be read ({error}); expected LJSpeech's metadata") from error
+        raise DataError(
+            f"{path}: can't be read ({error}); get LJSpeech-1.1 from"
+            " https://keithito.com/LJ-Speech-Dataset, or name a corpus of its layout"
+        ) from error
     transcripts = {}
     for number, line in enumerate(lines, 1):
         fields = line.split("|")

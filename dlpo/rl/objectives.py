@@ -115,12 +115,19 @@ def klinr_loss(
     advantage: Advantage,
     kl_weight: float,
 ) -> Tensor:
-    """-A log p with the divergence inside the return, r - w KL, as classical RLHF has it.
+    """-A log p with the divergence inside the return, as classical RLHF has it.
 
-    Reference: the KLinR baseline of the DLPO paper; Ouyang et al. 2022, eq. 2.
+        R_k = r - w sum_{j >= k} log(p_theta / p_ref)(x_{j+1} | x_j)
+
+    The log-ratios of the actions taken are an unbiased estimate of the divergence; those before
+    step k do not depend on its action and would only add variance.
+
+    Reference: the KLinR baseline of the DLPO paper; Ouyang et al. 2022, eq. 2; Fan et al. 2023
+    (DPOK), "KL in the reward".
     """
-    returns = kl_returns(rewards, rollout.log_probs - reference.log_probs, kl_weight)
-    return -_expected(advantage(returns) * replay.log_probs)
+    log_ratios = rollout.log_probs - reference.log_probs
+    returns = rewards - kl_weight * log_ratios.flip(0).cumsum(0).flip(0)
+    return -_expected(advantage(returns.detach()) * replay.log_probs)
 
 
 def dlpo_loss(
@@ -146,26 +153,6 @@ def dlpo_loss(
     """
     returns = (alpha * rewards - beta * guide).detach()
     return _surrogate(rollout, replay, advantage(returns), clip_range)
-
-
-def kl_returns(rewards: Tensor, log_ratios: Tensor, weight: float) -> Tensor:
-    """The reward minus the KL penalty of this and all later steps.
-
-        R_k = r - w sum_{j >= k} log(p_theta / p_ref)(x_{j+1} | x_j)
-
-    The log-ratios of the actions taken are an unbiased estimate of the divergence; those before
-    step k do not depend on its action and would only add variance.
-
-    Args:
-        rewards: (B,), r.
-        log_ratios: (S, B), policy that acted over the reference.
-        weight: w.
-
-    Returns:
-        (S, B), detached. Reference: Fan et al. 2023 (DPOK), "KL in the reward".
-    """
-    to_go = log_ratios.flip(0).cumsum(0).flip(0)
-    return (rewards - weight * to_go).detach()
 
 
 def kl_divergence(rollout: Rollout, replay: Replay, reference: Replay) -> Tensor:

@@ -102,15 +102,9 @@ def gain(baseline: PanelFigures, now: PanelFigures) -> float:
     before, after = baseline.held_out, now.held_out
     if not before:
         before, after = baseline.rewards, now.rewards
-    gains = [
-        (after[name] - score) / _spread(baseline.spreads[name]) for name, score in before.items()
-    ]
-    return float(np.mean(gains))
-
-
-def _spread(spread: float) -> float:
-    """1 for a score that is the same for every sentence, such as an inactive guard's."""
-    return spread if spread > LEAST_SPREAD else 1.0
+    # A score that is the same for every sentence, such as an inactive guard's, has no spread.
+    spreads = {n: s if s > LEAST_SPREAD else 1.0 for n, s in baseline.spreads.items()}
+    return float(np.mean([(after[name] - before[name]) / spreads[name] for name in before]))
 
 
 class ValidationPanel:

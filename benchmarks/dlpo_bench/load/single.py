@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import cycle, islice
 from random import Random
 from typing import Any
@@ -254,13 +253,9 @@ def portioned(
             made += count
             yield itertools.islice(endless, count)
         else:
-            in_time = partial(_before, clock, begin_s + 60 * minutes * share)
-            first = itertools.islice(endless, 1)
-            yield itertools.chain(first, itertools.takewhile(in_time, endless))
-
-
-def _before(clock: Callable[[], float], until_s: float, request: Request) -> bool:
-    return clock() < until_s
+            until_s = begin_s + 60 * minutes * share
+            in_time = itertools.takewhile(lambda _, end_s=until_s: clock() < end_s, endless)  # type: ignore[misc]
+            yield itertools.chain(itertools.islice(endless, 1), in_time)
 
 
 async def _work(

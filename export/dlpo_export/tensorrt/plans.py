@@ -61,7 +61,7 @@ def add_plans(
         models[graph, precision] = load_for_tensorrt(bundle.graph_path(graph, precision))
         parse_graph(trt, models[graph, precision])
     version = str(trt.__version__)
-    cache = out.parent / timing_cache_name(gpu, version)
+    cache = out.parent / f"tensorrt-{version}-{_slug(gpu.name)}.timings"  # hold for these alone
     plans = {plan.file: plan for plan in bundle.manifest.plans}
     with tempfile.TemporaryDirectory(prefix="dlpo-tensorrt-") as scratch:
         folder = Path(scratch)
@@ -124,11 +124,6 @@ def plan_info(
         frames=options.frames,
         batch=options.batch,
     )
-
-
-def timing_cache_name(gpu: Gpu, version: str) -> str:
-    """Timings hold for one GPU and version."""
-    return f"tensorrt-{version}-{_slug(gpu.name)}.timings"
 
 
 def _slug(name: str) -> str:

@@ -98,7 +98,8 @@ def reply_to(error: Exception) -> ErrorReply:
         case web.HTTPRequestEntityTooLarge():
             return ErrorReply(413, error.text or str(error), INVALID, "request_too_large")
         case web.HTTPException():
-            return ErrorReply(error.status, error.reason, INVALID, headers=_allow(error))
+            allowed = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
+            return ErrorReply(error.status, error.reason, INVALID, headers=allowed)
     return reply
 
 
@@ -112,7 +113,3 @@ def _retry_after(seconds: float) -> dict[str, str]:
         "Retry-After": str(max(math.ceil(seconds), 1)),
         "retry-after-ms": str(max(round(1000 * seconds), 1)),
     }
-
-
-def _allow(error: web.HTTPException) -> dict[str, str]:
-    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}

@@ -144,7 +144,8 @@ def _run(application: Any) -> str:
     except RuntimeError as error:
         deployments = serve.status().applications[APPLICATION].deployments
         said = "\n".join([str(error), *(each.message for each in deployments.values())])
-        raise EngineError(f"no replica could be started: {_cause(said)}") from error
+        cause = (_CAUSE.findall(said) or [said])[-1]  # out of Serve's tracebacks
+        raise EngineError(f"no replica could be started: {cause}") from error
     return str(handle.options(method_name="voice").remote().result(timeout_s=ANSWER_S))
 
 
@@ -234,12 +235,6 @@ def _with_whole_paths(settings: ServerSettings) -> ServerSettings:
         if (path := getattr(settings, name))
     }
     return settings.model_copy(update={"voices": tuple(voices), **files})
-
-
-def _cause(message: str) -> str:
-    """The error of ours that ended a replica's constructor, out of Serve's tracebacks."""
-    found = _CAUSE.findall(message)
-    return found[-1] if found else message
 
 
 def _told_to_stop() -> threading.Event:

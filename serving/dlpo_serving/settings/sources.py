@@ -47,7 +47,7 @@ def read_settings(
         ConfigError: the environment or the file has an unknown key, or a value out of range.
     """
     parser = settings_parser(prog)
-    flags = given_flags(parser, sys.argv[1:] if arguments is None else arguments)
+    flags = vars(parser.parse_args(sys.argv[1:] if arguments is None else arguments))
     path = flags.get("config") or os.environ.get(f"{PREFIX}CONFIG")
     _check_file(path)
     try:
@@ -139,11 +139,6 @@ def settings_parser(prog: str) -> argparse.ArgumentParser:
             panel = parser.add_argument_group(PANELS[name])
         _add(panel, name, field, texts[name])
     return parser
-
-
-def given_flags(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> dict[str, Any]:
-    """Setting -> value, of the flags that were given. Exits with 2 at an unknown one."""
-    return vars(parser.parse_args(arguments))
 
 
 def _docstrings() -> dict[str, str]:
