@@ -131,7 +131,9 @@ class LoadOptions:
 
     measurements: Annotated[
         list[str],
-        Argument(help="latency, knee, tokens (the usual three); streams, overload, soak; or all."),
+        Argument(
+            help="latency, knee, tokens (the usual three); streams, overload, chaos, soak; or all."
+        ),
     ] = field(default_factory=list)
     voice: Annotated[str, _server(help="Name or path of a bundle.")] = "lj"
     engine: Annotated[str, _server(help="Its engine.")] = "cpu"
@@ -179,7 +181,7 @@ class LoadOptions:
     overload_s: Annotated[float, _single(min=0.1, help="How long they arrive.")] = 30.0
     requests: Annotated[int, _single(min=1, help="Of the soak.")] = 20_000
     minutes: Annotated[
-        float | None, _single(min=0.01, help="Of the soak, instead of requests.")
+        float | None, _single(min=0.01, help="Of the soak, instead of requests; of chaos, 5.")
     ] = None
     workers: Annotated[int, _single(min=1, help="Concurrent calls of the soak.")] = 12
     seed: Annotated[int, _single(help="Of texts and arrivals.")] = 0

@@ -324,6 +324,7 @@ def test_every_measurement_gives_the_figures_of_its_targets(name: str, tiny_bund
     wanted = {key for measurement, key in keys if measurement == name}
     # So small an overload may refuse nobody.
     assert wanted - set(measured.figures) <= {"retry_info_share"}
+    assert measured.figures.get("wrong_bits", 0) == 0  # amid chaos
     assert markdown(load_blocks({name: measured.figures}))
     json.dumps([measured.figures, measured.samples], allow_nan=False)  # what a record can hold
 

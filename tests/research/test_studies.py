@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from dlpo_bench.clips import read_audio
 from dlpo_bench.judging import JudgePanel
 from dlpo_bench.record import read_record
-from research import chaos, cold_start, copies, learning_curve, method_comparison, toy_judge
+from research import cold_start, copies, learning_curve, method_comparison, toy_judge
 from tests.toys import ToyJudge
 
 RATE = 22_050  # Hz
@@ -51,12 +50,6 @@ def test_method_comparison_draws_mean_and_range_over_seeds(tmp_path: Path) -> No
     assert curve.mean == pytest.approx([3.0, 3.1])
     assert curve.high == pytest.approx([3.0, 3.2])
     assert "dlpo" in method_comparison.draw_curves({"nisqa": [curve]})
-
-
-@pytest.mark.full
-def test_honest_listeners_hear_the_right_bits_amid_chaos(tiny_bundle: Path) -> None:
-    found = asyncio.run(chaos.measure_chaos(str(tiny_bundle), 0.0, 0)).figures
-    assert (found["rounds"], found["wrong_bits"], found["honest_calls"] > 0) == (1, 0, True)
 
 
 def test_a_cold_process_speaks_and_its_parts_add_up(tiny_bundle: Path) -> None:

@@ -27,6 +27,7 @@ from dlpo_bench.load.calls import (
     parse_against,
     underrun_figures,
 )
+from dlpo_bench.load.chaos import measure_chaos
 from dlpo_bench.load.levels import (
     Clients,
     Level,
@@ -353,6 +354,7 @@ MEASUREMENTS: Mapping[str, Callable[[LoadOptions], Awaitable[Measured]]] = {
     "tokens": measure_tokens,
     "streams": measure_streams,
     "overload": measure_overload,
+    "chaos": measure_chaos,
     "soak": measure_soak,
 }
 

@@ -58,9 +58,7 @@ async def tested_servers(options: LoadOptions) -> AsyncIterator[Servers]:
         yield servers
         return
     # Starting and ending it blocks this event loop, in which nothing else runs at those times.
-    precision = ["--precision", options.precision] if options.precision else []
-    more = [*precision, *shlex.split(options.server_options), "--http-port", "0"]
-    with local_server(options.voice, "--engine", options.engine, *more) as own:
+    with local_server(options.voice, *server_arguments(options), "--http-port", "0") as own:
         assert own.process.stdout is not None  # a pipe
         page = _PAGE.search(own.process.stdout.readline())
         if not page:
@@ -76,6 +74,12 @@ async def tested_servers(options: LoadOptions) -> AsyncIterator[Servers]:
         await _warm_up(servers)
         yield servers
         servers.check_alive()
+
+
+def server_arguments(options: LoadOptions) -> list[str]:
+    """Options of our server, besides its voice."""
+    precision = ["--precision", options.precision] if options.precision else []
+    return ["--engine", options.engine, *precision, *shlex.split(options.server_options)]
 
 
 async def _warm_up(servers: Servers) -> None:

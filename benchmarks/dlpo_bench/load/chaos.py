@@ -1,6 +1,6 @@
 """Honest listeners while a seeded mixture of hostile callers and operator's changes goes on.
 
-    python -m research.chaos --minutes 5 --record
+    dlpo bench stream chaos --minutes 5 --record
 
 Hostile callers run in a process of their own, one kind after the other; the operator's changes and
 the honest listeners in this one. A round is every kind once, in random order, and ends with a quiet
@@ -30,10 +30,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 from statistics import median
-from typing import Annotated, Any
+from typing import Any
 
 import grpc
-import typer
 
 from dlpo.bundle import MANIFEST, Bundle, copy_bundle
 from dlpo.errors import EngineError
@@ -46,14 +45,16 @@ from dlpo_bench.load.calls import (
     TimedCall,
     stream_request,
 )
+from dlpo_bench.load.servers import server_arguments
 from dlpo_bench.machine import memory_growth, resident_mb
-from dlpo_bench.record import Measured, write_record
+from dlpo_bench.options import LoadOptions
+from dlpo_bench.record import Measured
 from dlpo_serving.local.local_server import local_server
 from dlpo_serving.operations.keys import new_key
-from dlpo_serving.voices import DEFAULT_VOICE, find_voice
-from research import RECORDS, run_study, study_command
+from dlpo_serving.voices import find_voice
 
 LISTENERS = 2
+MINUTES = 5.0  # unless the options say otherwise
 MISCHIEF_S = 4.0  # that each kind lasts
 QUIET_S = 3.0  # at the end of a round
 STOP_S = (2.0, 22.0)  # of the process: usually, and in the second round
@@ -124,8 +125,8 @@ class GapDevice(AudioDevice):
         super().receive(at_s, audio_s)
 
 
-async def measure_chaos(voice: str, minutes: float, seed: int) -> Measured:
-    """Attack a server of ours for so many minutes; a round is always finished.
+async def measure_chaos(options: LoadOptions) -> Measured:
+    """Attack a server of ours for `options.minutes`; a round is always finished.
 
     Returns:
         Of the honest listeners: calls, refusals, gaps (the time in which the server was stopped is
@@ -143,20 +144,21 @@ async def measure_chaos(voice: str, minutes: float, seed: int) -> Measured:
             "--http-port", str(http_port), "--voice-directory", str(voices), "--voice-poll-s",
             "0.5", "--keys-file", str(keys), "--log-level", "error",
         )  # fmt: skip
-        with local_server(voice, *arguments) as server:
+        with local_server(options.voice, *server_arguments(options), *arguments) as server:
             victim = Victim(server.address, http_port, *tokens)
-            operator = Operator(server.process.pid, voices, keys, find_voice(voice))
-            with _hostile_process(victim, seed) as hostile:
-                figures, samples = await _reign(victim, operator, hostile, Random(seed), minutes)
+            operator = Operator(server.process.pid, voices, keys, find_voice(options.voice))
+            with _hostile_process(victim, options.seed) as hostile:
+                measured = await _reign(victim, operator, hostile, options)
             if (code := server.process.poll()) is not None:
                 raise EngineError(f"the server ended with exit code {code} amid the chaos")
-    return Measured(figures, samples, bundle_sha256=Bundle.load(find_voice(voice)).sha256)
+    return measured
 
 
 async def _reign(
-    victim: Victim, operator: Operator, hostile: Connection, random: Random, minutes: float
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    results, done = Results(), asyncio.Event()
+    victim: Victim, operator: Operator, hostile: Connection, options: LoadOptions
+) -> Measured:
+    minutes = MINUTES if options.minutes is None else options.minutes
+    random, results, done = Random(options.seed), Results(), asyncio.Event()
     references = {text: await _alone(victim, text) for text in TEXTS}
     listeners = [
         asyncio.create_task(_listen(victim, references, results, done, Random(number)))
@@ -201,7 +203,7 @@ async def _reign(
         "endings": dict(endings), "gaps_s": results.gaps_s, "held": held,
         "mischief": dict(mischief), "stopped_s": [end - begin for begin, end in results.stopped],
     }  # fmt: skip
-    return figures, samples
+    return Measured(figures, samples)
 
 
 async def _alone(victim: Victim, text: str) -> str:
@@ -479,24 +481,3 @@ def drain(call: Any) -> None:
     with suppress(grpc.RpcError):
         for _ in call:
             pass
-
-
-def main(
-    voice: Annotated[str, typer.Option(help="Name or path of a bundle.")] = DEFAULT_VOICE,
-    minutes: Annotated[float, typer.Option(min=0, help="At least one round is played.")] = 5.0,
-    seed: Annotated[int, typer.Option(help="Of the order and of the attacks.")] = 0,
-    record: Annotated[bool, typer.Option("--record", help="Keep the figures.")] = False,
-) -> None:
-    """Attack a server of ours while honest listeners speak through it."""
-    logging.basicConfig(level="INFO", format="%(asctime)s %(message)s")
-    # As Ctrl-C does: the server that runs must not stay behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    found = asyncio.run(measure_chaos(voice, minutes, seed))
-    for name, value in found.figures.items():
-        typer.echo(f"{name} {value:g}")
-    if record:
-        typer.echo(write_record("chaos", found, study_command("chaos"), RECORDS))
-
-
-if __name__ == "__main__":
-    run_study(main)
