@@ -13,7 +13,7 @@ import numpy as np
 
 from dlpo.audio import Waveform
 from dlpo.bundle import Bundle
-from dlpo_bench.machine import resident_mb, watch_machine
+from dlpo_bench.machine import interference, machine_clocks, resident_mb
 from dlpo_bench.record import Measured, write_record
 from dlpo_serving.encodings.encoder import open_encoder, warm_encoders
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
@@ -205,9 +205,10 @@ def main() -> None:
     loudness = measure_loudness(voice, sentences)
     print(loudness)
     speech = np.concatenate(sentences)
-    with watch_machine() as watch:
-        costs, samples = measure_encodings(formats, speech, rate, hop, options.rounds)
-    for line in watch.interference.warnings():
+    begin = machine_clocks()
+    costs, samples = measure_encodings(formats, speech, rate, hop, options.rounds)
+    disturbed = interference(begin)
+    for line in disturbed.warnings():
         print(f"warning: {line}", file=sys.stderr)
     for cost, kilobytes in zip(costs, memory_kb, strict=True):
         print(
@@ -225,7 +226,7 @@ def main() -> None:
         figures = {
             "loudness": asdict(loudness),
             "encodings": rows,
-            "machine": watch.interference.figures(),
+            "machine": disturbed.figures(),
         }
         found = Measured(figures, {"encodings": samples}, bundle_sha256=sha256)
         print(write_record("audio-path", found, command, RECORDS))

@@ -16,7 +16,7 @@ import time
 
 from dlpo.bundle import Bundle
 from dlpo.errors import EngineError
-from dlpo_bench.machine import watch_machine
+from dlpo_bench.machine import interference, machine_clocks
 from dlpo_bench.record import Measured, write_record
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 
@@ -83,9 +83,10 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=10)
     parser.add_argument("--record", action="store_true", help="write a benchmark record")
     options = parser.parse_args()
-    with watch_machine() as watch:
-        found = measure_cold_start(options.voice, options.starts)
-    for line in watch.interference.warnings():
+    begin = machine_clocks()
+    found = measure_cold_start(options.voice, options.starts)
+    disturbed = interference(begin)
+    for line in disturbed.warnings():
         print(f"warning: {line}", file=sys.stderr)
     for name, value in found.figures.items():
         print(f"{name} {value:.0f}")

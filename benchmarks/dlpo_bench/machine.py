@@ -16,6 +16,9 @@ from scipy.stats import theilslopes
 
 from dlpo.errors import EngineError, InputError
 
+Clocks = NDArray[np.float64]
+"""Seconds: monotonic, wall, busy and stolen of the machine, own with all descendants."""
+
 OTHERS_LIMIT = 0.1  # cores used by other processes; above, a run is reported as disturbed
 STOLEN_LIMIT = 0.02  # of the machine's time
 JUMP_LIMIT_S = 0.5  # of the wall clock against the monotonic one; NTP slews stay below
@@ -148,47 +151,24 @@ class Interference:
         return asdict(self)
 
 
-def _clocks() -> NDArray[np.float64]:
-    """Seconds: monotonic, wall, busy and stolen of the machine, own with all descendants."""
+def machine_clocks() -> Clocks:
+    """Read all of them, at the begin and at the end of a measurement."""
     cpu = psutil.cpu_times()
     busy_s = sum(getattr(cpu, n, 0.0) for n in ("user", "nice", "system", "irq", "softirq"))
     stolen_s = getattr(cpu, "steal", 0.0)
     return np.array([time.perf_counter(), time.time(), busy_s, stolen_s, _tree_cpu_s()])
 
 
-@dataclass(slots=True, eq=False)
-class MachineWatch:
-    """What happened on the machine in the block of `watch_machine`."""
-
-    _begin: NDArray[np.float64]
-    """see `_clocks`"""
-    _end: NDArray[np.float64] | None = None
-
-    @property
-    def interference(self) -> Interference:
-        """Up to now, or to the end of the block."""
-        end = _clocks() if self._end is None else self._end
-        length_s, wall_s, busy_s, stolen_s, own_s = map(float, end - self._begin)
-        over_s = max(length_s, 1e-9)
-        return Interference(
-            max(0.0, (busy_s - own_s) / over_s),  # the machine's clock ticks coarsely
-            max(0.0, stolen_s / over_s / (os.cpu_count() or 1)),
-            wall_s - length_s,
-        )
-
-    def stop(self) -> None:
-        """What happens from now on does not count."""
-        self._end = _clocks()
-
-
-@contextmanager
-def watch_machine() -> Iterator[MachineWatch]:
-    """Watch the machine during a measurement by this process and those that it starts."""
-    watch = MachineWatch(_clocks())
-    try:
-        yield watch
-    finally:
-        watch.stop()
+def interference(begin: Clocks, end: Clocks | None = None) -> Interference:
+    """From one reading of `machine_clocks` to another, or to now, while this process measured."""
+    passed = (machine_clocks() if end is None else end) - begin
+    length_s, wall_s, busy_s, stolen_s, own_s = map(float, passed)
+    over_s = max(length_s, 1e-9)
+    return Interference(
+        max(0.0, (busy_s - own_s) / over_s),  # the machine's clock ticks coarsely
+        max(0.0, stolen_s / over_s / (os.cpu_count() or 1)),
+        wall_s - length_s,
+    )
 
 
 def _tree_cpu_s() -> float:

@@ -99,18 +99,19 @@ def run_bench(
     Args:
         command: for the record; that of dlpo if empty.
     """
-    from dlpo_bench.machine import watch_machine
+    from dlpo_bench.machine import interference, machine_clocks
     from dlpo_bench.record import check_recordable, write_record
     from dlpo_bench.tables import show
 
     if record:
         check_recordable(out)
-    with watch_machine() as watch:
-        measured = measure()
-    figures = {**measured.figures, "machine": watch.interference.figures()}
+    begin = machine_clocks()
+    measured = measure()
+    disturbed = interference(begin)
+    figures = {**measured.figures, "machine": disturbed.figures()}
     measured = replace(measured, figures=figures)
     show(blocks(figures))
-    for problem in (*measured.problems, *watch.interference.warnings()):
+    for problem in (*measured.problems, *disturbed.warnings()):
         _tell(f"note: {problem}")
     if record:
         typer.echo(write_record(kind, measured, command or command_line(), out))
@@ -153,7 +154,7 @@ def peers(options: PeersOptions, record: bool, out: Path) -> None:
 def stream(options: LoadOptions, record: bool, out: Path) -> None:
     with needs("serve"), needs("bench"):
         from dlpo_bench.load.capacity import chosen, measure, write_records
-        from dlpo_bench.machine import watch_machine
+        from dlpo_bench.machine import interference, machine_clocks
         from dlpo_bench.record import check_recordable
         from dlpo_bench.report.speed import load_blocks
         from dlpo_bench.tables import show
@@ -164,18 +165,19 @@ def stream(options: LoadOptions, record: bool, out: Path) -> None:
     logging.basicConfig(level="INFO", format="%(asctime)s %(message)s")
     # As Ctrl-C does: the server that runs must not stay behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with watch_machine() as watch:
-        found = asyncio.run(measure(names, options))
+    begin = machine_clocks()
+    found = asyncio.run(measure(names, options))
+    disturbed = interference(begin)
     show(load_blocks({name: one.figures for name, one in found.items()}))
     for one in found.values():
         for what, why in one.skipped.items():
             _tell(f"skipped: {what}: {why}")
         for problem in one.problems:
             _tell(f"failed: {problem}")
-    for warning in watch.interference.warnings():
+    for warning in disturbed.warnings():
         _tell(f"note: {warning}")
     if record and found:
-        for path in write_records(found, options, watch.interference, command_line(), out):
+        for path in write_records(found, options, disturbed, command_line(), out):
             typer.echo(path)
     if set(names) > set(found) or any(one.problems for one in found.values()):
         raise typer.Exit(1)

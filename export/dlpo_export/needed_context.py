@@ -20,7 +20,7 @@ from torch import Tensor
 from dlpo.audio import HOP_LENGTH, harmonic_source
 from dlpo.text.symbols import symbol_ids
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
-from dlpo_export.parity.cases import UTTERANCE, whole_frames
+from dlpo_export.parity.cases import UTTERANCE, as_numpy, whole_frames
 from dlpo_export.parity.open_graph import OpenGraph
 
 TOLERANCE = 5e-5  # of full scale; half of what a server promises, before the margin
@@ -152,7 +152,7 @@ def _on_onnxruntime(path: Path) -> Denoise:
 
     def denoise(conditioning: Tensor, source: Tensor, noise: Tensor) -> Tensor:
         given = {"conditioning": conditioning, "source": source, "noise": noise}
-        made = opened.run({name: value.contiguous().numpy() for name, value in given.items()})
+        made = opened.run(as_numpy(given))
         return torch.from_numpy(made["waveform"])
 
     return denoise

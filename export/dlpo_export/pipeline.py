@@ -44,7 +44,7 @@ from dlpo_export.graphs import (
 from dlpo_export.half_precision import to_fp16
 from dlpo_export.needed_context import needed_contexts, needed_int8_contexts
 from dlpo_export.options import ExportOptions
-from dlpo_export.parity.cases import CALIBRATION, denoiser_inputs, until_frames
+from dlpo_export.parity.cases import CALIBRATION, as_numpy, denoiser_inputs, until_frames
 from dlpo_export.parity.check import check_parity
 from dlpo_export.parity.divergence import Tensors
 from dlpo_export.parts import Tracer
@@ -184,7 +184,7 @@ def _write_graphs(
         made: Models = {"fp32": tracer.to_onnx(source)}
         if name in ("encoder", "frames"):
             rollouts: list[Tensors] = [
-                (encoder if name == "encoder" else frames).numpy_inputs()
+                as_numpy((encoder if name == "encoder" else frames).inputs)
                 for _, encoder, frames in spoken
             ]
             rounded = [p for p in options.precisions if p in EIGHT_BITS]
@@ -196,7 +196,7 @@ def _write_graphs(
                 made |= dict.fromkeys(rounded, to_int8(made["fp32"], rollouts)[0])
         else:
             rollouts = [
-                _as_numpy(denoiser_inputs(source, frames, seed)) for seed, _, frames in spoken
+                as_numpy(denoiser_inputs(source, frames, seed)) for seed, _, frames in spoken
             ]
             for precision in options.precisions:
                 if precision == "fp16":
@@ -217,10 +217,6 @@ def _file(graph: str, precision: Precision) -> str:
     if graph in ("encoder", "frames") and precision in EIGHT_BITS:
         precision = "int8"  # beside a GPU too the CPU computes it
     return f"{graph}.onnx" if precision == "fp32" else f"{graph}.{precision}.onnx"
-
-
-def _as_numpy(inputs: Mapping[str, torch.Tensor]) -> Tensors:
-    return {name: value.contiguous().numpy() for name, value in inputs.items()}
 
 
 def _manifest(

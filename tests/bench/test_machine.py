@@ -14,7 +14,7 @@ import pytest
 from dlpo.errors import EngineError
 from dlpo_bench.machine import (
     Interference,
-    MachineWatch,
+    interference,
     memory_growth,
     peak_mb,
     process_cpu_s,
@@ -25,12 +25,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 QUIET = np.array([10.0, 1000.0, 500.0, 2.0, 50.0])  # monotonic, wall, busy, stolen, own
 
 
-def watched(*end: float) -> Interference:
-    return MachineWatch(QUIET, np.array(end)).interference
-
-
 def test_own_work_is_no_interference() -> None:
-    found = watched(20.0, 1010.0, 520.0, 2.0, 70.0)
+    found = interference(QUIET, np.array([20.0, 1010.0, 520.0, 2.0, 70.0]))
     assert found == Interference(0.0, 0.0, 0.0)
     assert found.warnings() == []
 
@@ -44,7 +40,7 @@ def test_own_work_is_no_interference() -> None:
     ],
 )
 def test_each_disturbance_is_reported(end: tuple[float, ...], warning: str) -> None:
-    (found,) = watched(*end).warnings()
+    (found,) = interference(QUIET, np.array(end)).warnings()
     assert warning in found
 
 

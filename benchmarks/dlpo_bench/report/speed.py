@@ -92,14 +92,7 @@ RTF_TARGETS = {  # of the served voice, by baseline
     EAGER: Target("times faster than PyTorch, N steps, whole sentences", 4, 8, "", True),
     STREAMED: Target("times faster than PyTorch, N steps, in the same chunks", 4, 8, "", True),
 }
-LENGTH_TARGET = Target("time per second of audio, 60 s / 5 s of speech", 1.1, 1.02)
-SAME_DB = -400  # of equal audio
-DEVIATIONS = {  # the last two in records from before
-    "load_s": "load, s",
-    "first_rtf": "first run, RTF",
-    "error_db": "deviation, dB",
-    "log_spectral_db": "log-spectral, dB",
-}
+FIRST_RUN = {"load_s": "load, s", "first_rtf": "first run, RTF"}
 PIPER = Target("Piper medium's architecture, times as long as ours", 1.5, 5, "", True)
 SCALING_TARGETS = (
     Target("time per second of audio, 60 s / 5 s", 1.1, 1.02, "stream/rtf"),
@@ -278,7 +271,7 @@ def rtf(found: Sequence[Found]) -> Section:
 
 
 def rtf_blocks(figures: Figures) -> list[Block]:
-    """Targets, real-time factors of every size, deviations, and what was skipped."""
+    """Targets, real-time factors of every size, first runs, and what was skipped."""
     weights = "random weights" if figures["weights"].startswith("random") else "one checkpoint"
     blocks: list[Block] = [
         f"**{figures['model']}**: {figures['parameters'] / 1e6:.2f} million parameters, {weights},"
@@ -292,10 +285,7 @@ def rtf_blocks(figures: Figures) -> list[Block]:
         name: {**figures["contestants"][name], **one}
         for name, one in speech[quoted]["contestants"].items()
     }
-    for one in rows.values():
-        if one.get("error_db") == SAME_DB:
-            one["error_db"] = "equal"
-    blocks += [_rtf_table(speech), table_of(f"speech {quoted}", rows, DEVIATIONS)]
+    blocks += [_rtf_table(speech), table_of(f"speech {quoted}", rows, FIRST_RUN)]
     names: dict[str, list[str]] = {}  # reason -> what it kept from being measured
     for name, reason in figures["skipped"].items():
         names.setdefault(reason, []).append(name)
@@ -313,8 +303,6 @@ def _rtf_targets(figures: Figures) -> Iterator[list[str]]:
         if baseline in speedups:
             name, *rest = target.row(speedups[baseline])
             yield [f"{name}, {label}", *rest]
-    if ratio := figures.get("length_costs", {}).get(served, {}).get("60 s / 5 s"):
-        yield LENGTH_TARGET.row(ratio)
 
 
 def _rtf_table(speech: Figures) -> Table:
@@ -435,7 +423,7 @@ def roofline_blocks(figures: Figures) -> list[Block]:
         layers[one["layer"]] = {**one, "kinds": kinds}
     operators = {one["operator"]: one for one in figures["operators"][shown][:MOST_LAYERS]}
     peaks = {PEAK_WORDS.get(k, f"{k}, GOP/s"): peak for k, peak in figures["peaks"].items()}
-    blocks: list[Block] = [
+    return [
         "Definitions: [bench-roofline.md](bench-roofline.md).",
         Table(TARGET_HEADER, targets),
         table_of("peak of one core", peaks, {"rate": "best", "median_rate": "median", "by": "by"}),
@@ -445,9 +433,6 @@ def roofline_blocks(figures: Figures) -> list[Block]:
         f"Operators of {shown}:",
         table_of("operator", operators, OPERATORS),
     ]
-    if skipped := figures.get("skipped"):  # of older records
-        blocks.append("\n".join(f"- skipped {k}: {why}" for k, why in skipped.items()))
-    return blocks
 
 
 def _served_denoisers(figures: Figures) -> dict[str, Figures]:

@@ -45,9 +45,10 @@ class Case:
     inputs: Tensors
     outputs: Tensors
 
-    def numpy_inputs(self) -> dict[str, NDArray[Any]]:
-        """For onnxruntime."""
-        return {name: value.contiguous().numpy() for name, value in self.inputs.items()}
+
+def as_numpy(inputs: Tensors) -> dict[str, NDArray[Any]]:
+    """For onnxruntime."""
+    return {name: value.contiguous().numpy() for name, value in inputs.items()}
 
 
 # "The quick brown fox, it jumps."

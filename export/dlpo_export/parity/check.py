@@ -21,7 +21,7 @@ from torch import Tensor
 
 from dlpo.bundle import Precision
 from dlpo.errors import BundleError
-from dlpo_export.parity.cases import DENOISER, SENTENCES, Case, speak
+from dlpo_export.parity.cases import DENOISER, SENTENCES, Case, as_numpy, speak
 from dlpo_export.parity.divergence import find_divergence, run_model, sqnr_db, varying_tensors
 from dlpo_export.parity.metrics import f0_error_cents, log_spectral_distance, wrong_voicing
 from dlpo_export.parity.open_graph import OpenGraph
@@ -222,7 +222,7 @@ def check_parity(
 def compare_graph(path: Path, precision: Precision, cases: Sequence[Case]) -> list[Difference]:
     """Run one file on all sentences and compare its outputs with torch's, one entry for each."""
     opened = OpenGraph(path)
-    made = [opened.run(case.numpy_inputs()) for case in cases]
+    made = [opened.run(as_numpy(case.inputs)) for case in cases]
     found = []
     for tensor in cases[0].outputs:
         pairs = [
@@ -301,7 +301,7 @@ def _diagnosis(
     """Which layer loses the most precision, on a short window of the first sentence."""
     import onnx
 
-    feed = {name: value.contiguous().numpy() for name, value in _short(cases[0]).items()}
+    feed = as_numpy(_short(cases[0]))
     try:
         exact, model = (onnx.load(folder / files[p]) for p in ("fp32", failed.precision))
         expected = run_model(exact, feed, varying_tensors(exact))
