@@ -28,6 +28,7 @@ from dlpo_serving.endpoints import Endpoints
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines import cuda_engine
 from dlpo_serving.engines.cuda_engine import CudaEngine
+from dlpo_serving.engines.cuda_machine import CudaDevice
 from dlpo_serving.engines.onnx_engine import CPU, Provider
 from dlpo_serving.server import run_server
 from dlpo_serving.settings.server_settings import ServerSettings
@@ -50,7 +51,7 @@ class Clock:
         return self.now_s
 
 
-class CpuDevice:
+class CpuDevice(CudaDevice):
     """The CPU in the place of a GPU: what comes to it is copied all the same."""
 
     name = "cpu"

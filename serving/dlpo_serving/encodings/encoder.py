@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.audio import Waveform, to_pcm16
-from dlpo.errors import EngineError, MissingExtraError
+from dlpo.errors import EngineError, needs
 from dlpo_serving.encodings.formats import MAX_RATE_HZ, AudioFormat, Encoding
 from dlpo_serving.encodings.sndfile import FLAC, MP3, OPUS, AacEncoder, SndfileEncoder
 from dlpo_serving.errors import RequestError
@@ -204,10 +204,8 @@ class Resampler:
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         """Raises MissingExtraError where soxr is not installed."""
-        try:
+        with needs("serve"):
             import soxr
-        except ImportError:
-            raise MissingExtraError("soxr", "serve") from None
         self._stream = soxr.ResampleStream(from_hz, to_hz, num_channels=1, dtype="float32")
 
     def resample(self, samples: Waveform, last: bool = False) -> Waveform:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -35,25 +35,6 @@ if TYPE_CHECKING:
 # IO binding, one set for each bucket. A CUDA graph replays work on the addresses that it was
 # captured with. So every bucket has arrays on the host and tensors on the device that live as
 # long as the session, and a run is: fill, copy there, compute, copy back.
-
-
-class Device(Protocol):
-    """Where a session computes, and how arrays get there and back."""
-
-    name: str
-    """as onnxruntime calls it, such as "cuda\""""
-
-    def pin(self, array: Floats) -> None:
-        """Make the memory of an array quick to copy; it is about to be copied often."""
-        ...
-
-    def send(self, array: Floats, value: OrtValue) -> None:
-        """Copy an array into a tensor of the device; it is there when this returns."""
-        ...
-
-    def fetch(self, value: OrtValue, array: Floats) -> None:
-        """Copy a tensor of the device into an array; it is there when this returns."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +65,7 @@ class BoundDenoiser:
         name: str,
         graph: GraphInfo,
         buckets: Buckets,
-        device: Device,
+        device: CudaDevice,
     ) -> None:
         """Allocate all memory, then compute every bucket twice: the second run finds all warm.
 
@@ -248,7 +229,7 @@ class CudaEngine(OnnxSentenceGraphs):
         )
         return denoiser
 
-    def _open_device(self) -> Device:
+    def _open_device(self) -> CudaDevice:
         return CudaDevice()
 
     def _providers(self) -> list[Provider]:

@@ -78,6 +78,7 @@ class CudaDevice:
     """The GPU as the binding of `BoundDenoiser` sees it; pins arrays for as long as it lives."""
 
     name = "cuda"
+    """as onnxruntime calls it"""
 
     def __init__(self) -> None:
         """Raises MissingExtraError where cuda-bindings is not installed."""
@@ -97,13 +98,13 @@ class CudaDevice:
         weakref.finalize(self, _release, cuda, array)  # keeps the array alive until then
 
     def send(self, array: Floats, value: OrtValue) -> None:
-        """Copy an array to the GPU."""
+        """Copy an array to the GPU; it is there when this returns."""
         cuda = self._cuda
         kind = cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
         call(cuda, cuda.cudaMemcpy, value.data_ptr(), array.ctypes.data, array.nbytes, kind)
 
     def fetch(self, value: OrtValue, array: Floats) -> None:
-        """Copy from the GPU into an array."""
+        """Copy from the GPU into an array; it is there when this returns."""
         cuda = self._cuda
         kind = cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
         call(cuda, cuda.cudaMemcpy, array.ctypes.data, value.data_ptr(), array.nbytes, kind)
