@@ -112,7 +112,6 @@ async def serve_endpoints(
         # Of one connection: calls that are started and send nothing cost memory. Others are
         # rejected by a full server rather than wait for another call of their connection.
         ("grpc.max_concurrent_streams", SPARE_CALLS + 2 * settings.max_streams),
-        *([("grpc.enable_channelz", 1)] if settings.channelz else []),
     ]
     logging.getLogger(GRPC_LOG).addFilter(caller_stayed)
     interceptor = CallInterceptor(scope, settings.open_services, settings.stall_s)
@@ -123,8 +122,6 @@ async def serve_endpoints(
     if settings.reflection:
         names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
-    if settings.channelz:
-        add_channelz(server)
     port = _bind(server, settings, clock)
     await server.start()
     try:
@@ -137,17 +134,6 @@ async def serve_endpoints(
         await server.stop(LAST_WORDS_S)
         # grpc's own tasks end here; otherwise it prints a traceback for calls that were cut
         await asyncio.sleep(0)
-
-
-def add_channelz(server: grpc.aio.Server) -> None:
-    """Let clients list the connections of the process, where `grpc.enable_channelz` is set.
-
-    Raises:
-        MissingExtraError: grpcio-channelz is not installed.
-    """
-    with needs("serve"):
-        from grpc_channelz.v1 import channelz
-    channelz.add_channelz_servicer(server)
 
 
 def _bind(server: grpc.aio.Server, settings: ServerSettings, clock: Callable[[], float]) -> int:

@@ -157,8 +157,6 @@ class ServerSettings(BaseModel):
     """collector to send traces to, such as http://localhost:4317"""
     reflection: bool = True
     """say over gRPC which services there are"""
-    channelz: bool = False
-    """say over gRPC which connections there are; those who may ask see the peers of all"""
 
     @model_validator(mode="after")
     def _fit_together(self) -> ServerSettings:
