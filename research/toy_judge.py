@@ -170,7 +170,7 @@ def run(
     everyone = validation_prompts(dataset, len(dataset))  # the tuner's own panel is among them
     targets.prompts |= {prompt.text: prompt for prompt in everyone}
     wanted = np.array(tilts(untuned, held_out, plan.chain)) + more_db
-    reward = WeightedSum([SpectralTilt(targets)], {"spectral_tilt": 1.0}, settings.standardisation)
+    reward = WeightedSum([SpectralTilt(targets)], {"spectral_tilt": 1.0})
     tuner = Tuner(checkpoint, dataset, out, plan, settings, RewardModels(reward, []))
     curve: list[Point] = []
     began, began_cpu = time.perf_counter(), time.process_time()

@@ -266,8 +266,6 @@ class TuningConfig(RunConfig):
     """Windows of recordings an optimizer step, for methods that learn from recordings."""
     window: int = 48
     """Frames of such a window (73.5 a second)."""
-    standardisation: Literal["none", "batch", "running"] = "running"
-    """How the parts of a reward are brought to one scale, see `WeightedSum`."""
     augment: bool = False
     """Whether the reward receives augmented clips, against hacking."""
     kl_limit: float = 0.05

@@ -31,7 +31,6 @@ from dlpo.rl.methods import Plan
 from dlpo.rl.prompts import validation_prompts
 from dlpo.rl.rewards import (
     Reward,
-    Standardisation,
     WeightedSum,
     guard,
     judge_reward,
@@ -129,11 +128,7 @@ def parse_weights(text: str) -> dict[str, float]:
     return weights
 
 
-def build_reward(
-    weights: Mapping[str, float],
-    sources: RewardSources,
-    standardisation: Standardisation = "running",
-) -> WeightedSum:
+def build_reward(weights: Mapping[str, float], sources: RewardSources) -> WeightedSum:
     """The weighted sum of named rewards.
 
     Raises:
@@ -142,11 +137,8 @@ def build_reward(
         MissingExtraError: a judge's package is not installed.
     """
     built = {name: REWARDS[name](sources) for name in weights}
-    return WeightedSum(
-        list(built.values()),
-        {reward.name: weights[name] for name, reward in built.items()},
-        standardisation,
-    )
+    of_names = {reward.name: weights[name] for name, reward in built.items()}
+    return WeightedSum(list(built.values()), of_names)
 
 
 def _given(value: T | None, name: str, what: str) -> T:
@@ -177,7 +169,7 @@ def load_reward_models(
         start: checkpoint to tune; the loudness guard keeps its level.
         data: datasets; the high_band guard keeps the brightness of its recordings.
         plan: names the rewards.
-        settings: standardisation and augmentation.
+        settings: whether clips are augmented; what validation measures.
         sources: paths of weights; targets of guards are measured here.
 
     Raises:
@@ -193,7 +185,7 @@ def load_reward_models(
     if "high_band" in plan.rewards:
         sources = replace(sources, high_band_db=recorded_high_band_db(data))
     return RewardModels(
-        build_reward(plan.rewards, sources, settings.standardisation),
+        build_reward(plan.rewards, sources),
         held_out_judges(tuple(plan.rewards), sources),
         PocketSphinx(),
         differentiable,

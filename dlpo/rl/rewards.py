@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ from dlpo.judges.word_errors import word_errors
 from dlpo.rl.rollout import Key
 
 LEAST_SPREAD = 1e-6  # a reward that hardly varies (an inactive guard) adds 0
-Standardisation = Literal["none", "batch", "running"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,27 +186,19 @@ class Moments:
 
 
 class WeightedSum:
-    """sum_i w_i (r_i - mean_i) / std_i.
+    """sum_i w_i (r_i - mean_i) / std_i, mean and spread of all batches so far and this one.
 
-    Judges differ in scale: a point of NISQA is not a point of word errors. `batch` takes mean and
-    spread from the batch, `running` from all batches so far including this one; `none` adds raw
-    scores.
+    Judges differ in scale: a point of NISQA is not a point of word errors.
 
     Args:
         rewards: at least one, of different names.
         weights: name -> w, for each reward; may be negative for what should fall.
-        standardisation: see above.
 
     Raises:
         ConfigError: no rewards, two of one name, or weights that don't match them.
     """
 
-    def __init__(
-        self,
-        rewards: Sequence[Reward],
-        weights: Mapping[str, float],
-        standardisation: Standardisation = "running",
-    ) -> None:
+    def __init__(self, rewards: Sequence[Reward], weights: Mapping[str, float]) -> None:
         names = [reward.name for reward in rewards]
         if not names or sorted(names) != sorted(weights):
             raise ConfigError(
@@ -218,7 +209,6 @@ class WeightedSum:
         if unusable:
             raise ConfigError(f"reward weights {unusable} are unusable; expected finite, not 0")
         self.rewards, self.weights = tuple(rewards), dict(weights)
-        self.standardisation = standardisation
         self.moments = dict.fromkeys(names, Moments())
 
     def weigh(self, scores: Mapping[str, Scores]) -> Scores:
@@ -226,18 +216,11 @@ class WeightedSum:
 
         Several processes must gather their scores first: mean and spread span all of them.
         """
+        self.moments = {name: m.with_(scores[name]) for name, m in self.moments.items()}
         return sum(
-            (self.weights[name] * self._standardised(name, scores[name]) for name in self.moments),
+            (self.weights[name] * m.standardised(scores[name]) for name, m in self.moments.items()),
             np.zeros(()),
         )
-
-    def _standardised(self, name: str, scores: Scores) -> Scores:
-        if self.standardisation == "none":
-            return scores
-        if self.standardisation == "batch":
-            return Moments().with_(scores).standardised(scores)
-        self.moments[name] = self.moments[name].with_(scores)
-        return self.moments[name].standardised(scores)
 
     def state(self) -> dict[str, tuple[int, float, float]]:
         """The running moments, for resuming to the bit."""

@@ -231,11 +231,7 @@ class Tuning:
         """Six updates of four chains, unless `settings` say otherwise."""
         rewards = rewards or (Loudness(), Steadiness())
         weights = {reward.name: 1.0 / (i + 1) for i, reward in enumerate(rewards)}
-        models = RewardModels(
-            WeightedSum(rewards, weights, settings.get("standardisation", "running")),
-            judges,
-            differentiable=louder,
-        )
+        models = RewardModels(WeightedSum(rewards, weights), judges, differentiable=louder)
         plan = Plan(objective, weights, steps=steps, pairs_sha256="0" * 64 if pairs else None)
         config = from_dict(TuningConfig, self.settings() | settings)
         start = checkpoint or self.checkpoint

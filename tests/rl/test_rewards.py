@@ -13,7 +13,6 @@ from dlpo.rl.reward_models import RewardSources, build_reward, parse_weights
 from dlpo.rl.rewards import (
     ClipBatch,
     MeasuredReward,
-    Standardisation,
     WeightedSum,
     guard,
     judge_reward,
@@ -113,29 +112,20 @@ MOS = [RANDOM.normal(3, 0.2, 5) for _ in range(4)]
 WORDS = [RANDOM.normal(0.8, 0.01, 5) for _ in range(4)]
 
 
-def weighted(standardisation: Standardisation = "running", **weights: float) -> WeightedSum:
+def weighted(**weights: float) -> WeightedSum:
     rewards = [MeasuredReward(name, lambda clips: np.zeros(len(clips))) for name in weights]
-    return WeightedSum(rewards, weights, standardisation)
+    return WeightedSum(rewards, weights)
 
 
-def test_batch_standardisation_equals_numpy() -> None:
-    total = weighted("batch", mos=1.0, words=0.5)
-    for mos, words in zip(MOS, WORDS, strict=True):
-        expected = (mos - mos.mean()) / mos.std() + 0.5 * (words - words.mean()) / words.std()
+def test_standardised_scores_equal_numpy_over_all_batches_so_far() -> None:
+    total = weighted(mos=2.0, words=-0.5)
+    for seen, (mos, words) in enumerate(zip(MOS, WORDS, strict=True), 1):
+        past, said = np.concatenate(MOS[:seen]), np.concatenate(WORDS[:seen])
+        expected = 2.0 * (mos - past.mean()) / past.std() - 0.5 * (words - said.mean()) / said.std()
         np.testing.assert_allclose(total.weigh({"mos": mos, "words": words}), expected)
 
 
-def test_running_standardisation_equals_numpy_over_all_batches_so_far() -> None:
-    total = weighted(mos=2.0)
-    for seen, mos in enumerate(MOS, 1):
-        past = np.concatenate(MOS[:seen])
-        expected = 2.0 * (mos - past.mean()) / past.std()
-        np.testing.assert_allclose(total.weigh({"mos": mos}), expected)
-
-
-def test_raw_scores_add_up_and_an_inactive_guard_adds_nothing() -> None:
-    raw = {"a": np.array([1.0, 2.0]), "b": np.array([3.0, 5.0])}
-    np.testing.assert_allclose(weighted("none", a=1, b=-2).weigh(raw), [-5, -8])
+def test_an_inactive_guard_adds_nothing() -> None:
     inactive = {"mos": np.array([1.0, 3.0]), "guard": np.zeros(2)}
     np.testing.assert_allclose(weighted(mos=1, guard=9).weigh(inactive), [-1, 1])
 
