@@ -334,7 +334,7 @@ def tune(
         own_chain[2] if eta is None else eta,
         None if pairs is None else pairs_sha256(pairs, preferences),
     )
-    config = from_dict(TuningConfig, changed | {"guard": guard == "on"})
+    config = from_dict(TuningConfig, {"guard": guard == "on"} | changed)
     sources = RewardSources(weights, utmos, whisper)
     corpora = Corpora(*_corpora(data))
     models = load_reward_models(checkpoint, corpora, plan, config, sources)
