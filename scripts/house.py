@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 BUDGETS = {  # reached so far; lower one whenever a change makes room, never raise one
-    "product lines": 36_130,
-    "test lines": 21_950,
-    "research lines": 2_490,
+    "product lines": 35_980,
+    "test lines": 21_920,
+    "research lines": 2_060,
     "modules": 206,
     "modules with one importer": 40,
     "class names used twice": 0,
