@@ -52,6 +52,7 @@ class Guarded:
             keys_file=folder / "keys.toml",
             http_port=self.http_port,
             health_port=self.health_port,
+            open_reflection=False,
         )
 
     def channel(self, client: Issued | None) -> grpc.Channel:
@@ -121,7 +122,7 @@ def test_who_may_ask_over_http(guarded: Guarded, stranger: Authority) -> None:
             guarded.get("/v1/voices", client, right)
 
 
-def test_reflection_is_for_those_with_a_token(guarded: Guarded) -> None:
+def test_reflection_that_is_not_open_is_for_those_with_a_token(guarded: Guarded) -> None:
     question = reflection_pb2.ServerReflectionRequest(list_services="")
     with guarded.channel(guarded.client) as channel:
         ask = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo
