@@ -1,4 +1,4 @@
-# make demo    hear the embedded voice over gRPC: demo.wav (installs no torch)
+# make demo    hear the embedded voice over gRPC: demo.wav, demo.png (installs no torch)
 # make test    what CI does, in a pinned environment: lint, types, import rules, tests (minutes)
 # make test-all  and the tests marked `full`: learning, load, browser, Ray, NVIDIA's client, a fleet
 # make voice   the embedded voices from a teacher's speech and recordings: corpora, training, pitch, tuning, export (hours; resumes)
