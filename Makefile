@@ -67,13 +67,13 @@ check:
 # torch comes first: asked for by its exact version, a CPU build is taken where pip knows of one.
 .venv/installed: pyproject.toml constraints.txt
 	$(call new_venv,.venv)
-	.venv/bin/python -m pip install --constraint constraints.txt torch==2.13.0
-	.venv/bin/python -m pip install --constraint constraints.txt --editable '.[serve,codecs,train,export,bench,otel,docs,dev]'
+	.venv/bin/python -m pip install --no-compile --constraint constraints.txt torch==2.13.0
+	.venv/bin/python -m pip install --no-compile --constraint constraints.txt --editable '.[serve,codecs,train,export,bench,otel,docs,dev]'
 	touch $@
 
 .venv-demo/installed: pyproject.toml constraints.txt
 	$(call new_venv,.venv-demo)
-	.venv-demo/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[serve]'
+	.venv-demo/bin/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[serve]'
 	touch $@
 
 # NVIDIA's client pins its own protobuf: it lives apart, and tests run it in a process of its own.
@@ -85,7 +85,7 @@ $(DLPO_RIVA_VENV)/installed: Makefile
 # Ray brings what nothing else needs: it lives apart, and tests run `dlpo serve --ray` from there.
 $(DLPO_RAY_VENV)/installed: pyproject.toml constraints.txt
 	$(call new_venv,$(DLPO_RAY_VENV))
-	$(DLPO_RAY_VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[serve,ray]'
+	$(DLPO_RAY_VENV)/bin/python -m pip install --no-compile --constraint constraints.txt --editable '.[serve,ray]'
 	touch $@
 
 # What a server needs and no more, by hashes; a test adds the wheel and lets it speak.
