@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.characters import Forms, table, word_list
+from dlpo.text.characters import Forms, table, text_before, word_list
 from dlpo.text.numbers import ROMAN_PATTERN, cardinal_words, ordinal_words, roman_value
 from dlpo.text.technical import term_words
 
@@ -20,12 +20,13 @@ _TITLES = word_list("titles of rulers")
 SENTENCE_STARTERS = word_list("sentence starters")
 _PREVIOUS_WORD = re.compile(r"([A-Za-z]{1,40})[.,]?\s?$")
 _INITIAL = re.compile(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
+_NUMERAL = re.compile(r"\s?[\dIVX]")
 _NEXT_CAPITALISED = re.compile(r"\s{1,2}([A-Z][A-Za-z]*)")
 
 
 def _previous_word(match: re.Match[str]) -> str:
     """The word just before the match in the same sentence, or ""."""
-    found = _PREVIOUS_WORD.search(match.string[max(0, match.start() - 42) : match.start()])
+    found = _PREVIOUS_WORD.search(text_before(match, 42))
     return found[1] if found else ""
 
 
@@ -34,35 +35,23 @@ def _name_follows(match: re.Match[str]) -> bool:
     return found is not None and found[1].lower() not in SENTENCE_STARTERS
 
 
-def _doctor_or_drive(match: re.Match[str]) -> str:
-    is_drive = _previous_word(match)[:1].isupper() and not _name_follows(match)
-    return "drive" if is_drive else "doctor"
-
-
-def _saint_or_street(match: re.Match[str]) -> str:
-    numbered = _previous_word(match) in ("st", "nd", "rd", "th")  # 21st St.
-    return "saint" if _name_follows(match) and not numbered else "street"
-
-
 def _abbreviation(match: re.Match[str]) -> list[str] | None:
     key, previous = match[0].rstrip(".").lower(), _previous_word(match)
+    numbered = previous in ("st", "nd", "rd", "th")  # 21st St.
     if key == "dr":
-        return [_doctor_or_drive(match)]
+        return ["drive" if previous[:1].isupper() and not _name_follows(match) else "doctor"]
     if key == "st":
-        return [_saint_or_street(match)]
+        return ["saint" if _name_follows(match) and not numbered else "street"]
     if key in ("no", "nos"):
         following = match.string[match.end() : match.end() + 4]
         of_number = re.match(r"\s?\d", following) or (match[0] == "no." and following[:4] == " is ")
         return ["number" if key == "no" else "numbers"] if of_number else None
-    if key in ("ch", "q") and not re.match(
-        r"\s?[\dIVX]", match.string[match.end() : match.end() + 2]
-    ):
+    if key in ("ch", "q") and not _NUMERAL.match(match.string, match.end()):
         return None
     if match[0].rstrip(".").isupper() and term_words(match[0].rstrip(".")):  # EST.
         return None
     if key == "ave" and match[0] == "Ave":
-        follows_name = previous[:1].isupper() or previous in ("st", "nd", "rd", "th")
-        return ["avenue"] if follows_name else None
+        return ["avenue"] if previous[:1].isupper() or numbered else None
     if _INITIAL.match(match.string, match.end() - 1) and len(key) == 1 and key != "i":
         return [key.upper()] if match[0][0].isupper() else None
     return _TABLE.get(key) or _TABLE.get(f"{key}.")
@@ -86,12 +75,10 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     if value is None or is_letter:
         return None
     previous = _previous_word(match)
-    part_of_range = re.search(
-        r"\b[IVX]{1,5}[-–]$", match.string[max(0, match.start() - 7) : match.start()]
-    )
+    part_of_range = re.search(r"\b[IVX]{1,5}[-–]$", text_before(match, 7))
     if previous.lower() in _NUMBERED_THINGS or part_of_range:
         return cardinal_words(str(value))
-    before = match.string[max(0, match.start() - 60) : match.start()].lower().split()
+    before = text_before(match, 60).lower().split()
     if previous.lower() in _REGNAL_NAMES and (previous[0].isupper()):
         return ["the", *ordinal_words(str(value))]
     after_letters = (

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dlpo.text.characters import Forms, table
-from dlpo.text.numbers import cardinal_words, digit_words, ordinal_words, plural_words, year_words
+from dlpo.text.characters import Forms, text_before, words_of
+from dlpo.text.numbers import cardinal_words, ordinal_words, pair_words, plural_words, year_words
 
-MONTHS, _WEEKDAYS = (table("lists")[name][0].split() for name in ("months", "weekdays"))
+MONTHS, _WEEKDAYS = words_of("months"), words_of("weekdays")
 _MONTH = (
-    r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
+    rf"(?:{'|'.join(map(str.title, MONTHS))}"
     r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
 )
 _DAY = r"(?:[12]\d|3[01]|0?[1-9])"
@@ -25,8 +25,8 @@ _BEFORE_DATE = re.compile(
 _MERIDIEM = r"(?:\s?[ap]\.m\.|\s?[ap]m\b|\s?[AP]\.M\.|\s?[AP]M\b)"
 
 
-def _month_word(written: str) -> str:
-    return next(month for month in MONTHS if month.startswith(written[:3].lower()))
+def _full_name(names: Sequence[str], written: str) -> str:
+    return next(name for name in names if name.startswith(written[:3].lower()))
 
 
 def date_words(month: str, day: str, year: str | None) -> list[str]:
@@ -34,7 +34,7 @@ def date_words(month: str, day: str, year: str | None) -> list[str]:
     words = [month, *ordinal_words(day)]
     if not year:
         return words
-    return words + (year_words(year) if len(year) == 4 else _minute_words(year))
+    return words + (year_words(year) if len(year) == 4 else pair_words(year))
 
 
 def _iso_date(match: re.Match[str]) -> list[str]:
@@ -47,15 +47,10 @@ def _iso_date(match: re.Match[str]) -> list[str]:
 def _short_date(match: re.Match[str]) -> list[str] | None:
     """12/25 where no fraction is likely: not "fell by 1/3" nor "on 2/3 of them"."""
     month, day = match["short_month"], match["short_day"]
-    before = match.string[max(0, match.start() - 12) : match.start()]
     is_share = match.string.startswith(" of", match.end()) or (month == "1" and 1 < int(day) < 10)
-    if is_share or not _BEFORE_DATE.search(before):
+    if is_share or not _BEFORE_DATE.search(text_before(match, 12)):
         return None
     return date_words(MONTHS[int(month) - 1], day, None)
-
-
-def _weekday(match: re.Match[str]) -> list[str]:
-    return [next(day for day in _WEEKDAYS if day.startswith(match[0][:3].lower()))]
 
 
 def _slash_date(match: re.Match[str]) -> list[str]:
@@ -68,26 +63,21 @@ def _slash_date(match: re.Match[str]) -> list[str]:
 def _month_day(match: re.Match[str]) -> list[str]:
     year = match["md_year"]
     if match["md_to"]:
-        first = date_words(_month_word(match["md_month"]), match["md_day"], None)
+        first = date_words(_full_name(MONTHS, match["md_month"]), match["md_day"], None)
         of_year = year_words(year[-4:]) if year else []
         return [*first, "to", *ordinal_words(match["md_to"]), *of_year]
-    return date_words(_month_word(match["md_month"]), match["md_day"], year and year[-4:])
+    return date_words(_full_name(MONTHS, match["md_month"]), match["md_day"], year and year[-4:])
 
 
 def _day_month(match: re.Match[str]) -> list[str]:
-    words = ["the", *ordinal_words(match["dm_day"]), "of", _month_word(match["dm_month"])]
-    before = match.string[max(0, match.start() - 4) : match.start()].lower()
-    if before == "the ":
+    words = ["the", *ordinal_words(match["dm_day"]), "of", _full_name(MONTHS, match["dm_month"])]
+    if text_before(match, 4).lower() == "the ":
         words = words[1:]
     return words + (year_words(match["dm_year"][-4:]) if match["dm_year"] else [])
 
 
 def _month_year(match: re.Match[str]) -> list[str]:
-    return [_month_word(match["my_month"]), *year_words(match["my_year"][-4:])]
-
-
-def _minute_words(minutes: str) -> list[str]:
-    return ["oh", *digit_words(minutes[1])] if minutes[0] == "0" else cardinal_words(minutes)
+    return [_full_name(MONTHS, match["my_month"]), *year_words(match["my_year"][-4:])]
 
 
 def _meridiem_words(written: str | None) -> list[str]:
@@ -104,7 +94,7 @@ def _clock_words(
 ) -> list[str]:
     words = cardinal_words(hour.lstrip("0") or "0")
     if minutes != "00":
-        words += _minute_words(minutes)
+        words += pair_words(minutes)
     elif not meridiem and not seconds:
         words += ["hundred"] if int(hour) > 12 or int(hour) == 0 else ["o'clock"]
     if seconds:
@@ -118,8 +108,7 @@ def _hour(match: re.Match[str]) -> list[str]:
 
 def _dash(match: re.Match[str]) -> list[str] | None:
     """Between two times, days, months or numerals it is spoken."""
-    before = match.string[max(0, match.start() - 10) : match.start()]
-    return ["to"] if _BEFORE_DASH.search(before) else None
+    return ["to"] if _BEFORE_DASH.search(text_before(match, 10)) else None
 
 
 def _decade(match: re.Match[str]) -> list[str]:
@@ -173,7 +162,7 @@ FORMS: Forms = (
     (
         "A",
         rf"{_WEEKDAY}\b\.?(?=(?:,?\s(?:{_MONTH}|\d))|\s?[-–]\s?{_WEEKDAY}\b)|(?<=[-–]){_WEEKDAY}\b",
-        _weekday,
+        lambda match: [_full_name(_WEEKDAYS, match[0])],
     ),
     (
         "-",

@@ -20,14 +20,24 @@ def table(name: str) -> dict[str, tuple[str, ...]]:
     return {first: tuple(others) for first, *others in rows}
 
 
+def words_of(name: str) -> list[str]:
+    """One of the lists of lists.tsv."""
+    return _LISTS[name][0].split()
+
+
 def word_list(name: str) -> frozenset[str]:
-    """The words of one of the lists of lists.tsv."""
-    return frozenset(_LISTS[name][0].split())
+    """The same, to look words up."""
+    return frozenset(words_of(name))
 
 
 def any_of(name: str) -> str:
     """The same as alternatives of a regular expression."""
-    return "|".join(map(re.escape, _LISTS[name][0].split()))
+    return "|".join(map(re.escape, words_of(name)))
+
+
+def text_before(match: re.Match[str], characters: int = 40) -> str:
+    """So many characters before the match, at most."""
+    return match.string[max(0, match.start() - characters) : match.start()]
 
 
 _LISTS = table("lists")
@@ -38,7 +48,10 @@ _SUPERSCRIPTS = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
 
 @dataclass(frozen=True, slots=True)
 class ReadableText:
-    """Text of printable ASCII, the dashes, the ellipsis and `KEPT_SYMBOLS` only."""
+    """Text of printable ASCII, the dashes, the ellipsis, `KEPT_SYMBOLS` and ends of lines only.
+
+    A form feed ends a paragraph.
+    """
 
     text: str
     offsets: list[int] | None
@@ -74,7 +87,7 @@ def readable_text(text: str) -> ReadableText:
 
 def _fold(character: str) -> str | None:
     """One character in readable ones ("" is silent), or None when it can't be spoken."""
-    if character in "\n –—…" or " " < character <= "~" or character in KEPT_SYMBOLS:
+    if character in "\f\n –—…" or " " < character <= "~" or character in KEPT_SYMBOLS:
         return _REPLACEMENTS.get(character, character)
     if character in _REPLACEMENTS:
         return _REPLACEMENTS[character]
@@ -82,9 +95,63 @@ def _fold(character: str) -> str | None:
     if category in ("Mn", "Me", "Cf"):  # accents, joiners, direction marks
         return ""
     if category in ("Cc", "Zs", "Zl", "Zp"):
-        return "\n" if character in "\x0b\x0c\x85\u2028\u2029" else " "
+        return "\n" if character in "\x0b\x85\u2028\u2029" else " "
     if category == "Nd":
         return str(unicodedata.digit(character))
     plain = unicodedata.normalize("NFKD", character)
     ascii_only = "".join(part for part in plain if part.isascii() and part.isprintable())
     return ascii_only or None
+
+
+_FENCE = re.compile(r"(?m)^([ \t]{0,12}```[^\n`]*)$")
+_CITATIONS = r"(?:\[\d{1,3}\]){1,9}"
+# Markup of lines and of words: a group stays, the rest turns into as many blanks.
+_INLINE = re.compile(
+    r"!?\[([^\[\]\n]{0,300})\]\([^()\s]{1,500}(?: \"[^\"\n]{0,100}\")?\)"
+    rf"|(?<=[.,;!?\"]){_CITATIONS}|(?<=\s){_CITATIONS}(?=[ \t]*(?:[.,;:!?)\n]|$))"
+    r"|\[\^[\w-]{1,20}\]|(?<!`)`{1,2}(?!`)"
+)
+_BLOCK = re.compile(
+    r"(?m)^[-*_|: \t]{3,400}$"  # a rule, or what is under the head of a table
+    r"|^[ \t]{0,12}(?:(?:[-*+•>]|\[[ xX]\])[ \t]+){1,9}"
+    r"|^[ \t]{0,12}#{1,6}[ \t]+(.*)\n?"
+    r"|^[ \t]{0,12}\|(.*?)\|?[ \t]{0,12}$"
+)
+
+
+class Markdown:
+    """Takes the marks out of the passages of one text, in order."""
+
+    def __init__(self) -> None:
+        """Begin outside of code."""
+        self._in_code = False
+
+    def plain(self, passage: str) -> str:
+        """As many characters, so that every place stays where it was.
+
+        A form feed is where a block begins; behind that of a block of code are two of its ticks and
+        its language, but nothing of the code.
+        """
+        parts = _FENCE.split(passage)
+        for index, part in enumerate(parts):
+            is_fence = index % 2 == 1
+            self._in_code ^= is_fence
+            if is_fence and self._in_code:
+                parts[index] = part.replace("```", "\f``")
+            elif is_fence or self._in_code:
+                parts[index] = _blanks("\f", len(part))
+            else:
+                parts[index] = _BLOCK.sub(_blanked, _INLINE.sub(_blanked, part))
+        return "".join(parts)
+
+
+def _blanked(match: re.Match[str]) -> str:
+    start, end = match.span(match.lastindex) if match.lastindex else (match.end(), match.end())
+    begins = "\f" if match.re is _BLOCK else " "
+    ends = "\f" if match[0].endswith("\n") else " "
+    kept = match.string[start:end].replace("|", ",")
+    return _blanks(begins, start - match.start()) + kept + _blanks(ends, match.end() - end)
+
+
+def _blanks(first: str, length: int) -> str:
+    return (first + " " * length)[:length]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from dlpo.errors import TextError
-from dlpo.text.characters import readable_text
+from dlpo.text.characters import Markdown, readable_text
 from dlpo.text.front_end import TextFrontEnd, nothing_to_say
 from dlpo.text.normalize import Token, tokens
 from dlpo.text.sentences import ends_sentence
@@ -44,6 +44,7 @@ class TextFeed:
         self._known = front_end.known_words(dictionary)
         self.dropped = 0
         """characters so far that can't be spoken"""
+        self._markdown = Markdown()
         self._taken = 0  # characters given out
         self._pending = ""
         self._judged = 0  # behind the last place of the pending text that is no end
@@ -111,7 +112,7 @@ class TextFeed:
         self._lower |= text != text.upper()
         shouted = self._upper and not self._lower
         processed = self._front_end.process_passage(
-            text, self._known, shouted=shouted, all_lower=not self._upper
+            text, self._known, self._markdown, shouted=shouted, all_lower=not self._upper
         )
         self.dropped += processed.dropped
         found = [_moved(sentence, start) for sentence in processed.sentences]

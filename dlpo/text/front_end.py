@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dlpo.errors import InputError, TextError
-from dlpo.text.characters import readable_text
+from dlpo.text.characters import Markdown, readable_text
 from dlpo.text.normalize import tokens
 from dlpo.text.pronounce import Phonemes, Pronouncer
 from dlpo.text.sentences import pieces, sentences
@@ -34,7 +34,7 @@ class TextFrontEnd:
         """
         if is_ssml(text):
             return self.process_ssml(text, dictionary)
-        processed = self.process_passage(text, self.known_words(dictionary))
+        processed = self.process_passage(text, self.known_words(dictionary), Markdown())
         if not processed.sentences:
             raise TextError(nothing_to_say(text, processed.dropped))
         return processed
@@ -77,6 +77,7 @@ class TextFrontEnd:
         self,
         text: str,
         known: Mapping[str, Phonemes],
+        markdown: Markdown,
         shouted: bool | None = None,
         all_lower: bool | None = None,
     ) -> ProcessedText:
@@ -85,17 +86,13 @@ class TextFrontEnd:
         Args:
             text: whole sentences or clauses.
             known: from `known_words`.
+            markdown: of the longer text.
             shouted: the whole text has only capitals; by default if this passage has.
             all_lower: the whole text has no capitals; by default if this passage has none.
         """
-        readable = readable_text(text)
-        lexicon = self._pronouncer.lexicon
-        spoken = tokens(
-            readable.text,
-            lambda word: word in known or word in lexicon,
-            given=known,
-            shouted=shouted,
-        )
+        readable = readable_text(markdown.plain(text))
+        listed = self._pronouncer.lexicon.__contains__
+        spoken = tokens(readable.text, listed, given=known, shouted=shouted)
         found = []
         for sentence in sentences(readable.text, spoken, all_lower):
             words = settle_question(

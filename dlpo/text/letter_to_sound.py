@@ -58,13 +58,8 @@ class LetterToSound:
         weights = self._weights
         hidden = weights["embedding"][[LETTERS.index(letter) for letter in f"^{letters}$"]]
         for layer in (0, 1):
-            hidden = bidirectional_gru(
-                hidden,
-                weights[f"gru{layer}_weight_ih"],
-                weights[f"gru{layer}_weight_hh"],
-                weights[f"gru{layer}_bias_ih"],
-                weights[f"gru{layer}_bias_hh"],
-            )
+            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            hidden = bidirectional_gru(hidden, *(weights[f"gru{layer}_{name}"] for name in names))
         logits: Array = hidden[:, None] @ weights["output_weight"].T + weights["output_bias"]
         return logits.reshape(-1, len(PHONEMES) + 1)
 

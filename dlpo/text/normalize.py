@@ -104,7 +104,7 @@ class Token:
 
 def tokens(
     text: str,
-    is_word: Callable[[str], bool],
+    listed: Callable[[str], bool],
     *,
     given: Container[str] = (),
     shouted: bool | None = None,
@@ -118,9 +118,9 @@ def tokens(
 
     Args:
         text: of which the passage from ``start`` to ``end`` is read.
-        is_word: tells whether a lower-case word has a known pronunciation: what is unknown and in
-            capitals is read letter by letter.
-        given: lower-case words that the writer says how to pronounce: they are no terms.
+        listed: tells whether a lexicon has a lower-case word: what is unknown and in capitals is
+            read letter by letter.
+        given: lower-case words that the writer says how to pronounce: they are known, no terms.
         shouted: capitals mean nothing here; by default where there is nothing but capitals.
     """
     position, end = start, len(text) if end is None else end
@@ -129,6 +129,9 @@ def tokens(
     def term(written: str) -> list[str] | None:
         known = written.lower() in given
         return None if known else term_words(written if capitals else written.lower())
+
+    def is_word(written: str) -> bool:
+        return written in given or listed(written)
 
     while begin := _BEGIN.search(text, position, end):
         position = begin.end()

@@ -5,15 +5,9 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-_ONES = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
-    "nineteen",
-)  # fmt: skip
-_TENS = (
-    "_", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
-)  # fmt: skip
-_SCALES = ("thousand", "million", "billion", "trillion")
+from dlpo.text.characters import words_of
+
+_ONES, _TENS, _SCALES = words_of("zero to nineteen"), words_of("tens"), words_of("thousands")
 _MAX_DIGITS = 3 * (len(_SCALES) + 1)  # a longer number is read digit by digit
 _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth",
@@ -32,7 +26,7 @@ def _below_thousand(number: int) -> list[str]:
     hundreds, rest = divmod(number, 100)
     words = [_ONES[hundreds], "hundred"] if hundreds else []
     if rest >= 20:
-        words.append(_TENS[rest // 10])
+        words.append(_TENS[rest // 10 - 2])
         rest %= 10
     if rest or not words:
         words.append(_ONES[rest])
@@ -84,8 +78,12 @@ def code_words(digits: str) -> list[str]:
     first, rest = digits[:-2], digits[-2:]
     if rest == "00":
         return cardinal_words(digits)
-    last = ["oh", *digit_words(rest[1])] if rest[0] == "0" else cardinal_words(rest)
-    return cardinal_words(first) + last
+    return cardinal_words(first) + pair_words(rest)
+
+
+def pair_words(digits: str) -> list[str]:
+    """Two digits behind others: ``"05"`` -> oh five, ``"42"`` -> forty two."""
+    return ["oh", *digit_words(digits[1])] if digits[0] == "0" else cardinal_words(digits)
 
 
 def plural_words(words: list[str]) -> list[str]:

@@ -159,10 +159,6 @@ def _likely_roles(previous: str, following: str) -> tuple[str, ...]:
     return ("NN",) if following == "of" else ()
 
 
-_VOWELS = "vowel"
-_EDGE = "edge"
-
-
 def _neighbors(written: str) -> dict[str, str]:
     """ "vowel Y = DH IY0; L = DH AH1" -> what stands next to the word, and how it sounds there."""
     rules = (rule.split(" = ") for rule in written.split("; ") if rule)
@@ -192,8 +188,8 @@ def weak_form(word: str, previous: str, following: str) -> tuple[str, ...] | Non
 
 def _place(phoneme: str) -> str:
     if not phoneme:
-        return _EDGE
-    return _VOWELS if phoneme[-1].isdigit() else phoneme
+        return "edge"
+    return "vowel" if phoneme[-1].isdigit() else phoneme
 
 
 _ARPABET = {ipa: phoneme for ipa, (phoneme,) in table("ipa").items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.characters import Forms, any_of, table
+from dlpo.text.characters import Forms, any_of, table, text_before
 from dlpo.text.numbers import (
     cardinal_words,
     code_words,
@@ -39,18 +39,9 @@ _TO = r"(?:[-–]|\s[-–]\s)"
 _UNIT = "|".join(sorted(map(re.escape, _UNITS.keys() - {"in"}), key=len, reverse=True))
 
 
-def _is_one(number: str) -> bool:
-    return number.lstrip("-") in ("1", "1.0", "1.00")
-
-
 def _scale_words(written: str | None) -> list[str]:
     scale = (written or "").strip()
     return [_MAGNITUDES.get(scale.lower().removesuffix("n"), scale)] if scale else []
-
-
-def _before(match: re.Match[str]) -> str:
-    """A few characters before the match."""
-    return match.string[max(0, match.start() - 40) : match.start()]
 
 
 def _money(match: re.Match[str]) -> list[str]:
@@ -77,7 +68,7 @@ def _fraction(match: re.Match[str]) -> list[str]:
     if match[0] in _SAID_PLAINLY:
         return cardinal_words(above) + cardinal_words(below)
     if not 0 < int(above) < int(below) <= 100:
-        say = code_words if _BEFORE_GROUPS.search(_before(match)) else cardinal_words
+        say = code_words if _BEFORE_GROUPS.search(text_before(match)) else cardinal_words
         return [*words, *say(above), "over", *cardinal_words(below), *many.split()]
     part = [_DENOMINATORS[below]] if below in _DENOMINATORS else ordinal_words(below)
     if above == "1":
@@ -113,7 +104,8 @@ def _measure(match: re.Match[str]) -> list[str]:
     number, to = match["measure"], match["measure_to"]
     one, many = _UNITS[match["unit"] or "in"]
     raised = _raised(match["raised_by"], number) if match["raised_by"] else []
-    single = (_is_one(number) and not to) or _ATTRIBUTE.match(match.string, match.end())
+    is_one = number.lstrip("-") in ("1", "1.0", "1.00") and not to
+    single = is_one or _ATTRIBUTE.match(match.string, match.end())
     power = {"2": ["square"], "3": ["cubic"]}.get((match["power"] or "")[1:], [])
     unit = [*power, *(one if single else many).split()]
     words = number_words(number) + raised
@@ -122,7 +114,7 @@ def _measure(match: re.Match[str]) -> list[str]:
 
 def _per(match: re.Match[str]) -> list[str] | None:
     """ "/s" after a measure or an amount."""
-    if not re.search(rf"\d\s?(?:x|{_SCALE}|(?:{_UNIT})(?:\^[23])?)?$", _before(match)):
+    if not re.search(rf"\d\s?(?:x|{_SCALE}|(?:{_UNIT})(?:\^[23])?)?$", text_before(match)):
         return None
     written = match[0][1:]
     return ["per", *(_UNITS[written][0].split() if written in _UNITS else [written])]
@@ -135,7 +127,7 @@ def _raised(exponent: str, base: str) -> list[str]:
 
 
 def _number(match: re.Match[str]) -> list[str]:
-    number, before = match[0], _before(match)
+    number, before = match[0], text_before(match)
     if re.fullmatch(r"\d+\.\d+", number) and _BEFORE_VERSION.search(before):
         return version_words(number)
     if not number.isdigit() or len(number) < 2:
@@ -177,7 +169,7 @@ FORMS: Forms = (
     (
         "-",
         r"(?<=[\w)\]])\^-?\d{1,4}(?!\w)",
-        lambda match: _raised(match[0][1:], _before(match)[-2:]),
+        lambda match: _raised(match[0][1:], text_before(match)[-2:]),
     ),
     (
         "d-",

@@ -11,7 +11,7 @@ from dlpo.text.characters import word_list
 from dlpo.text.normalize import Token
 from dlpo.text.symbols import MARKS, strongest_mark
 
-_PARAGRAPH = re.compile(r"\n[ \t]*\n")
+_PARAGRAPH = re.compile(r"\n[ \t]*\n|\f")
 _STOP = re.compile(r"[.!?…][\"')\]}]*\s")
 # Spoken words of abbreviations that a name or a number follows: their period ends no sentence.
 _BEFORE_NAMES = word_list("before names")

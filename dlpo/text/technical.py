@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.characters import Forms, table
-from dlpo.text.numbers import cardinal_words, code_words, digit_words
+from dlpo.text.numbers import cardinal_words, code_words, digit_words, pair_words
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
 TERMS = {written: said.split() for written, (said,) in table("technical").items()}
@@ -89,8 +89,7 @@ def version_words(written: str) -> list[str]:
     for point, part in re.findall(r"((?<=\d)\.)?([A-Za-z]+|\d+)", written):
         words += ["point"] * bool(point)
         if part.isdigit():
-            zero = point and len(part) == 2 and part[0] == "0"
-            words += ["oh", *digit_words(part[1])] if zero else cardinal_words(part)
+            words += pair_words(part) if point and len(part) == 2 else cardinal_words(part)
         else:
             words += ["version"] if part == "v" else term_words(part) or _plain(part)
     return words
@@ -102,11 +101,16 @@ def _phone(match: re.Match[str]) -> list[str]:
     return (["plus"] if match[0].startswith("+") else []) + words
 
 
+def _code_block(match: re.Match[str]) -> list[str]:
+    return [*_spoken(match["language"], silent="-_."), "code", "block"]
+
+
 _NO_WORDS = re.compile(r"[A-Za-z]+|\d+|[./]\w+")  # of terms that other forms look up
 _NAME = r"[\w.+-]{0,60}\w"  # of a file or a folder
 _WRITTEN = sorted((key for key in TERMS if not _NO_WORDS.fullmatch(key)), key=len, reverse=True)
 _ENDINGS = "|".join(sorted((k[1:] for k in TERMS if re.fullmatch(r"\.\w+", k)), reverse=True))
 FORMS: Forms = (
+    ("-", r"(?<=\f)``[ \t]*(?P<language>[\w+#.-]{0,20})[^\n\f]{0,80}", _code_block),
     (
         "aAd-",
         r"(?<![\w.])(?=[A-Za-z]{0,12}(?:[^A-Za-z\s]|\s(?:\d|batt)))"

@@ -129,6 +129,14 @@ def test_only_questions_for_yes_or_no_keep_their_mark(
         assert "".join(sentence.words[-1].mark for sentence in found.sentences) == marks
 
 
+def test_marks_of_markdown_are_silent_and_words_keep_their_places(front_end: TextFrontEnd) -> None:
+    text = "## Café\nSee [the `docs`](u), *all* [1].\n> - [x] a\n| b | c |\n|---|:-:|\n---\n5 | d"
+    found = front_end.process(text).sentences
+    assert [s.normalized for s in found] == ["cafe", "see the docs all", "a", "b c", "five d"]
+    places = [text[word.start : word.end] for sentence in found for word in sentence.words]
+    assert places == ["Café", "See", "the", "docs", "all", "a", "b", "c", "5", "d"]
+
+
 def test_a_text_that_begins_with_speak_is_ssml_and_comes_whole(front_end: TextFrontEnd) -> None:
     document = " <speak>Hi <sub alias='there'>x</sub>. And more.</speak>"
     assert front_end.process(document) == front_end.process_ssml(document)

@@ -81,13 +81,8 @@ def parse_ipa(written: str) -> tuple[str, ...]:
     return _bounded(tuple(phonemes))
 
 
-_ALPHABETS = {
-    "ipa": parse_ipa,
-    "x-arpabet": parse_arpabet,
-    "arpabet": parse_arpabet,
-    "x-cmu": parse_arpabet,
-    "cmu": parse_arpabet,
-}
+_OF_ARPABET = ("x-arpabet", "arpabet", "x-cmu", "cmu")
+_ALPHABETS = {"ipa": parse_ipa, **dict.fromkeys(_OF_ARPABET, parse_arpabet)}
 
 
 def parse_phonemes(written: str, alphabet: str) -> tuple[str, ...]:

@@ -14,13 +14,10 @@ from typing import NamedTuple
 
 from dlpo.text.characters import table
 
-_LEVELS = table(
-    "prosody"
-)  # name -> what it is as a rate, a pitch in semitones, a volume in decibels
-_RATES, _PITCHES, _VOLUMES = (
-    {name: float(row[column]) for name, row in _LEVELS.items() if row[column]}
-    for column in range(3)
-)
+_LEVELS = {  # attribute -> its values that have names: factors, semitones, decibels
+    attribute: {name: float(row[column]) for name, row in table("prosody").items() if row[column]}
+    for column, attribute in enumerate(("rate", "pitch", "volume"))
+}
 _NUMBER = r"(\d{1,5}(?:\.\d{1,5})?|\.\d{1,5})"
 _RATE = re.compile(rf"([+-]?){_NUMBER}(%?)")
 _PITCH = re.compile(rf"([+-]?){_NUMBER}(st|%)")
@@ -63,7 +60,9 @@ def changed_prosody(
     for attribute, (field, combine, parse, unit) in _ATTRIBUTES.items():
         if attribute in attributes:
             before: float = getattr(prosody, field)
-            value = combine(before, parse(attributes[attribute].strip()))
+            written = attributes[attribute].strip()
+            named = _LEVELS[attribute].get(written)
+            value = combine(before, parse(written) if named is None else named)
             low, high = getattr(limits, field)
             if not low - 1e-9 <= value <= high + 1e-9:  # sums of decimals
                 expected = f"at most {high:g}" if math.isinf(low) else f"{low:g} to {high:g}"
@@ -92,21 +91,17 @@ def emphasized(prosody: SpokenProsody, level: str, limits: ProsodyLimits) -> Spo
 
 
 def _rate(value: str) -> float:
-    if value in _RATES:
-        return _RATES[value]
     match = _RATE.fullmatch(value)
     if match is None or (match[1] and not match[3]):
         raise ValueError(
-            f"rate={value!r}; expected {', '.join(_RATES)}, a percentage such as 120%, a change"
-            " such as +20%, or a factor such as 1.2"
+            f"rate={value!r}; expected {', '.join(_LEVELS['rate'])}, a percentage such as 120%,"
+            " a change such as +20%, or a factor such as 1.2"
         )
     number = float(match[2]) / (100 if match[3] else 1)
     return 1 + math.copysign(number, -1 if match[1] == "-" else 1) if match[1] else number
 
 
 def _pitch(value: str) -> float:
-    if value in _PITCHES:
-        return _PITCHES[value]
     match = _PITCH.fullmatch(value)
     number = math.nan
     if match and (match[1] or match[3] == "st"):
@@ -115,18 +110,17 @@ def _pitch(value: str) -> float:
             number = 12 * math.log2(1 + number / 100) if number > -100 else -math.inf
     if math.isnan(number):
         raise ValueError(
-            f"pitch={value!r}; expected {', '.join(_PITCHES)}, semitones such as +2st or a change"
-            " such as -10% (Hz is not supported)"
+            f"pitch={value!r}; expected {', '.join(_LEVELS['pitch'])}, semitones such as +2st or"
+            " a change such as -10% (Hz is not supported)"
         )
     return number
 
 
 def _volume(value: str) -> float:
-    if value in _VOLUMES:
-        return _VOLUMES[value]
     match = _VOLUME.fullmatch(value)
     if match is None:
-        raise ValueError(f"volume={value!r}; expected {', '.join(_VOLUMES)}, or decibels: +6dB")
+        names = ", ".join(_LEVELS["volume"])
+        raise ValueError(f"volume={value!r}; expected {names}, or decibels: +6dB")
     return math.copysign(float(match[2]), -1 if match[1] == "-" else 1)
 
 

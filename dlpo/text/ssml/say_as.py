@@ -142,10 +142,7 @@ def _currency(content: str, format: str) -> list[str]:
 
 def _fraction(content: str, format: str) -> list[str]:
     match = _FRACTION.fullmatch(content)
-    if match is None:
-        return []
-    fraction = f"{match[2]}/{match[3]}"
-    return _as_written(f"{match[1]} {fraction}" if match[1] else fraction)
+    return _as_written(f"{match[1] or ''} {match[2]}/{match[3]}".strip()) if match else []
 
 
 def _unit(content: str, format: str) -> list[str]:

@@ -205,20 +205,13 @@ def _any_between(places: list[int], start: int, end: int) -> bool:
 def _tokens(
     script: Script, pronouncer: Pronouncer, known: Mapping[str, Phonemes]
 ) -> Iterator[Token]:
-    text, lexicon = script.text, pronouncer.lexicon
+    text, listed = script.text, pronouncer.lexicon.__contains__
     shouted = text.isupper()
     for start, end, words, phonemes in script.stretches:
         if words is not None:
             yield Token(text[start:end], words, start, end, phonemes)
         else:
-            yield from tokens(
-                text,
-                lambda word: word in known or word in lexicon,
-                given=known,
-                shouted=shouted,
-                start=start,
-                end=end,
-            )
+            yield from tokens(text, listed, given=known, shouted=shouted, start=start, end=end)
 
 
 def _words(
