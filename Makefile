@@ -1,4 +1,4 @@
-# make demo    hear the embedded voice over gRPC: demo.wav, demo.png (installs no torch)
+# make demo    hear the embedded voice over gRPC: demo.wav (installs no torch)
 # make test    what CI does, in a pinned environment: lint, types, import rules, tests (minutes)
 # make test-all  and the tests marked `full`: learning, load, browser, Ray, NVIDIA's client, a fleet
 # make voice   the embedded voices from a teacher's speech and recordings: corpora, training, pitch, tuning, export (hours; resumes)
@@ -10,7 +10,10 @@ JUDGES ?= ../shared/models
 ALIGNMENTS ?= $(DATA)/alignments.tsv.xz
 TEACHERS ?= ../shared/teachers
 WORK ?= $(CURDIR)/data/teachers
-VOICES_DATA ?= --data data/lj=0.25 --data data/heart=0.75
+# More voices in the same model, e.g. KOKORO_VOICES="am_michael am_fenrir af_nova"; the shipped model has none of them yet.
+KOKORO_VOICES ?=
+VOICES ?= lj heart $(foreach v,$(KOKORO_VOICES),$(word 2,$(subst _, ,$(v))))
+VOICES_DATA ?= --data data/lj=0.25 --data data/heart=0.75 $(foreach v,$(KOKORO_VOICES),--data data/$(v)=0.1)
 DLPO_RIVA_VENV ?= $(CURDIR)/.venv-riva
 DLPO_RAY_VENV ?= $(CURDIR)/.venv-ray
 DLPO_SLIM_VENV ?= $(CURDIR)/.venv-slim
@@ -35,13 +38,13 @@ test-all: test $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLI
 
 # TEACHERS has the scripts of the teacher, WORK takes what they fetch and make (20 GB). Hours for each line; each goes on
 # where it stopped. The first two trainings share no weights and may run at the same time.
-voice: data/lj/dataset.json data/heart/dataset.json $(WHISPER)/config.json
+voice: data/lj/dataset.json data/heart/dataset.json $(KOKORO_VOICES:%=data/%/dataset.json) $(WHISPER)/config.json
 	.venv/bin/dlpo train spectral --set part=acoustics $(VOICES_DATA) --out runs/acoustics
 	.venv/bin/dlpo train spectral --set part=denoiser $(VOICES_DATA) --out runs/denoiser
 	.venv/bin/dlpo train spectral --set part=joint $(VOICES_DATA) --init runs/acoustics/checkpoint --init runs/denoiser/checkpoint --out runs/joint
 	.venv/bin/dlpo train contour $(VOICES_DATA) --init runs/joint/checkpoint --out runs/contour
-	.venv/bin/dlpo tune runs/contour/checkpoint --data data/lj --data data/heart --out runs/tuned --weights "$(JUDGES)" --whisper "$(WHISPER)" $(TUNING)
-	.venv/bin/dlpo export runs/tuned/checkpoint --voice lj --voice heart --out dlpo/voices/lj $(CHAIN)
+	.venv/bin/dlpo tune runs/contour/checkpoint $(VOICES_DATA) --out runs/tuned --weights "$(JUDGES)" --whisper "$(WHISPER)" $(TUNING)
+	.venv/bin/dlpo export runs/tuned/checkpoint $(VOICES:%=--voice %) --out dlpo/voices/lj $(CHAIN)
 
 data/lj/dataset.json: | .venv/installed
 	.venv/bin/dlpo prepare ljspeech "$(DATA)" --alignments "$(ALIGNMENTS)" --out data/lj --sessions --jobs 2
@@ -54,6 +57,15 @@ data/heart/dataset.json: $(WORK)/heart/alignments.tsv.xz
 $(WORK)/heart/alignments.tsv.xz: | .venv/installed
 	PATH="$(CURDIR)/.venv/bin:$$PATH" bash "$(TEACHERS)/get_hibari.sh" $(WORK)
 	.venv/bin/python "$(TEACHERS)/make_corpus.py" "$(TEACHERS)/texts.csv" $(WORK)/heart --hibari $(WORK) --jobs 2
+
+$(KOKORO_VOICES:%=data/%/dataset.json): data/%/dataset.json: $(WORK)/%/alignments.tsv.xz
+	.venv/bin/dlpo prepare ljspeech $(WORK)/$* --alignments $< --out data/$* --speaker $(word 2,$(subst _, ,$*)) --jobs 2 \
+	  --origin "synthetic: LJSpeech texts spoken by Kokoro-82M v1.0 (Apache-2.0), voice $*"
+
+$(KOKORO_VOICES:%=$(WORK)/%/alignments.tsv.xz): $(WORK)/%/alignments.tsv.xz: $(WORK)/heart/alignments.tsv.xz
+	PATH="$(CURDIR)/.venv/bin:$$PATH" bash "$(TEACHERS)/get_kokoro.sh" $(WORK)
+	mkdir -p $(@D) && head -600 "$(TEACHERS)/texts.csv" > $(WORK)/$*.csv
+	.venv/bin/python "$(TEACHERS)/make_corpus.py" $(WORK)/$*.csv $(@D) --hibari $(WORK) --teacher kokoro --kokoro $(WORK) --voice $* --jobs 2
 
 $(WORK)/tiny.en/config.json: | .venv/installed
 	PATH="$(CURDIR)/.venv/bin:$$PATH" bash "$(TEACHERS)/get_whisper.sh" $(WORK)

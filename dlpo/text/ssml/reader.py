@@ -86,7 +86,7 @@ class _Reader:
         self._pauses_s = 0.0
         self._held: list[tuple[str, int, int]] = []  # text of an element that is spoken otherwise
         self._byte, self._character = 0, 0  # the same place in the bytes and in the document
-        self._bytes = b""
+        self._bytes, self._blanks = b"", 0
         self._parser = expat.ParserCreate(encoding="utf-8")
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
@@ -107,7 +107,9 @@ class _Reader:
         except UnicodeEncodeError as error:
             self._fail("a lone surrogate; expected characters", error.start)
         try:
-            self._parser.Parse(self._bytes, True)
+            begun = self._bytes.lstrip()  # XML allows no blanks before <?xml
+            self._blanks = len(self._bytes) - len(begun)
+            self._parser.Parse(begun, True)
         except expat.ExpatError as error:
             what = expat.ErrorString(error.code)
             self._fail(f"{what}; expected well-formed XML, with &amp; for & and &lt; for <")
@@ -211,7 +213,7 @@ class _Reader:
 
     def _place(self) -> int:
         """Where the parser is, in characters."""
-        byte = max(self._byte, self._parser.CurrentByteIndex)
+        byte = max(self._byte, self._blanks + self._parser.CurrentByteIndex)
         self._character += len(self._bytes[self._byte : byte].decode(errors="replace"))
         self._byte = byte
         return self._character

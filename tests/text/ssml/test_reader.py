@@ -108,6 +108,7 @@ def test_errors_say_what_came_and_what_was_expected(document: str, message: str)
         "<speak><?target no sound?>a</speak>",
         "<speak><![CDATA[a]]></speak>",
         "\ufeff<speak>a</speak>",
+        "\n<?xml version='1.0'?>\n<speak\n>a</speak>",
     ],
 )
 def test_what_makes_no_sound_is_passed_over(document: str) -> None:
