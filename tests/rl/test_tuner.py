@@ -226,8 +226,8 @@ def test_dlpo_reaches_most_of_the_possible_gain_on_held_out_sentences(
     tuning: Any, explore: Explore, updates: int
 ) -> None:
     settings = tuning.settings() | {
-        "updates": updates, "sentences": 4, "group": 8, "rows": 8, "learning_rate": 4e-3,
-        "explore_rate": 0.02, "warm_up": 1, "ema_decay": 0.5, "log_every": 60,
+        "updates": updates, "sentences": 4, "group": 8, "rows": 8, "learning_rate": 1e-2,
+        "explore_rate": 0.1, "warm_up": 1, "ema_decay": 0.5, "log_every": 60,
         "validate_every": 60, "save_every": 60, "validation_sentences": 1,
     }  # fmt: skip
     curve = toy_judge.run(
