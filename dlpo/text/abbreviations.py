@@ -26,7 +26,8 @@ _NEXT_CAPITALISED = re.compile(r"\s{1,2}([A-Z][A-Za-z]*)")
 
 def _previous_word(match: re.Match[str]) -> str:
     """The word just before the match in the same sentence, or ""."""
-    found = _PREVIOUS_WORD.search(text_before(match, 42))
+    end = match.start()
+    found = _PREVIOUS_WORD.search(match.string, max(0, end - 42), end)
     return found[1] if found else ""
 
 
@@ -48,11 +49,14 @@ def _abbreviation(match: re.Match[str]) -> list[str] | None:
         return ["number" if key == "no" else "numbers"] if of_number else None
     if key in ("ch", "q") and not _NUMERAL.match(match.string, match.end()):
         return None
-    if match[0].rstrip(".").isupper() and term_words(match[0].rstrip(".")):  # EST.
+    is_term = match[0].isupper() and term_words(match[0].rstrip(".")) is not None
+    if is_term and not _name_follows(match):  # 9 AM EST., but MT. EVEREST
         return None
     if key == "ave" and match[0] == "Ave":
         return ["avenue"] if previous[:1].isupper() or numbered else None
     if _INITIAL.match(match.string, match.end() - 1) and len(key) == 1 and key != "i":
+        if previous.islower():  # of vitamin C. Doctors
+            return None
         return [key.upper()] if match[0][0].isupper() else None
     return _TABLE.get(key) or _TABLE.get(f"{key}.")
 

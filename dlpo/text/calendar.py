@@ -17,8 +17,10 @@ _DAY = r"(?:[12]\d|3[01]|0?[1-9])"
 _YEAR = r"[12]\d{3}\b(?![,.]\d)"
 _WEEKDAY = r"\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
 _BEFORE_DASH = re.compile(
-    rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{_WEEKDAY}|{_MONTH}|day|[IVX])$"
+    rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{_WEEKDAY}|{_MONTH}|day)$"
 )
+_BEFORE_NAMED_DAY = re.compile(rf"(?:{_WEEKDAY}|{_MONTH}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
+_NAMED_DAY = rf"(?:(?:{_MONTH})(?![a-z])|{_WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
 _BEFORE_DATE = re.compile(
     r"(?i)(?:\b(?:on|due|until|till|since|before|by|after) |day,? \(?|/\d{1,2} (?:and|or|to) )$"
 )
@@ -108,7 +110,11 @@ def _hour(match: re.Match[str]) -> list[str]:
 
 def _dash(match: re.Match[str]) -> list[str] | None:
     """Between two times, days, months or numerals it is spoken."""
-    return ["to"] if _BEFORE_DASH.search(text_before(match, 10)) else None
+    following, before = match.string[match.end()], text_before(match, 16)
+    if following in "IVX":
+        return ["to"] if before.endswith(("I", "V", "X")) else None
+    is_between = (_BEFORE_NAMED_DAY if following.isalpha() else _BEFORE_DASH).search(before)
+    return ["to"] if is_between else None
 
 
 def _decade(match: re.Match[str]) -> list[str]:
@@ -166,7 +172,7 @@ FORMS: Forms = (
     ),
     (
         "-",
-        r"\s?[-–]\s?(?=\d{1,2}(?::|\s?[apAP]|[snrt]|/)|[A-Z][a-z]{2}|[IVX]{1,5}\b)",
+        rf"\s?[-–]\s?(?=\d{{1,2}}(?::|\s?[apAP]|[snrt]|/)|{_NAMED_DAY})|[-–](?=[IVX]{{1,5}}\b)",
         _dash,
     ),
     (

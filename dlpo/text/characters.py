@@ -119,12 +119,12 @@ _BLOCK = re.compile(
 )
 
 
+@dataclass
 class Markdown:
     """Takes the marks out of the passages of one text, in order."""
 
-    def __init__(self) -> None:
-        """Begin outside of code."""
-        self._in_code = False
+    in_code: bool = False
+    """whether a block of code is open"""
 
     def plain(self, passage: str) -> str:
         """As many characters, so that every place stays where it was.
@@ -135,10 +135,10 @@ class Markdown:
         parts = _FENCE.split(passage)
         for index, part in enumerate(parts):
             is_fence = index % 2 == 1
-            self._in_code ^= is_fence
-            if is_fence and self._in_code:
+            self.in_code ^= is_fence
+            if is_fence and self.in_code:
                 parts[index] = part.replace("```", "\f``")
-            elif is_fence or self._in_code:
+            elif is_fence or self.in_code:
                 parts[index] = _blanks("\f", len(part))
             else:
                 parts[index] = _BLOCK.sub(_blanked, _INLINE.sub(_blanked, part))

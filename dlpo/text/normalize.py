@@ -126,43 +126,38 @@ def tokens(
     position, end = start, len(text) if end is None else end
     capitals = not (text.isupper() if shouted is None else shouted)
 
-    def term(written: str) -> list[str] | None:
-        known = written.lower() in given
-        return None if known else term_words(written if capitals else written.lower())
-
-    def is_word(written: str) -> bool:
-        return written in given or listed(written)
-
     while begin := _BEGIN.search(text, position, end):
         position = begin.end()
         for pattern, speak in _FORMS_OF[begin.lastgroup or "-"]:
             match = pattern.match(text, begin.start(), end)
-            words = (speak(match) if speak else [match[0]]) if match else None
-            if match is None or words is None:
+            if match is None:
+                continue
+            written = match[0]
+            if speak is _as_word:
+                words: list[str] | None = _words_of(written, given, listed, capitals)
+                before = text[max(0, match.start() - 2) : match.start()]
+                inside = written == "A" and before[:1].islower() and before[1:] == " "
+                is_article = not inside and _ARTICLE_BEFORE.match(text, match.end()) is not None
+                if words == ["A"] and (not capitals or is_article):  # not of "option A is"
+                    words = ["a"]
+            elif speak is None:
+                is_given = written.lower() in given
+                term = None if is_given else term_words(written if capitals else written.lower())
+                words = term or [written]
+            else:
+                words = speak(match)
+            if words is None:
                 continue
             position = match.end()
-            if speak is None:
-                words = term(match[0]) or words
-            elif speak is _as_word:
-                words = _words_of(match[0], is_word, term, capitals)
-                if words == ["A"] and (not capitals or _is_article(match)):
-                    words = ["a"]
             if words:  # an address may have none
                 yield Token(match[0], tuple(words), match.start(), position)
             break
 
 
-def _is_article(match: re.Match[str]) -> bool:
-    """ "A cat" and "a cat", but not "option A is" or "plan A."."""
-    text, (start, end) = match.string, match.span()
-    inside = match[0] == "A" and start > 1 and text[start - 1] == " " and text[start - 2].islower()
-    return not inside and _ARTICLE_BEFORE.match(text, end) is not None
-
-
 def _words_of(
     written: str,
-    is_word: Callable[[str], bool],
-    term: Callable[[str], list[str] | None],
+    given: Container[str],
+    listed: Callable[[str], bool],
     capitals: bool,
 ) -> list[str]:
     """A run of letters and apostrophes -> words: plain, expanded, spelled or split at capitals.
@@ -170,7 +165,8 @@ def _words_of(
     ``capitals`` mean something.
     """
     word = written.lower()
-    if known := term(written) or expanded(written):
+    term = None if word in given else term_words(written if capitals else word)
+    if known := term or expanded(written):
         return known
     if len(written) == 1:
         return ["i" if word == "i" else written.upper()]
@@ -178,7 +174,7 @@ def _words_of(
     has_vowel = not set("aeiouy").isdisjoint(stem.lower())
     if stem.isupper() and capitals and stem in _READ_AS_LETTERS:
         return _letters(stem, apostrophe + ending)
-    if is_word(word) or (written == word and has_vowel):
+    if word in given or listed(word) or (written == word and has_vowel):
         return [word]
     if stem[-1] == "s" and stem[:-1].isupper() and len(stem) > 2 and not ending:  # CPUs
         return _letters(stem[:-1], "'s")
@@ -187,7 +183,7 @@ def _words_of(
         return _letters(stem.upper(), apostrophe + ending)
     parts = _CAMEL.findall(written) if not written.isupper() else []
     if len(parts) > 1:
-        return [spoken for part in parts for spoken in _words_of(part, is_word, term, capitals)]
+        return [spoken for part in parts for spoken in _words_of(part, given, listed, capitals)]
     return [word]
 
 

@@ -43,13 +43,13 @@ def sentences(
             gap = text[token.end : following.start]
             mark = strongest_mark(gap)
             if ends_sentence(token, gap, following, all_lower):
-                yield [*sentence, MarkedToken(token, _final(mark))]
+                yield [*sentence, MarkedToken(token, mark.replace(" ", "."))]
                 sentence = []
             else:
                 sentence.append(MarkedToken(token, mark))
         token = following
     if token is not None:
-        yield [*sentence, MarkedToken(token, _final(strongest_mark(text[token.end :])))]
+        yield [*sentence, MarkedToken(token, strongest_mark(text[token.end :]).replace(" ", "."))]
 
 
 def ends_sentence(token: Token, gap: str, following: Token, all_lower: bool) -> bool:
@@ -66,11 +66,6 @@ def ends_sentence(token: Token, gap: str, following: Token, all_lower: bool) -> 
         and token.words[-1] not in _BEFORE_NAMES
         and following.text.lower() in SENTENCE_STARTERS
     )
-
-
-def _final(mark: str) -> str:
-    """The mark at the end of a sentence: a full stop where none is written."""
-    return "." if mark == " " else mark
 
 
 def pieces(lengths: Sequence[int], marks: Sequence[str], limit: int) -> Iterator[slice]:
