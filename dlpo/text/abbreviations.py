@@ -82,14 +82,13 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     part_of_range = re.search(r"\b[IVX]{1,5}[-–]$", text_before(match, 7))
     if previous.lower() in _NUMBERED_THINGS or part_of_range:
         return cardinal_words(str(value))
-    before = text_before(match, 60).lower().split()
-    if previous.lower() in _REGNAL_NAMES and (previous[0].isupper()):
+    if previous.lower() in _REGNAL_NAMES and previous[0].isupper():
         return ["the", *ordinal_words(str(value))]
     after_letters = (
         previous.isupper() and match[0] != "I" and match.string[match.start() - 2].isupper()
     )
     if previous[:1].isupper() and value < 40 and (len(match[0]) > 1 or after_letters):
-        titled = not _TITLES.isdisjoint(before[-3:])
+        titled = not _TITLES.isdisjoint(text_before(match, 60).lower().split()[-3:])
         return ["the", *ordinal_words(str(value))] if titled else cardinal_words(str(value))
     return None
 

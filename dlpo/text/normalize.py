@@ -30,6 +30,7 @@ _SIGN = (
 
 
 def _as_word(match: re.Match[str]) -> list[str]:
+    """Stands for `_words_of`, which needs more than the match."""
     return [match[0]]
 
 
@@ -135,11 +136,11 @@ def tokens(
             written = match[0]
             if speak is _as_word:
                 words: list[str] | None = _words_of(written, given, listed, capitals)
-                before = text[max(0, match.start() - 2) : match.start()]
-                inside = written == "A" and before[:1].islower() and before[1:] == " "
-                is_article = not inside and _ARTICLE_BEFORE.match(text, match.end()) is not None
-                if words == ["A"] and (not capitals or is_article):  # not of "option A is"
-                    words = ["a"]
+                if words == ["A"]:  # "A cat" and "a cat", but not "option A is" or "plan A."
+                    before = text[max(0, match.start() - 2) : match.start()]
+                    inside = written == "A" and before[:1].islower() and before[1:] == " "
+                    if not capitals or (not inside and _ARTICLE_BEFORE.match(text, match.end())):
+                        words = ["a"]
             elif speak is None:
                 is_given = written.lower() in given
                 term = None if is_given else term_words(written if capitals else written.lower())

@@ -32,7 +32,7 @@ def sentences(
 
     A sentence ends at an empty line, and at ``.``, ``!``, ``?`` or an ellipsis before a blank and
     no lower-case letter. ``all_lower``: before any letter, as the writer uses no capitals; by
-    default where the text has none. The last mark is never a plain gap.
+    default where the text has none. Where a sentence has no last mark, that is a full stop.
     """
     sentence: list[MarkedToken] = []
     if all_lower is None:
