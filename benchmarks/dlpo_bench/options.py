@@ -59,25 +59,6 @@ class RtfOptions:
 
 
 @dataclass(kw_only=True)
-class RooflineOptions:
-    """Measure what one core can do at most, and what share of it each graph reaches.
-
-    Peaks of products, convolutions and memory are measured in the same run as the graphs, in turns.
-    """
-
-    voice: BundleName = "lj"
-    steps: Annotated[
-        int | None, Option(min=1, help="Reverse steps of the denoiser; the voice's own.")
-    ] = None
-    frames: Annotated[
-        list[int],
-        Option(min=1, help="Length of a window; repeatable. That of a served chunk is added."),
-    ] = field(default_factory=lambda: [64, 256, 1024])
-    rounds: Annotated[int, Option(min=3, help="Turns of every kernel and graph.")] = 15
-    core: Core = None
-
-
-@dataclass(kw_only=True)
 class PeersOptions:
     """Compare a voice with other speech engines, in turns on one core.
 

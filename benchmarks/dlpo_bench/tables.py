@@ -78,16 +78,11 @@ Builder = Callable[[Sequence[Found]], Section]
 LookupError, TypeError, ValueError or AttributeError."""
 
 
-def of_newest(
-    title: str,
-    blocks: Callable[[Figures], Iterable[Block]],
-    draw: Callable[[Figures], Mapping[str, str]] = lambda figures: {},
-) -> Builder:
+def of_newest(title: str, blocks: Callable[[Figures], Iterable[Block]]) -> Builder:
     """A section of the newest record's figures alone."""
 
     def build(found: Sequence[Found]) -> Section:
-        figures = found[0].figures
-        return Section(title, list(blocks(figures)), found[:1], draw(figures))
+        return Section(title, list(blocks(found[0].figures)), found[:1])
 
     return build
 

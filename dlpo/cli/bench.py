@@ -30,7 +30,6 @@ from dlpo.errors import InputError, needs
 from dlpo_bench.options import (
     LoadOptions,
     PeersOptions,
-    RooflineOptions,
     RtfOptions,
     ScalingOptions,
 )
@@ -59,7 +58,6 @@ def register(app: typer.Typer) -> None:
     group.command()(quality)
     group.command("peers")(_command(PeersOptions, peers))
     group.command("scaling")(_command(ScalingOptions, scaling))
-    group.command("roofline")(_command(RooflineOptions, roofline))
     group.command()(report)
     group.command()(compare)
     app.add_typer(group, name="bench")
@@ -123,16 +121,6 @@ def rtf(options: RtfOptions, record: bool, out: Path) -> None:
         from dlpo_bench.rtf import measure_rtf
 
     run_bench("rtf", lambda: measure_rtf(options, _tell), rtf_blocks, record, out)
-
-
-def roofline(options: RooflineOptions, record: bool, out: Path) -> None:
-    with needs("export"):
-        import onnx  # noqa: F401  the profiler reads optimized graphs
-    with needs("bench"):
-        from dlpo_bench.report.speed import roofline_blocks
-        from dlpo_bench.roofline import measure_roofline
-
-    run_bench("roofline", lambda: measure_roofline(options, _tell), roofline_blocks, record, out)
 
 
 def scaling(options: ScalingOptions, record: bool, out: Path) -> None:

@@ -204,7 +204,7 @@ def test_standard_output_that_is_full_ends_say_with_one_line() -> None:
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("command", ["rtf", "stream", "roofline", "scaling", "peers", "quality"])
+@pytest.mark.parametrize("command", ["rtf", "stream", "scaling", "peers", "quality"])
 def test_a_disk_without_room_for_a_record_is_told_before_measuring(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

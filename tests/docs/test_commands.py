@@ -74,7 +74,6 @@ SHORTER = {
     "dlpo bench rtf": "--voice lj.dlpo --checkpoint runs/tuned/best --seconds 1"
     " --rounds 3 --budget-s 0.1",
     "dlpo bench stream": "--loop closed --listeners 1 --level-s 0.2 --ramp-s 0.1 --clients 1",
-    "dlpo bench roofline": "--voice lj.dlpo --frames 8 --rounds 3",
     "dlpo bench peers": "--voice lj.dlpo --precision fp32 --rounds 2",
     "dlpo bench scaling": "--voice lj.dlpo --seconds 1 --seconds 2 --rounds 2",
     "dlpo bench quality": "--clips 1 --voice lj.dlpo --untuned runs/lj/checkpoint"

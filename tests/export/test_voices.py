@@ -17,7 +17,6 @@ from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo_export.options import ExportOptions
 from dlpo_export.parity.open_graph import run_graph
 from dlpo_export.pipeline import export_bundle
-from dlpo_export.profile import measure
 from dlpo_export.tensorrt.check import sample_of
 
 
@@ -47,12 +46,8 @@ def test_the_encoder_mixes_voices_by_their_shares(
         np.testing.assert_allclose(hidden(share, 1 - share), expected, atol=1e-4)
 
 
-def test_one_of_several_voices_is_profiled_and_checked(voices_bundle: Path) -> None:
-    bundle = Bundle.load(voices_bundle)
-
-    for graph in ("encoder", "frames", "denoiser_1"):
-        assert measure(bundle, graph, "fp32", runs=1).gmac > 0
-    assert sample_of(bundle, 1, "fp32", 20).expected.shape == (1, 20, 300)
+def test_a_denoiser_of_several_voices_is_checked(voices_bundle: Path) -> None:
+    assert sample_of(Bundle.load(voices_bundle), 1, "fp32", 20).expected.shape == (1, 20, 300)
 
 
 def test_unknown_voices_are_refused_before_any_work(

@@ -27,7 +27,6 @@ BUILDERS: Mapping[str, Builder] = {  # in the page's order
     "rtf": speed.rtf,
     "peers": of_newest("Peers on one core", speed.peers_blocks),
     "scaling": of_newest("Cost of scale", speed.scaling_blocks),
-    "roofline": of_newest("The limit", speed.roofline_blocks, speed.draw_roofline),
 }
 HEAD = """\
 # Benchmarks

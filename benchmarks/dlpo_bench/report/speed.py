@@ -1,12 +1,10 @@
-"""Sections on speed and memory: streams, real-time factors, peers, lengths, the roofline."""
+"""Sections on speed and memory: streams, real-time factors, peers, lengths."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
-from dlpo_bench.plots import BLUE, GRAY, ORANGE, PlotPanel, Series, draw_panels
+from dlpo_bench.plots import BLUE, ORANGE, PlotPanel, Series, draw_panels
 from dlpo_bench.tables import (
     TARGET_HEADER,
     Block,
@@ -113,29 +111,6 @@ LENGTHS = {
     "grown_mb": "of it for the text, MB",
     "growth_per_minute:+.2%": "growth per minute of audio",
 }
-DENOISER_TARGET = Target("share of the int8 peak, %", 40, 60, "", True)
-MOST_LAYERS, NAMED_LAYERS = 12, 6  # in a table; in a picture
-PEAK_WORDS = {"memory": "memory, GB/s", "cache": "cached memory, GB/s"}
-GRAPHS = {
-    "least_ms": "least, ms",
-    "median_ms": "median, ms",
-    "deviation_ms": "deviation, ms",
-    "gop": "GOP",
-    "gop_per_s": "GOP/s",
-    "peak": "peak",
-    "share:.1%": "share of it",
-    "share_of_medians:fixed": "of medians [95 %]",
-}
-LAYERS = {
-    "ms": "ms",
-    "gop": "GOP",
-    "intensity": "operations a byte",
-    "gop_per_s": "GOP/s",
-    "share_of_bound:.0%": "of its bound",
-    "multiplying_gop_per_s": "GOP/s while multiplying",
-    "kinds": "operators, ms",
-}
-OPERATORS = {"ms": "ms", "share:.1%": "share of the time", "gop_per_s": "GOP/s"}
 
 
 def cold_start_blocks(figures: Figures) -> list[Block]:
@@ -380,65 +355,3 @@ def scaling_blocks(figures: Figures) -> list[Block]:
         for one in lengths.values()
     }
     return [*blocks, table_of("text", rows, LENGTHS)]
-
-
-def draw_roofline(figures: Figures) -> dict[str, str]:
-    """Layers of each served denoiser under one core's peaks."""
-    panels = []
-    for name, graph in _served_denoisers(figures).items():
-        peaks, layers = figures["peaks"], figures["layers"][name]
-        peak, intensity = peaks[graph["peak"]]["rate"], [one["intensity"] for one in layers]
-        notes = [str(i + 1) for i in range(min(NAMED_LAYERS, len(layers)))]
-        series = [Series(intensity, [one["gop_per_s"] for one in layers], notes=notes)]
-        for kind, color in (("memory", GRAY), ("cache", ORANGE)):
-            if kind in peaks:
-                most = 2 * max(*intensity, peak / peaks[kind]["rate"])
-                x = np.geomspace(min(intensity) / 2, most, 50)
-                roof = np.minimum(peak, x * peaks[kind]["rate"])
-                series.append(Series(x.tolist(), roof.tolist(), kind, color, "-"))
-        legend = "\n".join(f"{i}: {one['layer']}" for i, one in zip(notes, layers, strict=False))
-        title = f"{name}: {100 * graph['share']:.0f} % of the {graph['peak']} peak"
-        axes = "operations a byte", "GOP/s"
-        panels.append(PlotPanel(title, *axes, series, "xy", legend_title=legend))
-    caption = "Layers under the roof"
-    return {caption: draw_panels(caption, panels)}
-
-
-def roofline_blocks(figures: Figures) -> list[Block]:
-    """Targets, peaks, graphs, and the layers and operators of the served denoiser."""
-    served = _served_denoisers(figures)
-    shown = next((name for name in served if " int8," in name), list(served)[-1])
-    targets = []
-    for name, graph in served.items():
-        if graph["peak"] == "int8":
-            words, *rest = DENOISER_TARGET.row(100 * graph["share"])
-            targets.append([f"{words}, {name}, as served", *rest])
-    graphs = {
-        f"{name}{', as served' if graph.get('served') else ''}": graph
-        for name, graph in figures["graphs"].items()
-    }
-    layers = {}
-    for one in figures["layers"][shown][:MOST_LAYERS]:
-        kinds = ", ".join(f"{kind} {number(ms, 2)}" for kind, ms in one["largest_kinds"])
-        layers[one["layer"]] = {**one, "kinds": kinds}
-    operators = {one["operator"]: one for one in figures["operators"][shown][:MOST_LAYERS]}
-    peaks = {PEAK_WORDS.get(k, f"{k}, GOP/s"): peak for k, peak in figures["peaks"].items()}
-    return [
-        "Definitions: [bench-roofline.md](bench-roofline.md).",
-        Table(TARGET_HEADER, targets),
-        table_of("peak of one core", peaks, {"rate": "best", "median_rate": "median", "by": "by"}),
-        table_of("graph", graphs, GRAPHS),
-        f"Layers of {shown}:",
-        table_of("layer", layers, LAYERS),
-        f"Operators of {shown}:",
-        table_of("operator", operators, OPERATORS),
-    ]
-
-
-def _served_denoisers(figures: Figures) -> dict[str, Figures]:
-    """The denoiser on the window of a served chunk, in every precision."""
-    return {
-        name: graph
-        for name, graph in figures["graphs"].items()
-        if graph["served"] and graph["graph"].startswith("denoiser")
-    }

@@ -24,7 +24,7 @@ from dlpo.bundle import Bundle, Precision
 from dlpo.errors import DlpoError, EngineError
 from dlpo.nvidia import TENSORRT, Finding, Gpu, find_gpu, load_tensorrt
 from dlpo_export.parity.open_graph import run_graph
-from dlpo_export.profile import sentence_inputs
+from dlpo_export.sentence import sentence_inputs
 from dlpo_export.tensorrt.build import parse_graph
 from dlpo_export.tensorrt.graph import load_for_tensorrt
 from dlpo_export.tensorrt.options import GPU_PRECISIONS, TensorrtOptions

@@ -12,15 +12,8 @@ import pytest
 from onnx import helper
 
 from dlpo.bundle import Bundle, Precision
-from dlpo_export.profile import (
-    SAMPLER,
-    Profile,
-    kernels,
-    layers_of,
-    macs,
-    measure,
-    sentence_inputs,
-)
+from dlpo_export.sentence import sentence_inputs
+from research.profile import SAMPLER, Profile, kernels, layers_of, macs, measure
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +58,13 @@ def multiplications(bundle: Bundle, precision: Precision) -> tuple[int, dict[str
             layer = node.input[1].removeprefix("model.").split(".weight")[0]
             by_layer[layer] = by_layer.get(layer, 0) + found
     return total, by_layer
+
+
+def test_one_of_several_voices_is_profiled(voices_bundle: Path) -> None:
+    bundle = Bundle.load(voices_bundle)
+
+    for graph in ("encoder", "frames", "denoiser_1"):
+        assert measure(bundle, graph, "fp32", runs=1).gmac > 0
 
 
 def test_operators_add_up_to_the_whole(profile: Profile) -> None:

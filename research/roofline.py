@@ -1,4 +1,10 @@
-"""How near the graphs of a bundle come to what a core can do at most."""
+"""What one core can do at most, and what share of it each graph of a voice reaches.
+
+    python -m research.roofline --record --picture roofline.svg
+
+Peaks of products, convolutions and memory are measured in the same run as the graphs, in turns.
+docs/bench-roofline.md defines the figures.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +14,30 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import psutil
+import typer
 from numpy.typing import NDArray
 
 from dlpo.bundle import Bundle, Precision
+from dlpo.cli.bench import run_bench
+from dlpo.cli.options import Record
 from dlpo.errors import BundleError, InputError
 from dlpo_bench.compare import compare_medians
 from dlpo_bench.interleave import Spread, Tell, silent, take_turns
 from dlpo_bench.machine import pinned
-from dlpo_bench.options import RooflineOptions
+from dlpo_bench.plots import GRAY, ORANGE, PlotPanel, Series, draw_panels
 from dlpo_bench.record import Measured
-from dlpo_export.profile import NodeTime, Profile, measure, sentence_inputs
+from dlpo_bench.tables import TARGET_HEADER, Block, Figures, Table, Target, number, table_of
+from dlpo_export.sentence import sentence_inputs
 from dlpo_serving.engine import EncoderOutput, Engine
 from dlpo_serving.engines import open_engine
 from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
-from dlpo_serving.voices import find_voice
+from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+from research import RECORDS, run_study, study_command
+from research.profile import NodeTime, Profile, measure
 
 CPU_PRECISIONS: tuple[Literal["fp32", "int8"], ...] = ("fp32", "int8")
 PROFILE_S = 3.0  # that the profiler's runs of a case may take, about
@@ -53,6 +65,29 @@ SHARE_OF_MEMORY = 8  # an array takes at most an eighth
 IN_CACHE = 128 * 2**10  # bytes: three arrays fit the second cache of any server
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
+DENOISER_TARGET = Target("share of the int8 peak, %", 40, 60, "", True)
+MOST_LAYERS, NAMED_LAYERS = 12, 6  # in a table; in a picture
+PEAK_WORDS = {"memory": "memory, GB/s", "cache": "cached memory, GB/s"}
+GRAPHS = {
+    "least_ms": "least, ms",
+    "median_ms": "median, ms",
+    "deviation_ms": "deviation, ms",
+    "gop": "GOP",
+    "gop_per_s": "GOP/s",
+    "peak": "peak",
+    "share:.1%": "share of it",
+    "share_of_medians:fixed": "of medians [95 %]",
+}
+LAYERS = {
+    "ms": "ms",
+    "gop": "GOP",
+    "intensity": "operations a byte",
+    "gop_per_s": "GOP/s",
+    "share_of_bound:.0%": "of its bound",
+    "multiplying_gop_per_s": "GOP/s while multiplying",
+    "kinds": "operators, ms",
+}
+OPERATORS = {"ms": "ms", "share:.1%": "share of the time", "gop_per_s": "GOP/s"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,22 +210,31 @@ def _layer(
     }
 
 
-def measure_roofline(options: RooflineOptions, tell: Tell = silent) -> Measured:
+def measure_roofline(
+    voice: str, frames: Sequence[int], *, steps: int | None = None, rounds: int = 15,
+    core: int | None = None, tell: Tell = silent,
+) -> Measured:  # fmt: skip
     """Measure the peaks of a core, and what share of them each graph reaches.
+
+    Args:
+        frames: lengths of windows; that of a served chunk is added.
+        steps: of the denoiser; None is the voice's own.
+        rounds: turns of every kernel and graph, 3 or more.
+        core: that it is held to; None is the last.
 
     Raises:
         InputError: there is no such voice or core, or a window has no length.
         BundleError: the bundle is damaged, or has no denoiser of so many steps.
         EngineError: a graph does not run.
     """
-    bundle = Bundle.load(find_voice(options.voice))
-    steps = options.steps or bundle.manifest.steps
-    with pinned(1, options.core) as cores:
+    bundle = Bundle.load(find_voice(voice))
+    steps = steps or bundle.manifest.steps
+    with pinned(1, core) as cores:
         kernels = list(chain(onnx_kernels(), memory_kernels()))
-        chosen = list(cases(bundle, steps, options.frames))
+        chosen = list(cases(bundle, steps, frames))
         runs = {kernel.name: kernel.run for kernel in kernels}
         runs |= {case.name: case.run for case in chosen}
-        times = take_turns(runs, options.rounds, tell=tell)
+        times = take_turns(runs, rounds, tell=tell)
         roof = peaks(kernels, times)
         profiles = {}
         for case in chosen:
@@ -400,3 +444,97 @@ def _memory_kernels(kind: Kind, size: int) -> Iterator[Kernel]:
         ("numpy triad", 5, numpy_triad),
     ):
         yield Kernel(f"{name} {size // 2**10} KiB", kind, arrays * 4 * length / GIGA, run)
+
+
+def draw_roofline(figures: Figures) -> str:
+    """Layers of each served denoiser under one core's peaks."""
+    panels = []
+    for name, graph in _served_denoisers(figures).items():
+        peaks, layers = figures["peaks"], figures["layers"][name]
+        peak, intensity = peaks[graph["peak"]]["rate"], [one["intensity"] for one in layers]
+        notes = [str(i + 1) for i in range(min(NAMED_LAYERS, len(layers)))]
+        series = [Series(intensity, [one["gop_per_s"] for one in layers], notes=notes)]
+        for kind, color in (("memory", GRAY), ("cache", ORANGE)):
+            if kind in peaks:
+                most = 2 * max(*intensity, peak / peaks[kind]["rate"])
+                x = np.geomspace(min(intensity) / 2, most, 50)
+                roof = np.minimum(peak, x * peaks[kind]["rate"])
+                series.append(Series(x.tolist(), roof.tolist(), kind, color, "-"))
+        legend = "\n".join(f"{i}: {one['layer']}" for i, one in zip(notes, layers, strict=False))
+        title = f"{name}: {100 * graph['share']:.0f} % of the {graph['peak']} peak"
+        axes = "operations a byte", "GOP/s"
+        panels.append(PlotPanel(title, *axes, series, "xy", legend_title=legend))
+    return draw_panels("Layers under the roof", panels)
+
+
+def roofline_blocks(figures: Figures) -> list[Block]:
+    """Targets, peaks, graphs, and the layers and operators of the served denoiser."""
+    served = _served_denoisers(figures)
+    shown = next((name for name in served if " int8," in name), list(served)[-1])
+    targets = []
+    for name, graph in served.items():
+        if graph["peak"] == "int8":
+            words, *rest = DENOISER_TARGET.row(100 * graph["share"])
+            targets.append([f"{words}, {name}, as served", *rest])
+    graphs = {
+        f"{name}{', as served' if graph.get('served') else ''}": graph
+        for name, graph in figures["graphs"].items()
+    }
+    layers = {}
+    for one in figures["layers"][shown][:MOST_LAYERS]:
+        kinds = ", ".join(f"{kind} {number(ms, 2)}" for kind, ms in one["largest_kinds"])
+        layers[one["layer"]] = {**one, "kinds": kinds}
+    operators = {one["operator"]: one for one in figures["operators"][shown][:MOST_LAYERS]}
+    peaks = {PEAK_WORDS.get(k, f"{k}, GOP/s"): peak for k, peak in figures["peaks"].items()}
+    return [
+        "Definitions: [bench-roofline.md](bench-roofline.md).",
+        Table(TARGET_HEADER, targets),
+        table_of("peak of one core", peaks, {"rate": "best", "median_rate": "median", "by": "by"}),
+        table_of("graph", graphs, GRAPHS),
+        f"Layers of {shown}:",
+        table_of("layer", layers, LAYERS),
+        f"Operators of {shown}:",
+        table_of("operator", operators, OPERATORS),
+    ]
+
+
+def _served_denoisers(figures: Figures) -> dict[str, Figures]:
+    """The denoiser on the window of a served chunk, in every precision."""
+    return {
+        name: graph
+        for name, graph in figures["graphs"].items()
+        if graph["served"] and graph["graph"].startswith("denoiser")
+    }
+
+
+def main(
+    voice: Annotated[str, typer.Option(help="Name or path of a bundle.")] = DEFAULT_VOICE,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Reverse steps of the denoiser; the voice's own.")
+    ] = None,
+    frames: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Length of a window; repeatable. 64, 256 and 1024."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=3, help="Turns of every kernel and graph.")] = 15,
+    core: Annotated[int | None, typer.Option(help="That it is held to; the last.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="SVG of the layers to write.")] = None,
+    record: Record = False,
+) -> None:
+    """Measure the peaks of a core, and what share of them each graph of a voice reaches."""
+
+    def study() -> Measured:
+        lengths = frames or (64, 256, 1024)
+        found = measure_roofline(
+            voice, lengths, steps=steps, rounds=rounds, core=core,
+            tell=lambda line: typer.echo(line, err=True),
+        )  # fmt: skip
+        if picture:
+            picture.write_text(draw_roofline(found.figures), "utf-8")
+        return found
+
+    run_bench("roofline", study, roofline_blocks, record, RECORDS, study_command("roofline"))
+
+
+if __name__ == "__main__":
+    run_study(main)

@@ -11,9 +11,8 @@ import pytest
 
 from dlpo.bundle import Bundle
 from dlpo_bench.interleave import take_turns
-from dlpo_bench.options import RooflineOptions
-from dlpo_bench.roofline import cases, layers, measure_roofline, served_frames
-from dlpo_export.profile import NodeTime
+from research.profile import NodeTime
+from research.roofline import cases, layers, measure_roofline, served_frames
 
 
 class Clock:
@@ -105,14 +104,13 @@ def test_a_run_has_all_figures_and_no_more_than_it_measured(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dlpo_bench.interleave.TURN_S", 0.0)
-    monkeypatch.setattr("dlpo_bench.roofline.PROFILE_S", 0.0)
-    monkeypatch.setattr("dlpo_bench.roofline.SMALLEST", 2**20)
-    monkeypatch.setattr("dlpo_bench.roofline.BEYOND", 0)
-    monkeypatch.setattr("dlpo_bench.roofline.PRODUCTS", (64,))
-    monkeypatch.setattr("dlpo_bench.roofline.CONVOLUTIONS", ((16, 32),))
-    options = RooflineOptions(voice=str(tiny_bundle), steps=2, frames=[8], rounds=3)
+    monkeypatch.setattr("research.roofline.PROFILE_S", 0.0)
+    monkeypatch.setattr("research.roofline.SMALLEST", 2**20)
+    monkeypatch.setattr("research.roofline.BEYOND", 0)
+    monkeypatch.setattr("research.roofline.PRODUCTS", (64,))
+    monkeypatch.setattr("research.roofline.CONVOLUTIONS", ((16, 32),))
 
-    run = measure_roofline(options)
+    run = measure_roofline(str(tiny_bundle), [8], steps=2, rounds=3)
 
     figures = run.figures
     assert {"fp32", "int8", "memory", "cache"} <= set(figures["peaks"])

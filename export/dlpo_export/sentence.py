@@ -1,0 +1,76 @@
+"""Inputs of each graph of a bundle for a fixed sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dlpo.audio import harmonic_source
+from dlpo.bundle import Bundle
+from dlpo.errors import InputError
+from dlpo.text.symbols import symbol_ids
+from dlpo_export.parity.cases import MAX_FRAMES, UTTERANCE, whole_frames
+from dlpo_export.parity.open_graph import run_graph
+
+MOST_REPEATS = 64  # of the sentence: more than a minute of speech
+
+
+def sentence_inputs(
+    bundle: Bundle, graph: str, frames: int | None = None
+) -> tuple[dict[str, NDArray[Any]], int]:
+    """Inputs of a graph for a fixed sentence, and how many frames they are.
+
+    Encoder and frames are run in fp32 to get there; the noise has seed 0.
+
+    Args:
+        frames: the first so many of a sentence that is long enough; None is all of a short one.
+            The encoder reads the sentence to its end.
+    """
+    repeats = 2
+    most = math.inf if frames else MAX_FRAMES
+    values = _encoded(bundle, repeats, most)
+    while frames and values["durations"].sum() < frames:
+        if repeats >= MOST_REPEATS:
+            longest = int(values["durations"].sum())
+            raise InputError(f"frames is {frames}; this voice's sentence lasts {longest} at most")
+        repeats *= 2
+        values = _encoded(bundle, repeats, most)
+    frames = frames or int(values["durations"].sum())
+    values |= {
+        "positions": np.arange(frames, dtype=np.float32) + np.float32(0.5),
+        "pitch": np.zeros(1, np.float32),
+    }
+    hop = bundle.manifest.hop_length
+    if graph not in ("encoder", "frames"):
+        made = run_graph(bundle.graph_path("frames"), _wanted(bundle, "frames", values))
+        (noise,) = (t for t in bundle.manifest.graphs[graph].inputs if t.name == "noise")
+        generator = np.random.default_rng(0)
+        values |= {
+            "conditioning": made["conditioning"],
+            "source": harmonic_source(made["f0"][0]).reshape(1, frames, hop),
+            "noise": generator.standard_normal((int(noise.shape[0]), 1, frames, hop), np.float32),
+        }
+    return _wanted(bundle, graph, values), frames
+
+
+def _encoded(bundle: Bundle, repeats: int, most: float) -> dict[str, NDArray[Any]]:
+    """The sentence, so many times in a row, and its encoding in at most so many whole frames."""
+    phonemes = np.array([symbol_ids([*UTTERANCE, *UTTERANCE[1:] * (repeats - 1)])], np.int64)
+    values: dict[str, NDArray[Any]] = {"phonemes": phonemes, **bundle.manifest.voice_input()}
+    if bundle.manifest.pitch_points is not None:
+        shape = (1, bundle.manifest.pitch_points, phonemes.shape[1])
+        values["noise"] = np.random.default_rng(0).standard_normal(shape, np.float32)
+    encoding = run_graph(bundle.graph_path("encoder"), values)
+    durations = whole_frames(torch.from_numpy(encoding["durations"]), most=most).numpy()
+    return {**values, **encoding, "durations": durations}
+
+
+def _wanted(
+    bundle: Bundle, graph: str, values: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    return {tensor.name: values[tensor.name] for tensor in bundle.manifest.graphs[graph].inputs}
