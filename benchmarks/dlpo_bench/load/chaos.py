@@ -58,6 +58,7 @@ MINUTES = 5.0  # unless the options say otherwise
 MISCHIEF_S = 4.0  # that each kind lasts
 QUIET_S = 3.0  # at the end of a round
 STOP_S = (2.0, 22.0)  # of the process: usually, and in the second round
+HOSTILE_NICE = 10  # hostile callers have machines of their own: "stolen processor" is another kind
 GAP_S = 0.02  # what a listener's device holds back: shorter waits are no gap
 CALL_S = 60.0  # in which an honest call must be answered
 PAUSE_S = 0.2  # of a listener between two calls
@@ -99,10 +100,15 @@ class Results:
     """Calls of the honest listeners."""
 
     endings: Counter[str] = field(default_factory=Counter)
-    gaps_s: list[float] = field(default_factory=list)
+    mischief: str = ""
+    """the kind that goes on"""
+    gaps_s: list[tuple[str, float]] = field(default_factory=list)
+    """the mischief during which a gap ended, and its seconds"""
     first_audio_s: list[float] = field(default_factory=list)
     stopped: list[tuple[float, float]] = field(default_factory=list)
     """from when to when the process of the server was stopped"""
+    resumed_s: list[float] = field(default_factory=list)
+    """from the end of a stop that used up a listener's store to its next audio"""
 
     def running_s(self, begin_s: float, end_s: float) -> float:
         """The part of an interval in which the server was not stopped."""
@@ -111,17 +117,21 @@ class Results:
 
 
 class GapDevice(AudioDevice):
-    """Notes gaps, without the time in which the server was stopped."""
+    """Notes gaps; those in which the server was stopped count from its end."""
 
     def __init__(self, results: Results) -> None:
         super().__init__()
         self._results = results
+        self._received_s = 0.0
 
     def receive(self, at_s: float, audio_s: float) -> None:
         if self.begins_s is not None and at_s > self.ends_s:
-            gap_s = self._results.running_s(self.ends_s, at_s)
-            if gap_s > GAP_S:
-                self._results.gaps_s.append(gap_s)
+            stops_s = [end_s for _, end_s in self._results.stopped if end_s > self._received_s]
+            if stops_s:
+                self._results.resumed_s.append(at_s - stops_s[-1])
+            elif at_s - self.ends_s > GAP_S:
+                self._results.gaps_s.append((self._results.mischief, at_s - self.ends_s))
+        self._received_s = at_s
         super().receive(at_s, audio_s)
 
 
@@ -172,12 +182,14 @@ async def _reign(
         for name in names:
             _log.info("round %d: %s", len(held) + 1, name)
             mischief[name] += 1
+            results.mischief = name
             if name in HOSTILE:
                 hostile.send(name)
                 await asyncio.to_thread(hostile.recv)
             else:
                 stop_s = STOP_S[len(held) == 1]
                 await asyncio.to_thread(OPERATOR[name], operator, results, stop_s)
+        results.mischief = "none"
         await asyncio.sleep(QUIET_S)
         held.append(operator.holds())
         _log.info("round %d: %s, %s", len(held), dict(results.endings), held[-1])
@@ -193,7 +205,8 @@ async def _reign(
         "wrong_bits": endings["wrong bits"],
         "unanswered": total - endings["ok"] - endings["refused"] - endings["wrong bits"],
         "gaps": len(results.gaps_s),
-        "longest_gap_s": max(results.gaps_s, default=0.0),
+        "longest_gap_s": max((gap_s for _, gap_s in results.gaps_s), default=0.0),
+        "longest_resume_s": max(results.resumed_s, default=0.0),
         "first_audio_ms_p50": 1000 * median(results.first_audio_s),
         "memory_growth": memory_growth(readings),
         **{f"{name}_begin": value for name, value in held[0].items()},
@@ -325,6 +338,7 @@ def _hostile_process(victim: Victim, seed: int) -> Iterator[Connection]:
 
 
 def _obey(orders: Connection, victim: Victim, seed: int) -> None:
+    os.nice(HOSTILE_NICE)
     random = Random(seed)
     while True:
         name = orders.recv()
