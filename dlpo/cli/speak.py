@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +24,7 @@ from dlpo.cli.options import (
     with_options,
 )
 from dlpo.errors import InputError, needs
+from dlpo.text.characters import Code, Emoji
 from dlpo_serving.engines import EngineName, EnginePrecision
 
 if TYPE_CHECKING:
@@ -119,6 +120,10 @@ def say(
     ] = None,
     dictionary: Dictionary = None,
     ssml: Annotated[bool, typer.Option("--ssml", help="The text is an SSML document.")] = False,
+    code: Annotated[
+        Code, typer.Option(help="Announce blocks of code in the text, speak them or skip them.")
+    ] = "announce",
+    emoji: Annotated[Emoji, typer.Option(help="Skip emoji, or say their names.")] = "skip",
     sample_rate: Annotated[
         int | None,
         typer.Option(help="Sample rate of the file, in Hz; the voice's if left out."),
@@ -162,14 +167,22 @@ def say(
             steps=steps,
             dictionary=read_dictionary(dictionary),
             ssml=ssml,
+            code=code,
+            emoji=emoji,
             sample_rate_hz=sample_rate,
             server=remote,
             engine=engine,
             precision=precision,
             progress=_show_progress if sys.stderr.isatty() and not is_quiet() else None,
         )
+    _warn(spoken.warnings)
     if not is_quiet():
         typer.echo(spoken, err=True)
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in () if is_quiet() else warnings:
+        typer.echo(f"warning: {warning}", err=True)
 
 
 @contextmanager
@@ -214,6 +227,7 @@ def phonemes(text: Text, dictionary: Dictionary = None) -> None:
     from dlpo.text import TextFrontEnd
 
     processed = TextFrontEnd().process(_read(text), read_dictionary(dictionary))
+    _warn(processed.warnings)
     typer.echo("[\n" + ",\n".join(map(_as_json, processed.sentences)) + "\n]")
 
 

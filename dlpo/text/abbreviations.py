@@ -10,7 +10,7 @@ from dlpo.text.technical import term_words
 
 # Without their period: some are expanded in any context, others, which are words or parts of words
 # too, only where their period is written.
-_TABLE = {written: said.split() for written, (said,) in table("abbreviations").items()}
+ABBREVIATIONS = {written: said.split() for written, (said,) in table("abbreviations").items()}
 # After these a roman numeral is a plain number: chapter four, world war two.
 _NUMBERED_THINGS = word_list("numbered things")
 # After these a numeral of one letter is an ordinal too: elizabeth the first.
@@ -58,17 +58,12 @@ def _abbreviation(match: re.Match[str]) -> list[str] | None:
         if previous.islower():  # of vitamin C. Doctors
             return None
         return [key.upper()] if match[0][0].isupper() else None
-    return _TABLE.get(key) or _TABLE.get(f"{key}.")
-
-
-def expanded(word: str) -> list[str] | None:
-    """The words of an abbreviation that needs no period ("Mr", "etc"); None for other words."""
-    return _TABLE.get(word.lower())
+    return ABBREVIATIONS.get(key) or ABBREVIATIONS.get(f"{key}.")
 
 
 def _initials(match: re.Match[str]) -> list[str]:
     key = match[0].lower().rstrip(".")
-    return _TABLE.get(f"{key}.") or [letter.upper() for letter in key if letter.isalpha()]
+    return ABBREVIATIONS.get(f"{key}.") or [letter.upper() for letter in key if letter.isalpha()]
 
 
 def _roman(match: re.Match[str]) -> list[str] | None:
@@ -84,9 +79,8 @@ def _roman(match: re.Match[str]) -> list[str] | None:
         return cardinal_words(str(value))
     if previous.lower() in _REGNAL_NAMES and previous[0].isupper():
         return ["the", *ordinal_words(str(value))]
-    after_letters = (
-        previous.isupper() and match[0] != "I" and match.string[match.start() - 2].isupper()
-    )
+    of_name = match[0] != "I" and not match.string.startswith("-", match.end())  # X-ray
+    after_letters = of_name and re.search(r"\b[A-Z]{2,}\s$", text_before(match))  # GTA V
     if previous[:1].isupper() and value < 40 and (len(match[0]) > 1 or after_letters):
         titled = not _TITLES.isdisjoint(text_before(match, 60).lower().split()[-3:])
         return ["the", *ordinal_words(str(value))] if titled else cardinal_words(str(value))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
+from typing import Literal, get_args
 
 # A form of writing: what it begins with (a, A and d are letters and digits, - is everything else),
 # its pattern, and what it is spoken as; None where it is something else after all.
@@ -44,6 +46,15 @@ _LISTS = table("lists")
 _REPLACEMENTS = {written: read for written, (read,) in table("characters").items()}
 KEPT_SYMBOLS = frozenset("£€¥₹¢°±×÷©®™§→≈≤≥≠µΩ")
 _SUPERSCRIPTS = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
+_PICTURES = r"\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001f3fa\U0001f400-\U0001faff"  # no skin tones
+_PICTURE = re.compile(f"[{_PICTURES}]")
+# Of a Unicode name, what nobody would say.
+_UNNAMED = re.compile("(?:REGIONAL INDICATOR|SYMBOL|LETTER|SIGN|BLACK|WHITE|HEAVY)\\b|[^A-Z ]")
+Code = Literal["announce", "speak", "skip"]
+"""What becomes of a block of code: its language is announced, it is read aloud, or nothing is."""
+Emoji = Literal["skip", "name"]
+CODE: tuple[str, ...] = get_args(Code)
+EMOJI: tuple[str, ...] = get_args(Emoji)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,7 @@ class ReadableText:
     text: str
     offsets: list[int] | None
     """For each character its index in the original; None where nothing has moved."""
-    dropped: int
+    dropped: str
     """Characters of the original that can't be spoken: emoji, other scripts, lone surrogates."""
 
     def source_span(self, start: int, end: int) -> tuple[int, int]:
@@ -66,17 +77,20 @@ class ReadableText:
         return self.offsets[start], self.offsets[end - 1] + 1
 
 
-def readable_text(text: str) -> ReadableText:
+def readable_text(text: str, emoji: str = EMOJI[0]) -> ReadableText:
     """Fold typographic characters and accents, blank control characters, drop what has no sound."""
     if text.isascii() and text.isprintable():
-        return ReadableText(text, None, 0)
+        return ReadableText(text, None, "")
     kept: list[str] = []
     offsets: list[int] = []
-    dropped = 0
+    dropped = ""
     for index, character in enumerate(text):
         folded = _fold(character)
-        if folded is None:
-            dropped += 1
+        if folded is None and emoji == "name" and _PICTURE.match(character):
+            name = _UNNAMED.sub("", unicodedata.name(character, "")).lower()
+            folded = f", {' '.join(name.split())}, "
+        elif folded is None:
+            dropped += character
             folded = " "
         elif character in _SUPERSCRIPTS and index and text[index - 1] not in _SUPERSCRIPTS:
             folded = f"^{folded}"
@@ -103,12 +117,19 @@ def _fold(character: str) -> str | None:
     return ascii_only or None
 
 
-_FENCE = re.compile(r"(?m)^([ \t]{0,12}```[^\n`]*)$")
+FENCE = re.compile(r"(?m)^([ \t]{0,12}```[^\n`]*)$")
+_PROSE_AGAIN = re.compile(r"\n[ \t]*\n(?=(?:[A-Z][a-z']{0,20}|I) [a-z])")
 _CITATIONS = r"(?:\[\d{1,3}\]){1,9}"
+_LINK = re.compile(
+    r"!?\[([^\[\]\n]{0,300})\]\((?:[^()\s]|\([^()\s]{0,100}\)){1,500}(?: \"[^\"\n]{0,100}\")?\)"
+)
+_LINK_SO_FAR = re.compile(
+    r"\[[^\[\]\n]{0,300}(?:\](?:\((?:[^()\s]|\([^()\s]{0,100}\)){0,500}(?:\([^()\s]{0,100})?"
+    r"(?: \"?[^\"\n]{0,100}\"?)?)?)?"
+)
 # Markup of lines and of words: a group stays, the rest turns into as many blanks.
 _INLINE = re.compile(
-    r"!?\[([^\[\]\n]{0,300})\]\([^()\s]{1,500}(?: \"[^\"\n]{0,100}\")?\)"
-    rf"|(?<=[.,;!?\"]){_CITATIONS}|(?<=\s){_CITATIONS}(?=[ \t]*(?:[.,;:!?)\n]|$))"
+    rf"{_LINK.pattern}|(?<=[.,;!?\"]){_CITATIONS}|(?<=\s){_CITATIONS}(?=[ \t]*(?:[.,;:!?)\n]|$))"
     r"|\[\^[\w-]{1,20}\]|(?<!`)`{1,2}(?!`)"
 )
 _BLOCK = re.compile(
@@ -119,30 +140,108 @@ _BLOCK = re.compile(
 )
 
 
-@dataclass
-class Markdown:
-    """Takes the marks out of the passages of one text, in order."""
+def in_link(text: str, place: int) -> bool | None:
+    """Whether a place is inside a link; None while only more text can tell."""
+    start = text.rfind("[", 0, place)
+    if start < 0:
+        return False
+    if link := _LINK.match(text, start):
+        return place < link.end()
+    return None if _LINK_SO_FAR.fullmatch(text, start) else False
 
+
+_SAID = re.compile(rf"[^\W_]|[{_PICTURES}]")  # what a reader would expect to hear
+_ADDRESS = re.compile(r"\]\(((?:[^()\s]|\([^()\s]{0,100}\)){1,500})[^()\n]{0,102}\)")  # of a link
+_CHECKED = re.compile(r"\[[xX]\]")
+_MARKS = " .,;:!?*_`#\"'|"
+_LANGUAGES = table("languages")  # small word, in lower case: "Las Vegas" -> its languages
+SHOWN = 5  # passages of a warning
+_SHOWN_LENGTH = 60  # characters of each
+
+
+@dataclass
+class TextReading:
+    """How one text is read, passage by passage, and what of it is not spoken."""
+
+    code: str = CODE[0]
+    emoji: str = EMOJI[0]
     in_code: bool = False
     """whether a block of code is open"""
+    dropped: int = 0
+    """characters so far that can't be spoken"""
+    unspoken: list[str] = field(default_factory=list)
+    """passages so far that no word stands for"""
+    foreign: Counter[str] = field(default_factory=Counter)
+    """words of other languages so far"""
+    words: int = 0
+    """all words so far, as written"""
 
-    def plain(self, passage: str) -> str:
-        """As many characters, so that every place stays where it was.
+    def plain(self, passage: str, last: bool = True) -> str:
+        """The next passage without its marks, of as many characters: every place stays.
 
         A form feed is where a block begins; behind that of a block of code are two of its ticks and
         its language, but nothing of the code.
+
+        Args:
+            last: no more text comes: an open block of code ends where prose begins again.
         """
-        parts = _FENCE.split(passage)
+        parts = FENCE.split(passage)
         for index, part in enumerate(parts):
             is_fence = index % 2 == 1
             self.in_code ^= is_fence
-            if is_fence and self.in_code:
+            if is_fence and self.in_code and self.code == "announce":
                 parts[index] = part.replace("```", "\f``")
-            elif is_fence or self.in_code:
+            elif is_fence:
                 parts[index] = _blanks("\f", len(part))
-            else:
+            elif not self.in_code:
                 parts[index] = _BLOCK.sub(_blanked, _INLINE.sub(_blanked, part))
+            elif self.code != "speak":
+                prose = _PROSE_AGAIN.search(part) if last and part is parts[-1] else None
+                end = prose.end() if prose else len(part)
+                parts[index] = _blanks("\f", end) + _BLOCK.sub(_blanked, part[end:])
         return "".join(parts)
+
+    def note(self, text: str, readable: ReadableText, places: list[tuple[int, int]]) -> None:
+        """Take stock of a passage: ``places`` of its words in ``text``, in order."""
+        end = 0
+        for start, stop in [*places, (len(text), 0)]:
+            if start > end and _SAID.search(text, end, start):
+                self.unspoken.append(text[end:start])
+            end = max(end, stop)
+        self.dropped += len(readable.dropped)
+        written = re.findall("[A-Za-z]+", readable.text)
+        self.words += len(written)
+        self.foreign.update(filter(_LANGUAGES.__contains__, written))
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the writer should know, a line each."""
+        found = []
+        shown = [one for passage in self.unspoken if (one := _brief(passage))]
+        if shown:
+            more = [f"{len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
+            found.append(f"not spoken: {'; '.join(shown[:SHOWN] + more)}")
+        spoken, distinct = Counter[str](), Counter[str]()
+        for word, count in self.foreign.items():
+            languages = _LANGUAGES[word][0].split(",")
+            spoken.update(dict.fromkeys(languages, count))
+            distinct.update(languages)
+        for language, count in spoken.most_common(1):
+            least = {1: 2.0, 2: 0.5}.get(distinct[language], 0.2)  # share of the words
+            if count >= least * self.words:
+                found.append(f"the text looks like {language}; this voice speaks English")
+        return tuple(found)
+
+
+def _brief(passage: str) -> str:
+    """A passage as a warning shows it; empty if it is the mark of an item."""
+    words = _CHECKED.sub("", _ADDRESS.sub(r" \1 ", passage)).split()
+    if "](" in passage:  # punctuation between links
+        words = list(filter(_SAID.search, words))
+    shown = "".join(filter(str.isprintable, " ".join(words)))
+    shown = shown.lstrip(")]" + _MARKS).rstrip("([" + _MARKS)
+    if not _SAID.search(shown):
+        return ""
+    return shown if len(shown) <= _SHOWN_LENGTH else f"{shown[:_SHOWN_LENGTH]}..."
 
 
 def _blanked(match: re.Match[str]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from dlpo.errors import TextError
-from dlpo.text.characters import Markdown, readable_text
+from dlpo.text.characters import FENCE, TextReading, in_link, readable_text
 from dlpo.text.front_end import TextFrontEnd, nothing_to_say
 from dlpo.text.normalize import Token, tokens
 from dlpo.text.sentences import ends_sentence
@@ -34,18 +34,21 @@ class TextFeed:
     """
 
     def __init__(
-        self, front_end: TextFrontEnd, dictionary: Mapping[str, str] | None = None
+        self,
+        front_end: TextFrontEnd,
+        dictionary: Mapping[str, str] | None = None,
+        reading: TextReading | None = None,
     ) -> None:
-        """Begin without text; ``dictionary`` goes before that of the voice.
+        """Begin without text; the others are those of `TextFrontEnd.process`.
 
         Raises InputError for a wrong dictionary.
         """
         self._front_end = front_end
         self._known = front_end.known_words(dictionary)
-        self.dropped = 0
-        """characters so far that can't be spoken"""
-        self._markdown = Markdown()
+        self.reading = reading or TextReading()
+        """what was not spoken so far"""
         self._taken = 0  # characters given out
+        self._code = ""  # the last of them: a block of code that is open
         self._pending = ""
         self._judged = 0  # behind the last place of the pending text that is no end
         self._words = 0  # before there
@@ -72,9 +75,9 @@ class TextFeed:
 
         Raises TextError where the whole text has nothing that can be spoken.
         """
-        found = self.flush()
+        found = self.flush() + self._take(0, last=True)
         if not self._speaking:
-            raise TextError(nothing_to_say("" if self._blank else "?", self.dropped))
+            raise TextError(nothing_to_say("" if self._blank else "?", self.reading.dropped))
         return found
 
     def _complete(self, final: bool = False) -> list[Sentence]:
@@ -98,24 +101,31 @@ class TextFeed:
                 self._judged, self._words = place + 1, words
 
     def _ends_at(self, place: int, words: int, final: bool) -> bool | None:
+        inside = in_link(self._pending[:MAX_PENDING], place)
+        if inside or (inside is None and not final and len(self._pending) < MAX_PENDING):
+            return False if inside else None
         clauses = words >= (LATER_CLAUSE_WORDS if self._speaking else FIRST_CLAUSE_WORDS)
         return ends_at(self._pending, place, clauses=clauses, capitals=self._upper, final=final)
 
-    def _take(self, end: int) -> list[Sentence]:
-        """The first characters of the pending text, as sentences."""
+    def _take(self, end: int, last: bool = False) -> list[Sentence]:
+        """The first characters of the pending text, as sentences; code once its block ends."""
         text, self._pending = self._pending[:end], self._pending[end:]
         if not self._speaking and is_ssml(text):
             raise TextError("an SSML document can't come in pieces; send it whole, or plain text")
-        start, self._taken = self._taken, self._taken + end
+        start, self._taken = self._taken - len(self._code), self._taken + end
         self._judged = self._words = 0
         self._upper |= text != text.lower()
         self._lower |= text != text.upper()
         shouted = self._upper and not self._lower
-        processed = self._front_end.process_passage(
-            text, self._known, self._markdown, shouted=shouted, all_lower=not self._upper
+        fences = [*FENCE.finditer(text)]
+        text, place, self._code = self._code + text, len(self._code), ""
+        if not last and self.reading.code != "speak" and self.reading.in_code ^ len(fences) % 2:
+            end = place + fences[-1].end() if fences else 0
+            text, self._code = text[:end], text[end:]
+        read = self._front_end.process_passage(
+            text, self._known, self.reading, shouted, not self._upper, last
         )
-        self.dropped += processed.dropped
-        found = [_moved(sentence, start) for sentence in processed.sentences]
+        found = [_moved(sentence, start) for sentence in read]
         self._speaking |= bool(found)
         return found
 

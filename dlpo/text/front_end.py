@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dlpo.errors import InputError, TextError
-from dlpo.text.characters import Markdown, readable_text
+from dlpo.text.characters import TextReading, readable_text
 from dlpo.text.normalize import tokens
 from dlpo.text.pronounce import Phonemes, Pronouncer
 from dlpo.text.sentences import pieces, sentences
 from dlpo.text.ssml import ProsodyLimits, is_ssml, read_ssml, spoken_script
 from dlpo.text.ssml.phonemes import parse_arpabet
-from dlpo.text.words import MAX_SYMBOLS, ProcessedText, pronounced, sentence_of, settle_question
+from dlpo.text.words import (
+    MAX_SYMBOLS,
+    ProcessedText,
+    Sentence,
+    pronounced,
+    sentence_of,
+    settle_question,
+)
 
 
 class TextFrontEnd:
@@ -25,25 +32,35 @@ class TextFrontEnd:
         self._dictionary = parse_dictionary(dictionary or {})
         self._pronouncer = Pronouncer()
 
-    def process(self, text: str, dictionary: Mapping[str, str] | None = None) -> ProcessedText:
-        """Split, normalize and pronounce a text; ``dictionary`` goes before that of the voice.
+    def process(
+        self,
+        text: str,
+        dictionary: Mapping[str, str] | None = None,
+        reading: TextReading | None = None,
+    ) -> ProcessedText:
+        """Split, normalize and pronounce a text.
 
         A text that begins with ``<speak>`` is SSML, see `process_ssml`.
+
+        Args:
+            text: plain, or with the Markdown that language models write.
+            dictionary: goes before that of the voice.
+            reading: fresh; how code and emoji are read.
 
         Raises TextError where nothing can be spoken, InputError for a wrong dictionary.
         """
         if is_ssml(text):
-            return self.process_ssml(text, dictionary)
-        processed = self.process_passage(text, self.known_words(dictionary), Markdown())
-        if not processed.sentences:
-            raise TextError(nothing_to_say(text, processed.dropped))
-        return processed
+            return self.process_ssml(text, dictionary, reading=reading)
+        reading = reading or TextReading()
+        found = self.process_passage(text, self.known_words(dictionary), reading)
+        return _processed(text, found, reading)
 
     def process_ssml(
         self,
         document: str,
         dictionary: Mapping[str, str] | None = None,
         limits: ProsodyLimits | None = None,
+        reading: TextReading | None = None,
     ) -> ProcessedText:
         """The same for an SSML document; see docs/ssml.md. Offsets are those of the document.
 
@@ -51,18 +68,16 @@ class TextFrontEnd:
             document: from ``<speak>`` to ``</speak>``.
             dictionary: goes before that of the voice, but not before ``<phoneme>``.
             limits: how far ``<prosody>`` may go from the request's own speed and pitch.
+            reading: fresh; how emoji are read.
 
         Raises:
             SsmlError: the document is malformed or asks for what can't be done; says where.
             TextError: nothing in it can be spoken.
             InputError: the dictionary is wrong.
         """
-        known = self.known_words(dictionary)
-        script = read_ssml(document, limits or ProsodyLimits())
-        processed = spoken_script(script, self._pronouncer, known)
-        if not processed.sentences:
-            raise TextError(nothing_to_say(script.text, processed.dropped))
-        return processed
+        known, reading = self.known_words(dictionary), reading or TextReading()
+        script = read_ssml(document, limits or ProsodyLimits(), reading)
+        return _processed(script.text, spoken_script(script, self._pronouncer, known), reading)
 
     def known_words(self, dictionary: Mapping[str, str] | None) -> dict[str, Phonemes]:
         """Words with a given pronunciation: the voice's, and before them those of a request.
@@ -77,32 +92,46 @@ class TextFrontEnd:
         self,
         text: str,
         known: Mapping[str, Phonemes],
-        markdown: Markdown,
+        reading: TextReading,
         shouted: bool | None = None,
         all_lower: bool | None = None,
-    ) -> ProcessedText:
+        last: bool = True,
+    ) -> list[Sentence]:
         """The same for a part of a longer text; it may have nothing to say.
 
         Args:
             text: whole sentences or clauses.
             known: from `known_words`.
-            markdown: of the longer text.
+            reading: of the longer text, which notes what is not spoken.
             shouted: the whole text has only capitals; by default if this passage has.
             all_lower: the whole text has no capitals; by default if this passage has none.
+            last: no more text comes.
         """
-        readable = readable_text(markdown.plain(text))
+        readable = readable_text(reading.plain(text, last), reading.emoji)
         listed = self._pronouncer.lexicon.__contains__
         spoken = tokens(readable.text, listed, given=known, shouted=shouted)
-        found = []
+        found, places = list[Sentence](), list[tuple[int, int]]()
         for sentence in sentences(readable.text, spoken, all_lower):
             words = settle_question(
                 list(pronounced(sentence, self._pronouncer, known, readable.source_span))
             )
-            lengths = [len(word.phonemes) + 1 for word in words]
-            for piece in pieces(lengths, [word.mark for word in words], MAX_SYMBOLS):
+            lengths, marks = [], []
+            for word in words:
+                lengths.append(len(word.phonemes) + 1)
+                marks.append(word.mark)
+                places.append((word.start, word.end))
+            for piece in pieces(lengths, marks, MAX_SYMBOLS):
                 part = words[piece]
                 found.append(sentence_of(part, text, part[0].start, part[-1].end))
-        return ProcessedText(tuple(found), readable.dropped)
+        reading.note(text, readable, places)
+        return found
+
+
+def _processed(text: str, found: Sequence[Sentence], reading: TextReading) -> ProcessedText:
+    if not found:
+        raise TextError(nothing_to_say(text, reading.dropped))
+    warnings = reading.warnings() if reading.unspoken or reading.foreign else ()
+    return ProcessedText(tuple(found), reading.dropped, warnings)
 
 
 def parse_dictionary(dictionary: Mapping[str, str]) -> dict[str, Phonemes]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 
 from dlpo.text import abbreviations, calendar, quantities, technical
-from dlpo.text.abbreviations import expanded
+from dlpo.text.abbreviations import ABBREVIATIONS
 from dlpo.text.characters import Forms, table
 from dlpo.text.numbers import digit_words
 from dlpo.text.technical import term_words
@@ -167,7 +167,7 @@ def _words_of(
     """
     word = written.lower()
     term = None if word in given else term_words(written if capitals else word)
-    if known := term or expanded(written):
+    if known := term or ABBREVIATIONS.get(word):
         return known
     if len(written) == 1:
         return ["i" if word == "i" else written.upper()]

@@ -72,6 +72,8 @@ class ProcessedText:
     sentences: tuple[Sentence, ...]
     dropped: int
     """Characters that can't be spoken, such as emoji and letters of other scripts."""
+    warnings: tuple[str, ...] = ()
+    """What the writer should know, a line each: what is not spoken, and of another language."""
 
 
 def pronounced(

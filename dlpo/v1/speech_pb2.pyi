@@ -26,6 +26,19 @@ class TimeDetail(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TIME_DETAIL_NONE: _ClassVar[TimeDetail]
     TIME_DETAIL_WORDS: _ClassVar[TimeDetail]
     TIME_DETAIL_PHONEMES: _ClassVar[TimeDetail]
+
+class CodeReading(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CODE_READING_UNSPECIFIED: _ClassVar[CodeReading]
+    CODE_READING_ANNOUNCE: _ClassVar[CodeReading]
+    CODE_READING_SPEAK: _ClassVar[CodeReading]
+    CODE_READING_SKIP: _ClassVar[CodeReading]
+
+class EmojiReading(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EMOJI_READING_UNSPECIFIED: _ClassVar[EmojiReading]
+    EMOJI_READING_SKIP: _ClassVar[EmojiReading]
+    EMOJI_READING_NAME: _ClassVar[EmojiReading]
 AUDIO_ENCODING_UNSPECIFIED: AudioEncoding
 AUDIO_ENCODING_LINEAR_PCM_S16: AudioEncoding
 AUDIO_ENCODING_LINEAR_PCM_F32: AudioEncoding
@@ -40,9 +53,16 @@ TIME_DETAIL_UNSPECIFIED: TimeDetail
 TIME_DETAIL_NONE: TimeDetail
 TIME_DETAIL_WORDS: TimeDetail
 TIME_DETAIL_PHONEMES: TimeDetail
+CODE_READING_UNSPECIFIED: CodeReading
+CODE_READING_ANNOUNCE: CodeReading
+CODE_READING_SPEAK: CodeReading
+CODE_READING_SKIP: CodeReading
+EMOJI_READING_UNSPECIFIED: EmojiReading
+EMOJI_READING_SKIP: EmojiReading
+EMOJI_READING_NAME: EmojiReading
 
 class SynthesisConfig(_message.Message):
-    __slots__ = ("voice", "speed", "pitch_semitones", "seed", "steps", "dictionary", "encoding", "sample_rate_hz", "volume_db", "time_detail")
+    __slots__ = ("voice", "speed", "pitch_semitones", "seed", "steps", "dictionary", "encoding", "sample_rate_hz", "volume_db", "time_detail", "code", "emoji")
     class DictionaryEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +80,8 @@ class SynthesisConfig(_message.Message):
     SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
     VOLUME_DB_FIELD_NUMBER: _ClassVar[int]
     TIME_DETAIL_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    EMOJI_FIELD_NUMBER: _ClassVar[int]
     voice: str
     speed: float
     pitch_semitones: float
@@ -70,7 +92,9 @@ class SynthesisConfig(_message.Message):
     sample_rate_hz: int
     volume_db: float
     time_detail: TimeDetail
-    def __init__(self, voice: _Optional[str] = ..., speed: _Optional[float] = ..., pitch_semitones: _Optional[float] = ..., seed: _Optional[int] = ..., steps: _Optional[int] = ..., dictionary: _Optional[_Mapping[str, str]] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ..., volume_db: _Optional[float] = ..., time_detail: _Optional[_Union[TimeDetail, str]] = ...) -> None: ...
+    code: CodeReading
+    emoji: EmojiReading
+    def __init__(self, voice: _Optional[str] = ..., speed: _Optional[float] = ..., pitch_semitones: _Optional[float] = ..., seed: _Optional[int] = ..., steps: _Optional[int] = ..., dictionary: _Optional[_Mapping[str, str]] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ..., volume_db: _Optional[float] = ..., time_detail: _Optional[_Union[TimeDetail, str]] = ..., code: _Optional[_Union[CodeReading, str]] = ..., emoji: _Optional[_Union[EmojiReading, str]] = ...) -> None: ...
 
 class AudioFormat(_message.Message):
     __slots__ = ("encoding", "sample_rate_hz")
@@ -81,32 +105,36 @@ class AudioFormat(_message.Message):
     def __init__(self, encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ...) -> None: ...
 
 class SpeechInfo(_message.Message):
-    __slots__ = ("format", "voice", "processed_text", "dropped_characters")
+    __slots__ = ("format", "voice", "processed_text", "dropped_characters", "warnings")
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     VOICE_FIELD_NUMBER: _ClassVar[int]
     PROCESSED_TEXT_FIELD_NUMBER: _ClassVar[int]
     DROPPED_CHARACTERS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     format: AudioFormat
     voice: str
     processed_text: str
     dropped_characters: int
-    def __init__(self, format: _Optional[_Union[AudioFormat, _Mapping]] = ..., voice: _Optional[str] = ..., processed_text: _Optional[str] = ..., dropped_characters: _Optional[int] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, format: _Optional[_Union[AudioFormat, _Mapping]] = ..., voice: _Optional[str] = ..., processed_text: _Optional[str] = ..., dropped_characters: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SpeechTotals(_message.Message):
-    __slots__ = ("samples", "audio_s", "steps", "seed", "processed_text", "dropped_characters")
+    __slots__ = ("samples", "audio_s", "steps", "seed", "processed_text", "dropped_characters", "warnings")
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     AUDIO_S_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     PROCESSED_TEXT_FIELD_NUMBER: _ClassVar[int]
     DROPPED_CHARACTERS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     samples: int
     audio_s: float
     steps: int
     seed: int
     processed_text: str
     dropped_characters: int
-    def __init__(self, samples: _Optional[int] = ..., audio_s: _Optional[float] = ..., steps: _Optional[int] = ..., seed: _Optional[int] = ..., processed_text: _Optional[str] = ..., dropped_characters: _Optional[int] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, samples: _Optional[int] = ..., audio_s: _Optional[float] = ..., steps: _Optional[int] = ..., seed: _Optional[int] = ..., processed_text: _Optional[str] = ..., dropped_characters: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class WordTime(_message.Message):
     __slots__ = ("word", "start_s", "end_s", "start_sample", "end_sample", "text_start", "text_end", "phonemes")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from dlpo.bundle import Manifest
-from dlpo.text import Sentence
+from dlpo.text import ProcessedText
 from dlpo_serving.encodings.encoder import open_encoder
 from dlpo_serving.encodings.formats import AudioFormat
 from dlpo_serving.operations.call_scope import current_call
@@ -78,6 +78,8 @@ class AudioStream:
         """the same as one text, one line a sentence"""
         self.dropped_characters = 0
         """of the text so far, that can't be spoken"""
+        self.warnings: list[str] = []
+        """about the text; complete at the end where it comes in pieces"""
         self.audio_s = 0.0
         """length of the audio made so far"""
         self.samples = 0
@@ -98,14 +100,15 @@ class AudioStream:
         self._samples = 0  # made, at the voice's rate
         self._sentence = 0
 
-    def add_passage(self, sentences: Sequence[Sentence], dropped_characters: int) -> None:
-        """Note text that will be spoken; `dropped_characters` are those of this passage."""
-        text = "\n".join(map(attrgetter("normalized"), sentences))
+    def add_passage(self, passage: ProcessedText) -> None:
+        """Note text that will be spoken."""
+        text = "\n".join(map(attrgetter("normalized"), passage.sentences))
         if text:
             self.passages.append(Passage(self._sentences, text))
             self.processed_text += "\n" * bool(self.processed_text) + text
-        self._sentences += len(sentences)
-        self.dropped_characters += dropped_characters
+        self._sentences += len(passage.sentences)
+        self.dropped_characters += passage.dropped
+        self.warnings += passage.warnings
 
     async def __aiter__(self) -> AsyncIterator[EncodedChunk]:
         record = self.record

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dlpo.bundle import Manifest
+from dlpo.text.characters import CODE, EMOJI
 from dlpo.text.ssml import is_ssml
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
@@ -34,6 +35,10 @@ class SpeechRequest:
     """the text is an SSML document, even if it does not begin with <speak>"""
     volume_db: float = 0.0
     """gain in decibels; peaks are limited, they never clip"""
+    code: str = CODE[0]
+    """what becomes of blocks of code in the text: one of `CODE`"""
+    emoji: str = EMOJI[0]
+    """what becomes of emoji: one of `EMOJI`"""
 
     def __post_init__(self) -> None:
         """A text that begins with <speak> is SSML over every API."""
@@ -83,6 +88,10 @@ def check_request(request: SpeechRequest, manifest: Manifest) -> int:
         offer = ", ".join(map(str, manifest.available_steps))
         message = f"is {shortened(str(request.steps))}; voice {manifest.voice!r} has {offer}"
         found.append(FieldViolation("steps", message))
+    for name, given, known in (("code", request.code, CODE), ("emoji", request.emoji, EMOJI)):
+        if given not in known:
+            message = f"is {shortened(given)!r}; expected {', '.join(known)}"
+            found.append(FieldViolation(name, message))
     if found:
         raise RequestError(*found)
     return request.steps or manifest.steps

@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from dlpo.bundle import Manifest
 from dlpo.errors import InputError
-from dlpo.text import Sentence
+from dlpo.text import ProcessedText, Sentence
 from dlpo.text.feed import TextFeed
 from dlpo_serving.audio_stream import AudioStream
 from dlpo_serving.encodings.formats import AudioFormat, usual_format
@@ -214,7 +214,7 @@ class SynthesisService:
                     stream.expected_audio_s = voice.expected_s(text.sentences, request.speed)
                     if not call.streamed:
                         check_unary(stream.expected_audio_s * format.bytes_per_s / LONGER)
-                    audio.add_passage(text.sentences, text.dropped)
+                    audio.add_passage(text)
                     job.add(text.sentences)
                 if further is None:
                     job.close()
@@ -292,7 +292,7 @@ class SynthesisService:
                 limit_s = self._limits.pause_s
                 if isinstance(piece, SpeechRequest):
                     text = replace(request, text=piece.text, ssml=piece.ssml)
-                    read = partial(_read_whole, synthesizer, text)
+                    read = partial(synthesizer.read_text, text)
                     await self._add(stream, voice, audio, request.speed, len(text.text), read)
                     continue
                 if feed and isinstance(piece, str):
@@ -328,12 +328,12 @@ class SynthesisService:
         audio: AudioStream,
         speed: float,
         characters: int,
-        read: Callable[[], tuple[Sequence[Sentence], int]],
+        read: Callable[[], ProcessedText],
     ) -> None:
         """Admit, read and speak further text of a stream.
 
         Args:
-            read: -> the sentences that can be spoken now, characters that can't be spoken.
+            read: -> what can be spoken now.
         """
         record = audio.record
         record.characters += characters
@@ -344,12 +344,12 @@ class SynthesisService:
         if characters > SLICE:  # long to read
             reserved_s = voice.costs.audio_s(characters, speed)
             await self._reserve(stream, reserved_s)
-        sentences, dropped = await self._read(read)
-        audio_s = voice.expected_s(sentences, speed)
+        text = await self._read(read)
+        audio_s = voice.expected_s(text.sentences, speed)
         if audio_s and not reserved_s:
             await self._reserve(stream, audio_s)
-        audio.add_passage(sentences, dropped)
-        self._executor.add(stream, sentences, audio_s)
+        audio.add_passage(text)
+        self._executor.add(stream, text.sentences, audio_s)
 
     async def _reserve(self, stream: Stream, audio_s: float) -> None:
         """Return when further text of a stream fits; its writer waits as long.
@@ -380,14 +380,9 @@ def check_unary(size: float) -> None:
         raise RequestError(FieldViolation("text", message))
 
 
-def _read_whole(synthesizer: Synthesizer, text: SpeechRequest) -> tuple[Sequence[Sentence], int]:
-    read = synthesizer.read_text(text)
-    return read.sentences, read.dropped
-
-
-def _read_piece(
-    feed: TextFeed, read: Callable[[], Sequence[Sentence]]
-) -> tuple[Sequence[Sentence], int]:
-    before = feed.dropped
+def _read_piece(feed: TextFeed, read: Callable[[], Sequence[Sentence]]) -> ProcessedText:
+    before = feed.reading.dropped
     with text_errors_as_violations():
-        return read(), feed.dropped - before
+        found = tuple(read())
+    warnings = feed.reading.warnings() if read == feed.finish else ()
+    return ProcessedText(found, feed.reading.dropped - before, warnings)

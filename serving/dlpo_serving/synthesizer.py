@@ -11,6 +11,7 @@ import numpy as np
 from dlpo.audio import Waveform
 from dlpo.errors import BundleError, InputError, TextError
 from dlpo.text import ProcessedText, ProsodyLimits, Sentence, TextFrontEnd
+from dlpo.text.characters import TextReading
 from dlpo.text.feed import TextFeed
 from dlpo.text.symbols import SYMBOLS
 from dlpo_serving.engine import Engine
@@ -27,6 +28,8 @@ class PreparedRequest:
     request: SpeechRequest
     sentences: tuple[Sentence, ...]
     steps: int
+    warnings: tuple[str, ...] = ()
+    """about its text"""
 
 
 class Synthesizer:
@@ -64,7 +67,7 @@ class Synthesizer:
         """
         steps = check_request(request, self.manifest)
         text = self.read_text(request)
-        return PreparedRequest(request, text.sentences, steps)
+        return PreparedRequest(request, text.sentences, steps, text.warnings)
 
     def read_text(self, request: SpeechRequest) -> ProcessedText:
         """The sentences of a request whose numbers were checked.
@@ -73,11 +76,12 @@ class Synthesizer:
             RequestError: nothing in the text can be spoken, or the dictionary is invalid.
         """
         dictionary = request.dictionary or None
+        reading = TextReading(request.code, request.emoji)
         with text_errors_as_violations():
             if not request.ssml:
-                return self._front_end.process(request.text, dictionary)
+                return self._front_end.process(request.text, dictionary, reading)
             limits = self._limits_beside(request)
-            return self._front_end.process_ssml(request.text, dictionary, limits)
+            return self._front_end.process_ssml(request.text, dictionary, limits, reading)
 
     def _limits_beside(self, request: SpeechRequest) -> ProsodyLimits:
         """How far SSML may go from the request's own, so that both together suit the voice."""
@@ -95,7 +99,8 @@ class Synthesizer:
             RequestError: the dictionary can't be used.
         """
         with text_errors_as_violations():
-            return TextFeed(self._front_end, request.dictionary or None)
+            reading = TextReading(request.code, request.emoji)
+            return TextFeed(self._front_end, request.dictionary or None, reading)
 
     def render(
         self, utterance: PreparedRequest, ladder: Sequence[int] = STREAM_LADDER

@@ -220,6 +220,7 @@ def test_a_server_can_speak_instead(
     say(TEXT, out=tmp_path / "there.wav", seed=2, voice="fake", server=remote)
 
     assert (tmp_path / "there.wav").read_bytes() == (tmp_path / "here.wav").read_bytes()
+    assert say("Hi 👍", out=tmp_path / "a.wav", server=remote).warnings == ("not spoken: 👍",)
 
 
 @pytest.fixture

@@ -103,6 +103,21 @@ def test_offsets_are_those_of_the_whole_text() -> None:
     assert [text[w.start : w.end] for w in fed([text])[0].words] == ["Café", "½", "½", "past"]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("See [the docs. They help](https://x.org/a_(b)) now.", "see the docs they help now"),
+        ("Look:\n```\nx = 1\n\ny\n\nThen we go. Yes", "look code block then we go yes"),
+        ("A [note. It ends", "a note it ends"),
+    ],
+    ids=["link", "code that never closes", "no link"],
+)
+def test_marks_that_go_across_pieces_are_read_as_in_one(text: str, said: str) -> None:
+    for size in (1, 7, len(text)):
+        pieces = [text[start : start + size] for start in range(0, len(text), size)]
+        assert " ".join(s.normalized for s in fed(pieces)) == said
+
+
 def test_flush_speaks_what_is_pending() -> None:
     feed = TextFeed(FRONT_END)
     assert feed.push("Well, hello") == []
@@ -125,7 +140,7 @@ def test_a_text_without_anything_to_say_is_refused_at_its_end(pieces: list[str])
     assert all(feed.push(piece) == [] for piece in pieces)
     with pytest.raises(TextError):
         feed.finish()
-    assert feed.dropped == sum(piece in "你😀" for piece in pieces if piece)
+    assert feed.reading.dropped == sum(piece in "你😀" for piece in pieces if piece)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +185,7 @@ FORMS = (
     "so,", "then;", "list:", "—", "-", "–", "...", "…", '"Stop!"', "(ok)", "”", "½", "é", "你",
     "😀", "SQL", "A", "I", "II",
     "'s", "&", "#", "@", "$5", "5th", "-3", "1/2", "24:61", "5km", "1990s", "\n```", "[a](b)",
+    "[a. B](b_(c))", "[a",
     "555-1234", "http://a", "a@b.co", "2026-11-20", "13/13/2013", "May", "Louis", "V.", "St.", "US",
     "1,000", "3.50", "\n", "\n\n", "word word word word word,", "x" * 90,
 )  # fmt: skip

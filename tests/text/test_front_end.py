@@ -6,6 +6,7 @@ import pytest
 
 from dlpo.errors import InputError, TextError
 from dlpo.text import TextFeed, TextFrontEnd
+from dlpo.text.characters import TextReading
 from dlpo.text.front_end import MAX_SYMBOLS
 from dlpo.text.symbols import START, SYMBOLS
 
@@ -82,6 +83,43 @@ def test_unspeakable_characters_are_dropped_with_a_count(front_end: TextFrontEnd
     result = front_end.process("Good 😀 morning\ud83d, мир")
     assert result.dropped == 5
     assert result.sentences[0].normalized == "good morning"
+    assert result.warnings == ("not spoken: 😀; мир",)
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        ("See ([it](https://x.org/a_(b))) as said [1].", ["not spoken: https://x.org/a_(b); [1]"]),
+        ("Run:\n```sh\nls -l\n```\nDone.", ["not spoken: ls -l"]),
+        ("- [x] **milk**\n- [ ] eggs, `rice`", []),
+        ("<speak>Hello 世界 there</speak>", ["not spoken: 世界"]),
+        (" ".join(f"no{n} 你" for n in range(9)), ["not spoken: 你; 你; 你; 你; 你; 4 more"]),
+        ("a " + "你" * 99, [f"not spoken: {'你' * 60}..."]),
+        ("schöne Grüße", ["the text looks like German; this voice speaks English"]),
+        ("Où est la gare, les trains ?", ["the text looks like French; this voice speaks English"]),
+        ("C'est la vie, as the French say.", []),
+        ("Los Angeles and Las Vegas met Del Mar.", []),
+    ],
+)  # fmt: skip
+def test_a_writer_learns_what_is_not_spoken_or_not_english(
+    front_end: TextFrontEnd, text: str, warnings: list[str]
+) -> None:
+    assert list(front_end.process(text).warnings) == warnings
+
+
+@pytest.mark.parametrize(
+    ("reading", "said"),
+    [
+        (TextReading(), "so python code block done"),
+        (TextReading(code="speak"), "so one plus one done"),
+        (TextReading(code="skip", emoji="name"), "so done party popper u s"),
+    ],
+)
+def test_code_and_emoji_are_read_as_the_request_says(
+    front_end: TextFrontEnd, reading: TextReading, said: str
+) -> None:
+    read = front_end.process("So:\n```python\n1 + 1\n```\nDone 🎉🇺🇸", None, reading)
+    assert " ".join(sentence.normalized for sentence in read.sentences) == said
 
 
 @pytest.mark.parametrize(

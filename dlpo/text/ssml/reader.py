@@ -8,7 +8,7 @@ from typing import NamedTuple, NoReturn
 from xml.parsers import expat
 
 from dlpo.errors import SsmlError
-from dlpo.text.characters import readable_text
+from dlpo.text.characters import TextReading, readable_text
 from dlpo.text.ssml.phonemes import parse_phonemes
 from dlpo.text.ssml.prosody import ProsodyLimits, SpokenProsody, changed_prosody, emphasized
 from dlpo.text.ssml.say_as import said_as
@@ -56,13 +56,15 @@ def is_ssml(text: str) -> bool:
     return _BEGIN.match(text) is not None
 
 
-def read_ssml(document: str, limits: ProsodyLimits) -> Script:
+def read_ssml(document: str, limits: ProsodyLimits, reading: TextReading) -> Script:
     """Read a document from ``<speak>`` to ``</speak>``; time is linear in its length.
+
+    ``reading`` notes what is not spoken.
 
     Raises:
         SsmlError: it is malformed, too large, or asks for what can't be done.
     """
-    return _Reader(document, limits).read()
+    return _Reader(document, limits, reading).read()
 
 
 class _Element(NamedTuple):
@@ -77,10 +79,10 @@ class _Element(NamedTuple):
 
 
 class _Reader:
-    def __init__(self, document: str, limits: ProsodyLimits) -> None:
+    def __init__(self, document: str, limits: ProsodyLimits, reading: TextReading) -> None:
         self._document = document
         self._limits = limits
-        self._script = Script()
+        self._script = Script(reading)
         self._open: list[_Element] = []
         self._elements = 0
         self._pauses_s = 0.0

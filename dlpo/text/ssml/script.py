@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
-from dlpo.text.characters import ReadableText, readable_text
+from dlpo.text.characters import ReadableText, TextReading, readable_text
 from dlpo.text.normalize import Token, tokens
 from dlpo.text.pronounce import Phonemes, Pronouncer
 from dlpo.text.sentences import MarkedToken, pieces, sentences
@@ -18,7 +18,6 @@ from dlpo.text.symbols import strongest_mark
 from dlpo.text.words import (
     MAX_SYMBOLS,
     Mark,
-    ProcessedText,
     Sentence,
     Word,
     pronounced,
@@ -44,11 +43,10 @@ class Stretch(NamedTuple):
 class Script:
     """Readable text (see `readable_text`) and the requests of the document by place in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, reading: TextReading) -> None:
+        """`reading` notes what is not spoken."""
         self.text = ""
         """all of it, once it is finished"""
-        self.dropped = 0
-        """characters that can't be spoken"""
         self.stretches: list[Stretch] = []
         """all of the text, in order"""
         self.ends: list[int] = []
@@ -57,6 +55,7 @@ class Script:
         """places and seconds"""
         self.marks: list[tuple[int, str]] = []
         """places and names"""
+        self._reading = reading
         self._parts: list[str] = []
         self._length = 0
         self._starts: list[int] = []  # of each character in the document
@@ -129,8 +128,8 @@ class Script:
 
     def _readable(self, written: str) -> ReadableText:
         """Folded, with a blank for a line's end: only elements make paragraphs."""
-        readable = readable_text(_SPACE.sub(" ", written))
-        self.dropped += readable.dropped
+        readable = readable_text(_SPACE.sub(" ", written), self._reading.emoji)
+        self._reading.note(readable.dropped, readable, [])
         return readable
 
     def _separate_from(self, written: str, place: int) -> None:
@@ -160,7 +159,7 @@ class Script:
 
 def spoken_script(
     script: Script, pronouncer: Pronouncer, known: Mapping[str, Phonemes]
-) -> ProcessedText:
+) -> list[Sentence]:
     """Split, normalize and pronounce; there may be nothing to say."""
     found: list[Sentence] = []
     places: list[int] = []  # of all words in the text
@@ -176,7 +175,7 @@ def spoken_script(
             places += [token.start for token in of_words[piece]]
     _set_pauses(found, spans, script)
     _set_marks(found, places, script)
-    return ProcessedText(tuple(found), script.dropped)
+    return found
 
 
 def _sentences(

@@ -151,6 +151,8 @@ def _config(request: SpeechRequest, voice: str, reply: ReplyFormat) -> speech_pb
         encoding=encoding_message(reply.encoding),
         sample_rate_hz=reply.sample_rate_hz or 0,
         time_detail=_TIME_DETAILS[reply.times],
+        code=f"CODE_READING_{request.code.upper()}",
+        emoji=f"EMOJI_READING_{request.emoji.upper()}",
     )
 
 

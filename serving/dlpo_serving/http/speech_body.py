@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from dlpo.text.characters import Code, Emoji
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.http.statuses import BodyError, UnknownModelError
@@ -107,6 +108,8 @@ def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> Speech
         steps=fields.steps,
         dictionary=fields.dictionary,
         ssml=fields.ssml,
+        code=fields.code,
+        emoji=fields.emoji,
     )
     return SpeechBody(
         request,
@@ -175,6 +178,8 @@ class _Fields(BaseModel):
     pitch_semitones: float = 0.0
     volume_db: float = 0.0
     ssml: bool = False
+    code: Code = "announce"
+    emoji: Emoji = "skip"
     dictionary: Annotated[dict[str, Any], AfterValidator(_words)] = {}
     timeout_s: Annotated[float, Field(ge=0)] = math.inf
 

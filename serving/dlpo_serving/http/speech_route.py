@@ -99,6 +99,7 @@ class DlpoEvents(Delivery):
         text = {
             "processed_text": self._speech.processed_text,
             "dropped_characters": self._speech.dropped_characters,
+            "warnings": self._speech.warnings,
         }
         return _line({**self.info(), **text})
 
@@ -401,8 +402,8 @@ async def _begin(
             "X-Sample-Rate": str(speech.format.sample_rate_hz),
         }
     )
-    if warnings:
-        response.headers["X-Warning"] = ascii("; ".join(warnings))[1:-1]
+    if said := "; ".join([*warnings, *speech.warnings]):
+        response.headers["X-Warning"] = ascii(said)[1:-1]
     response.content_length = length
     await response.prepare(request)
     request[BEGUN] = reply = SpeechReply(request, response, delivery, limits.stall_s)

@@ -116,6 +116,7 @@ class Dialect:
             **DlpoEvents(speech).done(),
             "processed_text": speech.processed_text,
             "dropped_characters": speech.dropped_characters,
+            "warnings": speech.warnings,
         }
 
     def cancelled(self, heard: Message) -> Message:

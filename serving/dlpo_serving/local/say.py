@@ -6,7 +6,7 @@ import codecs
 import os
 import select
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from dlpo.audio import Waveform
 from dlpo.errors import EngineError, InputError
+from dlpo.text.characters import CODE, EMOJI
 from dlpo.text.feed import ends_at
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.engines import EngineName, EnginePrecision
@@ -51,6 +52,8 @@ class SayResult:
     """time that was spent waiting for audio, without loading the voice"""
     told: str = ""
     """what played it, or why nothing did and where it is"""
+    warnings: tuple[str, ...] = ()
+    """about the text, see `ProcessedText`"""
 
     @property
     def rtf(self) -> float:
@@ -89,6 +92,8 @@ def say(
     steps: int | None = None,
     dictionary: Mapping[str, str] | None = None,
     ssml: bool = False,
+    code: str = CODE[0],
+    emoji: str = EMOJI[0],
     sample_rate_hz: int | None = None,
     server: RemoteVoice | None = None,
     engine: EngineName = "cpu",
@@ -99,7 +104,8 @@ def say(
 
     Args:
         text: all of it; with `server`, also pieces that are spoken as they come.
-        speed, pitch_semitones, volume_db, seed, steps, dictionary, ssml: see `SpeechRequest`.
+        speed, pitch_semitones, volume_db, seed, steps, dictionary, ssml, code, emoji: see
+            `SpeechRequest`.
         voice: name or path of a bundle; with `server`, the name of one of its voices. None is
             `DEFAULT_VOICE`, or the server's own default.
         out: file to write, in the encoding of its ending; "-" is standard output, as WAV.
@@ -127,7 +133,7 @@ def say(
         SoundFile(out, ANY_RATE_HZ, sample_rate_hz)
     whole, pieces = (text, None) if isinstance(text, str) else ("", text)
     request = SpeechRequest(
-        whole, speed, pitch_semitones, seed, steps, dictionary or {}, ssml, volume_db
+        whole, speed, pitch_semitones, seed, steps, dictionary or {}, ssml, volume_db, code, emoji
     )
     if server is not None:
         source = _there(request, pieces, voice or "", server)
@@ -158,8 +164,12 @@ def say(
 class _Source:
     """Samples as they are made, and how long that took."""
 
-    def __init__(self, chunks: Iterator[_Piece], rate_hz: int, start: float) -> None:
+    def __init__(
+        self, chunks: Iterator[_Piece], rate_hz: int, start: float, warnings: Sequence[str]
+    ) -> None:
+        """`warnings` about the text are complete after the last chunk."""
         self.rate_hz = rate_hz
+        self._warnings = warnings
         self._chunks = chunks
         self._samples = 0
         self._waited_s = time.perf_counter() - start
@@ -181,7 +191,8 @@ class _Source:
         return self._samples / self.rate_hz
 
     def figures(self, told: str) -> SayResult:
-        return SayResult(self.audio_s, self._first_s, self._waited_s, told)
+        warnings = tuple(dict.fromkeys(self._warnings))
+        return SayResult(self.audio_s, self._first_s, self._waited_s, told, warnings)
 
 
 @contextmanager
@@ -193,7 +204,7 @@ def _here(
     prepared = synthesizer.read(request)
     ends = list(accumulate(len(sentence.normalized) for sentence in prepared.sentences))
     pieces = ((one.samples, ends[one.sentence] / ends[-1]) for one in synthesizer.stream(prepared))
-    yield _Source(pieces, synthesizer.manifest.sample_rate_hz, start)
+    yield _Source(pieces, synthesizer.manifest.sample_rate_hz, start, prepared.warnings)
 
 
 @contextmanager
@@ -217,14 +228,19 @@ def _there(
             streams = ((client.stream_pieces(each, request, voice, reply), 0.0) for each in calls)
         first = next(streams)
         with first[0]:  # ended too where nobody asks for its audio
-            chunks = _samples(chain([first], streams))
-            yield _Source(chunks, first[0].info.format.sample_rate_hz, start)
+            warnings: list[str] = []
+            chunks = _samples(chain([first], streams), warnings)
+            yield _Source(chunks, first[0].info.format.sample_rate_hz, start, warnings)
 
 
-def _samples(streams: Iterable[tuple[SpeechStream, float]]) -> Iterator[_Piece]:
+def _samples(
+    streams: Iterable[tuple[SpeechStream, float]], warnings: list[str]
+) -> Iterator[_Piece]:
     for stream, share in streams:
         with stream:
             yield from ((chunk.samples, share) for chunk in stream)
+            warnings += stream.info.warnings
+            warnings += stream.totals.warnings if stream.totals else ()
 
 
 CALL_CHARACTERS = 2_000  # of one call, about: servers take 10,000, if nobody has set less

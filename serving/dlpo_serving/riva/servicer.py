@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from dlpo.bundle import Manifest
+from dlpo.text.characters import CODE, EMOJI
 from dlpo.text.ssml.phonemes import parse_ipa
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
@@ -21,7 +22,9 @@ from dlpo_serving.synthesis.timing import WordTiming
 
 Number = TypeVar("Number", int, float)
 
-SETTINGS = ("speed", "pitch_semitones", "volume_db", "seed", "steps")  # of custom_configuration
+SETTINGS = (
+    "speed", "pitch_semitones", "volume_db", "seed", "steps", "code", "emoji",
+)  # fmt: skip  # of custom_configuration
 
 _ENCODINGS = {
     riva_audio_pb2.ENCODING_UNSPECIFIED: Encoding.PCM_S16,
@@ -70,6 +73,8 @@ def read_call(
             steps=whole("steps") or None,
             dictionary=read_dictionary(request.custom_dictionary),
             volume_db=real("volume_db"),
+            code=settings.get("code", CODE[0]),
+            emoji=settings.get("emoji", EMOJI[0]),
         ),
         voice=voice,
         encoding=encoding,
@@ -252,6 +257,7 @@ class RivaServicer:
                 audio += chunk.audio
                 check_unary(len(audio))
                 reply.MergeFrom(writer.reply(chunk))
+            _warn(context, speech)
         reply.audio = bytes(audio)
         return reply
 
@@ -267,6 +273,7 @@ class RivaServicer:
             async for chunk in speech:
                 if chunk.audio or chunk.words:
                     yield writer.reply(chunk)
+            _warn(context, speech)
 
     async def GetRivaSynthesisConfig(
         self, request: riva_tts_pb2.RivaSynthesisConfigRequest, context: Context
@@ -287,6 +294,13 @@ class RivaServicer:
         if voice:
             check_language(request.language_code, voice)
         return read_call(request, name, context.time_remaining(), streamed)
+
+
+def _warn(context: Context, speech: AudioStream) -> None:
+    """Warnings about the text have no field in Riva's replies: they are trailing metadata."""
+    if speech.warnings:
+        warning = ("x-warning", ascii("; ".join(speech.warnings))[1:-1])
+        context.set_trailing_metadata((*context.trailing_metadata(), warning))
 
 
 async def _further_texts(

@@ -18,7 +18,14 @@ from dlpo_serving.request import VOLUME_DB, SpeechRequest, SynthesisCall
 from dlpo_serving.rpc.statuses import Context
 from dlpo_serving.service import Flush, SynthesisService, check_unary
 from dlpo_serving.synthesis.timing import MarkTiming, WordTiming
-from dlpo_serving.v1.wire import encoding_message, field_path, read_encoding, ssml_field_path
+from dlpo_serving.v1.wire import (
+    CODE_READINGS,
+    EMOJI_READINGS,
+    encoding_message,
+    field_path,
+    read_encoding,
+    ssml_field_path,
+)
 
 TimeDetail = speech_pb2.TimeDetail
 
@@ -66,6 +73,8 @@ def config_call(
         dictionary=dict(config.dictionary),
         ssml=ssml,
         volume_db=config.volume_db,
+        code=CODE_READINGS.get(config.code, str(config.code)),
+        emoji=EMOJI_READINGS.get(config.emoji, str(config.emoji)),
     )
     return SynthesisCall(
         request=request,
@@ -89,6 +98,7 @@ def info_message(audio: AudioStream, text_is_known: bool = True) -> speech_pb2.S
     if text_is_known:
         message.processed_text = audio.processed_text
         message.dropped_characters = audio.dropped_characters
+        message.warnings.extend(audio.warnings)
     return message
 
 
@@ -100,6 +110,7 @@ def totals_message(audio: AudioStream, text_is_known: bool = True) -> speech_pb2
     if not text_is_known:
         message.processed_text = audio.processed_text
         message.dropped_characters = audio.dropped_characters
+        message.warnings.extend(audio.warnings)
     return message
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from dlpo.audio import Waveform
 from dlpo.errors import InputError
+from dlpo.text.characters import CODE, EMOJI
 from dlpo.v1 import speech_pb2
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError
@@ -23,6 +24,9 @@ _ENCODINGS = {
     speech_pb2.AUDIO_ENCODING_AAC: Encoding.AAC,
 }
 _NUMBERS = {encoding: number for number, encoding in _ENCODINGS.items()}  # S16 is not UNSPECIFIED
+# Number in a message -> value in a request; 0 is the default, which is the first.
+CODE_READINGS = dict(enumerate((CODE[0], *CODE)))
+EMOJI_READINGS = dict(enumerate((EMOJI[0], *EMOJI)))
 _OWN_FIELDS = ("text", "ssml", "config", "part")  # of a request message; others are of its config
 
 

@@ -107,6 +107,8 @@ def test_each_word_is_marked_in_its_turn(page: Page) -> None:
 
     assert page.run("return marked") == ["Seventeen", "crimson", "balloons", "$5"]
     assert page.text_of("transcript") == "Seventeen 🎈 crimson balloons: $5!"
+    assert page.run("return document.querySelector('#transcript s').textContent") == "🎈"
+    assert page.text_of("warning") == "not spoken: 🎈"
     assert page.run("return document.querySelectorAll('[aria-current]').length") == 0
 
 

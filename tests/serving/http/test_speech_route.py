@@ -85,7 +85,7 @@ def test_our_events_tell_words_that_lie_where_they_say_in_text_and_sound(
     info, *pieces, done = events_of(client.speak(door, stream_format="dlpo", sample_rate=16_000))
 
     assert (info["type"], info["sample_rate"], info["voice"]) == ("speech.info", 16_000, "fake")
-    assert info["dropped_characters"] == 1
+    assert (info["dropped_characters"], info["warnings"]) == (1, ["not spoken: 😀"])
     assert {piece["type"] for piece in pieces} == {"speech.audio"}
     words = [word for piece in pieces for word in piece["words"]]
     found = [TEXT[word["start_character"] : word["stop_character"]] for word in words]

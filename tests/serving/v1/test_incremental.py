@@ -64,7 +64,7 @@ def writer() -> Iterator[Writer]:
 
 
 def test_a_stream_has_info_then_audio_then_totals(server: Any) -> None:
-    parts = parts_of(server, [CONFIG, *texts([TEXT])])
+    parts = parts_of(server, [CONFIG, *texts([TEXT, " 😀"])])
 
     kinds = [part.WhichOneof("part") for part in parts]
     assert (kinds[0], kinds[-1], set(kinds[1:-1])) == ("info", "totals", {"audio"})
@@ -73,6 +73,7 @@ def test_a_stream_has_info_then_audio_then_totals(server: Any) -> None:
     totals = parts[-1].totals
     assert totals.processed_text.splitlines()[0] == "noise becomes speech step by step"
     assert (totals.seed, totals.steps) == (5, 3)
+    assert totals.warnings == ["not spoken: 😀"]
     assert totals.samples == len(audio_of(parts)) // 2
 
 

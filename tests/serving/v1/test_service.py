@@ -33,6 +33,20 @@ def stream_request(text: str = TEXT, **config: Any) -> speech_pb2.StreamSynthesi
     )
 
 
+def test_code_and_emoji_are_read_as_asked_and_what_is_left_out_is_reported(server: Any) -> None:
+    text = "Hi 👍\n```py\nx\n```"
+    read = {"code": speech_pb2.CODE_READING_SKIP, "emoji": speech_pb2.EMOJI_READING_NAME}
+
+    usual, asked = (
+        next(iter(server.stub.StreamSynthesize(stream_request(text, **each), timeout=WAIT_S))).info
+        for each in ({}, read)
+    )
+    assert (usual.processed_text, usual.warnings) == ("hi\npy code block", ["not spoken: 👍; x"])
+    assert (asked.processed_text, asked.warnings) == ("hi thumbs up", ["not spoken: py x"])
+    with pytest.raises(grpc.RpcError, match=r"code: is '9'; expected announce, speak, skip"):
+        list(server.stub.StreamSynthesize(stream_request(text, code=9), timeout=WAIT_S))
+
+
 def test_a_stream_is_the_offline_audio_in_order_between_info_and_totals_as_is_the_unary_reply(
     server: Any, synthesizer: Synthesizer
 ) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dlpo.errors import SsmlError, TextError
 from dlpo.text import TextFrontEnd
+from dlpo.text.characters import TextReading
 from dlpo.text.ssml import ProsodyLimits, read_ssml
 from dlpo.text.ssml.reader import MAX_CHARACTERS, MAX_DEPTH, MAX_ELEMENTS, MAX_PAUSES_S, MAX_VALUE
 
@@ -16,7 +17,7 @@ FRONT_END = TextFrontEnd()
 
 def refused(document: str) -> str:
     with pytest.raises(SsmlError) as caught:
-        read_ssml(document, ProsodyLimits())
+        read_ssml(document, ProsodyLimits(), TextReading())
     return str(caught.value)
 
 
@@ -40,7 +41,7 @@ def test_declarations_are_refused_before_they_do_anything(document: str) -> None
 
 
 def test_what_xml_itself_declares_is_read() -> None:
-    script = read_ssml("<speak>R&amp;D &lt; &#65;&#x42;</speak>", ProsodyLimits())
+    script = read_ssml("<speak>R&amp;D &lt; &#65;&#x42;</speak>", ProsodyLimits(), TextReading())
     assert script.text == "R&D < AB"
 
 
@@ -112,7 +113,7 @@ def test_errors_say_what_came_and_what_was_expected(document: str, message: str)
     ],
 )
 def test_what_makes_no_sound_is_passed_over(document: str) -> None:
-    assert read_ssml(document, ProsodyLimits()).text.strip() == "a"
+    assert read_ssml(document, ProsodyLimits(), TextReading()).text.strip() == "a"
 
 
 PARTS = (

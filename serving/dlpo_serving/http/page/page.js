@@ -26,6 +26,7 @@ async function say() {
   const voice = chosenVoice();
   spoken = { pieces: [], rate: voice.sample_rate, voice: voice.id, seed: $("seed").value };
   clearFigures();
+  $("warning").hidden = true;
   show("waiting", "Waiting for the first sound");
   transcript.begin($("text").value);
   waveform.begin(spoken.rate);
@@ -33,7 +34,10 @@ async function say() {
     const audible = player.begin(spoken.rate); // in the handler of the key or the click
     let samples = 0;
     for await (const event of speak(request(voice), $("token").value, run.signal)) {
-      if (event.type === "speech.audio") {
+      if (event.type === "speech.info") {
+        $("warning").textContent = event.warnings.join(". ");
+        $("warning").hidden = event.warnings.length === 0;
+      } else if (event.type === "speech.audio") {
         await audible;
         if (run !== running) return;
         const pcm = decode(event.audio);
@@ -54,6 +58,7 @@ async function say() {
         $("rtf").textContent = (elapsed * spoken.rate / samples).toFixed(3);
         $("samples").textContent = samples.toLocaleString("en");
         $("underruns").textContent = player.underruns;
+        transcript.finish();
         waveform.complete();
         player.close();
       }

@@ -1,4 +1,7 @@
-// The text as it was typed, in which the word that sounds is marked.
+// The text as it was typed, in which the word that sounds is marked, and what is not spoken.
+
+const AUDIBLE = /[\p{L}\p{N}\p{Extended_Pictographic}]/u; // what a reader expects to hear
+const TAG = /<[^>]*>/g; // of SSML
 
 export class Transcript {
   #box;
@@ -37,6 +40,13 @@ export class Transcript {
     this.#tail.data = this.#points.slice(this.#done).join("");
   }
 
+  /** No more words come: what is left of the text is not spoken. */
+  finish() {
+    this.#tail.before(...this.#silent(this.#points.slice(this.#done).join("")));
+    this.#tail.data = "";
+    this.#done = this.#points.length;
+  }
+
   /** Mark what sounds at this time. */
   show(seconds) {
     let now = this.#now;
@@ -63,9 +73,19 @@ export class Transcript {
     const element = document.createElement("span");
     element.className = "word";
     element.textContent = this.#points.slice(start, stop).join("");
-    this.#tail.before(this.#points.slice(this.#done, start).join(""), element);
+    this.#tail.before(...this.#silent(this.#points.slice(this.#done, start).join("")), element);
     this.#done = stop;
     return element;
+  }
+
+  /** Text between words: punctuation as it is, anything else marked as not spoken. */
+  #silent(text) {
+    if (!AUDIBLE.test(text.replace(TAG, ""))) return [text];
+    const [, before, left, after] = /^(\s*)([^]*?)(\s*)$/.exec(text);
+    const element = document.createElement("s");
+    element.title = "not spoken";
+    element.textContent = left;
+    return [before, element, after];
   }
 
   #mark(element) {
