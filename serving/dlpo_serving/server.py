@@ -30,6 +30,7 @@ from dlpo_serving.service import Limits, SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings, unknown_variables
 from dlpo_serving.voice_registry import Load, VoiceRegistry, open_voices
 
+SWITCH_S = 0.001  # for which a thread that reads text keeps those that compute from Python's lock
 TEXT_THREADS = 2  # so that a book does not hold up a sentence
 HEARTBEAT_S = 1.0  # between two checks of the lanes
 HANG_BEATS = 20  # that one call of a graph may take
@@ -62,6 +63,7 @@ def serve(settings: ServerSettings) -> None:
     start = time.perf_counter()
     configure_logs(settings.log_format, settings.log_level)
     _lift_file_limit()
+    sys.setswitchinterval(SWITCH_S)
     for name in unknown_variables(os.environ):
         _log.warning("%s is no setting and does nothing; see dlpo serve --help", name)
     try:

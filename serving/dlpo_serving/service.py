@@ -43,6 +43,8 @@ from dlpo_serving.synthesis.job import SynthesisJob
 from dlpo_serving.synthesizer import Synthesizer, text_errors_as_violations
 
 SLICE = 400  # characters of a piece that are read at once: a book does not hold up a sentence
+READ_AHEAD_S = 20.0  # of audio still to be made, beyond which further text waits to be read
+READ_RETRY_S = 0.05
 MAX_VOICE_NAME = 500  # characters; a mix of voices is a name too
 MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
 LONGER = 1.25  # a text is refused unread if its prediction is too long by so much
@@ -340,8 +342,10 @@ class SynthesisService:
         self._check_length(record.characters)
         if self._quotas:
             self._quotas.take_characters(record.caller, characters)
+        while stream.left_s > READ_AHEAD_S:  # reading takes time that others need for sound
+            await asyncio.sleep(READ_RETRY_S)
         reserved_s = 0.0
-        if characters > SLICE:  # long to read
+        if characters >= SLICE:  # long to read
             reserved_s = voice.costs.audio_s(characters, speed)
             await self._reserve(stream, reserved_s)
         text = await self._read(read)

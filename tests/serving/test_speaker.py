@@ -21,7 +21,7 @@ from dlpo_serving.request import SpeechRequest, SynthesisCall
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.scheduler import Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy
-from dlpo_serving.service import FurtherText, Limits, SynthesisService
+from dlpo_serving.service import SLICE, FurtherText, Limits, SynthesisService
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voice_registry import warm
 from tests.callers import fake_voice, front_end
@@ -199,3 +199,15 @@ async def test_further_text_that_finds_no_room_is_refused_with_a_time(with_speak
             with pytest.raises(OverloadError) as caught:
                 await heard(speech)
         assert caught.value.retry_after_s >= 0.1
+
+
+async def test_further_text_is_read_as_it_is_needed(with_speaker: Speak) -> None:
+    async with with_speaker() as speaker:
+
+        async def pieces() -> AsyncIterator[str]:
+            yield LONG * 20
+
+        async with speaker.synthesize(call(""), pieces()) as speech:
+            await anext(aiter(speech))
+            await asyncio.sleep(1)
+            assert 0 < speech.record.characters < 10 * SLICE

@@ -28,6 +28,7 @@ REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.Se
 OPEN_SERVICES = (HEALTH, *REFLECTION)
 REQUEST_S = 10.0  # from the start of a call to its first request
 STALL_S = 30.0  # that a caller may leave a reply unread
+BEGINNERS = 4  # calls that begin in one turn of the event loop; replies wait for no more than those
 
 _CODES: dict[Any, str] = {
     key: code.name for code in grpc.StatusCode for key in (code, code.value[0])
@@ -62,6 +63,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._scope = scope
         self._open_services = open_services
         self._stall_s = stall_s
+        self._entrance = asyncio.Semaphore(BEGINNERS)
 
     async def intercept_service(
         self,
@@ -70,6 +72,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         ],
         details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        async with self._entrance:
+            await asyncio.sleep(0)  # to the next turn
         handler = await continuation(details)
         if handler is None:  # no such method: its name would be a label of the caller's choice
             return None

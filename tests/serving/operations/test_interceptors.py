@@ -238,3 +238,21 @@ async def test_a_call_is_a_span_in_the_callers_trace(kind: str) -> None:
         "rpc.system": "grpc",
         "rpc.response.status_code": "NOT_FOUND",
     }
+
+
+async def test_a_burst_of_calls_begins_a_few_in_each_turn_of_the_loop() -> None:
+    begun: list[int] = []
+
+    async def begin(details: object) -> None:
+        begun.append(len(begun))
+
+    interceptor = CallInterceptor(CallScope(Metrics()))
+    calls = [
+        asyncio.ensure_future(interceptor.intercept_service(begin, None))  # type: ignore[arg-type]
+        for _ in range(100)
+    ]
+    while len(begun) < len(calls):
+        before = len(begun)
+        await asyncio.sleep(0)
+        assert len(begun) - before <= 8
+    await asyncio.gather(*calls)
