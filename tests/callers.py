@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 import grpc
 import numpy as np
+import pytest
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_status import rpc_status
 from typer.testing import CliRunner, Result
@@ -39,6 +40,16 @@ ONCE = RetryPolicy(attempts=1)
 PATIENT = RetryPolicy(attempts=50, max_delay_s=0.5, total_s=WAIT_S)
 
 
+def python_of(name: str) -> str:
+    """The Python of an environment that `make test-all` makes; skips where there is none."""
+    variable = f"DLPO_{name.upper()}_VENV"
+    python = Path(os.environ.get(variable, f".venv-{name}")).absolute() / "bin/python"
+    if not python.exists():
+        assert variable not in os.environ, f"{variable}: there is no {python}"
+        pytest.skip(f"there is no {python}; make test-all makes it, {variable} names another")
+    return str(python)
+
+
 def wait_until(condition: Callable[[], object]) -> None:
     end = time.monotonic() + WAIT_S
     while not condition():
@@ -51,6 +62,17 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """All bytes until the server ends the connection, in whatever way."""
+    received = b""
+    try:
+        while data := connection.recv(65_536):
+            received += data
+    except ConnectionError:
+        pass
+    return received
 
 
 @contextmanager

@@ -220,6 +220,11 @@ class Manifest:
         """The manifest of one of the voices, or of a mix of them, as a voice of its own."""
         return dataclasses.replace(self, voice=name)
 
+    def speaks(self, language: str) -> bool:
+        """Whether the voice speaks a language: BCP 47, such as "en-US" or "en"; "" is its own."""
+        asked, spoken = language.lower().split("-"), self.language.lower().split("-")
+        return not language or asked == spoken[: len(asked)]
+
     def mixes(self, voice: str) -> bool:
         """Whether `voice` is one of `voices`, or a mix of them, whatever the weights."""
         parts = [_SHARE.fullmatch(part) for part in voice.split("+")]

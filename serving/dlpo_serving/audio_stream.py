@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
@@ -12,6 +12,7 @@ from dlpo.bundle import Manifest
 from dlpo.text import ProcessedText
 from dlpo_serving.encodings.encoder import open_encoder
 from dlpo_serving.encodings.formats import AudioFormat
+from dlpo_serving.errors import StalledError
 from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.synthesis.job import AudioChunk
@@ -174,3 +175,18 @@ class AudioStream:
     def _pass(self, item: tuple[EncodedChunk, float] | Exception | None) -> None:
         with suppress(RuntimeError):  # the event loop is closed
             self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
+
+
+@asynccontextmanager
+async def taken_within(stall_s: float) -> AsyncIterator[None]:
+    """Sends inside it wait for the client to read.
+
+    Raises:
+        StalledError: the client did not read within `stall_s` seconds.
+    """
+    try:
+        async with asyncio.timeout(stall_s):
+            yield
+    except TimeoutError as error:
+        message = f"no audio was taken for {stall_s:g} s; read the reply as it comes"
+        raise StalledError(message) from error

@@ -1,4 +1,4 @@
-"""The ports of gRPC, HTTP and health, in front of one `SynthesisService`."""
+"""The ports of gRPC, HTTP, Wyoming and health, in front of one `SynthesisService`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from dlpo.errors import InputError, needs
+from dlpo.errors import needs
 from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tls import grpc_credentials, http_ssl_context
 from dlpo_serving.riva.servicer import RIVA_SERVICE, RivaServicer
 from dlpo_serving.rpc.interceptor import CallInterceptor, add_service
 from dlpo_serving.service import SynthesisService
-from dlpo_serving.settings.server_settings import ServerSettings, address
+from dlpo_serving.settings.server_settings import ServerSettings, address, named_port
 from dlpo_serving.v1.servicer import SERVICE, SpeechServicer
 
 GRPC_LOG = "grpc._cython.cygrpc"
@@ -83,6 +83,8 @@ class Endpoints:
     """host:port"""
     http_url: str | None
     """of the web page; None without HTTP"""
+    wyoming_address: str | None = None
+    """host:port; None without Wyoming"""
 
 
 @asynccontextmanager
@@ -128,8 +130,9 @@ async def serve_endpoints(
         async with (
             _probes(settings, status, CallInterceptor(scope)),
             _http(settings, service, metrics, scope, clock) as url,
+            _wyoming(settings, service, scope) as wyoming,
         ):
-            yield Endpoints(address(settings.host, port), url)
+            yield Endpoints(address(settings.host, port), url, wyoming)
     finally:
         await server.stop(LAST_WORDS_S)
         # grpc's own tasks end here; otherwise it prints a traceback for calls that were cut
@@ -138,15 +141,10 @@ async def serve_endpoints(
 
 def _bind(server: grpc.aio.Server, settings: ServerSettings, clock: Callable[[], float]) -> int:
     where = address(settings.host, settings.port)
-    try:
+    with named_port(where, "gRPC", "--port"):
         if settings.tls:
             return server.add_secure_port(where, grpc_credentials(settings.tls, clock))
         return server.add_insecure_port(where)
-    except RuntimeError as error:
-        raise InputError(
-            f"can't listen on {where}; is another server there?"
-            " Choose another --port, or 0 for a free one"
-        ) from error
 
 
 @asynccontextmanager
@@ -160,11 +158,8 @@ async def _probes(
     where = address(settings.health_host, settings.health_port)
     server = grpc.aio.server(options=(("grpc.so_reuseport", 0),), interceptors=[interceptor])
     health_pb2_grpc.add_HealthServicer_to_server(status.servicer, server)
-    try:
+    with named_port(where, "health", "--health-port"):
         server.add_insecure_port(where)
-    except RuntimeError as error:
-        message = f"can't listen on {where} for health; choose another --health-port"
-        raise InputError(message) from error
     await server.start()
     try:
         yield
@@ -196,3 +191,18 @@ async def _http(
     app = build_app(service, metrics, scope, limits, settings.metrics)
     async with listening(app, settings.http_host, settings.http_port, tls) as port:
         yield f"{'https' if tls else 'http'}://{address(settings.http_host, port)}/"
+
+
+@asynccontextmanager
+async def _wyoming(
+    settings: ServerSettings, service: SynthesisService, scope: CallScope
+) -> AsyncIterator[str | None]:
+    """Wyoming, where the settings name a port; yields its address."""
+    if settings.wyoming_port is None:
+        yield None
+        return
+    with needs("wyoming"):
+        from dlpo_serving.wyoming import listening
+    host = settings.wyoming_host
+    async with listening(service, scope, settings.stall_s, host, settings.wyoming_port) as port:
+        yield address(host, port)

@@ -88,6 +88,8 @@ async def _serve(settings: ServerSettings, start: float) -> bool:
         print(f"SERVING {voice} on {endpoints.grpc_address} after {seconds:.2f} s", flush=True)
         if endpoints.http_url:
             print(f"the page is at {endpoints.http_url}", flush=True)
+        if endpoints.wyoming_address:
+            print(f"Wyoming is at tcp://{endpoints.wyoming_address}", flush=True)
 
     return await run_server(settings, stop, announce)
 

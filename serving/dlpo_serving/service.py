@@ -61,6 +61,37 @@ FurtherText = AsyncIterator[str | Flush | SpeechRequest]
 `ssml` are used."""
 
 
+class TextPieces(AsyncIterator[str | Flush | SpeechRequest]):
+    """Further text of a call that one task puts in while another speaks it."""
+
+    def __init__(self, limit: int) -> None:
+        """`limit`: of the characters and pieces of one call, since a waiting piece costs memory."""
+        self._limit = limit
+        self._taken = 0
+        self._queue: asyncio.Queue[str | Flush | None] = asyncio.Queue()
+        self._ended = False
+
+    def put(self, piece: str | Flush | None) -> None:
+        """The next piece, None at the end; what comes after the end is dropped.
+
+        Raises:
+            RequestError: it is too much.
+        """
+        if self._ended:
+            return
+        self._taken += 1 + (len(piece) if isinstance(piece, str) else 0)
+        if self._taken > self._limit:
+            what = f"is more than {self._limit} characters and pieces in one call; begin another"
+            raise RequestError(FieldViolation("text", what))
+        self._queue.put_nowait(piece)
+        self._ended = piece is None
+
+    async def __anext__(self) -> str | Flush:
+        if (piece := await self._queue.get()) is None:
+            raise StopAsyncIteration
+        return piece
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one call may take."""

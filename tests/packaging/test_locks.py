@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = {  # lock -> extras, as scripts/lock has them
     "serve": ("serve",),
-    "cpu": ("serve", "otel"),
+    "cpu": ("serve", "otel", "wyoming"),
     "gpu": ("gpu", "otel", "tensorrt"),
     "train": ("train", "export", "bench"),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dlpo.audio import read_wav
+from tests.callers import python_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,9 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def slim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """bin/ of an environment that holds locks/serve.txt and, just built, dlpo's wheel."""
-    programs = Path(os.environ.get("DLPO_SLIM_VENV", ROOT / ".venv-slim"), "bin")
-    if not (programs / "python").exists():
-        pytest.skip("no .venv-slim; `make .venv-slim/installed` makes it, DLPO_SLIM_VENV names it")
+    programs = Path(python_of("slim")).parent
     out = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", out]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)

@@ -110,6 +110,7 @@ class RunningServer:
     stop_event: asyncio.Event
     thread: threading.Thread
     http_url: str | None
+    wyoming_address: str | None
 
     def stop(self) -> None:
         self.loop.call_soon_threadsafe(self.stop_event.set)
@@ -147,7 +148,8 @@ def running_server(
     address = doors.grpc_address
     with grpc.insecure_channel(address) as channel:
         stub = speech_pb2_grpc.SpeechServiceStub(channel)
-        server = RunningServer(address, channel, stub, loop, stop, thread, doors.http_url)
+        urls = doors.http_url, doors.wyoming_address
+        server = RunningServer(address, channel, stub, loop, stop, thread, *urls)
         try:
             yield server
         finally:

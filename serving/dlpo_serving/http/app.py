@@ -21,7 +21,6 @@ from aiohttp.http import HttpProcessingError
 
 import dlpo
 from dlpo.bundle import Manifest
-from dlpo.errors import InputError
 from dlpo_serving.encodings.formats import media_type
 from dlpo_serving.errors import NotReadyError
 from dlpo_serving.http.speech_body import ENCODINGS, MODELS, schema
@@ -31,6 +30,7 @@ from dlpo_serving.http.statuses import UnknownModelError, reply_to
 from dlpo_serving.operations.call_scope import REQUEST_ID, CallRecord, CallScope
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.service import SynthesisService
+from dlpo_serving.settings.server_settings import address, named_port
 
 EVERY_REPLY = {
     "Server": "dlpo",  # without the versions of what it is built from
@@ -382,15 +382,10 @@ async def listening(
         def protocol() -> asyncio.Protocol:
             return handlers() if len(handlers.connections) < max_connections else _Full()
 
-        try:
+        with named_port(address(host, port), "HTTP", "--http-port"):
             server = await asyncio.get_running_loop().create_server(
                 protocol, host, port, ssl=tls, backlog=1
             )
-        except OSError as error:
-            raise InputError(
-                f"can't listen on {host}:{port} for HTTP ({error.strerror}); is another server"
-                " there? Choose another --http-port, or 0 for a free one"
-            ) from error
         for listening_socket in server.sockets:
             with listening_socket.dup() as same:
                 same.listen(QUEUE)

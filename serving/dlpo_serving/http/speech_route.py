@@ -17,10 +17,10 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from dlpo.bundle import Manifest
-from dlpo_serving.audio_stream import AudioStream, EncodedChunk
+from dlpo_serving.audio_stream import AudioStream, EncodedChunk, taken_within
 from dlpo_serving.encodings.encoder import wav_with_length
 from dlpo_serving.encodings.formats import Encoding, media_type
-from dlpo_serving.errors import DeadlineError, RequestError, StalledError
+from dlpo_serving.errors import DeadlineError, RequestError
 from dlpo_serving.http.speech_body import ENCODINGS, SpeechBody, named, parse_speech_body
 from dlpo_serving.http.statuses import BodyError, ErrorReply
 from dlpo_serving.request import SpeechRequest, SynthesisCall
@@ -228,21 +228,6 @@ class SpeechReply:
             transport.close()
         except (TimeoutError, ConnectionResetError):
             transport.abort()
-
-
-@asynccontextmanager
-async def taken_within(stall_s: float) -> AsyncIterator[None]:
-    """Sends inside it wait for the client to read.
-
-    Raises:
-        StalledError: the client did not read within `stall_s` seconds.
-    """
-    try:
-        async with asyncio.timeout(stall_s):
-            yield
-    except TimeoutError as error:
-        message = f"no audio was taken for {stall_s:g} s; read the reply as it comes"
-        raise StalledError(message) from error
 
 
 class Begun(Protocol):

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from dlpo_serving.audio_stream import AudioStream, EncodedChunk
+from dlpo_serving.audio_stream import AudioStream, EncodedChunk, taken_within
 from dlpo_serving.errors import FieldViolation, RequestError, StalledError, shortened
 from dlpo_serving.http.speech_body import SpeechBody, json_object, read_speech_fields
 from dlpo_serving.http.speech_route import (
@@ -26,11 +26,10 @@ from dlpo_serving.http.speech_route import (
     DlpoEvents,
     HttpLimits,
     call_of,
-    taken_within,
 )
 from dlpo_serving.http.statuses import BodyError, ErrorReply
-from dlpo_serving.request import SpeechRequest, SynthesisCall
-from dlpo_serving.service import Flush, SynthesisService
+from dlpo_serving.request import SynthesisCall
+from dlpo_serving.service import Flush, SynthesisService, TextPieces
 from dlpo_serving.synthesis.timing import WordTiming
 
 HEARTBEAT_S = 20.0  # between pings; a client that answers none for half as long is gone
@@ -41,11 +40,6 @@ Message = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """No more text."""
-
-
-@dataclass(frozen=True, slots=True)
 class Cancel:
     """The listener broke in."""
 
@@ -53,7 +47,8 @@ class Cancel:
     """seconds of the audio that were played; None: all that was sent"""
 
 
-Piece = str | Flush | End | Cancel
+Piece = str | Flush | None
+"""of a text; None is its end"""
 
 
 class Dialect:
@@ -82,7 +77,7 @@ class Dialect:
         body = read_speech_fields({**fields, "input": ""}, self._strict)
         return body, [] if text is None else [_text("input", text)]
 
-    def pieces(self, message: Message) -> Sequence[Piece]:
+    def pieces(self, message: Message) -> Sequence[Piece | Cancel]:
         """A further message of the client."""
         match message:
             case {"type": "text"}:
@@ -90,7 +85,7 @@ class Dialect:
             case {"type": "flush"}:
                 return [Flush()]
             case {"type": "end"}:
-                return [End()]
+                return [None]
             case {"type": "cancel"}:
                 return [Cancel(_seconds(message.get("played_s")))]
         known = "text, flush, end or cancel"
@@ -172,7 +167,7 @@ class ElevenLabsDialect(Dialect):
     def pieces(self, message: Message) -> Sequence[Piece]:
         text = _text("text", message.get("text"))
         if not text:
-            return [End()]
+            return [None]
         flush = message.get("flush") is True
         return [text, Flush()] if flush else [text]
 
@@ -291,15 +286,15 @@ async def _converse(
     )
     await socket.prepare(request)
     request[BEGUN] = reply = SocketReply(socket, dialect, limits.stall_s)
-    pieces: asyncio.Queue[Piece] = asyncio.Queue()
+    pieces = TextPieces(limits.body_bytes)
     first = await _first(socket, limits.body_s)
     if first is None:
         return socket
     body, begun_with = dialect.begin(first)
     for piece in begun_with:
-        pieces.put_nowait(piece)
+        pieces.put(piece)
     call, warnings = call_of(body, service.voices, limits, streamed=True)
-    reading = asyncio.create_task(_read(socket, dialect, pieces, limits.body_bytes))
+    reading = asyncio.create_task(_read(socket, dialect, pieces))
     speaking = asyncio.create_task(_speak(service, call, pieces, reply, warnings))
     try:
         await asyncio.wait({reading, speaking}, return_when=asyncio.FIRST_COMPLETED)
@@ -336,33 +331,25 @@ async def _messages(socket: web.WebSocketResponse) -> AsyncIterator[Message]:
 
 
 async def _read(
-    socket: web.WebSocketResponse, dialect: Dialect, pieces: asyncio.Queue[Piece], limit: int
+    socket: web.WebSocketResponse, dialect: Dialect, pieces: TextPieces
 ) -> Cancel | None:
     """Pass on text until the client cancels; None where it left without a word."""
-    taken, ended = 0, False
     async for message in _messages(socket):
         for piece in dialect.pieces(message):
             if isinstance(piece, Cancel):
                 return piece
-            if ended:
-                continue
-            taken += len(piece) + 1 if isinstance(piece, str) else 1
-            if taken > limit:
-                what = f"is more than {limit} characters and pieces of one connection; open another"
-                raise RequestError(FieldViolation("text", what))
-            pieces.put_nowait(piece)
-            ended = isinstance(piece, End)
+            pieces.put(piece)
     return None
 
 
 async def _speak(
     service: SynthesisService,
     call: SynthesisCall,
-    pieces: asyncio.Queue[Piece],
+    pieces: TextPieces,
     reply: SocketReply,
     warnings: Sequence[str],
 ) -> None:
-    async with service.synthesize(call, _until_end(pieces)) as speech:
+    async with service.synthesize(call, pieces) as speech:
         reply.rate_hz = speech.format.sample_rate_hz
         if info := reply.dialect.info(speech, warnings):
             await reply.send(info)
@@ -372,11 +359,6 @@ async def _speak(
                 reply.sent_s = speech.record.audio_s
                 reply.words += chunk.words
     await reply.send(reply.dialect.done(speech))  # the place is free already
-
-
-async def _until_end(pieces: asyncio.Queue[Piece]) -> AsyncIterator[str | Flush | SpeechRequest]:
-    while isinstance(piece := await pieces.get(), str | Flush):
-        yield piece
 
 
 def _check_origin(request: web.Request, limits: HttpLimits) -> None:

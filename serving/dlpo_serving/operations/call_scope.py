@@ -1,4 +1,4 @@
-"""What every call passes, over gRPC and over HTTP: id, token, trace, metrics, one line of log."""
+"""What every call passes, over any door: id, token, trace, metrics, one line of log."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ class CallScope:
 
         Args:
             method: as in `CallRecord`.
-            protocol: "rpc" or "http".
+            protocol: "rpc", "http" or "wyoming".
             headers: lower-case name -> value.
             level: of the line of log.
         """
@@ -185,7 +185,7 @@ class CallScope:
         if not _PLAIN_ID.fullmatch(id):
             id = uuid.uuid4().hex
         record = CallRecord(id, method, peer)
-        labels = method.split("/")[1:] if protocol == "rpc" else ("HTTP", method)
+        labels = method.split("/")[1:] if protocol == "rpc" else (protocol.upper(), method)
         self._metrics.calls_started.labels(*labels).inc()
         if self._tracer:
             record.trace = self._tracer.start(method.removeprefix("/"), headers)

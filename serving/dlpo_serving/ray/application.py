@@ -121,8 +121,8 @@ QUEUED = 100  # calls that may wait in a proxy: each does, while Serve looks for
 SPARE_S = 5.0  # beyond what running calls have, for a replica to close
 LOOK_FOR_END_S = 0.5  # between two looks at the calls of a replica that is to close
 WITHOUT_RAY = (  # what Serve's proxy has not
-    "http_port", "health_port", "tls_certificate", "tls_key", "tls_client_ca", "stall_s",
-    "pre_stop_s",
+    "http_port", "wyoming_port", "health_port", "tls_certificate", "tls_key", "tls_client_ca",
+    "stall_s", "pre_stop_s",
 )  # fmt: skip
 
 

@@ -172,16 +172,12 @@ def voice_named(name: str, known: Collection[str]) -> str:
 
 
 def check_language(code: str, manifest: Manifest) -> None:
-    """Check that a voice speaks a language.
-
-    Args:
-        code: BCP 47, for example "en-US" or "en"; "" is the voice's own.
+    """Check that a voice speaks a language, as `Manifest.speaks` has it.
 
     Raises:
         RequestError: it does not.
     """
-    asked, spoken = code.lower().split("-"), manifest.language.lower().split("-")
-    if code and asked != spoken[: len(asked)]:
+    if not manifest.speaks(code):
         message = f"is {code!r}; voice {manifest.voice!r} speaks {manifest.language}"
         raise RequestError(FieldViolation("language_code", message))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,6 +78,10 @@ class ServerSettings(BaseModel):
     """origins of web pages that may read replies, such as https://app.example; * for all"""
     voice_aliases: Annotated[Names, AfterValidator(_pairs)] = ()
     """NAME=VOICE: over HTTP, speak with VOICE where clients ask for NAME"""
+    wyoming_host: Host = "127.0.0.1"
+    """address to listen on for Wyoming; 0.0.0.0 where Home Assistant is another machine"""
+    wyoming_port: Port | None = None
+    """TCP port for Home Assistant's protocol, usually 10200, which has no tokens and no TLS"""
     health_host: Host = "127.0.0.1"
     """address of the health port"""
     health_port: Port | None = None
@@ -164,11 +169,17 @@ class ServerSettings(BaseModel):
             raise ValueError("tls_certificate and tls_key belong together; give both or neither")
         if self.tls_client_ca and not self.tls_certificate:
             raise ValueError("tls_client_ca needs tls_certificate and tls_key beside it")
+        if self.wyoming_port is not None and (self.keys_file or self.tls_certificate):
+            raise ValueError(
+                "wyoming_port can't be guarded: its protocol has no tokens and no TLS; leave out"
+                " keys_file and tls_certificate, or run a server of its own for it"
+            )
         if not self.voices and not self.voice_directory:
             raise ValueError("there is nothing to speak with; give voices or voice_directory")
         listening = {
             "port": (self.host, self.port),
             "http_port": (self.http_host, self.http_port),
+            "wyoming_port": (self.wyoming_host, self.wyoming_port),
             "health_port": (self.health_host, self.health_port),
         }
         taken: dict[tuple[str, int], str] = {}
@@ -194,6 +205,18 @@ class ServerSettings(BaseModel):
 def address(host: str, port: int) -> str:
     """host:port, as gRPC and URLs have it."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@contextmanager
+def named_port(where: str, protocol: str, flag: str) -> Iterator[None]:
+    """Listening inside it fails with an InputError that says at which port, and its flag."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # the latter is gRPC's
+        raise InputError(
+            f"can't listen on {where} for {protocol}; is another server there?"
+            f" Choose another {flag}, or 0 for a free one"
+        ) from error
 
 
 def health_address(settings: ServerSettings) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import numpy as np
 import pytest
 
 from dlpo.errors import EngineError, InputError
-from dlpo.v1 import speech_pb2_grpc
 from dlpo_serving.client import (
     AsyncSpeechClient,
     CallError,
@@ -177,27 +175,15 @@ def test_a_token_that_no_header_can_hold_is_refused_without_showing_it(token: st
         Tls(certificate=Path("client.pem"))
 
 
-@pytest.fixture
-def tls_server(scripted_server: Any, authority: Any) -> Iterator[str]:
-    """Address of the scripted server behind a certificate for "localhost"."""
-    issued = authority.issue("server")
-    server = grpc.server(ThreadPoolExecutor(2))
-    speech_pb2_grpc.add_SpeechServiceServicer_to_server(scripted_server, server)
-    pair = issued.key.read_bytes(), issued.certificate.read_bytes()
-    credentials = grpc.ssl_server_credentials([pair])
-    port = server.add_secure_port("127.0.0.1:0", credentials)
-    server.start()
-    scripted_server.outcomes = [lambda context: iter(())]
-    yield f"127.0.0.1:{port}"
-    server.stop(None).wait()
-
-
 def test_a_server_is_spoken_to_by_its_own_name_and_with_a_trusted_certificate_only(
-    tls_server: str, authority: Any, stranger: Any
+    start_server: Any, authority: Any, stranger: Any
 ) -> None:
+    issued = authority.issue("server")
+    server = start_server(tls_certificate=issued.certificate, tls_key=issued.key)
+
     def voices(ca: Path, name: str) -> Any:
         tls = Tls(ca=ca, server_name=name)
-        with SpeechClient(tls_server, tls=tls, retries=ONCE) as client:
+        with SpeechClient(server.address, tls=tls, retries=ONCE) as client:
             return client.voices()
 
     assert voices(authority.path, "localhost")

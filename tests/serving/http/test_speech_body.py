@@ -39,32 +39,16 @@ def test_absent_fields_have_openais_defaults() -> None:
 
 
 def test_every_field_arrives() -> None:
+    spoken = {
+        "speed": 1.5, "pitch_semitones": -1.5, "seed": 7, "steps": 2, "ssml": True,
+        "dictionary": {"dlpo": "D IY1 L P OW0"}, "volume_db": 3.0,
+    }  # fmt: skip
     body = parse(
-        voice={"id": "lj"},
-        response_format="opus",
-        stream_format="dlpo",
-        instructions="whisper",
-        speed=1.5,
-        sample_rate=16_000,
-        seed=7,
-        steps=2,
-        pitch_semitones=-1.5,
-        volume_db=3,
-        ssml=True,
-        dictionary={"dlpo": "D IY1 L P OW0"},
-        timeout_s=5,
-    )
+        voice={"id": "lj"}, response_format="opus", stream_format="dlpo", instructions="whisper",
+        sample_rate=16_000, timeout_s=5, **spoken,
+    )  # fmt: skip
 
-    request = SpeechRequest(
-        "Hello",
-        speed=1.5,
-        pitch_semitones=-1.5,
-        seed=7,
-        steps=2,
-        dictionary={"dlpo": "D IY1 L P OW0"},
-        ssml=True,
-        volume_db=3.0,
-    )
+    request = SpeechRequest("Hello", **spoken)
     assert body == SpeechBody(request, "lj", Encoding.OGG_OPUS, 16_000, "dlpo", 5.0)
 
 

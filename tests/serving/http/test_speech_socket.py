@@ -48,14 +48,20 @@ async def replies(socket: aiohttp.ClientWebSocketResponse) -> tuple[list[dict[st
 
 
 def converse(
-    door: Door, *sent: dict[str, Any], path: str = OWN, **headers: str
+    door: Door, *sent: dict[str, Any] | str | bytes, path: str = OWN, **headers: str
 ) -> tuple[list[dict[str, Any]], bytes]:
     """Send messages and read the replies to the end."""
 
     async def run() -> tuple[list[dict[str, Any]], bytes]:
         async with connected(door, path, **headers) as socket:
             for message in sent:
-                await socket.send_json(message)
+                match message:
+                    case dict():
+                        await socket.send_json(message)
+                    case str():
+                        await socket.send_str(message)
+                    case bytes():
+                        await socket.send_bytes(message)
             return await replies(socket)
 
     return asyncio.run(asyncio.wait_for(run(), WAIT_S))
@@ -123,13 +129,16 @@ def test_a_cancel_stops_the_audio_and_says_what_was_heard(
         ([{**BEGIN, "audio": "mp3"}], "audio", "expected binary or base64"),
         ([{**BEGIN, "speed": 9}], "speed", "expected 0.25 to 4"),
         ([{**BEGIN, "voice": "nobody"}], "voice", "nobody"),
+        (["{"], None, "not JSON"),
+        (["[]"], None, "expected a JSON object"),
+        ([b""], None, "expected a JSON object"),
         ([BEGIN, {"type": "stop"}], "type", "expected text, flush, end or cancel"),
         ([BEGIN, {"type": "text"}], "input", "expected a string"),
         ([BEGIN, {"type": "cancel", "played_s": -1}], "played_s", "0 or more"),
     ],
 )
 def test_a_wrong_message_is_named_and_ends_the_connection(
-    door: Door, sent: list[dict[str, Any]], param: str, message: str
+    door: Door, sent: list[dict[str, Any] | str | bytes], param: str | None, message: str
 ) -> None:
     *_, last = converse(door, *sent)[0]
     assert last["type"] == "error"
@@ -143,20 +152,6 @@ def test_pieces_that_cost_nothing_to_send_are_counted(open_http_door: Callable[.
     assert "more than 50 characters" in last["error"]["message"]
 
 
-def test_a_message_that_is_no_json_object_is_an_error(door: Door) -> None:
-    async def run(send: Callable[[aiohttp.ClientWebSocketResponse], Any]) -> Any:
-        async with connected(door) as socket:
-            await send(socket)
-            return (await replies(socket))[0][-1]
-
-    for send in (
-        lambda s: s.send_str("{"),
-        lambda s: s.send_str("[]"),
-        lambda s: s.send_bytes(b""),
-    ):
-        assert asyncio.run(run(send))["type"] == "error"
-
-
 def test_a_client_that_leaves_gives_its_place_back(door: Door) -> None:
     async def run() -> None:
         async with connected(door) as socket:
@@ -168,29 +163,25 @@ def test_a_client_that_leaves_gives_its_place_back(door: Door) -> None:
     door.call(asyncio.wait_for(door.speaker._idle.wait(), WAIT_S))
 
 
-def test_keys_guard_it_and_elevenlabs_header_is_one(open_http_door: Callable[..., Door]) -> None:
+def test_keys_and_origins_guard_it_and_elevenlabs_header_holds_a_key(
+    open_http_door: Callable[..., Door],
+) -> None:
     def authorize(token: str) -> str:
         if token != "secret":
             raise UnauthenticatedError("unknown")
         return "us"
 
-    door = open_http_door(fake_voice(), authorize=authorize)
-    for headers in ({}, {"Authorization": "Bearer other"}, {"xi-api-key": "other"}):
+    app, known = "https://app.example", {"Authorization": "Bearer secret"}
+    door = open_http_door(fake_voice(), HttpLimits(origins=(app,)), authorize=authorize)
+    wrong = {}, {"Authorization": "Bearer other"}, {"xi-api-key": "other"}
+    strange = ({**known, "Origin": origin} for origin in ("https://evil.example", "http://["))
+    for headers, status in [*((one, 401) for one in wrong), *((one, 403) for one in strange)]:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             converse(door, BEGIN, **headers)
-        assert refused.value.status == 401
-    for headers in ({"Authorization": "Bearer secret"}, {"xi-api-key": "secret"}):
+        assert refused.value.status == status
+    ours = ({**known, "Origin": origin} for origin in (app, door.url))
+    for headers in (known, {"xi-api-key": "secret"}, *ours):
         assert converse(door, BEGIN, *pieces(), **headers)[0][-1]["type"] == "speech.done"
-
-
-def test_pages_of_other_origins_need_leave(open_http_door: Callable[..., Door]) -> None:
-    door = open_http_door(fake_voice(), HttpLimits(origins=("https://app.example",)))
-    for origin in ("https://evil.example", "http://["):
-        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            converse(door, BEGIN, Origin=origin)
-        assert refused.value.status == 403
-    for origin in (door.url, "https://app.example"):
-        assert converse(door, BEGIN, *pieces(), Origin=origin)[0][-1]["type"] == "speech.done"
 
 
 def test_elevenlabs_messages_speak_the_same(door: Door, client: Any) -> None:

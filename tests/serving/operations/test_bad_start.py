@@ -44,6 +44,13 @@ def test_a_port_that_is_taken_is_named_with_its_flag(door: str) -> None:
     assert f"--{door}-port" in told
 
 
+def test_a_package_that_a_door_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wyoming.audio", None)
+    monkeypatch.delitem(sys.modules, "dlpo_serving.wyoming", raising=False)
+
+    assert "pip install" in refused("--wyoming-port", "0")
+
+
 @pytest.mark.parametrize("engine", ["cuda", "tensorrt"])
 @pytest.mark.parametrize("voices", ["named", "from a folder"])
 def test_an_engine_for_gpus_is_refused_where_there_is_none(

@@ -17,7 +17,6 @@ from dlpo.errors import ConfigError
 from dlpo_serving.errors import QuotaError, UnauthenticatedError
 from dlpo_serving.operations.files import FileWatch
 from dlpo_serving.operations.keys import (
-    ApiKey,
     KeyRing,
     Quota,
     Quotas,
@@ -143,14 +142,8 @@ def test_a_keys_file_with_a_mistake_is_refused_by_name(
         with pytest.raises(ConfigError, match=complaint) as caught:
             use()
         assert str(path) in str(caught.value)
+        assert "secret" not in str(caught.value)  # a token where its hash belongs
     assert path.read_text() == text
-
-
-def test_a_token_put_where_its_hash_belongs_is_not_quoted_in_the_error() -> None:
-    with pytest.raises(ConfigError) as caught:
-        ApiKey("alice", "dlpo_very-secret")
-
-    assert "very-secret" not in str(caught.value)
 
 
 def test_new_keys_differ_and_their_file_is_its_owners_alone(tmp_path: Path) -> None:

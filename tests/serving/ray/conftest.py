@@ -17,9 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.callers import server_process
+from tests.callers import python_of, server_process
 
-ROOT = Path(__file__).resolve().parents[3]
 START_S = 120.0  # Ray alone takes ten seconds of a quiet machine
 
 
@@ -28,12 +27,7 @@ def ray_python() -> str:
     """The Python of an environment with dlpo and Ray."""
     if importlib.util.find_spec("ray"):
         return sys.executable
-    folder = Path(os.environ.get("DLPO_RAY_VENV", ROOT / ".venv-ray"))
-    python = folder / "bin/python"
-    if not python.exists():
-        assert "DLPO_RAY_VENV" not in os.environ, f"DLPO_RAY_VENV: there is no {python}"
-        pytest.skip(f"ray is not installed, and there is no {python}; make test-all makes it")
-    return str(python)
+    return python_of("ray")
 
 
 @dataclass(frozen=True)

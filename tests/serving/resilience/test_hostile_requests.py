@@ -14,6 +14,7 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.client import CallError, Flush, RetryPolicy, SpeechClient
@@ -214,6 +215,8 @@ def test_sigterms_cut_no_stream_of_any_door_and_refuse_new_ones(
         grpc.insecure_channel(server.address, [("grpc.service_config", PATIENT)]) as channel,
         ThreadPoolExecutor(1) as thread,
     ):
+        health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(health).status == health_pb2.HealthCheckResponse.SERVING
         alone = client.speak(SpeechRequest("".join(TEXTS))).audio
         whole = http_speech(server.http_address, input=TEXTS[0] * 20).read()
         text: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -240,6 +243,7 @@ def test_sigterms_cut_no_stream_of_any_door_and_refuse_new_ones(
         refused = until_refused(client)
 
         assert refused.code == grpc.StatusCode.UNAVAILABLE
+        assert next(health).status == health_pb2.HealthCheckResponse.NOT_SERVING
         assert http_speech(server.http_address, input="Hello").status == 503
         text.put(TEXTS[1])
         text.put(None)

@@ -12,6 +12,7 @@ import pytest
 
 from dlpo.v1 import speech_pb2
 from dlpo_serving.riva.proto import riva_tts_pb2
+from tests.callers import rest_of
 
 TEXT = "Noise becomes speech, step by step. " * 50
 TIMEOUT_S = 20.0
@@ -66,35 +67,15 @@ def test_an_http_client_that_reads_a_byte_at_a_time_loses_its_place(attacked: An
         assert not received.endswith(b"0\r\n\r\n")  # nobody takes it for the whole
 
 
-def rest_of(connection: socket.socket) -> bytes:
-    """All bytes until the server ends the connection, in whatever way."""
-    received = b""
-    try:
-        while data := connection.recv(65_536):
-            received += data
-    except ConnectionError:
-        pass
-    return received
-
-
-@pytest.mark.parametrize("sent", [b"", b"PRI * HTTP/2.0\r\n", b"\x16\x03\x01\x02\x00\x01"])
-def test_connections_that_do_not_introduce_themselves_are_closed(
-    sent: bytes, attacked: Any, raw_http2: Any, channel_options: Any
+@pytest.mark.parametrize("sent", [None, b"", b"PRI * HTTP/2.0\r\n", b"\x16\x03\x01\x02\x00\x01"])
+def test_connections_that_do_not_introduce_themselves_or_then_ask_for_nothing_are_closed(
+    sent: bytes | None, attacked: Any, raw_http2: Any, channel_options: Any
 ) -> None:
-    channel_options(server_handshake_timeout_ms=1000)
+    channel_options(server_handshake_timeout_ms=1000, max_connection_idle_ms=300)
     with attacked() as server:
-        many = [raw_http2(server.address, greet=False) for _ in range(200)]
+        many = [raw_http2(server.address, greet=sent is None) for _ in range(200)]
         for connection in many:
-            connection.socket.sendall(sent)
-        assert all(connection.is_closed() for connection in many)
-
-
-def test_connections_that_ask_for_nothing_are_closed(
-    attacked: Any, raw_http2: Any, channel_options: Any
-) -> None:
-    channel_options(max_connection_idle_ms=300)
-    with attacked() as server:
-        many = [raw_http2(server.address) for _ in range(50)]
+            connection.socket.sendall(sent or b"")
         assert all(connection.is_closed() for connection in many)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import queue
 import subprocess
 from collections.abc import Callable, Iterator
@@ -23,15 +22,13 @@ from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.proto import riva_audio_pb2, riva_common_pb2, riva_tts_pb2
 from dlpo_serving.riva.proto.riva_tts_pb2 import SynthesizeSpeechRequest, SynthesizeSpeechResponse
 from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.voices import open_voice
-from tests.callers import WAIT_S, refusal
+from tests.callers import WAIT_S, python_of, refusal
 from tests.decoders import decode_stream
 
 SERVICE = "/nvidia.riva.tts.RivaSpeechSynthesis"
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 
 
-ROOT = Path(__file__).resolve().parents[3]
 DRIVER = Path(__file__).with_name("riva_process.py")
 
 
@@ -62,12 +59,8 @@ RivaClient = Callable[..., Answer]
 @pytest.fixture(scope="session")
 def riva_client() -> Iterator[RivaClient]:
     """The client's process: `riva_client(address, "synthesize", arguments={...})` is a call."""
-    python = Path(os.environ.get("DLPO_RIVA_VENV", ROOT / ".venv-riva")) / "bin/python"
-    if not python.exists():
-        assert "DLPO_RIVA_VENV" not in os.environ, f"there is no {python}"
-        pytest.skip(f"there is no {python}; make test-all makes it, DLPO_RIVA_VENV names another")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([python, str(DRIVER)], text=True, **pipes) as process:
+    with subprocess.Popen([python_of("riva"), str(DRIVER)], text=True, **pipes) as process:
 
         def call(address: str, do: str, **call: Any) -> Answer:
             process.stdin.write(json.dumps({"address": address, "do": do, **call}) + "\n")
@@ -166,44 +159,35 @@ def test_every_encoding_of_the_client_holds_the_audio(
     np.testing.assert_array_equal(decode_stream(stream.audio, ours, rate_hz), heard)
 
 
-def test_a_dictionary_in_ipa_is_spoken(
-    server: Any, riva_client: Any, synthesizer: Synthesizer
+SSML = "\n<?xml version='1.0'?>\n<speak\n>One <sub alias='cat'>fish</sub>.</speak>"
+SETTINGS = {"speed": "1.25", "pitch_semitones": "-2", "volume_db": "-6", "seed": "7", "steps": "1"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "ours"),
+    [
+        ({"text": SSML}, SpeechRequest(SSML, ssml=True)),
+        (
+            {"text": TEXT, "custom_configuration": SETTINGS},
+            SpeechRequest(TEXT, 1.25, -2.0, 7, 1, volume_db=-6.0),
+        ),
+        (
+            {"text": "A dlpo sings.", "custom_dictionary": {"dlpo": "diːˈɛl", "fish": "fɪʃ"}},
+            SpeechRequest("A dlpo sings.", dictionary={"dlpo": "D IY0 EH1 L"}),
+        ),
+    ],
+    ids=["SSML", "settings by name", "a dictionary in IPA"],
+)
+def test_what_a_caller_asks_for_is_that_of_dlpo(
+    server: Any,
+    riva_client: Any,
+    synthesizer: Synthesizer,
+    asked: dict[str, Any],
+    ours: SpeechRequest,
 ) -> None:
-    arguments = {"text": "A dlpo sings.", "custom_dictionary": {"dlpo": "diːˈɛl", "fish": "fɪʃ"}}
+    answer = riva_client(server.address, "synthesize", arguments=asked)
 
-    answer = riva_client(server.address, "synthesize", arguments=arguments)
-
-    ours = SpeechRequest("A dlpo sings.", dictionary={"dlpo": "D IY0 EH1 L"})
     np.testing.assert_array_equal(samples(answer.audio), to_pcm16(synthesizer.speak(ours)))
-
-
-def test_settings_by_name_are_those_of_dlpo(
-    server: Any, riva_client: Any, synthesizer: Synthesizer
-) -> None:
-    settings = {
-        "speed": "1.25", "pitch_semitones": "-2", "volume_db": "-6", "seed": "7", "steps": "1",
-    }  # fmt: skip
-
-    answer = riva_client(
-        server.address,
-        "synthesize",
-        arguments={"text": TEXT, "custom_configuration": settings},
-    )
-
-    ours = SpeechRequest(TEXT, 1.25, -2.0, 7, 1, volume_db=-6.0)
-    np.testing.assert_array_equal(samples(answer.audio), to_pcm16(synthesizer.speak(ours)))
-
-
-def test_a_text_that_begins_with_speak_is_ssml(
-    server: Any, riva_client: Any, synthesizer: Synthesizer
-) -> None:
-    document = "\n<?xml version='1.0'?>\n<speak\n>One <sub alias='cat'>fish</sub>.</speak>"
-
-    answer = riva_client(server.address, "synthesize_online", arguments={"text": document})
-
-    assert answer.replies[0].processed_text == "one cat"
-    expected = synthesizer.speak(SpeechRequest(document, ssml=True))
-    np.testing.assert_array_equal(samples(answer.audio), to_pcm16(expected))
 
 
 def test_words_have_times_in_milliseconds_of_the_whole_call(server: Any, riva_client: Any) -> None:
@@ -269,17 +253,6 @@ def test_settings_that_change_within_a_call_end_it(online: Any) -> None:
 
     assert refused.code == "INVALID_ARGUMENT"
     assert "settings" in refused.message
-
-
-def test_the_embedded_voice_speaks_to_the_client(start_server: Any, riva_client: Any) -> None:
-    voice = open_voice("lj")
-    server = start_server(voice)
-    arguments = {"text": TEXT, "voice_name": "Magpie-Multilingual.EN-US.Aria"}
-
-    answer = riva_client(server.address, "synthesize_online", arguments=arguments)
-
-    assert answer.code == "OK"
-    np.testing.assert_array_equal(samples(answer.audio), to_pcm16(voice.speak(SpeechRequest(TEXT))))
 
 
 FILES = (riva_audio_pb2, riva_common_pb2, riva_tts_pb2)

@@ -107,6 +107,7 @@ def test_several_voices_are_flags_commas_or_a_list(
         ("engine = 'abacus'", "engine is 'abacus' .* expected 'cpu'"),
         ("voices = []", "nothing to speak with"),
         ("tls_key = 'k.pem'", "belong together"),
+        ("wyoming_port = 1\nkeys_file = 'k.toml'", "wyoming_port can't be guarded"),
         ("tls_client_ca = 'ca.pem'", "needs tls_certificate and tls_key"),
         ("http_port = 50051", "port and http_port are both 50051"),
         ("config = 'other.toml'", "can't name another one"),

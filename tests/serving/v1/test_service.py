@@ -11,7 +11,6 @@ import grpc
 import numpy as np
 import pytest
 from google.rpc.error_details_pb2 import ResourceInfo, RetryInfo
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.encodings.formats import Encoding
@@ -192,35 +191,6 @@ def test_a_cancelled_stream_frees_its_slot_and_stops_the_engine(
     assert gated_engine.calls.count("denoiser_3") <= before + 1 + len(spoken)
 
 
-def test_a_deadline_ends_the_call_and_frees_its_slot(gated_engine: Any, gated_server: Any) -> None:
-    server = gated_server(max_streams=1)
-    late = refusal(server.stub.StreamSynthesize, stream_request(TEXT * 30), timeout=0.03)
-    assert late.code == "DEADLINE_EXCEEDED"
-
-    second = first_accepted(server)
-    gated_engine.free()
-    assert list(second)[-1].HasField("totals")
-
-
-def test_drain_lets_the_running_stream_end_and_refuses_new_ones(
-    gated_engine: Any, gated_server: Any
-) -> None:
-    server = gated_server()
-    watch = health_pb2_grpc.HealthStub(server.channel).Watch(health_pb2.HealthCheckRequest())
-    assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
-    running = server.stub.StreamSynthesize(stream_request())
-    assert gated_engine.waiting.acquire(timeout=WAIT_S)
-
-    server.stop()
-    assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
-    assert refusal(server.stub.StreamSynthesize, stream_request()).code == "UNAVAILABLE"
-    gated_engine.free()
-
-    assert list(running)[-1].HasField("totals")
-    server.thread.join(WAIT_S)
-    assert not server.thread.is_alive()
-
-
 def test_a_stream_longer_than_the_grace_is_cut(gated_engine: Any, gated_server: Any) -> None:
     server = gated_server(grace_s=0.0)
     running = server.stub.StreamSynthesize(stream_request())
@@ -272,7 +242,7 @@ def test_a_chunk_tells_the_words_that_begin_in_it(server: Any) -> None:
     assert [word for chunk in chunks for word in chunk.words] == list(reply_to(server).words)
 
 
-def test_phonemes_are_told_where_they_are_asked_for(server: Any) -> None:
+def test_words_and_phonemes_are_told_where_they_are_asked_for(server: Any) -> None:
     words = reply_to(server, "Noise.", time_detail=speech_pb2.TIME_DETAIL_PHONEMES).words
 
     phonemes = words[0].phonemes
@@ -282,13 +252,9 @@ def test_phonemes_are_told_where_they_are_asked_for(server: Any) -> None:
     for phoneme, following in pairwise(phonemes):
         assert phoneme.end_sample == following.start_sample
     assert not reply_to(server, "Noise.").words[0].phonemes
-
-
-def test_words_are_left_out_where_nobody_wants_them(server: Any) -> None:
-    detail = speech_pb2.TIME_DETAIL_NONE
-
-    assert not reply_to(server, time_detail=detail).words
-    assert not any(chunk.words for chunk in chunks_of(server, time_detail=detail))
+    none = {"time_detail": speech_pb2.TIME_DETAIL_NONE}
+    assert not reply_to(server, **none).words
+    assert not any(chunk.words for chunk in chunks_of(server, **none))
 
 
 def test_times_are_those_of_the_rate_of_the_reply(server: Any) -> None:
