@@ -115,10 +115,10 @@ chromium:
 
 # What deploy/ is tested with. Debian 12's kubectl is too old for it: then those tests are skipped.
 cluster-tools:
-	@{ command -v haproxy || test -x /usr/sbin/haproxy; } >/dev/null && command -v kubectl >/dev/null \
+	@{ command -v haproxy || test -x /usr/sbin/haproxy; } >/dev/null && command -v kubectl >/dev/null && command -v speech-dispatcher >/dev/null \
 	|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null || exit 0; \
-	     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq haproxy kubernetes-client >/dev/null \
-	     || echo "haproxy and kubectl can't be installed: the tests of deploy/ are skipped"; }
+	     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq haproxy kubernetes-client speech-dispatcher curl >/dev/null \
+	     || echo "haproxy, kubectl and speech-dispatcher can't be installed: the tests of deploy/ are skipped"; }
 
 define new_venv
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dlpo needs Python 3.11 or newer, this is %d.%d; run: make PYTHON=python3.12" % sys.version_info[:2])'
