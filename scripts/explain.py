@@ -22,16 +22,9 @@ from numpy.typing import NDArray
 
 from dlpo.noise_schedule import named_schedule
 from dlpo_bench.plots import BLUE, COLORS, GRAY, ORANGE, STYLE, as_svg
+from dlpo_serving.engine import Stage, Unit
 from dlpo_serving.scheduling.scheduler import Batch, Scheduler
-from dlpo_serving.scheduling.stream import (
-    AdmissionPolicy,
-    CostLines,
-    Costs,
-    Line,
-    Stage,
-    Stream,
-    Unit,
-)
+from dlpo_serving.scheduling.stream import AdmissionPolicy, CostLines, Costs, Line, Stream
 from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER, cut, sizes_of
 
 CHAINS = (("linear", 1000, GRAY), ("cosine:1.25", 3, BLUE))  # the papers', and the served one

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dlpo.text.feed import TextFeed
 from dlpo.text.front_end import TextFrontEnd
-from dlpo.text.ssml import ProsodyLimits
 from dlpo.text.words import Mark, ProcessedText, Sentence, Word
 
-__all__ = ["Mark", "ProcessedText", "ProsodyLimits", "Sentence", "TextFeed", "TextFrontEnd", "Word"]
+__all__ = ["Mark", "ProcessedText", "Sentence", "TextFeed", "TextFrontEnd", "Word"]

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.resources import files
+from pathlib import Path
 from typing import Literal, get_args
 
 # A form of writing: what it begins with (a, A and d are letters and digits, - is everything else),
@@ -17,7 +17,7 @@ Forms = tuple[tuple[str, str, Callable[[re.Match[str]], list[str] | None]], ...]
 
 def table(name: str) -> dict[str, tuple[str, ...]]:
     """A table of this package, NAME.tsv: first cell -> the others of its row; without its head."""
-    text = (files("dlpo.text") / f"{name}.tsv").read_text(encoding="utf-8")
+    text = Path(__file__).with_name(f"{name}.tsv").read_text(encoding="utf-8")
     rows = (line.split("\t") for line in text.splitlines()[1:])
     return {first: tuple(others) for first, *others in rows}
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from dlpo.errors import InputError, TextError
 from dlpo.text.characters import TextReading, readable_text
 from dlpo.text.normalize import tokens
 from dlpo.text.pronounce import Phonemes, Pronouncer
 from dlpo.text.sentences import pieces, sentences
-from dlpo.text.ssml import ProsodyLimits, is_ssml, read_ssml, spoken_script
-from dlpo.text.ssml.phonemes import parse_arpabet
+from dlpo.text.ssml import is_ssml
 from dlpo.text.words import (
     MAX_SYMBOLS,
     ProcessedText,
@@ -19,6 +19,9 @@ from dlpo.text.words import (
     sentence_of,
     settle_question,
 )
+
+if TYPE_CHECKING:
+    from dlpo.text.ssml.prosody import ProsodyLimits
 
 
 class TextFrontEnd:
@@ -75,6 +78,10 @@ class TextFrontEnd:
             TextError: nothing in it can be spoken.
             InputError: the dictionary is wrong.
         """
+        from dlpo.text.ssml.prosody import ProsodyLimits
+        from dlpo.text.ssml.reader import read_ssml
+        from dlpo.text.ssml.script import spoken_script
+
         known, reading = self.known_words(dictionary), reading or TextReading()
         script = read_ssml(document, limits or ProsodyLimits(), reading)
         return _processed(script.text, spoken_script(script, self._pronouncer, known), reading)
@@ -136,7 +143,11 @@ def _processed(text: str, found: Sequence[Sentence], reading: TextReading) -> Pr
 
 def parse_dictionary(dictionary: Mapping[str, str]) -> dict[str, Phonemes]:
     """Words and their phonemes as a user writes them -> lower-case words and tuples, checked."""
-    parsed = {}
+    parsed: dict[str, Phonemes] = {}
+    if not dictionary:
+        return parsed
+    from dlpo.text.ssml.phonemes import parse_arpabet
+
     for word, written in dictionary.items():
         try:
             parsed[word.lower()] = parse_arpabet(written)

@@ -6,7 +6,6 @@ by scripts/train_letter_to_sound.py. About half a millisecond a word.
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +21,13 @@ Array = npt.NDArray[np.float32]
 
 
 class LetterToSound:
-    """The net, loaded once. Safe to share by threads.
+    """The net. Safe to share by threads.
 
     ``path``: an .npz file of the weights, by default the one that ships with the package.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        source = path if path else files("dlpo.text") / "letter_to_sound.npz"
+        source = path or Path(__file__).with_suffix(".npz")
         with source.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             self._weights = {name: archive[name].astype(np.float32) for name in archive.files}
 

@@ -16,6 +16,7 @@ from dlpo.text.characters import Forms, table
 from dlpo.text.numbers import digit_words
 from dlpo.text.technical import term_words
 
+_Speak = Callable[[re.Match[str]], list[str] | None]
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items()}
 _PLAIN = (
     r"(?<![\w.@'])(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
@@ -63,23 +64,29 @@ _IN_PLACES: Forms = (
         lambda match: [],
     ),
 )
-_PATTERNS = [
-    (begins, re.compile(pattern), speak)
-    for begins, pattern, speak in (
-        ("a", _PLAIN, None),
-        *technical.FORMS,
-        *calendar.FORMS,
-        *quantities.FORMS,
-        *_IN_PLACES,
-        *abbreviations.FORMS,
-        ("aA", _WORD, _as_word),
-        ("-", _SIGN, _sign),
-    )
-]
-_FORMS_OF = {
-    kind: [(pattern, speak) for begins, pattern, speak in _PATTERNS if kind in begins]
-    for kind in "aAd-"
-}
+_PATTERNS: tuple[tuple[str, str, _Speak | None], ...] = (
+    ("a", _PLAIN, None),
+    *technical.FORMS,
+    *calendar.FORMS,
+    *quantities.FORMS,
+    *_IN_PLACES,
+    *abbreviations.FORMS,
+    ("aA", _WORD, _as_word),
+    ("-", _SIGN, _sign),
+)
+
+
+class _FormsOf(dict[str, list[tuple[re.Pattern[str], _Speak | None]]]):
+    """What a form begins with -> its pattern and words, compiled for the first text that has it."""
+
+    def __missing__(self, kind: str) -> list[tuple[re.Pattern[str], _Speak | None]]:
+        self[kind] = [
+            (re.compile(pattern), speak) for begins, pattern, speak in _PATTERNS if kind in begins
+        ]
+        return self[kind]
+
+
+_FORMS_OF = _FormsOf()
 _BEGIN = re.compile(
     r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|\.(?=[\w./])|'(?=\d)|!(?==)|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
 )

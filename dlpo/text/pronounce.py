@@ -10,8 +10,9 @@ import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
+from functools import cached_property, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from types import MappingProxyType
 
 from dlpo.text.characters import table, word_list
@@ -32,8 +33,11 @@ class Pronouncer:
 
     def __init__(self) -> None:
         self.lexicon = Lexicon()
-        self._letter_to_sound = LetterToSound()
         self._unlisted = lru_cache(maxsize=_CACHED_WORDS)(self._derive)
+
+    @cached_property
+    def _letter_to_sound(self) -> LetterToSound:
+        return LetterToSound()
 
     def phonemes(
         self,
@@ -220,7 +224,10 @@ class Lexicon:
     """
 
     def __init__(self) -> None:
-        path = str(files("gruut_lang_en") / "lexicon.db")
+        spec = find_spec("gruut_lang_en")  # whose import would load what nothing here needs
+        assert spec is not None
+        assert spec.origin is not None
+        path = Path(spec.origin).with_name("lexicon.db")
         self._rows = sqlite3.connect(
             f"file:{path}?mode=ro&immutable=1", uri=True, check_same_thread=False
         )

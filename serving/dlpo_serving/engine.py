@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from dlpo.bundle import Manifest
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
+Stage = Literal["encode", "frames", "denoise"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +35,19 @@ class FrameFeatures:
     """(1, C, F)"""
     f0: Floats
     """(1, F) Hz, 0 where unvoiced"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One call of a graph; units that are equal can be computed as one batch."""
+
+    stage: Stage
+    size: int
+    """symbols to encode, else frames of the window"""
+    steps: int
+    """reverse steps, N"""
+    graphs: object = field(repr=False)
+    """`Engine.graphs` of the voice: two bundles may have the same name for a while"""
 
 
 class Engine(Protocol):

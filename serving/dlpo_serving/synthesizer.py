@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dlpo.audio import Waveform
 from dlpo.errors import BundleError, InputError, TextError
-from dlpo.text import ProcessedText, ProsodyLimits, Sentence, TextFrontEnd
+from dlpo.text import ProcessedText, Sentence, TextFrontEnd
 from dlpo.text.characters import TextReading
 from dlpo.text.feed import TextFeed
 from dlpo.text.symbols import SYMBOLS
@@ -19,6 +20,9 @@ from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.request import SpeechRequest, check_request
 from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
 from dlpo_serving.synthesis.job import AudioChunk, SynthesisJob, compute_unit
+
+if TYPE_CHECKING:
+    from dlpo.text.ssml.prosody import ProsodyLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,8 @@ class Synthesizer:
 
     def _limits_beside(self, request: SpeechRequest) -> ProsodyLimits:
         """How far SSML may go from the request's own, so that both together suit the voice."""
+        from dlpo.text.ssml.prosody import ProsodyLimits
+
         slowest, fastest = self.manifest.prosody.speed
         lowest, highest = self.manifest.prosody.pitch_semitones
         return ProsodyLimits(

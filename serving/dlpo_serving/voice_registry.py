@@ -25,12 +25,13 @@ from dlpo.audio import SAMPLE_RATE
 from dlpo.bundle import MANIFEST
 from dlpo.errors import ConfigError
 from dlpo_serving.encodings.encoder import warm_encoders
+from dlpo_serving.engine import Stage, Unit
 from dlpo_serving.engines import check_engine
 from dlpo_serving.operations.files import Clock
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling.executor import EngineExecutor
-from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, CostLines, Costs, Line, Stage, Unit
+from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, CostLines, Costs, Line
 from dlpo_serving.service import LoadedVoice, SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER

@@ -1,12 +1,17 @@
 """Speech Synthesis Markup Language 1.1, the part of it that a voice can do; see docs/ssml.md.
 
+Few texts are documents, so that what reads them is imported by the first one.
+
 Reference: https://www.w3.org/TR/speech-synthesis11/
 """
 
 from __future__ import annotations
 
-from dlpo.text.ssml.prosody import ProsodyLimits
-from dlpo.text.ssml.reader import is_ssml, read_ssml
-from dlpo.text.ssml.script import Script, spoken_script
+import re
 
-__all__ = ["ProsodyLimits", "Script", "is_ssml", "read_ssml", "spoken_script"]
+_BEGIN = re.compile(r"[\s\ufeff]{0,1000}(?:<\?xml[^>]{0,200}>\s{0,100})?(?:<!DOCTYPE|<speak[\s/>])")
+
+
+def is_ssml(text: str) -> bool:
+    """Whether a text is a document: it begins with ``<speak>``, perhaps after what XML allows."""
+    return _BEGIN.match(text) is not None

@@ -48,14 +48,6 @@ _STRENGTHS = {
 _TIME = re.compile(r"\+?(\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})(ms|s)")
 
 
-_BEGIN = re.compile(r"[\s\ufeff]{0,1000}(?:<\?xml[^>]{0,200}>\s{0,100})?(?:<!DOCTYPE|<speak[\s/>])")
-
-
-def is_ssml(text: str) -> bool:
-    """Whether a text is a document: it begins with ``<speak>``, perhaps after what XML allows."""
-    return _BEGIN.match(text) is not None
-
-
 def read_ssml(document: str, limits: ProsodyLimits, reading: TextReading) -> Script:
     """Read a document from ``<speak>`` to ``</speak>``; time is linear in its length.
 

@@ -191,11 +191,11 @@ class OnnxSentenceGraphs:
     def _load_graph(self, graph: str) -> LoadedGraph:
         precision = self._precision_of(graph)
         path = self._bundle.graph_path(graph, precision)
-        # Optimising encoder and frames takes onnxruntime longer than the rest of their load, and
-        # they are exported as it runs them best; but for 8-bit layers between Q/DQ nodes, as older
-        # bundles have them.
-        optimise = graph.startswith("denoiser") or (
-            precision != "fp32" and INTEGER_PRODUCT not in path.read_bytes()
+        # Optimising a graph takes onnxruntime longer than the rest of its load, and graphs are
+        # exported as it runs them best; but for 8-bit layers between Q/DQ nodes, as older bundles
+        # have them, and for the denoiser in fp32, whose convolutions it fuses.
+        optimise = INTEGER_PRODUCT not in path.read_bytes() and (
+            precision != "fp32" or graph.startswith("denoiser")
         )
         outputs = [tensor.name for tensor in self.manifest.graphs[graph].outputs]
         session = open_session(path, optimise=optimise)

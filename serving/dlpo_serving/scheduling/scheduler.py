@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from math import ceil, inf
 from operator import attrgetter, itemgetter
 
+from dlpo_serving.engine import Unit
 from dlpo_serving.errors import CallRejectedError, DeadlineError, OverloadError, PeerShareError
-from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, AdmissionPolicy, Stream, Unit
+from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, AdmissionPolicy, Stream
 
 OPENING_S = 2.0  # of audio: a call without text is admitted where a first sentence would be
 MIN_RETRY_S, MAX_RETRY_S = 0.1, 10.0  # shorter retries hit a full server again, longer ones lose it

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import exp, inf
-from typing import Literal, Protocol
+from typing import Protocol
+
+from dlpo_serving.engine import Unit
 
 _MEMORY = 0.05  # weight of a new text in a running mean
 MEMORY_S = 1.0  # of compute time, over which the speed of the machine is averaged
 WARM_UP_S = 0.25  # of it, that warm-up counts for
 OUTLIER = 16.0  # a unit counts for at most so many times its prediction: it may have been paused
 FRAMES_PER_CHARACTER = 5.0  # at 73.5 frames a second: 15 characters a second
-
-
-Stage = Literal["encode", "frames", "denoise"]
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """One call of a graph; units that are equal can be computed as one batch."""
-
-    stage: Stage
-    size: int
-    """symbols to encode, else frames of the window"""
-    steps: int
-    """reverse steps, N"""
-    graphs: object = field(repr=False)
-    """`Engine.graphs` of the voice: two bundles may have the same name for a while"""
 
 
 @dataclass(frozen=True, slots=True)

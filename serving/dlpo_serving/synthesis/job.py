@@ -15,9 +15,8 @@ import numpy as np
 
 from dlpo.audio import Waveform
 from dlpo.text import Sentence
-from dlpo_serving.engine import Engine, Floats
+from dlpo_serving.engine import Engine, Floats, Unit
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.scheduling.stream import Unit
 from dlpo_serving.synthesis.denoiser_input import (
     STREAM_LADDER,
     DenoiserInput,

@@ -12,17 +12,10 @@ from functools import partial
 
 import pytest
 
+from dlpo_serving.engine import Stage, Unit
 from dlpo_serving.errors import CallRejectedError, DeadlineError, OverloadError
 from dlpo_serving.scheduling.scheduler import Batch, Scheduler
-from dlpo_serving.scheduling.stream import (
-    AdmissionPolicy,
-    CostLines,
-    Costs,
-    Line,
-    Stage,
-    Stream,
-    Unit,
-)
+from dlpo_serving.scheduling.stream import AdmissionPolicy, CostLines, Costs, Line, Stream
 
 FRAMES_PER_SECOND = 75
 LADDER = (8, 24, 64, 128)  # frames

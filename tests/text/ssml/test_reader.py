@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 from dlpo.errors import SsmlError, TextError
 from dlpo.text import TextFrontEnd
 from dlpo.text.characters import TextReading
-from dlpo.text.ssml import ProsodyLimits, read_ssml
-from dlpo.text.ssml.reader import MAX_CHARACTERS, MAX_DEPTH, MAX_ELEMENTS, MAX_PAUSES_S, MAX_VALUE
+from dlpo.text.ssml.prosody import ProsodyLimits
+from dlpo.text.ssml.reader import (
+    MAX_CHARACTERS,
+    MAX_DEPTH,
+    MAX_ELEMENTS,
+    MAX_PAUSES_S,
+    MAX_VALUE,
+    read_ssml,
+)  # fmt: skip
 
 FRONT_END = TextFrontEnd()
 
