@@ -17,6 +17,7 @@ VOICES_DATA ?= --data data/lj=0.25 --data data/heart=0.75 $(foreach v,$(KOKORO_V
 DLPO_RIVA_VENV ?= $(CURDIR)/.venv-riva
 DLPO_RAY_VENV ?= $(CURDIR)/.venv-ray
 DLPO_SLIM_VENV ?= $(CURDIR)/.venv-slim
+DLPO_AGENTS_VENV ?= $(CURDIR)/.venv-agents
 CHAIN ?= --steps 1 --steps 2 --steps 3 --default-steps 1 --schedule cosine:1.25 --eta 0.7 --weight-bits 8
 WHISPER ?= $(WORK)/tiny.en
 # One run in place of the three that made the shipped voice (voices/spectral/README.md), and without its changes by hand; not run yet.
@@ -32,8 +33,8 @@ demo: .venv-demo/installed
 test: .venv/installed
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
 
-test-all: test $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLIM_VENV)/installed chromium cluster-tools
-	PATH="$(CURDIR)/.venv/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" DLPO_RAY_VENV="$(DLPO_RAY_VENV)" DLPO_SLIM_VENV="$(DLPO_SLIM_VENV)" pytest -m full
+test-all: test $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLIM_VENV)/installed $(DLPO_AGENTS_VENV)/installed chromium cluster-tools
+	PATH="$(CURDIR)/.venv/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" DLPO_RAY_VENV="$(DLPO_RAY_VENV)" DLPO_SLIM_VENV="$(DLPO_SLIM_VENV)" DLPO_AGENTS_VENV="$(DLPO_AGENTS_VENV)" pytest -m full
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check-speed
 
 # TEACHERS has the scripts of the teacher, WORK takes what they fetch and make (20 GB). Hours for each line; each goes on
@@ -104,6 +105,13 @@ $(DLPO_RAY_VENV)/installed: pyproject.toml constraints.txt
 $(DLPO_SLIM_VENV)/installed: locks/serve.txt
 	$(call new_venv,$(DLPO_SLIM_VENV))
 	$(DLPO_SLIM_VENV)/bin/python -m pip install --quiet --require-hashes --requirement locks/serve.txt
+	touch $@
+
+# Agents' frameworks with their own plugins; where there is npm, OpenAI's JavaScript package and onnxruntime for browsers too.
+$(DLPO_AGENTS_VENV)/installed: Makefile
+	$(call new_venv,$(DLPO_AGENTS_VENV))
+	$(DLPO_AGENTS_VENV)/bin/python -m pip install --no-compile livekit-agents==1.8.9 livekit-plugins-nvidia==1.8.9 livekit-plugins-openai==1.8.9 livekit-plugins-elevenlabs==1.8.9 'pipecat-ai[nvidia,openai,elevenlabs]==1.14.0'
+	! command -v npm >/dev/null || npm install --no-audit --no-fund --prefix $(DLPO_AGENTS_VENV) openai@6.49.0 onnxruntime-web@1.30.0
 	touch $@
 
 # The page is tested in Chromium; where it is absent and can't be installed, those tests are skipped.

@@ -1,10 +1,12 @@
-"""Pipecat speaks through dlpo: its NVIDIA service, with nothing changed but the address.
+"""Pipecat speaks through dlpo: its own services, with nothing changed but the address.
 
-    pip install 'pipecat-ai[nvidia]'           # in an environment of its own
-    dlpo serve &
-    python examples/pipecat_tts.py 127.0.0.1:50051 "Every bot has a voice." bot.wav
+    pip install 'pipecat-ai[nvidia,openai,elevenlabs]'      # in an environment of its own
+    dlpo serve --http-port 8080 &
+    python examples/pipecat_tts.py nvidia 127.0.0.1:50051 "Every bot has a voice." bot.wav
+    python examples/pipecat_tts.py openai 127.0.0.1:8080 "Every bot has a voice." bot.wav
+    python examples/pipecat_tts.py elevenlabs 127.0.0.1:8080 "Every bot has a voice." bot.wav
 
-In a bot of yours it is the one line marked below.
+In a bot of yours it is one of the lines marked below.
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ from pipecat.frames.frames import EndFrame, ErrorFrame, Frame, TTSAudioRawFrame,
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.elevenlabs.tts import ElevenLabsTTSService
 from pipecat.services.nvidia.tts import NvidiaTTSService
+from pipecat.services.openai.tts import OpenAITTSService
+from pipecat.services.tts_service import TTSService
 from pipecat.workers.runner import WorkerRunner
 
 SAMPLE_RATE = 24_000  # Hz
@@ -37,9 +42,21 @@ class Recorder(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
-async def speak(address: str, text: str) -> bytes:
+def service(name: str, address: str) -> TTSService:
+    """One of three."""
+    if name == "openai":
+        return OpenAITTSService(base_url=f"http://{address}/v1", api_key="none")  # this is the line
+    if name == "elevenlabs":
+        voice = ElevenLabsTTSService.Settings(voice="lj")
+        return ElevenLabsTTSService(
+            url=f"ws://{address}", api_key="none", settings=voice
+        )  # or this
+    return NvidiaTTSService(server=address, use_ssl=False)  # or this
+
+
+async def speak(name: str, address: str, text: str) -> bytes:
     """16 bit samples of `text`, spoken by the server at `address` in a pipeline of Pipecat's."""
-    tts = NvidiaTTSService(server=address, use_ssl=False)  # this is the line
+    tts = service(name, address)
     recorder = Recorder()
     worker = PipelineWorker(
         Pipeline([tts, recorder]), params=PipelineParams(audio_out_sample_rate=SAMPLE_RATE)
@@ -60,8 +77,8 @@ async def speak(address: str, text: str) -> bytes:
 
 
 if __name__ == "__main__":
-    address, text, path = sys.argv[1:]
-    audio = asyncio.run(speak(address, text))
+    name, address, text, path = sys.argv[1:]
+    audio = asyncio.run(speak(name, address, text))
     with wave.open(path, "wb") as wav:
         wav.setnchannels(1)
         wav.setsampwidth(2)

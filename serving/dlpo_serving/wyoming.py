@@ -183,23 +183,16 @@ class Conversation:
 
     async def _speak(self, method: str, call: SynthesisCall, pieces: TextPieces | None) -> None:
         peer = str(self.writer.get_extra_info("peername", [""])[0])
-        with self.scope.open(method, "wyoming", peer, {}, logging.INFO) as record:
-            try:
-                async with self.service.synthesize(call, pieces) as speech:
-                    rate_hz = speech.format.sample_rate_hz
-                    await self._send(AudioStart(rate_hz, 2, 1))
-                    async for chunk in speech:
-                        at_ms = round(1000 * chunk.sample_offset / rate_hz)
-                        await self._send(AudioChunk(rate_hz, 2, 1, chunk.audio, at_ms))
-                await self._send(AudioStop(round(1000 * speech.audio_s)))  # its place is free
-                if pieces:
-                    await self._send(SynthesizeStopped())
-                record.code = "OK"
-            except Exception as error:
-                self.scope.count_failure(error)
-                if not isinstance(error, OSError):  # CANCELLED otherwise
-                    record.code = status_of(error).grpc
-                raise
+        with self.scope.utterance(method, "wyoming", peer):
+            async with self.service.synthesize(call, pieces) as speech:
+                rate_hz = speech.format.sample_rate_hz
+                await self._send(AudioStart(rate_hz, 2, 1))
+                async for chunk in speech:
+                    at_ms = round(1000 * chunk.sample_offset / rate_hz)
+                    await self._send(AudioChunk(rate_hz, 2, 1, chunk.audio, at_ms))
+            await self._send(AudioStop(round(1000 * speech.audio_s)))  # its place is free
+            if pieces:
+                await self._send(SynthesizeStopped())
 
     async def _send(self, event: Eventable) -> None:
         async with taken_within(self.stall_s):

@@ -64,11 +64,11 @@ def build_app(
         scope: of each request; everything under /v1/ requires its token. None requires none.
         limits: what a client may cost.
     """
-    limits = limits or HttpLimits()
-    middlewares = [_call_middleware(scope or CallScope(metrics))]
+    limits, scope = limits or HttpLimits(), scope or CallScope(metrics)
+    middlewares = [_call_middleware(scope)]
     app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
     app.add_routes(speech_routes(service, limits))
-    app.add_routes(socket_routes(service, limits))
+    app.add_routes(socket_routes(service, scope, limits))
     app.add_routes(catalog_routes(service))
     app.add_routes(probe_routes(service, metrics if show_metrics else None))
     app.add_routes(page_routes())

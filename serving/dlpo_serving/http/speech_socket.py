@@ -8,6 +8,7 @@ stops it between two chunks.
 from __future__ import annotations
 
 import asyncio
+import re
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
@@ -28,6 +29,7 @@ from dlpo_serving.http.speech_route import (
     call_of,
 )
 from dlpo_serving.http.statuses import BodyError, ErrorReply
+from dlpo_serving.operations.call_scope import CallScope, current_call
 from dlpo_serving.request import SynthesisCall
 from dlpo_serving.service import Flush, SynthesisService, TextPieces
 from dlpo_serving.synthesis.timing import WordTiming
@@ -36,6 +38,8 @@ HEARTBEAT_S = 20.0  # between pings; a client that answers none for half as long
 AUDIO = ("binary", "base64")
 ELEVENLABS_FORMATS = {"pcm": "pcm", "mp3": "mp3", "ulaw": "mulaw", "alaw": "alaw", "opus": "opus"}
 ELEVENLABS_DEFAULT = "mp3_44100_128"
+ELEVENLABS_VOICE = re.compile(r"[A-Za-z0-9]{20}")  # one of theirs, which means our default
+MAX_CONTEXTS = 5  # of one connection at the same time, as theirs
 Message = Mapping[str, Any]
 
 
@@ -140,7 +144,7 @@ class ElevenLabsDialect(Dialect):
 
     def __init__(self, voice: str, output_format: str) -> None:
         super().__init__(strict=False)
-        self._voice = voice
+        self._voice = "" if ELEVENLABS_VOICE.fullmatch(voice) else voice
         codec, _, rest = output_format.partition("_")
         rate = rest.partition("_")[0]
         if codec not in ELEVENLABS_FORMATS or not rate.isascii() or not rate.isdigit():
@@ -191,6 +195,16 @@ class ElevenLabsDialect(Dialect):
         return {"message": reply.message, "error": reply.code or reply.kind, "code": reply.status}
 
 
+class ContextsDialect(ElevenLabsDialect):
+    """The same for `multi-stream-input`, where each message names its utterance, `context_id`."""
+
+    def pieces(self, message: Message) -> Sequence[Piece]:
+        text = _text("text", message.get("text") or "")  # an empty one keeps the connection alive
+        pieces: list[Piece] = [text] if text else []
+        pieces += [Flush()] * (message.get("flush") is True)
+        return pieces + [None] * (message.get("close_context") is True)
+
+
 def _alignment(chunk: EncodedChunk, rate_hz: int) -> dict[str, list[Any]] | None:
     """When each letter of the chunk's words begins, evenly within its word, in ms of the chunk."""
     letters: list[str] = []
@@ -228,6 +242,8 @@ class SocketReply:
     sent_s: float = 0.0
     """seconds of audio"""
     words: list[WordTiming] = field(default_factory=list)
+    context: Message = field(default_factory=dict)
+    """goes into every message"""
 
     async def send(self, message: Message, data: bytes = b"") -> None:
         """Send a message, and binary data after it.
@@ -236,7 +252,7 @@ class SocketReply:
             StalledError: the client does not read.
         """
         async with taken_within(self.stall_s):
-            await self.response.send_json(message)
+            await self.response.send_json({**message, **self.context})
             if data:
                 await self.response.send_bytes(data)
 
@@ -260,8 +276,10 @@ class SocketReply:
         }
 
 
-def socket_routes(service: SynthesisService, limits: HttpLimits) -> list[web.RouteDef]:
-    """The two routes; see the module."""
+def socket_routes(
+    service: SynthesisService, scope: CallScope, limits: HttpLimits
+) -> list[web.RouteDef]:
+    """The three routes; see the module."""
 
     async def own(request: web.Request) -> web.StreamResponse:
         return await _converse(request, service, limits, Dialect(limits.strict))
@@ -271,21 +289,23 @@ def socket_routes(service: SynthesisService, limits: HttpLimits) -> list[web.Rou
         dialect = ElevenLabsDialect(request.match_info["voice"], output_format)
         return await _converse(request, service, limits, dialect)
 
+    async def contexts(request: web.Request) -> web.StreamResponse:
+        output_format = request.query.get("output_format", ELEVENLABS_DEFAULT)
+        dialect = ContextsDialect(request.match_info["voice"], output_format)
+        return await _converse_in_contexts(request, service, scope, limits, dialect)
+
     return [
         web.get("/v1/audio/speech/stream", own),
         web.get("/v1/text-to-speech/{voice}/stream-input", elevenlabs),
+        web.get("/v1/text-to-speech/{voice}/multi-stream-input", contexts),
     ]
 
 
 async def _converse(
     request: web.Request, service: SynthesisService, limits: HttpLimits, dialect: Dialect
 ) -> web.StreamResponse:
-    _check_origin(request, limits)
-    socket = web.WebSocketResponse(
-        heartbeat=HEARTBEAT_S, max_msg_size=limits.body_bytes, compress=False
-    )
-    await socket.prepare(request)
-    request[BEGUN] = reply = SocketReply(socket, dialect, limits.stall_s)
+    reply = await _open(request, limits, dialect)
+    socket = reply.response
     pieces = TextPieces(limits.body_bytes)
     first = await _first(socket, limits.body_s)
     if first is None:
@@ -307,6 +327,63 @@ async def _converse(
         speaking.result()
     elif cancel:
         await reply.send(dialect.cancelled(reply.heard(cancel.played_s)))
+    await socket.close()
+    return socket
+
+
+async def _open(request: web.Request, limits: HttpLimits, dialect: Dialect) -> SocketReply:
+    _check_origin(request, limits)
+    socket = web.WebSocketResponse(
+        heartbeat=HEARTBEAT_S, max_msg_size=limits.body_bytes, compress=False
+    )
+    await socket.prepare(request)
+    request[BEGUN] = reply = SocketReply(socket, dialect, limits.stall_s)
+    return reply
+
+
+async def _converse_in_contexts(
+    request: web.Request,
+    service: SynthesisService,
+    scope: CallScope,
+    limits: HttpLimits,
+    dialect: ContextsDialect,
+) -> web.StreamResponse:
+    """Several utterances side by side, each a call of its own; a mistake ends them all."""
+    socket = (await _open(request, limits, dialect)).response
+    record = current_call()
+    begun: dict[str, TextPieces] = {}
+
+    async def speak(name: str, pieces: TextPieces, body: SpeechBody) -> None:
+        with scope.utterance("context", "http", record.peer, record.caller):
+            call, warnings = call_of(body, service.voices, limits, streamed=True)
+            reply = SocketReply(socket, dialect, limits.stall_s, context={"contextId": name})
+            await _speak(service, call, pieces, reply, warnings)
+        del begun[name]
+
+    try:
+        async with asyncio.TaskGroup() as speaking:
+            tasks: set[asyncio.Task[None]] = set()
+            async for message in _messages(socket):
+                name = str(message.get("context_id", ""))
+                if name in begun:
+                    further = dialect.pieces(message)
+                elif not name or not message.get("text"):  # keeps the connection, or ends no speech
+                    continue
+                elif len(begun) == MAX_CONTEXTS:
+                    what = f"is one more than the {MAX_CONTEXTS} that may be open; close another"
+                    raise RequestError(FieldViolation("context_id", what))
+                else:
+                    body, further = dialect.begin(message)
+                    begun[name] = TextPieces(limits.body_bytes)
+                    task = speaking.create_task(speak(name, begun[name], body))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+                for piece in further:
+                    begun[name].put(piece)
+            for task in tasks:
+                task.cancel()
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from group
     await socket.close()
     return socket
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlpo.errors import needs
-from dlpo_serving.errors import CallRejectedError
+from dlpo_serving.errors import CallRejectedError, status_of
 from dlpo_serving.operations.keys import bearer_token
 from dlpo_serving.operations.logs import FIELDS
 from dlpo_serving.operations.metrics import Metrics
@@ -219,6 +219,22 @@ class CallScope:
                 "wall_s": round(wall_s, 4),
             }
             _log.log(level, "call", extra={FIELDS: fields})
+
+    @contextmanager
+    def utterance(
+        self, method: str, protocol: str, peer: str, caller: str = ""
+    ) -> Iterator[CallRecord]:
+        """One of several calls on a connection; how it ends is noted here."""
+        with self.open(method, protocol, peer, {}, logging.INFO) as record:
+            record.caller = caller
+            try:
+                yield record
+                record.code = "OK"
+            except Exception as error:
+                self.count_failure(error)
+                if not isinstance(error, OSError):  # of a client that is gone
+                    record.code = status_of(error).grpc
+                raise
 
     def authorize(self, headers: Sequence[str]) -> None:
         """Identify the caller of the current call by its `authorization` headers.

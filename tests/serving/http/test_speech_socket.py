@@ -206,6 +206,33 @@ def test_elevenlabs_messages_speak_the_same(door: Door, client: Any) -> None:
         converse(door, path=f"{ELEVENLABS}?output_format=wav_1")
 
 
+def test_contexts_of_one_connection_are_spoken_each_for_itself(door: Door, client: Any) -> None:
+    whole = client.speak(door, voice="").read()
+    path = "/v1/text-to-speech/hpp4J3VqNfWAUOO0d1Us/multi-stream-input?output_format=pcm_24000"
+    names = ("a", "b")
+    begin = [{"text": " ", "context_id": name, "voice_settings": {}} for name in names]
+    text = [{"text": TEXT, "context_id": name} for name in names]
+    alive = [{"text": ""}, {"text": "", "context_id": "a"}, {"context_id": "c", "flush": True}]
+
+    async def run() -> dict[str, list[dict[str, Any]]]:
+        heard: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+        async with connected(door, path) as socket:
+            for message in (*begin, *alive, *text):
+                await socket.send_json(message)
+            for name in names:
+                await socket.send_json({"context_id": name, "close_context": True})
+            while not all(came and came[-1]["isFinal"] for came in heard.values()):
+                message = await socket.receive_json()
+                heard[message["contextId"]].append(message)
+        return heard
+
+    for *chunks, _ in asyncio.run(asyncio.wait_for(run(), WAIT_S)).values():
+        assert b"".join(base64.b64decode(chunk["audio"]) for chunk in chunks) == whole
+    door.call(asyncio.wait_for(door.speaker._idle.wait(), WAIT_S))
+    many = [{"text": " ", "context_id": str(number)} for number in range(6)]
+    assert "one more than the 5" in converse(door, *many, path=path)[0][-1]["message"]
+
+
 def test_the_example_writes_what_it_heard(door: Door, tmp_path: Path) -> None:
     example = Path(__file__).parents[3] / "examples" / "websocket_client.py"
     speak = runpy.run_path(str(example))["speak"]
