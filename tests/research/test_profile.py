@@ -60,13 +60,6 @@ def multiplications(bundle: Bundle, precision: Precision) -> tuple[int, dict[str
     return total, by_layer
 
 
-def test_one_of_several_voices_is_profiled(voices_bundle: Path) -> None:
-    bundle = Bundle.load(voices_bundle)
-
-    for graph in ("encoder", "frames", "denoiser_1"):
-        assert measure(bundle, graph, "fp32", runs=1).gmac > 0
-
-
 def test_operators_add_up_to_the_whole(profile: Profile) -> None:
     assert sum(one.ms for one in profile.operators) == pytest.approx(profile.total_ms)
     assert sum(one.share for one in profile.operators) == pytest.approx(1)
@@ -121,11 +114,6 @@ def test_what_has_no_weights_counts_to_the_first_layer_that_reads_it() -> None:
         y = Mul(out, out)
     """)
     assert layers_of(model, model) == ["film", "film", "film", "out", "out", SAMPLER]
-
-
-def test_a_layer_that_int8_leaves_in_fp32_keeps_its_name() -> None:
-    model = graph_of('[conv1d_7] out = Conv(noise, "model.up.0.enter.weight.exact")')
-    assert layers_of(model, model) == ["up.0.enter"]
 
 
 def test_traffic_is_weights_once_and_the_rest_by_length(bundle: Bundle) -> None:

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlpo.bundle import Bundle
 from dlpo_bench.interleave import take_turns
 from research.profile import NodeTime
-from research.roofline import cases, layers, measure_roofline, served_frames
+from research.roofline import layers, measure_roofline
 
 
 class Clock:
@@ -74,30 +73,6 @@ def test_layers_are_bound_by_the_peak_or_by_memory() -> None:
     assert dense["multiplying_gop_per_s"] == pytest.approx(300)  # the addition left out
     assert dense["largest_kinds"] == [("QLinearConv", 2.0), ("Add", 1.0)]
     assert thin["bound_gop_per_s"] == pytest.approx(200)  # 10 operations a byte, 20 GB/s
-
-
-def test_cases_are_every_graph_in_every_precision_and_the_served_window(
-    tiny_bundle: Path,
-) -> None:
-    bundle = Bundle.load(tiny_bundle)
-
-    found = list(cases(bundle, 2, [8]))
-
-    lengths = {case.frames: case.served for case in found}
-    assert lengths == {8: False, served_frames(bundle, 2): True}
-    assert {(case.graph, case.precision) for case in found} >= {
-        ("encoder", "fp32"),
-        ("frames", "fp32"),
-        ("denoiser_2", "fp32"),
-        ("denoiser_2", "int8"),
-    }
-    for case in found:
-        case.run()
-
-
-def test_one_of_several_voices_has_cases_that_run(voices_bundle: Path) -> None:
-    for case in cases(Bundle.load(voices_bundle), 1, [8]):
-        case.run()
 
 
 def test_a_run_has_all_figures_and_no_more_than_it_measured(

@@ -53,8 +53,9 @@ class Page(browsing.Page):
         self.press_with_control(Keys.ENTER)
 
     def figures(self) -> dict[str, float]:
-        names = ("first-audio", "rtf", "samples", "underruns")
-        return {name: float(self.text_of(name).replace(",", "")) for name in names}
+        names = ("first-audio", "rtf", "underruns")
+        samples = self.run("return Number(document.getElementById('length').dataset.samples)")
+        return {name: float(self.text_of(name)) for name in names} | {"samples": samples}
 
     def requests(self, origin: str) -> list[str]:
         """Addresses that documents of `origin` asked for since the last time."""
@@ -131,6 +132,40 @@ def test_each_piece_begins_at_the_sample_at_which_the_one_before_ends(page: Page
     assert sum(length for _, length in started) == page.figures()["samples"]
 
 
+def test_a_link_sets_the_page_and_its_request_is_copied(page: Page, door: Any) -> None:
+    page.browser.get(f"{door.url}/?#text=It%27s+5.&seed=7&voice=nobody")
+    page.wait_for(lambda: page.text_of("server") == "ready")
+    page.run(
+        "window.copied = []; navigator.clipboard.writeText = async (text) => copied.push(text);"
+        "document.querySelectorAll('#copy button').forEach((button) => button.click())"
+    )
+
+    curl, python, script, link = page.run("return copied")
+    assert '\'{"model":"dlpo","voice":"fake","input":"It\'\\\'\'s 5.","seed":7,' in curl
+    compile(python, "python", "exec")
+    assert script.startswith(f'const reply = await fetch("{door.url}/v1/audio/speech"')
+    assert link.startswith(f"{door.url}/#text=It%27s+5.&voice=fake&")
+
+
+def test_a_word_is_put_right_and_speech_goes_on_from_anywhere(page: Page) -> None:
+    page.speak("Noise becomes speech.")
+    page.run("document.querySelectorAll('#transcript .word')[1].click()")
+    phonemes = page.browser.find_element(By.ID, "phonemes")
+    assert phonemes.get_attribute("value") == "B IH0 K AH1 M Z"
+    phonemes.clear()
+    phonemes.send_keys("B IY1")
+    page.browser.find_element(By.ID, "word-save").click()
+    page.wait_for(lambda: not page.run("return document.getElementById('word').open"))
+    page.wait_for_state("done")
+    assert page.run("return localStorage['dlpo.dictionary']") == '{"becomes":"B IY1"}'
+
+    page.run("document.getElementById('waveform').focus()")
+    page.press(Keys.ARROW_LEFT)
+    page.wait_for_state("done")
+    assert page.text_of("status") == "Spoke again"
+    page.run("localStorage.clear()")
+
+
 def test_nothing_is_asked_of_other_hosts(page: Page, door: Any) -> None:
     page.speak("One.")
 
@@ -166,7 +201,7 @@ def test_what_is_wrong_is_said_at_its_field(page: Page) -> None:
 
     alert = page.browser.find_element(By.ID, "alert")
     assert alert.is_displayed()
-    assert alert.text.startswith("input: ")
+    assert alert.text.startswith("Text: ")
     assert alert.get_attribute("role") == "alert"
     assert page.focused == "text"
     assert page.run("return document.activeElement.ariaInvalid") == "true"

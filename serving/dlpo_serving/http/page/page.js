@@ -1,12 +1,21 @@
 // The page: its controls, its state, and one utterance after the other.
 
+import { dictionary, remember } from "./dictionary.js";
 import { Player } from "./player.js";
-import { SpeechError, decode, speak, voices } from "./speech.js";
+import { SNIPPETS, copy, fromLink, link, save } from "./share.js";
+import { SpeechError, decode, file, speak, voices } from "./speech.js";
 import { Transcript } from "./transcript.js";
 import { wavFile } from "./wav.js";
 import { Waveform } from "./waveform.js";
 
 const RETRY_MS = 2000; // to ask again for the voices of a server that is not ready
+const SAMPLE = "This is my voice. How does it sound to you?";
+const EXAMPLES = {
+  Numbers: "On March 3rd at 7:45 p.m., 1,250 people paid $3.50 each: that's 4.2% more than in 2019.",
+  Question: "Is it really that quick? Yes! And who would have thought so?",
+  Code: "Run `kubectl get pods -n prod`, then open https://example.com/status. The API answers in 20 ms.",
+  SSML: '<speak>Wait <break time="600ms"/> for it. <prosody rate="slow">Slowly now,</prosody> <emphasis>and loud!</emphasis></speak>',
+};
 const $ = (id) => document.getElementById(id);
 
 const player = new Player();
@@ -19,21 +28,22 @@ let retry = 0; // timer of the next loadVoices
 let running = null; // AbortController of what is being said
 
 async function say() {
-  if (!$("form").reportValidity()) return;
+  if (!offered.length || !$("form").reportValidity()) return;
   stop();
   const run = running = new AbortController();
   const begun = performance.now();
   const voice = chosenVoice();
-  spoken = { pieces: [], rate: voice.sample_rate, voice: voice.id, seed: $("seed").value };
+  spoken = { pieces: [], rate: voice.sample_rate, voice: voice.id, seed: $("seed").value, request: request(voice) };
   clearFigures();
   $("warning").hidden = true;
   show("waiting", "Waiting for the first sound");
+  seekable(false);
   transcript.begin($("text").value);
   waveform.begin(spoken.rate);
   try {
     const audible = player.begin(spoken.rate); // in the handler of the key or the click
     let samples = 0;
-    for await (const event of speak(request(voice), $("token").value, run.signal)) {
+    for await (const event of speak(spoken.request, $("token").value, run.signal)) {
       if (event.type === "speech.info") {
         $("warning").textContent = event.warnings.join(". ");
         $("warning").hidden = event.warnings.length === 0;
@@ -51,12 +61,12 @@ async function say() {
         spoken.pieces.push(pcm);
         waveform.add(pcm);
         transcript.add(event.words);
-        $("samples").textContent = samples.toLocaleString("en");
+        showLength(samples);
         $("underruns").textContent = player.underruns;
       } else if (event.type === "speech.done") {
         const elapsed = (performance.now() - begun) / 1000;
         $("rtf").textContent = (elapsed * spoken.rate / samples).toFixed(3);
-        $("samples").textContent = samples.toLocaleString("en");
+        showLength(samples);
         $("underruns").textContent = player.underruns;
         transcript.finish();
         waveform.complete();
@@ -70,7 +80,8 @@ async function say() {
   }
 }
 
-function again() {
+/** Play what was spoken, from a sample on. */
+function again(from = 0) {
   stop();
   const run = running = new AbortController();
   transcript.rewind();
@@ -78,9 +89,14 @@ function again() {
   show("speaking", "Speaking again");
   audible.then(async () => {
     if (run !== running) return;
-    for (const piece of spoken.pieces) player.push(piece);
+    let skipped = 0;
+    for (const piece of spoken.pieces) {
+      const rest = piece.subarray(Math.min(Math.max(from - skipped, 0), piece.length));
+      if (rest.length) player.push(rest);
+      skipped += piece.length;
+    }
     player.close();
-    animate(run);
+    animate(run, from);
     await player.finished;
     if (run === running) end("Spoke again");
   });
@@ -110,7 +126,7 @@ function fail(error) {
   player.stop();
   $("transcript").hidden = spoken.pieces.length === 0;
   const known = error instanceof SpeechError;
-  $("alert").textContent = known ? error.message : `The server can't be reached (${error.message}).`;
+  $("alert").textContent = known ? named(error.message) : `The server can't be reached (${error.message}).`;
   show("failed", "");
   if (!known || [401, 404, 503].includes(error.status)) loadVoices(); // what was offered is so no more
   const field = known && { input: "text", seed: "seed", steps: "steps", voice: "voice" }[error.param];
@@ -119,10 +135,16 @@ function fail(error) {
   $(field).focus();
 }
 
-function animate(run) {
+/** A message of the API, in the words of this page. */
+function named(message) {
+  const labels = { input: "Text", steps: "Quality", seed: "Seed", voice: "Voice", speed: "Speed", pitch_semitones: "Pitch", dictionary: "Pronunciation" };
+  return message.replace(/^(\w+): /, (all, name) => (name in labels ? `${labels[name]}: ` : all));
+}
+
+function animate(run, from = 0) {
   const frame = () => {
     if (run !== running) return;
-    const heard = player.heard();
+    const heard = from + player.heard();
     waveform.draw(heard);
     transcript.show(heard / spoken.rate);
     showClock(heard);
@@ -136,7 +158,8 @@ function show(state, status) {
   document.body.dataset.state = state;
   $("status").textContent = status;
   $("stop").disabled = !busy;
-  $("again").disabled = $("download").disabled = busy || !spoken?.pieces.length;
+  for (const id of ["again", "download", "download-mp3"]) $(id).disabled = busy || !spoken?.pieces.length;
+  if (!busy && spoken?.pieces.length) seekable(true);
   if (state === "failed") {
     $("alert").hidden = false;
   } else {
@@ -156,15 +179,78 @@ function request(voice) {
     speed: Number($("speed").value),
     pitch_semitones: Number($("pitch").value),
     seed: Number($("seed").value),
+    dictionary: dictionary(),
   };
 }
 
-function download() {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(wavFile(spoken.pieces, spoken.rate));
-  link.download = `dlpo-${spoken.voice}-${spoken.seed}.wav`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href));
+const fileName = (ending) => `dlpo-${spoken.voice}-${spoken.seed}.${ending}`;
+
+/** The same speech again, as the server encodes it. */
+async function downloadMp3() {
+  $("status").textContent = "Encoding";
+  try {
+    save(await file(spoken.request, "mp3", $("token").value), fileName("mp3"));
+    $("status").textContent = "Saved as MP3";
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** Play a text apart from the one on the page; returns what went wrong, or "". */
+async function hear(input, changes = {}) {
+  stop();
+  const voice = chosenVoice(), side = new Player();
+  try {
+    const audible = side.begin(voice.sample_rate);
+    const asked = { ...request(voice), input, ...changes };
+    for await (const event of speak(asked, $("token").value)) {
+      if (event.type !== "speech.audio") continue;
+      await audible;
+      const pcm = decode(event.audio);
+      if (pcm.length) side.push(pcm);
+    }
+    side.close();
+    return "";
+  } catch (error) {
+    return named(error.message);
+  }
+}
+
+/** The waveform is a slider once there is something to play. */
+function seekable(can) {
+  $("waveform").setAttribute("aria-disabled", String(!can));
+  if (can) $("waveform").setAttribute("aria-valuemax", (total() / spoken.rate).toFixed(1));
+}
+
+const canSeek = () => $("waveform").getAttribute("aria-disabled") === "false";
+
+let shownWord = null; // of the dialog: {word, start, phonemes}
+
+function showWord(element) {
+  const words = transcript.at(element);
+  if (!words.length) return;
+  shownWord = words[0];
+  $("word-title").textContent = words.map((one) => one.word).join(" ");
+  const single = words.length === 1; // "$5" has no pronunciation of its own
+  for (const id of ["word-edit", "word-save", "word-hear", "word-forget"]) $(id).hidden = !single;
+  $("word-forget").hidden ||= !(shownWord.word in dictionary());
+  $("phonemes").value = shownWord.phonemes;
+  $("word-note").textContent = "";
+  $("word").showModal();
+}
+
+async function hearWord() {
+  const { word } = shownWord;
+  $("word-note").textContent = await hear(word, { dictionary: { [word]: $("phonemes").value } });
+  return $("word-note").textContent === "";
+}
+
+async function saveWord() {
+  const { word } = shownWord;
+  if (!(await hearWord())) return;
+  remember(word, $("phonemes").value);
+  $("word").close();
+  say();
 }
 
 async function loadVoices() {
@@ -182,6 +268,9 @@ async function loadVoices() {
   const chosen = $("voice").value;
   $("voice").replaceChildren(...offered.map((voice) => new Option(`${voice.id} (${voice.language})`, voice.id)));
   if (offered.some((voice) => voice.id === chosen)) $("voice").value = chosen;
+  if (!chosen) useLink();
+  $("voice-field").hidden = offered.length < 2;
+  $("sample").disabled = false;
   document.body.dataset.server = "ready";
   $("server").textContent = "ready";
   $("speak").disabled = false;
@@ -195,6 +284,8 @@ function showVoice() {
   $("steps").replaceChildren(...voice.steps.map((count) => new Option(
     count === voice.default_steps ? `${count} (usual)` : count, count)));
   $("steps").value = voice.steps.includes(Number(steps)) ? steps : voice.default_steps;
+  $("compare").replaceChildren(...(voice.steps.length < 2 ? [] : voice.steps).map((count) =>
+    chip(count === 1 ? "1 step" : `${count} steps`, () => { $("steps").value = count; say(); })));
   for (const [id, range] of [["speed", voice.speed], ["pitch", voice.pitch_semitones]]) {
     $(id).min = range.min;
     $(id).max = range.max;
@@ -212,15 +303,50 @@ function showValues() {
   $("characters").textContent = `${Array.from($("text").value).length} characters`;
 }
 
+function chip(label, act) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = label;
+  button.addEventListener("click", act);
+  return button;
+}
+
+/** Controls as the address says; a voice that is not here is left out. */
+function useLink() {
+  const given = fromLink();
+  if (!offered.some((voice) => voice.id === given.voice)) delete given.voice;
+  if (given.voice) $("voice").value = given.voice;
+  showVoice();
+  for (const [id, value] of Object.entries(given)) $(id).value = value;
+  if (!$("steps").value) $("steps").value = chosenVoice().default_steps;
+}
+
+function showLength(samples) {
+  $("length").textContent = (samples / spoken.rate).toFixed(1);
+  $("length").dataset.samples = samples;
+}
+
 function showClock(heard) {
+  $("waveform").setAttribute("aria-valuenow", (heard / spoken.rate).toFixed(1));
   $("clock").textContent = `${(heard / spoken.rate).toFixed(1)} of ${seconds(total())}`;
 }
 
 function clearFigures() {
-  for (const id of ["first-audio", "rtf", "samples", "underruns"]) $(id).textContent = "–";
+  for (const id of ["first-audio", "rtf", "length", "underruns"]) $(id).textContent = "–";
   $("clock").textContent = "";
 }
 
+async function copied(text, what) {
+  try {
+    await copy(text);
+    $("status").textContent = `Copied as ${what}`;
+  } catch (error) {
+    $("status").textContent = `The browser refused to copy (${error.message})`;
+  }
+}
+
+const controls = () => Object.fromEntries(
+  ["text", "voice", "steps", "speed", "pitch", "seed"].map((id) => [id, $(id).value]));
 const chosenVoice = () => offered.find((voice) => voice.id === $("voice").value) ?? offered[0];
 const total = () => spoken.pieces.reduce((sum, piece) => sum + piece.length, 0);
 const seconds = (samples) => `${(samples / spoken.rate).toFixed(1)} s`;
@@ -230,8 +356,42 @@ $("form").addEventListener("submit", (event) => {
   if (offered.length) say();
 });
 $("stop").addEventListener("click", stop);
-$("again").addEventListener("click", again);
-$("download").addEventListener("click", download);
+$("again").addEventListener("click", () => again());
+$("download").addEventListener("click", () => save(wavFile(spoken.pieces, spoken.rate), fileName("wav")));
+$("download-mp3").addEventListener("click", downloadMp3);
+$("sample").addEventListener("click", async () => { $("status").textContent = await hear(SAMPLE); });
+$("waveform").addEventListener("click", (event) => {
+  const box = $("waveform").getBoundingClientRect();
+  if (canSeek()) again(waveform.sampleAt((event.clientX - box.left) / box.width));
+});
+$("waveform").addEventListener("keydown", (event) => {
+  const seconds = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+  if (!seconds || !spoken?.pieces.length || document.body.dataset.state === "waiting") return;
+  event.preventDefault();
+  const now = Number($("waveform").getAttribute("aria-valuenow")) * spoken.rate;
+  if (running === null || canSeek()) again(Math.min(Math.max(Math.round(now + seconds * spoken.rate), 0), total()));
+});
+$("transcript").addEventListener("click", (event) => {
+  if (canSeek() && event.target.classList.contains("word")) showWord(event.target);
+});
+$("transcript").addEventListener("keydown", (event) => {
+  const direction = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (direction) transcript.step(direction);
+  else if (event.key !== "Enter" || event.ctrlKey || event.metaKey || !canSeek()) return;
+  else showWord(event.target);
+  event.preventDefault();
+});
+$("phonemes").addEventListener("keydown", (event) => { if (event.key === "Enter") hearWord(); });
+$("word-from").addEventListener("click", () => { $("word").close(); again(Math.round(shownWord.start * spoken.rate)); });
+$("word-hear").addEventListener("click", hearWord);
+$("word-save").addEventListener("click", saveWord);
+$("word-forget").addEventListener("click", () => { remember(shownWord.word, null); $("word").close(); say(); });
+$("word-close").addEventListener("click", () => $("word").close());
+$("examples").append(...Object.entries(EXAMPLES).map(([label, text]) =>
+  chip(label, () => { $("text").value = text; showValues(); say(); })));
+$("copy").append(...Object.entries(SNIPPETS).map(([label, make]) =>
+  chip(label, () => copied(make(request(chosenVoice()), chosenVoice(), $("token").value), label))));
+$("copy").append(chip("Link", () => copied(link(controls()), "a link")));
 $("shuffle").addEventListener("click", () => { $("seed").value = Math.floor(Math.random() * 2 ** 32); });
 $("voice").addEventListener("change", showVoice);
 $("token").addEventListener("change", loadVoices);

@@ -37,6 +37,18 @@ export async function* speak(request, token, signal) {
   if (last !== "speech.done") throw new SpeechError({ message: "The stream was cut; try again." });
 }
 
+/** The whole speech as a file of a format such as "mp3". */
+export async function file(request, format, token) {
+  const { sample_rate, ...rest } = request; // MP3 has rates of its own
+  const response = await fetch("v1/audio/speech", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...authorization(token) },
+    body: JSON.stringify({ ...rest, response_format: format }),
+  });
+  if (!response.ok) throw await errorOf(response);
+  return response.blob();
+}
+
 /** Base64 of 16 bit little-endian samples -> Int16Array; browsers run on such machines alone. */
 export function decode(audio) {
   const characters = atob(audio);

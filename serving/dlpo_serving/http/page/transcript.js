@@ -8,7 +8,7 @@ export class Transcript {
   #points = []; // characters as the server counts them: code points, not UTF-16 units
   #done = 0; // code points that lie before the tail
   #tail = null; // the text whose words have not come yet
-  #words = []; // {element, start, stop}, seconds
+  #words = []; // {element, start, stop, word, phonemes}, seconds
   #now = -1; // index of the word that sounded last; -1 before the first
   #marked = null; // its element, while it sounds
 
@@ -35,7 +35,10 @@ export class Transcript {
       const element = isNew
         ? this.#append(word.start_character, word.stop_character)
         : this.#words.at(-1).element;
-      this.#words.push({ element, start: word.start_s, stop: word.stop_s });
+      this.#words.push({
+        element, start: word.start_s, stop: word.stop_s, word: word.word,
+        phonemes: word.phonemes.map((one) => one.phoneme).join(" "),
+      });
     }
     this.#tail.data = this.#points.slice(this.#done).join("");
   }
@@ -57,6 +60,18 @@ export class Transcript {
     this.#mark(word && seconds < word.stop ? word.element : null);
   }
 
+  /** The words that an element of the text is spoken as. */
+  at(element) {
+    return this.#words.filter((word) => word.element === element);
+  }
+
+  /** Move the focus to the next element in a direction, 1 or -1. */
+  step(direction) {
+    const elements = [...this.#box.querySelectorAll(".word")];
+    const now = elements.indexOf(document.activeElement);
+    elements.at(now < 0 && direction < 0 ? -1 : Math.min(Math.max(now + direction, 0), elements.length - 1))?.focus();
+  }
+
   /** Nothing sounds. */
   unmark() {
     this.#mark(null);
@@ -72,6 +87,7 @@ export class Transcript {
   #append(start, stop) {
     const element = document.createElement("span");
     element.className = "word";
+    element.tabIndex = -1;
     element.textContent = this.#points.slice(start, stop).join("");
     this.#tail.before(...this.#silent(this.#points.slice(this.#done, start).join("")), element);
     this.#done = stop;

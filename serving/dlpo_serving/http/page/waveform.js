@@ -65,6 +65,11 @@ export class Waveform {
     }
   }
 
+  /** The sample at a place across the picture, 0 to 1. */
+  sampleAt(share) {
+    return Math.min(Math.max(Math.floor(share * this.#span()), 0), this.#samples);
+  }
+
   #span() {
     if (this.#complete && this.#samples > 0) return this.#samples;
     const seconds = this.#samples / this.#rate;
