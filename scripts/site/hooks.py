@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,12 @@ def _section(nav: list[Any], title: str) -> list[Any]:
     """What a navigation has under a title."""
     (inner,) = (entry[title] for entry in nav if isinstance(entry, dict) and title in entry)
     return inner
+
+
+def on_post_build(config: Any) -> None:
+    """Take the page that speaks without a server along, where `scripts/browser-page` made it."""
+    made, page = ROOT / "build" / "browser", Path(config.site_dir, "browser")
+    if made.exists():
+        shutil.copytree(made, page, dirs_exist_ok=True)
+    else:
+        shutil.rmtree(page)
