@@ -129,8 +129,10 @@ class Conversation:
             error = group.exceptions[0]
             if status_of(error) is INTERNAL:
                 _log.error("internal error", exc_info=error)
+            last_words = Error(told_of(error), status_of(error).reason).event()
             with suppress(Exception):
-                await self._send(Error(told_of(error), status_of(error).reason))
+                async with asyncio.timeout(LAST_WORDS_S):
+                    await async_write_event(last_words, self.writer)
         finally:
             self.writer.close()
             try:
