@@ -227,6 +227,20 @@ def schedule(
         typer.echo(f"{trial.name}\t{trial.eta}\t{trial.distance:.4f}")
 
 
+def _demo(asked: bool) -> None:
+    """`dlpo tune --demo`: no other argument is needed."""
+    if not asked:
+        return
+    with needs("train"):
+        from dlpo.rl.demo import demo_tuner, write_page
+
+    out = Path("dlpo-demo")
+    tuner = demo_tuner(out)
+    run_shown(tuner, "reward/DistillMOS")
+    typer.echo(f"open {write_page(tuner, out)}")
+    raise typer.Exit
+
+
 def tune(
     checkpoint: CheckpointDir,
     data: Annotated[
@@ -300,6 +314,16 @@ def tune(
         ),
     ] = None,
     settings: Settings = None,
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo",
+            is_eager=True,
+            callback=_demo,
+            help="Tune the repository's untuned voice in about five minutes, without a corpus, and"
+            " write a page with before, after and the curve to dlpo-demo/.",
+        ),
+    ] = False,
 ) -> None:
     """Tune a checkpoint by reinforcement learning.
 

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE
+from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE, Waveform
 from dlpo.data.features import Features
 from dlpo.errors import DataError
 from dlpo.text.symbols import SYMBOLS
@@ -230,6 +230,17 @@ class Corpora:
 
 Arrays = Mapping[str, NDArray[Any]]
 """The arrays of one clip, by the keys of `DTYPES`."""
+
+
+def arrays_of(waveform: Waveform, features: Features) -> dict[str, NDArray[Any]]:
+    """The arrays of a clip but for its symbols and durations."""
+    return {
+        "audio": np.round(waveform * 32768).clip(-32768, 32767).astype(np.int16),
+        "phase": np.floor(features.phase / (2 * np.pi) * PHASE_CYCLE).astype(np.uint16),
+        "f0": features.f0,
+        "energy": features.energy,
+        "mel": features.mel.astype(np.float16),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE, Waveform
 from dlpo.data.alignments import Alignment, read_alignments
-from dlpo.data.dataset import DTYPES, PHASE_CYCLE, Arrays, ClipSource, pack
+from dlpo.data.dataset import DTYPES, Arrays, ClipSource, arrays_of, pack
 from dlpo.data.features import measure
 from dlpo.errors import DataError, InputError, needs
 from dlpo.text.symbols import SYMBOL_IDS
@@ -242,15 +242,8 @@ def _measured(alignment: Alignment, transcript: str, recording: Path) -> Arrays:
             f"the alignment ends at {alignment.seconds:.2f} s but the clip at {seconds:.2f} s;"
             f" expected them within {ALIGNMENT_SLACK_S} s: align it again"
         )
-    features = measure(waveform, _known_f0(recording, len(waveform) // HOP_LENGTH))
-    return {
-        **timed,
-        "audio": np.round(waveform * 32768).clip(-32768, 32767).astype(np.int16),
-        "phase": np.floor(features.phase / (2 * np.pi) * PHASE_CYCLE).astype(np.uint16),
-        "f0": features.f0,
-        "energy": features.energy,
-        "mel": features.mel.astype(np.float16),
-    }
+    f0 = _known_f0(recording, len(waveform) // HOP_LENGTH)
+    return timed | arrays_of(waveform, measure(waveform, f0))
 
 
 def _known_f0(recording: Path, frames: int) -> NDArray[np.float32] | None:

@@ -78,22 +78,38 @@ def condition(
     Returns:
         (1, C, F) conditioning on the model's device, and (F * 300,) harmonic source.
     """
+    device, embedded = next(model.parameters()).device, model.named_voice(voice)
+    hidden, frames, ranges = _encode(model, symbols, seed, embedded)
+    if durations is not None:
+        frames = torch.from_numpy(durations)[None].to(device)
+    positions = frame_positions(int(frames.sum()), device)
+    no_shift = torch.zeros(1, device=device)
+    conditioning, f0 = model.frames(hidden, frames, ranges, positions, no_shift, embedded)
+    return conditioning, harmonic_source(f0[0].cpu().numpy())
+
+
+@torch.no_grad()
+def predicted_frames(
+    model: Model, symbols: NDArray[np.int64], seed: int = 0, voice: str | None = None
+) -> NDArray[np.float32]:
+    """(P,) whole frames of each symbol, as `condition` uses them."""
+    frames = _encode(model, symbols, seed, model.named_voice(voice))[1]
+    out: NDArray[np.float32] = frames[0].cpu().numpy()
+    return out
+
+
+def _encode(
+    model: Model, symbols: NDArray[np.int64], seed: int, voice: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Hidden sequence, (1, P) whole frames and ranges of one utterance."""
     phonemes = torch.from_numpy(symbols)[None].to(next(model.parameters()).device)
     mask = torch.ones_like(phonemes, dtype=torch.bool)
-    embedded = model.named_voice(voice)
     noise = torch.randn(
         1, POINTS, phonemes.shape[1], generator=torch.Generator().manual_seed(seed)
     ).to(phonemes.device)
-    hidden, predicted, ranges = model.encode(phonemes, mask, noise, embedded)
-    if durations is None:
-        ends = predicted.double().cumsum(1).round()
-        frames = torch.diff(ends, prepend=ends.new_zeros(1, 1)).float()
-    else:
-        frames = torch.from_numpy(durations)[None].to(phonemes.device)
-    positions = frame_positions(int(frames.sum()), phonemes.device)
-    no_shift = torch.zeros(1, device=phonemes.device)
-    conditioning, f0 = model.frames(hidden, frames, ranges, positions, no_shift, embedded)
-    return conditioning, harmonic_source(f0[0].cpu().numpy())
+    hidden, predicted, ranges = model.encode(phonemes, mask, noise, voice)
+    ends = predicted.double().cumsum(1).round()
+    return hidden, torch.diff(ends, prepend=ends.new_zeros(1, 1)).float(), ranges
 
 
 @torch.no_grad()
