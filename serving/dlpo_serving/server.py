@@ -124,11 +124,10 @@ async def run_server(
     tracer = open_tracer(settings.otlp_endpoint)
     text_threads = ThreadPoolExecutor(TEXT_THREADS, thread_name_prefix="text")
     executor = EngineExecutor(Scheduler(policy, lanes), lanes, metrics, clock)
-    metrics.watch(
-        streams_active=executor.active,
-        streams_waiting=executor.waiting,
-        backlog_audio_s=executor.backlog_s,
-    )
+    metrics.watch("dlpo_streams_active", "Calls in progress.", executor.active)
+    metrics.watch("dlpo_streams_waiting", "Calls without audio yet.", executor.waiting)
+    metrics.watch("dlpo_backlog_audio_seconds", "Audio admitted, not yet made.", executor.backlog_s)
+    metrics.watch("dlpo_load_ratio", "Admitted cost / capacity, 1: full.", executor.load_ratio)
     limits = Limits(
         settings.max_characters,
         settings.first_text_s,

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from dlpo.bundle import Manifest
 
 SHED_REASONS = ("streams", "backlog", "deadline", "draining", "quota", "stalled", "other")
 
-_LATENCY_S = (0.005, 0.01, 0.015, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
-_WORK_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_LATENCY_S = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 5.0)
+_WORK_S = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0)
 _CALL_S = (0.005, 0.02, 0.05, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 _FACTORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 3.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64)
@@ -28,6 +28,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
 
         def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
             return Counter(name, text, labels, registry=self.registry)
@@ -77,20 +78,9 @@ class Metrics:
             registry=self.registry,
         )
 
-    def watch(
-        self,
-        *,
-        streams_active: Callable[[], float],
-        streams_waiting: Callable[[], float],
-        backlog_audio_s: Callable[[], float],
-    ) -> None:
-        """Add gauges that call these functions whenever the page is read."""
-        for name, text, value in (
-            ("dlpo_streams_active", "Calls in progress.", streams_active),
-            ("dlpo_streams_waiting", "Calls without audio yet.", streams_waiting),
-            ("dlpo_backlog_audio_seconds", "Audio admitted, not yet made.", backlog_audio_s),
-        ):
-            Gauge(name, text, registry=self.registry).set_function(value)
+    def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """Add a gauge that calls this function whenever the page is read."""
+        Gauge(name, text, registry=self.registry).set_function(value)
 
     def model_info(self, manifest: Manifest, engine: str) -> None:
         """A voice is on offer."""

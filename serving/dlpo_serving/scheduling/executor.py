@@ -55,7 +55,6 @@ class _Lane:
     """One thread and what it computes now."""
 
     batch: Batch | None = None
-    since_s: float = 0.0
     beats: int = 0
     """of the watcher since `batch` began"""
     busy_lanes: int = 1
@@ -215,6 +214,11 @@ class EngineExecutor:
         with self._changed:
             return self._scheduler.backlog_s()
 
+    def load_ratio(self) -> float:
+        """Admitted cost / capacity; see `Scheduler.load_ratio`."""
+        with self._changed:
+            return self._scheduler.load_ratio(self._clock())
+
     def replace_hung_lanes(self, beats: int) -> int:
         """Replace lanes whose engine has not returned for so many calls of this method.
 
@@ -303,7 +307,7 @@ class EngineExecutor:
                 self._admit_waiting_text(now)
                 batch = self._scheduler.next_batch(now)
                 if batch:
-                    lane.batch, lane.since_s, lane.beats = batch, now, 0
+                    lane.batch, lane.beats = batch, 0
                     lane.busy_lanes = self._scheduler.busy_lanes
                     for stream in batch.streams:
                         if batch.unit.stage == "encode" and stream.started_s is None:
@@ -352,7 +356,7 @@ class EngineExecutor:
     def _account(self, lane: _Lane, batch: Batch, outcomes: Sequence[_Outcome]) -> list[ChunkSink]:
         """Account for a computed batch; returns the sinks whose last chunk it was."""
         now = self._clock()
-        took_s = now - lane.since_s
+        took_s = now - batch.began_s
         lane.batch = None
         unit, rows = batch.unit, len(batch.streams)
         self._metrics.batch_rows.labels(unit.stage).observe(rows)
@@ -397,5 +401,5 @@ def _compute(batch: Batch) -> list[_Outcome]:
     except Exception as error:
         if len(jobs) == 1:
             return [error]
-        alone = (Batch(batch.unit, (stream,)) for stream in batch.streams)
+        alone = (Batch(batch.unit, (stream,), batch.began_s) for stream in batch.streams)
         return [outcome for one in alone for outcome in _compute(one)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil, exp, inf
 from operator import attrgetter, itemgetter
 
 from dlpo_serving.engine import Unit
@@ -17,6 +17,7 @@ from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, AdmissionPolicy, Strea
 
 OPENING_S = 2.0  # of audio: a call without text is admitted where a first sentence would be
 MIN_RETRY_S, MAX_RETRY_S = 0.1, 10.0  # shorter retries hit a full server again, longer ones lose it
+LOAD_MEMORY_S = 15.0  # the lanes' work is averaged over this, and a peak of load fades over twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Batch:
 
     unit: Unit
     streams: tuple[Stream, ...]
+    began_s: float
 
 
 class Scheduler:
@@ -35,6 +37,8 @@ class Scheduler:
         self.policy = policy
         self._lanes = lanes
         self._streams: list[Stream] = []
+        self._peak, self._peak_s = 0.0, 0.0  # load when a call was weighed, and when
+        self._work, self._work_s = 0.0, 0.0  # seconds of lanes that fade, and up to when
         self.busy_lanes = 0
         """lanes that compute now"""
 
@@ -104,7 +108,7 @@ class Scheduler:
             return None
         equal = [stream for _, _, other, stream in ready if other == unit]
         limit = first.max_batch if unit.stage == "denoise" else 1
-        batch = Batch(unit, tuple(equal[:limit]))
+        batch = Batch(unit, tuple(equal[:limit]), now)
         for stream in batch.streams:
             stream.running = True
         self.busy_lanes += 1
@@ -132,6 +136,13 @@ class Scheduler:
             audio_s: seconds of audio that each stream of the batch has got by it.
         """
         self.busy_lanes -= 1
+        first, share = batch.streams[0], 1.0
+        if batch.unit.stage == "denoise":
+            share = len(batch.streams) / first.max_batch
+        if first.ahead_s(now) < LOAD_MEMORY_S:  # a book that is made far ahead can wait
+            self._work *= exp((self._work_s - now) / LOAD_MEMORY_S)
+            self._work += share * (now - batch.began_s)
+            self._work_s = now
         for stream, made_s in zip(batch.streams, audio_s, strict=True):
             stream.running = False
             if made_s:
@@ -144,6 +155,22 @@ class Scheduler:
     def waiting(self) -> int:
         """How many streams have not had their first sound."""
         return sum(stream.started_s is None for stream in self._streams)
+
+    def load_ratio(self, now: float) -> float:
+        """Admitted cost / capacity, from 0 to 1, where calls are refused.
+
+        It is the highest of four: the lanes' time that was used of late (a batch that has room for
+        more uses a part) and what streams need, both / what may be promised; streams / how many
+        there may be; and how close a call of late came to being refused.
+        """
+        used = self._work * exp((self._work_s - now) / LOAD_MEMORY_S) / LOAD_MEMORY_S
+        needed = sum(self._need(stream, now) for stream in self._streams)
+        promised = self.policy.utilisation * self._lanes
+        streams = len(self._streams) / self.policy.max_streams
+        return min(max(used / promised, needed / promised, streams, self._recent_peak(now)), 1.0)
+
+    def _recent_peak(self, now: float) -> float:
+        return self._peak - (now - self._peak_s) / (2 * LOAD_MEMORY_S)
 
     def _ready_unit(self, stream: Stream) -> Unit | None:
         if stream.running or stream.work is None:
@@ -189,7 +216,12 @@ class Scheduler:
         first_s = _due_s(needs, now, FIRST_CHUNK_S) / self._lanes
         first_s += stream.work_due_s(now, FIRST_CHUNK_S)
         if len(needs) >= self._lanes:  # otherwise it finds a lane to itself
-            self._check_load(stream, needs, first_s, now)
+            load = 1.0
+            try:
+                load = self._check_load(stream, needs, first_s, now)
+            finally:
+                if load >= self._recent_peak(now):
+                    self._peak, self._peak_s = load, now
         if now + first_s + (stream.work_left_s() if stream.slack_s else 0.0) > stream.ends_s:
             raise DeadlineError(
                 f"there would be no sound within the deadline, {stream.ends_s - now:.3f} s away"
@@ -197,8 +229,10 @@ class Scheduler:
 
     def _check_load(
         self, stream: Stream, needs: Mapping[Stream, float], first_s: float, now: float
-    ) -> None:
+    ) -> float:
         """Raise OverloadError unless all, and this one too, can be served in time from now on.
+
+        Returns the highest of the tests' ratios of demand to limit, at most 1.
 
         Reference: the demand bound of Baruah et al. 1990, at infinity and after each of the first
         chunks, which are small and dear.
@@ -215,6 +249,7 @@ class Scheduler:
                 " promise; try again later, or another server",
                 self._retry_after_s(now, share - need),
             )
+        load = max((taken + need) / share, first_s / self.policy.max_first_audio_s)
         share *= self.policy.peer_share
         own = sum(need for other, need in needs.items() if other.peer == stream.peer)
         if stream.peer and own and own + need > share:
@@ -238,6 +273,8 @@ class Scheduler:
                     f" {due_s / share:.2f} s; try again later",
                     max(due_s / share - within_s, MIN_RETRY_S),
                 )
+            load = max(load, due_s / (share * within_s))
+        return load
 
     def _need(self, stream: Stream, now: float) -> float:
         """Share of a lane; none while its caller takes nothing, since it is not computed on."""

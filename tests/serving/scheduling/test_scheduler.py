@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import ceil
 
 import pytest
 
@@ -322,6 +323,30 @@ def test_at_four_times_the_capacity_those_who_are_admitted_notice_little() -> No
     assert len(simulation.refusals) > len(simulation.listeners)
     assert percentile(first, 0.95) < 4 * ALONE_S
     assert max(caller.underrun_s for caller in simulation.listeners) < 0.001
+
+
+def test_replicas_that_follow_the_load_ratio_are_there_before_a_call_is_refused() -> None:
+    # An autoscaler with the target of deploy/: a look each 15 s, 15 s until a replica is ready,
+    # and callers who double in three minutes.
+    fleet, pending, grown = [Simulation(slowness=5.0, belief=5.0) for _ in range(2)], 0, []
+    generator, turns = random.Random(2), itertools.count()
+    time_s, look_s = 0.0, 15.0
+    while time_s < 360.0:
+        time_s += generator.expovariate(2 ** (time_s / 180.0) * CAPACITY / 5.0 / 5.0)
+        if time_s > look_s:
+            for replica in fleet:
+                replica.run(until_s=look_s)
+            ratios = [replica.scheduler.load_ratio(look_s) for replica in fleet]
+            fleet += [Simulation(slowness=5.0, belief=5.0) for _ in range(pending)]
+            mean = sum(ratios) / len(ratios)
+            wanted = ceil(len(ratios) * mean / 0.7) if mean > 1.1 * 0.7 else 0
+            pending = max(wanted - len(fleet), 0)
+            grown.append(len(fleet))
+            look_s += 15.0
+        fleet[next(turns) % len(fleet)].arrive(time_s, generator.uniform(0.5, 9.5))
+    assert grown[0] == 2
+    assert grown[-1] > 4
+    assert not any(replica.refusals for replica in fleet)
 
 
 def test_a_burst_is_admitted_only_as_far_as_first_sounds_come_in_time() -> None:
