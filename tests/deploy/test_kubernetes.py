@@ -1,4 +1,4 @@
-"""What kustomize makes of deploy/kubernetes: sound by its schemas, and in step with the server.
+"""What kustomize and helm make of deploy/: sound by schemas, equal, and in step with the server.
 
 No cluster has ever run it here: see docs/kubernetes.md.
 """
@@ -6,10 +6,12 @@ No cluster has ever run it here: see docs/kubernetes.md.
 from __future__ import annotations
 
 import functools
+import json
 import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,59 +21,71 @@ import yaml
 
 from dlpo import __version__
 from dlpo_serving.endpoints import LIVENESS, SERVICES
-from dlpo_serving.operations.metrics import SHED_REASONS, Metrics
 from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
 from dlpo_serving.settings.sources import read_settings
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-KUBERNETES = DEPLOY / "kubernetes"
 DOCS = DEPLOY.parent / "docs/kubernetes.md"
-OVERLAYS = ("cpu", "gpu", "autoscaling")
+CHART = DEPLOY / "helm/dlpo"
+GPU = ("--values", CHART / "values-gpu.yaml")
+QUICK = ("--values", CHART / "values-quick.yaml")
+OVERLAYS: dict[str, tuple[str | Path, ...]] = {  # and the chart's options that make the same
+    "quick": QUICK,
+    "quick-gpu": (*QUICK, *GPU),
+    "production": (),
+    "gpu": GPU,
+    "autoscaling": ("--set", "autoscaling.kind=hpa"),
+    "keda": ("--set", "autoscaling.kind=keda"),
+    "gateway": ("--set", "gateway.enabled=true,tls.enabled=false"),
+    "ingress": ("--set", "ingress.enabled=true,tls.enabled=false"),
+    "voices": ("--set", "voices.enabled=true"),
+    "monitoring": ("--set", "monitoring.enabled=true"),
+}
 VERSIONS = ("1.30", kubernetes_validate.latest_version())  # the oldest with preStop.sleep
+FOREIGN = {"GRPCRoute", "Gateway", "HTTPRoute", "PodMonitor", "PrometheusRule", "ScaledObject"}
 SPARE_S = 10  # of the pod's last seconds: statuses on their way, threads, Python's own end
 
 Resource = dict[str, Any]
-Render = Callable[[Path], list[Resource]]
+Render = Callable[[str], list[Resource]]
 
 
 @pytest.fixture(scope="module")
-def render() -> Render:
-    """`render(folder)`: the resources that `kubectl apply -k folder` would send."""
+def render(tmp_path_factory: pytest.TempPathFactory) -> Render:
+    """`render(overlay)`: the resources that `kubectl apply -k` would send.
+
+    `ours` is the overlay that docs/kubernetes.md has one write, without TLS as well.
+    """
     program = shutil.which("kubectl")
-    if program is None:
-        pytest.skip("kubectl is not installed; Debian 13: apt-get install kubernetes-client")
-    version = subprocess.run([program, "version", "--client"], capture_output=True, text=True)
-    if "Kustomize Version: v5" not in version.stdout:
-        pytest.skip("kubectl's kustomize is older than version 5")
-
-    @functools.cache
-    def of(folder: Path) -> list[Resource]:
-        made = subprocess.run(
-            [program, "kustomize", str(folder)], capture_output=True, text=True, check=False
-        )
-        assert made.returncode == 0, made.stderr
-        assert made.stderr == ""  # it warns there of what is deprecated
-        return list(yaml.safe_load_all(made.stdout))
-
-    return of
-
-
-@pytest.fixture(params=OVERLAYS)
-def overlay(request: pytest.FixtureRequest, render: Render) -> list[Resource]:
-    return render(KUBERNETES / "overlays" / request.param)
+    if program is None or shutil.which("openssl") is None:
+        pytest.skip("kubectl or openssl is not installed; make cluster-tools")
+    folder = tmp_path_factory.mktemp("own") / "deploy"
+    shutil.copytree(DEPLOY, folder, ignore=shutil.ignore_patterns("secrets"))
+    subprocess.run([folder / "kubernetes/make-secrets"], check=True)
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", DOCS.read_text(), re.DOTALL | re.MULTILINE)
+    ours = yaml.safe_load(text)
+    ours["components"].append("../../components/plaintext")
+    overlays = folder / "kubernetes/overlays"
+    (overlays / "ours").mkdir()
+    (overlays / "ours/kustomization.yaml").write_text(yaml.safe_dump(ours))
+    return functools.cache(lambda name: made_by(program, "kustomize", overlays / name))
 
 
 @pytest.fixture(scope="module")
-def composed(render: Render, tmp_path_factory: pytest.TempPathFactory) -> list[Resource]:
-    """The overlay that docs/kubernetes.md has one write, without TLS as well."""
-    folder = tmp_path_factory.mktemp("own") / "kubernetes"
-    shutil.copytree(KUBERNETES, folder)
-    (text,) = re.findall(r"^```yaml\n(.*?)^```", DOCS.read_text(), re.DOTALL | re.MULTILINE)
-    own = yaml.safe_load(text)
-    own["components"].append("../../components/plaintext")
-    (folder / "overlays/ours").mkdir()
-    (folder / "overlays/ours/kustomization.yaml").write_text(yaml.safe_dump(own))
-    return render(folder / "overlays/ours")
+def helm() -> str:
+    """The program."""
+    return shutil.which("helm") or pytest.skip("helm is not installed; make cluster-tools")
+
+
+def made_by(*command: str | Path) -> list[Resource]:
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    assert made.stderr == ""  # kustomize warns there of what is deprecated
+    return [resource for resource in yaml.safe_load_all(made.stdout) if resource]
+
+
+@pytest.fixture(params=["quick", "production", "gpu", "autoscaling"])
+def overlay(request: pytest.FixtureRequest, render: Render) -> list[Resource]:
+    return render(request.param)
 
 
 def one(resources: list[Resource], kind: str, name: str = "dlpo") -> Resource:
@@ -100,12 +114,52 @@ def settings(resources: list[Resource], monkeypatch: pytest.MonkeyPatch) -> Serv
     return read_settings([])
 
 
+def comparable(resources: list[Resource]) -> dict[tuple[str, str], Resource]:
+    """By kind and name, without what may differ: hashes in names, order, labels, random secrets."""
+    found = {}
+    for resource in json.loads(re.sub(r'"dlpo-[a-z0-9]{10}"', '"dlpo"', json.dumps(resources))):
+        resource["metadata"].pop("labels", None)
+        if resource["kind"] == "Secret":
+            resource["data"] = sorted(resource["data"])
+        if resource["kind"] == "Deployment":
+            template = resource["spec"]["template"]
+            template["metadata"].pop("annotations", None)  # helm's hash of the settings
+            (server,) = template["spec"]["containers"]
+            server.pop("imagePullPolicy", None)
+            for holder, key in ((template["spec"], "volumes"), (server, "volumeMounts")):
+                holder[key] = sorted(holder.get(key) or (), key=itemgetter("name"))
+            server.setdefault("env", [])
+        found[resource["kind"], resource["metadata"]["name"]] = resource
+    return found
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_the_chart_makes_what_the_overlay_makes(render: Render, helm: str, name: str) -> None:
+    command = (helm, "template", "dlpo", CHART, "--namespace", "dlpo", *OVERLAYS[name])
+    chart, overlay = comparable(made_by(*command)), comparable(render(name))
+
+    del overlay["Namespace", "dlpo"]  # helm --create-namespace
+    chart.pop(("Secret", "dlpo-token"), None)  # make-secrets prints it
+    if ("Secret", "dlpo-tls") not in chart:  # a Gateway has the certificate: this one is not used
+        overlay.pop(("Secret", "dlpo-tls"), None)
+    assert chart == overlay
+
+
+def test_helm_finds_no_fault_in_the_chart_but_in_wrong_values(helm: str) -> None:
+    for options in OVERLAYS.values():
+        subprocess.run([helm, "lint", "--strict", CHART, *options], check=True)
+    for wrong in ("tls.enabled=7", "replica=2", "settings.LANES=2", "gateway.enabled=true"):
+        assert subprocess.run([helm, "template", CHART, "--set", wrong], check=False).returncode
+
+
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", [*OVERLAYS, "ours"])
 def test_every_resource_is_sound_by_the_schemas_of_kubernetes(
-    overlay: list[Resource], composed: list[Resource], version: str
+    render: Render, name: str, version: str
 ) -> None:
-    for resource in (*overlay, *composed):
-        kubernetes_validate.validate(resource, version, strict=True)
+    for resource in render(name):
+        if resource["kind"] not in FOREIGN:
+            kubernetes_validate.validate(resource, version, strict=True)
 
 
 def test_the_pod_may_do_nothing_but_speak(overlay: list[Resource]) -> None:
@@ -126,33 +180,37 @@ def test_the_pod_may_do_nothing_but_speak(overlay: list[Resource]) -> None:
     assert {"cpu", "memory"} <= server["resources"]["requests"].keys()
 
 
-def test_secrets_are_read_only_and_not_for_everybody(overlay: list[Resource]) -> None:
-    secrets = {v["name"]: v["secret"] for v in pod(overlay)["volumes"] if "secret" in v}
-
-    assert {secret["secretName"] for secret in secrets.values()} == {"dlpo-keys", "dlpo-tls"}
-    assert {secret["defaultMode"] for secret in secrets.values()} == {0o440}
-    mounts = {mount["name"]: mount for mount in container(overlay)["volumeMounts"]}
-    assert all(mounts[name]["readOnly"] and "subPath" not in mounts[name] for name in secrets)
-
-
-def test_the_server_understands_every_setting(
-    overlay: list[Resource], monkeypatch: pytest.MonkeyPatch
+def test_secrets_are_there_read_only_and_not_for_everybody(
+    render: Render, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    named = list(one(overlay, "ConfigMap")["data"])
-    named += [variable["name"] for variable in container(overlay).get("env", ())]
-    known = {PREFIX + name.upper() for name in ServerSettings.model_fields}
-    assert set(named) <= known
-
-    read = settings(overlay, monkeypatch)
-
-    mounts = [mount["mountPath"] for mount in container(overlay)["volumeMounts"]]
+    locked = render("production")
+    volumes = {v["name"]: v["secret"] for v in pod(locked)["volumes"]}
+    mounts = {mount["mountPath"]: mount for mount in container(locked)["volumeMounts"]}
+    read = settings(locked, monkeypatch)
     for path in (read.keys_file, read.tls_certificate, read.tls_key):
         assert path is not None
-        assert str(path.parent) in mounts
-    assert (
-        one(overlay, "ConfigMap")["metadata"]["name"]
-        == (container(overlay)["envFrom"][0]["configMapRef"]["name"])
-    )
+        mount = mounts[str(path.parent)]
+        assert mount["readOnly"]
+        assert "subPath" not in mount
+        secret = volumes[mount["name"]]
+        assert secret["defaultMode"] == 0o440
+        assert path.name in one(locked, "Secret", secret["secretName"])["data"]
+
+
+def test_a_trial_needs_no_secret(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = settings(render("quick"), monkeypatch)
+    assert (read.keys_file, read.tls) == (None, None)
+    kinds = {resource["kind"] for resource in render("quick")}
+    assert "Namespace" in kinds
+    assert kinds.isdisjoint({"Secret", "NetworkPolicy"})
+
+
+def test_the_server_understands_every_setting(overlay: list[Resource]) -> None:
+    figures = one(overlay, "ConfigMap")
+    named = [*figures["data"], *(v["name"] for v in container(overlay).get("env", ()))]
+    assert set(named) <= {PREFIX + name.upper() for name in ServerSettings.model_fields}
+    source = container(overlay)["envFrom"][0]["configMapRef"]["name"]
+    assert source == figures["metadata"]["name"]
 
 
 def test_ports_and_probes_are_those_of_the_server(
@@ -188,40 +246,34 @@ def test_the_pod_has_time_for_all_that_the_server_does_at_its_end(
 
 
 def test_an_overlay_of_ones_own_gets_what_its_components_say(
-    composed: list[Resource], monkeypatch: pytest.MonkeyPatch
+    render: Render, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = settings(composed, monkeypatch)
-    mounts = {mount["mountPath"]: mount for mount in container(composed)["volumeMounts"]}
+    ours = render("ours")
+    read = settings(ours, monkeypatch)
+    mounts = {mount["mountPath"]: mount for mount in container(ours)["volumeMounts"]}
 
-    assert container(composed)["image"] == f"registry.ours.example/speech/dlpo:{__version__}-gpu"
+    assert container(ours)["image"] == f"registry.ours.example/speech/dlpo:{__version__}-gpu"
+    assert container(ours)["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert one(render("gpu"), "Deployment")["spec"]["replicas"] == 1
     assert read.otlp_endpoint == "http://collector.monitoring:4317"
     assert read.tls is None
-    assert "/etc/dlpo/tls" not in mounts
     assert read.keys_file is not None
     assert mounts[str(read.voice_directory)]["readOnly"] is True
-    assert "replicas" not in one(composed, "Deployment")["spec"]
-    assert {resource["metadata"]["namespace"] for resource in composed} == {"speech"}
+    assert "replicas" not in one(ours, "Deployment")["spec"]
+    assert one(ours, "Namespace", "speech")
 
 
-def test_the_autoscaler_asks_for_figures_that_the_server_shows(render: Render) -> None:
-    metrics = Metrics()
-    metrics.watch(streams_active=lambda: 1, streams_waiting=lambda: 1, backlog_audio_s=lambda: 1)
-    page = metrics.page()[0].decode()
-    shown = set(re.findall(r"^# TYPE (\w+)", page, re.MULTILINE))
+def test_the_autoscaler_asks_for_figures_that_the_adapter_offers(render: Render) -> None:
     adapter = yaml.safe_load((DEPLOY / "prometheus/adapter-values.yaml").read_text())
     offered = set()
     for rule in adapter["rules"]["custom"]:
-        series = re.search(r'__name__=~"([^"]*)"', rule["seriesQuery"])
-        names = series[1].split("|") if series else [rule["seriesQuery"].partition("{")[0]]
-        assert set(names) <= shown
+        name = rule["seriesQuery"].partition("{")[0]
         if "name" in rule:
             replacement = rule["name"]["as"].replace("${1}", r"\1")
-            names = [re.sub(rule["name"]["matches"], replacement, name) for name in names]
-        offered.update(names)
-        for reasons in re.findall(r'reason=~"([^"]*)"', rule["metricsQuery"]):
-            assert set(reasons.split("|")) <= set(SHED_REASONS)
+            name = re.sub(rule["name"]["matches"], replacement, name)
+        offered.add(name)
+    scaler = one(render("autoscaling"), "HorizontalPodAutoscaler")["spec"]
 
-    scaler = one(render(KUBERNETES / "overlays/autoscaling"), "HorizontalPodAutoscaler")["spec"]
-
+    assert adapter["rules"].keys() == {"custom"}  # what others scale on stays
     assert {metric["pods"]["metric"]["name"] for metric in scaler["metrics"]} == offered
     assert scaler["scaleTargetRef"]["name"] == "dlpo"

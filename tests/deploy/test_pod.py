@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +15,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dlpo_serving.client import CallError, SpeechClient, Tls
 from dlpo_serving.request import SpeechRequest
-from tests.callers import ONCE, WAIT_S, free_port, wait_until
+from tests.callers import ONCE, WAIT_S, free_port, server_process, wait_until
 
 pytestmark = pytest.mark.full
 
-ROOT = Path(__file__).resolve().parents[2]
-BASE = ROOT / "deploy/kubernetes/base"
-COMMANDS = re.search(
-    r"^```sh\n(dlpo keys new.*?)^```", (ROOT / "docs/kubernetes.md").read_text(), re.S | re.M
-)
+KUBERNETES = Path(__file__).resolve().parents[2] / "deploy/kubernetes"
 Status = health_pb2.HealthCheckResponse
 
 
@@ -53,63 +44,39 @@ class Secret:
         (self.path / "..new").rename(self.path / "..data")
 
 
-def run_commands(folder: Path) -> str:
+def make_secrets(folder: Path) -> str:
     """What docs/kubernetes.md has an operator type; the token that it printed."""
-    assert COMMANDS
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    command, env = ["sh", "-ec", COMMANDS[1]], os.environ | {"PATH": path}
-    made = subprocess.check_output(command, cwd=folder, env=env, text=True)
-    return made.split()[-1]
+    command = [KUBERNETES / "make-secrets", "alice", "dlpo", folder]
+    return subprocess.check_output(command, text=True).split()[-1]
 
 
-@contextmanager
-def started(settings: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("DLPO_")}
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dlpo_serving"],
-            env=clean | settings,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait(WAIT_S)
-
-
-def test_a_pod_is_probed_called_given_new_secrets_and_ended(tmp_path: Path) -> None:
+def test_a_pod_is_probed_called_given_new_secrets_and_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed; apt-get install openssl")
-    (tmp_path / "first").mkdir()
-    (tmp_path / "second").mkdir()
-    old, new = run_commands(tmp_path / "first"), run_commands(tmp_path / "second")
+    old, new = make_secrets(tmp_path / "first"), make_secrets(tmp_path / "second")
     keys, tls = Secret(tmp_path / "etc/dlpo/keys"), Secret(tmp_path / "etc/dlpo/tls")
     keys.write(tmp_path / "first/keys.toml")
     tls.write(tmp_path / "first/tls.crt", tmp_path / "first/tls.key")
-    settings = dict(
-        line.split("=", 1)
-        for line in (BASE / "settings.env").read_text().splitlines()
-        if not line.startswith("#")
-    )
-    settings = {name: value.replace("/etc", f"{tmp_path}/etc") for name, value in settings.items()}
-    settings |= {f"DLPO_{name}PORT": str(free_port()) for name in ("", "HTTP_", "HEALTH_")}
-    settings |= {"DLPO_PRE_STOP_S": "1", "DLPO_LANES": "2"}
-    pod = yaml.safe_load((BASE / "deployment.yaml").read_text())["spec"]["template"]["spec"]
-    address = f"localhost:{settings['DLPO_PORT']}"
+    lines = (KUBERNETES / "base/settings.env").read_text().splitlines()
+    settings = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    settings |= {"DLPO_HEALTH_PORT": str(free_port()), "DLPO_PRE_STOP_S": "1", "DLPO_LANES": "2"}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value.replace("/etc", f"{tmp_path}/etc"))
+    pod = yaml.safe_load((KUBERNETES / "base/deployment.yaml").read_text())["spec"]["template"]
 
     with (
-        started(settings, tmp_path / "log") as process,
+        server_process(tmp_path) as server,
         grpc.insecure_channel(f"127.0.0.1:{settings['DLPO_HEALTH_PORT']}") as channel,
     ):
+        address = f"localhost:{server.address.rpartition(':')[2]}"
 
         def probe(name: str) -> Any:
             """What kubelet would hear; None where nobody answers."""
-            assert process.poll() is None, (tmp_path / "log").read_text()
-            request = health_pb2.HealthCheckRequest(
-                service=pod["containers"][0][f"{name}Probe"]["grpc"]["service"]
-            )
+            (container,) = pod["spec"]["containers"]
+            service = container[f"{name}Probe"]["grpc"]["service"]
+            request = health_pb2.HealthCheckRequest(service=service)
             try:
                 return health_pb2_grpc.HealthStub(channel).Check(request).status
             except grpc.RpcError:
@@ -134,7 +101,7 @@ def test_a_pod_is_probed_called_given_new_secrets_and_ended(tmp_path: Path) -> N
         wait_until(lambda: speaks(new))
         assert not speaks(old)
 
-        process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: probe("readiness") == Status.NOT_SERVING)
         assert probe("liveness") == Status.SERVING
-        assert process.wait(WAIT_S) == 0
+        assert server.process.wait(WAIT_S) == 0

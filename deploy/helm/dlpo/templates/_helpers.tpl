@@ -1,0 +1,44 @@
+{{- define "dlpo.selector" -}}
+app.kubernetes.io/name: dlpo
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "dlpo.labels" -}}
+{{ include "dlpo.selector" . }}
+app.kubernetes.io/part-of: dlpo
+{{- end }}
+
+{{- define "dlpo.metadata" -}}
+name: {{ .Release.Name }}
+namespace: {{ .Release.Namespace }}
+labels:
+  {{- include "dlpo.labels" . | nindent 2 }}
+{{- end }}
+
+{{- define "dlpo.keysSecret" -}}
+{{ .Values.keys.secretName | default (printf "%s-keys" .Release.Name) }}
+{{- end }}
+
+{{- define "dlpo.tlsSecret" -}}
+{{ .Values.tls.secretName | default (printf "%s-tls" .Release.Name) }}
+{{- end }}
+
+{{- define "dlpo.settings" -}}
+{{- $settings := dict
+  "DLPO_HOST" "0.0.0.0"
+  "DLPO_HTTP_HOST" "0.0.0.0"
+  "DLPO_HTTP_PORT" "8080"
+  "DLPO_HEALTH_HOST" "0.0.0.0"
+  "DLPO_HEALTH_PORT" "8081"
+  "DLPO_KEYS_FILE" (ternary "/etc/dlpo/keys/keys.toml" "" .Values.keys.enabled)
+  "DLPO_TLS_CERTIFICATE" (ternary "/etc/dlpo/tls/tls.crt" "" .Values.tls.enabled)
+  "DLPO_TLS_KEY" (ternary "/etc/dlpo/tls/tls.key" "" .Values.tls.enabled)
+  "DLPO_PRE_STOP_S" "5"
+  "DLPO_GRACE_S" "300"
+  "DLPO_LOG_FORMAT" "json"
+}}
+{{- if .Values.gpu.enabled }}{{ $_ := set $settings "DLPO_ENGINE" "cuda" }}{{ end }}
+{{- if .Values.voices.enabled }}{{ $_ := set $settings "DLPO_VOICE_DIRECTORY" "/var/lib/dlpo/voices" }}{{ end }}
+{{- range $name, $value := .Values.settings }}{{ $_ := set $settings $name (toString $value) }}{{ end }}
+{{- toYaml $settings }}
+{{- end }}
