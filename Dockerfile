@@ -64,6 +64,13 @@ COPY pyproject.toml /src/
 ARG SOURCE_DATE_EPOCH=0
 RUN /opt/tools/bin/finish
 
+# The voice with fp16, which GPUs compute in: it takes torch to make, and none to speak. Only `gpu` asks for it.
+FROM train-environment AS gpu-voice
+COPY voices/spectral/tuned /src/voice
+RUN /opt/dlpo/bin/python -m dlpo export /src/voice --out /opt/voices/lj --voice lj --voice heart \
+        --precision fp16 --precision int8 --steps 1 --steps 2 --steps 3 --default-steps 1 \
+        --schedule cosine:1.25 --eta 0.7
+
 # From here on nothing is run, only copied.
 FROM ${RUNTIME_IMAGE} AS runtime
 ARG REVISION=
@@ -102,6 +109,7 @@ FROM server AS gpu
 ENV HOME=/tmp NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY scripts/image/gpu.toml /etc/dlpo/dlpo.toml
 COPY --from=gpu-environment /opt/dlpo /opt/dlpo
+COPY --from=gpu-voice /opt/voices /opt/voices
 
 FROM server AS cpu
 COPY scripts/image/cpu.toml /etc/dlpo/dlpo.toml

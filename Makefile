@@ -3,6 +3,8 @@
 # make test-all  and the tests marked `full`: learning, load, browser, Ray, NVIDIA's client, a fleet
 # make voice   the embedded voices from a teacher's speech and recordings: corpora, training, pitch, tuning, export (hours; resumes)
 # make container  build the image and run it as its users would (as root; some minutes)
+# make gpu-check  measure on a machine with an NVIDIA GPU, with what is there (10 minutes); ENGINE=cpu rehearses it
+# make gpu-wheels FOR=3.12  before: small packages that such a machine may lack, for its Python
 # make check   the same checks as `make test`, in the environment that is active now
 PYTHON ?= python3
 DATA ?= ../shared/data/ljspeech
@@ -23,7 +25,7 @@ WHISPER ?= $(WORK)/tiny.en
 # One run in place of the three that made the shipped voice (voices/spectral/README.md), and without its changes by hand; not run yet.
 TUNING ?= --method direct --reward distillmos=0.7,nisqa_tts=0.7,whisper=0.7 --guide recordings --alpha 0.1 --steps 1 --schedule cosine:1.25 --set augment=true --set sentences=4 --set group=1 --set updates=500 --set learning_rate=1e-4 --set ema_decay=0.98 --set longest_s=7.5 --set adversary_warm_up=60
 
-.PHONY: demo test test-all voice container check chromium cluster-tools
+.PHONY: demo test test-all voice container check chromium cluster-tools gpu-check gpu-wheels
 .DEFAULT_GOAL := demo
 
 demo: .venv-demo/installed
@@ -76,6 +78,14 @@ container: .venv/installed
 
 check:
 	scripts/check
+
+ENGINE ?= cuda
+FOR ?= 3.12
+gpu-check:
+	$(PYTHON) scripts/gpu-check --engine $(ENGINE)
+
+gpu-wheels:
+	$(PYTHON) scripts/gpu-check --download $(FOR)
 
 # torch comes first: asked for by its exact version, a CPU build is taken where pip knows of one.
 .venv/installed: pyproject.toml constraints.txt
