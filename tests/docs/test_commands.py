@@ -39,7 +39,7 @@ pytestmark = pytest.mark.full
 
 ROOT = Path(__file__).resolve().parents[2]
 HOW_TO = sorted(f"docs/howto/{page.name}" for page in (ROOT / "docs/howto").glob("*.md"))
-PAGES = ["README.md", "docs/more.md", "docs/tutorial.md", *HOW_TO]
+PAGES = ["README.md", "docs/more.md", "docs/tutorial.md", "docs/explain/dlpo.md", *HOW_TO]
 HAS = {  # page -> fixtures: what its reader has beside a checkout
     "docs/more.md": ("recorded",),
     "docs/howto/gpu-node.md": ("trained",),
