@@ -1,0 +1,22 @@
+"""`make gpu-check` on a machine that has no GPU, and no time either."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts/gpu-check"
+
+
+def test_every_step_that_can_t_run_says_why_and_is_no_failure(tmp_path: Path) -> None:
+    command = [sys.executable, SCRIPT, "--limit-s", "0.1", "--out", tmp_path]
+    subprocess.run(command, check=True)
+
+    steps = json.loads((tmp_path / "gpu-check.json").read_text())["steps"]
+    why = {step["name"]: step["why"] for step in steps}
+    assert {step["state"] for step in steps} == {"skipped"}
+    assert why["a sentence on the CPU"] == "no time was left"
+    assert "no NVIDIA driver" in why["first audio, cuda"] or "no time" in why["first audio, cuda"]
+    assert all(name in (tmp_path / "gpu-check.md").read_text() for name in why)
