@@ -122,7 +122,7 @@ def measure(
         import onnx
         import onnxruntime
     path = bundle.graph_path(graph, precision)
-    inputs, _ = sentence_inputs(bundle, graph, frames)
+    inputs = sentence_inputs(bundle, graph, frames)
     with tempfile.TemporaryDirectory(prefix="dlpo-profile-") as scratch:
         optimised_path = Path(scratch, "optimised.onnx")
         events = _run_profiled(onnxruntime, path, inputs, optimised_path, Path(scratch), runs)
@@ -256,8 +256,6 @@ def macs(
     if node.op_type in ("Conv", "FusedConv", "QLinearConv") and known:
         positions = prod(out) // known[0][0]
         return positions * prod(kernel or known[0])
-    if node.op_type == "ConvTranspose" and known:
-        return prod(shapes[0]) * prod(known[0][1:])
     if node.op_type == "LSTM":
         return shapes[0][0] * shapes[0][1] * sum(prod(matrix) for matrix in known[:2])
     if _multiplies(node):

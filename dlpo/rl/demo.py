@@ -28,7 +28,7 @@ from dlpo.rl.methods import Objective, Plan
 from dlpo.rl.reward_models import RewardSources, load_reward_models
 from dlpo.rl.tuner import Tuner
 from dlpo.text import TextFrontEnd
-from dlpo.training.synthesis import predicted_frames, speak
+from dlpo.training.synthesis import encode, speak
 
 CHECKPOINT = Path("voices/spectral/checkpoint")  # in the repository; wheels have no checkpoints
 VOICE = "lj"
@@ -135,7 +135,7 @@ def _record(model: Model, path: Path) -> None:
 
 
 def _spoken(model: Model, symbols: NDArray[np.int64], chain: NoiseSchedule, seed: int) -> Arrays:
-    frames = predicted_frames(model, symbols, seed)
+    frames = encode(model, symbols, seed, model.named_voice(None))[1][0].cpu().numpy()
     waveform = speak(model, symbols, chain, seed, frames)
     return {
         "symbols": symbols.astype(np.uint8),

@@ -79,7 +79,7 @@ def condition(
         (1, C, F) conditioning on the model's device, and (F * 300,) harmonic source.
     """
     device, embedded = next(model.parameters()).device, model.named_voice(voice)
-    hidden, frames, ranges = _encode(model, symbols, seed, embedded)
+    hidden, frames, ranges = encode(model, symbols, seed, embedded)
     if durations is not None:
         frames = torch.from_numpy(durations)[None].to(device)
     positions = frame_positions(int(frames.sum()), device)
@@ -89,19 +89,10 @@ def condition(
 
 
 @torch.no_grad()
-def predicted_frames(
-    model: Model, symbols: NDArray[np.int64], seed: int = 0, voice: str | None = None
-) -> NDArray[np.float32]:
-    """(P,) whole frames of each symbol, as `condition` uses them."""
-    frames = _encode(model, symbols, seed, model.named_voice(voice))[1]
-    out: NDArray[np.float32] = frames[0].cpu().numpy()
-    return out
-
-
-def _encode(
+def encode(
     model: Model, symbols: NDArray[np.int64], seed: int, voice: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Hidden sequence, (1, P) whole frames and ranges of one utterance."""
+    """Hidden sequence, (1, P) whole frames of each symbol, and ranges of one utterance."""
     phonemes = torch.from_numpy(symbols)[None].to(next(model.parameters()).device)
     mask = torch.ones_like(phonemes, dtype=torch.bool)
     noise = torch.randn(

@@ -22,8 +22,8 @@ MOST_REPEATS = 64  # of the sentence: more than a minute of speech
 
 def sentence_inputs(
     bundle: Bundle, graph: str, frames: int | None = None
-) -> tuple[dict[str, NDArray[Any]], int]:
-    """Inputs of a graph for a fixed sentence, and how many frames they are.
+) -> dict[str, NDArray[Any]]:
+    """Inputs of a graph for a fixed sentence.
 
     Encoder and frames are run in fp32 to get there; the noise has seed 0.
 
@@ -55,7 +55,7 @@ def sentence_inputs(
             "source": harmonic_source(made["f0"][0]).reshape(1, frames, hop),
             "noise": generator.standard_normal((int(noise.shape[0]), 1, frames, hop), np.float32),
         }
-    return _wanted(bundle, graph, values), frames
+    return _wanted(bundle, graph, values)
 
 
 def _encoded(bundle: Bundle, repeats: int, most: float) -> dict[str, NDArray[Any]]:

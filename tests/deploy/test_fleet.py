@@ -157,25 +157,6 @@ def on_both(fleet: Any, callers: ExitStack) -> list[Conversation]:
     return held
 
 
-def test_a_server_that_drains_gets_no_new_stream_and_ends_its_own_to_the_bit(fleet: Any) -> None:
-    one, _ = fleet.all_up()
-    with fleet.client() as client, ExitStack() as callers:
-        alone = client.speak(TEXT, timeout_s=WAIT_S).audio
-        held = on_both(fleet, callers)
-
-        one.terminate()
-        while fleet.status("one") != "DOWN":  # until haproxy has heard of it, calls are served
-            client.speak(SHORT, timeout_s=WAIT_S)
-        begun = one.figure("grpc_server_started_total")
-        for _ in range(4):
-            client.speak(SHORT, timeout_s=WAIT_S)
-
-        assert one.figure("grpc_server_started_total") == begun
-        assert [stream.finish() for stream in held] == [alone] * len(held)
-        assert one.ended() == 0
-        assert "code=UNAVAILABLE" not in one.log.read_text()
-
-
 def test_kill_9_ends_the_streams_of_the_killed_server_and_no_others(fleet: Any) -> None:
     one, two = fleet.all_up()
     with fleet.client() as client, ExitStack() as callers:

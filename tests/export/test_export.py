@@ -103,46 +103,6 @@ def test_denoiser_equals_torch_at_every_length_and_batch(
     np.testing.assert_allclose(denoise(bundle, 2, inputs), expected.numpy(), atol=1e-5)
 
 
-@pytest.mark.parametrize("steps", [1, 2])
-def test_chunk_with_context_equals_the_same_frames_of_the_whole(bundle: Bundle, steps: int) -> None:
-    frames, start, stop = 60, 25, 32
-    inputs = chain_inputs(1, frames)
-    context = bundle.manifest.context_frames(steps)
-    first, last = start - context, stop + context
-    assert first > 0
-    assert last < frames
-    window = {
-        "conditioning": inputs["conditioning"][:, :, first:last],
-        "source": inputs["source"][:, first:last],
-        "noise": inputs["noise"][:, :, first:last],
-    }
-    chunk = denoise(bundle, steps, window)[:, context:-context]
-    np.testing.assert_allclose(chunk, denoise(bundle, steps, inputs)[:, start:stop], atol=5e-6)
-
-
-def test_context_is_not_wider_than_needed(bundle: Bundle, model: Model) -> None:
-    reach = bundle.manifest.context_frames_per_step
-    frames = 2 * reach + 9
-    centre = frames // 2
-    conditioning = torch.randn(1, CONDITIONING, frames, generator=torch.Generator().manual_seed(1))
-    noisy = torch.zeros(1, frames * 300)
-    changed = {}
-    for distance in (reach, reach + 1):
-        moved = conditioning.clone(), noisy.clone()
-        moved[0][:, :, centre + distance] += 1
-        moved[0][:, :, centre - distance] += 1
-        moved[1].view(1, frames, 300)[:, centre + distance] += 1
-        moved[1].view(1, frames, 300)[:, centre - distance] += 1
-        with torch.no_grad():
-            level = torch.tensor([0.5])
-            before, after = (
-                model.denoise(x, level, c, x).view(frames, 300)[centre]
-                for c, x in ((conditioning, noisy), moved)
-            )
-        changed[distance] = not torch.equal(before, after)
-    assert changed == {reach: True, reach + 1: False}
-
-
 def shared_weights(bundle: Bundle, file: str) -> set[tuple[str, int]]:
     """(offset, length) in the file of weights of all tensors that a graph reads there."""
     tensors = onnx.load(bundle.directory / file, load_external_data=False).graph.initializer

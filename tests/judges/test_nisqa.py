@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
 from dlpo.errors import CheckpointError
 from dlpo.judges.nisqa import SETTINGS, Nisqa, NisqaNetwork, NisqaTtsNetwork
@@ -74,30 +73,3 @@ def test_file_of_another_model_is_refused(damage: Any, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "weights.tar")
     with pytest.raises(CheckpointError, match=r"weights\.tar"):
         Nisqa(tmp_path / "weights.tar")
-
-
-def test_self_attention_equals_the_formula() -> None:
-    torch.manual_seed(0)
-    network = NisqaNetwork().eval()
-    segments = torch.randn(6, 1, 48, 15)
-    state = network.state_dict()
-    with torch.no_grad():
-        x = network.norm1(network.linear(network.cnn(segments)))  # (S, 64)
-        for i in range(2):
-            p = {k.removeprefix(f"layers.{i}."): v for k, v in state.items()}
-            q, k, v = (x @ p["self_attn.in_proj_weight"].T + p["self_attn.in_proj_bias"]).chunk(
-                3, 1
-            )
-            attended = (q @ k.T / 8).softmax(1) @ v  # sqrt(64) = 8
-            projected = attended @ p["self_attn.out_proj.weight"].T + p["self_attn.out_proj.bias"]
-            x = functional.layer_norm(x + projected, (64,), p["norm1.weight"], p["norm1.bias"])
-            wide = (x @ p["linear1.weight"].T + p["linear1.bias"]).relu()
-            narrow = wide @ p["linear2.weight"].T + p["linear2.bias"]
-            x = functional.layer_norm(x + narrow, (64,), p["norm2.weight"], p["norm2.bias"])
-        hidden = (x @ state["pool.linear1.weight"].T + state["pool.linear1.bias"]).relu()
-        weights = (hidden @ state["pool.linear2.weight"].T + state["pool.linear2.bias"]).softmax(0)
-        pooled = (weights * x).sum(0)
-        expected = pooled @ state["pool.linear3.weight"][0] + state["pool.linear3.bias"][0]
-        got = network(segments)
-    assert got.shape == ()
-    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)

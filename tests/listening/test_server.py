@@ -40,17 +40,6 @@ def test_nothing_else_can_be_had(door: Any, path: str) -> None:
     assert b"hum" not in body
 
 
-def test_an_acknowledged_answer_is_stored_once(
-    folder: Path, key: AnswerKey, door: Any, answer: Any
-) -> None:
-    assert door.post(answer) == (200, {"stored": 1})
-    assert door.post(answer) == (200, {"stored": 1})
-
-    assert read_answers(folder, key).answers == (answer,)
-    (path,) = (folder / "answers").iterdir()
-    assert path.read_text() == answer.to_json()
-
-
 @pytest.mark.parametrize(
     ("body", "headers", "status", "told"),
     [

@@ -9,11 +9,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import helper
 
 from dlpo.bundle import Bundle, Precision
 from dlpo_export.sentence import sentence_inputs
-from research.profile import SAMPLER, Profile, kernels, layers_of, macs, measure
+from research.profile import SAMPLER, Profile, kernels, layers_of, measure
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,7 @@ def multiplications(bundle: Bundle, precision: Precision) -> tuple[int, dict[str
     known = {value.name for value in model.graph.input}
     del model.graph.output[:]
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in shown if name not in known)
-    inputs, _ = sentence_inputs(bundle, "denoiser_2")
+    inputs = sentence_inputs(bundle, "denoiser_2")
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
@@ -82,26 +81,6 @@ def graph_of(nodes: str) -> onnx.ModelProto:
     """A graph of these nodes, whose weights are named and not there."""
     head = '<ir_version: 10, opset_import: ["" : 20]> steps () => () '
     return onnx.parser.parse_model(f"{head}{{ {nodes} }}")
-
-
-@pytest.mark.parametrize(
-    ("node", "weights", "inputs", "out", "expected"),
-    [
-        (("Conv", ["x", "w"]), {"w": (6, 4, 3)}, [(1, 4, 10), ()], (1, 6, 10), 6 * 4 * 3 * 10),
-        (("Conv", ["x", "w"]), {"w": (6, 2, 3)}, [(1, 4, 10), ()], (1, 6, 10), 6 * 2 * 3 * 10),
-        (("ConvTranspose", ["x", "w"]), {"w": (4, 6, 5)}, [(1, 4, 10), ()], (1, 6, 30), 4 * 6 * 50),
-        (("MatMul", ["a", "b"]), {}, [(2, 7, 5), (5, 3)], (2, 7, 3), 2 * 7 * 5 * 3),
-        (("Add", ["a", "b"]), {}, [(2, 7), (2, 7)], (2, 7), 0),
-    ],
-)
-def test_multiplications_of_an_operator(
-    node: tuple[str, list[str]],
-    weights: dict[str, tuple[int, ...]],
-    inputs: list[tuple[int, ...]],
-    out: tuple[int, ...],
-    expected: int,
-) -> None:
-    assert macs(helper.make_node(*node, ["y"]), weights, inputs, out) == expected
 
 
 def test_what_has_no_weights_counts_to_the_first_layer_that_reads_it() -> None:

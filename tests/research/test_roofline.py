@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlpo_bench.interleave import take_turns
 from research.profile import NodeTime
-from research.roofline import layers, measure_roofline
+from research.roofline import layers, measure_roofline, take_turns
 
 
 class Clock:
@@ -78,7 +77,7 @@ def test_layers_are_bound_by_the_peak_or_by_memory() -> None:
 def test_a_run_has_all_figures_and_no_more_than_it_measured(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlpo_bench.interleave.TURN_S", 0.0)
+    monkeypatch.setattr("research.roofline.TURN_S", 0.0)
     monkeypatch.setattr("research.roofline.PROFILE_S", 0.0)
     monkeypatch.setattr("research.roofline.SMALLEST", 2**20)
     monkeypatch.setattr("research.roofline.BEYOND", 0)

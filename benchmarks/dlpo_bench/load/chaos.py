@@ -417,7 +417,7 @@ class Attacker:
         for call in calls:
             call.cancel()
 
-    def vanish(self) -> None:
+    def vanishing(self) -> None:
         """Connections that are closed after the first message, of gRPC and of HTTP."""
         for _ in range(10):
             with Attacker(self.victim, self.random) as other, suppress(grpc.RpcError):
@@ -477,17 +477,12 @@ class Attacker:
 
 
 HOSTILE: dict[str, Callable[[Attacker], None]] = {
-    "greedy": Attacker.greedy,
-    "empty": Attacker.empty,
-    "flushes": Attacker.flushes,
-    "unread": Attacker.unread,
-    "vanishing": Attacker.vanish,
-    "malformed": Attacker.malformed,
-    "cancelled": Attacker.cancelled,
-    "impatient": Attacker.impatient,
-    "tiny": Attacker.tiny,
-    "crowd": Attacker.crowd,
-}
+    name: getattr(Attacker, name)
+    for name in (
+        "greedy", "empty", "flushes", "unread", "vanishing", "malformed", "cancelled", "impatient",
+        "tiny", "crowd",
+    )
+}  # fmt: skip
 
 
 def drain(call: Any) -> None:

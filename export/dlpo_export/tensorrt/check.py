@@ -62,7 +62,7 @@ def sample_of(bundle: Bundle, steps: int, precision: Precision, frames: int) -> 
         MissingExtraError: onnxruntime is not installed.
     """
     graph = f"denoiser_{steps}"
-    read, _ = sentence_inputs(bundle, graph, frames)
+    read = sentence_inputs(bundle, graph, frames)
     expected = run_graph(bundle.graph_path(graph, precision), read)["waveform"]
     inputs = (read["conditioning"], read["source"], read["noise"])
     return DenoiserSample(steps, precision, inputs, expected)

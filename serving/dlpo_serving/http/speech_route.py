@@ -96,12 +96,7 @@ class DlpoEvents(Delivery):
         self._rate = speech.format.sample_rate_hz
 
     def begin(self) -> bytes:
-        text = {
-            "processed_text": self._speech.processed_text,
-            "dropped_characters": self._speech.dropped_characters,
-            "warnings": self._speech.warnings,
-        }
-        return _line({**self.info(), **text})
+        return _line({**self.info(), **self.text()})
 
     def chunk(self, chunk: EncodedChunk) -> bytes:
         return _line({**self.audio(chunk), "audio": b64encode(chunk.audio).decode()})
@@ -122,6 +117,14 @@ class DlpoEvents(Delivery):
             "sample_rate": speech.format.sample_rate_hz,
             "steps": speech.steps,
             "seed": speech.seed,
+        }
+
+    def text(self) -> dict[str, Any]:
+        """What is known of the text once it is read."""
+        return {
+            "processed_text": self._speech.processed_text,
+            "dropped_characters": self._speech.dropped_characters,
+            "warnings": self._speech.warnings,
         }
 
     def audio(self, chunk: EncodedChunk) -> dict[str, Any]:

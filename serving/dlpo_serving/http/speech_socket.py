@@ -111,12 +111,8 @@ class Dialect:
 
     def done(self, speech: AudioStream) -> Message:
         """What comes after the last chunk."""
-        return {
-            **DlpoEvents(speech).done(),
-            "processed_text": speech.processed_text,
-            "dropped_characters": speech.dropped_characters,
-            "warnings": speech.warnings,
-        }
+        events = DlpoEvents(speech)
+        return {**events.done(), **events.text()}
 
     def cancelled(self, heard: Message) -> Message:
         """What comes after a cancel."""
@@ -133,8 +129,7 @@ class ElevenLabsDialect(Dialect):
     Its `xi_api_key` message field is ignored: keys come in the header `xi-api-key`.
 
     Args:
-        voice: of the path.
-        output_format: of the query, such as `pcm_24000`.
+        request: its path names a voice, its query the `output_format`, such as `pcm_24000`.
 
     Raises:
         RequestError: the format is unknown.
@@ -142,8 +137,10 @@ class ElevenLabsDialect(Dialect):
     Reference: https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-stream-input
     """
 
-    def __init__(self, voice: str, output_format: str) -> None:
+    def __init__(self, request: web.Request) -> None:
         super().__init__(strict=False)
+        voice = request.match_info["voice"]
+        output_format = request.query.get("output_format", ELEVENLABS_DEFAULT)
         self._voice = "" if ELEVENLABS_VOICE.fullmatch(voice) else voice
         codec, _, rest = output_format.partition("_")
         rate = rest.partition("_")[0]
@@ -285,14 +282,10 @@ def socket_routes(
         return await _converse(request, service, limits, Dialect(limits.strict))
 
     async def elevenlabs(request: web.Request) -> web.StreamResponse:
-        output_format = request.query.get("output_format", ELEVENLABS_DEFAULT)
-        dialect = ElevenLabsDialect(request.match_info["voice"], output_format)
-        return await _converse(request, service, limits, dialect)
+        return await _converse(request, service, limits, ElevenLabsDialect(request))
 
     async def contexts(request: web.Request) -> web.StreamResponse:
-        output_format = request.query.get("output_format", ELEVENLABS_DEFAULT)
-        dialect = ContextsDialect(request.match_info["voice"], output_format)
-        return await _converse_in_contexts(request, service, scope, limits, dialect)
+        return await _converse_in_contexts(request, service, scope, limits)
 
     return [
         web.get("/v1/audio/speech/stream", own),
@@ -346,11 +339,10 @@ async def _converse_in_contexts(
     service: SynthesisService,
     scope: CallScope,
     limits: HttpLimits,
-    dialect: ContextsDialect,
 ) -> web.StreamResponse:
     """Several utterances side by side, each a call of its own; a mistake ends them all."""
+    dialect, record = ContextsDialect(request), current_call()
     socket = (await _open(request, limits, dialect)).response
-    record = current_call()
     begun: dict[str, TextPieces] = {}
 
     async def speak(name: str, pieces: TextPieces, body: SpeechBody) -> None:

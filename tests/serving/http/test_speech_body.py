@@ -1,14 +1,10 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from dlpo.errors import DlpoError
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import RequestError
 from dlpo_serving.http.speech_body import SpeechBody, parse_speech_body
@@ -122,23 +118,3 @@ def test_messages_stay_short_whatever_came(fields: dict[str, Any]) -> None:
 
     assert len(str(caught.value)) < 600
     assert len(caught.value.violations) == 1
-
-
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
-_NAMES = ["input", "voice", "speed", "seed", "steps", "ssml", "dictionary", "response_format"]
-
-
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine is shared
-@given(
-    st.binary(max_size=50)
-    | st.dictionaries(st.sampled_from(_NAMES), _JSON).map(
-        lambda fields: json.dumps(fields).encode()
-    )
-)
-def test_any_bytes_are_taken_or_refused_by_an_error_of_ours(content: bytes) -> None:
-    with suppress(DlpoError):
-        assert isinstance(parse_speech_body(content), SpeechBody)

@@ -7,9 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,9 @@ import pytest
 
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
-from dlpo_serving import server as server_module
 from dlpo_serving.client import CallError, RetryPolicy, SpeechClient
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.proto import riva_tts_pb2 as riva
-from dlpo_serving.synthesizer import Synthesizer
 from tests.callers import WAIT_S, UnluckyEngine, fake_voice, lay, wait_until
 
 UNLUCKY = 13  # seed of the calls that go wrong
@@ -70,27 +66,6 @@ def test_an_engine_that_throws_fails_the_calls_that_made_it_throw(
         assert http.status == 500
         assert b"secret" not in http.read()
     assert "/secret/path" in caplog.text
-
-
-@pytest.fixture
-def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Synthesizer]:
-    """Its engine does not come back from unlucky calls before the end of the test."""
-    monkeypatch.setattr(server_module, "HANG_BEATS", 10)
-    monkeypatch.setattr(server_module, "HEARTBEAT_S", 0.05)
-    end = threading.Event()
-    yield fake_voice(UnluckyEngine(UNLUCKY, lambda: end.wait(WAIT_S)))
-    end.set()
-
-
-def test_an_engine_that_hangs_loses_a_lane_and_gets_another(
-    hanging: Synthesizer, patient_server: Any, neighbour: Any
-) -> None:
-    server = patient_server(hanging, lanes=2)
-    with neighbour(server.address) as other, ThreadPoolExecutor(1) as thread:
-        for call in list(unlucky_calls(server))[:2]:
-            hung = thread.submit(call)
-            other.hears_all()  # by the lane that is left
-            assert hung.result(WAIT_S)[0] == "INTERNAL"
 
 
 def hang_thrice(address: str) -> None:
