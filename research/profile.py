@@ -105,7 +105,7 @@ class Profile:
 
 
 def measure(
-    bundle: Bundle, graph: str, precision: Precision, runs: int = RUNS, *, frames: int | None = None
+    bundle: Bundle, graph: str, precision: Precision, runs: int = RUNS, *, frames: int = 100
 ) -> Profile:
     """Measure one graph.
 

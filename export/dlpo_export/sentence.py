@@ -14,33 +14,28 @@ from dlpo.audio import harmonic_source
 from dlpo.bundle import Bundle
 from dlpo.errors import InputError
 from dlpo.text.symbols import symbol_ids
-from dlpo_export.parity.cases import MAX_FRAMES, UTTERANCE, whole_frames
+from dlpo_export.parity.cases import UTTERANCE, whole_frames
 from dlpo_export.parity.open_graph import run_graph
 
-MOST_REPEATS = 64  # of the sentence: more than a minute of speech
+REPEATS = (2, 4, 8, 16, 32, 64)  # of the sentence: at last more than a minute of speech
 
 
-def sentence_inputs(
-    bundle: Bundle, graph: str, frames: int | None = None
-) -> dict[str, NDArray[Any]]:
+def sentence_inputs(bundle: Bundle, graph: str, frames: int) -> dict[str, NDArray[Any]]:
     """Inputs of a graph for a fixed sentence.
 
     Encoder and frames are run in fp32 to get there; the noise has seed 0.
 
     Args:
-        frames: the first so many of a sentence that is long enough; None is all of a short one.
-            The encoder reads the sentence to its end.
+        frames: the first so many of a sentence that is long enough. The encoder reads the
+            sentence to its end.
     """
-    repeats = 2
-    most = math.inf if frames else MAX_FRAMES
-    values = _encoded(bundle, repeats, most)
-    while frames and values["durations"].sum() < frames:
-        if repeats >= MOST_REPEATS:
-            longest = int(values["durations"].sum())
-            raise InputError(f"frames is {frames}; this voice's sentence lasts {longest} at most")
-        repeats *= 2
-        values = _encoded(bundle, repeats, most)
-    frames = frames or int(values["durations"].sum())
+    for repeats in REPEATS:
+        values = _encoded(bundle, repeats)
+        longest = int(values["durations"].sum())
+        if longest >= frames:
+            break
+    else:
+        raise InputError(f"frames is {frames}; this voice's sentence lasts {longest} at most")
     values |= {
         "positions": np.arange(frames, dtype=np.float32) + np.float32(0.5),
         "pitch": np.zeros(1, np.float32),
@@ -58,15 +53,15 @@ def sentence_inputs(
     return _wanted(bundle, graph, values)
 
 
-def _encoded(bundle: Bundle, repeats: int, most: float) -> dict[str, NDArray[Any]]:
-    """The sentence, so many times in a row, and its encoding in at most so many whole frames."""
+def _encoded(bundle: Bundle, repeats: int) -> dict[str, NDArray[Any]]:
+    """The sentence, so many times in a row, and its encoding in whole frames."""
     phonemes = np.array([symbol_ids([*UTTERANCE, *UTTERANCE[1:] * (repeats - 1)])], np.int64)
     values: dict[str, NDArray[Any]] = {"phonemes": phonemes, **bundle.manifest.voice_input()}
     if bundle.manifest.pitch_points is not None:
         shape = (1, bundle.manifest.pitch_points, phonemes.shape[1])
         values["noise"] = np.random.default_rng(0).standard_normal(shape, np.float32)
     encoding = run_graph(bundle.graph_path("encoder"), values)
-    durations = whole_frames(torch.from_numpy(encoding["durations"]), most=most).numpy()
+    durations = whole_frames(torch.from_numpy(encoding["durations"]), most=math.inf).numpy()
     return {**values, **encoding, "durations": durations}
 
 

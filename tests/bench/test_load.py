@@ -91,35 +91,6 @@ def search_of(*levels: LevelResult, server: TestedServer = SERVER) -> KneeSearch
     return KneeSearch(server, "closed", {one.figures["load"]: one for one in levels})
 
 
-def silent_ticks(pieces: list[tuple[int, int]]) -> int:
-    """Ticks without sound between the first and the last, of a device simulated tick by tick."""
-    silent = buffered = 0
-    arriving = dict(pieces)
-    left = sum(length for _, length in pieces)
-    tick = pieces[0][0]
-    while left:
-        buffered += arriving.pop(tick, 0)
-        if buffered:
-            buffered -= 1
-            left -= 1
-        else:
-            silent += 1
-        tick += 1
-    return silent
-
-
-def test_gaps_are_those_of_a_device_simulated_tick_by_tick() -> None:
-    random = Random(1)
-    for _ in range(200):
-        times = sorted(random.sample(range(100), random.randint(1, 8)))
-        pieces = [(at, random.randint(1, 30)) for at in times]
-        device = AudioDevice()
-        for at, length in pieces:
-            device.receive(at, length)
-
-        assert sum(device.gaps_s) == silent_ticks(pieces)
-
-
 def test_arrivals_are_a_poisson_process() -> None:
     times = np.array(arrival_times(50, 200, Random(3)))
 

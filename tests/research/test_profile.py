@@ -41,7 +41,7 @@ def multiplications(bundle: Bundle, precision: Precision) -> tuple[int, dict[str
     known = {value.name for value in model.graph.input}
     del model.graph.output[:]
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in shown if name not in known)
-    inputs = sentence_inputs(bundle, "denoiser_2")
+    inputs = sentence_inputs(bundle, "denoiser_2", 100)
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )

@@ -344,7 +344,7 @@ def _obey(orders: Connection, victim: Victim, seed: int) -> None:
         name = orders.recv()
         # Whatever the server does to hostile callers is right as long as others don't notice.
         with suppress(grpc.RpcError, OSError, ValueError), Attacker(victim, random) as attacker:
-            HOSTILE[name](attacker)
+            getattr(attacker, name)()
         orders.send(None)
 
 
@@ -476,13 +476,10 @@ class Attacker:
                 time.sleep(0.25)
 
 
-HOSTILE: dict[str, Callable[[Attacker], None]] = {
-    name: getattr(Attacker, name)
-    for name in (
-        "greedy", "empty", "flushes", "unread", "vanishing", "malformed", "cancelled", "impatient",
-        "tiny", "crowd",
-    )
-}  # fmt: skip
+HOSTILE = (  # methods of `Attacker`
+    "greedy", "empty", "flushes", "unread", "vanishing", "malformed", "cancelled", "impatient",
+    "tiny", "crowd",
+)  # fmt: skip
 
 
 def drain(call: Any) -> None:

@@ -114,10 +114,6 @@ class Dialect:
         events = DlpoEvents(speech)
         return {**events.done(), **events.text()}
 
-    def cancelled(self, heard: Message) -> Message:
-        """What comes after a cancel."""
-        return {"type": "speech.cancelled", **heard}
-
     def error(self, reply: ErrorReply) -> Message:
         """What comes before the connection ends for an error."""
         return {"type": "error", **reply.json()}
@@ -319,7 +315,7 @@ async def _converse(
     if not speaking.cancelled():
         speaking.result()
     elif cancel:
-        await reply.send(dialect.cancelled(reply.heard(cancel.played_s)))
+        await reply.send({"type": "speech.cancelled", **reply.heard(cancel.played_s)})
     await socket.close()
     return socket
 

@@ -11,12 +11,9 @@ import grpc
 import pytest
 from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from dlpo_serving.errors import UnauthenticatedError
-from dlpo_serving.operations.call_scope import CallScope, CallTracer, current_call
+from dlpo_serving.operations.call_scope import CallScope, current_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.rpc.interceptor import CallInterceptor
 from dlpo_serving.rpc.statuses import Context
@@ -35,8 +32,6 @@ class Echo:
 
     async def answer(self, request: bytes, context: Context) -> bytes:
         self.callers.append(current_call().caller)
-        if trace := current_call().trace:
-            trace.part("answer", 0.0)
         match request:
             case b"abort":
                 await context.abort(grpc.StatusCode.NOT_FOUND, "no such voice")
@@ -117,9 +112,9 @@ def authorize(token: str) -> str:
 
 
 @asynccontextmanager
-async def world(*, keys: bool = False, tracer: CallTracer | None = None) -> AsyncIterator[World]:
+async def world(*, keys: bool = False) -> AsyncIterator[World]:
     echo, metrics = Echo(), Metrics()
-    scope = CallScope(metrics, tracer, authorize if keys else None)
+    scope = CallScope(metrics, None, authorize if keys else None)
     server = grpc.aio.server(interceptors=[CallInterceptor(scope)])
     handlers = {
         kind: getattr(grpc, f"{kind}_rpc_method_handler")(getattr(echo, kind)) for kind in KINDS
@@ -217,27 +212,6 @@ async def test_a_call_without_its_one_known_token_never_reaches_the_handler(
         assert status.code == grpc.StatusCode.UNAUTHENTICATED.value[0]
         assert it.echo.callers == []
         assert await it.counted(kind, "UNAUTHENTICATED") == 1
-
-
-@pytest.mark.parametrize("kind", KINDS)
-async def test_a_call_is_a_span_in_the_callers_trace(kind: str) -> None:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-
-    async with world(tracer=CallTracer(provider)) as it:
-        await it.call(kind, b"abort", ("traceparent", f"00-{trace}-00f067aa0ba902b7-01"))
-        await it.counted(kind, "NOT_FOUND")  # after the span has ended
-
-    part, span = exporter.get_finished_spans()
-    assert part.parent == span.context
-    assert span.name == f"{SERVICE}/{kind}"
-    assert span.context.trace_id == int(trace, 16)
-    assert dict(span.attributes or {}) == {
-        "rpc.system": "grpc",
-        "rpc.response.status_code": "NOT_FOUND",
-    }
 
 
 async def test_a_burst_of_calls_begins_a_few_in_each_turn_of_the_loop() -> None:

@@ -189,6 +189,8 @@ def test_a_call_leaves_spans_and_one_line_of_log_without_its_text_or_token(
 
     (span,) = [span for span in got if span.name.endswith("StreamSynthesize")]
     assert {span.trace_id.hex() for span in got} == {trace}
+    attributes = {one.key: one.value.string_value for one in span.attributes}
+    assert attributes == {"rpc.system": "grpc", "rpc.response.status_code": "OK"}
     parts = [part for part in got if part is not span]
     assert {part.name for part in parts} == {
         "normalise", "queue", "encode", "frames", "decode chunk", "encode audio",

@@ -134,17 +134,6 @@ def flood() -> tuple[Serve, Future[bool]]:
     return serve, told
 
 
-def test_a_caller_who_leaves_without_reading_is_told_to_serve(
-    flood: tuple[Serve, Future[bool]], proxied: Any
-) -> None:
-    serve, told = flood
-    call = stub(proxied(serve)).StreamSynthesize(REQUEST, timeout=WAIT_S)
-    next(call)
-    call.cancel()
-
-    assert told.result(WAIT_S)
-
-
 def test_a_caller_who_does_not_read_is_sent_away(
     flood: tuple[Serve, Future[bool]],
     proxied: Any,
