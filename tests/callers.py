@@ -163,14 +163,12 @@ class Conversation:
             return error.code
 
 
-def lay(source: Path, folder: Path, voice: str, seal: bool = True) -> None:
+def lay(source: Path, folder: Path, voice: str) -> None:
     """A bundle under another name, moved to its place in a folder of voices at once."""
     bundle = Bundle.load(source)
     made = folder / f".{voice}"
     copy_bundle(bundle, made)
     (made / MANIFEST).write_bytes(bundle.manifest.named(voice).to_json())
-    if not seal:
-        next(made.glob("*.onnx")).write_bytes(b"no graph")
     shutil.rmtree(folder / voice, ignore_errors=True)
     made.rename(folder / voice)
 

@@ -243,7 +243,7 @@ def _measured(alignment: Alignment, transcript: str, recording: Path) -> Arrays:
             f" expected them within {ALIGNMENT_SLACK_S} s: align it again"
         )
     f0 = _known_f0(recording, len(waveform) // HOP_LENGTH)
-    return timed | arrays_of(waveform, measure(waveform, f0))
+    return {**timed, **arrays_of(waveform, measure(waveform, f0))}
 
 
 def _known_f0(recording: Path, frames: int) -> NDArray[np.float32] | None:

@@ -281,6 +281,13 @@ class Device:
 SCRATCH = 4096  # bytes
 
 
+def made(cls: type, **state: object) -> Any:
+    """An object that has no constructor of its own, as most of TensorRT's."""
+    one = cls()
+    one.__dict__.update(state)
+    return one
+
+
 class Faults:
     """What goes wrong, and what was asked of the builder."""
 
@@ -319,15 +326,10 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
         def __bytes__(self) -> bytes:
             return self._content
 
-    def host_memory(content: bytes) -> IHostMemory:
-        memory = IHostMemory()
-        memory._content = content
-        return memory
-
     @described("ITimingCache", kinds)
     class ITimingCache:
         def serialize(self) -> IHostMemory:
-            return host_memory(self._content)
+            return made(IHostMemory, _content=self._content)
 
     @described("IOptimizationProfile", kinds)
     class IOptimizationProfile:
@@ -343,13 +345,6 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
 
     @described("IBuilderConfig", kinds)
     class IBuilderConfig:
-        def _start(self) -> IBuilderConfig:
-            self._flags = {flags.TF32}
-            self._pools: dict[Any, int] = {}
-            self._profiles: list[Any] = []
-            self._cache: Any = None
-            return self
-
         def set_memory_pool_limit(self, pool: Any, pool_size: int) -> None:
             self._pools[pool] = pool_size
 
@@ -360,9 +355,7 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
             self._flags.discard(flag)
 
         def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache:
-            cache = ITimingCache()
-            cache._content = bytes(serialized_timing_cache)
-            return cache
+            return made(ITimingCache, _content=bytes(serialized_timing_cache))
 
         def set_timing_cache(self, cache: Any, ignore_mismatch: bool) -> bool:
             self._cache = cache
@@ -384,7 +377,7 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
             return INetworkDefinition()
 
         def create_builder_config(self) -> Any:
-            return IBuilderConfig()._start()
+            return made(IBuilderConfig, _flags={flags.TF32}, _pools={}, _profiles=[], _cache=None)
 
         def create_optimization_profile(self) -> Any:
             return IOptimizationProfile()
@@ -406,14 +399,10 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
                 "model": base64.b64encode(network._model).decode(),
                 "profiles": config._profiles,
             }
-            return host_memory(json.dumps(plan).encode())
+            return made(IHostMemory, _content=json.dumps(plan).encode())
 
     @described("ParserError", kinds)
     class ParserError:
-        def _of(self, values: tuple[str, str, str]) -> ParserError:
-            self._node, self._operator, self._text = values
-            return self
-
         def node_name(self) -> str:
             return self._node
 
@@ -441,18 +430,11 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
             return len(faults.parser)
 
         def get_error(self, index: int) -> Any:
-            return ParserError()._of(faults.parser[index])
+            node, operator, text = faults.parser[index]
+            return made(ParserError, _node=node, _operator=operator, _text=text)
 
     @described("IExecutionContext", kinds)
     class IExecutionContext:
-        def _of(self, engine: Any, strategy: Any) -> IExecutionContext:
-            self._engine, self._strategy = engine, strategy
-            self._profile: int | None = None
-            self._shapes: dict[str, list[int]] = {}
-            self._addresses: dict[str, int] = {}
-            self._scratch = 0
-            return self
-
         def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
             assert int(stream_handle) in device.streams
             if profile_index in self._engine._taken:
@@ -534,7 +516,8 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
             return 3 * [tuple(self._plan["profiles"][profile_index][name])]
 
         def create_execution_context(self, strategy: Any = strategies.STATIC) -> Any:
-            return IExecutionContext()._of(self, strategy)
+            state = {"_profile": None, "_shapes": {}, "_addresses": {}, "_scratch": 0}
+            return made(IExecutionContext, _engine=self, _strategy=strategy, **state)
 
     @described("Runtime", kinds)
     class Runtime:

@@ -12,7 +12,7 @@ import pytest
 
 from dlpo.bundle import Bundle, Precision
 from dlpo_export.sentence import sentence_inputs
-from research.profile import SAMPLER, Profile, kernels, layers_of, measure
+from research.profile import SAMPLER, Profile, kernels, measure
 
 
 @pytest.fixture(scope="module")
@@ -75,24 +75,6 @@ def test_all_multiplications_are_counted_in_layers(
     assert {"spectrum_conditioning", "spectrum_blocks.0.depthwise"} <= set(convolutions)
     assert {name: layers[name] for name in convolutions} == convolutions
     assert SAMPLER in layers
-
-
-def graph_of(nodes: str) -> onnx.ModelProto:
-    """A graph of these nodes, whose weights are named and not there."""
-    head = '<ir_version: 10, opset_import: ["" : 20]> steps () => () '
-    return onnx.parser.parse_model(f"{head}{{ {nodes} }}")
-
-
-def test_what_has_no_weights_counts_to_the_first_layer_that_reads_it() -> None:
-    model = graph_of("""
-        leaky = LeakyRelu(noise)
-        [scale] scale = Conv(leaky, "model.film.weight_0")
-        [shift] shift = Conv(leaky, "model.film.weight_1")
-        sum = Add(scale, shift)
-        [out] out = Conv(sum, "model.out.weight")
-        y = Mul(out, out)
-    """)
-    assert layers_of(model, model) == ["film", "film", "film", "out", "out", SAMPLER]
 
 
 def test_traffic_is_weights_once_and_the_rest_by_length(bundle: Bundle) -> None:

@@ -18,16 +18,13 @@ import soundfile
 from dlpo.audio import read_wav
 from dlpo.errors import EngineError, InputError
 from dlpo.v1.speech_pb2 import Flush
-from dlpo_serving.client import SpeechClient
 from dlpo_serving.errors import RequestError
 from dlpo_serving.local import say as say_module
 from dlpo_serving.local.demo import run_demo
-from dlpo_serving.local.local_server import local_server
 from dlpo_serving.local.player import PLAYERS, PlayerPlayback
 from dlpo_serving.local.say import RemoteVoice, _calls, say, split, typed_pieces
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.voices import open_voice
 
 TEXT = "Noise becomes speech."
 
@@ -266,19 +263,6 @@ def test_what_is_not_utf_8_is_an_input_error(pipe: tuple[int, list[int]], data: 
 
     with pytest.raises(InputError, match="not UTF-8"):
         list(typed_pieces(reader, quiet_s=0))
-
-
-TIMEOUT_S = 60.0
-
-
-def test_a_server_process_speaks_as_the_voice_does_offline(tiny_bundle: Path) -> None:
-    request = SpeechRequest("Hello over there.", seed=9)
-
-    with local_server(tiny_bundle) as server, SpeechClient(server.address) as client:
-        client.wait_until_serving()
-        audio = np.concatenate([chunk.samples for chunk in client.stream(request)])
-
-    np.testing.assert_allclose(audio, open_voice(tiny_bundle).speak(request), atol=1e-4)
 
 
 def test_the_demo_writes_sound_and_prints_its_figures(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import queue
 import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from typing import Any
 
 import grpc
@@ -75,42 +73,6 @@ def test_bombs_nothing_and_too_much_are_refused_at_every_door(
         reply = http_speech(server.http_url.split("/")[2], input=text, ssml=is_ssml)
         assert reply.status == http_status
         assert b"root:" not in reply.read()
-
-
-def test_http_requests_in_one_connection_do_not_change_each_other(
-    attacked: Any, http_speech: Any
-) -> None:
-    """Sent in one piece, the second with other settings while the first is being spoken."""
-    requests = [{"input": "One fish. " * 20, "seed": seed} for seed in (1, 2)]
-    piece = b""
-    for fields in requests:
-        body = json.dumps({"response_format": "pcm", **fields})
-        lines = ["POST /v1/audio/speech HTTP/1.1", "Host: a", f"Content-Length: {len(body)}"]
-        piece += "\r\n".join([*lines, "Content-Type: application/json", "", body]).encode()
-    with attacked(http_port=0) as server:
-        address = server.http_url.split("/")[2]
-        alone = [http_speech(address, **fields).read() for fields in requests]
-        with closing(http.client.HTTPConnection(address, timeout=TIMEOUT_S)) as connection:
-            connection.connect()
-            connection.sock.sendall(piece)
-            with connection.sock.makefile("rb") as stream:
-                together = [body_of(stream) for _ in requests]
-
-    assert alone[0] != alone[1]
-    assert together == alone
-
-
-def body_of(stream: Any) -> bytes:
-    """The next reply's body, by chunks. Reference: RFC 9112, section 7.1."""
-    assert stream.readline().startswith(b"HTTP/1.1 200")
-    while stream.readline().strip():
-        pass
-    body = b""
-    while size := int(stream.readline(), 16):
-        body += stream.read(size)
-        stream.readline()
-    stream.readline()
-    return body
 
 
 Piece = speech_pb2.IncrementalSynthesizeRequest
