@@ -60,8 +60,10 @@ class _Modules(Mapping[str, Any]):
 def _commands_of(module: str) -> Mapping[str, Any]:
     room = typer.Typer()
     gc.disable()  # imports leave no garbage, and looking for it takes a tenth of their time
-    import_module(f"dlpo.cli.{module}").register(room)
-    gc.enable()
+    try:
+        import_module(f"dlpo.cli.{module}").register(room)
+    finally:
+        gc.enable()
     group = get_group(room)
     shared = [copy.copy(one) for one in get_group(app).params if one.name in _EVERYWHERE]
     for option in shared:

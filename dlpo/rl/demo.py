@@ -51,7 +51,7 @@ HELD_OUT_TEXTS = (
 
 
 def demo_tuner(out: Path, updates: int = 12) -> Tuner:
-    """A run that takes about five minutes on two cores; `out` holds its corpus and its checkpoints.
+    """A run that takes about five minutes of one core; `out` holds its corpus and its checkpoints.
 
     Raises:
         InputError: there is no repository around this package.

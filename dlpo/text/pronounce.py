@@ -225,8 +225,8 @@ class Lexicon:
 
     def __init__(self) -> None:
         spec = find_spec("gruut_lang_en")  # whose import would load what nothing here needs
-        assert spec is not None
-        assert spec.origin is not None
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError("No module named 'gruut_lang_en'", name="gruut_lang_en")
         path = Path(spec.origin).with_name("lexicon.db")
         self._rows = sqlite3.connect(
             f"file:{path}?mode=ro&immutable=1", uri=True, check_same_thread=False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -17,6 +17,8 @@ from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.synthesis.job import AudioChunk
 from dlpo_serving.synthesis.timing import MarkTiming, WordTiming
+
+WARNING_HEADER = 1_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,12 @@ class Passage:
     """index in the call"""
     processed_text: str
     """as it is spoken, one line a sentence"""
+
+
+def warning_header(warnings: Iterable[str]) -> str:
+    """Distinct warnings as one ASCII value; headers and trailing metadata have room for 8 kB."""
+    said = ascii("; ".join(dict.fromkeys(warnings)))[1:-1]
+    return said if len(said) <= WARNING_HEADER else f"{said[:WARNING_HEADER]}..."
 
 
 class AudioStream:

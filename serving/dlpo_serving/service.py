@@ -44,7 +44,7 @@ from dlpo_serving.synthesizer import Synthesizer, text_errors_as_violations
 
 SLICE = 400  # characters of a piece that are read at once: a book does not hold up a sentence
 READ_AHEAD_S = 20.0  # of audio still to be made, beyond which further text waits to be read
-READ_RETRY_S = 0.05
+READ_RETRY_S = 0.5
 MAX_VOICE_NAME = 500  # characters; a mix of voices is a name too
 MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
 LONGER = 1.25  # a text is refused unread if its prediction is too long by so much

@@ -17,7 +17,12 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from dlpo.bundle import Manifest
-from dlpo_serving.audio_stream import AudioStream, EncodedChunk, taken_within
+from dlpo_serving.audio_stream import (
+    AudioStream,
+    EncodedChunk,
+    taken_within,
+    warning_header,
+)
 from dlpo_serving.encodings.encoder import wav_with_length
 from dlpo_serving.encodings.formats import Encoding, media_type
 from dlpo_serving.errors import DeadlineError, RequestError
@@ -390,8 +395,8 @@ async def _begin(
             "X-Sample-Rate": str(speech.format.sample_rate_hz),
         }
     )
-    if said := "; ".join([*warnings, *speech.warnings]):
-        response.headers["X-Warning"] = ascii(said)[1:-1]
+    if said := warning_header([*warnings, *speech.warnings]):
+        response.headers["X-Warning"] = said
     response.content_length = length
     await response.prepare(request)
     request[BEGUN] = reply = SpeechReply(request, response, delivery, limits.stall_s)

@@ -19,7 +19,13 @@ from urllib.parse import urlsplit
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk, taken_within
-from dlpo_serving.errors import FieldViolation, RequestError, StalledError, shortened
+from dlpo_serving.errors import (
+    CallRejectedError,
+    FieldViolation,
+    RequestError,
+    StalledError,
+    shortened,
+)
 from dlpo_serving.http.speech_body import SpeechBody, json_object, read_speech_fields
 from dlpo_serving.http.speech_route import (
     BEGUN,
@@ -28,7 +34,7 @@ from dlpo_serving.http.speech_route import (
     HttpLimits,
     call_of,
 )
-from dlpo_serving.http.statuses import BodyError, ErrorReply
+from dlpo_serving.http.statuses import BodyError, ErrorReply, reply_to
 from dlpo_serving.operations.call_scope import CallScope, current_call
 from dlpo_serving.request import SynthesisCall
 from dlpo_serving.service import Flush, SynthesisService, TextPieces
@@ -39,6 +45,7 @@ AUDIO = ("binary", "base64")
 ELEVENLABS_FORMATS = {"pcm": "pcm", "mp3": "mp3", "ulaw": "mulaw", "alaw": "alaw", "opus": "opus"}
 ELEVENLABS_DEFAULT = "mp3_44100_128"
 ELEVENLABS_VOICE = re.compile(r"[A-Za-z0-9]{20}")  # one of theirs, which means our default
+MAX_CONTEXT_ID = 100  # characters; the rest is left out
 MAX_CONTEXTS = 5  # of one connection at the same time, as theirs
 Message = Mapping[str, Any]
 
@@ -336,23 +343,30 @@ async def _converse_in_contexts(
     scope: CallScope,
     limits: HttpLimits,
 ) -> web.StreamResponse:
-    """Several utterances side by side, each a call of its own; a mistake ends them all."""
+    """Several utterances side by side, each a call of its own.
+
+    One that is refused ends alone; a message that can't be understood ends the connection.
+    """
     dialect, record = ContextsDialect(request), current_call()
     socket = (await _open(request, limits, dialect)).response
     begun: dict[str, TextPieces] = {}
 
     async def speak(name: str, pieces: TextPieces, body: SpeechBody) -> None:
-        with scope.utterance("context", "http", record.peer, record.caller):
-            call, warnings = call_of(body, service.voices, limits, streamed=True)
-            reply = SocketReply(socket, dialect, limits.stall_s, context={"contextId": name})
-            await _speak(service, call, pieces, reply, warnings)
-        del begun[name]
+        reply = SocketReply(socket, dialect, limits.stall_s, context={"contextId": name})
+        try:
+            with scope.utterance("context", "http", record.peer, record.caller):
+                call, warnings = call_of(body, service.voices, limits, streamed=True)
+                await _speak(service, call, pieces, reply, warnings)
+        except (CallRejectedError, RequestError) as error:
+            await reply.send(dialect.error(reply_to(error)))
+        finally:
+            del begun[name]
 
     try:
         async with asyncio.TaskGroup() as speaking:
             tasks: set[asyncio.Task[None]] = set()
             async for message in _messages(socket):
-                name = str(message.get("context_id", ""))
+                name = _text("context_id", message.get("context_id") or "")[:MAX_CONTEXT_ID]
                 if name in begun:
                     further = dialect.pieces(message)
                 elif not name or not message.get("text"):  # keeps the connection, or ends no speech

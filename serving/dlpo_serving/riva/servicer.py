@@ -10,7 +10,7 @@ from typing import TypeVar
 from dlpo.bundle import Manifest
 from dlpo.text.characters import CODE, EMOJI
 from dlpo.text.ssml.phonemes import parse_ipa
-from dlpo_serving.audio_stream import AudioStream, EncodedChunk
+from dlpo_serving.audio_stream import AudioStream, EncodedChunk, warning_header
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.errors import FieldViolation, RequestError, UnknownVoiceError
 from dlpo_serving.operations.call_scope import current_call
@@ -295,7 +295,7 @@ class RivaServicer:
 def _warn(context: Context, speech: AudioStream) -> None:
     """Warnings about the text have no field in Riva's replies: they are trailing metadata."""
     if speech.warnings:
-        warning = ("x-warning", ascii("; ".join(speech.warnings))[1:-1])
+        warning = ("x-warning", warning_header(speech.warnings))
         context.set_trailing_metadata((*context.trailing_metadata(), warning))
 
 

@@ -219,6 +219,9 @@ class Scheduler:
             load = 1.0
             try:
                 load = self._check_load(stream, needs, first_s, now)
+            except PeerShareError:
+                load = 0.0  # others find room
+                raise
             finally:
                 if load >= self._recent_peak(now):
                     self._peak, self._peak_s = load, now

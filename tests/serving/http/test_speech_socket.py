@@ -212,18 +212,22 @@ def test_contexts_of_one_connection_are_spoken_each_for_itself(door: Door, clien
     names = ("a", "b")
     begin = [{"text": " ", "context_id": name, "voice_settings": {}} for name in names]
     text = [{"text": TEXT, "context_id": name} for name in names]
+    refused = {"text": "<speak>Not in pieces.</speak>", "context_id": "refused"}
     alive = [{"text": ""}, {"text": "", "context_id": "a"}, {"context_id": "c", "flush": True}]
 
     async def run() -> dict[str, list[dict[str, Any]]]:
         heard: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
         async with connected(door, path) as socket:
-            for message in (*begin, *alive, *text):
+            for message in (*begin, *alive, refused, *text):
                 await socket.send_json(message)
             for name in names:
                 await socket.send_json({"context_id": name, "close_context": True})
             while not all(came and came[-1]["isFinal"] for came in heard.values()):
                 message = await socket.receive_json()
-                heard[message["contextId"]].append(message)
+                if message["contextId"] == "refused":
+                    assert "SSML" in message["message"]  # and the others go on
+                else:
+                    heard[message["contextId"]].append(message)
         return heard
 
     for *chunks, _ in asyncio.run(asyncio.wait_for(run(), WAIT_S)).values():

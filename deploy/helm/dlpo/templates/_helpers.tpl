@@ -39,6 +39,9 @@ labels:
 }}
 {{- if .Values.gpu.enabled }}{{ $_ := set $settings "DLPO_ENGINE" "cuda" }}{{ end }}
 {{- if .Values.voices.enabled }}{{ $_ := set $settings "DLPO_VOICE_DIRECTORY" "/var/lib/dlpo/voices" }}{{ end }}
-{{- range $name, $value := .Values.settings }}{{ $_ := set $settings $name (toString $value) }}{{ end }}
+{{- range $name, $value := .Values.settings }}
+{{- if kindIs "float64" $value }}{{ if eq $value (floor $value) }}{{ $value = int64 $value }}{{ end }}{{ end }}
+{{- $_ := set $settings $name (toString $value) }}
+{{- end }}
 {{- toYaml $settings }}
 {{- end }}
