@@ -38,8 +38,6 @@ TRAINING_TEXTS = (
     "She opened the window to let the smell of paint out.",
     "Nobody had told the children why the school was closed.",
     "Turn left at the bakery and keep going until the road ends.",
-    "His letter arrived three weeks after he did.",
-    "We planted tomatoes, beans and far too many onions.",
     "Is there anything left of the soup that you made yesterday?",
     "A thin layer of ice had formed along the edge of the lake.",
 )
@@ -92,11 +90,9 @@ def write_page(tuner: Tuner, out: Path) -> Path:
         rows.append(f"<tr><td>{html.escape(text)}</td>{''.join(players)}</tr>")
     log = map(json.loads, (tuner.out / "log.jsonl").read_text("utf-8").splitlines())
     scores = [line["reward/DistillMOS"] for line in log if line["split"] == "train"]
-    low, high = min(scores), max(max(scores), min(scores) + 0.01)
-    points = " ".join(
-        f"{600 * i / max(len(scores) - 1, 1):.0f},{150 * (high - score) / (high - low):.0f}"
-        for i, score in enumerate(scores)
-    )
+    low, high = min(scores), max(scores)
+    points = " ".join(f"{i},{-score:.3f}" for i, score in enumerate(scores))
+    box = f"-0.1 {-high - 0.01:.3f} {len(scores) - 0.8} {high - low + 0.02:.3f}"
     panels = [panel for panel in (tuner.baseline, tuner.last) if panel]
     before, after = (panel.figures()["reward/DistillMOS"] for panel in panels)
     page = out / "index.html"
@@ -106,8 +102,9 @@ def write_page(tuner: Tuner, out: Path) -> Path:
 <p>DistillMOS of the held-out sentences: {before:.2f} before, {after:.2f} after. It is the judge
 that was followed, so its score is no evidence: listen. The mean of the explored voices by update,
 {low:.2f} to {high:.2f}:</p>
-<svg width="620" height="170" viewBox="-10 -10 620 170" role="img" aria-label="Reward by update">
-<polyline points="{points}" fill="none" stroke="#6d28d9" stroke-width="3"/></svg>
+<svg width="620" height="170" viewBox="{box}" preserveAspectRatio="none" role="img"><title>Reward
+by update</title><polyline points="{points}" fill="none" stroke="#6d28d9" stroke-width="3"
+vector-effect="non-scaling-stroke"/></svg>
 <table><tr><th>Held-out sentence</th><th>before</th><th>after</th></tr>{"".join(rows)}</table>
 </html>
 """,

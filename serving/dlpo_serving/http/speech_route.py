@@ -17,12 +17,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from dlpo.bundle import Manifest
-from dlpo_serving.audio_stream import (
-    AudioStream,
-    EncodedChunk,
-    taken_within,
-    warning_header,
-)
+from dlpo_serving.audio_stream import AudioStream, EncodedChunk, taken_within, warning_header
 from dlpo_serving.encodings.encoder import wav_with_length
 from dlpo_serving.encodings.formats import Encoding, media_type
 from dlpo_serving.errors import DeadlineError, RequestError

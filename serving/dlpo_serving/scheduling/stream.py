@@ -91,10 +91,6 @@ class Costs:
         """Seconds of a unit while all lanes are busy / those of its line."""
         return self._crowded.ratio
 
-    def unit_s(self, unit: Unit, batch: int = 1) -> float:
-        """Predicted seconds of a batch of equal units while all lanes are busy."""
-        return self.slowdown * self._line_s(unit, batch)
-
     def audio_s(self, characters: int, speed: float) -> float:
         """Predicted seconds of audio of a text."""
         return characters * self.frames_per_character / speed / self.lines.frames_per_second

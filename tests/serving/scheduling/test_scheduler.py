@@ -221,7 +221,11 @@ class Simulation:
                 return
             self._free_lanes -= 1
             rows, busy_lanes = len(batch.streams), self.scheduler.busy_lanes
-            cost_s = self.slowness * self._true_costs.unit_s(batch.unit, rows)
+            cost_s = (
+                self.slowness
+                * self._true_costs.slowdown
+                * self._true_costs._line_s(batch.unit, rows)
+            )
             if 2 * busy_lanes <= self._lanes:
                 cost_s /= self._contention
             self.busy_s += cost_s
