@@ -27,12 +27,7 @@ from dlpo.cli.options import (
     with_options,
 )
 from dlpo.errors import InputError, needs
-from dlpo_bench.options import (
-    LoadOptions,
-    PeersOptions,
-    RtfOptions,
-    ScalingOptions,
-)
+from dlpo_bench.options import LoadOptions, PeersOptions, RtfOptions, ScalingOptions
 
 if TYPE_CHECKING:
     from dlpo_bench.compare import Change, Ratio

@@ -338,10 +338,7 @@ async def _open(request: web.Request, limits: HttpLimits, dialect: Dialect) -> S
 
 
 async def _converse_in_contexts(
-    request: web.Request,
-    service: SynthesisService,
-    scope: CallScope,
-    limits: HttpLimits,
+    request: web.Request, service: SynthesisService, scope: CallScope, limits: HttpLimits
 ) -> web.StreamResponse:
     """Several utterances side by side, each a call of its own.
 

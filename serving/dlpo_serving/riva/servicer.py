@@ -22,9 +22,8 @@ from dlpo_serving.synthesis.timing import WordTiming
 
 Number = TypeVar("Number", int, float)
 
-SETTINGS = (
-    "speed", "pitch_semitones", "volume_db", "seed", "steps", "code", "emoji",
-)  # fmt: skip  # of custom_configuration
+# Of custom_configuration.
+SETTINGS = ("speed", "pitch_semitones", "volume_db", "seed", "steps", "code", "emoji")
 
 _ENCODINGS = {
     riva_audio_pb2.ENCODING_UNSPECIFIED: Encoding.PCM_S16,
