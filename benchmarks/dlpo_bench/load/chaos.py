@@ -192,7 +192,7 @@ async def _reign(
         results.mischief = "none"
         await asyncio.sleep(QUIET_S)
         held.append(operator.holds())
-        _log.info("round %d: %s, %s", len(held), dict(results.endings), held[-1])
+        _log.info("round %d: %s %s %s", len(held), dict(results.endings), results.gaps_s, held[-1])
     done.set()
     await asyncio.gather(*listeners)
     endings, total = results.endings, results.endings.total()
