@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import itertools
 import logging
 import os
@@ -30,7 +31,7 @@ from dlpo_serving.service import Limits, SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings, unknown_variables
 from dlpo_serving.voice_registry import Load, VoiceRegistry, open_voices
 
-SWITCH_S = 0.001  # for which a thread that reads text keeps those that compute from Python's lock
+SWITCH_S = 2e-5  # for which a busy thread keeps the others from Python's lock
 TEXT_THREADS = 2  # so that a book does not hold up a sentence
 HEARTBEAT_S = 1.0  # between two checks of the lanes
 HANG_BEATS = 20  # that one call of a graph may take
@@ -84,6 +85,8 @@ async def _serve(settings: ServerSettings, start: float) -> bool:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
     def announce(endpoints: Endpoints, voice: str) -> None:
+        gc.collect()
+        gc.freeze()  # a full collection took 0.1 s, in which every stream waited
         seconds = time.perf_counter() - start
         print(f"SERVING {voice} on {endpoints.grpc_address} after {seconds:.2f} s", flush=True)
         if endpoints.http_url:

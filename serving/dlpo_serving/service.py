@@ -43,6 +43,7 @@ from dlpo_serving.synthesis.job import SynthesisJob
 from dlpo_serving.synthesizer import Synthesizer, text_errors_as_violations
 
 SLICE = 400  # characters of a piece that are read at once: a book does not hold up a sentence
+READERS = 4  # texts that are read between two turns of the event loop
 READ_AHEAD_S = 20.0  # of audio still to be made, beyond which further text waits to be read
 READ_RETRY_S = 0.5
 MAX_VOICE_NAME = 500  # characters; a mix of voices is a name too
@@ -146,6 +147,7 @@ class SynthesisService:
         """
         self._executor = executor
         self._text_threads = text_threads
+        self._readers = asyncio.Semaphore(READERS)
         self._policy = policy
         self._limits = limits
         self._metrics = metrics
@@ -300,7 +302,8 @@ class SynthesisService:
     async def _read(self, read: Callable[[], T]) -> T:
         """Run `read` on a text thread."""
         start_s = self._clock()
-        result = await asyncio.get_running_loop().run_in_executor(self._text_threads, read)
+        async with self._readers:
+            result = await asyncio.get_running_loop().run_in_executor(self._text_threads, read)
         if trace := current_call().trace:
             trace.part("normalise", self._clock() - start_s)
         return result

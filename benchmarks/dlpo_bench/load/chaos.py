@@ -33,6 +33,7 @@ from statistics import median
 from typing import Any
 
 import grpc
+import psutil
 
 from dlpo.bundle import MANIFEST, Bundle, copy_bundle
 from dlpo.errors import EngineError
@@ -102,8 +103,8 @@ class Results:
     endings: Counter[str] = field(default_factory=Counter)
     mischief: str = ""
     """the kind that goes on"""
-    gaps_s: list[tuple[str, float]] = field(default_factory=list)
-    """the mischief during which a gap ended, and its seconds"""
+    gaps_s: list[tuple[str, float, float]] = field(default_factory=list)
+    """the mischief during which a gap ended, its seconds, what the hypervisor took meanwhile"""
     first_audio_s: list[float] = field(default_factory=list)
     stopped: list[tuple[float, float]] = field(default_factory=list)
     """from when to when the process of the server was stopped"""
@@ -122,16 +123,18 @@ class GapDevice(AudioDevice):
     def __init__(self, results: Results) -> None:
         super().__init__()
         self._results = results
-        self._received_s = 0.0
+        self._received_s, self._stolen_s = 0.0, 0.0
 
     def receive(self, at_s: float, audio_s: float) -> None:
+        stolen_s: float = getattr(psutil.cpu_times(), "steal", 0.0)  # Linux only
         if self.begins_s is not None and at_s > self.ends_s:
             stops_s = [end_s for _, end_s in self._results.stopped if end_s > self._received_s]
             if stops_s:
                 self._results.resumed_s.append(at_s - stops_s[-1])
             elif at_s - self.ends_s > GAP_S:
-                self._results.gaps_s.append((self._results.mischief, at_s - self.ends_s))
-        self._received_s = at_s
+                gap = (self._results.mischief, at_s - self.ends_s, stolen_s - self._stolen_s)
+                self._results.gaps_s.append(gap)
+        self._received_s, self._stolen_s = at_s, stolen_s
         super().receive(at_s, audio_s)
 
 
@@ -205,7 +208,8 @@ async def _reign(
         "wrong_bits": endings["wrong bits"],
         "unanswered": total - endings["ok"] - endings["refused"] - endings["wrong bits"],
         "gaps": len(results.gaps_s),
-        "longest_gap_s": max((gap_s for _, gap_s in results.gaps_s), default=0.0),
+        "gaps_not_stolen": sum(gap_s - stolen_s > GAP_S for _, gap_s, stolen_s in results.gaps_s),
+        "longest_gap_s": max((gap_s for _, gap_s, _ in results.gaps_s), default=0.0),
         "longest_resume_s": max(results.resumed_s, default=0.0),
         "first_audio_ms_p50": 1000 * median(results.first_audio_s),
         "memory_growth": memory_growth(readings),
