@@ -144,8 +144,9 @@ def say(
     """Say a text: play it, write it to a sound file, or both."""
     from dlpo_serving.local.say import RemoteVoice
     from dlpo_serving.local.say import say as speak
+    from dlpo_serving.request import SpeechRequest
 
-    remote, source = None, None
+    remote, pieces = None, None
     if server is not None:
         with needs("serve"):
             from dlpo_serving.client import Tls
@@ -153,22 +154,17 @@ def say(
 
         remote = RemoteVoice(server, Tls(ca) if tls or ca else None, token)
         if text == "-" and not ssml:
-            source = typed_pieces(sys.stdin.fileno())
+            pieces = typed_pieces(sys.stdin.fileno())
+    words = "" if pieces else _read(text)
+    known = read_dictionary(dictionary)
+    request = SpeechRequest(words, speed, pitch, seed, steps, known, ssml, volume, code, emoji)
     with _flags_named():
         spoken = speak(
-            source or _read(text),
+            request,
+            pieces,
             voice=voice,
             out=out,
             play=play or out is None,
-            speed=speed,
-            pitch_semitones=pitch,
-            volume_db=volume,
-            seed=seed,
-            steps=steps,
-            dictionary=read_dictionary(dictionary),
-            ssml=ssml,
-            code=code,
-            emoji=emoji,
             sample_rate_hz=sample_rate,
             server=remote,
             engine=engine,

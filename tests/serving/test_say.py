@@ -26,7 +26,7 @@ from dlpo_serving.local.say import RemoteVoice, _calls, say, split, typed_pieces
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 
-TEXT = "Noise becomes speech."
+REQUEST = SpeechRequest("Noise becomes speech.", seed=2)
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +47,10 @@ def fake_player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_file_holds_what_the_voice_says(tmp_path: Path, synthesizer: Synthesizer) -> None:
-    spoken = say(TEXT, out=tmp_path / "out.wav", speed=1.2, seed=3)
+    request = SpeechRequest("Noise.", speed=1.2, seed=3)
+    spoken = say(request, out=tmp_path / "out.wav")
 
-    expected = synthesizer.speak(SpeechRequest(TEXT, speed=1.2, seed=3))
+    expected = synthesizer.speak(request)
     waveform, rate = read_wav(tmp_path / "out.wav")
     np.testing.assert_allclose(waveform, expected, atol=1e-4)
     assert spoken.audio_s == len(expected) / rate
@@ -71,10 +72,10 @@ def test_a_player_without_a_sound_is_followed_by_the_next(
     silent.write_text(f"#!/bin/sh\n{script}\n")
     silent.chmod(0o755)
 
-    assert str(say(TEXT, play=True)).endswith("; played by aplay")
+    assert str(say(REQUEST, play=True)).endswith("; played by aplay")
 
     played = np.fromfile(tmp_path / "played.pcm", "<i2") / 32767
-    np.testing.assert_allclose(played, synthesizer.speak(SpeechRequest(TEXT)), atol=1e-4)
+    np.testing.assert_allclose(played, synthesizer.speak(REQUEST), atol=1e-4)
 
 
 def test_without_a_player_that_sounds_a_file_is_written(
@@ -84,13 +85,13 @@ def test_without_a_player_that_sounds_a_file_is_written(
     monkeypatch.chdir(tmp_path)
     Path("speech.wav").touch()
 
-    told = say(TEXT, play=True).told
+    told = say(REQUEST, play=True).told
 
     assert told == "nothing could be played (aplay: no sound card): it is in speech-2.wav"
     waveform, _ = read_wav(tmp_path / "speech-2.wav")
-    np.testing.assert_allclose(waveform, synthesizer.speak(SpeechRequest(TEXT)), atol=1e-4)
+    np.testing.assert_allclose(waveform, synthesizer.speak(REQUEST), atol=1e-4)
     with pytest.raises(EngineError, match=r"no sound card.*out.wav is complete"):
-        say(TEXT, play=True, out=tmp_path / "out.wav")
+        say(REQUEST, play=True, out=tmp_path / "out.wav")
     assert (tmp_path / "out.wav").read_bytes() == (tmp_path / "speech-2.wav").read_bytes()
 
 
@@ -100,13 +101,13 @@ def test_an_interrupt_leaves_a_shorter_file_or_the_one_before(tmp_path: Path, na
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        say(TEXT, out=tmp_path / name, progress=stop)
+        say(REQUEST, out=tmp_path / name, progress=stop)
     assert len(soundfile.read(tmp_path / name, 100)[0]) == 100
 
-    say(TEXT, out=tmp_path / name)
+    say(REQUEST, out=tmp_path / name)
     before = (tmp_path / name).read_bytes()
     with pytest.raises(KeyboardInterrupt):
-        say(TEXT, out=tmp_path / name, progress=stop)
+        say(REQUEST, out=tmp_path / name, progress=stop)
     assert (tmp_path / name).read_bytes() == before
 
 
@@ -114,7 +115,7 @@ def test_a_terminal_gets_no_bytes_of_sound(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "stdout", type("Terminal", (), {"isatty": lambda _: True})())
 
     with pytest.raises(RequestError, match="is a terminal"):
-        say(TEXT, out=Path("-"))
+        say(REQUEST, out=Path("-"))
 
 
 def test_a_long_text_is_cut_at_the_ends_of_sentences() -> None:
@@ -167,7 +168,7 @@ def test_a_player_is_silenced_where_the_voice_fails(fake_player: Path) -> None:
     ],
 )
 def test_the_ending_says_the_encoding(tmp_path: Path, name: str, begin: bytes) -> None:
-    say(TEXT, out=tmp_path / name)
+    say(REQUEST, out=tmp_path / name)
 
     assert (tmp_path / name).read_bytes().startswith(begin)
 
@@ -178,7 +179,7 @@ def test_a_pipe_gets_a_wav_header_without_a_length_and_sound_at_once(
     reader, writer = os.pipe()
     with os.fdopen(writer, "w") as stdout, os.fdopen(reader, "rb") as pipe:
         monkeypatch.setattr(sys, "stdout", stdout)
-        spoken = say("Go.", out=Path("-"))
+        spoken = say(SpeechRequest("Go."), out=Path("-"))
         stdout.close()
         received = pipe.read()
 
@@ -198,11 +199,11 @@ def test_a_disk_that_fills_leaves_the_file_before_whole(
     with monkeypatch.context() as patch:
         patch.setattr(wave.Wave_write, "writeframesraw", full)
         with pytest.raises(InputError, match="No space left on device"):
-            say(TEXT, out=out)
+            say(REQUEST, out=out)
     assert out.read_bytes() == b"the file before"
     assert list(tmp_path.iterdir()) == [out]
 
-    say(TEXT, out=out)
+    say(REQUEST, out=out)
     assert out.read_bytes().startswith(b"RIFF")
     assert list(tmp_path.iterdir()) == [out]
 
@@ -210,14 +211,15 @@ def test_a_disk_that_fills_leaves_the_file_before_whole(
 def test_a_server_can_speak_instead(
     server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    say(TEXT, out=tmp_path / "here.wav", seed=2)
+    say(REQUEST, out=tmp_path / "here.wav")
     monkeypatch.setattr(say_module, "open_voice", pytest.fail)
 
     remote = RemoteVoice(server.address)
-    say(TEXT, out=tmp_path / "there.wav", seed=2, voice="fake", server=remote)
+    say(REQUEST, out=tmp_path / "there.wav", voice="fake", server=remote)
 
     assert (tmp_path / "there.wav").read_bytes() == (tmp_path / "here.wav").read_bytes()
-    assert say("Hi 👍", out=tmp_path / "a.wav", server=remote).warnings == ("not spoken: 👍",)
+    spoken = say(SpeechRequest("Hi 👍"), out=tmp_path / "a.wav", server=remote)
+    assert spoken.warnings == ("not spoken: 👍",)
 
 
 @pytest.fixture

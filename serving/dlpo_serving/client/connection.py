@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -14,7 +16,7 @@ from dlpo_serving.client.errors import CallError, failure_of
 
 Metadata = tuple[tuple[str, str], ...]
 
-_CHANNEL_OPTIONS = (
+_CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.keepalive_time_ms", 30_000),  # a server that is gone is noticed
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.enable_retries", 0),  # errors.py knows what was heard, gRPC does not
@@ -61,30 +63,27 @@ class Connection:
 
     def open(self) -> grpc.Channel:
         """A channel for threads."""
-        if self.tls is None:
-            return grpc.insecure_channel(self.address, self._options())
-        return grpc.secure_channel(self.address, self._credentials(self.tls), self._options())
+        channel: grpc.Channel = self._open(grpc)
+        return channel
 
     def open_async(self) -> grpc.aio.Channel:
         """A channel for the running event loop."""
+        channel: grpc.aio.Channel = self._open(grpc.aio)
+        return channel
+
+    def _open(self, api: ModuleType) -> Any:
+        options = list(_CHANNEL_OPTIONS)
         if self.tls is None:
-            return grpc.aio.insecure_channel(self.address, self._options())
-        return grpc.aio.secure_channel(self.address, self._credentials(self.tls), self._options())
+            return api.insecure_channel(self.address, options)
+        if self.tls.server_name:
+            options.append(("grpc.ssl_target_name_override", self.tls.server_name))
+        pem = map(_read, (self.tls.ca, self.tls.key, self.tls.certificate))
+        return api.secure_channel(self.address, grpc.ssl_channel_credentials(*pem), options)
 
     def metadata(self, request_id: str) -> Metadata:
         """What goes with a call."""
         named: Metadata = (("x-request-id", request_id),)
         return named if self.token is None else (*named, ("authorization", f"Bearer {self.token}"))
-
-    def _options(self) -> list[tuple[str, int | str]]:
-        name = self.tls and self.tls.server_name
-        return [
-            *_CHANNEL_OPTIONS,
-            *([("grpc.ssl_target_name_override", name)] if name else []),
-        ]
-
-    def _credentials(self, tls: Tls) -> grpc.ChannelCredentials:
-        return grpc.ssl_channel_credentials(_read(tls.ca), _read(tls.key), _read(tls.certificate))
 
 
 def new_request_id() -> str:

@@ -160,15 +160,10 @@ class Loudspeaker:
                 self._sink.write(samples)
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        done = False
-        while not done:
-            done = True
-            if self._sink is None:
-                return
+        while self._sink:
             sink, self._sink = self._sink, None
             with self._or_next(enabled=error is None):
                 sink.__exit__(kind, error, trace)
-            done = self._sink is None
 
     def _is_proven(self) -> bool:
         return sum(map(len, self._kept)) > PROOF_S * self._rate_hz

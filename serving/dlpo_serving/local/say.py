@@ -6,7 +6,7 @@ import codecs
 import os
 import select
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from dlpo.audio import Waveform
 from dlpo.errors import EngineError, InputError
-from dlpo.text.characters import CODE, EMOJI
 from dlpo.text.feed import ends_at
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.engines import EngineName, EnginePrecision
@@ -80,20 +79,12 @@ class RemoteVoice:
 
 
 def say(
-    text: str | Iterable[Piece],
+    request: SpeechRequest,
+    pieces: Iterable[Piece] | None = None,
     *,
     voice: str | None = None,
     out: Path | None = None,
     play: bool = False,
-    speed: float = 1.0,
-    pitch_semitones: float = 0.0,
-    volume_db: float = 0.0,
-    seed: int = 0,
-    steps: int | None = None,
-    dictionary: Mapping[str, str] | None = None,
-    ssml: bool = False,
-    code: str = CODE[0],
-    emoji: str = EMOJI[0],
     sample_rate_hz: int | None = None,
     server: RemoteVoice | None = None,
     engine: EngineName = "cpu",
@@ -103,9 +94,8 @@ def say(
     """Speak a text, here or on a server.
 
     Args:
-        text: all of it; with `server`, also pieces that are spoken as they come.
-        speed, pitch_semitones, volume_db, seed, steps, dictionary, ssml, code, emoji: see
-            `SpeechRequest`.
+        request: the text, and how to speak it.
+        pieces: of more text, which a server speaks as they come.
         voice: name or path of a bundle; with `server`, the name of one of its voices. None is
             `DEFAULT_VOICE`, or the server's own default.
         out: file to write, in the encoding of its ending; "-" is standard output, as WAV.
@@ -131,16 +121,10 @@ def say(
         encoding_of(out)
         check_writable(out)
         SoundFile(out, ANY_RATE_HZ, sample_rate_hz)
-    whole, pieces = (text, None) if isinstance(text, str) else ("", text)
-    request = SpeechRequest(
-        whole, speed, pitch_semitones, seed, steps, dictionary or {}, ssml, volume_db, code, emoji
-    )
     if server is not None:
         source = _there(request, pieces, voice or "", server)
-    elif pieces is None:
-        source = _here(request, voice or DEFAULT_VOICE, engine, precision)
     else:
-        raise InputError("text in pieces is spoken by a server only; name one, or join them")
+        source = _here(request, voice or DEFAULT_VOICE, engine, precision)
 
     speaker = None
     with ExitStack() as stack:

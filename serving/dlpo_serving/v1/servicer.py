@@ -7,7 +7,6 @@ handler of a caller who is gone.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol
 
 from dlpo.bundle import Manifest
 from dlpo.v1 import speech_pb2
@@ -30,48 +29,28 @@ from dlpo_serving.v1.wire import (
 TimeDetail = speech_pb2.TimeDetail
 
 
-class TextRequest(Protocol):
-    """SynthesizeRequest or StreamSynthesizeRequest."""
-
-    text: str
-    ssml: str
-
-    @property
-    def config(self) -> speech_pb2.SynthesisConfig: ...
-
-
-def read_call(request: TextRequest, timeout_s: float | None, streamed: bool) -> SynthesisCall:
-    """The call of a caller who sends the whole text.
-
-    Raises:
-        RequestError: both text and SSML are set, or the encoding is unknown.
-    """
-    if request.text and request.ssml:
-        raise RequestError(FieldViolation("ssml", "is set in addition to text; send one of them"))
-    text, ssml = request.ssml or request.text, bool(request.ssml)
-    return config_call(request.config, timeout_s, streamed, text, ssml)
-
-
-def config_call(
+def read_call(
     config: speech_pb2.SynthesisConfig,
     timeout_s: float | None,
     streamed: bool,
     text: str = "",
-    ssml: bool = False,
+    ssml: str = "",
 ) -> SynthesisCall:
-    """The call of a configuration; the values are checked where they are used.
+    """The call of a configuration and a text; the values are checked where they are used.
 
     Raises:
-        RequestError: the encoding is unknown.
+        RequestError: both text and SSML are set, or the encoding is unknown.
     """
+    if text and ssml:
+        raise RequestError(FieldViolation("ssml", "is set in addition to text; send one of them"))
     request = SpeechRequest(
-        text=text,
+        text=ssml or text,
         speed=config.speed if config.HasField("speed") else 1.0,
         pitch_semitones=config.pitch_semitones,
         seed=config.seed,
         steps=config.steps or None,
         dictionary=dict(config.dictionary),
-        ssml=ssml,
+        ssml=bool(ssml),
         volume_db=config.volume_db,
         code=CODE_READINGS.get(config.code, str(config.code)),
         emoji=EMOJI_READINGS.get(config.emoji, str(config.emoji)),
@@ -195,8 +174,8 @@ class SpeechServicer:
         self, request: speech_pb2.SynthesizeRequest, context: Context
     ) -> speech_pb2.SynthesizeResponse:
         current_call().field_path = ssml_field_path if request.ssml else field_path
-        call = read_call(request, context.time_remaining(), streamed=False)
-        detail = request.config.time_detail
+        config, left_s = request.config, context.time_remaining()
+        call = read_call(config, left_s, False, request.text, request.ssml)
         async with self._service.synthesize(call) as speech:
             rate_hz = speech.format.sample_rate_hz
             reply = speech_pb2.SynthesizeResponse(info=info_message(speech))
@@ -204,7 +183,7 @@ class SpeechServicer:
             async for chunk in speech:
                 audio += chunk.audio
                 check_unary(len(audio))
-                reply.words.extend(word_messages(chunk.words, rate_hz, detail))
+                reply.words.extend(word_messages(chunk.words, rate_hz, config.time_detail))
                 reply.marks.extend(mark_messages(chunk.marks, rate_hz))
             reply.audio = bytes(audio)
             reply.totals.CopyFrom(totals_message(speech))
@@ -214,8 +193,9 @@ class SpeechServicer:
         self, request: speech_pb2.StreamSynthesizeRequest, context: Context
     ) -> AsyncIterator[speech_pb2.StreamSynthesizeResponse]:
         current_call().field_path = ssml_field_path if request.ssml else field_path
-        call = read_call(request, context.time_remaining(), streamed=True)
-        part, detail = speech_pb2.StreamSynthesizeResponse, request.config.time_detail
+        config, left_s = request.config, context.time_remaining()
+        call = read_call(config, left_s, True, request.text, request.ssml)
+        part, detail = speech_pb2.StreamSynthesizeResponse, config.time_detail
         async with self._service.synthesize(call) as speech:
             yield part(info=info_message(speech))
             async for chunk in speech:
@@ -231,7 +211,7 @@ class SpeechServicer:
             got = first.WhichOneof("part") or "nothing"
             raise RequestError(FieldViolation("config", f"must come first; got {got}"))
         config, part = first.config, speech_pb2.IncrementalSynthesizeResponse
-        call = config_call(config, context.time_remaining(), streamed=True)
+        call = read_call(config, context.time_remaining(), True)
         async with self._service.synthesize(call, _pieces(requests)) as speech:
             yield part(info=info_message(speech, text_is_known=False))
             async for chunk in speech:
