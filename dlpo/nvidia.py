@@ -23,6 +23,8 @@ INSTALL_TENSORRT = (
 # chunk that streams fits the first.
 BUCKET_FRAMES = (32, 64, 128, 256, 512)
 BUCKET_BATCH = (1, 4)
+State = Literal["ok", "failed", "skipped", "absent", "problem"]
+"""absent: optional and not installed; problem: to be fixed"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,11 @@ class Finding:
     """One thing that a check looked at."""
 
     subject: str
-    state: Literal["ok", "failed", "skipped"]
+    """such as `extra serve` or `engine cpu int8`"""
+    state: State
     detail: str
     remedy: str = ""
-    """what to do, where it is not ok"""
+    """what to do, where it is not ok: a command, or a sentence"""
 
     def __str__(self) -> str:
         line = f"{self.state:<8}{self.subject}: {self.detail}"

@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 BUDGETS = {  # reached so far; lower one whenever a change makes room, never raise one
-    "product lines": 36_020,
+    "product lines": 35_950,
     "test lines": 22_000,
     "research lines": 2_880,
     "modules": 207,
-    "modules with one importer": 41,
+    "modules with one importer": 40,
     "class names used twice": 0,
 }
 PRODUCT = ("dlpo", "serving", "export", "benchmarks")

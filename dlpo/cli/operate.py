@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,12 +15,10 @@ from dlpo.cli.options import WEIGHTS as WEIGHTS_DIR
 from dlpo.cli.options import Ca, Encrypted, Token, Weights
 from dlpo.errors import needs
 from dlpo.judges import SOURCES, WEIGHTS
+from dlpo.nvidia import Finding
 from dlpo_serving.voices import DEFAULT_VOICE
 
-if TYPE_CHECKING:
-    from dlpo_serving.local.doctor import Observation
-
-Section = tuple[str, Iterable["Observation"]]
+Section = tuple[str, Iterable[Finding]]
 _STYLES = {"ok": "green", "absent": "dim", "problem": "bold red"}
 KeysFile = Annotated[
     Path, typer.Option("--file", "-f", help="The server's --keys-file; made if it is not there.")
@@ -144,15 +142,13 @@ def _sections(voice: str, weights: Path) -> Iterator[Section]:
     yield "judges", _judges(weights)
 
 
-def _judges(folder: Path) -> Iterator[Observation]:
-    from dlpo_serving.local.doctor import Observation
-
+def _judges(folder: Path) -> Iterator[Finding]:
     for judge, name in WEIGHTS.items():
         if (folder / name).is_file():
-            yield Observation(judge, "ok", str(folder / name))
+            yield Finding(judge, "ok", str(folder / name))
         else:
             remedy = f"get it from {SOURCES[name]}; then dlpo doctor --weights FOLDER"
-            yield Observation(judge, "absent", f"no {name} in {folder}", remedy)
+            yield Finding(judge, "absent", f"no {name} in {folder}", remedy)
 
 
 def _head(about: Mapping[str, str]) -> None:
@@ -161,7 +157,7 @@ def _head(about: Mapping[str, str]) -> None:
     typer.echo(", ".join(rest))
 
 
-def _show(section: str, observations: Iterable[Observation]) -> None:
+def _show(section: str, findings: Iterable[Finding]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -170,7 +166,7 @@ def _show(section: str, observations: Iterable[Observation]) -> None:
     table.add_column(width=7)
     table.add_column(width=22)
     table.add_column(overflow="fold")
-    for one in observations:
+    for one in findings:
         detail = f"{one.detail}\n-> {one.remedy}" if one.remedy else one.detail
         # As Text, because paths and messages may look like markup.
         table.add_row(Text(one.state, _STYLES[one.state]), Text(one.subject), Text(detail))
@@ -180,7 +176,7 @@ def _show(section: str, observations: Iterable[Observation]) -> None:
         console.print(table)
 
 
-def _conclude(found: Mapping[str, list[Observation]]) -> None:
+def _conclude(found: Mapping[str, list[Finding]]) -> None:
     speaking = [one for one in found["engines"] if one.state == "ok"]
     best = min(speaking, key=lambda one: one.detail, default=None)  # "RTF 0.021, ..."
     typer.echo(f"speaking works: {best.subject}, {best.detail}" if best else "no engine speaks")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dlpo_serving.local.doctor import Observation, look_at_machine, look_at_packages
+from dlpo_serving.local.doctor import Finding, look_at_machine, look_at_packages
 
 DECLARED = """\
 Metadata-Version: 2.4
@@ -92,7 +92,7 @@ NEW = OLD.replace("sse2", "avx2 avx512_vnni").replace("Old", "New")
 ARM = "processor : 0\nFeatures : fp asimd asimddp i8mm\n"
 
 
-def of_machine(folder: Path, cpuinfo: str | None) -> dict[str, Observation]:
+def of_machine(folder: Path, cpuinfo: str | None) -> dict[str, Finding]:
     path = folder / "cpuinfo"
     if cpuinfo is not None:
         path.write_text(cpuinfo)

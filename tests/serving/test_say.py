@@ -153,7 +153,7 @@ def test_a_player_is_silenced_where_the_voice_fails(fake_player: Path) -> None:
 
     with pytest.raises(EngineError, match="the voice failed"):
         fail_while_it_plays()
-    assert playback.returncode == -signal.SIGKILL
+    assert playback._process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(

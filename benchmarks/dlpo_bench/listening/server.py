@@ -8,13 +8,13 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from dlpo.errors import DataError, InputError
 from dlpo_bench.listening.answers import AUDIO, PAGE, AnswerKey, AnswerStore, parse_answer, read_key
 from dlpo_serving.http import listening
+from dlpo_serving.http.speech_socket import is_same_origin
 
 LOCAL = "127.0.0.1"
 BODY_BYTES = 4_096  # an answer has some 400
@@ -87,7 +87,7 @@ def _taking(key: AnswerKey, store: AnswerStore) -> Handler:
     """Takes answers, from requests to the disk; connections, which are limited, bound them."""
 
     async def take(request: web.Request) -> web.Response:
-        if not _is_same_origin(request):
+        if not is_same_origin(request):
             raise web.HTTPForbidden(text="answers are taken from this server's own page alone")
         if request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType(text="expected Content-Type: application/json")
@@ -109,12 +109,6 @@ def _taking(key: AnswerKey, store: AnswerStore) -> Handler:
         return web.json_response({"stored": answer.revision})
 
     return take
-
-
-def _is_same_origin(request: web.Request) -> bool:
-    """Whether a browser, if it is one, sends for our own page. Programs send no Origin."""
-    origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == request.host
 
 
 def _sending(file: Path) -> Handler:

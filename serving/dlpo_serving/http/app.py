@@ -190,16 +190,14 @@ def catalog_routes(service: SynthesisService) -> list[web.RouteDef]:
         return web.json_response(_model(name))
 
     async def names(request: web.Request) -> web.Response:
-        found = [one.voice for one in service.voices]
-        return web.json_response({"voices": [{"id": name, "name": name} for name in found]})
-
-    async def model_names(request: web.Request) -> web.Response:
-        return web.json_response({"models": [{"id": name, "name": name} for name in MODELS]})
+        kind = request.path.rpartition("/")[2]
+        found = MODELS if kind == "models" else [one.voice for one in service.voices]
+        return web.json_response({kind: [{"id": name, "name": name} for name in found]})
 
     return [
         web.get("/v1/voices", voices),
         web.get("/v1/audio/voices", names),  # as Kokoro-FastAPI and Open WebUI have it
-        web.get("/v1/audio/models", model_names),
+        web.get("/v1/audio/models", names),
         web.get("/v1/models", models),
         web.get("/v1/models/{model}", model),
     ]

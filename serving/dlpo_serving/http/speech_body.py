@@ -71,23 +71,17 @@ class SpeechBody:
     """names of fields that are not this API's"""
 
 
-def parse_speech_body(content: bytes, strict: bool = False) -> SpeechBody:
-    """Check what can be checked without a voice.
+def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> SpeechBody:
+    """Check what can be checked of a JSON object without a voice.
 
     Args:
         strict: refuse unknown fields.
 
     Raises:
-        BodyError: it is no JSON object.
         RequestError: a field is missing, of the wrong type or out of OpenAI's range, or unknown
             where that is refused.
         UnknownModelError: no such model.
     """
-    return read_speech_fields(json_object(content), strict)
-
-
-def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> SpeechBody:
-    """The same for an object already parsed."""
     values = {name: v for name, v in given.items() if v is not None}
     unknown = [name for name in values if name not in FIELDS]
     if unknown and strict:

@@ -21,7 +21,13 @@ from dlpo_serving.audio_stream import AudioStream, EncodedChunk, taken_within, w
 from dlpo_serving.encodings.encoder import wav_with_length
 from dlpo_serving.encodings.formats import Encoding, media_type
 from dlpo_serving.errors import DeadlineError, RequestError
-from dlpo_serving.http.speech_body import ENCODINGS, SpeechBody, named, parse_speech_body
+from dlpo_serving.http.speech_body import (
+    ENCODINGS,
+    SpeechBody,
+    json_object,
+    named,
+    read_speech_fields,
+)
 from dlpo_serving.http.statuses import BodyError, ErrorReply
 from dlpo_serving.request import SpeechRequest, SynthesisCall
 from dlpo_serving.service import SynthesisService
@@ -250,7 +256,8 @@ def speech_routes(service: SynthesisService, limits: HttpLimits) -> list[web.Rou
     """The route of the speech."""
 
     async def speech(request: web.Request) -> web.StreamResponse:
-        body = parse_speech_body(await _content(request, limits), limits.strict)
+        fields = json_object(await _content(request, limits))
+        body = read_speech_fields(fields, limits.strict)
         whole = (
             body.encoding is Encoding.WAV
             and body.stream_format == "audio"

@@ -439,15 +439,17 @@ async def _speak(
 
 def _check_origin(request: web.Request, limits: HttpLimits) -> None:
     """Browsers let any page open a WebSocket: those of other origins need `--cors-origin`."""
-    origin = request.headers.get("Origin")
-    if origin is None or {"*", origin} & set(limits.origins):
-        return
-    try:
-        host = urlsplit(origin).netloc
-    except ValueError:
-        host = ""
-    if host != request.host:
+    allowed = {"*", request.headers.get("Origin")} & set(limits.origins)
+    if not allowed and not is_same_origin(request):
         raise web.HTTPForbidden(reason="this page's origin is not allowed; see --cors-origin")
+
+
+def is_same_origin(request: web.Request) -> bool:
+    """Whether a browser, if it is one, sends for our own page. Programs send no Origin."""
+    origin = request.headers.get("Origin")
+    with suppress(ValueError):
+        return origin is None or urlsplit(origin).netloc == request.host
+    return False
 
 
 def _text(name: str, value: object) -> str:

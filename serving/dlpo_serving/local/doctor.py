@@ -5,7 +5,7 @@
     try_engines         every engine synthesizes, in a process of its own
     look_around         audio player
 
-Each yields observations. All of it runs with the base install alone and reports what is missing.
+Each yields findings. All of it runs with the base install alone and reports what is missing.
 
     python -m dlpo_serving.local.doctor ENGINE VOICE    one engine, as JSON lines, for `try_engines`
 """
@@ -21,10 +21,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -33,27 +32,11 @@ import dlpo
 from dlpo.bundle import Bundle
 from dlpo.commit import source_commit
 from dlpo.errors import BundleError, DlpoError, EngineError, MissingExtraError, pip_install
-from dlpo.nvidia import INSTALL_TENSORRT, find_gpu, load_tensorrt
+from dlpo.nvidia import INSTALL_TENSORRT, Finding, State, find_gpu, load_tensorrt
 from dlpo_serving.encodings.encoder import warm_encoders
 from dlpo_serving.encodings.formats import MAX_RATE_HZ, Encoding
 from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision
 from dlpo_serving.voices import find_voice
-
-State = Literal["ok", "absent", "problem"]
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """The result of one check, and the remedy if it failed."""
-
-    subject: str
-    """such as `extra serve` or `engine cpu int8`"""
-    state: State
-    """absent: optional and not installed; problem: to be fixed"""
-    detail: str
-    remedy: str = ""
-    """a command, or a sentence; empty if there is nothing to do"""
-
 
 LIBRARIES = (
     "numpy", "onnxruntime", "onnxruntime-gpu", "grpcio", "protobuf", "aiohttp", "soundfile",
@@ -79,21 +62,21 @@ def versions() -> dict[str, str]:
     return found
 
 
-def look_at_packages() -> Iterator[Observation]:
-    """One observation for each extra, then what excludes what."""
+def look_at_packages() -> Iterator[Finding]:
+    """One finding for each extra, then what excludes what."""
     extras = {extra: _of_extra(extra) for extra in _extras()}
     lacking = {extra: _lacking(needed) for extra, needed in extras.items()}
     speaking = any(not lacking.get(extra, {extra: ""}) for extra in SPEAKING)
     for extra, missing in lacking.items():
         subject = f"extra {extra}"
         if not missing:
-            yield Observation(subject, "ok", f"complete, {len(extras[extra])} packages")
+            yield Finding(subject, "ok", f"complete, {len(extras[extra])} packages")
             continue
         state: State = "problem" if extra == "serve" and not speaking else "absent"
-        yield Observation(subject, state, _summary(missing, len(extras[extra])), _install(extra))
+        yield Finding(subject, state, _summary(missing, len(extras[extra])), _install(extra))
     yield from _encodings()
     if _version("onnxruntime") and _version("onnxruntime-gpu"):
-        yield Observation(
+        yield Finding(
             "onnxruntime",
             "problem",
             "onnxruntime and onnxruntime-gpu are both installed; they overwrite each other's files",
@@ -102,13 +85,13 @@ def look_at_packages() -> Iterator[Observation]:
         )
 
 
-def _encodings() -> Iterator[Observation]:
+def _encodings() -> Iterator[Finding]:
     missing = warm_encoders(MAX_RATE_HZ)
     for encoding, error in missing.items():
         why, _, remedy = error.violations[0].message.partition("; ")
-        yield Observation(f"encoding {encoding}", "absent", why, remedy.rpartition(": ")[2])
+        yield Finding(f"encoding {encoding}", "absent", why, remedy.rpartition(": ")[2])
     offered = [encoding for encoding in Encoding if encoding not in missing]
-    yield Observation("encodings", "ok", ", ".join(offered))
+    yield Finding("encodings", "ok", ", ".join(offered))
 
 
 def _summary(missing: Mapping[str, str], asked_for: int) -> str:
@@ -177,7 +160,7 @@ WIDE = ("avx2", "avx512f", "asimd")
 BYTES = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 
 
-def look_at_machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> Iterator[Observation]:
+def look_at_machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> Iterator[Finding]:
     """The CPU, the GPU, CUDA, TensorRT. Only missing vector instructions are a problem.
 
     Args:
@@ -188,18 +171,18 @@ def look_at_machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> Iterator[Observati
     yield _tensorrt()
 
 
-def _cpu(cpuinfo: Path) -> Iterator[Observation]:
+def _cpu(cpuinfo: Path) -> Iterator[Finding]:
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     cores = len(affinity(0)) if affinity else os.cpu_count()
     try:
         rows = [line.partition(":") for line in cpuinfo.read_text("utf-8").splitlines()]
     except OSError:
-        yield Observation("CPU", "ok", f"{platform.machine()}, {cores} cores, features unknown")
+        yield Finding("CPU", "ok", f"{platform.machine()}, {cores} cores, features unknown")
         return
     values = {name.strip(): value.strip() for name, _, value in reversed(rows)}
     flags = set((values.get("flags") or values.get("Features") or "").split())
     model = values.get("model name") or platform.machine()
-    yield Observation("CPU", "ok", f"{model}, {cores} cores to use")
+    yield Finding("CPU", "ok", f"{model}, {cores} cores to use")
     yield _feature(
         "vectors", WIDE, flags, "problem", "synthesis may be slower than real time; use another CPU"
     )
@@ -209,31 +192,31 @@ def _cpu(cpuinfo: Path) -> Iterator[Observation]:
 
 def _feature(
     subject: str, wanted: tuple[str, ...], flags: set[str], state: State, remedy: str
-) -> Observation:
+) -> Finding:
     if found := [flag for flag in wanted if flag in flags]:
-        return Observation(subject, "ok", ", ".join(found))
+        return Finding(subject, "ok", ", ".join(found))
     none = f"none of {', '.join(wanted)}"
-    return Observation(subject, state, none, remedy)
+    return Finding(subject, state, none, remedy)
 
 
-def _gpu() -> Iterator[Observation]:
+def _gpu() -> Iterator[Finding]:
     driver = _nvidia_smi()
     if driver:
-        yield Observation("NVIDIA driver", "ok", driver)
+        yield Finding("NVIDIA driver", "ok", driver)
     try:
         gpu = find_gpu()
     except MissingExtraError as error:
         remedy = f"in an environment of its own: {pip_install('gpu')}" if driver else ""
-        yield Observation("GPU", "absent", str(error).partition(";")[0], remedy)
+        yield Finding("GPU", "absent", str(error).partition(";")[0], remedy)
         return
     except EngineError as error:
         what, _, remedy = str(error).partition("; ")
-        yield Observation("GPU", "problem" if driver else "absent", what, remedy)
+        yield Finding("GPU", "problem" if driver else "absent", what, remedy)
         return
     size = f"{gpu.total_bytes / 2**30:.0f} GiB"
     detail = f"{gpu.name}, compute capability {gpu.compute_capability}, {size}"
-    yield Observation("GPU", "ok", detail)
-    yield Observation("CUDA", "ok", f"the driver runs up to {gpu.driver}")
+    yield Finding("GPU", "ok", detail)
+    yield Finding("CUDA", "ok", f"the driver runs up to {gpu.driver}")
 
 
 def _nvidia_smi() -> str:
@@ -248,24 +231,24 @@ def _nvidia_smi() -> str:
     return "; ".join(run.stdout.split("\n")).strip("; ")
 
 
-def _tensorrt() -> Observation:
+def _tensorrt() -> Finding:
     try:
-        return Observation("TensorRT", "ok", str(load_tensorrt().__version__))
+        return Finding("TensorRT", "ok", str(load_tensorrt().__version__))
     except EngineError as error:
         what = str(error).replace(INSTALL_TENSORRT, "").rstrip(": ")
-        return Observation("TensorRT", "absent", what, INSTALL_TENSORRT)
+        return Finding("TensorRT", "absent", what, INSTALL_TENSORRT)
 
 
-def look_around() -> Iterator[Observation]:
+def look_around() -> Iterator[Finding]:
     """The audio player; synthesis into a file needs none."""
     from dlpo_serving.local.player import PLAYERS
 
     names = [player.name for player in PLAYERS]
     found = [name for name in names if shutil.which(name)]
     if found:
-        yield Observation("audio player", "ok", found[0])
+        yield Finding("audio player", "ok", found[0])
         return
-    yield Observation(
+    yield Finding(
         "audio player",
         "absent",
         f"none of {', '.join(names)}; dlpo say needs -o",
@@ -276,8 +259,8 @@ def look_around() -> Iterator[Observation]:
 TRIAL_S = 120.0  # TensorRT builds its engines the first time
 
 
-def try_engines(voice: str) -> Iterator[Observation]:
-    """One observation for each engine and precision worth reporting.
+def try_engines(voice: str) -> Iterator[Finding]:
+    """One finding for each engine and precision worth reporting.
 
     Each engine runs in a process of its own: a library built for another machine may crash
     it. An engine that can't be opened at all is reported once.
@@ -288,27 +271,27 @@ def try_engines(voice: str) -> Iterator[Observation]:
     try:
         Bundle.load(find_voice(voice))
     except DlpoError as error:
-        yield Observation(f"voice {voice}", "problem", str(error))
+        yield Finding(f"voice {voice}", "problem", str(error))
         return
     for engine in PRECISIONS:
         yield from _tried(engine, voice)
 
 
-def _tried(engine: str, voice: str) -> Iterator[Observation]:
+def _tried(engine: str, voice: str) -> Iterator[Finding]:
     subject = f"engine {engine}"
     command = [sys.executable, "-P", "-m", "dlpo_serving.local.doctor", engine, voice]
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=TRIAL_S)
     except subprocess.TimeoutExpired:
-        yield Observation(subject, "problem", f"no speech within {TRIAL_S:g} s")
+        yield Finding(subject, "problem", f"no speech within {TRIAL_S:g} s")
         return
     for line in run.stdout.splitlines():
         if line.startswith("{"):
-            yield Observation(**json.loads(line))
+            yield Finding(**json.loads(line))
     if run.returncode:
         last = (run.stderr.strip().splitlines() or ["no message"])[-1]
         how = _ending(run.returncode)
-        yield Observation(
+        yield Finding(
             subject, "problem", f"{how}: {last}", f"{pip_install('serve')} --force-reinstall"
         )
 
@@ -334,7 +317,7 @@ def try_precisions(engine: EngineName, voice: str) -> None:
             return
 
 
-def _synthesize_with(engine: EngineName, precision: EnginePrecision, voice: str) -> Observation:
+def _synthesize_with(engine: EngineName, precision: EnginePrecision, voice: str) -> Finding:
     subject = f"engine {engine} {precision}"
     try:
         from dlpo_serving.request import SpeechRequest
@@ -359,12 +342,12 @@ def _synthesize_with(engine: EngineName, precision: EnginePrecision, voice: str)
         return _failed(subject, "problem", error)
     audio_s = samples / synthesizer.manifest.sample_rate_hz
     detail = f"RTF {wall_s / audio_s:.3f}, {audio_s:.2f} s of speech, opened in {open_s:.2f} s"
-    return Observation(subject, "ok", detail)
+    return Finding(subject, "ok", detail)
 
 
-def _failed(subject: str, state: State, error: Exception) -> Observation:
+def _failed(subject: str, state: State, error: Exception) -> Finding:
     what, _, remedy = " ".join(str(error).split()).partition("; ")
-    return Observation(subject, state, what, remedy.removeprefix("run: "))
+    return Finding(subject, state, what, remedy.removeprefix("run: "))
 
 
 if __name__ == "__main__":

@@ -81,11 +81,6 @@ class PlayerPlayback:
             )
         return self
 
-    @property
-    def returncode(self) -> int | None:
-        """How the player ended; None while it plays."""
-        return self._process.returncode
-
     def write(self, samples: Waveform) -> None:
         """Play (T,) float32 after what came before; waits while the player is busy.
 

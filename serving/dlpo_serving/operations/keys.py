@@ -226,29 +226,21 @@ class Quotas:
 
     @contextmanager
     def hold(self, caller: str, characters: int) -> Iterator[None]:
-        """A stream of the caller, with the characters of its first text.
+        """A stream of the caller, with the characters of its first text; given back at the end.
 
         Raises:
             QuotaError: one of the caller's shares is used up.
         """
-        self.check_audio(caller)
-        with self.stream(caller):
-            self.take_characters(caller, characters)
-            yield
-
-    @contextmanager
-    def stream(self, caller: str) -> Iterator[None]:
-        """One of the caller's streams; given back however the block ends.
-
-        Raises:
-            QuotaError: all of them are taken.
-        """
-        limit = self._quota(caller).max_streams
+        quota = self._quota(caller)
+        if quota.audio_s_per_minute is not None:
+            self._check(caller, "seconds of audio", quota.audio_s_per_minute, 0)
+        limit = quota.max_streams
         if limit is not None and self._streams[caller] >= limit:
             message = f"all {limit} streams of {caller!r} are taken; end one, or try again shortly"
             raise QuotaError(message, caller, STREAM_RETRY_S)
         self._streams[caller] += 1
         try:
+            self.take_characters(caller, characters)
             yield
         finally:
             self._streams[caller] -= 1
@@ -267,16 +259,6 @@ class Quotas:
         if per_minute is not None:
             needed = min(count, per_minute)
             self._check(caller, "characters", per_minute, needed).level -= count
-
-    def check_audio(self, caller: str) -> None:
-        """Whether the caller may have more audio.
-
-        Raises:
-            QuotaError: its allowance is overdrawn.
-        """
-        per_minute = self._quota(caller).audio_s_per_minute
-        if per_minute is not None:
-            self._check(caller, "seconds of audio", per_minute, 0)
 
     def take_audio(self, caller: str, audio_s: float) -> None:
         """Take audio that was made; its length was not known before, so this may overdraw."""

@@ -28,8 +28,7 @@ PREFIX = "DLPO_"  # of the environment variables that hold settings
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 SomeSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -117,9 +116,9 @@ class ServerSettings(BaseModel):
     """seconds that a caller may let pass between two pieces of its text"""
     text_wait_s: SomeSeconds = 10.0
     """seconds that further text of a call may wait for room before it is refused"""
-    grace_s: Seconds = 30.0
+    grace_s: Amount = 30.0
     """seconds that running calls have after SIGTERM"""
-    pre_stop_s: Seconds = 0.0
+    pre_stop_s: Amount = 0.0
     """seconds between saying NOT_SERVING and refusing calls, for balancers to notice"""
 
     tls_certificate: Path | None = None
@@ -147,9 +146,9 @@ class ServerSettings(BaseModel):
     """largest number of replicas; ray_min_replicas without it"""
     ray_target_streams: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10
     """calls at the same time for each replica; replicas are added and taken away to keep to it"""
-    ray_cpus: Share = 1
+    ray_cpus: Amount = 1
     """cores that a replica takes of its machine, or a part of one; also its lanes if left out"""
-    ray_gpus: Share = 0
+    ray_gpus: Amount = 0
     """GPUs that a replica takes of its machine, or a part of one, such as 0.25"""
 
     metrics: bool = True

@@ -1,25 +1,23 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import RequestError
-from dlpo_serving.http.speech_body import SpeechBody, parse_speech_body
+from dlpo_serving.http.speech_body import SpeechBody, json_object, read_speech_fields
 from dlpo_serving.http.statuses import BodyError, UnknownModelError
 from dlpo_serving.request import SpeechRequest
 
 
 def parse(**fields: Any) -> SpeechBody:
-    content = json.dumps({"model": "tts-1", "input": "Hello", **fields}).encode()
-    return parse_speech_body(content, strict=True)
+    return read_speech_fields({"model": "tts-1", "input": "Hello", **fields}, strict=True)
 
 
 def test_unknown_fields_are_kept_by_name_unless_that_is_strict() -> None:
     content = b'{"input": "Hello", "stream": true, "lang_code": "a", "speeed": 2}'
-    body = parse_speech_body(content)
+    body = read_speech_fields(json_object(content))
 
     assert (body.request, body.stream) == (SpeechRequest("Hello"), True)
     assert body.ignored == ("lang_code", "speeed")
@@ -92,7 +90,7 @@ def test_an_unknown_model_is_refused_with_those_that_are_known() -> None:
 )
 def test_what_is_no_json_object_is_a_bad_body(content: bytes) -> None:
     with pytest.raises(BodyError) as caught:
-        parse_speech_body(content)
+        json_object(content)
 
     assert caught.value.status == 400
 

@@ -172,11 +172,11 @@ def test_waiting_as_long_as_told_is_always_enough(clock: Any) -> None:
 def test_streams_beyond_the_share_are_refused_until_one_ends() -> None:
     admit = quotas(time.monotonic, alice=Quota(max_streams=2))
 
-    with admit.stream("alice"):
+    with admit.hold("alice", 0):
         for _ in range(2):
-            with suppress(ZeroDivisionError), admit.stream("alice"):
+            with suppress(ZeroDivisionError), admit.hold("alice", 0):
                 with pytest.raises(QuotaError, match="all 2 streams") as caught:
-                    admit.stream("alice").__enter__()
+                    admit.hold("alice", 0).__enter__()
                 assert caught.value.caller == "alice"
                 assert caught.value.retry_after_s > 0
                 raise ZeroDivisionError
@@ -212,14 +212,14 @@ def test_no_more_than_a_minutes_worth_is_saved_up(clock: Any) -> None:
 
 def test_audio_may_overdraw_and_stops_the_next_call_until_it_is_paid_off(clock: Any) -> None:
     admit = quotas(clock, alice=Quota(audio_s_per_minute=60))
-    admit.check_audio("alice")
+    admit.hold("alice", 0).__enter__()
     admit.take_audio("alice", 90)
 
     with pytest.raises(QuotaError, match="seconds of audio") as caught:
-        admit.check_audio("alice")
+        admit.hold("alice", 0).__enter__()
     assert caught.value.retry_after_s == pytest.approx(30)
     clock.now_s = 30
-    admit.check_audio("alice")
+    admit.hold("alice", 0).__enter__()
 
 
 def write(folder: Path) -> None:
