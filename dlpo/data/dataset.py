@@ -197,19 +197,11 @@ class Corpora:
         """Number of the dataset that an utterance is in."""
         return self.datasets.index(self._places[utterance][0])
 
-    def chances(self, utterances: Sequence[int]) -> NDArray[np.float64]:
-        """(U,) chance of drawing each utterance: by its length, and the share of its corpus."""
-        lengths = [max(1, self.entries[i].frames) for i in utterances]
-        return self._shared(utterances, np.array(lengths, np.float64))
-
-    def even_chances(self, utterances: Sequence[int]) -> NDArray[np.float64]:
-        """(U,) chance of drawing each utterance: by the share of its corpus alone."""
-        return self._shared(utterances, np.ones(len(utterances)))
-
-    def _shared(
-        self, utterances: Sequence[int], weights: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """(U,) weights -> chances, which add up to its share within each corpus."""
+    def chances(self, utterances: Sequence[int], *, by_length: bool = True) -> NDArray[np.float64]:
+        """(U,) chance of drawing each utterance: by the share of its corpus, and its length."""
+        weights = np.ones(len(utterances))
+        if by_length:
+            weights *= [max(1, self.entries[i].frames) for i in utterances]
         owners = np.array([id(self._places[i][0]) for i in utterances])
         for owner in set(owners.tolist()):
             mine = owners == owner

@@ -73,6 +73,30 @@ class GradientJudge(Protocol):
         ...
 
 
+class WaveformJudge:
+    """A `Judge` and a `GradientJudge` by a network that scores waveforms, whatever they say.
+
+    `network`: (1, T) float32 at `sample_rate_hz` -> one score.
+    """
+
+    sample_rate_hz = 16_000
+    takes_bfloat16 = True
+    network: Any
+
+    def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
+        """See `Judge.score`."""
+        import torch
+
+        heard = listen_at(self.sample_rate_hz, waveforms, sample_rate_hz)
+        with torch.inference_mode():
+            return np.array([float(self.network(torch.from_numpy(one)[None])) for one in heard])
+
+    def score_with_gradient(self, waveform: Tensor, text: str) -> Tensor:
+        """See `GradientJudge`; the text doesn't matter."""
+        score: Tensor = self.network(waveform[None])
+        return score.reshape(())
+
+
 class Recognizer(Protocol):
     """Transcribes speech."""
 

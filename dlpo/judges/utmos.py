@@ -21,25 +21,17 @@ References:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from dlpo.errors import CheckpointError, needs
-from dlpo.judges.judge import (
-    Scores,
-    Waveform,
-    listen_at,
-    load_torch_weights,
-    without_torchaudio,
-)
+from dlpo.judges.judge import WaveformJudge, load_torch_weights, without_torchaudio
 
-SAMPLE_RATE = 16_000  # Hz
 STRIDES = (5, 2, 2, 2, 2, 2, 2)  # of the convolutions; the only sizes that no weight has
 HEAD_WIDTH = 64  # channels of an attention head
 SCALE, SHIFT = 2.0, 3.0  # from the network's output to 1..5
@@ -78,7 +70,7 @@ FAIRSEQ = {  # names of wav2vec 2.0 in the published files -> in transformers
 UNUSED = ("mask_emb", "quantizer.", "project_q.", "final_proj.")  # of wav2vec's own training
 
 
-class Utmos:
+class Utmos(WaveformJudge):
     """Scores about 1..5; blind above 8 kHz, and known to be easily pleased: guard it.
 
     Args:
@@ -90,8 +82,6 @@ class Utmos:
     """
 
     name = "UTMOS"
-    sample_rate_hz = SAMPLE_RATE
-    takes_bfloat16 = True
 
     def __init__(self, weights: Path) -> None:
         content = load_torch_weights(weights)
@@ -104,19 +94,6 @@ class Utmos:
                 " phoneme encoder"
             ) from error
         self.network.eval().requires_grad_(False)
-
-    def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
-        resampled = listen_at(SAMPLE_RATE, waveforms, sample_rate_hz)
-        with torch.inference_mode():
-            scores = [
-                float(self.network(torch.from_numpy(waveform)[None])) for waveform in resampled
-            ]
-        return np.array(scores, np.float64)
-
-    def score_with_gradient(self, waveform: Tensor, text: str) -> Tensor:
-        """See `GradientJudge`; the text doesn't matter."""
-        score: Tensor = self.network(waveform[None])
-        return score.reshape(())
 
 
 def _renamed(content: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -76,7 +76,7 @@ class Prompts:
                 f" without words, with unknown ones, or longer than {longest_s} s); prepare a"
                 " corpus with more"
             )
-        self.chances = dataset.even_chances(self.numbers)
+        self.chances = dataset.chances(self.numbers, by_length=False)
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -122,24 +122,16 @@ class RecordedContours:
         self.utterances = by_length
         """their indices, the shortest first"""
 
-    @property
-    def centre(self) -> float:
-        """ln Hz, mean over the clips."""
-        return float(np.mean([found.mean for found in self.found.values()]))
+    def range_of(self, voice: str | None = None) -> tuple[float, float]:
+        """Centre and spread in ln Hz of a voice, of a speaker's voices together, or of all.
 
-    @property
-    def spread(self) -> float:
-        """Standard deviation of ln F0 within a clip, mean over the clips."""
-        return float(np.mean([found.spread for found in self.found.values()]))
-
-    def range_of(self, voice: str) -> tuple[float, float]:
-        """Centre and spread in ln Hz of a voice, or of a speaker's voices together.
+        The spread is the standard deviation of ln F0 within a clip; both are means over the clips.
 
         Raises:
             DataError: it has no recordings.
         """
         names = [(i, self.dataset.entries[i].voice) for i in self.found]
-        of_voice = [self.found[i] for i, name in names if voice in (name, name.split("/")[0])]
+        of_voice = [self.found[i] for i, name in names if voice in (None, name, name.split("/")[0])]
         if not of_voice:
             raise DataError(f"{voice}: has no recordings to measure its pitch; prepare some")
         return (

@@ -112,9 +112,8 @@ class ContourTrainer(TrainingRun):
         self.dataset, self.shares = Corpora(data, shares), np.array(shares) / sum(shares)
         self.recorded = RecordedContours(self.dataset, "train", self.rows)
         self.held_out = RecordedContours(self.dataset, "validation", self.rows)
-        self.config = replace(
-            config, centre=round(self.recorded.centre, 4), spread=round(self.recorded.spread, 4)
-        )
+        centre, spread = self.recorded.range_of()
+        self.config = replace(config, centre=round(centre, 4), spread=round(spread, 4))
         super().__init__(training, out)
         step = ContourStep(self.config, of_voice.symbols, training, len(of_voice.voices))
         flow = list(step.contour.flow.parameters())
