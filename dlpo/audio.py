@@ -128,8 +128,8 @@ def _sine(turns: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def to_pcm16(waveform: Waveform) -> NDArray[np.int16]:
-    """float32 in [-1, 1], clipped -> int16."""
-    return np.round(np.clip(waveform, -1, 1) * 32767).astype(np.int16)
+    """float32 in [-1, 1], clipped -> int16, the low byte first as files and networks have it."""
+    return np.round(np.clip(waveform, -1, 1) * 32767).astype("<i2")
 
 
 def write_wav(
@@ -146,7 +146,7 @@ def write_wav(
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(sample_rate_hz)
-            file.writeframes(to_pcm16(waveform).astype("<i2").tobytes())
+            file.writeframes(to_pcm16(waveform).tobytes())
         if isinstance(target, Path):
             stream.close()
     except OSError as error:

@@ -26,7 +26,7 @@ from dlpo.errors import CheckpointError
 from dlpo.model.build import ModelConfig
 from dlpo.model.contour import POINTS
 from dlpo.model.reach import context_frames_per_step
-from dlpo.noise_schedule import MAX_STEPS, NoiseSchedule, named_schedule
+from dlpo.noise_schedule import MAX_STEPS, named_schedule
 from dlpo.text.symbols import SYMBOLS
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
@@ -71,7 +71,7 @@ class TorchEngine:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._encoder.to(self._device)  # with the model, and the voices that they share out
         self._frames.to(self._device)
-        self.graphs = object()
+        self.graphs, rows = object(), ("B", "F", HOP_LENGTH)
         self.manifest = replace(
             like,
             voice=several.speakers[0] if several and like.voice not in voices else like.voice,
@@ -84,8 +84,8 @@ class TorchEngine:
             needed_context_int8={},
             frames_context=None,  # the whole sentence at once
             graphs={
-                "encoder": _encoder(self._encoder),
-                **{f"denoiser_{n}": _graph(schedule) for n, schedule in schedules.items()},
+                "encoder": _reading(*((1, POINTS, "P") if self._encoder.draws_pitch else ())),
+                **{f"denoiser_{n}": _reading(s.noise_count, *rows) for n, s in schedules.items()},
             },
             requires=(),
             corpus=provenance.corpus,
@@ -147,16 +147,9 @@ def _conditioning_channels(config: ModelConfig) -> int:
     return config.encoder_channels + config.speaker_channels
 
 
-def _encoder(encoder: EncoderGraph) -> GraphInfo:
-    """What the host asks of it: whether it reads noise."""
-    noise = TensorInfo("noise", "float32", (1, POINTS, "P"))
-    return GraphInfo({}, (noise,) if encoder.draws_pitch else (), ())
-
-
-def _graph(schedule: NoiseSchedule) -> GraphInfo:
-    """What the host asks of a graph: how many draws of noise it reads."""
-    noise = TensorInfo("noise", "float32", (schedule.noise_count, "B", "F", HOP_LENGTH))
-    return GraphInfo({}, (noise,), ())
+def _reading(*noise: int | str) -> GraphInfo:
+    """What the host asks of a graph: the shape of the noise that it reads, if it does."""
+    return GraphInfo({}, (TensorInfo("noise", "float32", noise),) if noise else (), ())
 
 
 class PaperSampler(TorchEngine):
@@ -168,8 +161,7 @@ class PaperSampler(TorchEngine):
 
     def __init__(self, checkpoint: Checkpoint, like: Manifest) -> None:
         super().__init__(checkpoint, like, PAPER_CHAIN, (MAX_STEPS,))
-        start = TensorInfo("noise", "float32", (1, "B", "F", HOP_LENGTH))
-        chain = {f"denoiser_{MAX_STEPS}": GraphInfo({}, (start,), ())}
+        chain = {f"denoiser_{MAX_STEPS}": _reading(1, "B", "F", HOP_LENGTH)}
         self.manifest = replace(self.manifest, graphs={**self.manifest.graphs, **chain})
         self._schedule = named_schedule(PAPER_CHAIN.name, MAX_STEPS, PAPER_CHAIN.eta)
         self._model = checkpoint.model

@@ -209,20 +209,3 @@ class AcousticModel(nn.Module, ABC):
     @abstractmethod
     def condition(self, upsampled: Tensor, prosody: Prosody, mel: Tensor, voice: Tensor) -> Tensor:
         """Join hidden sequence, mel and F0 -> (B, C2, F), the part that no step changes."""
-
-    # ------------------------------------------------------------------ once a step
-    @abstractmethod
-    def denoise(
-        self, noisy: Tensor, noise_level: Tensor, conditioning: Tensor, source: Tensor
-    ) -> Tensor:
-        """The clean waveform hidden in the noisy one.
-
-        Args:
-            noisy: (B, T), pre-emphasized and scaled.
-            noise_level: (B,), sqrt(alpha_bar).
-            conditioning: (B, C2, F) from `frames`.
-            source: (B, T) harmonic source.
-
-        Returns:
-            (B, T) x0, pre-emphasized and scaled.
-        """

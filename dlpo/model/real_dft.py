@@ -55,7 +55,8 @@ class RealDft(nn.Module):
         a, b, c, d = np.arange(p), np.arange(q), np.arange(self.columns), np.arange(q)
         first, second = _roots(p, np.outer(c, a)), _roots(q, np.outer(b, d))
         self._constant("first", np.concatenate([first.real, first.imag]))  # (2 (P/2 + 1), P)
-        self._constant("twiddle", _pair(_roots(size, np.outer(c, b))))  # (2, P/2 + 1, Q)
+        twiddle = _roots(size, np.outer(c, b))
+        self._constant("twiddle", np.stack([twiddle.real, twiddle.imag]))  # (2, P/2 + 1, Q)
         self._constant("second", _as_real(second))  # (2 Q, 2 Q)
         self._constant("second_inverse", _as_real(second.conj().T))
         weight = np.full(self.columns, 2 / size)
@@ -114,10 +115,6 @@ def _roots(order: int, exponents: NDArray[np.int64]) -> Complex:
     """W_order to the powers of `exponents`."""
     roots: Complex = np.exp(-2j * np.pi * exponents / order)
     return roots
-
-
-def _pair(values: Complex) -> NDArray[np.float64]:
-    return np.stack([values.real, values.imag])
 
 
 def _as_real(matrix: Complex) -> NDArray[np.float64]:

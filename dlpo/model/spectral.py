@@ -122,6 +122,17 @@ class SpectralWaveGrad2(AcousticModel):
     def denoise(
         self, noisy: Tensor, noise_level: Tensor, conditioning: Tensor, source: Tensor
     ) -> Tensor:
+        """The clean waveform hidden in the noisy one.
+
+        Args:
+            noisy: (B, T), pre-emphasized and scaled.
+            noise_level: (B,), sqrt(alpha_bar).
+            conditioning: (B, C2, F) from `frames`.
+            source: (B, T) harmonic source.
+
+        Returns:
+            (B, T) x0, pre-emphasized and scaled.
+        """
         noisy_spectrum, source_spectrum = self.spectrum(noisy), self.spectrum(source)
         seen = torch.cat([_compressed(noisy_spectrum), _compressed(source_spectrum)], dim=-1)
         frames = self.spectrum_conditioning(conditioning)

@@ -99,7 +99,15 @@ def keyed_noise(key: Key, rows: int, samples: int) -> Tensor:
 def policy_step_mean(
     policy: Policy, conditions: Conditions, noisy: Tensor, schedule: NoiseSchedule, step: int
 ) -> Tensor:
-    """(B, T) x at `step` -> (B, T) mean of the next x, 0 past the end of a sentence."""
+    """(B, T) x at `step` -> (B, T) mean of the next x, 0 past the end of a sentence.
+
+    Raises:
+        InputError: the policy is in train mode.
+    """
+    if policy.training:
+        raise InputError(
+            "the policy is in train mode; call eval(): dropout is not part of its actions"
+        )
     level = torch.tensor([float(schedule.noise_levels[step])], device=noisy.device)
     prediction = policy.denoise(noisy, level, conditions.conditioning, conditions.source)
     mean = step_mean(noisy, prediction, schedule, step, policy.parametrisation, policy.x0_limit)
@@ -140,10 +148,6 @@ def roll_out(
     Raises:
         InputError: a policy in train mode, or counts that don't fit each other.
     """
-    if policy.training:
-        raise InputError(
-            "the policy is in train mode; call eval(): dropout is not part of its actions"
-        )
     if len(keys) != len(conditions) or group < 1 or len(keys) % group:
         raise InputError(
             f"{len(keys)} keys for {len(conditions)} rows in groups of {group}; expected one key a"
@@ -192,10 +196,6 @@ def replay(policy: Policy, rollout: Rollout) -> Replay:
     Raises:
         InputError: the policy is in train mode, or the chain has no scored step.
     """
-    if policy.training:
-        raise InputError(
-            "the policy is in train mode; call eval(): dropout is not part of its actions"
-        )
     conditions, schedule = rollout.conditions, rollout.schedule
     if not rollout.scored:
         raise InputError(

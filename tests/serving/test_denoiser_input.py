@@ -70,9 +70,9 @@ def test_times_of_words_are_those_of_the_audio_at_any_speed() -> None:
 
     inputs = prepared(sentence, replace(REQUEST, speed=1.0))
 
-    assert inputs.timing.samples == inputs.frames * 300
     edges = [edge for word in inputs.timing.words for edge in (word.start, word.stop)]
     assert edges == sorted(edges)
+    assert edges[-1] <= inputs.frames * 300
     conditioning, source = all_of(inputs)
     assert conditioning.shape[2] == source.shape[1] == inputs.frames
     assert np.isfinite(conditioning).all()

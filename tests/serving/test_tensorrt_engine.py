@@ -17,7 +17,7 @@ from dlpo.nvidia import Gpu
 from dlpo_export.tensorrt.options import TensorrtOptions
 from dlpo_export.tensorrt.plans import add_plans
 from dlpo_serving.engines.onnx_engine import OnnxEngine
-from dlpo_serving.engines.tensorrt_engine import TensorrtEngine, choose_precision, misfit
+from dlpo_serving.engines.tensorrt_engine import TensorrtEngine, choose_plan, misfit
 from tests.toys import denoiser_window
 
 H200 = Gpu(0, "NVIDIA H200", "9.0", 141 << 30, "13.0")
@@ -154,7 +154,8 @@ def test_plan_fits_where_it_was_built_to_run(changes: dict[str, Any], fits: bool
 def test_fp16_comes_before_fp32_and_int8_only_alone(voice: Bundle) -> None:
     def best(*precisions: str) -> str:
         plans = tuple(plan(precision=p) for p in precisions)
-        return choose_precision(dataclasses.replace(voice.manifest, plans=plans), H200, VERSION)
+        manifest = dataclasses.replace(voice.manifest, plans=plans)
+        return choose_plan(manifest, "denoiser_1", None, H200, VERSION).precision
 
     assert best("fp32", "fp16", "int8_symmetric") == "fp16"
     assert best("int8_symmetric", "fp32") == "fp32"

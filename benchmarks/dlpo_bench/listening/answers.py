@@ -281,15 +281,13 @@ class AnswerStore:
     def _session(self, session: str) -> dict[str, RaterAnswer]:
         if session in self._known:
             return self._known[session]
-        latest: dict[str, RaterAnswer] = {}
         path = self._path(session)
         if path.exists():
-            for answer in read_file(path, self._key)[0]:
-                if answer.trial not in latest or answer.revision > latest[answer.trial].revision:
-                    latest[answer.trial] = answer
-        elif sum(1 for _ in self._directory.glob("*.jsonl")) >= self._max_sessions:
+            stored, _ = read_file(path, self._key)
+            return {answer.trial: answer for answer in _latest(stored, self._key)}
+        if sum(1 for _ in self._directory.glob("*.jsonl")) >= self._max_sessions:
             raise InputError(f"{self._max_sessions} sittings are stored; this test takes no more")
-        return latest
+        return {}
 
     def _append(self, path: Path, line: bytes) -> None:
         """Write a line and wait until it is on the disk; on failure the file is as it was."""

@@ -50,7 +50,7 @@ def open_encoder(format: AudioFormat, voice_rate_hz: int) -> AudioEncoder:
     encoder: AudioEncoder
     match format.encoding:
         case Encoding.PCM_S16:
-            encoder = _SampleEncoder(_little_endian_pcm16)
+            encoder = _SampleEncoder(to_pcm16)
         case Encoding.PCM_F32:
             encoder = _SampleEncoder(lambda samples: samples.astype("<f4"))
         case Encoding.WAV:
@@ -134,10 +134,6 @@ class _SampleEncoder:
         return b""
 
 
-def _little_endian_pcm16(samples: Waveform) -> NDArray[Any]:
-    return to_pcm16(samples).astype("<i2")
-
-
 class WavEncoder:
     """16 bit behind a header that goes out first and so can't know the length."""
 
@@ -146,7 +142,7 @@ class WavEncoder:
 
     def encode(self, samples: Waveform) -> bytes:
         header, self._header = self._header, b""
-        return header + _little_endian_pcm16(samples).tobytes()
+        return header + to_pcm16(samples).tobytes()
 
     def finish(self) -> bytes:
         header, self._header = self._header, b""

@@ -94,8 +94,9 @@ class SndfileEncoder:
             return b""
         self._is_empty = False
         is_pcm = self._codec == FLAC
+        values = to_pcm16(samples).astype(np.int16) if is_pcm else np.clip(samples, -1, 1)
         try:
-            self._file.write(to_pcm16(samples) if is_pcm else np.clip(samples, -1, 1))
+            self._file.write(values)
         except self._error as error:
             raise EngineError(f"{self._codec.subtype}: {error}") from error
         return self._take()

@@ -8,7 +8,6 @@ device; `dlpo export --check-tensorrt` and the tests marked `gpu` run it on a re
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 from dlpo.bundle import Bundle, Manifest, PlanInfo, Precision
 from dlpo.errors import EngineError, InputError
@@ -50,18 +49,11 @@ class TensorrtEngine(OnnxSentenceGraphs):
         self._cuda = load_cuda()
         self._trt = load_tensorrt()
         self._version = str(self._trt.__version__)
-        self._plan_precision = precision or choose_precision(
-            bundle.manifest, self._gpu, self._version
-        )
         self._cuda_graphs = cuda_graphs
         self._runners: dict[int, tuple[PlanRunner, Buckets]] = {}
-        choose_plan(
-            bundle.manifest,
-            f"denoiser_{bundle.manifest.steps}",
-            self._plan_precision,
-            self._gpu,
-            self._version,
-        )  # refused before anything is loaded
+        graph = f"denoiser_{bundle.manifest.steps}"
+        plan = choose_plan(bundle.manifest, graph, precision, self._gpu, self._version)
+        self._plan_precision = plan.precision
         super().__init__(bundle, self._plan_precision)
         self._runner(bundle.manifest.steps)
 
@@ -133,38 +125,31 @@ class TensorrtEngine(OnnxSentenceGraphs):
 PREFERENCE: tuple[Precision, ...] = ("fp16", "fp32", "int8_symmetric")  # int8 is for who asks
 
 
-def choose_precision(manifest: Manifest, gpu: Gpu, tensorrt: str) -> Precision:
-    """The first of fp16, fp32, int8_symmetric in which the default denoiser has a fitting plan.
-
-    Raises:
-        EngineError: none fits.
-    """
-    graph = f"denoiser_{manifest.steps}"
-    plans = [plan for plan in manifest.plans if plan.graph == graph]
-    fitting = {plan.precision for plan in plans if misfit(plan, gpu, tensorrt) is None}
-    for precision in PREFERENCE:
-        if precision in fitting:
-            return precision
-    raise _refusal(graph, None, plans, gpu, tensorrt)
-
-
 def choose_plan(
-    manifest: Manifest, graph: str, precision: Precision, gpu: Gpu, tensorrt: str
+    manifest: Manifest, graph: str, precision: Precision | None, gpu: Gpu, tensorrt: str
 ) -> PlanInfo:
     """The plan of a graph that runs here.
 
     Args:
         graph: such as `denoiser_3`.
+        precision: None is the first of fp16, fp32, int8_symmetric in which there is one.
         tensorrt: version that is installed, such as `11.4.0.106`.
 
     Raises:
         EngineError: none fits; says why not each, and how to build one.
     """
-    plans = [p for p in manifest.plans if p.graph == graph and p.precision == precision]
+    plans = [p for p in manifest.plans if p.graph == graph and precision in (None, p.precision)]
     fitting = [plan for plan in plans if misfit(plan, gpu, tensorrt) is None]
-    if not fitting:
-        raise _refusal(graph, precision, plans, gpu, tensorrt)
-    return fitting[0]
+    for wanted in (precision,) if precision else PREFERENCE:
+        for plan in fitting:
+            if plan.precision == wanted:
+                return plan
+    here = f"{gpu.name}, compute capability {gpu.compute_capability}, TensorRT {tensorrt}"
+    why = "; ".join(f"{plan.file} {misfit(plan, gpu, tensorrt)}" for plan in plans)
+    raise EngineError(
+        f"the bundle has no TensorRT plan of {graph}{f' in {precision}' if precision else ''} for"
+        f" this machine ({here}){': ' + why if why else ''}; {REBUILD}"
+    )
 
 
 def misfit(plan: PlanInfo, gpu: Gpu, tensorrt: str) -> str | None:
@@ -172,18 +157,3 @@ def misfit(plan: PlanInfo, gpu: Gpu, tensorrt: str) -> str | None:
     if (plan.gpu, plan.compute_capability) != (gpu.name, gpu.compute_capability):
         return f"is for {plan.gpu} (compute capability {plan.compute_capability})"
     return None if plan.tensorrt == tensorrt else f"is for TensorRT {plan.tensorrt}"
-
-
-def _refusal(
-    graph: str,
-    precision: Precision | None,
-    plans: Sequence[PlanInfo],
-    gpu: Gpu,
-    tensorrt: str,
-) -> EngineError:
-    here = f"{gpu.name}, compute capability {gpu.compute_capability}, TensorRT {tensorrt}"
-    why = "; ".join(f"{plan.file} {misfit(plan, gpu, tensorrt)}" for plan in plans)
-    return EngineError(
-        f"the bundle has no TensorRT plan of {graph}{f' in {precision}' if precision else ''} for"
-        f" this machine ({here}){': ' + why if why else ''}; {REBUILD}"
-    )

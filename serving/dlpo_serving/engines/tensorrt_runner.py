@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -236,16 +236,13 @@ class PlanRunner:
         return EngineError(f"{what} ({said}); {REBUILD}")
 
 
-class _Prepared:
+class _Prepared(NamedTuple):
     """All that one bucket needs."""
 
-    def __init__(
-        self, inputs: PaddedInputs, waveform: Floats, launch: Callable[[], None], context: object
-    ) -> None:
-        self.inputs = inputs
-        self.waveform = waveform
-        self.launch = launch
-        self._context = context  # the captured graph points into it
+    inputs: PaddedInputs
+    waveform: Floats
+    launch: Callable[[], None]
+    context: object  # the captured graph points into it
 
 
 def _shape(shape: tuple[int | str, ...], bucket: Bucket) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -44,9 +45,7 @@ class ChunkSpan:
 
 def sizes_of(ladder: Sequence[int]) -> Iterator[int]:
     """The rungs of the ladder, then its last one for ever."""
-    yield from ladder
-    while True:
-        yield ladder[-1]
+    return chain(ladder, repeat(ladder[-1]))
 
 
 def cut(frames: int, context: int, sizes: Iterator[int]) -> Iterator[ChunkSpan]:

@@ -224,8 +224,6 @@ class SentenceTiming:
 
     words: tuple[WordTiming, ...]
     marks: tuple[MarkTiming, ...]
-    samples: int
-    """Length of the sentence, without a pause after it."""
 
 
 def sentence_timing(sentence: Sentence, counts: Ids, hop_length: int) -> SentenceTiming:
@@ -250,7 +248,7 @@ def sentence_timing(sentence: Sentence, counts: Ids, hop_length: int) -> Sentenc
     marks = []
     for mark in sentence.marks:
         marks.append(MarkTiming(mark.name, starts[mark.word]))
-    return SentenceTiming(tuple(words), tuple(marks), ends[-1])
+    return SentenceTiming(tuple(words), tuple(marks))
 
 
 def per_symbol(sentence: Sentence, attribute: str) -> NDArray[np.float64]:
