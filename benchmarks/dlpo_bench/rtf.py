@@ -160,10 +160,6 @@ Timings = dict[str, dict[str, CaseTimes]]
 """Length of the text, such as "5 s" -> contestant -> its times."""
 
 
-class BeyondBudgetError(Exception):
-    """A text takes a contestant longer than its budget allows; says how long."""
-
-
 def time_in_turns(
     field: Field, lengths_s: Sequence[float], sample_rate_hz: int, rounds: int, budget_s: float,
     tell: Tell = silent,
@@ -240,19 +236,22 @@ def _warm_up(
     share_s: float,
 ) -> None:  # fmt: skip
     """Let one contestant speak every text, until one is beyond the budget."""
-    reason = ""
+    found: CaseTimes | str | None = None
     for label, text in texts.items():
-        try:
-            if reason:
-                raise BeyondBudgetError("a shorter one was beyond the budget already")
-            times = _first_run(field.present[name], text, sample_rate_hz, share_s)
-        except BeyondBudgetError as error:
-            field.skipped[f"{name}, {label}"] = reason = str(error)
-            continue
-        timings[label][name] = times
+        if isinstance(found, str):
+            found = "a shorter one was beyond the budget already"
+        else:
+            found = _first_run(field.present[name], text, sample_rate_hz, share_s)
+        if isinstance(found, str):
+            field.skipped[f"{name}, {label}"] = found
+        else:
+            timings[label][name] = found
 
 
-def _first_run(contestant: Contestant, text: str, sample_rate_hz: int, share_s: float) -> CaseTimes:
+def _first_run(
+    contestant: Contestant, text: str, sample_rate_hz: int, share_s: float
+) -> CaseTimes | str:
+    """Its times so far; or, of a text that takes longer than the budget allows, how long."""
     least = LEAST_SLICE if contestant.paper else None
 
     def run() -> tuple[float, float, Floats]:
@@ -266,9 +265,7 @@ def _first_run(contestant: Contestant, text: str, sample_rate_hz: int, share_s: 
         spent_s, whole_s, made = run()
     if spent_s > share_s:
         steps = f" with {least} of {MAX_STEPS} steps" if least else ""
-        raise BeyondBudgetError(
-            f"a run{steps} takes {spent_s:.3g} s, the budget leaves {share_s:.3g} s a round"
-        )
+        return f"a run{steps} takes {spent_s:.3g} s, the budget leaves {share_s:.3g} s a round"
     times = CaseTimes(made.size / sample_rate_hz, first_s)
     if contestant.paper:
         times.timed_steps = planned_steps(spent_s, whole_s, share_s)

@@ -183,8 +183,7 @@ class RolloutSource:
         figures: dict[str, float] = {}
         rewards: Sequence[Tensor] = [part.output.new_zeros(len(part)) for part in batch.parts]
         if self.objective.spec.needs_rewards or logged:
-            judged = self.collector.judge(batch)
-            figures, rewards = judged.figures, judged.rewards
+            rewards, figures = self.collector.judge(batch)
         on_rollouts = [
             LossTerm(len(part) / len(batch), partial(self._loss, part, of_part))
             for part, of_part in zip(batch.parts, rewards, strict=True)
@@ -280,4 +279,4 @@ class PairSource:
 
 def _rollout_figures(collector: RolloutCollector, update: int) -> dict[str, float]:
     """Rewards of an update's rollout, for the log of a method that doesn't learn from it."""
-    return collector.judge(collector.collect(update)).figures
+    return collector.judge(collector.collect(update))[1]

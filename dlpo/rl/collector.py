@@ -79,16 +79,6 @@ class RolloutBatch:
         return ClipBatch(waveforms, texts, SAMPLE_RATE, keys)
 
 
-@dataclass(frozen=True, slots=True)
-class RewardBatch:
-    """The rewards of an update's rollout."""
-
-    rewards: tuple[Tensor, ...]
-    """(B,) of each part of this process"""
-    figures: dict[str, float]
-    """of all processes, for the log"""
-
-
 class RolloutCollector:
     """Runs the chains of each update's prompts and has them judged.
 
@@ -137,8 +127,11 @@ class RolloutCollector:
         self.chains_run += len(batch) * self.processes.count
         return batch
 
-    def judge(self, batch: RolloutBatch) -> RewardBatch:
+    def judge(self, batch: RolloutBatch) -> tuple[tuple[Tensor, ...], dict[str, float]]:
         """Score an update's rollout, in all processes together.
+
+        Returns:
+            (B,) rewards of each part of this process; figures of all processes, for the log.
 
         Raises:
             TrainingError: a judge failed, or gave no finite score. The reward's running moments
@@ -149,10 +142,8 @@ class RolloutCollector:
         total = self.reward.weigh(scores)
         first = self.processes.rank * len(batch)
         mine = torch.from_numpy(total[first : first + len(batch)])
-        sizes = [len(part) for part in batch.parts]
-        return RewardBatch(
-            torch.split(mine, sizes), reward_figures(total, scores, self.settings.group)
-        )
+        figures = reward_figures(total, scores, self.settings.group)
+        return torch.split(mine, [len(part) for part in batch.parts]), figures
 
     def _score(self, batch: RolloutBatch) -> dict[str, Scores]:
         clips = batch.clips(self.model)

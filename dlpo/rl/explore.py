@@ -213,8 +213,8 @@ class WeightSource:
         with collector.timer.stage("rollout"):
             batch, losses = self._explore(prompts, update, blocks)
         collector.chains_run += len(batch) * collector.processes.count
-        judged = collector.judge(batch)
-        rewards = torch.cat(judged.rewards).view(-1, 2)
+        of_parts, reward_figures = collector.judge(batch)
+        rewards = torch.cat(of_parts).view(-1, 2)
         # Each process estimates from the pairs of all, so that all take the same step.
         gather, per_prompt = collector.processes.gather, self.settings.group // 2
         numbers = [n for own in gather([prompt.number for prompt in prompts]) for n in own]
@@ -225,7 +225,7 @@ class WeightSource:
         slopes = slopes / (2 * self.settings.explore_std)
         perturbations = [self._perturbation(update, *pair, blocks) for pair in pairs]
         gradient = self.space.estimate(perturbations, slopes)
-        figures = judged.figures | {
+        figures = reward_figures | {
             "explored_blocks": float(blocks),
             "reward_difference": float(of_reward.square().mean().sqrt()),
             "diffusion_difference": float(of_loss.square().mean().sqrt()),

@@ -182,14 +182,10 @@ def _dlpo(policy: Policy, given: MethodInput) -> Tensor:
     if objective.guide != "recordings":
         guide = renoised_loss(policy, rollout)
     if objective.unit_spread:
-        rewards, guide, advantage = advantage(rewards), advantage(guide), _identity
+        rewards, guide, advantage = advantage(rewards), advantage(guide), lambda returns: returns
     alpha, beta, clip_range = objective.alpha, objective.beta, objective.clip_range
     now = replay(policy, rollout)
     return dlpo_loss(rollout, now, guide, rewards, advantage, alpha, beta, clip_range)
-
-
-def _identity(returns: Tensor) -> Tensor:
-    return returns
 
 
 def _onlydl(policy: Policy, given: MethodInput) -> Tensor:

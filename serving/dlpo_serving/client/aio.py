@@ -342,7 +342,7 @@ class AsyncSpeechClient:
         timeout_s: float | None,
         text: SharedMessages | None = None,
     ) -> AsyncSpeechStream:
-        backoff = self._backoff(timeout_s)
+        backoff = Backoff(self._retries, self._chance, timeout_s)
         stream = AsyncSpeechStream(self._connection, open_call, backoff, self._sleep, text)
         return await stream.accepted()
 
@@ -351,13 +351,10 @@ class AsyncSpeechClient:
     ) -> T:
         request_id = new_request_id()
         metadata = self._connection.metadata(request_id)
-        backoff = self._backoff(timeout_s)
+        backoff = Backoff(self._retries, self._chance, timeout_s)
         while True:
             try:
                 return await method(request, timeout=backoff.remaining_s(), metadata=metadata)
             except grpc.RpcError as error:
                 failure = failure_of(self._connection.address, request_id, error)
                 await self._sleep(backoff.delay_after(failure))
-
-    def _backoff(self, timeout_s: float | None) -> Backoff:
-        return Backoff(self._retries, self._chance, timeout_s)

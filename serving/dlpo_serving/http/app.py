@@ -178,10 +178,11 @@ def catalog_routes(service: SynthesisService) -> list[web.RouteDef]:
     async def voices(request: web.Request) -> web.Response:
         if not service.voices:
             raise NotReadyError("the server is still loading its voice; try again shortly")
-        return web.json_response(_list([_voice(manifest) for manifest in service.voices]))
+        listed = [_voice(manifest) for manifest in service.voices]
+        return web.json_response({"object": "list", "data": listed})
 
     async def models(request: web.Request) -> web.Response:
-        return web.json_response(_list([_model(name) for name in MODELS]))
+        return web.json_response({"object": "list", "data": [_model(name) for name in MODELS]})
 
     async def model(request: web.Request) -> web.Response:
         name = request.match_info["model"]
@@ -201,10 +202,6 @@ def catalog_routes(service: SynthesisService) -> list[web.RouteDef]:
         web.get("/v1/models", models),
         web.get("/v1/models/{model}", model),
     ]
-
-
-def _list(data: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"object": "list", "data": data}
 
 
 def _model(name: str) -> dict[str, Any]:

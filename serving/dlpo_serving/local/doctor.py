@@ -288,18 +288,11 @@ def _tried(engine: str, voice: str) -> Iterator[Finding]:
     for line in run.stdout.splitlines():
         if line.startswith("{"):
             yield Finding(**json.loads(line))
-    if run.returncode:
+    if code := run.returncode:
         last = (run.stderr.strip().splitlines() or ["no message"])[-1]
-        how = _ending(run.returncode)
-        yield Finding(
-            subject, "problem", f"{how}: {last}", f"{pip_install('serve')} --force-reinstall"
-        )
-
-
-def _ending(returncode: int) -> str:
-    if returncode < 0:
-        return f"the process was ended by {signal.Signals(-returncode).name}"
-    return f"the process ended with {returncode}"
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        remedy = f"{pip_install('serve')} --force-reinstall"
+        yield Finding(subject, "problem", f"the process {how}: {last}", remedy)
 
 
 TEXT = "Hello there."
