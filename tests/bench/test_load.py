@@ -301,16 +301,12 @@ def test_every_measurement_gives_the_figures_of_its_targets(name: str, tiny_bund
     json.dumps([measured.figures, measured.samples], allow_nan=False)  # what a record can hold
 
 
-def options_of(bundle: Path) -> LoadOptions:
-    return LoadOptions(
-        voice=str(bundle), protocol=["dlpo", "riva", "openai"], loop=["closed"], clients=2,
-        listeners=[1, 2], level_s=0.2, ramp_s=0.1, replies=1, tokens_per_s=1000, connections=2,
-    )  # fmt: skip
-
-
 @pytest.mark.full
 def test_all_protocols_of_our_server_run_side_by_side(tiny_bundle: Path) -> None:
-    options = options_of(tiny_bundle)
+    options = LoadOptions(
+        voice=str(tiny_bundle), protocol=["dlpo", "riva", "openai"], loop=["closed"], clients=2,
+        listeners=[1, 2], level_s=0.2, ramp_s=0.1, replies=1, tokens_per_s=1000, connections=2,
+    )  # fmt: skip
     knee, tokens = asyncio.run(measure_knee(options)), asyncio.run(measure_tokens(options))
 
     assert not knee.problems

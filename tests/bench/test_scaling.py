@@ -15,11 +15,6 @@ from dlpo_bench.scaling import in_process, length_figures, measure_scaling
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
 
 
-def run_of(audio_s: float, wall_s: float, peak_mb: float, **more: Any) -> dict[str, Any]:
-    run = {"audio_s": audio_s, "wall_s": wall_s, "cpu_s": wall_s, "before_mb": 100.0}
-    return {**run, "peak_mb": peak_mb, **more}
-
-
 @pytest.mark.full
 def test_every_length_is_spoken_once_a_round_in_processes_of_their_own(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
@@ -44,7 +39,8 @@ def test_a_voice_that_can_not_be_opened_ends_the_measurement(tmp_path: Path) -> 
 
 def test_growth_is_that_of_a_line_through_the_readings() -> None:
     readings = [[2.0, 50.0], *([at, 100 + at / 10] for at in range(10, 71, 5))]  # first: warming up
-    figures = length_figures([run_of(70, 7, 110, resident_mb=readings)])
+    run = {"audio_s": 70.0, "wall_s": 7.0, "cpu_s": 7.0, "before_mb": 100.0, "peak_mb": 110.0}
+    figures = length_figures([run | {"resident_mb": readings}])
 
     assert figures["rtf"] == pytest.approx(0.1)
     assert figures["grown_mb"] == pytest.approx(10)

@@ -72,14 +72,6 @@ def zipped(tmp_path: Path, manifest: Manifest, content: Path) -> Path:
     return write_bundle(tmp_path / "voice.dlpo", manifest, content)
 
 
-@pytest.fixture(params=["directory", "zip"])
-def bundle_path(
-    request: pytest.FixtureRequest, tmp_path: Path, manifest: Manifest, content: Path
-) -> Path:
-    name = "voice.dlpo" if request.param == "zip" else "voice"
-    return write_bundle(tmp_path / name, manifest, content)
-
-
 @pytest.fixture(params=["voice", "voice.dlpo"])
 def out(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A place for a bundle, in a folder of its own."""

@@ -26,10 +26,11 @@ def rewrite_zip(path: Path, edit: Callable[[dict[str, bytes]], object]) -> None:
             archive.writestr(name, data)
 
 
+@pytest.mark.parametrize("kind", ["directory", "zipped"])
 def test_written_bundle_loads_with_the_same_manifest_and_files(
-    bundle_path: Path, manifest: Manifest, files: dict[str, bytes]
+    kind: str, manifest: Manifest, files: dict[str, bytes], request: pytest.FixtureRequest
 ) -> None:
-    bundle = Bundle.load(bundle_path)
+    bundle = Bundle.load(request.getfixturevalue(kind))
 
     assert dataclasses.replace(bundle.manifest, files={}) == manifest
     assert bundle.graph_path("denoiser_2").read_bytes() == files["denoiser_2.onnx"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from dlpo.rl.conditions import conditions_of
 from dlpo.rl.prompts import Prompt
 from dlpo.rl.tuner import Tuner
 from dlpo.text import TextFrontEnd
+from tests.toys import ToyJudge
 
 SHORT = (
     "updates=2", "sentences=2", "group=2", "log_every=1", "longest_s=2", "save_every=1",
@@ -29,20 +29,11 @@ SHORT = (
 TEXT = "Hello there."
 
 
-class Deaf:
-    """A recognizer of nothing."""
-
-    name = "deaf"
-
-    def transcribe(self, waveforms: Sequence[Any], sample_rate_hz: int) -> list[str]:
-        return [""] * len(waveforms)
-
-
 @pytest.fixture(autouse=True)
 def _no_slow_judges(monkeypatch: pytest.MonkeyPatch) -> None:
     """Held-out judges and word errors are tested in tests/rl/test_panel.py."""
     monkeypatch.setattr("dlpo.rl.reward_models.JUDGES", ())
-    monkeypatch.setattr("dlpo.rl.reward_models.PocketSphinx", Deaf)
+    monkeypatch.setattr("dlpo.rl.reward_models.PocketSphinx", ToyJudge)
 
 
 @pytest.fixture

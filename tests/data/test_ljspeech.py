@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlpo.audio import SAMPLE_RATE, read_wav, write_wav
+from dlpo.audio import SAMPLE_RATE, read_wav
 from dlpo.data import ljspeech
 from dlpo.data.dataset import Corpora
 from dlpo.data.ljspeech import prepare, split_of
@@ -91,12 +91,6 @@ def test_an_unusable_clip_is_left_out_with_the_reason(corpus: Path, kind: str) -
     assert reason in report.left_out["LJ001-0001"]
     assert report.with_audio == 3
     assert "LJ001-0001" not in {entry.id for entry in Corpora([prepared(corpus)]).entries}
-
-
-def test_a_recording_without_alignment_is_left_out(corpus: Path) -> None:
-    write_wav(corpus / "wavs" / "LJ009-0001.wav", TONE.astype(np.float32))
-    report = prepare(corpus, corpus / "alignments.tsv", prepared(corpus))
-    assert report.left_out == {"LJ009-0001": "no alignment"}
 
 
 def test_no_usable_clip_is_an_error(corpus: Path) -> None:

@@ -92,14 +92,6 @@ def test_vectors_stay_float32_for_a_scale_must_be_a_constant(tmp_path: Path) -> 
     np.testing.assert_array_equal(numpy_helper.to_array(kept["scale"]), vector)
 
 
-def test_equal_weights_of_two_graphs_are_stored_once(tmp_path: Path) -> None:
-    weight = rounded(16).weight.mT.contiguous()
-    write_graphs({"a.onnx": product(weight)}, tmp_path)
-    alone = (tmp_path / "weights.bin").stat().st_size
-    write_graphs({"a.onnx": product(weight), "b.onnx": product(weight)}, tmp_path)
-    assert (tmp_path / "weights.bin").stat().st_size == alone
-
-
 def test_folded_model_computes_the_same_without_batch_norms() -> None:
     torch.manual_seed(0)
     model = nn.ModuleDict(

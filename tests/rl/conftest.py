@@ -164,6 +164,12 @@ def voice(spectral: SpectralWaveGrad2) -> SpectralWaveGrad2:
 
 
 @pytest.fixture
+def dataset(wordy_dataset: Path) -> Corpora:
+    """Nine sentences without recordings beside four recorded ones that all say "Hum, hum."."""
+    return Corpora([wordy_dataset], [1.0])
+
+
+@pytest.fixture
 def recorded(voice: SpectralWaveGrad2, tiny_dataset: Path) -> RecordedWindows:
     """Three windows of the tiny recordings."""
     batches = Batches(Corpora([tiny_dataset]), "train", 0, 0, voice.config.rows)
@@ -270,9 +276,3 @@ class Tuning:
 @pytest.fixture
 def tuning(slow_checkpoint: Path, wordy_dataset: Path, tmp_path: Path) -> Tuning:
     return Tuning(slow_checkpoint, wordy_dataset, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def tuning_in() -> type[Tuning]:
-    """For runs that several tests look at."""
-    return Tuning

@@ -69,21 +69,16 @@ def test_gradient_of_a_voice_agrees_with_finite_differences(
     keys = seed_keys(0, 0, [0, 1], 1)
     rollout = roll_out(voice, sentences, served_chain, keys, 1)
 
-    def loudness(
-        waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
-    ) -> Tensor:
-        return waveforms.square().sum(1) / samples
-
     def reward_of_moved(step: float) -> float:
         with torch.no_grad():
             voice.spectrum_out.bias[3] += step
             again = roll_out(voice, sentences, served_chain, keys, 1)
             heard = voice.to_waveform(again.output) * sentences.inside
-            found = float(loudness(heard, sentences.frames * 300, keys, TEXTS).mean())
+            found = float(power(heard, sentences.frames * 300, keys, TEXTS).mean())
             voice.spectrum_out.bias[3] -= step
         return found
 
-    loss = direct_loss(voice, rollout, loudness, last_steps=served_chain.steps)
+    loss = direct_loss(voice, rollout, power, last_steps=served_chain.steps)
     (found,) = torch.autograd.grad(-loss, voice.spectrum_out.bias)
     difference = (reward_of_moved(0.01) - reward_of_moved(-0.01)) / 0.02
     assert float(found[3]) == pytest.approx(difference, rel=0.01)

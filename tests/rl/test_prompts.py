@@ -14,12 +14,6 @@ from dlpo.rl.prompts import Prompts, validation_prompts
 from dlpo.text.symbols import PAD, SYMBOL_IDS
 
 
-@pytest.fixture
-def dataset(wordy_dataset: Path) -> Corpora:
-    """Nine sentences without recordings beside four recorded ones that all say "Hum, hum."."""
-    return Corpora([wordy_dataset], [1.0])
-
-
 def test_what_the_test_says_is_never_a_prompt_whoever_says_it(dataset: Corpora) -> None:
     prompts = Prompts(dataset, seed=0)
     texts = [prompts[i].text for i in range(len(prompts))]

@@ -21,6 +21,7 @@ from dlpo.rl.tuner import Tuner
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches
 from research import toy_judge
+from tests.rl.conftest import Tuning
 from tests.toys import SPECTRAL, save_toy
 
 RESUMED = {
@@ -99,11 +100,9 @@ def test_tuning_raises_the_reward_on_sentences_that_it_never_said(
 
 
 @pytest.fixture(scope="module")
-def finished(
-    slow_checkpoint: Path, wordy_dataset: Path, tuning_in: Any, tmp_path_factory: Any
-) -> Any:
+def finished(slow_checkpoint: Path, wordy_dataset: Path, tmp_path_factory: Any) -> Tuning:
     """A run of six updates, validated by a held-out judge after every third."""
-    tuning = tuning_in(slow_checkpoint, wordy_dataset, tmp_path_factory.mktemp("finished"))
+    tuning = Tuning(slow_checkpoint, wordy_dataset, tmp_path_factory.mktemp("finished"))
     rewards, judges = [tuning.Loudness()], [tuning.Steadiness()]
     tuning.tuner(objective=Objective("ddpo"), rewards=rewards, judges=judges).run()
     return tuning

@@ -21,11 +21,6 @@ def said(pronouncer: Pronouncer, sentence: str, index: int) -> str:
     return " ".join(pronouncer.phonemes(sentence.split(), {})[index])
 
 
-def test_given_pronunciations_go_first(pronouncer: Pronouncer) -> None:
-    known = {"the": ("DH", "AA1"), "blint": ("B", "AA1")}
-    assert pronouncer.phonemes(["the", "blint"], known) == [("DH", "AA1"), ("B", "AA1")]
-
-
 @pytest.mark.parametrize(
     ("stem", "plural", "past"),
     [
