@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -51,6 +50,7 @@ from dlpo_bench.load.single import measure_tokens
 from dlpo_bench.options import LoadOptions
 from dlpo_bench.report.speed import LOAD_TARGETS, load_blocks
 from dlpo_bench.tables import markdown
+from tests.callers import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -327,12 +327,6 @@ def test_all_protocols_of_our_server_run_side_by_side(tiny_bundle: Path) -> None
 
 @pytest.mark.parametrize("protocol", ["dlpo", "riva", "openai"])
 def test_a_server_that_is_not_there_is_told(protocol: str) -> None:
+    address = f"{'http://' if protocol == 'openai' else ''}127.0.0.1:{free_port()}"
     with pytest.raises(InputError, match=r"no answer|Cannot connect"):
-        asyncio.run(check_endpoint(nowhere(protocol)))
-
-
-def nowhere(protocol: str) -> TestedServer:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{unused.getsockname()[1]}"
-    return TestedServer("x", protocol, f"http://{address}" if protocol == "openai" else address, 1)
+        asyncio.run(check_endpoint(TestedServer("x", protocol, address, 1)))

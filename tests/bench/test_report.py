@@ -7,7 +7,6 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner
@@ -20,35 +19,18 @@ RECORDS, PAGE = ROOT / "benchmarks" / "records", ROOT / "docs" / "benchmarks.md"
 LATENCY = {"first_audio_ms_p50": 12.5, "first_audio_ms_p95": 19.25, "start_s": 0.5}
 
 
-def write(
-    folder: Path,
-    kind: str,
-    figures: dict[str, Any],
-    samples: dict[str, Any] | None = None,
-    day: int = 1,
-    **changed: Any,
-) -> Path:
+def write(folder: Path, kind: str, figures: dict[str, Any], **changed: Any) -> Path:
     """A record of a made-up machine and day."""
     record = {
         "format": 1, "kind": kind, "command": f"measure {kind}",
-        "utc": f"2026-01-{day:02}T00:00:00+00:00", "machine": {"cpu": "Abacus", "cores": 10},
+        "utc": "2026-01-01T00:00:00+00:00", "machine": {"cpu": "Abacus", "cores": 10},
         "software": {}, "commit": {"hash": "c0ffee" * 6, "dirty": True},
-        "bundle_sha256": "ab" * 32, "figures": figures, "samples": samples or {},
+        "bundle_sha256": "ab" * 32, "figures": figures, "samples": {},
     }  # fmt: skip
     folder.mkdir(exist_ok=True)
-    path = folder / f"{kind}-2026010{day}.json"
+    path = folder / f"{kind}-20260101.json"
     path.write_text(json.dumps(record | changed))
     return path
-
-
-def shown(folder: Path, *record: Any, **more: Any) -> str:
-    """The page of one record, without problems."""
-    write(folder, *record, **more)
-    page = make_page(folder, folder / "page.md")
-    assert page.problems == []
-    for svg in page.pictures.values():
-        ElementTree.fromstring(svg)
-    return page.text
 
 
 def test_the_committed_page_is_what_the_committed_records_give() -> None:

@@ -192,10 +192,9 @@ def test_a_full_disk_ends_say_with_one_line(suffix: str, tmp_path: Path) -> None
 
 
 def test_standard_output_that_is_full_ends_say_with_one_line() -> None:
-    code = "from dlpo.cli import app; app()"
     with open("/dev/full", "wb") as full:
         ended = subprocess.run(
-            [sys.executable, "-c", code, "say", "Hello.", "-o", "-"],
+            [*DLPO, "say", "Hello.", "-o", "-"],
             stdout=full, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 

@@ -10,10 +10,8 @@ import torch
 
 from dlpo.bundle import ENCODER_NOISE, VOICES, Bundle
 from dlpo.checkpoint import load_checkpoint
-from dlpo.text import TextFrontEnd
 from dlpo_serving.engines.onnx_engine import OnnxEngine
-from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesis.denoiser_input import DenoiserInput, pitch_noise
+from dlpo_serving.synthesis.denoiser_input import pitch_noise
 
 TEXT = "It goes up, and down again."
 
@@ -21,15 +19,6 @@ TEXT = "It goes up, and down again."
 @pytest.fixture(scope="module")
 def engine(drawing_bundle: Path) -> OnnxEngine:
     return OnnxEngine(Bundle.load(drawing_bundle), "fp32")
-
-
-def f0_of(engine: OnnxEngine, seed: int) -> np.ndarray:
-    """F0 of all frames, as served."""
-    (sentence,) = TextFrontEnd().process(TEXT).sentences
-    request = SpeechRequest(TEXT, seed=seed)
-    inputs = DenoiserInput(engine, sentence, request, engine.manifest.steps, 0)
-    inputs.window(0, inputs.frames)
-    return inputs._f0
 
 
 def test_the_manifest_tells_hosts_of_the_noise(drawing_bundle: Path, tiny_bundle: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +17,13 @@ from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import named_schedule
 from dlpo_export.graphs import DenoiserGraph, frames_context
 from dlpo_export.needed_context import MARGIN, needed_contexts, needed_int8_contexts
-from tests.toys import SPECTRAL as TINY
+from tests.toys import BASE, SPECTRAL
 
 STEPS = 2
 PHONEME_FRAMES = 6.0
 
 
-SPECTRAL = SpectralConfig(
-    hidden_channels=16,
-    encoder_blocks=1,
-    prosody_blocks=2,
-    mel_blocks=2,
-    conditioning_channels=16,
-    conditioning_blocks=1,
-)
-WAVEGRAD2 = dataclasses.replace(
-    WaveGrad2Config(), encoder_channels=16, speaker_channels=4, predictor_channels=8
-)
+DEEPER = replace(SPECTRAL, prosody_blocks=2, mel_blocks=2)
 
 
 class Spread(nn.Module):
@@ -118,7 +108,7 @@ def test_what_a_graph_file_needs_is_measured_by_running_it(
 @torch.no_grad()
 def test_chunks_with_that_context_equal_the_whole_on_other_inputs() -> None:
     torch.manual_seed(3)
-    model = build_model(TINY).eval()
+    model = build_model(SPECTRAL).eval()
     denoiser = DenoiserGraph(model, named_schedule("cosine", STEPS))
     reach = context_frames_per_step(model, 16)
     found = needed_contexts(
@@ -141,7 +131,7 @@ def test_chunks_with_that_context_equal_the_whole_on_other_inputs() -> None:
 
 @pytest.mark.parametrize(
     ("config", "expected"),
-    [(SPECTRAL, 2 * 3 + 1 + 2 * 3 + 1 + 3), (WAVEGRAD2, 0)],  # half of each kernel on the way
+    [(DEEPER, 2 * 3 + 1 + 2 * 3 + 1 + 3), (BASE, 0)],  # half of each kernel on the way
     ids=["spectral", "wavegrad2"],
 )
 def test_the_measured_context_is_that_of_the_kernels(

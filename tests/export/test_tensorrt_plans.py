@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,6 @@ SMALL = TensorrtOptions(steps=(1,), precisions=("fp32",), frames=(24, 48), batch
 @pytest.fixture(scope="module")
 def voice(embedded_fp32: Bundle) -> Bundle:
     return embedded_fp32
-
-
-def changed(options: TensorrtOptions, **values: Any) -> TensorrtOptions:
-    return dataclasses.replace(options, **values)
 
 
 def test_bundle_gets_plans_named_by_gpu_version_and_precision(
@@ -72,7 +68,7 @@ def test_plans_of_other_machines_stay_and_those_of_this_one_are_replaced(
     nvidia.device.name = b"NVIDIA L4"
     second = Bundle.load(add_plans(first, tmp_path / "voice", SMALL))
 
-    third = Bundle.load(add_plans(second, tmp_path / "voice", changed(SMALL, frames=(32,))))
+    third = Bundle.load(add_plans(second, tmp_path / "voice", replace(SMALL, frames=(32,))))
 
     plans = {plan.gpu: plan.frames for plan in third.manifest.plans}
     assert plans == {"NVIDIA H200": (24, 48), "NVIDIA L4": (32,)}
@@ -83,9 +79,9 @@ def test_all_denoisers_and_all_precisions_for_gpus_are_built_by_default(voice: B
         name: GraphInfo({**g.files, "fp16": f"{name}.16", "int8": f"{name}.8"}, g.inputs, g.outputs)
         for name, g in voice.manifest.graphs.items()
     }
-    manifest = dataclasses.replace(voice.manifest, graphs=graphs)
+    manifest = replace(voice.manifest, graphs=graphs)
 
-    work = planned_work(dataclasses.replace(voice, manifest=manifest), TensorrtOptions())
+    work = planned_work(replace(voice, manifest=manifest), TensorrtOptions())
 
     steps = voice.manifest.available_steps
     assert work == [(f"denoiser_{n}", p) for n in steps for p in ("fp32", "fp16")]
@@ -109,7 +105,7 @@ def assert_refused(
 def test_what_the_bundle_lacks_is_refused(
     voice: Bundle, tmp_path: Path, values: dict[str, Any], match: str
 ) -> None:
-    assert_refused(voice, tmp_path, changed(SMALL, **values), InputError, match)
+    assert_refused(voice, tmp_path, replace(SMALL, **values), InputError, match)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +119,7 @@ def test_what_the_bundle_lacks_is_refused(
 )
 def test_options_that_cant_be_are_refused(values: dict[str, Any], match: str) -> None:
     with pytest.raises(InputError, match=match):
-        changed(SMALL, **values)
+        replace(SMALL, **values)
 
 
 def test_parser_errors_name_their_nodes(nvidia: Any, voice: Bundle, tmp_path: Path) -> None:

@@ -10,15 +10,12 @@ from dlpo.text.characters import TextReading
 from dlpo.text.front_end import MAX_SYMBOLS
 from dlpo.text.symbols import START, SYMBOLS
 
-
-@pytest.fixture(scope="module")
-def front_end() -> TextFrontEnd:
-    return TextFrontEnd()
+FRONT_END = TextFrontEnd()
 
 
-def test_words_have_phonemes_marks_and_places(front_end: TextFrontEnd) -> None:
+def test_words_have_phonemes_marks_and_places() -> None:
     text = 'He said: "Pay $5, now!" Then he left.'
-    first, second = front_end.process(text).sentences
+    first, second = FRONT_END.process(text).sentences
     assert first.text == 'He said: "Pay $5, now!"'
     assert first.normalized == "he said pay five dollars now"
     assert [(w.word, w.mark, text[w.start : w.end]) for w in first.words] == [
@@ -30,13 +27,13 @@ def test_words_have_phonemes_marks_and_places(front_end: TextFrontEnd) -> None:
         ("now", "!", "now"),
     ]
     assert first.words[2].phonemes == ("P", "EY1")
-    (aside,) = front_end.process("Yes, no; so (well) ran").sentences
+    (aside,) = FRONT_END.process("Yes, no; so (well) ran").sentences
     assert [word.mark for word in aside.words] == [",", ";", ",", ",", "."]
     assert (second.text, second.normalized) == ("Then he left.", "then he left")
 
 
-def test_symbol_ids_are_the_row_that_the_encoder_reads(front_end: TextFrontEnd) -> None:
-    (sentence,) = front_end.process("Hi, Bob").sentences
+def test_symbol_ids_are_the_row_that_the_encoder_reads() -> None:
+    (sentence,) = FRONT_END.process("Hi, Bob").sentences
     row = [SYMBOLS[index] for index in sentence.symbol_ids()]
     assert row == [START, "HH", "AY1", ",", "B", "AA1", "B", "."]
 
@@ -54,9 +51,9 @@ def test_request_dictionary_goes_before_the_voice_and_the_lexicon() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["HH AX L", "", "HH AH L OW", "hello"])
-def test_wrong_dictionary_names_the_word(front_end: TextFrontEnd, wrong: str) -> None:
+def test_wrong_dictionary_names_the_word(wrong: str) -> None:
     with pytest.raises(InputError, match=r"dictionary: 'hello'.*ARPAbet"):
-        front_end.process("hello", {"hello": wrong})
+        FRONT_END.process("hello", {"hello": wrong})
     with pytest.raises(InputError, match="dictionary"):
         TextFrontEnd({"hello": wrong})
 
@@ -72,15 +69,13 @@ def test_wrong_dictionary_names_the_word(front_end: TextFrontEnd, wrong: str) ->
         ("Привет, мир", "another script"),
     ],
 )
-def test_text_without_anything_to_say_is_refused(
-    front_end: TextFrontEnd, text: str, reason: str
-) -> None:
+def test_text_without_anything_to_say_is_refused(text: str, reason: str) -> None:
     with pytest.raises(TextError, match=reason):
-        front_end.process(text)
+        FRONT_END.process(text)
 
 
-def test_unspeakable_characters_are_dropped_with_a_count(front_end: TextFrontEnd) -> None:
-    result = front_end.process("Good 😀 morning\ud83d, мир")
+def test_unspeakable_characters_are_dropped_with_a_count() -> None:
+    result = FRONT_END.process("Good 😀 morning\ud83d, мир")
     assert result.dropped == 5
     assert result.sentences[0].normalized == "good morning"
     assert result.warnings == ("not spoken: 😀; мир",)
@@ -101,10 +96,8 @@ def test_unspeakable_characters_are_dropped_with_a_count(front_end: TextFrontEnd
         ("Los Angeles and Las Vegas met Del Mar.", []),
     ],
 )  # fmt: skip
-def test_a_writer_learns_what_is_not_spoken_or_not_english(
-    front_end: TextFrontEnd, text: str, warnings: list[str]
-) -> None:
-    assert list(front_end.process(text).warnings) == warnings
+def test_a_writer_learns_what_is_not_spoken_or_not_english(text: str, warnings: list[str]) -> None:
+    assert list(FRONT_END.process(text).warnings) == warnings
 
 
 @pytest.mark.parametrize(
@@ -115,10 +108,8 @@ def test_a_writer_learns_what_is_not_spoken_or_not_english(
         (TextReading(code="skip", emoji="name"), "so done party popper u s"),
     ],
 )
-def test_code_and_emoji_are_read_as_the_request_says(
-    front_end: TextFrontEnd, reading: TextReading, said: str
-) -> None:
-    read = front_end.process("So:\n```python\n1 + 1\n```\nDone 🎉🇺🇸", None, reading)
+def test_code_and_emoji_are_read_as_the_request_says(reading: TextReading, said: str) -> None:
+    read = FRONT_END.process("So:\n```python\n1 + 1\n```\nDone 🎉🇺🇸", None, reading)
     assert " ".join(sentence.normalized for sentence in read.sentences) == said
 
 
@@ -140,8 +131,8 @@ def test_code_and_emoji_are_read_as_the_request_says(
     ],
     ids=lambda text: text[:8],
 )
-def test_long_texts_become_bounded_sentences(front_end: TextFrontEnd, text: str) -> None:
-    result = front_end.process(text)
+def test_long_texts_become_bounded_sentences(text: str) -> None:
+    result = FRONT_END.process(text)
     assert all(len(s.symbol_ids()) <= MAX_SYMBOLS + 1 for s in result.sentences)
     last = result.sentences[-1].words[-1]
     assert last.end >= len(text.rstrip(" ./@(,:")) - 1
@@ -160,24 +151,22 @@ def test_long_texts_become_bounded_sentences(front_end: TextFrontEnd, text: str)
         ("Where are you? Are you there?", ".?"),
     ],
 )
-def test_only_questions_for_yes_or_no_keep_their_mark(
-    text: str, marks: str, front_end: TextFrontEnd
-) -> None:
-    for found in (front_end.process(text), front_end.process_ssml(f"<speak>{text}</speak>")):
+def test_only_questions_for_yes_or_no_keep_their_mark(text: str, marks: str) -> None:
+    for found in (FRONT_END.process(text), FRONT_END.process_ssml(f"<speak>{text}</speak>")):
         assert "".join(sentence.words[-1].mark for sentence in found.sentences) == marks
 
 
-def test_marks_of_markdown_are_silent_and_words_keep_their_places(front_end: TextFrontEnd) -> None:
+def test_marks_of_markdown_are_silent_and_words_keep_their_places() -> None:
     text = "## Café\nSee [the `docs`](u), *all* [1].\n> - [x] a\n| b | c |\n|---|:-:|\n---\n5 | d"
-    found = front_end.process(text).sentences
+    found = FRONT_END.process(text).sentences
     assert [s.normalized for s in found] == ["cafe", "see the docs all", "a", "b c", "five d"]
     places = [text[word.start : word.end] for sentence in found for word in sentence.words]
     assert places == ["Café", "See", "the", "docs", "all", "a", "b", "c", "5", "d"]
 
 
-def test_a_text_that_begins_with_speak_is_ssml_and_comes_whole(front_end: TextFrontEnd) -> None:
+def test_a_text_that_begins_with_speak_is_ssml_and_comes_whole() -> None:
     document = " <speak>Hi <sub alias='there'>x</sub>. And more.</speak>"
-    assert front_end.process(document) == front_end.process_ssml(document)
-    assert front_end.process("Say <speak>.").sentences[0].normalized == "say speak"
+    assert FRONT_END.process(document) == FRONT_END.process_ssml(document)
+    assert FRONT_END.process("Say <speak>.").sentences[0].normalized == "say speak"
     with pytest.raises(TextError, match="in pieces"):
-        TextFeed(front_end).push(document)
+        TextFeed(FRONT_END).push(document)
