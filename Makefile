@@ -20,6 +20,8 @@ DLPO_RIVA_VENV ?= $(CURDIR)/.venv-riva
 DLPO_RAY_VENV ?= $(CURDIR)/.venv-ray
 DLPO_SLIM_VENV ?= $(CURDIR)/.venv-slim
 DLPO_AGENTS_VENV ?= $(CURDIR)/.venv-agents
+DLPO_HOME_VENV ?= $(CURDIR)/.venv-home
+DLPO_WEBUI_VENV ?= $(CURDIR)/.venv-webui
 CHAIN ?= --steps 1 --steps 2 --steps 3 --default-steps 1 --schedule cosine:1.25 --eta 0.7 --weight-bits 8
 WHISPER ?= $(WORK)/tiny.en
 # One run in place of the three that made the shipped voice (voices/spectral/README.md), and without its changes by hand; not run yet.
@@ -35,8 +37,8 @@ demo: .venv-demo/installed
 test: .venv/installed
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
 
-test-all: test $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLIM_VENV)/installed $(DLPO_AGENTS_VENV)/installed chromium cluster-tools
-	PATH="$(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" DLPO_RAY_VENV="$(DLPO_RAY_VENV)" DLPO_SLIM_VENV="$(DLPO_SLIM_VENV)" DLPO_AGENTS_VENV="$(DLPO_AGENTS_VENV)" pytest -m full
+test-all: test $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLIM_VENV)/installed $(DLPO_AGENTS_VENV)/installed $(DLPO_HOME_VENV)/installed $(DLPO_WEBUI_VENV)/installed chromium cluster-tools
+	PATH="$(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" DLPO_RAY_VENV="$(DLPO_RAY_VENV)" DLPO_SLIM_VENV="$(DLPO_SLIM_VENV)" DLPO_AGENTS_VENV="$(DLPO_AGENTS_VENV)" DLPO_HOME_VENV="$(DLPO_HOME_VENV)" DLPO_WEBUI_VENV="$(DLPO_WEBUI_VENV)" pytest -m full
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check-speed
 
 # TEACHERS has the scripts of the teacher, WORK takes what they fetch and make (20 GB). Hours for each line; each goes on
@@ -122,6 +124,19 @@ $(DLPO_AGENTS_VENV)/installed: Makefile
 	$(call new_venv,$(DLPO_AGENTS_VENV))
 	$(DLPO_AGENTS_VENV)/bin/python -m pip install --no-compile livekit-agents==1.8.9 livekit-plugins-nvidia==1.8.9 livekit-plugins-openai==1.8.9 livekit-plugins-elevenlabs==1.8.9 'pipecat-ai[nvidia,openai,elevenlabs]==1.14.0'
 	! command -v npm >/dev/null || npm install --no-audit --no-fund --prefix $(DLPO_AGENTS_VENV) openai@6.49.0 onnxruntime-web@1.30.0
+	touch $@
+
+# Applications as people have them; Home Assistant of the last version for Python 3.11, whose requirements do not name the josepy that they need.
+$(DLPO_HOME_VENV)/installed: Makefile
+	$(call new_venv,$(DLPO_HOME_VENV))
+	$(DLPO_HOME_VENV)/bin/python -m pip install --no-compile homeassistant==2024.3.3 'josepy<2'
+	touch $@
+
+# Pip tries versions of its 109 requirements for half an hour; uv takes a minute.
+$(DLPO_WEBUI_VENV)/installed: Makefile
+	$(call new_venv,$(DLPO_WEBUI_VENV))
+	$(DLPO_WEBUI_VENV)/bin/python -m pip install --no-compile torch==2.13.0 uv
+	$(DLPO_WEBUI_VENV)/bin/uv pip install --python $(DLPO_WEBUI_VENV)/bin/python torch==2.13.0 open-webui==0.12.4
 	touch $@
 
 # The page is tested in Chromium; where it is absent and can't be installed, those tests are skipped.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts/gpu-check"
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts/gpu-check"
 
 
 def test_every_step_that_can_t_run_says_why_and_is_no_failure(tmp_path: Path) -> None:
@@ -20,3 +22,9 @@ def test_every_step_that_can_t_run_says_why_and_is_no_failure(tmp_path: Path) ->
     assert why["a sentence on the CPU"] == "no time was left"
     assert "no NVIDIA driver" in why["first audio, cuda"] or "no time" in why["first audio, cuda"]
     assert all(name in (tmp_path / "gpu-check.md").read_text() for name in why)
+
+
+def test_figures_of_all_kinds_of_records_are_found() -> None:
+    records = sorted((ROOT / "benchmarks/records").glob("*.json"))
+    rows = runpy.run_path(str(SCRIPT))["figures"](records)
+    assert all(any(name in row for row in rows) for name in ("latency", "rtf", "stream"))

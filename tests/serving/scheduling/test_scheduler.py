@@ -343,7 +343,7 @@ def test_replicas_that_follow_the_load_ratio_are_there_before_a_call_is_refused(
             ratios = [replica.scheduler.load_ratio(look_s) for replica in fleet]
             fleet += [Simulation(slowness=5.0, belief=5.0) for _ in range(pending)]
             mean = sum(ratios) / len(ratios)
-            wanted = ceil(len(ratios) * mean / 0.7) if mean > 1.1 * 0.7 else 0
+            wanted = ceil(len(ratios) * mean / 0.6) if mean > 1.1 * 0.6 else 0
             pending = max(wanted - len(fleet), 0)
             grown.append(len(fleet))
             look_s += 15.0
