@@ -2,7 +2,7 @@
 
 Where to begin:
 
-    say.say(text, voice=..., out=...)      one text to a WAV file, standard output or the speaker
+    say.say(SpeechRequest(text), out=...)  one text to a WAV file, standard output or the speaker
     server.serve(ServerSettings(...))      the gRPC server, until SIGTERM
     demo.run_demo(out, voice)              a server, two sentences, demo.wav
     voices.find_voice(name_or_path)        where a voice lies

@@ -102,12 +102,13 @@ def test_open_webui_lists_the_voices_and_speaks(tmp_path: Path) -> None:
             "AUDIO_TTS_OPENAI_API_BASE_URL": f"http://{server.http_address}/v1",
             "AUDIO_TTS_OPENAI_API_KEY": "none", "AUDIO_TTS_MODEL": "tts-1", "AUDIO_TTS_VOICE": "lj",
         }  # fmt: skip
-        command = [str(Path(python).parent / "open-webui"), "serve", "--port", str(port)]
+        command = [str(Path(python).parent / "open-webui"), "serve", "--host", "127.0.0.1"]
+        command += ["--port", str(port)]
         with running(tmp_path, "/health", command, port, **environment) as webui:
             webui.token = webui.post("/api/v1/auths/signin", email="", password="")["token"]
             names = json.loads(webui.get("/api/v1/audio/voices"))["voices"]
             assert "lj" in {voice["id"] for voice in names}
             body = json.dumps({"model": "tts-1", "input": TEXT, "voice": "lj"}).encode()
             spoken = webui.get("/api/v1/audio/speech", body)
-        assert "chars=41" in server.log.read_text()
+        assert f"chars={len(TEXT)}" in server.log.read_text()
     assert len(spoken) > 10_000

@@ -303,7 +303,7 @@ async def _converse(
     reply = await _open(request, limits, dialect)
     socket = reply.response
     pieces = TextPieces(limits.body_bytes)
-    first = await _next(socket, limits.body_s)
+    first = await _first(socket, limits.body_s)
     if first is None:
         return socket
     body, begun_with = dialect.begin(first)
@@ -362,13 +362,7 @@ async def _converse_in_contexts(
     try:
         async with asyncio.TaskGroup() as speaking:
             tasks: set[asyncio.Task[None]] = set()
-            limit_s: float | None = limits.body_s  # of the first message alone
-            while (message := await _next(socket, limit_s)) is not None:
-                limit_s = None
-                if message.get("close_socket") is True:
-                    for pieces in begun.values():
-                        pieces.put(None)
-                    break
+            async for message in _messages(socket):
                 name = _text("context_id", message.get("context_id") or "")[:MAX_CONTEXT_ID]
                 if name in begun:
                     further = dialect.pieces(message)
@@ -385,22 +379,21 @@ async def _converse_in_contexts(
                     task.add_done_callback(tasks.discard)
                 for piece in further:
                     begun[name].put(piece)
-            else:  # the client is gone
-                for task in tasks:
-                    task.cancel()
+            for task in tasks:
+                task.cancel()
     except ExceptionGroup as group:
         raise group.exceptions[0] from group
     await socket.close()
     return socket
 
 
-async def _next(socket: web.WebSocketResponse, limit_s: float | None) -> Message | None:
-    """The client's next message; None where it left."""
+async def _first(socket: web.WebSocketResponse, limit_s: float) -> Message | None:
+    """The client's first message; None where it left."""
     try:
         async with asyncio.timeout(limit_s):
             return await anext(_messages(socket), None)
     except TimeoutError as error:
-        message = f"no message came within {limit_s} s; begin at once"
+        message = f"no message came within {limit_s:g} s; begin at once"
         raise StalledError(message) from error
 
 

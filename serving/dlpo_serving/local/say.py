@@ -123,8 +123,10 @@ def say(
         SoundFile(out, ANY_RATE_HZ, sample_rate_hz)
     if server is not None:
         source = _there(request, pieces, voice or "", server)
-    else:
+    elif pieces is None:
         source = _here(request, voice or DEFAULT_VOICE, engine, precision)
+    else:
+        raise InputError("text in pieces is spoken by a server only; name one, or join them")
 
     speaker = None
     with ExitStack() as stack:
