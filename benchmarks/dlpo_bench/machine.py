@@ -155,8 +155,12 @@ def machine_clocks() -> Clocks:
     """Read all of them, at the begin and at the end of a measurement."""
     cpu = psutil.cpu_times()
     busy_s = sum(getattr(cpu, n, 0.0) for n in ("user", "nice", "system", "irq", "softirq"))
-    stolen_s = getattr(cpu, "steal", 0.0)
-    return np.array([time.perf_counter(), time.time(), busy_s, stolen_s, _tree_cpu_s()])
+    return np.array([time.perf_counter(), time.time(), busy_s, stolen_s(), _tree_cpu_s()])
+
+
+def stolen_s() -> float:
+    """Seconds that the hypervisor took from all cores together so far; 0 but on Linux."""
+    return float(getattr(psutil.cpu_times(), "steal", 0.0))
 
 
 def interference(begin: Clocks, end: Clocks | None = None) -> Interference:

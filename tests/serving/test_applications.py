@@ -61,7 +61,7 @@ def running(
             assert process.poll() is None, (folder / "application.log").read_text()[-2000:]
             yield application
         finally:
-            process.terminate()
+            process.kill()
 
 
 def test_home_assistant_finds_the_voice_and_speaks(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_home_assistant_finds_the_voice_and_speaks(tmp_path: Path) -> None:
     )
     command = [python, "-m", "homeassistant", "--config", str(tmp_path)]
     with (
-        server_process(tmp_path, "--wyoming-port", str(spoken)),
+        server_process(tmp_path, "--wyoming-port", str(spoken)) as server,
         running(tmp_path, "/api/onboarding", command, port) as home,
     ):
         client = f"{home.url}/"
@@ -88,6 +88,7 @@ def test_home_assistant_finds_the_voice_and_speaks(tmp_path: Path) -> None:
         fields = {"engine_id": "tts.dlpo", "message": TEXT, "options": wanted}
         path = home.post("/api/tts_get_url", **fields)["path"]
         audio = home.get(path)
+        assert f"chars={len(TEXT)}" in server.log.read_text()
     assert audio[:4] == b"RIFF"
     assert len(audio) > 2 * 44_100
 

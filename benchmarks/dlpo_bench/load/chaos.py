@@ -33,7 +33,6 @@ from statistics import median
 from typing import Any
 
 import grpc
-import psutil
 
 from dlpo.bundle import MANIFEST, Bundle, copy_bundle
 from dlpo.errors import EngineError
@@ -47,7 +46,7 @@ from dlpo_bench.load.calls import (
     stream_request,
 )
 from dlpo_bench.load.servers import server_arguments
-from dlpo_bench.machine import memory_growth, resident_mb
+from dlpo_bench.machine import memory_growth, resident_mb, stolen_s
 from dlpo_bench.options import LoadOptions
 from dlpo_bench.record import Measured
 from dlpo_serving.local.local_server import local_server
@@ -104,7 +103,7 @@ class Results:
     mischief: str = ""
     """the kind that goes on"""
     gaps_s: list[tuple[str, float, float]] = field(default_factory=list)
-    """the mischief during which a gap ended, its seconds, what the hypervisor took meanwhile"""
+    """the mischief in which a gap ended, its seconds, those stolen since the audio before it"""
     first_audio_s: list[float] = field(default_factory=list)
     stopped: list[tuple[float, float]] = field(default_factory=list)
     """from when to when the process of the server was stopped"""
@@ -126,15 +125,15 @@ class GapDevice(AudioDevice):
         self._received_s, self._stolen_s = 0.0, 0.0
 
     def receive(self, at_s: float, audio_s: float) -> None:
-        stolen_s: float = getattr(psutil.cpu_times(), "steal", 0.0)  # Linux only
+        taken_s = stolen_s()
         if self.begins_s is not None and at_s > self.ends_s:
             stops_s = [end_s for _, end_s in self._results.stopped if end_s > self._received_s]
             if stops_s:
                 self._results.resumed_s.append(at_s - stops_s[-1])
             elif at_s - self.ends_s > GAP_S:
-                gap = (self._results.mischief, at_s - self.ends_s, stolen_s - self._stolen_s)
+                gap = (self._results.mischief, at_s - self.ends_s, taken_s - self._stolen_s)
                 self._results.gaps_s.append(gap)
-        self._received_s, self._stolen_s = at_s, stolen_s
+        self._received_s, self._stolen_s = at_s, taken_s
         super().receive(at_s, audio_s)
 
 
@@ -208,7 +207,7 @@ async def _reign(
         "wrong_bits": endings["wrong bits"],
         "unanswered": total - endings["ok"] - endings["refused"] - endings["wrong bits"],
         "gaps": len(results.gaps_s),
-        "gaps_not_stolen": sum(gap_s - stolen_s > GAP_S for _, gap_s, stolen_s in results.gaps_s),
+        "gaps_not_stolen": sum(gap_s - taken_s > GAP_S for _, gap_s, taken_s in results.gaps_s),
         "longest_gap_s": max((gap_s for _, gap_s, _ in results.gaps_s), default=0.0),
         "longest_resume_s": max(results.resumed_s, default=0.0),
         "first_audio_ms_p50": 1000 * median(results.first_audio_s),
