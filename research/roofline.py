@@ -27,10 +27,10 @@ from dlpo.cli.bench import run_bench
 from dlpo.cli.options import Record
 from dlpo.errors import BundleError, InputError
 from dlpo_bench.compare import compare_medians
-from dlpo_bench.interleave import Spread, Tell, rotated, silent
 from dlpo_bench.machine import pinned
 from dlpo_bench.plots import GRAY, ORANGE, PlotPanel, Series, draw_panels
 from dlpo_bench.record import Measured
+from dlpo_bench.statistics import Spread, Tell, rotated, silent
 from dlpo_bench.tables import TARGET_HEADER, Block, Figures, Table, Target, number, table_of
 from dlpo_export.sentence import sentence_inputs
 from dlpo_serving.engine import EncoderOutput, Engine

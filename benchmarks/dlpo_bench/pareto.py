@@ -19,9 +19,9 @@ from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
 from dlpo_bench.compare import MEASURES, compare_medians
 from dlpo_bench.eval import figures as quality_figures
 from dlpo_bench.eval import samples as quality_samples
-from dlpo_bench.interleave import Spread
 from dlpo_bench.judging import JudgePanel, evaluate
 from dlpo_bench.record import Measured
+from dlpo_bench.statistics import Spread
 from dlpo_bench.systems import RECORDED, RECORDINGS, Say, SpeakingOptions, System, open_systems
 from dlpo_serving.voices import find_voice
 

@@ -16,12 +16,11 @@ from dlpo.checkpoint import Checkpoint, load_checkpoint
 from dlpo.errors import DlpoError, EngineError, InputError
 from dlpo.noise_schedule import MAX_STEPS
 from dlpo.text import TextFrontEnd
-from dlpo_bench.interleave import Spread, Tell, rotated, silent
 from dlpo_bench.load.texts import text_of_length
 from dlpo_bench.machine import pinned
 from dlpo_bench.options import RtfOptions
 from dlpo_bench.record import Measured
-from dlpo_bench.statistics import Estimate, bootstrap
+from dlpo_bench.statistics import Estimate, Spread, Tell, bootstrap, rotated, silent
 from dlpo_bench.systems import WHOLE
 from dlpo_bench.torch_engine import PAPER_CHAIN, PaperSampler, TorchEngine
 from dlpo_serving.engine import Engine, Floats

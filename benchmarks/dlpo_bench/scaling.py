@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -19,25 +19,22 @@ import numpy as np
 from dlpo.bundle import Bundle
 from dlpo.errors import EngineError, InputError
 from dlpo_bench.compare import compare_medians
-from dlpo_bench.interleave import Tell, silent
 from dlpo_bench.load.texts import SENTENCE_S, SENTENCES
 from dlpo_bench.machine import (
     choose_cores,
     memory_growth,
     peak_mb,
-    process_cpu_s,
     resident_mb,
 )
 from dlpo_bench.options import ScalingOptions
 from dlpo_bench.record import Measured
-from dlpo_serving.client import SpeechClient
+from dlpo_bench.statistics import Tell, silent
 from dlpo_serving.engines import EnginePrecision
-from dlpo_serving.local.local_server import local_server
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import find_voice, open_voice
 
-WAYS = ("stream", "whole", "served")
-"""Chunks that are dropped, one array, or chunks from a server."""
+WAYS = ("stream", "whole")
+"""Chunks that are dropped, or one array."""
 WARM_UP = "Noise becomes speech, step by step."
 SETTLED_S = 10.0  # of audio; by then the largest graph inputs have occurred
 READ_EVERY_S = 5.0  # of audio, between two readings of memory
@@ -70,8 +67,7 @@ def measure_scaling(options: ScalingOptions, tell: Tell = silent) -> Measured:
         tell(f"round {number + 1} of {options.rounds}")
         for way, length in ((way, length) for way in WAYS for length in seconds):
             text = repeated(length, number)
-            speak = served if way == "served" else in_process
-            lengths[way][f"{length:g}"].append(speak(options, way, text, number, core))
+            lengths[way][f"{length:g}"].append(in_process(options, way, text, number, core))
     samples = {way: {k: _samples(runs) for k, runs in by.items()} for way, by in lengths.items()}
     figures = {
         "rounds": options.rounds,
@@ -82,11 +78,9 @@ def measure_scaling(options: ScalingOptions, tell: Tell = silent) -> Measured:
             for way, by_length in lengths.items()
         },
     }
-    readings = {
-        way: {length: [run["resident_mb"] for run in runs] for length, runs in lengths[way].items()}
-        for way in ("stream", "served")
-    }
-    raw = {"lengths": samples, "readings": readings}
+    streamed = lengths["stream"].items()
+    readings = {length: [run["resident_mb"] for run in runs] for length, runs in streamed}
+    raw = {"lengths": samples, "readings": {"stream": readings}}
     return Measured(figures, raw, bundle_sha256=bundle.sha256)
 
 
@@ -144,38 +138,18 @@ def speak_one(voice: str, precision: EnginePrecision | None, way: str, text: str
     synthesizer.speak(SpeechRequest(WARM_UP))
     before_mb, request = resident_mb(), SpeechRequest(text, seed=seed)
     cpu_s, start_s = time.process_time(), time.perf_counter()
+    run: Run = {"audio_s": 0.0, "resident_mb": []}
     if way == "stream":
-        run = receive(lambda: synthesizer.stream(synthesizer.read(request)), rate_hz, None)
+        for chunk in synthesizer.stream(synthesizer.read(request)):
+            run.setdefault("first_audio_ms", 1000 * (time.perf_counter() - start_s))
+            run["audio_s"] += len(chunk.samples) / rate_hz
+            if run["audio_s"] >= READ_EVERY_S * len(run["resident_mb"]):
+                run["resident_mb"].append((run["audio_s"], resident_mb()))
     else:
-        audio_s = len(synthesizer.speak(request)) / rate_hz
-        run = {"audio_s": audio_s, "wall_s": time.perf_counter() - start_s}
-    cpu_s = time.process_time() - cpu_s
-    return {**run, "cpu_s": cpu_s, "before_mb": before_mb, "peak_mb": peak_mb()}
-
-
-def receive(chunks: Callable[[], Iterable[Any]], rate_hz: int, pid: int | None) -> Run:
-    """Make a request and receive all of its chunks.
-
-    Args:
-        chunks: makes the request; each chunk has `samples`.
-        rate_hz: of the samples.
-        pid: of the process that speaks, whose memory is read; None is this one.
-
-    Returns:
-        `audio_s`, `wall_s`, `first_audio_ms`, and (audio, memory) readings `resident_mb`.
-    """
-    start_s = time.perf_counter()
-    audio_s, first_s = 0.0, 0.0
-    readings: list[tuple[float, float]] = []
-    for chunk in chunks():
-        first_s = first_s or time.perf_counter() - start_s
-        audio_s += len(chunk.samples) / rate_hz
-        if not readings or audio_s - readings[-1][0] >= READ_EVERY_S:
-            readings.append((audio_s, resident_mb(pid)))
-    wall_s = time.perf_counter() - start_s
-    return {
-        "audio_s": audio_s, "wall_s": wall_s, "first_audio_ms": 1000 * first_s,
-        "resident_mb": readings,
+        run["audio_s"] = len(synthesizer.speak(request)) / rate_hz
+    wall_s, cpu_s = time.perf_counter() - start_s, time.process_time() - cpu_s
+    return run | {
+        "wall_s": wall_s, "cpu_s": cpu_s, "before_mb": before_mb, "peak_mb": peak_mb(),
     }  # fmt: skip
 
 
@@ -190,19 +164,6 @@ def in_process(options: ScalingOptions, way: str, text: str, seed: int, core: in
     if child.returncode:
         raise EngineError(f"a process ended with {child.returncode}; see its message above")
     return cast(Run, json.loads(child.stdout))
-
-
-def served(options: ScalingOptions, way: str, text: str, seed: int, core: int) -> Run:
-    """From a warm server of its own, on all cores."""
-    precision = ["--precision", options.precision] if options.precision else []
-    voice = local_server(options.voice, *precision)
-    with voice as server, SpeechClient(server.address) as client:
-        pid = server.process.pid
-        rate_hz = client.speak(SpeechRequest(WARM_UP)).message.info.format.sample_rate_hz
-        before_mb, before_s = resident_mb(pid), process_cpu_s(pid)
-        run = receive(lambda: client.stream(SpeechRequest(text, seed=seed)), rate_hz, pid)
-        cpu_s = process_cpu_s(pid) - before_s
-        return {**run, "cpu_s": cpu_s, "before_mb": before_mb, "peak_mb": peak_mb(pid)}
 
 
 def _samples(runs: Sequence[Run]) -> dict[str, list[float]]:

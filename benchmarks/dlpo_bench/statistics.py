@@ -1,8 +1,11 @@
-"""Intervals and tests over sentences: bootstrap, pooled rates, paired comparison."""
+"""Intervals and tests over sentences: bootstrap, pooled rates, paired comparison.
+
+What is timed is measured in turns, so that a slow moment hits all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +20,12 @@ SIGNIFICANT = 0.05
 
 Indices = NDArray[np.intp]
 Values = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
+Tell = Callable[[str], None]
+"""Takes a line on the progress."""
+
+
+def silent(line: str) -> None:
+    """Show no progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +140,29 @@ def sign_flip_p(differences: Values, seed: int = 0) -> float:
         alternative="greater", rng=seed,
     )  # fmt: skip
     return float(test.pvalue)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Samples of one contestant, such as its quickest run of each turn in ms."""
+
+    samples: tuple[float, ...]
+
+    @property
+    def least(self) -> float:
+        return min(self.samples)
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.samples))
+
+    @property
+    def deviation(self) -> float:
+        """Median absolute deviation from the median."""
+        return float(stats.median_abs_deviation(self.samples))
+
+
+def rotated(names: Sequence[str], number: int) -> list[str]:
+    """The order of a round: each begins with another name, so that none always follows the same."""
+    first = number % max(1, len(names))
+    return [*names[first:], *names[:first]]

@@ -212,10 +212,12 @@ def _show_progress(audio_s: float, share: float) -> None:
 def serve(context: typer.Context) -> None:
     """Stream speech over gRPC and HTTP until interrupted."""
     with needs("serve"):
-        from dlpo_serving.__main__ import run
         from dlpo_serving.settings.sources import read_settings
 
-    run(read_settings(context.args, "dlpo serve"))
+    settings = read_settings(context.args, "dlpo serve")
+    from dlpo_serving.server import serve as run  # late, for a quick --help
+
+    run(settings)
 
 
 def phonemes(text: Text, dictionary: Dictionary = None) -> None:

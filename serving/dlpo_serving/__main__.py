@@ -5,25 +5,15 @@ from __future__ import annotations
 import sys
 
 from dlpo.errors import DlpoError
-from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.settings.sources import read_settings
-
-
-def run(settings: ServerSettings) -> None:
-    """Serve until SIGTERM or Ctrl-C, in this process or with Ray; raises what either does."""
-    if settings.ray:
-        from dlpo_serving.ray.cluster import serve_on_ray
-
-        serve_on_ray(settings)
-    else:
-        from dlpo_serving.server import serve
-
-        serve(settings)
 
 
 def main() -> int:
     try:
-        run(read_settings(prog="python -m dlpo_serving"))
+        settings = read_settings(prog="python -m dlpo_serving")
+        from dlpo_serving.server import serve  # late, for a quick --help
+
+        serve(settings)
     except DlpoError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -49,7 +49,8 @@ Announce = Callable[[Endpoints, str], None]
 
 
 def serve(settings: ServerSettings) -> None:
-    """Serve until SIGTERM or Ctrl-C; prints a line when calls are welcome.
+    """Serve until SIGTERM or Ctrl-C, in this process or with Ray; prints a line when calls are
+    welcome.
 
     Raises:
         InputError: there is no such voice or precision, or an address can't be listened on.
@@ -61,6 +62,11 @@ def serve(settings: ServerSettings) -> None:
     Where a call of the engine hangs, the process ends here: with 0 if it was asked to end, with 1
     and a line on standard error if the engine was given up.
     """
+    if settings.ray:
+        from dlpo_serving.ray.cluster import serve_on_ray
+
+        serve_on_ray(settings)
+        return
     start = time.perf_counter()
     configure_logs(settings.log_format, settings.log_level)
     _lift_file_limit()

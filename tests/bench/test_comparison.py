@@ -106,15 +106,6 @@ def test_clip_that_a_judge_fails_on_is_told_and_left_out_of_its_pair(
     assert read_record(path).samples["systems"]["b"]["values"]["moody"][1] is None
 
 
-def test_pooled_difference_of_word_errors(clips: list[Clip]) -> None:
-    systems = {"quiet": lambda clip: tone(0.1), "loud": lambda clip: tone(0.2)}
-    by_level = ToyJudge(words=lambda w: "one two three four" if np.abs(w).max() > 0.15 else "")
-    panel = JudgePanel([], {WORD_ERRORS: by_level}, {})
-    quality = evaluate(systems, clips, panel, match=False)
-    # quiet: 4 + 2 of 6 words are lost; loud: 0 + 2 inserted
-    assert quality.differences("loud")[WORD_ERRORS].difference.value == pytest.approx(2 / 6 - 1)
-
-
 def test_what_is_kept_is_what_was_heard(clips: list[Clip], tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     takes = [lambda clip, a=amplitude: tone(a) for amplitude in (0.01, 0.02)]

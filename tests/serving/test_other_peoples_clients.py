@@ -71,6 +71,16 @@ def test_an_agent_speaks_through_its_own_plugin(
     assert seconds(heard) == pytest.approx(len(ours) / 48_000, abs=0.5)  # pauses between calls
 
 
+def test_openais_python_package_hears_its_text_over_a_websocket(
+    served: ServerProcess, tmp_path: Path
+) -> None:
+    url, heard = f"http://{served.http_address}/v1", tmp_path / "heard.wav"
+    command = [python_of("agents"), EXAMPLES / "openai_realtime.py", url, TEXT, heard]
+    subprocess.run(command, check=True, cwd=tmp_path, env={})
+    body = json.dumps({"input": TEXT, "response_format": "pcm"})
+    assert heard.read_bytes()[44:] == curl(served, "/v1/audio/speech", "--json", body)
+
+
 def test_openais_javascript_package_speaks(served: ServerProcess, tmp_path: Path) -> None:
     folder = Path(python_of("agents")).parents[1]
     if not (node := shutil.which("node")) or not (folder / "node_modules").exists():

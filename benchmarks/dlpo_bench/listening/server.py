@@ -14,23 +14,17 @@ from aiohttp import web
 from dlpo.errors import DataError, InputError
 from dlpo_bench.listening.answers import AUDIO, PAGE, AnswerKey, AnswerStore, parse_answer, read_key
 from dlpo_serving.http import listening
+from dlpo_serving.http.app import EVERY_REPLY, PAGE_HEADERS
 from dlpo_serving.http.speech_socket import is_same_origin
 
 LOCAL = "127.0.0.1"
 BODY_BYTES = 4_096  # an answer has some 400
 FULL = (errno.ENOSPC, errno.EDQUOT)
-EVERY_REPLY = {
-    # Scripts, styles, sounds and connections of this server alone, in no frame.
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
-        " media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none';"
-        " frame-ancestors 'none'"
-    ),
-    "Cross-Origin-Opener-Policy": "same-origin",
+HEADERS = {
+    **EVERY_REPLY,
+    **PAGE_HEADERS,
+    "Content-Security-Policy": f"{PAGE_HEADERS['Content-Security-Policy']}; media-src 'self'",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "Server": "dlpo",
-    "X-Content-Type-Options": "nosniff",
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -113,7 +107,7 @@ def _taking(key: AnswerKey, store: AnswerStore) -> Handler:
 
 def _sending(file: Path) -> Handler:
     async def send(_: web.Request) -> web.StreamResponse:
-        return web.FileResponse(file, headers={"Cache-Control": "no-cache"})
+        return web.FileResponse(file)
 
     return send
 
@@ -133,4 +127,4 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(EVERY_REPLY)
+    response.headers.update(HEADERS)

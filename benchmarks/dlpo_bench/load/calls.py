@@ -24,8 +24,7 @@ from dlpo_serving.riva.proto import riva_audio_pb2, riva_tts_pb2
 
 RATES_HZ: Mapping[str, int] = {"dlpo": 0, "riva": 22_050, "openai": 24_000}
 """Sample rate: dlpo.v1 states it, Riva's callers request one, OpenAI's pcm has this one."""
-S16, F32 = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_S16, speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32
-SAMPLE_BYTES = {S16: 2, F32: 4}
+SAMPLE_BYTES = 2
 # Without it all channels of a process to one address share one connection.
 OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 CONNECT_S = 10.0
@@ -207,9 +206,9 @@ class TimedCall:
         """Status and message."""
         return f"{self.code.name if self.code else 'no status'} {self.detail}".rstrip()
 
-    def receive(self, audio: bytes, sample_bytes: int, rate_hz: int) -> None:
+    def receive(self, audio: bytes, rate_hz: int) -> None:
         """A piece of audio arrives now."""
-        self.device.receive(time.perf_counter(), len(audio) / sample_bytes / rate_hz)
+        self.device.receive(time.perf_counter(), len(audio) / SAMPLE_BYTES / rate_hz)
         if self.on_audio:
             self.on_audio(audio)
 
@@ -302,22 +301,14 @@ class DlpoEndpoint:
                 yield speech_pb2.IncrementalSynthesizeRequest(text=token)
 
         stream = next(self._stubs).IncrementalSynthesize(messages(), metadata=self.metadata)
-        await _receive(stream, S16, call)
+        await _receive(stream, call)
 
     async def stream(
         self, request: speech_pb2.StreamSynthesizeRequest, call: TimedCall, **options: Any
     ) -> None:
         """Receive a stream to its end; `options` are grpc's, such as timeout."""
-        await _receive(self.begin(request, **options), request.config.encoding or S16, call)
-
-    async def whole(self, request: speech_pb2.SynthesizeRequest) -> bytes:
-        """The audio of a unary call; raises grpc.aio.AioRpcError."""
-        reply: speech_pb2.SynthesizeResponse = await next(self._stubs).Synthesize(request)
-        return reply.audio
-
-    def begin(self, request: speech_pb2.StreamSynthesizeRequest, **options: Any) -> Any:
-        """A call that the caller reads itself."""
-        return next(self._stubs).StreamSynthesize(request, metadata=self.metadata, **options)
+        stub = next(self._stubs)
+        await _receive(stub.StreamSynthesize(request, metadata=self.metadata, **options), call)
 
 
 class RivaEndpoint:
@@ -356,7 +347,7 @@ class RivaEndpoint:
         async with _noting_the_end(stream, call):
             async for reply in stream:
                 if reply.audio:
-                    call.receive(reply.audio, SAMPLE_BYTES[S16], rate_hz)
+                    call.receive(reply.audio, rate_hz)
 
 
 class OpenAIEndpoint:
@@ -389,10 +380,10 @@ class OpenAIEndpoint:
                     rate_hz = int(reply.headers.get("X-Sample-Rate", server.rate_hz))
                     rest = b""  # of an incomplete sample
                     async for piece in reply.content.iter_any():
-                        size = len(rest + piece) // SAMPLE_BYTES[S16] * SAMPLE_BYTES[S16]
+                        size = len(rest + piece) // SAMPLE_BYTES * SAMPLE_BYTES
                         samples, rest = (rest + piece)[:size], (rest + piece)[size:]
                         if samples:
-                            call.receive(samples, SAMPLE_BYTES[S16], rate_hz)
+                            call.receive(samples, rate_hz)
                     call.code = grpc.StatusCode.OK
         except (aiohttp.ClientError, TimeoutError) as error:
             call.code = grpc.StatusCode.UNAVAILABLE
@@ -410,10 +401,9 @@ def http_retry_after_s(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def stream_request(
-    text: str, seed: int = 0, encoding: speech_pb2.AudioEncoding = S16, voice: str = ""
-) -> speech_pb2.StreamSynthesizeRequest:
+def stream_request(text: str, seed: int = 0, voice: str = "") -> speech_pb2.StreamSynthesizeRequest:
     """The request of one stream."""
+    encoding = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_S16
     config = speech_pb2.SynthesisConfig(seed=seed, encoding=encoding, voice=voice)
     return speech_pb2.StreamSynthesizeRequest(text=text, config=config)
 
@@ -430,13 +420,13 @@ async def sentences(tokens: AsyncIterator[str]) -> AsyncIterator[str]:
         yield text
 
 
-async def _receive(stream: Any, encoding: speech_pb2.AudioEncoding, call: TimedCall) -> None:
+async def _receive(stream: Any, call: TimedCall) -> None:
     """Read a stream of dlpo.v1 to its end."""
     rate_hz = 0
     async with _noting_the_end(stream, call):
         async for part in stream:
             if part.HasField("audio"):
-                call.receive(part.audio.audio, SAMPLE_BYTES[encoding], rate_hz)
+                call.receive(part.audio.audio, rate_hz)
             elif part.HasField("info"):
                 rate_hz = part.info.format.sample_rate_hz
 

@@ -41,7 +41,6 @@ from dlpo_bench.load.levels import (
 from dlpo_bench.load.servers import Servers, Usage, read_meters, tested_servers
 from dlpo_bench.load.single import (
     measure_latency,
-    measure_soak,
     measure_tokens,
     speak_in_turn,
 )
@@ -355,7 +354,6 @@ MEASUREMENTS: Mapping[str, Callable[[LoadOptions], Awaitable[Measured]]] = {
     "streams": measure_streams,
     "overload": measure_overload,
     "chaos": measure_chaos,
-    "soak": measure_soak,
 }
 
 

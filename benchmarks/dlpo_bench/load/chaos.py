@@ -54,7 +54,6 @@ from dlpo_serving.operations.keys import new_key
 from dlpo_serving.voices import find_voice
 
 LISTENERS = 2
-MINUTES = 5.0  # unless the options say otherwise
 MISCHIEF_S = 4.0  # that each kind lasts
 QUIET_S = 3.0  # at the end of a round
 STOP_S = (2.0, 22.0)  # of the process: usually, and in the second round
@@ -169,7 +168,6 @@ async def measure_chaos(options: LoadOptions) -> Measured:
 async def _reign(
     victim: Victim, operator: Operator, hostile: Connection, options: LoadOptions
 ) -> Measured:
-    minutes = MINUTES if options.minutes is None else options.minutes
     random, results, done = Random(options.seed), Results(), asyncio.Event()
     references = {text: await _alone(victim, text) for text in TEXTS}
     listeners = [
@@ -178,7 +176,7 @@ async def _reign(
     ]
     begin_s, held = time.perf_counter(), list[dict[str, float]]()
     mischief: Counter[str] = Counter()
-    while not held or time.perf_counter() - begin_s < 60 * minutes:
+    while not held or time.perf_counter() - begin_s < 60 * options.minutes:
         names = [*HOSTILE, *OPERATOR]
         random.shuffle(names)
         for name in names:

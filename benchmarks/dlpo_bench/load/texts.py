@@ -42,10 +42,3 @@ def utterances(random: Random, most_sentences: int = 3) -> Iterator[str]:
     """Texts of one to `most_sentences` sentences without end, some 2 to 20 seconds of speech."""
     while True:
         yield " ".join(random.choices(LONGER, k=random.randint(1, most_sentences)))
-
-
-def short_utterances(random: Random) -> Iterator[str]:
-    """Nearly all a phrase, one in 25 up to three sentences, without end."""
-    longer = utterances(random)
-    while True:
-        yield next(longer) if random.random() < 0.04 else random.choice(PHRASES)

@@ -21,11 +21,11 @@ import numpy as np
 from dlpo.bundle import Bundle
 from dlpo.errors import EngineError, InputError
 from dlpo_bench.compare import compare_medians
-from dlpo_bench.interleave import Spread, Tell, rotated, silent
 from dlpo_bench.load.texts import SENTENCES
 from dlpo_bench.machine import choose_cores
 from dlpo_bench.options import PeersOptions
 from dlpo_bench.record import Measured
+from dlpo_bench.statistics import Spread, Tell, rotated, silent
 from dlpo_bench.systems import WHOLE
 from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
 from dlpo_serving.voices import find_voice

@@ -95,10 +95,7 @@ PIPER = Target("Piper medium's architecture, times as long as ours", 1.5, 5, "",
 SCALING_TARGETS = (
     Target("time per second of audio, 60 s / 5 s", 1.1, 1.02, "stream/rtf"),
     Target("the same, processor time", 1.1, 1.02, "stream/cpu_rtf"),
-    Target("time from a server", 1.1, 1.02, "served/rtf"),
-    Target("the same, its processor time", 1.1, 1.02, "served/cpu_rtf"),
     Target("peak memory, 60 s / 5 s", 1.1, 1.0, "stream/peak_mb"),
-    Target("peak memory of a server", 1.1, 1.0, "served/peak_mb"),
 )
 WAYS = {
     "stream": "streamed in process", "whole": "whole in process", "served": "streamed by a server",

@@ -23,9 +23,10 @@ import dlpo
 from dlpo.bundle import Manifest
 from dlpo_serving.encodings.formats import media_type
 from dlpo_serving.errors import NotReadyError
+from dlpo_serving.http.dialects import authorization
 from dlpo_serving.http.speech_body import ENCODINGS, MODELS, schema
 from dlpo_serving.http.speech_route import BEGUN, Begun, HttpLimits, speech_routes
-from dlpo_serving.http.speech_socket import socket_routes
+from dlpo_serving.http.speech_socket import SpeechSockets
 from dlpo_serving.http.statuses import UnknownModelError, reply_to
 from dlpo_serving.operations.call_scope import REQUEST_ID, CallRecord, CallScope
 from dlpo_serving.operations.metrics import Metrics
@@ -42,7 +43,6 @@ JSON = "application/json"
 AUDIO_TYPES = sorted({media_type(one) for one in ENCODINGS.values()})
 LISTS = {"voices": "Voices, with their ranges", "audio/voices": "Names of voices",
          "models": "Models", "audio/models": "Names of models"}  # fmt: skip
-ELEVENLABS_KEY = "xi-api-key"  # the header that its clients send a key in
 CALL = web.RequestKey("call", CallRecord)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -68,7 +68,7 @@ def build_app(
     middlewares = [_call_middleware(scope)]
     app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
     app.add_routes(speech_routes(service, limits))
-    app.add_routes(socket_routes(service, scope, limits))
+    app.add_routes(SpeechSockets(service, scope, limits).routes())
     app.add_routes(catalog_routes(service))
     app.add_routes(probe_routes(service, metrics if show_metrics else None))
     app.add_routes(page_routes())
@@ -94,8 +94,7 @@ def _call_middleware(scope: CallScope) -> Any:
             request[CALL] = record
             try:
                 if request.path.startswith("/v1/") and request.method != "OPTIONS":
-                    keys = [f"Bearer {key}" for key in request.headers.getall(ELEVENLABS_KEY, [])]
-                    scope.authorize(request.headers.getall("Authorization", keys))
+                    scope.authorize(authorization(request))
                 response = await handler(request)
             except ConnectionResetError:  # the client is gone
                 gone = request.get(BEGUN)
@@ -253,13 +252,11 @@ def _sender(file: Path) -> Callable[[web.Request], Awaitable[web.Response]]:
 
     async def send(request: web.Request) -> web.Response:
         same = any(each.value in (tag, "*") for each in request.if_none_match or ())
-        response = (
-            web.Response(status=304, headers=PAGE_HEADERS)
-            if same
-            else web.Response(
-                body=content, headers=PAGE_HEADERS, content_type=kind, charset=charset
-            )
-        )
+        response = web.Response(headers=PAGE_HEADERS, content_type=kind, charset=charset)
+        if same:
+            response.set_status(304)
+        else:
+            response.body = content
         response.etag = tag
         return response
 

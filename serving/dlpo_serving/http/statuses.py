@@ -39,9 +39,9 @@ class UnknownModelError(DlpoError):
 class BodyError(DlpoError):
     """The body of a request can't be taken, whatever it says."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, code: str | None = None) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.code = status, code
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def reply_to(error: Exception) -> ErrorReply:
         case InputError():
             return ErrorReply(400, str(error), INVALID)
         case BodyError():
-            return ErrorReply(error.status, str(error), INVALID)
+            return ErrorReply(error.status, str(error), INVALID, error.code)
         case UnknownModelError():
             return ErrorReply(404, str(error), INVALID, "model_not_found", "model")
         case UnauthenticatedError():

@@ -244,16 +244,12 @@ def look_around() -> Iterator[Finding]:
     from dlpo_serving.local.player import PLAYERS
 
     names = [player.name for player in PLAYERS]
-    found = [name for name in names if shutil.which(name)]
-    if found:
-        yield Finding("audio player", "ok", found[0])
+    if found := next(filter(shutil.which, names), None):
+        yield Finding("audio player", "ok", found)
         return
-    yield Finding(
-        "audio player",
-        "absent",
-        f"none of {', '.join(names)}; dlpo say needs -o",
-        "apt-get install alsa-utils, or write a file: dlpo say TEXT -o speech.wav",
-    )
+    none = f"none of {', '.join(names)}; dlpo say needs -o"
+    remedy = "apt-get install alsa-utils, or write a file: dlpo say TEXT -o speech.wav"
+    yield Finding("audio player", "absent", none, remedy)
 
 
 TRIAL_S = 120.0  # TensorRT builds its engines the first time

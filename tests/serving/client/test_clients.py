@@ -22,7 +22,6 @@ from dlpo_serving.client import (
     Tls,
 )
 from dlpo_serving.encodings.formats import Encoding
-from dlpo_serving.operations.keys import new_key
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from tests.callers import ONCE
@@ -190,26 +189,3 @@ def test_a_server_is_spoken_to_by_its_own_name_and_with_a_trusted_certificate_on
     for ca, name in ((authority.path, "other.test"), (stranger.path, "localhost")):
         with pytest.raises(CallError, match="with the same TLS"):
             voices(ca, name)
-
-
-def test_only_a_known_token_speaks_within_its_share(
-    start_server: Any, hear: Any, tmp_path: Path
-) -> None:
-    token = new_key(tmp_path / "keys.toml", "alice")
-    with (tmp_path / "keys.toml").open("a") as file:
-        file.write("[quota.alice]\ncharacters_per_minute = 8\n")
-    server = start_server(keys_file=tmp_path / "keys.toml")
-    once = {"retries": ONCE}
-    request = SpeechRequest("Go now.")
-
-    with pytest.raises(CallError, match="token") as caught:
-        hear(server.address, request, once)
-    assert caught.value.code == grpc.StatusCode.UNAUTHENTICATED
-
-    hear(server.address, request, once | {"token": token})
-    assert hear.totals.samples
-
-    with pytest.raises(CallError) as caught:
-        hear(server.address, request, once | {"token": token})
-    assert caught.value.code == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert caught.value.retry_after_s > 1

@@ -7,7 +7,7 @@ import base64
 import json
 import runpy
 import wave
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import TypeAdapter
 
 from dlpo_serving.errors import UnauthenticatedError
-from dlpo_serving.http import HttpLimits
+from dlpo_serving.http import HttpLimits, speech_socket
 from tests.callers import WAIT_S, fake_voice
 from tests.serving.http.conftest import TEXT, Door
 
@@ -25,13 +27,17 @@ OWN = "/v1/audio/speech/stream"
 ELEVENLABS = "/v1/text-to-speech/any/stream-input"
 
 
+CONTEXTS = "/v1/text-to-speech/hpp4J3VqNfWAUOO0d1Us/multi-stream-input?output_format=pcm_24000"
+REALTIME = "/v1/realtime?model=gpt-realtime"
+
+
 @asynccontextmanager
 async def connected(
-    door: Door, path: str = OWN, **headers: str
+    door: Door, path: str = OWN, protocols: Sequence[str] = (), **headers: str
 ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
     async with (
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(WAIT_S)) as session,
-        session.ws_connect(door.url + path, headers=headers) as socket,
+        session.ws_connect(door.url + path, headers=headers, protocols=protocols) as socket,
     ):
         yield socket
 
@@ -173,14 +179,21 @@ def test_keys_and_origins_guard_it_and_elevenlabs_header_holds_a_key(
 
     app, known = "https://app.example", {"Authorization": "Bearer secret"}
     door = open_http_door(fake_voice(), HttpLimits(origins=(app,)), authorize=authorize)
-    wrong = {}, {"Authorization": "Bearer other"}, {"xi-api-key": "other"}
+    offered = "Sec-WebSocket-Protocol"
+    wrong: Any = (
+        {},
+        {"Authorization": "Bearer other"},
+        {"xi-api-key": "other"},
+        {offered: "realtime"},
+    )
     strange = ({**known, "Origin": origin} for origin in ("https://evil.example", "http://["))
     for headers, status in [*((one, 401) for one in wrong), *((one, 403) for one in strange)]:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             converse(door, BEGIN, **headers)
         assert refused.value.status == status
     ours = ({**known, "Origin": origin} for origin in (app, door.url))
-    for headers in (known, {"xi-api-key": "secret"}, *ours):
+    key = {offered: "openai-insecure-api-key.secret"}
+    for headers in (known, {"xi-api-key": "secret"}, key, *ours):
         assert converse(door, BEGIN, *pieces(), **headers)[0][-1]["type"] == "speech.done"
 
 
@@ -208,7 +221,6 @@ def test_elevenlabs_messages_speak_the_same(door: Door, client: Any) -> None:
 
 def test_contexts_of_one_connection_are_spoken_each_for_itself(door: Door, client: Any) -> None:
     whole = client.speak(door, voice="").read()
-    path = "/v1/text-to-speech/hpp4J3VqNfWAUOO0d1Us/multi-stream-input?output_format=pcm_24000"
     names = ("a", "b")
     begin = [{"text": " ", "context_id": name, "voice_settings": {}} for name in names]
     text = [{"text": TEXT, "context_id": name} for name in names]
@@ -217,11 +229,11 @@ def test_contexts_of_one_connection_are_spoken_each_for_itself(door: Door, clien
 
     async def run() -> dict[str, list[dict[str, Any]]]:
         heard: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-        async with connected(door, path) as socket:
+        async with connected(door, CONTEXTS) as socket:
             for message in (*begin, *alive, refused, *text):
                 await socket.send_json(message)
-            for name in names:
-                await socket.send_json({"context_id": name, "close_context": True})
+            await socket.send_json({"context_id": "a", "close_context": True})
+            await socket.send_json({"close_socket": True})
             while not all(came and came[-1]["isFinal"] for came in heard.values()):
                 message = await socket.receive_json()
                 if message["contextId"] == "refused":
@@ -234,7 +246,109 @@ def test_contexts_of_one_connection_are_spoken_each_for_itself(door: Door, clien
         assert b"".join(base64.b64decode(chunk["audio"]) for chunk in chunks) == whole
     door.call(asyncio.wait_for(door.speaker._idle.wait(), WAIT_S))
     many = [{"text": " ", "context_id": str(number)} for number in range(6)]
-    assert "one more than the 5" in converse(door, *many, path=path)[0][-1]["message"]
+    assert "one more than the 5" in converse(door, *many, path=CONTEXTS)[0][-1]["message"]
+
+
+Events = list[dict[str, Any]]
+SHAPES: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
+CREATE = {"type": "response.create"}
+BEGUN = ["session.created", *["conversation.item.added", "conversation.item.done"] * 2]
+BEGUN += ["response.created", "response.output_item.added", "conversation.item.added"]
+
+
+async def ask(socket: aiohttp.ClientWebSocketResponse, *sent: Any, last: str) -> Events:
+    """Send messages and read OpenAI's events, which have its shapes, to the first `last`."""
+    for message in sent:
+        await (socket.send_str if isinstance(message, str) else socket.send_json)(message)
+    events: Events = []
+    while not events or events[-1]["type"] != last:
+        events.append(await socket.receive_json())
+        SHAPES.validate_python(events[-1], strict=True)
+    return events
+
+
+def item(text: Any, role: str = "user") -> dict[str, Any]:
+    message = {"type": "message", "role": role, "content": [{"type": "input_text", "text": text}]}
+    return {"type": "conversation.item.create", "item": message}
+
+
+def spoken(events: Events) -> tuple[bytes, str]:
+    """Audio and transcript."""
+    audio, said = (
+        [one["delta"] for one in events if one["type"] == f"response.output_audio{kind}.delta"]
+        for kind in ("", "_transcript")
+    )
+    return b"".join(map(base64.b64decode, audio)), "".join(said)
+
+
+async def test_realtime_events_speak_the_items_word_for_word(door: Door, client: Any) -> None:
+    output = {"audio": {"output": {"format": {"type": "audio/pcmu"}, "speed": 4, "voice": "fake"}}}
+    async with connected(door, REALTIME, ["realtime", "openai-insecure-api-key.x"]) as socket:
+        assert socket.protocol == "realtime"
+        events = await ask(
+            socket, item("Be nice.", "system"), item(TEXT), CREATE, last="response.done"
+        )
+        assert [one["type"] for one in events[: len(BEGUN)]] == BEGUN
+        assert spoken(events) == (client.speak(door).read(), TEXT)
+        update = {"type": "session.update", "session": {"type": "realtime", **output}}
+        (updated,) = await ask(socket, update, last="session.updated")
+        assert updated["session"].items() >= output.items()
+        own = {"response": {"conversation": "none", "input": [item(TEXT)["item"]]}}
+        events = await ask(socket, CREATE | own, last="response.done")
+        fast = client.speak(door, response_format="mulaw", sample_rate=8_000, speed=2).read()
+        assert spoken(events) == (fast, TEXT)
+        assert "speed is 2" in events[-1]["response"]["warnings"][0]
+        *_, failed = await ask(socket, item("Long. " * 2_000), CREATE, last="response.done")
+        assert "has 12000 characters" in str(failed["response"]["status_details"])
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        await connected(door, "/v1/realtime?model=whisper-1").__aenter__()
+
+
+async def test_a_refused_realtime_message_changes_nothing(open_http_door: Any) -> None:
+    text, update = "Hi. " * 300, {"type": "session.update"}
+    door = open_http_door(fake_voice(), HttpLimits(body_bytes=2_000))
+    async with connected(door, REALTIME) as socket:
+        for sent, param, message in (
+            ({"type": "input_audio_buffer.append", "audio": ""}, "type", "response.create"),
+            (update, "type", "lacks"),
+            (update | {"session": {"tools": [{}]}}, "tools", "expected []"),
+            (update | {"session": {"audio": {"output": {"format": 1}}}}, "format", "audio/pcmu"),
+            (item(1), "item", "one text"),
+            (CREATE, "response", "no text"),
+            (CREATE | {"response": {"input": [1]}}, "item", "one text"),
+            ({"type": "response.cancel"}, None, "no response"),
+        ):
+            error = (await ask(socket, sent | {"event_id": "mine"}, last="error"))[-1]["error"]
+            assert (error["param"], error["event_id"]) == (param, "mine")
+            assert message in error["message"]
+        assert "not JSON" in str(await ask(socket, "{", last="error"))
+        assert "may wait" in str(await ask(socket, item(text), item(text), last="error"))
+        assert spoken(await ask(socket, CREATE, last="response.done"))[1] == text
+
+
+async def test_realtime_responses_take_turns_and_stop(gated_door: Any, gated_engine: Any) -> None:
+    door, text = gated_door(), "First words. " * 40
+    async with connected(door, REALTIME) as socket:
+        gated_engine.permits.release()
+        heard = "response.output_audio_transcript.delta"
+        begun = await ask(socket, item(text), CREATE, last=heard)
+        *_, refused = await ask(socket, item("Hi."), CREATE, last="error")
+        assert refused["error"]["code"] == "conversation_already_has_active_response"
+        ended = await ask(socket, {"type": "response.cancel"}, last="response.done")
+        assert spoken(ended) == (b"", "")
+        response = ended[-1]["response"]
+        assert response["status"] == "cancelled"
+        assert response["output"][0]["content"][0]["transcript"] == spoken(begun)[1] != text
+        gated_engine.free()
+        assert spoken(await ask(socket, CREATE, last="response.done"))[1] == "Hi."
+
+
+@pytest.mark.parametrize("path", [CONTEXTS, REALTIME])
+def test_a_silent_connection_for_several_utterances_ends(
+    door: Door, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speech_socket, "IDLE_S", 0.01)
+    assert "no message came within 0.01 s" in json.dumps(converse(door, path=path)[0][-1])
 
 
 def test_the_example_writes_what_it_heard(door: Door, tmp_path: Path) -> None:

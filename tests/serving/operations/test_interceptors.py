@@ -190,20 +190,12 @@ async def test_an_unknown_method_is_unimplemented_and_adds_no_label() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        (),
-        (("authorization", "Bearer forged"),),
-        (("authorization", "tok-alice"),),
-        (("authorization", "Bearer tok-alice"), ("authorization", "Bearer forged")),
-    ],
-)
-async def test_a_call_without_its_one_known_token_never_reaches_the_handler(
-    kind: str, metadata: tuple[tuple[str, str], ...]
+async def test_a_call_with_another_token_beside_its_own_never_reaches_the_handler(
+    kind: str,
 ) -> None:
+    two = (("authorization", f"Bearer {token}") for token in ("tok-alice", "forged"))
     async with world(keys=True) as it:
-        code, responses, trailing = await it.call(kind, b"hi", *metadata, ("x-request-id", "me-7"))
+        code, responses, trailing = await it.call(kind, b"hi", *two, ("x-request-id", "me-7"))
 
         assert code == "UNAUTHENTICATED"
         assert responses == []

@@ -18,9 +18,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dlpo.errors import ConfigError, InputError
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
-from dlpo_serving.__main__ import run
 from dlpo_serving.ray import proxy
 from dlpo_serving.ray.application import settings_of_replica
+from dlpo_serving.server import serve
 from dlpo_serving.settings.server_settings import ServerSettings
 from tests.callers import WAIT_S, in_another_thread, refusal
 
@@ -245,4 +245,4 @@ def test_the_server_of_a_replica_is_reached_from_its_machine_alone() -> None:
 )
 def test_a_mistake_is_told_before_ray_is_started(settings: dict[str, Any], told: str) -> None:
     with pytest.raises((ConfigError, InputError), match=told):
-        run(ServerSettings(**OPEN | settings))
+        serve(ServerSettings(**OPEN | settings))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlpo_serving.errors import RequestError
-from dlpo_serving.riva.servicer import check_language, read_dictionary, voice_config, voice_named
+from dlpo_serving.riva.servicer import check_language, read_dictionary, voice_named
 from tests.fake_engine import FakeEngine
 
 
@@ -74,15 +74,6 @@ KNOWN = ("lj", "amy")
 )
 def test_own_names_and_the_stock_voices_of_clients_are_known(name: str, voice: str) -> None:
     assert voice_named(name, KNOWN) == voice
-
-
-def test_the_names_that_clients_join_from_a_listing_are_known() -> None:
-    config = voice_config(FakeEngine().manifest)
-
-    family, members = config.parameters["voice_name"], config.parameters["subvoices"]
-
-    joined = [f"{family}.{member.split(':')[0]}" for member in members.split(",")]
-    assert [voice_named(name, [config.model_name]) for name in joined] == [config.model_name]
 
 
 @pytest.mark.parametrize(

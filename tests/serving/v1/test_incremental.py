@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from typing import Any
 
-import grpc
 import pytest
 
 from dlpo.v1 import speech_pb2
-from tests.callers import WAIT_S, fake_voice, refusal
+from tests.callers import WAIT_S, refusal
 
 TEXT = "Noise becomes speech, step by step. Is it not strange, at 10? So it is."
 
@@ -31,13 +29,6 @@ def parts_of(server: Any, requests: Iterable[Request]) -> list[Part]:
 
 def audio_of(parts: Iterable[Part]) -> bytes:
     return b"".join(part.audio.audio for part in parts)
-
-
-def spoken_as_soon_as_there_is_a_place(server: Any) -> list[Part]:
-    for _ in range(1000):
-        with suppress(grpc.RpcError):
-            return parts_of(server, [CONFIG, *texts(["Go."])])
-    raise AssertionError("the place was never freed")
 
 
 class Writer:
@@ -152,20 +143,6 @@ def test_undecodable_bytes_between_pieces_are_an_invalid_argument(server: Any) -
     refused = refusal(call, iter([CONFIG.SerializeToString(), b"\xff\xff"]))
 
     assert refused.code == "INVALID_ARGUMENT"
-
-
-def test_a_writer_that_goes_away_frees_its_place(
-    gated_engine: Any, start_server: Any, writer: Writer
-) -> None:
-    gated_engine.open.set()
-    server = start_server(fake_voice(gated_engine), max_streams=1)
-    call = server.stub.IncrementalSynthesize(iter(writer), timeout=WAIT_S)
-    writer.send(CONFIG, *texts(["Noise becomes"]))
-    assert next(call).HasField("info")
-
-    call.cancel()
-
-    assert spoken_as_soon_as_there_is_a_place(server)[-1].HasField("totals")
 
 
 def test_a_writer_that_is_slower_than_its_deadline_ends_in_deadline_exceeded(

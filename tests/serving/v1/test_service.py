@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from google.rpc.error_details_pb2 import ResourceInfo, RetryInfo
+from google.rpc.error_details_pb2 import ResourceInfo
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.encodings.formats import Encoding
@@ -18,7 +18,6 @@ from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.v1.wire import decode_samples, encoding_message, read_encoding
 from tests.callers import WAIT_S, refusal
-from tests.decoders import without_lot
 
 F32 = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
@@ -161,21 +160,6 @@ def test_a_unary_reply_that_is_too_long_points_to_the_stream(
     assert "use StreamSynthesize" in refused.message
 
 
-def test_more_calls_than_streams_are_refused_with_a_time_to_retry(
-    gated_engine: Any, gated_server: Any
-) -> None:
-    server = gated_server(max_streams=1)
-    first = server.stub.StreamSynthesize(stream_request())
-    assert gated_engine.waiting.acquire(timeout=WAIT_S)
-
-    refused = refusal(server.stub.StreamSynthesize, stream_request())
-
-    assert refused.code == "RESOURCE_EXHAUSTED"
-    assert refused.detail(RetryInfo).retry_delay.ToMilliseconds() > 0
-    gated_engine.free()
-    assert list(first)[-1].HasField("totals")
-
-
 def test_a_cancelled_stream_frees_its_slot_and_stops_the_engine(
     gated_engine: Any, gated_server: Any
 ) -> None:
@@ -282,31 +266,6 @@ def test_marks_of_a_document_are_told_when_they_are_passed(server: Any) -> None:
     assert mark.time_s == mark.sample / 22_050
     assert speech.start_s - becomes.end_s >= 1.0
     assert document[speech.text_start : speech.text_end] == "speech"
-
-
-@pytest.mark.parametrize(
-    ("name", "begin", "rate"),
-    [
-        ("WAV", b"RIFF", 22_050),
-        ("FLAC", b"fLaC", 22_050),
-        ("OGG_OPUS", b"OggS", 24_000),
-        ("MP3", b"\xff", 22_050),
-        ("AAC", b"\xff", 22_050),
-        ("MULAW", b"", 8_000),
-        ("ALAW", b"", 8_000),
-    ],
-)
-def test_every_encoding_is_one_stream(server: Any, name: str, begin: bytes, rate: int) -> None:
-    encoding = speech_pb2.AudioEncoding.Value(f"AUDIO_ENCODING_{name}")
-
-    reply = reply_to(server, encoding=encoding)
-
-    joined = b"".join(chunk.audio for chunk in chunks_of(server, encoding=encoding))
-    assert reply.info.format.encoding == encoding
-    assert reply.info.format.sample_rate_hz == rate
-    assert without_lot(joined) == without_lot(reply.audio)
-    assert joined.startswith(begin)
-    assert joined.count(b"RIFF") == (name == "WAV")
 
 
 def test_volume_is_a_gain(server: Any) -> None:
