@@ -12,10 +12,12 @@ JUDGES ?= ../shared/models
 ALIGNMENTS ?= $(DATA)/alignments.tsv.xz
 TEACHERS ?= ../shared/teachers
 WORK ?= $(CURDIR)/data/teachers
-# More voices in the same model, e.g. KOKORO_VOICES="am_michael am_fenrir af_nova"; the shipped model has none of them yet.
-KOKORO_VOICES ?=
+# Voices that adapters add to the acoustics of the first two.
+KOKORO_VOICES ?= am_michael am_fenrir af_nova
 VOICES ?= lj heart $(foreach v,$(KOKORO_VOICES),$(word 2,$(subst _, ,$(v))))
-VOICES_DATA ?= --data data/lj=0.25 --data data/heart=0.75 $(foreach v,$(KOKORO_VOICES),--data data/$(v)=0.1)
+FIRST_DATA ?= --data data/lj=0.25 --data data/heart=0.75
+ADDED_DATA ?= $(foreach v,$(KOKORO_VOICES),--data data/$(v)=0.3)
+ALL_DATA ?= $(FIRST_DATA) $(ADDED_DATA)
 DLPO_RIVA_VENV ?= $(CURDIR)/.venv-riva
 DLPO_RAY_VENV ?= $(CURDIR)/.venv-ray
 DLPO_SLIM_VENV ?= $(CURDIR)/.venv-slim
@@ -44,11 +46,12 @@ test-all: test $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLI
 # TEACHERS has the scripts of the teacher, WORK takes what they fetch and make (20 GB). Hours for each line; each goes on
 # where it stopped. The first two trainings share no weights and may run at the same time.
 voice: data/lj/dataset.json data/heart/dataset.json $(KOKORO_VOICES:%=data/%/dataset.json) $(WHISPER)/config.json
-	.venv/bin/dlpo train spectral --set part=acoustics $(VOICES_DATA) --out runs/acoustics
-	.venv/bin/dlpo train spectral --set part=denoiser $(VOICES_DATA) --out runs/denoiser
-	.venv/bin/dlpo train spectral --set part=joint $(VOICES_DATA) --init runs/acoustics/checkpoint --init runs/denoiser/checkpoint --out runs/joint
-	.venv/bin/dlpo train contour $(VOICES_DATA) --init runs/joint/checkpoint --out runs/contour
-	.venv/bin/dlpo tune runs/contour/checkpoint $(VOICES_DATA) --out runs/tuned --weights "$(JUDGES)" --whisper "$(WHISPER)" $(TUNING)
+	.venv/bin/dlpo train spectral --set part=acoustics $(FIRST_DATA) --out runs/acoustics
+	.venv/bin/dlpo train spectral --set part=denoiser $(ALL_DATA) --out runs/denoiser
+	.venv/bin/dlpo train spectral --set part=adapters --set updates=2400 --set learning_rate=2e-3 $(ADDED_DATA) --init runs/acoustics/checkpoint --out runs/adapters
+	.venv/bin/dlpo train spectral --set part=joint $(ALL_DATA) --init runs/adapters/checkpoint --init runs/denoiser/checkpoint --out runs/joint
+	.venv/bin/dlpo train contour $(ALL_DATA) --init runs/joint/checkpoint --out runs/contour
+	.venv/bin/dlpo tune runs/contour/checkpoint $(ALL_DATA) --out runs/tuned --weights "$(JUDGES)" --whisper "$(WHISPER)" $(TUNING)
 	.venv/bin/dlpo export runs/tuned/checkpoint $(VOICES:%=--voice %) --out dlpo/voices/lj $(CHAIN)
 
 data/lj/dataset.json: | .venv/installed

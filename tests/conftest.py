@@ -213,14 +213,16 @@ def tiny_bundle(tiny_checkpoint: Path, export_toy: ExportToy) -> Path:
 
 @pytest.fixture(scope="session")
 def voices_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A toy `spectral` checkpoint of ann, who was recorded in two sessions, and bob."""
+    """A toy `spectral` checkpoint of ann, who was recorded in two sessions, and bob, who was added
+    with adapters."""
     from tests.toys import SPECTRAL, save_toy
 
     def change(weights: dict[str, Any]) -> None:
         weights["voices.weight"] *= 10
         weights["prosody_out.bias"][1] += 100  # all voiced
+        weights["gates.weight"][2] = 3.0
 
-    config = replace(SPECTRAL, voices=("ann", "ann/studio", "bob"), blocks=1)
+    config = replace(SPECTRAL, voices=("ann", "ann/studio", "bob"), blocks=1, adapter_channels=4)
     path = tmp_path_factory.mktemp("voices") / "checkpoint"
     return save_toy(path, config, seed=0, change=change)
 

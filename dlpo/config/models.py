@@ -143,6 +143,8 @@ class SpectralConfig:
     """Blocks between prosody and log-mel."""
     frame_dropout: float = 0.05
     """Probability, in the frame-rate blocks while training."""
+    adapter_channels: int = 0
+    """Inner width of the adapters beside these blocks, for added voices; 0 for none."""
     conditioning_channels: int = 192
     """Width of the frame sequence as the denoiser takes it."""
     conditioning_blocks: int = 2

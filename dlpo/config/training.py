@@ -70,10 +70,12 @@ def ramp(
 class SpectralTraining(RunConfig):
     """How a part of `spectral` is trained; the defaults are the recipe of the embedded voices."""
 
-    part: Literal["acoustics", "denoiser", "joint"] = "joint"
+    part: Literal["acoustics", "adapters", "denoiser", "joint"] = "joint"
     """acoustics: everything before the conditioning, from phonemes to mel. denoiser: conditioning
     and denoiser, from recorded mel. These two share no weights, so they can be trained at the same
-    time. joint: the denoiser on predicted mel and hidden states, after both."""
+    time. joint: the denoiser on predicted mel and hidden states, after both. adapters: what lets
+    the acoustics of a checkpoint speak further voices; those that are not in the data stay as they
+    are, to the bit."""
     updates: int = 20_000
     batch: int = 16
     """Windows an update of the denoiser, on each process."""
@@ -112,11 +114,16 @@ class SpectralTraining(RunConfig):
     @property
     def is_adversarial(self) -> bool:
         """Whether any update of the run has an adversary."""
-        return self.part != "acoustics" and self.adversarial_from < self.updates
+        return not self.learns_acoustics and self.adversarial_from < self.updates
+
+    @property
+    def learns_acoustics(self) -> bool:
+        """Whether what learns comes before the denoiser."""
+        return self.part in ("acoustics", "adapters")
 
     def rate(self, update: int) -> float:
         """The learning rate of update `update` (0 is the first)."""
-        adversarial = self.part != "acoustics" and update >= self.adversarial_from
+        adversarial = not self.learns_acoustics and update >= self.adversarial_from
         peak = self.adversarial_rate if adversarial else self.learning_rate
         warmup, decay_from = self.warmup, self.decay_from
         return peak * ramp(update, 0, self.updates, warmup=warmup, decay_from=decay_from)

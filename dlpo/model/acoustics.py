@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlpo.config.models import SpectralConfig
-from dlpo.model.blocks import AttentionBlock, ConvBlock, ConvNextBlock, conv
+from dlpo.model.blocks import Adapter, AttentionBlock, ConvBlock, ConvNextBlock, conv
 from dlpo.model.contour import POINTS, Contour, upsample_contour
 from dlpo.model.gaussian_upsampling import gaussian_upsample
 from dlpo.text.symbols import FIRST_PHONEME
@@ -92,6 +92,16 @@ class AcousticModel(nn.Module, ABC):
         self.mel_blocks = frame_blocks(config.mel_blocks)
         self.mel_out = conv(c, MEL_BANDS, 1)
         self.contour = Contour(config.contour, config.symbols) if config.contour else None
+        blocks = {
+            "encoder": config.encoder_blocks,
+            "timing": len(self.timing_blocks),
+            "prosody": config.prosody_blocks,
+            "mel": config.mel_blocks,
+        }
+        self.adapters = nn.ModuleDict(
+            {part: nn.ModuleList(Adapter(c, config.adapter_channels) for _ in range(count))
+             for part, count in blocks.items() if config.adapter_channels}
+        )  # fmt: skip
 
     # ------------------------------------------------------------------ once a sentence
     def encode_symbols(
@@ -111,12 +121,12 @@ class AcousticModel(nn.Module, ABC):
         x = self.embedding(phonemes).transpose(1, 2)
         x = x + voice[:, : x.shape[1], None]
         x = x + self.prenet(x * keep)
-        for pair in self.encoder:
+        for i, pair in enumerate(self.encoder):
             convolution, attention = cast(nn.ModuleList, pair)
-            x = attention(convolution(x, keep), mask)
+            x = self._adapt("encoder", i, attention(convolution(x, keep), mask), voice)
         timing = x
-        for block in self.timing_blocks:
-            timing = block(timing, keep)
+        for i, block in enumerate(self.timing_blocks):
+            timing = self._adapt("timing", i, block(timing, keep), voice)
         log_duration, pause_logit, width = self.timing_out(timing).float().unbind(1)
         return x, Timing(log_duration, pause_logit, functional.softplus(width) + MIN_RANGE)
 
@@ -176,13 +186,13 @@ class AcousticModel(nn.Module, ABC):
         if self.contour is not None:
             hidden, points = hidden.tensor_split((self.embedding.embedding_dim,), dim=1)
         upsampled = self.upsample(hidden, durations, ranges, positions)
-        prosody = self.predict_prosody(upsampled)
+        prosody = self.predict_prosody(upsampled, voice)
         if points is not None:
             prosody = replace(prosody, log_f0=upsample_contour(points, durations, positions))
         shift = pitch[:, None] * (math.log(2) / 12 * LOG_F0_SCALE)
         voicing = (prosody.voicing > 0).to(prosody.voicing.dtype)
         shifted = Prosody(prosody.log_f0 + shift, voicing, prosody.energy)
-        mel = self.predict_mel(upsampled, shifted)
+        mel = self.predict_mel(upsampled, shifted, voice)
         f0 = torch.exp(shifted.log_f0 / LOG_F0_SCALE + LOG_F0_CENTRE) * voicing
         return self.condition(upsampled, shifted, mel, voice), f0
 
@@ -193,18 +203,33 @@ class AcousticModel(nn.Module, ABC):
         hidden = hidden + self.duration_in(torch.log1p(durations)[:, None])
         return gaussian_upsample(hidden, durations, ranges, positions)
 
-    def predict_prosody(self, upsampled: Tensor) -> Prosody:
-        """(B, C, F) -> F0, voicing and energy of each frame."""
-        return Prosody(*self.prosody_out(self.prosody_blocks(upsampled)).float().unbind(1))
+    def predict_prosody(self, upsampled: Tensor, voice: Tensor) -> Prosody:
+        """(B, C, F), (B, V) -> F0, voicing and energy of each frame."""
+        hidden = upsampled
+        for i, block in enumerate(self.prosody_blocks):
+            hidden = self._adapt("prosody", i, block(hidden), voice)
+        return Prosody(*self.prosody_out(hidden).float().unbind(1))
 
-    def predict_mel(self, upsampled: Tensor, prosody: Prosody) -> Tensor:
-        """(B, C, F) and its prosody -> (B, 80, F) log-mel in the network's scale."""
+    def predict_mel(self, upsampled: Tensor, prosody: Prosody, voice: Tensor) -> Tensor:
+        """(B, C, F), its prosody, (B, V) -> (B, 80, F) log-mel in the network's scale."""
         curves = torch.stack(
             [prosody.log_f0 * prosody.voicing, prosody.voicing, prosody.energy], dim=1
         )
         hidden = upsampled + self.prosody_in(curves.to(upsampled.dtype))
-        mel: Tensor = self.mel_out(self.mel_blocks(hidden)).float()
+        for i, block in enumerate(self.mel_blocks):
+            hidden = self._adapt("mel", i, block(hidden), voice)
+        mel: Tensor = self.mel_out(hidden).float()
         return mel
+
+    def _adapt(self, part: str, block: int, x: Tensor, voice: Tensor) -> Tensor:
+        """(B, C, L) after a block, (B, V) -> (B, C, L) as an added voice has it."""
+        if not self.adapters:
+            return x
+        config = self.config
+        first = config.hidden_channels + config.conditioning_channels
+        adapters = cast(nn.ModuleList, self.adapters[part])
+        out: Tensor = adapters[block](x, voice[:, first : first + config.adapter_channels])
+        return out
 
     @abstractmethod
     def condition(self, upsampled: Tensor, prosody: Prosody, mel: Tensor, voice: Tensor) -> Tensor:

@@ -94,6 +94,26 @@ class ConvNextBlock(nn.Module):
         return out
 
 
+class Adapter(nn.Module):
+    """(B, C, L) -> (B, C, L): a narrow layer beside a block, for voices that came later; residual.
+
+    `gates` (B, R) are a voice's weights of the inner channels. A voice whose gates are 0 keeps
+    its sequence to the bit, so training an adapter changes no other voice.
+
+    Reference: Houlsby et al. 2019, https://arxiv.org/abs/1902.00751.
+    """
+
+    def __init__(self, channels: int, inner: int) -> None:
+        super().__init__()
+        self.narrow = nn.Linear(channels, inner)
+        self.widen = nn.Linear(inner, channels, bias=False)
+
+    def forward(self, x: Tensor, gates: Tensor) -> Tensor:
+        y: Tensor = functional.gelu(self.narrow(x.transpose(1, 2))) * gates[:, None]
+        out: Tensor = x + self.widen(y).transpose(1, 2)
+        return out
+
+
 class AttentionBlock(nn.Module):
     """(B, C, P) -> (B, C, P): self-attention over the symbols that exist; residual."""
 

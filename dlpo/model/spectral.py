@@ -43,6 +43,10 @@ class SpectralWaveGrad2(AcousticModel):
 
         self.conditioning_in = conv(MEL_BANDS + 2, d, 3)
         self.conditioning_voices = nn.Embedding(len(config.voices), d)
+        self.gates = None
+        if config.adapter_channels:
+            self.gates = nn.Embedding(len(config.voices), config.adapter_channels)
+            nn.init.zeros_(self.gates.weight)
         self.pitch_voices = None
         if config.contour is not None:
             self.pitch_voices = nn.Embedding(len(config.voices), config.contour.channels)
@@ -81,10 +85,10 @@ class SpectralWaveGrad2(AcousticModel):
     def voice(self, rows: Tensor) -> Tensor:
         """(B, 2) rows of the speaker and of the session, -1 for none -> (B, V).
 
-        The first columns are for the encoder, the next for the conditioning; of a model that draws
-        its pitch the last are for the contour, with the voice's centre and spread in ln Hz and its
-        temperature. Mixing
-        voices is a weighted mean of these vectors.
+        The first columns are for the encoder, the next for the conditioning, the next, where there
+        are adapters, their gates; of a model that draws its pitch the last are for the contour,
+        with the voice's centre and spread in ln Hz and its temperature. Mixing voices is a weighted
+        mean of these vectors.
 
         Raises:
             InputError: a row has no speaker.
@@ -95,6 +99,8 @@ class SpectralWaveGrad2(AcousticModel):
                 " batches with the rows of the model's configuration"
             )
         columns = [self.voices.weight, self.conditioning_voices.weight]
+        if self.gates is not None:
+            columns += [self.gates.weight]
         if self.pitch_voices is not None:
             columns += [self.pitch_voices.weight, self.pitch_ranges]
         known = (rows >= 0).unsqueeze(-1)

@@ -83,12 +83,11 @@ class FrozenAcoustics:
             device = next(self.model.parameters()).device
             windows = self.batches.whole(utterance).to(device)
             sentences = windows.sentences
-            hidden, timing = self.model.encode_symbols(
-                sentences.phonemes, sentences.mask, self.model.voice(sentences.voices)
-            )
+            voice = self.model.voice(sentences.voices)
+            hidden, timing = self.model.encode_symbols(sentences.phonemes, sentences.mask, voice)
             upsampled = self.model.upsample(
                 hidden, sentences.durations, timing.ranges, windows.positions
             )
-            mel = self.model.predict_mel(upsampled, measured_prosody(windows))
+            mel = self.model.predict_mel(upsampled, measured_prosody(windows), voice)
             self._kept[utterance] = Acoustics(upsampled.float(), mel)
         return self._kept[utterance]

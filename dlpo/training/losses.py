@@ -165,14 +165,14 @@ def acoustic_losses(
         timings = {name: (loss + more[name]) / 2 for name, loss in timings.items()}
 
     upsampled = model.upsample(hidden, sentences.durations, timing.ranges, windows.positions)
-    predicted, measured = model.predict_prosody(upsampled), measured_prosody(windows)
+    predicted, measured = model.predict_prosody(upsampled, voice), measured_prosody(windows)
     chosen = (torch.rand(len(windows.mel), generator=generator) < 0.5).to(windows.mel.device)
     prosody = Prosody(
         mix(chosen, predicted.log_f0.detach(), measured.log_f0),
         mix(chosen, (predicted.voicing.detach() > 0).float(), measured.voicing),
         mix(chosen, predicted.energy.detach(), measured.energy),
     )
-    mel = model.predict_mel(upsampled, prosody)
+    mel = model.predict_mel(upsampled, prosody, voice)
     inside, voiced = windows.inside, windows.voicing
     voicing = functional.binary_cross_entropy_with_logits(
         predicted.voicing, voiced, reduction="none"

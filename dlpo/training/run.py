@@ -78,6 +78,8 @@ class TrainingRun:
     """its losses as one module, so that data-parallel training sees every gradient"""
     optimizer: torch.optim.Optimizer
     averaged: AveragedModel
+    learned_before: Sequence[str] = ()
+    """the speech that the weights it starts from learned from, origin by origin"""
 
     def __init__(
         self, training: RunConfig, out: Path, handler: KwargsHandler | None = None
@@ -105,7 +107,8 @@ class TrainingRun:
 
     def _save_checkpoint(self, path: Path) -> None:
         """Write the averaged weights as a checkpoint of so many updates on the data."""
-        speech = describe_speech(self.dataset.datasets)
+        learned = [*self.learned_before, *describe_speech(self.dataset.datasets).split("; ")]
+        speech = "; ".join(dict.fromkeys(learned))
         provenance = Provenance(self.update, self.dataset.sha256, current_commit(), speech)
         weights = self.averaged.module.state_dict()
         save_checkpoint(path, weights, self.config, provenance, torch.float16)

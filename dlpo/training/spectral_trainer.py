@@ -21,6 +21,7 @@ from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.training.acoustics import measured_mel, measured_prosody
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import Batches, Sentences, Windows
+from dlpo.training.contour_losses import RecordedContours
 from dlpo.training.losses import (
     Denoised,
     acoustic_losses,
@@ -31,15 +32,19 @@ from dlpo.training.losses import (
 from dlpo.training.run import LossBatch, TrainingRun
 
 VALIDATION_WINDOWS = 32
+ADAPTERS = ("voices", "adapters", "gates")
 PARTS = {
     "acoustics": (
-        "voices", "embedding", "prenet", "encoder", "timing", "duration", "prosody", "mel",
+        *ADAPTERS, "embedding", "prenet", "encoder", "timing", "duration", "prosody", "mel",
     ),
+    "adapters": ADAPTERS,
     "denoiser": ("conditioning", "level", "spectrum"),
 }  # fmt: skip
-"""Beginnings of the names of each part's weights."""
+"""Beginnings of the names of each part's weights; `joint` learns those of the denoiser."""
+ADAPTER_CHANNELS = 64
 VOICE_ROWS = {
-    "voices.weight", "conditioning_voices.weight", "pitch_voices.weight", "pitch_ranges",
+    "voices.weight", "conditioning_voices.weight", "gates.weight", "pitch_voices.weight",
+    "pitch_ranges",
 }  # fmt: skip
 """Weights with a row for each voice; the last two are those of a model that draws its pitch."""
 
@@ -49,17 +54,16 @@ class SpectralStep(nn.Module):
 
     def __init__(self, model: SpectralWaveGrad2, training: SpectralTraining) -> None:
         super().__init__()
-        self.model, self.part = model, training.part
-        self.first_share = training.first_share
+        self.model, self.training_config = model, training
 
     def forward(
         self, windows: Windows, more_timings: Sentences | None, generator: torch.Generator
     ) -> tuple[dict[str, Tensor], Denoised | None]:
         """Loss terms, and what the denoiser predicted unless only the acoustics learn."""
-        if self.part == "acoustics":
+        if self.training_config.learns_acoustics:
             return acoustic_losses(self.model, windows, more_timings, generator), None
-        conditioning = self._condition(windows, generator)
-        denoised = denoise_rows(self.model, windows, conditioning, generator, self.first_share)
+        conditioning, share = self._condition(windows, generator), self.training_config.first_share
+        denoised = denoise_rows(self.model, windows, conditioning, generator, share)
         return denoiser_losses(denoised), denoised
 
     def _condition(self, windows: Windows, generator: torch.Generator) -> Tensor:
@@ -67,7 +71,7 @@ class SpectralStep(nn.Module):
         mel."""
         model, sentences, mel = self.model, windows.sentences, measured_mel(windows)
         voice, prosody = model.voice(sentences.voices), measured_prosody(windows)
-        if self.part == "denoiser":
+        if self.training_config.part == "denoiser":
             nothing = mel.new_zeros(len(mel), model.config.hidden_channels, mel.shape[2])
             return model.condition(nothing, prosody, mel, voice)
         with torch.no_grad():
@@ -75,7 +79,7 @@ class SpectralStep(nn.Module):
             upsampled = model.upsample(
                 hidden, sentences.durations, timing.ranges, windows.positions
             )
-            predicted = model.predict_mel(upsampled, prosody)
+            predicted = model.predict_mel(upsampled, prosody, voice)
         chosen = (torch.rand(len(mel), generator=generator) < 0.75).to(mel.device)
         return model.condition(upsampled, prosody, mix(chosen, predicted, mel), voice)
 
@@ -110,25 +114,35 @@ class SpectralTrainer(TrainingRun):
         inits: Sequence[Path] = (),
     ) -> None:
         self.dataset = Corpora(data, shares)
-        before = [_started_from(path) for path in inits]
+        started = [_started_from(path) for path in inits]
+        before = [model for model, _ in started]
+        self.learned_before = [speech for _, corpus in started for speech in corpus.split("; ")]
         names = [*(v for m in before for v in m.config.voices), *self.dataset.voices]
         self.config = replace(
             before[0].config if before else config, voices=tuple(dict.fromkeys(names))
         )
+        if training.part == "adapters":
+            if not before:
+                raise TrainingError(
+                    "part is adapters, which teach a checkpoint further voices; give it with --init"
+                )
+            channels = self.config.adapter_channels or ADAPTER_CHANNELS
+            self.config = replace(self.config, adapter_channels=channels)
         super().__init__(training, out)
         model = build_model(self.config)
         for i, start in enumerate(before):
             model.load_state_dict(_fitting(start, model, "denoiser" if i else None), strict=False)
-        frozen = PARTS[{"acoustics": "denoiser"}.get(training.part, "acoustics")]
+        if training.part == "adapters":
+            self._begin_voices(model, before[0].config.voices)
+        self.learning = PARTS["denoiser" if training.part == "joint" else training.part]
         for name, module in model.named_children():
-            if name.startswith(frozen):
-                module.requires_grad_(False)
-        self.frozen = frozen
+            module.requires_grad_(name.startswith(self.learning))
         optimizer = torch.optim.AdamW(
             [weight for weight in model.parameters() if weight.requires_grad],
             training.learning_rate,
             (0.9, 0.98),
-            weight_decay=training.weight_decay,
+            # Decay would move the rows of voices that are not in the data.
+            weight_decay=0.0 if training.part == "adapters" else training.weight_decay,
         )
         seed, rank = training.seed, self.accelerator.process_index
         self.batches = Batches(self.dataset, "train", seed, rank, self.config.rows)
@@ -146,13 +160,27 @@ class SpectralTrainer(TrainingRun):
             }
         )
 
+    @torch.no_grad()
+    def _begin_voices(self, model: SpectralWaveGrad2, known: Sequence[str]) -> None:
+        """Let a voice that is not among `known` begin as the first, with its own range of pitch."""
+        weights, voices = model.state_dict(), self.config.voices
+        new = [voice for voice in voices if voice not in known]
+        for voice in new:
+            for name in VOICE_ROWS & weights.keys():
+                weights[name][voices.index(voice)] = 0 if "/" in voice else weights[name][0]
+        if model.contour is not None:
+            recorded = RecordedContours(self.dataset, "train", self.config.rows)
+            for voice in set(new) & set(self.config.speakers):
+                measured = torch.tensor([*recorded.range_of(voice), 1.0])
+                model.pitch_ranges[voices.index(voice)] = measured
+
     def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
         training, update, device = self.training, self.update, self.accelerator.device
         for name, module in self.model.named_children():
-            module.train(not name.startswith(self.frozen))
+            module.train(name.startswith(self.learning))
         windows = self.batches.windows(update, *self._size_and_window()).to(device)
         more = None
-        if training.part == "acoustics" and training.timing_batch:
+        if training.learns_acoustics and training.timing_batch:
             more = self.batches.timings(update, training.timing_batch).to(device)
         with self.accelerator.autocast():
             terms, denoised = self.step(windows, more, generator)
@@ -172,7 +200,7 @@ class SpectralTrainer(TrainingRun):
     def _size_and_window(self) -> tuple[int, int]:
         """B, and the frames of each window."""
         training = self.training
-        if training.part == "acoustics":
+        if training.learns_acoustics:
             return training.acoustic_batch, training.acoustic_window
         return training.batch, training.window
 
@@ -190,11 +218,13 @@ class SpectralTrainer(TrainingRun):
         return terms
 
 
-def _started_from(path: Path) -> SpectralWaveGrad2:
-    model = load_checkpoint(path).model
+def _started_from(path: Path) -> tuple[SpectralWaveGrad2, str]:
+    """A checkpoint's model, and what it learned from."""
+    loaded = load_checkpoint(path)
+    model = loaded.model
     if not isinstance(model, SpectralWaveGrad2):
         raise TrainingError(f"{path}: is {model.config.model!r}; expected a spectral checkpoint")
-    return model
+    return model, loaded.provenance.corpus
 
 
 def _fitting(

@@ -8,6 +8,7 @@ const started = performance.now();
 
 let context; // of the sound, opened by the first press, as browsers want it
 let rate;
+let voices; // names, in the order of their shares
 let asked; // when Speak was pressed, ms
 let first; // when the first sound was due, ms
 let waiting = []; // pieces that come before playback begins
@@ -62,12 +63,13 @@ async function speak(entry, button) {
   button.setAttribute("aria-current", "true");
   state("speaking", "Speaking …");
   await context.resume();
-  const share = Number($("mix").value) / 100;
+  const other = Number($("mix").value) / 100;
+  const shares = voices.map((name) => (name === $("voice").value) * (1 - other) + (name === $("other").value) * other);
   worker.postMessage({
     type: "speak",
     id: ++id,
     sentences: entry.sentences,
-    shares: [1 - share, share],
+    shares,
     pitch: Number($("pitch").value),
     seed: Math.floor(Math.random() * 2 ** 32),
   });
@@ -75,7 +77,9 @@ async function speak(entry, button) {
 
 worker.onmessage = ({ data }) => {
   if (data.type === "ready") {
-    rate = data.rate;
+    ({ rate, voices } = data);
+    $("voice").append(...voices.map((name) => new Option(name)));
+    $("other").append(...voices.map((name, n) => new Option(name, name, n === 1, n === 1)));
     $("load").textContent = `${((performance.now() - started) / 1000).toFixed(1)} s`;
     document.querySelectorAll("#sentences button").forEach((button) => (button.disabled = false));
     state("ready", "Ready: choose a sentence.");

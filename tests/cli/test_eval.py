@@ -88,7 +88,7 @@ def test_lines_of_a_text_need_no_corpus(tiny_bundle: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("nobody",), 1, "'nobody' is no system; expected the name of a voice (lj, heart)"),
+        (("nobody",), 1, "'nobody' is no system; expected the name of a voice (lj, heart, "),
         (("a=lj", "a=lj"), 1, "label 'a' is given twice"),
         (("lj", "--baseline", "ours"), 1, "baseline 'ours' is unknown; expected one of"),
         (("lj", "--schedule", "linear"), 2, "only checkpoints take another chain"),

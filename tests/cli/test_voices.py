@@ -52,7 +52,7 @@ def test_embedded_voice_is_listed_for_people_and_programs() -> None:
     for words in ((), ("list",)):
         for shown in ("lj", str(EMBEDDED), "heart", "1 of 1, 2, 3", "fp32", " MB"):
             assert shown in run(*words).stdout
-    row, heart = json.loads(run("list", "--json").stdout)
+    row, heart, *_ = json.loads(run("list", "--json").stdout)
     manifest = Bundle.load(EMBEDDED).manifest
     assert (row["name"], row["path"], row["scores"]) == ("lj", str(EMBEDDED), manifest.scores)
     assert row["steps"] == list(manifest.available_steps)

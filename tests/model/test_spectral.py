@@ -70,19 +70,32 @@ def test_a_voice_is_the_sum_of_speaker_and_session(model: SpectralWaveGrad2) -> 
         TINY.rows("eve")
 
 
-def test_another_voice_has_other_timing_and_conditioning(model: SpectralWaveGrad2) -> None:
+def spoken(model: SpectralWaveGrad2, voice: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Durations and conditioning of a few symbols."""
     phonemes = torch.tensor([[1, 12, 30, 45, 4]])
     mask = torch.ones_like(phonemes, dtype=torch.bool)
-    made = []
-    for voice in ("ann", "bob"):
-        embedded = model.voice(torch.tensor([TINY.rows(voice)]))
-        hidden, durations, ranges = model.encode(phonemes, mask, None, embedded)
-        frames = torch.full_like(durations, 3.0)
-        inputs = (hidden, frames, ranges, frame_positions(15), torch.zeros(1))
-        made.append((durations, model.frames(*inputs, embedded)[0]))
-    (ann_s, ann_frames), (bob_s, bob_frames) = made
-    assert not torch.allclose(ann_s, bob_s)
-    assert not torch.allclose(ann_frames, bob_frames)
+    embedded = model.voice(torch.tensor([TINY.rows(voice)]))
+    hidden, durations, ranges = model.encode(phonemes, mask, None, embedded)
+    frames = torch.full_like(durations, 3.0)
+    inputs = (hidden, frames, ranges, frame_positions(15), torch.zeros(1))
+    return durations, model.frames(*inputs, embedded)[0]
+
+
+def test_another_voice_has_other_timing_and_conditioning(model: SpectralWaveGrad2) -> None:
+    for ann, bob in zip(spoken(model, "ann"), spoken(model, "bob"), strict=True):
+        assert not torch.allclose(ann, bob)
+
+
+def test_adapters_change_the_voices_that_have_gates_and_no_other(model: SpectralWaveGrad2) -> None:
+    adapted = SpectralWaveGrad2(replace(TINY, adapter_channels=4)).eval()
+    adapted.load_state_dict(model.state_dict(), strict=False)
+    assert adapted.gates is not None
+    with torch.no_grad():
+        adapted.gates.weight[TINY.voices.index("bob")] = 1
+    for ann, before in zip(spoken(adapted, "ann"), spoken(model, "ann"), strict=True):
+        assert torch.equal(ann, before)
+    for bob, before in zip(spoken(adapted, "bob"), spoken(model, "bob"), strict=True):
+        assert not torch.allclose(bob, before)
 
 
 def test_a_step_looks_a_bounded_way(model: SpectralWaveGrad2) -> None:

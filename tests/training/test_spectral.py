@@ -18,10 +18,11 @@ from dlpo.noise_schedule import named_schedule
 from dlpo.training import spectral_trainer
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches
+from dlpo.training.contour_losses import RecordedContours
 from dlpo.training.run import warm_average
 from dlpo.training.spectral_trainer import PARTS, SpectralTrainer
 from dlpo.training.synthesis import speak
-from tests.toys import SPECTRAL, SPECTRAL_TRAINING
+from tests.toys import CONTOUR, SPECTRAL, SPECTRAL_TRAINING, save_toy
 
 
 def run(
@@ -59,6 +60,28 @@ def test_parts_join_into_a_voice_that_speaks(tiny_dataset: Path, tmp_path: Path)
     assert waveform.shape == (30 * 300,)
     log = (tmp_path / "joint" / "log.jsonl").read_text().splitlines()
     assert {"diffusion", "stft"} <= set(json.loads(log[-1]))
+
+
+def test_adapters_teach_a_new_voice_and_leave_the_others_alone(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    config = replace(SPECTRAL, voices=("ann", "bob"), contour=CONTOUR)
+    start = save_toy(tmp_path / "start", config, seed=0)
+    run(tiny_dataset, tmp_path / "run", (start,), part="adapters", learning_rate=0.1)
+    before = load_file(start / "model.safetensors")
+    after = load_file(tmp_path / "run" / "checkpoint" / "model.safetensors")
+    for name, weights in before.items():
+        assert torch.equal(after[name][: len(weights)], weights.half()), name
+    assert after["gates.weight"][2].abs().min() > 0
+    name = "conditioning_voices.weight"
+    assert torch.equal(after[name][2], before[name][0].half())
+    recorded = RecordedContours(Corpora([tiny_dataset], [1.0]), "train", lambda _: (0, -1))
+    assert after["pitch_ranges"][2].tolist() == pytest.approx([*recorded.range_of(), 1], rel=1e-3)
+    corpus = load_checkpoint(tmp_path / "run" / "checkpoint").provenance.corpus
+    learned_before, _ = corpus.split("; ")
+    assert learned_before == load_checkpoint(start).provenance.corpus
+    with pytest.raises(TrainingError, match="give it with --init"):
+        run(tiny_dataset, tmp_path / "alone", part="adapters")
 
 
 def test_a_checkpoint_of_another_model_is_refused(

@@ -181,11 +181,10 @@ def _line(value: dict[str, Any]) -> bytes:
 LAST_WORDS_S = 1.0  # for what is said about an error before the connection is cut
 
 SHORT_TEXT = 200  # characters, about 12 s: made whole, in a moment, so that WAV has its length
-KOKORO_VOICE = re.compile(r"[abefhijpz][fm]_([a-z]+)")
-OPENAI_VOICES = frozenset((
-    "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage",
-    "shimmer", "verse",
-))  # fmt: skip
+KOKORO_VOICE = re.compile(r"[abefhijpz]([fm])_([a-z]+)")
+OPENAI_VOICES = dict.fromkeys(("alloy", "coral", "fable", "marin", "nova", "sage", "shimmer"), "f")
+OPENAI_VOICES |= dict.fromkeys(("ash", "ballad", "cedar", "echo", "onyx", "verse"), "m")
+MAN = "michael"  # of the embedded voices, the one that other people's men's names mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,15 +291,16 @@ def call_of(
 def voice_named(name: str, voices: Sequence[str], aliases: Mapping[str, str]) -> str:
     """The voice that a name means: ours, an alias, or one of OpenAI's or Kokoro's.
 
-    Kokoro's `af_heart` means `heart` if that is here; all others mean the default voice, "", so
-    that clients need no change.
+    Kokoro's `af_heart` means `heart` if that is here. Otherwise a man's name means `michael` if he
+    is here, and all others mean the default voice, "", so that clients need no change.
     """
     if name in aliases or name in voices:
         return aliases.get(name, name)
     kokoro = KOKORO_VOICE.match(name)
-    if kokoro and kokoro[1] in voices:
-        return kokoro[1]
-    return "" if kokoro or name in OPENAI_VOICES else name
+    if kokoro and kokoro[2] in voices:
+        return kokoro[2]
+    kind = kokoro[1] if kokoro else OPENAI_VOICES.get(name)
+    return name if kind is None else MAN if kind == "m" and MAN in voices else ""
 
 
 def _within_reach(

@@ -81,12 +81,14 @@ def test_server_sent_events_have_openais_shapes(openai: OpenAI) -> None:
 
 
 def test_names_of_voices_mean_ours_where_they_can() -> None:
-    ours, aliases = ["lj", "heart"], {"nova": "heart", "lj": "heart"}
-    names = ("nova", "alloy", "af_heart", "af_sky", "lj", "lj*0.5+heart*0.5", "nobody")
-
-    meant = [voice_named(name, ours, aliases) for name in names]
-
-    assert meant == ["heart", "", "heart", "", "heart", "lj*0.5+heart*0.5", "nobody"]
+    ours, aliases = ["lj", "heart", "michael"], {"nova": "heart", "lj": "heart"}
+    meant = {
+        "nova": "heart", "alloy": "", "af_heart": "heart", "af_sky": "", "lj": "heart",
+        "onyx": "michael", "am_adam": "michael", "am_michael": "michael",
+        "lj*0.5+heart*0.5": "lj*0.5+heart*0.5", "nobody": "nobody",
+    }  # fmt: skip
+    assert {name: voice_named(name, ours, aliases) for name in meant} == meant
+    assert voice_named("onyx", ["lj"], {}) == ""
 
 
 def test_what_the_voice_can_not_do_is_told_in_a_header(openai: OpenAI) -> None:

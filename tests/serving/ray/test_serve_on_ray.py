@@ -47,7 +47,7 @@ def heard(address: str) -> dict[str, bytes]:
 def test_audio_is_that_of_a_plain_server_in_every_way(ray_server: Any, plain_server: str) -> None:
     with SpeechClient(ray_server.address) as client:
         client.wait_until_serving(WAIT_S)
-        assert [voice.name for voice in client.voices()] == ["lj", "heart"]
+        assert "michael" in [voice.name for voice in client.voices()]
 
     assert heard(ray_server.address) == heard(plain_server)
 
