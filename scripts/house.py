@@ -20,7 +20,7 @@ from pathlib import Path
 BUDGETS = {  # reached so far; lower one whenever a change makes room, never raise one
     "product lines": 35_850,
     "test lines": 21_960,
-    "research lines": 2_880,
+    "research lines": 2_810,
     "modules": 207,
     "modules with one importer": 40,
     "class names used twice": 0,
