@@ -32,13 +32,14 @@ FEWEST_CLIPS = 2  # of a comparison in the headline
 
 
 def quality(found: Sequence[Found]) -> Section:
-    """Judges' means, and differences from the baseline where there is one."""
-    figures, clips = found[0].figures, len(found[0].record.samples["clips"])
-    intro = f"Means over {clips} clips with 95 % bootstrap intervals."
-    blocks: list[Block] = [intro, means(figures)]
-    if (apart := differences(figures)).rows:
-        blocks += ["Differences from the baseline; **bold**: decided.", apart]
-    return Section("How voices sound", blocks, found[:1])
+    """Judges' means, and differences from the baseline where there is one, of the newest commit."""
+    shown = [one for one in found if one.record.commit == found[0].record.commit]
+    blocks: list[Block] = []
+    for figures, clips in ((one.figures, one.record.samples["clips"]) for one in reversed(shown)):
+        blocks += [f"Means over {len(clips)} clips with 95 % bootstrap intervals.", means(figures)]
+        if (apart := differences(figures)).rows:
+            blocks += ["Differences from the baseline; **bold**: decided.", apart]
+    return Section("How voices sound", blocks, shown)
 
 
 def pareto(found: Sequence[Found]) -> Section:
