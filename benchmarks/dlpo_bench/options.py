@@ -99,7 +99,7 @@ class ScalingOptions:
 
 _server, _load, _single = (
     partial(Option, rich_help_panel=panel)
-    for panel in ("Server", "How much", "One stream and overload")
+    for panel in ("Server", "How much", "One stream, soak and overload")
 )
 
 
@@ -112,7 +112,9 @@ class LoadOptions:
 
     measurements: Annotated[
         list[str],
-        Argument(help="latency, knee, tokens (the usual three); streams, overload, chaos; or all."),
+        Argument(
+            help="latency, knee, tokens (the usual three); streams, overload, chaos, soak; or all."
+        ),
     ] = field(default_factory=list)
     voice: Annotated[str, _server(help="Name or path of a bundle.")] = "lj"
     engine: Annotated[str, _server(help="Its engine.")] = "cpu"
@@ -159,6 +161,8 @@ class LoadOptions:
     overload: Annotated[float, _single(min=0.1, help="Arrivals, times the capacity.")] = 4.0
     overload_s: Annotated[float, _single(min=0.1, help="How long they arrive.")] = 30.0
     minutes: Annotated[float, _single(min=0.01, help="Of chaos.")] = 5.0
+    requests: Annotated[int, _single(min=1, help="Of the soak.")] = 20_000
+    workers: Annotated[int, _single(min=1, help="Concurrent calls of the soak.")] = 12
     seed: Annotated[int, _single(help="Of texts and arrivals.")] = 0
 
     def __post_init__(self) -> None:

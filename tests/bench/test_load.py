@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import numpy as np
@@ -18,6 +19,7 @@ import pytest
 from dlpo.errors import InputError
 from dlpo_bench.load.calls import (
     AudioDevice,
+    Endpoint,
     TestedServer,
     TimedCall,
     check_endpoint,
@@ -46,7 +48,7 @@ from dlpo_bench.load.levels import (
     merge,
     shares,
 )
-from dlpo_bench.load.single import measure_tokens
+from dlpo_bench.load.single import READINGS, measure_tokens, speak_all
 from dlpo_bench.options import LoadOptions
 from dlpo_bench.report.speed import LOAD_TARGETS, load_blocks
 from dlpo_bench.tables import markdown
@@ -62,7 +64,7 @@ SERVER = TestedServer("ours", "dlpo", "localhost:1", 0)
 TINY: dict[str, Any] = {
     "connections": 2, "calls": 2, "level_s": 0.3, "ramp_s": 0.1,
     "start_listeners": 1, "most_listeners": 1, "capacity": 1, "overload_s": 1.0,
-    "clients": 1, "minutes": 0.01,
+    "clients": 1, "minutes": 0.01, "requests": 40, "workers": 3,
 }  # fmt: skip
 
 
@@ -296,8 +298,26 @@ def test_every_measurement_gives_the_figures_of_its_targets(name: str, tiny_bund
     # So small an overload may refuse nobody.
     assert wanted - set(measured.figures) <= {"retry_info_share"}
     assert measured.figures.get("wrong_bits", 0) == 0  # amid chaos
+    if name == "soak":
+        assert (measured.figures["failed"], measured.figures["requests"]) == (0, 40)
+        assert [at for at, _ in measured.samples["resident_mb"]][:: READINGS - 1] == [4, 40]
     assert markdown(load_blocks({name: measured.figures}))
     json.dumps([measured.figures, measured.samples], allow_nan=False)  # what a record can hold
+
+
+def test_refused_callers_of_the_soak_come_again() -> None:
+    codes, spoken, endings = [REFUSED, REFUSED, OK, UNAVAILABLE, OK], list[int](), Counter[str]()
+
+    class Busy:
+        async def speak(self, text: str, seed: int, call: TimedCall) -> None:
+            spoken.append(seed)
+            call.code, call.retry_after_s = codes[len(spoken) - 1], 0.001
+            call.device.receive(call.sent_s, 1.0)
+
+    requests = iter([(7, "a"), (8, "b"), (9, "c")])
+    asyncio.run(speak_all(cast(Endpoint, Busy()), requests, endings))
+    assert spoken == [7, 7, 7, 8, 9]
+    assert endings == {"refused": 2, "failed": 1}
 
 
 @pytest.mark.full

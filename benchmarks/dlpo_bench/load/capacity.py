@@ -39,11 +39,7 @@ from dlpo_bench.load.levels import (
     merge,
 )
 from dlpo_bench.load.servers import Servers, Usage, read_meters, tested_servers
-from dlpo_bench.load.single import (
-    measure_latency,
-    measure_tokens,
-    speak_in_turn,
-)
+from dlpo_bench.load.single import measure_latency, measure_soak, measure_tokens, speak_in_turn
 from dlpo_bench.load.texts import utterances
 from dlpo_bench.machine import Interference, percentile
 from dlpo_bench.options import LoadOptions
@@ -354,6 +350,7 @@ MEASUREMENTS: Mapping[str, Callable[[LoadOptions], Awaitable[Measured]]] = {
     "streams": measure_streams,
     "overload": measure_overload,
     "chaos": measure_chaos,
+    "soak": measure_soak,
 }
 
 

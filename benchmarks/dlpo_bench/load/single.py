@@ -1,16 +1,19 @@
-"""Latency over loopback, and text from a language model."""
+"""Latency over loopback, text from a language model, and memory over many calls."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from itertools import cycle, islice
+from itertools import cycle, islice, pairwise
 from random import Random
 from typing import Any
+
+import numpy as np
 
 from dlpo.errors import EngineError
 from dlpo_bench.load.calls import (
@@ -22,13 +25,15 @@ from dlpo_bench.load.calls import (
     open_endpoint,
     underrun_figures,
 )
+from dlpo_bench.load.levels import RETRY_S
 from dlpo_bench.load.servers import Usage, read_meters, tested_servers
-from dlpo_bench.load.texts import SENTENCES, utterances
-from dlpo_bench.machine import percentile, resident_mb
+from dlpo_bench.load.texts import PHRASES, SENTENCES, utterances
+from dlpo_bench.machine import memory_growth, percentile, resident_mb
 from dlpo_bench.options import LoadOptions
 from dlpo_bench.record import Measured
 
 TOKEN_SAMPLES = ("first_token_to_speech_ms", "last_token_to_end_of_speech_ms")
+READINGS = 20  # of memory, evenly over the soak after its first tenth
 _log = logging.getLogger(__name__)
 
 
@@ -166,3 +171,65 @@ async def paced_words(text: str, words_per_s: float, at_s: list[float]) -> Async
         await asyncio.sleep(begin_s + number / words_per_s - time.perf_counter())
         at_s.append(time.perf_counter())
         yield word if number == len(words) - 1 else f"{word} "
+
+
+async def measure_soak(options: LoadOptions) -> Measured:
+    """Speak `options.requests` phrases, `options.workers` at a time; refused callers come again.
+
+    Memory is read while no call runs, first after a tenth of the requests.
+
+    Returns:
+        Resident memory at the first and last reading and at most, MB; `growth` by `memory_growth`
+        over all readings; requests per second, cores that the server used, and how many requests
+        failed and were refused. As samples the readings: requests so far, MB.
+
+    Raises:
+        EngineError: the server ended.
+    """
+    endings, readings = Counter[str](failed=0, refused=0), list[tuple[int, float]]()
+    phrases, shares = enumerate(cycle(PHRASES)), np.linspace(0.1, 1, READINGS)
+    async with tested_servers(options) as servers:
+        server = servers.tested[0]
+        assert servers.own is not None
+        async with open_endpoint(server, options.connections) as endpoint:
+            before = await read_meters(server)
+            for done, due in pairwise([0, *(round(share * options.requests) for share in shares)]):
+                portion = islice(phrases, due - done)
+                work = (speak_all(endpoint, portion, endings) for _ in range(options.workers))
+                await asyncio.gather(*work)
+                readings.append((due, resident_mb(servers.own.process.pid)))
+                _log.info("requests=%d resident_mb=%.1f", *readings[-1])
+            after = await read_meters(server)
+    memory_mb, length_s = [mb for _, mb in readings], after.at_s - before.at_s
+    figures = {
+        "requests": options.requests,
+        "requests_per_s": options.requests / length_s,
+        "resident_mb_early": memory_mb[0],
+        "resident_mb_late": memory_mb[-1],
+        "resident_mb_most": max(memory_mb),
+        "growth": memory_growth(readings),
+        "server_cpu": (after.cpu_s - before.cpu_s) / length_s,
+        **endings,
+    }
+    return Measured(figures, {"resident_mb": readings})
+
+
+async def speak_all(
+    endpoint: Endpoint, requests: Iterator[tuple[int, str]], endings: Counter[str]
+) -> None:
+    """Speak seeds and texts one after the other; others may take from the same iterator.
+
+    Args:
+        endings: counts what was `refused` and came again, and what `failed`.
+    """
+    for seed, text in requests:
+        while True:
+            call = TimedCall(time.perf_counter(), len(text))
+            await endpoint.speak(text, seed, call)
+            if not call.refused:
+                break
+            endings["refused"] += 1
+            await asyncio.sleep(call.retry_after_s or RETRY_S)
+        if call.failed:
+            endings["failed"] += 1
+            _log.warning("request %d failed: %s", seed, call.ending)
