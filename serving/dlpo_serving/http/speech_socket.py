@@ -116,7 +116,7 @@ class SpeechSockets:
         """
         dialect = ContextsDialect(request)
         socket = (await self._open(request, dialect)).response
-        begun: dict[str, TextPieces] = {}
+        begun: dict[str, tuple[TextPieces, asyncio.Task[None]]] = {}
 
         async def speak(name: str, pieces: TextPieces, body: SpeechBody) -> None:
             context = {"contextId": name}
@@ -141,12 +141,15 @@ class SpeechSockets:
                     raise RequestError(FieldViolation("context_id", what))
                 else:
                     body, further = dialect.begin(message)
-                    begun[name] = TextPieces(self.limits.body_bytes)
-                    tasks.create_task(speak(name, begun[name], body))
+                    pieces = TextPieces(self.limits.body_bytes)
+                    begun[name] = pieces, tasks.create_task(speak(name, pieces, body))
                 for piece in further:
-                    begun[name].put(piece)
-            for pieces in begun.values():
+                    begun[name][0].put(piece)
+            for pieces, _ in begun.values():
                 pieces.put(None)
+            reading = tasks.create_task(_read_on(socket))
+            await asyncio.gather(*(speaking for _, speaking in begun.values()))
+            reading.cancel()
         await socket.close()
         return socket
 
@@ -276,6 +279,12 @@ async def _next(
         case WSMsgType.BINARY:
             raise BodyError("a message is binary; expected a JSON object as text", 400)
     raise ConnectionResetError
+
+
+async def _read_on(socket: web.WebSocketResponse) -> None:
+    """Take no more messages; aiohttp answers pings and sees a client's end only amid receiving."""
+    while True:
+        await _next(socket)
 
 
 async def _read(reply: SocketReply, pieces: TextPieces, speaking: asyncio.Task[None]) -> Cancel:

@@ -33,11 +33,17 @@ REALTIME = "/v1/realtime?model=gpt-realtime"
 
 @asynccontextmanager
 async def connected(
-    door: Door, path: str = OWN, protocols: Sequence[str] = (), **headers: str
+    door: Door,
+    path: str = OWN,
+    protocols: Sequence[str] = (),
+    heartbeat: float | None = None,
+    **headers: str,
 ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
     async with (
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(WAIT_S)) as session,
-        session.ws_connect(door.url + path, headers=headers, protocols=protocols) as socket,
+        session.ws_connect(
+            door.url + path, headers=headers, protocols=protocols, heartbeat=heartbeat
+        ) as socket,
     ):
         yield socket
 
@@ -247,6 +253,25 @@ def test_contexts_of_one_connection_are_spoken_each_for_itself(door: Door, clien
     door.call(asyncio.wait_for(door.speaker._idle.wait(), WAIT_S))
     many = [{"text": " ", "context_id": str(number)} for number in range(6)]
     assert "one more than the 5" in converse(door, *many, path=CONTEXTS)[0][-1]["message"]
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_socket_that_is_to_close_is_read_until_all_is_spoken(
+    gated_door: Any, gated_engine: Any, leaves: bool
+) -> None:
+    door = gated_door()
+    async with connected(door, CONTEXTS, heartbeat=0.4) as socket:  # gives up 0.2 s after a ping
+        await socket.send_json({"text": TEXT, "context_id": "a"})
+        await socket.send_json({"close_socket": True})
+        await asyncio.to_thread(gated_engine.waiting.acquire, timeout=WAIT_S)
+        if leaves:
+            await socket.close()
+            assert socket.close_code == aiohttp.WSCloseCode.OK
+            await asyncio.to_thread(door.call, asyncio.wait_for(door.speaker._idle.wait(), WAIT_S))
+            gated_engine.free()
+        else:
+            asyncio.get_running_loop().call_later(1.0, gated_engine.free)
+            assert (await replies(socket))[0][-1]["isFinal"]
 
 
 Events = list[dict[str, Any]]
