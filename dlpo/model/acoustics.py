@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlpo.config.models import SpectralConfig
-from dlpo.model.blocks import Adapter, AttentionBlock, ConvBlock, ConvNextBlock, conv
+from dlpo.model.blocks import Adapter, ConvBlock, ConvNextBlock, SymbolBlock, conv
 from dlpo.model.contour import POINTS, Contour, upsample_contour
 from dlpo.model.gaussian_upsampling import gaussian_upsample
 from dlpo.text.symbols import FIRST_PHONEME
@@ -72,36 +72,32 @@ class AcousticModel(nn.Module, ABC):
         self.config = config
         c, p = config.hidden_channels, config.encoder_dropout
 
-        def frame_blocks(count: int) -> nn.Sequential:
-            made = (ConvNextBlock(c, 2 * c, config.frame_dropout) for _ in range(count))
-            return nn.Sequential(*made)
+        def frame_block() -> ConvNextBlock:
+            return ConvNextBlock(c, 2 * c, config.frame_dropout)
 
         self.embedding = nn.Embedding(config.symbols, c, padding_idx=0)
         self.prenet = conv(c, c, 5)
-        self.encoder = nn.ModuleList(
-            nn.ModuleList([ConvBlock(c, 5, p), AttentionBlock(c, 2, p)])
-            for _ in range(config.encoder_blocks)
-        )
+        self.encoder = nn.ModuleList(SymbolBlock(c, p) for _ in range(config.encoder_blocks))
         self.timing_blocks = nn.ModuleList([ConvBlock(c, 3, p), ConvBlock(c, 3, p)])
         self.timing_out = conv(c, 3, 1)
 
         self.duration_in = conv(1, c, 1)
-        self.prosody_blocks = frame_blocks(config.prosody_blocks)
+        self.prosody_blocks = nn.ModuleList(frame_block() for _ in range(config.prosody_blocks))
         self.prosody_out = conv(c, 3, 1)
         self.prosody_in = conv(3, c, 3)
-        self.mel_blocks = frame_blocks(config.mel_blocks)
+        self.mel_blocks = nn.ModuleList(frame_block() for _ in range(config.mel_blocks))
         self.mel_out = conv(c, MEL_BANDS, 1)
         self.contour = Contour(config.contour, config.symbols) if config.contour else None
-        blocks = {
-            "encoder": config.encoder_blocks,
-            "timing": len(self.timing_blocks),
-            "prosody": config.prosody_blocks,
-            "mel": config.mel_blocks,
+        adapted = {
+            "encoder": self.encoder,
+            "timing": self.timing_blocks,
+            "prosody": self.prosody_blocks,
+            "mel": self.mel_blocks,
         }
-        self.adapters = nn.ModuleDict(
-            {part: nn.ModuleList(Adapter(c, config.adapter_channels) for _ in range(count))
-             for part, count in blocks.items() if config.adapter_channels}
-        )  # fmt: skip
+        self.adapters = nn.ModuleDict()
+        for part, blocks in adapted.items() if config.adapter_channels else ():
+            beside = (Adapter(c, config.adapter_channels) for _ in blocks)
+            self.adapters[part] = nn.ModuleList(beside)
 
     # ------------------------------------------------------------------ once a sentence
     def encode_symbols(
@@ -121,12 +117,8 @@ class AcousticModel(nn.Module, ABC):
         x = self.embedding(phonemes).transpose(1, 2)
         x = x + voice[:, : x.shape[1], None]
         x = x + self.prenet(x * keep)
-        for i, pair in enumerate(self.encoder):
-            convolution, attention = cast(nn.ModuleList, pair)
-            x = self._adapt("encoder", i, attention(convolution(x, keep), mask), voice)
-        timing = x
-        for i, block in enumerate(self.timing_blocks):
-            timing = self._adapt("timing", i, block(timing, keep), voice)
+        x = self._run("encoder", self.encoder, x, voice, keep, mask)
+        timing = self._run("timing", self.timing_blocks, x, voice, keep)
         log_duration, pause_logit, width = self.timing_out(timing).float().unbind(1)
         return x, Timing(log_duration, pause_logit, functional.softplus(width) + MIN_RANGE)
 
@@ -205,9 +197,7 @@ class AcousticModel(nn.Module, ABC):
 
     def predict_prosody(self, upsampled: Tensor, voice: Tensor) -> Prosody:
         """(B, C, F), (B, V) -> F0, voicing and energy of each frame."""
-        hidden = upsampled
-        for i, block in enumerate(self.prosody_blocks):
-            hidden = self._adapt("prosody", i, block(hidden), voice)
+        hidden = self._run("prosody", self.prosody_blocks, upsampled, voice)
         return Prosody(*self.prosody_out(hidden).float().unbind(1))
 
     def predict_mel(self, upsampled: Tensor, prosody: Prosody, voice: Tensor) -> Tensor:
@@ -216,20 +206,22 @@ class AcousticModel(nn.Module, ABC):
             [prosody.log_f0 * prosody.voicing, prosody.voicing, prosody.energy], dim=1
         )
         hidden = upsampled + self.prosody_in(curves.to(upsampled.dtype))
-        for i, block in enumerate(self.mel_blocks):
-            hidden = self._adapt("mel", i, block(hidden), voice)
+        hidden = self._run("mel", self.mel_blocks, hidden, voice)
         mel: Tensor = self.mel_out(hidden).float()
         return mel
 
-    def _adapt(self, part: str, block: int, x: Tensor, voice: Tensor) -> Tensor:
-        """(B, C, L) after a block, (B, V) -> (B, C, L) as an added voice has it."""
-        if not self.adapters:
-            return x
+    def _run(
+        self, part: str, blocks: nn.ModuleList, x: Tensor, voice: Tensor, *masks: Tensor
+    ) -> Tensor:
+        """(B, C, L), (B, V) -> (B, C, L) after blocks, each with its adapter if there are any."""
         config = self.config
         first = config.hidden_channels + config.conditioning_channels
-        adapters = cast(nn.ModuleList, self.adapters[part])
-        out: Tensor = adapters[block](x, voice[:, first : first + config.adapter_channels])
-        return out
+        gates = voice[:, first : first + config.adapter_channels]
+        for i, block in enumerate(blocks):
+            x = block(x, *masks)
+            if self.adapters:
+                x = cast(nn.ModuleList, self.adapters[part])[i](x, gates)
+        return x
 
     @abstractmethod
     def condition(self, upsampled: Tensor, prosody: Prosody, mel: Tensor, voice: Tensor) -> Tensor:

@@ -139,6 +139,19 @@ class AttentionBlock(nn.Module):
         return out
 
 
+class SymbolBlock(nn.ModuleList):
+    """(B, C, P) -> (B, C, P): a convolution over neighbors, then self-attention; residual."""
+
+    def __init__(self, channels: int, dropout: float) -> None:
+        super().__init__([ConvBlock(channels, 5, dropout), AttentionBlock(channels, 2, dropout)])
+
+    def forward(self, x: Tensor, keep: Tensor, mask: Tensor) -> Tensor:
+        """`keep` (B, 1, P) is `mask` (B, P) in the dtype of x."""
+        convolution, attention = self
+        out: Tensor = attention(convolution(x, keep), mask)
+        return out
+
+
 def de_emphasise(waveform: Tensor) -> Tensor:
     """(B, T) -> (B, T): the inverse of `dlpo.audio.pre_emphasise`, within 24 bits.
 

@@ -18,14 +18,13 @@ References: Lipman et al. 2023 (flow matching), https://arxiv.org/abs/2210.02747
 from __future__ import annotations
 
 import math
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from dlpo.config.models import ContourConfig
-from dlpo.model.blocks import AttentionBlock, ChannelNorm, ConvBlock, conv
+from dlpo.model.blocks import ChannelNorm, ConvBlock, SymbolBlock, conv
 from dlpo.model.gaussian_upsampling import gaussian_upsample, upsampling_weights
 from dlpo.text.symbols import FIRST_PHONEME
 
@@ -46,10 +45,7 @@ class Reader(nn.Module):
         self.duration_in = conv(3, c, 1)
         self.place_in = conv(6, c, 1)
         self.prenet = conv(c, c, 5)
-        self.blocks = nn.ModuleList(
-            nn.ModuleList([ConvBlock(c, 5, p), AttentionBlock(c, 2, p)])
-            for _ in range(config.blocks)
-        )
+        self.blocks = nn.ModuleList(SymbolBlock(c, p) for _ in range(config.blocks))
 
     def forward(
         self,
@@ -78,9 +74,8 @@ class Reader(nn.Module):
         x = x + voice[:, :, None]
         x = (x + self.place_in(places(mask).to(dtype))) * keep
         x = x + self.prenet(x)
-        for pair in self.blocks:
-            convolution, attention = cast(nn.ModuleList, pair)
-            x = attention(convolution(x, keep), mask)
+        for block in self.blocks:
+            x = block(x, keep, mask)
         return x
 
 

@@ -47,6 +47,16 @@ class Acoustics:
     """(B, 80, F) mel predicted from the recording's prosody, in the network's scale"""
 
 
+@torch.no_grad()
+def predicted_acoustics(model: SpectralWaveGrad2, windows: Windows) -> Acoustics:
+    """What a model makes of texts, with the durations and the prosody of their recordings."""
+    sentences = windows.sentences
+    voice = model.voice(sentences.voices)
+    hidden, timing = model.encode_symbols(sentences.phonemes, sentences.mask, voice)
+    upsampled = model.upsample(hidden, sentences.durations, timing.ranges, windows.positions)
+    return Acoustics(upsampled, model.predict_mel(upsampled, measured_prosody(windows), voice))
+
+
 class FrozenAcoustics:
     """The encoder and the mel predictor once they no longer change: each utterance is run once.
 
@@ -74,20 +84,12 @@ class FrozenAcoustics:
         )
         return Acoustics(hidden, mel)
 
-    @torch.no_grad()
     def _whole(self, utterance: int) -> Acoustics:
         """One utterance with its context, (1, C, F + 2 * CONTEXT), from memory if it was run."""
         if utterance not in self._kept:
             if len(self._kept) >= LARGEST_CACHE:
                 self._kept.pop(next(iter(self._kept)))
             device = next(self.model.parameters()).device
-            windows = self.batches.whole(utterance).to(device)
-            sentences = windows.sentences
-            voice = self.model.voice(sentences.voices)
-            hidden, timing = self.model.encode_symbols(sentences.phonemes, sentences.mask, voice)
-            upsampled = self.model.upsample(
-                hidden, sentences.durations, timing.ranges, windows.positions
-            )
-            mel = self.model.predict_mel(upsampled, measured_prosody(windows), voice)
-            self._kept[utterance] = Acoustics(upsampled.float(), mel)
+            made = predicted_acoustics(self.model, self.batches.whole(utterance).to(device))
+            self._kept[utterance] = Acoustics(made.upsampled.float(), made.mel)
         return self._kept[utterance]

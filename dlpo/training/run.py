@@ -79,7 +79,7 @@ class TrainingRun:
     optimizer: torch.optim.Optimizer
     averaged: AveragedModel
     learned_before: Sequence[str] = ()
-    """the speech that the weights it starts from learned from, origin by origin"""
+    """what the checkpoints it starts from learned from, as they say it"""
 
     def __init__(
         self, training: RunConfig, out: Path, handler: KwargsHandler | None = None
@@ -107,8 +107,8 @@ class TrainingRun:
 
     def _save_checkpoint(self, path: Path) -> None:
         """Write the averaged weights as a checkpoint of so many updates on the data."""
-        learned = [*self.learned_before, *describe_speech(self.dataset.datasets).split("; ")]
-        speech = "; ".join(dict.fromkeys(learned))
+        learned = "; ".join([*self.learned_before, describe_speech(self.dataset.datasets)])
+        speech = "; ".join(dict.fromkeys(learned.split("; ")))
         provenance = Provenance(self.update, self.dataset.sha256, current_commit(), speech)
         weights = self.averaged.module.state_dict()
         save_checkpoint(path, weights, self.config, provenance, torch.float16)

@@ -18,7 +18,7 @@ from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.build import build_model
 from dlpo.model.spectral import SpectralWaveGrad2
-from dlpo.training.acoustics import measured_mel, measured_prosody
+from dlpo.training.acoustics import measured_mel, measured_prosody, predicted_acoustics
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import Batches, Sentences, Windows
 from dlpo.training.contour_losses import RecordedContours
@@ -69,19 +69,14 @@ class SpectralStep(nn.Module):
     def _condition(self, windows: Windows, generator: torch.Generator) -> Tensor:
         """(B, C, F): from recorded mel alone; in the joint part from text, half of it with recorded
         mel."""
-        model, sentences, mel = self.model, windows.sentences, measured_mel(windows)
-        voice, prosody = model.voice(sentences.voices), measured_prosody(windows)
+        model, mel = self.model, measured_mel(windows)
+        voice, prosody = model.voice(windows.sentences.voices), measured_prosody(windows)
         if self.training_config.part == "denoiser":
             nothing = mel.new_zeros(len(mel), model.config.hidden_channels, mel.shape[2])
             return model.condition(nothing, prosody, mel, voice)
-        with torch.no_grad():
-            hidden, timing = model.encode_symbols(sentences.phonemes, sentences.mask, voice)
-            upsampled = model.upsample(
-                hidden, sentences.durations, timing.ranges, windows.positions
-            )
-            predicted = model.predict_mel(upsampled, prosody, voice)
+        made = predicted_acoustics(model, windows)
         chosen = (torch.rand(len(mel), generator=generator) < 0.75).to(mel.device)
-        return model.condition(upsampled, prosody, mix(chosen, predicted, mel), voice)
+        return model.condition(made.upsampled, prosody, mix(chosen, made.mel, mel), voice)
 
 
 class SpectralTrainer(TrainingRun):
@@ -116,24 +111,20 @@ class SpectralTrainer(TrainingRun):
         self.dataset = Corpora(data, shares)
         started = [_started_from(path) for path in inits]
         before = [model for model, _ in started]
-        self.learned_before = [speech for _, corpus in started for speech in corpus.split("; ")]
+        self.learned_before = [corpus for _, corpus in started]
         names = [*(v for m in before for v in m.config.voices), *self.dataset.voices]
-        self.config = replace(
-            before[0].config if before else config, voices=tuple(dict.fromkeys(names))
-        )
+        start = before[0].config if before else config
+        self.config = replace(start, voices=tuple(dict.fromkeys(names)))
         if training.part == "adapters":
-            if not before:
-                raise TrainingError(
-                    "part is adapters, which teach a checkpoint further voices; give it with --init"
-                )
-            channels = self.config.adapter_channels or ADAPTER_CHANNELS
+            self._check_adaptable(before)
+            channels = start.adapter_channels or ADAPTER_CHANNELS
             self.config = replace(self.config, adapter_channels=channels)
         super().__init__(training, out)
         model = build_model(self.config)
-        for i, start in enumerate(before):
-            model.load_state_dict(_fitting(start, model, "denoiser" if i else None), strict=False)
-        if training.part == "adapters":
-            self._begin_voices(model, before[0].config.voices)
+        for i, source in enumerate(before):
+            model.load_state_dict(_fitting(source, model, "denoiser" if i else None), strict=False)
+            if training.part == "adapters" and not i:
+                self._begin_voices(model, start)
         self.learning = PARTS["denoiser" if training.part == "joint" else training.part]
         for name, module in model.named_children():
             module.requires_grad_(name.startswith(self.learning))
@@ -160,19 +151,36 @@ class SpectralTrainer(TrainingRun):
             }
         )
 
+    def _check_adaptable(self, before: Sequence[SpectralWaveGrad2]) -> None:
+        """Raise TrainingError without a checkpoint, or where a voice would change unheard."""
+        if not before:
+            raise TrainingError(
+                "part is adapters, which teach a checkpoint further voices; give it with --init"
+            )
+        config, gates = before[0].config, before[0].gates
+        rows = [] if gates is None else gates.weight.any(1).nonzero().flatten().tolist()
+        spoken = {config.voices[row].split("/")[0] for row in rows}
+        if lacking := sorted(spoken - {*self.dataset.voices}):
+            raise TrainingError(
+                f"{', '.join(lacking)} speak through the checkpoint's adapters, so they would"
+                " change without their data; give that with --data too, or start with --init from"
+                " the checkpoint before its adapters"
+            )
+
     @torch.no_grad()
-    def _begin_voices(self, model: SpectralWaveGrad2, known: Sequence[str]) -> None:
-        """Let a voice that is not among `known` begin as the first, with its own range of pitch."""
-        weights, voices = model.state_dict(), self.config.voices
-        new = [voice for voice in voices if voice not in known]
-        for voice in new:
-            for name in VOICE_ROWS & weights.keys():
-                weights[name][voices.index(voice)] = 0 if "/" in voice else weights[name][0]
-        if model.contour is not None:
+    def _begin_voices(self, model: SpectralWaveGrad2, start: SpectralConfig) -> None:
+        """Let voices of the data that `start` lacks begin as its first speaker, with their own
+        range of pitch."""
+        weights, first = model.state_dict(), self.config.voices.index(start.speakers[0])
+        new = [voice for voice in self.dataset.voices if voice not in start.voices]
+        rows = {voice: self.config.voices.index(voice) for voice in new}
+        for name in VOICE_ROWS & weights.keys():
+            for voice, row in rows.items():
+                weights[name][row] = 0 if "/" in voice else weights[name][first]
+        if model.contour is not None and new:
             recorded = RecordedContours(self.dataset, "train", self.config.rows)
-            for voice in set(new) & set(self.config.speakers):
-                measured = torch.tensor([*recorded.range_of(voice), 1.0])
-                model.pitch_ranges[voices.index(voice)] = measured
+            for voice in (voice for voice in new if "/" not in voice):
+                model.pitch_ranges[rows[voice]] = torch.tensor([*recorded.range_of(voice), 1.0])
 
     def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
         training, update, device = self.training, self.update, self.accelerator.device

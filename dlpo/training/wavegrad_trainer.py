@@ -221,8 +221,10 @@ class WaveGradTrainer(TrainingRun):
         super().__init__(training, out)
         model = build_model(config)
         if init is not None:
+            started = load_checkpoint(init)
+            self.learned_before = [started.provenance.corpus]
             try:
-                model.load_state_dict(load_checkpoint(init).model.state_dict())
+                model.load_state_dict(started.model.state_dict())
             except RuntimeError as error:
                 raise TrainingError(
                     f"{init}: its weights are those of another model than {config.model}; choose"

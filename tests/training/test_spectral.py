@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from dlpo.checkpoint import load_checkpoint
 from dlpo.data.dataset import Corpora
@@ -82,6 +82,10 @@ def test_adapters_teach_a_new_voice_and_leave_the_others_alone(
     assert learned_before == load_checkpoint(start).provenance.corpus
     with pytest.raises(TrainingError, match="give it with --init"):
         run(tiny_dataset, tmp_path / "alone", part="adapters")
+    after["gates.weight"] = after["gates.weight"].roll(1, 0)  # as if ann had been taught
+    save_file(after, tmp_path / "run" / "checkpoint" / "model.safetensors")
+    with pytest.raises(TrainingError, match="ann speak through the checkpoint's adapters"):
+        run(tiny_dataset, tmp_path / "more", (tmp_path / "run" / "checkpoint",), part="adapters")
 
 
 def test_a_checkpoint_of_another_model_is_refused(
