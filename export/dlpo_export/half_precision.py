@@ -21,6 +21,7 @@ import numpy as np
 
 from dlpo_export.parity.divergence import Tensors, varying_tensors
 from dlpo_export.parity.open_graph import OpenGraph
+from dlpo_export.to_onnx import drop_unused
 
 if TYPE_CHECKING:
     import onnx
@@ -157,7 +158,7 @@ def _convert(model: onnx.ModelProto, half: Sequence[onnx.NodeProto]) -> onnx.Mod
     for value in graph.value_info:
         if value.name in is_half:
             value.type.tensor_type.elem_type = TensorProto.FLOAT16
-    _drop_unused(graph)
+    drop_unused(graph)
     return converted
 
 
@@ -217,16 +218,3 @@ def _ranks(model: onnx.ModelProto) -> Mapping[str, int]:
         if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
         and value.type.tensor_type.HasField("shape")
     }
-
-
-def _drop_unused(graph: onnx.GraphProto) -> None:
-    """Remove Casts of weights and weights that nothing reads any more."""
-    outputs = {value.name for value in graph.output}
-    read = {name for node in graph.node for name in node.input} | outputs
-    kept = [node for node in graph.node if node.op_type != "Cast" or node.output[0] in read]
-    del graph.node[:]
-    graph.node.extend(kept)
-    read = {name for node in graph.node for name in node.input}
-    weights = [tensor for tensor in graph.initializer if tensor.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(weights)

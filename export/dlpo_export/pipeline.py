@@ -135,8 +135,8 @@ def _make(checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> Manif
     graphs = _write_graphs(model, options, sources, folder)
     files = {name: info.files for name, info in graphs.items()}
     report = check_parity(folder, sources, files)
-    for line in report.lines():
-        logger.info("%s", line)
+    for difference in report.differences:
+        logger.info("%s", difference)
     (folder / PARITY_FILE).write_text(json.dumps(report.as_json(), indent=1) + "\n")
     manifest = replace(
         _manifest(checkpoint, options, graphs),

@@ -27,6 +27,7 @@ from dlpo_export.quantise import (
     tensor_ranges,
 )
 from dlpo_export.sensitivity import Range, layer_noise
+from dlpo_export.to_onnx import drop_unused
 from dlpo_export.weights import in_steps
 
 if TYPE_CHECKING:
@@ -90,11 +91,9 @@ class _Rewriting:
             else:
                 self._made.append(node)
         del graph.node[:], graph.value_info[:]
-        graph.node.extend(_needed(self._made, [output.name for output in graph.output]))
-        used = {name for node in graph.node for name in node.input}
-        kept = [*self._weights.values(), *self._constants.values()]
-        del graph.initializer[:]
-        graph.initializer.extend(tensor for tensor in kept if tensor.name in used)
+        graph.node.extend(self._made)
+        graph.initializer.extend(self._constants.values())
+        drop_unused(graph)
         if any(node.domain == MICROSOFT for node in graph.node):
             self.model.opset_import.add(domain=MICROSOFT, version=1)
 
@@ -216,16 +215,6 @@ def is_grouped(node: onnx.NodeProto) -> bool:
 def _turns(node: onnx.NodeProto) -> bool:
     """Whether it transposes between channels first and last."""
     return node.op_type == "Transpose" and list(node.attribute[0].ints) == LAST
-
-
-def _needed(nodes: list[onnx.NodeProto], outputs: list[str]) -> list[onnx.NodeProto]:
-    """The nodes that lead to the outputs, in their order."""
-    wanted, kept = set(outputs), []
-    for node in reversed(nodes):
-        if wanted.intersection(node.output):
-            kept.append(node)
-            wanted.update(node.input)
-    return kept[::-1]
 
 
 def to_integers(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> onnx.ModelProto | None:

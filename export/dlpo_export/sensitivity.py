@@ -32,7 +32,6 @@ class LayerNoise:
     """What quantising one layer does to what its graph makes; alone, with exact weights."""
 
     node: str
-    op_type: str
     weight: str
     noise_db: float
     """noise to signal: of a waveform averaged over frames, see `noise_db`; of conditioning"""
@@ -76,8 +75,7 @@ def layer_noise(
         else:
             noise = -sqnr_db(made["conditioning"], expected["conditioning"])
             cents = f0_error_cents(made["f0"], expected["f0"])
-        node = nodes[name]
-        found.append(LayerNoise(name, node.op_type, node.input[1], noise, cents))
+        found.append(LayerNoise(name, nodes[name].input[1], noise, cents))
     return found
 
 

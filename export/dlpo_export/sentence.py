@@ -15,7 +15,7 @@ from dlpo.bundle import Bundle
 from dlpo.errors import InputError
 from dlpo.text.symbols import symbol_ids
 from dlpo_export.parity.cases import UTTERANCE, whole_frames
-from dlpo_export.parity.open_graph import run_graph
+from dlpo_export.parity.open_graph import OpenGraph
 
 REPEATS = (2, 4, 8, 16, 32, 64)  # of the sentence: at last more than a minute of speech
 
@@ -42,7 +42,7 @@ def sentence_inputs(bundle: Bundle, graph: str, frames: int) -> dict[str, NDArra
     }
     hop = bundle.manifest.hop_length
     if graph not in ("encoder", "frames"):
-        made = run_graph(bundle.graph_path("frames"), _wanted(bundle, "frames", values))
+        made = OpenGraph(bundle.graph_path("frames")).run(_wanted(bundle, "frames", values))
         (noise,) = (t for t in bundle.manifest.graphs[graph].inputs if t.name == "noise")
         generator = np.random.default_rng(0)
         values |= {
@@ -60,7 +60,7 @@ def _encoded(bundle: Bundle, repeats: int) -> dict[str, NDArray[Any]]:
     if bundle.manifest.pitch_points is not None:
         shape = (1, bundle.manifest.pitch_points, phonemes.shape[1])
         values["noise"] = np.random.default_rng(0).standard_normal(shape, np.float32)
-    encoding = run_graph(bundle.graph_path("encoder"), values)
+    encoding = OpenGraph(bundle.graph_path("encoder")).run(values)
     durations = whole_frames(torch.from_numpy(encoding["durations"]), most=math.inf).numpy()
     return {**values, **encoding, "durations": durations}
 

@@ -26,7 +26,7 @@ from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import named_schedule
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_export.options import ExportOptions
-from dlpo_export.parity.open_graph import run_graph
+from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.parts import Tracer
 from dlpo_export.pipeline import (
     export_bundle,
@@ -94,7 +94,7 @@ def test_denoiser_equals_torch_at_every_length_and_batch(
     graph = DenoiserGraph(model, named_schedule("cosine", 2))
     with torch.no_grad():
         expected = graph(*(torch.from_numpy(value) for value in inputs.values()))
-    made = run_graph(bundle.graph_path("denoiser_2"), inputs)["waveform"]
+    made = OpenGraph(bundle.graph_path("denoiser_2")).run(inputs)["waveform"]
     np.testing.assert_allclose(made, expected.numpy(), atol=1e-5)
 
 
@@ -227,13 +227,13 @@ def test_ancestral_chain_takes_noise_for_every_step(model: Model, tmp_path: Path
     write_graphs({"denoiser_2.onnx": Tracer().to_onnx(sources["denoiser_2"])}, tmp_path)
     inputs = chain_inputs(1, 5)
     inputs["noise"] = np.random.default_rng(2).standard_normal((2, 1, 5, 300), np.float32)
-    made = run_graph(tmp_path / "denoiser_2.onnx", inputs)["waveform"]
+    made = OpenGraph(tmp_path / "denoiser_2.onnx").run(inputs)["waveform"]
     with torch.no_grad():
         expected = graph(*(torch.from_numpy(value) for value in inputs.values()))
     np.testing.assert_allclose(made, expected.numpy(), atol=1e-5)
     assert not np.allclose(
         made,
-        run_graph(tmp_path / "denoiser_2.onnx", {**inputs, "noise": 0 * inputs["noise"]})[
+        OpenGraph(tmp_path / "denoiser_2.onnx").run({**inputs, "noise": 0 * inputs["noise"]})[
             "waveform"
         ],
     )

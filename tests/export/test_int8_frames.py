@@ -13,8 +13,9 @@ from onnx import numpy_helper
 
 from dlpo.bundle import Bundle
 from dlpo.text import TextFrontEnd
-from dlpo_export.parity.divergence import run_model, sqnr_db
+from dlpo_export.parity.divergence import sqnr_db
 from dlpo_export.parity.metrics import f0_error_cents, wrong_voicing
+from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.quantise import F0_CENTS, to_int8
 from dlpo_serving.engine import EncoderOutput, FrameFeatures, Ids
 from dlpo_serving.engines.onnx_engine import OnnxEngine
@@ -107,7 +108,7 @@ def voicing_logit(engine: OnnxEngine, encoded: tuple[EncoderOutput, Ids]) -> NDA
         "positions": np.arange(counts.sum(), dtype=np.float32) + np.float32(0.5),
         **engine.manifest.voice_input(),
     }  # fmt: skip
-    return run_model(graph, inputs, compared.input[:1])[compared.input[0]].ravel()
+    return OpenGraph(graph, compared.input[:1], fuse=False).run(inputs)[compared.input[0]].ravel()
 
 
 @pytest.mark.parametrize("pitch", [-6.0, 0.0, 6.0])

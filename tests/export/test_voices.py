@@ -15,7 +15,7 @@ from dlpo.checkpoint import load_checkpoint
 from dlpo.errors import InputError
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo_export.options import ExportOptions
-from dlpo_export.parity.open_graph import run_graph
+from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.pipeline import export_bundle
 from dlpo_export.tensorrt.check import sample_of
 
@@ -35,7 +35,7 @@ def test_the_encoder_mixes_voices_by_their_shares(
 
     def hidden(*shares: float) -> NDArray[Any]:
         inputs = {"phonemes": phonemes, "voice": np.array([shares], np.float32)}
-        return run_graph(bundle.graph_path("encoder"), inputs)["hidden"]
+        return OpenGraph(bundle.graph_path("encoder")).run(inputs)["hidden"]
 
     ann, bob = (model.voice(torch.tensor([model.config.rows(v)])) for v in ("ann", "bob"))
     mask = torch.ones(1, 4, dtype=torch.bool)

@@ -11,7 +11,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from dlpo_export.parity.open_graph import run_graph
+from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.weights import LARGEST, fold_batch_norms, in_steps, round_weights, write_graphs
 
 
@@ -51,7 +51,7 @@ def test_rounded_weights_are_stored_in_as_many_bits_and_exactly(
     assert largest.dtype == stored
     unit = np.eye(weight.shape[0], dtype=np.float32)
     made = np.concatenate(
-        [run_graph(tmp_path / "product.onnx", {"x": row[None]})["y"] for row in unit]
+        [OpenGraph(tmp_path / "product.onnx").run({"x": row[None]})["y"] for row in unit]
     )
     np.testing.assert_array_equal(made, weight.detach().numpy())
 

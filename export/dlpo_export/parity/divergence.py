@@ -8,7 +8,7 @@ the one to look at.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,7 @@ def find_divergence(
         for name in varying_tensors(model)
         if name in expected and expected[name].dtype.kind == "f"
     ]
-    made = run_model(model, inputs, names)
+    made = OpenGraph(model, names, fuse=False).run(inputs)
     sqnr = {name: sqnr_db(made[name], expected[name]) for name in names}
     compared: dict[str, tuple[str, ...]] = {}  # tensor -> itself, or the compared ones behind it
     worst: Divergence | None = None
@@ -100,20 +100,6 @@ def sqnr_db(made: NDArray[Any], expected: NDArray[Any]) -> float:
     if noise == 0:
         return math.inf
     return 10 * math.log10(signal / noise) if signal else -math.inf
-
-
-def run_model(
-    model: onnx.ModelProto, inputs: Tensors, fetch: Collection[str]
-) -> dict[str, NDArray[Any]]:
-    """Run a graph on one CPU thread and return any of its tensors by name.
-
-    Layers are not fused, so that each computes what it says.
-
-    Raises:
-        BundleError: onnxruntime can't load or run it.
-        MissingExtraError: onnx or onnxruntime is not installed.
-    """
-    return OpenGraph(model, fetch, fuse=False).run(inputs) if fetch else {}
 
 
 def varying_tensors(model: onnx.ModelProto) -> list[str]:

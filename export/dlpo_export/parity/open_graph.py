@@ -8,18 +8,12 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.errors import BundleError, needs
 
 if TYPE_CHECKING:
     import onnx
-
-
-def run_graph(path: Path, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-    """Run an ONNX file on one CPU thread; outputs by name."""
-    return OpenGraph(path).run(inputs)
 
 
 class OpenGraph:
