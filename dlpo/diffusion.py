@@ -92,10 +92,10 @@ def to_eps(
     return sigma * noisy + alpha * prediction
 
 
-def reverse_step(
-    noisy: Tensor, x0: Tensor, schedule: NoiseSchedule, step: int
-) -> tuple[Tensor, float]:
-    """One reverse step as a Gaussian: from `noise_levels[step]` to `noise_levels[step + 1]`.
+def reverse_mean(noisy: Tensor, x0: Tensor, schedule: NoiseSchedule, step: int) -> Tensor:
+    """The mean of one reverse step, from `noise_levels[step]` to `noise_levels[step + 1]`.
+
+    The step is a Gaussian; its standard deviation is `posterior_std[step]`.
 
     Args:
         noisy: (B, T), x at level `step`.
@@ -103,14 +103,13 @@ def reverse_step(
         step: 0 for the noisiest.
 
     Returns:
-        mean (B, T) and standard deviation of the next x; 0 where the step is deterministic.
-        Reference: Song et al. 2021 (DDIM), eq. 12 and 16; eta = 1 is the DDPM posterior.
+        (B, T). Reference: Song et al. 2021 (DDIM), eq. 12 and 16; eta = 1 is the DDPM posterior.
     """
     alpha, sigma = schedule.alpha, schedule.sigma
     std = float(schedule.posterior_std[step])
     eps = (noisy - float(alpha[step]) * x0) / float(sigma[step])
     kept = math.sqrt(max(0.0, float(sigma[step + 1]) ** 2 - std**2))
-    return float(alpha[step + 1]) * x0 + kept * eps, std
+    return float(alpha[step + 1]) * x0 + kept * eps
 
 
 def sample(
@@ -193,7 +192,7 @@ def step_mean(
     x0 = to_x0(prediction, noisy, level, parametrisation)
     if clip is not None:
         x0 = x0.clamp(-clip, clip)
-    return reverse_step(noisy, x0, schedule, step)[0]
+    return reverse_mean(noisy, x0, schedule, step)
 
 
 def _coefficients(noise_level: Tensor) -> tuple[Tensor, Tensor]:

@@ -123,16 +123,14 @@ def spectral(tiny_checkpoint: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
-def slow_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def slow_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`tiny_checkpoint`, taking its time: its shortest word is long enough for a judge."""
-    from dlpo.checkpoint import load_checkpoint, save_checkpoint
+    from tests.toys import SPECTRAL, save_toy
 
-    loaded = load_checkpoint(tiny_checkpoint)
-    weights = loaded.model.state_dict()
-    weights["timing_out.bias"][0] += 1.5  # of log durations
-    path = tmp_path_factory.mktemp("slow") / "checkpoint"
-    save_checkpoint(path, weights, loaded.config, loaded.provenance)
-    return path
+    def change(weights: dict[str, Any]) -> None:
+        weights["timing_out.bias"][0] += 1.5  # of log durations
+
+    return save_toy(tmp_path_factory.mktemp("slow") / "checkpoint", SPECTRAL, seed=1, change=change)
 
 
 @pytest.fixture(scope="session")

@@ -328,8 +328,6 @@ def _table(*columns: str, **style: Any) -> Table:
     return table
 
 
-def _print(*tables: Table) -> None:
+def _print(table: Table) -> None:
     # Names come from files: markup and highlighting are not for them.
-    console = Console(markup=False, highlight=False, emoji=False)
-    for table in tables:
-        console.print(table)
+    Console(markup=False, highlight=False, emoji=False).print(table)

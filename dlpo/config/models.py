@@ -61,12 +61,7 @@ class WaveGrad2Config:
                 f"WaveGrad2Config.down_channels has {len(self.down_channels)} entries; expected "
                 f"{len(self.up_channels) - 1}, one less than up_channels"
             )
-        check_ranges(self, dropout="0 <= x < 1")
-        if self.encoder_channels % 2:
-            raise ConfigError(
-                f"WaveGrad2Config.encoder_channels is {self.encoder_channels}; expected an even "
-                "number, half for each direction of the LSTM"
-            )
+        check_ranges(self, dropout="0 <= x < 1", encoder_channels="an even number")
 
     @property
     def hop_length(self) -> int:
@@ -112,14 +107,9 @@ class ContourConfig:
             self,
             **dict.fromkeys(("blocks", "flow_blocks", "steps"), "1 or more"),
             **dict.fromkeys(("dropout", "flow_dropout"), "0 <= x < 1"),
-            spread="above 0",
-            limit="above 0",
+            **dict.fromkeys(("channels", "flow_channels"), "an even number"),
+            **dict.fromkeys(("spread", "limit"), "above 0"),
         )
-        for name in ("channels", "flow_channels"):
-            if getattr(self, name) < 2 or getattr(self, name) % 2:
-                raise ConfigError(
-                    f"ContourConfig.{name} is {getattr(self, name)}; expected an even number"
-                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ RANGES: dict[str, Callable[[float], bool]] = {
     "1 or more": lambda x: x >= 1,
     "0 or more": lambda x: x >= 0,
     "above 0": lambda x: x > 0,
+    "an even number": lambda x: x > 0 and x % 2 == 0,
     "0 <= x < 1": lambda x: 0 <= x < 1,
     "0 < x <= 1": lambda x: 0 < x <= 1,
     "0 <= x <= 1": lambda x: 0 <= x <= 1,

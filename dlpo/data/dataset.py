@@ -161,15 +161,15 @@ class Corpora:
         self.path = paths[0]
         self.datasets = [Dataset(path) for path in paths]
         self.entries: list[Entry] = []
-        self._places: list[tuple[Dataset, int]] = []
-        for dataset in self.datasets:
+        self._places: list[tuple[int, int]] = []
+        for number, dataset in enumerate(self.datasets):
             self.entries += dataset.entries
-            self._places += [(dataset, i) for i in range(len(dataset.entries))]
+            self._places += [(number, i) for i in range(len(dataset.entries))]
         hashes = [dataset.sha256 for dataset in self.datasets]
         self.sha256 = (
             hashes[0] if len(hashes) == 1 else sha256("".join(hashes).encode()).hexdigest()
         )
-        self._share = {id(d): s for d, s in zip(self.datasets, shares, strict=True)}
+        self._shares = shares
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -195,29 +195,29 @@ class Corpora:
 
     def corpus_of(self, utterance: int) -> int:
         """Number of the dataset that an utterance is in."""
-        return self.datasets.index(self._places[utterance][0])
+        return self._places[utterance][0]
 
     def chances(self, utterances: Sequence[int], *, by_length: bool = True) -> NDArray[np.float64]:
         """(U,) chance of drawing each utterance: by the share of its corpus, and its length."""
         weights = np.ones(len(utterances))
         if by_length:
             weights *= [max(1, self.entries[i].frames) for i in utterances]
-        owners = np.array([id(self._places[i][0]) for i in utterances])
+        owners = np.array([self.corpus_of(i) for i in utterances])
         for owner in set(owners.tolist()):
             mine = owners == owner
-            weights[mine] *= self._share[owner] / weights[mine].sum()
+            weights[mine] *= self._shares[owner] / weights[mine].sum()
         chances: NDArray[np.float64] = weights / weights.sum()
         return chances
 
     def timing(self, i: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """(P,) symbol ids and (P,) seconds of utterance `i`."""
-        dataset, place = self._places[i]
-        return dataset.timing(place)
+        number, place = self._places[i]
+        return self.datasets[number].timing(place)
 
     def window(self, i: int, first: int, frames: int) -> Utterance:
         """See `Dataset.window`."""
-        dataset, place = self._places[i]
-        return dataset.window(place, first, frames)
+        number, place = self._places[i]
+        return self.datasets[number].window(place, first, frames)
 
 
 Arrays = Mapping[str, NDArray[Any]]

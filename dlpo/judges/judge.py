@@ -238,9 +238,7 @@ def without_torchaudio() -> Iterator[None]:
     stands_in = "torchaudio" not in sys.modules
     if stands_in:
         module = ModuleType("torchaudio")
-        module.__spec__ = ModuleSpec(
-            "torchaudio", None
-        )  # some check it to see whether torchaudio exists
+        module.__spec__ = ModuleSpec("torchaudio", None)  # which shows some that it exists
         sys.modules["torchaudio"] = module
     try:
         yield

@@ -39,6 +39,13 @@ SETTINGS = {"ms_n_fft": N_FFT, "ms_hop_length": 0.01, "ms_win_length": 0.02, "ms
             "ms_seg_length": SEGMENT}  # fmt: skip
 CHANNELS = (1, 16, 32, 64, 64, 64, 64)
 HEIGHT = 6  # mel bands left of 48 after the last pooling
+MOVED = {  # beginnings of names in the authors' files -> in ours; the last two are of one each
+    "cnn.model.fc_out": "fc_out",
+    "cnn.model.": "cnn.",
+    "time_dependency.model.": "",
+    "pool_layers.0.model.": "pool.",
+    "pool.model.": "",
+}
 POOLED = (1, 2, 4)  # the convolutions that are followed by pooling
 
 
@@ -111,9 +118,8 @@ class Nisqa:
         amplitude = mel_bands(
             waveform, SAMPLE_RATE, power=1.0, fmax=self._top_hz, pad_mode="reflect", **front_end
         )
-        mel = amplitude_to_db(
-            amplitude, ref=1.0, amin=AMPLITUDE_FLOOR, top_db=RANGE_DB
-        )  # (frames, 48)
+        # (frames, 48)
+        mel = amplitude_to_db(amplitude, ref=1.0, amin=AMPLITUDE_FLOOR, top_db=RANGE_DB)
         windows = np.lib.stride_tricks.sliding_window_view(mel, SEGMENT, axis=0)  # (., 48, 15)
         return np.ascontiguousarray(windows[:: self._hop_segments, None])
 
@@ -124,24 +130,13 @@ def _network(model: str, state: dict[str, Any]) -> tuple[str, nn.Module]:
     network: nn.Module
     if model == "NISQA_DIM":
         name, network = "NISQA", NisqaNetwork()
-        moved = {
-            "cnn.model.": "cnn.",
-            "time_dependency.model.": "",
-            "pool_layers.0.model.": "pool.",
-        }
     else:
         name, network = "NISQA-TTS", NisqaTtsNetwork()
-        moved = {
-            "cnn.model.fc_out": "fc_out",
-            "cnn.model.": "cnn.",
-            "time_dependency.model.": "",
-            "pool.model.": "",
-        }
     ours = {}
     for key, value in state.items():
-        prefix = next((prefix for prefix in moved if key.startswith(prefix)), None)
+        prefix = next((prefix for prefix in MOVED if key.startswith(prefix)), None)
         if prefix is not None:
-            ours[moved[prefix] + key.removeprefix(prefix)] = value
+            ours[MOVED[prefix] + key.removeprefix(prefix)] = value
     network.load_state_dict(ours)
     return name, network.eval().requires_grad_(False)
 

@@ -18,6 +18,7 @@ from dlpo.audio import HOP_LENGTH, SAMPLE_RATE
 from dlpo.config import Parametrisation
 from dlpo.config.models import WaveGrad2Config
 from dlpo.errors import ConfigError
+from dlpo.model.blocks import conv
 from dlpo.model.gaussian_upsampling import gaussian_upsample
 
 FRAMES_PER_SECOND = SAMPLE_RATE / HOP_LENGTH  # durations are predicted in seconds
@@ -27,9 +28,7 @@ LEVEL_SCALE = 5000.0  # noise levels are in (0, 1]; the encoding wants wide step
 
 def convolution(in_channels: int, out_channels: int, kernel: int, dilation: int = 1) -> nn.Conv1d:
     """A convolution that keeps the length, orthogonal at the start, without bias at the start."""
-    made = nn.Conv1d(
-        in_channels, out_channels, kernel, dilation=dilation, padding=dilation * (kernel // 2)
-    )
+    made = conv(in_channels, out_channels, kernel, dilation)
     nn.init.orthogonal_(made.weight)
     nn.init.zeros_(made.bias)  # type: ignore[arg-type]
     return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -70,20 +71,17 @@ SCORING_JUDGES: dict[str, Callable[[RewardSources], DistillMOS | Nisqa | Utmos]]
 """Judges that score waveforms, with a gradient and without."""
 
 
-def _score_of(name: str) -> Callable[[RewardSources], Reward]:
-    return lambda sources: judge_reward(SCORING_JUDGES[name](sources))
+def _scored_by(name: str, sources: RewardSources) -> Reward:
+    return judge_reward(SCORING_JUDGES[name](sources))
 
 
 REWARDS: dict[str, Callable[[RewardSources], Reward]] = {
-    "distillmos": _score_of("distillmos"),
+    **{name: partial(_scored_by, name) for name in SCORING_JUDGES},
     "dnsmos": lambda sources: judge_reward(
         Dnsmos(_file(sources, "dnsmos", "dnsmos_model_v8.onnx"))
     ),
-    "nisqa": _score_of("nisqa"),
-    "nisqa_tts": _score_of("nisqa_tts"),
     "words": lambda sources: word_reward(PocketSphinx()),
     "whisper": lambda sources: text_reward(_whisper(sources)),
-    "utmos": _score_of("utmos"),
     "loudness": lambda sources: guard(
         "loudness", active_level_db, _given(sources.level_db, "loudness", "the level to keep"), 2.0
     ),

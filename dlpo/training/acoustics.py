@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -67,7 +68,7 @@ class FrozenAcoustics:
 
     def __init__(self, model: SpectralWaveGrad2, batches: Batches) -> None:
         self.model, self.batches = model, batches
-        self._kept: dict[int, Acoustics] = {}
+        self._whole = lru_cache(LARGEST_CACHE)(self._predicted)
 
     def of(self, windows: Windows) -> Acoustics:
         """The acoustics of each window, its context included, on the windows' device."""
@@ -84,12 +85,8 @@ class FrozenAcoustics:
         )
         return Acoustics(hidden, mel)
 
-    def _whole(self, utterance: int) -> Acoustics:
-        """One utterance with its context, (1, C, F + 2 * CONTEXT), from memory if it was run."""
-        if utterance not in self._kept:
-            if len(self._kept) >= LARGEST_CACHE:
-                self._kept.pop(next(iter(self._kept)))
-            device = next(self.model.parameters()).device
-            made = predicted_acoustics(self.model, self.batches.whole(utterance).to(device))
-            self._kept[utterance] = Acoustics(made.upsampled.float(), made.mel)
-        return self._kept[utterance]
+    def _predicted(self, utterance: int) -> Acoustics:
+        """One utterance with its context, (1, C, F + 2 * CONTEXT)."""
+        device = next(self.model.parameters()).device
+        made = predicted_acoustics(self.model, self.batches.whole(utterance).to(device))
+        return Acoustics(made.upsampled.float(), made.mel)

@@ -55,13 +55,6 @@ def test_a_clip_reads_back_as_it_was_recorded(tiny_corpus: Path, tiny_dataset: P
     assert np.median(voiced) == pytest.approx(170, abs=2)
 
 
-def test_a_window_is_a_piece_of_the_whole(tiny_dataset: Path) -> None:
-    dataset = Corpora([tiny_dataset])
-    whole, piece = dataset[1], dataset.window(1, 20, 30)
-    assert np.array_equal(piece.waveform, whole.waveform[6000:15000])
-    assert np.array_equal(piece.features.mel, whole.features.mel[20:50])
-
-
 def rewrite(path: Path, samples: np.ndarray, rate: int = SAMPLE_RATE, channels: int = 1) -> None:
     """Replace a clip by 16-bit samples of any rate and channels."""
     with wave.open(str(path), "wb") as file:
