@@ -37,7 +37,7 @@ from dlpo.rl.conditions import reach_of
 from dlpo.rl.methods import Explore, Method, Objective, Plan
 from dlpo.rl.prompts import Prompt, Prompts, validation_prompts
 from dlpo.rl.reward_models import RewardModels
-from dlpo.rl.rewards import ClipBatch, WeightedSum, checked_scores
+from dlpo.rl.rewards import ClipBatch, MeasuredReward, WeightedSum
 from dlpo.rl.tuner import Tuner
 from dlpo_bench.record import Measured, write_record
 from research import RECORDS
@@ -66,7 +66,7 @@ def spectral_tilt_db(waveform: Waveform, sample_rate_hz: int) -> float:
     return float(slope)
 
 
-class SpectralTilt:
+def spectral_tilt(target_db: Callable[[str], float]) -> MeasuredReward:
     """Minus how far the tilt is from its target, in dB an octave; 0 is the best there is.
 
     Sentences differ in tilt by what is said in them, so that each has a target of its own: the
@@ -76,19 +76,15 @@ class SpectralTilt:
         target_db: text -> the tilt wanted.
     """
 
-    name = "spectral_tilt"
-
-    def __init__(self, target_db: Callable[[str], float]) -> None:
-        self.target_db = target_db
-
-    def judge(self, clips: ClipBatch) -> Scores:
-        """See `Reward.judge`; scores are <= 0."""
+    def score(clips: ClipBatch) -> Scores:
         check_waveforms(clips.waveforms, clips.sample_rate_hz)
         distances = [
-            abs(spectral_tilt_db(waveform, clips.sample_rate_hz) - self.target_db(text))
+            abs(spectral_tilt_db(waveform, clips.sample_rate_hz) - target_db(text))
             for waveform, text in zip(clips.waveforms, clips.texts, strict=True)
         ]
-        return checked_scores(self.name, -np.array(distances), clips)
+        return -np.array(distances)
+
+    return MeasuredReward("spectral_tilt", score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +166,7 @@ def run(
     everyone = validation_prompts(dataset, len(dataset))  # the tuner's own panel is among them
     targets.prompts |= {prompt.text: prompt for prompt in everyone}
     wanted = np.array(tilts(untuned, held_out, plan.chain)) + more_db
-    reward = WeightedSum([SpectralTilt(targets)], {"spectral_tilt": 1.0})
+    reward = WeightedSum([spectral_tilt(targets)], {"spectral_tilt": 1.0})
     tuner = Tuner(checkpoint, dataset, out, plan, settings, RewardModels(reward, []))
     curve: list[Point] = []
     began, began_cpu = time.perf_counter(), time.process_time()

@@ -65,8 +65,6 @@ class Entry:
 class Utterance:
     """Views of one utterance."""
 
-    id: str
-    text: str
     symbols: NDArray[np.int64]
     """(P,) symbol ids"""
     durations: NDArray[np.float32]
@@ -127,8 +125,6 @@ class Dataset:
         samples = slice(start * HOP_LENGTH, (start + frames) * HOP_LENGTH)
         read = self.arrays
         return Utterance(
-            entry.id,
-            entry.text,
             symbols,
             durations,
             read["audio"][samples].astype(np.float32) / 32768,

@@ -112,17 +112,12 @@ def _first_harmonics_sound(waveform: Waveform) -> NDArray[np.bool_]:
     return loud
 
 
-def _mean_power(signal: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """(T,) -> (F,) mean of the squares of `window` samples centred on each frame."""
-    half = window // 2 - HOP_LENGTH // 2
-    total = np.cumsum(np.pad(signal**2, (half + 1, window)))
-    starts = np.arange(len(signal) // HOP_LENGTH) * HOP_LENGTH
-    return np.maximum(total[starts + window] - total[starts], 0) / window
-
-
 def log_energy(waveform: Waveform) -> NDArray[np.float32]:
-    """(T,) -> (F,) log of the RMS around each frame."""
-    rms = np.sqrt(_mean_power(waveform.astype(np.float64), WINDOW))
+    """(T,) -> (F,) log of the RMS of `WINDOW` samples centred on each frame."""
+    before = WINDOW // 2 - HOP_LENGTH // 2
+    total = np.cumsum(np.pad(waveform.astype(np.float64) ** 2, (before + 1, WINDOW)))
+    starts = np.arange(len(waveform) // HOP_LENGTH) * HOP_LENGTH
+    rms = np.sqrt(np.maximum(total[starts + WINDOW] - total[starts], 0) / WINDOW)
     return np.log(np.maximum(rms, ENERGY_FLOOR)).astype(np.float32)
 
 

@@ -226,7 +226,7 @@ class WeightedSum:
         """The running moments, for resuming to the bit."""
         return {name: (m.count, m.mean, m.squares) for name, m in self.moments.items()}
 
-    def restore(self, state: Mapping[str, Sequence[float]]) -> None:
+    def restore(self, state: Mapping[str, tuple[int, float, float]]) -> None:
         """Continue from `state`.
 
         Raises:
@@ -236,7 +236,4 @@ class WeightedSum:
             raise ConfigError(
                 f"saved state is of rewards {sorted(state)}; this run has {sorted(self.moments)}"
             )
-        self.moments = {
-            name: Moments(int(count), float(mean), float(squares))
-            for name, (count, mean, squares) in state.items()
-        }
+        self.moments = {name: Moments(*values) for name, values in state.items()}

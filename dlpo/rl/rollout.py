@@ -162,9 +162,9 @@ def roll_out(
         std = float(schedule.posterior_std[step])
         means.append(mean)
         states.append(mean if row is None else mean + std * noise[row])
+    stds = torch.from_numpy(schedule.posterior_std).to(inside)
     log_probs = [
-        step_log_prob(states[k + 1], means[k], _std(schedule, k, inside), inside)
-        for k in scored_steps(schedule)
+        step_log_prob(states[k + 1], means[k], stds[k], inside) for k in scored_steps(schedule)
     ]
     return Rollout(
         conditions,
@@ -207,13 +207,8 @@ def replay(policy: Policy, rollout: Rollout) -> Replay:
     for k in rollout.scored:
         mean = policy_step_mean(policy, conditions, rollout.states[k], schedule, k)
         means.append(mean)
-        std = _std(schedule, k, inside)
-        log_probs.append(step_log_prob(rollout.states[k + 1], mean, std, inside))
+        log_probs.append(step_log_prob(rollout.states[k + 1], mean, rollout.stds[k], inside))
     return Replay(torch.stack(means), torch.stack(log_probs))
-
-
-def _std(schedule: NoiseSchedule, step: int, like: Tensor) -> Tensor:
-    return like.new_tensor(float(schedule.posterior_std[step]))
 
 
 def padded_noise(conditions: Conditions, keys: Sequence[Key], rows: int) -> Tensor:
