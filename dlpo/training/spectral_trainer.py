@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +48,8 @@ VOICE_ROWS = {
     "pitch_ranges",
 }  # fmt: skip
 """Weights with a row for each voice; the last two are those of a model that draws its pitch."""
+
+_log = logging.getLogger(__name__)
 
 
 class SpectralStep(nn.Module):
@@ -114,9 +117,10 @@ class SpectralTrainer(TrainingRun):
         self.learned_before = [corpus for _, corpus in started]
         names = [*(v for m in before for v in m.config.voices), *self.dataset.voices]
         start = before[0].config if before else config
-        self.config = replace(start, voices=tuple(dict.fromkeys(names)))
+        left_out = self._left_out(before) if training.part == "adapters" else set()
+        voices = tuple(name for name in dict.fromkeys(names) if name not in left_out)
+        self.config = replace(start, voices=voices)
         if training.part == "adapters":
-            self._check_adaptable(before)
             channels = start.adapter_channels or ADAPTER_CHANNELS
             self.config = replace(self.config, adapter_channels=channels)
         super().__init__(training, out)
@@ -151,27 +155,27 @@ class SpectralTrainer(TrainingRun):
             }
         )
 
-    def _check_adaptable(self, before: Sequence[SpectralWaveGrad2]) -> None:
-        """Raise TrainingError without a checkpoint, or where a voice would change unheard."""
+    def _left_out(self, before: Sequence[SpectralWaveGrad2]) -> set[str]:
+        """Voices that would change without their data, since they speak through adapters."""
         if not before:
             raise TrainingError(
                 "part is adapters, which teach a checkpoint further voices; give it with --init"
             )
         config, gates = before[0].config, before[0].gates
         rows = [] if gates is None else gates.weight.any(1).nonzero().flatten().tolist()
-        spoken = {config.voices[row].split("/")[0] for row in rows}
-        if lacking := sorted(spoken - {*self.dataset.voices}):
-            raise TrainingError(
-                f"{', '.join(lacking)} speak through the checkpoint's adapters, so they would"
-                " change without their data; give that with --data too, or start with --init from"
-                " the checkpoint before its adapters"
+        speakers = {config.voices[row].split("/")[0] for row in rows} - {*self.dataset.voices}
+        if speakers:
+            _log.warning(
+                "left out: %s, which would change without their data (--data)",
+                ", ".join(sorted(speakers)),
             )
+        return {voice for voice in config.voices if voice.split("/")[0] in speakers}
 
     @torch.no_grad()
     def _begin_voices(self, model: SpectralWaveGrad2, start: SpectralConfig) -> None:
-        """Let voices of the data that `start` lacks begin as its first speaker, with their own
+        """Let voices of the data that `start` lacks begin as the first speaker, with their own
         range of pitch."""
-        weights, first = model.state_dict(), self.config.voices.index(start.speakers[0])
+        weights, first = model.state_dict(), self.config.voices.index(self.config.speakers[0])
         new = [voice for voice in self.dataset.voices if voice not in start.voices]
         rows = {voice: self.config.voices.index(voice) for voice in new}
         for name in VOICE_ROWS & weights.keys():
@@ -240,7 +244,8 @@ def _fitting(
 ) -> dict[str, Tensor]:
     """Weights of `start`, of one part or all, with its voices in the rows of `model`'s."""
     weights, today = start.state_dict(), model.state_dict()
-    places = [model.config.voices.index(name) for name in start.config.voices]
+    kept = [i for i, name in enumerate(start.config.voices) if name in model.config.voices]
+    places = torch.tensor([model.config.voices.index(start.config.voices[i]) for i in kept])
     for name in VOICE_ROWS & weights.keys() & today.keys():
-        weights[name] = today[name].index_copy(0, torch.tensor(places), weights[name])
+        weights[name] = today[name].index_copy(0, places, weights[name][kept])
     return {k: v for k, v in weights.items() if part is None or k.startswith(PARTS[part])}

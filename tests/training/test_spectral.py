@@ -84,8 +84,11 @@ def test_adapters_teach_a_new_voice_and_leave_the_others_alone(
         run(tiny_dataset, tmp_path / "alone", part="adapters")
     after["gates.weight"] = after["gates.weight"].roll(1, 0)  # as if ann had been taught
     save_file(after, tmp_path / "run" / "checkpoint" / "model.safetensors")
-    with pytest.raises(TrainingError, match="ann speak through the checkpoint's adapters"):
-        run(tiny_dataset, tmp_path / "more", (tmp_path / "run" / "checkpoint",), part="adapters")
+    run(tiny_dataset, tmp_path / "more", (tmp_path / "run" / "checkpoint",), part="adapters")
+    more = load_checkpoint(tmp_path / "more" / "checkpoint")
+    assert more.config.voices == ("bob", "lj")  # type: ignore[union-attr]
+    row = load_file(tmp_path / "more" / "checkpoint" / "model.safetensors")["voices.weight"][0]
+    assert torch.equal(row, after["voices.weight"][1])
 
 
 def test_a_checkpoint_of_another_model_is_refused(
