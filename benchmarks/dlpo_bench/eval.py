@@ -253,11 +253,8 @@ def clips_in_common(directories: Sequence[Path]) -> list[str]:
     """Sorted names of the clips that each directory has as `<clip id>.wav` or `.flac`.
 
     Raises:
-        InputError: something is no directory, or there is no such clip.
+        InputError: there is no such clip.
     """
-    for directory in directories:
-        if not directory.is_dir():
-            raise InputError(f"{directory} is no directory; expected wavs named by clip")
     names = [
         {path.stem for path in directory.iterdir() if path.suffix in SUFFIXES}
         for directory in directories

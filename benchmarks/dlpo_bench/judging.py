@@ -107,7 +107,9 @@ def load_panel(
         except (CheckpointError, MissingExtraError) as error:
             left_out[name] = str(error)
     if utmos is not None:
-        judges.append(_utmos(utmos))
+        with needs("bench"):
+            from dlpo.judges.utmos import Utmos
+        judges.append(Utmos(utmos))
     try:
         recognizers[WORD_ERRORS] = PocketSphinx()
     except (InputError, MissingExtraError) as error:
@@ -122,12 +124,6 @@ def load_panel(
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise InputError(f"no judge is available ({reasons}); run: {pip_install('bench')}")
     return JudgePanel(judges, recognizers, left_out)
-
-
-def _utmos(weights: Path) -> Judge:
-    with needs("bench"):
-        from dlpo.judges.utmos import Utmos
-    return Utmos(weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,9 +279,11 @@ def evaluate(
                     raise InputError(f"{name}, {clip.clip_id}: {error}") from error
                 if not waveform.any():
                     silent.append(f"{name}, {clip.clip_id}")
-                judged = waveform
+                judged, level_db = waveform, TYPICAL_LEVEL_DB
+                if match and clip.recording:
+                    level_db = active_level_db(read_audio(clip.recording), SAMPLE_RATE)
                 if match:
-                    judged = at_level(waveform, SAMPLE_RATE, _target_level_db(clip))
+                    judged = at_level(waveform, SAMPLE_RATE, level_db)
                 keep(name, number, clip, judged)
                 rows.append(_score(panel, clip, waveform, judged, at, failures))
                 on_clip()
@@ -302,12 +300,6 @@ def _take(rows: Sequence[Row]) -> Take:
         {m: [row[m] for row in transcripts] for m in transcripts[0]},
         {m: np.array([row[m] for row in errors], np.float64) for m in errors[0]},
     )
-
-
-def _target_level_db(clip: Clip) -> float:
-    if clip.recording is None:
-        return TYPICAL_LEVEL_DB
-    return active_level_db(read_audio(clip.recording), SAMPLE_RATE)
 
 
 def _score(

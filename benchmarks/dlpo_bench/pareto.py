@@ -22,7 +22,15 @@ from dlpo_bench.eval import samples as quality_samples
 from dlpo_bench.judging import JudgePanel, evaluate
 from dlpo_bench.record import Measured
 from dlpo_bench.statistics import Spread
-from dlpo_bench.systems import RECORDED, RECORDINGS, Say, SpeakingOptions, System, open_systems
+from dlpo_bench.systems import (
+    RECORDED,
+    RECORDINGS,
+    Say,
+    SpeakingOptions,
+    System,
+    only_bundle,
+    open_systems,
+)
 from dlpo_serving.voices import find_voice
 
 UNTUNED, TUNED, SERVED = "untuned", "tuned", "tuned int8"
@@ -42,12 +50,6 @@ class Points:
     """label of the one that others are compared with: the bundle at its own N where it exists"""
     skipped: Mapping[str, str]
     """label, or series -> why it is missing"""
-
-    @property
-    def bundle_sha256(self) -> str | None:
-        """Of the bundle; None where it is skipped."""
-        found = (p.about["sha256"] for p in self.points if p.about["series"] == SERVED)
-        return next(found, None)
 
 
 def open_points(
@@ -169,7 +171,7 @@ def measure_quality(
     }
     about = {point.label: point.about for point in points.points}
     raw = quality_samples(quality, about) | {"rtf": costs}
-    return Measured(figures, raw, bundle_sha256=points.bundle_sha256)
+    return Measured(figures, raw, bundle_sha256=only_bundle(about.values()))
 
 
 def heights(

@@ -76,8 +76,7 @@ class Contestant:
     def speak(self, text: str) -> Floats:
         """(T,) audio of a text: front end, encoder, frames, every chunk."""
         request = SpeechRequest(text, seed=SEED, steps=self.steps)
-        chunks = self.synthesizer.stream(self.synthesizer.read(request), self.ladder)
-        return np.concatenate([chunk.samples for chunk in chunks])
+        return self.synthesizer.speak(request, self.ladder)
 
 
 @dataclass(slots=True)

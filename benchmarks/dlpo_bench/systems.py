@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dlpo.bundle import MANIFEST, Bundle, ScheduleInfo
 from dlpo.errors import DataError, InputError, needs
 from dlpo_bench.clips import SUFFIXES, Clip, Waveform, find_audio, read_audio
@@ -113,9 +111,7 @@ def text_to_speech(
     from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
 
     def say(clip: Clip) -> Waveform:
-        utterance = synthesizer.read(SpeechRequest(clip.text, **request))
-        chunks = synthesizer.stream(utterance, ladder or STREAM_LADDER)
-        return np.concatenate([chunk.samples for chunk in chunks])
+        return synthesizer.speak(SpeechRequest(clip.text, **request), ladder or STREAM_LADDER)
 
     return say
 

@@ -63,14 +63,10 @@ class Health:
     def __init__(self) -> None:
         self.servicer = health.aio.HealthServicer()
 
-    async def starting(self) -> None:
-        """The process lives, no service is ready."""
-        await self.servicer.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
-        await self.set_ready(False)
-
     async def set_ready(self, ready: bool) -> None:
         """Whether the services are; the process lives either way, and is to be left alone."""
         answers = health_pb2.HealthCheckResponse
+        await self.servicer.set(LIVENESS, answers.SERVING)
         for name in ("", *SERVICES):
             await self.servicer.set(name, answers.SERVING if ready else answers.NOT_SERVING)
 

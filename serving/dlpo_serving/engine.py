@@ -60,25 +60,20 @@ class Engine(Protocol):
     @property
     def max_batch(self) -> int:
         """Rows of one call of `denoise` up to which a batch is faster than its rows one by one."""
-        ...
 
     @property
     def graphs(self) -> object:
         """The same for engines that differ in the voice only: rows of theirs may share a batch."""
-        ...
 
     @property
     def manifest(self) -> Manifest:
         """What the bundle says of itself."""
-        ...
 
     def speaking(self, voice: str) -> Engine:
         """The same engine for one of a bundle's voices, or a mix; see `Manifest.shares`."""
-        ...
 
     def context_frames(self, steps: int) -> int:
         """Frames each side that a window of `steps` steps needs, in this engine's precision."""
-        ...
 
     def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
         """All that the encoder says of a sentence.
@@ -87,13 +82,11 @@ class Engine(Protocol):
             phonemes: (1, P) symbol ids.
             noise: (1, K, P) standard normal, where the voice draws its pitch; see `pitch_noise`.
         """
-        ...
 
     def frames(
         self, encoding: EncoderOutput, counts: Ids, start: int, stop: int, pitch_semitones: float
     ) -> FrameFeatures:
         """Frames `start` to `stop` of a sentence; (P,) `counts` are the frames of each symbol."""
-        ...
 
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
         """All reverse steps of a window of frames.
@@ -107,4 +100,3 @@ class Engine(Protocol):
         Returns:
             (B, F, hop_length) waveform, before the voice's gain.
         """
-        ...

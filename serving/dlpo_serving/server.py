@@ -147,7 +147,7 @@ async def run_server(
     quotas = Quotas(keys.quota, clock) if keys else None
     service = SynthesisService(executor, text_threads, policy, limits, metrics, quotas, clock)
     status = Health()
-    await status.starting()
+    await status.set_ready(False)
     try:
         async with serve_endpoints(settings, service, status, metrics, scope, clock) as endpoints:
             registry = VoiceRegistry(settings, service, executor, metrics)

@@ -133,14 +133,14 @@ class Synthesizer:
         while unit := rendering.next_unit:
             yield from compute_unit(unit, [rendering])
 
-    def speak(self, request: SpeechRequest) -> Waveform:
-        """The whole audio of a request at once, (T,) float32 in [-1, 1].
+    def speak(self, request: SpeechRequest, ladder: Sequence[int] = STREAM_LADDER) -> Waveform:
+        """The whole audio of a request at once, (T,) float32 in [-1, 1]; in the chunks of `stream`.
 
         Raises:
             RequestError: see `read`.
             EngineError: the run-time failed.
         """
-        return np.concatenate([chunk.samples for chunk in self.stream(self.read(request))])
+        return np.concatenate([chunk.samples for chunk in self.stream(self.read(request), ladder)])
 
 
 @contextmanager

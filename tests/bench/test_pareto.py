@@ -46,7 +46,8 @@ def point(series: str, steps: int, skill: float = 0.1) -> System:
         made[5000] = 0.2 + skill + 0.05 * int(clip.clip_id[-1])  # one crest: a level as all
         return made
 
-    return System(label_of(series, steps), (say,), {"series": series, "steps": steps})
+    about = {"kind": "files", "series": series, "steps": steps}
+    return System(label_of(series, steps), (say,), about)
 
 
 def test_points_are_judged_and_their_cost_counted_on_the_same_clips() -> None:

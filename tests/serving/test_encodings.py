@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dlpo.audio import Waveform, to_pcm16
 from dlpo.errors import EngineError
-from dlpo_serving.encodings.encoder import Resampler, alaw, mulaw, open_encoder, warm_encoders
+from dlpo_serving.encodings.encoder import alaw, mulaw, open_encoder, warm_encoders
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.errors import RequestError
 from tests.decoders import Samples, decode_stream, split_frames, without_lot
@@ -305,9 +305,7 @@ RATES_HZ = [8000, 11_025, 12_345, 16_000, 24_000, 44_100, 48_000]
 
 
 def resampled(samples: Waveform, rate: int, cuts: list[int]) -> Waveform:
-    resampler = Resampler(VOICE_HZ, rate)
-    pieces = [resampler.resample(piece) for piece in np.split(samples, cuts)]
-    return np.concatenate([*pieces, resampler.resample(np.zeros(0, np.float32), last=True)])
+    return np.frombuffer(encode(samples, AudioFormat(Encoding.PCM_F32, rate), cuts), "<f4")
 
 
 @pytest.mark.parametrize("rate", RATES_HZ)

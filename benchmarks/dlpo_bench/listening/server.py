@@ -7,6 +7,7 @@ import errno
 import logging
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -51,8 +52,8 @@ def build_app(folder: Path, store: AnswerStore | None = None) -> web.Application
     if missing := sorted(str(path) for path in files.values() if not path.is_file()):
         raise DataError(f"{folder} lacks {', '.join(missing[:3])}; make the test again")
     app = web.Application(middlewares=[_errors_as_json], client_max_size=BODY_BYTES)
-    app.add_routes([web.get(path, _sending(file)) for path, file in files.items()])
-    app.add_routes([web.post("/answers", _taking(key, store or AnswerStore(folder, key)))])
+    app.add_routes([web.get(path, partial(_send, file)) for path, file in files.items()])
+    app.add_routes([web.post("/answers", partial(_take, key, store or AnswerStore(folder, key)))])
     app.on_response_prepare.append(_add_headers)
     return app
 
@@ -77,39 +78,30 @@ async def serve(folder: Path, host: str, port: int, ready: Callable[[int], None]
         await stop.wait()
 
 
-def _taking(key: AnswerKey, store: AnswerStore) -> Handler:
-    """Takes answers, from requests to the disk; connections, which are limited, bound them."""
-
-    async def take(request: web.Request) -> web.Response:
-        if not is_same_origin(request):
-            raise web.HTTPForbidden(text="answers are taken from this server's own page alone")
-        if request.content_type != "application/json":
-            raise web.HTTPUnsupportedMediaType(text="expected Content-Type: application/json")
-        try:
-            answer = parse_answer(await request.read(), key)
-            # A rater who leaves now must not leave half an answer.
-            is_new = await asyncio.shield(asyncio.to_thread(store.add, answer))
-        except InputError as error:
-            raise web.HTTPBadRequest(text=str(error)) from error
-        except OSError as error:
-            _log.error("an answer could not be stored: %s", error)
-            if error.errno in FULL:
-                raise web.HTTPInsufficientStorage(text="the disk is full; send it later") from error
-            raise web.HTTPServiceUnavailable(
-                text="it could not be stored; send it later"
-            ) from error
-        state = "stored" if is_new else "stored already"
-        _log.info("session %s trial %s: %s", answer.session[:8], answer.trial, state)
-        return web.json_response({"stored": answer.revision})
-
-    return take
+async def _take(key: AnswerKey, store: AnswerStore, request: web.Request) -> web.Response:
+    """Take an answer to the disk; the number of connections, which is limited, bounds them."""
+    if not is_same_origin(request):
+        raise web.HTTPForbidden(text="answers are taken from this server's own page alone")
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="expected Content-Type: application/json")
+    try:
+        answer = parse_answer(await request.read(), key)
+        # A rater who leaves now must not leave half an answer.
+        is_new = await asyncio.shield(asyncio.to_thread(store.add, answer))
+    except InputError as error:
+        raise web.HTTPBadRequest(text=str(error)) from error
+    except OSError as error:
+        _log.error("an answer could not be stored: %s", error)
+        if error.errno in FULL:
+            raise web.HTTPInsufficientStorage(text="the disk is full; send it later") from error
+        raise web.HTTPServiceUnavailable(text="it could not be stored; send it later") from error
+    state = "stored" if is_new else "stored already"
+    _log.info("session %s trial %s: %s", answer.session[:8], answer.trial, state)
+    return web.json_response({"stored": answer.revision})
 
 
-def _sending(file: Path) -> Handler:
-    async def send(_: web.Request) -> web.StreamResponse:
-        return web.FileResponse(file)
-
-    return send
+async def _send(file: Path, _: web.Request) -> web.StreamResponse:
+    return web.FileResponse(file)
 
 
 @web.middleware

@@ -148,14 +148,12 @@ async def measure_chaos(options: LoadOptions) -> Measured:
         voices, keys = Path(folder) / "voices", Path(folder) / "keys.toml"
         voices.mkdir()
         tokens = [new_key(keys, caller) for caller in ("honest", "hostile")]
-        with socket.socket() as free:
-            free.bind((HOST, 0))
-            http_port: int = free.getsockname()[1]
         arguments = (
-            "--http-port", str(http_port), "--voice-directory", str(voices), "--voice-poll-s",
-            "0.5", "--keys-file", str(keys), "--log-level", "error",
+            "--http-port", "0", "--voice-directory", str(voices), "--voice-poll-s", "0.5",
+            "--keys-file", str(keys), "--log-level", "error",
         )  # fmt: skip
         with local_server(options.voice, *server_arguments(options), *arguments) as server:
+            http_port = int(server.page_url.rpartition(":")[2])
             victim = Victim(server.address, http_port, *tokens)
             operator = Operator(server.process.pid, voices, keys, find_voice(options.voice))
             with _hostile_process(victim, options.seed) as hostile:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -22,7 +21,6 @@ WARM_UP_CALLS = 3
 METRICS_S = 5.0  # for a server to answer
 AUDIO = "dlpo_audio_seconds_total"
 QUEUE, STAGE = "dlpo_queue_wait_seconds", "dlpo_stage_seconds"
-_PAGE = re.compile(r"the page is at (http://\S+?)/?\s*$")
 
 Metrics = Mapping[tuple[str, str], float]
 """(name of the sample, its stage or "") -> value"""
@@ -59,14 +57,10 @@ async def tested_servers(options: LoadOptions) -> AsyncIterator[Servers]:
         return
     # Starting and ending it blocks this event loop, in which nothing else runs at those times.
     with local_server(options.voice, *server_arguments(options), "--http-port", "0") as own:
-        assert own.process.stdout is not None  # a pipe
-        page = _PAGE.search(own.process.stdout.readline())
-        if not page:
-            raise EngineError("the server did not print the address of its page; is HTTP off?")
         tested = [
             TestedServer(
-                protocol, protocol, f"{page[1]}/v1" if protocol == "openai" else own.address,
-                RATES_HZ[protocol], pid=own.process.pid, metrics_url=f"{page[1]}/metrics",
+                protocol, protocol, f"{own.page_url}/v1" if protocol == "openai" else own.address,
+                RATES_HZ[protocol], pid=own.process.pid, metrics_url=f"{own.page_url}/metrics",
             )
             for protocol in options.protocol
         ]  # fmt: skip

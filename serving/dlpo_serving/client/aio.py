@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import grpc
@@ -12,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo.v1.speech_pb2 import IncrementalSynthesizeRequest
-from dlpo_serving.client.connection import Connection, Metadata, Tls, new_request_id
+from dlpo_serving.client.connection import Connection, Tls, new_request_id
 from dlpo_serving.client.errors import (
     Backoff,
     CallError,
@@ -37,7 +38,7 @@ from dlpo_serving.request import SpeechRequest
 GrpcCall = grpc.aio.UnaryStreamCall[Any, Part] | grpc.aio.StreamStreamCall[Any, Part]
 
 
-class AsyncSpeechStream:
+class AsyncSpeechStream(AbstractAsyncContextManager["AsyncSpeechStream"]):
     """The reply of one call: iterate for the chunks; `totals` is there after the last one.
 
     In an `async with` statement the call is cancelled where the block is left early.
@@ -46,12 +47,12 @@ class AsyncSpeechStream:
     def __init__(
         self,
         connection: Connection,
-        open_call: Callable[[float | None, Metadata], GrpcCall],
+        open_call: Callable[..., GrpcCall],
         backoff: Backoff,
         sleep: Callable[[float], Awaitable[None]],
         text: SharedMessages | None = None,
     ) -> None:
-        """`open_call` begins a call that has so many seconds, with this metadata."""
+        """`open_call` begins a call with this `timeout`, in seconds, and this `metadata`."""
         self.request_id = new_request_id()
         """the call's name in the server's log"""
         self._connection = connection
@@ -83,9 +84,6 @@ class AsyncSpeechStream:
         if self._text and self._text.failure:
             raise self._text.failure
 
-    async def __aenter__(self) -> Self:
-        return self
-
     async def __aexit__(self, *_: object) -> None:
         self.cancel()
 
@@ -102,9 +100,8 @@ class AsyncSpeechStream:
             self._text.close()
 
     def _open(self) -> GrpcCall:
-        return self._open_call(
-            self._backoff.remaining_s(), self._connection.metadata(self.request_id)
-        )
+        metadata = self._connection.metadata(self.request_id)
+        return self._open_call(timeout=self._backoff.remaining_s(), metadata=metadata)
 
     async def _advance(self) -> Chunk | None:
         """Take the next part, and end the call where that fails."""
@@ -182,7 +179,7 @@ class SharedMessages:
 T = TypeVar("T")
 
 
-class AsyncSpeechClient:
+class AsyncSpeechClient(AbstractAsyncContextManager["AsyncSpeechClient"]):
     """Talks to one server; use it in an `async with` statement. Tasks may share it.
 
     What a server that is full or not there refuses is tried again, as `retries` says, as long as
@@ -216,11 +213,8 @@ class AsyncSpeechClient:
         self._retries = retries or RetryPolicy()
         self._chance = chance or Chance()
         self._sleep = sleep
-        self._channel = self._connection.open_async()
+        self._channel: grpc.aio.Channel = self._connection.open(grpc.aio)
         self._speech = speech_pb2_grpc.SpeechServiceStub(self._channel)
-
-    async def __aenter__(self) -> Self:
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
@@ -297,14 +291,7 @@ class AsyncSpeechClient:
         """
         kind = speech_pb2.StreamSynthesizeRequest
         message = text_message(kind, request, voice, reply or ReplyFormat())
-
-        def open_call(left_s: float | None, metadata: Metadata) -> GrpcCall:
-            call: GrpcCall = self._speech.StreamSynthesize(
-                message, timeout=left_s, metadata=metadata
-            )
-            return call
-
-        return await self._stream(open_call, timeout_s)
+        return await self._stream(partial(self._speech.StreamSynthesize, message), timeout_s)
 
     async def stream_pieces(
         self,
@@ -329,16 +316,15 @@ class AsyncSpeechClient:
         first = first_messages(request or SpeechRequest(""), voice, reply or ReplyFormat())
         text = SharedMessages(first, pieces)
 
-        def open_call(left_s: float | None, metadata: Metadata) -> GrpcCall:
-            method = self._speech.IncrementalSynthesize
-            call: GrpcCall = method(aiter(text), timeout=left_s, metadata=metadata)
+        def open_call(**options: Any) -> GrpcCall:
+            call: GrpcCall = self._speech.IncrementalSynthesize(aiter(text), **options)
             return call
 
         return await self._stream(open_call, timeout_s, text)
 
     async def _stream(
         self,
-        open_call: Callable[[float | None, Metadata], GrpcCall],
+        open_call: Callable[..., GrpcCall],
         timeout_s: float | None,
         text: SharedMessages | None = None,
     ) -> AsyncSpeechStream:

@@ -61,17 +61,8 @@ class Connection:
         if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
             raise InputError("the token holds characters that no token has; copy it again")
 
-    def open(self) -> grpc.Channel:
-        """A channel for threads."""
-        channel: grpc.Channel = self._open(grpc)
-        return channel
-
-    def open_async(self) -> grpc.aio.Channel:
-        """A channel for the running event loop."""
-        channel: grpc.aio.Channel = self._open(grpc.aio)
-        return channel
-
-    def _open(self, api: ModuleType) -> Any:
+    def open(self, api: ModuleType) -> Any:
+        """A channel of `grpc`, for threads, or of `grpc.aio`, for the running event loop."""
         options = list(_CHANNEL_OPTIONS)
         if self.tls is None:
             return api.insecure_channel(self.address, options)
@@ -115,7 +106,7 @@ def check_health(connection: Connection, service: str = "", timeout_s: float = 2
     """
     request_id = new_request_id()
     request = health_pb2.HealthCheckRequest(service=service)
-    with connection.open() as channel:
+    with connection.open(grpc) as channel:
         try:
             reply = health_pb2_grpc.HealthStub(channel).Check(
                 request, timeout=timeout_s, metadata=connection.metadata(request_id)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from typing import Any, Self, TypeVar
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 from dlpo.v1 import speech_pb2
 from dlpo_serving.client.aio import AsyncSpeechClient, AsyncSpeechStream
@@ -40,7 +41,7 @@ class _LoopThread:
         self.loop.close()
 
 
-class SpeechClient:
+class SpeechClient(AbstractContextManager["SpeechClient"]):
     """Talks to one server; use it in a `with` statement. Threads may share it.
 
     Arguments, results and errors are those of `AsyncSpeechClient`.
@@ -72,9 +73,6 @@ class SpeechClient:
         except BaseException:
             self._thread.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -144,7 +142,7 @@ class SpeechClient:
         return self._thread.run(work)
 
 
-class SpeechStream:
+class SpeechStream(AbstractContextManager["SpeechStream"]):
     """The reply of one call: iterate for the chunks; `totals` is there after the last one.
 
     In a `with` statement the call is cancelled where the block is left early.
@@ -176,9 +174,6 @@ class SpeechStream:
 
         while (chunk := self._run(following())) is not None:
             yield chunk
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.cancel()

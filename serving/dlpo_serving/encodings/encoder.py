@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,30 +48,8 @@ def open_encoder(format: AudioFormat, voice_rate_hz: int) -> AudioEncoder:
         EngineError: the codec can't be opened.
     """
     rate_hz = format.sample_rate_hz
-    encoder: AudioEncoder
-    match format.encoding:
-        case Encoding.PCM_S16:
-            encoder = _SampleEncoder(to_pcm16)
-        case Encoding.PCM_F32:
-            encoder = _SampleEncoder(lambda samples: samples.astype("<f4"))
-        case Encoding.WAV:
-            encoder = WavEncoder(rate_hz)
-        case Encoding.MULAW:
-            encoder = _SampleEncoder(lambda samples: mulaw(to_pcm16(samples)))
-        case Encoding.ALAW:
-            encoder = _SampleEncoder(lambda samples: alaw(to_pcm16(samples)))
-        case Encoding.FLAC:
-            encoder = SndfileEncoder(FLAC, rate_hz)
-        case Encoding.MP3:
-            encoder = SndfileEncoder(MP3, rate_hz)
-        case Encoding.OGG_OPUS:
-            encoder = OggOpusEncoder(rate_hz)
-        case Encoding.OPUS_FRAMED:
-            encoder = FramedOpusEncoder(rate_hz)
-        case Encoding.AAC:
-            encoder = AacEncoder(rate_hz)
-    resampler = Resampler(voice_rate_hz, rate_hz) if rate_hz != voice_rate_hz else None
-    return _GuardedEncoder(encoder, resampler)
+    encoder = _OPENERS[format.encoding](rate_hz)
+    return _GuardedEncoder(encoder, voice_rate_hz, rate_hz)
 
 
 def warm_encoders(voice_rate_hz: int) -> dict[Encoding, RequestError]:
@@ -98,10 +77,15 @@ def warm_encoders(voice_rate_hz: int) -> dict[Encoding, RequestError]:
 class _GuardedEncoder:
     """An encoder at the client's rate behind a resampler, if any, guarded against misuse."""
 
-    def __init__(self, encoder: AudioEncoder, resampler: Resampler | None) -> None:
+    def __init__(self, encoder: AudioEncoder, from_hz: int, to_hz: int) -> None:
+        """Raises MissingExtraError where soxr is needed and not installed."""
         self._encoder = encoder
-        self._resampler = resampler
+        self._resampler: Any = None
         self._finished = False
+        if from_hz != to_hz:
+            with needs("serve"):
+                import soxr
+            self._resampler = soxr.ResampleStream(from_hz, to_hz, num_channels=1, dtype="float32")
 
     def encode(self, samples: Waveform, last: bool = False) -> bytes:
         if self._finished:
@@ -109,7 +93,7 @@ class _GuardedEncoder:
         if not np.isfinite(samples).all():
             raise EngineError("the voice made samples that are no numbers; report this as a bug")
         if self._resampler:
-            samples = self._resampler.resample(samples, last)
+            samples = np.asarray(self._resampler.resample_chunk(samples, last), np.float32)
         return self._encoder.encode(samples)
 
     def finish(self) -> bytes:
@@ -195,20 +179,6 @@ def alaw(pcm: NDArray[np.int16]) -> NDArray[np.uint8]:
     return (code ^ 0x55).astype(np.uint8)
 
 
-class Resampler:
-    """Resamples one stream; how it is cut does not change the result."""
-
-    def __init__(self, from_hz: int, to_hz: int) -> None:
-        """Raises MissingExtraError where soxr is not installed."""
-        with needs("serve"):
-            import soxr
-        self._stream = soxr.ResampleStream(from_hz, to_hz, num_channels=1, dtype="float32")
-
-    def resample(self, samples: Waveform, last: bool = False) -> Waveform:
-        """The next (T,) float32 -> (U,) float32 that are ready, all the rest with the `last`."""
-        return np.asarray(self._stream.resample_chunk(samples, last), np.float32)
-
-
 PACKETS_PER_S = 50
 LOOKAHEAD_S = 0.0065  # that the codec is behind; the stream's header says so as well
 
@@ -282,3 +252,17 @@ def ogg_packets(pages: bytes) -> Iterator[bytes]:
                 yield pages[at : at + size]
                 at += size
                 size = 0
+
+
+_OPENERS: Mapping[Encoding, Callable[[int], AudioEncoder]] = {  # of the rate in Hz
+    Encoding.PCM_S16: lambda _: _SampleEncoder(to_pcm16),
+    Encoding.PCM_F32: lambda _: _SampleEncoder(lambda samples: samples.astype("<f4")),
+    Encoding.WAV: WavEncoder,
+    Encoding.MULAW: lambda _: _SampleEncoder(lambda samples: mulaw(to_pcm16(samples))),
+    Encoding.ALAW: lambda _: _SampleEncoder(lambda samples: alaw(to_pcm16(samples))),
+    Encoding.FLAC: partial(SndfileEncoder, FLAC),
+    Encoding.MP3: partial(SndfileEncoder, MP3),
+    Encoding.OGG_OPUS: OggOpusEncoder,
+    Encoding.OPUS_FRAMED: FramedOpusEncoder,
+    Encoding.AAC: AacEncoder,
+}

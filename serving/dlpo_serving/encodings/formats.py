@@ -69,6 +69,12 @@ _MEDIA_TYPES = {
 }
 
 
+_SAMPLE_BYTES = {  # of the encodings without a bit rate
+    Encoding.PCM_S16: 2.0, Encoding.PCM_F32: 4.0, Encoding.WAV: 2.0, Encoding.FLAC: 0.5,
+    Encoding.MULAW: 1.0, Encoding.ALAW: 1.0,
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
     """What the bytes of a stream are.
@@ -96,15 +102,8 @@ class AudioFormat:
     @property
     def bytes_per_s(self) -> float:
         """Of encoded speech; of FLAC a guess that is rather too low."""
-        match self.encoding:
-            case Encoding.PCM_F32:
-                return 4 * self.sample_rate_hz
-            case Encoding.PCM_S16 | Encoding.WAV:
-                return 2 * self.sample_rate_hz
-            case Encoding.MULAW | Encoding.ALAW:
-                return self.sample_rate_hz
-            case Encoding.FLAC:
-                return self.sample_rate_hz / 2
+        if self.encoding in _SAMPLE_BYTES:
+            return _SAMPLE_BYTES[self.encoding] * self.sample_rate_hz
         return bit_rate(self.sample_rate_hz) / 8
 
 

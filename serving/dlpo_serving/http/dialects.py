@@ -73,11 +73,10 @@ class Dialect:
         """The client's first message: what it asks for, and text that came with it."""
         fields = {name: value for name, value in message.items() if value is not None}
         if (kind := fields.pop("type", None)) != "begin":
-            raise RequestError(FieldViolation("type", f"is {_brief(kind)}; expected begin first"))
+            raise _wrong("type", kind, "begin first")
         audio = fields.pop("audio", AUDIO[0])
         if audio not in AUDIO:
-            expected = " or ".join(AUDIO)
-            raise RequestError(FieldViolation("audio", f"is {_brief(audio)}; expected {expected}"))
+            raise _wrong("audio", audio, " or ".join(AUDIO))
         self._binary = audio == AUDIO[0]
         fields.setdefault("response_format", "pcm")
         text = fields.pop("input", None)
@@ -95,10 +94,7 @@ class Dialect:
                 return [None]
             case {"type": "cancel"}:
                 return [Cancel(_seconds(message.get("played_s")))]
-        known = "text, flush, end or cancel"
-        raise RequestError(
-            FieldViolation("type", f"is {_brief(message.get('type'))}; expected {known}")
-        )
+        raise _wrong("type", message.get("type"), "text, flush, end or cancel")
 
     def info(self, speech: AudioStream, warnings: Sequence[str]) -> Sequence[Message]:
         """What comes before the first chunk."""
@@ -145,8 +141,7 @@ class ElevenLabsDialect(Dialect):
         rate = rest.partition("_")[0]
         if codec not in ELEVENLABS_FORMATS or not rate.isascii() or not rate.isdigit():
             known = ", ".join(f"{name}_RATE" for name in ELEVENLABS_FORMATS)
-            message = f"is {shortened(output_format)!r}; expected {known}"
-            raise RequestError(FieldViolation("output_format", message))
+            raise _wrong("output_format", output_format, known)
         self._format, self._rate_hz = ELEVENLABS_FORMATS[codec], int(rate)
 
     def begin(self, message: Message) -> tuple[SpeechBody, Sequence[Piece]]:
@@ -270,9 +265,10 @@ class RealtimeDialect(Dialect):
                 return [_event(f"conversation.item.{one}", item=kept) for one in ("added", "done")]
             case {"type": "response.cancel"}:
                 raise BodyError("no response is in progress", 400, "response_cancel_not_active")
-        known = "session.update, conversation.item.create or response.create"
-        what = f"is {_brief(message.get('type'))}, or lacks what belongs to it; expected {known}"
-        raise RequestError(FieldViolation("type", what))
+        known = (
+            "session.update, conversation.item.create or response.create, with what belongs to it"
+        )
+        raise _wrong("type", message.get("type"), known)
 
     def respond(self, message: Message) -> tuple[SpeechBody, Message]:
         """What a response speaks, which is what waits or comes with it, and its first event."""
@@ -340,7 +336,7 @@ class RealtimeDialect(Dialect):
         """Settings of a session or a response: its output in full, and what to speak."""
         for name, only in (("tools", []), ("output_modalities", ["audio"])):
             if (value := settings.get(name) or only) != only:
-                raise RequestError(FieldViolation(name, f"is {_brief(value)}; expected {only}"))
+                raise _wrong(name, value, str(only))
         output = dict(self._output)
         match settings:
             case {"audio": {"output": dict(given)}}:
@@ -349,8 +345,7 @@ class RealtimeDialect(Dialect):
             case {"type": str(name), **more} if name in REALTIME_FORMATS:
                 encoding, rate_hz = REALTIME_FORMATS[name]
             case wrong:
-                what = f"is {_brief(wrong)}; expected a type of {', '.join(REALTIME_FORMATS)}"
-                raise RequestError(FieldViolation("format", what))
+                raise _wrong("format", wrong, f"a type of {', '.join(REALTIME_FORMATS)}")
         fields = {"voice": output["voice"], "speed": output["speed"], "response_format": encoding}
         rate = {"sample_rate": more.get("rate", rate_hz)}
         return output, read_speech_fields({**fields, **rate, "input": text})
@@ -394,15 +389,16 @@ def _spoken(item: object) -> str:
 
 def text_of(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise RequestError(FieldViolation(name, f"is {_brief(value)}; expected a string"))
+        raise _wrong(name, value, "a string")
     return value
 
 
 def _seconds(value: object) -> float | None:
     if value is None or (isinstance(value, int | float) and value >= 0):
         return value
-    raise RequestError(FieldViolation("played_s", f"is {_brief(value)}; expected 0 or more"))
+    raise _wrong("played_s", value, "0 or more")
 
 
-def _brief(value: object) -> str:
-    return "absent" if value is None else shortened(repr(value))
+def _wrong(name: str, value: object, expected: str) -> RequestError:
+    given = "absent" if value is None else shortened(repr(value))
+    return RequestError(FieldViolation(name, f"is {given}; expected {expected}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import reprlib
@@ -93,20 +94,9 @@ def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> Speech
     if fields.model not in MODELS:
         raise UnknownModelError(fields.model, MODELS)
     rate, timeout_s = fields.sample_rate, fields.timeout_s
-    request = SpeechRequest(
-        text=fields.input,
-        speed=fields.speed,
-        pitch_semitones=fields.pitch_semitones,
-        volume_db=fields.volume_db,
-        seed=fields.seed,
-        steps=fields.steps,
-        dictionary=fields.dictionary,
-        ssml=fields.ssml,
-        code=fields.code,
-        emoji=fields.emoji,
-    )
+    spoken = {name: value for name, value in fields if name in SPOKEN}
     return SpeechBody(
-        request,
+        SpeechRequest(fields.input, **spoken),
         fields.voice,
         ENCODINGS[fields.response_format],
         PCM_RATE_HZ if fields.response_format == "pcm" and rate is None else rate,
@@ -179,6 +169,7 @@ class _Fields(BaseModel):
 
 
 FIELDS = tuple(_Fields.model_fields)
+SPOKEN = set(FIELDS) & {field.name for field in dataclasses.fields(SpeechRequest)}
 
 
 def schema() -> dict[str, Any]:

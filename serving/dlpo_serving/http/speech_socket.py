@@ -207,7 +207,10 @@ class SpeechSockets:
         return socket
 
     async def _open(self, request: web.Request, dialect: Dialect) -> SocketReply:
-        _check_origin(request, self.limits)
+        # Browsers let any page open a WebSocket: those of other origins need `--cors-origin`.
+        allowed = {"*", request.headers.get("Origin")} & set(self.limits.origins)
+        if not allowed and not is_same_origin(request):
+            raise web.HTTPForbidden(reason="this page's origin is not allowed; see --cors-origin")
         offered = offered_protocols(request)
         socket = web.WebSocketResponse(
             heartbeat=HEARTBEAT_S,
@@ -295,13 +298,6 @@ async def _read(reply: SocketReply, pieces: TextPieces, speaking: asyncio.Task[N
                 speaking.cancel()
                 return piece
             pieces.put(piece)
-
-
-def _check_origin(request: web.Request, limits: HttpLimits) -> None:
-    """Browsers let any page open a WebSocket: those of other origins need `--cors-origin`."""
-    allowed = {"*", request.headers.get("Origin")} & set(limits.origins)
-    if not allowed and not is_same_origin(request):
-        raise web.HTTPForbidden(reason="this page's origin is not allowed; see --cors-origin")
 
 
 def is_same_origin(request: web.Request) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from dlpo.errors import EngineError
 
 _SERVING = re.compile(r"SERVING \S+ on (\S+) after")
+_PAGE = re.compile(r"the page is at (http://\S+?)/?\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class LocalServer:
     start_s: float
     """seconds from starting the process until it was SERVING"""
     process: subprocess.Popen[str]
+    page_url: str = ""
+    """without a slash at its end; empty without HTTP"""
 
 
 @contextmanager
@@ -52,6 +55,7 @@ def local_server(
             match = _SERVING.match(line)
             if not match:
                 raise EngineError("the server did not start; see its message above")
-            yield LocalServer(match[1], start_s, process)
+            page = _PAGE.match(process.stdout.readline()) if "--http-port" in options else None
+            yield LocalServer(match[1], start_s, process, page[1] if page else "")
         finally:
             process.terminate()

@@ -31,9 +31,7 @@ from dlpo.errors import ConfigError, InputError
 from dlpo_serving.errors import QuotaError, UnauthenticatedError
 from dlpo_serving.operations.files import POLL_S, Clock, FileWatch, check_mode, read_toml
 
-CALLER = (
-    r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # name of a caller; also a bare key of TOML, but for "."
-)
+CALLER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # its name: but for "." a bare key of TOML too
 
 _SEND = "send the metadata or header 'authorization: Bearer TOKEN'"
 _log = logging.getLogger(__name__)
@@ -243,9 +241,7 @@ class Quotas:
             self.take_characters(caller, characters)
             yield
         finally:
-            self._streams[caller] -= 1
-            if not self._streams[caller]:
-                del self._streams[caller]
+            self._streams -= Counter([caller])  # which forgets those at 0
 
     def take_characters(self, caller: str, count: int) -> None:
         """Take the characters of a text, or of a piece of one, before it is read.

@@ -10,7 +10,6 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import IO, Any, Literal
 
@@ -33,23 +32,22 @@ def configure_logs(
     logging.getLogger("asyncio").addFilter(AcceptFailures())
 
 
+FAILURE_PAUSE_S = 10.0
+
+
 class AcceptFailures(logging.Filter):
-    """Lets one message in `pause_s` through that no file is left for a connection.
+    """Lets one message in `FAILURE_PAUSE_S` through that no file is left for a connection.
 
     asyncio logs one with its traceback for each connection that it can't accept, and tries again.
     """
 
-    def __init__(self, pause_s: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
-        self._pause_s = pause_s
-        self._clock = clock
-        self._last_s = -math.inf
+    _last_s = -math.inf
 
     def filter(self, record: logging.LogRecord) -> bool:
         if "out of system resource" not in record.getMessage():
             return True
-        now = self._clock()
-        if now - self._last_s < self._pause_s:
+        now = time.monotonic()
+        if now - self._last_s < FAILURE_PAUSE_S:
             return False
         self._last_s = now
         record.msg, record.args, record.exc_info = (

@@ -7,6 +7,7 @@ that the operator installed. So no caller can make the page grow.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -30,8 +31,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
 
-        def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
-            return Counter(name, text, labels, registry=self.registry)
+        counter = partial(Counter, registry=self.registry)
 
         def histogram(
             name: str, text: str, buckets: tuple[float, ...], labels: tuple[str, ...] = ()

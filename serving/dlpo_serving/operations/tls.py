@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import grpc
 
 from dlpo.errors import ConfigError
-from dlpo_serving.operations.files import POLL_S, Clock, FileWatch, check_mode
+from dlpo_serving.operations.files import Clock, FileWatch, check_mode
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -40,16 +40,14 @@ class TlsFiles:
         return [path for path in (self.certificate, self.key, self.client_ca) if path]
 
 
-def grpc_credentials(
-    files: TlsFiles, clock: Clock, poll_s: float = POLL_S
-) -> grpc.ServerCredentials:
+def grpc_credentials(files: TlsFiles, clock: Clock) -> grpc.ServerCredentials:
     """Credentials for a gRPC port.
 
     Raises:
         ConfigError: the files can't be read, don't fit together, or the certificate is not valid
             now; or others may read the key.
     """
-    watch = FileWatch(files.paths(), clock, poll_s)
+    watch = FileWatch(files.paths(), clock)
     first = _grpc_configuration(files)
 
     def fetch() -> grpc.ServerCertificateConfiguration | None:
@@ -63,14 +61,14 @@ def grpc_credentials(
     )
 
 
-def http_ssl_context(files: TlsFiles, clock: Clock, poll_s: float = POLL_S) -> ssl.SSLContext:
+def http_ssl_context(files: TlsFiles, clock: Clock) -> ssl.SSLContext:
     """An SSLContext for an HTTP port.
 
     Raises:
         ConfigError: the files can't be read, don't fit together, or the certificate is not valid
             now; or others may read the key.
     """
-    watch = FileWatch(files.paths(), clock, poll_s)
+    watch = FileWatch(files.paths(), clock)
     current = _ssl_context(files)
     outer = _ssl_context(files)
     changed_s = 0.0  # since the epoch, as the times of sessions are
@@ -120,7 +118,8 @@ def _ssl_context(files: TlsFiles) -> ssl.SSLContext:
             path.open("rb").close()  # of several, ssl would not say which it can't read
         readable = "others than its owner may read this private key"
         check_mode(files.key, 0o077, readable, of_owner=True)
-        context.load_cert_chain(files.certificate, files.key, password=_no_password)
+        no_password = str  # "", rather than a question on a terminal
+        context.load_cert_chain(files.certificate, files.key, password=no_password)
         check_times(files.certificate, context)
         if files.client_ca:
             context.load_verify_locations(files.client_ca)
@@ -131,11 +130,6 @@ def _ssl_context(files: TlsFiles) -> ssl.SSLContext:
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise _unusable(files, error) from error
     return context
-
-
-def _no_password() -> str:
-    """Instead of asking on a terminal that a server does not have."""
-    return ""
 
 
 def _unusable(files: TlsFiles, error: Exception) -> ConfigError:
@@ -151,27 +145,19 @@ def _unusable(files: TlsFiles, error: Exception) -> ConfigError:
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python has no name for
 
 
-def now() -> datetime:
-    """The time that certificates are held against."""
-    return datetime.now(UTC)
-
-
-def check_times(
-    certificate: Path, server: ssl.SSLContext, clock: Callable[[], datetime] = now
-) -> None:
+def check_times(certificate: Path, server: ssl.SSLContext) -> None:
     """Refuse a server's certificate that is not valid now: every client would.
 
     Args:
         certificate: PEM, the server's own first.
         server: has loaded the certificate with its key.
-        clock: the time, with its zone.
 
     Raises:
         ConfigError: expired, or not valid yet, which a wrong clock may be the reason of.
         OSError: no client could accept it, whatever the time (`ssl.SSLError`).
     """
     begin, end = _times(certificate, server)
-    at = clock()
+    at = datetime.now(UTC)
     if begin <= at <= end:
         return
     state = "is not valid yet" if at < begin else "has expired"

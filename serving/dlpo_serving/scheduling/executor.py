@@ -39,15 +39,12 @@ class ChunkSink(Protocol):
 
     def on_chunk(self, chunk: AudioChunk, late_s: float) -> None:
         """The next chunk; `late_s` seconds after the audio before it had ended, if positive."""
-        ...
 
     def on_end(self) -> None:
         """There will be no more."""
-        ...
 
     def on_error(self, error: Exception) -> None:
         """There will be no more: the engine failed."""
-        ...
 
 
 @dataclass(slots=True, eq=False)

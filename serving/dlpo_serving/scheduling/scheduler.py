@@ -300,7 +300,4 @@ class Scheduler:
 
 def _due_s(streams: Iterable[Stream], now: float, within_s: float) -> float:
     """Predicted compute seconds for what all these listeners play within so many seconds."""
-    due_s = 0.0
-    for stream in streams:
-        due_s += stream.work_due_s(now, within_s)
-    return due_s
+    return sum(stream.work_due_s(now, within_s) for stream in streams)

@@ -181,12 +181,10 @@ class Work(Protocol):
     @property
     def next_unit(self) -> Unit | None:
         """What has to be computed next; None while more text is awaited, and at the end."""
-        ...
 
     @property
     def done(self) -> bool:
         """There is nothing to compute and never will be."""
-        ...
 
 
 FIRST_CHUNK_S = 0.1  # of audio: a first chunk, and what counts as nothing

@@ -335,7 +335,7 @@ async def test_a_refused_realtime_message_changes_nothing(open_http_door: Any) -
     async with connected(door, REALTIME) as socket:
         for sent, param, message in (
             ({"type": "input_audio_buffer.append", "audio": ""}, "type", "response.create"),
-            (update, "type", "lacks"),
+            (update, "type", "with what belongs to it"),
             (update | {"session": {"tools": [{}]}}, "tools", "expected []"),
             (update | {"session": {"audio": {"output": {"format": 1}}}}, "format", "audio/pcmu"),
             (item(1), "item", "one text"),
