@@ -29,7 +29,7 @@ from dlpo_bench.pareto import (
 )
 from dlpo_bench.record import read_record
 from dlpo_bench.report.page import make_page
-from dlpo_bench.systems import System
+from dlpo_bench.systems import System, only_bundle
 from tests.toys import ToyJudge
 
 CLIPS = [Clip(f"LJ002-016{i}", f"one two {'three ' * i}".strip(), None) for i in range(1, 5)]
@@ -96,7 +96,7 @@ def test_checkpoints_and_their_bundle_are_opened(tiny_checkpoint: Path, tiny_bun
     ]  # fmt: skip
     assert found.baseline == "tuned int8, 1 steps"
     assert list(found.skipped) == ["tuned int8, 4 steps"]
-    assert found.bundle_sha256
+    assert only_bundle(one.about for one in found.points)
 
 
 def test_a_bundle_of_another_checkpoint_is_no_point(
@@ -105,7 +105,7 @@ def test_a_bundle_of_another_checkpoint_is_no_point(
     found = open_points(tiny_checkpoint, slow_checkpoint, str(tiny_bundle), (1, 2))
     assert found.baseline == "tuned, 2 steps"  # as many as the bundle would have taken
     assert "was exported from checkpoint" in found.skipped[SERVED]
-    assert found.bundle_sha256 is None
+    assert only_bundle(one.about for one in found.points) is None
 
 
 def test_the_command_records_what_it_measured(

@@ -299,19 +299,3 @@ def test_alaw_is_table_1_of_the_recommendation() -> None:
     expected = np.where(EVERY_SAMPLE < 0, 0, 0x80) + interval
 
     np.testing.assert_array_equal(alaw(EVERY_SAMPLE) ^ 0x55, expected)
-
-
-RATES_HZ = [8000, 11_025, 12_345, 16_000, 24_000, 44_100, 48_000]
-
-
-def resampled(samples: Waveform, rate: int, cuts: list[int]) -> Waveform:
-    return np.frombuffer(encode(samples, AudioFormat(Encoding.PCM_F32, rate), cuts), "<f4")
-
-
-@pytest.mark.parametrize("rate", RATES_HZ)
-def test_cutting_before_resampling_changes_no_bit(rate: int) -> None:
-    noise = np.random.default_rng(rate).standard_normal(11_000).astype(np.float32)
-    whole = resampled(noise, rate, [])
-
-    np.testing.assert_array_equal(resampled(noise, rate, [2400, 2401, 2401, 9600]), whole)
-    np.testing.assert_array_equal(resampled(noise, rate, list(range(300, 11_000, 300))), whole)
