@@ -261,7 +261,7 @@ class RealtimeDialect(Dialect):
                     what = f"is more than the {self._limit} characters that may wait"
                     raise RequestError(FieldViolation("item", what))
                 self._waiting = waiting
-                kept = {"id": _new_id("item"), **item, "status": "completed"}
+                kept = {**item, "id": item.get("id") or _new_id("item"), "status": "completed"}
                 return [_event(f"conversation.item.{one}", item=kept) for one in ("added", "done")]
             case {"type": "response.cancel"}:
                 raise BodyError("no response is in progress", 400, "response_cancel_not_active")
@@ -382,9 +382,10 @@ def _spoken(item: object) -> str:
     match item:
         case {"type": "message", "role": "system"}:
             return ""
-        case {"type": "message", "content": [{"text": str(text)}]}:
-            return text
-    raise RequestError(FieldViolation("item", "expected a message whose content is one text"))
+        case {"type": "message", "content": [{"text": str(text)}, *more]}:
+            further = [_spoken({"type": "message", "content": [part]}) for part in more]
+            return " ".join([text, *further])
+    raise RequestError(FieldViolation("item", "expected a message whose content is texts"))
 
 
 def text_of(name: str, value: object) -> str:

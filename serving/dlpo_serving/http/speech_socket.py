@@ -38,6 +38,7 @@ from dlpo_serving.synthesis.timing import WordTiming
 
 HEARTBEAT_S = 20.0  # between pings; a client that answers none for half as long is gone
 IDLE_S = 300.0  # that a connection for several utterances may be silent, both ways
+DEFAULT_CONTEXT = "default"  # of messages that name none
 MAX_CONTEXT_ID = 100  # characters; the rest is left out
 MAX_CONTEXTS = 5  # of one connection at the same time, as theirs
 
@@ -131,10 +132,11 @@ class SpeechSockets:
                 message = await _next(socket, IDLE_S, begun.__len__)
                 if message.get("close_socket") is True:
                     break
-                name = text_of("context_id", message.get("context_id") or "")[:MAX_CONTEXT_ID]
+                name = text_of("context_id", message.get("context_id") or DEFAULT_CONTEXT)
+                name = name[:MAX_CONTEXT_ID]
                 if name in begun:
                     further = dialect.pieces(message)
-                elif not name or not message.get("text"):  # keeps the connection, or ends no speech
+                elif not message.get("text"):  # keeps the connection, or ends no speech
                     continue
                 elif len(begun) == MAX_CONTEXTS:
                     what = f"is one more than the {MAX_CONTEXTS} that may be open; close another"
