@@ -340,9 +340,9 @@ async def test_a_refused_realtime_message_changes_nothing(open_http_door: Any) -
             (update, "type", "with what belongs to it"),
             (update | {"session": {"tools": [{}]}}, "tools", "expected []"),
             (update | {"session": {"audio": {"output": {"format": 1}}}}, "format", "audio/pcmu"),
-            (item(1), "item", "one text"),
+            (item(1), "item", "content is texts"),
             (CREATE, "response", "no text"),
-            (CREATE | {"response": {"input": [1]}}, "item", "one text"),
+            (CREATE | {"response": {"input": [1]}}, "item", "content is texts"),
             ({"type": "response.cancel"}, None, "no response"),
         ):
             error = (await ask(socket, sent | {"event_id": "mine"}, last="error"))[-1]["error"]
