@@ -140,7 +140,10 @@ class AttentionBlock(nn.Module):
 
 
 class SymbolBlock(nn.ModuleList):
-    """(B, C, P) -> (B, C, P): a convolution over neighbors, then self-attention; residual."""
+    """(B, C, P) -> (B, C, P): a convolution over neighbors, then self-attention; residual.
+
+    A list, since checkpoints name its weights by number.
+    """
 
     def __init__(self, channels: int, dropout: float) -> None:
         super().__init__([ConvBlock(channels, 5, dropout), AttentionBlock(channels, 2, dropout)])

@@ -202,12 +202,12 @@ def replay(policy: Policy, rollout: Rollout) -> Replay:
             f"schedule {schedule.name} with {schedule.steps} steps and eta {schedule.eta} has no"
             " step with noise to learn from; choose eta > 0 and at least 2 steps"
         )
-    inside = conditions.inside
+    inside, stds = conditions.inside, rollout.stds
     means, log_probs = [], []
     for k in rollout.scored:
         mean = policy_step_mean(policy, conditions, rollout.states[k], schedule, k)
         means.append(mean)
-        log_probs.append(step_log_prob(rollout.states[k + 1], mean, rollout.stds[k], inside))
+        log_probs.append(step_log_prob(rollout.states[k + 1], mean, stds[k], inside))
     return Replay(torch.stack(means), torch.stack(log_probs))
 
 

@@ -169,6 +169,8 @@ class SpeechSockets:
                     message = await _next(socket, IDLE_S, lambda: dialect.speaking)
                     match message:
                         case {"type": "response.create"}:
+                            if task and not dialect.speaking:
+                                await asyncio.wait({task})  # its last messages
                             body, created = dialect.respond(message)
                             await reply.send(created)
                             spoken = SocketReply(socket, dialect, self.limits.stall_s)
@@ -205,6 +207,8 @@ class SpeechSockets:
         if speaking.cancelled():
             heard = reply.heard(reading.result().played_s)
             await reply.send({"type": "speech.cancelled", **heard})
+        else:
+            speaking.result()  # where the client left amid a message
         await socket.close()
         return socket
 

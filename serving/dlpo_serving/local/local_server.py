@@ -42,7 +42,8 @@ def local_server(
         module: what runs it, and its own arguments, which come before the server's.
 
     Raises:
-        EngineError: it ended before it was SERVING; standard error has its reason.
+        EngineError: it ended before it was SERVING, or printed no address of its page; standard
+            error has its reason.
     """
     command = [sys.executable, "-m", *module, "--port", "0", "--log-level", "warning"]
     command += ["--voice", os.fspath(voice), *options]
@@ -56,6 +57,8 @@ def local_server(
             if not match:
                 raise EngineError("the server did not start; see its message above")
             page = _PAGE.match(process.stdout.readline()) if "--http-port" in options else None
+            if "--http-port" in options and not page:
+                raise EngineError("the server did not print the address of its page")
             yield LocalServer(match[1], start_s, process, page[1] if page else "")
         finally:
             process.terminate()
