@@ -37,7 +37,6 @@ PLAIN_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"  # of a file; no folders
 _SHARE = re.compile(rf" *({PLAIN_NAME})(?:\*([0-9]*\.?[0-9]+))? *")  # of one voice in a mix
 
 Precision = Literal["fp32", "fp16", "int8", "int8_symmetric"]
-GpuRange = Literal["same", "compute_capability", "ampere_plus"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +79,6 @@ class PlanInfo:
     batch: tuple[int, ...]
     """Windows at once, ascending; profiles are those of batch[0] with every `frames`, then of
     batch[1] and so on."""
-    runs_on: GpuRange = "same"
-    """Also on others of its compute capability, or on Ampere and newer."""
-    version_compatible: bool = False
-    """True: also runs on later TensorRT of the same major version; holds host code for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +190,7 @@ class Manifest:
 
     def noise_shape(self, graph: str) -> tuple[int | str, ...]:
         """Of the noise that a graph reads; empty where it reads none."""
-        for tensor in self.graphs[graph].inputs:
-            if tensor.name == "noise":
-                return tensor.shape
-        return ()
+        return next((one.shape for one in self.graphs[graph].inputs if one.name == "noise"), ())
 
     @property
     def pitch_points(self) -> int | None:
@@ -303,15 +295,12 @@ class Manifest:
                 "voice %r: ignored what this dlpo does not know: %s; %s to use it",
                 manifest.voice, ", ".join(unknown), UPGRADE,
             )  # fmt: skip
-        manifest.check()
+        for fault in manifest._faults():
+            raise BundleError(f"{MANIFEST}: {fault}; {EXPORT_AGAIN}")
         return manifest, sha256
 
-    def check(self) -> None:
-        """Raise BundleError where the manifest contradicts itself or names an unsafe path."""
-        for fault in self._faults():
-            raise BundleError(f"{MANIFEST}: {fault}; {EXPORT_AGAIN}")
-
     def _faults(self) -> Iterator[str]:
+        """Where the manifest contradicts itself or names an unsafe path."""
         for key, most in LIMITS.items():
             if not 0 < getattr(self, key) <= most:
                 yield f"{key} is {getattr(self, key):g}; expected more than 0, and {most:g} at most"

@@ -30,7 +30,8 @@ _MODULE_OF = {  # command -> the module of this package that registers it, in th
     "health": "operate", "doctor": "operate", "keys": "operate", "prepare": "make", "train": "make",
     "tune": "make", "schedule": "make", "eval": "measure", "listen": "measure", "bench": "bench",
 }  # fmt: skip
-_EVERYWHERE = ("quiet", "verbose")  # options that stand before or after a command
+# Options that are given before or after a command, and what each reports from.
+_EVERYWHERE = {"quiet": logging.WARNING, "verbose": logging.DEBUG}
 _EXAMPLES = """\
 dlpo: text to speech that begins within milliseconds, on one CPU core
 
@@ -137,14 +138,9 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def _be_quiet(wanted: bool) -> None:
+def _set_level(option: typer.CallbackParam, wanted: bool) -> None:
     if wanted:
-        _log_from(logging.WARNING)
-
-
-def _be_verbose(wanted: bool) -> None:
-    if wanted:
-        _log_from(logging.DEBUG)
+        _log_from(_EVERYWHERE[str(option.name)])
 
 
 def _log_from(level: int) -> None:
@@ -162,10 +158,10 @@ def main(
         ),
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", callback=_be_quiet, help="Report problems only.")
+        bool, typer.Option("--quiet", "-q", callback=_set_level, help="Report problems only.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", callback=_be_verbose, help="Report every detail.")
+        bool, typer.Option("--verbose", "-v", callback=_set_level, help="Report every detail.")
     ] = False,
 ) -> None:
     """Few-step diffusion speech: say it, serve it, train it, measure it."""

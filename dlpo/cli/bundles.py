@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.table import Table
 
+from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle
 from dlpo.cli.options import Dictionary, read_dictionary
 from dlpo.errors import BundleError, DlpoError, InputError, needs
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from dlpo.bundle import Bundle, Manifest
+from dlpo_serving.voices import find_voice, known_voices
 
 Voice = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Name of a voice, or a bundle.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -85,9 +84,6 @@ def export(
 
     The further options also take a bundle, so that a GPU machine needs no checkpoint.
     """
-    from dlpo.bundle import MANIFEST, Bundle
-    from dlpo_serving.voices import find_voice
-
     wanted: Any
     checkpoint = Path(source)
     if (checkpoint / "checkpoint.json").exists():
@@ -162,8 +158,6 @@ def voices(context: typer.Context) -> None:
 
 def list_voices(as_json: AsJson = False) -> None:
     """List the voices that come with dlpo: their paths and features."""
-    from dlpo_serving.voices import find_voice, known_voices
-
     rows = [_summary(name, find_voice(name)) for name in known_voices()]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
@@ -187,8 +181,6 @@ def list_voices(as_json: AsJson = False) -> None:
 
 def show(voice: Voice, as_json: AsJson = False) -> None:
     """Show a bundle's manifest, after checking the bundle."""
-    from dlpo.bundle import MANIFEST
-
     bundle = _load(voice)
     if as_json:
         typer.echo((bundle.directory / MANIFEST).read_text(encoding="utf-8"), nl=False)
@@ -220,9 +212,6 @@ def pack(
     out: Annotated[Path, typer.Argument(metavar="OUT.dlpo", help="File to write.")],
 ) -> None:
     """Put a bundle's directory into one file, byte for byte."""
-    from dlpo.bundle import Bundle, copy_bundle
-    from dlpo_serving.voices import find_voice
-
     path = find_voice(voice)
     if not path.is_dir():
         raise InputError(f"{voice} is one file already; give a bundle's directory, or a name")
@@ -236,8 +225,6 @@ def unpack(
     out: Annotated[Path, typer.Argument(metavar="DIR", help="Directory to write.")],
 ) -> None:
     """Unfold a .dlpo file into a directory, byte for byte."""
-    from dlpo.bundle import Bundle, copy_bundle
-
     if not file.is_file():
         raise InputError(f"{file} is not a file; give a .dlpo file")
     if out.suffix == ".dlpo":
@@ -246,15 +233,10 @@ def unpack(
 
 
 def _load(voice: str) -> Bundle:
-    from dlpo.bundle import Bundle
-    from dlpo_serving.voices import find_voice
-
     return Bundle.load(find_voice(voice))
 
 
 def _summary(name: str, path: Path) -> dict[str, Any]:
-    from dlpo.bundle import Bundle
-
     try:
         manifest = Bundle.load(path).manifest
     except BundleError as error:  # the others are still of use
@@ -319,9 +301,6 @@ def _size(count: int) -> str:
 
 
 def _table(*columns: str, **style: Any) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     table = Table(**({"box": SIMPLE_HEAD} | style))
     for column in columns:
         table.add_column(column, overflow="fold")

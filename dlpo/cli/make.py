@@ -14,7 +14,9 @@ from dlpo.cli.options import (
     WEIGHTS,
     CheckpointDir,
     DatasetDir,
+    Eta,
     RunDir,
+    Schedule,
     Settings,
     Utmos,
     Weights,
@@ -28,6 +30,15 @@ if TYPE_CHECKING:
     from dlpo.checkpoint import Provenance
     from dlpo.rl.tuner import Tuner
     from dlpo.training.run import TrainingRun
+
+Data = Annotated[
+    list[str],
+    typer.Option(
+        metavar="DIR[=SHARE]",
+        help="Directory of a dataset, as `dlpo prepare` writes it. This is repeatable, but for"
+        " training base and large, and SHARE weighs how much is drawn from each.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -107,14 +118,7 @@ def train(
             " of their own. base and large are WaveGrad 2 as published, see docs/train-base.md."
         ),
     ],
-    data: Annotated[
-        list[str],
-        typer.Option(
-            metavar="DIR[=SHARE]",
-            help="Directory of a dataset, as `dlpo prepare` writes it. For spectral and contour"
-            " this is repeatable, and SHARE weighs how much is drawn from each.",
-        ),
-    ],
+    data: Data,
     out: RunDir,
     init: Annotated[
         list[Path] | None,
@@ -243,14 +247,7 @@ def _demo(asked: bool) -> None:
 
 def tune(
     checkpoint: CheckpointDir,
-    data: Annotated[
-        list[str],
-        typer.Option(
-            metavar="DIR[=SHARE]",
-            help="Directory of a dataset, as `dlpo prepare` writes it. This is repeatable, and"
-            " SHARE weighs how much is drawn from each.",
-        ),
-    ],
+    data: Data,
     out: RunDir,
     method: Annotated[
         Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "control", "direct", "dpo"],
@@ -273,13 +270,8 @@ def tune(
             " where the chain's noise is explored.",
         ),
     ] = None,
-    schedule: Annotated[
-        str | None, typer.Option(help="Name of the noise schedule. The voice's own if left out.")
-    ] = None,
-    eta: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="0 is DDIM, 1 is ancestral. The voice's own if left out."),
-    ] = None,
+    schedule: Schedule = None,
+    eta: Eta = None,
     alpha: Annotated[float, typer.Option(min=0, help="Weight of the reward.")] = 1.0,
     beta: Annotated[float, typer.Option(min=0, help="Weight of the diffusion loss.")] = 1.0,
     guide: Annotated[
@@ -371,8 +363,7 @@ def tune(
 
 def _chain_of(provenance: Provenance) -> tuple[str, int, float]:
     """Schedule, steps and eta that a checkpoint was tuned for, else those of the embedded voice."""
-    if provenance.tuned is not None:
-        tuned = provenance.tuned
+    if tuned := provenance.tuned:
         return tuned.schedule, tuned.steps, tuned.eta
     import dlpo
     from dlpo.bundle import Bundle

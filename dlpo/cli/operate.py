@@ -18,7 +18,6 @@ from dlpo.judges import SOURCES, WEIGHTS
 from dlpo.nvidia import Finding
 from dlpo_serving.voices import DEFAULT_VOICE
 
-Section = tuple[str, Iterable[Finding]]
 _STYLES = {"ok": "green", "absent": "dim", "problem": "bold red"}
 KeysFile = Annotated[
     Path, typer.Option("--file", "-f", help="The server's --keys-file; made if it is not there.")
@@ -108,38 +107,30 @@ def doctor(
 
     Exit code 0 if an engine speaks, 1 if none does.
     """
-    from dlpo_serving.local.doctor import versions
+    from dlpo_serving.local import doctor as local
 
-    about = versions()
-    found = {section: list(ones) for section, ones in _sections(voice, weights)}
+    about = local.versions()
+    found = {
+        "packages": list(local.look_at_packages()),
+        "machine": list(local.look_at_machine()),
+        "engines": list(local.try_engines(voice)),
+        "surroundings": list(local.look_around()),
+        "judges": list(_judges(weights)),
+    }
     speaks = any(one.state == "ok" for one in found["engines"])
     if as_json:
         sections = {name: [asdict(one) for one in ones] for name, ones in found.items()}
         typer.echo(json.dumps({"speaks": speaks, "versions": about, **sections}, indent=2))
     else:
         _conclude(found)
-        _head(about)
+        typer.echo(f"dlpo {about['dlpo']}, Python {about['python']}, {about['system']}")
+        typer.echo(", ".join(f"{name} {version}" for name, version in [*about.items()][3:]))
         for section, ones in found.items():
             _show(section, [one for one in ones if everything or one.state != "absent"])
         absent = sum(one.state == "absent" for ones in found.values() for one in ones)
         if absent and not everything:
             typer.echo(f"\n{absent} optional things are absent: dlpo doctor --all")
     raise typer.Exit(0 if speaks else 1)
-
-
-def _sections(voice: str, weights: Path) -> Iterator[Section]:
-    from dlpo_serving.local.doctor import (
-        look_around,
-        look_at_machine,
-        look_at_packages,
-        try_engines,
-    )
-
-    yield "packages", look_at_packages()
-    yield "machine", look_at_machine()
-    yield "engines", try_engines(voice)
-    yield "surroundings", look_around()
-    yield "judges", _judges(weights)
 
 
 def _judges(folder: Path) -> Iterator[Finding]:
@@ -149,12 +140,6 @@ def _judges(folder: Path) -> Iterator[Finding]:
         else:
             remedy = f"get it from {SOURCES[name]}; then dlpo doctor --weights FOLDER"
             yield Finding(judge, "absent", f"no {name} in {folder}", remedy)
-
-
-def _head(about: Mapping[str, str]) -> None:
-    typer.echo(f"dlpo {about['dlpo']}, Python {about['python']}, {about['system']}")
-    rest = (f"{name} {version}" for name, version in list(about.items())[3:])
-    typer.echo(", ".join(rest))
 
 
 def _show(section: str, findings: Iterable[Finding]) -> None:

@@ -26,7 +26,6 @@ of_speech, of_judges = (
     partial(typer.Option, rich_help_panel=name) for name in ("Speech", "Judges")
 )
 
-BundleName = Annotated[str, typer.Option(help="Name or path of a bundle.")]
 Record = Annotated[bool, typer.Option("--record", help="Keep the figures in benchmarks/records.")]
 Schedule = Annotated[
     str | None,
@@ -34,7 +33,7 @@ Schedule = Annotated[
 ]
 Eta = Annotated[
     float | None,
-    of_speech(min=0, max=1, help="Of checkpoints: 0 = DDIM, 1 = ancestral."),
+    of_speech(min=0, max=1, help="Of checkpoints: 0 = DDIM, 1 = ancestral; their own if left out."),
 ]
 Corpus = Annotated[
     Path,

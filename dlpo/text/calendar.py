@@ -63,12 +63,10 @@ def _slash_date(match: re.Match[str]) -> list[str]:
 
 
 def _month_day(match: re.Match[str]) -> list[str]:
-    year = match["md_year"]
+    words = date_words(_full_name(MONTHS, match["md_month"]), match["md_day"], None)
     if match["md_to"]:
-        first = date_words(_full_name(MONTHS, match["md_month"]), match["md_day"], None)
-        of_year = year_words(year[-4:]) if year else []
-        return [*first, "to", *ordinal_words(match["md_to"]), *of_year]
-    return date_words(_full_name(MONTHS, match["md_month"]), match["md_day"], year and year[-4:])
+        words += ["to", *ordinal_words(match["md_to"])]
+    return words + (year_words(match["md_year"][-4:]) if match["md_year"] else [])
 
 
 def _day_month(match: re.Match[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -65,22 +65,20 @@ class ReadableText:
     """
 
     text: str
-    offsets: list[int] | None
-    """For each character its index in the original; None where nothing has moved."""
+    offsets: Sequence[int]
+    """For each character its index in the original."""
     dropped: str
     """Characters of the original that can't be spoken: emoji, other scripts, lone surrogates."""
 
     def source_span(self, start: int, end: int) -> tuple[int, int]:
         """``text[start:end]`` -> start and end of the same passage in the original."""
-        if self.offsets is None:
-            return start, end
         return self.offsets[start], self.offsets[end - 1] + 1
 
 
 def readable_text(text: str, emoji: str = EMOJI[0]) -> ReadableText:
     """Fold typographic characters and accents, blank control characters, drop what has no sound."""
     if text.isascii() and text.isprintable():
-        return ReadableText(text, None, "")
+        return ReadableText(text, range(len(text)), "")
     kept: list[str] = []
     offsets: list[int] = []
     dropped = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from dlpo.text import abbreviations, calendar, quantities, technical
 from dlpo.text.abbreviations import ABBREVIATIONS
@@ -76,17 +77,12 @@ _PATTERNS: tuple[tuple[str, str, _Speak | None], ...] = (
 )
 
 
-class _FormsOf(dict[str, list[tuple[re.Pattern[str], _Speak | None]]]):
+@cache
+def _forms_of(kind: str) -> list[tuple[re.Pattern[str], _Speak | None]]:
     """What a form begins with -> its pattern and words, compiled for the first text that has it."""
-
-    def __missing__(self, kind: str) -> list[tuple[re.Pattern[str], _Speak | None]]:
-        self[kind] = [
-            (re.compile(pattern), speak) for begins, pattern, speak in _PATTERNS if kind in begins
-        ]
-        return self[kind]
+    return [(re.compile(pattern), speak) for begins, pattern, speak in _PATTERNS if kind in begins]
 
 
-_FORMS_OF = _FormsOf()
 _BEGIN = re.compile(
     r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|\.(?=[\w./])|'(?=\d)|!(?==)|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
 )
@@ -136,7 +132,7 @@ def tokens(
 
     while begin := _BEGIN.search(text, position, end):
         position = begin.end()
-        for pattern, speak in _FORMS_OF[begin.lastgroup or "-"]:
+        for pattern, speak in _forms_of(begin.lastgroup or "-"):
             match = pattern.match(text, begin.start(), end)
             if match is None:
                 continue

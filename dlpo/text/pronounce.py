@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -17,7 +18,6 @@ from types import MappingProxyType
 
 from dlpo.text.characters import table, word_list
 from dlpo.text.letter_to_sound import LetterToSound
-from dlpo.text.symbols import PHONEMES
 
 Phonemes = tuple[str, ...]
 
@@ -201,7 +201,6 @@ _STRESS = {"ˈ": "1", "ˌ": "2"}
 # Chosen on the training part of the LJSpeech alignments; and technical words that lexicons lack.
 _CORRECTIONS = table("pronunciations")
 _VOWEL_LETTERS = frozenset("əɪɚiɛɑæoeɔʌauʊ")
-_LEXICON_VOWELS = frozenset(phoneme for phoneme in PHONEMES if phoneme[-1].isdigit())
 # A weak vowel that the lexicon writes as IH0 is AH0 in the alignments, on which voices are trained,
 # after the first vowel of a word before these, and before T after those.
 _AH0_BEFORE = frozenset(("S", "F", "B", "M"))
@@ -242,15 +241,10 @@ class Lexicon:
         if corrected := _CORRECTIONS.get(word):
             return (Pronunciation(tuple(corrected[0].split()), role=""),)
         with self._lock:
-            low, high = 1, self._row_count + 1
-            while low < high:  # the first row that is not before the word
-                middle = (low + high) // 2
-                query = "SELECT word FROM word_phonemes WHERE id = ?"
-                (found,) = self._rows.execute(query, (middle,)).fetchone()
-                if found < word:
-                    low = middle + 1
-                else:
-                    high = middle
+            query = "SELECT word FROM word_phonemes WHERE id = ?"
+            ids = range(1, self._row_count + 1)
+            found = self._rows.execute
+            low = 1 + bisect_left(ids, (word,), key=lambda row: found(query, (row,)).fetchone())
             query = "SELECT phonemes, role FROM word_phonemes WHERE id >= ? AND id < ? AND word = ?"
             rows = self._rows.execute(query, (low, low + 8, word)).fetchall()
         return tuple(
@@ -268,7 +262,7 @@ def _to_arpabet(ipa: str) -> tuple[str, ...]:
     vowel_before = False
     for index in range(1, len(phonemes) - 1):
         before, phoneme, after = phonemes[index - 1 : index + 2]
-        vowel_before |= before in _LEXICON_VOWELS
+        vowel_before |= before[-1].isdigit()
         if phoneme == "IH0" and vowel_before:
             if after in _AH0_BEFORE or (after == "T" and before in _AH0_BEFORE_T_AFTER):
                 phonemes[index] = "AH0"

@@ -83,11 +83,11 @@ def emphasized(prosody: SpokenProsody, level: str, limits: ProsodyLimits) -> Spo
     change = _EMPHASIS.get(level)
     if change is None:
         raise ValueError(f"level={level!r}; expected {', '.join(_EMPHASIS)}")
-    return SpokenProsody(
-        _within(prosody.speed * change.speed, limits.speed),
-        _within(prosody.pitch_semitones + change.pitch_semitones, limits.pitch_semitones),
-        _within(prosody.volume_db + change.volume_db, limits.volume_db),
-    )
+    for field, combine, _, _ in _ATTRIBUTES.values():
+        low, high = getattr(limits, field)
+        value = combine(getattr(prosody, field), getattr(change, field))
+        prosody = prosody._replace(**{field: min(max(value, low), high)})
+    return prosody
 
 
 def _rate(value: str) -> float:
@@ -97,15 +97,15 @@ def _rate(value: str) -> float:
             f"rate={value!r}; expected {', '.join(_LEVELS['rate'])}, a percentage such as 120%,"
             " a change such as +20%, or a factor such as 1.2"
         )
-    number = float(match[2]) / (100 if match[3] else 1)
-    return 1 + math.copysign(number, -1 if match[1] == "-" else 1) if match[1] else number
+    number = float(match[1] + match[2]) / (100 if match[3] else 1)
+    return 1 + number if match[1] else number
 
 
 def _pitch(value: str) -> float:
     match = _PITCH.fullmatch(value)
     number = math.nan
     if match and (match[1] or match[3] == "st"):
-        number = math.copysign(float(match[2]), -1 if match[1] == "-" else 1)
+        number = float(match[1] + match[2])
         if match[3] == "%":
             number = 12 * math.log2(1 + number / 100) if number > -100 else -math.inf
     if math.isnan(number):
@@ -121,7 +121,7 @@ def _volume(value: str) -> float:
     if match is None:
         names = ", ".join(_LEVELS["volume"])
         raise ValueError(f"volume={value!r}; expected {names}, or decibels: +6dB")
-    return math.copysign(float(match[2]), -1 if match[1] == "-" else 1)
+    return float(match[1] + match[2])
 
 
 _ATTRIBUTES: dict[str, tuple[str, Callable[[float, float], float], Callable[[str], float], str]] = {
@@ -129,7 +129,3 @@ _ATTRIBUTES: dict[str, tuple[str, Callable[[float, float], float], Callable[[str
     "pitch": ("pitch_semitones", operator.add, _pitch, " semitones"),
     "volume": ("volume_db", operator.add, _volume, " dB"),
 }  # attribute -> field, how it combines with the element around, parser, unit
-
-
-def _within(value: float, limits: tuple[float, float]) -> float:
-    return min(max(value, limits[0]), limits[1])

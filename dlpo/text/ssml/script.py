@@ -77,11 +77,10 @@ class Script:
         if self._open == self._length:
             self._separate_from(written, start)
         readable = self._readable(written)
-        offsets = readable.offsets or range(len(readable.text))
         self._append(
             readable.text,
-            [start + offset for offset in offsets],
-            [start + offset + 1 for offset in offsets],
+            [start + offset for offset in readable.offsets],
+            [start + offset + 1 for offset in readable.offsets],
         )
 
     def say_instead(self, written: str, start: int, stop: int) -> None:
