@@ -49,12 +49,6 @@ def test_unpacked_files_vanish_with_the_bundle(zipped: Path) -> None:
     assert not directory.exists()
 
 
-def test_directory_and_zip_of_the_same_content_are_the_same_bundle(
-    directory: Path, zipped: Path
-) -> None:
-    assert Bundle.load(directory).sha256 == Bundle.load(zipped).sha256
-
-
 def appended(path: Path) -> None:
     """A second member of a name."""
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):

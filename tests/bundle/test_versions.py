@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
 from pathlib import Path
@@ -15,15 +14,6 @@ from dlpo.bundle import FORMAT, MANIFEST, Bundle, Manifest, write_bundle
 from dlpo.errors import BundleError
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "dlpo" / "voices" / "lj"
-
-
-def test_seal_is_the_sha256_of_the_file_while_it_reads_64_zeros(directory: Path) -> None:
-    content = (directory / MANIFEST).read_bytes()
-    said = json.loads(content)["manifest_sha256"]
-
-    blank = content.replace(said.encode(), b"0" * 64)
-
-    assert hashlib.sha256(blank).hexdigest() == said == Bundle.load(directory).sha256
 
 
 def test_manifest_of_the_embedded_voice_is_as_this_dlpo_would_write_it() -> None:
@@ -38,8 +28,6 @@ def test_manifest_of_the_embedded_voice_is_as_this_dlpo_would_write_it() -> None
     ("before", "after"),
     [
         ('"gain": 1.0', '"gain": 9.0'),
-        ('"dictionary": {}', '"dictionary": {"no": "Y EH1 S"}'),
-        ('"updates": 3', '"updates": 30000'),
         ('"voice": "test"', '"voice":  "test"'),
     ],
 )

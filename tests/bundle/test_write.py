@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -27,15 +26,6 @@ def test_same_content_gives_the_same_bytes(
         write_bundle(tmp_path / name, manifest, content) for name in ("a.dlpo", "b.dlpo")
     )
     assert first.read_bytes() == second.read_bytes()
-
-
-def test_bundle_is_rewritten_from_its_own_folder(directory: Path) -> None:
-    bundle = Bundle.load(directory)
-    louder = dataclasses.replace(bundle.manifest, gain=1.5)
-
-    write_bundle(directory, louder, bundle.directory)
-
-    assert Bundle.load(directory).manifest == louder
 
 
 WORK = b"years of work"

@@ -92,9 +92,7 @@ def test_lines_of_a_text_need_no_corpus(tiny_bundle: Path, tmp_path: Path) -> No
         (("a=lj", "a=lj"), 1, "label 'a' is given twice"),
         (("lj", "--baseline", "ours"), 1, "baseline 'ours' is unknown; expected one of"),
         (("lj", "--schedule", "linear"), 2, "only checkpoints take another chain"),
-        (("lj", "--split", "train"), 2, "'train' is not one of"),
         (("lj", "--seeds", "0"), 2, "--seeds"),
-        (("lj", "--texts", "nowhere.txt"), 2, "--texts"),
     ],
 )
 def test_what_cannot_be_done_is_told(

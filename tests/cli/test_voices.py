@@ -98,12 +98,10 @@ def test_every_bundle_is_verified_and_each_failure_has_its_reason(
     assert result.stdout.endswith(f"{Bundle.load(voice).sha256}\n")
 
 
-def test_packed_and_unpacked_bundle_is_the_same_to_the_byte(voice: Path, tmp_path: Path) -> None:
+def test_packed_and_unpacked_bundle_is_the_same(voice: Path, tmp_path: Path) -> None:
     packed, again = tmp_path / "deep" / "voice.dlpo", tmp_path / "again"
 
     assert run("pack", voice, packed).stdout == f"{packed}\n"
     assert run("unpack", packed, again).stdout == f"{again}\n"
 
-    assert {path.name for path in again.iterdir()} == {path.name for path in voice.iterdir()}
-    for path in voice.iterdir():
-        assert (again / path.name).read_bytes() == path.read_bytes()
+    assert Bundle.load(again).sha256 == Bundle.load(voice).sha256

@@ -62,7 +62,6 @@ def test_wrong_dictionary_names_the_word(wrong: str) -> None:
     ("text", "reason"),
     [
         ("", "empty"),
-        (" \n\t ", "empty"),
         ("\x00\x07\x1b", "nothing in the text can be spoken"),
         ("...!?", "punctuation"),
         ("😀👍", "2 characters"),

@@ -49,13 +49,6 @@ def test_written_form_is_spoken_as_words(written: str, expected: str) -> None:
     assert spoken(readable_text(written).text) == expected
 
 
-def test_a_token_knows_where_it_stands() -> None:
-    text = "He paid $5.50, then left."
-    assert [text[token.start : token.end] for token in tokens(text, lambda _: True)] == [
-        "He", "paid", "$5.50", "then", "left",
-    ]  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("written", "readable", "dropped"),
     [
@@ -77,11 +70,3 @@ def test_characters_are_folded_or_dropped_with_a_count(
 ) -> None:
     found = readable_text(written)
     assert (found.text, len(found.dropped)) == (readable, dropped)
-
-
-def test_folded_text_remembers_where_its_characters_stood() -> None:
-    original = "😀 ½ naïve straße"
-    found = readable_text(original)
-    start = found.text.index("strasse")
-    assert slice(*found.source_span(start, start + 7)) == slice(10, 16)
-    assert original[10:16] == "straße"

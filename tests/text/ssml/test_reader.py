@@ -33,16 +33,10 @@ BILLION_LAUGHS = (
     + "".join(f'<!ENTITY lol{n} "{f"&lol{n - 1};" * 10}">' for n in range(1, 10))
     + "]><speak>&lol9;</speak>"
 )
-QUADRATIC_BLOWUP = f'<!DOCTYPE x [<!ENTITY a "{"a" * 50_000}">]><speak>{"&a;" * 10_000}</speak>'
-EXTERNAL = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><speak>&a;</speak>'
 EXTERNAL_SUBSET = '<!DOCTYPE speak SYSTEM "http://example.com/evil.dtd"><speak>a</speak>'
-PARAMETER = '<!DOCTYPE x [<!ENTITY % p SYSTEM "http://example.com/x">%p;]><speak>a</speak>'
 
 
-@pytest.mark.parametrize(
-    "document", [BILLION_LAUGHS, QUADRATIC_BLOWUP, EXTERNAL, EXTERNAL_SUBSET, PARAMETER],
-    ids=["laughs", "blowup", "external", "subset", "parameter"],
-)  # fmt: skip
+@pytest.mark.parametrize("document", [BILLION_LAUGHS, EXTERNAL_SUBSET], ids=["laughs", "subset"])
 def test_declarations_are_refused_before_they_do_anything(document: str) -> None:
     assert "a document type or entity is declared; take it out" in refused(document)
 
