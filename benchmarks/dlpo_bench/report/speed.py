@@ -36,8 +36,6 @@ COLD_START = {
     "processor_ms": "processor time of all threads, ms",
 }
 LOAD_TARGETS = (
-    Target("first audio of one stream, p50, ms", 50, 15, "first-audio/first_audio_ms_p50"),
-    Target("first audio of one stream, p99, ms", 120, 30, "first-audio/first_audio_ms_p99"),
     Target("streams in real time without gaps", 16, 80, "streams/streams", True),
     Target("refusal when full, p99, ms", 20, 5, "refusals/refusal_ms_p99"),
     Target("refusals with RetryInfo, share", 1, 1, "refusals/retry_info_share", True),
@@ -45,12 +43,8 @@ LOAD_TARGETS = (
     Target("overload: gaps of admitted streams, s", 0, 0, "overload/underrun_s"),
     Target("overload: refusals with RetryInfo", 1, 1, "overload/retry_info_share", True),
     Target("overload: failed calls", 0, 0, "overload/failed"),
-    Target("cancelled stream frees its place, p99, ms", 200, 50, "freed-places/freed_ms_p99"),
     Target("memory growth of the soak, share", 0.05, 0.01, "soak/growth"),
     Target("soak: failed requests", 0, 0, "soak/failed"),
-    Target("stream = one reply, largest deviation", 1e-4, 0, "ways/unary_largest"),
-    Target("stream = offline, largest deviation", 1e-4, 0, "ways/offline_largest"),
-    Target("concurrent streams = alone, deviation", 1e-4, 0, "concurrent/largest"),
 )
 KNEE_HEAD = """\
 The knee is the highest load (listeners in the closed loop, calls per second in the open one) at
