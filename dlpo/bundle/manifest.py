@@ -190,7 +190,10 @@ class Manifest:
 
     def noise_shape(self, graph: str) -> tuple[int | str, ...]:
         """Of the noise that a graph reads; empty where it reads none."""
-        return next((one.shape for one in self.graphs[graph].inputs if one.name == "noise"), ())
+        for tensor in self.graphs[graph].inputs:
+            if tensor.name == "noise":
+                return tensor.shape
+        return ()
 
     @property
     def pitch_points(self) -> int | None:
