@@ -14,20 +14,14 @@ SECTION = CARD.partition("## How good it is\n")[2].partition("\n## ")[0]
 
 
 FIRST, SECOND = SECTION.split("The other three beside their teachers")
+OURS, BESIDE = re.findall(r"\[record\]\(\.\./(benchmarks/records/[^)]+)\)", SECTION)
 OTHERS = ("michael", "am_michael", "fenrir", "am_fenrir", "nova", "af_nova")
-MEASURES = (
-    "NISQA-TTS", "DNSMOS P.808", "NISQA", "word errors, base", "character errors, base",
-    "F0 spread, st",
-)  # fmt: skip
+ERRORS = ("word errors, base", "character errors, base")
+MEASURES = ("NISQA-TTS", "DNSMOS P.808", "NISQA", *ERRORS, "F0 spread, st")
 
 
 def rows_of(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("|")]
-
-
-def record_of(text: str) -> str:
-    (linked,) = re.findall(r"\[record\]\(\.\./(benchmarks/records/[^)]+)\)", text)
-    return str(linked)
 
 
 def test_its_scores_are_rows_of_that_page_and_its_record_is_that_of_the_page() -> None:
@@ -35,14 +29,14 @@ def test_its_scores_are_rows_of_that_page_and_its_record_is_that_of_the_page() -
     assert len(rows) > 3
     missing = [row for row in rows if row not in MORE.splitlines()]
     assert not missing, "copy these rows from docs/more.md, which tests hold to its record"
-    assert f"[quality](../{record_of(FIRST)})" in MORE
+    assert f"[quality](../{OURS})" in MORE
 
 
 def test_the_other_voices_have_the_scores_of_their_record() -> None:
-    figures = read_record(ROOT / record_of(SECOND)).figures
+    figures = read_record(ROOT / BESIDE).figures
     shown = [re.findall(r"\d+\.\d+(?: %)?", row.partition(" | ")[2]) for row in rows_of(SECOND)[2:]]
     recorded = [
-        [f"{100 * value:.1f} %" if "errors" in measure else f"{value:.2f}"
+        [f"{100 * value:.1f} %" if measure in ERRORS else f"{value:.2f}"
          for value in (figures[voice][measure]["value"] for voice in OTHERS)]
         for measure in MEASURES
     ]  # fmt: skip

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dlpo.errors import EngineError
-from dlpo.text import Mark, Sentence, TextFrontEnd, Word
+from dlpo.text import TextFrontEnd
 from dlpo_serving.synthesis.timing import (
     SHORTEST_SOUND,
     SLOWEST_SOUNDS,
@@ -174,12 +174,6 @@ def test_a_sentence_ends_in_frames_for_its_last_phoneme_to_fade(
 
 
 HOP_LENGTH = 300
-SENTENCE = Sentence(
-    "Hi, Bob!",
-    "hi bob",
-    (Word("hi", ("HH", "AY1"), ",", 0, 2), Word("bob", ("B", "AA1", "B"), "!", 4, 7)),
-    marks=(Mark("start", 0), Mark("name", 1), Mark("end", 2)),
-)
 
 
 @settings(deadline=None, max_examples=30)
