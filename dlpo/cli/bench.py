@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 
 RECORDS = Path("benchmarks/records")
 Out = Annotated[Path, typer.Option(help="Directory of records.")]
+Voices = Annotated[  # read by research, as the next one
+    list[str] | None,
+    typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH gives one a name."),
+]
+Seeds = Annotated[int, of_speech(min=1, help="Noise seeds of each text.")]
 Clips = Annotated[int, of_judges(min=1, help="Test sentences.")]
 
 
