@@ -22,7 +22,7 @@ BUDGETS = {  # reached so far; lower one whenever a change makes room, never rai
     "test lines": 21_960,
     "research lines": 2_810,
     "modules": 207,
-    "modules with one importer": 40,
+    "modules with one importer": 37,
     "class names used twice": 0,
 }
 PRODUCT = ("dlpo", "serving", "export", "benchmarks")

@@ -117,12 +117,11 @@ class SpectralTrainer(TrainingRun):
         self.learned_before = [corpus for _, corpus in started]
         names = [*(v for m in before for v in m.config.voices), *self.dataset.voices]
         start = before[0].config if before else config
-        left_out = self._left_out(before) if training.part == "adapters" else set()
-        voices = tuple(name for name in dict.fromkeys(names) if name not in left_out)
-        self.config = replace(start, voices=voices)
+        channels, left_out = start.adapter_channels, set[str]()
         if training.part == "adapters":
-            channels = start.adapter_channels or ADAPTER_CHANNELS
-            self.config = replace(self.config, adapter_channels=channels)
+            channels, left_out = channels or ADAPTER_CHANNELS, self._left_out(before)
+        voices = tuple(name for name in dict.fromkeys(names) if name not in left_out)
+        self.config = replace(start, voices=voices, adapter_channels=channels)
         super().__init__(training, out)
         model = build_model(self.config)
         for i, source in enumerate(before):

@@ -389,6 +389,7 @@ def _spoken(item: object) -> str:
 
 
 def text_of(name: str, value: object) -> str:
+    """A field that must be a string; raises RequestError."""
     if not isinstance(value, str):
         raise _wrong(name, value, "a string")
     return value

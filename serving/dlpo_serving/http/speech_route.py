@@ -300,7 +300,9 @@ def voice_named(name: str, voices: Sequence[str], aliases: Mapping[str, str]) ->
     if kokoro and kokoro[2] in voices:
         return kokoro[2]
     kind = kokoro[1] if kokoro else OPENAI_VOICES.get(name)
-    return name if kind is None else MAN if kind == "m" and MAN in voices else ""
+    if kind is None:
+        return name
+    return MAN if kind == "m" and MAN in voices else ""
 
 
 def _within_reach(
