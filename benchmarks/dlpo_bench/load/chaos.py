@@ -252,7 +252,8 @@ async def _call(victim: Victim, text: str, results: Results) -> tuple[TimedCall,
         server = TestedServer("victim", "dlpo", victim.address, 0)
         endpoint = DlpoEndpoint(server, [channel], victim.honest)
         call = TimedCall(time.perf_counter(), device=GapDevice(results), on_audio=sha256.update)
-        await endpoint.stream(stream_request(text, SEED), call, timeout=CALL_S)
+        request = stream_request(text, SEED)
+        await endpoint.stream(request, call, timeout=CALL_S, wait_for_ready=True)
     return call, sha256.hexdigest()
 
 
