@@ -27,8 +27,9 @@ from dlpo.errors import DlpoError
 
 _MODULE_OF = {  # command -> the module of this package that registers it, in the order of --help
     "say": "speak", "serve": "speak", "phonemes": "speak", "voices": "bundles", "export": "bundles",
-    "health": "operate", "doctor": "operate", "keys": "operate", "prepare": "make", "train": "make",
-    "tune": "make", "schedule": "make", "eval": "measure", "listen": "measure", "bench": "bench",
+    "health": "operate", "doctor": "operate", "keys": "operate", "new-voice": "new_voice",
+    "prepare": "make", "train": "make", "tune": "make", "schedule": "make", "eval": "measure",
+    "listen": "measure", "bench": "bench",
 }  # fmt: skip
 # Options that are given before or after a command, and what each reports from.
 _EVERYWHERE = {"quiet": logging.WARNING, "verbose": logging.DEBUG}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -27,6 +28,8 @@ from dlpo.cli.options import (
 from dlpo.errors import InputError, needs
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from dlpo.checkpoint import Provenance
     from dlpo.rl.tuner import Tuner
     from dlpo.training.run import TrainingRun
@@ -48,22 +51,24 @@ def register(app: typer.Typer) -> None:
 
 def prepare(
     corpus: Annotated[
-        Literal["ljspeech"], typer.Argument(help="The layout of the corpus: LJSpeech's.")
+        Literal["ljspeech", "recordings"],
+        typer.Argument(
+            help="ljspeech: metadata.csv, wavs/ at 22,050 Hz, and alignments. recordings: sound"
+            " files of any rate and their texts, which are checked, levelled and aligned here."
+        ),
     ],
     directory: Annotated[
-        Path,
-        typer.Argument(
-            exists=True, file_okay=False, help="The corpus, which has metadata.csv and wavs/."
-        ),
-    ],
-    alignments: Annotated[
-        Path,
-        typer.Option(
-            exists=True,
-            help="When each phoneme sounds: a TSV file (.xz too) or a directory of MFA TextGrids.",
-        ),
+        Path, typer.Argument(exists=True, file_okay=False, help="Directory of the corpus.")
     ],
     out: Annotated[Path, typer.Option(help="Directory to write the dataset to.")],
+    alignments: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            help="When each phoneme of ljspeech sounds: a TSV file (.xz too) or a directory of MFA"
+            " TextGrids.",
+        ),
+    ] = None,
     speaker: Annotated[
         str, typer.Option(help="The speaker's name, which becomes the voice's name.")
     ] = "lj",
@@ -90,22 +95,33 @@ def prepare(
     Each clip's audio, durations, F0, energy, log-mel and source phase are measured once. If it is
     interrupted, the same command goes on where it stopped.
     """
-    from dlpo.data import ljspeech
+    from dlpo.data import ljspeech, recordings
 
+    left_out = dict[str, str]()
     with progress() as bar:
-        clips = bar.add_task("measuring clips")
+
+        def report(task: TaskID, done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        if corpus == "recordings":
+            aligned = partial(report, bar.add_task("aligning recordings"))
+            left_out = recordings.adopt(directory, out / "corpus", aligned)
+            directory, alignments = out / "corpus", out / "corpus" / "alignments.tsv"
+            origin = origin or f"recordings of {speaker}"
+        elif alignments is None:
+            raise InputError("ljspeech needs --alignments; `dlpo prepare recordings` makes its own")
         done = ljspeech.prepare(
             directory,
             alignments,
             out,
-            lambda finished, total: bar.update(clips, completed=finished, total=total),
+            partial(report, bar.add_task("measuring clips")),
             speaker=speaker,
             sessions=sessions,
             jobs=jobs,
             origin=origin,
         )
     typer.echo(f"{out}: {done.with_audio} clips with audio, {done.timing_only} with timing only")
-    for clip, reason in done.left_out.items():
+    for clip, reason in (left_out | done.left_out).items():
         typer.echo(f"left out {clip}: {reason}")
 
 
@@ -338,7 +354,7 @@ def tune(
     changed = parse_settings(settings or [])
     own = {field.name for field in fields(Objective)} - options.keys()
     of_method = {key: changed.pop(key) for key in own & changed.keys()}
-    own_chain = _chain_of(load_checkpoint(checkpoint).provenance)
+    own_chain = chain_of(load_checkpoint(checkpoint).provenance)
     preferences = [] if pairs is None else read_pairs(pairs)
     objective = from_dict(Objective, of_method | options)
     usual_steps = max(own_chain[1], 2 if objective.explores_noise else 1)
@@ -361,7 +377,7 @@ def tune(
         typer.echo(best)
 
 
-def _chain_of(provenance: Provenance) -> tuple[str, int, float]:
+def chain_of(provenance: Provenance) -> tuple[str, int, float]:
     """Schedule, steps and eta that a checkpoint was tuned for, else those of the embedded voice."""
     if tuned := provenance.tuned:
         return tuned.schedule, tuned.steps, tuned.eta

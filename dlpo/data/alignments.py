@@ -15,6 +15,7 @@ from dlpo.text.symbols import PAD, PHONEMES, START, strongest_mark
 
 _SILENCES = {"sil", "sp", ""}
 _UNKNOWN = "spn"  # the aligner did not know the word: real sound, unknown phonemes
+TSV_COLUMNS = ["id", "phonemes", "durations_ms", "words"]
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*", re.UNICODE)
 
 
@@ -68,6 +69,13 @@ class Alignment:
             at = word.end
         seconds[-1] += sum(self.durations_s[at:])
         return symbols, seconds
+
+    def to_tsv(self) -> str:
+        """The line of a TSV file, without its end."""
+        ends_ms = [0, *(round(1000 * end_s) for end_s in itertools.accumulate(self.durations_s))]
+        durations = " ".join(str(b - a) for a, b in itertools.pairwise(ends_ms))
+        words = " ".join(f"{w.word}:{w.first}-{w.end}" for w in self.words)
+        return "\t".join((self.id, " ".join(self.phonemes), durations, words))
 
     def _symbol(self, i: int) -> str:
         phoneme = self.phonemes[i]
@@ -124,10 +132,8 @@ def _read_tsv(path: Path) -> Iterator[Alignment]:
     try:
         with opener(path, "rt", encoding="utf-8") as lines:
             header = next(lines, "").rstrip("\n").split("\t")
-            if header != ["id", "phonemes", "durations_ms", "words"]:
-                raise DataError(
-                    f"{path}: header is {header}; expected id, phonemes, durations_ms, words"
-                )
+            if header != TSV_COLUMNS:
+                raise DataError(f"{path}: header is {header}; expected {', '.join(TSV_COLUMNS)}")
             for number, line in enumerate(lines, 2):
                 yield _parse_row(line.rstrip("\n").split("\t"), f"{path}:{number}")
     except (OSError, lzma.LZMAError, EOFError, UnicodeDecodeError) as error:

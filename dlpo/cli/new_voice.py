@@ -1,0 +1,145 @@
+"""`dlpo new-voice`: from a folder of recordings to a bundle that speaks with their voice."""
+
+from __future__ import annotations
+
+import html
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlpo.audio import HOP_LENGTH, SAMPLE_RATE, write_wav
+from dlpo.cli.make import chain_of, prepare
+from dlpo.cli.options import RunDir, Settings, parse_settings, run_shown
+from dlpo.errors import DataError, InputError, needs
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.voices import open_voice
+
+if TYPE_CHECKING:
+    from dlpo.data.dataset import Corpora
+
+CHECKPOINT = Path("voices/spectral/tuned")  # in the repository; wheels have no checkpoints
+LEAST_S = 120.0  # of speech to learn from
+PLAYED = 6  # held-out recordings on the page
+RECIPE = {
+    "part": "adapters", "updates": 2_400, "learning_rate": 2e-3, "warmup": 30, "decay_from": 0.4,
+    "timing_batch": 2, "ema_decay": 0.99, "log_every": 20, "validate_every": 200, "save_every": 100,
+}  # fmt: skip
+TEXTS = (
+    "The train to the coast leaves at ten past four, from platform nine.",
+    "Would you like me to read that again, or shall we go on?",
+    "Please hold the line; all of our agents are busy, and your call is the next one.",
+)
+
+
+def register(app: typer.Typer) -> None:
+    app.command("new-voice")(new_voice)
+
+
+def new_voice(
+    recordings: Annotated[
+        Path,
+        typer.Argument(
+            exists=True,
+            file_okay=False,
+            help="Directory of one speaker's recordings, a sentence or two each, and their texts:"
+            " metadata.csv with lines of NAME|TEXT, or NAME.txt beside each recording.",
+        ),
+    ],
+    name: Annotated[str, typer.Option(help="Name of the voice.")],
+    consent: Annotated[
+        str,
+        typer.Option(
+            prompt="Whose voice is it, and how did they agree to this use",
+            help="Whose voice it is and how they agreed to this use; the bundle keeps it.",
+        ),
+    ],
+    out: RunDir,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            help="Checkpoint that learns the voice, the repository's shipped one if left out.",
+        ),
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Teach the shipped model a voice from some ten minutes of recordings.
+
+    Recordings are checked and aligned, adapters are trained, and OUT gets the bundle NAME.dlpo and
+    a page that plays held-out recordings beside the voice. Interrupted, the same command goes on.
+    """
+    import dlpo
+
+    with needs("train"):
+        from dlpo.checkpoint import load_checkpoint
+        from dlpo.config.models import SPECTRAL
+        from dlpo.config.strict import from_dict
+        from dlpo.config.training import SpectralTraining
+        from dlpo.data.dataset import Corpora
+        from dlpo.training.spectral_trainer import SpectralTrainer
+    with needs("export"):
+        from dlpo_export.options import ExportOptions
+        from dlpo_export.pipeline import export_bundle
+
+    consent = " ".join(consent.split())
+    if not consent:
+        raise InputError("consent is empty; say whose voice it is and how they agreed to this use")
+    start = init or Path(dlpo.__file__).parents[1] / CHECKPOINT
+    if not start.is_dir():
+        raise InputError(f"{start}: not found; clone dlpo's repository, or give --init")
+    loaded = load_checkpoint(start)
+    if name in (taken := getattr(loaded.config, "speakers", ())):
+        raise InputError(f"--name {name}: taken, {start} speaks with {', '.join(taken)}")
+    data, bundle = out / "data", out / f"{name}.dlpo"
+    if not (data / "dataset.json").exists():
+        origin, jobs = f"{name}; consent: {consent}", os.cpu_count() or 1
+        prepare("recordings", recordings, data, speaker=name, origin=origin, jobs=jobs)
+    corpora = Corpora([data])
+    frames = sum(entry.frames for entry in corpora.entries if entry.split == "train")
+    if (learned_s := frames * HOP_LENGTH / SAMPLE_RATE) < LEAST_S:
+        raise DataError(
+            f"{recordings}: {learned_s:.0f} s to learn from; expected at least {LEAST_S:.0f} s, and"
+            f" better ten minutes; {data}/dataset.json says what was left out and why"
+        )
+    training = from_dict(SpectralTraining, RECIPE | parse_settings(settings or []))
+    trainer = SpectralTrainer(SPECTRAL, training, [data], [1.0], out / "run", [start])
+    checkpoint = run_shown(trainer, "loss")
+    schedule, steps, eta = chain_of(loaded.provenance)
+    speakers = [name, *(s for s in trainer.config.speakers if s != name)]
+    options = ExportOptions(
+        steps=(steps,), default_steps=steps, schedule=schedule, eta=eta,
+        voices={speaker: speaker for speaker in speakers},
+    )  # fmt: skip
+    typer.echo(export_bundle(checkpoint, bundle, options))
+    typer.echo(f"open {write_page(out, name, bundle, corpora)}")
+
+
+def write_page(out: Path, name: str, bundle: Path, corpora: Corpora) -> Path:
+    """Write `out`/index.html: held-out recordings beside the voice, and other texts."""
+    synthesizer = open_voice(bundle)
+    numbers = [i for split in ("test", "validation") for i in corpora.split(split, with_audio=True)]
+    spoken = [(corpora.entries[i].text, corpora[i].waveform) for i in numbers[:PLAYED]]
+    (out / "page").mkdir(exist_ok=True)
+    rows = []
+    for number, (text, recording) in enumerate([*spoken, *((text, None) for text in TEXTS)]):
+        cells = []
+        for kind, sound in (
+            ("recording", recording),
+            ("voice", synthesizer.speak(SpeechRequest(text))),
+        ):
+            file = f"page/{number}-{kind}.wav"
+            if sound is not None:
+                write_wav(out / file, sound)
+            cells.append("" if sound is None else f'<audio controls src="{file}"></audio>')
+        rows.append(f"<tr><td>{html.escape(text)}</td><td>{'</td><td>'.join(cells)}</td></tr>")
+    page, title = out / "index.html", html.escape(name)
+    page.write_text(
+        f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
+<h1>{title}</h1><p>No sentence here was part of the training.</p>
+<table><tr><th>Text</th><th>Recording</th><th>Voice</th></tr>{"".join(rows)}</table></html>
+""",
+        "utf-8",
+    )
+    return page

@@ -1,0 +1,133 @@
+"""`dlpo prepare recordings`: checks and alignment, of speech of the embedded voice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from dlpo.audio import SAMPLE_RATE, Waveform
+from dlpo.data.alignments import read_alignments
+from dlpo.data.recordings import Aligner, adopt, read_recording
+from dlpo.errors import DataError
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.synthesis.job import AudioChunk
+from dlpo_serving.voices import open_voice
+
+TEXT = "The ferry leaves at seven, and 3 trains wait for it."
+OTHER = "Nobody had told the children why the school was closed."
+
+
+@pytest.fixture(scope="module")
+def chunks() -> dict[str, list[AudioChunk]]:
+    voice = open_voice("lj")
+    return {t: list(voice.stream(voice.read(SpeechRequest(t)))) for t in (TEXT, OTHER)}
+
+
+@pytest.fixture(scope="module")
+def speech(chunks: dict[str, list[AudioChunk]]) -> dict[str, Waveform]:
+    return {text: np.concatenate([c.samples for c in made]) for text, made in chunks.items()}
+
+
+@pytest.fixture(scope="module")
+def aligner() -> Aligner:
+    return Aligner()
+
+
+@pytest.mark.parametrize("text", [TEXT, OTHER])
+def test_words_begin_where_the_voice_says_that_they_do(
+    text: str,
+    chunks: dict[str, list[AudioChunk]],
+    speech: dict[str, Waveform],
+    aligner: Aligner,
+) -> None:
+    aligned = aligner.align("clip", speech[text], text)
+    expected = [word.start / SAMPLE_RATE for chunk in chunks[text] for word in chunk.words]
+    begins_s = np.cumsum([0.0, *aligned.durations_s])
+    found = [begins_s[word.first] for word in aligned.words]
+    assert len(found) == len(expected) > 8
+    assert np.abs(np.subtract(found, expected)).max() < 0.06
+    assert aligned.seconds == pytest.approx(len(speech[text]) / SAMPLE_RATE)
+    symbols, _ = aligned.utterance(text)
+    assert {"OW1", "."} <= {*symbols} or {"EH1", ",", "."} <= {*symbols}  # stress and marks
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OTHER,
+        TEXT.replace("and 3", "and certainly another and 3"),
+        TEXT.replace("The ferry leaves at seven, ", ""),
+    ],
+)
+def test_a_text_that_is_not_spoken_is_noticed(
+    text: str, speech: dict[str, Waveform], aligner: Aligner
+) -> None:
+    with pytest.raises(DataError, match="text"):
+        aligner.align("clip", speech[TEXT], text)
+
+
+def noise(waveform: Waveform) -> Waveform:
+    drawn = np.random.default_rng(0).normal(size=len(waveform))
+    return (waveform + 0.05 * drawn).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda w: np.clip(w * 50, -1, 1), "clipped; record it at a lower level"),
+        (lambda w: 0 * w, "silent"),
+        (noise, "above the noise; expected 20"),
+        (lambda w: w[10_000:12_000], "s of speech; expected 0.8 to 15 s"),
+        (lambda w: np.tile(w, 6), "s of speech; expected 0.8 to 15 s"),
+        (lambda w: w * np.nan, "NaN"),
+    ],
+)
+def test_an_unusable_recording_is_refused(
+    change: object, reason: str, speech: dict[str, Waveform], tmp_path: Path
+) -> None:
+    assert callable(change)
+    soundfile.write(tmp_path / "a.wav", change(speech[TEXT]), SAMPLE_RATE, subtype="FLOAT")
+    with pytest.raises(DataError, match=reason):
+        read_recording(tmp_path / "a.wav")
+
+
+def test_a_folder_becomes_a_corpus_and_says_what_is_left_out(
+    speech: dict[str, Waveform], tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "mine", tmp_path / "corpus"
+    (folder / "more").mkdir(parents=True)
+    stereo = np.repeat(speech[TEXT], 2)[:, None].repeat(2, 1) / 4  # 44.1 kHz, and faint
+    soundfile.write(folder / "one take.wav", stereo, 2 * SAMPLE_RATE)
+    (folder / "one take.txt").write_text(f"{TEXT}\n")
+    for name in ("two.flac", "more/two.flac", "three.flac"):
+        soundfile.write(folder / name, speech[OTHER], SAMPLE_RATE)
+    (folder / "metadata.csv").write_text(f"two.flac|Raw.|{OTHER}\n")
+    (folder / "four.wav").write_bytes(b"no sound")
+    (folder / "four.txt").write_text("Hello.")
+
+    left_out = adopt(folder, out)
+
+    assert {name: why.partition(";")[0].partition(" (")[0] for name, why in left_out.items()} == {
+        "four.wav": "can't be decoded",
+        "three.flac": "no text",
+        "two.flac": "another recording is called two",
+    }
+    assert [a.id for a in read_alignments(out / "alignments.tsv")] == ["two", "one_take"]
+    assert (out / "metadata.csv").read_text().splitlines()[1].startswith("one_take|The ferry")
+    kept, rate = soundfile.read(out / "wavs" / "one_take.flac")
+    assert rate == SAMPLE_RATE
+    assert kept.ndim == 1
+    assert len(kept) == pytest.approx(len(speech[TEXT]), rel=0.2)
+    loud = kept[np.abs(kept) > 0.01]
+    assert 10 * np.log10((loud**2).mean()) == pytest.approx(-21, abs=2)
+
+
+def test_a_folder_without_recordings_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no recordings; expected files of \.aiff"):
+        adopt(tmp_path, tmp_path / "out")
+    (tmp_path / "a.wav").write_bytes(b"no sound")
+    with pytest.raises(DataError, match="no recording is usable; the first"):
+        adopt(tmp_path, tmp_path / "out")
