@@ -29,7 +29,7 @@ WHISPER ?= $(WORK)/tiny.en
 # One run in place of the three that made the shipped voice (voices/spectral/README.md), and without its changes by hand; not run yet.
 TUNING ?= --method direct --reward distillmos=0.7,nisqa_tts=0.7,whisper=0.7 --guide recordings --alpha 0.1 --steps 1 --schedule cosine:1.25 --set augment=true --set sentences=4 --set group=1 --set updates=500 --set learning_rate=1e-4 --set ema_decay=0.98 --set longest_s=7.5 --set adversary_warm_up=60
 
-.PHONY: demo test test-all voice container check chromium cluster-tools gpu-check gpu-wheels
+.PHONY: demo test test-all voice records container check chromium cluster-tools gpu-check gpu-wheels
 .DEFAULT_GOAL := demo
 
 demo: .venv-demo/installed
@@ -83,6 +83,9 @@ container: .venv/installed
 
 check:
 	scripts/check
+
+records: .venv/installed
+	scripts/records
 
 ENGINE ?= cuda
 FOR ?= 3.12

@@ -37,6 +37,7 @@ def learn(recordings: Path, init: Path, out: Path, *options: str) -> Result:
     return run("new-voice", recordings, *words)
 
 
+@pytest.mark.full
 def test_recordings_become_a_bundle_and_a_page(
     recordings: Path, voices_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
