@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -138,9 +139,16 @@ async def serve_endpoints(
 def _bind(server: grpc.aio.Server, settings: ServerSettings, clock: Callable[[], float]) -> int:
     where = address(settings.host, settings.port)
     with named_port(where, "gRPC", "--port"):
+        _check_free(settings.host, settings.port)
         if settings.tls:
             return server.add_secure_port(where, grpc_credentials(settings.tls, clock))
         return server.add_insecure_port(where)
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raises OSError where a server listens already: gRPC would print a line of its own as well."""
+    family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    socket.create_server(place, family=family).close()
 
 
 @asynccontextmanager
@@ -155,6 +163,7 @@ async def _probes(
     server = grpc.aio.server(options=(("grpc.so_reuseport", 0),), interceptors=[interceptor])
     health_pb2_grpc.add_HealthServicer_to_server(status.servicer, server)
     with named_port(where, "health", "--health-port"):
+        _check_free(settings.health_host, settings.health_port)
         server.add_insecure_port(where)
     await server.start()
     try:

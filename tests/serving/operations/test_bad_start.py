@@ -31,17 +31,20 @@ def refused(*options: str) -> str:
     return result.stderr
 
 
-@pytest.mark.parametrize("door", ["http", "health"])
-def test_a_port_that_is_taken_is_named_with_its_flag(door: str) -> None:
+@pytest.mark.parametrize("flag", ["--port", "--http-port", "--health-port"])
+def test_a_port_that_is_taken_is_named_with_its_flag(
+    flag: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
 
-        told = refused(f"--{door}-port", str(port))
+        told = refused(flag, str(port))
 
     assert f"127.0.0.1:{port}" in told
-    assert f"--{door}-port" in told
+    assert f"another {flag}," in told
+    assert "add_port" not in capfd.readouterr().err  # a line of gRPC's own
 
 
 def test_a_package_that_a_door_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
