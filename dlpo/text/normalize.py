@@ -99,7 +99,8 @@ class Token:
 
     text: str
     words: tuple[str, ...]
-    """As spoken, lower case, but for single capitals: letters to be called by their names."""
+    """As spoken, lower case, but for single capitals: letters to be called by their names. A comma
+    at the end of one is a pause."""
     start: int
     end: int
     phonemes: tuple[str, ...] | None = None

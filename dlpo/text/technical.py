@@ -96,9 +96,15 @@ def version_words(written: str) -> list[str]:
 
 
 def _phone(match: re.Match[str]) -> list[str]:
+    """The digits of each group, with a pause after it."""
+    words = ["plus"] if match[0].startswith("+") else []
     free = re.fullmatch(r"\+?1[ .-]\(?800\)?(.*)", match[0])
-    words = ["one", "eight", "hundred", *digit_words(free[1])] if free else digit_words(match[0])
-    return (["plus"] if match[0].startswith("+") else []) + words
+    if free:
+        words += ["one", "eight", "hundred,"]
+    for group in re.findall(r"\d+", free[1] if free else match[0]):
+        *digits, last = digit_words(group)
+        words += [*digits, f"{last},"]
+    return [*words[:-1], words[-1].rstrip(",")]
 
 
 def _code_block(match: re.Match[str]) -> list[str]:

@@ -95,13 +95,14 @@ def pronounced(
     for marked in sentence:
         if marked.token.phonemes:
             given[len(spoken)] = marked.token.phonemes
-        spoken += marked.token.words
+        spoken += (word.rstrip(",") for word in marked.token.words)
     phonemes = iter(pronouncer.phonemes(spoken, known, given))
     for marked in sentence:
         start, end = source_span(marked.token.start, marked.token.end)
         *inner, last = marked.token.words
         for word in inner:
-            yield Word(word.lower(), next(phonemes), " ", start, end)
+            name = word.rstrip(",")
+            yield Word(name.lower(), next(phonemes), "," if word != name else " ", start, end)
         yield Word(last.lower(), next(phonemes), marked.mark, start, end)
 
 

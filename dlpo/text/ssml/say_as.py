@@ -17,7 +17,7 @@ _DATE_FORMATS = ("mdy", "dmy", "ymd", "ydm", "md", "dm", "my", "ym", "d", "m", "
 _TIME = re.compile(r"\d{1,2}(?::\d\d){1,2}(?:\s?[ap]\.?m\.?)?|\d{1,2}\s?[ap]\.?m\.?", re.IGNORECASE)
 _DURATION = re.compile(r"(?:(\d{1,4})')?(?:(\d{1,4})(?:\"|''))?")
 _TELEPHONE = re.compile(r"[\d\s()./+*#A-Za-z-]{1,60}")
-_TELEPHONE_PART = re.compile(r"(?i:ext\.?|x(?=\s?\d))|\d|[A-Za-z]|[+*#]")
+_TELEPHONE_PART = re.compile(r"(?i:ext\.?|x(?=\s?\d))|\d+|[A-Za-z]|[+*#]")
 _TELEPHONE_SIGNS = {"+": "plus", "*": "star", "#": "pound"}
 _CURRENCY = re.compile(
     r"([$£€¥]|USD|GBP|EUR|JPY)?\s?(\d[\d,]{0,40}(?:\.\d{1,4})?(?:\s?[a-z]{1,8})?)"
@@ -122,14 +122,15 @@ def _telephone(content: str, format: str) -> list[str]:
     words: list[str] = []
     for part in _TELEPHONE_PART.findall(content):
         if part.isdigit():
-            words += digit_words(part)
+            *digits, last = digit_words(part)
+            words += [*digits, f"{last},"]
         elif part in _TELEPHONE_SIGNS:
             words.append(_TELEPHONE_SIGNS[part])
         elif part[0] in "xX" or len(part) > 1:
             words.append("extension")
         else:
             words.append(part.upper())
-    return words
+    return [*words[:-1], words[-1].rstrip(",")]
 
 
 def _currency(content: str, format: str) -> list[str]:
