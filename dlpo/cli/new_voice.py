@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 CHECKPOINT = Path("voices/spectral/tuned")  # in the repository; wheels have no checkpoints
 LEAST_S = 120.0  # of speech to learn from
 PLAYED = 6  # held-out recordings on the page
-RECIPE = {
+ADAPTERS = {
     "part": "adapters", "updates": 2_400, "learning_rate": 2e-3, "warmup": 30, "decay_from": 0.4,
     "timing_batch": 2, "ema_decay": 0.99, "log_every": 20, "validate_every": 200, "save_every": 100,
+}  # fmt: skip
+DENOISER = {  # such training alone takes brightness away, so only a part of it is taken
+    "part": "joint", "updates": 250, "learning_rate": 3e-4, "warmup": 20, "decay_from": 0.4,
+    "ema_decay": 0.98, "interpolation": 0.3, "log_every": 10, "validate_every": 125,
+    "save_every": 50,
 }  # fmt: skip
 TEXTS = (
     "The train to the coast leaves at ten past four, from platform nine.",
@@ -103,9 +108,13 @@ def new_voice(
             f"{recordings}: {learned_s:.0f} s to learn from; expected at least {LEAST_S:.0f} s, and"
             f" better ten minutes; {data}/dataset.json says what was left out and why"
         )
-    training = from_dict(SpectralTraining, RECIPE | parse_settings(settings or []))
-    trainer = SpectralTrainer(SPECTRAL, training, [data], [1.0], out / "run", [start])
-    checkpoint = run_shown(trainer, "loss")
+    changed, inits = parse_settings(settings or []), [start]
+    for recipe in (ADAPTERS, DENOISER):
+        training = from_dict(SpectralTraining, recipe | changed)
+        run = out / training.part
+        trainer = SpectralTrainer(SPECTRAL, training, [data], [1.0], run, inits)
+        checkpoint = run_shown(trainer, "loss")
+        inits = [checkpoint, checkpoint]
     schedule, steps, eta = chain_of(loaded.provenance)
     speakers = [name, *(s for s in trainer.config.speakers if s != name)]
     options = ExportOptions(

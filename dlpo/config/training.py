@@ -99,6 +99,9 @@ class SpectralTraining(RunConfig):
     """Updates over which the learning rate rises from 0."""
     decay_from: float = 0.5
     """Share of the run after which the learning rate falls linearly to 3 % of its peak."""
+    interpolation: float = 1.0
+    """How far from the start towards what was learned the checkpoint is; below 1 it keeps more of
+    what tuning taught (weight interpolation, arXiv 2109.01903)."""
     save_every: int = 500
 
     def __post_init__(self) -> None:
@@ -107,7 +110,7 @@ class SpectralTraining(RunConfig):
         check_ranges(
             self,
             **dict.fromkeys(counts, "1 or more"),
-            adversarial_rate="0 < x <= 1",
+            **dict.fromkeys(("adversarial_rate", "interpolation"), "0 < x <= 1"),
             first_share="0 <= x <= 1",
         )
 

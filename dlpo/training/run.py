@@ -110,8 +110,12 @@ class TrainingRun:
         learned = "; ".join([*self.learned_before, describe_speech(self.dataset.datasets)])
         speech = "; ".join(dict.fromkeys(learned.split("; ")))
         provenance = Provenance(self.update, self.dataset.sha256, current_commit(), speech)
-        weights = self.averaged.module.state_dict()
+        weights = self._learned()
         save_checkpoint(path, weights, self.config, provenance, torch.float16)
+
+    def _learned(self) -> dict[str, Tensor]:
+        """The weights of the checkpoint."""
+        return self.averaged.module.state_dict()
 
     def _rates(self) -> Sequence[float]:
         """The learning rate of each of the optimizer's groups in this update."""

@@ -128,6 +128,7 @@ class SpectralTrainer(TrainingRun):
             model.load_state_dict(_fitting(source, model, "denoiser" if i else None), strict=False)
             if training.part == "adapters" and not i:
                 self._begin_voices(model, start)
+        self.start = {name: weight.clone() for name, weight in model.state_dict().items()}
         self.learning = PARTS["denoiser" if training.part == "joint" else training.part]
         for name, module in model.named_children():
             module.requires_grad_(name.startswith(self.learning))
@@ -207,6 +208,17 @@ class SpectralTrainer(TrainingRun):
             return {"adversary": self.adversary.discriminator_step(denoised, training.rate(update))}
 
         return LossBatch(terms, windows, teach_adversary)
+
+    def _learned(self) -> dict[str, Tensor]:
+        learned, share = super()._learned(), self.training.interpolation
+        if share == 1:
+            return learned
+        return {
+            name: torch.lerp(self.start[name].to(weight), weight, share)
+            if weight.is_floating_point()
+            else weight
+            for name, weight in learned.items()
+        }
 
     def _size_and_window(self) -> tuple[int, int]:
         """B, and the frames of each window."""

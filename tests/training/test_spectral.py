@@ -91,6 +91,21 @@ def test_adapters_teach_a_new_voice_and_leave_the_others_alone(
     assert torch.equal(row, after["voices.weight"][1])
 
 
+def test_interpolation_goes_a_part_of_the_way(tiny_dataset: Path, tmp_path: Path) -> None:
+    start = save_toy(tmp_path / "start", SPECTRAL, seed=0)
+    before = load_file(start / "model.safetensors")
+    changes = {"part": "denoiser", "learning_rate": 0.1, "ema_decay": 0.0}
+    whole, part = (
+        run(tiny_dataset, tmp_path / str(share), (start,), interpolation=share, **changes)
+        for share in (1.0, 0.25)
+    )
+    moved = [name for name in before if (whole[name] - before[name]).abs().max() > 0.01]
+    assert len(moved) > 3
+    for name in before:
+        expected = 0.75 * before[name].double() + 0.25 * whole[name].double()
+        assert torch.allclose(part[name].double(), expected, rtol=1e-3, atol=1e-4), name
+
+
 def test_a_checkpoint_of_another_model_is_refused(
     base_checkpoint: Path, tiny_dataset: Path, tmp_path: Path
 ) -> None:
