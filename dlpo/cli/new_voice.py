@@ -83,11 +83,13 @@ def new_voice(
         from dlpo.config.strict import from_dict
         from dlpo.config.training import SpectralTraining
         from dlpo.data.dataset import Corpora
+        from dlpo.data.ljspeech import check_speaker
         from dlpo.training.spectral_trainer import SpectralTrainer
     with needs("export"):
         from dlpo_export.options import ExportOptions
         from dlpo_export.pipeline import export_bundle
 
+    check_speaker(name)
     consent = " ".join(consent.split())
     if not consent:
         raise InputError("consent is empty; say whose voice it is and how they agreed to this use")
@@ -102,6 +104,8 @@ def new_voice(
         origin, jobs = f"{name}; consent: {consent}", os.cpu_count() or 1
         prepare("recordings", recordings, data, speaker=name, origin=origin, jobs=jobs)
     corpora = Corpora([data])
+    if corpora.voices != (name,):
+        raise InputError(f"{out} has recordings of {', '.join(corpora.voices)}; give another --out")
     frames = sum(entry.frames for entry in corpora.entries if entry.split == "train")
     if (learned_s := frames * HOP_LENGTH / SAMPLE_RATE) < LEAST_S:
         raise DataError(

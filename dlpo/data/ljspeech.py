@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE, Waveform
+from dlpo.bundle.manifest import PLAIN_NAME
 from dlpo.data.alignments import Alignment, read_alignments
 from dlpo.data.dataset import DTYPES, Arrays, ClipSource, arrays_of, pack
 from dlpo.data.features import measure
@@ -111,6 +112,12 @@ def read_clip(path: Path) -> Waveform:
     return waveform
 
 
+def check_speaker(name: str) -> None:
+    """Raises InputError for a name that no bundle could have."""
+    if not re.fullmatch(PLAIN_NAME, name):
+        raise InputError(f"speaker is {name!r}; expected a name of letters, digits, . _ and -")
+
+
 def voice_of(clip: str, speaker: str, *, sessions: bool) -> str:
     """The voice of a recorded clip: `speaker`, or `speaker/session` by the clip's id."""
     match = LEADING_SESSION.fullmatch(clip) if sessions else None
@@ -145,8 +152,9 @@ def prepare(
 
     Raises:
         DataError: no transcripts, alignments or recordings, or nothing usable among them.
-        InputError: `out` can't be written.
+        InputError: `out` can't be written, or no bundle could have such a voice.
     """
+    check_speaker(speaker)
     transcripts = read_transcripts(corpus / "metadata.csv")
     recordings = {
         file.stem: file

@@ -58,7 +58,8 @@ def adopt(folder: Path, out: Path, progress: Progress = lambda done, total: None
         DataError: no recordings or texts, or none of them is usable.
         MissingExtraError: pocketsphinx, soundfile or soxr is not installed.
     """
-    recordings = sorted(file for file in folder.rglob("*") if file.suffix.lower() in AUDIO)
+    found = (file for file in folder.rglob("*") if file.suffix.lower() in AUDIO)
+    recordings = sorted(file for file in found if out.resolve() not in file.resolve().parents)
     if not recordings:
         raise DataError(f"{folder}: no recordings; expected files of {', '.join(sorted(AUDIO))}")
     texts, aligner = _texts(folder), Aligner()

@@ -69,7 +69,9 @@ def test_what_can_t_be_learned_is_refused_before_it_takes_time(
     for options, reason in (
         (("--name", "mine", "--consent", " "), "consent is empty"),
         (("--name", "ann", "--consent", "yes"), "--name ann: taken"),
+        (("--name", "../mine", "--consent", "yes"), "speaker is '../mine'; expected a name"),
         (("--name", "mine", "--consent", "yes"), "expected at least 120 s"),
+        (("--name", "yours", "--consent", "yes"), "has recordings of mine; give another --out"),
     ):
         refused = learn(recordings, voices_checkpoint, tmp_path / "run", *options)
         assert refused.exit_code == 1
