@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import DataError, InputError
+from dlpo.errors import DataError, writing
 
 Waveform = NDArray[np.float32]
 
@@ -140,7 +140,7 @@ def write_wav(
     Raises:
         InputError: the path can't be written.
     """
-    try:
+    with writing(target):
         stream = target.open("wb") if isinstance(target, Path) else target
         with wave.open(stream, "wb") as file:
             file.setnchannels(1)
@@ -149,8 +149,6 @@ def write_wav(
             file.writeframes(to_pcm16(waveform).tobytes())
         if isinstance(target, Path):
             stream.close()
-    except OSError as error:
-        raise InputError(f"can't write {target}: {error.strerror}; choose another path") from error
 
 
 def read_wav(path: Path) -> tuple[Waveform, int]:

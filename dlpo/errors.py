@@ -80,6 +80,24 @@ class MissingExtraError(DlpoError):
 
 
 @contextmanager
+def writing(target: object, advice: str = "choose another path") -> Iterator[None]:
+    """What can't be written in the block is an InputError that says why, and the advice."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"can't write {target}: {error.strerror}; {advice}") from error
+
+
+@contextmanager
+def reading(path: Path, expected: str, kind: type[DlpoError] = DataError) -> Iterator[None]:
+    """A file that can't be read in the block is a `kind` that says why, and what was expected."""
+    try:
+        yield
+    except (OSError, UnicodeDecodeError) as error:
+        raise kind(f"{path}: can't be read ({error}); expected {expected}") from error
+
+
+@contextmanager
 def needs(extra: str) -> Iterator[None]:
     """Imports inside the block belong to ``extra``.
 

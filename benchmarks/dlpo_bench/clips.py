@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.data.ljspeech import read_transcripts
-from dlpo.errors import DataError, InputError, needs
+from dlpo.errors import DataError, InputError, needs, reading
 from dlpo.judges.word_errors import words_of
 
 Waveform = NDArray[np.float32]
@@ -68,10 +68,8 @@ def clips_of_texts(path: Path) -> list[Clip]:
     """
     from dlpo.text import TextFrontEnd
 
-    try:
+    with reading(path, "text in UTF-8"):
         lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: can't be read as text ({error}); expected UTF-8") from error
     front_end = TextFrontEnd()
     clips = []
     for number, line in enumerate(lines, 1):

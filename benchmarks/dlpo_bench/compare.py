@@ -20,6 +20,7 @@ from dlpo_bench.judging import CHARACTER_ERRORS, WORD_ERRORS
 from dlpo_bench.record import Record
 from dlpo_bench.statistics import (
     RESAMPLES,
+    SEED,
     SIGNIFICANT,
     Estimate,
     Paired,
@@ -177,18 +178,17 @@ def over_baseline(record: Record, baseline: str) -> Record:
     return replace(record, samples=samples)
 
 
-def compare_medians(name: str, before: Floats, after: Floats, seed: int = 0) -> Ratio:
+def compare_medians(name: str, before: Floats, after: Floats) -> Ratio:
     """Ratio of medians with its percentile bootstrap interval, and the rank test.
 
     Args:
         before: (S,) samples above 0.
-        after: (T,) samples above 0.
-        seed: of the resampling; the two are resampled independently.
+        after: (T,) samples above 0; the two are resampled independently.
 
     Reference: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13;
     Mann and Whitney, On a Test of Whether one of Two Random Variables ..., 1947.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     over, under = (
         np.median(values[rng.integers(len(values), size=(RESAMPLES, len(values)))], axis=1)
         for values in (after, before)

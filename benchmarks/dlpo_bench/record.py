@@ -19,7 +19,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from dlpo.errors import DataError, InputError
+from dlpo.errors import DataError, InputError, writing
 
 ROOM = 64_000_000  # bytes; the largest record has 0.4 MB, a disk that is nearly full fills up
 RECORDS = Path("benchmarks") / "records"  # of a checkout, from its root
@@ -97,14 +97,12 @@ def write_record(kind: str, measured: Measured, command: str, out_dir: Path = RE
             f"can't record {kind}: {error}; figures and samples must be finite numbers, texts,"
             " lists and dictionaries"
         ) from error
-    try:
+    with writing(f"a record to {out_dir}"):
         out_dir.mkdir(parents=True, exist_ok=True)
         names = (f"-{number}" if number > 1 else "" for number in count(1))  # of one second
         paths = (out_dir / f"{kind}-{now:%Y%m%dT%H%M%SZ}{name}.json" for name in names)
         path = next(path for path in paths if not path.exists())
         path.write_text(text + "\n", "utf-8")
-    except OSError as error:
-        raise InputError(f"can't write a record to {out_dir}: {error.strerror}") from error
     return path
 
 
@@ -121,15 +119,11 @@ def check_recordable(out_dir: Path = RECORDS) -> None:
             f"{root} has uncommitted changes, and a record there names a commit; nothing was"
             " measured, commit or stash them first"
         )
-    try:
+    with writing(f"records to {out_dir}", "nothing was measured"):
         out_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out_dir) as file:
             file.write(bytes(1 << 20))  # a quota may be full where the disk is not
         free = shutil.disk_usage(out_dir).free
-    except OSError as error:
-        raise InputError(
-            f"can't write records to {out_dir}: {error.strerror}; nothing was measured"
-        ) from error
     if free < ROOM:
         raise InputError(
             f"{out_dir} has {free / 1e6:.0f} MB left, a record may need {ROOM / 1e6:.0f};"

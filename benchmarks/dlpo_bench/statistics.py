@@ -17,6 +17,7 @@ RESAMPLES = 2_000
 CONFIDENCE = 0.95
 PATTERNS = 20_000  # of signs; all 2^n are tried where there are fewer
 SIGNIFICANT = 0.05
+SEED = 0  # of what is drawn
 
 Indices = NDArray[np.intp]
 Values = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
@@ -61,16 +62,13 @@ class Paired:
         return away and self.p < SIGNIFICANT
 
 
-def bootstrap(
-    statistic: Callable[[Indices], NDArray[np.float64]], clips: int, seed: int = 0
-) -> Estimate:
+def bootstrap(statistic: Callable[[Indices], NDArray[np.float64]], clips: int) -> Estimate:
     """Resample clips with replacement, 2,000 times.
 
     Args:
         statistic: (R, clips) indices of R resamples -> (R,) figures. Figures of several systems
             from the same indices are paired. Resamples without a finite figure are left out.
         clips: how many there are.
-        seed: of the resampling.
     """
     value = float(statistic(np.arange(clips)[None])[0])
     if clips < 2:  # nothing to resample
@@ -78,7 +76,7 @@ def bootstrap(
     with np.errstate(invalid="ignore"):  # of infinite figures, in an error that is not used
         drawn = stats.bootstrap(
             (np.arange(clips),), lambda chosen, axis: statistic(np.atleast_2d(chosen)),
-            n_resamples=RESAMPLES, vectorized=True, method="percentile", rng=seed,
+            n_resamples=RESAMPLES, vectorized=True, method="percentile", rng=SEED,
         ).bootstrap_distribution  # fmt: skip
     return of_resamples(value, drawn[np.isfinite(drawn)])
 
@@ -90,12 +88,12 @@ def of_resamples(value: float, drawn: NDArray[np.float64]) -> Estimate:
     return Estimate(value, float(low), float(high))
 
 
-def mean(values: Values, seed: int = 0) -> Estimate:
+def mean(values: Values) -> Estimate:
     """The mean over clips of (clips,) values."""
-    return bootstrap(lambda chosen: values[chosen].mean(axis=1), len(values), seed)
+    return bootstrap(lambda chosen: values[chosen].mean(axis=1), len(values))
 
 
-def ratio_of_sums(over: Values, under: Values, seed: int = 0) -> Estimate:
+def ratio_of_sums(over: Values, under: Values) -> Estimate:
     """sum(over) / sum(under) of (clips,) values each, e.g. pooled errors / pooled words.
 
     Resamples whose sum(under) is 0 are left out.
@@ -107,7 +105,7 @@ def ratio_of_sums(over: Values, under: Values, seed: int = 0) -> Estimate:
         np.divide(over[chosen].sum(axis=1), divisor, out=found, where=divisor != 0)
         return found
 
-    return bootstrap(ratios, len(over), seed)
+    return bootstrap(ratios, len(over))
 
 
 def paired(differences: Values, weights: Values | None = None) -> Paired:
@@ -123,7 +121,7 @@ def paired(differences: Values, weights: Values | None = None) -> Paired:
     return Paired(ratio_of_sums(differences, under), sign_flip_p(differences), n)
 
 
-def sign_flip_p(differences: Values, seed: int = 0) -> float:
+def sign_flip_p(differences: Values) -> float:
     """Two-sided p of the sign-flip permutation test.
 
     If two systems are alike, each difference is as likely with the other sign: p is the share of
@@ -137,7 +135,7 @@ def sign_flip_p(differences: Values, seed: int = 0) -> float:
     test = stats.permutation_test(
         (differences,), lambda flipped, axis: np.abs(flipped.sum(axis)),
         permutation_type="samples", vectorized=True, n_resamples=PATTERNS,
-        alternative="greater", rng=seed,
+        alternative="greater", rng=SEED,
     )  # fmt: skip
     return float(test.pvalue)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlpo.errors import InputError, needs
+from dlpo.errors import InputError, needs, reading
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -177,9 +177,7 @@ def read_dictionary(path: Path | None) -> dict[str, str]:
     """Word -> phonemes, from a file in CMUdict's format; empty without one."""
     if path is None:
         return {}
-    try:
+    with reading(path, "UTF-8 text", InputError):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: can't be read ({error}); expected UTF-8 text") from error
     entries = (line.split(maxsplit=1) for line in lines if line.strip())
     return {word: " ".join(spoken) for word, *spoken in entries}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from dlpo.errors import DataError
+from dlpo.errors import DataError, reading
 from dlpo.text.symbols import PAD, PHONEMES, START, strongest_mark
 
 _SILENCES = {"sil", "sp", ""}
@@ -174,10 +174,8 @@ def read_textgrid(path: Path) -> Alignment:
     Raises:
         DataError: unreadable, or a tier is missing.
     """
-    try:
+    with reading(path, "a TextGrid"):
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: can't be read as a TextGrid ({error})") from error
     tiers = {
         name: [(float(a), float(b), label) for a, b, label in _INTERVAL.findall(body)]
         for name, body in _TIER.findall(text)

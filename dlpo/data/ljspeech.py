@@ -27,7 +27,7 @@ from dlpo.bundle.manifest import PLAIN_NAME
 from dlpo.data.alignments import Alignment, read_alignments
 from dlpo.data.dataset import DTYPES, Arrays, ClipSource, arrays_of, pack
 from dlpo.data.features import measure
-from dlpo.errors import DataError, InputError, needs
+from dlpo.errors import DataError, needs, reading, writing
 from dlpo.text.symbols import SYMBOL_IDS
 
 log = logging.getLogger(__name__)
@@ -70,13 +70,8 @@ def read_transcripts(path: Path) -> dict[str, str]:
     Raises:
         DataError: unreadable, or a line without three fields.
     """
-    try:
+    with reading(path, "LJSpeech-1.1 of https://keithito.com/LJ-Speech-Dataset, or its layout"):
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path}: can't be read ({error}); get LJSpeech-1.1 from"
-            " https://keithito.com/LJ-Speech-Dataset, or name a corpus of its layout"
-        ) from error
     transcripts = {}
     for number, line in enumerate(lines, 1):
         fields = line.split("|")
@@ -165,10 +160,8 @@ def prepare(
         raise DataError(f"{corpus / 'wavs'}: no .wav or .flac inside; expected LJSpeech's clips")
     aligned = {alignment.id: alignment for alignment in read_alignments(alignments)}
     partial = out / "clips"
-    try:
+    with writing(out, "choose another --out"):
         partial.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"can't write {out}: {error.strerror}; choose another --out") from error
 
     report = Prepared(left_out={clip: "no alignment" for clip in recordings if clip not in aligned})
     clips = []

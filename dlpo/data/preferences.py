@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dlpo.audio import SAMPLE_RATE, Waveform, read_wav
-from dlpo.errors import DataError, InputError
+from dlpo.errors import DataError, InputError, reading, writing
 
 REQUIRED = ("text", "winner", "loser")
 
@@ -65,10 +65,8 @@ def write_pairs(path: Path, pairs: Iterable[PreferencePair]) -> int:
                 raise InputError(f"{row[side]} lies outside of {path.parent}; copy it there first")
             row[side] = row[side].relative_to(path.parent).as_posix()
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
-    try:
+    with writing(path):
         path.write_text("".join(lines), "utf-8")
-    except OSError as error:
-        raise InputError(f"can't write {path}: {error.strerror}; choose another path") from error
     return len(lines)
 
 
@@ -78,12 +76,8 @@ def read_pairs(path: Path) -> list[PreferencePair]:
     Raises:
         DataError: unreadable, without a pair, a line that is no pair, or a wav that is missing.
     """
-    try:
+    with reading(path, "JSON lines of 'dlpo listen export'"):
         lines = path.read_text("utf-8").split("\n")  # a text may hold U+2028
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path}: can't be read ({error}); expected JSON lines of 'dlpo listen export'"
-        ) from error
     pairs = [_parse(line, path, number) for number, line in enumerate(lines, 1) if line.strip()]
     if not pairs:
         raise DataError(f"{path} holds no pair; expected one JSON object a line")

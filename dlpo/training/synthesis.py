@@ -109,7 +109,6 @@ def copy(
     batches: Batches,
     utterance: int,
     schedule: NoiseSchedule,
-    seed: int = 0,
 ) -> Waveform:
     """From a recording's own durations, F0 and mel: what the denoiser could do at best.
 
@@ -118,7 +117,6 @@ def copy(
         batches: of the split that the utterance is in, with the model's voices.
         utterance: its index in the dataset.
         schedule: the reverse chain.
-        seed: of the noise.
     """
     windows = batches.whole(utterance)
     frozen = FrozenAcoustics(model, batches).of(windows)
@@ -126,7 +124,7 @@ def copy(
     conditioning = model.condition(
         frozen.upsampled, measured_prosody(windows), measured_mel(windows), voice
     )[:, :, CONTEXT:-CONTEXT]
-    return _denoise(model, conditioning, windows.source[0].numpy(), schedule, seed)
+    return _denoise(model, conditioning, windows.source[0].numpy(), schedule, seed=0)
 
 
 def _denoise(

@@ -80,7 +80,7 @@ def test_what_cannot_be_compared_is_refused(tiny_bundle: Path, wavs: Any, tmp_pa
     assert "are the same system" in told(f"x={tiny_bundle}", f"y={tiny_bundle}")
     assert "are the same system" in told(ours, f"y={ours}/../ours")
     assert "is no system" in told("nobody", ours)
-    assert "none of the wavs says a line" in told(ours, tiny_bundle, "--texts", texts)
+    assert "expected files like line-0001.wav" in told(ours, tiny_bundle, "--texts", texts)
     assert "can't be read" in told(ours, tiny_bundle, "--corpus", tmp_path)
     assert not (tmp_path / "t").exists()
 

@@ -228,13 +228,6 @@ def test_waveforms_arrive_as_they_do_at_the_judge() -> None:
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-4)
 
 
-def test_resampling_is_differentiable() -> None:
-    x = torch.randn(
-        31, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
-    ).requires_grad_()
-    assert torch.autograd.gradcheck(SpectralResampler(5, 3), x)
-
-
 @pytest.fixture(scope="module")
 def distillmos() -> DistillMOS:
     return DistillMOS()

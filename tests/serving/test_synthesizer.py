@@ -21,19 +21,6 @@ from tests.fake_engine import CONTEXT, FRAMES_CONTEXT, FakeEngine
 TEXT = "Noise becomes speech, step by step. Is it not strange? It is number 23!"
 
 
-@pytest.mark.parametrize("ladder", [(1,), (7,), (10, 20, 40, 64), (3, 1, 500)])
-@pytest.mark.parametrize(("steps", "speed"), [(1, 0.5), (3, 1.3), (1, 2.0)])
-def test_chunks_joined_equal_the_whole(
-    synthesizer: Synthesizer, ladder: tuple[int, ...], steps: int, speed: float
-) -> None:
-    request = SpeechRequest(TEXT, speed=speed, pitch_semitones=2, seed=5, steps=steps)
-
-    chunks = list(synthesizer.stream(synthesizer.read(request), ladder))
-
-    joined = np.concatenate([chunk.samples for chunk in chunks])
-    np.testing.assert_allclose(joined, synthesizer.speak(request), atol=1e-6)
-
-
 def test_windows_have_the_context_that_the_engine_asks_for() -> None:
     lengths: list[int] = []
 

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from dlpo.errors import DataError, InputError
+from dlpo.errors import DataError, InputError, reading, writing
 from dlpo_bench.record import problems
 
 KEY = "key.json"
@@ -199,10 +199,8 @@ def read_file(path: Path, key: AnswerKey) -> tuple[list[RaterAnswer], list[str]]
     Raises:
         DataError: it can't be read, or holds answers to another test.
     """
-    try:
+    with reading(path, "answers"):
         lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise DataError(f"{path}: can't be read ({error.strerror}); expected answers") from error
     answers, wrong = [], []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -244,10 +242,8 @@ class AnswerStore:
         self._max_sessions = max_sessions
         self._lock = threading.Lock()
         self._known: dict[str, dict[str, RaterAnswer]] = {}  # session -> trial -> latest
-        try:
+        with writing(self._directory, "give the folder of a test"):
             self._directory.mkdir(exist_ok=True)
-        except OSError as error:
-            raise InputError(f"can't make {self._directory}: {error.strerror}") from error
 
     def add(self, answer: RaterAnswer) -> bool:
         """Store an answer, or find that it is stored already.

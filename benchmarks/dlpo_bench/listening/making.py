@@ -19,7 +19,7 @@ import numpy as np
 
 from dlpo.audio import write_wav
 from dlpo.data.preferences import PreferencePair, write_pairs
-from dlpo.errors import DataError, InputError
+from dlpo.errors import DataError, InputError, writing
 from dlpo_bench.clips import SAMPLE_RATE, TEST_SPLIT, Clip, Waveform, clips_of_texts, load_clips
 from dlpo_bench.eval import clips_in_common
 from dlpo_bench.listening import answers as layout
@@ -33,7 +33,15 @@ from dlpo_bench.listening.answers import (
     PairTrial,
 )
 from dlpo_bench.listening.report import make_report
-from dlpo_bench.systems import RECORDED, RECORDINGS, Say, SpeakingOptions, System, open_systems
+from dlpo_bench.systems import (
+    RECORDED,
+    RECORDINGS,
+    Say,
+    SpeakingOptions,
+    System,
+    names_in_folders,
+    open_systems,
+)
 from dlpo_serving.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
 from dlpo_serving.synthesis.job import limited
 
@@ -117,15 +125,10 @@ def choose_clips(
         InputError: the systems have no clip in common.
     """
     folders = [Path(one.about["path"]) for one in pair if one.about["kind"] == "files"]
-    names = clips_in_common(folders) if folders else list(TEST_SPLIT)
     if texts is not None:
-        clips = [clip for clip in clips_of_texts(texts) if not folders or clip.clip_id in names]
-        if not clips:
-            raise InputError(
-                f"{', '.join(map(str, folders))}: none of the wavs says a line of {texts};"
-                " expected names like line-0001.wav"
-            )
-        return clips[:count]
+        lines = {clip.clip_id: clip for clip in clips_of_texts(texts)}
+        return [lines[name] for name in names_in_folders(pair, list(lines))[:count]]
+    names = clips_in_common(folders) if folders else list(TEST_SPLIT)
     try:
         return load_clips(corpus, names[:count])
     except DataError:
@@ -247,7 +250,7 @@ def _some(draw: random.Random, heard: Heard, count: int) -> Heard:
 
 def _write(out: Path, key: AnswerKey, waveforms: Mapping[str, Waveform]) -> None:
     """Write to a temporary folder, then rename: an interrupted run leaves nothing half made."""
-    try:
+    with writing(out, "choose another --out"):
         out.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
         try:
@@ -263,8 +266,6 @@ def _write(out: Path, key: AnswerKey, waveforms: Mapping[str, Waveform]) -> None
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
-    except OSError as error:
-        raise InputError(f"can't write {out}: {error.strerror}; choose another --out") from error
 
 
 def _write_page(page: Path, key: AnswerKey) -> None:

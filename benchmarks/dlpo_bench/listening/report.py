@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binomtest
 
-from dlpo.errors import DataError, InputError
+from dlpo.errors import DataError, writing
 from dlpo_bench.listening.answers import (
     SYSTEMS,
     AnswerKey,
@@ -274,11 +274,9 @@ def blocks(report: Report) -> list[Block]:
 def write_report(report: Report, folder: Path) -> None:
     """Write `report.md` and `report.json` into a folder; raises InputError if that fails."""
     content = json.dumps(asdict(report), indent=1, ensure_ascii=False, allow_nan=False)
-    try:
+    with writing(f"the report to {folder}"):
         (folder / "report.md").write_text(markdown(blocks(report)) + "\n", "utf-8")
         (folder / "report.json").write_text(content + "\n", "utf-8")
-    except OSError as error:
-        raise InputError(f"can't write the report to {folder}: {error.strerror}") from error
 
 
 def _verdict(report: Report) -> str:

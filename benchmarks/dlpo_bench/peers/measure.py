@@ -115,30 +115,30 @@ def install(name: str, home: Path = HOME, tell: Tell = silent) -> Path:
     return python
 
 
-def hibari(home: Path = HOME / "hibari") -> Peer:
+def hibari() -> Peer:
     """hibari-tts with the voice that its package brings, on onnxruntime with one thread."""
-    missing = "" if (home / PYTHON).exists() else _not_installed("hibari", home)
+    python, missing = _installed("hibari")
     title = "hibari-tts, the voice of its package"
-    return Peer("hibari", title, "hibari", {}, missing, home / PYTHON, facts={"weights": "trained"})
+    return Peer("hibari", title, "hibari", {}, missing, python, facts={"weights": "trained"})
 
 
-def _not_installed(name: str, home: Path) -> str:
-    return f"{name} is not installed in {home}; add --install {name}"
+def _installed(name: str) -> tuple[Path, str]:
+    """The interpreter of a peer's environment; and why it can't run, if it can't."""
+    python = HOME / name / PYTHON
+    missing = f"{name} is not installed in {HOME / name}; add --install {name}"
+    return python, "" if python.exists() else missing
 
 
-def piper(home: Path = HOME / "piper", voice: Path | None = None) -> Peer:
+def piper(voice: Path | None = None) -> Peer:
     """Piper with a voice of the medium size, on onnxruntime with one thread.
 
     Args:
-        home: has its environment, and the voice with random weights.
         voice: a trained one, ONNX with its JSON in the same folder; None is the random one.
     """
-    python, model = home / PYTHON, voice or home / "medium.onnx"
+    python, missing = _installed("piper")
+    model = voice or HOME / "piper" / "medium.onnx"
     absent = [path for path in (model, Path(f"{model}.json")) if not path.exists()]
-    missing = ""
-    if not python.exists():
-        missing = _not_installed("piper", home)
-    elif absent:
+    if not missing and absent:
         missing = f"{absent[0]} does not exist" + ("" if voice else f"; {RANDOM_VOICE}")
     settings = {"model": str(model), "adjust": voice is None}
     if voice:
@@ -150,7 +150,7 @@ def piper(home: Path = HOME / "piper", voice: Path | None = None) -> Peer:
             "its weights are random: speed does not depend on them, and its length scale is set so"
             " that each text takes as long as from our voice"
         )
-        known = {} if missing else json.loads((home / "facts.json").read_text("utf-8"))
+        known = {} if missing else json.loads((HOME / "piper" / "facts.json").read_text("utf-8"))
         facts = {"weights": "random", "published_parameters": PUBLISHED_PARAMETERS, **known}
     return Peer("piper", title, "piper", settings, missing, python, note=note, facts=facts)
 
@@ -253,7 +253,7 @@ def measure_peers(options: PeersOptions, tell: Tell = silent) -> Measured:
     flite = ("-voice", "slt", "-t", "{text}", "-o", "{out}")
     theirs = [
         hibari(),
-        piper(voice=options.piper_voice),
+        piper(options.piper_voice),
         program("espeak-ng", "formants", *espeak),
         program("flite", "clustergen, voice slt", *flite),
     ]

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dlpo.bundle import Bundle
-from dlpo.errors import DataError, InputError
+from dlpo.errors import DataError, writing
 from dlpo_bench.record import read_record
 from dlpo_bench.report import quality, speed
 from dlpo_bench.tables import Builder, Found, figures_table, markdown, of_newest
@@ -118,7 +118,7 @@ def write_page(page: Page, out: Path) -> None:
     Raises:
         InputError: they can't be written.
     """
-    try:
+    with writing(f"{out} and its pictures"):
         folder = out.with_suffix("")
         folder.mkdir(parents=True, exist_ok=True)
         for old in {path.name for path in folder.glob("*.svg")} - page.pictures.keys():
@@ -126,8 +126,6 @@ def write_page(page: Page, out: Path) -> None:
         for name, svg in page.pictures.items():
             (folder / name).write_text(svg, "utf-8")
         out.write_text(page.text, "utf-8")
-    except OSError as error:
-        raise InputError(f"can't write {out} and its pictures: {error.strerror}") from error
 
 
 def _source(one: Found, here: Path) -> str:

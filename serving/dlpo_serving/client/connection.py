@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from dlpo.errors import InputError
+from dlpo.errors import InputError, reading
 from dlpo_serving.client.errors import CallError, failure_of
 
 Metadata = tuple[tuple[str, str], ...]
@@ -85,12 +85,8 @@ def new_request_id() -> str:
 def _read(path: Path | None) -> bytes | None:
     if path is None:
         return None
-    try:
+    with reading(path, "a PEM file", InputError):
         return path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{path}: can't be read ({error.strerror}); expected a PEM file"
-        ) from error
 
 
 def check_health(connection: Connection, service: str = "", timeout_s: float = 2.0) -> None:
