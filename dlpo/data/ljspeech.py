@@ -27,7 +27,7 @@ from dlpo.bundle.manifest import PLAIN_NAME
 from dlpo.data.alignments import Alignment, read_alignments
 from dlpo.data.dataset import DTYPES, Arrays, ClipSource, arrays_of, pack
 from dlpo.data.features import measure
-from dlpo.errors import DataError, needs, reading, writing
+from dlpo.errors import DataError, InputError, needs, reading, writing
 from dlpo.text.symbols import SYMBOL_IDS
 
 log = logging.getLogger(__name__)
