@@ -19,8 +19,8 @@ from pathlib import Path
 
 # Lower one whenever a change makes room; raise one only for a capability that a user asked for.
 BUDGETS = {
-    "product lines": 35_990,
-    "test lines": 22_000,
+    "product lines": 36_210,
+    "test lines": 22_130,
     "research lines": 2_810,
     "modules": 209,
     "modules with one importer": 36,

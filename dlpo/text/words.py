@@ -95,7 +95,8 @@ def pronounced(
     for marked in sentence:
         if marked.token.phonemes:
             given[len(spoken)] = marked.token.phonemes
-        spoken += (word.rstrip(",") for word in marked.token.words)
+        for word in marked.token.words:
+            spoken.append(word.rstrip(","))
     phonemes = iter(pronouncer.phonemes(spoken, known, given))
     for marked in sentence:
         start, end = source_span(marked.token.start, marked.token.end)
