@@ -19,11 +19,11 @@ from pathlib import Path
 
 # Lower one whenever a change makes room; raise one only for a capability that a user asked for.
 BUDGETS = {
-    "product lines": 36_210,
-    "test lines": 22_130,
+    "product lines": 36_260,
+    "test lines": 22_140,
     "research lines": 2_810,
     "modules": 209,
-    "modules with one importer": 36,
+    "modules with one importer": 35,
     "class names used twice": 0,
 }
 PRODUCT = ("dlpo", "serving", "export", "benchmarks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -70,8 +71,9 @@ def prepare(
         ),
     ] = None,
     speaker: Annotated[
-        str, typer.Option(help="The speaker's name, which becomes the voice's name.")
-    ] = "lj",
+        str | None,
+        typer.Option(help="The speaker's name, which becomes the voice's; lj for ljspeech."),
+    ] = None,
     sessions: Annotated[
         bool,
         typer.Option(
@@ -83,7 +85,8 @@ def prepare(
         str | None,
         typer.Option(
             help="What the speech is and its licence, for the manifests of bundles. For synthetic"
-            " speech, name the model that made it and its version. LJSpeech if left out."
+            " speech, name the model that made it and its version. If left out, LJSpeech or"
+            " recordings of the speaker."
         ),
     ] = None,
     jobs: Annotated[
@@ -93,11 +96,18 @@ def prepare(
     """Turn a corpus into a dataset that `dlpo train` reads.
 
     Each clip's audio, durations, F0, energy, log-mel and source phase are measured once. If it is
-    interrupted, the same command goes on where it stopped.
+    interrupted, the same command goes on where it stopped; recordings are aligned again.
     """
     from dlpo.data import ljspeech, recordings
 
-    left_out = dict[str, str]()
+    if (corpus == "recordings") == (alignments is not None):
+        raise InputError(
+            "give --alignments for ljspeech, and only there: recordings are aligned here"
+        )
+    if speaker is None and corpus == "recordings":
+        raise InputError("recordings need --speaker, the name of their voice")
+    speaker, left_out = speaker or "lj", dict[str, str]()
+    ljspeech.check_speaker(speaker)
     with progress() as bar:
 
         def report(task: TaskID, done: int, total: int) -> None:
@@ -105,11 +115,11 @@ def prepare(
 
         if corpus == "recordings":
             aligned = partial(report, bar.add_task("aligning recordings"))
-            left_out = recordings.adopt(directory, out / "corpus", aligned)
+            shutil.rmtree(out / "clips", ignore_errors=True)  # of texts from before
+            left_out = recordings.write_corpus(directory, out / "corpus", aligned)
             directory, alignments = out / "corpus", out / "corpus" / "alignments.tsv"
             origin = origin or f"recordings of {speaker}"
-        elif alignments is None:
-            raise InputError("ljspeech needs --alignments; `dlpo prepare recordings` makes its own")
+        assert alignments is not None
         done = ljspeech.prepare(
             directory,
             alignments,
@@ -119,9 +129,10 @@ def prepare(
             sessions=sessions,
             jobs=jobs,
             origin=origin,
+            left_out=left_out,
         )
     typer.echo(f"{out}: {done.with_audio} clips with audio, {done.timing_only} with timing only")
-    for clip, reason in (left_out | done.left_out).items():
+    for clip, reason in done.left_out.items():
         typer.echo(f"left out {clip}: {reason}")
 
 

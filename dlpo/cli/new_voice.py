@@ -74,16 +74,18 @@ def new_voice(
 
     Recordings are checked and aligned, adapters are trained, and OUT gets the bundle NAME.dlpo and
     a page that plays held-out recordings beside the voice. Interrupted, the same command goes on.
+    --set is for both trainings, of the adapters and of the denoiser.
     """
     import dlpo
 
     with needs("train"):
         from dlpo.checkpoint import load_checkpoint
-        from dlpo.config.models import SPECTRAL
+        from dlpo.config.models import SPECTRAL, SpectralConfig
         from dlpo.config.strict import from_dict
         from dlpo.config.training import SpectralTraining
         from dlpo.data.dataset import Corpora
         from dlpo.data.ljspeech import check_speaker
+        from dlpo.data.recordings import MARK, fingerprint
         from dlpo.training.spectral_trainer import SpectralTrainer
     with needs("export"):
         from dlpo_export.options import ExportOptions
@@ -95,26 +97,34 @@ def new_voice(
         raise InputError("consent is empty; say whose voice it is and how they agreed to this use")
     start = init or Path(dlpo.__file__).parents[1] / CHECKPOINT
     if not start.is_dir():
-        raise InputError(f"{start}: not found; clone dlpo's repository, or give --init")
+        raise InputError(f"{start}: no checkpoint; give --init, or run this in dlpo's repository")
     loaded = load_checkpoint(start)
-    if name in (taken := getattr(loaded.config, "speakers", ())):
+    if not isinstance(loaded.config, SpectralConfig):
+        raise InputError(f"{start} is {loaded.config.model!r}; expected a spectral checkpoint")
+    if name in (taken := loaded.config.speakers):
         raise InputError(f"--name {name}: taken, {start} speaks with {', '.join(taken)}")
-    data, bundle = out / "data", out / f"{name}.dlpo"
-    if not (data / "dataset.json").exists():
-        origin, jobs = f"{name}; consent: {consent}", os.cpu_count() or 1
+    changed = parse_settings(settings or [])
+    if "part" in changed:
+        raise InputError("--set part: adapters are trained, then the denoiser; leave it out")
+    trainings = [from_dict(SpectralTraining, one | changed) for one in (ADAPTERS, DENOISER)]
+    data, bundle, mark = out / "data", out / f"{name}.dlpo", out / MARK
+    origin = f"{name} (consent: {consent.replace(';', ',')})"
+    asked = f"{fingerprint(recordings)} {origin}"
+    if not mark.exists() or mark.read_text("utf-8") != asked:
+        if (out / "adapters").exists():
+            raise InputError(f"{out} is of other recordings or consent; give another --out")
+        jobs = os.cpu_count() or 1
         prepare("recordings", recordings, data, speaker=name, origin=origin, jobs=jobs)
+        mark.write_text(asked, "utf-8")
     corpora = Corpora([data])
-    if corpora.voices != (name,):
-        raise InputError(f"{out} has recordings of {', '.join(corpora.voices)}; give another --out")
     frames = sum(entry.frames for entry in corpora.entries if entry.split == "train")
     if (learned_s := frames * HOP_LENGTH / SAMPLE_RATE) < LEAST_S:
         raise DataError(
-            f"{recordings}: {learned_s:.0f} s to learn from; expected at least {LEAST_S:.0f} s, and"
-            f" better ten minutes; {data}/dataset.json says what was left out and why"
+            f"{recordings}: {learned_s:.0f} s to learn from; expected at least {LEAST_S:.0f} s,"
+            " better ten minutes; add recordings, or correct those that were left out"
         )
-    changed, inits = parse_settings(settings or []), [start]
-    for recipe in (ADAPTERS, DENOISER):
-        training = from_dict(SpectralTraining, recipe | changed)
+    inits = [start]
+    for training in trainings:
         run = out / training.part
         trainer = SpectralTrainer(SPECTRAL, training, [data], [1.0], run, inits)
         checkpoint = run_shown(trainer, "loss")

@@ -101,7 +101,7 @@ class SpectralTraining(RunConfig):
     """Share of the run after which the learning rate falls linearly to 3 % of its peak."""
     interpolation: float = 1.0
     """How far from the start towards what was learned the checkpoint is; below 1 it keeps more of
-    what tuning taught (weight interpolation, arXiv 2109.01903)."""
+    what tuning taught (weight interpolation, arXiv 2109.01903). The log measures all of it."""
     save_every: int = 500
 
     def __post_init__(self) -> None:

@@ -13,10 +13,11 @@ import functools
 import logging
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from zlib import crc32
 
 import numpy as np
@@ -110,7 +111,9 @@ def read_clip(path: Path) -> Waveform:
 def check_speaker(name: str) -> None:
     """Raises InputError for a name that no bundle could have."""
     if not re.fullmatch(PLAIN_NAME, name):
-        raise InputError(f"speaker is {name!r}; expected a name of letters, digits, . _ and -")
+        raise InputError(
+            f"the name {name!r} can't be a voice's; expected a name of letters, digits, . _ and -"
+        )
 
 
 def voice_of(clip: str, speaker: str, *, sessions: bool) -> str:
@@ -129,6 +132,7 @@ def prepare(
     sessions: bool = False,
     jobs: int = 1,
     origin: str | None = None,
+    left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> Prepared:
     """Measure every aligned clip and write the dataset.
 
@@ -144,6 +148,7 @@ def prepare(
             shares what is common to the speaker.
         jobs: processes.
         origin: what the speech is and its licence; None: LJSpeech.
+        left_out: what the corpus lacks already, and why, for the report and the dataset.
 
     Raises:
         DataError: no transcripts, alignments or recordings, or nothing usable among them.
@@ -163,7 +168,8 @@ def prepare(
     with writing(out, "choose another --out"):
         partial.mkdir(parents=True, exist_ok=True)
 
-    report = Prepared(left_out={clip: "no alignment" for clip in recordings if clip not in aligned})
+    report = Prepared(left_out=dict(left_out))
+    report.left_out |= {clip: "no alignment" for clip in recordings if clip not in aligned}
     clips = []
     work = [
         (alignment, transcripts.get(clip), recordings.get(clip), partial / f"{clip}.npz")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import logging
+import hashlib
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -15,14 +16,15 @@ from numpy.typing import NDArray
 
 from dlpo.audio import SAMPLE_RATE, Waveform
 from dlpo.data.alignments import TSV_COLUMNS, AlignedWord, Alignment
-from dlpo.errors import DataError, DlpoError, InputError, needs
+from dlpo.errors import DataError, InputError, TextError, needs, reading, writing
 from dlpo.text import TextFrontEnd
 from dlpo.text.pronounce import Lexicon
 from dlpo.text.symbols import PHONEMES
 
-log = logging.getLogger(__name__)
-
-AUDIO = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff"}
+AUDIO = {".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif"}
+TEXT = (".txt", ".lab", ".TXT", ".LAB")
+MARK = "recordings.sha256"  # in what new-voice wrote: the fingerprint of the recordings
+MARKS = ("dataset.json", MARK)
 LENGTH_S = (0.8, 15.0)  # of a clip; the text of a longer one exceeds what is learned at once
 LEVEL_DB = -22.2  # RMS of the frames that are heard, as the embedded voice's recordings have it
 PEAK = 0.99
@@ -42,28 +44,51 @@ _HEADER = "\t".join(TSV_COLUMNS)
 Progress = Callable[[int, int], None]
 
 
-def adopt(folder: Path, out: Path, progress: Progress = lambda done, total: None) -> dict[str, str]:
+def find_recordings(folder: Path) -> list[Path]:
+    """The sound files below a folder, without hidden ones and those that dlpo wrote."""
+    found = (file for file in folder.rglob("*") if file.suffix.lower() in AUDIO)
+    return sorted(
+        file
+        for file in found
+        if not file.name.startswith(".")
+        and not any((parent / mark).exists() for parent in file.parents for mark in MARKS)
+    )
+
+
+def fingerprint(folder: Path) -> str:
+    """A hash of the recordings and their texts that changes when one of them does."""
+    files = [folder / "metadata.csv"]
+    for recording in find_recordings(folder):
+        files += [recording, *(recording.with_suffix(suffix) for suffix in TEXT)]
+    states = ((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.exists())
+    return hashlib.sha256(repr([*states]).encode()).hexdigest()
+
+
+def write_corpus(
+    folder: Path, out: Path, progress: Progress = lambda done, total: None
+) -> dict[str, str]:
     """Write what `dlpo.data.ljspeech.prepare` reads: wavs/, metadata.csv and alignments.tsv.
 
     Args:
         folder: recordings, mono or stereo at any rate, and their text: metadata.csv with lines of
             `name|text`, or NAME.txt or NAME.lab beside each recording.
-        out: directory to write.
+        out: directory to write; what is in it goes.
         progress: called with clips done and clips in all.
 
     Returns:
-        Name of each recording that is left out -> why.
+        Each recording that is left out, by its path below `folder` -> why.
 
     Raises:
-        DataError: no recordings or texts, or none of them is usable.
+        DataError: no recordings, none of them is usable, or metadata.csv is not UTF-8.
+        InputError: `out` can't be written.
         MissingExtraError: pocketsphinx, soundfile or soxr is not installed.
     """
-    found = (file for file in folder.rglob("*") if file.suffix.lower() in AUDIO)
-    recordings = sorted(file for file in found if out.resolve() not in file.resolve().parents)
-    if not recordings:
+    shutil.rmtree(out, ignore_errors=True)
+    if not (recordings := find_recordings(folder)):
         raise DataError(f"{folder}: no recordings; expected files of {', '.join(sorted(AUDIO))}")
-    texts, aligner = _texts(folder), Aligner()
-    (out / "wavs").mkdir(parents=True, exist_ok=True)
+    table, aligner = _table(folder / "metadata.csv"), Aligner()
+    with writing(out, "choose another --out"):
+        (out / "wavs").mkdir(parents=True)
     left_out, names, lines, rows = dict[str, str](), set[str](), list[str](), [_HEADER]
     for done, file in enumerate(recordings, 1):
         clip = re.sub(r"[^\w.-]", "_", file.stem)
@@ -71,41 +96,45 @@ def adopt(folder: Path, out: Path, progress: Progress = lambda done, total: None
             if clip in names:
                 raise DataError(f"another recording is called {clip}; rename one of them")
             names.add(clip)
-            if not (text := texts.get(file.stem, "")).strip():
+            if not (text := _text_of(file, table)):
                 raise DataError(f"no text; expected {file.stem}.txt or a line of metadata.csv")
             waveform = read_recording(file)
             rows.append(aligner.align(clip, waveform, text).to_tsv())
-        except DlpoError as error:
-            left_out[file.name] = str(error)
-            log.warning("left out %s: %s", file.name, error)
+        except (DataError, TextError) as error:
+            left_out[str(file.relative_to(folder))] = str(error)
         else:
             _write_flac(out / "wavs" / f"{clip}.flac", waveform)
-            plain = " ".join(text.replace("|", " ").split())
-            lines.append(f"{clip}|{plain}|{plain}")
+            lines.append(f"{clip}|{text}|{text}")
         progress(done, len(recordings))
     if not lines:
-        raise DataError(
-            f"{folder}: no recording is usable; the first: {next(iter(left_out.items()))}"
-        )
-    (out / "metadata.csv").write_text("\n".join(lines), "utf-8")
-    (out / "alignments.tsv").write_text("\n".join(rows), "utf-8")
+        file_name, why = next(iter(left_out.items()))
+        raise DataError(f"{folder}: no recording is usable; the first is {file_name}: {why}")
+    with writing(out, "choose another --out"):
+        (out / "metadata.csv").write_text("\n".join(lines), "utf-8")
+        (out / "alignments.tsv").write_text("\n".join(rows), "utf-8")
     return left_out
 
 
-def _texts(folder: Path) -> dict[str, str]:
-    """Name of a recording without its ending -> its text."""
-    files = [*folder.rglob("*.txt"), *folder.rglob("*.lab")]
-    try:
-        texts = {file.stem: file.read_text("utf-8-sig").strip() for file in files}
-        table = folder / "metadata.csv"
-        lines = table.read_text("utf-8-sig").splitlines() if table.is_file() else []
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{folder}: a text can't be read ({error}); expected UTF-8") from error
+def _table(path: Path) -> dict[str, str]:
+    """metadata.csv, if there is one: name of a recording without its ending -> its text."""
+    with reading(path, "UTF-8 text"):
+        lines = path.read_text("utf-8-sig").splitlines() if path.is_file() else []
+    texts = {}
     for line in lines:
         name, _, text = line.partition("|")
         file = Path(name)
         texts[file.stem if file.suffix.lower() in AUDIO else file.name] = text.rpartition("|")[2]
     return texts
+
+
+def _text_of(recording: Path, table: dict[str, str]) -> str:
+    """The text of the file beside it or of its line in `table`, on one line and without `|`."""
+    text = table.get(recording.stem, "")
+    for beside in map(recording.with_suffix, TEXT):
+        with reading(beside, "UTF-8 text"):
+            if beside.is_file():
+                text = beside.read_text("utf-8-sig")
+    return " ".join(text.replace("|", " ").split())
 
 
 def read_recording(path: Path) -> Waveform:
@@ -122,6 +151,8 @@ def read_recording(path: Path) -> Waveform:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise DataError(f"can't be decoded ({error})") from error
+    if not len(samples):
+        raise DataError("empty; record it again")
     if not np.isfinite(samples).all():
         raise DataError("NaN or infinite samples; decode it again")
     if (clipped := float((np.abs(samples) >= PEAK).mean())) > CLIPPED_SHARE:

@@ -10,7 +10,7 @@ import soundfile
 
 from dlpo.audio import SAMPLE_RATE, Waveform
 from dlpo.data.alignments import read_alignments
-from dlpo.data.recordings import Aligner, adopt, read_recording
+from dlpo.data.recordings import Aligner, fingerprint, read_recording, write_corpus
 from dlpo.errors import DataError
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.job import AudioChunk
@@ -107,10 +107,18 @@ def test_a_folder_becomes_a_corpus_and_says_what_is_left_out(
     (folder / "metadata.csv").write_text(f"two.flac|Raw.|{OTHER}\n")
     (folder / "four.wav").write_bytes(b"no sound")
     (folder / "four.txt").write_text("Hello.")
+    (folder / "five.AIF").write_bytes(b"")
+    (folder / "five.txt").write_bytes(b"It\x92s Latin-1.")
+    (folder / "._one take.wav").write_bytes(b"of a Mac")
+    (folder / "old").mkdir()
+    (folder / "old" / "dataset.json").touch()
+    (folder / "old" / "six.wav").write_bytes(b"of an earlier run")
+    before = fingerprint(folder)
 
-    left_out = adopt(folder, out)
+    left_out = write_corpus(folder, out)
 
     assert {name: why.partition(";")[0].partition(" (")[0] for name, why in left_out.items()} == {
+        "five.AIF": f"{folder / 'five.txt'}: can't be read",
         "four.wav": "can't be decoded",
         "three.flac": "no text",
         "two.flac": "another recording is called two",
@@ -121,13 +129,16 @@ def test_a_folder_becomes_a_corpus_and_says_what_is_left_out(
     assert rate == SAMPLE_RATE
     assert kept.ndim == 1
     assert len(kept) == pytest.approx(len(speech[TEXT]), rel=0.2)
+    assert fingerprint(folder) == before
+    (folder / "one take.txt").write_text("Corrected.")
+    assert fingerprint(folder) != before
     loud = kept[np.abs(kept) > 0.01]
     assert 10 * np.log10((loud**2).mean()) == pytest.approx(-21, abs=2)
 
 
 def test_a_folder_without_recordings_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no recordings; expected files of \.aiff"):
-        adopt(tmp_path, tmp_path / "out")
+    with pytest.raises(DataError, match=r"no recordings; expected files of \.aif"):
+        write_corpus(tmp_path, tmp_path / "out")
     (tmp_path / "a.wav").write_bytes(b"no sound")
-    with pytest.raises(DataError, match="no recording is usable; the first"):
-        adopt(tmp_path, tmp_path / "out")
+    with pytest.raises(DataError, match=r"no recording is usable; the first is a\.wav: no text"):
+        write_corpus(tmp_path, tmp_path / "out")

@@ -123,7 +123,7 @@ def _telephone(content: str, format: str) -> list[str]:
     for part in _TELEPHONE_PART.findall(content):
         if part.isdigit():
             *digits, last = digit_words(part)
-            words += [*digits, f"{last},"]
+            words += [*digits, f"{last}," if digits else last]
         elif part in _TELEPHONE_SIGNS:
             words.append(_TELEPHONE_SIGNS[part])
         elif part[0] in "xX" or len(part) > 1:

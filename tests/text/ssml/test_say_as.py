@@ -33,10 +33,11 @@ from dlpo.text.ssml.say_as import said_as
         ("time", "2:30pm", "hms12", "two thirty P M"),
         ("time", "2 p.m.", "", "two P M"),
         ("time", "1'21\"", "", "one minute twenty one seconds"),
-        ("telephone", "+1 (555) 010-2000", "", "plus one, five five five, zero one zero, two zero "
+        ("telephone", "+1 (555) 010-2000", "", "plus one five five five, zero one zero, two zero "
                                                "zero zero"),
+        ("telephone", "5 5 5 1", "", "five five five one"),
         ("telephone", "555 ext. 12", "", "five five five, extension one two"),
-        ("telephone", "1-800-ABC", "", "one, eight zero zero, A B C"),
+        ("telephone", "1-800-ABC", "", "one eight zero zero, A B C"),
         ("currency", "GBP1", "", "one pound"),
         ("currency", "3 EUR", "", "three euros"),
         ("fraction", "3/4", "", "three quarters"),
