@@ -85,7 +85,7 @@ check:
 	scripts/check
 
 records: .venv/installed
-	scripts/records
+	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/records
 
 ENGINE ?= cuda
 FOR ?= 3.12

@@ -101,11 +101,12 @@ def prepare(
     from dlpo.data import ljspeech, recordings
 
     if (corpus == "recordings") == (alignments is not None):
-        raise InputError(
-            "give --alignments for ljspeech, and only there: recordings are aligned here"
+        raise typer.BadParameter(
+            "give it for ljspeech, and only there: recordings are aligned here",
+            param_hint="--alignments",
         )
     if speaker is None and corpus == "recordings":
-        raise InputError("recordings need --speaker, the name of their voice")
+        raise typer.BadParameter("recordings need the name of their voice", param_hint="--speaker")
     speaker, left_out = speaker or "lj", dict[str, str]()
     ljspeech.check_speaker(speaker)
     with progress() as bar:
@@ -115,7 +116,7 @@ def prepare(
 
         if corpus == "recordings":
             aligned = partial(report, bar.add_task("aligning recordings"))
-            shutil.rmtree(out / "clips", ignore_errors=True)  # of texts from before
+            shutil.rmtree(out / ljspeech.UNFINISHED, ignore_errors=True)  # of texts from before
             left_out = recordings.write_corpus(directory, out / "corpus", aligned)
             directory, alignments = out / "corpus", out / "corpus" / "alignments.tsv"
             origin = origin or f"recordings of {speaker}"

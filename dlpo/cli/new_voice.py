@@ -141,10 +141,13 @@ def new_voice(
 
 def write_page(out: Path, name: str, bundle: Path, corpora: Corpora) -> Path:
     """Write `out`/index.html: held-out recordings beside the voice, and other texts."""
+    from dlpo.data.recordings import MARK
+
     synthesizer = open_voice(bundle)
     numbers = [i for split in ("test", "validation") for i in corpora.split(split, with_audio=True)]
     spoken = [(corpora.entries[i].text, corpora[i].waveform) for i in numbers[:PLAYED]]
     (out / "page").mkdir(exist_ok=True)
+    (out / "page" / MARK).touch()
     rows = []
     for number, (text, recording) in enumerate([*spoken, *((text, None) for text in TEXTS)]):
         cells = []

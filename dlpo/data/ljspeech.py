@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 TEST = ("LJ002-0161", "LJ002-0180")
 VALIDATION = ("LJ002-0181", "LJ002-0200")
+UNFINISHED = "clips.part"  # folder of finished clips of a dataset that is not
 LJSPEECH_CLIP = re.compile(r"LJ\d{3}-\d{4}")
 ALIGNMENT_SLACK_S = 0.15  # how far the end of the alignment may lie from the end of the clip
 QUIETEST_PEAK = 0.01  # full scale is 1; below it a clip is taken for silence
@@ -136,7 +137,7 @@ def prepare(
 ) -> Prepared:
     """Measure every aligned clip and write the dataset.
 
-    Resumes if interrupted: finished clips are kept in `out/clips`.
+    Resumes if interrupted: finished clips are kept in `out/clips.part`.
 
     Args:
         corpus: directory with metadata.csv and wavs/ (wav or flac).
@@ -164,7 +165,7 @@ def prepare(
     if not recordings:
         raise DataError(f"{corpus / 'wavs'}: no .wav or .flac inside; expected LJSpeech's clips")
     aligned = {alignment.id: alignment for alignment in read_alignments(alignments)}
-    partial = out / "clips"
+    partial = out / UNFINISHED
     with writing(out, "choose another --out"):
         partial.mkdir(parents=True, exist_ok=True)
 

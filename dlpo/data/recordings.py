@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.audio import SAMPLE_RATE, Waveform
+from dlpo.audio import SAMPLE_RATE, Waveform, to_pcm16, write_wav
 from dlpo.data.alignments import TSV_COLUMNS, AlignedWord, Alignment
 from dlpo.errors import DataError, InputError, TextError, needs, reading, writing
 from dlpo.text import TextFrontEnd
@@ -23,8 +23,7 @@ from dlpo.text.symbols import PHONEMES
 
 AUDIO = {".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif"}
 TEXT = (".txt", ".lab", ".TXT", ".LAB")
-MARK = "recordings.sha256"  # in what new-voice wrote: the fingerprint of the recordings
-MARKS = ("dataset.json", MARK)
+MARK = "written-by-dlpo"  # a file in folders whose sound files are ours, and may be replaced
 LENGTH_S = (0.8, 15.0)  # of a clip; the text of a longer one exceeds what is learned at once
 LEVEL_DB = -22.2  # RMS of the frames that are heard, as the embedded voice's recordings have it
 PEAK = 0.99
@@ -46,12 +45,13 @@ Progress = Callable[[int, int], None]
 
 def find_recordings(folder: Path) -> list[Path]:
     """The sound files below a folder, without hidden ones and those that dlpo wrote."""
-    found = (file for file in folder.rglob("*") if file.suffix.lower() in AUDIO)
+    ours = {mark.parent for mark in folder.rglob(MARK)} - {folder}
     return sorted(
         file
-        for file in found
-        if not file.name.startswith(".")
-        and not any((parent / mark).exists() for parent in file.parents for mark in MARKS)
+        for file in folder.rglob("*")
+        if file.suffix.lower() in AUDIO
+        and not file.name.startswith(".")
+        and ours.isdisjoint(file.parents)
     )
 
 
@@ -72,7 +72,7 @@ def write_corpus(
     Args:
         folder: recordings, mono or stereo at any rate, and their text: metadata.csv with lines of
             `name|text`, or NAME.txt or NAME.lab beside each recording.
-        out: directory to write; what is in it goes.
+        out: directory to write; replaced if this wrote it before.
         progress: called with clips done and clips in all.
 
     Returns:
@@ -80,15 +80,20 @@ def write_corpus(
 
     Raises:
         DataError: no recordings, none of them is usable, or metadata.csv is not UTF-8.
-        InputError: `out` can't be written.
+        InputError: `out` can't be written, or something else is there.
         MissingExtraError: pocketsphinx, soundfile or soxr is not installed.
     """
-    shutil.rmtree(out, ignore_errors=True)
+    if out.resolve() in (folder.resolve(), *folder.resolve().parents):
+        raise InputError(f"{folder} would be replaced; choose another --out")
+    if out.exists() and not (out / MARK).exists():
+        raise InputError(f"{out} was not written by dlpo and is kept; choose another --out")
     if not (recordings := find_recordings(folder)):
         raise DataError(f"{folder}: no recordings; expected files of {', '.join(sorted(AUDIO))}")
     table, aligner = _table(folder / "metadata.csv"), Aligner()
     with writing(out, "choose another --out"):
+        shutil.rmtree(out, ignore_errors=True)
         (out / "wavs").mkdir(parents=True)
+        (out / MARK).touch()
     left_out, names, lines, rows = dict[str, str](), set[str](), list[str](), [_HEADER]
     for done, file in enumerate(recordings, 1):
         clip = re.sub(r"[^\w.-]", "_", file.stem)
@@ -103,7 +108,7 @@ def write_corpus(
         except (DataError, TextError) as error:
             left_out[str(file.relative_to(folder))] = str(error)
         else:
-            _write_flac(out / "wavs" / f"{clip}.flac", waveform)
+            write_wav(out / "wavs" / f"{clip}.wav", waveform)
             lines.append(f"{clip}|{text}|{text}")
         progress(done, len(recordings))
     if not lines:
@@ -158,7 +163,7 @@ def read_recording(path: Path) -> Waveform:
     if (clipped := float((np.abs(samples) >= PEAK).mean())) > CLIPPED_SHARE:
         raise DataError(f"{clipped:.1%} of its samples are clipped; record it at a lower level")
     waveform = soxr.resample(samples.mean(1), rate, SAMPLE_RATE)
-    power = (waveform[: len(waveform) // FRAME * FRAME].reshape(-1, FRAME) ** 2).mean(1)
+    power = _power(waveform)
     if not len(power) or (loud := float(np.quantile(power, 0.95))) < 1e-7:
         raise DataError("silent; record it again")
     heard = np.flatnonzero(power > HEARD * loud)
@@ -178,6 +183,13 @@ def read_recording(path: Path) -> Waveform:
     gain = 10 ** (LEVEL_DB / 20) / np.sqrt(power[heard].mean())
     levelled: Waveform = (speech * min(gain, PEAK / np.abs(speech).max())).astype(np.float32)
     return levelled
+
+
+def _power(waveform: Waveform) -> Waveform:
+    """(T,) -> (F,) mean square of each whole frame."""
+    frames = waveform[: len(waveform) // FRAME * FRAME].reshape(-1, FRAME)
+    power: Waveform = np.square(frames).mean(1)
+    return power
 
 
 class Aligner:
@@ -230,8 +242,7 @@ class Aligner:
         grammar = f"#JSGF V1.0; grammar clip; public <clip> = [{PAUSE}] {' '.join(ways)};"
         self._decoder.add_jsgf_string("clip", grammar)
         self._decoder.activate_search("clip")
-        samples = np.clip(soxr.resample(waveform, SAMPLE_RATE, RATE), -1, 1)
-        pcm = (samples * 32767).astype("<i2").tobytes()
+        pcm = to_pcm16(soxr.resample(waveform, SAMPLE_RATE, RATE)).tobytes()
         path = _decoded(self._decoder, pcm)
         labels = [segment.word.partition("(")[0] for segment in path]
         spoken = [label for label in labels if label != PAUSE]
@@ -285,8 +296,7 @@ def _check_fit(labels: list[str], frames: list[int], waveform: Waveform) -> None
     runs = [len(list(run)) for is_short, run in groupby(shortest) if is_short]
     if max(runs, default=0) >= SHORTEST_RUN:
         raise DataError("its text has words that are not spoken; correct the text")
-    whole = len(waveform) // FRAME * FRAME
-    power = (waveform[:whole].reshape(-1, FRAME) ** 2).mean(1)
+    power = _power(waveform)
     level_db = 10 * np.log10(power / np.quantile(power, 0.9) + 1e-9)
     start = 0
     for label, count in zip(labels, frames, strict=True):
@@ -296,12 +306,3 @@ def _check_fit(labels: list[str], frames: list[int], waveform: Waveform) -> None
                 f"something is spoken at {start / 100:.1f} s that its text lacks; correct the text"
             )
         start += count
-
-
-def _write_flac(path: Path, waveform: Waveform) -> None:
-    import soundfile
-
-    try:
-        soundfile.write(path, waveform, SAMPLE_RATE, subtype="PCM_16")
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise InputError(f"{path}: can't be written ({error}); choose another --out") from error

@@ -128,7 +128,8 @@ class SpectralTrainer(TrainingRun):
             model.load_state_dict(_fitting(source, model, "denoiser" if i else None), strict=False)
             if training.part == "adapters" and not i:
                 self._begin_voices(model, start)
-        self.start = {name: weight.clone() for name, weight in model.state_dict().items()}
+        floating = ((k, w) for k, w in model.state_dict().items() if w.is_floating_point())
+        self.start = {k: w.clone() for k, w in floating} if training.interpolation < 1 else {}
         self.learning = PARTS["denoiser" if training.part == "joint" else training.part]
         for name, module in model.named_children():
             module.requires_grad_(name.startswith(self.learning))
@@ -211,14 +212,8 @@ class SpectralTrainer(TrainingRun):
 
     def _learned(self) -> dict[str, Tensor]:
         learned, share = super()._learned(), self.training.interpolation
-        if share == 1:
-            return learned
-        return {
-            name: torch.lerp(self.start[name].to(weight), weight, share)
-            if weight.is_floating_point()
-            else weight
-            for name, weight in learned.items()
-        }
+        moved = {k: torch.lerp(w.to(learned[k]), learned[k], share) for k, w in self.start.items()}
+        return learned | moved
 
     def _size_and_window(self) -> tuple[int, int]:
         """B, and the frames of each window."""

@@ -10,8 +10,8 @@ import soundfile
 
 from dlpo.audio import SAMPLE_RATE, Waveform
 from dlpo.data.alignments import read_alignments
-from dlpo.data.recordings import Aligner, fingerprint, read_recording, write_corpus
-from dlpo.errors import DataError
+from dlpo.data.recordings import MARK, Aligner, fingerprint, read_recording, write_corpus
+from dlpo.errors import DataError, InputError
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.job import AudioChunk
 from dlpo_serving.voices import open_voice
@@ -111,7 +111,7 @@ def test_a_folder_becomes_a_corpus_and_says_what_is_left_out(
     (folder / "five.txt").write_bytes(b"It\x92s Latin-1.")
     (folder / "._one take.wav").write_bytes(b"of a Mac")
     (folder / "old").mkdir()
-    (folder / "old" / "dataset.json").touch()
+    (folder / "old" / MARK).touch()
     (folder / "old" / "six.wav").write_bytes(b"of an earlier run")
     before = fingerprint(folder)
 
@@ -125,7 +125,7 @@ def test_a_folder_becomes_a_corpus_and_says_what_is_left_out(
     }
     assert [a.id for a in read_alignments(out / "alignments.tsv")] == ["two", "one_take"]
     assert (out / "metadata.csv").read_text().splitlines()[1].startswith("one_take|The ferry")
-    kept, rate = soundfile.read(out / "wavs" / "one_take.flac")
+    kept, rate = soundfile.read(out / "wavs" / "one_take.wav")
     assert rate == SAMPLE_RATE
     assert kept.ndim == 1
     assert len(kept) == pytest.approx(len(speech[TEXT]), rel=0.2)
@@ -142,3 +142,18 @@ def test_a_folder_without_recordings_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"no sound")
     with pytest.raises(DataError, match=r"no recording is usable; the first is a\.wav: no text"):
         write_corpus(tmp_path, tmp_path / "out")
+
+
+def test_nothing_that_is_not_ours_is_replaced(speech: dict[str, Waveform], tmp_path: Path) -> None:
+    recording = tmp_path / "corpus" / "a.wav"
+    recording.parent.mkdir()
+    soundfile.write(recording, speech[TEXT], SAMPLE_RATE)
+    recording.with_suffix(".txt").write_text(TEXT)
+    with pytest.raises(InputError, match="would be replaced; choose another --out"):
+        write_corpus(recording.parent, recording.parent)
+    (tmp_path / "kept").mkdir()
+    with pytest.raises(InputError, match="was not written by dlpo and is kept"):
+        write_corpus(recording.parent, tmp_path / "kept")
+    for _ in range(2):  # what it wrote itself is replaced
+        assert not write_corpus(recording.parent, recording.parent / "data")
+    assert recording.exists()

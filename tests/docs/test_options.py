@@ -10,6 +10,7 @@ import pytest
 from typer.main import get_command
 
 from dlpo.cli import app
+from dlpo_bench.load.capacity import MEASUREMENTS
 from dlpo_serving.settings.sources import settings_parser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,3 +63,13 @@ def test_commands_of_a_page_and_their_options_exist(page: str) -> None:
 
     assert not wrong
     assert not alone - options_of(COMMANDS) - FOREIGN
+
+
+def test_commands_of_make_records_exist() -> None:
+    script = (ROOT / "scripts" / "records").read_text(encoding="utf-8").replace("\\\n", "")
+    calls = re.findall(r"^(?: +\w+\) )?dlpo ([^;\n]+)", script, re.MULTILINE)
+    streamed = [word for call in calls if "bench stream" in call for word in call.split()[2:]]
+
+    assert len(calls) == 1 + len(re.findall(r"^ +\w+\) ", script, re.MULTILINE)) == 11
+    assert not {call: missing for call in calls if (missing := unknown(call))}
+    assert {word for word in streamed if word.isalpha()} <= {*MEASUREMENTS, "dlpo", "riva"}
