@@ -45,4 +45,5 @@ def gaussian_upsample(
     hidden: Tensor, durations: Tensor, ranges: Tensor, positions: Tensor
 ) -> Tensor:
     """(B, C, P) -> (B, C, F), with the arguments of `upsampling_weights`."""
-    return hidden @ upsampling_weights(durations, ranges, positions).transpose(1, 2)
+    weights = upsampling_weights(durations, ranges, positions)
+    return (weights @ hidden.transpose(1, 2)).transpose(1, 2)  # the order that onnxruntime likes

@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 Complex = NDArray[np.complex128]
+Spectrum = tuple[Tensor, Tensor]
+"""real and imaginary parts, (..., places) each"""
 
 
 class RealDft(nn.Module):
@@ -35,9 +37,7 @@ class RealDft(nn.Module):
         ValueError: N is odd.
     """
 
-    first: Tensor
     twiddle: Tensor
-    second: Tensor
     last: Tensor
     second_inverse: Tensor
     weight: Tensor
@@ -54,11 +54,9 @@ class RealDft(nn.Module):
         self.places = self.columns * q
         a, b, c, d = np.arange(p), np.arange(q), np.arange(self.columns), np.arange(q)
         first, second = _roots(p, np.outer(c, a)), _roots(q, np.outer(b, d))
-        self._constant("first", np.concatenate([first.real, first.imag]))  # (2 (P/2 + 1), P)
         twiddle = _roots(size, np.outer(c, b))
         self._constant("twiddle", np.stack([twiddle.real, twiddle.imag]))  # (2, P/2 + 1, Q)
-        self._constant("second", _as_real(second))  # (2 Q, 2 Q)
-        self._constant("second_inverse", _as_real(second.conj().T))
+        self._constant("second_inverse", _as_real(second.conj().T))  # (2 Q, 2 Q)
         weight = np.full(self.columns, 2 / size)
         weight[[0, -1]] = 1 / size  # these columns have no mirror image
         self._constant("weight", weight.repeat(q))  # (places,)
@@ -71,39 +69,29 @@ class RealDft(nn.Module):
         dtype = torch.int64 if values.dtype.kind == "i" else torch.float32
         self.register_buffer(name, torch.from_numpy(values).to(dtype), persistent=False)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """(..., N) -> (..., 2, places), real and imaginary parts."""
-        if torch.compiler.is_exporting():
-            return self.products(frames)
-        spectra = torch.fft.fft(frames).index_select(-1, self.frequency)
-        return torch.stack([spectra.real, spectra.imag], dim=-2)
+    def matrix(self) -> Tensor:
+        """(2 places, N) of the forward transform, real parts first."""
+        roots = _roots(self.size, np.outer(self.frequency.numpy(), np.arange(self.size)))
+        return torch.from_numpy(np.concatenate([roots.real, roots.imag])).float()
 
-    def inverse(self, spectra: Tensor) -> Tensor:
-        """(..., 2, places) -> (..., N), the real part of what they are the spectrum of."""
+    def forward(self, frames: Tensor) -> Spectrum:
+        """(..., N) -> their spectra."""
+        spectra = torch.fft.fft(frames).index_select(-1, self.frequency)
+        return spectra.real, spectra.imag
+
+    def inverse(self, spectrum: Spectrum) -> Tensor:
+        """Spectra -> (..., N), the real part of what they are the spectra of."""
         if torch.compiler.is_exporting():
-            return self.inverse_products(spectra)
-        once = torch.complex(*spectra.unbind(-2)) * self.weight
+            return self.inverse_products(spectrum)
+        once = torch.complex(*spectrum) * self.weight
         full = once.new_zeros(*once.shape[:-1], self.size).index_copy(-1, self.frequency, once)
         frames: Tensor = torch.fft.ifft(full).real * self.size
         return frames
 
-    def products(self, frames: Tensor) -> Tensor:
-        """`forward` without a transform of torch's."""
-        x = frames.view(*frames.shape[:-1], self.p, self.q)  # (..., P, Q)
-        real, imaginary = (self.first @ x).chunk(2, dim=-2)  # each (..., P/2 + 1, Q)
-        cosine, sine = self.twiddle
-        turned = torch.cat(
-            [real * cosine - imaginary * sine, real * sine + imaginary * cosine], dim=-1
-        )
-        real, imaginary = (turned @ self.second).chunk(2, dim=-1)
-        return torch.stack([real.flatten(-2), imaginary.flatten(-2)], dim=-2)
-
-    def inverse_products(self, spectra: Tensor) -> Tensor:
+    def inverse_products(self, spectrum: Spectrum) -> Tensor:
         """`inverse` without a transform of torch's."""
-        columns = spectra.view(*spectra.shape[:-1], self.columns, self.q)
-        real, imaginary = columns.unbind(-3)
-        both = torch.cat([real, imaginary], dim=-1)
-        real, imaginary = (both @ self.second_inverse).chunk(2, dim=-1)
+        columns = [part.view(*part.shape[:-1], self.columns, self.q) for part in spectrum]
+        real, imaginary = (torch.cat(columns, dim=-1) @ self.second_inverse).chunk(2, dim=-1)
         cosine, sine = self.twiddle  # its conjugate turns back
         turned = torch.cat(
             [real * cosine + imaginary * sine, imaginary * cosine - real * sine], dim=-2

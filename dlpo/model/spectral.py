@@ -9,6 +9,8 @@ waveform, and a free part. Their sum is the clean, pre-emphasized waveform's spe
 
 from __future__ import annotations
 
+from functools import reduce
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -18,7 +20,7 @@ from dlpo.config.models import SpectralConfig
 from dlpo.errors import InputError
 from dlpo.model.acoustics import MEL_BANDS, AcousticModel, Prosody
 from dlpo.model.blocks import ConvNextBlock, LevelEmbedding, conv, de_emphasise
-from dlpo.model.real_dft import RealDft
+from dlpo.model.real_dft import RealDft, Spectrum
 
 COMPRESSION_FLOOR = 1e-3  # magnitude below which spectra are not raised any further
 FREE_SCALE = 4.0  # of the free part, about the spread of a spectrum's bins
@@ -81,6 +83,9 @@ class SpectralWaveGrad2(AcousticModel):
             self.spectrum_out.bias.zero_()
         self.hann: Tensor
         self.register_buffer("hann", torch.hann_window(config.window), persistent=False)
+        self.analysis: Tensor  # (2 places, hop, hops of a window): `spectrum` as a convolution
+        analysis = (self.dft.matrix() * self.hann).unflatten(1, (-1, config.stft_hop))
+        self.register_buffer("analysis", analysis.transpose(1, 2), persistent=False)
 
     def voice(self, rows: Tensor) -> Tensor:
         """(B, 2) rows of the speaker and of the session, -1 for none -> (B, V).
@@ -140,7 +145,7 @@ class SpectralWaveGrad2(AcousticModel):
             (B, T) x0, pre-emphasized and scaled.
         """
         noisy_spectrum, source_spectrum = self.spectrum(noisy), self.spectrum(source)
-        seen = torch.cat([_compressed(noisy_spectrum), _compressed(source_spectrum)], dim=-1)
+        seen = torch.cat([*_compressed(noisy_spectrum), *_compressed(source_spectrum)], dim=-1)
         frames = self.spectrum_conditioning(conditioning)
         frames = functional.interpolate(frames, size=seen.shape[1], mode="linear")
         x = self.spectrum_norm(self.spectrum_in(seen) + frames.transpose(1, 2))  # (B, L, W)
@@ -149,42 +154,44 @@ class SpectralWaveGrad2(AcousticModel):
         for block in self.spectrum_blocks:
             x = block(x, level)
         out = self.spectrum_out(self.spectrum_last_norm(x.transpose(1, 2))).float()
-        on_source, on_noisy, free = out.view(*out.shape[:2], 3, 2, self.dft.places).unbind(2)
-        clean = (
-            _product(on_source, source_spectrum)
-            + _product(on_noisy, noisy_spectrum)
-            + FREE_SCALE * free
+        a_real, a_imaginary, b_real, b_imaginary, *free = torch.split(out, self.dft.places, -1)
+        on_source = _product((a_real, a_imaginary), source_spectrum)
+        on_noisy = _product((b_real, b_imaginary), noisy_spectrum)
+        real, imaginary = (
+            from_source + from_noisy + FREE_SCALE * added
+            for from_source, from_noisy, added in zip(on_source, on_noisy, free, strict=True)
         )
-        return self.waveform(clean)
+        return self.waveform((real, imaginary))
 
-    def spectrum(self, waveform: Tensor) -> Tensor:
-        """(B, T) -> (B, L, 2, places) spectra of Hann windows, L = T / stft_hop; see `RealDft`."""
+    def spectrum(self, waveform: Tensor) -> Spectrum:
+        """(B, T) -> spectra of Hann windows, L = T / stft_hop."""
         window, hop = self.config.window, self.config.stft_hop
         edge = (window - hop) // 2
-        hops = functional.pad(waveform.float(), (edge, edge)).view(waveform.shape[0], -1, hop)
-        count = window // hop
-        frames = torch.cat(
-            [hops[:, k : hops.shape[1] - count + 1 + k] for k in range(count)], dim=-1
-        )
-        spectrum: Tensor = self.dft(frames * self.hann)
+        padded = functional.pad(waveform.float(), (edge, edge))
+        if torch.compiler.is_exporting():
+            hops = padded.view(waveform.shape[0], -1, hop).transpose(1, 2)
+            real, imaginary = functional.conv1d(hops, self.analysis).transpose(1, 2).chunk(2, -1)
+            return real, imaginary
+        spectrum: Spectrum = self.dft(padded.unfold(1, window, hop) * self.hann)
         return spectrum
 
-    def waveform(self, spectrum: Tensor) -> Tensor:
-        """(B, L, 2, places) -> (B, L * stft_hop), by weighted overlap-add."""
+    def waveform(self, spectrum: Spectrum) -> Tensor:
+        """Spectra -> (B, L * stft_hop), by weighted overlap-add."""
         frames = self.dft.inverse(spectrum) * self.hann
-        weights = self.hann.square().expand(1, *frames.shape[1:])
-        return self._overlap_add(frames) / self._overlap_add(weights)
-
-    def _overlap_add(self, frames: Tensor) -> Tensor:
-        """(B, L, window) -> (B, L * stft_hop), less what reaches past the ends."""
         window, hop = self.config.window, self.config.stft_hop
-        parts = frames.reshape(*frames.shape[:2], window // hop, hop).unbind(2)
-        joined = torch.stack(
-            [functional.pad(part, (0, 0, k, len(parts) - 1 - k)) for k, part in enumerate(parts)]
+        count, length = window // hop, frames.shape[1]
+        parts = torch.split(frames, hop, -1)
+        samples = reduce(
+            torch.add,
+            (functional.pad(part, (0, 0, k, count - 1 - k)) for k, part in enumerate(parts)),
         )
-        samples = joined.sum(0).flatten(1)  # (B, (L + window / hop - 1) * hop)
+        place = torch.arange(length + count - 1, device=frames.device)[:, None]
+        place = place - torch.arange(count, device=frames.device)
+        used = ((place >= 0) & (place < length)).float()  # (L + count - 1, count)
+        weights = used @ self.hann.square().view(count, hop)
         edge = (window - hop) // 2
-        out: Tensor = samples[:, edge : samples.shape[1] - edge]
+        inside = slice(edge, samples.shape[1] * hop - edge)  # where windows sum to more than 0
+        out: Tensor = samples.flatten(1)[:, inside] / weights.flatten()[inside]
         return out
 
     def to_waveform(self, x0: Tensor) -> Tensor:
@@ -192,19 +199,14 @@ class SpectralWaveGrad2(AcousticModel):
         return de_emphasise(x0 / self.config.scale)
 
 
-def _compressed(spectrum: Tensor) -> Tensor:
-    """(B, L, 2, places) -> (B, L, 2 places), magnitudes to the power 1/2, phases kept."""
-    power = spectrum.square().sum(2, keepdim=True).clamp(min=COMPRESSION_FLOOR**2)
-    return (spectrum * power.sqrt().rsqrt()).flatten(2)
+def _compressed(spectrum: Spectrum) -> Spectrum:
+    """Magnitudes to the power 1/2, phases kept."""
+    real, imaginary = spectrum
+    power = (real * real + imaginary * imaginary).clamp(min=COMPRESSION_FLOOR**2)
+    factor = power.sqrt().rsqrt()
+    return real * factor, imaginary * factor
 
 
-def _product(a: Tensor, b: Tensor) -> Tensor:
-    """The complex product of real and imaginary parts, (B, L, 2, places) each."""
-    (a_real, a_imaginary), (b_real, b_imaginary) = a.unbind(2), b.unbind(2)
-    return torch.stack(
-        [
-            a_real * b_real - a_imaginary * b_imaginary,
-            a_real * b_imaginary + a_imaginary * b_real,
-        ],
-        dim=2,
-    )
+def _product(a: Spectrum, b: Spectrum) -> Spectrum:
+    """The complex product."""
+    return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]

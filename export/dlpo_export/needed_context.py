@@ -4,14 +4,15 @@ A reverse step can look several frames to each side, N steps N times as far; but
 far end moves a sample by far less than its last bit of 16: each further frame of context divides
 the deviation by about eight. Chunks with only the context that they need cost the server less.
 
-In 8 bits that does not hold. A deviation of any size can tip the rounding of an activation, the
-tipped one tips others, and around the seam another draw of the rounding noise is heard. Only where
-nothing at all changes does a chunk equal the whole, so int8 needs about twice the context.
+In 8 bits a deviation of any size can tip the rounding of an activation, and the tipped one tips
+others: around a seam another draw of the rounding noise is heard. So its level is measured instead,
+beside the speech. The same goes for the blocks of the frames graph.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,9 +25,11 @@ from dlpo_export.parity.cases import UTTERANCE, as_numpy, whole_frames
 from dlpo_export.parity.open_graph import OpenGraph
 
 TOLERANCE = 5e-5  # of full scale; half of what a server promises, before the margin
-INT8_TOLERANCE = 10 ** (-50 / 20)  # RMS of the deviation, as a share of the RMS of the speech
+INT8_TOLERANCE = 10 ** (-60 / 20)  # RMS of the deviation, as a share of the RMS of the speech
+FRAMES_TOLERANCE = 10 ** (-50 / 20)  # the same of conditioning, which 8 bits round at -30 dB
 MARGIN = 1  # frames beyond what the measurement asks for, since other speech differs
 CHUNK = 8  # frames, as few as the first of a stream
+BLOCK = 64  # frames of the frames graph
 STRIDE = 9  # frames from one measured chunk to the next
 SEEDS = 2
 
@@ -40,51 +43,58 @@ def needed_contexts(
     frames: FramesGraph,
     denoisers: Mapping[str, DenoiserGraph],
     context_frames_per_step: int,
+    int8: Mapping[str, Path] | None = None,
 ) -> dict[str, int]:
-    """Frames each side that a chunk needs in floating point, by number of steps: {"4": 9, ...}.
+    """Frames each side that a chunk needs, by number of steps: {"4": 9, ...}.
 
     Args:
         denoisers: any names.
         context_frames_per_step: what one step can see; N of them and one frame more are enough.
+        int8: files of the denoisers' int8 graphs, to measure those as onnxruntime computes them;
+            None measures in floating point.
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
     """
     conditioning, source = _speech(encoder, frames)
+    deviation, tolerance = (_relative_rms, INT8_TOLERANCE) if int8 else (_largest, TOLERANCE)
     needed: dict[str, int] = {}
-    for denoiser in sorted(denoisers.values(), key=lambda denoiser: denoiser.schedule.steps):
+    for name, denoiser in sorted(denoisers.items(), key=lambda item: item[1].schedule.steps):
         steps, noise_count = denoiser.schedule.steps, denoiser.schedule.noise_count
         inputs = _inputs(conditioning, source, noise_count)
         # The number of steps hardly matters: begin a frame below what the last one needed.
         last = next(reversed(needed.values()), 1)
         first = max(1, last - MARGIN - 1)
         contexts = range(first, steps * context_frames_per_step + 2)
-        needed[str(steps)] = _needed_context(denoiser, inputs, contexts, _largest, TOLERANCE)
+        run = _on_onnxruntime(int8[name]) if int8 else denoiser
+        needed[str(steps)] = _needed_context(run, inputs, contexts, deviation, tolerance)
     return needed
 
 
 @torch.no_grad()
-def needed_int8_contexts(
-    encoder: EncoderGraph,
-    frames: FramesGraph,
-    denoisers: Mapping[str, tuple[DenoiserGraph, Path]],
-    context_frames_per_step: int,
-) -> dict[str, int]:
-    """Frames each side that a chunk needs in 8 bits, by number of steps, as onnxruntime computes.
-
-    Args:
-        denoisers: by any name, a denoiser and its int8 graph.
-        context_frames_per_step: see `needed_contexts`.
-
-    Raises:
-        MissingExtraError: onnxruntime is not installed.
-    """
-    conditioning, source = _speech(encoder, frames)
-    needed = {}
-    for denoiser, path in denoisers.values():
-        steps = denoiser.schedule.steps
-        inputs = _inputs(conditioning, source, denoiser.schedule.noise_count)
-        contexts = range(context_frames_per_step, steps * context_frames_per_step + 2)
-        run = _on_onnxruntime(path)
-        needed[str(steps)] = _needed_context(run, inputs, contexts, _relative_rms, INT8_TOLERANCE)
-    return needed
+def needed_frames_context(encoder: EncoderGraph, frames: FramesGraph, reach: int) -> int:
+    """Frames each side that a block of the frames graph needs, whatever the voice; `reach`, which
+    it can see, at most."""
+    phonemes = torch.tensor([symbol_ids(UTTERANCE)])
+    voices = [None] if frames.voices is None else torch.split(torch.eye(len(frames.voices)), 1)
+    needed = 0
+    for voice in voices:
+        hidden, durations, ranges = encoder(phonemes, voice=voice)
+        counts = whole_frames(durations)
+        positions = torch.arange(int(counts.sum())) + 0.5
+        run = partial(frames, hidden, counts, ranges, pitch=torch.zeros(1), voice=voice)
+        whole, f0 = run(positions=positions)
+        for context in range(needed, reach + 1):  # what the voices before need, or more
+            needed, parts = context, []
+            for start in range(0, len(positions), BLOCK):
+                first = max(0, start - needed)
+                made = run(positions=positions[first : start + BLOCK + needed])
+                parts.append([part[..., start - first :][..., :BLOCK] for part in made])
+            conditioning, hertz = (torch.cat(part, dim=-1) for part in zip(*parts, strict=True))
+            deviation = _relative_rms(conditioning, whole)
+            if deviation <= FRAMES_TOLERANCE and torch.allclose(hertz, f0):
+                break
+    return min(needed + MARGIN, reach)
 
 
 def _speech(encoder: EncoderGraph, frames: FramesGraph) -> tuple[Tensor, Tensor]:

@@ -42,7 +42,7 @@ from dlpo_export.graphs import (
     frames_context,
 )
 from dlpo_export.half_precision import to_fp16
-from dlpo_export.needed_context import needed_contexts, needed_int8_contexts
+from dlpo_export.needed_context import needed_contexts, needed_frames_context
 from dlpo_export.options import ExportOptions
 from dlpo_export.parity.cases import CALIBRATION, as_numpy, denoiser_inputs, until_frames
 from dlpo_export.parity.check import check_parity
@@ -142,15 +142,12 @@ def _make(checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> Manif
         _manifest(checkpoint, options, graphs),
         context_frames_per_step=reach,
         needed_context=needed_contexts(encoder, frames, denoisers, reach),
-        frames_context=frames_context(model, voices),
+        frames_context=needed_frames_context(encoder, frames, frames_context(model, voices)),
     )
     if "int8" not in options.precisions:
         return manifest
-    rounded = {
-        name: (denoiser, folder / graphs[name].files["int8"])
-        for name, denoiser in denoisers.items()
-    }
-    contexts = needed_int8_contexts(encoder, frames, rounded, reach)
+    rounded = {name: folder / graphs[name].files["int8"] for name in denoisers}
+    contexts = needed_contexts(encoder, frames, denoisers, reach, rounded)
     return replace(manifest, precision="int8", needed_context_int8=contexts)
 
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,9 @@ MARGIN = 1.5  # of a range in 16 bits, which have some to spare: nothing is clip
 MICROSOFT = "com.microsoft"  # the domain of onnxruntime's own operators
 LAST = [0, 2, 1]  # the permutation between channels first and last
 FEWEST_WEIGHTS = 2048  # of a layer; rounding what a smaller one reads costs what it gains
-LIMIT_DB = -30.0  # noise to signal of a layer alone, above which it reads 16 bits
+LIMIT_DB = -38.0  # noise to signal of a layer alone, above which it reads 16 bits
+# The same, above which its weights are not rounded, where `round_weights` has not done it.
+EXACT_DB = -30.0
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +55,8 @@ def as_products(
     """Replace every convolution over one axis by a product.
 
     Args:
-        model: float32, weights inside; convolutions (B, I, F) -> (B, O, F) without groups or
-            strides. Transpositions to and from channels last about them vanish.
+        model: float32, weights inside; convolutions over one axis without groups or strides.
+            Transpositions to and from channels last about them vanish.
         bits: node -> of what it reads; 32 where it is not there.
         ranges: lowest and highest value of what each node with fewer bits reads.
 
@@ -61,6 +64,16 @@ def as_products(
         A new model.
     """
     return _Rewriting(model, bits, ranges).model
+
+
+class _Taps(NamedTuple):
+    """What a convolution sees of its input, along the axis."""
+
+    kernel: int = 1
+    dilation: int = 1
+    before: int = 0
+    """zeros in front"""
+    after: int = 0
 
 
 class _Rewriting:
@@ -74,14 +87,24 @@ class _Rewriting:
         graph = self.model.graph
         self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
         self._makers = {output: node for node in graph.node for output in node.output}
+        self._readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+        for node in graph.node:
+            for name in node.input:
+                self._readers[name].append(node)
+        self._absorbed: set[str] = set()  # names of nodes whose work is done by one before
         self._constants: dict[str, onnx.TensorProto] = {}
         self._made: list[onnx.NodeProto] = []
         nodes, renamed = list(graph.node), dict[str, str]()
         for node in nodes:
             node.input[:] = [renamed.get(name, name) for name in node.input]
-            if node.op_type == "MatMul" and node.name in bits:
-                factors = numpy_helper.to_array(self._weights[node.input[1]])
-                self._multiplied(node, node.input[0], factors, node.output[0])
+            if node.name in self._absorbed:
+                continue
+            if node.op_type == "MatMul" and bits.get(node.name, 32) < 32:
+                weights = numpy_helper.to_array(self._weights[node.input[1]])
+                (bias, gain), out = self._absorb(node.output[0], ("Add", "Mul"), weights.shape[1])
+                self._multiplied(node, node.input[0], weights, out, _Taps(), bias, gain)
+            elif node.op_type == "LayerNormalization":
+                self._normalised(node)
             elif node.op_type == "Conv" and not is_grouped(node):
                 last = self._product(node)
                 self._node("Transpose", [last], node.output[0], perm=LAST)
@@ -102,17 +125,15 @@ class _Rewriting:
         from onnx import helper, numpy_helper
 
         settings = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        assert list(settings.get("strides", [1])) == [1], node.name
         weight = numpy_helper.to_array(self._weights[node.input[1]])
         outputs, _, kernel = weight.shape
         (dilation,) = settings.get("dilations", [1])
-        reach = dilation * (kernel - 1) // 2
-        assert list(settings.get("strides", [1])) == [1], node.name
-        assert list(settings.get("pads", [0, 0])) == [reach, reach], node.name
+        seen = _Taps(kernel, dilation, *settings.get("pads", [0, 0]))
         factors = weight.transpose(2, 1, 0).reshape(-1, outputs)  # (k I, O)
-        source = self._channels_last(node)
-        return self._multiplied(
-            node, source, factors, f"{node.name}.last", node.input[2:], kernel, dilation
-        )
+        bias = [numpy_helper.to_array(self._weights[name]) for name in node.input[2:]]
+        out = f"{node.name}.last"
+        return self._multiplied(node, self._channels_last(node), factors, out, seen, *bias)
 
     def _multiplied(
         self,
@@ -120,19 +141,29 @@ class _Rewriting:
         source: str,
         factors: NDArray[np.float32],
         out: str,
-        bias: Sequence[str] = (),
-        kernel: int = 1,
-        dilation: int = 1,
+        seen: _Taps,
+        bias: NDArray[np.float32] | None = None,
+        gain: NDArray[np.float32] | None = None,
     ) -> str:
-        """Add the nodes of a product of taps of `source` and `factors`, (k I, O); returns `out`."""
+        """Add the nodes of gain * (taps of `source` times `factors` (k I, O) + bias); the name of
+        their output, `out`."""
         name, bits = node.input[1], self._bits.get(node.name, 32)
         if bits == 32:
-            taps = self._taps(source, "", kernel, dilation, node.name)
-            product = f"{node.name}.product" if bias else out
+            assert gain is None  # it is absorbed by integer products alone
+            taps = self._taps(source, "", seen, node.name)
+            product = out if bias is None else f"{node.name}.product"
             self._node("MatMul", [taps, self._constant(name, factors)], product)
-            return self._node("Add", [product, *bias], out) if bias else out
+            if bias is None:
+                return out
+            return self._node("Add", [product, self._constant(f"{node.name}.bias", bias)], out)
         steps, scale = in_steps(factors)
-        stepped = [self._constant(f"{name}.steps", steps), self._constant(f"{name}.scale", scale)]
+        if gain is not None:
+            scale, bias = scale * gain, None if bias is None else bias * gain
+        stepped = [
+            self._constant(f"{name}.steps", steps),
+            self._constant(f"{node.name}.scale", scale),
+        ]
+        added = [] if bias is None else [self._constant(f"{node.name}.bias", bias)]
         low, high = self._ranges[node.input[0]]
         if bits == 16:
             low, high = MARGIN * low, MARGIN * high
@@ -141,7 +172,7 @@ class _Rewriting:
 
         def multiplied(integers: tuple[str, str, str], out: str, *add: str) -> str:
             tensor, by, zero = integers
-            taps = self._taps(tensor, zero, kernel, dilation, out)
+            taps = self._taps(tensor, zero, seen, out)
             return self._node(
                 "MatMulIntegerToFloat",
                 [taps, stepped[0], by, stepped[1], zero, "", *add],
@@ -150,15 +181,58 @@ class _Rewriting:
             )
 
         if bits == 8:
-            return multiplied(coarse, out, *bias)
+            return multiplied(coarse, out, *added)
         heard = self._node("DequantizeLinear", coarse, f"{node.name}.heard")
         rest = self._node("Sub", [source, heard], f"{node.name}.rest")
         fine = self._integers(rest, f"{node.name}.low", size / STEPS, MIDDLE)
         parts = [
-            multiplied(coarse, f"{node.name}.coarse", *bias),
+            multiplied(coarse, f"{node.name}.coarse", *added),
             multiplied(fine, f"{node.name}.fine"),
         ]
         return self._node("Add", parts, out)
+
+    def _normalised(self, node: onnx.NodeProto) -> None:
+        """Add a layer norm that scales and shifts as the constants after it do."""
+        from onnx import numpy_helper
+
+        scale, shift = (numpy_helper.to_array(self._weights[name]) for name in node.input[1:])
+        (factor, added), out = self._absorb(node.output[0], ("Mul", "Add"), len(scale))
+        if factor is not None:
+            scale, shift = scale * factor, shift * factor
+        if added is not None:
+            shift = shift + added
+        self._made.append(copy.deepcopy(node))
+        if out != node.output[0]:
+            constants = {"scale": scale, "shift": shift}
+            names = [self._constant(f"{node.name}.{k}", v) for k, v in constants.items()]
+            self._made[-1].input[1:] = names
+            self._made[-1].output[0] = out
+
+    def _absorb(
+        self, tensor: str, kinds: Sequence[str], channels: int
+    ) -> tuple[list[NDArray[np.float32] | None], str]:
+        """Drop what a tensor is added to and multiplied by, in the order of `kinds`, where it is a
+        constant (channels,); these constants, and the name of what they make of the tensor."""
+        from onnx import numpy_helper
+
+        vectors: list[NDArray[np.float32] | None] = []
+        for kind in kinds:
+            vectors.append(None)
+            readers = self._readers[tensor]
+            if len(readers) != 1 or readers[0].op_type != kind:
+                continue
+            for beside in readers[0].input:
+                values = (
+                    numpy_helper.to_array(self._weights[beside])
+                    if beside in self._weights
+                    else None
+                )
+                if values is not None and values.shape[-1:] == (values.size,) == (channels,):
+                    vectors[-1] = values.ravel()
+            if vectors[-1] is not None:
+                self._absorbed.add(readers[0].name)
+                tensor = readers[0].output[0]
+        return vectors, tensor
 
     def _channels_last(self, node: onnx.NodeProto) -> str:
         maker = self._makers.get(node.input[0])
@@ -172,19 +246,19 @@ class _Rewriting:
         at = self._constant(f"{name}.zero", np.array(zero, np.uint8))
         return self._node("QuantizeLinear", [tensor, by, at], f"{name}.integers"), by, at
 
-    def _taps(self, tensor: str, zero: str, kernel: int, dilation: int, name: str) -> str:
+    def _taps(self, tensor: str, zero: str, seen: _Taps, name: str) -> str:
+        kernel, dilation, before, after = seen
         if kernel == 1:
             return tensor
-        reach = dilation * (kernel - 1) // 2
-        pads = np.array([0, reach, 0, 0, reach, 0])
-        inputs = [tensor, self._constant(f"pads.{reach}", pads), *([zero] if zero else [])]
-        padded = self._node("Pad", inputs, f"{name}.padded")
-        seen = []
+        if before or after:
+            pads = self._constant(f"pads.{before}.{after}", np.array([0, before, 0, 0, after, 0]))
+            tensor = self._node("Pad", [tensor, pads, *([zero] if zero else [])], f"{name}.padded")
+        parts = []
         for tap in range(kernel):
             first, end = dilation * tap, dilation * (tap + 1 - kernel) or np.iinfo(np.int64).max
             limits = [self._constant(f"at.{k}", np.array([k])) for k in (first, end, 1)]
-            seen.append(self._node("Slice", [padded, *limits], f"{name}.tap.{tap}"))
-        return self._node("Concat", seen, f"{name}.taps", axis=2)
+            parts.append(self._node("Slice", [tensor, *limits], f"{name}.tap.{tap}"))
+        return self._node("Concat", parts, f"{name}.taps", axis=2)
 
     def _constant(self, name: str, value: NDArray[Any]) -> str:
         from onnx import numpy_helper
@@ -223,12 +297,12 @@ def to_integers(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> onnx.Mod
 
     Args:
         model: float32 with convolutions or products, weights inside; an encoder, a frames graph
-            or the denoiser of a `spectral`. All layers of an encoder read 16 bits.
+            or the denoiser of a `spectral`. Layers that durations depend on read 16 bits.
         rollouts: inputs of the graph, speech that covers what will be spoken.
 
     Returns:
         A new model for onnxruntime alone, or None if all layers have to stay in float32: those
-        that need more than 8 bits of what they read, and whose weights 8 bits don't hold exactly.
+        that lose much by 8 bits, and whose weights 8 bits don't hold exactly.
 
     Raises:
         BundleError: onnxruntime can't run the model.
@@ -247,16 +321,16 @@ def to_integers(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> onnx.Mod
     ]
     read = {nodes[name].input[0] for name in layers}
     ranges = {k: v for k, v in tensor_ranges(model, layers, rollouts).items() if k in read}
-    bits: dict[str, Bits] = dict.fromkeys(layers, 16)
-    if model.graph.output[0].name in ("waveform", "conditioning"):
-        for layer in layer_noise(model, layers, ranges, probe(model, rollouts)):
-            if layer.noise_db > LIMIT_DB or layer.f0_cents > F0_CENTS:
-                logger.info("%s reads 16 bits", layer)
-            else:
-                bits[layer.node] = 8
-    for name, several in bits.items():
-        if several > 8 and not _is_stepped(weights[nodes[name].input[1]]):
-            bits[name] = 32
+    bits: dict[str, Bits] = {
+        name: 16 if _is_stepped(weights[nodes[name].input[1]]) else 32 for name in layers
+    }
+    for layer in layer_noise(model, layers, ranges, probe(model, rollouts)):
+        if layer.noise_db <= LIMIT_DB and layer.f0_cents <= F0_CENTS:
+            bits[layer.node] = 8
+            continue
+        if layer.noise_db <= EXACT_DB:
+            bits[layer.node] = 16
+        logger.info("%s reads %d bits", layer, bits[layer.node])
     if all(several == 32 for several in bits.values()):
         return None
     return as_products(model, bits, ranges)

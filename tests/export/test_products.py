@@ -19,7 +19,9 @@ CHANNELS, OUTPUTS = 24, 16
 LOW, HIGH = -3.0, 5.0  # of what is read
 
 
-def graph(kernel: int, dilation: int, *, channels_last: bool) -> onnx.ModelProto:
+def graph(
+    kernel: int, dilation: int, *, channels_last: bool, padded: bool = True
+) -> onnx.ModelProto:
     """A convolution whose weights are whole steps, between transpositions or without them."""
     rng = np.random.default_rng(0)
     steps = rng.integers(-LARGEST, LARGEST + 1, (OUTPUTS, CHANNELS, kernel))
@@ -28,11 +30,11 @@ def graph(kernel: int, dilation: int, *, channels_last: bool) -> onnx.ModelProto
         "layer.weight": (steps * 2.0**-8).astype(np.float32),
         "layer.bias": rng.standard_normal(OUTPUTS).astype(np.float32),
     }
-    reach = dilation * (kernel - 1) // 2
+    reach = dilation * (kernel - 1) // 2 if padded else 0
     conv = f"Conv <pads = [{reach}, {reach}], dilations = [{dilation}]>"
-    x, y, nodes = f"B, {CHANNELS}, F", f"B, {OUTPUTS}, F", f"[layer] y = {conv} (x, W, b)"
+    x, y, nodes = f"B, {CHANNELS}, F", f"B, {OUTPUTS}, G", f"[layer] y = {conv} (x, W, b)"
     if channels_last:
-        x, y = f"B, F, {CHANNELS}", f"B, F, {OUTPUTS}"
+        x, y = f"B, F, {CHANNELS}", f"B, G, {OUTPUTS}"
         nodes = f"""
             turned = Transpose <perm = [0, 2, 1]> (x)
             [layer] unturned = {conv} (turned, W, b)
@@ -55,13 +57,14 @@ def spoken(*, channels_last: bool) -> NDArray[np.float32]:
     return values.transpose(0, 2, 1).copy() if channels_last else values
 
 
-@pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (5, 1), (3, 4)])
+@pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (4, 1), (5, 1), (3, 4)])
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize(("bits", "least_db"), [(32, 110), (16, 80), (8, 35)])
 def test_a_product_is_the_convolution(
     kernel: int, dilation: int, channels_last: bool, bits: Bits, least_db: float
 ) -> None:
-    model = graph(kernel, dilation, channels_last=channels_last)
+    padded = kernel % 2 == 1
+    model = graph(kernel, dilation, channels_last=channels_last, padded=padded)
     read = "turned" if channels_last else "x"
     made = as_products(model, {"layer": bits}, {read: (LOW, HIGH)})
     x = spoken(channels_last=channels_last)
@@ -89,3 +92,35 @@ def test_steps_hold_rounded_weights_exactly() -> None:
     steps, scale = in_steps(factors)
     assert steps.dtype == np.int8
     np.testing.assert_array_equal(steps * scale, factors)
+
+
+@pytest.mark.parametrize(("bits", "least_db"), [(16, 70), (8, 35)])
+def test_constants_that_follow_are_taken_along(bits: Bits, least_db: float) -> None:
+    head = f'<ir_version: 10, opset_import: ["" : 20]> toy (float[B, F, {CHANNELS}] x) => '
+    model = onnx.parser.parse_model(
+        head
+        + f"""(float[B, F, {OUTPUTS}] y) {{
+            [norm] normed = LayerNormalization (x, n, n)
+            [scaled] a = Mul (normed, t)
+            [shifted] read = Add (a, t)
+            [layer] b = MatMul (read, w)
+            [biased] c = Add (b, v)
+            [gained] made = Mul (v, c)
+            y = Relu (made)
+        }}"""
+    )
+    rng = np.random.default_rng(0)
+    steps = rng.integers(-LARGEST, LARGEST + 1, (CHANNELS, OUTPUTS))
+    steps[0] = LARGEST
+    values = {
+        "n": rng.uniform(0.5, 1.5, CHANNELS),
+        "t": rng.uniform(0.5, 1.5, (1, 1, CHANNELS)),
+        "w": steps * 2.0**-8,
+        "v": rng.uniform(0.5, 1.5, OUTPUTS),
+    }
+    tensors = (numpy_helper.from_array(v.astype(np.float32), n) for n, v in values.items())
+    model.graph.initializer.extend(tensors)
+    made = as_products(model, {"layer": bits}, {"read": (-8.0, 12.0)})
+    assert not {"scaled", "shifted", "biased", "gained"} & {node.name for node in made.graph.node}
+    x = spoken(channels_last=True)
+    assert least_db < sqnr_db(run(made, x), run(model, x))
