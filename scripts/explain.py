@@ -12,6 +12,7 @@ import argparse
 import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,8 @@ def turns() -> list[Turn]:
             (stream,) = batch.streams
             assert isinstance(stream.work, RemainingUnits)
             unit, audio_s = stream.work.units.pop(0)
-            turn = Turn(streams.index(stream), min(free), now, now + costs.unit_s(unit, 1), audio_s)
+            line: Line = getattr(LINES, unit.stage)
+            turn = Turn(streams.index(stream), min(free), now, now + line.at(unit.size), audio_s)
             free.remove(turn.lane)
             batches[len(made)] = batch
             heapq.heappush(running, (turn.stop_s, len(made)))
@@ -224,8 +226,8 @@ def reverse_steps(checkpoint: Path, sentence: str = SENTENCE) -> list[ReverseSte
         clean: torch.Tensor = denoise(noisy, level, *inputs)
         if torch.is_inference_mode_enabled():  # else the engine is measuring the model's reach
             sigma = float((1 - level.reshape(-1)[0] ** 2).sqrt())
-            waveforms = [model.to_waveform(x)[0].numpy().copy() for x in (noisy, clean)]
-            steps.append(ReverseStep(*waveforms, sigma))
+            read, made = (model.to_waveform(x)[0].numpy().copy() for x in (noisy, clean))
+            steps.append(ReverseStep(read, made, sigma))
         return clean
 
     patched: Any = model  # one method of this one object
@@ -237,26 +239,36 @@ def reverse_steps(checkpoint: Path, sentence: str = SENTENCE) -> list[ReverseSte
 
 
 def draw_chain(checkpoint: Path) -> str:
-    """An SVG document: spectrograms of each reverse step's input and prediction."""
+    """An SVG document: spectrograms of each reverse step's input, and of what its prediction
+    changes in the one before."""
     steps = reverse_steps(checkpoint)
+    first = steps[0]
+    changes = [now.clean - before.clean for before, now in pairwise(steps)]
+    loudest_db = spectrogram_db(first.clean).max()
     figure = Figure((3 * len(steps), 4), layout="constrained")
-    for column, step in enumerate(steps):
-        for row, waveform in enumerate((step.noisy, step.clean)):
+    for row, waveforms in enumerate(([step.noisy for step in steps], [first.clean, *changes])):
+        for column, waveform in enumerate(waveforms):
             axes = figure.add_subplot(2, len(steps), row * len(steps) + column + 1)
-            level_db = spectrogram_db(waveform)
-            axes.imshow(level_db, aspect="auto", origin="lower", interpolation="none")
+            level_db = spectrogram_db(waveform, loudest_db if row else None)
+            shades = {"vmin": loudest_db - 70, "vmax": loudest_db} if row else {}
+            axes.imshow(level_db, aspect="auto", origin="lower", interpolation="none", **shades)
             axes.set_axis_off()
-            words = f"step {column + 1}: {100 * step.sigma:.0f} % noise"
-            axes.set_title("prediction" if row else words)
+            made = f"what step {column + 1} changes" if column else "prediction of step 1"
+            read = f"step {column + 1} reads: {100 * steps[column].sigma:.0f} % noise"
+            axes.set_title(made if row else read)
     return as_svg(figure, f"“{SENTENCE}”: {len(steps)} reverse steps, 0 to 11 kHz")
 
 
-def spectrogram_db(waveform: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(bins, frames) level of a (T,) waveform, 70 dB down from its peak, in 16 shades."""
+def spectrogram_db(
+    waveform: NDArray[np.float32], loudest_db: float | None = None
+) -> NDArray[np.float64]:
+    """(bins, frames) level of a (T,) waveform in 16 shades, 70 dB down from `loudest_db`, or from
+    its own peak."""
     windows = np.lib.stride_tricks.sliding_window_view(waveform, 1024)[::256]
     power = np.abs(np.fft.rfft(windows * np.hanning(1024), axis=1)) ** 2
     level_db = 10 * np.log10(power[:, 1:].reshape(len(power), 64, -1).mean(axis=2).T + 1e-12)
-    level_db = np.clip(level_db, level_db.max() - 70, None)
+    loudest_db = level_db.max() if loudest_db is None else loudest_db
+    level_db = np.clip(level_db, loudest_db - 70, loudest_db)
     rounded: NDArray[np.float64] = np.round(level_db * 15 / 70) * 70 / 15
     return rounded
 

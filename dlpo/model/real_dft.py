@@ -1,7 +1,7 @@
 """The discrete Fourier transform of real frames: torch's own, and as matrix products in graphs.
 
-ONNX has no fast transform of 600 samples. In two stages of 24 and 25 points it takes an eighth of
-the products of one matrix. With N = P Q,
+ONNX has no fast transform of 600 samples. One matrix is quickest where 8 bits hold it; else two
+stages of 24 and 25 points, with an eighth of the products. With N = P Q,
 n = Q a + b and k = c + P d,
 
     X[c + P d] = sum_b W_Q^(b d) W_N^(b c) sum_a W_P^(a c) x[Q a + b],   W_M = exp(-2 pi i / M),

@@ -26,6 +26,7 @@ def test_every_tested_dependency_is_pinned_within_its_bounds() -> None:
     versions = {canonicalize_name(pin.name): pin.specifier for pin in pins}
     extras = PROJECT["optional-dependencies"]
     declared = [line for extra in extras.keys() - UNTESTED for line in extras[extra]]
+    declared = [line for line in declared if not line.startswith("dlpo[")]
 
     for requirement in map(Requirement, PROJECT["dependencies"] + declared):
         (pin,) = versions[canonicalize_name(requirement.name)]
