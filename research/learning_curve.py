@@ -17,7 +17,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -265,7 +265,6 @@ def learning_curve(
     panel: JudgePanel,
     speaking: SpeakingOptions,
     known: Record | None = None,
-    on_clip: Callable[[], object] = lambda: None,
 ) -> Measured:
     """Judge every point and the recordings on the same sentences.
 
@@ -276,7 +275,6 @@ def learning_curve(
         speaking: the chain of all points, and how many noise seeds.
         known: a record of a learning curve; points of the same weights, chain, seeds and sentences
             are taken from it.
-        on_clip: called after each clip of each take.
 
     Raises:
         CheckpointError, ConfigError, InputError, DataError: see `open_systems`, `evaluate`.
@@ -292,7 +290,7 @@ def learning_curve(
     new = {c.label: c.takes for c in candidates if c.label not in heard}
     quality = Quality(clips, {}, panel, None, [], [], True)
     if new:
-        quality = evaluate(new, clips, panel, on_clip)
+        quality = evaluate(new, clips, panel)
     both = heard | dict(quality.scores)
     quality = replace(quality, scores={name: both[name] for name in about}, baseline=None)
     return Measured(figures(points, quality, about), samples(quality, about))

@@ -102,11 +102,11 @@ class Ratio:
     @property
     def verdict(self) -> str:
         """slower, faster (worse, better), undecided, or none where the measure is unknown."""
-        return verdict(_last(self.name), self.ratio.value > 1, self.decided)
+        return verdict(self.name.rpartition(".")[2], self.ratio.value > 1, self.decided)
 
     def got_worse(self, beyond: float) -> bool:
         """Whether it is decided that it got slower or worse, and by more than this ratio."""
-        measure = MEASURES.get(_last(self.name))
+        measure = MEASURES.get(self.name.rpartition(".")[2])
         if measure is None or not self.decided:
             return False
         return (self.ratio.value if measure.more_is_worse else 1 / self.ratio.value) > beyond
@@ -233,10 +233,6 @@ def _is_numbers(value: Any) -> bool:
         and len(value) > 1
         and all(isinstance(x, int | float) and not isinstance(x, bool) for x in value)
     )
-
-
-def _last(name: str) -> str:
-    return name.rpartition(".")[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.errors import InputError
-from dlpo_bench.clips import SAMPLE_RATE, SUFFIXES, Clip, Waveform
+from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
 from dlpo_bench.compare import MEASURES, UNDECIDED
 from dlpo_bench.judging import (
     CHARACTER_ERRORS,
@@ -247,22 +247,3 @@ def write_judged(
         soundfile.write(path, waveform, SAMPLE_RATE, subtype="FLOAT")
     except (OSError, soundfile.SoundFileError) as error:
         raise InputError(f"can't write {path} ({error}); choose another --wavs") from error
-
-
-def clips_in_common(directories: Sequence[Path]) -> list[str]:
-    """Sorted names of the clips that each directory has as `<clip id>.wav` or `.flac`.
-
-    Raises:
-        InputError: there is no such clip.
-    """
-    names = [
-        {path.stem for path in directory.iterdir() if path.suffix in SUFFIXES}
-        for directory in directories
-    ]
-    common = sorted(set.intersection(*names))
-    if not common:
-        raise InputError(
-            f"{', '.join(map(str, directories))} have no clip in common;"
-            " expected files like LJ002-0161.wav"
-        )
-    return common

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -145,10 +145,6 @@ class Interference:
                 " the record's date may be wrong"
             )
         return found
-
-    def figures(self) -> dict[str, float]:
-        """For the figures of a record."""
-        return asdict(self)
 
 
 def machine_clocks() -> Clocks:

@@ -179,13 +179,17 @@ def open_voices(names: Sequence[str], speaking: SpeakingOptions) -> list[TextVoi
     return found
 
 
-def names_in_folders(systems: Sequence[System], names: Sequence[str]) -> list[str]:
+def names_in_folders(systems: Sequence[System], names: Sequence[str] = ()) -> list[str]:
     """The names of clips that every folder of wavs has; voices can say them all.
+
+    Args:
+        names: of the clips; all of the first folder if empty.
 
     Raises:
         InputError: there is none.
     """
     folders = [Path(one.about["path"]) for one in systems if one.about["kind"] == "files"]
+    names = names or sorted(p.stem for p in folders[0].iterdir() if p.suffix in SUFFIXES)
     common = [name for name in names if all(find_audio(folder, name) for folder in folders)]
     if not common:
         raise InputError(

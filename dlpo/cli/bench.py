@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, fields, replace
+from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -101,7 +101,7 @@ def run_bench(
     begin = machine_clocks()
     measured = measure()
     disturbed = interference(begin)
-    figures = {**measured.figures, "machine": disturbed.figures()}
+    figures = {**measured.figures, "machine": asdict(disturbed)}
     measured = replace(measured, figures=figures)
     show(blocks(figures))
     for problem in (*measured.problems, *disturbed.warnings()):

@@ -181,7 +181,7 @@ def list_voices(as_json: AsJson = False) -> None:
 
 def show(voice: Voice, as_json: AsJson = False) -> None:
     """Show a bundle's manifest, after checking the bundle."""
-    bundle = _load(voice)
+    bundle = Bundle.load(find_voice(voice))
     if as_json:
         typer.echo((bundle.directory / MANIFEST).read_text(encoding="utf-8"), nl=False)
         return
@@ -195,7 +195,7 @@ def verify(
     sound = True
     for voice in voices:
         try:
-            bundle = _load(voice)
+            bundle = Bundle.load(find_voice(voice))
         except DlpoError as error:
             typer.echo(f"{voice}: {error}", err=True)
             sound = False
@@ -230,10 +230,6 @@ def unpack(
     if out.suffix == ".dlpo":
         raise InputError(f"{out}: a name that ends in .dlpo is a file's; give a directory")
     typer.echo(copy_bundle(Bundle.load(file), out))
-
-
-def _load(voice: str) -> Bundle:
-    return Bundle.load(find_voice(voice))
 
 
 def _summary(name: str, path: Path) -> dict[str, Any]:

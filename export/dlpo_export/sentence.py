@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,7 @@ def sentence_inputs(bundle: Bundle, graph: str, frames: int) -> dict[str, NDArra
     }
     hop = bundle.manifest.hop_length
     if graph not in ("encoder", "frames"):
-        made = OpenGraph(bundle.graph_path("frames")).run(_wanted(bundle, "frames", values))
+        made = OpenGraph(bundle.graph_path("frames")).run(values)
         (noise,) = (t for t in bundle.manifest.graphs[graph].inputs if t.name == "noise")
         generator = np.random.default_rng(0)
         values |= {
@@ -50,7 +49,7 @@ def sentence_inputs(bundle: Bundle, graph: str, frames: int) -> dict[str, NDArra
             "source": harmonic_source(made["f0"][0]).reshape(1, frames, hop),
             "noise": generator.standard_normal((int(noise.shape[0]), 1, frames, hop), np.float32),
         }
-    return _wanted(bundle, graph, values)
+    return {tensor.name: values[tensor.name] for tensor in bundle.manifest.graphs[graph].inputs}
 
 
 def _encoded(bundle: Bundle, repeats: int) -> dict[str, NDArray[Any]]:
@@ -63,9 +62,3 @@ def _encoded(bundle: Bundle, repeats: int) -> dict[str, NDArray[Any]]:
     encoding = OpenGraph(bundle.graph_path("encoder")).run(values)
     durations = whole_frames(torch.from_numpy(encoding["durations"]), most=math.inf).numpy()
     return {**values, **encoding, "durations": durations}
-
-
-def _wanted(
-    bundle: Bundle, graph: str, values: Mapping[str, NDArray[Any]]
-) -> dict[str, NDArray[Any]]:
-    return {tensor.name: values[tensor.name] for tensor in bundle.manifest.graphs[graph].inputs}

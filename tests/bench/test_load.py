@@ -139,12 +139,6 @@ def test_the_shares_of_a_level_are_all_of_it() -> None:
         assert sorted(number for part in parts for number in part.listeners) == list(range(load))
 
 
-def test_calls_count_from_when_the_last_listener_has_come() -> None:
-    assert [CLOSED.arrival_s(number) for number in range(4)] == [0, 1, 2, 3]
-    assert CLOSED.counts_from_s == 3
-    assert OPEN.counts_from_s == 4  # its load is complete at once, the server's queues are not
-
-
 def test_figures_of_a_level_are_those_of_the_calls_that_count() -> None:
     calls = [
         call(1.0, (1.5, 6.0)),  # before; still plays for 2.5 s

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from dlpo_export.parity.divergence import sqnr_db
 from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.products import Bits, as_products
-from dlpo_export.weights import LARGEST, in_steps
+from dlpo_export.weights import LARGEST
 
 CHANNELS, OUTPUTS = 24, 16
 LOW, HIGH = -3.0, 5.0  # of what is read
@@ -84,14 +84,6 @@ def test_values_beyond_the_range_are_clipped_in_8_bits_and_not_in_16() -> None:
     ranges = {"turned": (LOW, HIGH)}
     few, many = (as_products(model, {"layer": bits}, ranges) for bits in (8, 16))
     assert sqnr_db(run(few, x), run(model, x)) < 30 < 70 < sqnr_db(run(many, x), run(model, x))
-
-
-def test_steps_hold_rounded_weights_exactly() -> None:
-    model = graph(3, 1, channels_last=False)
-    factors = numpy_helper.to_array(model.graph.initializer[0]).reshape(OUTPUTS, -1).T
-    steps, scale = in_steps(factors)
-    assert steps.dtype == np.int8
-    np.testing.assert_array_equal(steps * scale, factors)
 
 
 @pytest.mark.parametrize(("bits", "least_db"), [(16, 70), (8, 35)])

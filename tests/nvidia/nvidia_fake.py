@@ -306,7 +306,6 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
         setattr(module, name, kinds[name])
     module.__version__ = API["tensorrt"]["version"]
     flags: Any = kinds["BuilderFlag"]
-    modes: Any = kinds["TensorIOMode"]
     strategies: Any = kinds["ExecutionContextAllocationStrategy"]
 
     @described("ILogger", kinds)
@@ -347,9 +346,6 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
     class IBuilderConfig:
         def set_memory_pool_limit(self, pool: Any, pool_size: int) -> None:
             self._pools[pool] = pool_size
-
-        def set_flag(self, flag: Any) -> None:
-            self._flags.add(flag)
 
         def clear_flag(self, flag: Any) -> None:
             self._flags.discard(flag)
@@ -505,9 +501,6 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
 
         def get_tensor_name(self, index: int) -> str:
             return [*self._inputs, "waveform"][index]
-
-        def get_tensor_mode(self, name: str) -> Any:
-            return modes.INPUT if name in self._inputs else modes.OUTPUT
 
         def get_tensor_dtype(self, name: str) -> Any:
             return module.DataType.FLOAT

@@ -21,7 +21,6 @@ from dlpo.audio import write_wav
 from dlpo.data.preferences import PreferencePair, write_pairs
 from dlpo.errors import DataError, InputError, writing
 from dlpo_bench.clips import SAMPLE_RATE, TEST_SPLIT, Clip, Waveform, clips_of_texts, load_clips
-from dlpo_bench.eval import clips_in_common
 from dlpo_bench.listening import answers as layout
 from dlpo_bench.listening.answers import (
     AUDIO,
@@ -128,7 +127,7 @@ def choose_clips(
     if texts is not None:
         lines = {clip.clip_id: clip for clip in clips_of_texts(texts)}
         return [lines[name] for name in names_in_folders(pair, list(lines))[:count]]
-    names = clips_in_common(folders) if folders else list(TEST_SPLIT)
+    names = names_in_folders(pair) if folders else list(TEST_SPLIT)
     try:
         return load_clips(corpus, names[:count])
     except DataError:

@@ -414,7 +414,7 @@ def write_records(
         samples: dict[str, Any] = {name: one.samples for name, one in parts.items()}
         if kind in parts:  # one measurement: its figures are the record's
             figures, samples = dict(parts[kind].figures), dict(parts[kind].samples)
-        figures["machine"] = interference.figures()
+        figures["machine"] = asdict(interference)
         if skipped := {what: why for one in parts.values() for what, why in one.skipped.items()}:
             figures["skipped"] = skipped
         if problems := [problem for one in parts.values() for problem in one.problems]:

@@ -38,7 +38,7 @@ def text_of_length(seconds: float) -> str:
     return " ".join(parts[i % len(parts)] for i in range(count))
 
 
-def utterances(random: Random, most_sentences: int = 3) -> Iterator[str]:
-    """Texts of one to `most_sentences` sentences without end, some 2 to 20 seconds of speech."""
+def utterances(random: Random) -> Iterator[str]:
+    """Texts of one to three sentences without end, some 2 to 20 seconds of speech."""
     while True:
-        yield " ".join(random.choices(LONGER, k=random.randint(1, most_sentences)))
+        yield " ".join(random.choices(LONGER, k=random.randint(1, 3)))

@@ -26,6 +26,7 @@ import tempfile
 import time
 import wave
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -100,7 +101,7 @@ class PiperRunner(PeerVoice):
         self._settings = SynthesisConfig
         self._scales: dict[str, float] = {}  # by text
         self.version = (
-            f"piper-tts {_version_of('piper-tts')}, onnxruntime {onnxruntime.__version__}"
+            f"piper-tts {metadata.version('piper-tts')}, onnxruntime {onnxruntime.__version__}"
         )
 
     def prepare(self, text: str, audio_s: float | None) -> float:
@@ -130,7 +131,7 @@ class HibariRunner(PeerVoice):
 
         self._voice, self._rate_hz = hibari.Hibari(), hibari.SAMPLE_RATE
         self.version = (
-            f"hibari-tts {_version_of('hibari-tts')}, onnxruntime {onnxruntime.__version__}"
+            f"hibari-tts {metadata.version('hibari-tts')}, onnxruntime {onnxruntime.__version__}"
         )
 
     def speak(self, text: str, seed: int) -> Any:
@@ -228,12 +229,6 @@ def _high_water_mb(pid: str) -> float:
         return 0.0
     kilobytes = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")]
     return kilobytes[0] * 1024 / 1e6 if kilobytes else 0.0
-
-
-def _version_of(package: str) -> str:
-    from importlib.metadata import version
-
-    return version(package)
 
 
 def _version_line(printed: str) -> str:

@@ -45,9 +45,13 @@ def build_plan(
     name = model.graph.name
     logger = collecting_logger(trt)
     builder, network = _parse(trt, model, logger)
-    config = _config(trt, builder, options)
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_bytes)
+    config.clear_flag(trt.BuilderFlag.TF32)  # set by default, but fp32 is to be fp32
     _add_profiles(builder, config, model, options)
-    _set_timings(config, timings)
+    cache = config.create_timing_cache(timings)
+    if cache is None or not config.set_timing_cache(cache, False):
+        config.set_timing_cache(config.create_timing_cache(b""), False)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise _failed(name, logger, "TensorRT could not build it", options)
@@ -79,13 +83,6 @@ def _parse(trt: ModuleType, model: onnx.ModelProto, logger: Any) -> tuple[Any, A
     return builder, network
 
 
-def _config(trt: ModuleType, builder: Any, options: TensorrtOptions) -> Any:
-    config = builder.create_builder_config()
-    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_bytes)
-    config.clear_flag(trt.BuilderFlag.TF32)  # set by default, but fp32 is to be fp32
-    return config
-
-
 def _add_profiles(
     builder: Any, config: Any, model: onnx.ModelProto, options: TensorrtOptions
 ) -> None:
@@ -102,12 +99,6 @@ def _add_profiles(
                 raise EngineError(
                     f"{model.graph.name}: TensorRT refuses the profile of {batch} x {frames} frames"
                 )
-
-
-def _set_timings(config: Any, timings: bytes) -> None:
-    cache = config.create_timing_cache(timings)
-    if cache is None or not config.set_timing_cache(cache, False):
-        config.set_timing_cache(config.create_timing_cache(b""), False)
 
 
 def _parser_errors(parser: Any) -> str:

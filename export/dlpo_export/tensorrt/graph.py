@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlpo.errors import BundleError, needs
+from dlpo_export.to_onnx import drop_unused
 
 if TYPE_CHECKING:
     import onnx
@@ -70,18 +71,4 @@ def fold_weights(model: onnx.ModelProto) -> None:
         graph.initializer.append(folded)
     del graph.node[:]
     graph.node.extend(kept)
-    used = {name for node in _all_nodes(graph) for name in node.input} | outputs
-    unused = [tensor for tensor in graph.initializer if tensor.name not in used]
-    for tensor in unused:
-        graph.initializer.remove(tensor)
-
-
-def _all_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes of a graph and of the graphs inside them."""
-    nodes = []
-    for node in graph.node:
-        nodes.append(node)
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                nodes.extend(_all_nodes(attribute.g))
-    return nodes
+    drop_unused(graph)

@@ -14,12 +14,11 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from dlpo.bundle import Bundle, PlanInfo, Precision, write_bundle
 from dlpo.errors import BundleError, InputError
-from dlpo.nvidia import Gpu, find_gpu, load_tensorrt
+from dlpo.nvidia import find_gpu, load_tensorrt
 from dlpo_export.tensorrt.build import build_plan, parse_graph
 from dlpo_export.tensorrt.graph import load_for_tensorrt
 from dlpo_export.tensorrt.options import GPU_PRECISIONS, TensorrtOptions
@@ -27,12 +26,7 @@ from dlpo_export.tensorrt.options import GPU_PRECISIONS, TensorrtOptions
 logger = logging.getLogger(__name__)
 
 
-def add_plans(
-    bundle: Bundle,
-    out: Path,
-    options: TensorrtOptions | None = None,
-    progress: Callable[[str], None] = lambda line: None,
-) -> Path:
+def add_plans(bundle: Bundle, out: Path, options: TensorrtOptions | None = None) -> Path:
     """Build plans for the GPU of this machine and write the bundle with them, all or nothing.
 
     Plans for other machines are kept, those of the same name replaced.
@@ -41,7 +35,6 @@ def add_plans(
         bundle: stays as it is, unless `out` is its own place.
         out: a directory, or a zip where the name ends in `.dlpo`.
         options: None: the defaults.
-        progress: receives a line on what is built next and how long the last took.
 
     Returns:
         `out`.
@@ -69,9 +62,18 @@ def add_plans(
             for name in bundle.manifest.files:
                 shutil.copyfile(bundle.directory / name, folder / name)
             timings = cache.read_bytes() if cache.exists() else b""
-            for number, ((graph, precision), model) in enumerate(models.items(), 1):
-                plan = plan_info(graph, precision, gpu, version, options)
-                progress(f"{number} of {len(models)}: {plan.file}")
+            for (graph, precision), model in models.items():
+                plan = PlanInfo(
+                    graph=graph,
+                    precision=precision,
+                    # named by all that it is tied to
+                    file=f"{graph}.{precision}.{_slug(gpu.name)}.trt{version}.plan",
+                    gpu=gpu.name,
+                    compute_capability=gpu.compute_capability,
+                    tensorrt=version,
+                    frames=options.frames,
+                    batch=options.batch,
+                )
                 started = time.monotonic()
                 content, timings = build_plan(trt, model, options, timings)
                 (folder / plan.file).write_bytes(content)
@@ -108,22 +110,6 @@ def planned_work(bundle: Bundle, options: TensorrtOptions) -> list[tuple[str, Pr
                 )
             work.append((f"denoiser_{steps}", precision))
     return work
-
-
-def plan_info(
-    graph: str, precision: Precision, gpu: Gpu, version: str, options: TensorrtOptions
-) -> PlanInfo:
-    """What the manifest says of a plan; its file is named by all that it is tied to."""
-    return PlanInfo(
-        graph=graph,
-        precision=precision,
-        file=f"{graph}.{precision}.{_slug(gpu.name)}.trt{version}.plan",
-        gpu=gpu.name,
-        compute_capability=gpu.compute_capability,
-        tensorrt=version,
-        frames=options.frames,
-        batch=options.batch,
-    )
 
 
 def _slug(name: str) -> str:
