@@ -226,7 +226,7 @@ def main() -> None:
         figures = {
             "loudness": asdict(loudness),
             "encodings": rows,
-            "machine": disturbed.figures(),
+            "machine": asdict(disturbed),
         }
         found = Measured(figures, {"encodings": samples}, bundle_sha256=sha256)
         print(write_record("audio-path", found, command, RECORDS))

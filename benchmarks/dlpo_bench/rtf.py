@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.bundle import Bundle, Manifest
+from dlpo.bundle import Bundle
 from dlpo.checkpoint import Checkpoint, load_checkpoint
 from dlpo.errors import DlpoError, EngineError, InputError
 from dlpo.noise_schedule import MAX_STEPS
@@ -344,12 +344,21 @@ def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
         offer = ", ".join(map(str, manifest.available_steps))
         raise InputError(f"steps is {steps}; voice {options.voice!r} has {offer}")
     checkpoint = load_weights(options.checkpoint, bundle)
+    chain, paper = manifest.noise_schedule, PAPER_CHAIN
     with pinned(options.threads, options.core) as cores:
         field = open_field(bundle, checkpoint, steps, options.contestant or CONTESTANTS, tell)
         rate_hz, lengths_s = manifest.sample_rate_hz, sorted(options.seconds)
         timings = time_in_turns(field, lengths_s, rate_hz, options.rounds, options.budget_s, tell)
         figures = {
-            **_about(options, checkpoint, manifest, steps),
+            "model": checkpoint.config.model,
+            "weights": f"checkpoint {checkpoint.sha256}",
+            "parameters": sum(p.numel() for p in checkpoint.model.parameters()),
+            "chain": {"steps": steps, "schedule": chain.name, "eta": chain.eta},
+            "paper_chain": {"steps": MAX_STEPS, "schedule": paper.name, "eta": paper.eta},
+            "served": f"cpu:{manifest.precision}",
+            "rounds": options.rounds,
+            "budget_s": options.budget_s,
+            "torch_threads": options.threads,
             "cores": cores,
             "contestants": {
                 name: {
@@ -366,20 +375,3 @@ def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
         for label, timed in timings.items()
     }
     return Measured(figures, {"speech": samples}, bundle_sha256=bundle.sha256)
-
-
-def _about(
-    options: RtfOptions, checkpoint: Checkpoint, manifest: Manifest, steps: int
-) -> dict[str, Any]:
-    chain, paper = manifest.noise_schedule, PAPER_CHAIN
-    return {
-        "model": checkpoint.config.model,
-        "weights": f"checkpoint {checkpoint.sha256}",
-        "parameters": sum(p.numel() for p in checkpoint.model.parameters()),
-        "chain": {"steps": steps, "schedule": chain.name, "eta": chain.eta},
-        "paper_chain": {"steps": MAX_STEPS, "schedule": paper.name, "eta": paper.eta},
-        "served": f"cpu:{manifest.precision}",
-        "rounds": options.rounds,
-        "budget_s": options.budget_s,
-        "torch_threads": options.threads,
-    }

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-import dlpo
 from dlpo.bundle import Bundle
 from dlpo.nvidia import Finding
 from dlpo_export.tensorrt.check import check_tensorrt, sample_of
 from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
-
-EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
+from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +89,8 @@ def test_sample_is_speech_of_the_length_that_was_asked_for(voice: Bundle) -> Non
 
 @pytest.mark.gpu
 def test_all_of_it_works_on_a_real_gpu(real_gpu: None) -> None:
-    lines: list[str] = []
+    bundle, lines = Bundle.load(find_voice(DEFAULT_VOICE)), list[str]()
 
-    passed = check_tensorrt(
-        Bundle.load(EMBEDDED), TensorrtEngine, lambda finding: lines.append(str(finding))
-    )
+    passed = check_tensorrt(bundle, TensorrtEngine, lambda finding: lines.append(str(finding)))
 
     assert passed, "\n".join(lines)

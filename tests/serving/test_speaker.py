@@ -31,6 +31,7 @@ from tests.fake_engine import FakeEngine
 
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 LONG = "A sentence that goes on for a while before it comes to its end. " * 20
+CALM = AdmissionPolicy(max_first_audio_s=1e9, burst_utilisation=1e9, utilisation=1e9)
 
 Speak = Callable[..., Any]
 
@@ -76,8 +77,7 @@ async def test_fifty_callers_at_once_hear_what_each_would_hear_alone(
 ) -> None:
     reads = Mock(wraps=synthesizer.read_text)
     monkeypatch.setattr(synthesizer, "read_text", reads)
-    calm = AdmissionPolicy(max_first_audio_s=1e9, burst_utilisation=1e9, utilisation=1e9)
-    async with with_speaker(calm) as speaker:
+    async with with_speaker(CALM) as speaker:
         wanted = (call(seed=seed, streamed=seed % 2 == 0) for seed in range(50))
         calls = [asyncio.create_task(audio_of(speaker, one)) for one in wanted]
         await asyncio.sleep(0)
@@ -139,8 +139,7 @@ async def test_who_speaks_with_a_voice_that_is_replaced_or_withdrawn_keeps_it(
 async def test_a_share_of_streams_holds_under_load_and_is_free_again(with_speaker: Speak) -> None:
     quotas = Quotas(lambda caller: Quota(max_streams=3), lambda: 0.0)
 
-    calm = AdmissionPolicy(max_first_audio_s=1e9, burst_utilisation=1e9, utilisation=1e9)
-    async with with_speaker(calm, quotas=quotas) as speaker:
+    async with with_speaker(CALM, quotas=quotas) as speaker:
         for _ in range(3):
             calls = (audio_of(speaker, call(seed=seed)) for seed in range(20))
             results = await asyncio.gather(*calls, return_exceptions=True)

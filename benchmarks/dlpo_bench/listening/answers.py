@@ -77,10 +77,6 @@ class AnswerKey:
     trials: Annotated[tuple[PairTrial, ...], Field(min_length=1)]
     """In the order of the page; each sitting shuffles it."""
 
-    def trial(self, trial_id: str) -> PairTrial | None:
-        """By its name; None without one."""
-        return next((trial for trial in self.trials if trial.trial_id == trial_id), None)
-
 
 def read_key(folder: Path) -> AnswerKey:
     """The key of the test in that folder.
@@ -160,7 +156,7 @@ def parse_answer(line: bytes, key: AnswerKey) -> RaterAnswer:
         answer = ANSWER.validate_json(line)
     except ValidationError as error:
         raise InputError(f"not an answer ({problems(error)})") from error
-    trial = key.trial(answer.trial)
+    trial = next((one for one in key.trials if one.trial_id == answer.trial), None)
     if trial is None:
         raise InputError(f"trial {answer.trial!r:.40} is unknown; expected one of this test")
     if answer.first not in trial.sounds:

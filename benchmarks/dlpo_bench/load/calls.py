@@ -324,16 +324,13 @@ class RivaEndpoint:
         async def once() -> AsyncIterator[str]:
             yield text
 
-        await self._speak_sentences(once(), call)
+        await self.speak_tokens(once(), call)
 
     async def speak_tokens(self, tokens: AsyncIterator[str], call: TimedCall) -> None:
-        await self._speak_sentences(sentences(tokens), call)
-
-    async def _speak_sentences(self, texts: AsyncIterator[str], call: TimedCall) -> None:
         rate_hz, voice = self._server.rate_hz, self._server.voice
 
         async def requests() -> AsyncIterator[riva_tts_pb2.SynthesizeSpeechRequest]:
-            async for text in texts:
+            async for text in sentences(tokens):
                 yield riva_tts_pb2.SynthesizeSpeechRequest(
                     text=text, language_code="en-US", encoding=riva_audio_pb2.LINEAR_PCM,
                     sample_rate_hz=rate_hz, voice_name=voice,
