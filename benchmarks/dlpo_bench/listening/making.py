@@ -23,9 +23,6 @@ from dlpo.errors import DataError, InputError, writing
 from dlpo_bench.clips import SAMPLE_RATE, TEST_SPLIT, Clip, Waveform, clips_of_texts, load_clips
 from dlpo_bench.listening import answers as layout
 from dlpo_bench.listening.answers import (
-    AUDIO,
-    DEGRADED,
-    PAGE,
     AnswerKey,
     Collected,
     Kind,
@@ -185,7 +182,7 @@ def make_test(
     for clip, by_system in _some(draw, heard, catch):
         side = draw.choice(layout.SYSTEMS)
         worse = degraded(by_system[side], draw.getrandbits(32))
-        drawn.add("degraded", clip, {**by_system, DEGRADED: worse}, (side, DEGRADED))
+        drawn.add("degraded", clip, {**by_system, layout.DEGRADED: worse}, (side, layout.DEGRADED))
     draw.shuffle(drawn.trials)
     # Its name follows from what the page shows anyway.
     shown = json.dumps([[trial.trial_id, *trial.sounds] for trial in drawn.trials])
@@ -341,7 +338,7 @@ def export_pairs(
         for name in sorted(
             {wav.name for pair in pairs.values() for wav in (pair.winner, pair.loser)}
         ):
-            shutil.copyfile(folder / PAGE / AUDIO / name, wavs / name)
+            shutil.copyfile(folder / layout.PAGE / layout.AUDIO / name, wavs / name)
     except OSError as error:
         raise InputError(f"can't copy the sounds to {wavs}: {error}") from error
     return write_pairs(out, pairs.values())

@@ -48,7 +48,19 @@ def build_plan(
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_bytes)
     config.clear_flag(trt.BuilderFlag.TF32)  # set by default, but fp32 is to be fp32
-    _add_profiles(builder, config, model, options)
+    # One profile a bucket, of one shape only, in the order that `PlanInfo` promises.
+    for batch in options.batch:
+        for frames in options.frames:
+            profile = builder.create_optimization_profile()
+            lengths = {"B": batch, "F": frames}
+            for value in model.graph.input:
+                dims = value.type.tensor_type.shape.dim
+                shape = tuple(lengths[d.dim_param] if d.dim_param else d.dim_value for d in dims)
+                profile.set_shape(value.name, shape, shape, shape)
+            if config.add_optimization_profile(profile) < 0:
+                raise EngineError(
+                    f"{name}: TensorRT refuses the profile of {batch} x {frames} frames"
+                )
     cache = config.create_timing_cache(timings)
     if cache is None or not config.set_timing_cache(cache, False):
         config.set_timing_cache(config.create_timing_cache(b""), False)
@@ -81,24 +93,6 @@ def _parse(trt: ModuleType, model: onnx.ModelProto, logger: Any) -> tuple[Any, A
     if not parser.parse(model.SerializeToString()):
         raise BundleError(f"{name}: TensorRT refuses it:{_parser_errors(parser)}")
     return builder, network
-
-
-def _add_profiles(
-    builder: Any, config: Any, model: onnx.ModelProto, options: TensorrtOptions
-) -> None:
-    """One profile a bucket, of one shape only, in the order that `PlanInfo` promises."""
-    for batch in options.batch:
-        for frames in options.frames:
-            profile = builder.create_optimization_profile()
-            lengths = {"B": batch, "F": frames}
-            for value in model.graph.input:
-                dims = value.type.tensor_type.shape.dim
-                shape = tuple(lengths[d.dim_param] if d.dim_param else d.dim_value for d in dims)
-                profile.set_shape(value.name, shape, shape, shape)
-            if config.add_optimization_profile(profile) < 0:
-                raise EngineError(
-                    f"{model.graph.name}: TensorRT refuses the profile of {batch} x {frames} frames"
-                )
 
 
 def _parser_errors(parser: Any) -> str:
