@@ -221,13 +221,9 @@ class _Rewriting:
             readers = self._readers[tensor]
             if len(readers) != 1 or readers[0].op_type != kind:
                 continue
-            for beside in readers[0].input:
-                values = (
-                    numpy_helper.to_array(self._weights[beside])
-                    if beside in self._weights
-                    else None
-                )
-                if values is not None and values.shape[-1:] == (values.size,) == (channels,):
+            for beside in self._weights.keys() & set(readers[0].input):
+                values = numpy_helper.to_array(self._weights[beside])
+                if values.shape[-1:] == (values.size,) == (channels,):
                     vectors[-1] = values.ravel()
             if vectors[-1] is not None:
                 self._absorbed.add(readers[0].name)

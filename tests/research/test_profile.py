@@ -72,7 +72,8 @@ def test_all_multiplications_are_counted_in_layers(
     for node in profile.nodes:
         layers[node.layer] += node.mac
     assert profile.gmac * 1e9 == pytest.approx(total)
-    assert "spectrum_blocks.0.depthwise" in convolutions
+    kept = {"spectrum_conditioning"} if precision == "fp32" else set()  # in int8 it is a product
+    assert {"spectrum_blocks.0.depthwise"} | kept <= set(convolutions)
     assert {name: layers[name] for name in convolutions} == convolutions
     assert SAMPLER in layers
 
