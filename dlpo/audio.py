@@ -8,7 +8,6 @@ from __future__ import annotations
 import wave
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,23 +131,17 @@ def to_pcm16(waveform: Waveform) -> NDArray[np.int16]:
     return np.round(np.clip(waveform, -1, 1) * 32767).astype("<i2")
 
 
-def write_wav(
-    target: Path | BinaryIO, waveform: Waveform, sample_rate_hz: int = SAMPLE_RATE
-) -> None:
+def write_wav(path: Path, waveform: Waveform, sample_rate_hz: int = SAMPLE_RATE) -> None:
     """Write mono 16-bit WAV.
 
     Raises:
         InputError: the path can't be written.
     """
-    with writing(target):
-        stream = target.open("wb") if isinstance(target, Path) else target
-        with wave.open(stream, "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(sample_rate_hz)
-            file.writeframes(to_pcm16(waveform).tobytes())
-        if isinstance(target, Path):
-            stream.close()
+    with writing(path), path.open("wb") as stream, wave.open(stream, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate_hz)
+        file.writeframes(to_pcm16(waveform).tobytes())
 
 
 def read_wav(path: Path) -> tuple[Waveform, int]:

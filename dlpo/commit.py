@@ -25,13 +25,14 @@ def source_commit(package: Path = _HERE) -> str | None:
         pass
     try:
         # A virtual environment may be inside another repository, which does not track dlpo.
-        _git(package, "ls-files", "--error-unmatch", Path(__file__).name)
-        return _git(package, "describe", "--always", "--dirty=+", "--exclude=*") or None
+        git(package, "ls-files", "--error-unmatch", Path(__file__).name)
+        return git(package, "describe", "--always", "--dirty=+", "--exclude=*") or None
     except (OSError, subprocess.SubprocessError):
         return None
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def git(folder: Path, *arguments: str) -> str:
+    """What git prints; OSError or SubprocessError where it fails."""
     command = ["git", "-C", str(folder), *arguments]
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     return run.stdout.strip()

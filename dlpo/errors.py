@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[1]
+_ROOT = Path(__file__).resolve().parents[1]  # of the checkout, if it has pyproject.toml
 
 
 class DlpoError(Exception):
@@ -113,20 +113,16 @@ def needs(extra: str) -> Iterator[None]:
         raise MissingExtraError(package, extra) from error
 
 
-def pip_install(*extras: str, root: Path = _ROOT) -> str:
-    """The command that adds extras the way that dlpo was installed; no index has it by its name.
-
-    Args:
-        root: of the checkout; elsewhere it is a folder without pyproject.toml.
-    """
+def pip_install(*extras: str) -> str:
+    """The command that adds extras the way that dlpo was installed; no index has it by its name."""
     import json  # not at the start of every command
     import shlex
     from importlib import metadata
     from urllib.parse import unquote, urlsplit
 
     wanted = f"[{','.join(extras)}]"
-    if (root / "pyproject.toml").is_file():
-        return f"pip install '{'.' if Path.cwd() == root else root}{wanted}'"
+    if (_ROOT / "pyproject.toml").is_file():
+        return f"pip install '{'.' if Path.cwd() == _ROOT else _ROOT}{wanted}'"
     try:
         dlpo = metadata.distribution("dlpo")
     except metadata.PackageNotFoundError:

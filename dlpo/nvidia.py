@@ -47,7 +47,6 @@ class Finding:
 class Gpu:
     """An NVIDIA GPU."""
 
-    index: int
     name: str
     """such as `NVIDIA H200`"""
     compute_capability: str
@@ -128,27 +127,24 @@ def call(cuda: ModuleType, function: Callable[..., tuple[Any, ...]], *arguments:
     return values[0] if len(values) == 1 else tuple(values)
 
 
-def find_gpu(index: int = 0) -> Gpu:
-    """The GPU of that index.
+def find_gpu() -> Gpu:
+    """The first GPU.
 
     Raises:
         MissingExtraError: see `load_cuda`.
-        EngineError: there is no driver or no such GPU.
+        EngineError: there is no driver or no GPU.
     """
     cuda = load_cuda()
-    status, count = cuda.cudaGetDeviceCount()
+    status, _ = cuda.cudaGetDeviceCount()
     if status != cuda.cudaError_t.cudaSuccess:
         _, text = cuda.cudaGetErrorString(status)
         raise EngineError(
             f"no NVIDIA GPU can be used here ({text.decode()}); run this on a machine with a GPU"
             " and a driver for CUDA 13, or leave the GPU option out"
         )
-    if not 0 <= index < count:
-        raise EngineError(f"GPU {index} was asked for, but this machine has {count}, from 0 on")
     version = call(cuda, cuda.cudaDriverGetVersion)
-    properties = call(cuda, cuda.cudaGetDeviceProperties, index)
+    properties = call(cuda, cuda.cudaGetDeviceProperties, 0)
     return Gpu(
-        index,
         properties.name.split(b"\0")[0].decode(),
         f"{properties.major}.{properties.minor}",
         properties.totalGlobalMem,

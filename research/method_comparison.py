@@ -14,7 +14,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -45,11 +45,13 @@ METHODS: Mapping[str, Sequence[str]] = {
     "onlydl": ("onlydl",),
     "dlpo": ("dlpo",),
     "dlpo-both": ("dlpo", "--guide", "both"),
+    "weights": ("dlpo", "--explore", "weights", "--beta", "0"),
+    "weights-guided": ("dlpo", "--explore", "weights", "--beta", "20"),
     "direct": ("direct",),
     "direct-guided": ("direct", "--guide", "recordings", "--alpha", "0.1"),
 }
 """What a row of the table is called -> its method, with options of `dlpo tune`."""
-CURVES = ("reward/DistillMOS", "held_out/NISQA", "held_out/NISQA-TTS", "held_out/DNSMOS P.808")
+CURVES = ("DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,15 @@ class Budget:
     """longest prompt"""
     validate_every: int
     validation_sentences: int
+    steps: int
+    """reverse steps of the chain"""
+    reward: str
+    extra: Sequence[str]
+    """further settings, method:KEY=VALUE, or KEY=VALUE of all methods"""
 
-    @property
-    def settings(self) -> list[str]:
-        """Arguments of `dlpo tune`."""
-        values = {
+    def settings(self, method: str) -> dict[str, str]:
+        """Settings of a method, by name."""
+        values: dict[str, object] = {
             "updates": self.updates,
             "sentences": self.sentences,
             "group": self.group,
@@ -104,13 +110,20 @@ class Budget:
             "longest_s": self.longest_s,
             "warm_up": 2,
             "augment": "true",
-            "unit_spread": "true",
+            "unit_spread": str("--explore" not in METHODS[method]).lower(),
             "log_every": self.validate_every,
             "validate_every": self.validate_every,
             "validation_sentences": self.validation_sentences,
             "save_every": 5,
         }
-        return [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
+        for one in self.extra:
+            head, equals, value = one.partition("=")
+            name, _, key = head.rpartition(":")
+            if not equals or name not in ("", *METHODS):
+                raise typer.BadParameter(f"--set is {one!r}; expected [METHOD:]KEY=VALUE")
+            if name in ("", method):
+                values[key] = value
+        return {name: str(value) for name, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +145,21 @@ class Run:
         cost = self.out / "cost.json"
         return int(json.loads(cost.read_text())["updates"]) if cost.exists() else 0
 
-    def tune(self, start: Path, data: Path, budget: Budget) -> None:
+    def tune(self, start: Path, data: Path, weights: Path, budget: Budget) -> None:
         """Run it, or what is left of it.
 
         Raises:
             DataError: the command failed; its last words.
         """
-        if self.updates() >= budget.updates:
+        settings = budget.settings(self.name)
+        if self.updates() >= int(settings["updates"]):
             return
         command = [
             str(Path(sys.executable).with_name("dlpo")), "tune", str(start), "--data", str(data),
-            "--out", str(self.out), "--guard", "off", "--steps", "3",
-            "--method", *METHODS[self.name],
-            "--set", f"seed={self.seed}", *budget.settings,
+            "--out", str(self.out), "--guard", "off", "--weights", str(weights),
+            "--method", *METHODS[self.name], "--steps", str(budget.steps),
+            "--reward", budget.reward, "--set", f"seed={self.seed}",
+            *(part for one in settings.items() for part in ("--set", "=".join(one))),
         ]  # fmt: skip
         done = subprocess.run(
             command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
@@ -160,9 +175,10 @@ class Run:
         """
         lines = [json.loads(line) for line in (self.out / "log.jsonl").read_text().splitlines()]
         found = {
-            line["update"]: line[name]
+            line["update"]: line[key]
             for line in lines
-            if line["split"] == "validation" and name in line
+            for key in (f"reward/{name}", f"held_out/{name}")
+            if line["split"] == "validation" and key in line
         }
         if not found:
             raise DataError(f"{self.out / 'log.jsonl'}: nobody measured {name}; tune it again")
@@ -183,7 +199,12 @@ def curve(name: str, method: str, runs: Sequence[Run]) -> Curve:
 
 
 def listen(
-    runs: Mapping[str, Sequence[Run]], start: Path, corpus: Path, weights: Path, at_once: int = 1
+    runs: Mapping[str, Sequence[Run]],
+    start: Path,
+    corpus: Path,
+    load: Callable[[], JudgePanel],
+    steps: int,
+    at_once: int = 1,
 ) -> Quality:
     """All methods on the test sentences; the seeds of a method are its takes.
 
@@ -192,27 +213,27 @@ def listen(
     named: dict[str, list[str]] = {RECORDINGS: [], UNTUNED: [f"{UNTUNED}={start}"]}
     for method, seeds in runs.items():
         named[method] = [f"{method}-{run.seed}={run.checkpoint}" for run in seeds]
-    hear = partial(_hear, corpus=corpus, weights=weights)
+    hear = partial(_hear, corpus=corpus, load=load, steps=steps)
     with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
         parts = list(pool.map(hear, named, named.values()))
     heard = {name: part.scores[name] for name, part in zip(named, parts, strict=True)}
     failures = [failure for part in parts for failure in part.failures]
     silent = [clip for part in parts for clip in part.silent]
-    panel = load_panel(weights)
     return replace(
-        parts[0], scores=heard, panel=panel, baseline=UNTUNED, failures=failures, silent=silent
+        parts[0], scores=heard, panel=load(), baseline=UNTUNED, failures=failures, silent=silent
     )
 
 
-def _hear(name: str, places: Sequence[str], corpus: Path, weights: Path) -> Quality:
+def _hear(
+    name: str, places: Sequence[str], corpus: Path, load: Callable[[], JudgePanel], steps: int
+) -> Quality:
     """One system; without its panel, which can't leave its process."""
     import torch
 
     torch.set_num_threads(1)
-    candidates = open_systems(places, SpeakingOptions()) if places else [RECORDED]
+    candidates = open_systems(places, SpeakingOptions((steps,))) if places else [RECORDED]
     takes = [take for candidate in candidates for take in candidate.takes]
-    panel = load_panel(weights)
-    quality = evaluate({name: takes}, load_clips(corpus, TEST_SPLIT), panel)
+    quality = evaluate({name: takes}, load_clips(corpus, TEST_SPLIT), load())
     return replace(quality, panel=JudgePanel([], {}, {}))
 
 
@@ -246,12 +267,20 @@ def main(
     validate_every: Annotated[int, typer.Option(min=1)] = 5,
     validation_sentences: Annotated[int, typer.Option(min=1)] = 5,
     at_once: Annotated[int, typer.Option(min=1, help="Runs side by side, a core each.")] = 2,
+    steps: Annotated[int, typer.Option(min=1, help="Reverse steps of the chain.")] = 3,
+    reward: Annotated[str, typer.Option(help="See `dlpo tune`.")] = "distillmos",
+    extra: Annotated[
+        list[str] | None, typer.Option("--set", help="[METHOD:]KEY=VALUE; repeatable.")
+    ] = None,
+    whisper: Annotated[Path | None, typer.Option(help="A Whisper checkpoint, held out.")] = None,
+    speaker: Annotated[Path | None, typer.Option(help="Weights of the speaker encoder.")] = None,
     record: Annotated[bool, typer.Option(help="Write a benchmark record.")] = False,
 ) -> None:
     """Tune by every method and let judges compare."""
     budget = Budget(
-        updates, sentences, group, learning_rate, longest_s, validate_every, validation_sentences
-    )
+        updates, sentences, group, learning_rate, longest_s, validate_every, validation_sentences,
+        steps, reward, extra or [],
+    )  # fmt: skip
     methods = method or list(METHODS)
     if unknown := set(methods) - set(METHODS):
         raise typer.BadParameter(f"{unknown}; expected some of {', '.join(METHODS)}")
@@ -259,9 +288,15 @@ def main(
     in_turn = [runs[m][s] for s in range(seeds) for m in methods]  # a whole seed first
     try:
         with ThreadPoolExecutor(at_once) as pool:
-            for run in pool.map(lambda run: _tuned(run, checkpoint, data, budget), in_turn):
+            for run in pool.map(
+                lambda run: _tuned(run, checkpoint, data, weights, budget), in_turn
+            ):
                 typer.echo(f"{run.out}: {run.updates()} updates", err=True)
-        quality = listen(runs, checkpoint, corpus, weights, at_once)
+        load = partial(
+            load_panel, weights, [whisper] if whisper else [],
+            speaker=(speaker, corpus) if speaker else None,
+        )  # fmt: skip
+        quality = listen(runs, checkpoint, corpus, load, steps, at_once)
         if record:
             command = shlex.join(["python", "-m", "research.method_comparison", *sys.argv[1:]])
             typer.echo(write(quality, runs, budget, command))
@@ -270,8 +305,8 @@ def main(
         raise typer.Exit(1) from error
 
 
-def _tuned(run: Run, start: Path, data: Path, budget: Budget) -> Run:
-    run.tune(start, data, budget)
+def _tuned(run: Run, start: Path, data: Path, weights: Path, budget: Budget) -> Run:
+    run.tune(start, data, weights, budget)
     return run
 
 
@@ -297,7 +332,7 @@ def write(
     }
     curves = {name: [curve(name, m, seeds) for m, seeds in runs.items()] for name in CURVES}
     raw = samples(quality) | {
-        "budget": budget.settings,
+        "budget": {method: budget.settings(method) for method in runs},
         "curves": {
             name: {c.label: [c.updates, c.mean, c.low, c.high] for c in drawn}
             for name, drawn in curves.items()

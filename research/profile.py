@@ -33,7 +33,7 @@ _SUFFIX = "_kernel_time"  # of the profiler's events that are the computation of
 SAMPLER = "(sampler, output)"  # what no layer reads
 _PARAMETER = re.compile(
     r"(?:model\.|denoise\.)?(?P<layer>.+?)"
-    r"(?:(?<=analysis)|(?:\.convolution)?\.(?:weight|bias|w|r|b)(?:_[A-Za-z0-9_]+)?)"
+    r"(?:\.convolution)?\.(?:weight|bias|w|r|b)(?:_[A-Za-z0-9_]+)?"
     r"(?:\.exact(?:\.\w+)?)?"  # what int8 leaves in fp32
 )
 _ACTIVATION = re.compile(r"Relu|Sigmoid|Tanh|Clip")

@@ -19,9 +19,9 @@ from pathlib import Path
 
 # Lower one whenever a change makes room; raise one only for a capability that a user asked for.
 BUDGETS = {
-    "product lines": 36_260,
+    "product lines": 36_200,
     "test lines": 22_180,
-    "research lines": 2_810,
+    "research lines": 2_850,
     "modules": 209,
     "modules with one importer": 35,
     "class names used twice": 0,

@@ -69,7 +69,7 @@ class PeersOptions:
     precision: Annotated[str, Option(help="Of its denoiser, on cpu.")] = "int8"
     peer: Annotated[
         list[str],
-        Option(help="dlpo-whole, hibari, piper, espeak-ng or flite; repeatable; else all."),
+        Option(help="dlpo-whole, hibari, kokoro, piper, espeak-ng or flite; repeatable; else all."),
     ] = field(default_factory=list)
     install: Annotated[
         list[str],
@@ -77,6 +77,10 @@ class PeersOptions:
     ] = field(default_factory=list)
     piper_voice: Annotated[
         Path | None, Option(help="A trained Piper voice (.onnx with its .json), not a random one.")
+    ] = None
+    kokoro: Annotated[
+        Path | None,
+        Option(help="Folder with kokoro.int8.onnx, vocab.json and voices/af_heart.bin."),
     ] = None
     rounds: Annotated[int, Option(min=2, help="Turns of each with each text.")] = 15
     core: Core = None

@@ -19,6 +19,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from dlpo.commit import git
 from dlpo.errors import DataError, InputError, writing
 
 ROOM = 64_000_000  # bytes; the largest record has 0.4 MB, a disk that is nearly full fills up
@@ -191,15 +192,9 @@ def _software() -> dict[str, str]:
 
 
 def _commit() -> dict[str, Any] | None:
-    def git(*arguments: str) -> str:
-        here = Path(__file__).parent
-        done = subprocess.run(
-            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
-
+    here = Path(__file__).parent
     try:
-        changes = git("status", "--porcelain", "--untracked-files=no")
-        return {"hash": git("rev-parse", "HEAD"), "dirty": bool(changes)}
-    except (OSError, subprocess.CalledProcessError):
+        changes = git(here, "status", "--porcelain", "--untracked-files=no")
+        return {"hash": git(here, "rev-parse", "HEAD"), "dirty": bool(changes)}
+    except (OSError, subprocess.SubprocessError):
         return None

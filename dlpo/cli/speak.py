@@ -142,17 +142,16 @@ def say(
     precision: Precision = None,
 ) -> None:
     """Say a text: play it, write it to a sound file, or both."""
-    from dlpo_serving.local.say import RemoteVoice
     from dlpo_serving.local.say import say as speak
     from dlpo_serving.request import SpeechRequest
 
     remote, pieces = None, None
     if server is not None:
         with needs("serve"):
-            from dlpo_serving.client import Tls
+            from dlpo_serving.client.connection import Connection, Tls
             from dlpo_serving.local.say import typed_pieces
 
-        remote = RemoteVoice(server, Tls(ca) if tls or ca else None, token)
+        remote = Connection(server, Tls(ca) if tls or ca else None, token)
         if text == "-" and not ssml:
             pieces = typed_pieces(sys.stdin.fileno())
     words = "" if pieces else _read(text)

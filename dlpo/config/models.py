@@ -93,7 +93,7 @@ class ContourConfig:
     """Its convolution blocks."""
     flow_dropout: float = 0.1
     """Probability there while training."""
-    steps: int = 6
+    steps: int = 4
     """Euler steps from noise to pitch."""
     centre: float = 5.3
     """ln Hz, about which a sentence moves: 200 Hz."""

@@ -115,11 +115,6 @@ class SpectralTraining(RunConfig):
         )
 
     @property
-    def is_adversarial(self) -> bool:
-        """Whether any update of the run has an adversary."""
-        return not self.learns_acoustics and self.adversarial_from < self.updates
-
-    @property
     def learns_acoustics(self) -> bool:
         """Whether what learns comes before the denoiser."""
         return self.part in ("acoustics", "adapters")

@@ -38,12 +38,10 @@ class Judge(Protocol):
     @property
     def name(self) -> str:
         """Name in tables and records."""
-        ...
 
     @property
     def sample_rate_hz(self) -> int:
         """The rate that it listens at; waveforms of other rates are resampled to it."""
-        ...
 
     def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
         """(B,) float64 scores of B waveforms (T,), float in [-1, 1], lengths may differ.
@@ -52,7 +50,6 @@ class Judge(Protocol):
             InputError: a waveform is empty, too short, not one-dimensional, not finite or not
                 float, or the rate is none of speech.
         """
-        ...
 
 
 class GradientJudge(Protocol):
@@ -61,16 +58,13 @@ class GradientJudge(Protocol):
     @property
     def sample_rate_hz(self) -> int:
         """The rate that it listens at."""
-        ...
 
     @property
     def takes_bfloat16(self) -> bool:
         """Whether its network may compute in bfloat16; half the time where a CPU has it."""
-        ...
 
     def score_with_gradient(self, waveform: Tensor, text: str) -> Tensor:
         """(T,) float32 at `sample_rate_hz`, and what was to be said -> () score."""
-        ...
 
 
 class WaveformJudge:
@@ -103,11 +97,9 @@ class Recognizer(Protocol):
     @property
     def name(self) -> str:
         """Name in tables and records, with its version."""
-        ...
 
     def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
         """The words of each waveform, lower case; errors as in `Judge.score`."""
-        ...
 
 
 def check_waveforms(waveforms: Sequence[Waveform], sample_rate_hz: int) -> None:

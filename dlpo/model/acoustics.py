@@ -54,12 +54,6 @@ class Prosody:
     """(log RMS + 3.5) * 0.7"""
 
 
-def join_contour(hidden: Tensor, contour: Tensor) -> Tensor:
-    """(B, C, P) and (B, 2, P) ln Hz -> (B, C + 2, P), the contour in the network's own scale."""
-    scaled = (contour - LOG_F0_CENTRE) * LOG_F0_SCALE
-    return torch.cat([hidden, scaled.to(hidden.dtype)], dim=1)
-
-
 class AcousticModel(nn.Module, ABC):
     """Encoder and frame predictors; a subclass adds `condition` and `denoise`.
 
@@ -147,9 +141,10 @@ class AcousticModel(nn.Module, ABC):
         if self.contour is not None:
             if noise is None:
                 noise = durations.new_zeros(len(phonemes), POINTS, phonemes.shape[1])
-            pitch = voice[:, -self.contour.voice_channels :]
-            contour = self.contour.draw(phonemes, mask, durations, noise, pitch)
-            hidden = join_contour(hidden, contour)
+            own = voice[:, -self.contour.config.channels - 3 :]
+            contour = self.contour.draw(phonemes, mask, durations, noise, own)
+            scaled = (contour - LOG_F0_CENTRE) * LOG_F0_SCALE  # (B, 2, P) in the network's scale
+            hidden = torch.cat([hidden, scaled.to(hidden.dtype)], dim=1)
         return hidden, durations, timing.ranges
 
     def frames(

@@ -133,11 +133,6 @@ class Contour(nn.Module):
         self.reader = Reader(config, symbols)
         self.flow = Flow(config)
 
-    @property
-    def voice_channels(self) -> int:
-        """Columns of `draw`'s voice."""
-        return self.config.channels + 3
-
     def draw(
         self,
         phonemes: Tensor,

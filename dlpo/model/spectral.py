@@ -153,8 +153,12 @@ class SpectralWaveGrad2(AcousticModel):
         level = self.level(noise_level)
         for block in self.spectrum_blocks:
             x = block(x, level)
-        out = self.spectrum_out(self.spectrum_last_norm(x.transpose(1, 2))).float()
-        a_real, a_imaginary, b_real, b_imaginary, *free = torch.split(out, self.dft.places, -1)
+        x = self.spectrum_last_norm(x.transpose(1, 2))
+        # A layer each, so that an exporter can give each the bits that it needs.
+        rows = zip(self.spectrum_out.weight.chunk(6), self.spectrum_out.bias.chunk(6), strict=True)
+        a_real, a_imaginary, b_real, b_imaginary, *free = (
+            functional.linear(x, weight, bias).float() for weight, bias in rows
+        )
         on_source = _product((a_real, a_imaginary), source_spectrum)
         on_noisy = _product((b_real, b_imaginary), noisy_spectrum)
         real, imaginary = (
@@ -170,7 +174,9 @@ class SpectralWaveGrad2(AcousticModel):
         padded = functional.pad(waveform.float(), (edge, edge))
         if torch.compiler.is_exporting():
             hops = padded.view(waveform.shape[0], -1, hop).transpose(1, 2)
-            real, imaginary = functional.conv1d(hops, self.analysis).transpose(1, 2).chunk(2, -1)
+            real, imaginary = (
+                functional.conv1d(hops, part).transpose(1, 2) for part in self.analysis.chunk(2)
+            )
             return real, imaginary
         spectrum: Spectrum = self.dft(padded.unfold(1, window, hop) * self.hann)
         return spectrum

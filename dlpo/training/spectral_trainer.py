@@ -144,7 +144,7 @@ class SpectralTrainer(TrainingRun):
         self.batches = Batches(self.dataset, "train", seed, rank, self.config.rows)
         self.held_out = Batches(self.dataset, "validation", seed, 0, self.config.rows)
         self._prepare(model, SpectralStep(model, training), optimizer)
-        if training.is_adversarial:
+        if not training.learns_acoustics and training.adversarial_from < training.updates:
             self.adversary = AdversarialTrainer(
                 self.accelerator, training.adversarial_rate, training.gradient_clip
             )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -166,11 +166,9 @@ def search_schedules(
     batches: Batches,
     steps: int,
     clips: int = 4,
-    names: Sequence[str] = NAMES,
-    etas: Sequence[float] = ETAS,
     progress: Progress = lambda done, total: None,
 ) -> list[Trial]:
-    """Copy the first validation clips with every schedule; the best comes first.
+    """Copy the first validation clips with each of `NAMES` and `ETAS`; the best comes first.
 
     A distance to the recording ranks chains of one length; how many steps to take at all is for
     the judges to say, see `dlpo eval`.
@@ -180,20 +178,19 @@ def search_schedules(
         batches: of the validation split, with the model's voices.
         steps: N.
         clips: how many recordings to copy.
-        names: of schedules.
-        etas: each is tried with each name; at N = 1 there is no noise to add, so only the first.
         progress: called with trials done and trials in all.
 
     Raises:
         DataError: the split has no recordings.
-        ConfigError: an unknown name, or steps out of range.
+        ConfigError: steps out of range.
     """
     chosen = batches.recorded[:clips]
     if not chosen:
         raise DataError(
             f"{batches.dataset.path}: no validation recordings; prepare a corpus with some"
         )
-    tried = [(name, eta) for name in names for eta in (etas if steps > 1 else etas[:1])]
+    etas = ETAS if steps > 1 else ETAS[:1]  # at N = 1 there is no noise to add
+    tried = [(name, eta) for name in NAMES for eta in etas]
     trials = []
     for done, (name, eta) in enumerate(tried, 1):
         schedule = named_schedule(name, steps, eta)

@@ -58,11 +58,8 @@ class ExcerptBatches:
     def __init__(self, batches: Batches) -> None:
         self.batches, self.dataset = batches, batches.dataset
         self._peaks: dict[int, float] = {}
-
-    @property
-    def recorded(self) -> list[int]:
-        """Indices of the split's recordings."""
-        return self.batches.recorded
+        self.recorded = batches.recorded
+        """indices of the split's recordings"""
 
     def draw(self, update: int, size: int, window: int, context: int) -> Excerpts:
         """`size` excerpts, utterances drawn by their length.

@@ -45,7 +45,7 @@ from dlpo_export.half_precision import to_fp16
 from dlpo_export.needed_context import needed_contexts, needed_frames_context
 from dlpo_export.options import ExportOptions
 from dlpo_export.parity.cases import CALIBRATION, as_numpy, denoiser_inputs, until_frames
-from dlpo_export.parity.check import check_parity
+from dlpo_export.parity.check import check_parity, parity_json
 from dlpo_export.parity.divergence import Tensors
 from dlpo_export.parts import Tracer
 from dlpo_export.products import as_products, to_integers
@@ -134,10 +134,10 @@ def _make(checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> Manif
     reach = context_frames_per_step(model, int(sources["frames"].outputs["conditioning"][1]))
     graphs = _write_graphs(model, options, sources, folder)
     files = {name: info.files for name, info in graphs.items()}
-    report = check_parity(folder, sources, files)
-    for difference in report.differences:
+    differences = check_parity(folder, sources, files)
+    for difference in differences:
         logger.info("%s", difference)
-    (folder / PARITY_FILE).write_text(json.dumps(report.as_json(), indent=1) + "\n")
+    (folder / PARITY_FILE).write_text(json.dumps(parity_json(differences), indent=1) + "\n")
     manifest = replace(
         _manifest(checkpoint, options, graphs),
         context_frames_per_step=reach,

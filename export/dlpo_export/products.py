@@ -42,6 +42,7 @@ MARGIN = 1.5  # of a range in 16 bits, which have some to spare: nothing is clip
 MICROSOFT = "com.microsoft"  # the domain of onnxruntime's own operators
 LAST = [0, 2, 1]  # the permutation between channels first and last
 FEWEST_WEIGHTS = 2048  # of a layer; rounding what a smaller one reads costs what it gains
+FEWEST_FOR_16 = 20_000  # the same in 16 bits, which take two products and their sum
 LIMIT_DB = -38.0  # noise to signal of a layer alone, above which it reads 16 bits
 # The same, above which its weights are not rounded, where `round_weights` has not done it.
 EXACT_DB = -30.0
@@ -92,6 +93,9 @@ class _Rewriting:
             for name in node.input:
                 self._readers[name].append(node)
         self._absorbed: set[str] = set()  # names of nodes whose work is done by one before
+        self._rounded: dict[tuple[str, float, int], tuple[str, str, str]] = {}
+        self._rests: set[str] = set()  # names of what roundings left over
+        self._tapped: dict[tuple[str, _Taps], str] = {}
         self._constants: dict[str, onnx.TensorProto] = {}
         self._made: list[onnx.NodeProto] = []
         nodes, renamed = list(graph.node), dict[str, str]()
@@ -168,7 +172,7 @@ class _Rewriting:
         if bits == 16:
             low, high = MARGIN * low, MARGIN * high
         size = max((high - low) / STEPS, 1e-12)
-        coarse = self._integers(source, f"{node.name}.high", size, round(-low / size))
+        coarse = self._integers(source, size, round(-low / size))
 
         def multiplied(integers: tuple[str, str, str], out: str, *add: str) -> str:
             tensor, by, zero = integers
@@ -182,9 +186,10 @@ class _Rewriting:
 
         if bits == 8:
             return multiplied(coarse, out, *added)
-        heard = self._node("DequantizeLinear", coarse, f"{node.name}.heard")
-        rest = self._node("Sub", [source, heard], f"{node.name}.rest")
-        fine = self._integers(rest, f"{node.name}.low", size / STEPS, MIDDLE)
+        if (rest := f"{coarse[0]}.rest") not in self._rests:
+            heard = self._node("DequantizeLinear", coarse, f"{coarse[0]}.heard")
+            self._rests.add(self._node("Sub", [source, heard], rest))
+        fine = self._integers(rest, size / STEPS, MIDDLE)
         parts = [
             multiplied(coarse, f"{node.name}.coarse", *added),
             multiplied(fine, f"{node.name}.fine"),
@@ -236,25 +241,41 @@ class _Rewriting:
             return str(maker.input[0])
         return self._node("Transpose", [node.input[0]], f"{node.name}.turned", perm=LAST)
 
-    def _integers(self, tensor: str, name: str, size: float, zero: int) -> tuple[str, str, str]:
-        """Round a tensor to 8 bits; its name, and those of its scale and zero."""
-        by = self._constant(f"{name}.scale", np.array(size, np.float32))
-        at = self._constant(f"{name}.zero", np.array(zero, np.uint8))
-        return self._node("QuantizeLinear", [tensor, by, at], f"{name}.integers"), by, at
+    def _integers(self, tensor: str, size: float, zero: int) -> tuple[str, str, str]:
+        """Round a tensor to 8 bits, once for all its readers; its name, and those of its scale and
+        zero."""
+        key = tensor, size, zero
+        if key not in self._rounded:
+            name = f"{tensor}.{len(self._rounded)}"
+            by = self._constant(f"{name}.scale", np.array(size, np.float32))
+            at = self._constant(f"{name}.zero", np.array(zero, np.uint8))
+            out, maker = f"{name}.integers", self._makers.get(tensor)
+            if maker is not None and maker.op_type == "Concat":  # bytes are joined faster
+                parts = [
+                    self._node("QuantizeLinear", [part, by, at], f"{out}.{k}")
+                    for k, part in enumerate(maker.input)
+                ]
+                self._node("Concat", parts, out, axis=maker.attribute[0].i)
+            else:
+                self._node("QuantizeLinear", [tensor, by, at], out)
+            self._rounded[key] = out, by, at
+        return self._rounded[key]
 
     def _taps(self, tensor: str, zero: str, seen: _Taps, name: str) -> str:
         kernel, dilation, before, after = seen
-        if kernel == 1:
-            return tensor
+        if kernel == 1 or (tensor, seen) in self._tapped:
+            return self._tapped.get((tensor, seen), tensor)
+        padded = tensor
         if before or after:
             pads = self._constant(f"pads.{before}.{after}", np.array([0, before, 0, 0, after, 0]))
-            tensor = self._node("Pad", [tensor, pads, *([zero] if zero else [])], f"{name}.padded")
+            padded = self._node("Pad", [tensor, pads, *([zero] if zero else [])], f"{name}.padded")
         parts = []
         for tap in range(kernel):
             first, end = dilation * tap, dilation * (tap + 1 - kernel) or np.iinfo(np.int64).max
             limits = [self._constant(f"at.{k}", np.array([k])) for k in (first, end, 1)]
-            parts.append(self._node("Slice", [tensor, *limits], f"{name}.tap.{tap}"))
-        return self._node("Concat", parts, f"{name}.taps", axis=2)
+            parts.append(self._node("Slice", [padded, *limits], f"{name}.tap.{tap}"))
+        self._tapped[tensor, seen] = self._node("Concat", parts, f"{name}.taps", axis=2)
+        return self._tapped[tensor, seen]
 
     def _constant(self, name: str, value: NDArray[Any]) -> str:
         from onnx import numpy_helper
@@ -317,14 +338,16 @@ def to_integers(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> onnx.Mod
     ]
     read = {nodes[name].input[0] for name in layers}
     ranges = {k: v for k, v in tensor_ranges(model, layers, rollouts).items() if k in read}
+    factors = {name: weights[nodes[name].input[1]] for name in layers}
+    large = {name for name in layers if np.prod(factors[name].dims) >= FEWEST_FOR_16}
     bits: dict[str, Bits] = {
-        name: 16 if _is_stepped(weights[nodes[name].input[1]]) else 32 for name in layers
+        name: 16 if name in large and _is_stepped(factors[name]) else 32 for name in layers
     }
     for layer in layer_noise(model, layers, ranges, probe(model, rollouts)):
         if layer.noise_db <= LIMIT_DB and layer.f0_cents <= F0_CENTS:
             bits[layer.node] = 8
             continue
-        if layer.noise_db <= EXACT_DB:
+        if layer.noise_db <= EXACT_DB and layer.node in large:
             bits[layer.node] = 16
         logger.info("%s reads %d bits", layer, bits[layer.node])
     if all(several == 32 for several in bits.values()):

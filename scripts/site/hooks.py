@@ -78,11 +78,12 @@ def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
-    """Warn of what a browser would fetch from another host: strict mode then ends the build."""
+    """Name the theme's search for screen readers; warn of what a browser would fetch from another
+    host: strict mode then ends the build."""
     for tag in FETCHED.findall(output):
         if 'rel="canonical"' not in tag:
             _log.warning("%s fetches from another host: %s", page.file.src_uri, tag)
-    return output
+    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"', 1)
 
 
 def _named(nav: Any) -> list[str]:

@@ -58,18 +58,12 @@ def caller_stayed(record: logging.LogRecord) -> bool:
     return type(error).__name__ != "ExecuteBatchError"
 
 
-class Health:
-    """What grpc.health.v1 says of the services and of the process."""
-
-    def __init__(self) -> None:
-        self.servicer = health.aio.HealthServicer()
-
-    async def set_ready(self, ready: bool) -> None:
-        """Whether the services are; the process lives either way, and is to be left alone."""
-        answers = health_pb2.HealthCheckResponse
-        await self.servicer.set(LIVENESS, answers.SERVING)
-        for name in ("", *SERVICES):
-            await self.servicer.set(name, answers.SERVING if ready else answers.NOT_SERVING)
+async def set_ready(status: health.aio.HealthServicer, ready: bool) -> None:
+    """Whether the services are; the process lives either way, and is to be left alone."""
+    answers = health_pb2.HealthCheckResponse
+    await status.set(LIVENESS, answers.SERVING)
+    for name in ("", *SERVICES):
+        await status.set(name, answers.SERVING if ready else answers.NOT_SERVING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +82,7 @@ class Endpoints:
 async def serve_endpoints(
     settings: ServerSettings,
     service: SynthesisService,
-    status: Health,
+    status: health.aio.HealthServicer,
     metrics: Metrics,
     scope: CallScope,
     clock: Callable[[], float] = time.monotonic,
@@ -117,7 +111,7 @@ async def serve_endpoints(
     server = grpc.aio.server(options=options, interceptors=[interceptor])
     add_service(SERVICE, SpeechServicer(service), server)
     add_service(RIVA_SERVICE, RivaServicer(service), server)
-    health_pb2_grpc.add_HealthServicer_to_server(status.servicer, server)
+    health_pb2_grpc.add_HealthServicer_to_server(status, server)
     if settings.reflection:
         names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
@@ -153,7 +147,7 @@ def _check_free(host: str, port: int) -> None:
 
 @asynccontextmanager
 async def _probes(
-    settings: ServerSettings, status: Health, interceptor: CallInterceptor
+    settings: ServerSettings, status: health.aio.HealthServicer, interceptor: CallInterceptor
 ) -> AsyncIterator[None]:
     """grpc.health.v1 alone on the health port, without TLS and token: kubelet has neither."""
     if settings.health_port is None:
@@ -161,7 +155,7 @@ async def _probes(
         return
     where = address(settings.health_host, settings.health_port)
     server = grpc.aio.server(options=(("grpc.so_reuseport", 0),), interceptors=[interceptor])
-    health_pb2_grpc.add_HealthServicer_to_server(status.servicer, server)
+    health_pb2_grpc.add_HealthServicer_to_server(status, server)
     with named_port(where, "health", "--health-port"):
         _check_free(settings.health_host, settings.health_port)
         server.add_insecure_port(where)

@@ -15,11 +15,13 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
+from grpc_health.v1 import health
+
 from dlpo.errors import EngineError
-from dlpo_serving.endpoints import Endpoints, Health, serve_endpoints
-from dlpo_serving.engines import EngineName
+from dlpo_serving.endpoints import Endpoints, serve_endpoints, set_ready
 from dlpo_serving.operations.call_scope import CallScope, open_tracer
 from dlpo_serving.operations.keys import KeyRing, Quotas
 from dlpo_serving.operations.logs import configure_logs
@@ -27,7 +29,7 @@ from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.scheduler import Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy
-from dlpo_serving.service import Limits, SynthesisService
+from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings, unknown_variables
 from dlpo_serving.voice_registry import Load, VoiceRegistry, open_voices
 
@@ -129,25 +131,26 @@ async def run_server(
         max_streams=settings.max_streams,
         peer_share=settings.peer_share,
     )
-    lanes = settings.lanes or usable_lanes(settings.engine)
+    # A core each on a CPU, else one lane that batches.
+    lanes = settings.lanes or (len(os.sched_getaffinity(0)) if settings.engine == "cpu" else 1)
     tracer = open_tracer(settings.otlp_endpoint)
     text_threads = ThreadPoolExecutor(TEXT_THREADS, thread_name_prefix="text")
     executor = EngineExecutor(Scheduler(policy, lanes), lanes, metrics, clock)
-    metrics.watch("dlpo_streams_active", "Calls in progress.", executor.active)
-    metrics.watch("dlpo_streams_waiting", "Calls without audio yet.", executor.waiting)
-    metrics.watch("dlpo_backlog_audio_seconds", "Audio admitted, not yet made.", executor.backlog_s)
-    metrics.watch("dlpo_load_ratio", "Admitted cost / capacity, 1: full.", executor.load_ratio)
-    limits = Limits(
-        settings.max_characters,
-        settings.first_text_s,
-        settings.pause_s,
-        settings.text_wait_s,
-    )
+    figures: dict[tuple[str, str], Callable[[Scheduler], float]] = {
+        ("dlpo_streams_active", "Calls in progress."): lambda one: len(one.streams),
+        ("dlpo_streams_waiting", "Calls without audio yet."): Scheduler.waiting,
+        ("dlpo_backlog_audio_seconds", "Audio admitted, not yet made."): Scheduler.backlog_s,
+        ("dlpo_load_ratio", "Admitted cost / capacity, 1: full."): lambda one: one.load_ratio(
+            clock()
+        ),
+    }
+    for (name, text), figure in figures.items():
+        metrics.watch(name, text, partial(executor.ask, figure))
     scope = CallScope(metrics, tracer, keys.authorize if keys else None, clock)
     quotas = Quotas(keys.quota, clock) if keys else None
-    service = SynthesisService(executor, text_threads, policy, limits, metrics, quotas, clock)
-    status = Health()
-    await status.set_ready(False)
+    service = SynthesisService(executor, text_threads, policy, settings, metrics, quotas, clock)
+    status = health.aio.HealthServicer()
+    await set_ready(status, False)
     try:
         async with serve_endpoints(settings, service, status, metrics, scope, clock) as endpoints:
             registry = VoiceRegistry(settings, service, executor, metrics)
@@ -159,10 +162,15 @@ async def run_server(
                 lanes_watch = beside.create_task(_watch_lanes(executor, stop))
                 await _first_of(registry.filled.wait(), stop.wait())
                 if not stop.is_set():
-                    await status.set_ready(True)
+                    await set_ready(status, True)
                     announce(endpoints, service.voices[0].voice)
                     await stop.wait()
-                await _drain(settings, service, status)
+                # Tell balancers, wait for them to hear it, then let the calls that run end.
+                _log.info("draining calls=%d grace_s=%g", service.calls, settings.grace_s)
+                await set_ready(status, False)
+                service.leave()
+                await asyncio.sleep(settings.pre_stop_s)
+                await service.drain(settings.grace_s)
                 voices.cancel()
                 if not lanes_watch.cancel():  # it has given the engine up
                     raise lanes_watch.result()
@@ -178,11 +186,6 @@ async def run_server(
         if tracer:
             tracer.close()
     return executor.has_hung_threads or registry.hangs
-
-
-def usable_lanes(engine: EngineName) -> int:
-    """Lanes where the settings name no number: a core each on a CPU, else one that batches."""
-    return len(os.sched_getaffinity(0)) if engine == "cpu" else 1
 
 
 def _lift_file_limit() -> None:
@@ -218,15 +221,6 @@ async def _watch_lanes(executor: EngineExecutor, stop: asyncio.Event) -> EngineH
     return EngineHungError(
         f"the engine has hung {len(replaced)} times; look at its log, and restart the server"
     )
-
-
-async def _drain(settings: ServerSettings, service: SynthesisService, status: Health) -> None:
-    """Tell balancers, wait for them to hear it, then let the calls that run come to their end."""
-    _log.info("draining calls=%d grace_s=%g", service.calls, settings.grace_s)
-    await status.set_ready(False)
-    service.leave()
-    await asyncio.sleep(settings.pre_stop_s)
-    await service.drain(settings.grace_s)
 
 
 def _give_memory_back() -> None:

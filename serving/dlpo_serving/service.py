@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import inf
 from typing import TypeVar
@@ -39,6 +39,7 @@ from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.request import SpeechRequest, SynthesisCall, check_request
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Costs, Stream
+from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesis.job import SynthesisJob
 from dlpo_serving.synthesizer import Synthesizer, text_errors_as_violations
 
@@ -93,20 +94,6 @@ class TextPieces(AsyncIterator[str | Flush | SpeechRequest]):
         return piece
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one call may take."""
-
-    max_characters: int = 10_000
-    """longest text"""
-    first_text_s: float = 30.0
-    """seconds that a caller may let pass before the first piece of its text"""
-    pause_s: float = 300.0
-    """seconds that a caller may let pass between two pieces of its text"""
-    text_wait_s: float = 10.0
-    """seconds that further text of a call may wait until the server has room for it"""
-
-
 class LoadedVoice:
     """A voice that is warm."""
 
@@ -132,7 +119,7 @@ class SynthesisService:
         executor: EngineExecutor,
         text_threads: Executor,
         policy: AdmissionPolicy,
-        limits: Limits,
+        settings: ServerSettings,
         metrics: Metrics,
         quotas: Quotas | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -141,7 +128,7 @@ class SynthesisService:
         Args:
             text_threads: read texts.
             policy: the scheduler's.
-            limits: of each call.
+            settings: what one call may take.
             quotas: shares of the callers; None has no shares.
             clock: the executor's.
         """
@@ -149,7 +136,7 @@ class SynthesisService:
         self._text_threads = text_threads
         self._readers = asyncio.Semaphore(READERS)
         self._policy = policy
-        self._limits = limits
+        self._settings = settings
         self._metrics = metrics
         self._quotas = quotas
         self._clock = clock
@@ -294,7 +281,7 @@ class SynthesisService:
         raise UnknownVoiceError(name, [manifest.voice for manifest in self.voices])
 
     def _check_length(self, characters: int) -> None:
-        limit = self._limits.max_characters
+        limit = self._settings.max_characters
         if characters > limit:
             message = f"has {characters} characters; this server takes {limit}: send it in parts"
             raise RequestError(FieldViolation("text", message))
@@ -318,14 +305,14 @@ class SynthesisService:
     ) -> None:
         """Read further text, as far as the server has room."""
         request, synthesizer = call.request, voice.synthesizer
-        limit_s = self._limits.pause_s if request.text else self._limits.first_text_s
+        limit_s = self._settings.pause_s if request.text else self._settings.first_text_s
         feed: TextFeed | None = None
         try:
             if not request.text:  # the text comes in pieces
                 feed = synthesizer.feed(request)
             while True:
                 piece = await self._next(further, limit_s)
-                limit_s = self._limits.pause_s
+                limit_s = self._settings.pause_s
                 if isinstance(piece, SpeechRequest):
                     text = replace(request, text=piece.text, ssml=piece.ssml)
                     read = partial(synthesizer.read_text, text)
@@ -393,14 +380,14 @@ class SynthesisService:
         """Return when further text of a stream fits; its writer waits as long.
 
         Raises:
-            OverloadError: it did not fit within `Limits.text_wait_s`.
+            OverloadError: it did not fit within `text_wait_s` of the settings.
             DeadlineError: it will not before the caller's deadline.
         """
         waiting = self._executor.reserve(stream, audio_s)
         if waiting is None:
             return
         try:
-            async with asyncio.timeout(self._limits.text_wait_s):
+            async with asyncio.timeout(self._settings.text_wait_s):
                 await asyncio.wrap_future(waiting.fits)
         except TimeoutError:
             raise waiting.refusal from None

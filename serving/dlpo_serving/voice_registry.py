@@ -154,7 +154,7 @@ class VoiceRegistry:
         offered = voice.manifest.offered_voices
         for manifest in self._service.voices:
             if manifest.voice in offered:
-                self._metrics.model_gone(manifest, self._settings.engine)
+                self._metrics.offer(manifest, self._settings.engine, False)
         first_s = voice.costs.work_s(FIRST_CHUNK_S, 0.0, voice.manifest.steps)
         if first_s > self._settings.max_first_audio_s:
             _log.warning(
@@ -166,13 +166,13 @@ class VoiceRegistry:
             )
         self._service.add_voice(voice)
         for name in offered:
-            self._metrics.model_info(voice.manifest.with_voice(name), self._settings.engine)
+            self._metrics.offer(voice.manifest.with_voice(name), self._settings.engine)
         self.filled.set()
 
     def _withdraw(self, name: str) -> None:
         manifest = self._service.remove_voice(name).manifest
         for each in manifest.offered_voices:
-            self._metrics.model_gone(manifest.with_voice(each), self._settings.engine)
+            self._metrics.offer(manifest.with_voice(each), self._settings.engine, False)
 
 
 def _lower_priority() -> None:
@@ -215,7 +215,6 @@ class VoiceDirectory:
         clock: Clock,
         open_voice: Callable[[Path], LoadedVoice],
         taken: Collection[str] = (),
-        settle_s: float = SETTLE_S,
     ) -> None:
         """
         Args:
@@ -223,13 +222,11 @@ class VoiceDirectory:
             clock: seconds.
             open_voice: verifies, loads and warms one; what it raises refuses the bundle.
             taken: names of voices that come from elsewhere and can't be replaced from here.
-            settle_s: how long the files of a bundle must have rested.
         """
         self._path = path
         self._clock = clock
         self._open = open_voice
         self._taken = frozenset(taken)
-        self._settle_s = settle_s
         self._entries: dict[str, _Entry] = {}
         self._readable = True
 
@@ -245,7 +242,7 @@ class VoiceDirectory:
             entry = self._entries.setdefault(name, _Entry(state, now_s))
             if entry.state != state:
                 entry.state, entry.since_s, entry.tried = state, now_s, False
-            if entry.tried or now_s - entry.since_s < self._settle_s:
+            if entry.tried or now_s - entry.since_s < SETTLE_S:
                 continue
             entry.tried = True
             if state is None:  # for a while now, and not just between two renames

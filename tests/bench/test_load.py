@@ -256,7 +256,10 @@ def test_an_overload_is_summed_up_by_the_admitted_and_the_refused() -> None:
 
 
 @pytest.mark.parametrize("start", [1, 8, 100])
-def test_the_search_finds_the_largest_passing_level(start: int) -> None:
+def test_the_search_finds_the_largest_passing_level(
+    start: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlpo_bench.load.levels.RESOLUTION", 0.0)
     for limit in range(71):
         tried: list[int] = []
 
@@ -264,7 +267,7 @@ def test_the_search_finds_the_largest_passing_level(start: int) -> None:
             tried.append(level)
             return level <= limit
 
-        assert asyncio.run(largest_passing(passes, start, 70, 0.0)) == limit
+        assert asyncio.run(largest_passing(passes, start, 70)) == limit
         assert all(1 <= level <= 70 for level in tried)
         assert len(tried) == len(set(tried)) < 16
 

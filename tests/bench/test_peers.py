@@ -80,6 +80,9 @@ def test_turns_give_each_contestant_every_text_every_round(tiny_bundle: Path) ->
     for by_length in measured.samples.values():
         assert by_length.keys() == TEXTS.keys()
         assert {len(one["rtf"]) for one in by_length.values()} == {2}
+        for one in by_length.values():
+            whole_ms = 1000 * one["rtf"][0] * one["audio_s"][0]
+            assert 0 < one["first_ms"][0] < whole_ms + 1e-6
     skipped = measured.figures["skipped"]
     assert set(skipped) == {"no-such-engine", "silent", "failing"}
     assert "apt install no-such-engine" in skipped["no-such-engine"]

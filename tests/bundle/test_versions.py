@@ -91,17 +91,6 @@ def test_keys_of_a_later_dlpo_are_ignored_with_one_warning(
         assert key in record.getMessage()
 
 
-def test_optional_keys_may_be_absent(directory: Path, edit_manifest: Any) -> None:
-    optional = {
-        field.name
-        for field in dataclasses.fields(Manifest)
-        if not field.default is field.default_factory is dataclasses.MISSING
-    } - {"format", "files"}
-    edit_manifest(directory, lambda values: [values.pop(key, None) for key in optional])
-
-    assert Bundle.load(directory).manifest.gain == 1
-
-
 def test_writer_refuses_what_no_reader_would_take(
     tmp_path: Path, manifest: Manifest, content: Path
 ) -> None:

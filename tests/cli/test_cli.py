@@ -133,9 +133,10 @@ def test_without_a_checkout_the_packages_themselves_are_named(
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     (info / "direct_url.json").write_text(json.dumps({"url": wheel.as_uri()}))
 
-    assert pip_install("codecs", root=tmp_path) == "pip install 'av>=14.0'"
+    monkeypatch.setattr("dlpo.errors._ROOT", tmp_path)
+    assert pip_install("codecs") == "pip install 'av>=14.0'"
     wheel.touch()
-    assert pip_install("codecs", root=tmp_path) == f"pip install 'dlpo[codecs] @ {wheel.as_uri()}'"
+    assert pip_install("codecs") == f"pip install 'dlpo[codecs] @ {wheel.as_uri()}'"
 
 
 def test_saying_hi_loads_no_package_that_it_does_not_need(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_every_output_of_a_healthy_export_is_within_tolerance(
     folder: Path, sources: dict[str, GraphSource]
 ) -> None:
     report = check_parity(folder, sources, FILES)
-    assert [(entry.graph, entry.tensor) for entry in report.differences] == [
+    assert [(entry.graph, entry.tensor) for entry in report] == [
         ("encoder", "hidden"),
         ("encoder", "durations"),
         ("encoder", "ranges"),
@@ -73,9 +73,8 @@ def test_every_output_of_a_healthy_export_is_within_tolerance(
         ("frames", "f0"),
         ("denoiser_1", "waveform"),
     ]
-    assert report.failures() == []
-    assert report.differences[1].wrong_durations == 0
-    assert max(entry.largest for entry in report.differences) < 1e-4
+    assert report[1].wrong_durations == 0
+    assert max(entry.largest for entry in report) < 1e-4
 
 
 def test_encoder_with_other_durations_is_refused(
@@ -92,7 +91,7 @@ def test_wrong_layer_of_a_low_precision_is_found_by_comparison_with_fp32(
     files = in_fp16(folder)
     damage(folder / "half.onnx", "model.spectrum_conditioning.weight", -1.0)
     expected = (
-        r"denoiser_1 fp16: waveform .*denoiser_1 fp16 diverged at step.0.node_conv1d_2 \(Conv"
+        r"denoiser_1 fp16: waveform .*denoiser_1 fp16 diverged at step.0.node_conv1d_\d+ \(Conv"
     )
     with pytest.raises(BundleError, match=expected):
         check_parity(folder, sources, files)

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from torch import nn
 
 from dlpo_export.parity.open_graph import OpenGraph
-from dlpo_export.weights import LARGEST, fold_batch_norms, in_steps, round_weights, write_graphs
+from dlpo_export.weights import LARGEST, fold_batch_norms, round_weights, write_graphs
 
 
 def product(weight: torch.Tensor) -> onnx.ModelProto:
@@ -62,15 +62,10 @@ def test_rounding_to_8_bits_is_at_most_half_a_step_of_its_channel() -> None:
     before = layer.weight.detach().clone()
     round_weights(layer, 8)
     error = (layer.weight - before).abs().flatten(1).amax(1)
+    assert 2 * 255 * LARGEST < 2**15  # two products, as processors without VNNI add them
     step = before.abs().flatten(1).amax(1) / LARGEST
     assert bool((error <= 0.501 * step).all())
     assert bool((error > 0).all())
-
-
-def test_two_products_of_bytes_fit_16_bits_as_processors_without_vnni_add_them() -> None:
-    assert 2 * np.iinfo(np.uint8).max * LARGEST <= np.iinfo(np.int16).max
-    steps, _ = in_steps(np.array([[-1.0], [0.3], [1.0]], np.float32))
-    assert steps.ravel().tolist() == [-64, 19, 64]
 
 
 def test_channel_of_zeros_stays_zero() -> None:

@@ -157,8 +157,11 @@ def test_a_line_that_a_killed_process_began_does_not_spoil_the_next(
     assert len(found.problems) == 1
 
 
-def test_sittings_are_limited(folder: Path, ballot: Any, answer: Any) -> None:
-    store = AnswerStore(folder, ballot.key, max_sessions=2)
+def test_sittings_are_limited(
+    folder: Path, ballot: Any, answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlpo_bench.listening.answers.MAX_SESSIONS", 2)
+    store = AnswerStore(folder, ballot.key)
     for n in (1, 2):
         store.add(replace(answer, session=f"{n:032x}"))
 

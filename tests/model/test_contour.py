@@ -130,7 +130,7 @@ def test_a_straight_rise_is_upsampled_to_a_straight_rise() -> None:
 @torch.no_grad()
 def test_f0_is_the_contour_and_moves_with_the_pitch(model: SpectralWaveGrad2) -> None:
     assert model.contour is not None
-    voice, channels = model.named_voice(), model.contour.voice_channels
+    voice, channels = model.named_voice(), model.contour.config.channels + 3
     hidden, _, ranges = model.encode(PHONEMES, EVERYTHING, noise(), voice)
     assert hidden.shape == (1, model.config.hidden_channels + POINTS, 7)
     positions = frame_positions(int(DURATIONS.sum()))

@@ -42,7 +42,9 @@ def test_method_comparison_draws_mean_and_range_over_seeds(tmp_path: Path) -> No
     for seed, scores in enumerate(({0: 3.0, 4: 3.2}, {0: 3.0, 4: 3.0, 8: 9.0})):
         run = method_comparison.Run("dlpo", seed, tmp_path / str(seed))
         run.out.mkdir()
-        lines = [{"update": u, "split": "validation", "nisqa": x} for u, x in scores.items()]
+        lines = [
+            {"update": u, "split": "validation", "held_out/nisqa": x} for u, x in scores.items()
+        ]
         (run.out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         runs.append(run)
     curve = method_comparison.curve("nisqa", "dlpo", runs)

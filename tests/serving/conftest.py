@@ -29,7 +29,7 @@ from dlpo_serving.engine import Floats
 from dlpo_serving.engines import cuda_engine
 from dlpo_serving.engines.cuda_engine import CudaEngine
 from dlpo_serving.engines.cuda_machine import CudaDevice
-from dlpo_serving.engines.onnx_engine import CPU, Provider
+from dlpo_serving.engines.onnx_engine import CPU
 from dlpo_serving.server import run_server
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
@@ -57,10 +57,10 @@ class CpuDevice(CudaDevice):
     name = "cpu"
 
     def __init__(self) -> None:
-        self.pinned: list[Floats] = []
+        pass  # there is no CUDA to load
 
     def pin(self, array: Floats) -> None:
-        self.pinned.append(array)
+        pass
 
     def send(self, array: Floats, value: OrtValue) -> None:
         value.update_inplace(array)
@@ -72,12 +72,7 @@ class CpuDevice(CudaDevice):
 class CudaEngineOnCpu(CudaEngine):
     """The CUDA engine, its buckets and its bindings on onnxruntime's CPU provider."""
 
-    def _open_device(self) -> CpuDevice:
-        self.device = CpuDevice()
-        return self.device
-
-    def _providers(self) -> list[Provider]:
-        return [(CPU, {})]
+    _providers = ((CPU, {}),)
 
 
 class GatedEngine(FakeEngine):
@@ -165,8 +160,9 @@ def cuda_engine_on_cpu() -> Callable[..., CudaEngineOnCpu]:
 
     def load(bundle: Bundle, *arguments: Any, **named: Any) -> CudaEngineOnCpu:
         with pytest.MonkeyPatch.context() as patch:
-            gpu = Gpu(0, "no GPU", "0.0", 0, "0.0")
-            patch.setattr(cuda_engine, "check_cuda", lambda provider: gpu)
+            gpu = Gpu("no GPU", "0.0", 0, "0.0")
+            patch.setattr(cuda_engine, "check_cuda", lambda: gpu)
+            patch.setattr(cuda_engine, "CudaDevice", CpuDevice)
             return CudaEngineOnCpu(bundle, *arguments, **named)
 
     return load

@@ -23,7 +23,7 @@ from tests.fake_engine import CONTEXT, HOP_LENGTH, FakeEngine
 from tests.toys import denoiser_window
 
 LoadEngine = Callable[..., Any]
-H200 = Gpu(0, "NVIDIA H200", "9.0", 1 << 37, "13.0")
+H200 = Gpu("NVIDIA H200", "9.0", 1 << 37, "13.0")
 SMALL = Buckets((32, 64), (1, 2))
 
 
@@ -83,7 +83,7 @@ def test_a_run_that_fails_and_memory_that_does_not_suffice_are_engine_errors(
 def test_a_session_that_fell_back_to_the_cpu_is_refused(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cuda_engine, "check_cuda", lambda provider: H200)
+    monkeypatch.setattr(cuda_engine, "check_cuda", lambda: H200)
     monkeypatch.setattr(cuda_engine, "CudaDevice", lambda: None)
     monkeypatch.setattr(cuda_engine, "open_session", lambda path, providers: open_session(path))
 
@@ -118,7 +118,7 @@ def test_the_build_for_cpus_is_refused_with_the_line_to_run() -> None:
         pytest.skip("onnxruntime-gpu is installed")
 
     with pytest.raises(EngineError, match=r"build for CPUs.*.*\[gpu\].*--engine cpu"):
-        check_cuda(CUDA)
+        check_cuda()
 
 
 # From here on: on a GPU.
@@ -127,7 +127,7 @@ def test_the_build_for_cpus_is_refused_with_the_line_to_run() -> None:
 @pytest.fixture(scope="module")
 def gpu() -> Gpu:
     try:
-        return check_cuda(CUDA)
+        return check_cuda()
     except DlpoError as error:
         pytest.skip(str(error))
 
@@ -182,13 +182,7 @@ def denoise(buckets: Buckets, inputs: tuple[Floats, Floats, Floats]) -> Floats:
 def test_smallest_bucket_that_holds_window_and_margin_is_chosen(
     batch: int, frames: int, expected: Bucket
 ) -> None:
-    assert TWO_BY_TWO.choose(batch, frames, MARGIN) == expected
-
-
-@pytest.mark.parametrize(("batch", "frames"), [(3, 1), (1, 34)])
-def test_window_beyond_the_largest_bucket_has_none(batch: int, frames: int) -> None:
-    with pytest.raises(EngineError, match=r"with 7 of context .* the largest bucket, 2 x 40"):
-        TWO_BY_TWO.choose(batch, frames, MARGIN)
+    assert [piece.bucket for piece in TWO_BY_TWO.pieces(batch, frames, MARGIN)] == [expected]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])

@@ -157,7 +157,7 @@ def test_a_stream_that_is_removed_hears_nothing_more(open_executor: Any, gated_e
     stream, ear = speak(executor, fake_voice(gated_engine))
     assert gated_engine.waiting.acquire(timeout=WAIT_S)
     executor.remove(stream)
-    assert executor.active() == 0
+    assert executor.ask(lambda all: len(all.streams)) == 0
     gated_engine.free()
     assert executor.run(lambda: threading.current_thread().name).result(WAIT_S) == "lane-0"
     assert ear.heard.empty()  # the lane has come back

@@ -18,11 +18,12 @@ import soundfile
 from dlpo.audio import read_wav
 from dlpo.errors import EngineError, InputError
 from dlpo.v1.speech_pb2 import Flush
+from dlpo_serving.client.connection import Connection
 from dlpo_serving.errors import RequestError
 from dlpo_serving.local import say as say_module
 from dlpo_serving.local.demo import run_demo
 from dlpo_serving.local.player import PLAYERS, PlayerPlayback
-from dlpo_serving.local.say import RemoteVoice, _calls, say, split, typed_pieces
+from dlpo_serving.local.say import _calls, say, split, typed_pieces
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 
@@ -214,7 +215,7 @@ def test_a_server_can_speak_instead(
     say(REQUEST, out=tmp_path / "here.wav")
     monkeypatch.setattr(say_module, "open_voice", pytest.fail)
 
-    remote = RemoteVoice(server.address)
+    remote = Connection(server.address)
     say(REQUEST, out=tmp_path / "there.wav", voice="fake", server=remote)
 
     assert (tmp_path / "there.wav").read_bytes() == (tmp_path / "here.wav").read_bytes()
@@ -234,7 +235,7 @@ def pipe() -> Iterator[tuple[int, list[int]]]:
 
 def test_a_line_is_spoken_before_the_next_one_is_written(pipe: tuple[int, list[int]]) -> None:
     reader, ends = pipe
-    pieces = typed_pieces(reader, quiet_s=0)
+    pieces = typed_pieces(reader)
 
     os.write(ends[0], b"One.\n")
     assert next(pieces) == "One.\n"
@@ -249,7 +250,7 @@ def test_a_line_is_spoken_before_the_next_one_is_written(pipe: tuple[int, list[i
 
 def test_a_character_may_be_cut_in_two(pipe: tuple[int, list[int]]) -> None:
     reader, ends = pipe
-    pieces = typed_pieces(reader, quiet_s=0)
+    pieces = typed_pieces(reader)
 
     os.write(ends[0], b"caf" + "é".encode()[:1])
     assert next(pieces) == "caf"
@@ -264,7 +265,7 @@ def test_what_is_not_utf_8_is_an_input_error(pipe: tuple[int, list[int]], data: 
     os.close(ends.pop())
 
     with pytest.raises(InputError, match="not UTF-8"):
-        list(typed_pieces(reader, quiet_s=0))
+        list(typed_pieces(reader))
 
 
 def test_the_demo_writes_sound_and_prints_its_figures(

@@ -23,7 +23,8 @@ from dlpo_serving.request import SpeechRequest, SynthesisCall
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.scheduler import Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy
-from dlpo_serving.service import SLICE, FurtherText, Limits, SynthesisService
+from dlpo_serving.service import SLICE, FurtherText, SynthesisService
+from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voice_registry import warm
 from tests.callers import fake_voice, front_end
@@ -38,19 +39,21 @@ Speak = Callable[..., Any]
 
 @pytest.fixture
 def with_speaker(synthesizer: Synthesizer) -> Speak:
-    """`async with with_speaker(policy=..., limits=..., quotas=...) as speaker:`."""
+    """`async with with_speaker(policy=..., settings=..., quotas=...) as speaker:`."""
 
     @asynccontextmanager
     async def run(
         policy: AdmissionPolicy | None = None,
-        limits: Limits | None = None,
+        settings: ServerSettings | None = None,
         quotas: Quotas | None = None,
     ) -> AsyncIterator[SynthesisService]:
         metrics = Metrics()
         chosen = policy or AdmissionPolicy()
         room = EngineExecutor(Scheduler(chosen, 2), 2, metrics)
         with ThreadPoolExecutor(1) as threads, closing(room):
-            speaker = SynthesisService(room, threads, chosen, limits or Limits(), metrics, quotas)
+            speaker = SynthesisService(
+                room, threads, chosen, settings or ServerSettings(), metrics, quotas
+            )
             speaker.add_voice(warm(synthesizer))
             yield speaker
 
@@ -103,8 +106,8 @@ async def test_nothing_is_computed_for_a_caller_who_takes_nothing(with_speaker: 
 async def test_a_long_text_and_a_full_server_are_refused_before_the_text_is_read(
     with_speaker: Speak, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, limits = AdmissionPolicy(max_streams=1), Limits(max_characters=len(LONG))
-    async with with_speaker(one, limits) as speaker, speaker.synthesize(call(LONG)):
+    one, settings = AdmissionPolicy(max_streams=1), ServerSettings(max_characters=len(LONG))
+    async with with_speaker(one, settings) as speaker, speaker.synthesize(call(LONG)):
         monkeypatch.setattr(front_end(), "process", None)  # calling it would be another error
         with pytest.raises(RequestError, match="characters; this server takes"):
             await audio_of(speaker, call(LONG + "x"))
@@ -153,7 +156,7 @@ async def test_a_writer_who_falls_silent_loses_its_place(with_speaker: Speak) ->
         yield "One sentence. And half of"
         await asyncio.Event().wait()
 
-    async with with_speaker(limits=Limits(pause_s=0.2)) as speaker:
+    async with with_speaker(settings=ServerSettings(pause_s=0.2)) as speaker:
         with pytest.raises(StalledError, match=r"no text came for 0\.2 s"):
             async with speaker.synthesize(call(""), pieces()) as speech:
                 await heard(speech)
@@ -189,7 +192,9 @@ async def test_every_kind_of_call_teaches_the_pace_of_the_voice(
 
 
 async def test_further_text_that_finds_no_room_is_refused_with_a_time(with_speaker: Speak) -> None:
-    async with with_speaker(AdmissionPolicy(utilisation=1e-09), Limits(text_wait_s=0.1)) as speaker:
+    async with with_speaker(
+        AdmissionPolicy(utilisation=1e-09), ServerSettings(text_wait_s=0.1)
+    ) as speaker:
         full = asyncio.Event()
 
         async def pieces() -> AsyncIterator[str]:

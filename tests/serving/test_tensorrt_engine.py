@@ -20,7 +20,7 @@ from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.engines.tensorrt_engine import TensorrtEngine, choose_plan, misfit
 from tests.toys import denoiser_window
 
-H200 = Gpu(0, "NVIDIA H200", "9.0", 141 << 30, "13.0")
+H200 = Gpu("NVIDIA H200", "9.0", 141 << 30, "13.0")
 VERSION = "11.4.0.106"
 
 

@@ -227,7 +227,7 @@ def _latest(answers: Iterable[RaterAnswer], key: AnswerKey) -> list[RaterAnswer]
 class AnswerStore:
     """One file of JSON lines a sitting, only ever appended to. May be used by many threads."""
 
-    def __init__(self, folder: Path, key: AnswerKey, max_sessions: int = MAX_SESSIONS) -> None:
+    def __init__(self, folder: Path, key: AnswerKey) -> None:
         """`folder`: of the test, whose `answers` is made where it is missing.
 
         Raises:
@@ -235,7 +235,6 @@ class AnswerStore:
         """
         self._directory = folder / ANSWERS
         self._key = key
-        self._max_sessions = max_sessions
         self._lock = threading.Lock()
         self._known: dict[str, dict[str, RaterAnswer]] = {}  # session -> trial -> latest
         with writing(self._directory, "give the folder of a test"):
@@ -277,8 +276,8 @@ class AnswerStore:
         if path.exists():
             stored, _ = read_file(path, self._key)
             return {answer.trial: answer for answer in _latest(stored, self._key)}
-        if sum(1 for _ in self._directory.glob("*.jsonl")) >= self._max_sessions:
-            raise InputError(f"{self._max_sessions} sittings are stored; this test takes no more")
+        if sum(1 for _ in self._directory.glob("*.jsonl")) >= MAX_SESSIONS:
+            raise InputError(f"{MAX_SESSIONS} sittings are stored; this test takes no more")
         return {}
 
     def _append(self, path: Path, line: bytes) -> None:

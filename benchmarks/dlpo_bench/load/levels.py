@@ -36,6 +36,7 @@ DRAIN_S = 30.0  # after the level; a call that has not ended by then never does
 RETRY_S = 1.0  # where a refusal has no RetryInfo, and after any other error
 GOOD_SHARE = 0.99  # of the requested speech that must play without a gap
 CLIENT_CPU_LIMIT = 0.9  # of its core
+RESOLUTION = 0.05  # of the search for a level: it ends where a failing one is so much above
 LATE_LIMIT_MS = 20.0  # p95; a client that is later shapes the load itself
 
 
@@ -355,24 +356,21 @@ def failures(results: Sequence[ShareResult]) -> Counter[str]:
     return Counter(call.ending for result in results for call in result.calls if call.failed)
 
 
-async def largest_passing(
-    passes: Callable[[int], Awaitable[bool]], start: int, most: int, resolution: float = 0.05
-) -> int:
-    """The largest level that passes, assuming that none above a failing one does.
+async def largest_passing(passes: Callable[[int], Awaitable[bool]], start: int, most: int) -> int:
+    """The largest level that passes, assuming that none above a failing one does, within
+    `RESOLUTION` of it, or 1.
 
     Args:
         passes: tries a level.
         start: level to begin with, at least 1; doubled while it passes.
         most: highest level to try.
-        resolution: ends when the lowest failing level is this much above the highest passing one,
-            as a share of it, or 1.
 
     Returns:
         A level that passed, 0 where none did.
     """
     passed, failed = 0, most + 1
     level = min(start, most)
-    while failed - passed > max(1, round(resolution * passed)):
+    while failed - passed > max(1, round(RESOLUTION * passed)):
         if await passes(level):
             passed = level
         else:

@@ -9,7 +9,7 @@ library it imports only the peer. What libraries print goes to standard error.
 |---|---|
 | (none, at the start) | `{"version"}`: it is ready |
 | `{"do": "prepare", "text", "audio_s"}` | `{"audio_s"}`, after a call that warms up |
-| `{"do": "speak", "text", "seed"}` | `{"audio_s", "wall_s", "cpu_s"}` |
+| `{"do": "speak", "text", "seed"}` | `{"audio_s", "wall_s", "cpu_s", "first_s"}` |
 | `{"do": "memory", "text"}` | `{"peak_mb"}`, MB of 10^6 bytes |
 
 `{"error"}` is an answer to each of them. The end of the questions ends the process.
@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 import wave
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,13 +41,19 @@ class PeerVoice(Protocol):
 
     def prepare(self, text: str, audio_s: float | None) -> float:
         """Get ready for a text that should take about `audio_s`; the seconds it takes."""
-        return self.seconds(self.speak(text, 0))
+        return self.length_s(self.speak(text, 0))
 
-    def speak(self, text: str, seed: int) -> Any:
-        """Make the whole audio of a text."""
+    def speak(self, text: str, seed: int) -> Iterator[Any]:
+        """The audio of a text, each piece as soon as it is there."""
+        raise NotImplementedError
 
-    def seconds(self, made: Any) -> float:
-        """Length of what `speak` made."""
+    def seconds(self, piece: Any) -> float:
+        """Length of a piece."""
+        raise NotImplementedError
+
+    def length_s(self, pieces: Iterable[Any]) -> float:
+        """Length of all of them."""
+        return sum(map(self.seconds, pieces))
 
     def peak_mb(self, text: str) -> float:
         """The most memory that was resident, of whatever computes, MB of 10^6 bytes."""
@@ -67,12 +73,13 @@ class OwnVoice(PeerVoice):
         self._request = SpeechRequest
         self._ladder = ladder
 
-    def speak(self, text: str, seed: int) -> Any:
+    def speak(self, text: str, seed: int) -> Iterator[Any]:
         utterance = self._synthesizer.read(self._request(text, seed=seed))
-        return [chunk.samples for chunk in self._synthesizer.stream(utterance, self._ladder)]
+        for chunk in self._synthesizer.stream(utterance, self._ladder):
+            yield chunk.samples
 
-    def seconds(self, made: Any) -> float:
-        return sum(map(len, made)) / self._synthesizer.manifest.sample_rate_hz
+    def seconds(self, piece: Any) -> float:
+        return float(len(piece) / self._synthesizer.manifest.sample_rate_hz)
 
 
 class PiperRunner(PeerVoice):
@@ -91,10 +98,8 @@ class PiperRunner(PeerVoice):
         )
         from piper.voice import PiperVoice  # type: ignore[import-not-found, unused-ignore]
 
-        options = onnxruntime.SessionOptions()
-        # Piper leaves this to onnxruntime, which would start a thread for each core of the machine.
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        # Piper leaves threads to onnxruntime, which would start one for each core of the machine.
+        session = _one_thread(model)
         settings = json.loads(Path(f"{model}.json").read_text("utf-8"))
         self._voice = PiperVoice(session=session, config=PiperConfig.from_dict(settings))
         self._adjust = adjust
@@ -106,19 +111,19 @@ class PiperRunner(PeerVoice):
 
     def prepare(self, text: str, audio_s: float | None) -> float:
         for _ in range(ADJUSTMENTS):
-            made = [self.seconds(self.speak(text, 0)) for _ in range(PREPARING_CALLS)]
+            made = [self.length_s(self.speak(text, 0)) for _ in range(PREPARING_CALLS)]
             mean_s = sum(made) / len(made)
             if not self._adjust or audio_s is None:
                 return mean_s
             self._scales[text] = self._scales.get(text, 1.0) * audio_s / mean_s
-        return self.seconds(self.speak(text, 0))
+        return self.length_s(self.speak(text, 0))
 
-    def speak(self, text: str, seed: int) -> Any:
+    def speak(self, text: str, seed: int) -> Iterator[Any]:
         settings = self._settings(length_scale=self._scales.get(text))
-        return list(self._voice.synthesize(text, settings))
+        yield from self._voice.synthesize(text, settings)
 
-    def seconds(self, made: Any) -> float:
-        return float(sum(len(chunk.audio_float_array) / chunk.sample_rate for chunk in made))
+    def seconds(self, piece: Any) -> float:
+        return float(len(piece.audio_float_array) / piece.sample_rate)
 
 
 class HibariRunner(PeerVoice):
@@ -134,11 +139,41 @@ class HibariRunner(PeerVoice):
             f"hibari-tts {metadata.version('hibari-tts')}, onnxruntime {onnxruntime.__version__}"
         )
 
-    def speak(self, text: str, seed: int) -> Any:
-        return self._voice(text, seed=seed)
+    def speak(self, text: str, seed: int) -> Iterator[Any]:
+        yield from self._voice.stream(text, seed=seed)
 
-    def seconds(self, made: Any) -> float:
-        return float(len(made) / self._rate_hz)
+    def seconds(self, piece: Any) -> float:
+        return float(len(piece) / self._rate_hz)
+
+
+class KokoroRunner(HibariRunner):
+    """A graph of Kokoro with one thread, a sentence at a time, read by hibari's front end.
+
+    Args:
+        folder: with `kokoro.int8.onnx`, `vocab.json` and `voices/{voice}.bin`.
+    """
+
+    def __init__(self, folder: str, voice: str) -> None:
+        super().__init__()
+        import numpy as np
+        import onnxruntime
+
+        self._session = _one_thread(str(Path(folder, "kokoro.int8.onnx")))
+        self._ids = json.loads(Path(folder, "vocab.json").read_text("utf-8"))["vocab"]
+        style = np.fromfile(Path(folder, "voices", f"{voice}.bin"), "<f4")
+        self._styles = style.reshape(-1, 1, 256)  # a row for each number of phonemes
+        self.version = f"Kokoro-82M int8, onnxruntime {onnxruntime.__version__}"
+
+    def speak(self, text: str, seed: int) -> Iterator[Any]:
+        import numpy as np
+
+        for phonemes in self._voice.phonemize(text):
+            ids = [0, *(self._ids[letter] for letter in phonemes if letter in self._ids), 0]
+            given = {
+                "tokens": np.array([ids], np.int64), "style": self._styles[len(ids) - 3],
+                "speed": np.ones(1, np.float32),
+            }  # fmt: skip
+            yield self._session.run(None, given)[0].ravel()
 
 
 class Command(PeerVoice):
@@ -151,12 +186,12 @@ class Command(PeerVoice):
         self._folder = tempfile.TemporaryDirectory()
         self._out = str(Path(self._folder.name) / "speech.wav")
 
-    def speak(self, text: str, seed: int) -> Any:
+    def speak(self, text: str, seed: int) -> Iterator[Any]:
         subprocess.run(self._words(text), check=True, stdout=sys.stderr)
-        return self._out
+        yield self._out
 
-    def seconds(self, made: Any) -> float:
-        with wave.open(made) as file:
+    def seconds(self, piece: Any) -> float:
+        with wave.open(piece) as file:
             return float(file.getnframes() / file.getframerate())
 
     def peak_mb(self, text: str) -> float:
@@ -175,6 +210,7 @@ KINDS: Mapping[str, Callable[..., PeerVoice]] = {
     "dlpo": OwnVoice,
     "piper": PiperRunner,
     "hibari": HibariRunner,
+    "kokoro": KokoroRunner,
     "command": Command,
 }
 
@@ -187,9 +223,13 @@ def answer(speaker: PeerVoice, question: Mapping[str, Any]) -> dict[str, float]:
     if question["do"] == "memory":
         return {"peak_mb": speaker.peak_mb(text)}
     wall_s, cpu_s = time.perf_counter(), _cpu_s()
-    made = speaker.speak(text, question["seed"])
+    pieces, first_s = [], 0.0
+    for piece in speaker.speak(text, question["seed"]):
+        first_s = first_s or time.perf_counter() - wall_s
+        pieces.append(piece)
     wall_s, cpu_s = time.perf_counter() - wall_s, _cpu_s() - cpu_s
-    return {"audio_s": speaker.seconds(made), "wall_s": wall_s, "cpu_s": cpu_s}
+    audio_s = speaker.length_s(pieces)
+    return {"audio_s": audio_s, "wall_s": wall_s, "cpu_s": cpu_s, "first_s": first_s}
 
 
 def main() -> None:
@@ -229,6 +269,15 @@ def _high_water_mb(pid: str) -> float:
         return 0.0
     kilobytes = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")]
     return kilobytes[0] * 1024 / 1e6 if kilobytes else 0.0
+
+
+def _one_thread(model: str) -> Any:
+    """A session of onnxruntime on one thread of a CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _version_line(printed: str) -> str:

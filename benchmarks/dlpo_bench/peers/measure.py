@@ -122,6 +122,21 @@ def hibari() -> Peer:
     return Peer("hibari", title, "hibari", {}, missing, python, facts={"weights": "trained"})
 
 
+def kokoro(folder: Path | None = None) -> Peer:
+    """Kokoro-82M's 8-bit graph, voice af_heart, on onnxruntime with one thread.
+
+    Args:
+        folder: see `driver.KokoroRunner`.
+    """
+    python, missing = _installed("hibari")  # which reads the text for it
+    model = folder / "kokoro.int8.onnx" if folder else None
+    if not missing and not (model and model.exists()):
+        missing = f"{model or 'its model'} does not exist; give --kokoro FOLDER"
+    settings = {"folder": str(folder), "voice": "af_heart"}
+    facts = {"weights": "trained"}
+    return Peer("kokoro", "Kokoro-82M, af_heart", "kokoro", settings, missing, python, facts=facts)
+
+
 def _installed(name: str) -> tuple[Path, str]:
     """The interpreter of a peer's environment; and why it can't run, if it can't."""
     python = HOME / name / PYTHON
@@ -171,15 +186,15 @@ class PeerProcess:
         return float(self.ask(do="prepare", text=text, audio_s=audio_s)["audio_s"])
 
     def speak(self, text: str, seed: int) -> dict[str, float]:
-        """`rtf`, `cpu_rtf` of all its threads and programs, and `audio_s` of a text; it times
-        itself."""
+        """`rtf`, `cpu_rtf` of all its threads and programs, `audio_s` of a text, and `first_ms`
+        until the first of it is there; it times itself."""
         found = self.ask(do="speak", text=text, seed=seed)
         audio_s: float = found["audio_s"]
         if audio_s <= 0:
             raise EngineError(f"{self._name} made no audio of {text[:40]!r}; it has no RTF")
         return {
             "rtf": found["wall_s"] / audio_s, "cpu_rtf": found["cpu_s"] / audio_s,
-            "audio_s": audio_s,
+            "audio_s": audio_s, "first_ms": 1000 * found["first_s"],
         }  # fmt: skip
 
     def peak_mb(self, text: str) -> float:
@@ -253,6 +268,7 @@ def measure_peers(options: PeersOptions, tell: Tell = silent) -> Measured:
     flite = ("-voice", "slt", "-t", "{text}", "-o", "{out}")
     theirs = [
         hibari(),
+        kokoro(options.kokoro),
         piper(options.piper_voice),
         program("espeak-ng", "formants", *espeak),
         program("flite", "clustergen, voice slt", *flite),
@@ -273,7 +289,8 @@ def compare_peers(
 
     Returns:
         Figures of each, and `ratios`: peer -> length of the text -> how many times as long as ours
-        the peer takes for a second of its audio, by the clock and in processor time.
+        the peer takes for a second of its audio, by the clock and in processor time, and until its
+        first sound.
         `ratios_to_whole` are the same to our whole sentences, where they are among the peers.
 
     Raises:
@@ -338,6 +355,7 @@ def _figures(peer: Peer, process: PeerProcess, samples: Samples) -> dict[str, An
             "audio_s": float(np.median(values["audio_s"])), "rtf_least": rtf.least,
             "rtf_median": rtf.median, "rtf_spread": rtf.deviation,
             "cpu_rtf_median": float(np.median(values["cpu_rtf"])),
+            "first_ms_median": float(np.median(values["first_ms"])),
         }  # fmt: skip
     return {
         "title": peer.title,
@@ -358,7 +376,7 @@ def _ratios_to(samples: Mapping[str, Samples], base: str) -> dict[str, Any]:
                 measure: compare_medians(
                     measure, np.array(samples[base][length][measure]), np.array(values[measure])
                 ).ratio.figure
-                for measure in ("rtf", "cpu_rtf")
+                for measure in ("rtf", "cpu_rtf", "first_ms")
             }
             for length, values in one.items()
         }

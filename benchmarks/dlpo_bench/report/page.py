@@ -18,15 +18,15 @@ from dlpo_bench.tables import Builder, Found, figures_table, markdown, of_newest
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 
 BUILDERS: Mapping[str, Builder] = {  # in the page's order
-    "pareto": quality.pareto,
+    "peers": speed.peers,
     "quality": quality.quality,
     "latency": of_newest("One stream", lambda found: [figures_table(found, speed.LATENCY)]),
     "stream": speed.stream,
     "load": speed.load,
     "cold-start": of_newest("A cold process", speed.cold_start_blocks),
     "rtf": speed.rtf,
-    "peers": of_newest("Peers on one core", speed.peers_blocks),
     "scaling": of_newest("Cost of scale", speed.scaling_blocks),
+    "pareto": quality.pareto,
 }
 HEAD = """\
 # Benchmarks
@@ -75,11 +75,12 @@ def make_page(records: Path, out: Path) -> Page:
                 f" ({type(error).__name__}: {error}); measure again"
             )
             continue
-        parts += [f"## {section.title}\n", markdown(section.blocks) + "\n"]
+        parts.append(f"## {section.title}\n")
         for caption, svg in section.pictures.items():
             name = re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-") + ".svg"
             pictures[name] = svg
             parts.append(f"![{caption}]({quote(out.stem)}/{name})\n")
+        parts.append(markdown(section.blocks) + "\n")
         parts += [_source(one, here) + "\n" for one in section.sources]
     for kind, records_of in sorted(found.items()):
         names = ", ".join(one.path.name for one in records_of)

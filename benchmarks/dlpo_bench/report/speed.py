@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dlpo_bench.plots import BLUE, ORANGE, PlotPanel, Series, draw_panels
+from dlpo_bench.plots import BLUE, ORANGE, PlotPanel, Series, draw_bars, draw_panels
 from dlpo_bench.tables import (
     TARGET_HEADER,
     Block,
@@ -85,7 +85,8 @@ RTF_TARGETS = {  # of the served voice, by baseline
     STREAMED: Target("times faster than PyTorch, N steps, in the same chunks", 4, 8, "", True),
 }
 FIRST_RUN = {"load_s": "load, s", "first_rtf": "first run, RTF"}
-PIPER = Target("Piper medium's architecture, times as long as ours", 1.5, 5, "", True)
+PIPER = Target("Piper medium, times as long as ours", 1.5, 5, "", True)
+SPEED_WORDS = "Seconds of speech that a second of one core makes"
 SCALING_TARGETS = (
     Target("time per second of audio, 60 s / 5 s", 1.1, 1.02, "stream/rtf"),
     Target("the same, processor time", 1.1, 1.02, "stream/cpu_rtf"),
@@ -291,6 +292,19 @@ def _quoted(speech: Figures) -> str:
     return QUOTED if QUOTED in speech else list(speech)[-1]
 
 
+def peers(found: Sequence[Found]) -> Section:
+    """The newest record, with a bar for each contestant that is started once."""
+    newest = found[0]
+    speeds = {
+        f"{name}: {one['title']}": 1 / one["texts"][QUOTED]["rtf_median"]
+        for name, one in newest.figures["contestants"].items()
+        if "load_s" in one  # the times of others have the start of a program in them
+    }
+    pictures = {SPEED_WORDS: draw_bars(SPEED_WORDS, speeds)}
+    blocks = peers_blocks(newest.figures)
+    return Section("Beside other engines, on one core", blocks, [newest], pictures)
+
+
 def peers_blocks(figures: Figures) -> list[Block]:
     """Ratios to our voice, the figures of each peer, and notes."""
     blocks: list[Block] = [
@@ -303,6 +317,7 @@ def peers_blocks(figures: Figures) -> list[Block]:
     for length in lengths:
         columns[f"{length}/rtf:fixed"] = length
         columns[f"{length}/cpu_rtf:fixed"] = f"{length}, processor time"
+        columns[f"{length}/first_ms:fixed"] = f"{length}, first audio"
     if ratios:
         blocks.append(table_of("time per second of audio, times ours", ratios, columns))
     else:
@@ -318,6 +333,7 @@ def peers_blocks(figures: Figures) -> list[Block]:
         columns[f"texts/{length}/rtf_median"] = f"RTF, {length}"
         columns[f"texts/{length}/rtf_spread:.2g"] = "± deviation"
         columns[f"texts/{length}/audio_s:.1f"] = "audio, s"
+        columns[f"texts/{length}/first_ms_median:.3g"] = "first audio, ms"
     columns |= {"load_s": "load, s", "peak_mb:.0f": "peak memory, MB"}
     rows = {f"{name}: {one['title']}": one for name, one in contestants.items()}
     blocks.append(table_of("contestant", rows, columns, "each time"))

@@ -158,36 +158,23 @@ def _f0_failure(cents: float, wrong_voicing: float, tolerance: Tolerance) -> str
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class ParityReport:
-    """All that was measured when a bundle was exported."""
+def parity_json(differences: Sequence[Difference]) -> dict[str, Any]:
+    """For a file beside the bundle: plain lists, numbers and strings, tolerances included."""
 
-    differences: tuple[Difference, ...]
+    def plain(entry: Any) -> dict[str, Any]:
+        values = dataclasses.asdict(entry).items()
+        return {k: v for k, v in values if v is not None and v != math.inf}
 
-    def failures(self) -> list[tuple[Difference, str]]:
-        """What is above its tolerance, with the reason."""
-        found = [(entry, entry.failure()) for entry in self.differences]
-        return [(entry, reason) for entry, reason in found if reason is not None]
-
-    def as_json(self) -> dict[str, Any]:
-        """For a file beside the bundle: plain lists, numbers and strings, tolerances included."""
-
-        def plain(entry: Any) -> dict[str, Any]:
-            values = dataclasses.asdict(entry).items()
-            return {k: v for k, v in values if v is not None and v != math.inf}
-
-        precisions = dict.fromkeys(entry.precision for entry in self.differences)
-        return {
-            "tolerances": {name: plain(TOLERANCES[name]) for name in precisions},
-            "differences": [plain(entry) for entry in self.differences],
-        }
+    precisions = dict.fromkeys(entry.precision for entry in differences)
+    return {
+        "tolerances": {name: plain(TOLERANCES[name]) for name in precisions},
+        "differences": [plain(entry) for entry in differences],
+    }
 
 
 def check_parity(
-    folder: Path,
-    sources: Mapping[str, GraphSource],
-    files: Files,
-) -> ParityReport:
+    folder: Path, sources: Mapping[str, GraphSource], files: Files
+) -> list[Difference]:
     """Compare the graphs of a bundle with the modules that they were exported from.
 
     Args:
@@ -211,9 +198,22 @@ def check_parity(
     for graph, in_precisions in files.items():
         for precision, file in in_precisions.items():
             differences += compare_graph(folder / file, precision, cases[graph])
-    report = ParityReport(tuple(differences))
-    _refuse_failures(report, folder, files, cases)
-    return report
+    failures = [(entry, reason) for entry in differences if (reason := entry.failure())]
+    if not failures:
+        return differences
+    reasons = [
+        f"{entry.graph} {entry.precision}: {entry.tensor} {reason}" for entry, reason in failures
+    ]
+    first = failures[0][0]
+    where = ""
+    if first.precision != "fp32":
+        where = f"; {first.graph} {first.precision} diverged "
+        where += _diagnosis(first, folder, files[first.graph], cases[first.graph])
+    raise BundleError(
+        f"the exported graphs don't compute what the checkpoint computes: {'; '.join(reasons)}"
+        f"{where}; no bundle is written. Report it with the versions of torch, onnxscript and "
+        "onnxruntime"
+    )
 
 
 def compare_graph(path: Path, precision: Precision, cases: Sequence[Case]) -> list[Difference]:
@@ -268,27 +268,6 @@ def difference(
         wrong_durations=wrong,
         f0_cents=cents,
         wrong_voicing=voicing,
-    )
-
-
-def _refuse_failures(
-    report: ParityReport, folder: Path, files: Files, cases: Mapping[str, Sequence[Case]]
-) -> None:
-    failures = report.failures()
-    if not failures:
-        return
-    reasons = [
-        f"{entry.graph} {entry.precision}: {entry.tensor} {reason}" for entry, reason in failures
-    ]
-    first = failures[0][0]
-    where = ""
-    if first.precision != "fp32":
-        where = f"; {first.graph} {first.precision} diverged "
-        where += _diagnosis(first, folder, files[first.graph], cases[first.graph])
-    raise BundleError(
-        f"the exported graphs don't compute what the checkpoint computes: {'; '.join(reasons)}"
-        f"{where}; no bundle is written. Report it with the versions of torch, onnxscript and "
-        "onnxruntime"
     )
 
 

@@ -49,7 +49,6 @@ class AsyncSpeechStream(AbstractAsyncContextManager["AsyncSpeechStream"]):
         connection: Connection,
         open_call: Callable[..., GrpcCall],
         backoff: Backoff,
-        sleep: Callable[[float], Awaitable[None]],
         text: SharedMessages | None = None,
     ) -> None:
         """`open_call` begins a call with this `timeout`, in seconds, and this `metadata`."""
@@ -58,7 +57,6 @@ class AsyncSpeechStream(AbstractAsyncContextManager["AsyncSpeechStream"]):
         self._connection = connection
         self._open_call = open_call
         self._backoff = backoff
-        self._sleep = sleep
         self._text = text
         self._reply = Reply()
         self._call = self._open()
@@ -126,7 +124,7 @@ class AsyncSpeechStream(AbstractAsyncContextManager["AsyncSpeechStream"]):
             failure = failure_of(self._connection.address, self.request_id, error)
             if self._reply.heard:
                 raise failure from error
-            await self._sleep(self._backoff.delay_after(failure))
+            await self._backoff.wait_after(failure)
             self._call = self._open()
             return None
         if isinstance(part, Part):
@@ -194,7 +192,6 @@ class AsyncSpeechClient(AbstractAsyncContextManager["AsyncSpeechClient"]):
         token: str | None = None,
         retries: RetryPolicy | None = None,
         chance: Chance | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Nothing is sent before the first call; make it in the event loop that will use it.
 
@@ -204,7 +201,7 @@ class AsyncSpeechClient(AbstractAsyncContextManager["AsyncSpeechClient"]):
             tls: encryption; None speaks in plaintext.
             token: bearer token, where the server wants one.
             retries: None are four attempts within 20 s.
-            chance, sleep: clock, random numbers and waiting of the retries.
+            chance: clock, random numbers and waiting of the retries.
 
         Raises:
             InputError: the address has no port, or a file of `tls` can't be read.
@@ -212,7 +209,6 @@ class AsyncSpeechClient(AbstractAsyncContextManager["AsyncSpeechClient"]):
         self._connection = Connection(address, tls, token)
         self._retries = retries or RetryPolicy()
         self._chance = chance or Chance()
-        self._sleep = sleep
         self._channel: grpc.aio.Channel = self._connection.open(grpc.aio)
         self._speech = speech_pb2_grpc.SpeechServiceStub(self._channel)
 
@@ -329,7 +325,7 @@ class AsyncSpeechClient(AbstractAsyncContextManager["AsyncSpeechClient"]):
         text: SharedMessages | None = None,
     ) -> AsyncSpeechStream:
         backoff = Backoff(self._retries, self._chance, timeout_s)
-        stream = AsyncSpeechStream(self._connection, open_call, backoff, self._sleep, text)
+        stream = AsyncSpeechStream(self._connection, open_call, backoff, text)
         return await stream.accepted()
 
     async def _unary(
@@ -343,4 +339,4 @@ class AsyncSpeechClient(AbstractAsyncContextManager["AsyncSpeechClient"]):
                 return await method(request, timeout=backoff.remaining_s(), metadata=metadata)
             except grpc.RpcError as error:
                 failure = failure_of(self._connection.address, request_id, error)
-                await self._sleep(backoff.delay_after(failure))
+                await backoff.wait_after(failure)

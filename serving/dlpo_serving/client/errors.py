@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -126,6 +127,8 @@ class Chance:
     """seconds"""
     uniform: Callable[[float, float], float] = random.uniform
     """a random number between two others"""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    """waits for seconds"""
 
 
 class Backoff:
@@ -145,8 +148,8 @@ class Backoff:
             return None
         return max(0.0, self._timeout_s - self._elapsed_s())
 
-    def delay_after(self, failure: Exception) -> float:
-        """Seconds to wait before the next attempt.
+    async def wait_after(self, failure: Exception) -> None:
+        """Wait until the next attempt may begin.
 
         Raises:
             Exception: `failure` itself, where there is to be none.
@@ -166,7 +169,7 @@ class Backoff:
             limit = min(limit, self._timeout_s)
         if self._elapsed_s() + delay > limit:
             raise failure
-        return delay
+        await self._chance.sleep(delay)
 
     def _elapsed_s(self) -> float:
         return self._chance.clock() - self._start

@@ -55,17 +55,11 @@ class SpeechClient(AbstractContextManager["SpeechClient"]):
         token: str | None = None,
         retries: RetryPolicy | None = None,
         chance: Chance | None = None,
-        sleep: Callable[[float], None] | None = None,
     ) -> None:
-        """See `AsyncSpeechClient`; `sleep` replaces the waiting of the retries."""
-
-        async def nap(delay_s: float) -> None:
-            await (asyncio.to_thread(sleep, delay_s) if sleep else asyncio.sleep(delay_s))
+        """See `AsyncSpeechClient`."""
 
         async def open_client() -> AsyncSpeechClient:
-            return AsyncSpeechClient(
-                address, tls=tls, token=token, retries=retries, chance=chance, sleep=nap
-            )
+            return AsyncSpeechClient(address, tls=tls, token=token, retries=retries, chance=chance)
 
         self._thread: _LoopThread | None = _LoopThread()
         try:

@@ -80,7 +80,7 @@ def check_engine(engine: EngineName = "cpu", precision: EnginePrecision | None =
     else:
         from dlpo_serving.engines.cuda_machine import check_cuda
 
-        check_cuda("CUDAExecutionProvider")
+        check_cuda()
 
 
 def gpu_precision(bundle: Bundle) -> Literal["fp16", "fp32"]:

@@ -98,25 +98,10 @@ class Buckets:
         """Every bucket, the smallest first."""
         return tuple(Bucket(batch, frames) for batch in self.batch for frames in self.frames)
 
-    def choose(self, batch: int, frames: int, margin: int) -> Bucket:
-        """The smallest bucket that holds `batch` windows of `frames` frames and `margin` more.
-
-        Raises:
-            EngineError: none does; `pieces` cuts such a window.
-        """
-        needed = frames + margin
-        if batch > self.batch[-1] or needed > self.frames[-1]:
-            raise EngineError(
-                f"{batch} windows of {frames} frames with {margin} of context are more than the"
-                f" largest bucket, {self.batch[-1]} x {self.frames[-1]}"
-            )
-        return Bucket(
-            next(size for size in self.batch if size >= batch),
-            next(size for size in self.frames if size >= needed),
-        )
-
     def pieces(self, batch: int, frames: int, margin: int) -> list[Piece]:
         """Runs that compute `batch` windows of `frames` frames, each frame of them once.
+
+        Each run has the smallest bucket that holds its part and `margin` frames after it.
 
         Args:
             margin: frames that may matter each side, `manifest.context_frames(steps)`.
@@ -128,7 +113,10 @@ class Buckets:
         for first_row in range(0, batch, self.batch[-1]):
             rows = slice(first_row, min(first_row + self.batch[-1], batch))
             for read_start, start, stop in self._cut_frames(frames, margin):
-                bucket = self.choose(rows.stop - rows.start, stop - read_start, margin)
+                bucket = Bucket(
+                    next(size for size in self.batch if size >= rows.stop - rows.start),
+                    next(size for size in self.frames if size >= stop - read_start + margin),
+                )
                 read_stop = min(read_start + bucket.frames, frames)
                 pieces.append(Piece(bucket, rows, start, stop, read_start, read_stop))
         return pieces

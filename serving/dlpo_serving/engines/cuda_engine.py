@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +19,7 @@ from dlpo.bundle import Bundle, GraphInfo
 from dlpo.errors import EngineError
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines.buckets import Bucket, Buckets, PaddedInputs, Piece, denoise_in_buckets
-from dlpo_serving.engines.cuda_machine import CudaDevice, check_cuda
+from dlpo_serving.engines.cuda_machine import CUDA, CudaDevice, check_cuda
 from dlpo_serving.engines.onnx_engine import (
     CPU,
     OnnxSentenceGraphs,
@@ -152,7 +153,6 @@ class BoundDenoiser:
         return _Binding(host, host_output, inputs, output, io, options)
 
 
-CUDA = "CUDAExecutionProvider"
 GpuPrecision = Literal["fp32", "fp16"]
 
 _log = logging.getLogger(__name__)
@@ -165,6 +165,20 @@ class CudaEngine(OnnxSentenceGraphs):
     when it is first asked for. Load it on the thread that will call it, see `BoundDenoiser`. See
     `Engine` for the methods.
     """
+
+    _providers: Sequence[Provider] = (
+        (
+            CUDA,
+            {
+                "device_id": "0",
+                # An exhaustive search would time every convolution in every bucket at load.
+                "cudnn_conv_algo_search": "HEURISTIC",
+                "enable_cuda_graph": "1",
+                "use_tf32": "0",  # keep fp32 exact; use fp16 for speed
+            },
+        ),
+        (CPU, {}),
+    )
 
     def __init__(
         self,
@@ -185,11 +199,11 @@ class CudaEngine(OnnxSentenceGraphs):
             MissingExtraError: a package is not installed.
         """
         check_precision(bundle, precision)
-        self._gpu = check_cuda(CUDA)
+        self._gpu = check_cuda()
         super().__init__(bundle, precision)
         self._denoiser_precision: GpuPrecision = precision
         self._buckets = buckets or Buckets()
-        self._device = self._open_device()
+        self._device = CudaDevice()
         self._denoisers: dict[int, BoundDenoiser] = {}
         self._denoiser(bundle.manifest.steps)
 
@@ -213,9 +227,8 @@ class CudaEngine(OnnxSentenceGraphs):
         start = time.perf_counter()
         info = self.manifest.graphs[graph]
         path = self._bundle.graph_path(graph, self._denoiser_precision)
-        providers = self._providers()
-        session = open_session(path, providers)
-        wanted, used = providers[0][0], session.get_providers()
+        session = open_session(path, self._providers)
+        wanted, used = self._providers[0][0], session.get_providers()
         if used[0] != wanted:
             raise EngineError(
                 f"{graph}: onnxruntime would compute on {used[0]}, not on {wanted}, and says why"
@@ -228,21 +241,3 @@ class CudaEngine(OnnxSentenceGraphs):
             time.perf_counter() - start,
         )
         return denoiser
-
-    def _open_device(self) -> CudaDevice:
-        return CudaDevice()
-
-    def _providers(self) -> list[Provider]:
-        return [cuda_provider(), (CPU, {})]
-
-
-def cuda_provider() -> Provider:
-    """onnxruntime's CUDA provider with its options."""
-    options = {
-        "device_id": "0",
-        # An exhaustive search would time every convolution in every bucket at load.
-        "cudnn_conv_algo_search": "HEURISTIC",
-        "enable_cuda_graph": "1",
-        "use_tf32": "0",  # keep fp32 exact; use fp16 for speed
-    }
-    return CUDA, options

@@ -11,7 +11,6 @@ import ctypes
 import io
 import logging
 import weakref
-from collections.abc import Iterable
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from dlpo_serving.engines.onnx_engine import import_onnxruntime
 if TYPE_CHECKING:
     from onnxruntime import OrtValue
 
+CUDA = "CUDAExecutionProvider"
 # What libonnxruntime_providers_cuda.so 1.31 asks for, with what it loads later (cuDNN, cuFFT).
 CUDA_LIBRARIES = (
     "libcudart.so.13",
@@ -36,8 +36,8 @@ CUDA_LIBRARIES = (
 _log = logging.getLogger(__name__)
 
 
-def check_cuda(provider: str) -> Gpu:
-    """The GPU on which onnxruntime can compute with `provider`.
+def check_cuda() -> Gpu:
+    """The GPU on which onnxruntime can compute.
 
     Raises:
         EngineError: onnxruntime is the build for CPUs, or there is no GPU, no driver, or a library
@@ -45,33 +45,28 @@ def check_cuda(provider: str) -> Gpu:
         MissingExtraError: a package is not installed.
     """
     onnxruntime = import_onnxruntime()
-    if provider not in onnxruntime.get_available_providers():
+    if CUDA not in onnxruntime.get_available_providers():
         raise EngineError(
-            f"onnxruntime {onnxruntime.__version__} is the build for CPUs, it has no {provider};"
+            f"onnxruntime {onnxruntime.__version__} is the build for CPUs, it has no {CUDA};"
             f" in an environment of its own run: {pip_install('gpu')}, which brings"
             f" onnxruntime-gpu, or use --engine cpu"
         )
     gpu = find_gpu()
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it can't find
         onnxruntime.preload_dlls()  # of the nvidia packages, where they are installed
-    if missing := missing_libraries(CUDA_LIBRARIES):
+    missing = []
+    for name in CUDA_LIBRARIES:
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            missing.append(name)
+    if missing:
         raise EngineError(
             f"{gpu.name} is there, but not {', '.join(missing)}; onnxruntime"
             f" {onnxruntime.__version__} wants CUDA 13 and cuDNN 9: {pip_install('gpu')}"
             f" brings them, or put them on LD_LIBRARY_PATH, or use --engine cpu"
         )
     return gpu
-
-
-def missing_libraries(names: Iterable[str]) -> list[str]:
-    """Which of these shared libraries can't be loaded."""
-    missing = []
-    for name in names:
-        try:
-            ctypes.CDLL(name)
-        except OSError:
-            missing.append(name)
-    return missing
 
 
 class CudaDevice:

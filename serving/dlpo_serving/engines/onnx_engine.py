@@ -27,6 +27,8 @@ CPU = "CPUExecutionProvider"
 
 Provider = tuple[str, dict[str, str]]
 """Name and options of an execution provider."""
+_Loaded = tuple["InferenceSession", list[str], list[str]]
+"""A graph, and the names of its inputs and of its outputs in order."""
 
 
 def import_onnxruntime() -> ModuleType:
@@ -87,37 +89,6 @@ def open_session(
         raise EngineError(f"{path}: onnxruntime can't load it ({error}); {advice}") from error
 
 
-class LoadedGraph:
-    """A graph that onnxruntime computes.
-
-    Args:
-        session: from `open_session`.
-        name: of the graph, for errors.
-        outputs: names of what comes back, in order.
-    """
-
-    def __init__(self, session: InferenceSession, name: str, outputs: Sequence[str]) -> None:
-        self._session, self._name, self._outputs = session, name, list(outputs)
-        self._inputs = [tensor.name for tensor in session.get_inputs()]
-
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
-        """Compute it.
-
-        Args:
-            inputs: by name; one that the graph does not have, such as the pitch of a voice without
-                F0, is left out.
-
-        Raises:
-            EngineError: the run failed.
-        """
-        feed = {name: inputs[name] for name in self._inputs}
-        try:
-            values: list[NDArray[np.float32]] = self._session.run(self._outputs, feed)
-        except Exception as error:  # see `open_session`
-            raise failed_run(self._name, "onnxruntime", inputs, error) from error
-        return values
-
-
 def failed_run(
     graph: str, runtime: str, inputs: Mapping[str, NDArray[Any]], error: Exception
 ) -> EngineError:
@@ -148,7 +119,7 @@ class OnnxSentenceGraphs:
         self._shares = self.manifest.voice_input()
         self._bundle = bundle
         self._precision = precision or bundle.manifest.precision
-        self._loaded: dict[str, LoadedGraph] = {}
+        self._loaded: dict[str, _Loaded] = {}
         for graph in ("encoder", "frames"):
             self._load_graph(graph)
 
@@ -185,10 +156,18 @@ class OnnxSentenceGraphs:
         return FrameFeatures(*self._run("frames", inputs))
 
     def _run(self, graph: str, inputs: Mapping[str, Floats | Ids]) -> list[Floats]:
-        """Compute a graph; inputs that it does not have are left out."""
-        return (self._loaded.get(graph) or self._load_graph(graph)).run(inputs)
+        """Compute a graph; an input that it does not have, such as the pitch of a voice without F0,
+        is left out.
+        """
+        session, names, outputs = self._loaded.get(graph) or self._load_graph(graph)
+        feed = {name: inputs[name] for name in names}
+        try:
+            values: list[Floats] = session.run(outputs, feed)
+        except Exception as error:  # see `open_session`
+            raise failed_run(graph, "onnxruntime", inputs, error) from error
+        return values
 
-    def _load_graph(self, graph: str) -> LoadedGraph:
+    def _load_graph(self, graph: str) -> _Loaded:
         precision = self._precision_of(graph)
         path = self._bundle.graph_path(graph, precision)
         # Optimising a graph takes onnxruntime longer than the rest of its load, and graphs are
@@ -199,7 +178,8 @@ class OnnxSentenceGraphs:
         )
         outputs = [tensor.name for tensor in self.manifest.graphs[graph].outputs]
         session = open_session(path, optimise=optimise)
-        loaded = self._loaded[graph] = LoadedGraph(session, graph, outputs)
+        names = [tensor.name for tensor in session.get_inputs()]
+        loaded = self._loaded[graph] = session, names, outputs
         return loaded
 
     def _precision_of(self, graph: str) -> Precision:

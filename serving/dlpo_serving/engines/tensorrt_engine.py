@@ -109,7 +109,6 @@ class TensorrtEngine(OnnxSentenceGraphs):
                 content,
                 buckets,
                 shapes,
-                device=self._gpu.index,
                 cuda_graphs=self._cuda_graphs,
             )
         except EngineError as error:

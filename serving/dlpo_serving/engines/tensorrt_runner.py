@@ -41,7 +41,6 @@ class PlanRunner:
         buckets: Buckets,
         shapes: Mapping[str, tuple[int | str, ...]],
         *,
-        device: int = 0,
         cuda_graphs: bool = True,
     ) -> None:
         """Load the plan and prepare every bucket.
@@ -55,12 +54,11 @@ class PlanRunner:
             EngineError: TensorRT refuses the plan, or memory of the GPU ran out.
         """
         self._cuda = cuda
-        self._device = device
         self._memory = ExitStack()
         self.close = weakref.finalize(self, self._memory.close)
         """Frees everything at once; later calls fail. Also called when nobody holds this."""
         started = time.perf_counter()
-        self._call(cuda.cudaSetDevice, device)
+        self._call(cuda.cudaSetDevice, 0)
         self._stream = self._call(cuda.cudaStreamCreateWithFlags, cuda.cudaStreamNonBlocking)
         self._memory.callback(cuda.cudaStreamDestroy, self._stream)
         self._logger = collecting_logger(trt)
@@ -94,7 +92,7 @@ class PlanRunner:
         """
         self._check_open()
         prepared = self._buckets[bucket]
-        self._call(self._cuda.cudaSetDevice, self._device)  # callers' threads may change
+        self._call(self._cuda.cudaSetDevice, 0)  # callers' threads may change
         prepared.launch()
         self._call(self._cuda.cudaStreamSynchronize, self._stream)
         return prepared.waveform

@@ -330,8 +330,6 @@ async def listening(
     host: str,
     port: int,
     tls: ssl.SSLContext | None = None,
-    idle_s: float = IDLE_S,
-    max_connections: int = MAX_CONNECTIONS,
 ) -> AsyncIterator[int]:
     """Serve `app` while the block runs.
 
@@ -339,8 +337,6 @@ async def listening(
         host: address to listen on.
         port: TCP port; 0 lets the system choose.
         tls: None for plain HTTP.
-        idle_s: seconds that a connection has to send the header of its next request.
-        max_connections: open at the same time; further ones are answered 503 and closed.
 
     Yields:
         The port.
@@ -357,7 +353,7 @@ async def listening(
         handler_cancellation=True,  # a client that is gone ends the work for it
         shutdown_timeout=LAST_WORDS_S,
         access_log=None,  # the speaker logs a line for each call
-        keepalive_timeout=idle_s,
+        keepalive_timeout=IDLE_S,
         lingering_time=LINGERING_S,
         max_line_size=MAX_LINE_BYTES,
         max_field_size=MAX_LINE_BYTES,
@@ -372,7 +368,7 @@ async def listening(
         assert handlers  # set up
 
         def protocol() -> asyncio.Protocol:
-            return handlers() if len(handlers.connections) < max_connections else _Full()
+            return handlers() if len(handlers.connections) < MAX_CONNECTIONS else _Full()
 
         with named_port(address(host, port), "HTTP", "--http-port"):
             server = await asyncio.get_running_loop().create_server(

@@ -364,44 +364,36 @@ async def _send(
     whole: bool,
 ) -> SpeechReply:
     delivery = open_delivery(body, speech)
+
+    async def begin(length: int | None = None) -> SpeechReply:
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": delivery.content_type,
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",  # nginx would wait for the end
+                "X-Voice": speech.manifest.voice,
+                "X-Sample-Rate": str(speech.format.sample_rate_hz),
+            }
+        )
+        if said := warning_header([*warnings, *speech.warnings]):
+            response.headers["X-Warning"] = said
+        response.content_length = length
+        await response.prepare(request)
+        request[BEGUN] = reply = SpeechReply(request, response, delivery, limits.stall_s)
+        return reply
+
     held = delivery.begin()
     reply = None
     async for chunk in speech:
         held += delivery.chunk(chunk)
         if reply is None and chunk.audio and not whole:
-            reply = await _begin(request, delivery, speech, limits, warnings)
+            reply = await begin()
         if reply and held:
             await reply.write(held)
             held = b""
     if whole:
         held = wav_with_length(held)
     if reply is None:
-        length = len(held) if whole else None
-        reply = await _begin(request, delivery, speech, limits, warnings, length)
+        reply = await begin(len(held) if whole else None)
         await reply.write(held)
-    return reply
-
-
-async def _begin(
-    request: web.Request,
-    delivery: Delivery,
-    speech: AudioStream,
-    limits: HttpLimits,
-    warnings: Sequence[str],
-    length: int | None = None,
-) -> SpeechReply:
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": delivery.content_type,
-            "Cache-Control": "no-store",
-            "X-Accel-Buffering": "no",  # nginx would wait for the end
-            "X-Voice": speech.manifest.voice,
-            "X-Sample-Rate": str(speech.format.sample_rate_hz),
-        }
-    )
-    if said := warning_header([*warnings, *speech.warnings]):
-        response.headers["X-Warning"] = said
-    response.content_length = length
-    await response.prepare(request)
-    request[BEGUN] = reply = SpeechReply(request, response, delivery, limits.stall_s)
     return reply

@@ -94,7 +94,11 @@ def reply_to(error: Exception) -> ErrorReply:
         case UnknownVoiceError():
             return replace(reply, param="voice")
         case OverloadError() | QuotaError() | NotReadyError():
-            return replace(reply, headers=_retry_after(error.retry_after_s))
+            headers = {  # whole seconds are HTTP's; OpenAI's clients prefer the finer one
+                "Retry-After": str(max(math.ceil(error.retry_after_s), 1)),
+                "retry-after-ms": str(max(round(1000 * error.retry_after_s), 1)),
+            }
+            return replace(reply, headers=headers)
         case web.HTTPRequestEntityTooLarge():
             return ErrorReply(413, error.text or str(error), INVALID, "request_too_large")
         case web.HTTPException():
@@ -106,10 +110,3 @@ def reply_to(error: Exception) -> ErrorReply:
 def parameter(name: str) -> str:
     """Name of a request's field inside the server -> its name in the JSON body."""
     return _PARAMETERS.get(name, name)
-
-
-def _retry_after(seconds: float) -> dict[str, str]:
-    return {  # whole seconds are HTTP's; OpenAI's clients prefer the finer one
-        "Retry-After": str(max(math.ceil(seconds), 1)),
-        "retry-after-ms": str(max(round(1000 * seconds), 1)),
-    }

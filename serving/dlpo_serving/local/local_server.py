@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -31,21 +31,18 @@ class LocalServer:
 
 
 @contextmanager
-def local_server(
-    voice: str | os.PathLike[str], *options: str, module: Sequence[str] = ("dlpo_serving",)
-) -> Iterator[LocalServer]:
+def local_server(voice: str | os.PathLike[str], *options: str) -> Iterator[LocalServer]:
     """Run `python -m dlpo_serving` until the block ends; its warnings go to standard error.
 
     Args:
         voice: a name or the path of a bundle.
         options: further options of the server.
-        module: what runs it, and its own arguments, which come before the server's.
 
     Raises:
         EngineError: it ended before it was SERVING, or printed no address of its page; standard
             error has its reason.
     """
-    command = [sys.executable, "-m", *module, "--port", "0", "--log-level", "warning"]
+    command = [sys.executable, "-m", "dlpo_serving", "--port", "0", "--log-level", "warning"]
     command += ["--voice", os.fspath(voice), *options]
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -30,7 +30,8 @@ from dlpo_serving.voices import DEFAULT_VOICE, open_voice
 
 if TYPE_CHECKING:
     from dlpo.v1.speech_pb2 import Flush
-    from dlpo_serving.client import SpeechStream, Tls
+    from dlpo_serving.client import SpeechStream
+    from dlpo_serving.client.connection import Connection
     from dlpo_serving.client.messages import Piece
 
 ANY_RATE_HZ = 22_050  # of samples, to try an encoding before a voice says its own
@@ -66,18 +67,6 @@ class SayResult:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteVoice:
-    """A server that is to speak."""
-
-    address: str
-    """host:port"""
-    tls: Tls | None = None
-    """encryption; None speaks in plaintext"""
-    token: str | None = None
-    """bearer token, where the server wants one"""
-
-
 def say(
     request: SpeechRequest,
     pieces: Iterable[Piece] | None = None,
@@ -86,7 +75,7 @@ def say(
     out: Path | None = None,
     play: bool = False,
     sample_rate_hz: int | None = None,
-    server: RemoteVoice | None = None,
+    server: Connection | None = None,
     engine: EngineName = "cpu",
     precision: EnginePrecision | None = None,
     progress: Progress | None = None,
@@ -195,7 +184,7 @@ def _here(
 
 @contextmanager
 def _there(
-    request: SpeechRequest, pieces: Iterable[Piece] | None, voice: str, server: RemoteVoice
+    request: SpeechRequest, pieces: Iterable[Piece] | None, voice: str, server: Connection
 ) -> Iterator[_Source]:
     from dlpo_serving.client import ReplyFormat, SpeechClient
 
@@ -275,12 +264,11 @@ QUIET_S = 0.1  # after a whole line, nothing for so long: its writer waits to he
 _MOST = 1 << 16  # bytes of one piece
 
 
-def typed_pieces(descriptor: int, quiet_s: float = QUIET_S) -> Iterator[str | Flush]:
+def typed_pieces(descriptor: int) -> Iterator[str | Flush]:
     """What comes from a file descriptor, as it comes; a line that is followed by nothing is spoken.
 
     Args:
         descriptor: of a terminal or a pipe, in UTF-8.
-        quiet_s: seconds of silence of the writer after which a line counts as ended.
 
     Raises:
         InputError: the bytes are not UTF-8.
@@ -290,7 +278,7 @@ def typed_pieces(descriptor: int, quiet_s: float = QUIET_S) -> Iterator[str | Fl
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     line_ended = False
     while True:
-        if line_ended and not select.select([descriptor], [], [], quiet_s)[0]:
+        if line_ended and not select.select([descriptor], [], [], QUIET_S)[0]:
             yield Flush()
         data = os.read(descriptor, _MOST)
         try:

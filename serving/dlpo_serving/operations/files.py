@@ -13,30 +13,28 @@ from dlpo.errors import ConfigError
 
 Clock = Callable[[], float]  # seconds, such as time.monotonic
 
-POLL_S = 2.0  # a rotated key or certificate is in use this soon
+POLL_S = 2.0  # between two looks at the files: a rotated key or certificate is in use this soon
 
 
 class FileWatch:
     """Tells whether files changed since it was last asked. Calls come from one thread at a time."""
 
-    def __init__(self, paths: Sequence[Path], clock: Clock, poll_s: float = POLL_S) -> None:
+    def __init__(self, paths: Sequence[Path], clock: Clock) -> None:
         """Begin to watch; read the files after this, so that no change is missed.
 
         Args:
             paths: files; links are followed, so that a Kubernetes secret is seen to change.
             clock: seconds.
-            poll_s: the files are looked at no more often than this.
         """
         self._paths = paths
         self._clock = clock
-        self._poll_s = poll_s
         self._looked_s = clock()
         self._seen = self._look()
 
     def changed(self) -> bool:
         """Whether one was written, replaced, removed or came since the last call that looked."""
         now_s = self._clock()
-        if now_s - self._looked_s < self._poll_s:
+        if now_s - self._looked_s < POLL_S:
             return False
         self._looked_s = now_s
         before, self._seen = self._seen, self._look()

@@ -29,7 +29,7 @@ from pathlib import Path
 from dlpo.config.strict import from_dict
 from dlpo.errors import ConfigError, InputError
 from dlpo_serving.errors import QuotaError, UnauthenticatedError
-from dlpo_serving.operations.files import POLL_S, Clock, FileWatch, check_mode, read_toml
+from dlpo_serving.operations.files import Clock, FileWatch, check_mode, read_toml
 
 CALLER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # its name: but for "." a bare key of TOML too
 
@@ -153,10 +153,10 @@ def bearer_token(headers: Sequence[str]) -> str:
 class KeyRing:
     """The keys of a file, as it is now. Calls come from one thread at a time."""
 
-    def __init__(self, path: Path, clock: Clock, poll_s: float = POLL_S) -> None:
+    def __init__(self, path: Path, clock: Clock) -> None:
         """Raises ConfigError where the file can't be used."""
         self._path = path
-        self._watch = FileWatch([path], clock, poll_s)
+        self._watch = FileWatch([path], clock)
         self._keys = read_keys(path)
 
     def authorize(self, token: str) -> str:

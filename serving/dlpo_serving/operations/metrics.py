@@ -82,20 +82,16 @@ class Metrics:
         """Add a gauge that calls this function whenever the page is read."""
         Gauge(name, text, registry=self.registry).set_function(value)
 
-    def model_info(self, manifest: Manifest, engine: str) -> None:
-        """A voice is on offer."""
-        self._model.labels(*_model_labels(manifest, engine)).set(1)
-
-    def model_gone(self, manifest: Manifest, engine: str) -> None:
-        """A voice is no longer on offer."""
-        self._model.remove(*_model_labels(manifest, engine))
+    def offer(self, manifest: Manifest, engine: str, offered: bool = True) -> None:
+        """A voice is on offer, or no longer."""
+        steps = str(manifest.steps)
+        labels = manifest.voice, manifest.language, steps, manifest.precision, engine
+        if offered:
+            self._model.labels(*labels).set(1)
+        else:
+            self._model.remove(*labels)
 
     def page(self, accept: str = "") -> tuple[bytes, str]:
         """The page for a scraper and its Content-Type, by the scraper's Accept header."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
-
-
-def _model_labels(manifest: Manifest, engine: str) -> tuple[str, ...]:
-    steps = str(manifest.steps)
-    return manifest.voice, manifest.language, steps, manifest.precision, engine

@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,9 @@ def serve_on_ray(settings: ServerSettings) -> None:
     configure_logs(settings.log_format, settings.log_level)
     with _cluster(settings) as head, _application(settings, *ports) as voice:
         _check_way(f"{head}:{ports[0]}")
-        stop = _told_to_stop()
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())  # more of them change nothing
         seconds = time.perf_counter() - start
         print(f"SERVING {voice} on {settings.host}:{ports[0]} after {seconds:.2f} s", flush=True)
         stop.wait()
@@ -98,7 +100,8 @@ def _cluster(settings: ServerSettings) -> Iterator[str]:
             raise EngineError(f"there is no Ray cluster to be had {place}: {error}") from error
         if own:
             check_resources(settings, ray.cluster_resources())
-        yield _head(ray.nodes())
+        heads = (one for one in ray.nodes() if "node:__internal_head__" in one["Resources"])
+        yield str(next(heads)["NodeManagerAddress"])  # a proxy of Serve is always there
     finally:
         ray.shutdown()
 
@@ -132,7 +135,10 @@ def _application(settings: ServerSettings, port: int, http_port: int) -> Iterato
         yield _run(build(settings))
     finally:
         serve.delete(APPLICATION, _blocking=False)
-        _wait_for_end(settings.grace_s + 2 * SPARE_S)
+        # Serve's own waiting ends with an error after a minute.
+        end_s = time.monotonic() + settings.grace_s + 2 * SPARE_S
+        while APPLICATION in serve.status().applications and time.monotonic() < end_s:
+            time.sleep(POLL_S)
 
 
 def _run(application: Any) -> str:
@@ -147,15 +153,6 @@ def _run(application: Any) -> str:
         cause = (_CAUSE.findall(said) or [said])[-1]  # out of Serve's tracebacks
         raise EngineError(f"no replica could be started: {cause}") from error
     return str(handle.options(method_name="voice").remote().result(timeout_s=ANSWER_S))
-
-
-def _wait_for_end(longest_s: float) -> None:
-    """Serve's own waiting ends with an error after a minute."""
-    from ray import serve
-
-    end_s = time.monotonic() + longest_s
-    while APPLICATION in serve.status().applications and time.monotonic() < end_s:
-        time.sleep(POLL_S)
 
 
 def _check_way(address: str) -> None:
@@ -190,12 +187,6 @@ def check_resources(settings: ServerSettings, there: Mapping[str, float]) -> Non
                 f" has {has:g} {name}s: lower --{flag.replace('_', '-')} or --ray-min-replicas, or"
                 " join a larger cluster with --ray-address"
             )
-
-
-def _head(nodes: Sequence[Mapping[str, Any]]) -> str:
-    """Address of the machine where the cluster began; a proxy of Serve is always there."""
-    heads = [node for node in nodes if "node:__internal_head__" in node["Resources"]]
-    return str(heads[0]["NodeManagerAddress"])
 
 
 def _usable(port: int, here: bool) -> int:
@@ -235,11 +226,3 @@ def _with_whole_paths(settings: ServerSettings) -> ServerSettings:
         if (path := getattr(settings, name))
     }
     return settings.model_copy(update={"voices": tuple(voices), **files})
-
-
-def _told_to_stop() -> threading.Event:
-    """Set by SIGTERM and Ctrl-C from now on; more of them change nothing."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop

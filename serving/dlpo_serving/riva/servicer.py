@@ -134,18 +134,14 @@ def read_dictionary(text: str) -> dict[str, str]:
     for entry in text.split(","):
         word, blanks, pronunciation = entry.strip().partition("  ")
         if blanks:
-            found[word] = _arpabet(word, pronunciation)
+            try:
+                found[word] = " ".join(parse_ipa(pronunciation))
+            except ValueError as error:
+                raise RequestError(FieldViolation(FIELD, f"{word[:40]!r}: {error}")) from error
         elif word:
             message = f"has {word[:40]!r}; expected a word, two blanks and its pronunciation in IPA"
             raise RequestError(FieldViolation(FIELD, message))
     return found
-
-
-def _arpabet(word: str, pronunciation: str) -> str:
-    try:
-        return " ".join(parse_ipa(pronunciation))
-    except ValueError as error:
-        raise RequestError(FieldViolation(FIELD, f"{word[:40]!r}: {error}")) from error
 
 
 FAMILY = "dlpo"  # clients join a family and its members with a dot: "dlpo.lj"
@@ -168,17 +164,6 @@ def voice_named(name: str, known: Collection[str]) -> str:
     if _STOCK.fullmatch(name):
         return ""
     return name
-
-
-def check_language(code: str, manifest: Manifest) -> None:
-    """Check that a voice speaks a language, as `Manifest.speaks` has it.
-
-    Raises:
-        RequestError: it does not.
-    """
-    if not manifest.speaks(code):
-        message = f"is {code!r}; voice {manifest.voice!r} speaks {manifest.language}"
-        raise RequestError(FieldViolation("language_code", message))
 
 
 def voice_config(manifest: Manifest) -> riva_tts_pb2.RivaSynthesisConfigResponse.Config:
@@ -286,8 +271,9 @@ class RivaServicer:
         name = voice_named(request.voice_name, manifests)
         # Without voices, or where the name is unknown, the service says so.
         voice = manifests.get(name) or next(iter(manifests.values()), None)
-        if voice:
-            check_language(request.language_code, voice)
+        if voice and not voice.speaks(code := request.language_code):
+            message = f"is {code!r}; voice {voice.voice!r} speaks {voice.language}"
+            raise RequestError(FieldViolation("language_code", message))
         return read_call(request, name, context.time_remaining(), streamed)
 
 

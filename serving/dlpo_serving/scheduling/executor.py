@@ -196,25 +196,10 @@ class EngineExecutor:
             self._sinks.pop(stream, None)
             self._changed.notify_all()
 
-    def active(self) -> int:
-        """Streams that have a place."""
+    def ask(self, question: Callable[[Scheduler], float]) -> float:
+        """A figure of the scheduler, between two of its decisions."""
         with self._changed:
-            return len(self._scheduler.streams)
-
-    def waiting(self) -> int:
-        """Streams that have not had their first sound."""
-        with self._changed:
-            return self._scheduler.waiting()
-
-    def backlog_s(self) -> float:
-        """Predicted seconds of audio still to be made."""
-        with self._changed:
-            return self._scheduler.backlog_s()
-
-    def load_ratio(self) -> float:
-        """Admitted cost / capacity; see `Scheduler.load_ratio`."""
-        with self._changed:
-            return self._scheduler.load_ratio(self._clock())
+            return question(self._scheduler)
 
     def replace_hung_lanes(self, beats: int) -> int:
         """Replace lanes whose engine has not returned for so many calls of this method.

@@ -36,16 +36,12 @@ class Scheduler:
         """`lanes` batches are computed at the same time."""
         self.policy = policy
         self._lanes = lanes
-        self._streams: list[Stream] = []
+        self.streams: list[Stream] = []
+        """those that were admitted and not removed"""
         self._peak, self._peak_s = 0.0, 0.0  # load when a call was weighed, and when
         self._work, self._work_s = 0.0, 0.0  # seconds of lanes that fade, and up to when
         self.busy_lanes = 0
         """lanes that compute now"""
-
-    @property
-    def streams(self) -> Sequence[Stream]:
-        """The streams that were admitted and not removed."""
-        return self._streams
 
     def admit(self, stream: Stream, now: float) -> Stream | None:
         """Take a stream in, or say why not.
@@ -65,9 +61,9 @@ class Scheduler:
         finally:
             stream.reserved_s -= opening_s
         if displaced:
-            self._streams.remove(displaced)
+            self.streams.remove(displaced)
         stream.idle_since_s = now
-        self._streams.append(stream)
+        self.streams.append(stream)
         return displaced
 
     def extend(self, stream: Stream, audio_s: float, now: float) -> None:
@@ -88,15 +84,15 @@ class Scheduler:
 
     def remove(self, stream: Stream) -> None:
         """Forget a stream, finished or not; its place is free at once."""
-        if stream in self._streams:
-            self._streams.remove(stream)
+        if stream in self.streams:
+            self.streams.remove(stream)
 
     def next_batch(self, now: float) -> Batch | None:
         """What a free lane should compute; None if there is nothing, or it is better kept free."""
         # Streams that are late already are equal: those that came first are saved first.
         ready = [
             (max(stream.due_s(now, self.policy.first_audio_s), now), stream.arrived_s, unit, stream)
-            for stream in self._streams
+            for stream in self.streams
             if (unit := self._ready_unit(stream))
         ]
         if not ready:
@@ -120,7 +116,7 @@ class Scheduler:
         It is when the first of the streams that wait far ahead of their listeners is so no longer.
         """
         urgency_s, lead_s = inf, self.policy.lead_s
-        for stream in self._streams:
+        for stream in self.streams:
             if stream.started_s is None or stream.untaken_s > lead_s:
                 continue
             if self._ready_unit(stream):
@@ -150,11 +146,11 @@ class Scheduler:
 
     def backlog_s(self) -> float:
         """Predicted seconds of audio that is still to be made."""
-        return sum(stream.left_s for stream in self._streams)
+        return sum(stream.left_s for stream in self.streams)
 
     def waiting(self) -> int:
         """How many streams have not had their first sound."""
-        return sum(stream.started_s is None for stream in self._streams)
+        return sum(stream.started_s is None for stream in self.streams)
 
     def load_ratio(self, now: float) -> float:
         """Admitted cost / capacity, from 0 to 1, where calls are refused.
@@ -164,9 +160,9 @@ class Scheduler:
         there may be; and how close a call of late came to being refused.
         """
         used = self._work * exp((self._work_s - now) / LOAD_MEMORY_S) / LOAD_MEMORY_S
-        needed = sum(self._need(stream, now) for stream in self._streams)
+        needed = sum(self._need(stream, now) for stream in self.streams)
         promised = self.policy.utilisation * self._lanes
-        streams = len(self._streams) / self.policy.max_streams
+        streams = len(self.streams) / self.policy.max_streams
         return min(max(used / promised, needed / promised, streams, self._recent_peak(now)), 1.0)
 
     def _recent_peak(self, now: float) -> float:
@@ -186,7 +182,7 @@ class Scheduler:
         that has been idle for longest. A newcomer without text displaces only those of peers that
         hold more than its own.
         """
-        held = Counter(map(attrgetter("peer"), self._streams))
+        held = Counter(map(attrgetter("peer"), self.streams))
         most = ceil(self.policy.peer_share * self.policy.max_streams)
         if stream.peer and most <= held[stream.peer] < self.policy.max_streams:
             raise OverloadError(
@@ -194,10 +190,10 @@ class Scheduler:
                 f" {self.policy.max_streams}; end one, or try again later",
                 self._retry_after_s(now, 0.0),
             )
-        if len(self._streams) < self.policy.max_streams:
+        if len(self.streams) < self.policy.max_streams:
             return None
         least = held[stream.peer] + 1 if stream.is_unstarted else 0
-        idle = [other for other in self._streams if other.is_idle and held[other.peer] > least]
+        idle = [other for other in self.streams if other.is_idle and held[other.peer] > least]
         if not idle:
             raise OverloadError(
                 f"all {self.policy.max_streams} streams are taken", self._retry_after_s(now, 0.0)
@@ -210,7 +206,7 @@ class Scheduler:
     def _check_fit(self, stream: Stream, now: float) -> None:
         """Raise unless the text of a stream, with what is reserved, can be spoken in time."""
         needs: dict[Stream, float] = {}
-        for other in self._streams:
+        for other in self.streams:
             if other is not stream and (need := self._need(other, now)):
                 needs[other] = need
         first_s = _due_s(needs, now, FIRST_CHUNK_S) / self._lanes
@@ -288,7 +284,7 @@ class Scheduler:
     def _retry_after_s(self, now: float, need_limit: float) -> float:
         """When enough streams will have ended that the rest needs less than `need_limit`."""
         ends = sorted(
-            (max(s.ahead_s(now), 0.0) + s.left_s, self._need(s, now)) for s in self._streams
+            (max(s.ahead_s(now), 0.0) + s.left_s, self._need(s, now)) for s in self.streams
         )
         rest = sum(need for _, need in ends)
         for end_s, need in ends:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
 import pytest
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
-from dlpo_serving.client import AsyncSpeechClient, Chunk, SpeechClient
+from dlpo_serving.client import AsyncSpeechClient, Chance, Chunk, SpeechClient
 from dlpo_serving.request import SpeechRequest
 
 Outcome = Callable[[grpc.ServicerContext], Iterator[speech_pb2.AudioChunk]]
@@ -74,12 +74,17 @@ class Heard:
 
     def __call__(self, address: str, source: Any, options: Any = None, **call: Any) -> None:
         """`source` is a request, or pieces of text."""
-        self.client(self, address, source, options or {}, **call)
+
+        async def sleep(delay_s: float) -> None:
+            self.delays.append(delay_s)
+
+        chance = replace((options or {}).get("chance", Chance()), sleep=sleep)
+        self.client(self, address, source, {**(options or {}), "chance": chance}, **call)
 
 
 def listen(heard: Heard, address: str, source: Any, options: dict[str, Any], **call: Any) -> None:
     """Through `SpeechClient`."""
-    with SpeechClient(address, sleep=heard.delays.append, **options) as client:
+    with SpeechClient(address, **options) as client:
         if isinstance(source, SpeechRequest):
             stream = client.stream(source, **call)
         else:
@@ -95,15 +100,12 @@ def listen_async(
 ) -> None:
     """Through `AsyncSpeechClient`."""
 
-    async def sleep(delay_s: float) -> None:
-        heard.delays.append(delay_s)
-
     async def pieces(source: Iterable[Any]) -> Any:
         for piece in source:
             yield piece
 
     async def run() -> None:
-        async with AsyncSpeechClient(address, sleep=sleep, **options) as client:
+        async with AsyncSpeechClient(address, **options) as client:
             if isinstance(source, SpeechRequest):
                 stream = await client.stream(source, **call)
             else:

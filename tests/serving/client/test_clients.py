@@ -16,6 +16,7 @@ from dlpo.errors import EngineError, InputError
 from dlpo_serving.client import (
     AsyncSpeechClient,
     CallError,
+    Chance,
     ReplyFormat,
     RetryPolicy,
     SpeechClient,
@@ -108,7 +109,8 @@ def test_cancelling_and_leaving_the_block_end_the_stream(
     server = gated_server(max_streams=1)
 
     patient = RetryPolicy(attempts=10_000, total_s=20.0)
-    with SpeechClient(server.address, retries=patient, sleep=lambda delay_s: None) as client:
+    at_once = Chance(sleep=lambda delay_s: asyncio.sleep(0))
+    with SpeechClient(server.address, retries=patient, chance=at_once) as client:
         with client.stream(SpeechRequest(TEXT)) as stream:
             assert gated_engine.waiting.acquire(timeout=20)
             stream.cancel()

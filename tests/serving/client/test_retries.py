@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -130,18 +131,23 @@ def test_an_error_of_the_pieces_is_the_callers(
 
 def test_delays_double_up_to_the_longest_with_full_jitter() -> None:
     asked: list[tuple[float, float]] = []
+    delays: list[float] = []
 
     def uniform(low: float, high: float) -> float:
         asked.append((low, high))
         return high
 
-    backoff = Backoff(RetryPolicy(6, 0.5, 3.0, 100.0), Chance(lambda: 0.0, uniform), None)
+    async def sleep(delay_s: float) -> None:
+        delays.append(delay_s)
 
-    delays = [backoff.delay_after(CallError("full", FULL, None)) for _ in range(5)]
+    backoff = Backoff(RetryPolicy(6, 0.5, 3.0, 100.0), Chance(lambda: 0.0, uniform, sleep), None)
+
+    for _ in range(5):
+        asyncio.run(backoff.wait_after(CallError("full", FULL, None)))
     assert delays == [0.5, 1.0, 2.0, 3.0, 3.0]
     assert asked == [(0, delay) for delay in delays]
     with pytest.raises(CallError, match="full"):
-        backoff.delay_after(CallError("full", FULL, None))
+        asyncio.run(backoff.wait_after(CallError("full", FULL, None)))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +162,7 @@ def test_who_has_no_time_left_is_told_the_error_at_once(
     time.now_s = now_s
 
     with pytest.raises(CallError):
-        backoff.delay_after(CallError("full", FULL, retry_after_s))
+        asyncio.run(backoff.wait_after(CallError("full", FULL, retry_after_s)))
 
 
 @pytest.mark.parametrize("wrong", [{"attempts": 0}, {"total_s": -1}, {"max_delay_s": float("nan")}])

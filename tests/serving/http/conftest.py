@@ -19,7 +19,8 @@ from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.scheduler import Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Costs
-from dlpo_serving.service import Limits, LoadedVoice, SynthesisService
+from dlpo_serving.service import LoadedVoice, SynthesisService
+from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voice_registry import measure_costs
 from tests.callers import WAIT_S, fake_voice, in_another_thread
@@ -77,7 +78,6 @@ class Client:
 def open_door(
     synthesizer: Synthesizer | None,
     http_limits: HttpLimits | None = None,
-    idle_s: float = 20.0,
     authorize: Callable[[str], str] | None = None,
     show_metrics: bool = True,
 ) -> Iterator[Door]:
@@ -90,12 +90,12 @@ def open_door(
         policy = AdmissionPolicy(max_first_audio_s=1e6, utilisation=1e6)
         room = EngineExecutor(Scheduler(policy, lanes=1), 1, metrics)
         with ThreadPoolExecutor(1) as text_thread:
-            speaker = SynthesisService(room, text_thread, policy, Limits(), metrics)
+            speaker = SynthesisService(room, text_thread, policy, ServerSettings(), metrics)
             if synthesizer:
                 speaker.add_voice(LoadedVoice(synthesizer, Costs(measure_costs(synthesizer))))
             scope = CallScope(metrics, authorize=authorize)
             app = build_app(speaker, metrics, scope, http_limits, show_metrics)
-            async with listening(app, "127.0.0.1", 0, idle_s=idle_s) as port:
+            async with listening(app, "127.0.0.1", 0) as port:
                 yield port, speaker
         room.close()
 

@@ -129,9 +129,10 @@ TIMEOUT_S = 20.0
     ids=["nothing", "half a line", "half a header", "a line at a time"],
 )
 def test_a_connection_whose_request_does_not_come_is_closed(
-    sent: bytes, dribbled: bytes, open_http_door: Any
+    sent: bytes, dribbled: bytes, open_http_door: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    door = open_http_door(None, idle_s=0.2)
+    monkeypatch.setattr("dlpo_serving.http.app.IDLE_S", 0.2)
+    door = open_http_door(None)
     with socket.create_connection(("127.0.0.1", door.port)) as connection:
         connection.sendall(sent)
         connection.settimeout(0.05)
@@ -171,9 +172,12 @@ def test_what_is_no_small_http_request_is_a_400_and_no_traceback(
     assert not [record for record in caplog.records if record.exc_info]
 
 
-async def test_connections_beyond_the_limit_are_answered_503_until_one_closes() -> None:
+async def test_connections_beyond_the_limit_are_answered_503_until_one_closes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dlpo_serving.http.app.MAX_CONNECTIONS", 2)
     app = web.Application()
-    async with listening(app, "127.0.0.1", 0, max_connections=2) as port:
+    async with listening(app, "127.0.0.1", 0) as port:
 
         async def ask() -> tuple[bytes, asyncio.StreamWriter]:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)

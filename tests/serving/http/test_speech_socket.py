@@ -36,13 +36,13 @@ async def connected(
     door: Door,
     path: str = OWN,
     protocols: Sequence[str] = (),
-    heartbeat: float | None = None,
+    autoping: bool = True,
     **headers: str,
 ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
     async with (
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(WAIT_S)) as session,
         session.ws_connect(
-            door.url + path, headers=headers, protocols=protocols, heartbeat=heartbeat
+            door.url + path, headers=headers, protocols=protocols, autoping=autoping
         ) as socket,
     ):
         yield socket
@@ -260,7 +260,7 @@ async def test_a_socket_that_is_to_close_is_read_until_all_is_spoken(
     gated_door: Any, gated_engine: Any, leaves: bool
 ) -> None:
     door = gated_door()
-    async with connected(door, CONTEXTS, heartbeat=0.4) as socket:  # gives up 0.2 s after a ping
+    async with connected(door, CONTEXTS, autoping=False) as socket:
         await socket.send_json({"text": TEXT, "context_id": "a"})
         await socket.send_json({"close_socket": True})
         await asyncio.to_thread(gated_engine.waiting.acquire, timeout=WAIT_S)
@@ -270,7 +270,9 @@ async def test_a_socket_that_is_to_close_is_read_until_all_is_spoken(
             await asyncio.to_thread(door.call, asyncio.wait_for(door.speaker._idle.wait(), WAIT_S))
             gated_engine.free()
         else:
-            asyncio.get_running_loop().call_later(1.0, gated_engine.free)
+            await socket.ping()
+            assert (await socket.receive(timeout=WAIT_S)).type is aiohttp.WSMsgType.PONG
+            gated_engine.free()
             assert (await replies(socket))[0][-1]["isFinal"]
 
 

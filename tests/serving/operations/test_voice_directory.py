@@ -10,7 +10,6 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,7 @@ class Folder:
 
     def __post_init__(self) -> None:
         self._read = 0  # records
-        self.watched = VoiceDirectory(self.path, self.clock, load, taken=("fixed",), settle_s=1)
+        self.watched = VoiceDirectory(self.path, self.clock, load, taken=("fixed",))
 
     def put(self, entry: str, voice: str) -> Path:
         """Write a bundle of that voice all at once."""
@@ -181,9 +180,9 @@ def test_a_run_time_that_throws_refuses_the_bundle(folder: Folder) -> None:
         raise RuntimeError("of the run-time")
 
     folder.put("a", "ann")
-    watched = VoiceDirectory(folder.path, folder.clock, explode, settle_s=0)
+    folder.watched = VoiceDirectory(folder.path, folder.clock, explode)
 
-    assert watched.poll() == []
+    assert [event for event, _ in folder.events()] == ["refused"]
     assert "reason=RuntimeError: of the run-time" in folder.caplog.text
 
 
@@ -221,7 +220,7 @@ def test_a_voice_that_was_withdrawn_is_freed_with_its_last_user(folder: Folder) 
 
 @pytest.fixture(autouse=True)
 def _settles_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voice_registry, "VoiceDirectory", partial(VoiceDirectory, settle_s=0.05))
+    monkeypatch.setattr(voice_registry, "SETTLE_S", 0.05)
 
 
 def test_a_server_that_begins_with_an_empty_folder_serves_when_a_voice_comes(
