@@ -126,11 +126,12 @@ def test_cancelling_and_leaving_the_block_end_the_stream(
 
 
 def test_a_stream_that_is_left_does_not_read_its_pieces_any_more(server: Any) -> None:
-    closed: list[bool] = []
+    asked, closed = asyncio.Event(), []
 
     async def pieces() -> AsyncIterator[str]:
         try:
             yield "Noise becomes speech. And"
+            asked.set()
             await asyncio.Event().wait()
         finally:
             closed.append(True)
@@ -141,6 +142,7 @@ def test_a_stream_that_is_left_does_not_read_its_pieces_any_more(server: Any) ->
                 async for chunk in stream:
                     assert chunk.samples.size
                     break
+                await asked.wait()
             await asyncio.sleep(0)
             assert closed
 
