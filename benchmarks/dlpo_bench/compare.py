@@ -280,8 +280,8 @@ def _compare(olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[list[Cha
     most = max(len(olds["clips"]), len(news["clips"]))
     if len(pairs) < most:
         problems.append(f"{len(pairs)} clips of up to {most} are in both records")
-    if olds.get("level_matched") != news.get("level_matched"):
-        problems.append("clips were not brought to one level in the same way in both records")
+    if olds.get("matched") != news.get("matched"):
+        problems.append("clips did not get equal levels and ends in the same way in both records")
     if olds.get("recognisers") != news.get("recognisers"):
         problems.append("words were not understood by the same recognisers in both records")
     systems = [name for name in olds["systems"] if name in news["systems"]]

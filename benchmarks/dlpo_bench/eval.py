@@ -78,7 +78,7 @@ def samples(
         "clips": [clip.clip_id for clip in quality.clips],
         "texts": [clip.text for clip in quality.clips],
         "baseline": quality.baseline,
-        "level_matched": quality.matched,
+        "matched": quality.matched,
         "recognisers": {m: r.name for m, r in quality.panel.recognizers.items()},
         "left_out": dict(quality.panel.left_out),
         "failures": [[f.system, f.clip_id, f.take, f.measure, f.reason] for f in quality.failures],
@@ -160,7 +160,7 @@ def scale_of(measure: str) -> float:
 
 def caption(quality: Quality) -> str:
     """What the figures are, which judges are missing, and what went wrong."""
-    level = "at the level of the recordings" if quality.matched else "at their own levels"
+    level = "at equal levels and ends" if quality.matched else "at their own levels"
     takes = max(len(heard.takes) for heard in quality.scores.values())
     seeds = f", {takes} noise seeds each" if takes > 1 else ""
     lines = [

@@ -39,7 +39,8 @@ from dlpo_bench.signals import (
     at_level,
     f0_spread_semitones,
     mel_spread_db,
-)
+    with_ends,
+)  # fmt: skip
 from dlpo_bench.statistics import Estimate, Paired, mean, paired, ratio_of_sums
 from dlpo_bench.systems import RECORDINGS, Say
 
@@ -252,7 +253,7 @@ def evaluate(
         on_clip: called after each clip of each take, for a progress bar.
         baseline: the system that the others are compared with; the first that isn't "recordings"
             if None.
-        match: bring every waveform to the level of its clip's recording first.
+        match: give every waveform the level of its clip's recording and equal pauses at its ends.
         keep: called with system, number of the take, clip and waveform, as the panel scores it.
 
     Raises:
@@ -283,7 +284,8 @@ def evaluate(
                 if match and clip.recording:
                     level_db = active_level_db(read_audio(clip.recording), SAMPLE_RATE)
                 if match:
-                    judged = at_level(waveform, SAMPLE_RATE, level_db)
+                    level = at_level(waveform, SAMPLE_RATE, level_db)
+                    judged = with_ends(level, SAMPLE_RATE)
                 keep(name, number, clip, judged)
                 rows.append(_score(panel, clip, waveform, judged, at, failures))
                 on_clip()
@@ -310,7 +312,7 @@ def _score(
 
     Args:
         waveform: as spoken, of the signal measures.
-        judged: the same at the level of the recording.
+        judged: the same at the level of the recording and with equal ends.
     """
 
     def attempt(measure: str, judge: Callable[..., Any], failed: Any) -> Any:

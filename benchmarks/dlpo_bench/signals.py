@@ -13,6 +13,7 @@ FRAME_S = 0.005
 F0_RANGE_HZ = (80.0, 500.0)
 TYPICAL_LEVEL_DB = -22.0  # active level of the LJSpeech recordings
 SOUNDING_DB = 40.0  # frames so far below the loudest are pauses
+END_S = 0.1  # pause before and after speech that is judged
 
 
 def f0_track_hz(
@@ -46,6 +47,16 @@ def at_level(waveform: Waveform, sample_rate_hz: int, level_db: float) -> Wavefo
         return waveform
     gain_db = level_db - active_level_db(waveform, sample_rate_hz)
     return waveform * np.float32(10 ** (gain_db / 20))
+
+
+def with_ends(waveform: Waveform, sample_rate_hz: int) -> Waveform:
+    """The waveform with `END_S` of its own pause, or of zeros, before and after what sounds."""
+    block, end = round(FRAME_S * sample_rate_hz), round(END_S * sample_rate_hz)
+    peaks = np.abs(waveform[: len(waveform) // block * block]).reshape(-1, block).max(axis=1)
+    sounding = block * np.flatnonzero(peaks > peaks.max(initial=0) * 10 ** (-SOUNDING_DB / 20))
+    if not len(sounding):
+        return waveform
+    return np.pad(waveform, end)[sounding[0] : sounding[-1] + block + 2 * end]
 
 
 def f0_spread_semitones(waveform: Waveform, sample_rate_hz: int) -> float:

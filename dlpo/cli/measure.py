@@ -105,7 +105,7 @@ def evaluate(
     ] = None,
     recordings: Annotated[bool, of_judges(help="Judge the speaker's recordings too.")] = True,
     match: Annotated[
-        bool, of_judges(help="Bring every clip to the level of its recording first.")
+        bool, of_judges(help="Give every clip the level of its recording and equal ends.")
     ] = True,
     weights: Weights = WEIGHTS,
     whisper: Annotated[

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dlpo.judges.judge import active_level_db
-from dlpo_bench.signals import Waveform, at_level, f0_spread_semitones, mel_spread_db
+from dlpo_bench.signals import Waveform, at_level, f0_spread_semitones, mel_spread_db, with_ends
 
 RATE = 22_050  # Hz
 TIME = np.arange(2 * RATE) / RATE  # s
@@ -19,6 +19,14 @@ def test_waveform_gets_the_level_asked_for(level: float) -> None:
     levelled = at_level(tone(300, 0.1), RATE, level)
     assert levelled.dtype == np.float32
     assert active_level_db(levelled, RATE) == pytest.approx(level, abs=0.01)
+
+
+def test_ends_of_what_sounds_are_equal_however_long_they_were() -> None:
+    for before, after in ((0, 0), (700, 9_000), (9_000, 700)):
+        clip = np.pad(tone(300), (before, after), constant_values=1e-3)  # hiss
+        ended = with_ends(clip, RATE)
+        assert len(ended) == pytest.approx(2.2 * RATE, abs=240)  # two blocks
+        assert ended[-1] == (clip[-1] if after > 3_000 else 0)
 
 
 def test_spread_of_a_steady_pitch_is_none_and_of_a_glide_what_it_spans() -> None:

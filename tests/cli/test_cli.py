@@ -7,7 +7,8 @@ import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -45,14 +46,9 @@ def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
     assert result.stdout == ""
 
 
-def test_an_error_of_ours_is_one_line_on_stderr_and_exit_code_1(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def fail(*_: object, **__: object) -> NoReturn:
-        raise DataError("metadata.csv: lone surrogate \ud800")
-
+def test_our_error_is_a_line_on_stderr_and_exits_with_1(monkeypatch: Any, tmp_path: Path) -> None:
+    fail = Mock(side_effect=DataError("metadata.csv: lone surrogate \ud800"))
     monkeypatch.setattr("dlpo.data.ljspeech.prepare", fail)
-
     folder = str(tmp_path)
     result = run("prepare", "ljspeech", folder, "--alignments", folder, "--out", folder)
 
@@ -60,14 +56,8 @@ def test_an_error_of_ours_is_one_line_on_stderr_and_exit_code_1(
     assert result.stderr == "dlpo: metadata.csv: lone surrogate \\ud800\n"
 
 
-def test_interrupted_command_exits_with_130_and_no_traceback(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def interrupt(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("dlpo.text.TextFrontEnd.process", interrupt)
-
+def test_interrupted_command_exits_with_130_and_no_traceback(monkeypatch: Any) -> None:
+    monkeypatch.setattr("dlpo.text.TextFrontEnd.process", Mock(side_effect=KeyboardInterrupt))
     result = run("phonemes", "hello")
 
     assert result.exit_code == 130
